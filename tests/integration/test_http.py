@@ -193,7 +193,7 @@ def test_off_loopback_it_does_not_start_without_a_token_and_names_the_remedy(tok
         make("0.0.0.0:9090", token)
 
 
-async def test_a_web_page_whose_name_resolves_to_this_host_cannot_read_the_metrics(
+async def test_a_web_page_whose_name_leads_to_this_host_cannot_read_the_metrics(
     client: aiohttp.ClientSession,
 ) -> None:
     server = make()

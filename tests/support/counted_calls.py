@@ -1,4 +1,4 @@
-"""The work that a function does, as a number that no busy machine changes."""
+"""The work of a function, counted so that a busy machine does not change the result."""
 
 from __future__ import annotations
 

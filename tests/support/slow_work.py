@@ -1,4 +1,4 @@
-"""Work that takes time, for tests of what happens meanwhile. It synchronises nothing; `support.waiting` does."""
+"""Work that takes time, for tests of what happens meanwhile. To wait for something, use `support.waiting`."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def slow_work(seconds: float) -> None:
 
 
 async def pace(seconds: float) -> None:
-    """Keep a source of messages or pictures at its rate."""
+    """Wait between two messages or pictures of a source."""
     await asyncio.sleep(seconds)

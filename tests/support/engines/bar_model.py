@@ -1,4 +1,4 @@
-"""A model whose only person is the moving bar of the test picture: where to draw it is to be seen in the picture."""
+"""A model whose only person is the moving bar of the test picture, so that the picture shows where its box belongs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PART = "right_hand"
 
 
 class BarModel(FreeModel):
-    """Person 1 is around the bar, and walks and picks up by turns, `FRAMES_AN_ACTION` each."""
+    """Person 1 is at the bar, and walks and picks up in turn, for `FRAMES_AN_ACTION` frames each."""
 
     def __init__(self) -> None:
         super().__init__()
         self.info = ModelInfo(profile="bar", weights="", trained=True)
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """One person a frame."""
+        """Return one person per frame."""
         return [FrameAnalysis(people=[_person(lease)], tracks=1) for lease in frames]
 
 

@@ -1,4 +1,4 @@
-"""A model whose only person stands at the number that is in the picture: what is drawn tells which picture it is of."""
+"""A model whose only person is at the number in the picture, so that a box shows to which picture it belongs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from stages.types import FrameAnalysis, PersonAnalysis
 
 
 class CodeModel(FreeModel):
-    """Of a picture with number n it says that one person is n pixels from its left edge."""
+    """Detects in a picture with number n one person, n pixels from the left edge."""
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """One person a frame that can be read."""
+        """Return one person for each frame with a readable number."""
         return [_see(lease) for lease in frames]
 
 

@@ -1,4 +1,4 @@
-"""Results made up for tests of drawing."""
+"""Results for tests of drawing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def a_frame(
     size: tuple[int, int] = (320, 240),
     trained: bool = True,
 ) -> Frame:
-    """The result of one frame."""
+    """Return the result of one frame."""
     return Frame(
         run="0" * 32,
         seq=number,
@@ -33,7 +33,7 @@ def a_frame(
 
 
 def a_person(track: int = 1, box: Box = (120, 60, 200, 220), *, waving: bool = True, acting: bool = True) -> Person:
-    """Someone who waves with the right hand (relevance 0.95); the hip matters little (0.02)."""
+    """Return a person who waves with the right hand (relevance 0.95; the hip has 0.02)."""
     x, y = box[0], box[1]
     hand = Part(
         "right_hand",

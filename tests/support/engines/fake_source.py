@@ -1,4 +1,4 @@
-"""Fakes of a connection: a scripted sequence of packets, and a decoder that gives one picture for each of them."""
+"""Fake connections: a scripted sequence of packets, and a decoder that returns one picture for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRAME_US = 40_000
 
 @dataclass
 class FakePacket:
-    """What the decoder looks at of an av.Packet."""
+    """The attributes of an av.Packet that the decoder uses."""
 
     size: tuple[int, int] = (64, 48)
     is_keyframe: bool = True
@@ -33,7 +33,7 @@ class FakePacket:
 
 
 class FakeCodec:
-    """One picture for each packet, in the size that the packet says; raises what libav would for undecodable ones."""
+    """Returns one picture per packet, in the packet's size, and raises FFmpeg's error for undecodable ones."""
 
     name = "h264"
 
@@ -59,7 +59,7 @@ class FakeFormat:
 
 
 class FakeFrame:
-    """A picture of one brightness, backed by a real one where its pixels are asked for."""
+    """A picture whose planes are those of an empty real one."""
 
     def __init__(self, width: int, height: int, opaque: object = None, is_corrupt: bool = False) -> None:
         self.width, self.height = width, height
@@ -78,7 +78,7 @@ class FakeFrame:
 
 
 def unit(pts_us: int | None = 0, arrival_us: int = 0, sender_utc_us: int | None = None, **packet: Any) -> AccessUnit:
-    """An access unit that arrived at this µs of the monotonic clock, which is 1 s ahead of UTC."""
+    """Return an access unit that arrived at `arrival_us` of the monotonic clock, which is 1 s behind UTC."""
     times = UnitTimes(pts_us, arrival_us * 1000, arrival_us + 1_000_000, sender_utc_us)
     return AccessUnit(cast("av.Packet", FakePacket(**packet)), times)
 
@@ -86,7 +86,7 @@ def unit(pts_us: int | None = 0, arrival_us: int = 0, sender_utc_us: int | None 
 def picture(
     pts_us: int | None, arrival_us: int, size: tuple[int, int] = (64, 48), sender_utc_us: int | None = None
 ) -> Decoded:
-    """A decoded picture, real pixels and all."""
+    """Return a decoded picture with real pixels."""
     return Decoded(
         av.VideoFrame(*size, "yuv420p"),
         UnitTimes(pts_us, arrival_us * 1000, arrival_us + 1_000_000, sender_utc_us),
@@ -95,7 +95,7 @@ def picture(
 
 
 class FakeTransport(Transport):
-    """Gives what its script says: units, None (nothing came), or errors, which it raises."""
+    """Returns the units and None (no data) in its script, and raises the errors."""
 
     def __init__(
         self, diagnosis: ErrorDiagnosis, script: Iterable[AccessUnit | SourceError | Exception | None]
@@ -127,9 +127,9 @@ class FakeTransport(Transport):
 
 
 class FakeConnections:
-    """Makes one scripted transport after the other; an error in place of a script is raised while connecting.
+    """Makes one transport per script; an error in place of a script is raised while connecting.
 
-    After the last script the camera is told to stop.
+    After the last script the camera is stopped.
     """
 
     def __init__(self, *scripts: Iterable[AccessUnit | Exception | None] | Exception) -> None:
@@ -151,5 +151,5 @@ class FakeConnections:
 
 
 def faults_of(address: str = "rtsp://bob:geheim@host/x", camera: str = "cam") -> ErrorDiagnosis:
-    """The diagnosis of a camera with a secret in its address."""
+    """Return the error diagnosis of a camera with a secret in its address."""
     return ErrorDiagnosis(camera, SourceAddress(address), 10.0, 3.0)

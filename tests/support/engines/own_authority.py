@@ -1,4 +1,4 @@
-"""A certificate authority of the tests' own, and a server's certificate from it."""
+"""A certificate authority for tests, and a server certificate signed by it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DAY = datetime.timedelta(days=1)
 
 
 class OwnAuthority:
-    """`ca`: the authority's certificate, PEM. `server_context()`: TLS for a server at 127.0.0.1 and localhost."""
+    """An authority. `ca` is the PEM file of its certificate."""
 
     def __init__(self, folder: Path) -> None:
         now = datetime.datetime.now(datetime.UTC)
@@ -40,6 +40,7 @@ class OwnAuthority:
         self._certificate.write_bytes(private + server.sign(ca_key, hashes.SHA256()).public_bytes(pem))
 
     def server_context(self) -> ssl.SSLContext:
+        """Return TLS settings for a server at 127.0.0.1 or localhost."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificate)
         return context

@@ -1,4 +1,4 @@
-"""Files as a camera sends them."""
+"""Files read into a packet ring, as if a camera sent them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OFFSET_US = 7
 
 
 def played(source: Path) -> tuple[PacketRing, list[int]]:
-    """All of a file in a ring, and the media times of its pictures."""
+    """Return a ring with the whole file, and the media times of its pictures."""
     ring = PacketRing(1000, 2000, 1 << 30)
     times_us: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Engines of small cameras, and the messages that they publish."""
+"""Configurations of engines with test patterns, and the messages that an engine publishes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pattern(name: str, fps: int = 50, **settings: Any) -> dict[str, Any]:
 
 
 async def messages_until(engine: Engine, enough: Callable[[list[results.Message]], bool]) -> list[results.Message]:
-    """Return the messages from now on, up to the one with which they are enough."""
+    """Return the messages from now on until they are enough."""
     seen: list[results.Message] = []
     async for message in engine.results():
         seen.append(message)

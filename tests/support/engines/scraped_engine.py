@@ -1,4 +1,4 @@
-"""A running engine of the edge profile to be scraped: in a thread of its own, so that several tests share it."""
+"""An engine that runs in a separate thread, so that several tests can share it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream.engine import Engine
 
 
 class ScrapedEngine:
-    """`with ScrapedEngine(config) as running: running.engine, running.address`; stopped at the end."""
+    """`with ScrapedEngine(config) as running: running.engine, running.address`."""
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -1,4 +1,4 @@
-"""Short clips with the frame's number in each picture (`benchmarks.cameras.barcode`), made when a test needs them."""
+"""Short clips with the frame's number in each picture (`benchmarks.cameras.barcode`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make_clip(
     first_number: int = 0,
     fps: int = 25,
 ) -> Path:
-    """A clip of slowly moving blocks; the container follows from the file's name."""
+    """Write a clip of slowly moving blocks, and return its path. The file's name determines the container."""
     width, height = size
     rng = np.random.default_rng(width)
     blocks = np.kron(rng.integers(40, 200, (height // 20 + 1, width // 20 + 1), np.uint8), np.ones((20, 20), np.uint8))
@@ -44,7 +44,7 @@ def make_clip(
 
 
 def make_sound(path: Path, seconds: float = 0.5) -> Path:
-    """A file that holds sound and no video."""
+    """Write a file with sound and without video, and return its path."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, int(8000 * seconds)), np.int16), "s16", "mono")

@@ -1,4 +1,4 @@
-"""A collector of traces: takes OTLP over HTTP as a real one does, and can be slow or refuse."""
+"""A collector of traces (OTLP over HTTP) that can be slow or refuse requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 @dataclass(frozen=True)
 class Received:
-    """One span as it came; ids are hexadecimal, times nanoseconds since 1970."""
+    """A received span. Ids are hexadecimal, times nanoseconds since 1970."""
 
     name: str
     trace: str
@@ -31,7 +31,7 @@ class Received:
 
 @dataclass
 class Collector:
-    """What came, and how it is answered."""
+    """Received spans, and how requests are answered: with `status`, after `delay_s`."""
 
     port: int = 0
     status: int = 200
@@ -59,9 +59,11 @@ class Collector:
             await self._runner.cleanup()
 
     def named(self, name: str) -> list[Received]:
+        """Return the spans of this name."""
         return [span for span in self.spans if span.name == name]
 
     def children(self, of: Received) -> list[Received]:
+        """Return the direct children of a span, the earliest first."""
         found = [span for span in self.spans if (span.trace, span.parent) == (of.trace, of.span)]
         return sorted(found, key=lambda span: span.began_ns)
 
@@ -70,7 +72,7 @@ class Collector:
         if self.status != 200:
             return web.Response(status=self.status)
         assert request.content_type == "application/x-protobuf"
-        body = await request.read()  # aiohttp has undone the compression
+        body = await request.read()  # aiohttp has decompressed it
         self.headers.append(dict(request.headers))
         self.spans += list(self._spans(ExportTraceServiceRequest.FromString(body)))
         return web.Response(

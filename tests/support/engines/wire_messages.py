@@ -1,4 +1,4 @@
-"""Messages to publish in tests: small ones with everything in them that a real one has."""
+"""Small messages for tests, with every field of real ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODEL = ModelRef("edge", "sha256:" + "5a" * 32, True)
 
 
 def frame(camera: str = "lobby", epoch: int = 1, number: int = 0, people: int = 1) -> Frame:
-    """A result with `people` people of two parts each; its `frame` is `number`. About 700 bytes of JSON a person."""
+    """Return a result with `people` people of two parts each, about 700 bytes of JSON per person."""
     return Frame(
         run="",
         seq=0,
@@ -39,7 +39,7 @@ def frame(camera: str = "lobby", epoch: int = 1, number: int = 0, people: int = 
 
 
 def person(track: int) -> Person:
-    """Somebody who waves the right hand."""
+    """Return a person who waves with the right hand."""
     return Person(
         track=track,
         box=(412.0, 118.5, 590.0, 640.0),
@@ -53,7 +53,7 @@ def person(track: int) -> Person:
 
 
 def event(camera: str = "lobby", epoch: int = 1, number: int = 0) -> Event:
-    """Track 1 went from standing to waving."""
+    """Return the event that track 1 changed from standing to waving."""
     return Event(
         run="",
         seq=0,
@@ -72,7 +72,7 @@ def event(camera: str = "lobby", epoch: int = 1, number: int = 0) -> Event:
 
 
 def status(camera: str = "lobby", epoch: int = 1) -> Status:
-    """The camera went live."""
+    """Return the status of a live camera."""
     return Status(
         run="",
         seq=0,
@@ -89,7 +89,7 @@ def status(camera: str = "lobby", epoch: int = 1) -> Status:
 
 
 def stats() -> Stats:
-    """An engine with one camera."""
+    """Return the statistics of an engine with one camera."""
     camera = CameraStats("lobby", "live", 1, 100, 98, {"overwritten": 2}, 25.0, 24.5, 1)
     return Stats(
         run="",

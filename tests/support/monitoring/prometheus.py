@@ -71,7 +71,7 @@ class PrometheusServer(ServerProcess):
         return f"127.0.0.1:{self.port}"
 
     def ask(self, path: str, **parameters: str | float) -> Any:
-        """What its HTTP API answers; fails with its own message if it refuses."""
+        """Return the data in a response of the HTTP API. Fails with the server's message if it refuses."""
         address = f"http://{self.url()}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(address) as answer:
@@ -80,15 +80,15 @@ class PrometheusServer(ServerProcess):
             raise AssertionError(f"{parameters}: {refusal.read().decode(errors='replace')}") from None
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series that it gives now, each with `metric` and `value`."""
+        """Return the series of an expression now, each with `metric` and `value`."""
         return self.ask("query", query=expression)["result"]
 
     def query_range(self, expression: str, begin: float, end: float, step_s: float) -> list[dict[str, Any]]:
-        """The series between two times (s since 1970), each with `metric` and `values`."""
+        """Return the series between two times (s since 1970), each with `metric` and `values`."""
         return self.ask("query_range", query=expression, start=begin, end=end, step=step_s)["result"]
 
     def firing(self) -> set[tuple[str, str]]:
-        """The alerts that fire now: (name, camera or nothing)."""
+        """Return the alerts that fire now: (name, camera or "")."""
         alerts = self.ask("alerts")["alerts"]
         named = [(alert["labels"]["alertname"], alert["labels"].get("camera", "")) for alert in alerts]
         return {name for alert, name in zip(alerts, named, strict=True) if alert["state"] == "firing"}

@@ -1,10 +1,10 @@
-"""BitWriter: parameter sets and slice headers written bit by bit, for what no encoder here writes."""
+"""BitWriter: parameter sets and slice headers that no available encoder writes."""
 
 from __future__ import annotations
 
 
 class BitWriter:
-    """Bits, the first the highest."""
+    """A sequence of bits, the most significant first."""
 
     def __init__(self, bits: str = "") -> None:
         self.bits = bits
@@ -27,19 +27,19 @@ class BitWriter:
         return self.unsigned(*(2 * value - 1 if value > 0 else -2 * value for value in values))
 
     def nal(self, header: bytes) -> bytes:
-        """With the bits that end it, and emulation prevention."""
+        """Return a NAL unit, with trailing bits and emulation prevention."""
         bits = self.bits + "1"
         bits += "0" * (-len(bits) % 8)
         return header + escaped(bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)))
 
 
 def bits_of(raw: bytes) -> str:
-    """All bits, of bytes without emulation prevention."""
+    """Return the bits of bytes without emulation prevention."""
     return "".join(f"{byte:08b}" for byte in raw)
 
 
 def escaped(raw: bytes) -> bytes:
-    """With emulation prevention bytes."""
+    """Return the bytes with emulation prevention."""
     out = bytearray()
     zeros = 0
     for byte in raw:

@@ -1,4 +1,4 @@
-"""Encoded pictures for a PacketRing, as a camera's thread would put them in, without a decoder."""
+"""Encoded units for a PacketRing, added as by a camera's thread, without a decoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CODEC = CodecParameters("h264", b"", (64, 48), "yuv420p")
 
 
 class Stream:
-    """Puts units into a ring, one every 40 ms. `delay`: units after which each is shown, in the same order."""
+    """Adds units to a ring, one per 40 ms of media time. `delay`: number of units after which each is shown."""
 
     def __init__(self, ring: PacketRing, delay: int = 0) -> None:
         self.ring = ring
@@ -27,7 +27,7 @@ class Stream:
         ring.begin(CODEC)
 
     def put(self, *, key: bool = False, size: int = 100, shown: bool = True) -> AccessUnit:
-        """The next unit."""
+        """Add the next unit, and return it."""
         packet = av.Packet(bytes(size))
         packet.is_keyframe = key
         at_us = self.number * INTERVAL_US
@@ -41,16 +41,16 @@ class Stream:
         return unit
 
     def show(self) -> None:
-        """The unit that has waited longest is decoded."""
+        """Report the oldest waiting unit as decoded."""
         times, at_us = self._awaiting.pop(0)
         self.ring.shown(times, self.epoch, Stamp(at_us - self.epoch_from, 1_000_000 + at_us, "arrival"))
 
     def play(self, count: int, group: int = 10, size: int = 100) -> None:
-        """So many units, every `group`-th a key frame."""
+        """Add `count` units, every `group`-th a keyframe."""
         for number in itertools.islice(itertools.count(), count):
             self.put(key=number % group == 0, size=size)
 
     def next_epoch(self) -> None:
-        """Media time begins at 0 again."""
+        """Begin an epoch; media time restarts at 0."""
         self.epoch += 1
         self.epoch_from = self.number * INTERVAL_US

@@ -1,4 +1,4 @@
-"""The streams that the RTP tests receive, each encoded once, and what receiving one comes to."""
+"""The streams that the RTP tests receive, each encoded once, and a receiver for them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OPTIONS: dict[str, tuple[Codec, dict[str, str]]] = {
 }
 COUNT = 40
 POINT = "h265 recovery point"
-"""x265 refreshes without saying so: the message is put in where its pictures are right from the 13th on."""
+"""x265 writes no recovery point SEI, so one is inserted: its pictures are correct from the 13th on."""
 POINT_AT, POINT_COUNT = 12, 13
 NAMES = [*OPTIONS, POINT]
 CHANGING = ("h264 sizes that change", "h265 sizes that change")
@@ -46,7 +46,7 @@ CHANGING = ("h264 sizes that change", "h265 sizes that change")
 
 @functools.cache
 def stream(name: str) -> tuple[Codec, list[Coded]]:
-    """Pictures in decoding order, parameter sets before every keyframe."""
+    """Return codec and pictures in decoding order, with parameter sets before each keyframe."""
     if name in CHANGING:
         codec: Codec = "h264" if name == CHANGING[0] else "h265"
         coded: list[Coded] = []
@@ -69,7 +69,7 @@ def stream(name: str) -> tuple[Codec, list[Coded]]:
 
 @functools.cache
 def decoded(name: str) -> dict[int, bytes]:
-    """Every picture by its timestamp, as libav decodes the stream itself."""
+    """Return the pictures that FFmpeg decodes from the stream, by timestamp."""
     codec, coded = stream(name)
     decoding = Decoding(codec)
     for number, picture in enumerate(coded):
@@ -82,7 +82,7 @@ def decoded(name: str) -> dict[int, bytes]:
 
 @dataclass
 class Receiving:
-    """Access units, a clock that goes on 0.1 ms a packet, and what came of it."""
+    """Access units with a clock that advances 0.1 ms per packet, and the received units."""
 
     codec: Codec
     parameter_sets: tuple[bytes, ...] = ()
@@ -109,7 +109,7 @@ class Receiving:
 
     @property
     def pictures(self) -> dict[int, bytes]:
-        """What the units decode to and show, by timestamp, if the decoder does as it is told."""
+        """The shown pictures that are decoded from the units, by timestamp."""
         decoding = Decoding(self.codec)
         for unit in self.units:
             if unit.restart:
@@ -120,7 +120,7 @@ class Receiving:
 
 
 def two_slices(number: int, codec: Codec = "h264") -> list[bytes]:
-    """Of an IDR or IRAP picture, too short to be decoded."""
+    """Return two slices of an IDR or IRAP picture, too short to be decoded."""
     first, second = (
         (b"\x65\x88\x84", b"\x65\x44\x84") if codec == "h264" else (b"\x26\x01\xa0\x77", b"\x26\x01\x60\x77")
     )
@@ -128,13 +128,13 @@ def two_slices(number: int, codec: Codec = "h264") -> list[bytes]:
 
 
 def sets_of(codec: Codec) -> list[bytes]:
-    """A real stream's, for pictures that are made up."""
+    """Return the parameter sets of a real stream."""
     _, coded = stream("h264 slices" if codec == "h264" else "h265 slices")
     return [nal for nal in coded[0].nals if nal_type(codec, nal) in ((7, 8) if codec == "h264" else (32, 33, 34))]
 
 
 def begun(codec: Codec = "h264") -> tuple[Receiving, Packetiser]:
-    """Two keyframes in, at timestamps 0 and 1, and markers have proved right."""
+    """Return a receiver that has received two keyframes, at timestamps 0 and 1, with correct markers."""
     receiving, packetiser = Receiving(codec, tuple(sets_of(codec))), Packetiser(codec, mtu=100)
     for number in range(2):
         receiving.add(packetiser.picture(two_slices(number, codec), number))

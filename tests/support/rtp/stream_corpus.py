@@ -1,8 +1,7 @@
-"""Real streams for the tests of RTP: what encoders write into cameras' streams, small, made when first asked for.
+"""Small real streams for the RTP tests, encoded by x264 and x265 in PyAV when first used in a process.
 
-Every picture shows its number (`benchmarks.cameras.barcode`) over blocks that move, so that no two pictures of a stream
-are alike and a picture that lost what it refers to shows it. Encoded by x264 and x265 within PyAV; a stream is made
-once a process.
+Each picture has its number (`benchmarks.cameras.barcode`) over moving blocks, so that all pictures of a stream differ,
+and a picture whose reference is missing is visibly damaged.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _ENCODERS: dict[Codec, str] = {"h264": "libx264", "h265": "libx265"}
 
 @dataclass(frozen=True)
 class Section:
-    """One encoder's run; a stream of several changes its parameter sets where the next begins."""
+    """A part of a stream from one encoder. Parameter sets change where the next section begins."""
 
     encoder_options: str
     size: tuple[int, int] = (160, 120)
@@ -47,10 +46,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a stream is made. `steps`: ticks between pictures, over and over.
+    """How a stream is made. `steps`: ticks between pictures, repeated.
 
-    `recovers_after`: pictures from where parameter sets come again until all are whole, said in SEI messages that x265
-    doesn't write. `filler`: bytes of filler data after each H.264 picture, as from senders of a constant rate.
+    `recovers_after`: number of pictures from repeated parameter sets to the first complete picture, written into SEI
+    messages, which x265 does not write. `filler`: bytes of filler data after each H.264 picture.
     """
 
     codec: Codec
@@ -63,7 +62,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class CodedPicture:
-    """One access unit, Annex B, in the order of decoding. Times in ticks of 1/90000 s from the first picture."""
+    """An access unit (Annex B), in decoding order. Times are ticks of 1/90000 s from the first picture."""
 
     pts: int
     dts: int
@@ -73,7 +72,7 @@ class CodedPicture:
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """One decoded picture, in the order of presentation. `digest`: of its planes as `digest_of` reads them."""
+    """A decoded picture, in the order of presentation. `digest`: by `digest_of`."""
 
     number: int
     pts: int
@@ -84,7 +83,7 @@ class ShownPicture:
 
 @dataclass(frozen=True)
 class CorpusStream:
-    """An encoded stream. `parameter_sets`: its first ones, NAL units without start codes, also if not `in_band`."""
+    """An encoded stream. `parameter_sets`: its first ones, without start codes, also if not `in_band`."""
 
     name: str
     codec: Codec
@@ -95,7 +94,7 @@ class CorpusStream:
 
     @functools.cached_property
     def shown(self) -> tuple[ShownPicture, ...]:
-        """What libav's decoder makes of the whole stream when nothing is missing."""
+        """The pictures that FFmpeg decodes from the complete stream."""
         decoder = av.CodecContext.create(FFMPEG_NAMES[self.codec], "r")
         assert isinstance(decoder, VideoCodecContext)
         decoder.thread_count = 1
@@ -116,8 +115,7 @@ class CorpusStream:
         )
 
     def write_units(self, to: Path) -> Path:
-        """As a file that `benchmarks.cameras.rtsp_server.RtspServer` plays as it is, and where its parameter sets
-        go."""
+        """Write a file that `benchmarks.cameras.rtsp_server.RtspServer` sends unchanged, and return its path."""
 
         def ns(ticks: int) -> int:
             return ticks * 1_000_000_000 // RTP_CLOCK
@@ -133,7 +131,7 @@ class CorpusStream:
         return to
 
     def write_container(self, to: Path, times: int = 1) -> Path:
-        """As a video file (its name says which kind), played `times` times over: for servers that read containers."""
+        """Write a video file with the stream `times` times, and return its path. Its name determines the container."""
         with av.open(str(to), "w") as container:
             self._mux(container, times)
         return to
@@ -152,7 +150,7 @@ class CorpusStream:
                 container.mux(packet)
 
     def _codec_data(self) -> bytes:
-        """The parameter sets as MP4 holds them (avcC, hvcC)."""
+        """Return the parameter sets as in MP4 (avcC, hvcC)."""
         file = io.BytesIO()
         with av.open(file, "w", format="mp4") as container:
             self._mux(container, 1)
@@ -162,13 +160,13 @@ class CorpusStream:
 
 
 def names(codec: Codec | None = None) -> list[str]:
-    """Every stream there is, or those of one codec."""
+    """Return the names of all streams, or of those of one codec."""
     return [name for name, recipe in _RECIPES.items() if codec in (None, recipe.codec)]
 
 
 @functools.cache
 def corpus_stream(name: str) -> CorpusStream:
-    """The stream of this name, encoded the first time."""
+    """Return the stream of this name; it is encoded the first time."""
     recipe = _RECIPES[name]
     steps = itertools.cycle(recipe.steps)
     at = 0
@@ -199,7 +197,7 @@ def slices_of(codec: Codec, unit: CodedPicture) -> list[bytes]:
 
 
 def luma_of(frame: av.VideoFrame) -> np.ndarray:
-    """A picture's brightness as 8-bit numbers `[height, width]`, without the padding of its rows."""
+    """Return a picture's luma as 8-bit samples `[height, width]`, without padding."""
     bits = frame.format.components[0].bits
     if bits == 8:
         return visible(frame.planes[0])
@@ -208,7 +206,7 @@ def luma_of(frame: av.VideoFrame) -> np.ndarray:
 
 
 def digest_of(frame: av.VideoFrame) -> int:
-    """CRC-32 over the visible part of a picture's planes, one after the other, as they lie in a ring's slot."""
+    """Return the CRC-32 of the visible part of a picture's planes, in the order of a ring's slot."""
     bytes_a_sample = (frame.format.components[0].bits + 7) // 8
     digest = 0
     for plane in frame.planes:
@@ -216,7 +214,7 @@ def digest_of(frame: av.VideoFrame) -> int:
     return digest
 
 
-# -- how they are made -----------------------------------------------------------------------------------------------
+# -- encoding -------------------------------------------------------------------------------------------------------
 
 
 def _encode(codec: Codec, section: Section, times: Sequence[int], first_number: int) -> list[CodedPicture]:
@@ -246,7 +244,7 @@ def _encode(codec: Codec, section: Section, times: Sequence[int], first_number: 
 
 
 def _painter(size: tuple[int, int]) -> Callable[[int], np.ndarray]:
-    """Pictures of a size by their number: yuv420p as PyAV takes it, `[height * 3 / 2, width]`."""
+    """Return a function that draws the picture of a number: yuv420p, `[height * 3 / 2, width]`."""
     width, height = size
     cell = max(8, width // 16)
     rng = np.random.default_rng(width)
@@ -268,7 +266,7 @@ def _without(codec: Codec, unit: CodedPicture, kinds: frozenset[int]) -> CodedPi
 
 
 def _with_recovery_point(unit: CodedPicture, recovery_poc_cnt: int) -> CodedPicture:
-    """An H.265 unit with parameter sets, and a recovery point SEI (exact match) before its slice."""
+    """Add a recovery point SEI (exact match) before the slice of an H.265 unit with parameter sets."""
     *before, last = nal_units(unit.data)
     if not before:
         return unit
@@ -316,7 +314,7 @@ _RECIPES: dict[str, Recipe] = {
             Section("keyint=25:bframes=0:ref=3", pictures=25, profile="high"),
         ),
     ),
-    # By the parameter sets before, what follows would decode without an error, and be wrong.
+    # With the old parameter sets, the second section would decode without an error, but wrongly.
     "h264_quiet_change": Recipe(
         "h264",
         (
@@ -343,7 +341,7 @@ _RECIPES: dict[str, Recipe] = {
     "hevc_recovery_points": Recipe(
         "h265",
         (
-            # x265's intra refresh leaks; like this, two rounds of it make all whole.
+            # With x265's intra refresh, two rounds with these options complete the picture.
             Section(
                 "keyint=10:intra-refresh=1:bframes=0:ctu=16:no-temporal-mvp=1:no-sao=1:no-deblock=1:constrained-intra=1",
                 size=(320, 240),

@@ -1,7 +1,8 @@
-"""A bad network between a client and a real RTSP server: a relay of the conversation, through which RTP over UDP goes.
+"""A bad network between a client and a real RTSP server: a relay of RTSP and of RTP over UDP.
 
-It writes its own ports into SETUP and its answer, so that both sides send the media to it. RTP towards the client is
-dropped, swapped, delayed and doubled as `Impairments` say, by a seed; RTCP and what the client sends pass untouched.
+It writes its own ports into SETUP and the response, so that both sides send their packets to it. RTP to the client is
+dropped, swapped, delayed and duplicated as `Impairments` define, by a seed. RTCP and packets of the client are
+forwarded unchanged.
 """
 
 from __future__ import annotations
@@ -74,10 +75,10 @@ class UdpRelay:
         self._loop.close()
 
     def url(self, address: str) -> str:
-        """A server's address, by way of the relay."""
+        """Return a server's address with the relay's port."""
         return address.replace(f":{self._server_port}/", f":{self.port}/")
 
-    # -- the conversation, over TCP ---------------------------------------------------------------------------------
+    # -- RTSP, over TCP --------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
@@ -110,10 +111,10 @@ class UdpRelay:
         media.close()
         self._conversations.discard(conversation)
 
-    # -- the media, over UDP ----------------------------------------------------------------------------------------
+    # -- RTP, over UDP ----------------------------------------------------------------------------------------------
 
     def media_packet(self, packet: bytes, send: Callable[[bytes], None], held: list[bytes]) -> None:
-        """Do to one RTP packet what is due. `held`: the packet of this stream that waits to be sent after the next."""
+        """Forward one RTP packet with the impairments. `held`: the packet of this stream to be sent after the next."""
         drop, swap, delay, double = (self._random.random() for _ in range(4))
         impairments = self.impairments
         _, sequence, timestamp = _RTP_START.unpack_from(packet)
@@ -141,7 +142,7 @@ class UdpRelay:
 
 
 class _Media:
-    """The ports and sockets of one conversation."""
+    """The ports and sockets of one connection."""
 
     def __init__(self, relay: UdpRelay, loop: asyncio.AbstractEventLoop) -> None:
         self._relay = relay
@@ -205,19 +206,19 @@ class _Media:
 
 
 class _Sender:
-    """Sends from one socket to one port; what can't be sent is lost, as on any network."""
+    """Sends from one socket to one port. Packets that cannot be sent are lost."""
 
     def __init__(self, from_: socket.socket, port: int) -> None:
         self._from = from_
         self._port = port
 
     def __call__(self, packet: bytes) -> None:
-        with contextlib.suppress(OSError):  # also: closed while a delayed packet was on its way
+        with contextlib.suppress(OSError):  # also when it was closed before a delayed packet
             self._from.sendto(packet, ("127.0.0.1", self._port))
 
 
 def bind_pair() -> Pair:
-    """Two UDP sockets of 127.0.0.1 at an even port and the next one."""
+    """Return two UDP sockets of 127.0.0.1, at an even port and the next one."""
     while True:
         first = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         first.bind(("127.0.0.1", 0))
@@ -245,7 +246,7 @@ def _with_ports(message: bytes, name: bytes, pair: Pair) -> bytes:
 async def _pass_on(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rewrite: Callable[[bytes], bytes]
 ) -> None:
-    """Whole messages and interleaved frames from one side to the other, until it closes."""
+    """Forward complete messages and interleaved frames until the connection is closed."""
     with contextlib.suppress(asyncio.IncompleteReadError):
         while True:
             start = await reader.readexactly(1)

@@ -1,7 +1,8 @@
-"""PyPI's aio-rtsp-toolkit as an RTSP server: TCP only (461 to UDP), every client has its own playback from the start.
+"""PyPI's aio-rtsp-toolkit as an RTSP server.
 
-It ends sessions of clients that say nothing for `session_timeout_s` (15 at least) and sends sender reports. Reordered
-pictures get wrong times from it: streams without B-frames only.
+It supports TCP only (461 for UDP), and plays to each client from the start. It sends sender reports, and ends sessions
+of clients that send nothing for `session_timeout_s` (at least 15). Use streams without B-frames: it gives reordered
+pictures wrong times.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ asyncio.run(server.serve(sys.argv[1], "127.0.0.1", int(sys.argv[2]), session_tim
 
 
 class AioRtspServer(ServerProcess):
-    """Plays each of `streams` under its name, over and over."""
+    """Plays each of `streams` under its name, in a loop."""
 
     def __init__(self, *streams: CorpusStream, session_timeout_s: int = 60) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Session descriptions as cameras and servers write them; whose is in the name."""
+"""Session descriptions of real cameras and servers."""
 
 from __future__ import annotations
 

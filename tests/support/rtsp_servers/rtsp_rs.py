@@ -1,6 +1,7 @@
-"""PyPI's rtsp-rs as an RTSP server: UDP only (461 to TCP), H.264 only, one playback for all, joined in the middle.
+"""PyPI's rtsp-rs as an RTSP server.
 
-No RTCP, no passwords. Every picture is as long as the others.
+It supports UDP only (461 for TCP) and H.264 only, without RTCP and passwords. All clients share one playback. Pictures
+have equal intervals.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ for unit in itertools.cycle(units):
 
 
 class RtspRsServer(ServerProcess):
-    """Plays `stream`, 25 pictures a second, over and over."""
+    """Plays `stream` at 25 fps, in a loop."""
 
     def __init__(self, stream: CorpusStream) -> None:
         super().__init__()

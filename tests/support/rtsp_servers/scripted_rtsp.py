@@ -1,5 +1,4 @@
-"""A small RTSP server of our own, for what real ones don't do: it plays the RTP packets that it is given, over TCP or
-UDP, and misbehaves as it is told."""
+"""A small RTSP server that sends given RTP packets over TCP or UDP, and misbehaves as scripted."""
 
 from __future__ import annotations
 
@@ -37,15 +36,16 @@ class Request:
 class ScriptedRtspServer:
     """`with ScriptedRtspServer(packets, description_of(stream)) as server: open(server.url())`.
 
-    Everything but `tls` may be changed while it runs. Every client gets the packets from the first on, at their pace.
+    Everything except `tls` may be changed while it runs. Each client gets all packets from the first on, at their
+    times.
 
-    * `lower`: what it doesn't speak is answered with 461.
-    * `login`: user and password, asked for with every request by `scheme`; `renew_nonce` makes the one in use stale.
-    * `redirect`: DESCRIBE is answered with 302 to there.
-    * `session_timeout_s`: announced to clients; `ends_sessions_after_s`: a client that sends no request for so long is
-      left without stream and connection.
-    * `keep_alive`: what GET_PARAMETER is answered with; it is offered only if 200.
-    * `silent`: no packet is sent, all requests are answered; "udp": only over UDP.
+    * `lower`: supported lower transports; others are answered with 461.
+    * `login`: user and password, required for each request by `scheme`; `renew_nonce` makes the current nonce stale.
+    * `redirect`: DESCRIBE is answered with 302 and this address.
+    * `session_timeout_s`: announced to clients. `ends_sessions_after_s`: a client that sends no request for this long
+      is disconnected.
+    * `keep_alive`: status of the response to GET_PARAMETER, which is offered only if it is 200.
+    * `silent`: requests are answered, but no packet is sent; "udp": none over UDP.
     """
 
     packets: Sequence[TimedPacket]
@@ -61,7 +61,7 @@ class ScriptedRtspServer:
     tls: ssl.SSLContext | None = None
     port: int = 0
     requests: list[Request] = field(default_factory=list)
-    """Every request that came, in order."""
+    """All requests so far."""
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __enter__(self) -> ScriptedRtspServer:
@@ -82,31 +82,31 @@ class ScriptedRtspServer:
         self._loop.close()
 
     def url(self, user: str | None = None, password: str | None = None, path: str = "/cam") -> str:
-        """Its address."""
+        """Return its address."""
         login = f"{user}:{password}@" if user is not None else ""
         return f"rtsp{'s' if self.tls else ''}://{login}127.0.0.1:{self.port}{path}"
 
     def methods(self) -> list[str]:
-        """The methods of all requests so far."""
+        """Return the methods of all requests so far."""
         return [request.method for request in self.requests]
 
     def say(self, data: bytes) -> None:
-        """Write something into every connection: a request of the server's own, or garbage."""
+        """Send something to every client: a request, or garbage."""
         for connection in list(self._connections):
             self._loop.call_soon_threadsafe(connection.writer.write, data)
 
     def renew_nonce(self) -> None:
-        """The nonce in use is stale from now on."""
+        """Make the current nonce stale."""
         self.nonce = secrets.token_hex(8)
 
     def hang_up(self) -> None:
-        """Close every connection, without a word."""
+        """Close every connection."""
         for connection in list(self._connections):
             self._loop.call_soon_threadsafe(connection.writer.close)
 
     @property
     def connections(self) -> int:
-        """How many clients are connected now."""
+        """The number of connected clients."""
         return len(self._connections)
 
     async def _listen(self) -> None:
@@ -133,7 +133,7 @@ class ScriptedRtspServer:
 
 
 class _Connection:
-    """One client: its requests, its session and its playback."""
+    """The connection of one client: its requests, session and playback."""
 
     def __init__(self, server: ScriptedRtspServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._server = server
@@ -146,7 +146,7 @@ class _Connection:
         self._playback: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
-        """Answer until the client leaves, tears down, or is silent for too long."""
+        """Answer until the client disconnects, tears down, or sends nothing for too long."""
         while True:
             timeout = self._server.ends_sessions_after_s if self._playback is not None else None
             try:
@@ -162,7 +162,7 @@ class _Connection:
                 return
 
     def close(self) -> None:
-        """End the playback and let go of everything."""
+        """End the playback, and close all sockets."""
         if self._playback is not None:
             self._playback.cancel()
         for one in self._sockets or ():
@@ -178,7 +178,7 @@ class _Connection:
                 continue
             head = (start + await self._reader.readuntil(b"\r\n\r\n")).decode().strip()
             first, *lines = head.split("\r\n")
-            if first.startswith("RTSP/"):  # the answer to what the server asked
+            if first.startswith("RTSP/"):  # the response to a request of the server
                 continue
             method, url, _ = first.split(" ")
             headers = {
@@ -237,7 +237,7 @@ class _Connection:
                 self._send(request, "501 Not Implemented")
 
     def _set_up(self, transport: str) -> str | None:
-        """The answer's Transport; None for what isn't spoken."""
+        """Return the Transport header of the response, or None for an unsupported transport."""
         lower = "tcp" if "RTP/AVP/TCP" in transport else "udp"
         if lower not in self._server.lower:
             return None
@@ -272,7 +272,7 @@ class _Connection:
 
 
 def description_of(stream: CorpusStream, parameter_sets: bool = True, control: str = "trackID=0") -> str:
-    """A session description for a stream's video."""
+    """Return a session description for a stream."""
     sets = [base64.b64encode(nal).decode() for nal in stream.parameter_sets]
     if stream.codec == "h264":
         coding, parameters = "H264", "packetization-mode=1"
@@ -296,18 +296,18 @@ def description_of(stream: CorpusStream, parameter_sets: bool = True, control: s
 
 
 def authorised(request: Request, user: str, password: str, nonce: str | None) -> bool:
-    """Whether a request carries the right answer: Basic without a nonce, else Digest with or without qop."""
+    """Return whether a request has the right credentials: Basic without a nonce, else Digest with or without qop."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if nonce is None or scheme != "Digest":
         return nonce is None and scheme == "Basic" and base64.b64decode(given).decode() == f"{user}:{password}"
-    said = {name: quoted or bare for name, quoted, bare in _PARAMETER.findall(given)}
+    values = {name: quoted or bare for name, quoted, bare in _PARAMETER.findall(given)}
 
     def digest(*parts: str) -> str:
-        make = hashlib.sha256 if said.get("algorithm", "").upper() == "SHA-256" else hashlib.md5
+        make = hashlib.sha256 if values.get("algorithm", "").upper() == "SHA-256" else hashlib.md5
         return make(":".join(parts).encode()).hexdigest()
 
-    if (said.get("username"), said.get("nonce")) != (user, nonce):
+    if (values.get("username"), values.get("nonce")) != (user, nonce):
         return False
-    secret, asked = digest(user, said["realm"], password), digest(request.method, said["uri"])
-    middle = (said["nc"], said["cnonce"], said["qop"]) if "qop" in said else ()
-    return said.get("response") == digest(secret, nonce, *middle, asked)
+    secret, asked = digest(user, values["realm"], password), digest(request.method, values["uri"])
+    middle = (values["nc"], values["cnonce"], values["qop"]) if "qop" in values else ()
+    return values.get("response") == digest(secret, nonce, *middle, asked)

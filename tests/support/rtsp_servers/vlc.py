@@ -1,7 +1,7 @@
-"""VLC as an RTSP server: UDP only (it answers 461 to TCP), one playback for all clients, which join it in the middle.
+"""VLC as an RTSP server.
 
-It writes `Cseq`, control addresses that are absolute, and `sprop-parameter-sets` with an empty one at the end. It
-refuses to run as root.
+It supports UDP only (461 for TCP), and all clients share one playback. It writes `Cseq`, absolute control URLs, and
+`sprop-parameter-sets` with an empty last one. It does not run as root.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ TURNS = 40
 
 
 class VlcServer(ServerProcess):
-    """Plays `stream` `TURNS` times, then over again. `login`: user and password (Basic).
+    """Plays `stream` in a loop. `login`: user and password (Basic).
 
-    `session_timeout_s`: how long a client may say nothing before its session is ended.
+    `session_timeout_s`: time without a request after which a session is ended.
     """
 
     not_as_root = True
@@ -45,7 +45,7 @@ class VlcServer(ServerProcess):
         return ["vlc", *options, str(folder / "stream.mkv"), "--sout", sout]
 
     def is_ready(self) -> bool:
-        """It listens before it knows what it plays, and answers with errors until then."""
+        """Return whether it can describe its stream: it listens before, and then answers with errors."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
                 connection.sendall(f"DESCRIBE {self.url()} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())

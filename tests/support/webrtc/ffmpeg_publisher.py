@@ -1,6 +1,6 @@
-"""FFmpeg's own WHIP publisher, in a process of its own: `ffmpeg_publisher.py ADDRESS TOKEN CERTIFICATE KEY`.
+"""FFmpeg's WHIP publisher as a process: `ffmpeg_publisher.py ADDRESS TOKEN CERTIFICATE KEY`.
 
-Publishes H.264 until its standard input is closed, then leaves as FFmpeg does.
+Publishes H.264 until its standard input is closed.
 """
 
 from __future__ import annotations

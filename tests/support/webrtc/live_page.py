@@ -18,11 +18,12 @@ DESKTOP = (1440, 900)
 async def shown(
     config: Config, model: Model | None, size: tuple[int, int] = DESKTOP
 ) -> AsyncGenerator[tuple[Engine, Page]]:
-    """An engine, and its page in a browser."""
+    """Run an engine, and yield it with its page in a browser."""
     async with Engine(config, model=model) as engine, Browser() as browser:
         assert engine.http_address is not None
         yield engine, await browser.open(engine.http_address.replace("0.0.0.0", "127.0.0.1") + "/", size=size)
 
 
 def tile(camera: str, inside: str = "") -> str:
+    """Return the CSS selector of a camera's tile, or of an element inside it."""
     return f".tile[data-camera='{camera}'] {inside}".strip()

@@ -1,4 +1,4 @@
-"""A WHIP publisher of our own: paints numbered pictures, and does what a test wants to see handled."""
+"""A WHIP publisher that sends numbered pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SDP = {"Content-Type": "application/sdp"}
 
 
 class PaintedTrack(MediaStreamTrack):
-    """Pictures with their number in them. `size` may be changed; `paused` sends none; `jump_s` shifts its clock."""
+    """Video of numbered pictures. `size` and `paused` may be changed."""
 
     kind = "video"
 
@@ -53,7 +53,7 @@ class PaintedTrack(MediaStreamTrack):
 
 
 async def offer_of(peer: RTCPeerConnection) -> str:
-    """A whole offer, with candidates."""
+    """Return a complete offer, with candidates."""
     await peer.setLocalDescription()
     return peer.localDescription.sdp
 
@@ -63,7 +63,7 @@ def peer_connection() -> RTCPeerConnection:
 
 
 async def negotiate(peer: RTCPeerConnection, address: str, headers: Mapping[str, str]) -> tuple[int, Any, str]:
-    """Offer there and take the answer: its status, its body (a problem's as JSON), and its `Location`."""
+    """Send an offer and apply the answer. Return status, body (parsed, if it is an error) and `Location`."""
     offer = await offer_of(peer)
     async with aiohttp.ClientSession() as session, session.post(address, data=offer, headers=headers) as answer:
         taken = answer.status == 201
@@ -80,7 +80,7 @@ class Publisher:
     def __init__(
         self, address: str, camera: str, track: PaintedTrack | None = None, *, codec: str | None = None, **headers: str
     ) -> None:
-        """`codec`: VP8 or H264, the only one to be offered."""
+        """`codec`: the only one to offer, VP8 or H264."""
         self.track = track or PaintedTrack()
         self.peer = peer_connection()
         self.status = 0
@@ -101,7 +101,7 @@ class Publisher:
         await self.vanish()
 
     async def publish(self) -> int:
-        """Offer; the answer's status. With 201 the connection comes about by itself."""
+        """Send an offer, and return the status of the response. After 201 the connection is established."""
         self.peer.addTrack(self.track)
         if self._codec is not None:
             (transceiver,) = self.peer.getTransceivers()
@@ -112,11 +112,11 @@ class Publisher:
         return self.status
 
     async def leave(self) -> int:
-        """DELETE the session, as a publisher should; the answer's status."""
+        """DELETE the session, as a publisher should, and return the status of the response."""
         async with aiohttp.ClientSession() as session, session.delete(self._address + self.location) as answer:
             return answer.status
 
     async def vanish(self) -> None:
-        """Close the connection without a word over HTTP."""
+        """Close the connection without an HTTP request."""
         self.track.stop()
         await self.peer.close()

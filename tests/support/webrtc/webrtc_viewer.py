@@ -1,4 +1,4 @@
-"""A WHEP viewer of our own: reads the numbers in the pictures it is sent, and notes which time each has."""
+"""A WHEP viewer that reads the numbers in pictures, and records their times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.webrtc.webrtc_publisher import SDP, negotiate, peer_connection
 
 
 class Viewer:
-    """`async with Viewer(address, "cam") as viewer: …`; `codec` alone is offered, if given."""
+    """`async with Viewer(address, "cam") as viewer: …`. `codec`: the only one to offer."""
 
     def __init__(self, address: str, camera: str, *, codec: str = "", channel: bool = True, **headers: str) -> None:
         self.peer = peer_connection()
@@ -25,12 +25,12 @@ class Viewer:
         self.body: Any = None
         self.location = ""
         self.numbers: list[int] = []
-        """What the pictures show."""
+        """Numbers in the pictures."""
         self.timestamps: list[int] = []
-        """RTP's, of each picture that was sent."""
+        """RTP timestamps of the received pictures."""
         self.ssrc = 0
         self.origins: list[dict[str, int]] = []
-        """What the engine told of them."""
+        """Messages of the engine about the timestamps."""
         self._address = address
         self._camera = camera
         self._headers = {**SDP, **headers}
@@ -40,7 +40,7 @@ class Viewer:
             capabilities = RTCRtpReceiver.getCapabilities("video").codecs
             transceiver.setCodecPreferences([one for one in capabilities if one.name in (codec, "rtx")])
         self._overhear(transceiver.receiver)
-        self.peer.on("track", self._track_came)
+        self.peer.on("track", self._track_added)
         if channel:
             frames: RTCDataChannel = self.peer.createDataChannel("frames")
             frames.on("message", lambda text: self.origins.append(json.loads(text)))
@@ -55,25 +55,25 @@ class Viewer:
         await self.close()
 
     async def view(self) -> int:
-        """Offer; the answer's status. With 201 the connection comes about by itself."""
+        """Send an offer, and return the status of the response. After 201 the connection is established."""
         where = f"{self._address}/whep/{self._camera}"
         self.status, self.body, self.location = await negotiate(self.peer, where, self._headers)
         return self.status
 
     async def leave(self) -> int:
-        """DELETE the session; the answer's status."""
+        """DELETE the session, and return the status of the response."""
         async with aiohttp.ClientSession() as session, session.delete(self._address + self.location) as answer:
             return answer.status
 
     async def close(self) -> None:
-        """Close the connection without a word over HTTP."""
+        """Close the connection without an HTTP request."""
         await self.peer.close()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
 
     def vanish(self) -> None:
-        """Send and take nothing any more, and say no goodbye."""
+        """Stop sending and receiving without closing the connection."""
         ice: Any = self.peer.getTransceivers()[0].receiver.transport.transport
         for protocol in ice._connection._protocols:
             protocol.transport.abort()
@@ -89,7 +89,7 @@ class Viewer:
 
         receiver._handle_rtp_packet = overhear
 
-    def _track_came(self, track: MediaStreamTrack) -> None:
+    def _track_added(self, track: MediaStreamTrack) -> None:
         self._watching = asyncio.create_task(self._watch(track))
 
     async def _watch(self, track: MediaStreamTrack) -> None:
