@@ -1,4 +1,4 @@
-"""With a detector that really finds people: training reads what a running model reads, and batches change nothing."""
+"""With a trained region detector, training has the pipeline's inputs, and results do not depend on the batch."""
 
 from __future__ import annotations
 
@@ -30,44 +30,45 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def test_training_reads_of_a_film_what_the_pipeline_reads_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    film = write_film(tmp_path / "film.mp4", FRAMES)
+def test_training_has_the_pipelines_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_film(tmp_path / "video.mp4", FRAMES)
     checkpoint = drawn_checkpoint()
     extractor = checkpoint.features
     assert extractor is not None
     monkeypatch.setattr(FeatureSource, "make", lambda self, device="cpu": extractor)
     watcher = Watcher(load_detector(checkpoint), WatchSettings(vgg=FeatureSource(2, 16, 64)))
-    seen, roi = watcher.watch(film)
-    write_sightings(tmp_path / "film.safetensors", "key", seen, roi)
-    kept = read_roi(tmp_path / "film.safetensors", 0, len(seen.keypoints))
+    seen, roi = watcher.watch(video)
+    write_sightings(tmp_path / "video.safetensors", "key", seen, roi)
+    kept = read_roi(tmp_path / "video.safetensors", 0, len(seen.keypoints))
 
-    read: dict[tuple[int, int], list[np.ndarray]] = {}
+    inputs_of: dict[tuple[int, int], list[np.ndarray]] = {}
 
     def record(steps: BatchSteps, inputs: PersonInputs, visual: VisualInput | None) -> None:
         assert visual is not None
         for row, (person, step) in enumerate(zip(steps.people, steps.steps, strict=True)):
             tensors = (inputs.present, visual.parts, visual.objects)
-            read[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
+            inputs_of[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
 
     record_inputs(monkeypatch, record)
     model = Pipeline(load_detector(checkpoint), checkpoint)
-    published = {frame.meta.frame: frame.analysis for frame in analyse_video(model, film, rehearse=True)}
-    read = {at: found for at, found in read.items() if at in set(zip(seen.track.tolist(), seen.time_us.tolist()))}
-    assert len(read) == seen.step.sum() >= 2 * FRAMES - 4
+    published = {frame.meta.frame: frame.analysis for frame in analyse_video(model, video, rehearse=True)}
+    steps = set(zip(seen.track.tolist(), seen.time_us.tolist()))
+    inputs_of = {step: inputs for step, inputs in inputs_of.items() if step in steps}
+    assert len(inputs_of) == seen.step.sum() >= 2 * FRAMES - 4
     for step, row in enumerate(np.flatnonzero(seen.step)):
-        present, parts, things = read[int(seen.track[row]), int(seen.time_us[row])]
+        present, parts, objects = inputs_of[int(seen.track[row]), int(seen.time_us[row])]
         assert (present == seen.present[row]).all()
-        # Kept as float16: 11 bits.
+        # Stored as float16, with 11 bits.
         assert np.allclose(kept.parts[step].float(), parts, rtol=1e-3, atol=1e-3)
-        assert np.allclose(kept.objects[step].float(), things, rtol=1e-3, atol=1e-3)
+        assert np.allclose(kept.objects[step].float(), objects, rtol=1e-3, atol=1e-3)
     for row in range(len(seen)):
         person = next(p for p in published[int(seen.frame[row])].people if p.track == seen.track[row])
         assert person.box == tuple(seen.box[row].tolist())
         assert len(person.parts) == seen.present[row].sum() >= 8
-    assert all([thing.label for thing in said.objects] == ["ball"] for said in published.values())
+    assert all([thing.label for thing in analysis.objects] == ["ball"] for analysis in published.values())
 
 
-def test_frames_singly_in_batches_and_beside_another_cameras_give_the_same() -> None:
+def test_single_frames_batches_and_frames_beside_another_cameras_give_the_same_results() -> None:
     pictures = list(walking(FRAMES))
 
     def lease(number: int, camera: str = "hall") -> Lease:
@@ -87,15 +88,15 @@ def test_frames_singly_in_batches_and_beside_another_cameras_give_the_same() -> 
         model(), [[lease(n, "yard"), lease(n), lease(n + 1, "yard"), lease(n + 1)] for n in range(0, FRAMES, 2)]
     )
     for n in range(FRAMES):
-        said = singly[Spot("hall", 1, n)]
-        assert len(said.people) == (2 if n else 0) and len(said.objects) == 1
+        expected = singly[Spot("hall", 1, n)]
+        assert len(expected.people) == (2 if n else 0) and len(expected.objects) == 1
         for other in (together[Spot("hall", 1, n)], mixed[Spot("hall", 1, n)]):
-            # The detector's convolutions add in another order in another batch.
-            assert [person.track for person in other.people] == [person.track for person in said.people]
-            for one, twin in zip(said.people, other.people, strict=True):
+            # The detector's convolutions add in an order that depends on the batch.
+            assert [person.track for person in other.people] == [person.track for person in expected.people]
+            for one, twin in zip(expected.people, other.people, strict=True):
                 assert np.allclose(one.box, twin.box, atol=1e-2)
                 assert [part.part for part in one.parts] == [part.part for part in twin.parts]
                 assert one.action is not None and twin.action is not None
                 assert one.action.label == twin.action.label
                 assert abs(one.action.score - twin.action.score) <= 1e-4
-            assert [thing.label for thing in other.objects] == [thing.label for thing in said.objects]
+            assert [thing.label for thing in other.objects] == [thing.label for thing in expected.objects]

@@ -1,4 +1,4 @@
-"""Training from videos reads what a running model reads of the same frames, and judges what it would publish."""
+"""Training on videos and the pipeline have the same inputs for the same frames; evaluation gives what is published."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ POOLING = RoiConfig((8, 16), bins=2)
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A woman walks by a man on a roof; every fourth frame, made smaller."""
-    path = tmp_path_factory.mktemp("film") / "walk.mp4"
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a smaller video of every fourth frame: a woman walks by a man on a roof."""
+    path = tmp_path_factory.mktemp("video") / "walk.mp4"
     with av.open(str(weights.locate("sports2d", "demo.mp4"))) as footage, av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=PER_SECOND, options={"preset": "ultrafast", "crf": "20"})
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
@@ -74,62 +74,62 @@ def network() -> ActionNetwork:
     return made
 
 
-def watched(film: Path, folder: Path) -> Clip:
-    """The film as training has it."""
+def watched(video: Path, folder: Path) -> Clip:
+    """Return the video as a training clip."""
     watcher = Watcher(KeypointDetector(MoveNet.load(), slot_format), WatchSettings(roi=POOLING))
-    seen, roi = watcher.watch(film)
+    seen, roi = watcher.watch(video)
     features = folder / "walk.safetensors"
     write_sightings(features, "key", seen, roi)
     return Clip("walk", "walk", SIZE, seen, label_steps(seen, {}, packaged("edge"), Unknown()), features)
 
 
 def run_live(
-    film: Path, network: ActionNetwork, monkeypatch: pytest.MonkeyPatch
+    video: Path, network: ActionNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[FrameAnalysis], dict[tuple[int, int], list[np.ndarray]]]:
-    """What the pipeline says of each frame, and what its network reads of each track's step at each time."""
-    read: dict[tuple[int, int], list[np.ndarray]] = {}
+    """Return the pipeline's analysis of each frame, and its network's inputs for each step by track and time."""
+    inputs_of: dict[tuple[int, int], list[np.ndarray]] = {}
 
     def record(steps: BatchSteps, inputs: PersonInputs, visual: VisualInput | None) -> None:
         assert visual is not None
         for row, (person, step) in enumerate(zip(steps.people, steps.steps, strict=True)):
             tensors = (inputs.parts, inputs.context, inputs.present, visual.parts, visual.objects)
-            read[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
+            inputs_of[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
 
     record_inputs(monkeypatch, record)
     settings = PipelineSettings(window=WindowSettings(steps=WINDOW))
     detector = KeypointDetector(MoveNet.load(), slot_format)
     model = Pipeline(detector, Checkpoint(network, "edge", False, "none"), settings)
-    return [analysis for _, analysis in analyse_video(model, film, rehearse=True)], read
+    return [analysis for _, analysis in analyse_video(model, video, rehearse=True)], inputs_of
 
 
-def test_training_reads_of_a_film_what_the_pipeline_reads_live_and_judges_what_it_publishes(
-    film: Path, network: ActionNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_training_has_the_pipelines_inputs_and_evaluation_gives_its_published_results(
+    video: Path, network: ActionNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clip = watched(film, tmp_path)
-    published, live_inputs = run_live(film, network, monkeypatch)
+    clip = watched(video, tmp_path)
+    published, live_inputs = run_live(video, network, monkeypatch)
     compared = 0
     for track in clip.tracks():
         own = np.arange(*track)
         rows = clip.rows[own]
-        # One whole track at once: what looks back sees the track's beginning, as it does live.
+        # The whole track at once, so that features of earlier steps start at its beginning, as in the pipeline.
         whole = next(cut for cut, _ in whole_tracks(clip, 2 * FRAMES) if cut.steps[0] == track[0])
         tensors = sequences([whole], len(own))
         assert tensors.visual is not None and tensors.visual.known is not None and tensors.visual.known.all()
         inputs = (tensors.parts[0], tensors.context[0], tensors.present[0], *tensors.visual[:2])
         for at, row in enumerate(rows):
             expected = live_inputs.pop((int(clip.seen.track[row]), int(clip.seen.time_us[row])))
-            for tensor, there in zip(inputs, expected, strict=True):
-                # RoI features are kept as float16: 11 bits.
-                assert np.allclose(tensor[at].numpy(), there, rtol=1e-3, atol=1e-3)
+            for tensor, live in zip(inputs, expected, strict=True):
+                # RoI features are stored as float16, with 11 bits.
+                assert np.allclose(tensor[at].numpy(), live, rtol=1e-3, atol=1e-3)
             compared += 1
-    assert compared > 30 and not live_inputs, "every step of the running model, and no other"
+    assert compared > 30 and not live_inputs, "exactly the steps of the pipeline"
 
     answers = answer_clips(network, [clip], WINDOW)[0]
     replayed = dict(replayed_frames(network, clip, answers))
-    for number, said in enumerate(published):
+    for number, expected in enumerate(published):
         again = replayed.get(number, FrameAnalysis())
-        assert [person.track for person in again.people] == [person.track for person in said.people]
-        for one, other in zip(again.people, said.people, strict=True):
+        assert [person.track for person in again.people] == [person.track for person in expected.people]
+        for one, other in zip(again.people, expected.people, strict=True):
             assert (one.box, one.score) == (other.box, other.score)
             assert [part.part for part in one.parts] == [part.part for part in other.parts]
             assert one.action is not None and other.action is not None
