@@ -37,7 +37,7 @@ from training.synthetic.rendering.bodies.posing import Hands
 from training.synthetic.rendering.camera import Camera
 from training.synthetic.rendering.effects import develop, draw_effects, meter
 from training.synthetic.rendering.objects import HELD
-from training.synthetic.rendering.scene import Posed, Scene, posed_person, posed_thing, render
+from training.synthetic.rendering.scene import Posed, Scene, posed_object, posed_person, render
 from training.synthetic.rendering.staging import contacts, draw_stage, moved, place_people
 from training.synthetic.sequences.scenes import draw_scene
 
@@ -189,7 +189,7 @@ def _posed(rng: Rng, figure: Figure, poses: Array) -> tuple[Posed, list[Posed]]:
         return person, []
     thing = HELD[str(rng.choice(list(HELD)))](rng)
     frames = figure.hand_frames(transforms, side)
-    return person, [posed_thing(thing, frames[0], frames[1])]
+    return person, [posed_object(thing, frames[0], frames[1])]
 
 
 def _in_picture(camera: Camera, now: Sequence[Array], statures: Sequence[float]) -> tuple[Array, Array]:

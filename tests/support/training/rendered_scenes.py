@@ -17,7 +17,7 @@ from training.synthetic.rendering.bodies.heads import HeadStyle
 from training.synthetic.rendering.bodies.outfits import Bottom, Outfit, Top
 from training.synthetic.rendering.camera import Camera, look_at
 from training.synthetic.rendering.light import Light
-from training.synthetic.rendering.objects import Thing
+from training.synthetic.rendering.objects import RigidObject
 from training.synthetic.rendering.scene import Posed, Scene, posed_person
 from training.synthetic.rendering.surfaces.materials import PLAIN, Material, Rng, cloth_colour, pack
 from training.synthetic.rendering.surfaces.mesh import joined
@@ -78,12 +78,12 @@ def person(x: float = 0.0, z: float = 0.0) -> Posed:
     return posed_person(figure, figure.transforms(standing_poses(x, z)))
 
 
-def block(low: tuple[float, float, float], high: tuple[float, float, float]) -> Thing:
-    return Thing("block", joined([cuboid(low, high)]), pack([Material((0.8, 0.1, 0.1), grain=0.0)]))
+def block(low: tuple[float, float, float], high: tuple[float, float, float]) -> RigidObject:
+    return RigidObject("block", joined([cuboid(low, high)]), pack([Material((0.8, 0.1, 0.1), grain=0.0)]))
 
 
-def marker(radius: float = 0.03) -> Thing:
-    return Thing("marker", ball(radius), pack([Material((0.8, 0.8, 0.1), grain=0.0)]))
+def marker(radius: float = 0.03) -> RigidObject:
+    return RigidObject("marker", ball(radius), pack([Material((0.8, 0.8, 0.1), grain=0.0)]))
 
 
 def unmoved() -> Array:

@@ -164,8 +164,8 @@ def sideways(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     """Punch with one arm while the trunk is turned: straight blows to the side or swings, small or large."""
     side = int(rng.integers(2))
     _guard(rng, movement, times, weight)
-    aslant = (1.0 if side else -1.0) * rng.uniform(-0.7, 0.2)
-    turn_chest(movement.poses, 0.05 * weight, aslant * weight)
+    trunk_turn = (1.0 if side else -1.0) * rng.uniform(-0.7, 0.2)
+    turn_chest(movement.poses, 0.05 * weight, trunk_turn * weight)
     azimuth, elevation = rng.uniform(0.0, 1.4), rng.uniform(-0.6, 0.5)
     level = np.cos(elevation)
     hit = rng.uniform(0.75, 0.96) * np.array([level * np.cos(azimuth), np.sin(elevation), level * np.sin(azimuth)])

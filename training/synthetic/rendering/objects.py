@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Thing:
+class RigidObject:
     """A rigid object with packed materials [M, C]."""
 
     name: str
@@ -62,56 +62,56 @@ def _wood(rng: Rng) -> Material:
     return Material(brown, grain=0.25, shine=0.1)
 
 
-def _thing(name: str, meshes: Sequence[Mesh], *materials: Material) -> Thing:
-    return Thing(name, joined(list(meshes)), pack(materials))
+def _object(name: str, meshes: Sequence[Mesh], *materials: Material) -> RigidObject:
+    return RigidObject(name, joined(list(meshes)), pack(materials))
 
 
-def make_ball(rng: Rng) -> Thing:
+def make_ball(rng: Rng) -> RigidObject:
     """Make a ball, from a juggling ball to a basketball."""
     radius = float(rng.choice([0.035, 0.05, 0.11, 0.12]))
     cover = replace(_paint(rng), second=(0.9, 0.9, 0.9), pattern=int(rng.choice([0, CHECKS, STRIPES_ACROSS])))
-    return _thing("ball", [ball(radius)], replace(cover, frequency=0.7 / radius))
+    return _object("ball", [ball(radius)], replace(cover, frequency=0.7 / radius))
 
 
-def make_cup(rng: Rng) -> Thing:
+def make_cup(rng: Rng) -> RigidObject:
     """Make a cup that is held round its body, with the palm on its side."""
     radius, height = rng.uniform(0.032, 0.045), rng.uniform(0.08, 0.13)
     profile = [(0.001, -height / 2), (radius * 0.85, -height / 2), (radius, height / 2), (radius * 0.9, height / 2)]
     handle = np.array([(-radius - 0.03 * np.sin(a), 0.0, 0.035 * np.cos(a)) for a in np.linspace(0, np.pi, 9)])
     parts = [lathe([*profile, (0.001, height / 2 - 0.01)]), tube(handle, 0.006)]
-    return _thing("cup", [turned(part, np.eye(3), (0.0, radius - 0.01, 0.0)) for part in parts], _paint(rng))
+    return _object("cup", [turned(part, np.eye(3), (0.0, radius - 0.01, 0.0)) for part in parts], _paint(rng))
 
 
-def make_bottle(rng: Rng) -> Thing:
+def make_bottle(rng: Rng) -> RigidObject:
     radius, height = rng.uniform(0.03, 0.04), rng.uniform(0.18, 0.26)
     profile = [(0.001, -0.09), (radius, -0.09), (radius, height - 0.14), (0.012, height - 0.1), (0.012, height - 0.09)]
     body = turned(lathe([*profile, (0.001, height - 0.09)]), np.eye(3), (0.0, radius - 0.01, 0.0))
-    return _thing("bottle", [body], _paint(rng, 0.5))
+    return _object("bottle", [body], _paint(rng, 0.5))
 
 
-def make_bat(rng: Rng) -> Thing:
+def make_bat(rng: Rng) -> RigidObject:
     length = rng.uniform(0.65, 0.85)
     profile = [
         (0.001, -0.08), (0.022, -0.08), (0.022, -0.06), (0.013, -0.05), (0.014, 0.2 * length), (0.032, 0.6 * length),
         (0.034, length - 0.1), (0.02, length - 0.08), (0.001, length - 0.08),
     ]  # fmt: skip
-    return _thing("bat", [lathe(profile)], _wood(rng) if rng.random() < 0.6 else _metal(rng))
+    return _object("bat", [lathe(profile)], _wood(rng) if rng.random() < 0.6 else _metal(rng))
 
 
-def make_stick(rng: Rng) -> Thing:
+def make_stick(rng: Rng) -> RigidObject:
     length, radius = rng.uniform(0.6, 1.8), rng.uniform(0.008, 0.018)
     foot = -rng.uniform(0.1, 0.6) * length
     profile = [(0.001, foot), (radius, foot), (radius, foot + length), (0.001, foot + length)]
-    return _thing("stick", [lathe(profile, segments=10)], _wood(rng) if rng.random() < 0.5 else _paint(rng))
+    return _object("stick", [lathe(profile, segments=10)], _wood(rng) if rng.random() < 0.5 else _paint(rng))
 
 
-def make_phone(rng: Rng) -> Thing:
+def make_phone(rng: Rng) -> RigidObject:
     size = np.array([0.072, 0.009, 0.148]) / 2
     body = turned(cuboid(-size, size), np.eye(3), (0.0, 0.0, 0.05))
-    return _thing("phone", [body], Material((0.02, 0.02, 0.025) if rng.random() < 0.7 else (0.8, 0.8, 0.8), shine=0.6))
+    return _object("phone", [body], Material((0.02, 0.02, 0.025) if rng.random() < 0.7 else (0.8, 0.8, 0.8), shine=0.6))
 
 
-def make_barbell(rng: Rng) -> Thing:
+def make_barbell(rng: Rng) -> RigidObject:
     """Make a barbell for both hands: its bar along z, its middle at the origin."""
     bar = lathe([(0.001, -1.1), (0.014, -1.1), (0.014, 1.1), (0.001, 1.1)], 0, 10)
     radius = float(rng.uniform(0.12, 0.225))
@@ -121,28 +121,28 @@ def make_barbell(rng: Rng) -> Thing:
             size = radius * (1.0 if number == 0 else rng.uniform(0.6, 1.0))
             z = side * (0.66 + 0.05 * number)
             plates.append(lathe([(0.02, z - 0.02), (size, z - 0.02), (size, z + 0.02), (0.02, z + 0.02)], 1))
-    return _thing(
+    return _object(
         "barbell", [bar, *plates], _metal(rng), _paint(rng) if rng.random() < 0.5 else Material((0.02, 0.02, 0.02))
     )
 
 
-def make_dumbbell(rng: Rng) -> Thing:
+def make_dumbbell(rng: Rng) -> RigidObject:
     radius = rng.uniform(0.04, 0.075)
     ends = [lathe([(0.001, z), (radius, z), (radius, z + 0.06), (0.001, z + 0.06)], 1) for z in (-0.13, 0.07)]
     bar = lathe([(0.001, -0.1), (0.015, -0.1), (0.015, 0.1), (0.001, 0.1)], 0, 10)
-    return _thing("dumbbell", [bar, *ends], _metal(rng), _paint(rng))
+    return _object("dumbbell", [bar, *ends], _metal(rng), _paint(rng))
 
 
-def make_box(rng: Rng) -> Thing:
+def make_box(rng: Rng) -> RigidObject:
     """Make a box that both hands carry: its middle at the origin, its width along z."""
     size = np.array([rng.uniform(0.2, 0.45), rng.uniform(0.15, 0.4), rng.uniform(0.3, 0.5)]) / 2
     cardboard = Material(linear(0.72, 0.55, 0.37), grain=0.12)
     tape = cuboid((-size[0] - 0.001, -size[1] - 0.001, -0.025), (size[0] + 0.001, size[1] + 0.001, 0.025), 1)
     cover = cardboard if rng.random() < 0.6 else _paint(rng, 0.05)
-    return _thing("box", [cuboid(-size, size), tape], cover, Material((0.5, 0.4, 0.25), shine=0.2))
+    return _object("box", [cuboid(-size, size), tape], cover, Material((0.5, 0.4, 0.25), shine=0.2))
 
 
-def make_bag(rng: Rng) -> Thing:
+def make_bag(rng: Rng) -> RigidObject:
     """Make a bag that hangs from a hand along −y of the world (`hanging`), with its handles at the origin."""
     width, height, depth = rng.uniform(0.25, 0.4), rng.uniform(0.2, 0.4), rng.uniform(0.1, 0.2)
     drop = rng.uniform(0.08, 0.25)
@@ -152,19 +152,19 @@ def make_bag(rng: Rng) -> Thing:
         spread = width / 3 * np.cos(np.linspace(0, np.pi, 9))
         path = np.stack([spread, -drop * (1 - np.sin(np.linspace(0, np.pi, 9))), np.full(9, z)], -1)
         handles.append(tube(path, 0.006, 0))
-    return _thing("bag", [body, *handles], replace(_paint(rng, 0.05), wrinkles=0.4))
+    return _object("bag", [body, *handles], replace(_paint(rng, 0.05), wrinkles=0.4))
 
 
-def make_backpack(rng: Rng) -> Thing:
+def make_backpack(rng: Rng) -> RigidObject:
     """Make a worn backpack: its origin between the shoulder blades, x forward, y up."""
     height, depth = rng.uniform(0.35, 0.5), rng.uniform(0.12, 0.2)
     body = cuboid((-depth - 0.1, -height + 0.08, -0.15), (-0.1, 0.08, 0.15))
     pocket = cuboid((-depth - 0.15, -height + 0.1, -0.11), (-depth - 0.1, -height / 2, 0.11), 1)
     fabric = replace(_paint(rng, 0.03), wrinkles=0.3)
-    return _thing("backpack", [body, pocket], fabric, replace(_paint(rng, 0.03), wrinkles=0.3))
+    return _object("backpack", [body, pocket], fabric, replace(_paint(rng, 0.03), wrinkles=0.3))
 
 
-def make_chair(rng: Rng, seat: float | None = None) -> Thing:
+def make_chair(rng: Rng, seat: float | None = None) -> RigidObject:
     """Make a chair with x forward. `seat`: height of the seat in metres for a person who sits on it; by default it is
     drawn."""
     height, wide, back = rng.uniform(0.4, 0.48), rng.uniform(0.2, 0.26), rng.uniform(0.35, 0.55)
@@ -178,35 +178,35 @@ def make_chair(rng: Rng, seat: float | None = None) -> Thing:
         cuboid((-wide, seat - 0.04, -wide), (wide, seat, wide)),
         cuboid((-wide, seat, -wide), (-wide + 0.04, seat + back, wide)),
     ]
-    return _thing("chair", [*legs, *parts], _wood(rng) if rng.random() < 0.5 else _paint(rng))
+    return _object("chair", [*legs, *parts], _wood(rng) if rng.random() < 0.5 else _paint(rng))
 
 
-def make_table(rng: Rng) -> Thing:
+def make_table(rng: Rng) -> RigidObject:
     high, long, wide = rng.uniform(0.7, 1.05), rng.uniform(0.4, 1.0), rng.uniform(0.3, 0.5)
     if rng.random() < 0.35:  # a counter
-        return _thing("table", [cuboid((-wide, 0, -long), (wide, high, long))], _wood(rng))
+        return _object("table", [cuboid((-wide, 0, -long), (wide, high, long))], _wood(rng))
     legs = [
         cuboid((x - 0.03, 0, z - 0.03), (x + 0.03, high, z + 0.03))
         for x in (-wide + 0.04, wide - 0.04)
         for z in (-long + 0.04, long - 0.04)
     ]
-    return _thing("table", [*legs, cuboid((-wide, high - 0.04, -long), (wide, high, long))], _wood(rng))
+    return _object("table", [*legs, cuboid((-wide, high - 0.04, -long), (wide, high, long))], _wood(rng))
 
 
-def make_post(rng: Rng) -> Thing:
+def make_post(rng: Rng) -> RigidObject:
     """Make a pillar, lamp post or tree trunk."""
     radius, high = float(rng.choice([0.05, 0.12, 0.25])) * rng.uniform(0.7, 1.3), rng.uniform(2.5, 6.0)
-    return _thing("post", [turned(lathe([(radius * 1.1, 0.0), (radius, high)]), UPRIGHT)], _paint(rng, 0.05))
+    return _object("post", [turned(lathe([(radius * 1.1, 0.0), (radius, high)]), UPRIGHT)], _paint(rng, 0.05))
 
 
-def make_crate(rng: Rng) -> Thing:
+def make_crate(rng: Rng) -> RigidObject:
     size = np.array([rng.uniform(0.2, 1.0), rng.uniform(0.3, 1.6), rng.uniform(0.2, 1.0)])
     doors = replace(_paint(rng, 0.05), second=(0.05, 0.05, 0.05), pattern=STRIPES_ACROSS, share=0.04)
     cover = replace(doors, frequency=rng.uniform(1.0, 4.0)) if rng.random() < 0.5 else _paint(rng, 0.1)
-    return _thing("crate", [cuboid((-size[0], 0, -size[2]), (size[0], size[1], size[2]))], cover)
+    return _object("crate", [cuboid((-size[0], 0, -size[2]), (size[0], size[1], size[2]))], cover)
 
 
-def make_car(rng: Rng) -> Thing:
+def make_car(rng: Rng) -> RigidObject:
     """Make a simple car: body, cabin, wheels."""
     body = cuboid((-2.1, 0.3, -0.85), (2.1, 0.85, 0.85))
     cabin = cuboid((-1.2, 0.85, -0.75), (1.0, 1.42, 0.75), 1)
@@ -217,10 +217,10 @@ def make_car(rng: Rng) -> Thing:
         for z in (-0.8, 0.8)
     ]
     glass, tyre = Material((0.03, 0.04, 0.05), shine=0.8), Material((0.02, 0.02, 0.02))
-    return _thing("car", [body, cabin, roof, *wheels], _paint(rng, 0.6), glass, tyre)
+    return _object("car", [body, cabin, roof, *wheels], _paint(rng, 0.6), glass, tyre)
 
 
-def make_bush(rng: Rng) -> Thing:
+def make_bush(rng: Rng) -> RigidObject:
     """Make a bush or a tree's crown: a ball with a rough surface."""
     radius = rng.uniform(0.4, 1.3)
     mesh = ball(radius, rings=10)
@@ -228,10 +228,10 @@ def make_bush(rng: Rng) -> Thing:
     vertices = (mesh.vertices * rough + np.array([0, radius * 0.9, 0])).astype(np.float32)
     green = np.array([0.06, 0.14, 0.03]) * rng.uniform(0.5, 1.8)
     leaves = Material(tuple(green.tolist()), grain=0.8, wrinkles=1.2)
-    return _thing("bush", [replace(mesh, vertices=vertices, two_sided=np.ones(len(mesh.triangles), bool))], leaves)
+    return _object("bush", [replace(mesh, vertices=vertices, two_sided=np.ones(len(mesh.triangles), bool))], leaves)
 
 
-def make_bicycle(rng: Rng) -> Thing:
+def make_bicycle(rng: Rng) -> RigidObject:
     """Make a standing bicycle with x forward."""
     ring = np.linspace(0, 2 * np.pi, 25)
     wheels = []
@@ -245,10 +245,10 @@ def make_bicycle(rng: Rng) -> Thing:
     )  # fmt: skip
     frame = [tube(np.linspace(np.array(a, float), np.array(b, float), 3), 0.016) for a, b in bars]
     saddle = cuboid((-0.32, 0.82, -0.07), (-0.08, 0.87, 0.07), 1)
-    return _thing("bicycle", [*wheels, *frame, saddle], _paint(rng, 0.4), Material((0.02, 0.02, 0.02)))
+    return _object("bicycle", [*wheels, *frame, saddle], _paint(rng, 0.4), Material((0.02, 0.02, 0.02)))
 
 
-HELD: dict[str, Callable[[Rng], Thing]] = {
+HELD: dict[str, Callable[[Rng], RigidObject]] = {
     "ball": make_ball,
     "cup": make_cup,
     "bottle": make_bottle,
@@ -258,9 +258,9 @@ HELD: dict[str, Callable[[Rng], Thing]] = {
     "dumbbell": make_dumbbell,
 }
 """Objects for one hand, by name (`figure.hand_frames`)."""
-CARRIED: dict[str, Callable[[Rng], Thing]] = {"barbell": make_barbell, "box": make_box}
+CARRIED: dict[str, Callable[[Rng], RigidObject]] = {"barbell": make_barbell, "box": make_box}
 """Objects for both hands, by name (`between_hands`)."""
-STANDING: dict[str, Callable[[Rng], Thing]] = {
+STANDING: dict[str, Callable[[Rng], RigidObject]] = {
     "chair": make_chair,
     "table": make_table,
     "post": make_post,

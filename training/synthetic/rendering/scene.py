@@ -18,7 +18,7 @@ from training.synthetic.rendering.bodies.figure import Figure
 from training.synthetic.rendering.bodies.skinning import vertex_normals
 from training.synthetic.rendering.camera import Camera
 from training.synthetic.rendering.light import Light, shadow_map
-from training.synthetic.rendering.objects import Thing
+from training.synthetic.rendering.objects import RigidObject
 from training.synthetic.rendering.raster import (
     draw_parts,
     draw_triangles,
@@ -55,7 +55,7 @@ def posed_person(figure: Figure, transforms: Floats) -> Posed:
     return Posed(figure.mesh, figure.materials, vertices)
 
 
-def posed_thing(thing: Thing, opening: Array, closing: Array | None = None) -> Posed:
+def posed_object(thing: RigidObject, opening: Array, closing: Array | None = None) -> Posed:
     """Return an object with its transform [3, 4] when the shutter opens, and another when it closes if it moves."""
     vertices = thing.at(np.stack([opening, opening if closing is None else closing]))
     return Posed(thing.mesh, thing.materials, vertices)
@@ -99,7 +99,7 @@ class Rendering:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Everything:
+class _CombinedMeshes:
     """All meshes of a scene joined into one; `owner` [T]; `starts` [K + 1]: first triangle of each, `vertex_starts`
     likewise."""
 
@@ -120,11 +120,11 @@ def render(scene: Scene, still: Backdrop | None = None) -> Rendering:
     """Render the scene. `still`: the backdrop of a camera that does not move (`backdrop.backdrop`), painted once."""
     camera = scene.camera[0]
     width, height = camera.size
-    everything = _gather([*scene.people, *scene.objects])
+    combined = _gather([*scene.people, *scene.objects])
     between = _between(scene.camera, 0.5)
-    middle, screen = _projected(everything, between, 0.5, (0.5, 0.5))
-    normals = vertex_normals(middle, everything.triangles)
-    shadow = shadow_map(scene.light, middle, everything.triangles)
+    middle, screen = _projected(combined, between, 0.5, (0.5, 0.5))
+    normals = vertex_normals(middle, combined.triangles)
+    shadow = shadow_map(scene.light, middle, combined.triangles)
     bias = float(SHADOW_BIAS * np.linalg.norm(shadow.matrix[2, :3]))
     out, uncovered = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     towards, sun, above, below = (
@@ -133,11 +133,11 @@ def render(scene: Scene, still: Backdrop | None = None) -> Rendering:
     )
     for number, (place, moment) in enumerate(zip(SAMPLE_PLACES, _MOMENTS)):
         view = _between(scene.camera, moment)
-        world, sampled = _projected(everything, view, moment, place)
-        face = _faces(everything, sampled, (height, width))
+        world, sampled = _projected(combined, view, moment, place)
+        face = _faces(combined, sampled, (height, width))
         shade_surfaces(
-            face, sampled, world, normals, everything.pattern_at, everything.tint, everything.triangles,
-            everything.material, everything.table, view.position.astype(np.float32), towards, sun, above, below,
+            face, sampled, world, normals, combined.pattern_at, combined.tint, combined.triangles,
+            combined.material, combined.table, view.position.astype(np.float32), towards, sun, above, below,
             shadow.depth, shadow.matrix, shadow.blur, bias, noise_volume(), number, out,
         )  # fmt: skip
         uncovered += face < 0
@@ -147,24 +147,24 @@ def render(scene: Scene, still: Backdrop | None = None) -> Rendering:
         shadow.blur, bias, scene.contacts, out,
     )  # fmt: skip
     out /= len(_MOMENTS)
-    return _labelled(everything, screen, out)
+    return _labelled(combined, screen, out)
 
 
-def _gather(posed: Sequence[Posed]) -> _Everything:
+def _gather(posed: Sequence[Posed]) -> _CombinedMeshes:
     if not posed:
         empty, none = np.zeros((0, 3), np.float32), np.zeros(0, np.int32)
         flags = np.zeros(0, bool)
         vertices = np.zeros((2, 0, 3), np.float32)
         one = np.zeros(1, np.int32)
         triangles = np.zeros((0, 3), np.int32)
-        return _Everything(
+        return _CombinedMeshes(
             vertices, empty, empty, triangles, flags, none, none, none, np.zeros((1, 18), np.float32), one, one
         )
     meshes = [one.mesh for one in posed]
     vertex_starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)]).astype(np.int32)
     starts = np.cumsum([0, *(len(mesh.triangles) for mesh in meshes)]).astype(np.int32)
     materials = np.cumsum([0, *(len(one.materials) for one in posed)]).astype(np.int32)
-    return _Everything(
+    return _CombinedMeshes(
         vertices=np.concatenate([one.vertices for one in posed], 1),
         pattern_at=np.concatenate([mesh.pattern_at for mesh in meshes]),
         tint=np.concatenate([mesh.tint for mesh in meshes]),
@@ -194,45 +194,43 @@ def _between(cameras: tuple[Camera, Camera], moment: float) -> Camera:
 
 
 def _projected(
-    everything: _Everything, view: Camera, moment: float, place: tuple[float, float]
+    combined: _CombinedMeshes, view: Camera, moment: float, place: tuple[float, float]
 ) -> tuple[Floats, Floats]:
     """Return all vertices [V, 3] at a moment, in the world and on the screen, so that `place` in each pixel is its
     middle."""
     x, y = view.centre + 0.5 - np.array(place)
     eye, axes = view.position.astype(np.float32), view.axes.astype(np.float32)
-    first, last = everything.vertices
+    first, last = combined.vertices
     return project(first, last, moment, eye, axes, view.focal, float(x), float(y))
 
 
-def _faces(everything: _Everything, screen: Floats, size: tuple[int, int]) -> Ints:
+def _faces(combined: _CombinedMeshes, screen: Floats, size: tuple[int, int]) -> Ints:
     depth, face = np.zeros(size, np.float32), np.full(size, -1, np.int32)
-    draw_triangles(screen, everything.triangles, everything.two_sided, 0, depth, face)
+    draw_triangles(screen, combined.triangles, combined.two_sided, 0, depth, face)
     return face
 
 
-def _labelled(everything: _Everything, screen: Floats, light: Floats) -> Rendering:
+def _labelled(combined: _CombinedMeshes, screen: Floats, light: Floats) -> Rendering:
     height, width = light.shape[:2]
-    count = len(everything.starts) - 1
-    face = _faces(everything, screen, (height, width))
+    count = len(combined.starts) - 1
+    face = _faces(combined, screen, (height, width))
     visible = np.zeros((count, PART_COUNT), np.int32)
     boxes = np.tile(np.array([np.inf, np.inf, -np.inf, -np.inf], np.float32), (count, PART_COUNT, 1))
-    tally_visible(face, everything.owner, everything.part, visible, boxes)
+    tally_visible(face, combined.owner, combined.part, visible, boxes)
     whole = np.zeros_like(visible)
     whole_boxes = np.tile(np.array([np.inf, np.inf, -np.inf, -np.inf], np.float32), (count, PART_COUNT, 1))
     share = np.zeros(count, np.float32)
     for number in range(count):
-        rows = slice(everything.starts[number], everything.starts[number + 1])
+        rows = slice(combined.starts[number], combined.starts[number + 1])
         covered = np.zeros((2 * height, 2 * width), np.uint16)
-        part = everything.part[rows]
-        draw_parts(
-            screen, everything.triangles[rows], everything.two_sided[rows], part, width // 2, height // 2, covered
-        )
+        part = combined.part[rows]
+        draw_parts(screen, combined.triangles[rows], combined.two_sided[rows], part, width // 2, height // 2, covered)
         total = tally_covered(covered, whole[number])
         share[number] = visible[number].sum() / total if total else 0.0
-    stretch_boxes(screen, everything.triangles, everything.owner, everything.part, whole_boxes)
+    stretch_boxes(screen, combined.triangles, combined.owner, combined.part, whole_boxes)
     seen = face >= 0
-    owner = np.where(seen, everything.owner[face], -1) if count else np.full(face.shape, -1)
-    part = np.where(seen, everything.part[face], -1) if count else np.full(face.shape, -1)
+    owner = np.where(seen, combined.owner[face], -1) if count else np.full(face.shape, -1)
+    part = np.where(seen, combined.part[face], -1) if count else np.full(face.shape, -1)
     return Rendering(
         light, owner.astype(np.int32), part.astype(np.int32), visible, whole, boxes, whole_boxes, np.minimum(share, 1)
     )

@@ -17,7 +17,7 @@ from training.synthetic.motion.skeleton import ANKLE_POINTS, HIPS
 from training.synthetic.rendering.camera import Camera, look_at
 from training.synthetic.rendering.light import Light
 from training.synthetic.rendering.objects import STANDING, standing
-from training.synthetic.rendering.scene import Posed, posed_thing
+from training.synthetic.rendering.scene import Posed, posed_object
 from training.synthetic.rendering.surfaces.materials import Floats, Rng
 from training.synthetic.rendering.surroundings import Surroundings, draw_surroundings
 
@@ -227,7 +227,7 @@ def _furniture(rng: Rng, everyone: Array, centre: Array, radius: float, camera: 
         clear = np.linalg.norm(floor - at, axis=1).min() > size + 0.3
         far = np.linalg.norm(camera[[0, 2]] - at) > size + 1.5
         if clear and far:
-            out.append(posed_thing(thing, standing(np.array([at[0], 0.0, at[1]]), rng.uniform(0, 2 * np.pi))))
+            out.append(posed_object(thing, standing(np.array([at[0], 0.0, at[1]]), rng.uniform(0, 2 * np.pi))))
     return out
 
 

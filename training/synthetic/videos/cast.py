@@ -15,7 +15,7 @@ from training.synthetic.motion.skeleton import HIPS, draw_builds, joints
 from training.synthetic.rendering.bodies.body_model import BodyModel
 from training.synthetic.rendering.bodies.figure import Figure, draw_figure
 from training.synthetic.rendering.objects import STANDING, make_chair, standing
-from training.synthetic.rendering.scene import Posed, posed_thing
+from training.synthetic.rendering.scene import Posed, posed_object
 from training.synthetic.rendering.staging import moved, open_bearing, place_people
 from training.synthetic.rendering.surfaces.materials import Floats
 from training.synthetic.sequences.scenes import Scene, draw_scene
@@ -28,7 +28,7 @@ BYSTANDERS = (("stand", 0.5), ("walk", 0.25), ("sit", 0.25))
 """Actions of people who do not do the video's main action, with shares."""
 WALKERS = ("walk", "run")
 """Actions that move away; the camera may follow them."""
-_WAYS = (("across", 0.35), ("follow", 0.3), ("round", 0.35))
+_PATHS = (("across", 0.35), ("follow", 0.3), ("round", 0.35))
 """Paths of people who move: across the picture, followed by the camera, or in a circle."""
 _FAR, _TOO_FAR = 2.5, 5.0
 """Metres from the middle of their path beyond which people go in a circle: with the path "round", and with any path."""
@@ -85,8 +85,8 @@ def draw_cast(
 ) -> Cast:
     """Draw people at `times` [I] seconds: at least half of them do `action`, the others stand, walk or sit."""
     count = int(rng.choice(len(settings.people), p=settings.people)) + 1
-    way = _pick(rng, _WAYS)
-    follow = way == "follow" and action in WALKERS
+    path = _pick(rng, _PATHS)
+    follow = path == "follow" and action in WALKERS
     leading = count if follow else int(rng.integers((count + 1) // 2, count + 1))
     heading = rng.uniform(-np.pi, np.pi)
     places = place_people(rng, count)
@@ -104,7 +104,7 @@ def draw_cast(
                 place,
                 heading + rng.normal(0, 0.15) if follow else None,
                 bearing,
-                round_about=way == "round",
+                round_about=path == "round",
                 others=actors,
                 held_out=held_out,
             )
@@ -132,13 +132,13 @@ def _draw_actor(
     scene = _draw_scene(rng, library, settings, action, times, held_out=held_out)
     leg, middle = float(build.leg[0]), len(times) // 2
     poses = scene.poses
-    gone = np.linalg.norm((poses[:, POSITION] - poses[middle, POSITION])[:, [0, 2]], axis=1).max() * leg
-    if heading is None and gone > (_FAR if round_about else _TOO_FAR):
+    distance = np.linalg.norm((poses[:, POSITION] - poses[middle, POSITION])[:, [0, 2]], axis=1).max() * leg
+    if heading is None and distance > (_FAR if round_about else _TOO_FAR):
         radius = rng.uniform(*_TURN_RADIUS) * rng.choice([-1.0, 1.0])
         poses = bent(poses, times, radius / leg)
     _, facing = joints(poses[None], build)
     ahead = float(np.arctan2(-facing[0, middle, 2], facing[0, middle, 0]))
-    room: list[tuple[float, int, Array, Array, Array]] = []
+    candidates: list[tuple[float, int, Array, Array, Array]] = []
     for attempt in range(_TRIES):
         if heading is not None:
             turn = heading - ahead
@@ -149,10 +149,10 @@ def _draw_actor(
         at = place + rng.normal(0, 0.2 * attempt, 2)
         tried = moved(poses, leg, at, turn, middle)
         points, facing = joints(tried[None], build)
-        room.append((_room(points[0], others), attempt, tried, points[0], facing[0]))
-        if room[-1][0] >= _APART:
+        candidates.append((_clearance(points[0], others), attempt, tried, points[0], facing[0]))
+        if candidates[-1][0] >= _APART:
             break
-    _, _, poses, points, facing = max(room, key=lambda one: one[:1])
+    _, _, poses, points, facing = max(candidates, key=lambda one: one[:1])
     hands = draw_hands(rng, scene.tags, scene.props)
     transforms = figure.transforms(poses, hands)
     used = use_props(rng, figure, poses, points, transforms, scene.props)
@@ -186,7 +186,7 @@ def _pick(rng: Rng, options: Sequence[tuple[str, float]]) -> str:
     return options[int(rng.choice(len(options), p=[share for _, share in options]))][0]
 
 
-def _room(points: Array, others: Sequence[Actor], every: int = 6) -> float:
+def _clearance(points: Array, others: Sequence[Actor], every: int = 6) -> float:
     """Return the least distance in metres of a person's joints [I, 17, 3] to the others', at every sixth instant."""
     nearest = np.inf
     for other in others:
@@ -198,17 +198,17 @@ def _room(points: Array, others: Sequence[Actor], every: int = 6) -> float:
 def bent(poses: Array, times: Array, radius: float) -> Array:
     """Return limb poses [I, 39] of a straight path bent to a circle of `radius` leg lengths (left if positive)."""
     out = poses.copy()
-    way = poses[:, POSITION] * np.array([1.0, 0.0, 1.0])
+    path = poses[:, POSITION] * np.array([1.0, 0.0, 1.0])
     # The pelvis sways, so the path is averaged over half a second.
     reach = max(1, round(0.25 * len(times) / max(float(times[-1] - times[0]), 0.1)))
-    padded = np.pad(way, ((reach, reach), (0, 0)), "edge")
+    padded = np.pad(path, ((reach, reach), (0, 0)), "edge")
     sums = np.cumsum(np.pad(padded, ((1, 0), (0, 0))), 0)
     smooth = (sums[2 * reach + 1 :] - sums[: -2 * reach - 1]) / (2 * reach + 1)
-    gone = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(smooth, axis=0), axis=1))])
-    turns = axis_rotation(1, gone / radius)
-    between = axis_rotation(1, (gone[:-1] + gone[1:]) / (2 * radius))
-    steps = rotate(between, np.diff(way, axis=0))
-    out[1:, POSITION] = way[0] + np.cumsum(steps, 0)
+    distance = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(smooth, axis=0), axis=1))])
+    turns = axis_rotation(1, distance / radius)
+    between = axis_rotation(1, (distance[:-1] + distance[1:]) / (2 * radius))
+    steps = rotate(between, np.diff(path, axis=0))
+    out[1:, POSITION] = path[0] + np.cumsum(steps, 0)
     out[:, POSITION.start + 1] = poses[:, POSITION.start + 1]
     out[:, ROOT] = quaternion_multiply(turns, poses[:, ROOT])
     return out
@@ -228,9 +228,9 @@ def seats(rng: Rng, actor: Actor) -> list[Posed]:
     forward = forward * np.array([1.0, 0.0, 1.0]) / max(float(np.linalg.norm(forward[[0, 2]])), 1e-6)
     turn = float(np.arctan2(-forward[2], forward[0]))
     floor = hip * np.array([1.0, 0.0, 1.0])
-    out = [posed_thing(make_chair(rng, seat), standing(floor + 0.05 * forward, turn))]
+    out = [posed_object(make_chair(rng, seat), standing(floor + 0.05 * forward, turn))]
     if actor.scene.hide_legs:
         table = STANDING["table"](rng)
         deep = float(table.mesh.vertices[:, 0].max())
-        out.append(posed_thing(table, standing(floor + (0.3 + deep) * forward, turn)))
+        out.append(posed_object(table, standing(floor + (0.3 + deep) * forward, turn)))
     return out

@@ -54,22 +54,22 @@ class Film:
         model: BodyModel,
         library: MotionLibrary,
         settings: Settings,
-        form: VideoFormat,
+        video_format: VideoFormat,
         action: str,
         *,
         held_out: bool,
     ) -> None:
-        self._rng, self.form = rng, form
-        self.cast: Cast = draw_cast(rng, library, model, settings, action, form.instants, held_out=held_out)
+        self._rng, self.video_format = rng, video_format
+        self.cast: Cast = draw_cast(rng, library, model, settings, action, video_format.instants, held_out=held_out)
         actors = self.cast.actors
         self.stage: Stage = draw_stage(
             rng,
             [actor.points for actor in actors],
             [actor.stature for actor in actors],
-            form.size,
+            video_format.size,
             pixels=settings.stature,
             bearing=self.cast.bearing,
-            seconds=float(form.closing[-1]),
+            seconds=float(video_format.closing[-1]),
             follow=self.cast.follow,
             clutter=settings.clutter,
             held_out=held_out,
@@ -96,7 +96,9 @@ class Film:
         figures = self._figures()
         still = backdrop(self.stage.surroundings, path.at(0.0), light) if path.still else None
         gain = None
-        for row, (opening, closing) in enumerate(zip(self.form.opening, self.form.closing, strict=True)):
+        for row, (opening, closing) in enumerate(
+            zip(self.video_format.opening, self.video_format.closing, strict=True)
+        ):
             people, things, names = self._posed(figures, row)
             cameras = (path.at(float(opening)), path.at(float(closing)))
             ground = contacts(
@@ -109,14 +111,14 @@ class Film:
             if gain is None:
                 gain = wanted
             elif self._adapts:
-                gain *= float(wanted / gain) ** (1 / (_ADAPTATION_S * self.form.rate))
+                gain *= float(wanted / gain) ** (1 / (_ADAPTATION_S * self.video_format.rate))
             picture = develop(drawn.light, self._effects, gain, self._rng)
             yield Shot(row, picture, drawn, path.at(float((opening + closing) / 2)), len(people), names)
 
     def _figures(self) -> list[Figure]:
         """Return each person's figure with the detail needed where they are nearest."""
         out: list[Figure] = []
-        cameras = [self.stage.camera.at(float(time)) for time in self.form.opening]
+        cameras = [self.stage.camera.at(float(time)) for time in self.video_format.opening]
         for actor in self.cast.actors:
             depths = [camera.project(actor.points[2 * row])[1].min() for row, camera in enumerate(cameras)]
             focal = cameras[0].focal

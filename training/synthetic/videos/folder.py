@@ -35,7 +35,7 @@ from training.synthetic.activities import unseen_motion
 from training.synthetic.motion.movement import ACTIONS
 from training.synthetic.videos.code import code_hash
 from training.synthetic.videos.hands import OBJECTS
-from training.synthetic.videos.making import ASSETS, NOTES, PROFILE, Made, Maker, Order, read_note
+from training.synthetic.videos.making import ASSETS, NOTES, PROFILE, FinishedVideo, Maker, Order, read_note
 from training.synthetic.videos.manifest import GROUND_TRUTH, MANIFEST, Manifest, read_manifest, write_manifest
 from training.synthetic.videos.settings import Settings
 from training.synthetic.videos.truth import TRUTH, truth_file
@@ -82,7 +82,7 @@ class Plan:
             for action in (self.actions[number % len(self.actions)],)
         ]
 
-    def manifest(self, code: str, made: Sequence[Made]) -> Manifest:
+    def manifest(self, code: str, made: Sequence[FinishedVideo]) -> Manifest:
         """Return the manifest of a folder with the videos `made`, by code with the hash `code`."""
         settings = {"actions": list(self.actions), "frames": self.frames, **self.settings.to_json()}
         # As read from JSON, where tuples become lists, so that two manifests can be compared.
@@ -154,7 +154,7 @@ class GeneratedFolder:
                     "use the same, or generate into a new folder"
                 )
 
-    def _note(self, name: str) -> Made | None:
+    def _note(self, name: str) -> FinishedVideo | None:
         """Return the note of a video, if its file and truth exist too."""
         made = read_note(self.root, name)
         if made is None:
@@ -200,7 +200,7 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
-def _scored_videos(root: Path, made: Sequence[Made]) -> Iterator[Video]:
+def _scored_videos(root: Path, made: Sequence[FinishedVideo]) -> Iterator[Video]:
     for one in made:
         facts = VideoFacts(one.video.frames, *one.video.size)
         yield Video(one.video.name, one.video.action, root, facts, one.scored)
@@ -210,7 +210,7 @@ _maker: Maker | None = None
 """The process's maker, created with its first video."""
 
 
-def _make(order: Order) -> Made:
+def _make(order: Order) -> FinishedVideo:
     global _maker
     _maker = _maker or Maker()
     return _maker.make(order)
@@ -223,7 +223,7 @@ def _prepare_worker() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _make_videos(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) -> Iterator[Made]:
+def _make_videos(orders: Sequence[Order], workers: int, stopped: Callable[[], bool]) -> Iterator[FinishedVideo]:
     """Yield each video as it is made, in any order. When `stopped`, no more are begun."""
     if workers <= 1 or len(orders) <= 1:
         for order in orders:
@@ -236,7 +236,7 @@ def _make_videos(orders: Sequence[Order], workers: int, stopped: Callable[[], bo
     workers = min(workers, len(orders))
     pool = ProcessPoolExecutor(workers, context, _prepare_worker)
     waiting = iter(orders)
-    running: set[Future[Made]] = set()
+    running: set[Future[FinishedVideo]] = set()
     try:
         while True:
             # One video per process at a time, so that stopping does not wait for queued videos.

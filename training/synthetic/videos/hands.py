@@ -17,7 +17,7 @@ from training.synthetic.rendering.objects import (
     CARRIED,
     HELD,
     UPRIGHT,
-    Thing,
+    RigidObject,
     between_hands,
     hanging,
     make_backpack,
@@ -48,7 +48,7 @@ _BAG_IN_ARMS = 0.3
 class Used:
     """An object in use over a clip: its places [I, 3, 4] for I instants, and whether it is there, [I]."""
 
-    thing: Thing
+    thing: RigidObject
     places: Array
     shown: Flags
 
@@ -74,7 +74,7 @@ def use_props(
     """Return the objects of `props` at their places, given limb poses [I, 39], joints [I, 17, 3] metres and bones'
     transforms [I, B, 3, 4]. Objects that never appear are left out."""
     out: list[Used] = []
-    made: dict[tuple[str, int], Thing] = {}
+    made: dict[tuple[str, int], RigidObject] = {}
     flying = [prop.shown > 0.5 for prop in props if prop.name == "ball" and prop.held == "free"]
     juggled = bool(flying) and int(np.sum(flying, 0).max()) > 1
     for prop in props:
@@ -93,7 +93,7 @@ def use_props(
 
 
 def _places(
-    rng: Rng, figure: Figure, poses: Array, points: Array, transforms: Floats, prop: Prop, thing: Thing
+    rng: Rng, figure: Figure, poses: Array, points: Array, transforms: Floats, prop: Prop, thing: RigidObject
 ) -> Array:
     if prop.name == "backpack":
         # Its x axis is forward and y is up, as in the back's frame.
@@ -137,7 +137,7 @@ def _along(rng: Rng, figure: Figure, poses: Array, points: Array, prop: Prop) ->
     return np.concatenate([np.broadcast_to(axes, (len(at), 3, 3)), at[..., None]], -1)
 
 
-def _fitting(thing: Thing, stature: float) -> Thing:
+def _fitting(thing: RigidObject, stature: float) -> RigidObject:
     """Return a load scaled to the person's stature; children have smaller ones."""
     if thing.name not in _LOADS:
         return thing
@@ -145,7 +145,7 @@ def _fitting(thing: Thing, stature: float) -> Thing:
     return replace(thing, mesh=replace(thing.mesh, vertices=thing.mesh.vertices * factor))
 
 
-def _above_ground(thing: Thing, places: Array) -> Array:
+def _above_ground(thing: RigidObject, places: Array) -> Array:
     """Return the places, lifted where the object would be below the ground."""
     low = thing.at(places)[..., 1].min(-1)
     out = places.copy()

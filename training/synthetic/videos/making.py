@@ -24,7 +24,7 @@ from training.synthetic.rendering.bodies.body_model import load_body
 from training.synthetic.videos.annotation import annotated
 from training.synthetic.videos.film import Film
 from training.synthetic.videos.manifest import GeneratedVideo
-from training.synthetic.videos.observation import meaning, observe
+from training.synthetic.videos.observation import observe, person_labels
 from training.synthetic.videos.settings import Settings, draw_format
 from training.synthetic.videos.truth import TrueFrame, Truth, truth_file, write_truth
 from training.synthetic.videos.video_file import write_video
@@ -58,7 +58,7 @@ class Order:
         return f"{self.split}-{self.seed}-{self.number:05d}"
 
 
-class Made(msgspec.Struct, frozen=True):
+class FinishedVideo(msgspec.Struct, frozen=True):
     """The note of a finished video: its entry in the manifest, and the scored frames of a test video."""
 
     video: GeneratedVideo
@@ -73,23 +73,23 @@ class Maker:
         self._model = load_body()
         self._vocabulary: Vocabulary = packaged(PROFILE)
 
-    def make(self, order: Order) -> Made:
+    def make(self, order: Order) -> FinishedVideo:
         """Make a video with all its files; the note is written last."""
         rng = np.random.default_rng([order.seed, _SPLIT_NUMBER[order.split], order.number])
-        form = draw_format(rng, order.settings, order.frames)
+        video_format = draw_format(rng, order.settings, order.frames)
         crf = int(rng.integers(order.settings.crf[0], order.settings.crf[1] + 1))
         held_out = order.split == "test"
-        film = Film(rng, self._model, self._library, order.settings, form, order.action, held_out=held_out)
+        film = Film(rng, self._model, self._library, order.settings, video_format, order.action, held_out=held_out)
         frames: list[AnnotatedFrame] = []
         truth: list[TrueFrame] = []
         path = video_file(order.root, order.split, order.action, order.name)
-        write_video(path, self._pictures(film, frames, truth), form.size, form.rate, crf)
-        facts = VideoFacts(len(frames), *form.size)
+        write_video(path, self._pictures(film, frames, truth), video_format.size, video_format.rate, crf)
+        facts = VideoFacts(len(frames), *video_format.size)
         video = Video(order.name, order.action, path, facts, tuple(frames))
         if order.split == "train":
             write_annotations(order.root, video)
         write_truth(truth_file(order.root, order.name), Truth(tuple(truth)))
-        made = Made(
+        finished = FinishedVideo(
             GeneratedVideo(
                 name=order.name,
                 action=order.action,
@@ -98,24 +98,24 @@ class Maker:
                 people=len(film.cast.actors),
                 camera=film.camera_name,
                 above=film.looks_down,
-                size=form.size,
-                fps=form.rate,
+                size=video_format.size,
+                fps=video_format.rate,
                 frames=len(frames),
             ),
             tuple(scored(video, OFFICIAL_EVERY)) if order.split == "test" else (),
         )
-        write_whole(note_file(order.root, order.name), msgspec.json.encode(made))
-        return made
+        write_whole(note_file(order.root, order.name), msgspec.json.encode(finished))
+        return finished
 
     def _pictures(
         self, film: Film, frames: list[AnnotatedFrame], truth: list[TrueFrame]
     ) -> Iterator[NDArray[np.uint8]]:
         """Yield the film's pictures, and append each frame's annotation and truth."""
         actors = film.cast.actors
-        meanings = [meaning(self._vocabulary, actor, film.form.instants) for actor in actors]
+        people_labels = [person_labels(self._vocabulary, actor, film.video_format.instants) for actor in actors]
         statures = [actor.stature for actor in actors]
         for shot in film.shots():
-            people = observe(shot, meanings, statures, self._vocabulary)
+            people = observe(shot, people_labels, statures, self._vocabulary)
             frames.append(annotated(shot, people))
             truth.append(TrueFrame(tuple(one.person for one in people)))
             yield shot.picture
@@ -126,9 +126,9 @@ def note_file(root: Path, name: str) -> Path:
     return root / NOTES / f"{name}.json"
 
 
-def read_note(root: Path, name: str) -> Made | None:
+def read_note(root: Path, name: str) -> FinishedVideo | None:
     """Return the note of a video, None if it is not finished."""
     try:
-        return msgspec.json.decode(note_file(root, name).read_bytes(), type=Made)
+        return msgspec.json.decode(note_file(root, name).read_bytes(), type=FinishedVideo)
     except (OSError, msgspec.DecodeError):
         return None

@@ -51,7 +51,7 @@ _SEEN_ON = np.array([[part in _parts_at(keypoint) for part in (*PART_NAMES, None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Meaning:
+class PersonLabels:
     """One person's labels in T frames: joints [T, 17, 3] metres, `states` bool [T, parts, states] of the vocabulary,
     `action` [T] (`UNSURE` at changes), `relevant` bool [T, parts] and whether that is known [T]."""
 
@@ -62,7 +62,7 @@ class Meaning:
     relevance_known: Flags
 
 
-def meaning(vocabulary: Vocabulary, actor: Actor, times: Array) -> Meaning:
+def person_labels(vocabulary: Vocabulary, actor: Actor, times: Array) -> PersonLabels:
     """Return one person's labels at the middle of the frames' openings and closings `times` [2 T]."""
     first, last = slice(0, None, 2), slice(1, None, 2)
     points = (actor.points[first] + actor.points[last]) / 2
@@ -73,7 +73,7 @@ def meaning(vocabulary: Vocabulary, actor: Actor, times: Array) -> Meaning:
     action = np.where(action[first] == action[last], action[first], UNSURE)
     states = part_states(vocabulary, points[None], facing[None], tags, middle[None], stature)
     relevant, known = relevance(vocabulary, action[None], points[None], tags, middle[None], stature)
-    return Meaning(points, states[0], action, relevant[0], known[0])
+    return PersonLabels(points, states[0], action, relevant[0], known[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,12 +85,12 @@ class Observed:
 
 
 def observe(
-    shot: Shot, meanings: Sequence[Meaning], statures: Sequence[float], vocabulary: Vocabulary
+    shot: Shot, people_labels: Sequence[PersonLabels], statures: Sequence[float], vocabulary: Vocabulary
 ) -> list[Observed]:
     """Return all sufficiently visible people, by number."""
-    labels = [state.label for state in vocabulary.states]
+    state_labels = [state.label for state in vocabulary.states]
     out: list[Observed] = []
-    for row, told in enumerate(meanings):
+    for row, labels in enumerate(people_labels):
         share = float(shot.rendering.visible_share[row])
         seen = shot.rendering.visible[row] > 0
         if share < LEAST_VISIBLE or not seen.any():
@@ -100,19 +100,21 @@ def observe(
         parts = _visible_parts(shot, row)
         frame = shot.row
         states = {
-            part: tuple(labels[column] for column in told.states[frame, vocabulary.part_index(part)].nonzero()[0])
+            part: tuple(
+                state_labels[column] for column in labels.states[frame, vocabulary.part_index(part)].nonzero()[0]
+            )
             for part in parts
         }
-        relevant = tuple(vocabulary.parts[index] for index in told.relevant[frame].nonzero()[0])
-        action = int(told.action[frame])
+        relevant = tuple(vocabulary.parts[index] for index in labels.relevant[frame].nonzero()[0])
+        action = int(labels.action[frame])
         person = TruePerson(
             number=row + 1,
             visible=round(share, 4),
             box=box,
             action=None if action == UNSURE else ACTIONS[action],
-            keypoints=_keypoints(shot, row, told.points[frame], statures[row]),
+            keypoints=_keypoints(shot, row, labels.points[frame], statures[row]),
             states=states,
-            relevant=relevant if told.relevance_known[frame] else None,
+            relevant=relevant if labels.relevance_known[frame] else None,
             props=tuple(name for owner, name in shot.objects if owner == row),
         )
         out.append(Observed(person, parts))

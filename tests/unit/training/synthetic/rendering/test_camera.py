@@ -12,7 +12,7 @@ from training.synthetic.motion.motion import Array
 from training.synthetic.motion.movement import upright
 from training.synthetic.motion.skeleton import draw_builds, joints
 from training.synthetic.rendering.camera import Camera, fitted, look_at
-from training.synthetic.rendering.scene import posed_thing, render
+from training.synthetic.rendering.scene import posed_object, render
 from training.synthetic.rendering.staging import draw_stage
 from training.synthetic.sequences.cameras import look
 
@@ -67,7 +67,7 @@ def test_a_marker_at_a_joint_is_drawn_within_a_pixel_of_the_joints_projection() 
         camera = fitted(world, pixels - low, size)
         for joint in (0, 9, 10, 15, 16):
             place = np.concatenate([np.eye(3), world[joint][:, None]], 1)
-            drawn = render(scene([], [posed_thing(marker(0.02), place)], camera))
+            drawn = render(scene([], [posed_object(marker(0.02), place)], camera))
             rows, columns = np.nonzero(drawn.owner == 0)
             centre = np.array([columns.mean() + 0.5, rows.mean() + 0.5])
             assert np.abs(centre - (pixels - low)[joint]).max() < 1.0

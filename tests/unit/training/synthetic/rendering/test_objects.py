@@ -19,7 +19,7 @@ from training.synthetic.rendering.objects import (
     make_bag,
     standing,
 )
-from training.synthetic.rendering.scene import Scene, posed_thing, render
+from training.synthetic.rendering.scene import Scene, posed_object, render
 from training.synthetic.rendering.staging import FIXED, contacts, draw_stage, moved, place_people
 from training.synthetic.rendering.surfaces.mesh import Mesh
 
@@ -53,7 +53,7 @@ def test_a_bat_in_the_right_hand_is_drawn_at_the_hand() -> None:
     transforms = figure.transforms(standing_poses())
     frames = figure.hand_frames(transforms, 1)
     bat = HELD["bat"](np.random.default_rng(0))
-    drawn = render(scene([person()], [posed_thing(bat, frames[0])]))
+    drawn = render(scene([person()], [posed_object(bat, frames[0])]))
     wrist = joints(standing_poses()[None], figure.build)[0][0, 0, 10]
     at = front_camera().project(wrist)[0]
     box = drawn.whole_boxes[1, 0]
@@ -127,7 +127,7 @@ def test_feet_on_the_ground_darken_it_more_than_feet_in_the_air() -> None:
 
 
 def test_a_block_is_red_and_square() -> None:
-    drawn = render(scene([], [posed_thing(block((-0.1, 0.5, -0.3), (0.1, 1.1, 0.3)), np.eye(3, 4))]))
+    drawn = render(scene([], [posed_object(block((-0.1, 0.5, -0.3), (0.1, 1.1, 0.3)), np.eye(3, 4))]))
     x1, y1, x2, y2 = drawn.boxes[0, 0]
     assert abs((x2 - x1) - (y2 - y1)) <= 2
     inside = drawn.light[int(y1) + 2 : int(y2) - 2, int(x1) + 2 : int(x2) - 2]

@@ -20,7 +20,7 @@ from support.training.rendered_scenes import (
 )
 from training.synthetic.rendering.backdrop import backdrop
 from training.synthetic.rendering.bodies.body_regions import PART_NAMES
-from training.synthetic.rendering.scene import Rendering, Scene, posed_person, posed_thing, render
+from training.synthetic.rendering.scene import Rendering, Scene, posed_object, posed_person, render
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,8 @@ def test_parts_have_their_anatomical_order(alone: Rendering) -> None:
 
 def test_a_block_in_front_hides_the_legs_and_a_block_behind_hides_nothing() -> None:
     screen = ((-0.1, 0.0, -1.0), (0.1, 1.0, 1.0))
-    in_front = render(scene([person()], [posed_thing(block(*screen), np.c_[np.eye(3), [1.0, 0.0, 0.0]])]))
-    behind = render(scene([person()], [posed_thing(block(*screen), np.c_[np.eye(3), [-1.0, 0.0, 0.0]])]))
+    in_front = render(scene([person()], [posed_object(block(*screen), np.c_[np.eye(3), [1.0, 0.0, 0.0]])]))
+    behind = render(scene([person()], [posed_object(block(*screen), np.c_[np.eye(3), [-1.0, 0.0, 0.0]])]))
     legs = [PARTS.index("left_leg"), PARTS.index("right_leg"), PARTS.index("left_foot")]
     assert in_front.visible[0, legs].sum() == 0
     assert (in_front.whole[0, legs] > 0).all()
@@ -95,7 +95,7 @@ def test_a_person_half_outside_the_picture_is_half_visible_and_their_whole_box_e
 
 
 def test_the_same_scene_gives_the_same_bytes() -> None:
-    first, second = (render(scene([person(0.1)], [posed_thing(marker(0.2), unmoved())])) for _ in range(2))
+    first, second = (render(scene([person(0.1)], [posed_object(marker(0.2), unmoved())])) for _ in range(2))
     assert first.light.tobytes() == second.light.tobytes()
     assert first.part.tobytes() == second.part.tobytes()
 
@@ -124,8 +124,8 @@ def test_a_person_casts_a_shadow_on_the_ground() -> None:
 
 def test_an_object_that_moves_during_the_exposure_is_blurred_along_its_path() -> None:
     left, right = (np.c_[np.eye(3), [0.0, 1.0, z]] for z in (0.15, -0.15))
-    sharp = render(scene([], [posed_thing(marker(0.1), np.c_[np.eye(3), [0.0, 1.0, 0.0]])]))
-    smeared = render(scene([], [posed_thing(marker(0.1), left, right)]))
+    sharp = render(scene([], [posed_object(marker(0.1), np.c_[np.eye(3), [0.0, 1.0, 0.0]])]))
+    smeared = render(scene([], [posed_object(marker(0.1), left, right)]))
     empty = render(scene([], [])).light
 
     def spread(drawn: Rendering) -> tuple[int, int]:

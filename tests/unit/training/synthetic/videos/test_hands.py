@@ -12,12 +12,12 @@ from training.synthetic.motion.motion import POSITION, ROOT, WRISTS, axis_rotati
 from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, Prop, tags_of, upright
 from training.synthetic.motion.skeleton import HIPS, KEYPOINTS, NOSE, joints
 from training.synthetic.rendering.bodies.posing import Hands
-from training.synthetic.rendering.scene import Posed, Scene, posed_person, posed_thing, render
+from training.synthetic.rendering.scene import Posed, Scene, posed_object, posed_person, render
 from training.synthetic.sequences.scenes import Scene as Acted
 from training.synthetic.videos.cast import Actor, bent, seats
 from training.synthetic.videos.film import Shot
 from training.synthetic.videos.hands import MAKERS, OBJECTS, draw_hands, use_props
-from training.synthetic.videos.observation import Meaning, meaning, observe
+from training.synthetic.videos.observation import PersonLabels, observe, person_labels
 from training.synthetic.videos.truth import TruePerson
 
 VOCABULARY = packaged("edge")
@@ -31,15 +31,15 @@ def actor(poses: np.ndarray, acted: Acted | None = None) -> Actor:
     return Actor(figure, acted, poses, points[0], facing[0], figure.transforms(poses), [])
 
 
-def observed(drawn: Scene, meanings: list[Meaning]) -> list[TruePerson]:
+def observed(drawn: Scene, people_labels: list[PersonLabels]) -> list[TruePerson]:
     drawing = render(drawn)
     shot = Shot(0, np.zeros((1, 1, 3), np.uint8), drawing, drawn.camera[0], len(drawn.people), [])
     stature = float(plain_person().build.stature[0])
-    return [one.person for one in observe(shot, meanings, [stature] * len(meanings), VOCABULARY)]
+    return [one.person for one in observe(shot, people_labels, [stature] * len(people_labels), VOCABULARY)]
 
 
-def labels_of(poses: np.ndarray) -> Meaning:
-    return meaning(VOCABULARY, actor(poses), np.array([0.0, 0.01]))
+def labels_of(poses: np.ndarray) -> PersonLabels:
+    return person_labels(VOCABULARY, actor(poses), np.array([0.0, 0.01]))
 
 
 @pytest.mark.parametrize("name", OBJECTS)
@@ -152,7 +152,7 @@ def test_a_face_is_visible_from_the_front_and_not_from_behind() -> None:
 
 
 def test_an_object_in_front_of_a_person_hides_joints_and_parts() -> None:
-    crate = posed_thing(block((1.0, 0.0, -0.6), (1.1, 0.75, 0.6)), unmoved())
+    crate = posed_object(block((1.0, 0.0, -0.6), (1.1, 0.75, 0.6)), unmoved())
     behind, = observed(scene([person()], [crate]), [labels_of(standing_poses())])  # fmt: skip
     assert behind.keypoints[SEEN["left_ankle"]][2] == behind.keypoints[SEEN["right_knee"]][2] == 0
     assert behind.keypoints[SEEN["left_shoulder"]][2] == 1
@@ -180,5 +180,5 @@ def test_an_action_that_changes_during_the_exposure_is_no_target() -> None:
     acted = resting_scene(np.arange(4) / 25)
     acted.action = np.array([ACTION_INDEX["stand"], ACTION_INDEX["stand"], ACTION_INDEX["stand"], ACTION_INDEX["wave"]])
     acted.tags[:, TAG_INDEX["stand"]] = 1
-    found = meaning(VOCABULARY, actor(standing_poses(count=4), acted), np.array([0.0, 0.01, 0.1, 0.11]))
+    found = person_labels(VOCABULARY, actor(standing_poses(count=4), acted), np.array([0.0, 0.01, 0.1, 0.11]))
     assert found.action.tolist() == [ACTION_INDEX["stand"], -1]
