@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import logging
 import os
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from stages.region_features.roi_features import RoiConfig
 from support.engines.film_models import damage, make_film
+from support.imported_files import imported_files
 from support.repository import REPOSITORY
 from support.training.folder_examples import BOX, STEPS, StandIn, annotated, put_folder, stand_in
 from support.training.kinetics_tps_examples import FRAMES, put_clip, put_dataset
@@ -52,22 +52,6 @@ WITHOUT_EFFECT = (
 
 `sightings` has a format number of its own.
 """
-
-
-def imported_files(file: Path) -> set[Path]:
-    """Return a module's file and those of the modules that it imports, directly or not, except telemetry's."""
-    found, waiting = set[Path](), [file]
-    while waiting:
-        file = waiting.pop()
-        if file in found:
-            continue
-        found.add(file)
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            if isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("telemetry"):
-                module = REPOSITORY.joinpath(*node.module.split("."))
-                names = [module.with_suffix(".py"), *(module / f"{name.name}.py" for name in node.names)]
-                waiting += [path for path in names if path.is_file()]
-    return found
 
 
 def opened(root: Path, settings: WatchSettings | None = None) -> Folder:
@@ -117,7 +101,7 @@ def test_videos_are_watched_again_only_if_the_video_the_settings_or_the_code_cha
 def test_the_code_hash_covers_every_module_that_decides_what_is_seen() -> None:
     hashed = {path for pattern in feature_cache.CODE for path in REPOSITORY.glob(pattern)}
     without_effect = {path for pattern in WITHOUT_EFFECT for path in REPOSITORY.glob(pattern)}
-    imported = imported_files(Path(watching.__file__))
+    imported = imported_files(watching.__name__)
     assert len(imported) > 40
     assert sorted(imported - hashed - without_effect) == [], "add them to CODE if they change what is seen"
     assert sorted(hashed & without_effect) == []

@@ -10,10 +10,12 @@ import av
 import numpy as np
 import pytest
 
+from support.imported_files import imported_files
+from support.repository import REPOSITORY
 from training.benchmark.submission import read_ground_truth
 from training.kinetics_tps import Dataset, check_dataset, video_file
 from training.synthetic.motion.skeleton import KEYPOINTS
-from training.synthetic.videos import folder
+from training.synthetic.videos import folder, making
 from training.synthetic.videos.annotation import VERB_ORDER, verb_of
 from training.synthetic.videos.code import SOURCES, code_hash
 from training.synthetic.videos.folder import GeneratedFolder, GenerateError, Plan
@@ -24,6 +26,16 @@ from training.synthetic.videos.truth import LEAST_VISIBLE, Truth, read_truth, tr
 from training.synthetic.videos.video_file import _REPEATABLE, write_video
 
 SMALL = Settings(people=(0.0, 1.0), sizes=((128, 112),), stature=(50.0, 80.0), seconds=(2.0, 2.5), clutter=0.0)
+WITHOUT_EFFECT = (
+    "ring_buffers/*.py",
+    "stages/third_party/*.py",
+    "stages/vocabulary.py",
+    "training/kinetics_tps/*.py",
+    "training/synthetic/videos/manifest.py",
+    "training/synthetic/videos/truth.py",
+    "training/video/*.py",
+)
+"""Modules that making videos imports but that do not change what a video shows: file formats, checks, downloads."""
 PLAN = Plan("train", 2, 11, ("wave", "walk"), SMALL, frames=4)
 
 
@@ -269,7 +281,16 @@ def test_the_code_hash_changes_with_code_and_not_with_prose_or_file_names(tmp_pa
     source.write_text('"""The light of the sun."""\n\nimport math\n\nSUN =  1.1  # at noon\n"""Brightness."""\n')
     source.rename(source.with_name("lamp.py"))
     assert code_hash(tmp_path) == second
-    assert all(list(Path(folder.__file__).parents[3].glob(pattern)) for pattern in SOURCES)
+
+
+def test_the_code_hash_covers_every_module_that_decides_what_a_video_shows() -> None:
+    assert all([*REPOSITORY.glob(pattern)] for pattern in SOURCES)
+    hashed = {path for pattern in SOURCES for path in REPOSITORY.glob(pattern)}
+    without_effect = {path for pattern in WITHOUT_EFFECT for path in REPOSITORY.glob(pattern)}
+    imported = imported_files(making.__name__)
+    assert len(imported) > 80
+    assert sorted(imported - hashed - without_effect) == [], "add them to SOURCES if they change what a video shows"
+    assert sorted(hashed & without_effect) == []
 
 
 def test_a_set_of_other_code_is_not_resumed(train_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
