@@ -93,8 +93,8 @@ class FolderSource:
         """Return a sequence of 1 to `window` steps."""
         rng = self.rng
         if self._of_action:
-            mine = self._of_action[rng.integers(len(self._of_action))]
-            end = mine[rng.integers(len(mine))]
+            ends = self._of_action[rng.integers(len(self._of_action))]
+            end = ends[rng.integers(len(ends))]
         else:
             end = rng.integers(len(self._ends))
         number, last, _ = self._ends[end]

@@ -69,9 +69,9 @@ def from_annotations(video: Video) -> KnownFrames:
                 {name: (part.verb,) for name, part in person.parts.items() if part.verb != OUTSIDE},
                 {name: part.verb != STILL for name, part in person.parts.items()},
             )
-            for identity, person in zip(mine, frame.people, strict=True)
+            for identity, person in zip(frame_identities, frame.people, strict=True)
         ]
-        for mine, frame in zip(identities, frames, strict=True)
+        for frame_identities, frame in zip(identities, frames, strict=True)
     }
 
 

@@ -53,16 +53,16 @@ def link_people(
         before, now = linear_sum_assignment(overlap, maximize=True)
         same = overlap[before, now] > 0
         before, now = before[same], now[same]
-        mine = np.full(len(here), -1, np.int64)
-        mine[now] = identity[before]
-        new = np.flatnonzero(mine < 0)
-        mine[new] = people + np.arange(len(new))
+        assigned = np.full(len(here), -1, np.int64)
+        assigned[now] = identity[before]
+        new = np.flatnonzero(assigned < 0)
+        assigned[new] = people + np.arange(len(new))
         people += len(new)
-        gone = np.setdiff1d(np.arange(len(identity)), before)
-        last_box = np.concatenate([last_box[gone], here])
-        last_index = np.concatenate([last_index[gone], np.full(len(here), index)])
-        identity = np.concatenate([identity[gone], mine])
-        linked.append(mine)
+        missing = np.setdiff1d(np.arange(len(identity)), before)
+        last_box = np.concatenate([last_box[missing], here])
+        last_index = np.concatenate([last_index[missing], np.full(len(here), index)])
+        identity = np.concatenate([identity[missing], assigned])
+        linked.append(assigned)
     return linked
 
 

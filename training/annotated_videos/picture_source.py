@@ -133,9 +133,9 @@ def visible_parts(boxes: NDArray[np.float32], clip: Clip, short_side: int, crop:
     """Return whether enough of each box [..., 4], in a clip's pixels, is in the crop of its scaled picture."""
     size = _scaled(clip, short_side)
     corners = torch.from_numpy(boxes)
-    whole, left = (rescaled_boxes(corners, clip.size, size, cut).numpy() for cut in (None, crop))
-    area = _area(left)
-    return (area > 0) & (area >= LEAST_VISIBLE * _area(whole))
+    uncropped, cropped = (rescaled_boxes(corners, clip.size, size, cut).numpy() for cut in (None, crop))
+    area = _area(cropped)
+    return (area > 0) & (area >= LEAST_VISIBLE * _area(uncropped))
 
 
 def _read(view: _View, first_row: int) -> list[StepPictures] | LostVideoError:

@@ -88,9 +88,9 @@ def _match(seen: Sightings, known: KnownFrames) -> tuple[NDArray[np.int64], list
         boxes = np.array([person.box for person in here], np.float64).reshape(-1, 4)
         overlap = box_iou(seen.box[rows].astype(np.float64), boxes)
         overlap[overlap < LEAST_IOU] = 0.0
-        mine, theirs = linear_sum_assignment(overlap, maximize=True)
-        same = overlap[mine, theirs] > 0
-        match[rows[mine[same]]] = first + theirs[same]
+        matched_rows, matched_people = linear_sum_assignment(overlap, maximize=True)
+        same = overlap[matched_rows, matched_people] > 0
+        match[rows[matched_rows[same]]] = first + matched_people[same]
     return match, people
 
 

@@ -86,14 +86,14 @@ def unseen_regions(network: ActionNetwork, rows: int) -> VisualInput | None:
     )
 
 
-def _regions(mine: VisualInput | None, like: VisualInput | None, rows: int) -> tuple[Tensor, Tensor, Tensor]:
+def _regions(own: VisualInput | None, like: VisualInput | None, rows: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return `parts`, `objects` and `known` of that many rows."""
-    if mine is not None:
-        known = mine.known
+    if own is not None:
+        known = own.known
         return (
-            mine.parts,
-            mine.objects,
-            torch.ones(rows, dtype=torch.bool, device=mine.objects.device) if known is None else known,
+            own.parts,
+            own.objects,
+            torch.ones(rows, dtype=torch.bool, device=own.objects.device) if known is None else known,
         )
     assert like is not None
     parts, objects = (tensor.new_zeros(rows, *tensor.shape[1:]) for tensor in (like.parts, like.objects))
