@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from aiohttp import web
 
+from stream.http.server.access import Needs
 from stream.http.server.bodies import read_body
 from stream.http.server.problems import Problem
+from stream.http.server.routes import Answer, Handler, Route
 from stream.sources.webrtc.descriptions import MAX_BYTES, OfferError
 from stream.sources.webrtc.peers import PeersStoppedError
 
 SDP = "application/sdp"
 SESSION_DESCRIPTION = {"title": "SessionDescription", "type": "string"}
 RETRY_LATER = {"Retry-After": "10"}
+
+
+def session_routes(
+    path: str, needs: Needs, offer: Handler, end: Callable[[str, str], object], *, to_offer: str, to_end: str
+) -> list[Route]:
+    """Return the routes of WebRTC sessions at `path`, which contains `{camera}`.
+
+    `offer` handles an SDP offer. `end` ends a session, given its camera and its key, if it exists. `to_offer` and
+    `to_end` describe the two in the API's documentation.
+    """
+
+    async def delete(request: web.Request) -> web.Response:
+        end(request.match_info["camera"], request.match_info["session"])
+        return web.Response(status=204)
+
+    answer = Answer(201, "The SDP answer. To end the session, DELETE the path in `Location`.", None, SDP)
+    accepted = Answer(204, "`Accept-Post` contains it.")
+    ended = Answer(204, "The session has ended.")
+    return [
+        Route("POST", path, needs, offer, to_offer, (answer,), body=SESSION_DESCRIPTION, body_type=SDP),
+        Route("OPTIONS", path, "read", _options, "Get the accepted content type.", (accepted,)),
+        Route("DELETE", path + "/{session}", needs, delete, to_end, (ended,)),
+    ]
 
 
 async def read_offer(request: web.Request) -> bytes:
@@ -40,6 +65,6 @@ def answered(answer: str, session: str) -> web.Response:
     return web.Response(status=201, text=answer, content_type=SDP, headers={"Location": session, "Accept-Post": SDP})
 
 
-async def options(request: web.Request) -> web.Response:
+async def _options(request: web.Request) -> web.Response:
     """Respond with the accepted content type."""
     return web.Response(status=204, headers={"Accept-Post": SDP, "Allow": "POST, OPTIONS"})

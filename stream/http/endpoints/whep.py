@@ -13,20 +13,10 @@ from aiohttp import web
 from stream.cameras.camera import Camera
 from stream.cameras.control import no_such_camera
 from stream.cameras.registry import CameraRegistry
-from stream.http.endpoints.offers import (
-    RETRY_LATER,
-    SDP,
-    SESSION_DESCRIPTION,
-    answered,
-    offer_problems,
-    options,
-    read_offer,
-)
+from stream.http.endpoints.offers import RETRY_LATER, answered, offer_problems, read_offer, session_routes
 from stream.http.server.problems import Problem
-from stream.http.server.routes import Answer, Route
+from stream.http.server.routes import Route
 from stream.live.viewers import NotSendableError, TooManyViewersError, Viewers
-
-PATH = "/whep/{camera}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +28,14 @@ class WhepApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        return [
-            Route(
-                "POST",
-                PATH,
-                "read",
-                self._view,
-                "Receive a camera's own video, without re-encoding.",
-                (Answer(201, "The SDP answer. To end the session, DELETE the path in `Location`.", None, SDP),),
-                body=SESSION_DESCRIPTION,
-                body_type=SDP,
-            ),
-            Route(
-                "OPTIONS",
-                PATH,
-                "read",
-                options,
-                "Get the accepted content type.",
-                (Answer(204, "`Accept-Post` contains it."),),
-            ),
-            Route(
-                "DELETE",
-                PATH + "/{session}",
-                "read",
-                self._end,
-                "End a viewer's session.",
-                (Answer(204, "The session has ended."),),
-            ),
-        ]
+        return session_routes(
+            "/whep/{camera}",
+            "read",
+            self._view,
+            self.viewers.end,
+            to_offer="Receive a camera's own video, without re-encoding.",
+            to_end="End a viewer's session.",
+        )
 
     async def _view(self, request: web.Request) -> web.Response:
         name = request.match_info["camera"]
@@ -80,10 +50,6 @@ class WhepApi:
         except TooManyViewersError as error:
             raise Problem(503, "too-many-viewers", f"{error}: retry later", headers=RETRY_LATER) from None
         return answered(answer, f"/whep/{name}/{key}")
-
-    async def _end(self, request: web.Request) -> web.Response:
-        self.viewers.end(request.match_info["camera"], request.match_info["session"])
-        return web.Response(status=204)
 
     def _camera(self, name: str) -> Camera:
         """Return the camera. Raises `Problem` if it does not exist or its video cannot be forwarded."""

@@ -13,21 +13,11 @@ from aiohttp import web
 from stream.cameras.camera import Camera
 from stream.cameras.control import no_such_camera
 from stream.cameras.registry import CameraRegistry
-from stream.http.endpoints.offers import (
-    RETRY_LATER,
-    SDP,
-    SESSION_DESCRIPTION,
-    answered,
-    offer_problems,
-    options,
-    read_offer,
-)
+from stream.http.endpoints.offers import RETRY_LATER, answered, offer_problems, read_offer, session_routes
 from stream.http.server.problems import Problem
-from stream.http.server.routes import Answer, Route
+from stream.http.server.routes import Route
 from stream.sources.webrtc.descriptions import checked_offer
 from stream.sources.webrtc.publishers import Publishers, TooManyPublishersError
-
-PATH = "/whip/{camera}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +29,14 @@ class WhipApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        return [
-            Route(
-                "POST",
-                PATH,
-                "control",
-                self._publish,
-                "Publish to a camera whose source is `whip`. Replaces the current publisher, if any.",
-                (Answer(201, "The SDP answer. To end the session, DELETE the path in `Location`.", None, SDP),),
-                body=SESSION_DESCRIPTION,
-                body_type=SDP,
-            ),
-            Route(
-                "OPTIONS",
-                PATH,
-                "read",
-                options,
-                "Get the accepted content type.",
-                (Answer(204, "`Accept-Post` contains it."),),
-            ),
-            Route(
-                "DELETE",
-                PATH + "/{session}",
-                "control",
-                self._end,
-                "End a publisher's session.",
-                (Answer(204, "The session has ended."),),
-            ),
-        ]
+        return session_routes(
+            "/whip/{camera}",
+            "control",
+            self._publish,
+            self.publishers.end,
+            to_offer="Publish to a camera whose source is `whip`. Replaces the current publisher, if any.",
+            to_end="End a publisher's session.",
+        )
 
     async def _publish(self, request: web.Request) -> web.Response:
         camera = self._published_to(request.match_info["camera"])
@@ -82,10 +52,6 @@ class WhipApi:
             self._published_to(name)
             raise _changing(name)
         return answered(answer, f"/whip/{name}/{key}")
-
-    async def _end(self, request: web.Request) -> web.Response:
-        self.publishers.end(request.match_info["camera"], request.match_info["session"])
-        return web.Response(status=204)
 
     def _published_to(self, camera_id: str) -> Camera:
         """Return the camera. Raises `Problem` if it does not exist or does not accept publishers."""
