@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from stream.archive.archive import Archive, DiskSpaceError
-from stream.archive.tables import MOST, Row, Table, UnusableError, batch, gap_row, rows_of
+from stream.archive.tables import INT64_LIMIT, Row, Table, UnusableError, batch, gap_row, rows_of
 from stream.messaging.gaps import EPOCHS_FOLLOWED, TOPICS_FOLLOWED, Position
 from stream.results import Event, Frame, Message, Stats, topic
 from stream.subscriber import Counts, Gap, Subscription
@@ -163,7 +163,7 @@ class Archiver:
         """Record a gap after the attempt to fill it; the subscription's `on_gap`."""
         self.counts.gaps += 1
         self.counts.lost += gap.missed - gap.replayed
-        if max(gap.first_seq + gap.missed, gap.epoch) >= MOST:
+        if max(gap.first_seq + gap.missed, gap.epoch) >= INT64_LIMIT:
             return  # the message after it is wrong too, and counted
         self._held.add("gaps", gap_row(gap, time.time_ns() // 1000))
         self._positions.reached(gap.topic, gap.run, gap.epoch, gap.first_seq + gap.missed)
@@ -181,7 +181,7 @@ class Archiver:
             self.counts.unusable += 1
             if self.counts.unusable == 1:
                 logger.warning("%s: a message is left out: %s; further ones are counted only", message.camera, error)
-            if max(message.epoch, message.seq) >= MOST:
+            if max(message.epoch, message.seq) >= INT64_LIMIT:
                 return
         kind = "results" if isinstance(message, Frame) else "events" if isinstance(message, Event) else "status"
         self._positions.reached(topic(kind, message.camera), message.run, message.epoch, message.seq + 1)

@@ -18,7 +18,8 @@ Table = Literal["people", "frames", "events", "status", "gaps"]
 Row = tuple[object, ...]
 
 _TIME = pa.timestamp("us")
-_WHERE = [("run", pa.string()), ("camera", pa.string()), ("epoch", pa.int64()), ("seq", pa.int64())]
+_MESSAGE = [("run", pa.string()), ("camera", pa.string()), ("epoch", pa.int64()), ("seq", pa.int64())]
+_FRAME = [("capture_utc", _TIME), *_MESSAGE, ("frame", pa.int64())]
 _BOX = [(side, pa.float32()) for side in ("x1", "y1", "x2", "y2")]
 _LABELLED = pa.struct([("label", pa.string()), ("score", pa.float32())])
 _PART = pa.struct(
@@ -33,9 +34,7 @@ _PART = pa.struct(
 SCHEMAS: dict[Table, pa.Schema] = {
     "people": pa.schema(
         [
-            ("capture_utc", _TIME),
-            *_WHERE,
-            ("frame", pa.int64()),
+            *_FRAME,
             ("track", pa.int64()),
             ("score", pa.float32()),
             ("detected", pa.bool_()),
@@ -49,9 +48,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
     ),
     "frames": pa.schema(
         [
-            ("capture_utc", _TIME),
-            *_WHERE,
-            ("frame", pa.int64()),
+            *_FRAME,
             ("published_utc", _TIME),
             ("clock", pa.string()),
             ("media_time_us", pa.int64()),
@@ -67,9 +64,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
     ),
     "events": pa.schema(
         [
-            ("capture_utc", _TIME),
-            *_WHERE,
-            ("frame", pa.int64()),
+            *_FRAME,
             ("track", pa.int64()),
             ("kind", pa.string()),
             ("label", pa.string()),
@@ -82,7 +77,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
     "status": pa.schema(
         [
             ("at_utc", _TIME),
-            *_WHERE,
+            *_MESSAGE,
             ("state", pa.string()),
             ("reason", pa.string()),
             ("message", pa.string()),
@@ -109,7 +104,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
 """The first column of each table is the time that selects the partition."""
 
 YEAR_10000_US = 253_402_300_800_000_000
-MOST = 2**63
+INT64_LIMIT = 2**63
 """Exclusive limit of numbers in a column."""
 
 
@@ -126,17 +121,17 @@ def rows_of(message: Message, parts: int) -> Iterator[tuple[Table, Row]]:
         case Frame():
             _check([message.capture_us, message.published_us], [message.seq, message.epoch, message.frame])
             _check([], [message.media_time_us, *message.size])
-            people = [_person(message, person, parts) for person in message.people]
-            yield "frames", _frame(message)
+            people = [_person_row(message, person, parts) for person in message.people]
+            yield "frames", _frame_row(message)
             for row in people:
                 yield "people", row
         case Event():
             times = [message.capture_us, message.since_us]
             _check(times, [message.seq, message.epoch, message.frame, message.track])
-            yield "events", _event(message)
+            yield "events", _event_row(message)
         case Status():
             _check([message.at_us], [message.seq, message.epoch, *(message.size or ())])
-            yield "status", _status(message)
+            yield "status", _status_row(message)
         case _:
             return
 
@@ -158,14 +153,17 @@ def batch(table: Table, rows: Sequence[Row]) -> pa.RecordBatch:
     )
 
 
-def _frame(frame: Frame) -> Row:
+def _message_columns(message: Frame | Event | Status) -> Row:
+    return message.run, message.camera, message.epoch, message.seq
+
+
+def _frame_columns(message: Frame | Event) -> Row:
+    return message.capture_us, *_message_columns(message), message.frame
+
+
+def _frame_row(frame: Frame) -> Row:
     return (
-        frame.capture_us,
-        frame.run,
-        frame.camera,
-        frame.epoch,
-        frame.seq,
-        frame.frame,
+        *_frame_columns(frame),
         frame.published_us,
         frame.clock,
         frame.media_time_us,
@@ -179,17 +177,12 @@ def _frame(frame: Frame) -> Row:
     )
 
 
-def _person(frame: Frame, person: Person, parts: int) -> Row:
+def _person_row(frame: Frame, person: Person, parts: int) -> Row:
     action = person.action
     _check([action.since_us] if action is not None else [], [person.track])
     relevant = sorted(person.parts, key=lambda part: -part.relevance)[:parts]
     return (
-        frame.capture_us,
-        frame.run,
-        frame.camera,
-        frame.epoch,
-        frame.seq,
-        frame.frame,
+        *_frame_columns(frame),
         person.track,
         person.score,
         person.detected,
@@ -210,14 +203,9 @@ def _person(frame: Frame, person: Person, parts: int) -> Row:
     )
 
 
-def _event(event: Event) -> Row:
+def _event_row(event: Event) -> Row:
     return (
-        event.capture_us,
-        event.run,
-        event.camera,
-        event.epoch,
-        event.seq,
-        event.frame,
+        *_frame_columns(event),
         event.track,
         event.kind,
         event.label,
@@ -228,13 +216,10 @@ def _event(event: Event) -> Row:
     )
 
 
-def _status(status: Status) -> Row:
+def _status_row(status: Status) -> Row:
     return (
         status.at_us,
-        status.run,
-        status.camera,
-        status.epoch,
-        status.seq,
+        *_message_columns(status),
         status.state,
         status.reason,
         status.message,
@@ -253,5 +238,5 @@ def _check(times_us: Sequence[int], numbers: Sequence[int]) -> None:
         if not 0 <= value < YEAR_10000_US:
             raise UnusableError(f"{value} µs since 1970 is not a valid time")
     for value in numbers:
-        if not -MOST <= value < MOST:
+        if not -INT64_LIMIT <= value < INT64_LIMIT:
             raise UnusableError(f"{value} has more than 64 bits")
