@@ -20,7 +20,7 @@ from typing import TypeVar
 import msgspec
 import zmq
 
-from stream.messaging.curve.gate import CurveGate, open_gate
+from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.last_value import LastValues
@@ -39,7 +39,7 @@ _WITH_MORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 _AT_ONCE = int(zmq.NOBLOCK)
 
 AnyMessage = TypeVar("AnyMessage", Frame, Event, Status, Stats)
-Listener = Callable[[str, Message], None]
+MessageListener = Callable[[str, Message], None]
 """Receives the topic and the message."""
 
 LINGER_MS = 400
@@ -85,12 +85,12 @@ class Publisher:
         self._last = LastValues()
         self._encode = (msgspec.json.Encoder() if config.encoding == "json" else msgspec.msgpack.Encoder()).encode
         self._routes: dict[tuple[type[Message], str], _Route] = {}
-        self._listeners: list[Listener] = []
+        self._listeners: list[MessageListener] = []
         self._subscriptions = 0
         self._high_water_mark = 0
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
-        self._gate: CurveGate | None = None
+        self._authenticator: CurveAuthenticator | None = None
         self._replay: ReplayServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
@@ -107,27 +107,27 @@ class Publisher:
         """
         context = zmq.Context[zmq.Socket[bytes]]()
         try:
-            gate = open_gate(context, self._config)
+            authenticator = make_authenticator(context, self._config)
             xpub = context.socket(zmq.XPUB)
             xpub.setsockopt(zmq.XPUB_VERBOSER, 1)  # report every subscription and unsubscription, also repeated ones
             xpub.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
             self._high_water_mark = self._config.high_water_mark
             xpub.setsockopt(zmq.SNDHWM, self._high_water_mark)
             router = open_router(context)
-            if gate is not None:
-                gate.protect(xpub)
-                gate.protect(router)
+            if authenticator is not None:
+                authenticator.protect(xpub)
+                authenticator.protect(router)
             self.endpoint = bind(xpub, self._config.endpoint, "publish.endpoint")
             self.replay_endpoint = bind(router, self._config.replay, "publish.replay")
-            if gate is None:
+            if authenticator is None:
                 for address, field in ((self.endpoint, "publish.endpoint"), (self.replay_endpoint, "publish.replay")):
                     check_reach(address, field, allow_plaintext=self._config.allow_plaintext)
         except BaseException:
             context.destroy(linger=0)
             raise
-        self._context, self._socket, self._gate = context, xpub, gate
-        if gate is not None:
-            gate.start()
+        self._context, self._socket, self._authenticator = context, xpub, authenticator
+        if authenticator is not None:
+            authenticator.start()
         self._replay = ReplayServer(router, self._history, self.run, self._observer)
         self._replay.start()
         self._loop = asyncio.get_running_loop()
@@ -180,7 +180,7 @@ class Publisher:
                 self._call(listener, route.topic, message)
         return message
 
-    def on_message(self, listener: Listener) -> Callable[[], None]:
+    def on_message(self, listener: MessageListener) -> Callable[[], None]:
         """Call `listener(topic, message)` for each message from now on. Return a function that stops this.
 
         It is called inside `publish()`, in the publishing thread, so it must be fast. A listener that raises is logged
@@ -203,7 +203,7 @@ class Publisher:
     @property
     def refused(self) -> int:
         """Connections refused because the client's key is not listed."""
-        return self._gate.refused if self._gate is not None else 0
+        return self._authenticator.refused if self._authenticator is not None else 0
 
     def published(self) -> list[tuple[str, str, int]]:
         """Return (camera, kind of topic, number of messages); the camera is empty for the engine's own `stats`."""
@@ -221,14 +221,14 @@ class Publisher:
                 del self._routes[key]
             self._last.forget({route.topic_bytes for route in routes.values()})
 
-    def _call(self, listener: Listener, topic: str, sent: Message) -> None:
+    def _call(self, listener: MessageListener, topic: str, sent: Message) -> None:
         try:
             listener(topic, sent)
         except Exception:
             logger.exception("a listener to published messages failed and was removed")
             self._remove_listener(listener)
 
-    def _remove_listener(self, listener: Listener) -> None:
+    def _remove_listener(self, listener: MessageListener) -> None:
         with self._lock:
             self._listeners = [other for other in self._listeners if other is not listener]
 

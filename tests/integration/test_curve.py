@@ -21,8 +21,8 @@ import zmq.asyncio
 
 import support.engines.wire_messages as wire
 from commands.keys import make_keys
-from stream.messaging.curve import allow_list, gate
-from stream.messaging.curve.gate import open_gate
+from stream.messaging.curve import allow_list, authenticator
+from stream.messaging.curve.authenticator import make_authenticator
 from stream.messaging.curve.keys import ClientKeys, KeyPair, read_pair
 from stream.messaging.endpoints import EndpointError
 from stream.messaging.publisher import Publisher
@@ -82,7 +82,7 @@ def keys(tmp_path: Path) -> Keys:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make refused clients try again soon, and changes of the list take effect at once."""
-    monkeypatch.setattr(gate, "HANDSHAKE_WITHIN_MS", 500)
+    monkeypatch.setattr(authenticator, "HANDSHAKE_WITHIN_MS", 500)
     monkeypatch.setattr(allow_list, "CHECK_INTERVAL_S", 0.0)
 
 
@@ -312,11 +312,11 @@ async def test_an_error_while_checking_a_client_refuses_it_and_accepts_the_next_
 
 async def test_without_a_zap_handler_no_client_is_accepted(keys: Keys) -> None:
     with zmq.Context[zmq.Socket[bytes]]() as context, context.socket(zmq.XPUB) as xpub:
-        gate = open_gate(context, PublishConfig(**PORTS, **keys.settings))
-        assert gate is not None
-        gate.protect(xpub)
+        server = make_authenticator(context, PublishConfig(**PORTS, **keys.settings))
+        assert server is not None
+        server.protect(xpub)
         port = xpub.bind_to_random_port("tcp://127.0.0.1")
-        gate._socket.close()
+        server._socket.close()
         monitor = xpub.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_DISCONNECTED)
         async with subscribe(f"tcp://127.0.0.1:{port}", **keys.of("wall")):
             await until(lambda: monitor.poll(0))
@@ -406,7 +406,7 @@ async def test_stopping_is_complete_while_clients_are_refused(keys: Keys, caplog
             await until(lambda: publisher.refused >= 4)  # noqa: B023
             await publisher.stop()
         assert caplog.text.count("was refused: its key") == len(files) + 1  # one key, once a minute
-        await until(lambda: not {"curve gate", "replay"} & {thread.name for thread in threading.enumerate()})
+        await until(lambda: not {"curve auth", "replay"} & {thread.name for thread in threading.enumerate()})
         files.append(descriptors())
     await until(lambda: descriptors() <= files[0])
 
@@ -429,7 +429,7 @@ async def test_stopping_does_not_wait_for_a_disk_that_hangs_during_a_key_check(
     finally:
         goes_on.set()
     assert "stopped without waiting longer for ZeroMQ" in caplog.text
-    await until(lambda: "curve gate" not in {thread.name for thread in threading.enumerate()})
+    await until(lambda: "curve auth" not in {thread.name for thread in threading.enumerate()})
     assert "could not be checked" not in caplog.text
 
 

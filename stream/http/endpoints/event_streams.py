@@ -21,7 +21,7 @@ from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, unknown_parameters
 from stream.http.server.slow_clients import bound_buffers, disconnect, is_gone, write
-from stream.messaging.publisher import Listener
+from stream.messaging.publisher import MessageListener
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.camera_id import CAMERA_ID
 
@@ -101,7 +101,7 @@ class _Client:
 class EventStreams:
     """The event streams of one engine. `on_message` is the publisher's method. Used in the event loop."""
 
-    def __init__(self, on_message: Callable[[Listener], Callable[[], None]], last: LastMessage) -> None:
+    def __init__(self, on_message: Callable[[MessageListener], Callable[[], None]], last: LastMessage) -> None:
         self.skipped = 0
         """Messages that slow clients missed so far."""
         self._on_message = on_message

@@ -29,8 +29,8 @@ TRY_AGAIN_LATER = b"300"
 """RFC 27's temporary refusal. After a 400, libzmq's client never tries again, even if its key is listed later."""
 
 
-def open_gate(context: zmq.Context[zmq.Socket[bytes]], config: PublishConfig) -> CurveGate | None:
-    """Return the configured gate, or None. Raises `ConfigError` naming the wrong field."""
+def make_authenticator(context: zmq.Context[zmq.Socket[bytes]], config: PublishConfig) -> CurveAuthenticator | None:
+    """Return the configured authenticator, or None without CURVE. Raises `ConfigError` naming the wrong field."""
     if config.curve_secret_key_file is None or config.curve_allowed_keys is None:
         return None
     try:
@@ -42,10 +42,10 @@ def open_gate(context: zmq.Context[zmq.Socket[bytes]], config: PublishConfig) ->
     except KeyFileError as error:
         raise ConfigError(f"publish.curve_allowed_keys: {error}") from None
     logger.info("results are encrypted, for the %d clients in %s", len(allowed), config.curve_allowed_keys)
-    return CurveGate(context, pair, allowed)
+    return CurveAuthenticator(context, pair, allowed)
 
 
-class CurveGate:
+class CurveAuthenticator:
     """Accepts clients with listed keys on the sockets that it protects; counts the refused ones."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], pair: KeyPair, allowed: AllowList) -> None:
@@ -57,7 +57,7 @@ class CurveGate:
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.bind("inproc://zeromq.zap.01")
-        self._thread = threading.Thread(target=self._serve, name="curve gate", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="curve auth", daemon=True)
 
     def protect(self, socket: zmq.Socket[bytes]) -> None:
         """Make this socket, not yet bound, accept only encrypted connections of listed clients."""
