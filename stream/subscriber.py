@@ -22,6 +22,7 @@ import msgspec
 import zmq
 import zmq.asyncio
 
+from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys, client_keys
 from stream.messaging.gaps import Filling, Hole, Position, Sequences
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
@@ -127,7 +128,7 @@ def subscribe(
 ) -> Subscription[Message]:
     """Subscribe to an engine: `async for result in subscribe("tcp://127.0.0.1:5555", camera="lobby")`.
 
-    - `endpoint`: the engine's `publish.endpoint`. The engine need not be running yet.
+    - `endpoint`: the engine's `publish.endpoint`, or only its HOST:PORT. The engine need not be running yet.
     - `kinds`: the kinds of messages; by default only results (`Frame`). `stream.subscriber.KINDS` has all.
     - `camera`, `cameras`: ids of cameras; by default all, including those added later.
     - `replay`: the engine's `publish.replay`. With it, missed messages are requested and delivered in order. Without
@@ -155,10 +156,16 @@ def subscribe(
     else:
         prefixes = [topic(kind, name) for kind in kinds if kind != "stats" for name in sorted(wanted)]
         prefixes += [STATS_TOPIC] if "stats" in kinds else []
-    keys = client_keys(server_key, key_file)
-    sequences = Sequences(resume)
     return Subscription(
-        endpoint, prefixes, replay, on_gap, high_water_mark, receive_buffer, replay_timeout_s, keys, sequences
+        parse_endpoint(endpoint),
+        prefixes,
+        parse_endpoint(replay) if replay is not None else None,
+        on_gap,
+        high_water_mark,
+        receive_buffer,
+        replay_timeout_s,
+        client_keys(server_key, key_file),
+        Sequences(resume),
     )
 
 

@@ -104,6 +104,15 @@ async def test_results_of_one_camera_are_delivered_decoded_and_in_order() -> Non
         assert (results.counts.gaps, results.counts.missed, results.counts.duplicates) == (0, 0, 0)
 
 
+async def test_endpoints_may_be_given_as_host_and_port() -> None:
+    async with publishing() as publisher:
+        endpoint, replay = (text.removeprefix("tcp://") for text in (publisher.endpoint, publisher.replay_endpoint))
+        async with subscribe(endpoint, replay=replay) as results:
+            await until(lambda: publisher.subscriptions == 1)
+            sent = publisher.publish(wire.frame("lobby"))
+            assert await take(results, 1) == [sent]
+
+
 async def test_all_kinds_of_all_cameras_can_be_selected() -> None:
     async with publishing() as publisher, subscribe(publisher.endpoint, kinds=KINDS) as everything:
         await until(lambda: publisher.subscriptions == 4)
@@ -223,8 +232,8 @@ async def test_invalid_messages_are_skipped_and_counted(caplog: pytest.LogCaptur
         ("tcp://127.0.0.1:1", {"camera": "Not An Id"}, "camera id 'Not An Id': use a-z, 0-9, - and _"),
         ("tcp://127.0.0.1:1", {"cameras": ["ok", "a/b"]}, "camera id 'a/b': use a-z, 0-9, - and _, for example a-b"),
         ("tcp://127.0.0.1:1", {"kinds": ["result"]}, "results, events, status, stats"),
-        ("127.0.0.1:5555", {}, "use tcp://HOST:PORT"),
-        ("tcp://127.0.0.1", {}, "use tcp://HOST:PORT"),
+        ("tcp://127.0.0.1", {}, "'tcp://127.0.0.1' is not an endpoint: use tcp://HOST:PORT"),
+        ("tcp://127.0.0.1:1", {"replay": "http://127.0.0.1:2"}, "'http://127.0.0.1:2' is not an endpoint"),
     ],
 )
 async def test_an_invalid_endpoint_is_an_error_that_says_what_to_do(

@@ -1,0 +1,16 @@
+"""The syntax of the ZeroMQ endpoints that clients connect to."""
+
+from __future__ import annotations
+
+import re
+
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):\d{1,5}")
+_ENDPOINT = re.compile(rf"tcp://{_HOST_AND_PORT.pattern}|ipc://\S+")
+
+
+def parse_endpoint(text: str) -> str:
+    """Return the endpoint for `tcp://HOST:PORT`, `HOST:PORT` or `ipc://PATH`. Raises ValueError for anything else."""
+    endpoint = f"tcp://{text}" if _HOST_AND_PORT.fullmatch(text) else text
+    if not _ENDPOINT.fullmatch(endpoint):
+        raise ValueError(f"{text!r} is not an endpoint: use tcp://HOST:PORT, for example tcp://127.0.0.1:5555")
+    return endpoint

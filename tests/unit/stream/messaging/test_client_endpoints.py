@@ -1,0 +1,28 @@
+"""The syntax of endpoints that clients connect to."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.messaging.client_endpoints import parse_endpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("tcp://127.0.0.1:5555", "tcp://127.0.0.1:5555"),
+        ("127.0.0.1:5555", "tcp://127.0.0.1:5555"),
+        ("engine.example.org:5555", "tcp://engine.example.org:5555"),
+        ("[::1]:5555", "tcp://[::1]:5555"),
+        ("tcp://[fe80::1%eth0]:5555", "tcp://[fe80::1%eth0]:5555"),
+        ("ipc:///run/partstream/results", "ipc:///run/partstream/results"),
+    ],
+)
+def test_an_endpoint_may_leave_out_tcp(text: str, endpoint: str) -> None:
+    assert parse_endpoint(text) == endpoint
+
+
+@pytest.mark.parametrize("text", ["", "door", "127.0.0.1", "tcp://127.0.0.1", "http://127.0.0.1:5555", "::1:5555"])
+def test_anything_else_is_rejected_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an endpoint: use tcp://HOST:PORT, for example tcp"):
+        parse_endpoint(text)
