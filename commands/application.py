@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
@@ -24,7 +24,13 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands. Its help is like that of `Command`."""
+    """A group of commands. Its help is like that of `Command`, and lists commands and groups as registered."""
+
+    order: ClassVar[Sequence[str]] = ()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands' names in `order`; Typer's order has all groups at the end."""
+        return sorted(super().list_commands(ctx), key=self.order.index)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with no type to show for flags and arguments."""
@@ -35,15 +41,23 @@ class Application(typer.Typer):
     """A Typer application made of `Command` and `Group`."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(cls=Group, rich_markup_mode="markdown", **settings)
+        self._names: list[str] = []
+        self._group = type("RegisteredGroup", (Group,), {"order": self._names})
+        super().__init__(cls=self._group, rich_markup_mode="markdown", **settings)
 
-    def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def command(self, name: str, **settings: Any) -> Callable[[Function], Function]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Register a function as a command, as `typer.Typer.command` does."""
+        self._names.append(name)
         return super().command(name, cls=Command, **settings)
+
+    def add_typer(self, application: typer.Typer, *, name: str, **settings: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Register a group of commands, as `typer.Typer.add_typer` does."""
+        self._names.append(name)
+        super().add_typer(application, name=name, **settings)
 
     def callback(self, **settings: Any) -> Callable[[Function], Function]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Register a function to run before the commands, as `typer.Typer.callback` does."""
-        return super().callback(cls=Group, **settings)
+        return super().callback(cls=self._group, **settings)
 
 
 def lines(*texts: str) -> str:

@@ -14,11 +14,11 @@ import partstream
 from run_stream import app
 
 GROUPS = {
-    "Watch": {"run", "demo", "subscribe", "top"},
-    "Keep and connect": {"archive", "annotate", "keys"},
-    "Set up": {"doctor", "config", "weights"},
-    "Models": {"train", "data", "predict", "export"},
-    "Measure": {"evaluate", "footage", "generated", "bench"},
+    "Watch": ["run", "demo", "subscribe", "top"],
+    "Keep and connect": ["archive", "annotate", "keys"],
+    "Set up": ["doctor", "config", "weights"],
+    "Models": ["train", "data", "predict", "export"],
+    "Measure": ["evaluate", "footage", "generated", "bench"],
 }
 
 
@@ -38,11 +38,9 @@ ALL = [path for path in commands(get_command(app)) if path != ("bench",)]
 """`bench` hands its arguments on."""
 
 
-def test_the_commands_are_grouped() -> None:
+def test_the_commands_are_grouped_and_listed_in_the_order_of_their_use() -> None:
     panels = re.split(r"╭─ ([\w ]+?) ─+╮", shown())
-    found = {
-        title: set(re.findall(r"^│ (\w+)  ", text, re.MULTILINE)) for title, text in zip(panels[1::2], panels[2::2])
-    }
+    found = {title: re.findall(r"^│ (\w+)  ", text, re.MULTILINE) for title, text in zip(panels[1::2], panels[2::2])}
     assert {title: names for title, names in found.items() if title != "Options"} == GROUPS
 
 
