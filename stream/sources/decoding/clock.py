@@ -24,6 +24,9 @@ BACKWARD_LIMIT_US = 500_000
 FORWARD_LIMIT_US = 2_000_000
 """In one step, media time may advance this much more than arrival (bursts after a stall); more is a discontinuity."""
 
+EARLIEST_SANE_UTC_US = 1_420_070_400_000_000
+"""2015. Senders whose clock was never set report earlier times."""
+
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
     """Times of a frame."""

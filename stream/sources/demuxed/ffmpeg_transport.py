@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from stream.sources.decoding.clock import EARLIEST_SANE_UTC_US
 from stream.sources.demuxed.opening import Opening, OpeningStoppedError, OpeningTimeoutError
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.transport import AccessUnit, StoppedError, Transport, UnitTimes
@@ -29,8 +30,6 @@ LONGEST_SLICE_S = 1.5
 """Longest time slice, and so the delay of a stop. Shorter ones could split access units of slow cameras."""
 NOTHING_YET_S = 0.005
 """Pause before a device without a frame is read again."""
-EARLIEST_SANE_UTC_US = 1_420_070_400_000_000
-"""2015. Senders whose clock was never set report earlier times."""
 AGREEMENT_US = 5_000
 """Less than a frame interval, more than the correction by a new report (some µs)."""
 _PRODUCER_TIME = struct.Struct("<q")

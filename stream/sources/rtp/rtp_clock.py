@@ -7,8 +7,7 @@ timestamps do not apply to later pictures, which have no sender time until the n
 
 from __future__ import annotations
 
-from stream.sources.decoding.clock import BACKWARD_LIMIT_US, FORWARD_LIMIT_US
-from stream.sources.demuxed.ffmpeg_transport import EARLIEST_SANE_UTC_US
+from stream.sources.decoding.clock import BACKWARD_LIMIT_US, EARLIEST_SANE_UTC_US, FORWARD_LIMIT_US
 
 RATE = 90_000
 """RTP clock rate of every video codec, Hz."""
