@@ -49,7 +49,7 @@ class AlreadyProfilingError(ProfilingError):
     """A recording is in progress."""
 
 
-class Recording(msgspec.Struct, frozen=True):
+class ProfilingRecording(msgspec.Struct, frozen=True):
     """One recording, as the API returns it."""
 
     name: str
@@ -62,10 +62,10 @@ class Recording(msgspec.Struct, frozen=True):
     """Why it failed, or the path of its file."""
 
 
-class RecordingList(msgspec.Struct, frozen=True):
+class ProfilingRecordingList(msgspec.Struct, frozen=True):
     """The recordings of this run, newest first."""
 
-    recordings: list[Recording]
+    recordings: list[ProfilingRecording]
 
 
 InInferenceThread = Callable[[Callable[[], None]], Awaitable[None]]
@@ -96,11 +96,11 @@ class Profiling:
         self._in_inference_thread = in_inference_thread
         self._batches = batches
         self._make_profiler = make_profiler
-        self._recordings: dict[str, Recording] = {}
+        self._recordings: dict[str, ProfilingRecording] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def recordings(self) -> list[Recording]:
+    def recordings(self) -> list[ProfilingRecording]:
         """The recordings of this run that are kept, newest first."""
         return list(reversed(self._recordings.values()))
 
@@ -109,13 +109,13 @@ class Profiling:
         recording = self._recordings.get(name)
         return Path(recording.message) if recording is not None and recording.state == "done" else None
 
-    def begin(self, seconds: float = USUAL_S) -> Recording:
+    def begin(self, seconds: float = USUAL_S) -> ProfilingRecording:
         """Start a recording. Raises `AlreadyProfilingError`, or `ProfilingError` if a file cannot be written."""
         if self._task is not None and not self._task.done():
             raise AlreadyProfilingError("a recording is in progress: wait until it is done")
         folder = self._folder()
         name = self._new_name(folder)
-        self._update(Recording(name, "recording", min(seconds, LONGEST_S), 0, 0, ""))
+        self._update(ProfilingRecording(name, "recording", min(seconds, LONGEST_S), 0, 0, ""))
         self._task = asyncio.create_task(self._record(name, folder), name="profiling")
         return self._recordings[name]
 
@@ -150,10 +150,10 @@ class Profiling:
             profiler = await _in_thread(self._make_profiler)
             await _in_thread(profiler.prepare)
             seconds, batches = await self._run(profiler, self._recordings[name].seconds)
-            self._update(Recording(name, "writing", seconds, batches, 0, ""))
+            self._update(ProfilingRecording(name, "writing", seconds, batches, 0, ""))
             file = folder / (name + ENDING)
             size = await _in_thread(lambda: _write(profiler, part, file))
-            self._update(Recording(name, "done", seconds, batches, size, str(file)))
+            self._update(ProfilingRecording(name, "done", seconds, batches, size, str(file)))
             logger.info("profiled %.1f s, %d batches: %s", seconds, batches, file)
         except ProfilingError as error:
             self._fail(name, str(error))
@@ -180,7 +180,7 @@ class Profiling:
             await self._in_inference_thread(profiler.end)
         return round(time.monotonic() - began, 2), self._batches() - first
 
-    def _update(self, recording: Recording) -> None:
+    def _update(self, recording: ProfilingRecording) -> None:
         self._recordings[recording.name] = recording
         while len(self._recordings) > KEPT:
             del self._recordings[next(iter(self._recordings))]

@@ -16,8 +16,8 @@ from stream.inference.profiling import (
     AlreadyProfilingError,
     Profiling,
     ProfilingError,
-    Recording,
-    RecordingList,
+    ProfilingRecording,
+    ProfilingRecordingList,
 )
 
 PATH = "/api/v1/profiling"
@@ -48,7 +48,7 @@ class ProfilingApi:
                 "control",
                 self._begin,
                 "Record for a few seconds where the inference thread spends its time. One recording at a time.",
-                (Answer(202, "The recording has started; `Location` is the path of its file.", Recording),),
+                (Answer(202, "The recording has started; `Location` is the path of its file.", ProfilingRecording),),
                 body=ProfilingRequest,
             ),
             Route(
@@ -57,7 +57,7 @@ class ProfilingApi:
                 "control",
                 self._list,
                 "List the profiling recordings of this run, newest first.",
-                (Answer(200, "The recordings.", RecordingList),),
+                (Answer(200, "The recordings.", ProfilingRecordingList),),
             ),
             Route(
                 "GET",
@@ -85,7 +85,7 @@ class ProfilingApi:
         return _json(recording, 202, {"Location": f"{PATH}/{recording.name}"})
 
     async def _list(self, request: web.Request) -> web.Response:
-        return _json(RecordingList(self._profiling.recordings))
+        return _json(ProfilingRecordingList(self._profiling.recordings))
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         file = self._profiling.file(request.match_info["recording"])
@@ -97,5 +97,7 @@ class ProfilingApi:
         return response
 
 
-def _json(body: Recording | RecordingList, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def _json(
+    body: ProfilingRecording | ProfilingRecordingList, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json", headers=headers)

@@ -39,7 +39,7 @@ class Packet(Protocol):
     """The depayloaded payload."""
 
 
-class EncodedUnit(msgspec.Struct, frozen=True, gc=False):
+class AssembledUnit(msgspec.Struct, frozen=True, gc=False):
     """One encoded picture."""
 
     data: bytes
@@ -79,7 +79,7 @@ class UnitAssembler:
         self._broken = False
         """The current unit lacks a part."""
 
-    def add(self, packet: Packet, now_ns: int) -> list[EncodedUnit]:
+    def add(self, packet: Packet, now_ns: int) -> list[AssembledUnit]:
         """Add a packet, and return the units that it completes, in order. `now_ns` is monotonic."""
         if packet.ssrc != self._ssrc:
             self._ssrc = packet.ssrc
@@ -132,9 +132,9 @@ class UnitAssembler:
         self._highest = max(self._highest, unwrapped)
         return unwrapped
 
-    def _process(self) -> list[EncodedUnit]:
+    def _process(self) -> list[AssembledUnit]:
         """Process held packets up to the next gap, and return the units that they complete."""
-        units: list[EncodedUnit] = []
+        units: list[AssembledUnit] = []
         assert self._next is not None
         while (packet := self._held.pop(self._next, None)) is not None:
             self._next += 1
@@ -162,7 +162,7 @@ class UnitAssembler:
         self._timestamp = self._held[self._next].timestamp
         self._broken = self._keyframe_needed = True
 
-    def _finish(self, units: list[EncodedUnit]) -> None:
+    def _finish(self, units: list[AssembledUnit]) -> None:
         parts, broken = self._parts, self._broken
         if not parts:
             return  # padding only
@@ -179,7 +179,7 @@ class UnitAssembler:
             return
         self._keyframe_needed = False
         self._keyframe_wanted = self._keyframe_wanted and not is_keyframe
-        units.append(EncodedUnit(data, self._timestamp, codec, is_keyframe))
+        units.append(AssembledUnit(data, self._timestamp, codec, is_keyframe))
 
 
 def is_decoding_start(codec: str, data: bytes) -> bool:

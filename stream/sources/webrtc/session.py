@@ -21,7 +21,7 @@ from aiortc.rtp import RtcpSrPacket
 from stream.sources.handover import Handover
 from stream.sources.rtp.rtp_clock import RtpClock
 from stream.sources.transport import AccessUnit, UnitTimes
-from stream.sources.webrtc.assembler import EncodedUnit, UnitAssembler
+from stream.sources.webrtc.assembler import AssembledUnit, UnitAssembler
 from stream.sources.webrtc.connection import NEGOTIATE_WITHIN_S, Connection
 from stream.sources.webrtc.descriptions import codecs
 from stream.sources.webrtc.end_reason import EndReason
@@ -127,7 +127,7 @@ class Session(Connection):
         """Request a keyframe without discarding units. May be called from any thread."""
         self._call_soon(lambda: self._assembler.want_keyframe() if self._assembler is not None else None)
 
-    def _hand_over(self, unit: EncodedUnit, now_ns: int) -> None:
+    def _hand_over(self, unit: AssembledUnit, now_ns: int) -> None:
         self._last_s = now_ns / 1e9
         pts_us = self._clock.pts_us(unit.rtp_timestamp, now_ns)
         packet = av.Packet(unit.data)

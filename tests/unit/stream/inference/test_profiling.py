@@ -13,7 +13,7 @@ import torch
 from stages.device.profiler import Profiler as TorchProfiler
 from stages.device.stage_timer import StageTimer
 from stream.inference import profiling
-from stream.inference.profiling import AlreadyProfilingError, Profiling, ProfilingError, Recording
+from stream.inference.profiling import AlreadyProfilingError, Profiling, ProfilingError, ProfilingRecording
 from support.waiting import PATIENCE_S, until
 from telemetry.observer import Observer
 
@@ -49,7 +49,7 @@ def recorder(folder: Path | None, profiler: FakeProfiler, batches: Callable[[], 
     return Profiling(folder, here, batches, lambda: profiler)
 
 
-async def finished(profiling: Profiling) -> Recording:
+async def finished(profiling: Profiling) -> ProfilingRecording:
     await until(lambda: profiling.recordings[0].state not in ("recording", "writing"))
     return profiling.recordings[0]
 

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.sources.webrtc import assembler
-from stream.sources.webrtc.assembler import GIVE_UP_NS, REQUEST_AGAIN_NS, EncodedUnit, UnitAssembler, is_decoding_start
+from stream.sources.webrtc.assembler import (
+    GIVE_UP_NS,
+    REQUEST_AGAIN_NS,
+    AssembledUnit,
+    UnitAssembler,
+    is_decoding_start,
+)
 
 VP8 = 96
 MS = 1_000_000
@@ -46,10 +52,10 @@ class Assembling:
     def __init__(self) -> None:
         self.discarded: list[str] = []
         self.assembler = UnitAssembler({VP8: "VP8", 97: "rtx"}, self.discarded.append)
-        self.units: list[EncodedUnit] = []
+        self.units: list[AssembledUnit] = []
         self.now_ns = 0
 
-    def add(self, *some: FakePacket) -> list[EncodedUnit]:
+    def add(self, *some: FakePacket) -> list[AssembledUnit]:
         for packet in some:
             self.now_ns += MS
             self.units += self.assembler.add(packet, self.now_ns)
@@ -65,7 +71,7 @@ def test_a_unit_is_complete_with_its_marked_packet() -> None:
     sent = packets(2)
     assert assembling.add(*sent[:2]) == []
     (unit,) = assembling.add(sent[2])
-    assert unit == EncodedUnit(b"\x00\x00\x00\x00\x00\x01\x00\x00\x02", 0, "VP8", True)
+    assert unit == AssembledUnit(b"\x00\x00\x00\x00\x00\x01\x00\x00\x02", 0, "VP8", True)
     assembling.add(*sent[3:])
     assert assembling.frames == [0, 1]
     assert not assembling.units[1].is_keyframe
