@@ -30,7 +30,7 @@ import aiohttp
 CLOSE_WITHIN_S = 5.0
 """Time after which a Chromium that does not exit is killed."""
 POLL_S = 0.02
-MOST_KEPT = 1000
+MAX_KEPT = 1000
 """Limit of the console lines and errors kept for a page."""
 
 FLAGS = (
@@ -166,7 +166,7 @@ class Page:
             self._keep(self.errors, f"{event['entry']['text']} ({event['entry'].get('url', '')})")
 
     def _keep(self, where: list[str], line: str) -> None:
-        if len(where) < MOST_KEPT:
+        if len(where) < MAX_KEPT:
             where.append(line)
 
 

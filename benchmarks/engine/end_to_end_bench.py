@@ -31,7 +31,7 @@ class EndToEndPlan:
     profile: str = "edge"
     detector_size: tuple[int, int] | None = None
     fps: int = 5
-    most_cameras: int = 16
+    max_cameras: int = 16
     runs: int = 3
     seconds: float = 15.0
     warm_up_s: float = 3.0
@@ -106,7 +106,7 @@ class EndToEndMeasured:
 def measure(plan: EndToEndPlan, progress: Callable[[str], None]) -> EndToEndMeasured:
     """Add cameras until a number is not sustained. Raises `RunFailedError`, `CameraServerError`, `WeightsError`."""
     measured = EndToEndMeasured(plan)
-    for cameras in range(1, plan.most_cameras + 1):
+    for cameras in range(1, plan.max_cameras + 1):
         for number in range(plan.runs):
             figures = _run(plan, cameras, number)
             measured.runs.append(figures)

@@ -18,7 +18,7 @@ from stages.types import Model
 
 RATES = (1, 2, 4, 6, 8, 10, 12.5, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 """Tested frames per second and camera, in order, until one is not sustained."""
-LEAST_PROCESSED = 0.95
+MIN_PROCESSED = 0.95
 WARM_UP_S = 0.5
 
 
@@ -35,7 +35,7 @@ class Paced:
 
     def sustained(self, limit_ms: float) -> bool:
         """Return whether 95 % of the frames were processed, with a p99 of their age within the limit."""
-        return self.processed >= LEAST_PROCESSED * self.due and self.age_ms_p99 <= limit_ms
+        return self.processed >= MIN_PROCESSED * self.due and self.age_ms_p99 <= limit_ms
 
 
 def most_sustained(

@@ -18,7 +18,7 @@ from stream.engine import Engine
 from stream.results import Frame, Stats
 
 EXPECTED = ("walk", "stand")
-LONGEST_GAP_S = 0.5
+MAX_GAP_S = 0.5
 """Longest time for which a label counts: until the person's next result, or this if the person was out of sight."""
 
 
@@ -81,7 +81,7 @@ def summarise(frames: Iterable[Frame], stats: Stats) -> Recognised:
             key = (frame.epoch, person.track)
             if key in last:
                 since_us, label = last[key]
-                seconds[label] += min((frame.media_time_us - since_us) / 1e6, LONGEST_GAP_S)
+                seconds[label] += min((frame.media_time_us - since_us) / 1e6, MAX_GAP_S)
             if person.action is not None:
                 last[key] = (frame.media_time_us, person.action.label)
     (camera,) = stats.cameras

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_SCORE = 0.3
+MIN_SCORE = 0.3
 """Boxes with lower scores are not compared."""
-LEAST_IOU = 0.9
-LEAST_BOXES = 500
-LEAST_SHARE = 0.99
+MIN_IOU = 0.9
+MIN_BOXES = 500
+MIN_SHARE = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Answer:
 class Comparison:
     """Counts of the comparison of our answers with theirs.
 
-    `boxes` and `their_boxes` have scores of at least `LEAST_SCORE`; `matched` and `their_matched` of them have a match
+    `boxes` and `their_boxes` have scores of at least `MIN_SCORE`; `matched` and `their_matched` of them have a match
     among all boxes of the other contender.
     """
 
@@ -61,7 +61,7 @@ class Comparison:
     same_people: int = 0
     same_actions: int = 0
 
-    def add(self, ours: Answer, theirs: Answer, least_iou: float = LEAST_IOU) -> None:
+    def add(self, ours: Answer, theirs: Answer, least_iou: float = MIN_IOU) -> None:
         """Add a frame."""
         self.frames += 1
         boxes, matched = matched_boxes(ours.found, theirs.found, least_iou)
@@ -96,10 +96,10 @@ class Comparison:
     @property
     def incomparable(self) -> str | None:
         """Reason against a ratio of times; None if there is none."""
-        if self.boxes < LEAST_BOXES:
-            return f"{self.boxes} boxes have scores of {LEAST_SCORE} or more, {LEAST_BOXES} are needed"
-        if self.share < LEAST_SHARE:
-            return f"{self.share:.2%} of the boxes match, {LEAST_SHARE:.0%} are needed"
+        if self.boxes < MIN_BOXES:
+            return f"{self.boxes} boxes have scores of {MIN_SCORE} or more, {MIN_BOXES} are needed"
+        if self.share < MIN_SHARE:
+            return f"{self.share:.2%} of the boxes match, {MIN_SHARE:.0%} are needed"
         return None
 
     def as_json(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Comparison:
 
 
 def matched_boxes(boxes: Boxes, others: Boxes, least_iou: float) -> tuple[int, int]:
-    """Return the number of boxes with scores of at least `LEAST_SCORE`, and the number of those with a match.
+    """Return the number of boxes with scores of at least `MIN_SCORE`, and the number of those with a match.
 
     Boxes are matched one to one with others of the same label, those with the best scores first. The other boxes may
     have lower scores, because one just below the limit would otherwise count as missing.
@@ -118,7 +118,7 @@ def matched_boxes(boxes: Boxes, others: Boxes, least_iou: float) -> tuple[int, i
     for other, label in enumerate(others.labels):
         free.setdefault(label, []).append(other)
     order: list[int] = np.argsort(-boxes.scores, kind="stable").tolist()
-    good = [row for row in order if boxes.scores[row] >= LEAST_SCORE]
+    good = [row for row in order if boxes.scores[row] >= MIN_SCORE]
     matched = 0
     for row in good:
         candidates = free[boxes.labels[row]]

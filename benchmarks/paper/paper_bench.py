@@ -26,7 +26,7 @@ from stages.profiles import PAPER, choose_device, load_checkpoint
 from stages.types import ModelInfo
 
 OURS, PLAIN = "partstream", PlainLoop.name
-MOST_PICTURES = 640
+MAX_PICTURES = 640
 """Limit of pictures in memory (0.2 GB), which repeat if more frames are needed."""
 SETTLE = 4
 """Warm-up batches, in which tracks are confirmed and buffers allocated."""
@@ -188,7 +188,7 @@ def _measure(plan: PaperPlan, device: torch.device, progress: Callable[[str], No
     checkpoint = load_checkpoint(plan.profile, device)
     cameras = [f"cam{index}" for index in range(plan.cameras)]
     video, times = plan.video or street(), StageTimes()
-    pictures = min(MOST_PICTURES, plan.cameras * (SETTLE + plan.pairs * plan.batches))
+    pictures = min(MAX_PICTURES, plan.cameras * (SETTLE + plan.pairs * plan.batches))
     ours = OurPipeline(
         OURS, checkpoint, lambda pipeline: Footage(video, pipeline, pictures, None), cameras, device, times
     )

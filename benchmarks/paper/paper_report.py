@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import stats
-from benchmarks.paper.answer_comparison import LEAST_IOU, LEAST_SCORE
+from benchmarks.paper.answer_comparison import MIN_IOU, MIN_SCORE
 from benchmarks.paper.paper_bench import AGE_LIMIT_MS, KEPT_IOU, NO_CUDA, OURS, PLAIN, PaperMeasured
 from benchmarks.report import NOISY, print_goals, print_machine
 from benchmarks.rounds import Goal
@@ -99,8 +99,8 @@ def _cpu(measured: PaperMeasured, name: str) -> str:
 def _print_sameness(measured: PaperMeasured, console: Console) -> None:
     same = measured.same
     console.print(
-        f"boxes above {LEAST_SCORE} in {same.frames} frames ({measured.pictures} pictures): {same.boxes}, of which "
-        f"{same.matched} match one of the {PLAIN} with the same class and an IoU of {LEAST_IOU}; of the {PLAIN}'s "
+        f"boxes above {MIN_SCORE} in {same.frames} frames ({measured.pictures} pictures): {same.boxes}, of which "
+        f"{same.matched} match one of the {PLAIN} with the same class and an IoU of {MIN_IOU}; of the {PLAIN}'s "
         f"{same.their_boxes}, {same.their_matched} match"
     )
     console.print(
@@ -140,7 +140,7 @@ def _beside_floor(ms: float, multiply_adds: float | None, giga_per_s: float) -> 
 
 def _proposals(measured: PaperMeasured) -> Table:
     table = Table(
-        title=f"Fewer proposals than {measured.proposals}; boxes above {LEAST_SCORE} still found at IoU {KEPT_IOU}"
+        title=f"Fewer proposals than {measured.proposals}; boxes above {MIN_SCORE} still found at IoU {KEPT_IOU}"
     )
     table.add_column("", no_wrap=True)
     for heading in ("ms per frame", f"speed-up against\n{measured.proposals}", "boxes still found"):

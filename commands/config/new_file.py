@@ -11,7 +11,7 @@ from stream.settings.engine import CameraConfig
 
 STEPS_PER_SECOND = 12.5
 """The action model makes no more steps per person than this (`window.max_steps_per_second`)."""
-LONGEST_SIDE, MULTIPLE = 768, 32
+MAX_SIDE, MULTIPLE = 768, 32
 """The detector finds people best who are 80 to 220 pixels tall in a picture of at most this size."""
 
 _HEAD = """\
@@ -40,7 +40,7 @@ def new_file(cameras: Iterable[tuple[CameraConfig, Probe]]) -> str:
 
 def proposed_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return the detector's input size for pictures of this size: its aspect, in multiples of 32."""
-    scale = min(1.0, LONGEST_SIDE / max(size))
+    scale = min(1.0, MAX_SIDE / max(size))
     width, height = (max(MULTIPLE, -(-round(side * scale) // MULTIPLE) * MULTIPLE) for side in size)
     return width, height
 

@@ -9,9 +9,9 @@ from commands.doctor.finding import Finding, fault, ok, warning
 from commands.doctor.time_reference import NoTimeError, Reading, kernel_keeps_time, read_time
 
 CHECK, KEEPING = "clock", "timekeeping"
-WORTH_KNOWING_S, WRONG_S = 0.5, 2.0
+WARNING_S, FAULT_S = 0.5, 2.0
 """Differences that are a warning, and a fault. Alerts compare ages to the second."""
-LONGEST_DELAY_S = 1.0
+MAX_DELAY_S = 1.0
 """A picture may take this long from capture to arrival; that much is no difference of clocks."""
 KEEP_TIME = "Run chrony or systemd-timesyncd with an NTP server that this machine reaches (often the cameras' own)"
 
@@ -41,9 +41,9 @@ def judge(reading: Reading) -> Finding:
         f"this machine's clock is {abs(reading.ahead_s):.1f} s {'behind' if reading.ahead_s > 0 else 'ahead of'} "
         f"{reading.source} (± {reading.uncertain_s:.1f} s)"
     )
-    if off_s >= WRONG_S:
+    if off_s >= FAULT_S:
         return fault(CHECK, seen, f"Set it. {KEEP_TIME}")
-    if off_s >= WORTH_KNOWING_S:
+    if off_s >= WARNING_S:
         return warning(CHECK, seen, f"Set it. {KEEP_TIME}")
     return ok(CHECK, f"agrees with {reading.source} (± {max(abs(reading.ahead_s), reading.uncertain_s):.1f} s)")
 
@@ -57,8 +57,8 @@ def camera_clocks(behind_s: Mapping[str, float]) -> list[Finding]:
         return []
     off = {camera: _beyond_delay(seconds) for camera, seconds in behind_s.items()}
     middle = statistics.median(off.values())
-    wrong_alike = [camera for camera, seconds in off.items() if abs(seconds - middle) < WORTH_KNOWING_S]
-    if abs(middle) >= WORTH_KNOWING_S and len(off) > 1 and len(wrong_alike) * 2 > len(off):
+    wrong_alike = [camera for camera, seconds in off.items() if abs(seconds - middle) < WARNING_S]
+    if abs(middle) >= WARNING_S and len(off) > 1 and len(wrong_alike) * 2 > len(off):
         seen = f"the clocks of {len(wrong_alike)} of {len(off)} cameras agree, {_words(middle)} this machine's"
         return [_by_size(CHECK, middle, seen, f"This machine's is probably the one that is wrong. {KEEP_TIME}")]
     findings = [
@@ -69,7 +69,7 @@ def camera_clocks(behind_s: Mapping[str, float]) -> list[Finding]:
             "Set the camera's time, preferably by NTP from the same server as this machine",
         )
         for camera, seconds in off.items()
-        if abs(seconds) >= WORTH_KNOWING_S
+        if abs(seconds) >= WARNING_S
     ]
     alike = len(off) - len(findings)
     return [*findings, *([ok("cameras' clocks", f"{alike} agree with this machine's")] if alike else [])]
@@ -77,11 +77,11 @@ def camera_clocks(behind_s: Mapping[str, float]) -> list[Finding]:
 
 def _beyond_delay(behind_s: float) -> float:
     """Return the part of the difference that the delay of pictures cannot explain."""
-    return behind_s if behind_s < 0 else max(0.0, behind_s - LONGEST_DELAY_S)
+    return behind_s if behind_s < 0 else max(0.0, behind_s - MAX_DELAY_S)
 
 
 def _by_size(check: str, off_s: float, seen: str, remedy: str) -> Finding:
-    return (fault if abs(off_s) >= WRONG_S else warning)(check, seen, remedy)
+    return (fault if abs(off_s) >= FAULT_S else warning)(check, seen, remedy)
 
 
 def _words(behind_s: float) -> str:

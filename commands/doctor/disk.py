@@ -14,7 +14,7 @@ from stages.third_party import weights
 from stream.settings.recording import RecordingConfig
 
 PROBE_BYTES = 1 << 20
-LEAST_FREE = 200 << 20
+MIN_FREE_BYTES = 200 << 20
 """For results and downloads, the largest of which is usually smaller."""
 
 FreeBytes = Callable[[Path], int]
@@ -67,7 +67,7 @@ def folder(check: str, wanted: Path, free: FreeBytes = free_bytes, write: Write 
     if (unwritable := _cannot_write(check, there, write)) is not None:
         return unwritable
     room = free(there)
-    if room < LEAST_FREE:
+    if room < MIN_FREE_BYTES:
         return warning(check, f"only {_size(room)} are free at {there}", "Free some space there")
     return ok(check, f"{_size(room)} are free at {there}, and it is writable")
 

@@ -22,7 +22,7 @@ from stream.sources.reader import secrets_of
 
 QUICK_S, MODEL_S = 10.0, 90.0
 """Limits of checks that only look at this machine, and of those that import torch and read weights."""
-SHORTEST_SECRET = 4
+MIN_SECRET_LENGTH = 4
 """Shorter ones are not hidden: hiding them in every word that contains them would reveal them."""
 
 
@@ -136,4 +136,4 @@ def _secrets(config: Config) -> list[str]:
     tokens = [config.http.read_token, config.http.control_token]
     tokens += [server.credential for server in config.webrtc.ice_servers]
     found += [token.get_secret_value() for token in tokens if isinstance(token, SecretStr)]
-    return sorted((secret for secret in set(found) if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)
+    return sorted((secret for secret in set(found) if len(secret) >= MIN_SECRET_LENGTH), key=len, reverse=True)

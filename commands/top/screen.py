@@ -20,8 +20,8 @@ LATE_S = 1.0
 BAR = 12
 STAGES_SHOWN = 16
 PROBLEMS_SHOWN = 4
-FEWEST_CAMERAS = 3
-ROWS_BESIDE = 14
+MIN_CAMERA_ROWS = 3
+OTHER_ROWS = 14
 """Lines above and below the tables, with the problems of cameras."""
 
 
@@ -58,8 +58,8 @@ class Screen:
         if self._error:
             parts.append(Text(f"State {duration(self._now() - snapshot.at_s)} ago:", "yellow"))
         stages = self._stages(snapshot, width)
-        below = (stages.row_count + 2 if stages else 0) + ROWS_BESIDE
-        rows = max(FEWEST_CAMERAS, options.height - below) if options.height else len(snapshot.status.cameras)
+        below = (stages.row_count + 2 if stages else 0) + OTHER_ROWS
+        rows = max(MIN_CAMERA_ROWS, options.height - below) if options.height else len(snapshot.status.cameras)
         parts += [self._head(snapshot), Text(), self._cameras(snapshot, width, rows), *_problems(snapshot)]
         if stages is not None:
             parts += [Text(), stages]

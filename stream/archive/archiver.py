@@ -25,9 +25,9 @@ from stream.subscriber import Counts, Gap, Subscription
 
 logger = logging.getLogger(__name__)
 
-ROWS_A_BATCH = 2000
+ROWS_PER_BATCH = 2000
 """Rows of a table held as objects, before they become columns, which need about a tenth of the memory."""
-BYTES_A_ROW = 3000
+BYTES_PER_ROW = 3000
 """Approximate size of such a row: three of ten parts are kept, with their states."""
 WRITE_AGAIN_S = 5.0
 """Time until the next attempt after a failed write."""
@@ -77,7 +77,7 @@ class Held:
         """Hold one more row."""
         rows = self.rows.setdefault(table, [])
         rows.append(row)
-        if len(rows) >= ROWS_A_BATCH:
+        if len(rows) >= ROWS_PER_BATCH:
             self.to_columns(table)
 
     def to_columns(self, table: Table) -> None:
@@ -95,7 +95,7 @@ class Held:
     def bytes(self) -> int:
         """Approximate memory in use."""
         columns = sum(part.nbytes for parts in self.batches.values() for part in parts)
-        return columns + BYTES_A_ROW * sum(len(rows) for rows in self.rows.values())
+        return columns + BYTES_PER_ROW * sum(len(rows) for rows in self.rows.values())
 
     def __bool__(self) -> bool:
         return self.messages > 0 or bool(self.rows) or bool(self.batches)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ring_buffers.frames import FrameMeta
 
-LEAST_GAIN_NS = 1_000_000
+MIN_GAIN_NS = 1_000_000
 """Fixed cost of a batch below which waiting is not worthwhile: timers are no finer."""
 
 
@@ -48,7 +48,7 @@ def leave_at(now_ns: int, rings: Sequence[RingView], max_frames: int, cost: Batc
     ready = sum(ring.ready for ring in rings)
     if ready == 0:
         return None
-    if ready >= max_frames or cost.fixed_ns < LEAST_GAIN_NS:
+    if ready >= max_frames or cost.fixed_ns < MIN_GAIN_NS:
         return now_ns
     deadline = min(ring.oldest_ready_ns for ring in rings if ring.ready) + max_wait_ns
     if deadline <= now_ns:
@@ -66,16 +66,16 @@ def leave_at(now_ns: int, rings: Sequence[RingView], max_frames: int, cost: Batc
     return min(until, deadline)
 
 
-def affordable(seconds_a_frame: float | None, budget_s: float, max_frames: int) -> int:
+def affordable(seconds_per_frame: float | None, budget_s: float, max_frames: int) -> int:
     """Return how many frames, 1 … `max_frames`, a batch can have within its time budget.
 
-    `seconds_a_frame` is the cost of a frame in recent batches; None before the first, which then has one frame.
+    `seconds_per_frame` is the cost of a frame in recent batches; None before the first, which then has one frame.
     """
-    if seconds_a_frame is None:
+    if seconds_per_frame is None:
         return 1
-    if seconds_a_frame * max_frames <= budget_s:
+    if seconds_per_frame * max_frames <= budget_s:
         return max_frames
-    return max(1, int(budget_s / seconds_a_frame + 1e-9))  # 0.15 / 0.05 is 3 frames, not 2.999…
+    return max(1, int(budget_s / seconds_per_frame + 1e-9))  # 0.15 / 0.05 is 3 frames, not 2.999…
 
 
 def share(ready: Sequence[int], first: int, max_frames: int) -> list[int]:
@@ -127,7 +127,7 @@ class CostEstimate:
 
     MEMORY = 0.97
     """Weight of a batch after the next one; it halves after 23 batches."""
-    LEAST_SPREAD = 0.05
+    MIN_SPREAD = 0.05
     """Variance of batch sizes below which the slope is unknown and the whole cost counts as fixed. Batches then wait
     until larger ones give a slope."""
 
@@ -141,10 +141,10 @@ class CostEstimate:
     @property
     def may_reward_waiting(self) -> bool:
         """Whether batches take long enough, in all, for waiting to be worthwhile."""
-        return self._time * 1e9 >= LEAST_GAIN_NS * self._weight
+        return self._time * 1e9 >= MIN_GAIN_NS * self._weight
 
     @property
-    def seconds_a_frame(self) -> float | None:
+    def seconds_per_frame(self) -> float | None:
         """Time per frame in recent batches; None before the first."""
         return self._time / self._frames if self._frames else None
 
@@ -168,7 +168,7 @@ class CostEstimate:
         mean_time = self._time / self._weight
         spread = self._frames_squared / self._weight - mean_frames**2
         slope = 0.0
-        if spread > self.LEAST_SPREAD:
+        if spread > self.MIN_SPREAD:
             slope = (self._frames_time / self._weight - mean_frames * mean_time) / spread
             slope = min(max(slope, 0.0), mean_time / mean_frames)
         return BatchCost(int((mean_time - slope * mean_frames) * 1e9), int(slope * 1e9))

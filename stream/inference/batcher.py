@@ -17,7 +17,7 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, Lease
 from stream.inference.batch_planning import (
     FREE,
-    LEAST_GAIN_NS,
+    MIN_GAIN_NS,
     BatchCost,
     CostEstimate,
     FramePace,
@@ -135,7 +135,7 @@ class Batcher:
     def _plan(self, members: Sequence[_Member], now: int) -> int | None:
         """Return when the next batch starts (up to `now`: at once); None if no frame is ready. Drops stale frames."""
         cost = self._estimate.cost if self._estimate.may_reward_waiting else FREE
-        waiting_may_pay = cost.fixed_ns >= LEAST_GAIN_NS
+        waiting_may_pay = cost.fixed_ns >= MIN_GAIN_NS
         views: list[RingView] = []
         any_ready = False
         for member in members:
@@ -160,10 +160,10 @@ class Batcher:
 
     def _places(self, members: Sequence[_Member], ready: list[int]) -> list[int]:
         """Return the ring of each place in the batch. If the model is too slow, drop older frames of live cameras."""
-        a_frame = self._estimate.seconds_a_frame
+        seconds_per_frame = self._estimate.seconds_per_frame
         first = self._turn % len(members)  # cameras may have been removed
-        places = share(ready, first, affordable(a_frame, self._budget_s, self._max_frames))
-        if len(places) < sum(ready) and (a_frame or 0.0) * sum(ready) > self._budget_s:
+        places = share(ready, first, affordable(seconds_per_frame, self._budget_s, self._max_frames))
+        if len(places) < sum(ready) and (seconds_per_frame or 0.0) * sum(ready) > self._budget_s:
             # The newest frames of a live camera are worth most, and evenly spaced steps show an action better than
             # bursts and pauses.
             for place in set(places):

@@ -13,7 +13,7 @@ from stream.settings.config_error import ConfigError
 from telemetry.catalogue import MEMORY_KINDS
 from telemetry.observer import Observer
 
-USUAL_SOURCE = (1920, 1080)
+DEFAULT_SOURCE_SIZE = (1920, 1080)
 
 Size = tuple[int, int]
 
@@ -28,7 +28,7 @@ def rehearse(model: Model, config: Config, halving: Halving, observer: Observer)
     if memory is None:
         return
     for wanted in {camera.detector_size for camera in config.cameras} or {None}:
-        source = wanted or USUAL_SOURCE
+        source = wanted or DEFAULT_SOURCE_SIZE
 
         def attempt(start: int, stop: int, wanted: Size | None = wanted, source: Size = source) -> None:
             try:

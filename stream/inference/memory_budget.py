@@ -10,7 +10,7 @@ from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
 from stream.settings.recording import RecordingConfig
 
-USUAL_PICTURE = 1920 * 1080 * 3 // 2
+DEFAULT_PICTURE_BYTES = 1920 * 1080 * 3 // 2
 MODEL_AND_LIBRARIES = 700 << 20
 """Resident with the edge profile and one camera, measured, rounded up."""
 SHARE = 0.9
@@ -34,7 +34,7 @@ def ring_bytes(camera: CameraConfig, planes: bool = False) -> int:
     if camera.detector_size is not None and not planes:
         width, height = camera.detector_size
         return camera.ring_slots * width * height * 3
-    return camera.ring_slots * USUAL_PICTURE
+    return camera.ring_slots * DEFAULT_PICTURE_BYTES
 
 
 def packet_bytes(camera: CameraConfig, recording: RecordingConfig) -> int:

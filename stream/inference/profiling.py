@@ -28,16 +28,16 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-USUAL_S, LONGEST_S = 5.0, 30.0
-MOST_BATCHES = 100
+DEFAULT_S, MAX_S = 5.0, 30.0
+MAX_BATCHES = 100
 """Some thousand operators each: with the edge profile 4 MB compressed, and 0.6 s to finish."""
-LARGEST_BYTES = 64 << 20
-LEAST_FREE_BYTES = 4 * LARGEST_BYTES
+MAX_BYTES = 64 << 20
+MIN_FREE_BYTES = 4 * MAX_BYTES
 """torch first writes the file uncompressed."""
-KEPT = 8
-LOOK_EVERY_S = 0.05
+MAX_KEPT = 8
+POLL_S = 0.05
 STOP_WITHIN_S = 0.4
-ENDING = ".json.gz"
+SUFFIX = ".json.gz"
 NAME = re.compile(r"profiling-\d{8}T\d{6}Z(-\d+)?")
 
 
@@ -109,13 +109,13 @@ class Profiling:
         recording = self._recordings.get(name)
         return Path(recording.message) if recording is not None and recording.state == "done" else None
 
-    def begin(self, seconds: float = USUAL_S) -> ProfilingRecording:
+    def begin(self, seconds: float = DEFAULT_S) -> ProfilingRecording:
         """Start a recording. Raises `AlreadyProfilingError`, or `ProfilingError` if a file cannot be written."""
         if self._task is not None and not self._task.done():
             raise AlreadyProfilingError("a recording is in progress: wait until it is done")
         folder = self._folder()
         name = self._new_name(folder)
-        self._update(ProfilingRecording(name, "recording", min(seconds, LONGEST_S), 0, 0, ""))
+        self._update(ProfilingRecording(name, "recording", min(seconds, MAX_S), 0, 0, ""))
         self._task = asyncio.create_task(self._record(name, folder), name="profiling")
         return self._recordings[name]
 
@@ -133,25 +133,25 @@ class Profiling:
             free = shutil.disk_usage(self._directory).free
         except OSError as error:
             raise ProfilingError(f"profiling_directory can't be used: {error.strerror}") from None
-        if free < LEAST_FREE_BYTES:
+        if free < MIN_FREE_BYTES:
             raise ProfilingError(
-                f"{free >> 20} MiB are free in {self._directory}, but {LEAST_FREE_BYTES >> 20} are needed: make room"
+                f"{free >> 20} MiB are free in {self._directory}, but {MIN_FREE_BYTES >> 20} are needed: make room"
             )
         return self._directory
 
     def _new_name(self, folder: Path) -> str:
         name = f"profiling-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         tried = [name, *(f"{name}-{number}" for number in range(2, 100))]
-        return next(one for one in tried if one not in self._recordings and not (folder / (one + ENDING)).exists())
+        return next(one for one in tried if one not in self._recordings and not (folder / (one + SUFFIX)).exists())
 
     async def _record(self, name: str, folder: Path) -> None:
-        part = folder / f".{name}{ENDING}"
+        part = folder / f".{name}{SUFFIX}"
         try:
             profiler = await _in_thread(self._make_profiler)
             await _in_thread(profiler.prepare)
             seconds, batches = await self._run(profiler, self._recordings[name].seconds)
             self._update(ProfilingRecording(name, "writing", seconds, batches, 0, ""))
-            file = folder / (name + ENDING)
+            file = folder / (name + SUFFIX)
             size = await _in_thread(lambda: _write(profiler, part, file))
             self._update(ProfilingRecording(name, "done", seconds, batches, size, str(file)))
             logger.info("profiled %.1f s, %d batches: %s", seconds, batches, file)
@@ -168,21 +168,21 @@ class Profiling:
         self._update(msgspec.structs.replace(self._recordings[name], state="failed", message=why))
 
     async def _run(self, profiler: Profiler, seconds: float) -> tuple[float, int]:
-        """Record for `seconds` or `MOST_BATCHES`. Return the actual seconds and batches."""
+        """Record for `seconds` or `MAX_BATCHES`. Return the actual seconds and batches."""
         await self._in_inference_thread(profiler.begin)
         began, first = time.monotonic(), self._batches()
         try:
-            for _ in range(ceil(seconds / LOOK_EVERY_S)):
-                if self._batches() - first >= MOST_BATCHES:
+            for _ in range(ceil(seconds / POLL_S)):
+                if self._batches() - first >= MAX_BATCHES:
                     break
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(POLL_S)
         finally:  # also when the engine stops: another engine in this process may profile later
             await self._in_inference_thread(profiler.end)
         return round(time.monotonic() - began, 2), self._batches() - first
 
     def _update(self, recording: ProfilingRecording) -> None:
         self._recordings[recording.name] = recording
-        while len(self._recordings) > KEPT:
+        while len(self._recordings) > MAX_KEPT:
             del self._recordings[next(iter(self._recordings))]
 
 
@@ -191,9 +191,9 @@ def _write(profiler: Profiler, part: Path, to: Path) -> int:
     try:
         profiler.write(part)
         size = part.stat().st_size
-        if size > LARGEST_BYTES:
+        if size > MAX_BYTES:
             raise ProfilingError(
-                f"it has {size >> 20} MiB, but at most {LARGEST_BYTES >> 20} are allowed: ask for fewer seconds"
+                f"it has {size >> 20} MiB, but at most {MAX_BYTES >> 20} are allowed: ask for fewer seconds"
             )
         part.replace(to)
     finally:
@@ -204,11 +204,11 @@ def _write(profiler: Profiler, part: Path, to: Path) -> int:
 
 def _remove_oldest(folder: Path) -> None:
     """Delete all but the newest files, of any run, and unfinished files of earlier runs."""
-    names = [file.name.removesuffix(ENDING) for file in folder.glob(f"*{ENDING}")]
+    names = [file.name.removesuffix(SUFFIX) for file in folder.glob(f"*{SUFFIX}")]
     finished = sorted(name for name in names if NAME.fullmatch(name))
     left = [name for name in names if name.startswith(".") and NAME.fullmatch(name[1:])]
-    for name in (*finished[:-KEPT], *left):
-        (folder / (name + ENDING)).unlink(missing_ok=True)
+    for name in (*finished[:-MAX_KEPT], *left):
+        (folder / (name + SUFFIX)).unlink(missing_ok=True)
 
 
 async def _in_thread(function: Callable[[], T]) -> T:

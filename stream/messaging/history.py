@@ -14,7 +14,7 @@ EPOCHS_NUMBERED = 32
 """Epochs of a topic whose numbering is kept; a limit for cameras that reconnect for years."""
 TOPICS_NUMBERED = 4096
 """Topics whose numbering is kept, so that a camera that is removed and added again continues it."""
-BYTES_A_MESSAGE = 320
+BYTES_PER_MESSAGE = 320
 """Bookkeeping per message beside its body (key, links, object headers; measured with sys.getsizeof on CPython 3.11), so
 that the limit also holds for many small messages."""
 
@@ -53,10 +53,10 @@ class HeldRange:
 
 
 class History:
-    """Numbers messages and keeps the latest `messages_a_topic` of each topic, in at most `total_bytes`."""
+    """Numbers messages and keeps the latest `messages_per_topic` of each topic, in at most `total_bytes`."""
 
-    def __init__(self, messages_a_topic: int, total_bytes: int) -> None:
-        self._messages_a_topic = messages_a_topic
+    def __init__(self, messages_per_topic: int, total_bytes: int) -> None:
+        self._messages_per_topic = messages_per_topic
         self._total_bytes = total_bytes
         self._bytes = 0
         self.evicted = 0
@@ -107,8 +107,8 @@ class History:
             numbers.next = seq + 1
             entry.held.append((epoch, seq))
             self._bodies[topic, epoch, seq] = body
-            self._bytes += len(body) + BYTES_A_MESSAGE
-            if len(entry.held) > self._messages_a_topic:
+            self._bytes += len(body) + BYTES_PER_MESSAGE
+            if len(entry.held) > self._messages_per_topic:
                 self._drop_oldest_of(topic)
             while self._bytes > self._total_bytes:
                 self._drop_oldest_of(next(iter(self._bodies))[0])
@@ -157,6 +157,6 @@ class History:
     def _drop_oldest_of(self, topic: str) -> None:
         entry = self._topics[topic]
         epoch, seq = entry.held.popleft()
-        self._bytes -= len(self._bodies.pop((topic, epoch, seq))) + BYTES_A_MESSAGE
+        self._bytes -= len(self._bodies.pop((topic, epoch, seq))) + BYTES_PER_MESSAGE
         entry.epochs[epoch].oldest = seq + 1
         self.evicted += 1

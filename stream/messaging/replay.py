@@ -30,7 +30,7 @@ REQUEST_BYTES = 4096
 """Largest frame of a request; ZeroMQ disconnects peers that send larger ones."""
 CHUNK = 32
 """Messages sent to one client before the next client's turn."""
-REQUESTS_A_CLIENT = 64
+REQUESTS_PER_CLIENT = 64
 """Open answers of one client; further requests get `bad_request`."""
 CLIENTS = 256
 """Clients served at once; requests of further ones get `bad_request`."""
@@ -39,16 +39,16 @@ GIVE_UP_S = 5.0
 PACE_MS = 1
 """Pause between two rounds of chunks, which leaves the GIL to the engine's event loop. (Without it, 5000 messages
 delayed the loop by up to 27 ms.)"""
-QUEUED_A_CLIENT = 256
+QUEUED_PER_CLIENT = 256
 """Messages queued in ZeroMQ for each client."""
 RETRY_MS = 10
 """Interval of retries when all clients' queues are full."""
 LINGER_MS = 200
 
 
-LARGEST = 2**53 - 1
+MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that JavaScript represents exactly."""
-Natural = Annotated[int, Meta(ge=0, le=LARGEST)]
+Natural = Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)]
 Id = Annotated[str, Meta(max_length=128)] | Natural
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Exceptions from decoding invalid bytes; RecursionError for JSON nested too deep."""
@@ -62,7 +62,7 @@ class ReplayRequest(msgspec.Struct, frozen=True):
     run: str
     epoch: Natural
     from_seq: Natural
-    limit: Annotated[int, Meta(ge=1, le=LARGEST)]
+    limit: Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]
 
 
 class ReplayEnd(msgspec.Struct, frozen=True):
@@ -153,7 +153,7 @@ def open_router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     router = context.socket(zmq.ROUTER)
     router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a full or vanished client raises, instead of a silent loss
     router.setsockopt(zmq.MAXMSGSIZE, REQUEST_BYTES)
-    router.setsockopt(zmq.SNDHWM, QUEUED_A_CLIENT)
+    router.setsockopt(zmq.SNDHWM, QUEUED_PER_CLIENT)
     return router
 
 
@@ -217,7 +217,7 @@ class ReplayServer:
                 name, answer = b"", ReplayEnd(0, 0, "bad_request")
             else:
                 name, answer = read_request(frames[0], self._run, self._history)
-            if len(self._clients) >= CLIENTS or len(client.open) >= REQUESTS_A_CLIENT:
+            if len(self._clients) >= CLIENTS or len(client.open) >= REQUESTS_PER_CLIENT:
                 self._refuse(identity, name)
                 continue
             self._clients[identity] = client

@@ -28,9 +28,9 @@ ENDINGS = (VIDEO, RESULTS, ABOUT)
 PART = ".part"
 _OWN = re.compile(rf"({NAME.pattern})(\.mp4|\.jsonl|\.json)({re.escape(PART)})?")
 
-MOST_CLIPS = 10_000
+MAX_CLIPS = 10_000
 """Maximum number of clips, whatever the budget, because their metadata is in memory."""
-LARGEST_ABOUT = 1 << 20
+MAX_METADATA_BYTES = 1 << 20
 NAMES_TRIED = 100
 
 State = Literal["ready", "low_disk", "unwritable"]
@@ -149,7 +149,7 @@ class ClipLibrary:
         return self._make_room()
 
     def _make_room(self) -> bool:
-        while self.bytes_kept + sum(self._growing.values()) > self.budget or len(self._entries) > MOST_CLIPS:
+        while self.bytes_kept + sum(self._growing.values()) > self.budget or len(self._entries) > MAX_CLIPS:
             oldest = min(self._entries, default=None)
             if oldest is None:
                 return False
@@ -222,7 +222,7 @@ class ClipLibrary:
 def _read(path: Path, name: str) -> Clip | None:
     """Return a clip's metadata, or None if it is invalid or files are missing."""
     try:
-        if path.stat().st_size > LARGEST_ABOUT:
+        if path.stat().st_size > MAX_METADATA_BYTES:
             return None
         clip = msgspec.json.decode(path.read_bytes(), type=Clip)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_LONGEST_ID = 63
+_MAX_LENGTH = 63
 
 
 def camera_id_error(value: str) -> str:
     """Return the message for a camera id that does not match `CAMERA_ID`, with a similar id that does."""
-    similar = re.sub(r"[^a-z0-9_]+", "-", value.lower()).strip("-_")[:_LONGEST_ID] or "cam0"
-    long = f", at most {_LONGEST_ID} characters" if len(value) > _LONGEST_ID else ""
+    similar = re.sub(r"[^a-z0-9_]+", "-", value.lower()).strip("-_")[:_MAX_LENGTH] or "cam0"
+    long = f", at most {_MAX_LENGTH} characters" if len(value) > _MAX_LENGTH else ""
     return f"camera id {value!r}: use a-z, 0-9, - and _{long}, for example {similar}"

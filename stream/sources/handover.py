@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 
 from stream.sources.transport import AccessUnit
 
-MOST_UNITS = 90
+MAX_UNITS = 90
 """Three seconds at 30 frames a second; with more, the picture would not be live."""
-MOST_BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 
 Reason = TypeVar("Reason")
 
@@ -52,7 +52,7 @@ class Handover(Generic[Reason]):
         if self._reason is not None:
             return 0
         size = unit.packet.size
-        if self._units.qsize() >= MOST_UNITS or self._put_bytes - self._got_bytes + size > MOST_BYTES:
+        if self._units.qsize() >= MAX_UNITS or self._put_bytes - self._got_bytes + size > MAX_BYTES:
             return self._throw_away() + 1
         self._put_bytes += size
         self._units.put((codec, unit))

@@ -499,7 +499,7 @@ async def test_too_many_open_requests_of_one_client_are_refused() -> None:
             publisher.publish(wire.frame(number=number))
         async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
             request = {"topic": "results/v1/lobby/", "run": wire.RUN, "epoch": 1, "from_seq": 0, "limit": 500}
-            asked = replay.REQUESTS_A_CLIENT + 40
+            asked = replay.REQUESTS_PER_CLIENT + 40
             for number in range(asked):
                 await dealer.send(json.dumps({"id": str(number), **request}).encode())
             ends: list[str] = []

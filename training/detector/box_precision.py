@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from training.benchmark.box_overlap import iou
 
-LEAST_OVERLAP = 0.5
+MIN_OVERLAP = 0.5
 
 
 def average_precision(
-    found: Sequence[NDArray[np.float32]], true: Sequence[NDArray[np.float32]], least_overlap: float = LEAST_OVERLAP
+    found: Sequence[NDArray[np.float32]], true: Sequence[NDArray[np.float32]], least_overlap: float = MIN_OVERLAP
 ) -> float | None:
     """Return the average precision of one class over many pictures; None without true boxes.
 

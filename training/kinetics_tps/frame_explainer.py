@@ -18,7 +18,7 @@ _PERSON_KEYS = frozenset({"number", "box", "parts"})
 _PART_KEYS = frozenset({"number", "box", "verb", "name"})
 _BOX_KEYS = ("box", "bbox")
 _NAME_KEYS = ("name", "label", "object", "category", "class")
-_DEEPEST = 4
+_MAX_DEPTH = 4
 _LONG = 1e18
 _NUMBERS = (int, float)
 _ABSENT = object()
@@ -138,7 +138,7 @@ class FrameExplainer:
 def _objects_in(value: Any, name: str, number: int, depth: int = 0) -> Iterator[AnnotatedObject]:
     """Yield everything with a box, in lists and objects, named by the name beside the box or by its key."""
     if isinstance(value, list):
-        for item in cast("list[Any]", value) if depth < _DEEPEST else ():
+        for item in cast("list[Any]", value) if depth < _MAX_DEPTH else ():
             for thing in _objects_in(item, name, number, depth + 1):
                 yield thing
                 number += 1
@@ -150,7 +150,7 @@ def _objects_in(value: Any, name: str, number: int, depth: int = 0) -> Iterator[
             own = fields.get("number")
             yield AnnotatedObject(own if type(own) is int else number, box, named)
             return
-        for key, item in fields.items() if depth < _DEEPEST else ():
+        for key, item in fields.items() if depth < _MAX_DEPTH else ():
             for thing in _objects_in(item, key, number, depth + 1):
                 yield thing
                 number += 1

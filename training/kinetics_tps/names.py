@@ -23,7 +23,7 @@ VIDEO_SUFFIX = ".mp4"
 _FRAME = re.compile(r"img_([0-9]{5,9})\.json")
 _BREAKS = ("Cc", "Zl", "Zp")
 """Unicode categories of line breaks and control characters."""
-_LONGEST_NAME = 200
+_MAX_NAME_BYTES = 200
 """In bytes: file systems allow 255, and temporary names are slightly longer."""
 
 
@@ -61,6 +61,6 @@ def name_error(name: str) -> str | None:
         return "its name is empty, begins with a dot, or has a slash in it"
     if name.lower().endswith(VIDEO_SUFFIX):
         return f"its name ends in {VIDEO_SUFFIX}"
-    if length > _LONGEST_NAME:
-        return f"its name is longer than {_LONGEST_NAME} bytes"
+    if length > _MAX_NAME_BYTES:
+        return f"its name is longer than {_MAX_NAME_BYTES} bytes"
     return None

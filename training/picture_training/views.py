@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_VISIBLE = 0.3
+MIN_VISIBLE = 0.3
 """A box is dropped if a smaller share of it lies in the crop."""
-LEAST_SIDE = 2.0
+MIN_SIDE = 2.0
 """A box is dropped if it is thinner than this, in pixels."""
 
 
@@ -47,7 +47,7 @@ def cropped(labelled: LabelledPicture, left: int, top: int, side: int) -> Labell
     cut = moved.clip(0, side)
     sides = cut[:, 2:] - cut[:, :2]
     whole = (moved[:, 2:] - moved[:, :2]).prod(-1)
-    kept = (sides.prod(-1) >= LEAST_VISIBLE * whole) & (sides >= LEAST_SIDE).all(-1)
+    kept = (sides.prod(-1) >= MIN_VISIBLE * whole) & (sides >= MIN_SIDE).all(-1)
     picture = labelled.picture[top : top + side, left : left + side]
     return LabelledPicture(picture, cut[kept], labelled.labels[kept])
 

@@ -11,8 +11,8 @@ from stream.http.server.file_answer import FileAnswer
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Route
 from stream.inference.profiling import (
-    LONGEST_S,
-    USUAL_S,
+    DEFAULT_S,
+    MAX_S,
     AlreadyProfilingError,
     Profiling,
     ProfilingError,
@@ -29,7 +29,7 @@ class ProfilingRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     seconds: float = Field(
-        USUAL_S, gt=0, le=LONGEST_S, description="Maximum duration. The recording ends earlier after 100 batches."
+        DEFAULT_S, gt=0, le=MAX_S, description="Maximum duration. The recording ends earlier after 100 batches."
     )
 
 

@@ -19,7 +19,7 @@ from zmq.utils import z85
 
 from stream.settings.config_error import ConfigError
 
-LARGEST_FILE = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 """Bytes; enough for some ten thousand keys."""
 
 _KEY = re.compile(r"[0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
@@ -142,9 +142,9 @@ def _read(path: Path, *, private: bool) -> str:
                 raise KeyFileError(f"{path} is not a file")
             if private and about.st_mode & 0o077:
                 raise KeyFileError(f"{path} is readable by others: `chmod 600` it, if the key is still secret")
-            content = file.read(LARGEST_FILE + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise KeyFileError(f"{path} can't be read: {error.strerror}") from None
-    if len(content) > LARGEST_FILE:
-        raise KeyFileError(f"{path} is larger than {LARGEST_FILE} bytes, too large for a key file")
+    if len(content) > MAX_FILE_BYTES:
+        raise KeyFileError(f"{path} is larger than {MAX_FILE_BYTES} bytes, too large for a key file")
     return content.decode("utf-8", "replace")

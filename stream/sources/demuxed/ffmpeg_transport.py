@@ -26,9 +26,9 @@ from stream.sources.demuxed.opening import Opening, OpeningStoppedError, Opening
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.transport import AccessUnit, StoppedError, Transport, UnitTimes
 
-LONGEST_SLICE_S = 1.5
+MAX_SLICE_S = 1.5
 """Longest time slice, and so the delay of a stop. Shorter ones could split access units of slow cameras."""
-NOTHING_YET_S = 0.005
+EMPTY_READ_PAUSE_S = 0.005
 """Pause before a device without a frame is read again."""
 AGREEMENT_US = 5_000
 """Less than a frame interval, more than the correction by a new report (some µs)."""
@@ -37,7 +37,7 @@ _PRODUCER_TIME = struct.Struct("<q")
 
 def slice_s(stall_timeout_s: float) -> float:
     """Return the time slice of one read. The stall timeout is a multiple of it."""
-    return stall_timeout_s / math.ceil(stall_timeout_s / LONGEST_SLICE_S)
+    return stall_timeout_s / math.ceil(stall_timeout_s / MAX_SLICE_S)
 
 
 class FfmpegTransport(Transport):
@@ -123,7 +123,7 @@ class FfmpegTransport(Transport):
             return None
         except av.error.BlockingIOError:
             self._packets = None
-            self._stopping.wait(NOTHING_YET_S)
+            self._stopping.wait(EMPTY_READ_PAUSE_S)
             return None
         except Exception as error:
             raise self.diagnosis.reading(error) from None

@@ -27,7 +27,7 @@ from stream.sources.rtsp.udp_sockets import UdpSockets
 from stream.sources.transport import Fallback
 from telemetry.reasons import DiscardReason
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 UDP_SILENCE_S = 3.0
 """A server that sends over UDP begins within a round trip. After this time, a firewall is assumed to block it."""
 REPORT_EVERY_S = 5.0
@@ -111,7 +111,7 @@ class RtspClient:
 
     async def _play(self, lower: LowerTransport) -> None:
         address = self._address
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             outcome = await self._ask(address, lower)
             if isinstance(outcome, Playing):
                 self._later(self._keep_alive_s, self._keep_alive)

@@ -15,12 +15,12 @@ from stream.sources.rtsp.protocol.framing import Framing
 from stream.sources.rtsp.protocol.messages import Message
 from stream.sources.rtsp.protocol.session import Closed, Playing, Prepared, Redirected, RtspSession, Send
 
-LONGEST_BACKLOG = 256 << 10
+MAX_BACKLOG_BYTES = 256 << 10
 """Unsent bytes after which the server is taken to have stopped reading: requests are few and small."""
 
-MOST_BYTES_AT_ONCE = 64 << 10
+MAX_BYTES_AT_ONCE = 64 << 10
 """Bytes received before other cameras get their turn: at most 7 ms of work, with empty packets."""
-MOST_MESSAGES_AT_ONCE = 256
+MAX_MESSAGES_AT_ONCE = 256
 """Limit on messages, since 4000 would fit and each is as much work as five packets."""
 
 
@@ -67,7 +67,7 @@ class RtspConnection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> Any:
         """Return the buffer to receive into."""
-        return self._framing.buffer()[:MOST_BYTES_AT_ONCE]
+        return self._framing.buffer()[:MAX_BYTES_AT_ONCE]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Process received bytes."""
@@ -93,7 +93,7 @@ class RtspConnection(asyncio.BufferedProtocol):
             raise ProtocolError("a message before the first request")
         self.heard = True
         self._messages += 1
-        if self._messages > MOST_MESSAGES_AT_ONCE:
+        if self._messages > MAX_MESSAGES_AT_ONCE:
             raise ProtocolError("too many messages")
         for event in self._session.receive(message):
             match event:
@@ -162,7 +162,7 @@ class RtspConnection(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if transport.get_write_buffer_size() > LONGEST_BACKLOG:
+        if transport.get_write_buffer_size() > MAX_BACKLOG_BYTES:
             self._end(None)
             return
         transport.write(data)

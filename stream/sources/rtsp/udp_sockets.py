@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 RECEIVE_BUFFER = 2 << 20
 """Requested socket buffer: a 4K keyframe arrives in one burst. The kernel may grant less."""
-MOST_AT_ONCE = 256
+MAX_PACKETS_AT_ONCE = 256
 """Packets read from one camera before other cameras get their turn."""
-LARGEST = 1 << 16
+MAX_PACKET_BYTES = 1 << 16
 PORTS = range(20_000, 60_000, 2)
-TRIES = 64
+MAX_BIND_ATTEMPTS = 64
 
 OnPacket = Callable[[memoryview, int], None]
 
@@ -37,8 +37,8 @@ class UdpSockets:
         self._loop = asyncio.get_running_loop()
         self._rtp, self._rtcp = _bind_pair(local_host)
         self._on_error = on_error
-        self._buffer = memoryview(bytearray(LARGEST))
-        self._from: set[str] = set()
+        self._buffer = memoryview(bytearray(MAX_PACKET_BYTES))
+        self._expected_hosts: set[str] = set()
         self.foreign_packets = 0
         """Ignored packets, which came from other hosts than the server."""
         for bound, on_packet in ((self._rtp, on_rtp), (self._rtcp, on_rtcp)):
@@ -51,7 +51,7 @@ class UdpSockets:
 
     def expect(self, hosts: set[str]) -> None:
         """Accept packets from these addresses only."""
-        self._from = {_plain(host) for host in hosts}
+        self._expected_hosts = {_normalized(host) for host in hosts}
 
     def send_rtp(self, data: bytes, host: str, port: int) -> None:
         """Send a packet from the RTP port, to open a firewall for the replies."""
@@ -71,7 +71,7 @@ class UdpSockets:
     def _readable(self, bound: socket.socket, on_packet: OnPacket) -> None:
         now_ns = time.monotonic_ns()
         buffer = self._buffer
-        for _ in range(MOST_AT_ONCE):
+        for _ in range(MAX_PACKETS_AT_ONCE):
             if bound.fileno() < 0:  # closed while a packet was processed
                 return
             try:
@@ -80,7 +80,7 @@ class UdpSockets:
                 return
             except OSError:  # an ICMP reply to what was sent
                 continue
-            if _plain(sender[0]) not in self._from:
+            if _normalized(sender[0]) not in self._expected_hosts:
                 self.foreign_packets += 1
                 continue
             try:
@@ -93,24 +93,24 @@ class UdpSockets:
 def _bind_pair(local_host: str) -> tuple[socket.socket, socket.socket]:
     """Bind an even port and the next one, as RTP requires."""
     family = socket.AF_INET6 if ":" in local_host else socket.AF_INET
-    for _ in range(TRIES):
+    for _ in range(MAX_BIND_ATTEMPTS):
         port = random.choice(PORTS)
-        rtp = _bound(family, local_host, port)
+        rtp = _bind(family, local_host, port)
         if rtp is None:
             continue
-        rtcp = _bound(family, local_host, port + 1)
+        rtcp = _bind(family, local_host, port + 1)
         if rtcp is not None:
             return rtp, rtcp
         rtp.close()
     raise NoPortsError("no pair of free UDP ports")
 
 
-def _bound(family: int, host: str, port: int) -> socket.socket | None:
+def _bind(family: int, host: str, port: int) -> socket.socket | None:
     bound = socket.socket(family, socket.SOCK_DGRAM)
     try:
         bound.setblocking(False)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        bound.bind(_name(host, port))
+        bound.bind(_socket_address(host, port))
     except OSError:
         bound.close()
         return None
@@ -119,18 +119,18 @@ def _bound(family: int, host: str, port: int) -> socket.socket | None:
 
 def _send(bound: socket.socket, data: bytes, host: str, port: int) -> None:
     try:
-        bound.sendto(data, _name(host, port))
+        bound.sendto(data, _socket_address(host, port))
     except OSError:  # lost, like any datagram
         return
 
 
-def _name(host: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+def _socket_address(host: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
     """Return a socket address. The zone of a link-local IPv6 address is a field of its own."""
     plain, _, zone = host.partition("%")
     return (plain, port, 0, int(zone)) if zone else (host, port)
 
 
-def _plain(host: str) -> str:
+def _normalized(host: str) -> str:
     """Return an address without its zone, and an IPv4-mapped IPv6 address as IPv4."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])

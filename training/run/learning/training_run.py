@@ -34,7 +34,7 @@ from training.run.learning.losses import Rarity, losses, measure_rarity
 from training.run.learning.warm_start import WarmStartError, begin_from, begin_with_extractor
 from training.settings.run_config import ModelConfig, OptimiserConfig, TrainingConfig
 
-LEAST_SCALE = 1.0
+MIN_SCALE = 1.0
 """With float16, a smaller scale of the loss means that the gradients overflow at any scale."""
 
 
@@ -185,7 +185,7 @@ class Run:
                 f"step {report.step}: the loss is not finite: {shown}; try a smaller optimiser.learning_rate, or "
                 "precision: float32"
             )
-        overflow = self.scaler.is_enabled() and self.scaler.get_scale() > LEAST_SCALE
+        overflow = self.scaler.is_enabled() and self.scaler.get_scale() > MIN_SCALE
         if not math.isfinite(report.gradient_norm) and not overflow:
             raise DivergedError(
                 f"step {report.step}: the gradient is not finite, though the loss is; try a smaller "

@@ -12,7 +12,7 @@ from scipy.special import log_softmax, softmax
 
 Array = NDArray[np.float64]
 BINS = 15
-LEAST, GREATEST = 0.05, 20.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 """Range of temperatures."""
 
 
@@ -47,7 +47,7 @@ def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.integer]) ->
         return 1.0
     found = minimize_scalar(
         lambda inverse: negative_log_likelihood(logits, truth, 1 / inverse),  # convex in 1 / temperature
-        bounds=(1 / GREATEST, 1 / LEAST),
+        bounds=(1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE),
         method="bounded",
         options={"xatol": 1e-4},
     )

@@ -16,7 +16,7 @@ from stream.sources.rtsp.protocol.messages import MAX_URL
 
 RATE = 90_000
 """Clock rate of the supported codecs, Hz."""
-MAX_FRAMES_A_SECOND = 1000.0
+MAX_FRAME_RATE = 1000.0
 MAX_PARAMETER_SETS = 64
 
 _CODECS: dict[str, Literal["h264", "h265"]] = {"h264": "h264", "h265": "h265", "hevc": "h265"}
@@ -131,7 +131,7 @@ def _framerate(text: str) -> float | None:
         rate = float(text)
     except ValueError:
         return None
-    return rate if math.isfinite(rate) and 0 < rate <= MAX_FRAMES_A_SECOND else None
+    return rate if math.isfinite(rate) and 0 < rate <= MAX_FRAME_RATE else None
 
 
 def _video(section: _Section, session_control: str | None) -> VideoDescription:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.inference.batch_planning import (
-    LEAST_GAIN_NS,
+    MIN_GAIN_NS,
     BatchCost,
     CostEstimate,
     FramePace,
@@ -46,8 +46,8 @@ def test_a_model_without_cost_never_waits():
 
 
 def test_a_gain_below_the_timers_resolution_is_not_waited_for():
-    assert leave_at(0, [ready(), empty(0.1, 10)], 8, BatchCost(LEAST_GAIN_NS - 1, 0), 10 * MS) == 0
-    assert leave_at(0, [ready(), empty(0.1, 10)], 8, BatchCost(LEAST_GAIN_NS, 0), 10 * MS) == 10 * MS
+    assert leave_at(0, [ready(), empty(0.1, 10)], 8, BatchCost(MIN_GAIN_NS - 1, 0), 10 * MS) == 0
+    assert leave_at(0, [ready(), empty(0.1, 10)], 8, BatchCost(MIN_GAIN_NS, 0), 10 * MS) == 10 * MS
 
 
 def test_a_model_whose_cost_is_all_per_frame_never_waits():
@@ -114,7 +114,7 @@ def test_a_batch_waits_within_its_limits_and_only_for_a_reason(now, rings, max_f
     assert at <= max(now, oldest + max_wait)
     if at > now:
         assert frames < max_frames
-        assert cost.fixed_ns >= LEAST_GAIN_NS
+        assert cost.fixed_ns >= MIN_GAIN_NS
         gains = [
             cost.fixed_ns - frames * (wait + cost.per_frame_ns) - wait
             for ring in rings
@@ -201,7 +201,7 @@ def test_a_change_of_cost_is_followed():
         estimate.batch_done(0.08, 1)
     for _ in range(300):
         estimate.batch_done(0.0002, 1)
-    assert estimate.cost.fixed_ns < LEAST_GAIN_NS
+    assert estimate.cost.fixed_ns < MIN_GAIN_NS
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.integers(1, 256)), min_size=1, max_size=50))
@@ -219,10 +219,10 @@ def test_an_empty_batch_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("seconds_a_frame", "frames"),
+    ("seconds_per_frame", "frames"),
     [(None, 1), (0.0, 8), (0.01, 8), (0.02, 7), (0.05, 3), (0.15, 1), (4.0, 1)],
 )
 def test_a_batch_has_no_more_frames_than_its_budget_of_150_ms_affords(
-    seconds_a_frame: float | None, frames: int
+    seconds_per_frame: float | None, frames: int
 ) -> None:
-    assert affordable(seconds_a_frame, 0.15, 8) == frames
+    assert affordable(seconds_per_frame, 0.15, 8) == frames

@@ -74,7 +74,7 @@ async def test_many_batches_end_it_sooner(tmp_path: Path) -> None:
     recording = recorder(tmp_path, FakeProfiler(), lambda: next(counted))
     recording.begin(30)
     done = await finished(recording)
-    assert profiling.MOST_BATCHES <= done.batches < profiling.MOST_BATCHES + 2 * 60
+    assert profiling.MAX_BATCHES <= done.batches < profiling.MAX_BATCHES + 2 * 60
 
 
 async def test_there_is_one_recording_at_a_time(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ async def test_there_is_one_recording_at_a_time(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_too_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiling, "LARGEST_BYTES", 100)
+    monkeypatch.setattr(profiling, "MAX_BYTES", 100)
     recording = recorder(tmp_path, FakeProfiler(size=101))
     recording.begin(0.01)
     failed = await finished(recording)
@@ -110,7 +110,7 @@ async def test_without_space_or_a_folder_no_recording_starts(tmp_path: Path, mon
     (tmp_path / "file").touch()
     with pytest.raises(ProfilingError, match="can't be used"):
         recorder(tmp_path / "file" / "x", FakeProfiler()).begin()
-    monkeypatch.setattr(profiling, "LEAST_FREE_BYTES", 1 << 62)
+    monkeypatch.setattr(profiling, "MIN_FREE_BYTES", 1 << 62)
     with pytest.raises(ProfilingError, match="make room"):
         recorder(tmp_path, FakeProfiler()).begin()
 
@@ -118,7 +118,7 @@ async def test_without_space_or_a_folder_no_recording_starts(tmp_path: Path, mon
 async def test_only_the_newest_files_are_kept_and_other_files_are_untouched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(profiling, "KEPT", 2)
+    monkeypatch.setattr(profiling, "MAX_KEPT", 2)
     for old in ("profiling-20200101T000000Z", "profiling-20200101T000000Z-2", ".profiling-20200101T000000Z", "mine"):
         (tmp_path / f"{old}.json.gz").touch()
     recording = recorder(tmp_path, FakeProfiler())
@@ -132,7 +132,7 @@ async def test_an_engine_that_stops_ends_the_recording_in_the_models_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(profiling, "STOP_WITHIN_S", PATIENCE_S)
-    monkeypatch.setattr(profiling, "LOOK_EVERY_S", PATIENCE_S)
+    monkeypatch.setattr(profiling, "POLL_S", PATIENCE_S)
     profiler = FakeProfiler()
     recording = recorder(tmp_path, profiler)
     recording.begin()

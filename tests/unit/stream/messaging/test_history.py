@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.messaging import history
-from stream.messaging.history import BYTES_A_MESSAGE, History, StaleEpochError
+from stream.messaging.history import BYTES_PER_MESSAGE, History, StaleEpochError
 
 TOPIC = "results/v1/lobby/"
 
 
-def filled(count: int, messages_a_topic: int = 1000, total_bytes: int = 1 << 30) -> History:
-    kept = History(messages_a_topic, total_bytes)
+def filled(count: int, messages_per_topic: int = 1000, total_bytes: int = 1 << 30) -> History:
+    kept = History(messages_per_topic, total_bytes)
     for number in range(count):
         kept.append(TOPIC, 1, b"%d" % number)
     return kept
@@ -29,7 +29,7 @@ def test_messages_are_numbered_from_0_without_gaps_for_each_topic_and_epoch() ->
 
 
 def test_a_full_topic_drops_its_oldest_message_and_counts_it() -> None:
-    kept = filled(3, messages_a_topic=3)
+    kept = filled(3, messages_per_topic=3)
     assert kept.evicted == 0
     for number in (3, 4):
         kept.append(TOPIC, 1, b"%d" % number)
@@ -39,7 +39,7 @@ def test_a_full_topic_drops_its_oldest_message_and_counts_it() -> None:
 
 
 def test_the_byte_bound_drops_the_oldest_of_all_topics_first() -> None:
-    kept = History(1000, 3 * (BYTES_A_MESSAGE + 100))
+    kept = History(1000, 3 * (BYTES_PER_MESSAGE + 100))
     kept.append("a/", 1, bytes(100))
     kept.append("b/", 1, bytes(100))
     kept.append("a/", 1, bytes(100))
@@ -47,7 +47,7 @@ def test_the_byte_bound_drops_the_oldest_of_all_topics_first() -> None:
     assert kept.evicted == 1
     assert kept.span("a/", 1).oldest_seq == 1
     assert kept.span("b/", 1).oldest_seq == 0
-    kept.append("b/", 1, bytes(100 + BYTES_A_MESSAGE + 100))
+    kept.append("b/", 1, bytes(100 + BYTES_PER_MESSAGE + 100))
     assert kept.evicted == 1 + 2, "two small ones for one of their size"
     assert kept.span("b/", 1).oldest_seq == 1
 
@@ -64,7 +64,7 @@ def test_a_message_larger_than_all_history_is_numbered_and_not_kept() -> None:
 
 
 def test_reading_starts_with_the_oldest_held_and_ends_at_the_limit() -> None:
-    kept = filled(100, messages_a_topic=50)
+    kept = filled(100, messages_per_topic=50)
     assert [seq for seq, _ in kept.read(TOPIC, 1, 0, 3)] == [50, 51, 52]
     assert [seq for seq, _ in kept.read(TOPIC, 1, 98, 10)] == [98, 99]
     assert kept.read(TOPIC, 1, 100, 10) == []
@@ -99,9 +99,9 @@ appended = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3), st.inte
 
 @given(appended, st.integers(1, 12), st.integers(1000, 20_000))
 def test_history_is_bounded_contiguous_exact_and_accounted_for(
-    messages: list[tuple[str, int, int]], messages_a_topic: int, total_bytes: int
+    messages: list[tuple[str, int, int]], messages_per_topic: int, total_bytes: int
 ) -> None:
-    kept = History(messages_a_topic, total_bytes)
+    kept = History(messages_per_topic, total_bytes)
     published: dict[tuple[str, int], list[bytes]] = {}
     for number, (name, epoch, size) in enumerate(messages):
         body = b"%d " % number + bytes(size)
@@ -117,7 +117,7 @@ def test_history_is_bounded_contiguous_exact_and_accounted_for(
         assert span.next_seq == len(bodies)
         expected = list(enumerate(bodies))[span.oldest_seq :]
         assert kept.read(name, epoch, 0, 1000) == expected
-        held += sum(len(body) + BYTES_A_MESSAGE for _, body in expected)
+        held += sum(len(body) + BYTES_PER_MESSAGE for _, body in expected)
     assert held == kept.bytes_held
     for letter in "abc":
-        assert sum(len(kept.read(letter, epoch, 0, 1000)) for epoch in (1, 2, 3)) <= messages_a_topic
+        assert sum(len(kept.read(letter, epoch, 0, 1000)) for epoch in (1, 2, 3)) <= messages_per_topic

@@ -72,7 +72,7 @@ def test_what_comes_in_the_same_breath_as_a_picture_that_is_thrown_away_is_not_h
         received.receiver.packet(packet, 0)
         counted.receiver.packet(packet, 0)
     before = len(counted.units())
-    monkeypatch.setattr("stream.sources.handover.MOST_UNITS", before)
+    monkeypatch.setattr("stream.sources.handover.MAX_UNITS", before)
     for packet in packets[late + 1 :]:
         received.receiver.packet(packet, 0)  # held back for the one that is late
     received.receiver.packet(packets[late], 0)

@@ -38,15 +38,15 @@ def test_units_come_out_in_order_and_the_end_after_them() -> None:
 
 def test_a_slow_reader_loses_all_queued_units_and_continues_with_new_ones() -> None:
     units = Handover()
-    for number in range(handover.MOST_UNITS):
+    for number in range(handover.MAX_UNITS):
         assert units.put("VP8", unit(number)) == 0
-    assert units.put("VP8", unit(999)) == handover.MOST_UNITS + 1
+    assert units.put("VP8", unit(999)) == handover.MAX_UNITS + 1
     assert units.get(0) is None
     units.put("VP8", unit(1000))
     got = units.get(0)
     assert got is not None
     assert got[1].times.pts_us == 1000
-    assert units.put("VP8", unit(0, handover.MOST_BYTES)) == 0
+    assert units.put("VP8", unit(0, handover.MAX_BYTES)) == 0
     assert units.put("VP8", unit(1)) == 2
 
 
