@@ -231,7 +231,7 @@ class Engine:
         """
         await self._finished.wait()
         if self._failure is not None:
-            raise EngineFailedError(f"a fault in partstream: {self._failure!r}; see the log") from self._failure
+            raise EngineFailedError(f"a bug in partstream: {self._failure!r}; see the log") from self._failure
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -194,7 +194,7 @@ class CameraRegistry:
             first_epoch=self.epochs.of(config.id) + 1,
             make_opener=partial(make_opener, shared=self._transports),
             packets=PacketSinks([video, recorded]) if recorded is not None else video,
-            key_wish=video.keyframe_due,
+            keyframe_wanted=video.keyframe_due,
         )
         camera = Camera(config, ring, reader, reader.status, video)
         self.running[config.id] = camera

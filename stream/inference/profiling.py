@@ -161,7 +161,7 @@ class Profiling:
             self._fail(name, error.strerror or type(error).__name__)
         except Exception as error:
             logger.exception("profiling failed")
-            self._fail(name, f"a fault in partstream ({type(error).__name__}): please report it, with the log")
+            self._fail(name, f"a bug in partstream ({type(error).__name__}): please report it, with the log")
 
     def _fail(self, name: str, why: str) -> None:
         logger.warning("profiling: %s", why)

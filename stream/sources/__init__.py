@@ -1,1 +1,1 @@
-"""The ways in: one file each, all of them a transport, a decoder and a clock."""
+"""Camera sources: transports, decoding and clocks."""

@@ -28,7 +28,7 @@ class ErrorDiagnosis:
         self.start_timeout_s = start_timeout_s
         self.stall_timeout_s = stall_timeout_s
 
-    def awaited(self) -> SourceError | None:
+    def waiting_for(self) -> SourceError | None:
         """Return what must happen elsewhere before the source can be opened, if anything."""
         return None
 

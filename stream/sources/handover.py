@@ -53,18 +53,18 @@ class Handover(Generic[Reason]):
             return 0
         size = unit.packet.size
         if self._units.qsize() >= MAX_UNITS or self._put_bytes - self._got_bytes + size > MAX_BYTES:
-            return self._throw_away() + 1
+            return self._discard_waiting() + 1
         self._put_bytes += size
         self._units.put((codec, unit))
         return 0
 
     def get(self, timeout_s: float) -> tuple[str, AccessUnit] | None:
         """Return the oldest unit, or None after the timeout. Raises `HandoverClosedError` once no more will come."""
-        over = self._reason is not None  # no more units will be put
+        closed = self._reason is not None  # no more units will be put
         try:
-            got = self._units.get(timeout=0 if over else timeout_s)
+            got = self._units.get(timeout=0 if closed else timeout_s)
         except Empty:
-            if not over:
+            if not closed:
                 return None
             got = None
         if got is None:
@@ -80,7 +80,7 @@ class Handover(Generic[Reason]):
                 self._reason = reason
                 self._units.put(None)
 
-    def _throw_away(self) -> int:
+    def _discard_waiting(self) -> int:
         lost = 0
         while True:
             try:

@@ -41,7 +41,7 @@ StatusSink = Callable[[CameraStatus], None]
 
 logger = logging.getLogger(__name__)
 
-WELL_AFTER_S = 5.0
+STABLE_AFTER_S = 5.0
 """After a connection that was live for this long, the back-off begins with short waits again."""
 
 
@@ -49,8 +49,8 @@ class CameraReader:
     """Reads one camera. `on_status` is called in its thread at every change of state, epoch or clock.
 
     `first_epoch` continues the count of an earlier camera with the same id in this run. `packets` also gets the access
-    units. `key_wish(now)` (monotonic s) returns whether the sender is to be asked for a keyframe. `now_ns` is the
-    monotonic clock.
+    units. `keyframe_wanted(now)` (monotonic s) returns whether the sender is to be asked for a keyframe. `now_ns` is
+    the monotonic clock.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class CameraReader:
         *,
         first_epoch: int = 1,
         packets: PacketSink | None = None,
-        key_wish: Callable[[float], bool] = lambda now_s: False,
+        keyframe_wanted: Callable[[float], bool] = lambda now_s: False,
         make_opener: MakeOpener = make_opener,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -78,16 +78,16 @@ class CameraReader:
         self._make_opener = make_opener
         self._now_ns = now_ns
         self._packets = packets
-        self._key_wish = key_wish
+        self._keyframe_wanted = keyframe_wanted
         self._stopping = threading.Event()
         self._backoff = Backoff(config.reconnect_initial_s, config.reconnect_max_s)
         self._live_since_ns: int | None = None
-        self._said: tuple[object, ...] = ()
+        self._reported: tuple[object, ...] = ()
         kind = config.source.kind
         self._is_file = kind == "file"
         self._wants_nvdec = config.decoder == "nvdec" and kind in ("file", "rtsp")
-        self._well = "live"
-        self._awaited = kind == "whip"
+        self._live_message = "live"
+        self._waits_for_publisher = kind == "whip"
         self._can_stall = kind in ("rtsp", "device", "whip", "whep")
         live = self._can_stall or (kind == "pattern" and config.pace != "fast")
         self._frames = FrameWriter(
@@ -124,17 +124,17 @@ class CameraReader:
     # -- the camera's thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._say("connecting", None, "connecting")
+        self._set_status("connecting", None, "connecting")
         while True:
-            fault = self._connect_and_read()
-            if self._stopping.is_set() or fault is None:
+            error = self._connect_and_read()
+            if self._stopping.is_set() or error is None:
                 return self._end(None, "stopped")
-            if self._is_file and isinstance(fault, EndedError):
+            if self._is_file and isinstance(error, EndedError):
                 if self._config.pace != "loop":
                     return self._end(None, "the file is over")
-            elif self._is_file or fault.permanent:
-                return self._end(fault.reason, str(fault))
-            elif not self._wait_before_connecting(fault):
+            elif self._is_file or error.permanent:
+                return self._end(error.reason, str(error))
+            elif not self._wait_before_connecting(error):
                 return self._end(None, "stopped")
 
     def _connect_and_read(self) -> SourceError | None:
@@ -142,17 +142,18 @@ class CameraReader:
         self._live_since_ns = None
         opener: TransportOpener | None = None
         try:
-            opener = self._make_opener(self._config, self._stopping, self._lost)
-            awaited = opener.diagnosis.awaited()
-            if awaited is not None:
-                self._say("reconnecting" if self.ever_live else "connecting", awaited.reason, str(awaited))
+            opener = self._make_opener(self._config, self._stopping, self._count_discarded)
+            waiting_for = opener.diagnosis.waiting_for()
+            if waiting_for is not None:
+                state: CameraState = "reconnecting" if self.ever_live else "connecting"
+                self._set_status(state, waiting_for.reason, str(waiting_for))
             self._read(opener)
         except StoppedError:
             return None
-        except SourceError as fault:
-            return fault
+        except SourceError as error:
+            return error
         except Exception:
-            return self._internal(traceback.format_exc())
+            return self._internal_error(traceback.format_exc())
         finally:
             if self._packets is not None:
                 self._packets.disconnected()
@@ -164,10 +165,10 @@ class CameraReader:
         began_ns = self._now_ns()
         transport = opener.open()
         codec = transport.codec
-        if self._awaited or transport.fallback is not None:  # which took as long as it took
+        if self._waits_for_publisher or transport.fallback is not None:  # opening it may have taken long
             began_ns = self._now_ns()
-        self._look_at_fallbacks(transport.fallback, codec)
-        decoder = Decoder(codec, partial(self._discarded, transport))
+        self._report_fallbacks(transport.fallback, codec)
+        decoder = Decoder(codec, partial(self._on_discarded, transport))
         self._frames.begin_connection()
         packets = self._packets
         if packets is not None:
@@ -183,7 +184,7 @@ class CameraReader:
                 raise
             if packets is not None and unit is not None:
                 packets.add(unit)
-            if self._key_wish(self._now_ns() / 1e9):
+            if self._keyframe_wanted(self._now_ns() / 1e9):
                 transport.request_keyframe()
             if unit is not None:
                 pictures = decoder.decode(unit)
@@ -194,26 +195,27 @@ class CameraReader:
                 self._write(decoder.interrupt())
                 last_ns = self._now_ns()
             if self._can_stall:
-                self._watch(transport.diagnosis, self._now_ns(), began_ns, last_ns)
+                self._check_silence(transport.diagnosis, self._now_ns(), began_ns, last_ns)
 
-    def _look_at_fallbacks(self, way: Fallback | None, codec: VideoCodecContext) -> None:
+    def _report_fallbacks(self, transport_fallback: Fallback | None, codec: VideoCodecContext) -> None:
         """Report what is used in place of what the configuration asks for."""
         decoding = nvdec.fallback(self._config.decoder, codec.is_hwaccel) if self._wants_nvdec else None
-        fallbacks = [way] if way is not None else []
+        fallbacks = [transport_fallback] if transport_fallback is not None else []
         if decoding is not None:
             fallbacks.append(Fallback(decoding, f"decoded in software: {nvdec.MEANINGS[decoding]}"))
-        before, self._well = self._well, "; ".join(["live", *(fallback.meaning for fallback in fallbacks)])
+        before = self._live_message
+        self._live_message = "; ".join(["live", *(fallback.meaning for fallback in fallbacks)])
         for fallback in fallbacks:
             self._observer.transport_fallback(self._config.id, fallback.reason)
-        if fallbacks and self._well != before:
+        if fallbacks and self._live_message != before:
             logger.warning("camera %s: %s", self._config.id, "; ".join(each.meaning for each in fallbacks))
 
     def _write(self, pictures: list[Decoded]) -> None:
         for picture in pictures:
             if self._frames.write(picture):
-                self._live()
+                self._set_live()
 
-    def _watch(self, diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int) -> None:
+    def _check_silence(self, diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int) -> None:
         """Raise if there has been no frame for too long."""
         if self._live_since_ns is None:
             if now_ns - began_ns >= self._config.start_timeout_s * 1e9:
@@ -221,22 +223,22 @@ class CameraReader:
         elif now_ns - last_ns >= self._config.stall_timeout_s * 1e9:
             raise diagnosis.stalled()
 
-    def _wait_before_connecting(self, fault: SourceError) -> bool:
+    def _wait_before_connecting(self, error: SourceError) -> bool:
         """Wait, and return False if the camera was told to stop."""
-        if self._live_since_ns is not None and self._now_ns() - self._live_since_ns >= WELL_AFTER_S * 1e9:
+        if self._live_since_ns is not None and self._now_ns() - self._live_since_ns >= STABLE_AFTER_S * 1e9:
             self._backoff.reset()
-        again: CameraState = "reconnecting" if self.ever_live else "connecting"
-        self._say("stalled" if fault.reason == "stalled" else again, fault.reason, str(fault))
+        state: CameraState = "reconnecting" if self.ever_live else "connecting"
+        self._set_status("stalled" if error.reason == "stalled" else state, error.reason, str(error))
         # Publishers connect to partstream, so there is no back-off.
-        if self._stopping.wait(0 if self._awaited else self._backoff.next_s()):
+        if self._stopping.wait(0 if self._waits_for_publisher else self._backoff.next_s()):
             return False
-        self._observer.reconnecting(self._config.id, fault.reason)
-        self._say(again, fault.reason, str(fault))
+        self._observer.reconnecting(self._config.id, error.reason)
+        self._set_status(state, error.reason, str(error))
         return True
 
     # -- status -------------------------------------------------------------------------------------------------
 
-    def _live(self) -> None:
+    def _set_live(self) -> None:
         """Set the status after a frame that began an epoch or changed the clock."""
         if self._live_since_ns is None:
             self._live_since_ns = self._now_ns()
@@ -244,37 +246,37 @@ class CameraReader:
         clock = self._frames.clock
         if clock is not None:
             self._observer.clock_source(self._config.id, clock)
-        self._say("live", None, self._well)
+        self._set_status("live", None, self._live_message)
 
-    def _discarded(self, transport: Transport, reason: DiscardReason) -> None:
-        if reason not in ("awaiting_keyframe", "recovering"):  # it is known already
+    def _on_discarded(self, transport: Transport, reason: DiscardReason) -> None:
+        if reason not in ("awaiting_keyframe", "recovering"):  # after these, a keyframe is awaited already
             transport.report_undecodable()
-        self._lost(reason)
+        self._count_discarded(reason)
 
-    def _lost(self, reason: str) -> None:
+    def _count_discarded(self, reason: str) -> None:
         self._observer.unit_discarded(self._config.id, reason)
 
     def _end(self, reason: str | None, message: str) -> None:
-        # The rings are finished before the status says so.
+        # Before the status, so that whoever sees it finds the rings finished.
         self._ring.finish()
         if self._packets is not None:
             self._packets.close()
-        self._say("ended", reason, message)
+        self._set_status("ended", reason, message)
 
-    def _say(self, state: CameraState, reason: str | None, message: str) -> None:
+    def _set_status(self, state: CameraState, reason: str | None, message: str) -> None:
         frames = self._frames
-        said = (state, reason, message, frames.epoch, frames.clock, frames.size)
-        if said == self._said:
+        reported = (state, reason, message, frames.epoch, frames.clock, frames.size)
+        if reported == self._reported:
             return
-        self._said = said
-        about = {"camera": self._config.id, "state": state, "reason": reason}
+        self._reported = reported
+        fields = {"camera": self._config.id, "state": state, "reason": reason}
         if state == "live":
             place = (self._config.id, message, frames.epoch, frames.clock)
-            logger.info("camera %s: %s (epoch %d, clock %s)", *place, extra=about)
+            logger.info("camera %s: %s (epoch %d, clock %s)", *place, extra=fields)
         elif reason is None:
-            logger.info("camera %s: %s", self._config.id, message, extra=about)
+            logger.info("camera %s: %s", self._config.id, message, extra=fields)
         else:
-            logger.warning("%s (%s, %s)", message, state, reason, extra=about)
+            logger.warning("%s (%s, %s)", message, state, reason, extra=fields)
         self.status = CameraStatus(
             self._config.id,
             state,
@@ -290,15 +292,17 @@ class CameraReader:
             self._on_status(self.status)
         except Exception:
             # An error in the callback must not stop the camera.
-            logger.exception("camera %s: its status wasn't taken", self._config.id)
+            logger.exception("camera %s: its status could not be reported", self._config.id)
 
-    def _internal(self, trace: str) -> SourceError:
+    def _internal_error(self, trace: str) -> SourceError:
         """Log an internal error with its traceback, without the address's secrets."""
         for secret, shown in secrets_of(self._config.source):
             trace = trace.replace(secret, shown)
-        logger.error("camera %s: a fault in partstream\n%s", self._config.id, trace)
+        logger.error("camera %s: a bug in partstream\n%s", self._config.id, trace)
         return InternalError(
-            self._config.id, "a fault in partstream while reading it", "Please report it, with the log's traceback"
+            self._config.id,
+            "a bug in partstream while reading it",
+            "Please report it, with the log's traceback",
         )
 
 

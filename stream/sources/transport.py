@@ -1,4 +1,4 @@
-"""Transports: what brings a camera's access units in. They know nothing of decoding, rings or epochs."""
+"""Transport: the interface of the sources of access units, and the access units."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Transport(abc.ABC):
         """See `TransportOpener`."""
 
     def report_undecodable(self) -> None:  # noqa: B027 - most sources can do nothing about it
-        """Tell that the decoder rejected the last unit. WebRTC senders are asked for a keyframe."""
+        """Report that the decoder rejected the last unit. WebRTC senders are asked for a keyframe."""
 
     def request_keyframe(self) -> None:  # noqa: B027 - most sources cannot be asked
         """Ask the sender for a keyframe, for a viewer that joins. No unit is discarded until it arrives."""

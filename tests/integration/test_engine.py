@@ -300,7 +300,7 @@ async def test_a_reader_that_ends_late_does_not_report_for_the_new_camera_with_i
         await engine.remove_camera("a")
         engine.add_camera(CameraConfig(id="a", source=SourceAddress("pattern:128x96@50")))
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
-        await asyncio.to_thread(slow._say, "ended", None, "at last")
+        await asyncio.to_thread(slow._set_status, "ended", None, "at last")
         await settle()
         assert engine.stats().cameras[0].state == "live"
 

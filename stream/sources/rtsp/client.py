@@ -32,15 +32,15 @@ UDP_SILENCE_S = 3.0
 """A server that sends over UDP begins within a round trip. After this time, a firewall is assumed to block it."""
 REPORT_EVERY_S = 5.0
 """RFC 3550's interval for a session of two."""
-LOOK_EVERY_S = 0.01
+OVERDUE_CHECK_S = 0.01
 """Interval of the check for overdue packets, while any are missing."""
-HOLE = b"\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+FIREWALL_OPENER = b"\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 """Empty RTP packet. Sent to the server's port, it opens a firewall for the packets from there."""
 
 LowerTransport = Literal["tcp", "udp"]
 
-REFUSED = Fallback("udp_refused", "carried by TCP: the server refuses UDP")
-SILENT = Fallback("udp_silent", "carried by TCP: nothing arrived over UDP")
+UDP_REFUSED = Fallback("udp_refused", "carried by TCP: the server refuses UDP")
+UDP_SILENT = Fallback("udp_silent", "carried by TCP: nothing arrived over UDP")
 
 
 class RtspClient:
@@ -79,7 +79,7 @@ class RtspClient:
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         self._arrived: asyncio.Future[None] | None = None
 
-    # -- opening ------------------------------------------------------------------------------------------------
+    # -- opening --------------------------------------------------------------------------------------------------
     async def open(self, within_s: float, tls: ssl.SSLContext | None) -> RtspClient:
         """Connect, start playing, and return the client.
 
@@ -92,7 +92,7 @@ class RtspClient:
             async with asyncio.timeout(within_s):
                 await self._open(min(UDP_SILENCE_S, within_s / 3))
         except BaseException:
-            self._leave()
+            self._disconnect()
             raise
         return self
 
@@ -101,33 +101,33 @@ class RtspClient:
             try:
                 await self._play("udp")
             except LowerTransportError:
-                self.fallback = REFUSED
+                self.fallback = UDP_REFUSED
             else:
-                if await self._anything_arrives(udp_silence_s):
+                if await self._packet_arrives(udp_silence_s):
                     return
-                self.fallback = SILENT
-            self._leave()
+                self.fallback = UDP_SILENT
+            self._disconnect()
         await self._play("tcp")
 
     async def _play(self, lower: LowerTransport) -> None:
         address = self._address
         for _ in range(MAX_REDIRECTS + 1):
-            outcome = await self._ask(address, lower)
+            outcome = await self._connect(address, lower)
             if isinstance(outcome, Playing):
-                self._later(self._keep_alive_s, self._keep_alive)
-                self._later(REPORT_EVERY_S, self._report)
+                self._schedule(self._keep_alive_s, self._keep_alive)
+                self._schedule(REPORT_EVERY_S, self._report)
                 return
-            self._leave()
+            self._disconnect()
             address = outcome.address
         raise ProtocolError("it redirects in a circle, or too often")
 
-    async def _ask(self, address: RtspAddress, lower: LowerTransport) -> Playing | Redirected:
+    async def _connect(self, address: RtspAddress, lower: LowerTransport) -> Playing | Redirected:
         tls = None
         if address.scheme == "rtsps":
             tls = self._tls or self._trust.context()
         elif self._address.scheme == "rtsps":
             self._trust.check_plain()
-        connection = await dial(address.host, address.port, lambda: RtspConnection(self), tls, self._reached)
+        connection = await dial(address.host, address.port, lambda: RtspConnection(self), tls, self._on_connected)
         self._connection = connection
         if tls is not None:
             self._trust.check(connection.tls)
@@ -141,10 +141,10 @@ class RtspClient:
         self._keep_alive_s = session.keep_alive_after_s
         return outcome
 
-    def _reached(self) -> None:
+    def _on_connected(self) -> None:
         self.connected = True
 
-    async def _anything_arrives(self, within_s: float) -> bool:
+    async def _packet_arrives(self, within_s: float) -> bool:
         receiver = self.receiver
         assert receiver is not None and self._loop is not None
         if receiver.packets or self._connection is None:  # the connection may already have ended
@@ -159,18 +159,18 @@ class RtspClient:
             self._arrived = None
         return True
 
-    # -- what the connection tells ----------------------------------------------------------------------------
+    # -- events of the connection ---------------------------------------------------------------------------------
     def prepared(self, prepared: Prepared) -> None:
         """Prepare for packets, which may arrive from now on."""
         delivery = self._delivery = prepared.delivery
         udp = isinstance(delivery, UdpDelivery)
-        self.receiver = RtpReceiver(prepared.description, self.handover, self._on_discard, self._goodbye, reorder=udp)
+        self.receiver = RtpReceiver(prepared.description, self.handover, self._on_discard, self._on_bye, reorder=udp)
         if not udp or self._udp_sockets is None or self._connection is None:
             return
         server = self._connection.hosts[1]
         self._udp_sockets.expect({server, delivery.source or server})
         if delivery.rtp_port is not None:
-            self._udp_sockets.send_rtp(HOLE, server, delivery.rtp_port)
+            self._udp_sockets.send_rtp(FIREWALL_OPENER, server, delivery.rtp_port)
         self._send_report(time.monotonic_ns())
 
     def packet(self, channel: int, packet: memoryview, now_ns: int) -> None:
@@ -192,16 +192,16 @@ class RtspClient:
         except Exception as unknown:
             reason = unknown  # an internal error: the camera's thread reports it
         self.handover.close(reason)
-        self._leave()
+        self._disconnect()
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
-    def _goodbye(self) -> None:
+    def _on_bye(self) -> None:
         """End the session after an RTCP BYE, once the packet at hand is processed."""
         assert self._loop is not None
         self._loop.call_soon(self.ended, None)
 
-    # -- what comes over UDP ------------------------------------------------------------------------------------
+    # -- packets --------------------------------------------------------------------------------------------------
     def _rtp(self, packet: memoryview, now_ns: int) -> None:
         receiver = self.receiver
         if receiver is None:
@@ -209,44 +209,44 @@ class RtspClient:
         receiver.packet(packet, now_ns)
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
-        if receiver.units.waits and self._look not in self._timers:
-            self._later(LOOK_EVERY_S, self._look)
+        if receiver.units.waits and self._give_up_overdue not in self._timers:
+            self._schedule(OVERDUE_CHECK_S, self._give_up_overdue)
 
     def _rtcp(self, packet: memoryview, now_ns: int) -> None:
         if self.receiver is not None:
             self.receiver.report(packet, now_ns)
 
-    # -- what is done now and then ------------------------------------------------------------------------------
-    def _later(self, after_s: float, what: Callable[[], None]) -> None:
+    # -- timers ---------------------------------------------------------------------------------------------------
+    def _schedule(self, after_s: float, call: Callable[[], None]) -> None:
         """Schedule a call, to be made while there is a connection."""
         assert self._loop is not None
         if self._connection is None:
             return
-        self._timers[what] = self._loop.call_later(after_s, self._now, what)
+        self._timers[call] = self._loop.call_later(after_s, self._run_scheduled, call)
 
-    def _now(self, what: Callable[[], None]) -> None:
-        self._timers.pop(what, None)
+    def _run_scheduled(self, call: Callable[[], None]) -> None:
+        self._timers.pop(call, None)
         try:
-            what()
+            call()
         except Exception as error:
             self.ended(error)
 
-    def _look(self) -> None:
+    def _give_up_overdue(self) -> None:
         receiver = self.receiver
         if receiver is None:
             return
         receiver.due(time.monotonic_ns())
         if receiver.units.waits:
-            self._later(LOOK_EVERY_S, self._look)
+            self._schedule(OVERDUE_CHECK_S, self._give_up_overdue)
 
     def _keep_alive(self) -> None:
         if self._connection is not None:
             self._connection.keep_alive()
-            self._later(self._keep_alive_s, self._keep_alive)
+            self._schedule(self._keep_alive_s, self._keep_alive)
 
     def _report(self) -> None:
         self._send_report(time.monotonic_ns())
-        self._later(REPORT_EVERY_S, self._report)
+        self._schedule(REPORT_EVERY_S, self._report)
 
     def _send_report(self, now_ns: int) -> None:
         connection, delivery, receiver = self._connection, self._delivery, self.receiver
@@ -258,10 +258,10 @@ class RtspClient:
         elif self._udp_sockets is not None and delivery.rtcp_port is not None:
             self._udp_sockets.send_rtcp(report, connection.hosts[1], delivery.rtcp_port)
 
-    # -- the end ------------------------------------------------------------------------------------------------
+    # -- closing --------------------------------------------------------------------------------------------------
     def close(self) -> None:
         """End the session. Call it in the network thread."""
-        self._leave()
+        self._disconnect()
 
     def close_soon(self) -> None:
         """End the session soon. Any thread; returns at once."""
@@ -277,7 +277,7 @@ class RtspClient:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(receiver.units.need_recovery)
 
-    def _leave(self) -> None:
+    def _disconnect(self) -> None:
         """Close the connection; another may follow."""
         for timer in self._timers.values():
             timer.cancel()
@@ -285,7 +285,7 @@ class RtspClient:
         connection, self._connection = self._connection, None
         udp_sockets, self._udp_sockets = self._udp_sockets, None
         if connection is not None:
-            self.answered = connection.heard
+            self.answered = connection.answered
             connection.close()
         if udp_sockets is not None:
             udp_sockets.close()

@@ -25,7 +25,7 @@ MAX_MESSAGES_AT_ONCE = 256
 
 
 class ConnectionListener(Protocol):
-    """Receives what a connection brings, in the network thread."""
+    """Receives the events of a connection, in the network thread."""
 
     def prepared(self, prepared: Prepared) -> None:
         """Packets may arrive from now on."""
@@ -44,11 +44,11 @@ class ConnectionListener(Protocol):
 
 
 class RtspConnection(asyncio.BufferedProtocol):
-    """Once connected, `begin` starts the session; `outcome` is then that it plays or is redirected."""
+    """Once connected, `begin` starts the session; `outcome` is set once it plays or is redirected."""
 
     def __init__(self, listener: ConnectionListener) -> None:
         self.outcome: asyncio.Future[Playing | Redirected] = asyncio.get_running_loop().create_future()
-        self.heard = False
+        self.answered = False
         """Whether the server sent a message."""
         self._session: RtspSession | None = None
         self._listener = listener
@@ -58,7 +58,7 @@ class RtspConnection(asyncio.BufferedProtocol):
         self._messages = 0
         """Messages in the data received last."""
         self._prepared = False
-        self._over = False
+        self._closed = False
 
     # -- asyncio ------------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,7 +71,7 @@ class RtspConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Process received bytes."""
-        if self._over:
+        if self._closed:
             return
         self._now_ns = time.monotonic_ns()
         self._messages = 0
@@ -91,7 +91,7 @@ class RtspConnection(asyncio.BufferedProtocol):
     def _message(self, message: Message) -> None:
         if self._session is None:
             raise ProtocolError("a message before the first request")
-        self.heard = True
+        self.answered = True
         self._messages += 1
         if self._messages > MAX_MESSAGES_AT_ONCE:
             raise ProtocolError("too many messages")
@@ -117,7 +117,7 @@ class RtspConnection(asyncio.BufferedProtocol):
 
     def keep_alive(self) -> None:
         """Send a keep-alive request."""
-        if self._session is not None and not self._over:
+        if self._session is not None and not self._closed:
             self._send(self._session.keep_alive())
 
     def send_packet(self, channel: int, packet: bytes) -> None:
@@ -133,7 +133,7 @@ class RtspConnection(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Send TEARDOWN and close. Pending data is sent for as long as the loop runs."""
-        self._over = True
+        self._closed = True
         self.outcome.cancel()
         if self._transport is not None and not self._transport.is_closing():
             if self._prepared and self._session is not None:
@@ -142,7 +142,7 @@ class RtspConnection(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close at once, without sending what is pending."""
-        self._over = True
+        self._closed = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -168,7 +168,7 @@ class RtspConnection(asyncio.BufferedProtocol):
         transport.write(data)
 
     def _end(self, error: Exception | None) -> None:
-        if self._over:
+        if self._closed:
             return
         self.abort()
         if self.outcome.done():

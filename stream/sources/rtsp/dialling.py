@@ -19,14 +19,14 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 Address = tuple[int, tuple[Any, ...]]
 """Address family and socket address. A link-local IPv6 address needs its zone."""
 
-EACH_ADDRESS_S = 2.0
+ADDRESS_TIMEOUT_S = 2.0
 """Time before a host's next address is tried. Many names have an IPv6 address that cannot be reached."""
 
 
 async def dial(
-    host: str, port: int, protocol: Callable[[], P], tls: ssl.SSLContext | None, reached: Callable[[], None]
+    host: str, port: int, protocol: Callable[[], P], tls: ssl.SSLContext | None, on_connected: Callable[[], None]
 ) -> P:
-    """Connect, and return the connection's protocol. `reached` is called before the TLS handshake.
+    """Connect, and return the connection's protocol. `on_connected` is called before the TLS handshake.
 
     Raises OSError (including `socket.gaierror` and `ssl.SSLError`).
     """
@@ -35,12 +35,12 @@ async def dial(
     for number, address in enumerate(addresses):
         last = number == len(addresses) - 1
         try:
-            async with asyncio.timeout(None if last else EACH_ADDRESS_S):
-                connected = await _connected(address)
-                reached()
+            async with asyncio.timeout(None if last else ADDRESS_TIMEOUT_S):
+                connection = await _connect(address)
+                on_connected()
                 server_hostname = host if tls is not None else None
                 return (
-                    await loop.create_connection(protocol, sock=connected, ssl=tls, server_hostname=server_hostname)
+                    await loop.create_connection(protocol, sock=connection, ssl=tls, server_hostname=server_hostname)
                 )[1]
         except ssl.SSLError:
             raise
@@ -50,12 +50,12 @@ async def dial(
     raise socket.gaierror(socket.EAI_NONAME, "no address")
 
 
-async def _connected(address: Address) -> socket.socket:
-    family, where = address
+async def _connect(address: Address) -> socket.socket:
+    family, socket_address = address
     connecting = socket.socket(family, socket.SOCK_STREAM)
     connecting.setblocking(False)
     try:
-        await asyncio.get_running_loop().sock_connect(connecting, where)
+        await asyncio.get_running_loop().sock_connect(connecting, socket_address)
     except BaseException:
         connecting.close()
         raise
@@ -67,7 +67,7 @@ async def _addresses(host: str, port: int) -> list[Address]:
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[Address]] = loop.create_future()
 
-    def tell(addresses: list[Address], error: OSError | None) -> None:
+    def set_found(addresses: list[Address], error: OSError | None) -> None:
         if found.done():
             return
         if error is not None:
@@ -80,13 +80,13 @@ async def _addresses(host: str, port: int) -> list[Address]:
         error: OSError | None = None
         try:
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            addresses = list(dict.fromkeys((family, where) for family, _, _, _, where in infos))
+            addresses = list(dict.fromkeys((family, socket_address) for family, _, _, _, socket_address in infos))
         except UnicodeError:
             error = socket.gaierror(socket.EAI_NONAME, "not a name")
         except OSError as raised:
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(tell, addresses, error)
+            loop.call_soon_threadsafe(set_found, addresses, error)
 
     threading.Thread(target=look_up, name="look-up", daemon=True).start()
     return await found

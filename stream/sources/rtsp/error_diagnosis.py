@@ -88,13 +88,13 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         self._trust = Trust(config.tls_certificates, config.tls_fingerprint) if address.scheme == "rtsps" else None
 
     def opening(self, error: Exception, after_s: float) -> SourceError:
-        """Use the response's status, or else a test connection to the same port."""
+        """Return the error for an exception while opening, from the response's status or a test connection."""
         if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
             return self._unauthorised()
         if isinstance(error, av.error.HTTPNotFoundError):
             return self._not_found()
         if isinstance(error, av.error.HTTPError):
-            return self._answered(name_of_status(error))
+            return self._server_error(name_of_status(error))
         if after_s >= 0.9 * self.start_timeout_s or isinstance(error, (av.error.ExitError, av.error.TimeoutError)):
             return self.not_open_in_time()
         return self._unreachable() or self._untrusted() or self._not_a_video()
@@ -112,21 +112,21 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             case NoVideoError():
                 return self._not_a_video()
             case LowerTransportError():
-                return self._answered("it does not send over TCP")
+                return self._server_error("it does not send over TCP")
             case ConnectionClosedError():
-                return self._answered("it closed the connection")
+                return self._server_error("it closed the connection")
             case TimeoutError():
                 if answered:
-                    return self._falls_silent()
-                return self._silent() if connected else self._cannot_be_connected_to()
+                    return self._partly_silent()
+                return self._silent() if connected else self._connect_timeout()
             case UnusableCertificatesError():
                 return self._unusable_certificates(error)
             case UntrustedCertificateError() | ssl.SSLCertVerificationError():
                 return self._untrusted_certificate()
             case ssl.SSLError():
-                return self._answered("it does not use TLS")
+                return self._server_error("it does not use TLS")
             case OSError():
-                return self._connecting(error)
+                return self._connect_error(error)
         return self.session_ended(error)
 
     def session_ended(self, error: Exception | None) -> SourceError:
@@ -137,7 +137,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             case UnsupportedStreamError():
                 return self._unsupported(error.reason)
             case StatusError() if error.status >= 500:  # it may be starting, or have too many clients
-                return self._answered(f"status {error.status} to {error.method}")
+                return self._server_error(f"status {error.status} to {error.method}")
             case StatusError():
                 return self._unsupported("status", f"it answers {error.method} with status {error.status}")
             case SessionError():
@@ -159,17 +159,17 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         return self._unsupported("no_recovery_point")
 
     def not_open_in_time(self) -> SourceError:
-        """Tell a server that does not answer from a host that cannot be reached."""
+        """Return the error for a source that was not open in time: the host is unreachable, or the server silent."""
         return self._unreachable() or self._silent()
 
     def ended(self) -> SourceError:
-        """A camera's stream has no end: the server closed the connection, or died."""
+        """Return the error for the end of the stream: since a camera's has none, its server closed the connection."""
         return EndedError(
             self.camera, f"the server of {self.address} closed the connection", "If this continues, check the camera"
         )
 
     def no_picture_in_time(self) -> SourceError:
-        """Over UDP, the most common cause is a firewall."""
+        """Return the error for an open source without a frame; over UDP, a firewall is the most common cause."""
         if not self._udp:
             return super().no_picture_in_time()
         return StartTimeoutError(
@@ -184,7 +184,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             with contextlib.closing(socket.create_connection((self._host, self._port), PROBE_S)):
                 return None
         except (OSError, UnicodeError) as error:
-            return self._connecting(error)
+            return self._connect_error(error)
 
     def _untrusted(self) -> SourceError | None:
         """Return why a TLS connection fails, or None if it succeeds or TLS is not used."""
@@ -202,7 +202,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         except ssl.SSLCertVerificationError:
             return self._untrusted_certificate()
         except ssl.SSLError:
-            return self._answered("it does not use TLS")
+            return self._server_error("it does not use TLS")
         except (OSError, UnicodeError):
             return None
 
@@ -220,7 +220,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             "Set it to a readable file of certificates in PEM format",
         )
 
-    def _connecting(self, error: Exception) -> SourceError:
+    def _connect_error(self, error: Exception) -> SourceError:
         """Return the error for an exception while connecting."""
         match error:
             case ConnectionRefusedError():
@@ -234,13 +234,13 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
                     "Check its name, or use its IP address",
                 )
             case TimeoutError():
-                return self._cannot_be_connected_to()
+                return self._connect_timeout()
         why = errno.errorcode.get(getattr(error, "errno", 0) or 0, "no route")
         return UnreachableError(
             self.camera, f"no route to the host of {self.address} ({why})", "Check the address and the network"
         )
 
-    def _cannot_be_connected_to(self) -> SourceError:
+    def _connect_timeout(self) -> SourceError:
         return StartTimeoutError(
             self.camera, f"connecting to {self.address} timed out", "Check host and network, or raise start_timeout_s"
         )
@@ -252,7 +252,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             "Restart the camera, or check that the port is its RTSP port",
         )
 
-    def _falls_silent(self) -> SourceError:
+    def _partly_silent(self) -> SourceError:
         return SilentError(
             self.camera,
             f"{self.address} did not answer all requests within {self.start_timeout_s:g} s",
@@ -278,7 +278,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             "Check the path, which may lead to an audio stream, and the port, often 554 or 8554",
         )
 
-    def _answered(self, how: str) -> SourceError:
+    def _server_error(self, how: str) -> SourceError:
         return ServerError(
             self.camera,
             f"the server answered the request for {self.address} with an error ({how})",

@@ -71,13 +71,13 @@ class RtpReceiver:
     def report(self, packet: memoryview, now_ns: int) -> None:
         """Take a compound RTCP packet."""
         statistics = self.units.statistics
-        for said in self._reports.read(packet):
-            if self.packets and said.ssrc != statistics.ssrc:
+        for report in self._reports.read(packet):
+            if self.packets and report.ssrc != statistics.ssrc:
                 continue  # from another stream
-            if isinstance(said, SenderReport):
-                self._look_at_sender()
-                self._clock.report(said.ntp_time, said.rtp_timestamp)
-                statistics.reported(said, now_ns)
+            if isinstance(report, SenderReport):
+                self._check_sender()
+                self._clock.report(report.ntp_time, report.rtp_timestamp)
+                statistics.reported(report, now_ns)
             elif self.packets:
                 self._on_goodbye()
 
@@ -85,7 +85,7 @@ class RtpReceiver:
         """Return the receiver report to send."""
         return self.units.statistics.receiver_report(self._own_ssrc, CNAME, now_ns)
 
-    def _look_at_sender(self) -> None:
+    def _check_sender(self) -> None:
         statistics = self.units.statistics
         if statistics.packets and self._ssrc != statistics.ssrc:
             if self._ssrc is not None:
@@ -93,7 +93,7 @@ class RtpReceiver:
             self._ssrc = statistics.ssrc
 
     def _hand_over(self, units: list[EncodedUnit], now_ns: int) -> None:
-        self._look_at_sender()
+        self._check_sender()
         utc_us = time.time_ns() // 1000
         for number, unit in enumerate(units, 1):
             pts_us = self._clock.pts_us(unit.rtp_timestamp, now_ns)

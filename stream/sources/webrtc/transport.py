@@ -193,7 +193,7 @@ class PublisherErrorDiagnosis(WebRtcErrorDiagnosis):
     def _who(self) -> str:
         return "the publisher"
 
-    def awaited(self) -> SourceError:
+    def waiting_for(self) -> SourceError:
         """Return the error while no publisher is connected."""
         return PublisherAwaitedError(
             self.camera, "waiting for a publisher", f"Publish to /whip/{self.camera} of the HTTP server"

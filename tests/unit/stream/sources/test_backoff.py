@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from stream.sources.backoff import SPREAD, Backoff
+from stream.sources.backoff import MAX_JITTER, Backoff
 
 
 class Middle(random.Random):
@@ -30,7 +30,7 @@ def test_every_wait_is_jittered_within_the_spread_and_never_longer_than_its_step
     backoff = Backoff(1.0, 8.0, random.Random(seed))
     waits = [backoff.next_s() for _ in range(8)]
     for wait, step in zip(waits, [1, 2, 4, 8, 8, 8, 8, 8], strict=True):
-        assert step * (1 - SPREAD) <= wait <= step
+        assert step * (1 - MAX_JITTER) <= wait <= step
     assert len(set(waits[3:])) == 5
 
 

@@ -61,7 +61,7 @@ class Played:
         self,
         connections: FakeConnections,
         source: str = "rtsp://bob:geheim@host/x",
-        key_wish: Callable[[float], bool] = lambda now_s: False,
+        keyframe_wanted: Callable[[float], bool] = lambda now_s: False,
         clock: Clock | None = None,
         **settings: Any,
     ) -> None:
@@ -77,7 +77,7 @@ class Played:
             lambda source, detector: SlotFormat("planes", source, source),
             self.observer,
             self.said.append,
-            key_wish=key_wish,
+            keyframe_wanted=keyframe_wanted,
             make_opener=connections,
             now_ns=clock or Clock(),
         )
@@ -190,7 +190,7 @@ def test_a_sender_is_asked_for_a_keyframe_when_a_picture_can_not_be_decoded() ->
 def test_a_sender_is_asked_for_a_keyframe_when_somebody_who_looks_wishes_for_one() -> None:
     wishes = iter([False, True, False, False])
     connections = FakeConnections([*frames(3), ended()])
-    Played(connections, key_wish=lambda now_s: next(wishes))
+    Played(connections, keyframe_wanted=lambda now_s: next(wishes))
     assert connections.made[0].wished == 1
     assert connections.made[0].undecoded == 0
 
@@ -342,7 +342,7 @@ def test_a_listener_that_fails_leaves_the_camera_alone(caplog: pytest.LogCapture
     reader.start()
     assert reader.join(PATIENCE_S)
     assert ring.decoded == 3
-    assert "status wasn't taken" in caplog.text
+    assert "status could not be reported" in caplog.text
 
 
 def test_stop_ends_a_camera_that_waits_to_reconnect_at_once() -> None:
