@@ -36,7 +36,7 @@ class LivePicture:
 
 
 class Watch:
-    """A viewer of one camera. It waits for a picture at first, and again after each call of `again`."""
+    """A viewer of one camera. It waits for a picture at first, and again after each call of `request_next`."""
 
     def __init__(self, camera: str, width: int, max_fps: float, deliver: Callable[[LivePicture], None]) -> None:
         self.camera = camera
@@ -45,11 +45,11 @@ class Watch:
         self._rate = RateLimit(max_fps)
         self._waits = True
 
-    def again(self) -> None:
+    def request_next(self) -> None:
         """Wait for the next picture."""
         self._waits = True
 
-    def takes_turn(self, now_us: int) -> bool:
+    def take_turn(self, now_us: int) -> bool:
         """Return whether the viewer gets this frame; it then no longer waits."""
         if not (self._waits and self._rate.keeps(now_us)):
             return False
@@ -111,7 +111,7 @@ class LivePictures:
         if not watches:
             return
         now_us = self._now_us()
-        due = [watch for watch in watches if watch.takes_turn(now_us)]
+        due = [watch for watch in watches if watch.take_turn(now_us)]
         if due:
             try:
                 self._schedule(lease, due)
@@ -183,4 +183,4 @@ class LivePictures:
     def _failed(self, camera: str, watches: list[Watch]) -> None:
         logger.exception("camera %s: encoding a live picture failed", camera)
         for watch in watches:
-            watch.again()
+            watch.request_next()

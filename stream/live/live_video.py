@@ -123,7 +123,7 @@ class LiveVideo:
         except MalformedError:
             self._stream = None
         self._codec = codec
-        self._lost()
+        self._report_gap()
         self._end_if_refused()
 
     def add(self, unit: AccessUnit) -> None:
@@ -136,14 +136,14 @@ class LiveVideo:
         self._pending.append(unit)
         if len(self._pending) > MAX_PENDING:
             self._pending.popleft()
-            self._lost()
+            self._report_gap()
 
     def shown(self, times: UnitTimes, epoch: int, stamp: Stamp) -> None:
         """Forward the unit with these times, which has been decoded. Earlier units that were not decoded are lost."""
         if not any(unit.times is times for unit in self._pending):
             return
         while (unit := self._pending.popleft()).times is not times:
-            self._lost()
+            self._report_gap()
         stream, codec = self._stream, self._codec
         if stream is None or codec is None:
             return
@@ -151,7 +151,7 @@ class LiveVideo:
         try:
             data = (stream.first_packet if is_key else stream.packet)(bytes(unit.packet))
         except MalformedError:
-            return self._lost()
+            return self._report_gap()
         live = LiveUnit(codec.name, data, is_key, epoch, stamp.media_us, times.arrival_ns)
         for sink in self._sinks:
             sink.put(live)
@@ -191,6 +191,6 @@ class LiveVideo:
             for sink in sinks:
                 sink.close()
 
-    def _lost(self) -> None:
+    def _report_gap(self) -> None:
         for sink in self._sinks:
             sink.gap()

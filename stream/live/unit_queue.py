@@ -32,13 +32,13 @@ class UnitQueue:
         self._codec = codec
         self._want_keyframe = want_keyframe
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._lock = threading.Lock()
         self._units: deque[LiveUnit] = deque()
         self._bytes = 0
         self._woken = False
-        self._key_awaited = True
-        self._behind = False
+        self._awaiting_keyframe = True
+        self._skipping = False
         self._closed = False
 
     def put(self, unit: LiveUnit) -> None:
@@ -48,26 +48,26 @@ class UnitQueue:
         with self._lock:
             if self._closed:
                 return
-            if self._key_awaited and not unit.is_key:
-                self.skipped += self._behind
+            if self._awaiting_keyframe and not unit.is_key:
+                self.skipped += self._skipping
                 return
             if len(self._units) >= MAX_UNITS or self._bytes + len(unit.data) > MAX_BYTES:
                 self.skipped += len(self._units)
                 self._units.clear()
                 self._bytes = 0
-                self._key_awaited = self._behind = True
+                self._awaiting_keyframe = self._skipping = True
                 if not unit.is_key or len(unit.data) > MAX_BYTES:
                     self.skipped += 1
                     self._want_keyframe()
                     return
-            self._key_awaited = self._behind = False
+            self._awaiting_keyframe = self._skipping = False
             self._units.append(unit)
             self._bytes += len(unit.data)
         self._wake()
 
     def gap(self) -> None:
         """Skip units until the next keyframe."""
-        self._key_awaited = True
+        self._awaiting_keyframe = True
 
     def close(self) -> None:
         """Empty and close the queue."""
@@ -81,7 +81,7 @@ class UnitQueue:
         """Wait for the oldest unit. Raises `QueueClosedError` once the queue is closed."""
         while True:
             with self._lock:
-                self._news.clear()
+                self._changed.clear()
                 self._woken = False
                 if self._closed:
                     raise QueueClosedError
@@ -89,7 +89,7 @@ class UnitQueue:
                     unit = self._units.popleft()
                     self._bytes -= len(unit.data)
                     return unit
-            await self._news.wait()
+            await self._changed.wait()
 
     def _wake(self) -> None:
         """Wake the loop once for any number of units, so that a busy loop does not get ever more callbacks."""
@@ -98,6 +98,6 @@ class UnitQueue:
                 return
             self._woken = True
         try:
-            self._loop.call_soon_threadsafe(self._news.set)
+            self._loop.call_soon_threadsafe(self._changed.set)
         except RuntimeError:
             return  # the WebRTC thread has ended

@@ -84,7 +84,7 @@ class ViewerSession(Connection):
         """Accept the viewer's offer, and return the answer with all candidates. Raises `OfferError`."""
         answer = await self._answer(offer, self._send_only)
         self._video.add_viewer(self._queue)
-        self._tasks.append(asyncio.create_task(self._watch(), name="webrtc viewer"))
+        self._tasks.append(asyncio.create_task(self._end_if_unconnected(), name="webrtc viewer"))
         return answer
 
     def _send_only(self) -> None:
@@ -129,7 +129,7 @@ class ViewerSession(Connection):
         self._video.remove_viewer(self._queue)
         self._queue.close()
 
-    async def _watch(self) -> None:
+    async def _end_if_unconnected(self) -> None:
         """End the session if no connection is established in time."""
         await asyncio.sleep(CONNECT_WITHIN_S)
         if not self._connected:

@@ -50,9 +50,9 @@ class Viewers:
         text = checked_viewers_offer(offer, SDP_NAMES[codec])
         name = camera, secrets.token_urlsafe(24)
         with self._lock:
-            most = self._peers.config.max_viewers
-            if len(self._sessions) >= most:
-                raise TooManyViewersError(f"there are {most} viewers, which is the limit webrtc.max_viewers")
+            limit = self._peers.config.max_viewers
+            if len(self._sessions) >= limit:
+                raise TooManyViewersError(f"there are {limit} viewers, which is the limit webrtc.max_viewers")
             self._sessions[name] = None
         try:
             return name[1], await asyncio.wrap_future(self._peers.submit(self._negotiate(name, video, codec, text)))

@@ -1,7 +1,7 @@
-"""H.264 and H.265 as byte streams that begin with their own parameter sets, whichever way a source writes them. Pure.
+"""ByteStream: converts H.264 and H.265 packets to byte streams that begin with their parameter sets.
 
-Cameras send start codes; files hold length-prefixed units and their parameter sets apart, in an avcC or hvcC record.
-Byte streams with parameter sets in front are what every muxer and decoder takes.
+Cameras send start codes. Files have length-prefixed units, and parameter sets in a separate avcC or hvcC record. Every
+muxer and decoder accepts byte streams with parameter sets.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ CODECS_WITH_UNITS = ("h264", "hevc")
 
 
 class MalformedError(ValueError):
-    """A record or unit that breaks its own lengths."""
+    """The lengths in a record or unit contradict its size."""
 
 
 class ByteStream:
-    """Turns one stream's packets into byte-stream ones. Raises `MalformedError` if `extradata` can't be read."""
+    """Converts the packets of one stream. Raises `MalformedError` if `extradata` cannot be parsed."""
 
     def __init__(self, codec: str, extradata: bytes) -> None:
         self._codec = codec
@@ -27,21 +27,21 @@ class ByteStream:
         """Bytes of each unit's length; 0 if units have start codes."""
         self._sets = extradata
         if codec in CODECS_WITH_UNITS and extradata[:1] == b"\x01":
-            read = _read_avcc if codec == "h264" else _read_hvcc
+            parse = _parse_avcc if codec == "h264" else _parse_hvcc
             try:
-                self._length_size, sets = read(extradata)
+                self._length_size, sets = parse(extradata)
             except IndexError:
-                raise MalformedError(f"a record of {codec} parameters that is cut off") from None
+                raise MalformedError(f"the record of {codec} parameters is truncated") from None
             self._sets = b"".join(START_CODE + one for one in sets)
 
     def packet(self, data: bytes) -> bytes:
-        """One access unit with start codes. Raises `MalformedError`."""
+        """Return an access unit with start codes. Raises `MalformedError`."""
         if not self._length_size:
             return data
         return b"".join(START_CODE + unit for unit in _units(data, self._length_size))
 
     def first_packet(self, data: bytes) -> bytes:
-        """A key frame's access unit, with parameter sets in front unless it has its own."""
+        """Return a keyframe's access unit, with the parameter sets before it unless it has its own."""
         plain = self.packet(data)
         if self._codec in CODECS_WITH_UNITS and parameter_sets(self._codec, plain):
             return plain
@@ -49,9 +49,9 @@ class ByteStream:
 
 
 def parameter_sets(codec: str, data: bytes) -> list[bytes]:
-    """The sequence parameter sets that a byte-stream access unit carries: what its size and profile follow from.
+    """Return the sequence parameter sets, which determine size and profile, of a byte-stream access unit.
 
-    Each once: where decoding begins anew all sets stand in front, also those that the unit has itself.
+    Without duplicates: after a loss, all sets precede the unit, including those that it contains itself.
     """
     found: list[bytes] = []
     for unit in data.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01")[1:]:
@@ -69,14 +69,14 @@ def _units(data: bytes, length_size: int) -> list[bytes]:
     while at < len(data):
         end = at + length_size + int.from_bytes(data[at : at + length_size], "big")
         if end > len(data):
-            raise MalformedError("an access unit whose units are longer than it is")
+            raise MalformedError("the units of an access unit are longer than it")
         found.append(data[at + length_size : end])
         at = end
     return found
 
 
-def _read_avcc(record: bytes) -> tuple[int, list[bytes]]:
-    """Bytes of a length, and the parameter sets, of ISO/IEC 14496-15's AVCDecoderConfigurationRecord."""
+def _parse_avcc(record: bytes) -> tuple[int, list[bytes]]:
+    """Return the size of length fields, and the parameter sets, of an avcC record (ISO/IEC 14496-15)."""
     sets: list[bytes] = []
     at = 5
     for mask in (0x1F, 0xFF):  # sequence, then picture parameter sets
@@ -87,8 +87,8 @@ def _read_avcc(record: bytes) -> tuple[int, list[bytes]]:
     return (record[4] & 3) + 1, sets
 
 
-def _read_hvcc(record: bytes) -> tuple[int, list[bytes]]:
-    """The same of its HEVCDecoderConfigurationRecord."""
+def _parse_hvcc(record: bytes) -> tuple[int, list[bytes]]:
+    """Return the same of an hvcC record."""
     sets: list[bytes] = []
     arrays, at = record[22], 23
     for _ in range(arrays):

@@ -18,7 +18,7 @@ from stream.sources.transport import StoppedError
 T = TypeVar("T")
 
 STOP_WITHIN_S = 1.0
-LOOK_AROUND_S = 0.05
+STOP_CHECK_S = 0.05
 """Delay after which a waiting caller notices a stop."""
 
 
@@ -102,7 +102,7 @@ def outcome(work: Future[T], stopping: threading.Event, end_late: Callable[[T], 
             work.add_done_callback(partial(_end, end_late))
             work.cancel()
             raise StoppedError
-        wait([work], timeout=LOOK_AROUND_S)
+        wait([work], timeout=STOP_CHECK_S)
     return work.result()
 
 

@@ -53,7 +53,7 @@ class PictureStreams:
         """End all streams, and reject new ones."""
         self._closed = True
         for client in self._clients:
-            client.news.set()
+            client.changed.set()
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -106,7 +106,7 @@ class PictureStreams:
         return await self._follow(request, cameras, width, max_fps, lambda: True)
 
     async def _follow(
-        self, request: web.Request, cameras: Sequence[str], width: int, max_fps: float, goes_on: Callable[[], bool]
+        self, request: web.Request, cameras: Sequence[str], width: int, max_fps: float, still_wanted: Callable[[], bool]
     ) -> web.StreamResponse:
         if self._closed:
             raise Problem(503, "not-now", "the engine is stopping")
@@ -120,13 +120,13 @@ class PictureStreams:
         try:
             await write(response, _BEGIN)
             until = asyncio.get_running_loop().time() + STREAM_LIFE_S
-            while not self._closed and goes_on() and asyncio.get_running_loop().time() < until:
+            while not self._closed and still_wanted() and asyncio.get_running_loop().time() < until:
                 picture = await client.next(POLL_S)
                 if is_gone(request):
                     break
                 if picture is not None:
                     await write(response, part(picture))
-                    client.again(picture.camera)
+                    client.request_next(picture.camera)
         except (TimeoutError, ConnectionError):
             disconnect(request)
         finally:
@@ -139,7 +139,7 @@ class _Client:
     """A client: it watches cameras, and at most one picture of each waits for it."""
 
     def __init__(self, pictures: LivePictures, cameras: Sequence[str], width: int, max_fps: float) -> None:
-        self.news = asyncio.Event()
+        self.changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, LivePicture] = {}
         self._pictures = pictures
@@ -148,15 +148,15 @@ class _Client:
     async def next(self, timeout_s: float) -> LivePicture | None:
         """Return the picture that has waited longest, or None after `timeout_s` or `close`."""
         if not self._waiting:
-            self.news.clear()
+            self.changed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
-                    await self.news.wait()
+                    await self.changed.wait()
         return self._waiting.pop(next(iter(self._waiting))) if self._waiting else None
 
-    def again(self, camera: str) -> None:
+    def request_next(self, camera: str) -> None:
         """Ask for the camera's next picture."""
-        self._watches[camera].again()
+        self._watches[camera].request_next()
 
     def end(self) -> None:
         """Stop watching."""
@@ -170,7 +170,7 @@ class _Client:
 
     def _put(self, picture: LivePicture) -> None:
         self._waiting[picture.camera] = picture
-        self.news.set()
+        self.changed.set()
 
 
 def part(picture: LivePicture) -> bytes:

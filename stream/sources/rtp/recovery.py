@@ -69,13 +69,13 @@ class H264Recovery:
         self._behind = 0
 
     def lose(self) -> None:
-        """Something is missing from here on."""
+        """Begin recovery: units before the next picture were lost."""
         self.awaiting = True
         self.settled = False
         self._shown_from = None
 
     def judge(self, picture: H264Picture) -> Verdict:
-        """The next picture in decoding order."""
+        """Return the verdict on the next picture in decoding order."""
         if picture.instantaneous:
             self.awaiting = False
             self.settled = True
@@ -133,12 +133,12 @@ class H265Recovery:
         self._behind = 0
 
     def lose(self) -> None:
-        """Something is missing from here on."""
+        """Begin recovery: units before the next picture were lost."""
         self.awaiting = True
         self.settled = False
 
     def judge(self, picture: H265Picture) -> Verdict:
-        """The next picture in decoding order."""
+        """Return the verdict on the next picture in decoding order."""
         if self.settled or _is_entry(picture.kind):
             if self.awaiting or self.settled or _is_clean(picture.kind):
                 return self.follow(picture.kind)

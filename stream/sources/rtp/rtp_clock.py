@@ -41,11 +41,11 @@ class RtpClock:
         self._last = timestamp
         if arrival_ns is not None:
             if self._arrival_ns is not None:
-                self._look_for_jump(before, (arrival_ns - self._arrival_ns) // 1000)
+                self._check_jump(before, (arrival_ns - self._arrival_ns) // 1000)
             self._arrival_ns = arrival_ns
         return _us(self._ticks)
 
-    def _look_for_jump(self, before: int, arrived_us: int) -> None:
+    def _check_jump(self, before: int, arrived_us: int) -> None:
         """Forget the sender's time if its timestamps jumped, unless the latest report is from after the jump."""
         step_us = _us(self._ticks - before)
         jumped = step_us < -BACKWARD_LIMIT_US or step_us - arrived_us > FORWARD_LIMIT_US

@@ -49,7 +49,7 @@ class Peers:
         ]
         self._thread = LoopThread("webrtc", _new_loop, self._end_all)
         self._connections: dict[Connection, Callable[[], None]] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine in the thread. Raises `PeersStoppedError` after `stop`."""
@@ -87,11 +87,11 @@ class Peers:
         if on_closed is not None:
             on_closed()
 
-    def say_goodbye(self, farewell: Coroutine[Any, Any, None]) -> None:
+    def run_after_end(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine after a connection's end; `stop` waits for it briefly."""
-        task = asyncio.create_task(farewell, name="webrtc farewell")
-        self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
+        task = asyncio.create_task(work, name="webrtc closing")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def ice_states(self) -> Counter[str]:
         """Return the number of connections in each ICE state."""
@@ -102,7 +102,7 @@ class Peers:
         return self._thread.stop()
 
     async def _end_all(self) -> None:
-        for tasks in ([connection.end("stopped") for connection in list(self._connections)], self._farewells):
+        for tasks in ([connection.end("stopped") for connection in list(self._connections)], self._closing):
             if tasks:
                 await asyncio.wait(tasks, timeout=STOP_WITHIN_S / 3)
 

@@ -19,7 +19,7 @@ from stream.sources.webrtc.end_reason import EndReason
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.session import Session
 
-LOOK_EVERY_S = 0.2
+STOP_CHECK_S = 0.2
 """Within this time, a camera that waits for a publisher notices that it must stop."""
 
 
@@ -54,9 +54,9 @@ class Publishers:
         camera = config.id
         with self._changed:
             others = (self._current.keys() | self._negotiating.keys()) - {camera}
-            most = self._peers.config.max_publishers
-            if len(others) >= most or self._negotiating.get(camera, 0) >= most:
-                raise TooManyPublishersError(f"the maximum of {most} publishers (webrtc.max_publishers) is reached")
+            limit = self._peers.config.max_publishers
+            if len(others) >= limit or self._negotiating.get(camera, 0) >= limit:
+                raise TooManyPublishersError(f"the maximum of {limit} publishers (webrtc.max_publishers) is reached")
             self._negotiating[camera] = self._negotiating.get(camera, 0) + 1
         try:
             return await asyncio.wrap_future(self._peers.submit(self._negotiate(config, offer)))
@@ -93,7 +93,7 @@ class Publishers:
                 if publication is not None and not publication.claimed:
                     publication.claimed = True
                     return publication.session
-                self._changed.wait(LOOK_EVERY_S)
+                self._changed.wait(STOP_CHECK_S)
         raise StoppedError
 
     def end(self, camera: str, key: str) -> bool:

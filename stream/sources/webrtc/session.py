@@ -29,7 +29,7 @@ from telemetry.reasons import DiscardReason
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.2
+CHECK_INTERVAL_S = 0.2
 MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -93,22 +93,22 @@ class Session(Connection):
         description = self._peer.localDescription.sdp
         (receiver,) = (one.receiver for one in self._peer.getTransceivers() if one.kind == "video")
         self._assembler = UnitAssembler(codecs(description.split("\r\n")), self._on_discard)
-        self._tap(receiver)
-        self._tasks.append(asyncio.create_task(self._watch(), name="webrtc watch"))
+        self._intercept(receiver)
+        self._tasks.append(asyncio.create_task(self._end_if_silent(), name="webrtc watch"))
         return description
 
-    def _tap(self, receiver: RTCRtpReceiver) -> None:
-        tapped: Any = receiver
-        assert hasattr(tapped, "_RTCRtpReceiver__jitter_buffer"), "unsupported version of aiortc"
-        tapped._RTCRtpReceiver__jitter_buffer = self
-        handle = tapped._handle_rtcp_packet
+    def _intercept(self, receiver: RTCRtpReceiver) -> None:
+        private: Any = receiver
+        assert hasattr(private, "_RTCRtpReceiver__jitter_buffer"), "unsupported version of aiortc"
+        private._RTCRtpReceiver__jitter_buffer = self
+        handle = private._handle_rtcp_packet
 
         async def intercept(packet: object) -> None:
             if isinstance(packet, RtcpSrPacket):
                 self._clock.report(packet.sender_info.ntp_timestamp, packet.sender_info.rtp_timestamp)
             await handle(packet)
 
-        tapped._handle_rtcp_packet = intercept
+        private._handle_rtcp_packet = intercept
 
     # -- pictures -----------------------------------------------------------------------------------------------
     def add(self, packet: Any) -> tuple[bool, None]:
@@ -158,11 +158,11 @@ class Session(Connection):
         except MediaStreamError:
             self.end("left")
 
-    async def _watch(self) -> None:
+    async def _end_if_silent(self) -> None:
         """End the session if no picture arrives: a camera thread may not be reading it."""
         began_s = time.monotonic()
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_INTERVAL_S)
             now_s = time.monotonic()
             if self._last_s is None:
                 if now_s - began_s >= self._start_timeout_s:

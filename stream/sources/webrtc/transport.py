@@ -36,7 +36,7 @@ from stream.sources.webrtc.end_reason import EndReason
 from stream.sources.webrtc.peers import Peers, PeersStoppedError
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.session import NegotiationError, Session
-from stream.sources.webrtc.whep import GatewayError, Pull, gateway
+from stream.sources.webrtc.whep import GatewayError, Pull, parse_gateway
 
 WAIT_S = 0.2
 """Time that a read waits for a picture before it returns to its caller."""
@@ -119,7 +119,7 @@ def whip_transport(config: CameraConfig, stopping: threading.Event, publishers: 
 def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers) -> WebRtcTransport:
     """Return the transport of a gateway's video. Raises `BadAddressError` if the address is invalid."""
     try:
-        where = gateway(config.source.reveal())
+        gateway = parse_gateway(config.source.reveal())
     except ValueError:
         raise BadAddressError(
             config.id,
@@ -129,7 +129,7 @@ def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers
     diagnosis = GatewayErrorDiagnosis(config)
 
     def connect(stopping: threading.Event) -> Session:
-        pull = Pull(peers, where)
+        pull = Pull(peers, gateway)
         try:
             beginning = peers.submit(pull.begin(config.id, config.start_timeout_s, config.stall_timeout_s))
         except PeersStoppedError:
@@ -165,24 +165,26 @@ class WebRtcErrorDiagnosis(ErrorDiagnosis):
             case "unconnected":
                 return UnconnectedError(
                     self.camera,
-                    f"no WebRTC connection with {self._who} could be established",
+                    f"no WebRTC connection with {self._sender_name} could be established",
                     "Allow UDP between the two, or set webrtc.ice_servers to a TURN server",
                 )
             case "lost":
                 return BrokenError(
-                    self.camera, f"the WebRTC connection with {self._who} was lost", "Check the network between the two"
+                    self.camera,
+                    f"the WebRTC connection with {self._sender_name} was lost",
+                    "Check the network between the two",
                 )
             case "replaced":
-                return EndedError(self.camera, f"another publisher replaced {self._who}", "No action is needed")
+                return EndedError(self.camera, f"another publisher replaced {self._sender_name}", "No action is needed")
             case "left" | "stopped":
-                return EndedError(self.camera, f"{self._who} has ended the session", "No action is needed")
+                return EndedError(self.camera, f"{self._sender_name} has ended the session", "No action is needed")
 
     def other_codec(self) -> SourceError:
         """Return the error for a change of the video codec."""
-        return BrokenError(self.camera, f"{self._who} changed the video codec", "Connect again")
+        return BrokenError(self.camera, f"{self._sender_name} changed the video codec", "Connect again")
 
     @property
-    def _who(self) -> str:
+    def _sender_name(self) -> str:
         return f"the gateway {self.address}"
 
 
@@ -190,7 +192,7 @@ class PublisherErrorDiagnosis(WebRtcErrorDiagnosis):
     """Errors of cameras that publish to partstream."""
 
     @property
-    def _who(self) -> str:
+    def _sender_name(self) -> str:
         return "the publisher"
 
     def waiting_for(self) -> SourceError:

@@ -48,7 +48,7 @@ class Gateway:
         return {"Authorization": self.authorization}
 
 
-def gateway(address: str) -> Gateway:
+def parse_gateway(address: str) -> Gateway:
     """Parse `whep+http://…` or `whep+https://…`. Raises ValueError if it is invalid."""
     scheme, _, rest = address.partition("+")[2].partition("://")
     parts = urlsplit(f"{scheme}://{rest}")
@@ -74,9 +74,9 @@ def origin(address: str) -> tuple[str, str | None, int | None]:
 class Pull:
     """One video from a gateway, from `begin` until its session ends."""
 
-    def __init__(self, peers: Peers, where: Gateway) -> None:
+    def __init__(self, peers: Peers, gateway: Gateway) -> None:
         self._peers = peers
-        self._gateway = where
+        self._gateway = gateway
         self._resource: str | None = None
 
     async def begin(self, camera: str, start_timeout_s: float, stall_timeout_s: float) -> Session:
@@ -120,7 +120,7 @@ class Pull:
 
     def _ended(self, session: Session) -> None:
         if self._resource is not None:
-            self._peers.say_goodbye(self._delete(self._resource))
+            self._peers.run_after_end(self._delete(self._resource))
 
     async def _delete(self, resource: str) -> None:
         try:

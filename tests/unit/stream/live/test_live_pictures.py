@@ -72,7 +72,7 @@ def test_a_picture_names_its_frame_and_the_next_arrives_only_on_request(pictures
     for frame in range(9, 30):
         pictures.offer(lease(frame))
     assert pictures.encoded == 1 and not pictures._pending, "nobody waits for them"
-    watch.again()
+    watch.request_next()
     pictures.offer(lease(30))
     assert got.get().frame == 30, "the one after asking, not one from before"
 
@@ -83,7 +83,7 @@ def test_the_requested_rate_is_not_exceeded() -> None:
     watch = pictures.watch("door", 640, 5, lambda picture: got.put(picture.frame))
     shown: list[int] = []
     for frame in range(31):
-        watch.again()
+        watch.request_next()
         pictures.offer(lease(frame))
         if frame % 10 == 0:
             shown.append(got.get())
@@ -97,11 +97,11 @@ def test_while_one_is_encoded_only_the_newest_waits(pictures: LivePictures) -> N
     got: queue.Queue[LivePicture] = queue.Queue()
     watches = [pictures.watch("door", 640, 1000, got.put) for _ in range(4)]
     for watch in watches[1:]:
-        watch.takes_turn(0)
+        watch.take_turn(0)
     pictures.offer(lease(1))
     assert maker.begun.acquire()  # the first is in hand
     for number, watch in enumerate(watches[1:], 2):
-        watch.again()
+        watch.request_next()
         pictures.offer(lease(number))
     maker.may.release(2)
     assert [got.get().frame for _ in range(4)] == [1, 4, 4, 4]
@@ -128,7 +128,7 @@ def test_cameras_take_turns(pictures: LivePictures) -> None:
     pictures.offer(lease(0, "a"))
     assert maker.begun.acquire()
     for name in "bca":
-        watches[name].again()
+        watches[name].request_next()
         pictures.offer(lease(1, name))
     maker.may.release(4)
     assert [got.get() for _ in range(4)] == ["a", "b", "c", "a"]
@@ -165,7 +165,7 @@ def test_a_viewer_who_leaves_gets_nothing_and_the_last_one_frees_the_copies(pict
     assert got.get() == 1
     pictures.unwatch(second)
     pictures.unwatch(second)
-    second.again()
+    second.request_next()
     pictures.offer(lease(2))
     assert pictures._watched == {}
     assert pictures.encoded == 1

@@ -13,7 +13,7 @@ from stream.sources import handover
 from stream.sources.handover import Handover, HandoverClosedError
 from stream.sources.rtp.rtp_clock import NTP_TO_UNIX_S, RtpClock
 from stream.sources.transport import AccessUnit, UnitTimes
-from stream.sources.webrtc.whep import gateway
+from stream.sources.webrtc.whep import parse_gateway
 from support.waiting import PATIENCE_S, wait_until
 
 
@@ -158,7 +158,7 @@ def test_a_drifting_sender_s_time_is_right_within_a_millisecond_between_its_repo
     ],
 )
 def test_a_gateway_address_is_parsed(address: str, asked: str, authorization: str) -> None:
-    where = gateway(address)
+    where = parse_gateway(address)
     assert where.address == asked
     assert where.headers(asked) == ({"Authorization": authorization} if authorization else {})
     assert where.headers("http://elsewhere/x") == {}
@@ -168,4 +168,4 @@ def test_a_gateway_address_is_parsed(address: str, asked: str, authorization: st
 @pytest.mark.parametrize("address", ["whep+http://", "whep+http:///x", "whep+http://h:99999/", "whep+http://a%0a@h/"])
 def test_an_invalid_gateway_address_is_rejected(address: str) -> None:
     with pytest.raises(ValueError):
-        gateway(address)
+        parse_gateway(address)
