@@ -374,7 +374,7 @@ class Engine:
 
         Without `once`, only if none ever opened and no camera was changed at run time.
         """
-        if self.cameras.over and (self.config.once or not (self.ever_live or self.cameras.changed)):
+        if self.cameras.finished and (self.config.once or not (self.ever_live or self.cameras.changed)):
             self._finished.set()
 
     async def _publish_stats(self) -> None:

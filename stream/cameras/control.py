@@ -24,7 +24,7 @@ from stream.settings.source_address import SourceAddress
 
 logger = logging.getLogger(__name__)
 
-WAITING = 64
+MAX_WAITING = 64
 """Changes that may wait; further ones are refused."""
 
 Settings = Mapping[str, object]
@@ -108,7 +108,7 @@ class Control:
             if camera_id not in self._cameras.configs:
                 return False
             wanted = {name: config for name, config in self._cameras.configs.items() if name != camera_id}
-            await self._keep(wanted)
+            await self._save(wanted)
             try:
                 await self._cameras.remove(camera_id)
             except (RuntimeError, KeyError) as error:
@@ -131,8 +131,8 @@ class Control:
         except ValidationError as error:
             raise SettingsError(
                 [
-                    (".".join(str(step)[:64] for step in fault["loc"]) or "settings", fault["msg"])
-                    for fault in error.errors(include_url=False, include_input=False, include_context=False)
+                    (".".join(str(step)[:64] for step in found["loc"]) or "settings", found["msg"])
+                    for found in error.errors(include_url=False, include_input=False, include_context=False)
                 ]
             ) from None
         if before is None or before.source.reveal() != config.source.reveal():
@@ -148,9 +148,9 @@ class Control:
             )
 
     def _check_room(self, config: CameraConfig, before: CameraConfig | None) -> None:
-        most = self._config.http.max_cameras
-        if before is None and len(self._cameras.configs) >= most:
-            raise NoCapacityError(f"there are {most} cameras, the limit of http.max_cameras: remove one first")
+        limit = self._config.http.max_cameras
+        if before is None and len(self._cameras.configs) >= limit:
+            raise NoCapacityError(f"there are {limit} cameras, the limit of http.max_cameras: remove one first")
         if not memory_budget.has_room(config, before, self._config, memory_budget.available_bytes()):
             recorded = " or recording.packet_bytes" if self._config.recording.directory is not None else ""
             raise NoCapacityError(f"camera {config.id}: its ring doesn't fit into memory: lower ring_slots{recorded}")
@@ -159,7 +159,7 @@ class Control:
         before = self._cameras.configs.get(config.id)
         if before is not None and not differences(before, config):
             return
-        await self._keep(self._cameras.configs | {config.id: config})
+        await self._save(self._cameras.configs | {config.id: config})
         try:
             if before is None:
                 self._cameras.add(config)
@@ -167,11 +167,11 @@ class Control:
                 await self._cameras.change(config)
         except (RuntimeError, KeyError) as error:
             if self._cameras.accepting:
-                await self._keep(self._cameras.configs)
+                await self._save(self._cameras.configs)
             raise NotNowError(f"camera {config.id}: the engine is stopping, or no thread could be started") from error
         logger.info("camera %s: %s", config.id, "added" if before is None else "changed")
 
-    async def _keep(self, wanted: Mapping[str, CameraConfig]) -> None:
+    async def _save(self, wanted: Mapping[str, CameraConfig]) -> None:
         if self._state is None:
             return
         try:
@@ -186,8 +186,8 @@ class Control:
     async def _one_at_a_time(self) -> AsyncGenerator[None]:
         if not self._cameras.accepting:
             raise NotNowError("the engine is starting or stopping: try again when /readyz answers 200")
-        if self._waiting >= WAITING:
-            raise NotNowError(f"{WAITING} changes are waiting: try again later")
+        if self._waiting >= MAX_WAITING:
+            raise NotNowError(f"{MAX_WAITING} changes are waiting: try again later")
         self._waiting += 1
         try:
             async with self._turn:

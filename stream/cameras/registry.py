@@ -184,7 +184,7 @@ class CameraRegistry:
             on_finished=partial(self._in_loop, self._on_change),
         )
         video = LiveVideo()
-        recorded = self._recorder.camera_starts(config) if self._recorder is not None else None
+        recorded = self._recorder.add_camera(config) if self._recorder is not None else None
         reader = CameraReader(
             config,
             ring,
@@ -220,7 +220,7 @@ class CameraRegistry:
         """Drop its metric series and the packets held for recording."""
         self._observer.camera_removed(camera_id)
         if self._recorder is not None:
-            self._recorder.camera_removed(camera_id)
+            self._recorder.remove_camera(camera_id)
 
     def _adjust(self, camera: Camera, config: CameraConfig) -> None:
         camera.config = config
@@ -253,8 +253,8 @@ class CameraRegistry:
         camera = self.running.get(camera_id)
         if camera is not None:
             return camera.status
-        resting = self._disabled.get(camera_id)
-        return resting or self._not_running(config, "internal", "could not be started; change or remove it")
+        disabled = self._disabled.get(camera_id)
+        return disabled or self._not_running(config, "internal", "could not be started; change or remove it")
 
     def _not_running(self, config: CameraConfig, reason: str, message: str) -> CameraStatus:
         initial = CameraStatus.initial(config, self.epochs.of(config.id))
@@ -266,7 +266,7 @@ class CameraRegistry:
         return self._model is not None and not self._stopped
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether there are cameras, and every source has ended and its last frame is published."""
         cameras = self.running.values()
         return bool(cameras) and all(one.status.state == "ended" and one.ring.finished for one in cameras)

@@ -43,7 +43,7 @@ class InferenceThread(Generic[Batch]):
         self._calls: deque[_Call] = deque()
         self._stopping = False
         self._ended = False
-        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -66,7 +66,7 @@ class InferenceThread(Generic[Batch]):
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         try:
             while True:
                 while self._calls:

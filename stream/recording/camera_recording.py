@@ -68,7 +68,7 @@ class CameraRecording:
         """Results with their arrival, monotonic ns."""
         self._lock = threading.Lock()
         self._clip: OpenClip | None = None
-        self._refused_told = 0
+        self._refused_reported = 0
 
     # -- the publishing thread ----------------------------------------------------------------------------------
     def take_frame(self, frame: Frame) -> None:
@@ -97,7 +97,7 @@ class CameraRecording:
 
         `stopping`: no more packets or results will arrive.
         """
-        self._tell_refused()
+        self._report_refused()
         while True:
             with self._lock:
                 window = self._planner.windows[0] if self._planner.windows else None
@@ -108,16 +108,16 @@ class CameraRecording:
                     return
                 self.counts.written += 1
             except ClipLostError as error:
-                self._lose(str(error), window, WHY_LOST[str(error)])
+                self._fail(str(error), window, WHY_LOST[str(error)])
             except OSError as error:
                 self._library.failed(error)
-                self._lose(reason_of(error), window, error.strerror or str(error))
+                self._fail(reason_of(error), window, error.strerror or str(error))
             except (ClipError, FFmpegError) as error:
                 # FFmpeg's file errors are OSErrors too, so this is about invalid data.
-                self._lose("codec", window, str(error))
+                self._fail("codec", window, str(error))
             except Exception:
                 logger.exception("camera %s: internal error while writing a clip", self.camera)
-                self._lose("internal", window, "internal error")
+                self._fail("internal", window, "internal error")
             with self._lock:
                 self._planner.done(window)
 
@@ -130,14 +130,14 @@ class CameraRecording:
         with self._lock:
             results = [frame for _, frame in self._results]
         clip.take_results(results, at_once=stopping)
-        if not self._library.grown(clip.name, clip.bytes_written):
+        if not self._library.update_size(clip.name, clip.bytes_written):
             clip.end("budget")
-        if not self._library.look():
+        if not self._library.check_disk():
             clip.end("low_disk")
         if not clip.complete(stopping):
             return False
         with self._lock:  # the publishing thread changes its events
-            events = _told(window)
+            events = _clip_events(window)
         self._library.keep(clip.finish(self._run, events))
         logger.info("camera %s: clip %s (%s)", self.camera, clip.name, clip.ended)
         self._clip = None
@@ -164,24 +164,24 @@ class CameraRecording:
             window.began(first.media_us)
         return self._clip
 
-    def _lose(self, reason: str, window: Window, why: str) -> None:
+    def _fail(self, reason: str, window: Window, why: str) -> None:
         self.counts.failed[reason] += 1
         action = window.events[0].action
-        about = {"camera": self.camera, "reason": reason}
-        logger.warning("camera %s: no clip of %r (%s): %s", self.camera, action, reason, why, extra=about)
+        fields = {"camera": self.camera, "reason": reason}
+        logger.warning("camera %s: no clip of %r (%s): %s", self.camera, action, reason, why, extra=fields)
         if self._clip is not None:
             self._clip.abandon()
             self._clip = None
 
-    def _tell_refused(self) -> None:
-        refused = self._planner.refused - self._refused_told
+    def _report_refused(self) -> None:
+        refused = self._planner.refused - self._refused_reported
         if refused:
-            self._refused_told += refused
+            self._refused_reported += refused
             self.counts.failed["behind"] += refused
             logger.warning("camera %s: %d events have no clip, because writing cannot keep up", self.camera, refused)
 
 
-def _told(window: Window) -> list[ClipEvent]:
+def _clip_events(window: Window) -> list[ClipEvent]:
     return [
         ClipEvent(event.track, event.action, round(event.score, 4), event.capture_us, event.media_us, event.end_us)
         for event in window.events

@@ -23,8 +23,8 @@ from stream.recording.clips import NAME, Clip, clip_name
 
 logger = logging.getLogger(__name__)
 
-VIDEO, RESULTS, ABOUT = ".mp4", ".jsonl", ".json"
-ENDINGS = (VIDEO, RESULTS, ABOUT)
+VIDEO, RESULTS, METADATA = ".mp4", ".jsonl", ".json"
+ENDINGS = (VIDEO, RESULTS, METADATA)
 PART = ".part"
 _OWN = re.compile(rf"({NAME.pattern})(\.mp4|\.jsonl|\.json)({re.escape(PART)})?")
 
@@ -79,11 +79,11 @@ class ClipLibrary:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._scan()
             self._make_room()
-            self.look()
+            self.check_disk()
         except OSError as error:
             self.failed(error)
 
-    def look(self) -> bool:
+    def check_disk(self) -> bool:
         """Return whether the disk has room for a clip, and update the state."""
         try:
             free = shutil.disk_usage(self.directory).free
@@ -103,7 +103,7 @@ class ClipLibrary:
     def begin(self, capture_us: int, camera: str, action: str) -> str:
         """Return the name of a new clip. Raises OSError if no clip can be written."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        if not self.look():
+        if not self.check_disk():
             raise NoRoomError(errno.ENOSPC, self.message)
         for number in range(1, NAMES_TRIED):
             name = clip_name(capture_us, camera, action, number)
@@ -117,8 +117,8 @@ class ClipLibrary:
 
     def keep(self, clip: Clip) -> None:
         """Write the metadata and give all files their final names. The clip exists once its last file does."""
-        about = self.part(clip.name, ABOUT)
-        about.write_bytes(msgspec.json.format(msgspec.json.encode(clip), indent=1) + b"\n")
+        metadata = self.part(clip.name, METADATA)
+        metadata.write_bytes(msgspec.json.format(msgspec.json.encode(clip), indent=1) + b"\n")
         for ending in ENDINGS:
             part = self.part(clip.name, ending)
             part.rename(part.with_suffix(""))
@@ -143,7 +143,7 @@ class ClipLibrary:
                 except OSError as error:
                     logger.debug("%s: %s", path, error.strerror)
 
-    def grown(self, name: str, size: int) -> bool:
+    def update_size(self, name: str, size: int) -> bool:
         """Update the size of a growing clip, and delete older ones. Return False if the clip exceeds the budget."""
         self._growing[name] = size
         return self._make_room()
@@ -162,14 +162,14 @@ class ClipLibrary:
     def failed(self, error: OSError) -> None:
         """Update the state after a clip could not be written."""
         if isinstance(error, NoRoomError):
-            return  # `look` has already set the state
+            return  # `check_disk` has already set the state
         why = error.strerror or str(error)
         self._set_state(
             "low_disk" if reason_of(error) == "disk_full" else "unwritable",
             f"{self.directory} cannot be written: {why}; clips are lost until this is fixed",
         )
 
-    def closed_by_fault(self) -> None:
+    def close_after_error(self) -> None:
         """Update the state after the writer thread has failed."""
         self._set_state("unwritable", "internal error, see the log: no clips are written until a restart")
 
@@ -189,8 +189,8 @@ class ClipLibrary:
                 continue
             entry = found.setdefault(name, _Entry(0, None))
             entry.size += path.stat().st_size
-            if ending == ABOUT:
-                entry.clip = _read(path, name)
+            if ending == METADATA:
+                entry.clip = _read_metadata(path, name)
         with self._lock:
             self._entries = found
             self.bytes_kept = sum(entry.size for entry in found.values())
@@ -219,7 +219,7 @@ class ClipLibrary:
         return entry.clip if entry is not None else None
 
 
-def _read(path: Path, name: str) -> Clip | None:
+def _read_metadata(path: Path, name: str) -> Clip | None:
     """Return a clip's metadata, or None if it is invalid or files are missing."""
     try:
         if path.stat().st_size > MAX_METADATA_BYTES:

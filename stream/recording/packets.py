@@ -85,7 +85,7 @@ class PacketRing:
     def begin(self, codec: CodecParameters) -> None:
         """Start a new connection. Earlier units can still be read."""
         with self._lock:
-            self._lose_awaiting()
+            self._mark_awaiting_lost()
             self.connected = True
             self._codec = codec
             self.reorder = 0
@@ -95,7 +95,7 @@ class PacketRing:
     def disconnected(self) -> None:
         """End the connection. Another one can follow."""
         with self._lock:
-            self._lose_awaiting()
+            self._mark_awaiting_lost()
             self.connected = False
 
     def add(self, unit: AccessUnit) -> None:
@@ -127,10 +127,10 @@ class PacketRing:
                     self.epoch = epoch
                     self.reorder = max(self.reorder, self._next_serial - 1 - held.serial)
                     self._awaiting.remove(held)
-                    self._date_hidden(held)
+                    self._set_hidden_times(held)
                     return
 
-    def _date_hidden(self, shown: HeldUnit) -> None:
+    def _set_hidden_times(self, shown: HeldUnit) -> None:
         at_us = shown.unit.times.pts_us
         while self._hidden and self._hidden[0].serial < shown.serial:
             held = self._hidden.popleft()
@@ -144,11 +144,11 @@ class PacketRing:
     def close(self) -> None:
         """End the ring. Units can still be read."""
         with self._lock:
-            self._lose_awaiting()
+            self._mark_awaiting_lost()
             self.connected = False
             self.closed = True
 
-    def _lose_awaiting(self) -> None:
+    def _mark_awaiting_lost(self) -> None:
         for waiting in (self._awaiting, self._hidden):
             for held in waiting:
                 held.lost = True

@@ -44,7 +44,7 @@ class Recorder:
         )
         # Replaced and never changed, because other threads iterate over them.
         self._cameras: Mapping[str, CameraRecording] = {}
-        self._leaving: tuple[CameraRecording, ...] = ()
+        self._finishing: tuple[CameraRecording, ...] = ()
         self._counts: dict[str, ClipCounts] = {}
         self._changing = threading.Lock()
         self._bell = Doorbell()
@@ -65,11 +65,11 @@ class Recorder:
             logger.warning("open clips are lost: writing them took too long")
 
     # -- cameras ------------------------------------------------------------------------------------------------
-    def camera_starts(self, camera: CameraConfig) -> PacketRing | None:
+    def add_camera(self, camera: CameraConfig) -> PacketRing | None:
         """Return the ring for the packets of a camera that starts now, or None if it is not recorded."""
         packets = self._new_packets(camera)
         with self._changing:
-            self._leave(camera.id)
+            self._retire(camera.id)
             if packets is not None:
                 counts = self._counts.setdefault(camera.id, ClipCounts())
                 recording = CameraRecording(camera.id, self._run, self._rules, packets, self.library, counts)
@@ -86,21 +86,21 @@ class Recorder:
             return None
         return PacketRing(config.seconds_before + LATE_S, config.packet_seconds, int(config.packet_bytes))
 
-    def camera_removed(self, camera_id: str) -> None:
+    def remove_camera(self, camera_id: str) -> None:
         """Finish an open clip of a removed camera, and forget the camera."""
         with self._changing:
-            self._leave(camera_id)
+            self._retire(camera_id)
             self._counts.pop(camera_id, None)
         self._bell.ring()
 
-    def _leave(self, camera_id: str) -> None:
+    def _retire(self, camera_id: str) -> None:
         """Hand the camera's present recording to the writer, to be finished. The caller must wake the writer."""
-        leaving = self._cameras.get(camera_id)
-        if leaving is None:
+        retired = self._cameras.get(camera_id)
+        if retired is None:
             return
-        leaving.packets.close()
+        retired.packets.close()
         self._cameras = {name: one for name, one in self._cameras.items() if name != camera_id}
-        self._leaving = (*self._leaving, leaving)
+        self._finishing = (*self._finishing, retired)
 
     # -- published messages -------------------------------------------------------------------------------------
     def take(self, topic: str, message: Message) -> None:
@@ -127,20 +127,20 @@ class Recorder:
             while not self._stopping:
                 rang = self._bell.wait(IDLE_S if self._idle else TICK_S)
                 if not rang and self._idle:
-                    self.library.look()
+                    self.library.check_disk()
                 self._advance()
             self._advance(stopping=True)
         except BaseException:
             # Nothing else is affected, but the error must be visible.
             logger.critical("internal error: recording has stopped", exc_info=True)
-            self.library.closed_by_fault()
+            self.library.close_after_error()
 
     @property
     def _idle(self) -> bool:
-        return not self._leaving and all(one.idle for one in self._cameras.values())
+        return not self._finishing and all(one.idle for one in self._cameras.values())
 
     def _advance(self, *, stopping: bool = False) -> None:
-        for recording in (*self._leaving, *self._cameras.values()):
+        for recording in (*self._finishing, *self._cameras.values()):
             recording.advance(stopping=stopping)
         with self._changing:
-            self._leaving = tuple(one for one in self._leaving if not one.idle)
+            self._finishing = tuple(one for one in self._finishing if not one.idle)

@@ -292,16 +292,16 @@ async def test_one_file_may_list_several_clients(keys: Keys) -> None:
 async def test_an_error_while_checking_a_client_refuses_it_and_accepts_the_next_one(
     keys: Keys, quick: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lists = allow_list.AllowList.lists
+    allows = allow_list.AllowList.allows
     failures: list[str] = []
 
     def fail_twice(allowed: allow_list.AllowList, key: str, now: float) -> bool:
         if len(failures) < 2:
             failures.append(key)
             raise RuntimeError("broken")
-        return lists(allowed, key, now)
+        return allows(allowed, key, now)
 
-    monkeypatch.setattr(allow_list.AllowList, "lists", fail_twice)
+    monkeypatch.setattr(allow_list.AllowList, "allows", fail_twice)
     async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("wall")) as wall:
         await until(lambda: len(failures) == 1)
         assert publisher.subscriptions == 0
@@ -421,7 +421,7 @@ async def test_stopping_does_not_wait_for_a_disk_that_hangs_during_a_key_check(
         goes_on.wait()
         return True
 
-    monkeypatch.setattr(allow_list.AllowList, "lists", hang)
+    monkeypatch.setattr(allow_list.AllowList, "allows", hang)
     try:
         async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("wall")):
             await until(asked.is_set)

@@ -169,7 +169,7 @@ async def test_nothing_is_held_of_a_camera_that_is_disabled_or_no_longer_recorde
             status, _, _ = await engine.client.ask("PATCH", f"/api/v1/cameras/{camera}", json=settings)
             assert status == 200
             # The writer looks by itself only every 30 s.
-            await until(lambda: before not in (*recorder._leaving, *recorder.cameras.values()))
+            await until(lambda: before not in (*recorder._finishing, *recorder.cameras.values()))
 
         await change("disabled", enabled=False)
         await change("faster", pace="fast")

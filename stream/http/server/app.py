@@ -204,8 +204,8 @@ _VERDICT = {
 
 
 def _verdict(name: str, verdict: tuple[bool, list[str]]) -> web.Response:
-    well, reasons = verdict
-    return web.json_response({name: well, "reasons": reasons}, status=200 if well else 503)
+    succeeds, reasons = verdict
+    return web.json_response({name: succeeds, "reasons": reasons}, status=200 if succeeds else 503)
 
 
 def _reason(error: OSError) -> str:

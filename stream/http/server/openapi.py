@@ -102,7 +102,7 @@ def _schema(schema: Schema, schemas: dict[str, Any]) -> dict[str, Any]:
         name, own = schema["title"], schema
     elif issubclass(schema, BaseModel):
         name = schema.__name__
-        own = _shown(schema.model_json_schema(ref_template=_REFERENCE, mode="serialization"))
+        own = _without_write_only(schema.model_json_schema(ref_template=_REFERENCE, mode="serialization"))
     else:
         (reference,), definitions = msgspec.json.schema_components(
             (schema,), ref_template="#/components/schemas/{name}"
@@ -115,11 +115,13 @@ def _schema(schema: Schema, schemas: dict[str, Any]) -> dict[str, Any]:
     return {"$ref": _REFERENCE.format(model=name)}
 
 
-def _shown(schema: Any) -> Any:
+def _without_write_only(schema: Any) -> Any:
     """Remove `writeOnly`: responses contain secrets too, as asterisks."""
     if isinstance(schema, dict):
-        return {key: _shown(value) for key, value in cast(dict[str, Any], schema).items() if key != "writeOnly"}
-    return [_shown(item) for item in cast(list[Any], schema)] if isinstance(schema, list) else schema
+        return {
+            key: _without_write_only(value) for key, value in cast(dict[str, Any], schema).items() if key != "writeOnly"
+        }
+    return [_without_write_only(item) for item in cast(list[Any], schema)] if isinstance(schema, list) else schema
 
 
 def _version() -> str:

@@ -40,8 +40,8 @@ class AllowList:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def lists(self, key: str, now: float) -> bool:
-        """Whether this key may connect at `now` (monotonic seconds)."""
+    def allows(self, key: str, now: float) -> bool:
+        """Return whether this key may connect at `now` (monotonic seconds)."""
         if now >= self._next_check:
             self._next_check = now + CHECK_INTERVAL_S
             # Taken before reading: a change while reading shows at the next check.
@@ -95,7 +95,7 @@ def _stamp(path: Path) -> Stamp:
 
 def _file_stamp(path: Path) -> Stamp:
     try:
-        about = path.stat()
+        status = path.stat()
     except OSError as error:
         return (path, error.errno)
-    return (path, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    return (path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -91,7 +91,7 @@ class CurveAuthenticator:
     def _answer(self, request: list[bytes]) -> None:
         identity, empty, version, request_id, domain, address, _routing, mechanism, *credentials = request
         key = z85.encode(credentials[0]).decode() if mechanism == b"CURVE" and domain == DOMAIN else ""
-        if self._allowed.lists(key, time.monotonic()):
+        if self._allowed.allows(key, time.monotonic()):
             status, text = b"200", b"OK"
         else:
             status, text = TRY_AGAIN_LATER, b"not listed"

@@ -89,9 +89,9 @@ def test_the_oldest_clips_go_first_and_the_budget_holds_at_every_moment(tmp_path
     names = [write(clips, second) for second in range(8)]
     assert [clip.name for clip in clips.clips()] == [names[7], names[6], names[5]]
     assert clips.bytes_kept == on_disk(tmp_path) <= 5000
-    assert clips.grown("being-written", 4000)
+    assert clips.update_size("being-written", 4000)
     assert [clip.name for clip in clips.clips()] == []
-    assert not clips.grown("being-written", 5001)
+    assert not clips.update_size("being-written", 5001)
     assert on_disk(tmp_path) == 0
 
 
@@ -158,7 +158,7 @@ def test_with_too_little_free_no_clip_is_begun_and_it_is_said_once(
         assert reason_of(error.value) == "low_disk"
     assert caplog.text.count("recording.least_free") == 1
     free = 6000
-    assert clips.look()
+    assert clips.check_disk()
     assert clips.state == "ready"
 
 

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def listed(allowed: AllowList, now: float) -> tuple[bool, bool]:
-    return allowed.lists(WALL.public, now), allowed.lists(NAS.public, now)
+    return allowed.allows(WALL.public, now), allowed.allows(NAS.public, now)
 
 
 def test_a_change_applies_from_the_next_check_on_and_checks_are_a_second_apart(folder: Path) -> None:
