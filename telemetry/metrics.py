@@ -147,15 +147,15 @@ class PrometheusObserver(Observer):
         self._replays = _Coded(self._counter("replay_requests_total"), known=REPLAY_STATUSES)
 
     def _register(self, spec: MetricSpec) -> None:
-        about = (spec.full_name, spec.help, spec.labels)
+        description = (spec.full_name, spec.help, spec.labels)
         if spec.derived:
             self._derived[spec.name] = _Derived(spec)
             self.registry.register(self._derived[spec.name])
         elif spec.kind == "histogram":
-            self._metrics[spec.name] = Histogram(*about, buckets=spec.buckets, registry=self.registry)
+            self._metrics[spec.name] = Histogram(*description, buckets=spec.buckets, registry=self.registry)
         else:
             made = Counter if spec.kind == "counter" else Gauge
-            self._metrics[spec.name] = made(*about, registry=self.registry)
+            self._metrics[spec.name] = made(*description, registry=self.registry)
 
     def derive(self, name: str, read: Read) -> None:
         """Take the series of a metric from `read()`, which the rendering thread calls.

@@ -157,15 +157,15 @@ class Page:
         """Process an event of the protocol."""
         if method == "Runtime.consoleAPICalled":
             text = " ".join(str(one.get("value", one.get("description", ""))) for one in event["args"])
-            self._keep(self.console, f"{event['type']}: {text}")
+            self._store(self.console, f"{event['type']}: {text}")
             if event["type"] in ("error", "assert"):
-                self._keep(self.errors, text)
+                self._store(self.errors, text)
         elif method == "Runtime.exceptionThrown":
-            self._keep(self.errors, _thrown(event["exceptionDetails"]))
+            self._store(self.errors, _thrown(event["exceptionDetails"]))
         elif method == "Log.entryAdded" and event["entry"]["level"] == "error":
-            self._keep(self.errors, f"{event['entry']['text']} ({event['entry'].get('url', '')})")
+            self._store(self.errors, f"{event['entry']['text']} ({event['entry'].get('url', '')})")
 
-    def _keep(self, where: list[str], line: str) -> None:
+    def _store(self, where: list[str], line: str) -> None:
         if len(where) < MAX_KEPT:
             where.append(line)
 

@@ -113,7 +113,7 @@ class LiveTable:
         headings += ["since"] if width >= NARROW else []
         headings += ["because"] if width >= MEDIUM else []
         table = _table(*headings, flexible="because" if width >= MEDIUM else "action")
-        most = min(PARTS_SHOWN, max(1, (width - OTHER_COLUMNS) // PART_COLUMNS))
+        limit = min(PARTS_SHOWN, max(1, (width - OTHER_COLUMNS) // PART_COLUMNS))
         people = [(frame, person) for _, frame in sorted(self._frames.items()) for person in frame.people]
         if not people:
             return Text("no people", "dim")
@@ -124,19 +124,19 @@ class LiveTable:
             else:
                 label = Text(action.label.replace("_", " "), "cyan", no_wrap=True, overflow="ellipsis")
                 since = duration((frame.capture_us - action.since_us) / 1e6)
-                cells = [label, f"{action.score:.2f}", since, reasons(person, most)]
+                cells = [label, f"{action.score:.2f}", since, reasons(person, limit)]
             table.add_row(_name(frame.camera, width), str(person.track), *cells[: len(headings) - 2])
         if len(people) > PEOPLE_SHOWN:
             table.add_row(Text(f"and {len(people) - PEOPLE_SHOWN} more", "dim"))
         return table
 
 
-def reasons(person: Person, most: int = PARTS_SHOWN) -> Text:
+def reasons(person: Person, limit: int = PARTS_SHOWN) -> Text:
     """Return the parts that support the action, the most relevant first: a bar of the relevance, and the state."""
     parts = [part for part in person.parts if _state(part) is not None]
     parts.sort(key=lambda part: -part.relevance)
     text = Text(no_wrap=True, overflow="ellipsis")
-    for part in parts[:most]:
+    for part in parts[:limit]:
         relevance = min(1.0, max(0.0, part.relevance))
         text.append("   " if text else "")
         text.append(BARS[round(relevance * (len(BARS) - 1))], f"rgb({_heat(relevance)})")

@@ -18,11 +18,11 @@ THREADS = "doctor:"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: `look` returns its findings, for which it has `limit_s` seconds."""
+    """A check: `run` returns its findings, for which it has `limit_s` seconds."""
 
     name: str
     limit_s: float
-    look: Callable[[], Finding | Sequence[Finding]]
+    run: Callable[[], Finding | Sequence[Finding]]
 
 
 class RunningCheck:
@@ -33,7 +33,7 @@ class RunningCheck:
         self._deadline = monotonic() + check.limit_s
         self._findings: list[Finding] = []
         self._done = threading.Event()
-        threading.Thread(target=self._look, name=f"{THREADS} {check.name}", daemon=True).start()
+        threading.Thread(target=self._run, name=f"{THREADS} {check.name}", daemon=True).start()
 
     def findings(self) -> list[Finding]:
         """Return what it found. A check that reaches its limit is itself the finding."""
@@ -47,9 +47,9 @@ class RunningCheck:
             )
         ]
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         try:
-            found = self._check.look()
+            found = self._check.run()
             self._findings = [found] if isinstance(found, Finding) else list(found)
         except Exception as error:
             # Its message may quote a secret; the kind of error is enough for a report.
@@ -78,7 +78,7 @@ def within(limit_s: float, function: Callable[[], T], otherwise: T) -> T:
     return values[0] if values else otherwise
 
 
-def left_behind() -> bool:
+def still_running() -> bool:
     """Return whether a check still hangs: the process must then end without waiting for its threads."""
     return any(thread.name.startswith(THREADS) for thread in threading.enumerate())
 

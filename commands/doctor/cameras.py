@@ -28,7 +28,7 @@ class CameraSeen:
     """How far the camera's clock at capture was behind ours at arrival; None if the camera does not send its time."""
 
 
-def look_at(
+def examine(
     config: CameraConfig,
     make_opener: MakeOpener = make_opener,
     picture_within_s: float = PICTURE_WITHIN_S,
@@ -45,14 +45,14 @@ def look_at(
     began = monotonic()
     try:
         with opened(hurried, make_opener, within_s + clock_within_s + 1.0) as transport:
-            return _look(check, hurried, transport, began, clock_within_s)
+            return _examine(check, hurried, transport, began, clock_within_s)
     except SourceError as error:
         return CameraSeen(fault(check, f"{error.what} ({error.reason})", error.remedy))
     except StoppedError:
         return CameraSeen(fault(check, f"{config.source} did not answer in time", "Check the camera and its network"))
 
 
-def _look(check: str, config: CameraConfig, transport: Transport, began: float, clock_within_s: float) -> CameraSeen:
+def _examine(check: str, config: CameraConfig, transport: Transport, began: float, clock_within_s: float) -> CameraSeen:
     decoder = Decoder(transport.codec, lambda reason: None)
     picture, times = first_picture(transport, decoder, began + config.start_timeout_s)
     after_s = monotonic() - began

@@ -58,7 +58,7 @@ def doctor_command(
     Checks versions, device, weights, ports, disks and clocks, opens each camera, and runs the model for two seconds.
     Each fault comes with a remedy. An engine may run meanwhile; if cameras accept only one client, use --no-cameras.
     """
-    from commands.doctor.bounded import left_behind
+    from commands.doctor.bounded import still_running
     from commands.doctor.finding import fault
     from stream.config import ConfigError
     from telemetry import logs
@@ -86,7 +86,7 @@ def doctor_command(
             f"\n{_count(faults, 'fault')}, {_count(warnings, 'warning')}, {len(findings)} findings.", highlight=False
         )
     code = EXIT_FAILED if faults else 0
-    if left_behind():
+    if still_running():
         sys.stdout.flush()
         os._exit(code)  # Python would wait for the check that hangs
     raise typer.Exit(code)

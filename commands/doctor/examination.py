@@ -55,10 +55,10 @@ def _rounds(config: Config, state: Finding, wanted: Wanted) -> Iterator[Sequence
     yield [state]
     yield run(Check("memory", QUICK_S, partial(_memory, config)))
     yield run(Check("publish keys", QUICK_S, partial(ports.encryption, config.publish)))
-    for name, look in _ports(config):
-        yield run(Check(name, QUICK_S, look))
-    for name, look in _folders(config):
-        yield run(Check(name, QUICK_S, look))
+    for name, check in _ports(config):
+        yield run(Check(name, QUICK_S, check))
+    for name, check in _folders(config):
+        yield run(Check(name, QUICK_S, check))
     yield run(Check("clock", QUICK_S, partial(clock.own_clock, wanted.time_from)))
     if wanted.open_cameras:
         yield from _cameras(config)
@@ -91,17 +91,17 @@ def _cameras(config: Config) -> Iterator[Sequence[Finding]]:
     behind_s: dict[str, float] = {}
     with openers(config.webrtc) as make_opener:
 
-        def look(camera: CameraConfig) -> Finding:
-            seen = cameras.look_at(camera, make_opener)
+        def examine(camera: CameraConfig) -> Finding:
+            seen = cameras.examine(camera, make_opener)
             if seen.clock_behind_s is not None:
                 behind_s[camera.id] = seen.clock_behind_s
             return seen.finding
 
-        looks = [
-            RunningCheck(Check(f"camera {camera.id}", cameras.LIMIT_S, partial(look, camera)))
+        checks = [
+            RunningCheck(Check(f"camera {camera.id}", cameras.LIMIT_S, partial(examine, camera)))
             for camera in config.cameras
         ]
-        for running in looks:
+        for running in checks:
             yield running.findings()
         yield clock.camera_clocks(dict(behind_s))
 

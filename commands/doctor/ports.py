@@ -94,7 +94,7 @@ def http_server(config: HttpConfig, engine: Owner | None = None) -> Finding:
         return ok("http.bind", "the HTTP server is switched off")
 
     async def start_and_stop() -> None:
-        server = HttpServer(config, metrics=lambda accept: (b"", ""), ready=_well, alive=_well)
+        server = HttpServer(config, metrics=lambda accept: (b"", ""), ready=_always_ready, alive=_always_ready)
         try:
             await server.start()
         finally:
@@ -126,5 +126,5 @@ def _split(field: str, message: str) -> tuple[str, str]:
     return seen, remedy[0][:1].upper() + remedy[0][1:] if remedy else "Correct this setting"
 
 
-def _well() -> tuple[bool, list[str]]:
+def _always_ready() -> tuple[bool, list[str]]:
     return True, []

@@ -51,8 +51,8 @@ def read_time(reference: str, now: Callable[[], float] = time.time) -> Reading:
     source = f"{parts.scheme}://{host}"
     try:
         if parts.scheme == "ntp":
-            return _ask_ntp(source, host, port or NTP_PORT, now)
-        return _ask_web(source, parts.scheme, host, port, parts.path or "/", now)
+            return _query_ntp(source, host, port or NTP_PORT, now)
+        return _query_web(source, parts.scheme, host, port, parts.path or "/", now)
     except (OSError, http.client.HTTPException, ValueError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
         raise NoTimeError(f"{source} gave no time ({why})") from None
@@ -71,7 +71,7 @@ def kernel_keeps_time() -> bool | None:
     return not struct.unpack_from("i", timex, _TIMEX_STATUS_AT)[0] & STA_UNSYNC
 
 
-def _ask_web(source: str, scheme: str, host: str, port: int | None, path: str, now: Callable[[], float]) -> Reading:
+def _query_web(source: str, scheme: str, host: str, port: int | None, path: str, now: Callable[[], float]) -> Reading:
     connect = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
     connection = connect(host, port, timeout=ANSWER_WITHIN_S)
     try:
@@ -89,7 +89,7 @@ def _ask_web(source: str, scheme: str, host: str, port: int | None, path: str, n
     return Reading(source, theirs - (asked + answered) / 2, 0.5 + (answered - asked) / 2)
 
 
-def _ask_ntp(source: str, host: str, port: int, now: Callable[[], float]) -> Reading:
+def _query_ntp(source: str, host: str, port: int, now: Callable[[], float]) -> Reading:
     """Send one request (RFC 4330), and compare the midpoint of the server's two timestamps with ours."""
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind) as asking:

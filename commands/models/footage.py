@@ -195,8 +195,8 @@ def _draw(folder: Path, clips: Sequence[ClipLabels], scores: Sequence[ClipScore]
     from training.footage.mistake_sheets import save_sheet
 
     for labels in clips:
-        about = (labels.clip, labels.labeller)
-        judged = [one for score in scores if (score.clip, score.labeller) == about for one in score.judged]
+        key = (labels.clip, labels.labeller)
+        judged = [one for score in scores if (score.clip, score.labeller) == key for one in score.judged]
         try:
             save_sheet(folder, weights.locate(labels.asset, labels.file), labels, judged)
         except OSError as error:

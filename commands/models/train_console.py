@@ -56,7 +56,7 @@ def train_profile(
     torch.set_num_threads(threads)
     for name in needed(config):
         _fetch(name, console)
-    videos = _watch(config, workers, console) if config.data.folder else None
+    videos = _analyse_folder(config, workers, console) if config.data.folder else None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         stopped_by_signals() as stop,
@@ -116,7 +116,7 @@ def _fetch(name: str, console: Console) -> None:
         weights.fetch(name, lambda done, total: progress.update(task, completed=done, total=total))
 
 
-def _watch(config: TrainingConfig, workers: int, console: Console) -> Folder:
+def _analyse_folder(config: TrainingConfig, workers: int, console: Console) -> Folder:
     """Run the detector on the folder's videos, with a bar. Print which videos and labels are skipped."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:

@@ -120,12 +120,14 @@ class Screen:
             unit = "/s"
         else:
             rates = {reason: float(count) for reason, count in dropped.items()}
-        most = sorted(((rate, reason) for reason, rate in rates.items() if rate > 0), reverse=True)
-        if not most:
+        counted = sorted(((rate, reason) for reason, rate in rates.items() if rate > 0), reverse=True)
+        if not counted:
             return Text("–", "dim")
-        text = Text(_number(sum(rate for rate, _ in most)) + unit, overflow="ellipsis", no_wrap=True)
+        text = Text(_number(sum(rate for rate, _ in counted)) + unit, overflow="ellipsis", no_wrap=True)
         if by_reason:
-            text.append("  " + ", ".join(f"{reason.replace('_', ' ')} {_number(rate)}" for rate, reason in most), "dim")
+            text.append(
+                "  " + ", ".join(f"{reason.replace('_', ' ')} {_number(rate)}" for rate, reason in counted), "dim"
+            )
         return text
 
     def _stages(self, snapshot: Snapshot, width: int) -> Table | None:

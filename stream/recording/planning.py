@@ -34,8 +34,8 @@ class ClipRules:
         """Return whether an action that begins with this score causes a clip."""
         if self.actions is None:
             return label not in ORDINARY and score >= DEFAULT_SCORE
-        least = self.actions.get(label)
-        return least is not None and score >= least
+        min_score = self.actions.get(label)
+        return min_score is not None and score >= min_score
 
 
 @dataclass(slots=True, eq=False)

@@ -55,13 +55,13 @@ def run_training(
             raise DetectorError(f"{start}: has the classes {description.classes}, and {data} has {classes}")
     taken = train_detector(model, description, learned, settings, where, minutes)
     model.eval().cpu()
-    about = {**asdict(settings), "steps_taken": taken, "videos": len(learned)}
-    description = replace(description, trained=True, training_command=command, metrics={"training": about})
+    metrics = {**asdict(settings), "steps_taken": taken, "videos": len(learned)}
+    description = replace(description, trained=True, training_command=command, metrics={"training": metrics})
     detector_file.save(model, description, out, half)
     # Evaluate the detector as it will be loaded.
     detector = CascadeRCNN.load(out).to(where)
     figures = evaluate_detector(detector, held_out, settings, where, frames)
-    description = replace(description, metrics={"training": about, "held_out": figures})
+    description = replace(description, metrics={"training": metrics, "held_out": figures})
     model, _ = detector_file.load(out)
     detector_file.save(model, description, out, half)
     return figures

@@ -36,7 +36,7 @@ class FrameExplainer:
 
     def people(self, content: dict[str, Any]) -> list[AnnotatedPerson]:
         """Return a frame's people; afterwards `errors`, `objects` and `undocumented` hold the rest."""
-        self._look_for_objects(content, _FRAME_KEYS, "")
+        self._collect_objects(content, _FRAME_KEYS, "")
         humans = content.get("humans", _ABSENT)
         if humans is _ABSENT:
             self._add(ErrorCode.MISSING_FIELD, "humans", "is missing; a frame without people has an empty list")
@@ -52,7 +52,7 @@ class FrameExplainer:
             self._add(ErrorCode.WRONG_TYPE, where, f"is {kind_of(human)} instead of an object")
             return None
         human = cast("dict[str, Any]", human)
-        self._look_for_objects(human, _PERSON_KEYS, "humans[].")
+        self._collect_objects(human, _PERSON_KEYS, "humans[].")
         box = self._box(human, where)
         number = self._number(human, where, at + 1)
         given = human.get("parts", {})
@@ -80,7 +80,7 @@ class FrameExplainer:
             self._add(ErrorCode.WRONG_TYPE, where, f"is {kind_of(part)} instead of an object")
             return None
         part = cast("dict[str, Any]", part)
-        self._look_for_objects(part, _PART_KEYS, "humans[].parts[].")
+        self._collect_objects(part, _PART_KEYS, "humans[].parts[].")
         box = self._box(part, where)
         name = part.get("name", key)
         if not isinstance(name, str):
@@ -126,7 +126,7 @@ class FrameExplainer:
         self._add(ErrorCode.WRONG_TYPE, f"{where}.number", f"is {kind_of(number)} instead of a whole number")
         return otherwise
 
-    def _look_for_objects(self, holder: dict[str, Any], known: frozenset[str], where: str) -> None:
+    def _collect_objects(self, holder: dict[str, Any], known: frozenset[str], where: str) -> None:
         for key in (key for key in holder if key not in known):
             self.undocumented.add(f"{where}{key}")
             self.objects += _objects_in(holder[key], key, len(self.objects) + 1)

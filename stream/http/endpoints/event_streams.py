@@ -63,7 +63,7 @@ class _Client:
     def __init__(self, kinds: frozenset[str], cameras: frozenset[str]) -> None:
         self.kinds = kinds
         self.cameras = cameras
-        self.news = asyncio.Event()
+        self.changed = asyncio.Event()
         self.missed = 0
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
@@ -80,17 +80,17 @@ class _Client:
             self._bytes -= len(self._waiting.popleft())
             dropped += 1
         self.missed += dropped
-        self.news.set()
+        self.changed.set()
         return dropped
 
     def miss(self, count: int) -> None:
         """Count messages that were lost before they could be queued."""
         self.missed += count
-        self.news.set()
+        self.changed.set()
 
     def take(self) -> bytes:
         """Return everything that waits, preceded by the number of missed messages."""
-        self.news.clear()
+        self.changed.clear()
         chunks = [_event("missed", b'{"messages":%d}' % self.missed)] if self.missed else []
         chunks += self._waiting
         self.missed = self._bytes = 0
@@ -120,7 +120,7 @@ class EventStreams:
         """End all streams, and reject new ones."""
         self._closed = True
         for client in self._clients:
-            client.news.set()
+            client.changed.set()
 
     async def follow(self, request: web.Request, cameras: list[str]) -> web.StreamResponse:
         """Stream messages until the client disconnects, beginning with the last messages of `cameras`."""
@@ -137,7 +137,7 @@ class EventStreams:
         except (TimeoutError, ConnectionError):
             disconnect(request)
         finally:
-            self._leave(client)
+            self._remove_client(client)
         return response
 
     async def _feed(self, request: web.Request, response: web.StreamResponse, client: _Client) -> None:
@@ -146,7 +146,7 @@ class EventStreams:
         while not self._closed and loop.time() - began < STREAM_LIFE_S:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
-                    await client.news.wait()
+                    await client.changed.wait()
             if is_gone(request):
                 return
             chunk = client.take()
@@ -174,7 +174,7 @@ class EventStreams:
             self._loop = asyncio.get_running_loop()
             self._unsubscribe = self._on_message(self._note)
 
-    def _leave(self, client: _Client) -> None:
+    def _remove_client(self, client: _Client) -> None:
         self._clients.discard(client)
         if not self._clients and self._unsubscribe is not None:
             self._unsubscribe()  # so that messages cost nothing without clients

@@ -50,10 +50,10 @@ class SessionApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        about = (Answer(200, "The role.", SessionView),)
+        role_answer = (Answer(200, "The role.", SessionView),)
         return [
-            Route("GET", PATH, "read", self._show, "Get the caller's role.", about),
-            Route("POST", PATH, "open", self._begin, "Exchange a token for a session cookie.", about, body=Login),
+            Route("GET", PATH, "read", self._show, "Get the caller's role.", role_answer),
+            Route("POST", PATH, "open", self._begin, "Exchange a token for a session cookie.", role_answer, body=Login),
             Route("DELETE", PATH, "open", self._end, "End the session.", (Answer(204, "The session has ended."),)),
         ]
 

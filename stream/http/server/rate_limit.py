@@ -14,7 +14,7 @@ class RateLimiter:
 
     def __init__(self, per_second: float, addresses: int = ADDRESSES) -> None:
         self._per_second = per_second
-        self._most = max(1.0, 2 * per_second)
+        self._burst = max(1.0, 2 * per_second)
         self._addresses = addresses
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -22,19 +22,19 @@ class RateLimiter:
         """Take `cost` requests and return 0, or take nothing and return the seconds to wait."""
         name = _network(address)
         left = self._at(name, now)
-        self._keep(name, left - cost if left >= cost else left, now)
+        self._store(name, left - cost if left >= cost else left, now)
         return 0.0 if left >= cost else (cost - left) / self._per_second
 
     def punish(self, address: str, now: float, cost: float) -> None:
         """Take `cost` requests even if they are not available, so that the address has to wait."""
         name = _network(address)
-        self._keep(name, max(-self._most, self._at(name, now) - cost), now)
+        self._store(name, max(-self._burst, self._at(name, now) - cost), now)
 
     def _at(self, name: str, now: float) -> float:
-        left, then = self._left.get(name, (self._most, now))
-        return min(self._most, left + (now - then) * self._per_second)
+        left, then = self._left.get(name, (self._burst, now))
+        return min(self._burst, left + (now - then) * self._per_second)
 
-    def _keep(self, name: str, left: float, now: float) -> None:
+    def _store(self, name: str, left: float, now: float) -> None:
         self._left[name] = (left, now)
         self._left.move_to_end(name)
         while len(self._left) > self._addresses:

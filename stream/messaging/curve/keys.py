@@ -137,10 +137,10 @@ def _open_nonblocking(path: str, flags: int) -> int:
 def _read(path: Path, *, private: bool) -> str:
     try:
         with open(path, "rb", opener=_open_nonblocking) as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise KeyFileError(f"{path} is not a file")
-            if private and about.st_mode & 0o077:
+            if private and status.st_mode & 0o077:
                 raise KeyFileError(f"{path} is readable by others: `chmod 600` it, if the key is still secret")
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:

@@ -135,7 +135,7 @@ def benchmark_figures(network: ActionNetwork, clips: Sequence[Clip], answers: Se
     ]
     if not videos:
         return {"area": None, "part_state_correctness": None, "video_accuracy": None}
-    said = {clip.name: _replay(network, clip, answer) for clip, answer in videos}
+    predicted = {clip.name: _replay(network, clip, answer) for clip, answer in videos}
     truth = parse_ground_truth(
         msgspec.json.encode({clip.name: clip.action for clip, _ in videos}),
         msgspec.json.encode(
@@ -146,8 +146,8 @@ def benchmark_figures(network: ActionNetwork, clips: Sequence[Clip], answers: Se
         ),
     )
     prediction = parse_prediction(
-        msgspec.json.encode({name: answer.action for name, answer in said.items()}),
-        msgspec.json.encode({name: answer.frames for name, answer in said.items()}),
+        msgspec.json.encode({name: answer.action for name, answer in predicted.items()}),
+        msgspec.json.encode({name: answer.frames for name, answer in predicted.items()}),
         truth,
     )
     score = psc.evaluate(truth, prediction)

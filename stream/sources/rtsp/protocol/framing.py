@@ -59,7 +59,7 @@ class Framing:
         """The message whose body is being received."""
         self._body_bytes = 0
         self._speaks_rtsp = False
-        self._lost = False
+        self._seeking = False
         """Out of step: searching for the start of a packet or message."""
         self._skipped = 0
         self.skipped_bytes = 0
@@ -73,7 +73,7 @@ class Framing:
         """Process `count` bytes received into `buffer()`. Raises `ProtocolError` if they are not RTSP."""
         end = self._end + count
         data, view, on_packet, frame = self._data, self._view, self._on_packet, _FRAME.unpack_from
-        between = self._head is None and not self._lost
+        between = self._head is None and not self._seeking
         at = 0
         try:
             while at < end:
@@ -88,12 +88,12 @@ class Framing:
                     at = after
                     on_packet(channel, view[payload:after])
                     continue
-                at, message, waits = self._seek(at, end) if self._lost else self._message(at, end)
+                at, message, waits = self._seek(at, end) if self._seeking else self._message(at, end)
                 if message is not None:
                     self._on_message(message)
                 if waits:
                     break
-                between = self._head is None and not self._lost
+                between = self._head is None and not self._seeking
         finally:
             self._end = end - at
             if at and at < end:
@@ -114,7 +114,7 @@ class Framing:
                 return at, None, False
             begins = self._begins(at, end)
             if not begins:
-                return (at, None, True) if begins is None else self._lose(at)
+                return (at, None, True) if begins is None else self._begin_seeking(at)
         head_end = _HEAD_END.search(self._data, at + max(0, self._searched - 2), min(end, at + MAX_HEAD_BYTES))
         if head_end is None:
             if end - at >= MAX_HEAD_BYTES:
@@ -155,10 +155,10 @@ class Framing:
             return False
         return True
 
-    def _lose(self, at: int) -> tuple[int, Message | None, bool]:
+    def _begin_seeking(self, at: int) -> tuple[int, Message | None, bool]:
         if not self._speaks_rtsp:
             raise ProtocolError("the server does not speak RTSP")
-        self._lost = True
+        self._seeking = True
         self._skipped = 1
         self.skipped_bytes += 1
         return at + 1, None, False
@@ -171,8 +171,8 @@ class Framing:
         self.skipped_bytes += to - at
         if self._skipped > MAX_SKIPPED_BYTES:
             raise ProtocolError("the server sends neither packets nor messages any more")
-        self._lost = found is None
-        return to, None, self._lost
+        self._seeking = found is None
+        return to, None, self._seeking
 
 
 def _content_length(headers: Headers) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.doctor.cameras import CameraSeen, look_at
+from commands.doctor.cameras import CameraSeen, examine
 from stream.settings.engine import CameraConfig
 from stream.sources.errors import EndedError, SourceError
 from stream.sources.transport import AccessUnit, Fallback
@@ -29,12 +29,12 @@ def playing(*script: AccessUnit | SourceError) -> FakeTransport:
 
 def look(transport: FakeTransport, picture_within_s: float = PATIENCE_S, clock_within_s: float = 0.05) -> CameraSeen:
     made = camera("rtsp://h/x", start_timeout_s=PATIENCE_S)
-    return look_at(made, lambda config, stopping, on_discard: transport, picture_within_s, clock_within_s)
+    return examine(made, lambda config, stopping, on_discard: transport, picture_within_s, clock_within_s)
 
 
 def test_a_camera_that_nothing_listens_for_is_a_fault_with_the_sources_own_reason_and_remedy() -> None:
     port = reserved_port()
-    found = look_at(camera(f"rtsp://bob:hunter2@127.0.0.1:{port}/x")).finding
+    found = examine(camera(f"rtsp://bob:hunter2@127.0.0.1:{port}/x")).finding
     assert (found.check, found.level) == ("camera door", "fault")
     assert "(refused)" in found.seen
     assert str(port) in found.seen
@@ -44,27 +44,27 @@ def test_a_camera_that_nothing_listens_for_is_a_fault_with_the_sources_own_reaso
 
 def test_a_camera_that_accepts_and_stays_silent_is_a_fault() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        found = look_at(camera(f"rtsp://127.0.0.1:{listening.getsockname()[1]}/x"), picture_within_s=0.3).finding
+        found = examine(camera(f"rtsp://127.0.0.1:{listening.getsockname()[1]}/x"), picture_within_s=0.3).finding
     assert found.level == "fault"
     assert found.remedy
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    found = look_at(camera(str(tmp_path / "absent.mp4"))).finding
+    found = examine(camera(str(tmp_path / "absent.mp4"))).finding
     assert found.level == "fault"
     assert "(no_such_file)" in found.seen
 
 
 def test_the_test_picture_is_well_and_its_size_is_told() -> None:
-    seen = look_at(camera("pattern:128x96@50", start_timeout_s=PATIENCE_S), picture_within_s=PATIENCE_S)
+    seen = examine(camera("pattern:128x96@50", start_timeout_s=PATIENCE_S), picture_within_s=PATIENCE_S)
     assert seen.finding.level == "ok"
     assert seen.finding.seen.startswith("128x96")
     assert seen.clock_behind_s is None
 
 
 def test_what_is_not_read_is_not_opened() -> None:
-    assert "not enabled" in look_at(camera("rtsp://h/x", enabled=False)).finding.seen
-    assert "publishes" in look_at(camera("whip")).finding.seen
+    assert "not enabled" in examine(camera("rtsp://h/x", enabled=False)).finding.seen
+    assert "publishes" in examine(camera("whip")).finding.seen
 
 
 def test_the_cameras_clock_is_compared_with_the_arrival_of_a_picture() -> None:

@@ -224,11 +224,11 @@ def test_a_cache_that_has_all_may_be_read_only(tmp_path: Path, monkeypatch: pyte
 # -- all of it ----------------------------------------------------------------------------------------------------
 
 
-def test_a_check_that_hangs_is_left_behind_when_its_time_is_over() -> None:
+def test_a_check_that_hangs_is_abandoned_when_its_time_is_over() -> None:
     go_on = threading.Event()
     found = bounded.run(Check("slow", 0.05, lambda: ok("slow", str(go_on.wait()))))
     assert [(one.check, one.level) for one in found] == [("slow", "fault")]
-    assert bounded.left_behind()
+    assert bounded.still_running()
     go_on.set()
     assert "0.05 s" in found[0].seen
 
