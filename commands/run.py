@@ -43,7 +43,7 @@ class Encoding(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """Least severity that is logged."""
+    """Minimum severity of log messages."""
 
     debug = "debug"
     info = "info"
@@ -95,7 +95,7 @@ def run_command(
     ] = None,
     encoding: Annotated[Encoding | None, typer.Option(help="Encoding of messages.", show_default="json")] = None,
     json_logs: Annotated[bool, typer.Option("--json", help="Log as JSON lines.")] = False,
-    log_level: Annotated[LogLevel, typer.Option(help="Least severity that is logged.")] = LogLevel.info,
+    log_level: Annotated[LogLevel, typer.Option(help="Minimum severity to log.")] = LogLevel.info,
 ) -> None:
     """Recognise actions on cameras.
 

@@ -34,7 +34,7 @@ Read = Callable[[], Iterable[Series]]
 
 OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-BREATHER_S = 20e-6
+PAUSE_S = 20e-6
 """Sleep of the rendering thread between two metrics, which releases the GIL. A busy Python thread otherwise holds it
 for 5 ms: for a page of 64 cameras (26 ms), the median delay of another thread was 1.7 ms with the sleep and 5.2 ms
 without it."""
@@ -55,7 +55,7 @@ class _Page(Collector):
         for family in self._registry.collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
-            time.sleep(BREATHER_S)
+            time.sleep(PAUSE_S)
 
 
 class _Derived(Collector):

@@ -235,7 +235,7 @@ async def _measure_once(engine: EngineProcess) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print the ratios, and write all figures if `--json` is arguments."""
+    """Measure, print the ratios, and write all figures if `--json` is given."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)

@@ -141,7 +141,7 @@ def _measure_batch(
         model.process(footage.batch(cameras, step))
     whole: list[float] = []
     seconds: dict[str, list[float]] = {}
-    a_person: dict[str, list[float]] = {}
+    per_person: dict[str, list[float]] = {}
     people = 0
     for step in range(SETTLE, SETTLE + repeats):
         leases = footage.batch(cameras, step)
@@ -153,7 +153,7 @@ def _measure_batch(
         for stage, took in times.seconds.items():
             seconds.setdefault(stage, []).append(took / batch * 1e3)
             if times.people:
-                a_person.setdefault(stage, []).append(took / times.people * 1e3)
+                per_person.setdefault(stage, []).append(took / times.people * 1e3)
     counted = count_by_stage(model, footage, times, cameras, SETTLE + repeats)
     for camera in cameras:
         model.forget(camera)
@@ -162,7 +162,7 @@ def _measure_batch(
         StageFigures(
             stage=stage,
             ms_per_frame=stats.median(took),
-            ms_per_person=stats.median(a_person[stage]) if stage in a_person else None,
+            ms_per_person=stats.median(per_person[stage]) if stage in per_person else None,
             multiply_adds_per_frame=counted.get(stage, 0) / batch,
             floor_ms_per_frame=counted.get(stage, 0) / batch / rate * 1e3,
         )

@@ -36,7 +36,7 @@ class MissingCameras:
         self._since: dict[str, float] = {}
 
     def reminder(self, statuses: Iterable[Status], now: float, at_least_s: float) -> list[str]:
-        """Return a line for each camera that has not been live for `at_least_s`; empty if all are well."""
+        """Return a line for each camera that has not been live for `at_least_s`; empty if there is none."""
         missing = {
             status.camera: status
             for status in statuses

@@ -16,12 +16,12 @@ RATE_WITHIN_S = 2.0
 """How long pictures are counted to find the frame rate."""
 ENOUGH_UNITS = 50
 LIMIT_S = PICTURE_WITHIN_S + RATE_WITHIN_S + 2.0
-"""Longest time that a probe takes."""
+"""Maximum duration of a probe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a camera sends. All is None if it could not be opened, for the reason in `error`, which has no secrets."""
+    """What a camera sends. All fields but `error` are None if it could not be opened; `error` has no secrets."""
 
     codec: str | None = None
     size: tuple[int, int] | None = None
@@ -53,7 +53,7 @@ def probe(
 
 
 def _frame_rate(transport: Transport, first_us: int | None, deadline: float) -> float | None:
-    """Return pictures a second of media time; None if it cannot be told."""
+    """Return the pictures per second of media time; None if unknown."""
     shown = [first_us] if first_us is not None else []
     try:
         while monotonic() < deadline and len(shown) < ENOUGH_UNITS:
@@ -61,6 +61,6 @@ def _frame_rate(transport: Transport, first_us: int | None, deadline: float) -> 
             if unit is not None and unit.times.shown and unit.times.pts_us is not None:
                 shown.append(unit.times.pts_us)
     except (SourceError, StoppedError):
-        pass  # a short file is over; what was counted counts
+        pass  # a short file has ended: use the units counted so far
     span_us = max(shown) - min(shown) if shown else 0
     return (len(shown) - 1) * 1e6 / span_us if span_us > 0 else None

@@ -122,7 +122,7 @@ class Archive:
         try:
             name = self._new_name()
             for table, batches in tables.items():
-                for place, rows in self._filed(table, batches):
+                for place, rows in self._by_partition(table, batches):
                     path = f"{place}/{name}"
                     written.append(path)
                     self._write_part(path, rows)
@@ -193,7 +193,7 @@ class Archive:
             written = max(written, newest + timedelta(microseconds=1))
         return f"{written:{_NAME_FORMAT}}Z.parquet"
 
-    def _filed(self, table: Table, batches: Sequence[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
+    def _by_partition(self, table: Table, batches: Sequence[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
         """Yield the rows of each partition with its folder."""
         rows = pa.Table.from_batches(batches, SCHEMAS[table])
         if not rows.num_rows:

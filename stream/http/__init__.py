@@ -1,1 +1,1 @@
-"""The small HTTP server: metrics, health, readiness."""
+"""The HTTP server: API, live page, metrics and probes."""

@@ -17,7 +17,7 @@ from stream.results import Message
 
 T = TypeVar("T")
 
-IN_A_ROW_S = 0.005
+MAX_BURST_S = 0.005
 """Time for which a reader may take queued messages before other tasks run. A reader slower than the writer would
 otherwise block the event loop."""
 
@@ -31,7 +31,7 @@ class Feed(Generic[T]):
         self._lock = threading.Lock()
         self._reader: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
         self._closed = False
-        self._gave_way = 0.0
+        self._yielded_at = 0.0
         self.missed = 0
 
     def put(self, message: T) -> None:
@@ -58,9 +58,9 @@ class Feed(Generic[T]):
 
     async def __anext__(self) -> T:
         loop = asyncio.get_running_loop()
-        if loop.time() - self._gave_way > IN_A_ROW_S:
+        if loop.time() - self._yielded_at > MAX_BURST_S:
             await asyncio.sleep(0)
-            self._gave_way = loop.time()
+            self._yielded_at = loop.time()
         while True:
             with self._lock:
                 if self._waiting:
@@ -70,7 +70,7 @@ class Feed(Generic[T]):
                 woken = loop.create_future()
                 self._reader = (loop, woken)
             await woken
-            self._gave_way = loop.time()
+            self._yielded_at = loop.time()
 
 
 class MessageFeeds:
