@@ -80,7 +80,7 @@ def at_least(value: Estimate, limit: float) -> Outcome:
     return "missed" if value.high < limit else "not resolved"
 
 
-def none_at_all(counts: Sequence[int]) -> Outcome:
+def all_zero(counts: Sequence[int]) -> Outcome:
     """Return whether all counts are zero; not resolved without runs."""
     if not counts:
         return "not resolved"

@@ -133,11 +133,11 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
     async with Engine(settings) as engine:
         _profile_on_signal(engine)
         cameras = engine.cameras.running
-        beside = [asyncio.create_task(remind(lambda: [camera.status for camera in cameras.values()], remind_every_s))]
+        tasks = [asyncio.create_task(remind(lambda: [camera.status for camera in cameras.values()], remind_every_s))]
         if table:
             from commands.console.watch import show_table
 
-            beside.append(asyncio.create_task(show_table(engine.results(), console)))
+            tasks.append(asyncio.create_task(show_table(engine.results(), console)))
         try:
             await engine.wait()
         except asyncio.CancelledError:
@@ -148,7 +148,7 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
         except EngineFailedError as error:
             fail(str(error))
         finally:
-            for task in beside:
+            for task in tasks:
                 task.cancel()
         if not engine.ever_live:
             print_error("no source opened; the log above gives the reason for each")

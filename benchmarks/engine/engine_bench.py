@@ -28,7 +28,7 @@ def goals(measured: Measured) -> list[Goal]:
     for load in loads:
         lost = [int(value) for value in measured.values(peers.OURS, load, "frames_lost")]
         sent = sum(int(value) for value in measured.values(peers.OURS, load, "frames_sent"))
-        found.append(Goal(f"no frame lost, {load}", f"{sum(lost)} of {sent}", stats.none_at_all(lost)))
+        found.append(Goal(f"no frame lost, {load}", f"{sum(lost)} of {sent}", stats.all_zero(lost)))
         own = measured.values(peers.OURS, load, "own_latency_ms_p99")
         text = f"ready to handed over, p99 at most {OWN_LATENCY_LIMIT_MS:g} ms, {load}"
         found.append(within(text, own, OWN_LATENCY_LIMIT_MS))

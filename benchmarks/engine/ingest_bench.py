@@ -63,7 +63,7 @@ def _nothing_lost(measured: Measured, load: Load) -> Goal:
     return Goal(
         f"{peers.NATIVE}: no frame lost, {load}",
         counts if rows else "not measured",
-        stats.none_at_all([*lost, *[1] * failed]),
+        stats.all_zero([*lost, *[1] * failed]),
     )
 
 

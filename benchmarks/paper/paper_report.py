@@ -24,7 +24,7 @@ CUDA_GOAL, CUDA_CAMERAS = 8.0, 16
 def print_paper(measured: PaperMeasured, machine: dict[str, Any], console: Console) -> None:
     """Print all tables."""
     console.print(_contenders(measured))
-    _print_sameness(measured, console)
+    _print_agreement(measured, console)
     console.print(_stages(measured))
     if measured.kept:
         console.print(_proposals(measured))
@@ -96,7 +96,7 @@ def _cpu(measured: PaperMeasured, name: str) -> str:
     return str(stats.estimate([run.cpu_ms_per_frame for run in measured.runs[name]]))
 
 
-def _print_sameness(measured: PaperMeasured, console: Console) -> None:
+def _print_agreement(measured: PaperMeasured, console: Console) -> None:
     same = measured.same
     console.print(
         f"boxes above {MIN_SCORE} in {same.frames} frames ({measured.pictures} pictures): {same.boxes}, of which "
@@ -123,15 +123,15 @@ def _stages(measured: PaperMeasured) -> Table:
     counted = {} if floor is None else floor.by_stage
     for stage, times in measured.stages.items():
         table.add_row(
-            stage, f"{stats.median(times):.3f}", *_beside_floor(stats.median(times), counted.get(stage), rate)
+            stage, f"{stats.median(times):.3f}", *_floor_columns(stats.median(times), counted.get(stage), rate)
         )
     table.add_section()
     ours = measured.ms(OURS)
-    table.add_row("total", str(ours), *_beside_floor(ours.median, sum(counted.values()), rate))
+    table.add_row("total", str(ours), *_floor_columns(ours.median, sum(counted.values()), rate))
     return table
 
 
-def _beside_floor(ms: float, multiply_adds: float | None, giga_per_s: float) -> tuple[str, str, str]:
+def _floor_columns(ms: float, multiply_adds: float | None, giga_per_s: float) -> tuple[str, str, str]:
     if not multiply_adds or not giga_per_s:
         return ("", "", "")
     floor_ms = multiply_adds / giga_per_s / 1e6

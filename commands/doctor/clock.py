@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping
 
 from commands.doctor.finding import Finding, fault, ok, warning
-from commands.doctor.time_reference import NoTimeError, Reading, kernel_keeps_time, read_time
+from commands.doctor.time_reference import NoTimeError, Reading, clock_is_synchronised, read_time
 
 CHECK, KEEPING = "clock", "timekeeping"
 WARNING_S, FAULT_S = 0.5, 2.0
@@ -24,7 +24,7 @@ def own_clock(reference: str | None) -> list[Finding]:
             findings.append(judge(read_time(reference)))
         except NoTimeError as error:
             findings.append(warning(CHECK, str(error), "Name another server: http(s)://HOST or ntp://HOST"))
-    kept = kernel_keeps_time()
+    kept = clock_is_synchronised()
     if kept is False:
         findings.append(warning(KEEPING, "the kernel reports that the clock is not synchronised", KEEP_TIME))
     elif kept is None:
@@ -55,7 +55,7 @@ def camera_clocks(behind_s: Mapping[str, float]) -> list[Finding]:
     """
     if not behind_s:
         return []
-    off = {camera: _beyond_delay(seconds) for camera, seconds in behind_s.items()}
+    off = {camera: _unexplained(seconds) for camera, seconds in behind_s.items()}
     middle = statistics.median(off.values())
     wrong_alike = [camera for camera, seconds in off.items() if abs(seconds - middle) < WARNING_S]
     if abs(middle) >= WARNING_S and len(off) > 1 and len(wrong_alike) * 2 > len(off):
@@ -75,7 +75,7 @@ def camera_clocks(behind_s: Mapping[str, float]) -> list[Finding]:
     return [*findings, *([ok("cameras' clocks", f"{alike} agree with this machine's")] if alike else [])]
 
 
-def _beyond_delay(behind_s: float) -> float:
+def _unexplained(behind_s: float) -> float:
     """Return the part of the difference that the delay of pictures cannot explain."""
     return behind_s if behind_s < 0 else max(0.0, behind_s - MAX_DELAY_S)
 

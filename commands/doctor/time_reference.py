@@ -58,7 +58,7 @@ def read_time(reference: str, now: Callable[[], float] = time.time) -> Reading:
         raise NoTimeError(f"{source} gave no time ({why})") from None
 
 
-def kernel_keeps_time() -> bool | None:
+def clock_is_synchronised() -> bool | None:
     """Return whether this machine's clock is synchronised, as `timedatectl` shows it; None if unknown."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)

@@ -140,8 +140,9 @@ class Screen:
             took = self._since(snapshot, "stage_seconds", stage=stage)
             share = took.total / max(1e-3, seconds)
             bar = Text.assemble(f"{share:4.0%} ", ("█" * min(BAR, round(share * BAR)), "cyan"))
-            row = [stage.replace("_", " "), f"{took.count / max(1e-3, seconds):.1f}/s"]
-            table.add_row(*row, _took(took.mean), _took(took.quantile(0.95)), *([bar] if width >= NARROW else []))
+            rate = f"{took.count / max(1e-3, seconds):.1f}/s"
+            row = [stage.replace("_", " "), rate, _duration(took.mean), _duration(took.quantile(0.95))]
+            table.add_row(*row, *([bar] if width >= NARROW else []))
         return table if table.row_count else None
 
     def _memory(self, snapshot: Snapshot) -> list[Text]:
@@ -180,10 +181,10 @@ def _problems(snapshot: Snapshot) -> list[Text]:
 def _age(seconds: float | None) -> Text:
     if seconds is None:
         return Text("–", "dim")
-    return Text(_took(seconds), "red" if seconds > LATE_S else "")
+    return Text(_duration(seconds), "red" if seconds > LATE_S else "")
 
 
-def _took(seconds: float | None) -> str:
+def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     return f"{seconds * 1e3:.{1 if seconds < 0.01 else 0}f} ms" if seconds < 1 else f"{seconds:.1f} s"

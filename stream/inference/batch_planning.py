@@ -139,7 +139,7 @@ class CostEstimate:
         self._frames_time = 0.0
 
     @property
-    def may_reward_waiting(self) -> bool:
+    def waiting_may_pay(self) -> bool:
         """Whether batches take long enough, in all, for waiting to be worthwhile."""
         return self._time * 1e9 >= MIN_GAIN_NS * self._weight
 

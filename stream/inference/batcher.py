@@ -134,7 +134,7 @@ class Batcher:
 
     def _plan(self, members: Sequence[_Member], now: int) -> int | None:
         """Return when the next batch starts (up to `now`: at once); None if no frame is ready. Drops stale frames."""
-        cost = self._estimate.cost if self._estimate.may_reward_waiting else FREE
+        cost = self._estimate.cost if self._estimate.waiting_may_pay else FREE
         waiting_may_pay = cost.fixed_ns >= MIN_GAIN_NS
         views: list[RingView] = []
         any_ready = False

@@ -84,7 +84,7 @@ class CameraConfig(Section):
 
     @field_validator("transport", mode="before")
     @classmethod
-    def _names_the_reader(cls, value: object) -> object:
+    def _check_transport(cls, value: object) -> object:
         if value in ("tcp", "udp"):
             raise ValueError(f"selects the reader (auto, native, ffmpeg); write lower_transport: {value}")
         if value in ("wire", "libav"):

@@ -172,7 +172,7 @@ class EventStreams:
         self._clients.add(client)
         if self._unsubscribe is None:
             self._loop = asyncio.get_running_loop()
-            self._unsubscribe = self._on_message(self._note)
+            self._unsubscribe = self._on_message(self._queue)
 
     def _remove_client(self, client: _Client) -> None:
         self._clients.discard(client)
@@ -180,7 +180,7 @@ class EventStreams:
             self._unsubscribe()  # so that messages cost nothing without clients
             self._unsubscribe = None
 
-    def _note(self, topic: str, message: Message) -> None:
+    def _queue(self, topic: str, message: Message) -> None:
         """Queue a message. Called in the publishing thread."""
         with self._lock:
             if len(self._unsent) >= UNSENT:

@@ -253,14 +253,14 @@ class AccessUnits:
             if outcome == BEGUN:
                 units = self._examine_begun(units)
             elif outcome == BROKEN or len(self._buffer.data) > MAX_BYTES:
-                self._break()
+                self._discard_picture()
         if second & MARKER:
             units = self._mark(units)
         elif not self._markers_reliable:
             self._unmarked_seen = True
         return units
 
-    def _break(self) -> None:
+    def _discard_picture(self) -> None:
         """Ignore this picture because its packets are invalid."""
         self._ignore_rest()
         self._recovery.lose()
@@ -275,7 +275,7 @@ class AccessUnits:
             if kind == NalKind.FIRST_SLICE:
                 begun += 1
                 if begun > MAX_PICTURES_BEGUN:
-                    self._break()
+                    self._discard_picture()
                     return units
                 if self._first_slice is None:
                     self._first_slice = index
@@ -290,7 +290,7 @@ class AccessUnits:
                     if self._closed:
                         # The rest of a picture that was returned as complete.
                         self._markers_wrong = True
-                    self._break()
+                    self._discard_picture()
                     return units
                 self._markers_wrong = self._markers_wrong or self._marked
                 self._next_begins = None
@@ -298,7 +298,7 @@ class AccessUnits:
                 self._next_begins = index
             self._examined += 1
         if len(buffer.nals) > MAX_NALS or len(buffer.data) > MAX_BYTES:
-            self._break()
+            self._discard_picture()
         return units
 
     def _mark(self, units: list[EncodedUnit]) -> list[EncodedUnit]:
@@ -372,7 +372,7 @@ class AccessUnits:
         elif self.awaiting_since_ns is None:
             self.awaiting_since_ns = self._now_ns
         if restart:
-            data = self._sets.beside(sets) + data
+            data = self._sets.prefix_for(sets) + data
         if restart or is_keyframe:
             self.parameters = self._sets.video(self._buffer.nal(first_slice, SLICE_HEADER_BYTES)) or self.parameters
         is_keyframe = is_keyframe or self._pictures.is_recovery_point(count)

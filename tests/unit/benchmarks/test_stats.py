@@ -60,9 +60,9 @@ def test_at_least_follows_the_rule_of_at_most() -> None:
 def test_too_few_runs_resolve_nothing() -> None:
     assert stats.at_least(stats.estimate([2.0, 2.0, 2.0]), 1.3) == "not resolved"
     assert stats.at_most(stats.estimate([1.0, 1.0, 1.0]), 1.10) == "not resolved"
-    assert stats.none_at_all([]) == "not resolved"
+    assert stats.all_zero([]) == "not resolved"
 
 
 def test_one_lost_frame_in_any_run_misses_the_goal_of_none() -> None:
-    assert stats.none_at_all([0, 0, 0]) == "met"
-    assert stats.none_at_all([0, 1, 0]) == "missed"
+    assert stats.all_zero([0, 0, 0]) == "met"
+    assert stats.all_zero([0, 1, 0]) == "missed"

@@ -26,7 +26,7 @@ def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
     """Write the state atomically. `extra`: the caller's plain values and tensors. Raises TrainingError."""
     content = {
         "format": FORMAT,
-        "config": _what_matters(run.config),
+        "config": _comparable_settings(run.config),
         "step": run.step,
         "learned": run.learned.state_dict(),
         "average": None if run.average is None else run.average.learned.state_dict(),
@@ -63,7 +63,7 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
         ) from None
     if content.get("format") != FORMAT:
         raise TrainingError(f"{path}: was written by another version of partstream; use that version, or remove it")
-    differing = sorted(_differences(_what_matters(run.config), content["config"]))
+    differing = sorted(_differences(_comparable_settings(run.config), content["config"]))
     if differing:
         raise TrainingError(
             f"{path}: was written by a run with another {', '.join(differing)}; "
@@ -88,7 +88,7 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
     return content["extra"]
 
 
-def _what_matters(config: TrainingConfig) -> dict[str, Any]:
+def _comparable_settings(config: TrainingConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"log"})
 
 

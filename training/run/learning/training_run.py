@@ -168,7 +168,7 @@ class Run:
         # One copy to the host per step.
         *found, length = torch.stack([*(term.detach() for term in terms.values()), norm.detach()]).tolist()
         report = StepReport(self.step + 1, dict(zip(terms, found, strict=True)), rate, length)
-        self._refuse_what_is_not_finite(report)
+        self._check_finite(report)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.step += 1
@@ -176,7 +176,7 @@ class Run:
             self.average.update(self.learned, self.step)
         return report
 
-    def _refuse_what_is_not_finite(self, report: StepReport) -> None:
+    def _check_finite(self, report: StepReport) -> None:
         broken = [name for name, value in report.losses.items() if not math.isfinite(value)]
         terms = [name for name in broken if name != "total"] or broken
         if terms:

@@ -64,7 +64,7 @@ class ParameterSets:
             self._pictures[number] = picture
         self._raw[kind, number] = nal
 
-    def beside(self, present: Collection[bytes]) -> bytes:
+    def prefix_for(self, present: Collection[bytes]) -> bytes:
         """Return what a picture that contains the sets `present` needs before it: nothing, or all parameter sets."""
         return b"" if self._known.issubset(present) else self.annex_b
 

@@ -137,12 +137,12 @@ def test_what_a_reading_may_be_wrong_by_does_not_count_against_the_clock() -> No
 
 
 def test_a_clock_that_nothing_keeps_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "kernel_keeps_time", lambda: False)
+    monkeypatch.setattr(clock, "clock_is_synchronised", lambda: False)
     (found,) = own_clock(None)
     assert (found.level, "NTP" in found.remedy) == ("warning", True)
-    monkeypatch.setattr(clock, "kernel_keeps_time", lambda: True)
+    monkeypatch.setattr(clock, "clock_is_synchronised", lambda: True)
     assert [one.level for one in own_clock(None)] == ["ok"]
-    monkeypatch.setattr(clock, "kernel_keeps_time", lambda: None)
+    monkeypatch.setattr(clock, "clock_is_synchronised", lambda: None)
     assert [one.level for one in own_clock(None)] == ["ok"]
 
 

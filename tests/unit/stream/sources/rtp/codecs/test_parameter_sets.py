@@ -301,7 +301,7 @@ def test_the_latest_of_each_number_is_kept_in_the_order_that_decoders_need() -> 
     assert nal_units(sets.annex_b) == [first, picture]
     sets.add(second)
     assert nal_units(sets.annex_b) == [second, picture]
-    assert sets.beside([picture, second]) == b""
-    assert sets.beside([picture]) == sets.annex_b
+    assert sets.prefix_for([picture, second]) == b""
+    assert sets.prefix_for([picture]) == sets.annex_b
     video = sets.video()
     assert video is not None and video.height == 192
