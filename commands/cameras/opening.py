@@ -38,7 +38,7 @@ def openers(webrtc: WebRtcConfig) -> Generator[MakeOpener]:
 def opened(config: CameraConfig, make_opener: MakeOpener, limit_s: float) -> Generator[Transport]:
     """Yield the camera's transport, which is told to stop after `limit_s` and closed at the end.
 
-    Raises `SourceError`, and `StoppedError` once the time is over.
+    Raises `SourceError`, and `StoppedError` after `limit_s`.
     """
     stopping = threading.Event()
     giving_up = threading.Timer(limit_s, stopping.set)

@@ -1,4 +1,4 @@
-"""Checks with a time limit: each runs in its own thread, which is abandoned when its time is over."""
+"""Checks with a time limit: each runs in its own thread, which is abandoned when it takes too long."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class UnitSink(Protocol):
         ...
 
     def close(self) -> None:
-        """No more units will come that can be sent."""
+        """No more units will arrive that can be sent."""
         ...
 
 
@@ -170,7 +170,7 @@ class LiveVideo:
         self._pending.clear()
 
     def close(self) -> None:
-        """End all viewers: no more units will come."""
+        """End all viewers: no more units will arrive."""
         with self._lock:
             self._closed = True
             sinks, self._sinks = self._sinks, ()

@@ -19,7 +19,7 @@ MAX_BYTES = 4 << 20
 
 
 class QueueClosedError(Exception):
-    """No more units will come."""
+    """No more units will arrive."""
 
 
 class UnitQueue:

@@ -20,7 +20,7 @@ Reason = TypeVar("Reason")
 
 
 class HandoverClosedError(Exception, Generic[Reason]):
-    """No more units will come."""
+    """No more units will arrive."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -59,7 +59,7 @@ class Handover(Generic[Reason]):
         return 0
 
     def get(self, timeout_s: float) -> tuple[str, AccessUnit] | None:
-        """Return the oldest unit, or None after the timeout. Raises `HandoverClosedError` once no more will come."""
+        """Return the oldest unit, or None after the timeout. Raises `HandoverClosedError` once no more will arrive."""
         closed = self._reason is not None  # no more units will be put
         try:
             got = self._units.get(timeout=0 if closed else timeout_s)

@@ -29,7 +29,7 @@ class PacketSink(Protocol):
         ...
 
     def close(self) -> None:
-        """No more units will come."""
+        """No more units will arrive."""
         ...
 
 

@@ -131,7 +131,7 @@ class CameraReader:
                 return self._end(None, "stopped")
             if self._is_file and isinstance(error, EndedError):
                 if self._config.pace != "loop":
-                    return self._end(None, "the file is over")
+                    return self._end(None, "the file has ended")
             elif self._is_file or error.permanent:
                 return self._end(error.reason, str(error))
             elif not self._wait_before_connecting(error):

@@ -187,7 +187,7 @@ class _Keeper:
         return accuracy
 
     def ending(self, stop: Callable[[], bool]) -> Ending | None:
-        """Return why the run is over, or None."""
+        """Return why the run has ended, or None."""
         if self.run.step >= self.run.config.steps:
             return "done"
         if self.selection is not None and self.selection.exhausted:

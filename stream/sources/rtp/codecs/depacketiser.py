@@ -37,7 +37,7 @@ class NalKind(IntEnum):
     SLICE = 1
     """Further slice of a picture."""
     BEFORE = 2
-    """Belongs to the next picture if slices have come: parameter sets, SEI, access unit delimiter."""
+    """Belongs to the next picture if slices have arrived: parameter sets, SEI, access unit delimiter."""
     AFTER = 3
     """Belongs to the picture before it, or to none."""
 

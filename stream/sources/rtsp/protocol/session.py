@@ -85,7 +85,7 @@ class Redirected:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The session is over: `torn_down` by us, `ended` by the server."""
+    """The session has ended: `torn_down` by us, `ended` by the server."""
 
     reason: Literal["torn_down", "ended"]
 
