@@ -50,10 +50,8 @@ class Depacketiser:
 
     _header_bytes: ClassVar[int]
     """Size of a NAL unit's header."""
-    _types: ClassVar[range]
-    """NAL unit types that may be sent; the payload structures have types beyond them."""
-    _kinds: ClassVar[Sequence[NalKind]]
-    """By NAL unit type, without regard to which slice is the first."""
+    _kind_by_first_byte: ClassVar[Sequence[NalKind | None]]
+    """Kind of a NAL unit that begins with this byte, without regard to which slice is the first. None if none can."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -72,10 +70,6 @@ class Depacketiser:
 
     def kind(self, index: int) -> NalKind:
         """Return the role of a NAL unit whose beginning is known."""
-        raise NotImplementedError
-
-    def _type_of(self, first: int) -> int:
-        """Return the NAL unit type in the first byte of a header."""
         raise NotImplementedError
 
     def nal(self, index: int, max_bytes: int | None = None) -> bytes:
@@ -104,13 +98,14 @@ class Depacketiser:
         del self.data[:cut]
         self.nals = [start - cut for start in self.nals[count:]]
 
-    def _append(self, packet: memoryview, start: int, end: int, nal_type: int) -> int:
-        is_slice = self._kinds[nal_type] is _SLICE
-        if end - start < self._header_bytes + is_slice:
+    def _append(self, packet: memoryview, start: int, end: int, kind: NalKind) -> int:
+        is_slice = kind is _SLICE
+        if end - start <= self._header_bytes and (is_slice or end - start < self._header_bytes):
             return BROKEN
-        self.data += START_CODE
-        self.nals.append(len(self.data))
-        self.data += packet[start:end]
+        data = self.data
+        data += START_CODE
+        self.nals.append(len(data))
+        data += packet[start:end]
         if not is_slice:
             self._split_last()
         return BEGUN
@@ -127,29 +122,27 @@ class Depacketiser:
             at += 2
             if not size or at + size > end:
                 return BROKEN
-            first = packet[at]
-            nal_type = self._type_of(first)
-            if first & FORBIDDEN or nal_type not in self._types:
-                return BROKEN
-            if self._append(packet, at, at + size, nal_type) == BROKEN:
+            kind = self._kind_by_first_byte[packet[at]]
+            if kind is None or self._append(packet, at, at + size, kind) == BROKEN:
                 return BROKEN
             at += size
         return BEGUN
 
-    def _begin_fragments(self, nal_header: bytes, fragment_header: int, rest: memoryview) -> int:
-        if self.unfinished or self._type_of(nal_header[0]) not in self._types:
-            return BROKEN
-        self.data += START_CODE
-        self.nals.append(len(self.data))
-        self.data += nal_header
-        self.data += rest
+    def _begin_fragments(self, first: int, fragment_header: int) -> bool:
+        """Begin a NAL unit that comes in fragments with its first byte, and return whether it may begin here."""
+        if self.unfinished or self._kind_by_first_byte[first] is None:
+            return False
+        data = self.data
+        data += START_CODE
+        self.nals.append(len(data))
+        data.append(first)
         self.unfinished = not fragment_header & FRAGMENT_END
-        return BEGUN
+        return True
 
     def _end_fragments(self) -> int:
         self.unfinished = False
         count = len(self.nals)
-        if self._kinds[self._type_of(self.data[self.nals[-1]])] is not _SLICE:
+        if self._kind_by_first_byte[self.data[self.nals[-1]]] is not _SLICE:
             self._split_last()
         return CONTINUED if len(self.nals) == count else BEGUN
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from stream.sources.rtp.codecs import h265_syntax as syntax
 from stream.sources.rtp.codecs.depacketiser import (
+    BEGUN,
     BROKEN,
     CONTINUED,
     FORBIDDEN,
@@ -18,7 +19,6 @@ from stream.sources.rtp.codecs.depacketiser import (
 from stream.sources.rtp.errors import UnsupportedStreamError
 
 _AP, _FU, _PACI = 48, 49, 50
-_TYPES = range(_AP)
 _TYPE, _HEADER_REST = 0x7E, 0x81
 _FU_BITS = _FU << 1
 _FU_TYPE = 0x3F
@@ -27,14 +27,14 @@ _FIRST_SLICE_SEGMENT = 0x80
 _KINDS = [NalKind.SLICE] * 32 + [NalKind.BEFORE] * 32
 for _type in (36, 37, 38, 40, 45, 46, 47, *range(56, 64)):  # ends, filler, suffix SEI
     _KINDS[_type] = NalKind.AFTER
+_KIND_BY_FIRST_BYTE = [_KINDS[first >> 1] if first >> 1 < _AP else None for first in range(256)]
 
 
 class H265Depacketiser(Depacketiser):
     """See `Depacketiser`."""
 
     _header_bytes = 2
-    _types = _TYPES
-    _kinds = _KINDS
+    _kind_by_first_byte = _KIND_BY_FIRST_BYTE
 
     def add(self, packet: memoryview, start: int, end: int) -> int:
         """See `Depacketiser`."""
@@ -44,8 +44,11 @@ class H265Depacketiser(Depacketiser):
                 return BROKEN
             header = packet[start + 2]
             if header & FRAGMENT_START:
-                nal_header = bytes((first & _HEADER_REST | (header & _FU_TYPE) << 1, packet[start + 1]))
-                return self._begin_fragments(nal_header, header, packet[start + 3 : end])
+                if not self._begin_fragments(first & _HEADER_REST | (header & _FU_TYPE) << 1, header):
+                    return BROKEN
+                self.data.append(packet[start + 1])
+                self.data += packet[start + 3 : end]
+                return BEGUN
             if not self.unfinished:
                 return BROKEN
             self.data += packet[start + 3 : end]
@@ -54,9 +57,10 @@ class H265Depacketiser(Depacketiser):
             return CONTINUED
         if self.unfinished or first & FORBIDDEN:
             return BROKEN
+        kind = _KIND_BY_FIRST_BYTE[first]
+        if kind is not None:
+            return self._append(packet, start, end, kind)
         nal_type = syntax.type_of(first)
-        if nal_type < _AP:
-            return self._append(packet, start, end, nal_type)
         if nal_type == _AP:
             return self._append_aggregated(packet, start + 2, end)
         if nal_type == _PACI:
@@ -77,6 +81,3 @@ class H265Depacketiser(Depacketiser):
         if kind == NalKind.SLICE and len(self.data) > start + 2 and self.data[start + 2] & _FIRST_SLICE_SEGMENT:
             return NalKind.FIRST_SLICE
         return kind
-
-    def _type_of(self, first: int) -> int:
-        return syntax.type_of(first)
