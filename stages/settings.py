@@ -51,7 +51,7 @@ class ModelSettings(Section):
     )
     threads: int = Field(default=0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
     detect_every: int = Field(
-        default=1, ge=1, le=60, description="Detect on every k-th frame; boxes are interpolated between."
+        default=1, ge=1, le=60, description="Detect on every k-th frame; boxes in between are interpolated."
     )
     max_people: int = Field(
         default=32, ge=1, le=256, description="Maximum people per frame; those with the highest scores are kept."
@@ -64,7 +64,7 @@ class ModelSettings(Section):
         ge=0,
         le=1,
         description="Detections of people below this score are ignored; a track starts at "
-        "tracking.activation_score. Unset: the detector's default, at present always 0.1.",
+        "`tracking.activation_score`. Unset: the detector's default, at present always 0.1.",
     )
     keypoint_score: float | None = Field(
         default=None,

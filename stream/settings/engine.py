@@ -53,7 +53,9 @@ class CameraConfig(Section):
         description="Files: `live` plays at the file's own rate; `loop` does too, and starts again at the "
         "end, in a new epoch; `fast` analyses every frame, as fast as possible.",
     )
-    max_fps: float | None = Field(None, gt=0, le=1000, description="Frames above this rate are dropped (rate_limited).")
+    max_fps: float | None = Field(
+        None, gt=0, le=1000, description="Frames above this rate are dropped (rate_limited). Unset: no limit."
+    )
     staleness_ms: int = Field(
         500,
         ge=1,
@@ -62,7 +64,7 @@ class CameraConfig(Section):
     )
     detector_size: tuple[DetectorSide, DetectorSide] | None = Field(
         None,
-        description="Width and height of the detector's input; multiples of 32 are best. Null: the model chooses. "
+        description="Width and height of the detector's input; multiples of 32 are best. Unset: the model chooses. "
         "Small (256, 256) suits people near the camera, large (768, 576) people far away.",
     )
     ring_slots: int = Field(
@@ -122,7 +124,9 @@ class BatchConfig(Section):
         8, ge=1, le=256, description="Maximum frames in a batch. Larger batches cost less per frame and add latency."
     )
     max_wait_ms: float = Field(
-        10.0, ge=0, description="Longest wait of a frame for others to share its batch; the wait adapts below this."
+        10.0,
+        ge=0,
+        description="Longest wait of a frame for others to share its batch; the actual wait adapts, up to this.",
     )
     max_batch_ms: float = Field(
         150.0,

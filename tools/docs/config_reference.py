@@ -122,7 +122,7 @@ def _values(field: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]
         inner = [" ".join(_values(item, definitions)) for item in field.get("prefixItems", [field.get("items", {})])]
         yield "[" + ", ".join(inner) + ("]" if "prefixItems" in field else ", …]")
         return
-    limits = [text.format(f"{field[key]:,}".replace(",", " ")) for key, text in _LIMITS.items() if key in field]
+    limits = [text.format(_number(field[key])) for key, text in _LIMITS.items() if key in field]
     named: dict[str, str] = {
         "string": "text",
         "integer": "whole number",
@@ -130,6 +130,11 @@ def _values(field: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]
         "boolean": "`true` · `false`",
     }
     yield " ".join([named.get(kind, kind), ", ".join(limits)]).strip()
+
+
+def _number(value: float) -> str:
+    """Return a number with spaces between groups of digits, and without decimals if it is whole."""
+    return f"{int(value) if value == int(value) else value:,}".replace(",", " ")
 
 
 def main() -> None:
