@@ -102,10 +102,10 @@ def engine(
     loads = tuple(Load(count) for count in cameras or (1, 4, 8))
     plan = Plan(loads, _contenders(contender, peers.ALL), runs, seconds, transport=transport)
     plan = _shortened(plan) if quick else plan
-    where = machine.describe()
+    host = machine.describe()
     file = json or RESULTS / f"engine{'-quick' if quick else ''}.json"
-    measured = _in_rounds("engine", plan, where, file, engine_bench.goals, progress)
-    print_engine(measured, where, console)
+    measured = _in_rounds("engine", plan, host, file, engine_bench.goals, progress)
+    print_engine(measured, host, console)
     console.print(f"written to {file}")
 
 
@@ -123,10 +123,10 @@ def ingest(
     loads = ingest_bench.loads(cameras or (1, 4, 8))
     plan = Plan(loads, _contenders(contender, peers.INGEST), runs, seconds)
     plan = _shortened(plan) if quick else plan
-    where = machine.describe()
+    host = machine.describe()
     file = json or RESULTS / f"ingest{'-quick' if quick else ''}.json"
-    measured = _in_rounds("ingest", plan, where, file, ingest_bench.goals, progress)
-    print_ingest(measured, where, console)
+    measured = _in_rounds("ingest", plan, host, file, ingest_bench.goals, progress)
+    print_ingest(measured, host, console)
     console.print(f"written to {file}")
 
 
@@ -144,10 +144,10 @@ def telemetry(
     console, progress = consoles()
     plan = Plan(tuple(Load(count) for count in cameras or (4,)), peers.TELEMETRY, runs, seconds)
     plan = replace(plan, **{**QUICK, "seconds": 5.0}) if quick else plan
-    where = machine.describe()
+    host = machine.describe()
     file = json or RESULTS / f"telemetry{'-quick' if quick else ''}.json"
-    measured = _in_rounds("telemetry", plan, where, file, telemetry_bench.goals, progress)
-    telemetry_bench.print_telemetry(measured, where, console)
+    measured = _in_rounds("telemetry", plan, host, file, telemetry_bench.goals, progress)
+    telemetry_bench.print_telemetry(measured, host, console)
     console.print(f"written to {file}")
 
 
@@ -174,11 +174,11 @@ def model(
         6 if quick else repeats,
         video,
     )
-    where = machine.describe()
+    host = machine.describe()
     file = json or RESULTS / f"model{'-quick' if quick else ''}.json"
     measured = model_bench.measure(plan, progress.print, time.perf_counter)
-    write_json(file, _with_header("model", where, measured.as_json()))
-    print_model(measured, where, console)
+    write_json(file, _with_header("model", host, measured.as_json()))
+    print_model(measured, host, console)
     console.print(f"written to {file}")
 
 
@@ -214,12 +214,12 @@ def paper(
         tuple(proposals or (50, 25)),
         1.0 if quick else 8.0,
     )
-    where = machine.describe()
+    host = machine.describe()
     kind = "paper-cuda" if device.startswith("cuda") else "paper"
     file = json or RESULTS / f"{kind}{'-quick' if quick else ''}.json"
     measured = paper_bench.measure(plan, progress.print)
-    write_json(file, _with_header("paper", where, measured.as_json()))
-    print_paper(measured, where, console)
+    write_json(file, _with_header("paper", host, measured.as_json()))
+    print_paper(measured, host, console)
     console.print(f"written to {file}")
 
 
@@ -241,11 +241,11 @@ def end_to_end(
     if quick:
         runs, seconds, most = 1, 6.0, min(most, 2)
     plan = end_to_end_bench.EndToEndPlan(profile, _size(size), fps, most, runs, seconds)
-    where = machine.describe()
+    host = machine.describe()
     file = json or RESULTS / f"end-to-end{'-quick' if quick else ''}.json"
     measured = end_to_end_bench.measure(plan, progress.print)
-    write_json(file, _with_header("end-to-end", where, measured.as_json()))
-    print_end_to_end(measured, where, console)
+    write_json(file, _with_header("end-to-end", host, measured.as_json()))
+    print_end_to_end(measured, host, console)
     console.print(f"written to {file}")
 
 
@@ -263,7 +263,7 @@ def _shortened(plan: Plan) -> Plan:
 def _in_rounds(
     kind: str,
     plan: Plan,
-    where: dict[str, Any],
+    host: dict[str, Any],
     file: Path,
     goals: Callable[[Measured], list[Goal]],
     progress: Console,
@@ -271,7 +271,7 @@ def _in_rounds(
     """Run the plan and write the file after every round. Raises `RunFailedError` if all runs failed."""
 
     def save(measured: Measured) -> None:
-        write_json(file, _with_header(kind, where, measured.as_json(goals(measured))))
+        write_json(file, _with_header(kind, host, measured.as_json(goals(measured))))
 
     progress.print(f"about {plan.duration_s / 60:.0f} min")
     measured = measure(plan, progress.print, save)
@@ -289,5 +289,5 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-def _with_header(kind: str, where: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-    return {"benchmark": kind, "commit": machine.commit(REPOSITORY), "machine": where, **content}
+def _with_header(kind: str, host: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    return {"benchmark": kind, "commit": machine.commit(REPOSITORY), "machine": host, **content}

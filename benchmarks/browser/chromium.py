@@ -165,9 +165,9 @@ class Page:
         elif method == "Log.entryAdded" and event["entry"]["level"] == "error":
             self._store(self.errors, f"{event['entry']['text']} ({event['entry'].get('url', '')})")
 
-    def _store(self, where: list[str], line: str) -> None:
-        if len(where) < MAX_KEPT:
-            where.append(line)
+    def _store(self, kept: list[str], line: str) -> None:
+        if len(kept) < MAX_KEPT:
+            kept.append(line)
 
 
 KEY_CODES = {

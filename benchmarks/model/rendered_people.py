@@ -364,8 +364,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (weights.WeightsError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    where = {"commit": machine.commit(Path(__file__).parents[2]), "machine": machine.describe()}
-    chosen.json.write_text(json.dumps({**measured, **where}, indent=1, sort_keys=True) + "\n", "utf-8")
+    provenance = {"commit": machine.commit(Path(__file__).parents[2]), "machine": machine.describe()}
+    chosen.json.write_text(json.dumps({**measured, **provenance}, indent=1, sort_keys=True) + "\n", "utf-8")
     shown = ("recall", "counted", "keypoint_error_percent_of_stature", "frames_per_core_second")
     print(json.dumps({key: measured[key] for key in shown}))
     return 0

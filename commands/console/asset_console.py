@@ -53,8 +53,8 @@ def fetch(names: Sequence[str] | None, console: Console) -> None:
 
 def add(name: str, source: Path, console: Console) -> None:
     """Copy an asset's files from this machine into the cache. Raises `WeightsError`."""
-    where = weights.add(name, source)
-    console.print(f"{name} is in the cache and checked: {where}")
+    path = weights.add(name, source)
+    console.print(f"{name} is in the cache and checked: {path}")
 
 
 def verify(names: Iterable[str] | None, console: Console) -> bool:

@@ -43,7 +43,7 @@ def run_training(
     dataset = Dataset(data)
     videos = list(dataset.train())
     learned, held_out = divided(videos, held_out_share)
-    where = choose_device(device)
+    torch_device = choose_device(device)
     torch.manual_seed(settings.seed)
     classes = classes_of(dataset.lists, videos)
     if start is None:
@@ -53,14 +53,14 @@ def run_training(
         model, description = detector_file.load(start)
         if description.classes != classes:
             raise DetectorError(f"{start}: has the classes {description.classes}, and {data} has {classes}")
-    taken = train_detector(model, description, learned, settings, where, minutes)
+    taken = train_detector(model, description, learned, settings, torch_device, minutes)
     model.eval().cpu()
     metrics = {**asdict(settings), "steps_taken": taken, "videos": len(learned)}
     description = replace(description, trained=True, training_command=command, metrics={"training": metrics})
     detector_file.save(model, description, out, half)
     # Evaluate the detector as it will be loaded.
-    detector = CascadeRCNN.load(out).to(where)
-    figures = evaluate_detector(detector, held_out, settings, where, frames)
+    detector = CascadeRCNN.load(out).to(torch_device)
+    figures = evaluate_detector(detector, held_out, settings, torch_device, frames)
     description = replace(description, metrics={"training": metrics, "held_out": figures})
     model, _ = detector_file.load(out)
     detector_file.save(model, description, out, half)

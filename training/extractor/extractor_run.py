@@ -41,12 +41,12 @@ def run_training(
     seen = Seen(videos)
     actions = sorted(seen.actions)
     verbs = sorted({verb for _, verb in seen.states} - {OUTSIDE})
-    where = choose_device(device)
+    torch_device = choose_device(device)
     torch.manual_seed(settings.seed)
     if start is None:
-        extractor = VggFeatures(VggConfig(*sizes, dropout=0.2)).to(where)
+        extractor = VggFeatures(VggConfig(*sizes, dropout=0.2)).to(torch_device)
     else:
-        extractor = load_features(weights_file(start), where)
+        extractor = load_features(weights_file(start), torch_device)
     reader, _ = train_extractor(
         extractor, data, learned, verbs, actions, settings, given=start is not None, minutes=minutes
     )

@@ -167,12 +167,12 @@ class _Keeper:
             step = self.run.advance()
         except DivergedError as error:
             kept = self.progress.saved_step
-            where = (
+            saved = (
                 "no state was saved yet" if kept is None else f"the state of step {kept} is saved in {self.state_file}"
             )
             if self.selection is not None and self.selection.step:
-                where += f", and the best checkpoint, of step {self.selection.step}, in {self.out}"
-            raise DivergedError(f"{error}; {where}") from None
+                saved += f", and the best checkpoint, of step {self.selection.step}, in {self.out}"
+            raise DivergedError(f"{error}; {saved}") from None
         self.progress.losses.append(step.losses["total"])
         return step
 

@@ -47,8 +47,8 @@ class Discontinuity:
     jump_us: int
 
     def __str__(self) -> str:
-        way = "back" if self.direction == "backward" else "forward"
-        return f"media time jumped {way} by {abs(self.jump_us) / 1e6:.3f} s"
+        direction = "back" if self.direction == "backward" else "forward"
+        return f"media time jumped {direction} by {abs(self.jump_us) / 1e6:.3f} s"
 
 
 class CameraClock:
