@@ -102,13 +102,13 @@ def test_a_silence_shorter_than_the_stall_timeout_loses_no_frame(server: RtspSer
 def noted_silences(camera: WatchedCamera) -> list[int]:
     """Return a list of the times without data (ns) that the camera measures; it grows."""
     silences: list[int] = [0]
-    watch = camera.reader._watch
+    watch = camera.reader._check_silence
 
     def note(diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int) -> None:
         silences.append(now_ns - last_ns)
         watch(diagnosis, now_ns, began_ns, last_ns)
 
-    camera.reader._watch = note  # type: ignore[method-assign]
+    camera.reader._check_silence = note  # type: ignore[method-assign]
     return silences
 
 
