@@ -32,7 +32,7 @@ def test_a_source_may_have_an_id(text: str, name: str, address: str) -> None:
     assert (parsed["id"], parsed["source"].reveal()) == (name, address)
 
 
-def test_an_id_that_cannot_be_one_is_named_with_one_that_can() -> None:
+def test_an_invalid_id_is_named_with_a_valid_one() -> None:
     with pytest.raises(ConfigError, match=r"camera id 'Mycam': use a-z, 0-9, - and _, for example mycam"):
         parse_source("Mycam=pattern:", 0)
 
@@ -48,7 +48,7 @@ def test_a_file_whose_name_has_an_equals_sign_is_a_file(tmp_path: Path, monkeypa
     assert parse_source("My=clip.mp4", 0)["source"] == "My=clip.mp4"
 
 
-def test_settings_of_all_cameras_hold_for_those_of_the_file_too(tmp_path: Path) -> None:
+def test_settings_for_all_cameras_apply_to_those_of_the_file_too(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("cameras: [{id: door, source: 'rtsp://u:hunter2@h/x', max_fps: 5, ring_slots: 3}]")
     settings = configuration(path, {}, ["yard=pattern:"], {"max_fps": 8.0, "detector_size": (512, 384)})
@@ -103,7 +103,7 @@ def test_run_ends_with_code_2_on_a_wrong_argument(arguments: list[str], message:
 @pytest.mark.parametrize(
     "endpoint", ["archive", "http://127.0.0.1:5555", "127.0.0.1", "tcp://127.0.0.1", "tcp:/h:5555"]
 )
-def test_what_is_not_an_endpoint_is_an_error_that_says_what_to_write(
+def test_an_invalid_endpoint_is_an_error_with_an_example(
     command: str, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

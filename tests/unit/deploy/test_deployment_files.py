@@ -25,7 +25,7 @@ UNPINNED_APT = "DL3008"
 """Debian keeps one version of a package at a time: one that is pinned is gone with the next fix."""
 
 
-def test_hadolint_finds_nothing_to_complain_of() -> None:
+def test_hadolint_reports_no_errors() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     command = [hadolint, "--ignore", UNPINNED_APT, "--format", "json", *CONTAINERFILES]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -33,7 +33,7 @@ def test_hadolint_finds_nothing_to_complain_of() -> None:
 
 
 @pytest.mark.parametrize("file", CONTAINERFILES, ids=lambda file: str(file.relative_to(DEPLOY)))
-def test_an_image_runs_as_nobody_special_and_checks_itself_with_what_it_has(file: Path) -> None:
+def test_an_image_runs_without_root_and_its_health_check_needs_no_other_program(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     last_stage = text[text.rindex("\nFROM ") :]
     assert int(re.findall(r"^USER (\d+):\d+$", last_stage, re.MULTILINE)[-1]) > 0
@@ -43,7 +43,7 @@ def test_an_image_runs_as_nobody_special_and_checks_itself_with_what_it_has(file
 
 
 @pytest.mark.parametrize("file", CONTAINERFILES, ids=lambda file: str(file.relative_to(DEPLOY)))
-def test_what_an_image_copies_is_in_the_tree_and_let_in(file: Path) -> None:
+def test_files_copied_into_an_image_exist_and_are_not_ignored(file: Path) -> None:
     lines = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
     let_in = [line[1:] for line in lines if line.startswith("!")]
     assert lines[1] == "*"
@@ -83,7 +83,7 @@ def test_compose_has_no_secret_and_no_default_for_one() -> None:
     assert ".env" in ignored
 
 
-def test_compose_mounts_what_is_there_and_publishes_on_loopback() -> None:
+def test_compose_mounts_existing_files_and_publishes_ports_on_loopback() -> None:
     for service in COMPOSE["services"].values():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
@@ -94,7 +94,7 @@ def test_compose_mounts_what_is_there_and_publishes_on_loopback() -> None:
             assert (DEPLOY / service["build"]["context"] / dockerfile).is_file()
 
 
-def test_composes_configuration_is_one_that_the_engine_takes_and_reaches_its_camera() -> None:
+def test_the_configuration_of_compose_is_valid_and_has_a_reachable_camera() -> None:
     config = load(DEPLOY / "compose" / "partstream.yaml")
     assert config.http.read_token is None
     (camera,) = config.cameras
@@ -122,7 +122,7 @@ def test_grafana_is_of_the_version_that_the_dashboards_are_made_for() -> None:
     assert COMPOSE["services"]["grafana"]["image"].rpartition(":")[2] == library.rpartition("!")[2]
 
 
-def test_systemd_starts_again_unless_that_would_not_help() -> None:
+def test_systemd_restarts_the_engine_unless_a_restart_would_not_help() -> None:
     unit = configparser.RawConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # pyright: ignore[reportAttributeAccessIssue]
     unit.read_string((DEPLOY / "systemd" / "partstream.service").read_text(encoding="utf-8"))

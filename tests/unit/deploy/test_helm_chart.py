@@ -37,13 +37,13 @@ def values(request: pytest.FixtureRequest) -> dict[str, Any]:
     return request.param
 
 
-def test_helm_finds_nothing_to_complain_of(values: dict[str, Any]) -> None:
+def test_helm_reports_no_errors(values: dict[str, Any]) -> None:
     report = helm_python.lint(CHART, values, strict=True)
     assert report["total_charts_linted"] == 1
     assert not [message for message in report["messages"] if message["severity"] > INFORMATION]
 
 
-def test_what_is_rendered_is_what_kubernetes_knows(values: dict[str, Any]) -> None:
+def test_rendered_objects_are_valid_for_kubernetes(values: dict[str, Any]) -> None:
     kinds = [manifest["kind"] for manifest in rendered(values)]
     assert {"ConfigMap", "Deployment", "Service"} <= set(kinds)
     for manifest in rendered(values):
@@ -51,7 +51,7 @@ def test_what_is_rendered_is_what_kubernetes_knows(values: dict[str, Any]) -> No
             kubernetes_validate.validate(manifest, "1.30", strict=True)
 
 
-def test_its_configuration_is_one_that_the_engine_takes(values: dict[str, Any], tmp_path: Path) -> None:
+def test_its_configuration_is_valid(values: dict[str, Any], tmp_path: Path) -> None:
     config = configuration(values, tmp_path)
     assert config.http.bind == "0.0.0.0:9090"
     assert (config.publish.endpoint == "tcp://0.0.0.0:5555") is ("curve" in values)
@@ -71,12 +71,12 @@ def test_every_path_that_the_configuration_names_is_mounted(tmp_path: Path) -> N
         assert any(path.is_relative_to(mount) for mount in mounts), path
 
 
-def test_what_the_chart_says_gives_way_to_what_the_configuration_says(tmp_path: Path) -> None:
+def test_the_configuration_overrides_the_chart(tmp_path: Path) -> None:
     config = configuration(LEAST | {"config": {"publish": {"allow_plaintext": True, "replay": "tcp://*:7"}}}, tmp_path)
     assert (config.publish.endpoint, config.publish.replay) == ("tcp://0.0.0.0:5555", "tcp://*:7")
 
 
-def test_kubernetes_own_variables_are_kept_out_of_where_settings_come_from() -> None:
+def test_variables_of_kubernetes_are_not_read_as_settings() -> None:
     assert pod(LEAST)["enableServiceLinks"] is False
 
 
@@ -109,12 +109,12 @@ def test_it_takes_no_secret_into_a_config_map(config: dict[str, Any], says: str)
     assert "sesame" not in str(refused.value)
 
 
-def test_it_asks_for_the_secret_without_which_no_engine_starts() -> None:
+def test_it_requires_the_secret_that_the_engine_needs() -> None:
     with pytest.raises(helm_python.HelmRenderError, match=r"tokens\.existingSecret"):
         rendered({})
 
 
-def test_a_value_that_it_does_not_know_is_an_error() -> None:
+def test_an_unknown_value_is_an_error() -> None:
     with helm_python.Chart.load(CHART) as chart, pytest.raises(helm_python.HelmError, match="allowedKey"):
         chart.validate_schema(LEAST | {"curve": {"allowedKey": {}}})
 

@@ -169,7 +169,7 @@ def test_a_new_epoch_of_a_file_keeps_every_frame_with_its_picture():
     assert second.picture.shape == LARGE.shape and (second.picture == 9).all()
 
 
-def test_memory_is_allocated_anew_only_if_the_shape_changes():
+def test_memory_is_allocated_again_only_if_the_shape_changes():
     ring = started(slots=2)
     before = [acquired_memory(ring) for _ in range(2)]
     ring.begin_epoch(2, SMALL)
@@ -291,7 +291,7 @@ def test_a_full_ring_of_a_file_makes_the_writer_wait_and_counts_nothing():
     assert ring.counts().decoded == 1 and ring.dropped == {}
 
 
-def test_a_waiting_writer_goes_on_when_a_lease_comes_back():
+def test_a_waiting_writer_continues_when_a_lease_is_released():
     ring = started(slots=1, policy="every")
     put(ring, 0)
     lease = taken(ring)

@@ -67,7 +67,7 @@ def test_other_pixel_formats_become_planes_in_the_limited_range(format_name: str
     assert np.all(np.abs(picture[64 * 48 :].astype(int) - 128) <= 1)
 
 
-def test_planes_that_say_full_range_are_brought_into_the_limited_one() -> None:
+def test_planes_in_the_full_range_are_converted_to_the_limited_one() -> None:
     format = SlotFormat("planes", (64, 48), (64, 48))
     picture = np.zeros(format.shape, np.uint8)
     picture_writer(format).write(grey(64, 48, 255, range_=ColorRange.JPEG), picture)
@@ -94,7 +94,7 @@ def test_planes_with_other_colours_than_the_epochs_first_are_converted_to_those(
     assert np.abs(picture[64 * 48 :].astype(int) - 128).max() <= 1
 
 
-def test_a_picture_that_does_not_say_its_colours_has_those_of_standard_definition() -> None:
+def test_a_picture_without_colour_information_has_the_colours_of_standard_definition() -> None:
     assert frame_colours(grey(64, 48, 100)) == Colours("bt601", full_range=False)
 
 
@@ -160,7 +160,7 @@ def decoded(path: Path) -> av.VideoFrame:
 
 
 @pytest.mark.parametrize("content", [(120, 160), (60, 80), (240, 320)])
-def test_a_picture_is_turned_as_its_file_says_it_is_shown(tmp_path: Path, content: tuple[int, int]) -> None:
+def test_a_picture_is_rotated_as_its_file_specifies(tmp_path: Path, content: tuple[int, int]) -> None:
     frame = decoded(make_film(tmp_path / "turned.mp4", 1, shown_turned=True))
     assert quarter_turns(frame) == 3 and shown_size(frame) == (120, 160)
     width, height = content
@@ -179,13 +179,13 @@ def test_a_picture_is_turned_as_its_file_says_it_is_shown(tmp_path: Path, conten
     assert np.abs(picture[width * height :].astype(int) - 128).max() <= 3
 
 
-def test_a_picture_that_is_not_turned_is_shown_as_it_is(tmp_path: Path) -> None:
+def test_a_picture_without_rotation_is_not_rotated(tmp_path: Path) -> None:
     frame = decoded(make_film(tmp_path / "plain.mp4", 1))
     assert quarter_turns(frame) == 0 and shown_size(frame) == (160, 120)
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_every_pixel_of_a_turned_picture_comes_to_its_place(turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_pixel_of_a_rotated_picture_is_in_its_place(turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = noise(66, 48)
     width, height = (48, 66) if turns % 2 else (66, 48)
     monkeypatch.setattr(slot_writers, "quarter_turns", lambda frame: turns)

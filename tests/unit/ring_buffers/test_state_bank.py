@@ -89,7 +89,7 @@ def test_the_longest_unseen_person_is_evicted_from_a_full_bank():
     assert tally.gauge == (3, 3)
 
 
-def test_nobody_in_a_wave_is_evicted_for_another_in_it():
+def test_no_one_in_a_wave_is_evicted_for_another_in_it():
     bank = bank_of(3)
     slots = {track: bank.acquire(person(track)) for track in (1, 2, 3)}
     add_to(bank, [slots[1]], 2.0)

@@ -29,7 +29,7 @@ def test_the_answering_state_is_never_reset_except_at_the_first_step(steps, n):
 
 
 @given(windows, step_counts)
-def test_resets_come_where_the_contract_says(steps, n):
+def test_resets_are_at_the_documented_steps(steps, n):
     plan = StaggeredWindow(steps).plan(n)
     assert plan.reset_a == (n % steps == 0)
     assert plan.reset_b == (n % steps == steps // 2)
@@ -48,7 +48,7 @@ def test_seen_counts_the_steps_since_the_answering_states_last_reset_and_the_old
         assert plan.seen == ages[plan.answer] == max(known)
 
 
-def test_a_window_of_eight_step_by_step():
+def test_a_window_of_eight_steps_has_the_expected_state_at_each_step():
     window = StaggeredWindow(8)
     assert [window.plan(n).seen for n in range(20)] == [1, 2, 3, 4, 5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8]
     assert [window.plan(n).answer for n in range(20)] == [0] * 8 + [1] * 4 + [0] * 4 + [1] * 4

@@ -26,7 +26,7 @@ def test_a_file_gives_cameras_and_settings(tmp_path: Path) -> None:
     assert config.batch.max_frames == 3
 
 
-def test_the_environment_goes_over_the_file_and_the_command_line_over_both(
+def test_the_environment_overrides_the_file_and_the_command_line_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path, "batch: {max_frames: 3, max_wait_ms: 4}\n")
@@ -63,7 +63,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load(tmp_path / "absent.yaml")
 
 
-def test_an_address_shows_no_secret_and_gives_it_to_the_one_who_opens_it() -> None:
+def test_an_address_prints_no_secret_and_reveals_it_on_request() -> None:
     address = SourceAddress("rtsp://admin:hunter2@10.0.0.7:554/stream?token=s3cret#frag")
     config = CameraConfig(id="door", source=address)
     shown = f"{address} {address!r} {config} {config.model_dump()} {Config(cameras=[config]).model_dump_json()}"
@@ -91,13 +91,13 @@ def test_a_password_in_the_path_is_not_shown_either() -> None:
 
 
 @pytest.mark.parametrize("typo", ["rtsp:u:hunter2@10.0.0.7/x", "rtsp:/u:hunter2@10.0.0.7/x", "u:hunter2@10.0.0.7/x"])
-def test_a_password_is_not_shown_of_an_address_without_its_slashes_either(typo: str) -> None:
+def test_a_password_is_not_shown_in_an_address_without_slashes_either(typo: str) -> None:
     assert "hunter2" not in redact(typo)
     assert "10.0.0.7" in redact(typo)
 
 
 @pytest.mark.parametrize("address", ["clips/a=b?.mp4", "/x/a:b@c.mp4", "me@2x.mp4", "device:/dev/a@b", "pattern:@5"])
-def test_what_holds_no_secret_is_shown_as_it_is(address: str) -> None:
+def test_text_without_a_secret_is_not_changed(address: str) -> None:
     assert redact(address) == address
 
 
@@ -116,7 +116,7 @@ def test_command_line_options_keep_the_secret_of_an_address_in_the_file(tmp_path
         ("pattern:", "pattern"),
     ],
 )
-def test_an_address_tells_its_kind(address: str, kind: str) -> None:
+def test_an_address_has_a_kind(address: str, kind: str) -> None:
     assert SourceAddress(address).kind == kind
 
 
@@ -135,7 +135,7 @@ def test_servers_that_help_webrtc_are_checked_and_their_credentials_hidden() -> 
             Config.model_validate({"webrtc": {"ice_servers": [{"urls": [url]}]}})
 
 
-def test_a_camera_that_is_published_to_needs_the_http_server() -> None:
+def test_a_whip_camera_needs_the_http_server() -> None:
     with pytest.raises(ValidationError, match=r"camera door: `whip` needs the HTTP server; set http\.bind"):
         Config.model_validate({"cameras": [{"id": "door", "source": "whip"}], "http": {"bind": None}})
 
@@ -148,7 +148,7 @@ def test_a_fingerprint_that_the_reader_would_ignore_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [("wire", "native"), ("libav", "ffmpeg")])
-def test_the_earlier_name_of_a_reader_is_answered_with_the_new_one(old: str, new: str) -> None:
+def test_an_earlier_setting_name_is_answered_with_the_new_one(old: str, new: str) -> None:
     with pytest.raises(ValidationError, match=f"{old} has a new name; write transport: {new}"):
         CameraConfig.model_validate({"id": "door", "source": "rtsp://h/x", "transport": old})
 

@@ -137,7 +137,7 @@ def test_every_message_names_its_schema_run_and_number() -> None:
         assert ("camera" in body) == (not isinstance(message, Stats))
 
 
-def test_what_is_at_its_default_is_left_out_and_microseconds_survive_javascript() -> None:
+def test_default_values_are_left_out_and_microseconds_are_exact_in_javascript() -> None:
     body = json.loads(msgspec.json.encode(frame(people=[WAVING, NEW])))
     assert "trace_id" not in body
     assert "detected" not in body["people"][0]
@@ -150,7 +150,7 @@ def test_what_is_at_its_default_is_left_out_and_microseconds_survive_javascript(
     "body",
     [b"", b"{", b"null", b"[]", b"{}", b"\xc1", b"\xff\xff", b'{"schema":"partstream.frame/1"}', b'{"schema":"\xff"}'],
 )
-def test_what_is_no_message_is_a_decode_error(body: bytes) -> None:
+def test_invalid_messages_are_decode_errors(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode(body)
 

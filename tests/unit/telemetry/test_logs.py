@@ -54,7 +54,7 @@ def test_a_readable_line_has_time_level_logger_message_and_fields(configured: Co
     assert len(time_of_day) == len("12:34:56.789")
 
 
-def test_a_readable_line_does_not_repeat_what_its_message_says(configured: Configure) -> None:
+def test_a_readable_line_does_not_repeat_its_message(configured: Configure) -> None:
     output, stream = configured()
     fields = {"camera": "front-door", "state": "live", "reason": None, "epoch": 1, "why": "door"}
     logging.getLogger("stream.sources.reader").info("camera front-door: live (epoch 1)", extra=fields)

@@ -34,7 +34,7 @@ def test_the_rate_is_that_of_media_times() -> None:
     assert transport.closed
 
 
-def test_a_stream_that_ends_has_the_rate_of_what_came() -> None:
+def test_a_stream_that_ends_has_the_rate_of_its_pictures() -> None:
     found, _ = probe_of(unit(0), unit(100_000), EndedError("door", "it has ended", "Nothing is to be done"))
     assert found.fps == pytest.approx(10.0)
 
@@ -50,7 +50,7 @@ def test_a_test_pattern_is_probed() -> None:
     assert found.fps == pytest.approx(50.0)
 
 
-def test_a_camera_that_cannot_be_opened_says_why_without_its_secrets(tmp_path: Path) -> None:
+def test_a_camera_that_cannot_be_opened_has_a_reason_without_secrets(tmp_path: Path) -> None:
     found = probe(camera("rtsp://bob:hunter2@127.0.0.1:9/x"))
     assert found.size is None
     assert found.error is not None
@@ -58,5 +58,5 @@ def test_a_camera_that_cannot_be_opened_says_why_without_its_secrets(tmp_path: P
     assert "hunter2" not in found.error
 
 
-def test_a_camera_that_is_published_to_is_not_opened() -> None:
+def test_a_whip_camera_is_not_opened() -> None:
     assert "publish to /whip/door" in (probe(camera("whip")).error or "")

@@ -56,7 +56,7 @@ def test_the_file_can_be_loaded_and_keeps_the_address_as_it_was_given(tmp_path: 
     assert "# Could not be opened: first line second line" in text
 
 
-def test_what_is_written_for_other_settings_are_the_defaults() -> None:
+def test_other_settings_are_written_with_their_defaults() -> None:
     from stream.config import Config
 
     defaults = Config().model_dump(mode="json")

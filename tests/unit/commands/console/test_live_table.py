@@ -118,7 +118,7 @@ def line_of(text: str, beginning: str) -> str:
     return " ".join(line.split())
 
 
-def test_before_anything_comes_it_says_that_it_waits() -> None:
+def test_before_the_first_message_it_shows_that_it_waits() -> None:
     assert "Waiting" in shown(LiveTable(lambda: NOW))
 
 
@@ -147,7 +147,7 @@ def test_parts_that_do_nothing_explain_nothing() -> None:
     assert reasons(still).plain.split(maxsplit=1)[1] == "left arm bend"
 
 
-def test_a_person_without_an_action_yet_is_there_without_reasons() -> None:
+def test_a_person_without_an_action_is_shown_without_reasons() -> None:
     table = LiveTable(lambda: NOW)
     table.add(frame("lobby", person(7, None)))
     assert "lobby 7 …" in [" ".join(line.split()) for line in shown(table).splitlines()]
@@ -161,7 +161,7 @@ def test_a_camera_with_a_problem_shows_the_remedy() -> None:
     assert "\ncamera gate: it needs a user name and password" in text
 
 
-def test_an_engine_that_is_not_ready_and_a_model_that_is_not_trained_say_so() -> None:
+def test_an_unready_engine_and_an_untrained_model_are_shown() -> None:
     table = LiveTable(lambda: NOW)
     table.add(stats(ready=False))
     table.add(frame("lobby", model=ModelRef("edge", "", False)))
@@ -169,7 +169,7 @@ def test_an_engine_that_is_not_ready_and_a_model_that_is_not_trained_say_so() ->
     assert "its labels are meaningless" in shown(table)
 
 
-def test_a_removed_camera_and_an_engine_of_before_leave_the_table() -> None:
+def test_a_removed_camera_and_a_previous_engine_are_removed_from_the_table() -> None:
     table = LiveTable(lambda: NOW)
     for message in (frame("lobby", person(1)), frame("door"), status("door"), status("door", "removed")):
         table.add(message)
@@ -179,7 +179,7 @@ def test_a_removed_camera_and_an_engine_of_before_leave_the_table() -> None:
     assert "hall" in shown(table)
 
 
-def test_what_is_shown_is_bounded() -> None:
+def test_the_number_of_shown_lines_is_bounded() -> None:
     table = LiveTable(lambda: NOW)
     table.add(frame("lobby", *(person(track) for track in range(PEOPLE_SHOWN + 5))))
     for number in range(100):

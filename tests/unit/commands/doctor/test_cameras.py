@@ -32,7 +32,7 @@ def look(transport: FakeTransport, picture_within_s: float = PATIENCE_S, clock_w
     return examine(made, lambda config, stopping, on_discard: transport, picture_within_s, clock_within_s)
 
 
-def test_a_camera_that_nothing_listens_for_is_a_fault_with_the_sources_own_reason_and_remedy() -> None:
+def test_a_camera_at_a_closed_port_is_a_fault_with_the_reason_and_remedy_of_the_source() -> None:
     port = reserved_port()
     found = examine(camera(f"rtsp://bob:hunter2@127.0.0.1:{port}/x")).finding
     assert (found.check, found.level) == ("camera door", "fault")
@@ -42,27 +42,27 @@ def test_a_camera_that_nothing_listens_for_is_a_fault_with_the_sources_own_reaso
     assert "hunter2" not in str(found)
 
 
-def test_a_camera_that_accepts_and_stays_silent_is_a_fault() -> None:
+def test_a_camera_that_accepts_connections_and_never_answers_is_a_fault() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         found = examine(camera(f"rtsp://127.0.0.1:{listening.getsockname()[1]}/x"), picture_within_s=0.3).finding
     assert found.level == "fault"
     assert found.remedy
 
 
-def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:
     found = examine(camera(str(tmp_path / "absent.mp4"))).finding
     assert found.level == "fault"
     assert "(no_such_file)" in found.seen
 
 
-def test_the_test_picture_is_well_and_its_size_is_told() -> None:
+def test_the_test_pattern_is_ok_and_its_size_is_reported() -> None:
     seen = examine(camera("pattern:128x96@50", start_timeout_s=PATIENCE_S), picture_within_s=PATIENCE_S)
     assert seen.finding.level == "ok"
     assert seen.finding.seen.startswith("128x96")
     assert seen.clock_behind_s is None
 
 
-def test_what_is_not_read_is_not_opened() -> None:
+def test_disabled_and_whip_cameras_are_not_opened() -> None:
     assert "not enabled" in examine(camera("rtsp://h/x", enabled=False)).finding.seen
     assert "publishes" in examine(camera("whip")).finding.seen
 
@@ -75,13 +75,13 @@ def test_the_cameras_clock_is_compared_with_the_arrival_of_a_picture() -> None:
     assert transport.closed
 
 
-def test_a_camera_that_tells_no_time_or_ends_after_its_picture_is_well() -> None:
+def test_a_camera_without_sender_reports_or_with_one_picture_is_ok() -> None:
     for transport in (playing(unit(0)), playing(unit(0), EndedError("door", "it has ended", "Nothing is to be done"))):
         seen = look(transport)
         assert (seen.finding.level, seen.clock_behind_s) == ("ok", None)
 
 
-def test_a_camera_without_a_picture_in_time_is_a_fault_and_is_let_go() -> None:
+def test_a_camera_without_a_picture_in_time_is_a_fault_and_is_closed() -> None:
     transport = playing()
     found = look(transport, picture_within_s=0.05).finding
     assert found.level == "fault"
@@ -89,7 +89,7 @@ def test_a_camera_without_a_picture_in_time_is_a_fault_and_is_let_go() -> None:
     assert transport.closed
 
 
-def test_another_way_than_asked_for_is_warned_of() -> None:
+def test_another_transport_than_configured_is_a_warning() -> None:
     transport = playing(unit(0))
     transport.fallback = Fallback("udp_silent", "read over TCP")
     found = look(transport).finding
@@ -97,6 +97,6 @@ def test_another_way_than_asked_for_is_warned_of() -> None:
     assert "read over TCP" in found.seen
 
 
-def test_looking_leaves_no_thread_behind() -> None:
+def test_checking_a_camera_leaves_no_thread_behind() -> None:
     look(playing(unit(0, sender_utc_us=0)), clock_within_s=PATIENCE_S)
     wait_until(lambda: not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()))

@@ -85,7 +85,7 @@ def test_a_clock_that_is_off_by_five_seconds_is_a_fault_by_an_ntp_servers_time(a
     assert ("behind" if ahead_s > 0 else "ahead of") in found.seen
 
 
-def test_a_clock_that_is_right_is_well() -> None:
+def test_a_correct_clock_is_ok() -> None:
     with web_server(0.0) as url:
         assert own_clock(url)[0].level == "ok"
     with ntp_server(stamped(0.0)) as url:
@@ -94,7 +94,7 @@ def test_a_clock_that_is_right_is_well() -> None:
     assert judge(reading).level == "ok"
 
 
-def test_ntp_stamps_are_right_after_their_seconds_have_begun_again() -> None:
+def test_ntp_timestamps_are_right_after_their_seconds_wrap() -> None:
     in_2040 = 2_209_000_000.0
     stamp = int((in_2040 + 5 + NTP_EPOCH_S) % 2**32) << 32
 
@@ -130,13 +130,13 @@ def test_a_reference_that_does_not_answer_is_named_without_its_secrets() -> None
             read_time(nonsense)
 
 
-def test_what_a_reading_may_be_wrong_by_does_not_count_against_the_clock() -> None:
+def test_the_uncertainty_of_a_reading_does_not_count_against_the_clock() -> None:
     assert judge(Reading("x", 2.4, 0.5)).level == "warning"
     assert judge(Reading("x", 2.6, 0.5)).level == "fault"
     assert judge(Reading("x", -0.9, 0.5)).level == "ok"
 
 
-def test_a_clock_that_nothing_keeps_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsynchronised_clock_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "clock_is_synchronised", lambda: False)
     (found,) = own_clock(None)
     assert (found.level, "NTP" in found.remedy) == ("warning", True)
@@ -163,6 +163,6 @@ def test_cameras_that_agree_that_this_machines_clock_is_off_are_believed() -> No
     assert "This machine's" in found.remedy
 
 
-def test_the_time_that_pictures_take_to_here_is_no_fault_of_a_clock() -> None:
+def test_the_transmission_time_of_pictures_is_no_fault_of_a_clock() -> None:
     assert [one.level for one in camera_clocks({"door": 0.9, "yard": 0.0})] == ["ok"]
     assert camera_clocks({}) == []

@@ -58,14 +58,14 @@ def wrong_movenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # -- what is installed --------------------------------------------------------------------------------------------
 
 
-def test_versions_of_all_that_matters_are_told() -> None:
+def test_the_relevant_versions_are_reported() -> None:
     found = installation.versions()
     assert found.level == "ok"
     for name in ("Python", "torch", "FFmpeg", "libzmq"):
         assert name in found.seen
 
 
-def test_a_decoder_that_is_missing_is_a_fault() -> None:
+def test_a_missing_decoder_is_a_fault() -> None:
     assert installation.decoders([]).level == "ok"
     found = installation.decoders([], codecs=("h264", "h999"))
     assert found.level == "fault"
@@ -76,7 +76,7 @@ def test_a_decoder_that_is_missing_is_a_fault() -> None:
 # -- the model ----------------------------------------------------------------------------------------------------
 
 
-def test_no_cuda_where_it_was_asked_for_is_a_fault_that_says_how_to_get_it() -> None:
+def test_missing_cuda_is_a_fault_with_a_remedy_if_it_is_configured() -> None:
     found = model_files.device(ModelSettings(device=f"cuda:{torch.cuda.device_count()}"))
     assert found.level == "fault"
     assert "no such CUDA device" in found.seen
@@ -85,13 +85,13 @@ def test_no_cuda_where_it_was_asked_for_is_a_fault_that_says_how_to_get_it() -> 
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and it is used")
-def test_a_gpu_that_torch_does_not_see_is_warned_of(tmp_path: Path) -> None:
+def test_a_gpu_that_torch_does_not_find_is_a_warning(tmp_path: Path) -> None:
     (driver := tmp_path / "version").touch()
     assert model_files.device(ModelSettings(), driver).level == "warning"
     assert model_files.device(ModelSettings(), tmp_path / "absent").level == "ok"
 
 
-def test_weights_that_are_missing_are_a_fault_that_says_what_to_run(
+def test_missing_weights_are_a_fault_with_the_command_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert model_files.model_weights(ModelSettings()).level == "ok"
@@ -102,7 +102,7 @@ def test_weights_that_are_missing_are_a_fault_that_says_what_to_run(
     assert "weights fetch movenet-multipose" in found.remedy
 
 
-def test_weights_of_a_wrong_hash_are_a_fault_also_where_they_were_right_once(wrong_movenet: Path) -> None:
+def test_weights_with_a_wrong_hash_are_a_fault_even_if_they_were_right_before(wrong_movenet: Path) -> None:
     stamp = wrong_movenet.parent / ".verified.json"
     believed = json.loads(stamp.read_text())
     believed[wrong_movenet.name][2] = wrong_movenet.stat().st_mtime_ns
@@ -113,7 +113,7 @@ def test_weights_of_a_wrong_hash_are_a_fault_also_where_they_were_right_once(wro
     assert "Delete damaged files" in found.remedy
 
 
-def test_a_checkpoint_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_a_fault(tmp_path: Path) -> None:
     found = model_files.model_weights(ModelSettings(profile=str(tmp_path / "none.safetensors")))
     assert found.level == "fault"
     assert "none.safetensors" in found.seen
@@ -123,7 +123,7 @@ def test_a_checkpoint_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
 # -- ports --------------------------------------------------------------------------------------------------------
 
 
-def test_a_port_that_is_taken_is_a_fault_that_names_the_program(taken: int) -> None:
+def test_a_port_in_use_is_a_fault_that_names_the_program(taken: int) -> None:
     for found in (
         ports.zeromq("publish.endpoint", LOCAL.format(taken), PublishConfig()),
         ports.http_server(HttpConfig(bind=f"127.0.0.1:{taken}")),
@@ -133,7 +133,7 @@ def test_a_port_that_is_taken_is_a_fault_that_names_the_program(taken: int) -> N
         assert "another port" in found.remedy
 
 
-def test_ports_that_the_running_engine_has_are_only_warned_of(taken: int) -> None:
+def test_ports_in_use_by_the_running_engine_are_a_warning(taken: int) -> None:
     engine = Owner(os.getpid(), "partstream")
     assert ports.zeromq("publish.endpoint", LOCAL.format(taken), PublishConfig(), engine).level == "warning"
     assert ports.http_server(HttpConfig(bind=f"127.0.0.1:{taken}"), engine).level == "warning"
@@ -141,7 +141,7 @@ def test_ports_that_the_running_engine_has_are_only_warned_of(taken: int) -> Non
     assert ports.zeromq("publish.endpoint", LOCAL.format(taken), PublishConfig(), another).level == "fault"
 
 
-def test_free_ports_are_well_and_free_again_afterwards() -> None:
+def test_free_ports_are_ok_and_free_again_afterwards() -> None:
     port = reserved_port()
     for _ in range(2):
         assert ports.zeromq("publish.replay", LOCAL.format(port), PublishConfig()).level == "ok"
@@ -153,7 +153,7 @@ def test_a_program_that_is_no_engine_is_not_taken_for_one(taken: int, monkeypatc
     assert ports.engine_at(HttpConfig(bind=f"127.0.0.1:{taken}")) is None
 
 
-def test_nobody_owns_a_port_that_is_free(taken: int) -> None:
+def test_a_free_port_has_no_owner(taken: int) -> None:
     assert owner_of(taken) == Owner(os.getpid(), Path("/proc/self/comm").read_text().strip())
     with zmq.Context() as context, context.socket(zmq.PUB) as publishing:
         port = publishing.bind_to_random_port("tcp://127.0.0.1")
@@ -161,7 +161,7 @@ def test_nobody_owns_a_port_that_is_free(taken: int) -> None:
     assert owner_of(reserved_port()) is None
 
 
-def test_listening_to_other_hosts_unprotected_is_a_fault_that_says_how_to_protect_it() -> None:
+def test_listening_to_other_hosts_without_protection_is_a_fault_with_a_remedy() -> None:
     found = ports.zeromq("publish.endpoint", "tcp://0.0.0.0:0", PublishConfig())
     assert found.level == "fault"
     assert "partstream keys new" in found.remedy
@@ -170,7 +170,7 @@ def test_listening_to_other_hosts_unprotected_is_a_fault_that_says_how_to_protec
     assert "http.read_token" in found.remedy
 
 
-def test_keys_that_are_not_there_are_a_fault(tmp_path: Path) -> None:
+def test_missing_keys_are_a_fault(tmp_path: Path) -> None:
     assert ports.encryption(PublishConfig()).level == "ok"
     absent = tmp_path / "server.key_secret"
     found = ports.encryption(PublishConfig(curve_secret_key_file=absent, curve_allowed_keys=tmp_path))
@@ -196,7 +196,7 @@ def test_a_full_disk_is_a_fault_wherever_something_is_to_be_written(tmp_path: Pa
         assert found.remedy == "Free some space there"
 
 
-def test_less_room_than_recording_leaves_free_is_a_fault(tmp_path: Path) -> None:
+def test_less_space_than_recording_leaves_free_is_a_fault(tmp_path: Path) -> None:
     config = RecordingConfig.model_validate({"directory": tmp_path, "budget": "2MB", "least_free": "1GB"})
     assert disk.recording(config, free=lambda folder: 10**9 - 1).level == "fault"
     assert disk.recording(config, free=lambda folder: 10**9 + 10**6).level == "warning"
@@ -209,14 +209,14 @@ def test_clips_that_are_kept_already_count_towards_their_budget(tmp_path: Path) 
     assert disk.recording(config, free=lambda folder: 10**9 + 10**6).level == "ok"
 
 
-def test_a_folder_that_is_yet_to_be_made_is_looked_for_above_and_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_a_folder_to_be_made_is_checked_in_its_parent_and_nothing_is_left_behind(tmp_path: Path) -> None:
     assert disk.folder("results", tmp_path / "a" / "b").level == "ok"
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
     assert disk.folder("results", tmp_path / "file" / "b").level == "fault"
 
 
-def test_a_cache_that_has_all_may_be_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_cache_may_be_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path))
     assert disk.cache(write=full).level == "warning"
 
@@ -233,7 +233,7 @@ def test_a_check_that_hangs_is_abandoned_when_its_time_is_over() -> None:
     assert "0.05 s" in found[0].seen
 
 
-def test_a_check_that_fails_itself_says_where_and_quotes_nothing() -> None:
+def test_a_check_that_raises_an_error_names_its_place_and_quotes_no_message() -> None:
     def look() -> Finding:
         raise RuntimeError("rtsp://bob:hunter2@host")
 
@@ -279,7 +279,7 @@ def test_every_check_is_described_in_the_documentation(tmp_path: Path) -> None:
         assert f"`{check.replace('door', 'ID')}`" in documented
 
 
-def test_without_a_model_the_self_test_is_not_run_and_that_is_said(tmp_path: Path) -> None:
+def test_without_a_model_the_self_test_is_skipped_with_a_message(tmp_path: Path) -> None:
     config = Config.model_validate(
         {
             "http": {"bind": None},
@@ -293,7 +293,7 @@ def test_without_a_model_the_self_test_is_not_run_and_that_is_said(tmp_path: Pat
     assert found["self-test"].seen.startswith("not run")
 
 
-def test_a_state_file_that_cant_be_read_in_time_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_file_that_cannot_be_read_in_time_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(state := tmp_path / "cameras.json")  # who reads it waits for ever
     monkeypatch.setattr(examination, "QUICK_S", 0.05)
     config = Config.model_validate({"state_file": state})

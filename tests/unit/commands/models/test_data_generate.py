@@ -21,31 +21,33 @@ def refused(arguments: list[str], code: int) -> str:
     return " ".join(result.output.split())
 
 
-def test_an_unknown_action_is_named_beside_those_that_there_are(tmp_path: Path) -> None:
+def test_an_unknown_action_is_named_with_the_known_ones(tmp_path: Path) -> None:
     words = refused([str(tmp_path / "new"), "--actions", "walk,fly"], 2)
     assert "unknown actions fly; there are stand, walk, run" in words
     assert not (tmp_path / "new").exists()
 
 
-def test_a_seed_below_nothing_and_two_ways_to_count_are_refused(tmp_path: Path) -> None:
+def test_a_negative_seed_and_two_counts_are_refused(tmp_path: Path) -> None:
     assert "seed -1" in refused([str(tmp_path / "new"), "--seed", "-1"], 2)
     assert "not both" in refused([str(tmp_path / "new"), "--videos", "3", "--per-action", "2"], 2)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     assert "already holds something else, such as letters" in refused([str(tmp_path)], 2)
     assert [path.name for path in tmp_path.iterdir()] == ["letters"]
 
 
-def test_without_a_body_in_the_cache_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_body_model_in_the_cache_the_error_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "cache"))
     assert "weights fetch body" in refused([str(tmp_path / "new")], 3)
     assert not (tmp_path / "new").exists()
 
 
-def test_without_numba_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_numba_the_error_names_what_to_install(tmp_path: Path) -> None:
     program = "import sys; sys.modules['numba'] = None; from run_stream import app; app()"
     done = subprocess.run(
         [sys.executable, "-c", program, *GENERATE, str(tmp_path / "new")], capture_output=True, text=True

@@ -60,7 +60,7 @@ def test_people_read_tables(folders: Path) -> None:
         assert words in done.output
 
 
-def test_the_report_and_the_answers_over_time_are_asked_for_by_option(folders: Path) -> None:
+def test_the_report_and_the_answers_over_time_are_options(folders: Path) -> None:
     answers = {video: [[0.4, None, 0], [0.8, action, 1]] for video, action in CASE["gt_vid_result"].items()}
     (folders / "online.json").write_text(json.dumps(answers))
     report = folders / "report.html"
@@ -102,7 +102,7 @@ def change(folders: Path, name: str, how: Callable[[Any], object]) -> None:
         (lambda f: change(f, "gt_part_result", lambda t: t.update(v00={"[red]": 1})), "frame '[red]': expected object"),
     ],
 )
-def test_bad_files_end_with_a_sentence_and_no_traceback(
+def test_bad_files_are_errors_without_a_traceback(
     spoil: Callable[[Path], object], sentence: str, folders: Path
 ) -> None:
     spoil(folders)
@@ -112,11 +112,11 @@ def test_bad_files_end_with_a_sentence_and_no_traceback(
     assert isinstance(done.exception, SystemExit)
 
 
-def test_a_folder_that_is_not_there_is_a_mistake_of_the_command_line(folders: Path) -> None:
+def test_a_missing_folder_is_a_usage_error(folders: Path) -> None:
     done = CliRunner().invoke(app, ["evaluate", "--gt", str(folders / "gt"), "--pred", str(folders / "nowhere")])
     assert done.exit_code == 2 and "nowhere" in re.sub(r"[\s│]+", "", done.output)
 
 
-def test_a_report_that_cannot_be_written_says_so(folders: Path) -> None:
+def test_a_report_that_cannot_be_written_is_an_error(folders: Path) -> None:
     done = evaluate(folders, "--html", str(folders / "no" / "report.html"))
     assert done.exit_code == 1 and "cannot be written: No such file or directory" in done.stderr.replace("\n", " ")

@@ -51,7 +51,7 @@ def generated(*words: object) -> Result:
     return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["generated", *map(str, words), "--workers", "1"])
 
 
-def test_a_model_that_is_right_has_everything_right(tmp_path: Path, models: dict[str, WatchedScript]) -> None:
+def test_a_model_without_errors_scores_perfectly(tmp_path: Path, models: dict[str, WatchedScript]) -> None:
     make_set(tmp_path / "set")
     done = generated("score", tmp_path / "set", "--own-set", "--json", tmp_path / "out.json")
     assert done.exit_code == 0, done.output
@@ -69,7 +69,7 @@ def test_a_model_that_is_right_has_everything_right(tmp_path: Path, models: dict
     assert models["edge"].forgotten == ["steps.mp4", "hands.mp4"]
 
 
-def test_people_who_are_always_said_to_walk_are_right_half_of_the_time(
+def test_a_model_that_always_predicts_walking_is_right_half_of_the_time(
     tmp_path: Path, models: dict[str, WatchedScript]
 ) -> None:
     make_set(tmp_path / "set")
@@ -120,7 +120,7 @@ def test_a_damaged_video_is_named_and_what_was_not_seen_of_it_is_missed(
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------
-def test_only_the_frozen_set_is_scored_unless_it_is_said_to_be_another(
+def test_only_the_frozen_set_is_scored_without_the_option_for_others(
     tmp_path: Path, models: dict[str, WatchedScript], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make_set(tmp_path / "set")
@@ -156,7 +156,7 @@ def test_errors_are_messages(tmp_path: Path, models: dict[str, WatchedScript]) -
         assert done.exit_code == 2 and said in done.output.replace("\n", " "), done.output
 
 
-def test_figures_are_shown_though_their_file_cannot_be_written(
+def test_figures_are_shown_even_if_their_file_cannot_be_written(
     tmp_path: Path, models: dict[str, WatchedScript]
 ) -> None:
     make_set(tmp_path / "set")
@@ -165,7 +165,7 @@ def test_figures_are_shown_though_their_file_cannot_be_written(
         assert done.exit_code == 1 and "can't be written" in done.stderr and shown in done.stdout
 
 
-def test_a_set_without_its_ground_truth_is_refused_before_anything_is_run(
+def test_a_set_without_ground_truth_is_refused_before_anything_runs(
     tmp_path: Path, models: dict[str, WatchedScript]
 ) -> None:
     make_set(tmp_path / "set")
@@ -174,7 +174,7 @@ def test_a_set_without_its_ground_truth_is_refused_before_anything_is_run(
     assert done.exit_code == 2 and "gt_part_result.json" in done.stderr and models["edge"].shown == []
 
 
-def test_a_checkpoint_or_device_that_is_none_is_named(tmp_path: Path) -> None:
+def test_an_invalid_checkpoint_or_device_is_named(tmp_path: Path) -> None:
     make_set(tmp_path / "set")
     done = generated("score", tmp_path / "set", "--own-set", "--profile", tmp_path / "no.safetensors")
     assert done.exit_code == 3 and "no.safetensors" in done.stderr
@@ -183,7 +183,7 @@ def test_a_checkpoint_or_device_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 # -- ablations ---------------------------------------------------------------------------------------------------
-def test_checkpoints_are_set_side_by_side(tmp_path: Path, models: dict[str, WatchedScript]) -> None:
+def test_checkpoints_are_compared_side_by_side(tmp_path: Path, models: dict[str, WatchedScript]) -> None:
     make_set(tmp_path / "set")
     done = generated(
         "ablate", tmp_path / "set", "--own-set", "full=edge", "walks=walker", "--json", tmp_path / "t.json"

@@ -55,13 +55,13 @@ def test_a_quantile_lies_straight_within_its_bucket_and_never_beyond_the_last_bo
     assert histogram(0, 0, 0).quantile(0.5) is None
 
 
-def test_what_came_since_the_look_before_is_the_difference() -> None:
+def test_figures_are_the_difference_from_the_previous_snapshot() -> None:
     since = histogram(1, 4, 5, total=1.0).since(histogram(1, 1, 1, total=0.05))
     assert since.count == 4
     assert since.mean == pytest.approx(0.95 / 4)
 
 
-def test_an_engine_that_began_anew_is_not_compared_with_the_one_before() -> None:
+def test_a_restarted_engine_is_not_compared_with_its_previous_run() -> None:
     now = histogram(1, 1, 1)
     assert now.since(histogram(1, 4, 5)) is now
     assert now.since(None) is now

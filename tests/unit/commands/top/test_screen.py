@@ -72,7 +72,7 @@ def test_after_one_snapshot_all_drops_are_counted() -> None:
     assert "100  stale 100" in line_of(shown(screen), "door")
 
 
-def test_a_stage_shows_how_often_how_long_and_its_share_of_the_time() -> None:
+def test_a_stage_shows_its_rate_its_duration_and_its_share() -> None:
     screen = Screen(ADDRESS)
     screen.show(snapshot(10.0, detections=10))
     screen.show(snapshot(12.0, detections=30))
@@ -83,7 +83,7 @@ def test_a_stage_shows_how_often_how_long_and_its_share_of_the_time() -> None:
     assert "3 of 256" in shown(screen)
 
 
-def test_another_run_is_not_compared_with_the_one_before() -> None:
+def test_another_run_is_not_compared_with_the_previous_one() -> None:
     screen = Screen(ADDRESS)
     screen.show(snapshot(10.0, camera("door", stale=100), detections=100))
     screen.show(snapshot(12.0, camera("door", stale=3), detections=6, run="b" * 32))
@@ -147,7 +147,7 @@ def test_an_engines_address_may_be_given_in_any_usual_form(given: str, address: 
 @pytest.mark.parametrize(
     "given", ["ftp://h", "http://", "http://user:hunter2@h:1", "http://h:port", "http://h/?t=hunter2"]
 )
-def test_an_address_that_cant_be_one_is_refused_without_being_quoted(given: str) -> None:
+def test_an_invalid_address_is_refused_without_being_quoted(given: str) -> None:
     with pytest.raises(ValueError, match="must be") as refused:
         EngineClient(given)
     assert "hunter2" not in str(refused.value)

@@ -355,7 +355,7 @@ def test_cameras_removed_during_their_turn_leave_it_to_others():
     ),
     max_frames=st.integers(1, 5),
 )
-def test_frames_leave_in_order_fresh_and_once(actions, max_frames):
+def test_frames_are_taken_in_order_once_and_not_stale(actions, max_frames):
     clock = Clock()
     batcher = batcher_of(clock, max_frames, max_wait_ms=0)
     budgets = {"a": 100 * MS, "b": 300 * MS, "f": 0}

@@ -107,7 +107,7 @@ def test_a_model_that_does_not_fit_onto_the_device_is_refused_with_settings_to_c
         load_model(configured(), Observer())
 
 
-def test_weights_that_two_networks_share_count_once() -> None:
+def test_shared_weights_count_once() -> None:
     layer = nn.Linear(3, 4)
     assert bytes_of([layer, nn.Sequential(layer), "no network"]) == (3 * 4 + 4) * 4
 

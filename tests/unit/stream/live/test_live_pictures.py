@@ -157,7 +157,7 @@ def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_arrives(
     assert caplog.text.count("encoding a live picture failed") == 2
 
 
-def test_a_viewer_who_leaves_gets_nothing_and_the_last_one_frees_the_copies(pictures: LivePictures) -> None:
+def test_a_viewer_that_leaves_receives_nothing_and_the_last_one_frees_the_copies(pictures: LivePictures) -> None:
     got: queue.Queue[int] = queue.Queue()
     first, second = (pictures.watch("door", 640, 1000, lambda picture: got.put(picture.frame)) for _ in range(2))
     pictures.unwatch(first)

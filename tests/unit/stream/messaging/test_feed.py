@@ -15,7 +15,7 @@ async def test_messages_come_out_in_order_and_iteration_ends_after_close() -> No
     assert [number async for number in feed] == [0, 1, 2, 3, 4]
 
 
-async def test_a_slow_reader_misses_the_oldest_and_is_told_how_many() -> None:
+async def test_a_slow_reader_misses_the_oldest_messages_and_learns_their_number() -> None:
     feed: Feed[int] = Feed(3)
     for number in range(10):
         feed.put(number)

@@ -45,7 +45,7 @@ def drain(answer: ReplayAnswer, history: History, size: int = 4) -> list[int]:
     return numbers
 
 
-def test_an_answer_has_at_most_the_limit_and_tells_where_to_continue() -> None:
+def test_an_answer_has_at_most_the_limit_and_names_the_next_number() -> None:
     history = published(100)
     answer = answer_to(request(from_seq=20, limit=15), history)
     assert drain(answer, history) == list(range(20, 35))
@@ -60,7 +60,7 @@ def test_an_empty_answer_leaves_next_seq_unchanged() -> None:
         assert answer.end(history) == ReplayEnd(from_seq, 0, "ok")
 
 
-def test_an_answer_above_the_maximum_is_cut_and_tells_where_to_continue() -> None:
+def test_an_answer_above_the_maximum_is_shortened_and_names_the_next_number() -> None:
     history = published(MAX_LIMIT + 5, keep=MAX_LIMIT + 5)
     answer = answer_to(request(limit=2**53 - 1), history)
     assert len(drain(answer, history, 1000)) == MAX_LIMIT

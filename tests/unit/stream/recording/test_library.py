@@ -57,7 +57,7 @@ def on_disk(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def test_a_name_tells_when_where_and_what() -> None:
+def test_a_clip_name_has_time_camera_and_action() -> None:
     assert clip_name(AT_US, "front_door-2", "fall") == "20261125T211442795Z_front_door-2_fall"
     assert clip_name(AT_US, "cam", "open (a door)/..", 3) == "20261125T211442795Z_cam_open-a-door-3"
 
@@ -69,7 +69,7 @@ def test_no_action_s_name_leads_out_of_the_directory(action: str, capture_us: in
     assert Path(name).name == name and "." not in name
 
 
-def test_a_clip_is_there_once_it_is_whole_and_after_a_restart(tmp_path: Path) -> None:
+def test_a_clip_is_listed_once_it_is_complete_and_after_a_restart(tmp_path: Path) -> None:
     first = library(tmp_path / "new" / "clips")
     name = first.begin(AT_US, "door", "fall")
     assert first.clips() == []
@@ -111,7 +111,7 @@ def test_a_clip_is_kept_also_if_an_older_one_cannot_be_removed_for_it(
     assert clips.bytes_kept == on_disk(tmp_path)
 
 
-def test_what_is_there_at_the_start_counts(tmp_path: Path) -> None:
+def test_existing_clips_count_at_the_start(tmp_path: Path) -> None:
     for second in range(4):
         write(library(tmp_path), second)
     assert len(library(tmp_path, budget=on_disk(tmp_path) // 2)) == 2
@@ -130,7 +130,7 @@ def test_other_files_are_neither_counted_nor_removed(tmp_path: Path) -> None:
     assert all((tmp_path / name).stat().st_size == 9000 for name in others)
 
 
-def test_what_a_crash_left_is_removed_and_halves_of_clips_count_until_their_turn_comes(tmp_path: Path) -> None:
+def test_files_left_by_a_crash_are_removed_and_incomplete_clips_count_until_then(tmp_path: Path) -> None:
     name = clip_name(AT_US, "door", "fall")
     for ending in ENDINGS:
         (tmp_path / f"{name}{ending}.part").write_bytes(b"x")
@@ -145,7 +145,7 @@ def test_what_a_crash_left_is_removed_and_halves_of_clips_count_until_their_turn
     assert not (tmp_path / f"{half}.mp4").exists()
 
 
-def test_with_too_little_free_no_clip_is_begun_and_it_is_said_once(
+def test_with_too_little_space_no_clip_is_begun_and_it_is_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     free = 100
@@ -162,9 +162,7 @@ def test_with_too_little_free_no_clip_is_begun_and_it_is_said_once(
     assert clips.state == "ready"
 
 
-def test_a_directory_that_cannot_be_written_is_told_and_tried_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unwritable_directory_is_reported_and_retried(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "clips").write_text("a file stands where the directory should be")
     clips = library(tmp_path / "clips")
     assert clips.state == "unwritable"
@@ -177,6 +175,6 @@ def test_a_directory_that_cannot_be_written_is_told_and_tried_again(
     assert clips.state == "ready"
 
 
-def test_a_full_disk_has_a_reason_of_its_own() -> None:
+def test_a_full_disk_has_its_own_reason() -> None:
     assert reason_of(OSError(errno.ENOSPC, "No space left on device")) == "disk_full"
     assert reason_of(OSError(errno.EROFS, "Read-only file system")) == "unwritable"

@@ -46,7 +46,7 @@ def recorded(name: str, lost: int) -> Decoding:
 
 
 @pytest.mark.parametrize("name", [REFRESHED, "h264 baseline", "h265"])
-def test_behind_a_loss_a_clip_shows_what_was_shown_live(name: str) -> None:
+def test_after_a_loss_a_clip_has_the_pictures_that_were_shown_live(name: str) -> None:
     whole = {timestamp * 100 // 9: picture for timestamp, picture in decoded(name).items()}
     codec, coded = stream(name)
     lost = 15
@@ -58,7 +58,7 @@ def test_behind_a_loss_a_clip_shows_what_was_shown_live(name: str) -> None:
     assert codec in ("h264", "h265")
 
 
-def test_parameter_sets_that_come_twice_are_no_other_ones() -> None:
+def test_repeated_parameter_sets_are_not_a_change() -> None:
     codec, coded = stream("h264 baseline")
     picture_set = next(nal for nal in coded[0].nals if nal_type(codec, nal) == 8)
     other = b"\x68" + bytes([picture_set[1] & 0x1F | 0x40]) + picture_set[2:]  # of another number

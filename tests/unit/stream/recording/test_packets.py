@@ -23,7 +23,7 @@ units = st.lists(
 
 
 @given(units, st.integers(0, 400), st.integers(400, 1200), st.integers(50, 3000), st.integers(0, 3))
-def test_whatever_comes_it_is_bounded_in_bytes_and_seconds_and_begins_at_a_key_frame(
+def test_any_input_is_bounded_in_bytes_and_seconds_and_begins_at_a_keyframe(
     script: list[tuple[bool, int, bool, str]], keep_ms: int, max_ms: int, max_bytes: int, delay: int
 ) -> None:
     ring = PacketRing(keep_ms * MILLISECONDS, max_ms * MILLISECONDS, max_bytes)
@@ -71,7 +71,7 @@ def test_nothing_is_kept_before_the_first_key_frame_of_a_connection() -> None:
     assert [unit.codec.extradata for unit in ring.settled_from(0)] == [b"", b"other"]
 
 
-def test_a_group_that_is_too_large_is_given_up_until_the_next_key_frame() -> None:
+def test_a_group_that_is_too_large_is_discarded_until_the_next_keyframe() -> None:
     ring = PacketRing(1, 10, max_bytes=1000)
     stream = Stream(ring)
     stream.put(key=True, size=600)
@@ -83,7 +83,7 @@ def test_a_group_that_is_too_large_is_given_up_until_the_next_key_frame() -> Non
     assert held(ring) == [2]
 
 
-def test_a_group_that_lasts_too_long_is_given_up_too() -> None:
+def test_a_group_that_is_too_long_is_discarded_too() -> None:
     ring = PacketRing(0.1, 0.5, 1 << 20)
     stream = Stream(ring)
     stream.play(40, group=100)
@@ -101,7 +101,7 @@ def test_units_are_read_once_it_is_known_when_they_are_shown() -> None:
     assert held(ring) == [0, 1, 2, 3]
 
 
-def test_a_unit_that_is_never_shown_holds_up_no_other_for_long() -> None:
+def test_a_unit_that_is_never_shown_delays_others_for_a_limited_time() -> None:
     ring = PacketRing(5, 10, 1 << 20)
     stream = Stream(ring)
     stream.put(key=True)
@@ -126,7 +126,7 @@ def test_the_end_of_a_connection_settles_what_was_never_shown() -> None:
     assert held(ring) == [0, 2], "a closed ring takes nothing"
 
 
-def test_where_to_begin_is_looked_for_in_the_event_s_own_epoch() -> None:
+def test_the_start_is_searched_in_the_epoch_of_the_event() -> None:
     ring = PacketRing(5, 10, 1 << 20)
     stream = Stream(ring)
     stream.play(20, group=5)
@@ -139,7 +139,7 @@ def test_where_to_begin_is_looked_for_in_the_event_s_own_epoch() -> None:
     assert ring.start_for(3, 0) is None
 
 
-def test_a_reader_sees_that_it_came_too_late() -> None:
+def test_a_late_reader_sees_that_units_are_gone() -> None:
     ring = PacketRing(0.4, 10, 1 << 20)
     stream = Stream(ring)
     stream.play(10, group=5)

@@ -59,7 +59,7 @@ def test_only_configured_actions_with_enough_score_make_clips() -> None:
     assert len(planner.windows) == 1
 
 
-def test_without_configured_actions_ordinary_ones_make_no_clips() -> None:
+def test_without_configured_actions_common_ones_make_no_clips() -> None:
     usual = ClipRules(None, 0, 0, S)
     assert [usual.wanted(label, 0.5) for label in ("stand", "walk", "sit", "lie", "carry", "other")] == [False] * 6
     assert usual.wanted("fall", 0.5)
@@ -128,7 +128,7 @@ steps = st.lists(
 
 
 @given(steps)
-def test_whatever_happens_windows_stay_bounded_and_show_every_event_that_they_name(steps: list) -> None:
+def test_after_any_events_windows_are_bounded_and_contain_their_events(steps: list) -> None:
     planner = ClipPlanner(RULES)
     media_us, epoch = 0, 1
     for step_us, label, kind, track, score, reconnects, written in steps:

@@ -35,7 +35,7 @@ def test_length_prefixed_units_get_start_codes_and_the_first_one_the_file_s_para
     assert hevc.first_packet(with_length(b"\x26\x01")) == with_start_codes(VPS, HEVC_SPS, HEVC_PPS, b"\x26\x01")
 
 
-def test_a_camera_s_own_parameter_sets_are_preferred_to_those_told_when_it_was_opened() -> None:
+def test_parameter_sets_in_the_stream_are_preferred_to_those_of_the_description() -> None:
     stream = ByteStream("h264", with_start_codes(b"\x67old", PPS))
     whole = with_start_codes(SPS, PPS, SLICE)
     assert stream.first_packet(whole) == whole
@@ -48,13 +48,13 @@ def test_three_byte_start_codes_are_read_too() -> None:
     assert parameter_sets("hevc", with_start_codes(VPS, HEVC_SPS)) == [HEVC_SPS]
 
 
-def test_other_codings_are_left_as_they_are() -> None:
+def test_other_codecs_are_not_changed() -> None:
     assert ByteStream("mjpeg", b"").first_packet(b"\xff\xd8") == b"\xff\xd8"
     assert ByteStream("mpeg4", b"header").first_packet(b"picture") == b"headerpicture"
     assert ByteStream("mpeg4", b"header").packet(b"picture") == b"picture"
 
 
-def test_what_is_cut_off_is_an_error_of_its_own_kind() -> None:
+def test_truncated_data_has_its_own_error() -> None:
     for end in range(8, len(AVCC)):
         with pytest.raises(MalformedError):
             ByteStream("h264", AVCC[:end])

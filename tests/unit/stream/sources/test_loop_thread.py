@@ -24,7 +24,7 @@ async def dialled() -> asyncio.Protocol:
     return await dial("cam.invalid", 554, asyncio.Protocol, None, lambda: None)
 
 
-def test_a_look_up_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_name_lookup_delays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on, stopping = threading.Event(), threading.Event()
 
     def hang(*asked: Any, **named: Any) -> Any:
@@ -48,7 +48,7 @@ def test_a_look_up_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) 
     goes_on.set()
 
 
-def test_it_may_be_told_to_stop_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_can_be_stopped_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_thread, "STOP_WITHIN_S", PATIENCE_S)
     thread = LoopThread("test", asyncio.SelectorEventLoop, nothing)
     thread.submit(nothing()).result()

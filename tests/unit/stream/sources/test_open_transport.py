@@ -39,11 +39,11 @@ def config(source: str, **settings: object) -> CameraConfig:
         ("pattern:", PatternTransport),
     ],
 )
-def test_the_address_tells_the_way_in(source: str, transport: type) -> None:
+def test_the_address_determines_the_transport(source: str, transport: type) -> None:
     assert type(make_opener(config(source), threading.Event(), print)) is transport
 
 
-def test_libav_reads_an_rtsp_camera_where_it_is_asked_for() -> None:
+def test_the_ffmpeg_backend_reads_an_rtsp_camera_if_configured() -> None:
     made = make_opener(config("rtsp://host/path", transport="ffmpeg"), threading.Event(), print)
     assert type(made) is FfmpegRtspTransport
 
@@ -52,7 +52,7 @@ def test_libav_reads_an_rtsp_camera_where_it_is_asked_for() -> None:
     "source",
     ["rtsp://", "rtsp:///path", "rtsp://host:99999/x", "rtsp://host:0/x", "rtsp://ho st/x", "rtsp://bob:geheim@:99/x"],
 )
-def test_an_rtsp_address_that_can_not_be_one_is_refused_with_an_example(source: str) -> None:
+def test_an_invalid_rtsp_address_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match=r"rtsp://\[user:password@\]host") as raised:
         make_opener(config(source), threading.Event(), print)
     assert "geheim" not in str(raised.value)
@@ -70,13 +70,13 @@ def test_an_rtsp_address_that_can_not_be_one_is_refused_with_an_example(source: 
         ("whep://host/path", "file", "whep"),
     ],
 )
-def test_cameras_over_webrtc_are_known_by_their_scheme(source: str, kind: str, scheme: str) -> None:
+def test_webrtc_cameras_are_recognised_by_their_scheme(source: str, kind: str, scheme: str) -> None:
     address = config(source).source
     assert (address.kind, address.scheme) == (kind, scheme)
     assert "token" not in str(address)
 
 
-def test_cameras_over_webrtc_need_an_address_that_can_be_one_and_an_engine() -> None:
+def test_webrtc_cameras_need_a_valid_address_and_an_engine() -> None:
     peers = Peers(WebRtcConfig(), Observer())  # pyright: ignore[reportCallIssue]
     ways = SharedTransports(peers, Publishers(peers), NativeRtsp())
     for source, example in (
@@ -91,7 +91,7 @@ def test_cameras_over_webrtc_need_an_address_that_can_be_one_and_an_engine() -> 
     assert type(make_opener(config("whep+http://host/path"), threading.Event(), print, ways)) is WebRtcTransport
 
 
-def test_a_device_is_opened_with_what_its_address_asks_for() -> None:
+def test_a_device_is_opened_with_the_options_in_its_address() -> None:
     assert parse_device("cam", "device:/dev/video0") == ("/dev/video0", {})
     assert parse_device("cam", "device:/dev/video2?size=1280x720&fps=30&format=mjpeg") == (
         "/dev/video2",
@@ -110,7 +110,7 @@ def test_a_device_is_opened_with_what_its_address_asks_for() -> None:
         "device:/dev/video0?zoom=2",
     ],
 )
-def test_a_device_address_that_is_not_understood_is_refused_with_an_example(source: str) -> None:
+def test_an_invalid_device_address_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match="device:/dev/video0"):
         make_opener(config(source), threading.Event(), print)
 
@@ -124,7 +124,7 @@ def test_a_pattern_has_a_size_and_a_rate() -> None:
 @pytest.mark.parametrize(
     "source", ["pattern:640", "pattern:640x", "pattern:8x8", "pattern:640x360@0", "pattern:640x360@999"]
 )
-def test_a_pattern_that_can_not_be_drawn_is_refused_with_an_example(source: str) -> None:
+def test_an_invalid_pattern_is_refused_with_an_example(source: str) -> None:
     with pytest.raises(BadAddressError, match="pattern:640x360@25"):
         make_opener(config(source), threading.Event(), print)
 
@@ -158,7 +158,7 @@ def test_a_stall_timeout_is_a_whole_number_of_reads_none_longer_than_a_stop_may_
         (av.error.InvalidDataError(1094995529, "Invalid data found"), "broken"),
     ],
 )
-def test_a_devices_errors_say_what_to_do_and_are_never_for_good(error: Exception, reason: str) -> None:
+def test_errors_of_a_device_have_a_remedy_and_are_retried(error: Exception, reason: str) -> None:
     device = config("device:/dev/video0")
     fault = DeviceErrorDiagnosis("cam", device.source, 10, 3).opening(error, 0.0)
     assert fault.reason == reason
@@ -166,14 +166,14 @@ def test_a_devices_errors_say_what_to_do_and_are_never_for_good(error: Exception
     assert "/dev/video0" in str(fault)
 
 
-def test_every_reason_is_one_short_code_of_its_own() -> None:
+def test_every_reason_is_a_unique_short_code() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SourceError)]
     reasons = [kind.reason for kind in kinds]
     assert len(set(reasons)) == len(reasons)
     assert all(reason.replace("_", "").isalpha() and reason.islower() for reason in reasons)
 
 
-def test_libavs_own_messages_which_quote_the_address_are_never_passed_on() -> None:
+def test_ffmpegs_messages_with_the_address_are_not_logged() -> None:
     camera = config("rtsp://bob:geheim@host/x")
     fault = ErrorDiagnosis("cam", camera.source, 10, 3).reading(
         av.error.OSError(5, "Input/output error", "rtsp://bob:geheim@host/x")

@@ -78,14 +78,14 @@ def sent(pace: str, count: int, stopping: threading.Event) -> tuple[list[AccessU
     return units, numbers, began_ns
 
 
-def test_no_picture_comes_before_its_time() -> None:
+def test_no_picture_is_returned_before_its_time() -> None:
     units, numbers, began_ns = sent("live", 11, threading.Event())
     assert numbers == list(range(11))
     assert [unit.times.pts_us for unit in units] == [number * 20_000 for number in range(11)]
     assert all(unit.times.arrival_ns >= began_ns + number * 20_000_000 for number, unit in enumerate(units))
 
 
-def test_without_pacing_pictures_come_as_fast_as_they_are_read() -> None:
+def test_without_pacing_pictures_are_returned_as_fast_as_they_are_read() -> None:
     class NeverWaits(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
             pytest.fail("it waits")

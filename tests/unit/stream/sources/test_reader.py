@@ -129,7 +129,7 @@ def test_a_connection_without_a_picture_uses_up_no_epoch() -> None:
     assert played.metas[-1].epoch == 1
 
 
-def test_a_camera_that_never_opened_is_connecting_not_reconnecting_and_says_why() -> None:
+def test_a_camera_that_never_opened_is_connecting_with_its_reason() -> None:
     played = Played(FakeConnections(REFUSED, REFUSED))
     assert played.states == [("connecting", None), ("connecting", "refused"), ("ended", None)]
     assert played.observer.reconnects == ["refused", "refused"]
@@ -146,7 +146,7 @@ class Publishing(FakeConnections):
         return transport
 
 
-def test_a_camera_that_is_published_to_says_that_it_waits_and_is_ready_again_at_once() -> None:
+def test_a_whip_camera_reports_that_it_waits_and_is_ready_again_at_once() -> None:
     played = Played(Publishing([*frames(1), ended()], [*frames(1), ended()]), "whip", reconnect_initial_s=60)
     again = [("reconnecting", "ended"), ("reconnecting", "no_publisher")]
     assert played.states == [
@@ -161,7 +161,7 @@ def test_a_camera_that_is_published_to_says_that_it_waits_and_is_ready_again_at_
     assert "Publish to /whip/cam" in played.said[1].message
 
 
-def test_how_long_a_publisher_was_awaited_does_not_count_against_his_first_picture() -> None:
+def test_waiting_for_a_publisher_does_not_count_towards_the_start_timeout() -> None:
     clock = Clock()
 
     class Slow(Publishing):
@@ -180,14 +180,14 @@ def test_how_long_a_publisher_was_awaited_does_not_count_against_his_first_pictu
     assert ("live", None) in played.states
 
 
-def test_a_sender_is_asked_for_a_keyframe_when_a_picture_can_not_be_decoded() -> None:
+def test_a_keyframe_is_requested_when_a_picture_cannot_be_decoded() -> None:
     now_us = time.monotonic_ns() // 1000
     played = Played(FakeConnections([*frames(1), unit(FRAME_US, now_us, undecodable=True), ended()]))
     assert played.connections.made[0].undecoded == 1
     assert played.observer.discarded == ["corrupt"]
 
 
-def test_a_sender_is_asked_for_a_keyframe_when_somebody_who_looks_wishes_for_one() -> None:
+def test_a_keyframe_is_requested_when_a_viewer_needs_one() -> None:
     wishes = iter([False, True, False, False])
     connections = FakeConnections([*frames(3), ended()])
     Played(connections, keyframe_wanted=lambda now_s: next(wishes))
@@ -195,7 +195,7 @@ def test_a_sender_is_asked_for_a_keyframe_when_somebody_who_looks_wishes_for_one
     assert connections.made[0].undecoded == 0
 
 
-def test_a_camera_tries_again_for_ever() -> None:
+def test_a_camera_retries_forever() -> None:
     played = Played(FakeConnections(*itertools.repeat(REFUSED, 40)))
     assert len(played.observer.reconnects) == 40
 
@@ -265,7 +265,7 @@ def test_a_jump_of_media_time_is_an_epoch_within_the_connection() -> None:
     assert [(meta.epoch, meta.frame) for meta in played.metas] == [(2, 0), (2, 1)]
 
 
-def test_the_clock_is_told_when_it_changes() -> None:
+def test_a_change_of_the_clock_is_reported() -> None:
     now_us = time.monotonic_ns() // 1000
     sent = [unit(0, now_us), unit(FRAME_US, now_us + FRAME_US, sender_utc_us=1_790_000_000_000_000)]
     played = Played(FakeConnections([*sent, ended()]))
@@ -292,20 +292,22 @@ def test_the_end_of_a_file_is_the_end_of_the_camera() -> None:
     assert played.reader.ever_live
 
 
-def test_a_looped_file_begins_again_in_a_new_epoch_without_a_reconnection() -> None:
+def test_a_looped_file_restarts_in_a_new_epoch_without_a_reconnection() -> None:
     played = Played(FakeConnections([*frames(2), ended()], [*frames(2), ended()]), source="clip.mp4", pace="loop")
     assert [state for state, _ in played.states] == ["connecting", "live", "live", "ended"]
     assert [status.epoch for status in played.said] == [0, 1, 2, 2]
     assert played.observer.reconnects == []
 
 
-def test_a_looped_file_without_any_picture_ends_rather_than_spin() -> None:
+def test_a_looped_file_without_pictures_ends() -> None:
     played = Played(FakeConnections([ended()], [ended()]), source="clip.mp4", pace="loop")
     assert played.states[-1] == ("ended", "not_a_video")
     assert len(played.connections.made) == 1
 
 
-def test_a_fault_of_ours_is_logged_without_secrets_and_the_camera_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_internal_error_is_logged_without_secrets_and_the_camera_reconnects(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     fault = RuntimeError("can't read rtsp://bob:geheim@host/x with geheim")
     with caplog.at_level(logging.DEBUG):
         played = Played(FakeConnections([fault], [*frames(1), ended()]))
@@ -324,7 +326,7 @@ def test_no_secret_is_in_any_status_or_log(caplog: pytest.LogCaptureFixture) -> 
     assert {status.source for status in played.said} == {"rtsp://host/x"}
 
 
-def test_a_listener_that_fails_leaves_the_camera_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_listener_does_not_affect_the_camera(caplog: pytest.LogCaptureFixture) -> None:
     config = CameraConfig(id="cam", source="clip.mp4")  # pyright: ignore[reportArgumentType]
     ring = FrameRing("cam", 64)
 
@@ -366,7 +368,7 @@ def test_stop_ends_a_camera_that_waits_to_reconnect_at_once() -> None:
     assert reader.join(PATIENCE_S)
 
 
-def test_a_camera_that_comes_back_in_the_same_run_counts_its_epochs_on() -> None:
+def test_a_camera_added_again_in_the_same_run_continues_its_epochs() -> None:
     said: list[CameraStatus] = []
     reader = CameraReader(
         CameraConfig(id="cam", source="clip.mp4"),  # pyright: ignore[reportArgumentType]

@@ -84,7 +84,7 @@ def test_a_batch_and_its_frames_are_linked_both_ways() -> None:
     assert len({span.ids[0] for span in spans}) == 4, "each frame and the batch has a trace of its own"
 
 
-def test_times_become_utc() -> None:
+def test_times_are_converted_to_utc() -> None:
     (batch,), _ = traced(1.0, [Times(1)])
     batch.utc_ns = 1_790_000_000_000_000_000
     frame = next(span for span in spans_of(batch) if span.name == "frame")

@@ -32,7 +32,7 @@ def test_every_file_has_its_address_and_is_part_of_the_package() -> None:
     assert all(any(fnmatch(f"page/{file.name}", pattern) for pattern in patterns) for file in FILES)
 
 
-def test_what_the_files_name_is_there_and_comes_from_nowhere_else() -> None:
+def test_page_files_refer_only_to_existing_local_files() -> None:
     served = {route.path for route in page_routes()}
     for file in FILES:
         text = file.read_text()
@@ -44,7 +44,7 @@ def test_what_the_files_name_is_there_and_comes_from_nowhere_else() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_no_file_runs_or_shows_what_data_says(file: Path) -> None:
+def test_no_page_file_inserts_html_or_runs_text_as_code(file: Path) -> None:
     text = file.read_text()
     for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
         assert forbidden not in text
@@ -52,7 +52,7 @@ def test_no_file_runs_or_shows_what_data_says(file: Path) -> None:
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:", text)
 
 
-def test_every_reason_why_a_camera_gives_no_pictures_has_its_words() -> None:
+def test_every_reason_for_missing_pictures_has_a_text() -> None:
     table = re.search(r"const REASONS = {(.*?)\n}", (FOLDER / "words.js").read_text(), re.DOTALL)
     assert table is not None
     in_words = set(re.findall(r"^  (\w+):", table[1], re.MULTILINE))
@@ -68,7 +68,7 @@ def every_kind(of: type[errors.SourceError]) -> Iterator[type[errors.SourceError
         yield from every_kind(kind)
 
 
-async def test_files_are_open_to_all_with_their_policy_and_nothing_else_is_to_be_had() -> None:
+async def test_page_files_are_served_with_their_policy_and_nothing_else_is_served() -> None:
     config = HttpConfig.model_validate({"bind": "0.0.0.0:0", "read_token": "reads"})
     verdict = lambda: (True, [])  # noqa: E731
     server = HttpServer(config, metrics=PrometheusObserver().exposition, ready=verdict, alive=verdict)

@@ -64,7 +64,7 @@ def test_the_control_token_reads_too_and_the_read_token_controls_nothing() -> No
     assert not allows("read", "control") and not allows(None, "read") and allows(None, "open")
 
 
-def test_a_session_counts_where_no_token_does() -> None:
+def test_a_session_is_used_if_no_valid_token_is_given() -> None:
     access = Access(False, "reader", "keeper")
     assert access.caller("h", "Bearer wrong", "control") == Caller("control", "session")
     assert access.caller("h", "Bearer reader", "control") == Caller("read", "token")
@@ -142,6 +142,6 @@ def test_an_address_prints_as_it_is_written_in_a_url() -> None:
 @pytest.mark.parametrize(
     ("bind", "fault"), [("127.0.0.1:70000", "no port 70000"), ("no-such-host.invalid:80", "unknown host")]
 )
-def test_an_address_that_cannot_be_is_refused_by_name(bind: str, fault: str) -> None:
+def test_an_invalid_address_is_refused_by_name(bind: str, fault: str) -> None:
     with pytest.raises(ConfigError, match=rf"http\.bind.*{fault}"):
         resolve(bind)

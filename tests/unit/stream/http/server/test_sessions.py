@@ -8,7 +8,7 @@ from stream.http.server.rate_limit import RateLimiter
 from stream.http.server.sessions import Sessions
 
 
-def test_a_session_gives_its_role_until_its_time_is_over() -> None:
+def test_a_session_has_its_role_until_it_expires() -> None:
     sessions = Sessions(life_s=10.0)
     secret = sessions.begin("control", 100.0)
     assert sessions.role(secret, 109.9) == "control"
@@ -16,7 +16,7 @@ def test_a_session_gives_its_role_until_its_time_is_over() -> None:
     assert sessions.role(secret, 100.0) is None, "once it is over it stays over"
 
 
-def test_an_ended_session_and_a_made_up_one_give_nothing() -> None:
+def test_an_ended_and_an_unknown_session_have_no_role() -> None:
     sessions = Sessions()
     secret = sessions.begin("read", 0.0)
     sessions.end(secret)
@@ -39,7 +39,7 @@ def test_an_address_may_send_twice_its_rate_at_once_and_then_its_rate() -> None:
     assert [limiter.take("10.0.0.1", 1.0) > 0 for _ in range(11)] == [False] * 10 + [True]
 
 
-def test_who_guesses_waits_longer_and_not_for_ever() -> None:
+def test_guessing_lengthens_the_wait_up_to_a_limit() -> None:
     limiter = RateLimiter(10.0)
     for _ in range(100):
         limiter.punish("10.0.0.1", 0.0, 10.0)
@@ -54,7 +54,7 @@ def test_a_v6_network_counts_as_one_address() -> None:
     assert limiter.take("not an address", 0.0) == 0.0
 
 
-def test_only_so_many_addresses_are_remembered() -> None:
+def test_the_number_of_remembered_addresses_is_limited() -> None:
     limiter = RateLimiter(1.0, addresses=3)
     for number in range(100):
         limiter.take(f"10.0.0.{number}", 0.0)

@@ -117,13 +117,13 @@ def test_a_servers_public_file_that_is_missing_is_made_again_from_the_secret_one
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 64, "a\nb"])
-def test_a_clients_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_client_name_with_a_path_is_refused(tmp_path: Path, name: str) -> None:
     code, said = keys("new", tmp_path / "keys", "--client", name)
     assert (code, list(tmp_path.iterdir())) == (2, [])
     assert "cannot be a file name" in said
 
 
-def test_a_folder_that_cant_be_written_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, said = keys("new", tmp_path / "file")
     assert code == 2

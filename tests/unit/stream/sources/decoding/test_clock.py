@@ -133,7 +133,7 @@ def test_our_wall_clock_set_forward_is_followed_at_once():
     assert stamped(clock, 40, 40, utc_ms=3_600_040).capture_us == UTC + 3_600_040_000
 
 
-def test_capture_never_goes_back_over_a_reconnect():
+def test_capture_times_never_go_back_after_a_reconnection():
     clock = CameraClock()
     stamped(clock, 0, 0, utc_ms=5000)
     clock.begin_epoch()
@@ -161,7 +161,7 @@ def test_a_time_lapse_read_fast_has_no_jumps_but_a_cut_in_a_file_is_one():
 
 
 @pytest.mark.parametrize("live", [True, False])
-def test_the_sender_is_not_asked_for_a_file(live):
+def test_no_keyframe_is_requested_for_a_file(live):
     stamp = stamped(CameraClock(live), 0, 0, sender_ms=5)
     assert stamp.clock == ("rtcp" if live else "media")
 
@@ -233,7 +233,7 @@ def test_times_never_go_back_and_jumps_are_reported_for_any_input(live, steps, o
     origin=st.integers(-(2**33), 2**33),
     jitter=st.data(),
 )
-def test_an_orderly_stream_keeps_its_own_times_exactly(frames, origin, jitter):
+def test_a_regular_stream_keeps_its_times_exactly(frames, origin, jitter):
     clock = CameraClock()
     pts, arrival = origin, 10**9
     assert clock.stamp(pts, arrival, UTC) == Stamp(0, UTC, "arrival")

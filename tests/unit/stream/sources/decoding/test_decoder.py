@@ -45,13 +45,13 @@ def test_an_undecodable_unit_is_discarded_with_all_up_to_the_next_keyframe() -> 
     assert discards == ["corrupt", "awaiting_keyframe", "awaiting_keyframe"]
 
 
-def test_a_unit_that_the_transport_calls_corrupt_is_never_decoded() -> None:
+def test_a_unit_marked_as_corrupt_by_the_transport_is_not_decoded() -> None:
     decoder, _, discards = fake_decoder()
     assert decoder.decode(unit(is_corrupt=True)) == []
     assert discards == ["corrupt"]
 
 
-def test_a_picture_that_the_decoder_calls_corrupt_is_discarded_as_incomplete() -> None:
+def test_a_picture_marked_as_corrupt_by_the_decoder_is_discarded_as_incomplete() -> None:
     decoder, _, discards = fake_decoder()
     assert decoder.decode(unit(half_decoded=True)) == []
     assert discards == ["incomplete"]

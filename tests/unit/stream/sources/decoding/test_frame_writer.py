@@ -102,7 +102,7 @@ def test_a_change_of_size_at_the_same_aspect_keeps_the_epoch_and_the_size_of_its
     ]
 
 
-def test_sizes_that_creep_away_are_compared_with_the_epochs_first() -> None:
+def test_gradually_changing_sizes_are_compared_with_the_epochs_first() -> None:
     camera = Written()
     for number, width in enumerate([100, 101, 102, 103, 104]):
         camera.write(number * 40_000, number * 40_000, (width, 100))
@@ -142,7 +142,7 @@ def test_a_first_picture_without_a_time_is_dated_by_its_arrival() -> None:
     assert [meta.media_us for meta in camera.metas()] == [0, 38_000, 78_000]
 
 
-def test_a_sender_report_changes_the_clock_within_the_epoch_and_says_so_once() -> None:
+def test_a_sender_report_changes_the_clock_within_the_epoch_and_is_reported_once() -> None:
     camera = Written()
     camera.write(0, 0)
     camera.write(40_000, 40_000, sender_utc_us=1_790_000_000_000_000)
@@ -220,7 +220,7 @@ def kept(limit: RateLimit, times_us: list[int]) -> list[int]:
     return [time_us for time_us in times_us if limit.keeps(time_us)]
 
 
-def test_a_rate_limit_keeps_the_rate_that_it_is_told() -> None:
+def test_a_rate_limit_keeps_its_rate() -> None:
     times = [n * 40_000 for n in range(250)]
     assert len(kept(RateLimit(10), times)) == 100
     assert len(kept(RateLimit(12.5), times)) == 125
@@ -241,7 +241,7 @@ def test_a_rate_limit_allows_no_burst_after_a_silence() -> None:
     assert len(kept(limit, burst)) == 1
 
 
-def test_a_file_that_is_shown_turned_has_boxes_and_pictures_as_it_is_shown(tmp_path: Path) -> None:
+def test_a_rotated_file_has_boxes_and_pictures_as_displayed(tmp_path: Path) -> None:
     film = make_film(tmp_path / "upright.mp4", shown_turned=True)
     camera = Written()
     config = CameraConfig(id="cam", source=str(film), pace="fast")  # pyright: ignore[reportArgumentType]

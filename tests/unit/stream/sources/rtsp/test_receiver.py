@@ -63,7 +63,7 @@ def test_pictures_of_another_sender_are_not_dated_by_the_reports_of_the_one_befo
     assert all(unit.times.sender_utc_us is not None for unit in received.units())
 
 
-def test_what_comes_in_the_same_breath_as_a_picture_that_is_thrown_away_is_not_handed_over(
+def test_units_received_with_a_discarded_picture_are_not_delivered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     packets = [memoryview(packet.data) for packet in StreamPacketiser().packets(STREAM)]

@@ -144,7 +144,7 @@ def test_any_text_is_an_address_that_can_be_sent_or_a_value_error(text: str) -> 
 
 
 @given(st.text())
-def test_any_location_leads_to_an_address_or_is_a_value_error(location: str) -> None:
+def test_any_location_is_an_address_or_a_value_error(location: str) -> None:
     try:
         there = parse("rtsp://cam/a").redirected(location)
     except ValueError:

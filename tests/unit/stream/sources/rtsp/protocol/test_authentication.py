@@ -69,7 +69,7 @@ def test_the_hashed_user_name_of_rfc_7616_is_the_one_there() -> None:
     assert said(answer, "userhash") == "true"
 
 
-def test_a_digest_without_quality_of_protection_is_answered_as_rfc_2069_has_it() -> None:
+def test_a_digest_without_qop_is_answered_by_rfc_2069() -> None:
     """As most cameras ask. The response is erratum 749's for the RFC's example."""
     challenge = 'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093"'
     answer = answered(challenge, password="CircleOfLife")
@@ -162,7 +162,7 @@ def test_the_password_itself_is_never_sent_if_only_digests_are_allowed() -> None
     assert credentials.challenged(['Digest realm="x", nonce="a"'])
 
 
-def test_quotes_commas_and_foreign_bytes_in_a_realm_come_back_as_they_were() -> None:
+def test_quotes_commas_and_other_bytes_in_a_realm_are_preserved() -> None:
     realm = r"a \"quoted\", b=c, \\back " + "中文".encode("gbk").decode("latin-1")
     answer = answered(f'Digest realm="{realm}", nonce="n"')
     assert f'realm="{realm}"' in answer

@@ -34,9 +34,7 @@ DAHUA = "rtsp://10.0.0.7/cam/realmonitor?channel=1&subtype=0"
         ([("Content-Location", "rtsp://a/"), ("Content-Base", "rtsp://b/")], "rtsp://b/"),
     ],
 )
-def test_controls_are_relative_to_where_the_description_says_it_came_from(
-    headers: list[tuple[str, str]], base: str
-) -> None:
+def test_control_urls_are_relative_to_the_base_of_the_description(headers: list[tuple[str, str]], base: str) -> None:
     assert base_of(REQUEST, Headers(headers)) == base
 
 
@@ -96,7 +94,9 @@ def test_the_url_by_the_standard_comes_second(base: str, control: str | None, se
 
 
 @given(st.text(), st.text() | st.none(), st.text() | st.none())
-def test_whatever_a_server_writes_can_be_sent(base: str, session_control: str | None, control: str | None) -> None:
+def test_headers_built_from_any_server_text_can_be_sent(
+    base: str, session_control: str | None, control: str | None
+) -> None:
     header = base.encode().decode("latin-1")
     for prefix in ("", "rtsp://", "rtsp://cam/", "/"):
         found = base_of(REQUEST, Headers([("Content-Base", prefix + header)]))

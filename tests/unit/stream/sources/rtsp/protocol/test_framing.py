@@ -90,7 +90,7 @@ def test_answers_are_read_as_servers_write_them(
     assert (answer.status, answer.reason, list(answer.headers)) == (status, reason, headers)
 
 
-def test_headers_may_come_several_times_and_their_names_do_not_distinguish_case() -> None:
+def test_headers_may_be_repeated_and_their_names_ignore_case() -> None:
     (answer,) = cut(b"RTSP/1.0 401 No\r\nWWW-Authenticate: Digest\r\nwww-authenticate: Basic\r\nPublic:\r\n\r\n")
     assert isinstance(answer, Response)
     assert answer.headers.all("WWW-AUTHENTICATE") == ["Digest", "Basic"]
@@ -100,7 +100,7 @@ def test_headers_may_come_several_times_and_their_names_do_not_distinguish_case(
 
 
 @pytest.mark.parametrize("name", [b"Content-Length", b"content-length", b"CONTENT-LENGTH "])
-def test_a_body_is_what_its_length_says_whatever_it_looks_like(name: bytes) -> None:
+def test_the_length_header_determines_the_body(name: bytes) -> None:
     body = b"v=0\r\n\r\n$\0\0\1RTSP/1.0 200 OK\r\n\r\n"
     events = cut(b"RTSP/1.0 200 OK\r\n" + name + b": %d\r\n\r\n" % len(body) + body + frame(0, RTP))
     assert isinstance(events[0], Response)
@@ -198,7 +198,7 @@ def test_views_are_of_the_buffer_and_not_copies() -> None:
     assert [view.obj is owner for view in seen] == [True] * 3
 
 
-def test_what_a_callback_raises_passes_through_and_the_rest_is_kept() -> None:
+def test_an_error_of_a_callback_is_raised_and_the_remaining_bytes_are_kept() -> None:
     class StopError(Exception):
         pass
 
@@ -249,6 +249,6 @@ def test_the_same_bytes_give_the_same_events_however_they_are_split(data: bytes,
 
 @settings(max_examples=40)
 @given(st.lists(st.binary(max_size=2000)))
-def test_any_bytes_are_cut_or_refused(parts: list[bytes]) -> None:
+def test_any_bytes_are_split_or_refused(parts: list[bytes]) -> None:
     cut(*parts)
     cut(OK, *parts)

@@ -101,7 +101,7 @@ def test_recorded_sessions_play_and_end(
         ("vlc_tcp", "LowerTransportError"),
     ],
 )
-def test_recorded_refusals_say_what_they_are(name: str, error: str) -> None:
+def test_recorded_refusals_have_their_reasons(name: str, error: str) -> None:
     assert type(replay(RECORDED[name]).error).__name__ == error
 
 
@@ -122,7 +122,7 @@ def test_single_bytes_of_a_session_may_be_wrong() -> None:
 
 @settings(max_examples=40)
 @given(st.sampled_from(sorted(RECORDED)), st.sampled_from(["tcp", "udp"]), st.data())
-def test_sessions_with_any_damage_end_with_an_error_or_go_on(
+def test_damaged_sessions_end_with_an_error_or_continue(
     name: str, lower: Literal["tcp", "udp"], draw: st.DataObject
 ) -> None:
     damaged = bytearray(RECORDED[name])

@@ -69,7 +69,7 @@ H264 = "a=rtpmap:96 H264/90000"
 
 
 @pytest.mark.parametrize("ending", ["\r\n", "\n", "\r", "\r\n\r\n", " \r\n"])
-def test_lines_may_end_as_they_like(ending: str) -> None:
+def test_lines_may_have_any_ending(ending: str) -> None:
     described = describe_video(DAHUA.decode().replace("\r\n", ending).encode())
     assert (described.payload_type, described.control) == (96, "trackID=0")
 
@@ -98,7 +98,7 @@ def test_parameter_sets_are_taken_as_far_as_they_can_be(sprop: str, sets: tuple[
 @pytest.mark.parametrize(
     "fmtp", ["a=fmtp:96 Packetization-Mode=1;", "a=fmtp:96  packetization-mode = 1 ", "a=FMTP:96 packetization-mode=1"]
 )
-def test_format_parameters_may_be_written_as_they_like(fmtp: str) -> None:
+def test_format_parameters_are_read_in_any_spelling(fmtp: str) -> None:
     assert describe_video(video(fmtp, H264)).packetization_mode == 1
 
 
@@ -150,7 +150,7 @@ def test_other_spellings_of_the_plain_profile_are_read(media: str) -> None:
     assert describe_video(video(H264, media=media)).payload_type == 96
 
 
-def test_a_second_stream_is_taken_where_the_first_is_not_read_here() -> None:
+def test_a_second_stream_is_used_if_the_first_is_unsupported() -> None:
     both = video(media="m=video 0 RTP/AVP 26") + b"m=video 0 RTP/AVP 97\na=rtpmap:97 H264/90000\na=control:b\n"
     assert describe_video(both).control == "b"
 

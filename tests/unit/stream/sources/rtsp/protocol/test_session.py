@@ -130,7 +130,7 @@ def test_a_session_over_udp_needs_its_ports() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 405, 500, 501, 551])
-def test_an_odd_answer_to_options_stops_nothing(status: int) -> None:
+def test_an_invalid_response_to_options_is_tolerated(status: int) -> None:
     talk = Talk()
     talk.answer(status)
     assert talk.asked.method == "DESCRIBE"
@@ -219,7 +219,7 @@ def test_a_redirect_is_followed_from_any_step(status: int, step: int) -> None:
 
 
 @pytest.mark.parametrize("location", [(), (("Location", "http://cam/"),), (("Location", "rtsp://"),)])
-def test_a_redirect_to_nowhere_is_an_error(location: tuple[tuple[str, str], ...]) -> None:
+def test_a_redirect_without_an_address_is_an_error(location: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(ProtocolError):
         Talk().answer(302, *location)
 
@@ -228,14 +228,14 @@ def test_a_redirect_to_nowhere_is_an_error(location: tuple[tuple[str, str], ...]
     ("status", "error"),
     [(403, AccessDeniedError), (404, NoSuchPathError), (454, StatusError), (500, StatusError), (304, StatusError)],
 )
-def test_a_refusal_to_describe_says_what_it_is(status: int, error: type[SessionError]) -> None:
+def test_a_refused_describe_has_its_own_reason(status: int, error: type[SessionError]) -> None:
     talk = Talk()
     talk.answer(200)
     with pytest.raises(error):
         talk.answer(status)
 
 
-def test_refusals_to_set_up_and_to_play_say_what_they_are() -> None:
+def test_refused_setup_and_play_have_their_reasons() -> None:
     with pytest.raises(LowerTransportError):
         Talk().described().answer(461)
     with pytest.raises(StatusError) as raised:
@@ -304,7 +304,7 @@ def test_the_session_is_kept_alive_well_before_it_ends(session: str, identifier:
     assert (alive.method, alive.url, alive.headers.get("Session")) == ("GET_PARAMETER", URL, identifier)
 
 
-def test_keep_alives_are_options_where_nothing_else_is_offered() -> None:
+def test_keep_alives_use_options_if_nothing_else_is_offered() -> None:
     talk = Talk()
     talk.answer(200, ("Public", "DESCRIBE, SETUP, X_GET_PARAMETER"))
     talk.answer(200, body=SDP)
@@ -314,7 +314,7 @@ def test_keep_alives_are_options_where_nothing_else_is_offered() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 405, 451, 454, 501])
-def test_where_get_parameter_fails_options_takes_its_place_at_once(status: int) -> None:
+def test_if_get_parameter_fails_options_replaces_it_at_once(status: int) -> None:
     talk = Talk().playing()
     talk.asked = parse(talk.session.keep_alive())
     assert talk.answer(status) == []

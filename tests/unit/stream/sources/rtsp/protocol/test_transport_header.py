@@ -106,12 +106,12 @@ def test_multicast_and_channels_in_place_of_datagrams_are_refused() -> None:
         (None, None),
     ],
 )
-def test_the_first_packet_is_as_announced_where_that_can_be(value: str | None, info: RtpInfo | None) -> None:
+def test_the_first_packet_is_as_announced_if_valid(value: str | None, info: RtpInfo | None) -> None:
     assert parse_rtp_info(value, MEDIA) == info
 
 
 @given(st.text() | st.text(alphabet="RTP/AVP;,=unicast0123456789-source"), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_what_is_read_of_any_answer_can_be_used(text: str, first: int, second: int) -> None:
+def test_fields_read_from_any_response_are_usable(text: str, first: int, second: int) -> None:
     for end in (text, f"interleaved={first}{text}", f"server_port={first}-{second};{text}", f"ssrc={first};{text}"):
         value = "RTP/AVP;" + end
         parse_rtp_info("url=" + end, MEDIA)
