@@ -280,7 +280,7 @@ async def test_a_flood_of_subscriptions_is_read_in_chunks_and_completely(monkeyp
 
         monkeypatch.setattr(publisher, "_read_subscriptions", counting)
         async with connected(publisher.endpoint, zmq.SUB) as flood:
-            flood.setsockopt(zmq.SNDHWM, 0)  # or it drops subscriptions of its own
+            flood.setsockopt(zmq.SNDHWM, 0)  # otherwise it drops its own subscriptions
             started = time.monotonic()
             for number in range(3000):
                 flood.subscribe(b"status/v1/cam%d" % number)

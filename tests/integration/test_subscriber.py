@@ -496,7 +496,7 @@ async def test_leaving_the_iteration_closes_everything() -> None:
         before = open_files()
         async for _ in subscribe(publisher.endpoint, replay=publisher.replay_endpoint):
             break
-        await asyncio.sleep(0)  # the generator's end is a task of its own
+        await asyncio.sleep(0)  # the generator ends in a separate task
         await until(lambda: publisher.subscriptions == 0)
         await until(lambda: open_files() == before)
 

@@ -1,4 +1,4 @@
-"""The dashboards over two minutes in which things go wrong, drawn into tests/artefacts for people to look at."""
+"""The dashboards over two minutes with faults, drawn into tests/artefacts for inspection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"
 SECONDS = 120.0
 READER = 2.0
-"""Seconds between two visits of a reader that asks for what it missed."""
+"""Seconds between two replay requests."""
 
 
 def configured(door: str, clips: Path) -> Config:
@@ -52,14 +52,14 @@ def configured(door: str, clips: Path) -> Config:
 
 
 async def watch(session: aiohttp.ClientSession, path: str) -> None:
-    """Reads an answer that goes on, and throws it away."""
+    """Read an endless response, and discard it."""
     async with session.get(path, timeout=aiohttp.ClientTimeout(total=None)) as answer:
         async for _ in answer.content.iter_any():
             pass
 
 
 async def read_and_miss(running: ScrapedEngine, over: threading.Event) -> None:
-    """Subscribes, watches over HTTP, and now and then asks again for messages, some of them of another run."""
+    """Subscribe, read streams over HTTP, and repeatedly request old messages, some of another run."""
     engine, context = running.engine, zmq.asyncio.Context()
     socket = context.socket(zmq.SUB)
     socket.connect(engine.publisher.endpoint)

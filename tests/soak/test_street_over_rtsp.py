@@ -1,4 +1,4 @@
-"""The street over a real RTSP server at its own pace: what a machine that can't do every frame still recognises."""
+"""The street footage over a real RTSP server: recognition on a machine that cannot process every frame."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ SIZE = (160, 120)
 
 
 class Scripted(Model):
-    """Says of each lease what it is told to say."""
+    """Returns the scripted result for each lease."""
 
     info = ModelInfo("scripted", "none", False)
 

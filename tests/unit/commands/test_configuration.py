@@ -1,4 +1,4 @@
-"""Configurations from the command line: sources as people type them, settings of all cameras, and errors."""
+"""Configurations from the command line: sources, settings for all cameras, and errors."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_config_check_names_the_error_and_the_remedy(tmp_path: Path, content: st
 
 
 def test_brackets_in_an_error_are_printed(tmp_path: Path) -> None:
-    """They look like rich's markup."""
+    """Brackets look like rich's markup."""
     done = CliRunner().invoke(app, ["config", "check", str(tmp_path / "[a-z0-9]{0,62}[bold].yaml")])
     assert "[a-z0-9]{0,62}[bold].yaml: can't be read" in done.stderr
 

@@ -1,4 +1,4 @@
-"""What lies in deploy/ for containers and systemd fits the tree, the settings and the exit codes, and has no secret."""
+"""Files for containers and systemd in deploy/ match the tree, settings and exit codes, and have no secrets."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_an_unknown_value_is_an_error() -> None:
 
 
 def rendered(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every manifest."""
+    """Return every manifest."""
     with helm_python.Chart.load(CHART) as chart:
         files = chart.render(values, name="watch", namespace="cameras")
     texts = [text for name, text in files.items() if name.endswith(".yaml")]
@@ -128,7 +128,7 @@ def rendered(values: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def configuration(values: dict[str, Any], folder: Path) -> Config:
-    """What the engine reads in the pod."""
+    """Return the configuration that the engine reads in the pod."""
     maps = {each["metadata"]["name"]: each["data"] for each in rendered(values) if each["kind"] == "ConfigMap"}
     file = folder / "partstream.yaml"
     file.write_text(maps["watch-partstream"]["partstream.yaml"], encoding="utf-8")

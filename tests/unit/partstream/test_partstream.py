@@ -1,4 +1,4 @@
-"""The public package: what it offers, and that importing it is quick."""
+"""The public package: its names, and an import that loads only what it needs."""
 
 from __future__ import annotations
 

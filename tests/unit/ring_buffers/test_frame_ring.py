@@ -195,7 +195,7 @@ def test_a_leased_slot_keeps_its_old_picture_through_a_change_of_shape():
     ring.release(lease)
     assert put(ring, 6, epoch=2, format=LARGE)
     assert taken(ring).picture.shape == LARGE.shape
-    assert (lease.picture == 5).all(), "the old memory isn't written to again"
+    assert (lease.picture == 5).all(), "the old memory is not written again"
     assert ring.nbytes == np.prod(LARGE.shape)
 
 
@@ -412,7 +412,7 @@ class Held:
 
 
 class RingMachine(RuleBasedStateMachine):
-    """Any order of calls, against a model of a ring that is a plain queue of frame numbers."""
+    """Any order of calls, compared with a queue of frame numbers as a model of the ring."""
 
     @initialize(slots=st.integers(1, 4), policy=st.sampled_from(["latest", "every"]))
     def build(self, slots, policy):

@@ -22,7 +22,7 @@ def noise(width: int, height: int, format: str = "yuv420p") -> av.VideoFrame:
 
 
 def visible(frame: av.VideoFrame) -> np.ndarray:
-    """The planes without their padding, one after the other."""
+    """Return the planes without padding, in order."""
     rows = [
         np.frombuffer(bytes(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width].ravel()
         for plane in frame.planes

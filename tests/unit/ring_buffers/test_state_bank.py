@@ -212,7 +212,7 @@ def test_streaming_through_the_bank_equals_a_fresh_run_over_the_steps_that_the_a
 
 
 class BankMachine(RuleBasedStateMachine):
-    """Any order of calls, against a dictionary of numbers in order of last sight."""
+    """Any order of calls, compared with a dictionary of numbers in the order of their last use."""
 
     @initialize(capacity=st.integers(1, 5))
     def build(self, capacity):

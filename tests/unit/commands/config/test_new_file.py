@@ -1,4 +1,4 @@
-"""`config new`: the file that it writes is right, complete and commented."""
+"""`config new` writes a file that is correct, complete and commented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live table: what a person at a terminal sees of the latest messages."""
+"""The live table of the latest messages in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor opens cameras as the engine does, says what it saw or what to do, and never waits for long."""
+"""The doctor opens cameras like the engine, reports a finding or a remedy, and waits for a limited time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def camera(source: str, **settings: object) -> CameraConfig:
 
 
 def playing(*script: AccessUnit | SourceError) -> FakeTransport:
-    """A transport that gives these, and then nothing, for ever."""
+    """Return a transport that returns these units, and then nothing."""
     return FakeTransport(faults_of(camera="door"), itertools.chain(script, itertools.repeat(None)))
 
 

@@ -1,4 +1,4 @@
-"""The doctor's look at clocks: this machine's by others', and cameras' by the time that they say."""
+"""The doctor compares this machine's clock with others, and cameras' clocks with this machine's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.ports import reserved_port
 
 @contextmanager
 def web_server(ahead_s: float) -> Iterator[str]:
-    """A web server whose clock is so far ahead."""
+    """Run a web server whose clock is ahead by this time."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -45,7 +45,7 @@ def web_server(ahead_s: float) -> Iterator[str]:
 
 @contextmanager
 def ntp_server(answer_to: Callable[[bytes], bytes]) -> Iterator[str]:
-    """Answers one question."""
+    """Run an NTP server that answers one request."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind(("127.0.0.1", 0))
 

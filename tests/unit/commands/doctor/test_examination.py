@@ -1,4 +1,4 @@
-"""The doctor's checks, each with the fault that it is there to find, and without it."""
+"""The doctor's checks, each with and without its fault."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def taken() -> object:
 
 @pytest.fixture
 def wrong_movenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache whose MoveNet has one wrong byte, in a file of the right size."""
+    """Return a cache with one wrong byte in MoveNet's file."""
     right = weights.fetch(model_files.KEYPOINTS)
     wrong = tmp_path / "cache" / right.relative_to(weights.cache_dir())
     shutil.copytree(right, wrong)

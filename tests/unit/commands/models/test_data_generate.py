@@ -1,4 +1,4 @@
-"""`data generate`: what it refuses, it refuses in a sentence, before it makes anything."""
+"""`data generate` reports errors before it writes anything."""
 
 from __future__ import annotations
 

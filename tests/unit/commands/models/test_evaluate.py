@@ -1,4 +1,4 @@
-"""`evaluate` as a user meets it: a process or the command itself, its output, its exit code."""
+"""`evaluate`: its output and exit code, as a process or in this process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILES = {"gt": ("gt_vid_result", "gt_part_result"), "pred": ("pred_vid_result", 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
-    """One of the official cases as `gt/` and `pred/`."""
+    """Write one of the official cases into `gt/` and `pred/`."""
     for folder, names in FILES.items():
         (tmp_path / folder).mkdir()
         for name in names:

@@ -1,4 +1,4 @@
-"""`generated score` and `generated ablate` without weights: what is run, what is said, what is refused."""
+"""`generated score` and `generated ablate` without weights: their runs, output and errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Say = Callable[[Lease], FrameAnalysis]
 
 
 def right(lease: Lease) -> FrameAnalysis:
-    """Waving in the video of waving, walking in the other."""
+    """Return waving in the video of waving, and walking in the other."""
     return analysis_of("wave", 1, 2) if lease.meta.camera == "hands.mp4" else analysis_of("walk", 1)
 
 
@@ -33,7 +33,7 @@ def always_walks(lease: Lease) -> FrameAnalysis:
 
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, WatchedScript]:
-    """What profiles stand for."""
+    """Return the models by profile."""
     known = {"edge": WatchedScript(right), "walker": WatchedScript(always_walks)}
 
     def check(profiles: Sequence[str], conditions: Conditions) -> list[ModelInfo]:

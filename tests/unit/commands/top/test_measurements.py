@@ -1,4 +1,4 @@
-"""What a metrics page says, and what happened between two looks at it."""
+"""Reading a metrics page, and the differences between two snapshots."""
 
 from __future__ import annotations
 

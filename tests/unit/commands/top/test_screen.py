@@ -1,4 +1,4 @@
-"""What `top` shows: rates since the look before, what to do about cameras that aren't well, on any terminal."""
+"""The screen of `top`: rates since the last snapshot, and remedies for cameras with errors, in any terminal."""
 
 from __future__ import annotations
 

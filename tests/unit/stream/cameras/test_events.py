@@ -1,4 +1,4 @@
-"""A person's smoothed action becomes events: started, changed, ended, each once, with the time at which it began."""
+"""A person's smoothed action becomes events: started, changed and ended, each once, with its start time."""
 
 from __future__ import annotations
 

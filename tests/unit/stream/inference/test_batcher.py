@@ -22,7 +22,7 @@ BUDGET = 500 * MS
 
 
 class Clock:
-    """A clock that the test turns."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000 * MS
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Camera:
-    """A ring and the frames that are put into it."""
+    """A ring, and the frames in it."""
 
     def __init__(self, name: str, batcher: Batcher, *, slots: int = 8, policy="latest", staleness_ns: int = BUDGET):
         self.ring = FrameRing(name, slots, policy, on_ready=batcher.wake)
@@ -60,7 +60,7 @@ class Camera:
 
 
 def batcher_of(clock=None, max_frames: int = 8, max_wait_ms: float = 10.0) -> Batcher:
-    """A batcher that knows already that a frame costs next to nothing: before, a batch has one frame to find out."""
+    """Return a batcher that has learned that frames cost almost nothing; before that, batches have one frame."""
     config = BatchConfig(max_frames=max_frames, max_wait_ms=max_wait_ms)
     batcher = Batcher(config, clock or Clock())
     batcher.batch_done(0.0, 1)
@@ -72,7 +72,7 @@ def names(batch: list[Lease]) -> list[str]:
 
 
 class Taking:
-    """`next_batch` in a thread of its own, as the engine calls it: a hang fails the test instead of the suite."""
+    """`next_batch` in a separate thread, as in the engine, so that only the test hangs if it hangs."""
 
     def __init__(self, batcher: Batcher) -> None:
         self._batcher = batcher
@@ -81,7 +81,7 @@ class Taking:
         self._thread.start()
 
     def waits(self) -> bool:
-        """Return whether it still waits, after it has looked at all there is."""
+        """Return whether it still waits after it has considered all frames."""
         wait_until(lambda: not self._thread.is_alive() or (waits(self._thread) and not self._batcher._bell._rung))
         return self._thread.is_alive()
 
@@ -91,7 +91,7 @@ class Taking:
 
 
 def at_once(batcher: Batcher) -> list[Lease]:
-    """The batch that leaves without any waiting; empty if none does."""
+    """Return the batch that starts without waiting, or an empty one."""
     return batcher.next_batch(timeout_s=0)
 
 
@@ -193,7 +193,7 @@ def test_frames_of_a_file_are_never_stale():
 
 
 def learn_pace(clock: Clock, batcher: Batcher, cameras: list[Camera], offsets_ms: list[int]) -> int:
-    """Two frames of each camera, 40 ms apart, taken one by one; returns when the cycle to come begins."""
+    """Take two frames of each camera, 40 ms apart, one by one; return the start of the next cycle."""
     start = clock.now
     for cycle in range(2):
         for camera, offset in zip(cameras, offsets_ms):
@@ -216,7 +216,7 @@ def test_an_expensive_model_waits_for_a_camera_that_is_due():
     assert taking.waits(), "b is due in 4 ms"
     clock.now += 4 * MS
     cameras[1].put(clock.now)
-    assert names(taking.batch()) == ["a2", "b2"], "and once it is there nobody else is expected"
+    assert names(taking.batch()) == ["a2", "b2"], "then no other camera is awaited"
 
 
 def test_an_expensive_model_stops_waiting_for_a_camera_that_is_overdue():
@@ -402,7 +402,7 @@ def test_frames_are_taken_in_order_once_and_not_stale(actions, max_frames):
 
 
 def test_a_slow_camera_never_delays_a_fast_one_and_staggered_cameras_wait_for_nothing():
-    """4 cameras at 25 fps, one at 2 fps, a model that costs nothing; a step is 1 ms."""
+    """4 cameras at 25 fps, one at 2 fps, a model without cost; a step is 1 ms."""
     clock = Clock()
     batcher = batcher_of(clock)
     cameras = [Camera(f"c{index}", batcher) for index in range(5)]

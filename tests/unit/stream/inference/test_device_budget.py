@@ -1,4 +1,4 @@
-"""At start-up the largest batch is tried on the device: a size that fits is kept, an impossible one is refused."""
+"""At start-up the largest batch is tried on the device; the size is reduced until it fits, or refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from telemetry.observer import Observer
 
 
 class Card(FreeModel):
-    """A model on a card that holds so many pixels."""
+    """A model on a device with memory for `holds` pixels."""
 
     def __init__(self, holds: int) -> None:
         super().__init__()

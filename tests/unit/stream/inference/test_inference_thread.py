@@ -16,7 +16,7 @@ from support.waiting import PATIENCE_S, until
 
 
 class Worked:
-    """A thread whose batches the test puts in, and what it did."""
+    """A thread that gets its batches from the test, and a record of what it did."""
 
     def __init__(self) -> None:
         self.batches: queue.SimpleQueue[str | None] = queue.SimpleQueue()

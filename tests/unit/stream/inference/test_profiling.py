@@ -19,7 +19,7 @@ from telemetry.observer import Observer
 
 
 class FakeProfiler:
-    """Writes so many bytes; notes what is asked of it."""
+    """Writes a number of bytes, and records its calls."""
 
     def __init__(self, size: int = 10, error: Exception | None = None) -> None:
         self.calls: list[str] = []

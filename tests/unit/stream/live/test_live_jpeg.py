@@ -16,7 +16,7 @@ from stream.live.live_jpeg import WIDTHS, JpegMaker, SlotCopy, rounded_width
 
 
 def gradient(width: int, height: int) -> np.ndarray:
-    """uint8 [height, width, 3]: red grows to the right, green downwards."""
+    """Return a picture, uint8 [height, width, 3]: red increases to the right, green downwards."""
     picture = np.zeros((height, width, 3), np.uint8)
     picture[..., 0] = np.linspace(30, 220, width)
     picture[..., 1] = np.linspace(30, 220, height)[:, None]
@@ -25,7 +25,7 @@ def gradient(width: int, height: int) -> np.ndarray:
 
 
 def slot(format: SlotFormat, rgb: np.ndarray) -> np.ndarray:
-    """A slot as a camera's thread would have filled it."""
+    """Return a slot, filled as by a camera's thread."""
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
         format="yuv420p", dst_colorspace="ITU709" if format.colours.matrix == "bt709" else "ITU601"
     )
@@ -37,7 +37,7 @@ def slot(format: SlotFormat, rgb: np.ndarray) -> np.ndarray:
 
 
 def shown(jpeg: bytes) -> np.ndarray:
-    """uint8 [height, width, 3] as a browser shows it."""
+    """Return the picture as a browser shows it, uint8 [height, width, 3]."""
     return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
 
 

@@ -26,7 +26,7 @@ def lease(frame: int, camera: str = "door", format: SlotFormat = FORMAT) -> Leas
 
 
 class SlowMaker(JpegMaker):
-    """Encodes only as often as it is allowed to."""
+    """Encodes only when the test permits it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class SlowMaker(JpegMaker):
 
 @pytest.fixture
 def pictures() -> Iterator[LivePictures]:
-    """Offered a frame a second by their clock: no rate that is asked for keeps one back."""
+    """Live pictures that are offered one frame per second by their clock, so that no requested rate limits them."""
     made = LivePictures(itertools.count(0, 1_000_000).__next__)
     yield made
     made.close()
@@ -71,7 +71,7 @@ def test_a_picture_names_its_frame_and_the_next_arrives_only_on_request(pictures
     assert picture.jpeg.startswith(b"\xff\xd8") and picture.jpeg.endswith(b"\xff\xd9")
     for frame in range(9, 30):
         pictures.offer(lease(frame))
-    assert pictures.encoded == 1 and not pictures._pending, "nobody waits for them"
+    assert pictures.encoded == 1 and not pictures._pending, "no viewer waits for them"
     watch.request_next()
     pictures.offer(lease(30))
     assert got.get().frame == 30, "the one after asking, not one from before"

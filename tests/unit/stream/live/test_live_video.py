@@ -16,7 +16,7 @@ STEP_US = 40_000
 
 
 class Looker:
-    """Notes what it is given."""
+    """Records what it receives."""
 
     def __init__(self) -> None:
         self.units: list[LiveUnit] = []
@@ -91,7 +91,7 @@ def test_length_prefixed_units_become_a_byte_stream() -> None:
     show(video, broken)
     start = b"\x00\x00\x00\x01"
     assert [one.data for one in looker.units] == [start + b"\x67S" + start + b"\x68P" + start + b"\x65I"]
-    assert looker.gaps == 1, "what can't be read is lost"
+    assert looker.gaps == 1, "a unit that cannot be decoded is a gap"
 
 
 def test_a_unit_that_is_not_decoded_is_a_gap_and_few_units_wait(video: LiveVideo) -> None:

@@ -16,7 +16,7 @@ def unit(number: int, *, key: bool = False, size: int = 10, codec: str = "h264")
 
 
 def nobody() -> None:
-    """Doesn't mind."""
+    """Ignores the calls."""
 
 
 async def numbers(queue: UnitQueue, count: int) -> list[int]:
@@ -28,7 +28,7 @@ async def test_it_begins_with_a_keyframe_and_keeps_the_order() -> None:
     for number in range(6):
         queue.put(unit(number, key=number == 2))
     assert await numbers(queue, 4) == [2, 3, 4, 5]
-    assert queue.skipped == 0, "what came before the first key frame isn't counted"
+    assert queue.skipped == 0, "units before the first keyframe are not counted"
 
 
 async def test_only_a_keyframe_follows_a_gap() -> None:

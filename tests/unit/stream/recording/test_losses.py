@@ -1,4 +1,4 @@
-"""What a clip holds where packets were lost: the same pictures as were shown live, whole."""
+"""After lost packets, a clip has the same complete pictures as were shown live."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFRESHED = "h264 intra refresh"
 
 
 def recorded(name: str, lost: int) -> Decoding:
-    """What a player makes of all that is recorded of a stream that lost one packet of a picture."""
+    """Return the pictures that a player decodes from the recording of a stream with one lost packet."""
     codec, coded = stream(name)
     packetiser = Packetiser(codec)
     receiving = Receiving(codec)

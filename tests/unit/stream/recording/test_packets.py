@@ -1,4 +1,4 @@
-"""The ring of encoded pictures: bounded, beginning at a key frame, readable by whoever is in time."""
+"""The ring of encoded units is bounded, begins at a keyframe, and can be read in time."""
 
 from __future__ import annotations
 

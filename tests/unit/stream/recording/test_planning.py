@@ -1,4 +1,4 @@
-"""From events to the seconds that become clips."""
+"""Which media times become clips, by the events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""H.264 and H.265 in the form that goes into clips."""
+"""H.264 and H.265 in the format of clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A thread with an event loop: it ends when told, whatever hangs in it, and may be told twice."""
+"""A thread with an event loop ends when it is stopped, even if a coroutine hangs, and may be stopped twice."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def test_the_number_wraps_where_the_blocks_end() -> None:
 
 
 def glyphs_at(luma: np.ndarray, left: int, top: int, cell: int, count: int) -> str:
-    """Text read back from the middles of its cells."""
+    """Return the text read from the centres of its cells."""
     by_dots = {dots: character for character, dots in GLYPHS.items()}
     text = ""
     for place in range(count):

@@ -42,7 +42,7 @@ class Watching(Observer):
 
 
 class Clock:
-    """The reader's clock, which only a script moves."""
+    """The reader's clock, which only a script advances."""
 
     def __init__(self) -> None:
         self.now_ns = time.monotonic_ns()
@@ -55,7 +55,7 @@ class Clock:
 
 
 class Played:
-    """A reader that ran over scripted connections until they were used up."""
+    """A reader that has read all scripted connections."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ def test_a_camera_that_never_opened_is_connecting_with_its_reason() -> None:
 
 
 class Publishing(FakeConnections):
-    """Publishers one after the other, each of whom was awaited."""
+    """Publishers in turn, each of which was awaited."""
 
     def __call__(self, config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> FakeTransport:
         transport = super().__call__(config, stopping, on_discard)

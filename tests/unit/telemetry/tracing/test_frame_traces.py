@@ -15,7 +15,7 @@ from telemetry.tracing.spans import Span, span_count, spans_of
 
 @dataclass(frozen=True)
 class Times:
-    """A frame that arrived at `frame` ms and was ready 3 ms later."""
+    """Return a frame that arrived at `frame` ms and was ready 3 ms later."""
 
     frame: int
     camera: str = "yard"

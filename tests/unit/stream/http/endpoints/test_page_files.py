@@ -1,4 +1,4 @@
-"""The live page's files: a fixed table of them is served, with nothing in them that the policy would have to allow."""
+"""The live page's files: a fixed set is served, and none needs an exception from the content policy."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_every_reason_for_missing_pictures_has_a_text() -> None:
 
 
 def every_kind(of: type[errors.SourceError]) -> Iterator[type[errors.SourceError]]:
-    """All classes below this one."""
+    """Return all subclasses."""
     for kind in of.__subclasses__():
         yield kind
         yield from every_kind(kind)

@@ -1,4 +1,4 @@
-"""Sessions and request rates: bounded, and over in time."""
+"""Sessions and rate limits are bounded, and sessions expire."""
 
 from __future__ import annotations
 

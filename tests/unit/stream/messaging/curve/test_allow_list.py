@@ -17,7 +17,7 @@ WALL, NAS = KeyPair.new(), KeyPair.new()
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "wall.key").write_text(WALL.public_certificate())
-    (tmp_path / "README").write_text("what is no *.key isn't looked at")
+    (tmp_path / "README").write_text("only *.key files are read")
     return tmp_path
 
 

@@ -157,7 +157,7 @@ def test_subscribe_names_the_missing_or_wrong_key(tmp_path: Path) -> None:
         assert (done.exit_code, says in done.output.replace("\n", " ")) == (2, True), done.output
 
 
-# -- what can't be used -----------------------------------------------------------------------------------------------
+# -- unusable keys ---------------------------------------------------------------------------------------------------
 def written(path: Path, text: str, mode: int = 0o600) -> Path:
     path.write_text(text)
     path.chmod(mode)

@@ -12,7 +12,7 @@ UTC = 1_790_000_000_000_000
 
 
 def stamped(clock: CameraClock, pts_ms: float | None, arrival_ms: float, utc_ms=None, sender_ms=None) -> Stamp:
-    """Times in ms; our wall clock goes with arrival unless `utc_ms` says otherwise; `sender_ms` is since UTC."""
+    """Stamp a picture. Times are in ms; the wall clock follows arrival unless `utc_ms` is given."""
     answer = clock.stamp(
         None if pts_ms is None else int(pts_ms * 1000),
         int(arrival_ms * 1e6),

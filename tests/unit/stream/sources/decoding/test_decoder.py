@@ -67,11 +67,11 @@ def test_a_stream_that_never_marks_keyframes_is_decoded_again_after_a_while() ->
     assert len(discards) == MAX_WAIT_UNITS
 
 
-# -- with libav's own decoder -------------------------------------------------------------------------------------
+# -- with FFmpeg's decoder ----------------------------------------------------------------------------------------
 
 
 def encoded(frames: int, bframes: int, keyframe_interval: int = 10) -> tuple[VideoCodecContext, list[av.Packet]]:
-    """H.264 access units, and a decoder for them."""
+    """Return H.264 access units, and a decoder for them."""
     out = io.BytesIO()
     with av.open(out, "w", format="mpegts") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -139,7 +139,7 @@ def test_a_unit_is_released_with_its_picture() -> None:
     decoder = Decoder(codec, Discards())
 
     class Watched(UnitTimes):
-        """Can be watched for its end, which slots forbid."""
+        """A unit to which weak references are possible, unlike one with slots."""
 
     seen: list[weakref.ref[Any]] = []
     for number, packet in enumerate(packets):

@@ -24,7 +24,7 @@ def planes(source: tuple[int, int], detector: tuple[int, int] | None) -> SlotFor
 
 
 class Written:
-    """A writer and its ring; `metas` takes everything that is ready out of it."""
+    """A writer and its ring. `metas` takes all ready frames from the ring."""
 
     def __init__(
         self, slots: int = 64, policy: Policy = "latest", live: bool = True, max_fps: float | None = None

@@ -39,7 +39,7 @@ class Told(Observer):
 
 
 def played(path: Path, **settings: Any) -> tuple[int, list[tuple[str, str]], list[CameraStatus]]:
-    """Frames decoded of a film, fallbacks counted, and what the camera said."""
+    """Read a video; return the decoded frames, the fallbacks and the statuses."""
     config = CameraConfig(id="cam", source=str(path), pace="fast", **settings)  # pyright: ignore[reportArgumentType]
     ring, told, said = FrameRing("cam", 64), Told(), list[CameraStatus]()
     reader = CameraReader(config, ring, lambda source, wanted: SlotFormat("planes", source, source), told, said.append)

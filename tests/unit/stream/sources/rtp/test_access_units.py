@@ -18,7 +18,7 @@ ALL = [*NAMES, *CHANGING]
 
 
 def received(name: str, packetiser: Packetiser) -> Receiving:
-    """All of a stream, with an end that closes the last picture also where markers don't."""
+    """Receive a whole stream, with an end that completes the last picture even without markers."""
     codec, coded = stream(name)
     receiving = Receiving(codec)
     receiving.add(packetiser.packets(coded))
@@ -55,7 +55,7 @@ def test_they_decode_to_the_same_pictures(name: str) -> None:
     codec, coded = stream(name)
     assert len(decoded(name)) == len(coded)
     pictures = received(name, Packetiser(codec)).pictures
-    # Where the size changes a decoder that isn't told so drops nothing: every picture is there.
+    # At a change of size, a decoder without a restart drops nothing: every picture is returned.
     assert pictures == decoded(name)
 
 
@@ -120,13 +120,13 @@ def test_two_pictures_with_one_timestamp_are_two_units(markers: Markers) -> None
 
 
 def interlaced_sets() -> list[bytes]:
-    """SPS and PPS of 160 × 192 pixels, of frames or fields."""
+    """Return SPS and PPS for 160 × 192 pixels, for frames or fields."""
     sequence = BitWriter().fixed(77, 8).fixed(0, 8).fixed(31, 8).unsigned(0, 0, 0, 0, 1).flags(0).unsigned(9, 5)
     return [sequence.flags(0, 0, 1, 0, 0).nal(b"\x67"), BitWriter().unsigned(0, 0).flags(0, 0).nal(b"\x68")]
 
 
 def field(parity: int | None, number: int, header: bytes = b"\x65") -> bytes:
-    """The one slice of a field, or of a frame."""
+    """Return the only slice of a field or frame."""
     bits = BitWriter().unsigned(0, 7, 0).fixed(number, 4).flags(*((1, parity) if parity is not None else (0,)))
     return bits.unsigned(3).nal(header) + b"\x99" * 150
 

@@ -156,7 +156,7 @@ def test_a_single_stray_packet_changes_nothing_with_reordering() -> None:
 
 
 def fuzzed(chance: random.Random, packets: list[bytes]) -> list[bytes]:
-    """Packets of a real stream, some of them changed, left out, put elsewhere, or made up."""
+    """Generate packets of a real stream, some changed, dropped, moved or invented."""
     out: list[bytes] = []
     for packet in packets:
         turn = chance.random()

@@ -53,7 +53,7 @@ def test_no_bytes_raise_an_error(packet: bytes) -> None:
 
 
 def block(report: bytes) -> tuple[int, int, int, int, int, int, int]:
-    """SSRC, fraction, lost, highest, jitter, last report, delay."""
+    """Return SSRC, fraction, lost, highest, jitter, last report and delay of a report block."""
     first, kind, words, own = struct.unpack_from(">BBHI", report)
     assert (first, kind, words, own) == (0x81, 201, 7, OWN)
     ssrc, fraction, lost = report[8:12], report[12], report[13:16]
@@ -105,7 +105,7 @@ def test_a_sender_report_is_acknowledged_with_the_time_since_it() -> None:
     statistics = ReceptionStatistics()
     statistics.begin(SENDER, 0)
     statistics.received(0, 0, 0)
-    statistics.reported(SenderReport(9, 1 << 63, 0), SECOND)  # somebody else's
+    statistics.reported(SenderReport(9, 1 << 63, 0), SECOND)  # of another sender
     assert block(statistics.receiver_report(OWN, "us", SECOND))[5:] == (0, 0)
     statistics.reported(SenderReport(SENDER, 0x1122334455667788, 0), SECOND)
     assert block(statistics.receiver_report(OWN, "us", 3 * SECOND // 2))[5:] == (0x33445566, 32768)

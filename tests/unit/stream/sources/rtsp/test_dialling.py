@@ -1,4 +1,4 @@
-"""Where a name leads, and the names of sockets that come of it."""
+"""Resolution of host names, and the resulting socket addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a wire's receiver hands over, and whose reports it goes by."""
+"""The units that the RTP receiver of native RTSP delivers, and the sender reports that it uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECOND = 1_000_000_000
 
 
 class Received:
-    """A receiver and all that came of it."""
+    """A receiver, and everything that it delivers."""
 
     def __init__(self) -> None:
         self.handover = Handover[Exception]()
@@ -30,7 +30,7 @@ class Received:
         self.receiver = RtpReceiver(description, self.handover, self.discarded.append, lambda: None, reorder=True)
 
     def take(self, packetiser: StreamPacketiser, from_ns: int = 0) -> int:
-        """The whole stream, at its times; when it ended."""
+        """Feed the whole stream at its times, and return its end."""
         now_ns = from_ns
         for packet in packetiser.packets(STREAM):
             now_ns = from_ns + packet.at * 100_000 // 9
@@ -38,7 +38,7 @@ class Received:
         return now_ns
 
     def units(self) -> list[AccessUnit]:
-        """What waits."""
+        """Return the waiting units."""
         got: list[AccessUnit] = []
         while (one := self.handover.get(0)) is not None:
             got.append(one[1])

@@ -1,4 +1,4 @@
-"""Access units from RTP packets: complete, in order, and never smeared after a loss."""
+"""Access units from RTP packets: complete, in order, and without damaged pictures after a loss."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FakePacket:
 
 
 def packets(frames: int, parts: int = 3, first: int = 0, key_every: int = 10_000) -> list[FakePacket]:
-    """Frames of so many packets each; a keyframe's first byte is even, as VP8's is."""
+    """Return the packets of frames with these numbers of packets. A keyframe's first byte is even, as in VP8."""
     return [
         FakePacket(
             (first + frame * parts + part) & 0xFFFF,
@@ -47,7 +47,7 @@ def packets(frames: int, parts: int = 3, first: int = 0, key_every: int = 10_000
 
 
 class Assembling:
-    """An assembler, a clock that goes on 1 ms a packet, and what came of it."""
+    """An assembler with a clock that advances 1 ms per packet, and its units."""
 
     def __init__(self) -> None:
         self.discarded: list[str] = []

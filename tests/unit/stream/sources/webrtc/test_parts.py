@@ -110,7 +110,7 @@ def test_reports_from_before_a_timestamp_jump_do_not_date_later_pictures() -> No
     clock.report(ntp, 0)
     assert clock.sender_utc_us(clock.pts_us(0, 0)) == 1_800_000_000 * 1_000_000
     assert clock.sender_utc_us(clock.pts_us(10 * 90_000, 10 * second)) is not None  # a gap, as long as it took
-    assert clock.sender_utc_us(clock.pts_us(10**9, 11 * second)) is None  # the encoder began anew
+    assert clock.sender_utc_us(clock.pts_us(10**9, 11 * second)) is None  # the encoder restarted
     clock.report(ntp + (12 << 32), 10**9 + 90_000)
     pts_us = clock.pts_us(10**9 + 90_000, 12 * second)
     assert clock.sender_utc_us(pts_us) == 1_800_000_012 * 1_000_000

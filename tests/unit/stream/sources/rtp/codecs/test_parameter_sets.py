@@ -96,7 +96,7 @@ def h264_sequence(
     usability: BitWriter | None = None,
     gaps: bool = False,
 ) -> bytes:
-    """An SPS of 10 macroblocks by 6, or by 6 pairs of them."""
+    """Return an SPS of 10 by 6 macroblocks, or by 6 pairs of macroblocks."""
     bits = BitWriter().fixed(profile, 8).fixed(constraints, 8).fixed(31, 8).unsigned(0)
     if profile == 100:
         bits.unsigned(1, 0, 0).flags(False, True)
@@ -170,7 +170,7 @@ reference_sets = st.lists(
 def test_reference_picture_sets_are_skipped_as_in_ffmpeg(
     sets: list[tuple[list[int], list[int]] | tuple[bool, int, list[str]]],
 ) -> None:
-    """One IDR picture doesn't use them, so they can be put into a real SPS; what is behind them says `yuvj`."""
+    """One IDR picture does not use them, so they can be inserted into a real SPS, before the colour range."""
     bits = BitWriter()
     before: list[int] = []
     for index, one in enumerate(sets):
@@ -222,7 +222,7 @@ def full_range_keyframe() -> list[bytes]:
 
 
 def bits_left_at_reference_sets(nal: bytes) -> int:
-    """How many bits of an SPS follow from its reference picture sets on."""
+    """Return the number of bits of an SPS from its reference picture sets on."""
     left: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(h265_syntax, "_skip_reference_sets", lambda bits: left.append(bits._left))

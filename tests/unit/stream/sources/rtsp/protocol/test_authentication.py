@@ -70,7 +70,7 @@ def test_the_hashed_user_name_of_rfc_7616_is_the_one_there() -> None:
 
 
 def test_a_digest_without_qop_is_answered_by_rfc_2069() -> None:
-    """As most cameras ask. The response is erratum 749's for the RFC's example."""
+    """The challenge of most cameras. The response is that of erratum 749 for the RFC's example."""
     challenge = 'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093"'
     answer = answered(challenge, password="CircleOfLife")
     assert said(answer, "response") == "1949323746fe6a43ef61f9606e7febea"

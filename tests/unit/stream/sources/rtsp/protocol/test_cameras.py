@@ -17,7 +17,7 @@ Exchange = tuple[str, bytes]
 
 
 class Camera(NamedTuple):
-    """How one talks: `exchanges` up to PLAY, then what is known."""
+    """A camera: its `exchanges` up to PLAY, and the expected outcome."""
 
     address: str
     sdp: bytes

@@ -27,7 +27,7 @@ def frame(channel: int, payload: bytes) -> bytes:
 
 
 class Connection:
-    """What comes out of a connection: packets, messages, and at last the error's words."""
+    """Return what is read from a connection: packets, messages, and finally the error's text."""
 
     def __init__(self) -> None:
         self.events: list[tuple[int, bytes] | Message | str] = []

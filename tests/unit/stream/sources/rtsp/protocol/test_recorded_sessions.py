@@ -1,6 +1,6 @@
-"""What servers sent in whole sessions (tests/fixtures/rtsp), as it was and with damage.
+"""Recorded sessions of real servers (tests/fixtures/rtsp), unchanged and damaged.
 
-GStreamer's, VLC's (whose 401 has no CSeq), aio-rtsp-toolkit's and rtsp-rs's.
+The servers are GStreamer, VLC (whose 401 has no CSeq), aio-rtsp-toolkit and rtsp-rs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_SENT = 100
 
 
 class Replayed(NamedTuple):
-    """What a session made of the bytes of a server."""
+    """The outcome of a session with recorded bytes."""
 
     session: RtspSession
     events: list[Event]
@@ -34,7 +34,7 @@ class Replayed(NamedTuple):
 
 
 def replay(data: bytes, lower: Literal["tcp", "udp"] = "tcp", size: int = 1 << 16) -> Replayed:
-    """All that comes, `size` bytes at a time; once it plays, the session is kept alive and torn down."""
+    """Feed all bytes, `size` at a time; once it plays, keep the session alive and tear it down."""
     session = RtspSession(RtspAddress.parse("rtsp://bob:geheim@cam/a"), lower, client_ports=(5000, 5001))
     events: list[Event] = []
     packets: list[bytes] = []
@@ -106,12 +106,12 @@ def test_recorded_refusals_have_their_reasons(name: str, error: str) -> None:
 
 
 def bounded(replayed: Replayed, data: bytes) -> bool:
-    """No more comes out than went in, and nothing is sent without a message to cause it."""
+    """Return whether no more bytes were returned than received, and every request has a cause."""
     return sum(map(len, replayed.packets)) <= len(data) and len(replayed.events) <= MOST_SENT
 
 
 def test_single_bytes_of_a_session_may_be_wrong() -> None:
-    """Lost, doubled, or another one: every 23rd of those that aren't RTP. All, each in 14 ways, were tried once."""
+    """Drop, duplicate or change every 23rd byte outside RTP. All bytes, in 14 ways, were tried once."""
     data = RECORDED["gstreamer_basic"]
     text = len(data) - len(b"".join(replay(data).packets))
     for at in range(0, text, 23):

@@ -50,7 +50,7 @@ def parse(data: bytes) -> Request:
 
 
 class Talk:
-    """A session and the server's side of it: what was asked last is in `asked`."""
+    """A session, and the server's side of it. `asked` is the last request."""
 
     def __init__(self, address: str = URL, lower: Literal["tcp", "udp"] = "tcp") -> None:
         self.session = RtspSession(
