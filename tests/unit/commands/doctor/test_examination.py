@@ -91,9 +91,7 @@ def test_a_gpu_that_torch_does_not_find_is_a_warning(tmp_path: Path) -> None:
     assert model_files.device(ModelSettings(), tmp_path / "absent").level == "ok"
 
 
-def test_missing_weights_are_a_fault_with_the_command_to_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_weights_are_a_fault_with_the_command_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert model_files.model_weights(ModelSettings()).level == "ok"
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path))
     found = model_files.model_weights(ModelSettings())
