@@ -43,6 +43,18 @@ SLOW = (
 )
 """Unit tests that train, render or need `weights fetch`: marked `slow`, and not part of `make test-fast`."""
 
+LEARNING = (
+    "parity/test_precision.py",
+    "parity/test_region_watching.py",
+    "unit/benchmarks/paper/test_paper_bench.py",
+    "unit/benchmarks/paper/test_plain_regions.py",
+    "unit/stages/test_checkpoint_detector.py",
+    "unit/training/annotated_videos/regions/test_detector_source.py",
+)
+"""Tests that use the detector of `support.models.drawn_people`. The first of them trains it, for minutes on a busy
+machine, and the others wait."""
+LEARNING_TIMEOUT_S = 900
+
 _MADE_ONCE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -59,10 +71,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow unit tests."""
+    """Mark the slow unit tests, and give those more time that may train a detector."""
     for item in items:
-        if item.nodeid.removeprefix("tests/").startswith(SLOW):
+        path = item.nodeid.removeprefix("tests/")
+        if path.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+        if path.startswith(LEARNING):
+            item.add_marker(pytest.mark.timeout(LEARNING_TIMEOUT_S))
 
 
 @pytest.fixture(autouse=True)
