@@ -19,7 +19,7 @@ from stream.config import Config
 from stream.engine import Engine
 from stream.recording.clips import Clip
 from stream.recording.recorder import Recorder
-from support.engines.controlled_engine import Client, configured
+from support.engines.controlled_engine import PATIENT, Client, configured
 from support.waiting import until
 
 import aiohttp  # isort: skip
@@ -49,8 +49,9 @@ def between(begin_s: float, end_s: float, action: str = "fall") -> Callable[[flo
 
 
 def recording(folder: Path, *cameras: dict[str, Any], **settings: Any) -> Config:
+    """Return the configuration of an engine that records these cameras, which by default lose no frame."""
     return configured(
-        *cameras,
+        *({**PATIENT, **camera} for camera in cameras),
         recording={"directory": str(folder), "seconds_before": 1, "seconds_after": 0.5, "least_free": 0, **settings},
     )
 
