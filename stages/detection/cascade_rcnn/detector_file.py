@@ -54,10 +54,10 @@ class StoredDetector:
         # Only training uses the counters of batch norm, and older files lack them.
         missing = [name for name in missing if not name.endswith("num_batches_tracked")]
         if missing or unexpected:
-            raise DetectorError(
-                f"{self.where}: the weights don't match the configuration: missing {_some(missing)}; "
-                f"unexpected {_some(unexpected)}"
-            )
+            differences = [
+                f"{kind} {_some(names)}" for kind, names in (("missing", missing), ("unexpected", unexpected)) if names
+            ]
+            raise DetectorError(f"{self.where}: the weights don't match the configuration: {'; '.join(differences)}")
         return model
 
 
@@ -169,7 +169,5 @@ _DISCARDED_TYPES: list[Any] = [
 
 
 def _some(names: list[str]) -> str:
-    if not names:
-        return "nothing"
     more = len(names) - _MAX_NAMED
     return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -54,6 +54,7 @@ async def test_calls_run_between_batches_and_no_batch_is_lost() -> None:
     for number in range(50):
         worked.batches.put(f"batch {number}")
         await worked.thread.run(worked.done.append, "call")
+    await until(lambda: len(worked.done) == 100)
     assert worked.thread.stop(PATIENCE_S)
     assert [entry for entry in worked.done if entry != "call"] == [f"batch {number}" for number in range(50)]
     assert worked.done.count("call") == 50
