@@ -11,6 +11,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+MAX_BYTES = 1 << 20
+"""Largest settings file. The limit also ends the reading of files without an end, such as /dev/zero."""
+MOST_ERRORS = 20
+"""Errors that one message names; further ones are counted."""
+LONGEST_NAME = 100
+
 
 class SettingsFileError(ValueError):
     """The file cannot be read as settings; the message names the file."""
@@ -22,19 +28,59 @@ def read_settings(path: Path, advice: str) -> dict[str, Any]:
     `advice` completes the message for a file that holds something else. Raises `SettingsFileError`.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            raise SettingsFileError(f"{path}: is larger than {MAX_BYTES >> 20} MiB, so it is not a settings file")
+        content = yaml.load(text.decode(), _Loader)
     except OSError as error:
         raise SettingsFileError(f"{path}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsFileError(f"{path}: is not UTF-8 text") from None
+    except RecursionError:
+        raise SettingsFileError(f"{path}: is nested too deep") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise SettingsFileError(f"{path}{f', line {mark.line + 1}' if mark else ''}: not valid YAML") from None
+        what = error.problem if isinstance(error, _InvalidError) else "not valid YAML"
+        raise SettingsFileError(f"{path}{f', line {mark.line + 1}' if mark else ''}: {what}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise SettingsFileError(f"{path}: must be a mapping of settings{advice}")
     return content
+
+
+class _InvalidError(yaml.constructor.ConstructorError):
+    """YAML that is not accepted, although the parser accepts it."""
+
+    def __init__(self, problem: str, node: yaml.Node) -> None:
+        super().__init__(None, None, problem, node.start_mark)
+
+
+class _Loader(yaml.SafeLoader):
+    """Rejects a key that is set twice, and gives the line of a value that cannot be converted."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys and key.value != "<<":
+                raise _InvalidError(f"`{_printable(key.value)}` is set twice", key)
+            keys.add(str(key.value))
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError):  # such as the date 2026-13-45
+            raise _InvalidError("a value is invalid", node) from None
+
+
+def _printable(key: object) -> str:
+    """Return a key as short text on one line."""
+    text = str(key)
+    text = text if text.isprintable() else repr(text)[1:-1]
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,16 +93,19 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def error_text(error: ValidationError, model: type[BaseModel], *, command: str, show_values: bool = False) -> str:
-    """Return all errors of settings validated as `model`, each by its field.
+    """Return the errors of settings validated as `model`, each by its field, on one line.
 
     `command` lists all settings; it is named if no setting resembles an unknown one. `show_values` quotes wrong values;
     leave it off if they may be secret.
     """
-    return "; ".join(_line(one, model, command, show_values) for one in error.errors(include_url=False))
+    found = error.errors(include_url=False)
+    lines = [_line(one, model, command, show_values) for one in found[:MOST_ERRORS]]
+    more = len(found) - MOST_ERRORS
+    return "; ".join([*lines, f"and {more} more errors"] if more > 0 else lines)
 
 
 def _line(error: ErrorDetails, model: type[BaseModel], command: str, show_values: bool) -> str:
-    name = ".".join(map(str, error["loc"]))
+    name = ".".join(map(_printable, error["loc"]))
     if error["type"] == "extra_forbidden":
         nearest = _nearest(error["loc"], model)
         return f"{name}: unknown; " + (f"did you mean `{nearest}`?" if nearest else f"`{command}` lists all settings")

@@ -87,3 +87,40 @@ def test_a_file_that_holds_no_settings_is_rejected_by_name(tmp_path: Path) -> No
             read_settings(path, ", for example `seed: 1`")
     path.write_bytes(b"# empty\n")
     assert read_settings(path, "") == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a: 1\nb: 2026-13-45", "line 2: a value is invalid"),
+        ("a: !!bool perhaps", "line 1: a value is invalid"),
+        ("a: " + "9" * 5000, "line 1: a value is invalid"),
+        ("a: !!int ''", "line 1: a value is invalid"),
+        ("a: " + "[" * 5000 + "]" * 5000, "is nested too deep"),
+        ("a: 1\nb: 2\na: 3", "line 3: `a` is set twice"),
+        ("#" * (1 << 20) + "\n", "is larger than 1 MiB"),
+    ],
+)
+def test_a_file_that_only_looks_like_yaml_is_rejected(tmp_path: Path, content: str, expected: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(content)
+    with pytest.raises(SettingsFileError, match=f"a\\.yaml.*{expected}"):
+        read_settings(path, "")
+
+
+def test_a_file_without_an_end_is_rejected() -> None:
+    with pytest.raises(SettingsFileError, match="/dev/zero: is larger than 1 MiB"):
+        read_settings(Path("/dev/zero"), "")
+
+
+def test_a_merged_key_may_be_set_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: &a {x: 1, y: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, x: 3}\n")
+    assert read_settings(path, "") == {"a": {"x": 1, "y": 1}, "b": {"x": 2, "y": 1}, "c": {"x": 3, "y": 1}}
+
+
+def test_a_message_of_many_errors_is_short_and_on_one_line() -> None:
+    message = errors({f"line\nbreak {number}" + "x" * 1000: 1 for number in range(1000)})
+    assert "\n" not in message
+    assert message.endswith("and 980 more errors")
+    assert len(message) < 5000
