@@ -67,10 +67,20 @@ def parse_source(text: str, index: int) -> dict[str, Any]:
     from stream.settings.source_address import SourceAddress
 
     name, equals, source = text.partition("=")
-    if not equals or any(mark in name for mark in "/:?#") or Path(text).exists():
-        return {"id": f"cam{index}", "source": SourceAddress.parse(text)}
-    if not CAMERA_ID.fullmatch(name):
+    if not equals or any(mark in name for mark in "/:?#") or _is_file(text):
+        name, source = f"cam{index}", text
+    elif not CAMERA_ID.fullmatch(name):
         raise ConfigError(camera_id_error(name))
-    if not source:
+    elif not source:
         raise ConfigError(f"camera {name}: no source after `{name}=`")
-    return {"id": name, "source": SourceAddress.parse(source)}
+    try:
+        return {"id": name, "source": SourceAddress.parse(source)}
+    except ValueError as error:
+        raise ConfigError(f"camera {name}: the source {error}") from None
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:  # for example because the name is too long
+        return False

@@ -13,6 +13,10 @@ MAX_ADDRESS_CHARS = 2048
 FORMS = "rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:"
 _CAPTURE_DEVICE = re.compile(r"(\d{1,3})|(/dev/(?:video\d+(?:\?\S*)?|v4l/\S+))")
 
+_CREDENTIALS = re.compile(r"//.*:.*@")
+_SECRET = re.compile(r"\?[^?]*=.*|(?:pass|pwd|token|secret)[a-z]*=.*", re.IGNORECASE)
+"""A query, and a value named like a secret."""
+
 
 class SourceAddress(str):
     """The address of a camera's source. Prints without its secrets; only `reveal()` returns the whole address.
@@ -31,7 +35,14 @@ class SourceAddress(str):
 
     @classmethod
     def parse(cls, text: str) -> SourceAddress:
-        """Parse a typed address: `0` and `/dev/video0` are short for `device:/dev/video0`."""
+        """Parse a typed address: `0` and `/dev/video0` are short for `device:/dev/video0`.
+
+        Raises ValueError, without quoting the address, if it is empty, too long or not printable.
+        """
+        if not text:
+            raise ValueError(f"must be an address: {FORMS}")
+        if len(text) > MAX_ADDRESS_CHARS or not text.isprintable():
+            raise ValueError(f"must be an address of at most {MAX_ADDRESS_CHARS} printable characters")
         device = _CAPTURE_DEVICE.fullmatch(text)
         return cls(f"device:{device[2] or f'/dev/video{device[1]}'}" if device else text)
 
@@ -46,10 +57,8 @@ class SourceAddress(str):
         def parse(value: object) -> SourceAddress:
             if isinstance(value, SourceAddress):
                 return value
-            if not isinstance(value, str) or not value:
+            if not isinstance(value, str):
                 raise ValueError(f"must be an address: {FORMS}")
-            if len(value) > MAX_ADDRESS_CHARS or not value.isprintable():
-                raise ValueError(f"must be an address of at most {MAX_ADDRESS_CHARS} printable characters")
             return cls.parse(value)
 
         return core_schema.no_info_plain_validator_function(
@@ -84,12 +93,23 @@ def redact(address: str) -> str:
     """Return the address without user name, password, query and fragment, which may all contain secrets.
 
     Some cameras expect secrets in the path (`/user=admin_password=…`), so everything after its first `=` is removed
-    too. Credentials are also removed from an address without slashes (`rtsp:user:password@…`), which errors show.
+    too. Secrets are also removed from mistyped addresses (`rtsp:user:password@…`), which errors show.
     """
     if "://" not in address:
-        head, _, rest = address.partition(":")
-        wrong = "@" in rest and "/" not in head and head.lower() not in ("device", "pattern")
-        return f"{head}:{rest.rpartition('@')[2]}" if wrong else address
+        return _redact_mistyped(address)
     scheme, rest = address.split("://", 1)
     place, *secrets = re.split(r"[?#=]", rest.rpartition("@")[2] if "@" in rest else rest, maxsplit=1)
     return f"{scheme}://{place}{'?…' if secrets else ''}"
+
+
+def _redact_mistyped(address: str) -> str:
+    """Return a text that is not a URL without what would be a secret if it were one."""
+    head, _, rest = address.partition(":")
+    if head.lower() in ("device", "pattern"):
+        return address
+    if "@" in rest and "/" not in head:
+        address = f"{head}:{rest.rpartition('@')[2]}"
+    elif _CREDENTIALS.search(address):  # for example `rtsp//user:password@…`
+        address = f"{address.partition('//')[0]}//{address.rpartition('@')[2]}"
+    secret = _SECRET.search(address)
+    return f"{address[: secret.start()]}?…" if secret is not None else address

@@ -48,6 +48,20 @@ def test_a_file_whose_name_has_an_equals_sign_is_a_file(tmp_path: Path, monkeypa
     assert parse_source("My=clip.mp4", 0)["source"] == "My=clip.mp4"
 
 
+@pytest.mark.parametrize("source", ["a/" * 800, "a" * 400])
+def test_a_source_with_an_id_may_be_longer_than_a_file_name(source: str) -> None:
+    assert parse_source(f"door={source}", 0) == {"id": "door", "source": source}
+
+
+@pytest.mark.parametrize(
+    "source", ["", "rtsp://u:hunter2@h/" + "x" * 2048, "hunter2\n", "hunter2\x1b", "hunter2\udcff.mp4"]
+)
+def test_a_source_that_cannot_be_one_is_an_error_that_names_the_camera(source: str) -> None:
+    with pytest.raises(ConfigError, match="camera cam0: the source must be an address") as error:
+        parse_source(source, 0)
+    assert "hunter2" not in str(error.value)
+
+
 def test_settings_for_all_cameras_apply_to_those_of_the_file_too(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("cameras: [{id: door, source: 'rtsp://u:hunter2@h/x', max_fps: 5, ring_slots: 3}]")

@@ -90,7 +90,19 @@ def test_a_password_in_the_path_is_not_shown_either() -> None:
     assert redact("rtsp://10.0.0.7/user=admin_password=hunter2_channel=1") == "rtsp://10.0.0.7/user?…"
 
 
-@pytest.mark.parametrize("typo", ["rtsp:u:hunter2@10.0.0.7/x", "rtsp:/u:hunter2@10.0.0.7/x", "u:hunter2@10.0.0.7/x"])
+@pytest.mark.parametrize(
+    "typo",
+    [
+        "rtsp:u:hunter2@10.0.0.7/x",
+        "rtsp:/u:hunter2@10.0.0.7/x",
+        "u:hunter2@10.0.0.7/x",
+        "rtsp//u:hunter2@10.0.0.7/x",
+        "//u:hunter2@10.0.0.7/x",
+        "10.0.0.7/x?user=u&password=hunter2",
+        "rtsp:10.0.0.7/x?token=hunter2",
+        "10.0.0.7:554/user=u_password=hunter2",
+    ],
+)
 def test_a_password_is_not_shown_in_an_address_without_slashes_either(typo: str) -> None:
     assert "hunter2" not in redact(typo)
     assert "10.0.0.7" in redact(typo)
