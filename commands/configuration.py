@@ -46,7 +46,7 @@ def configuration(
 
     `overrides` are nested like the file; `of_cameras` are settings that every camera gets.
     """
-    from stream.config import load
+    from stream.config import load, with_cameras
 
     settings = load(path, dict(overrides))
     if not sources and not of_cameras:
@@ -54,7 +54,7 @@ def configuration(
     cameras = [camera.model_dump() | {"source": camera.source} for camera in settings.cameras]
     cameras += [parse_source(text, len(cameras) + index) for index, text in enumerate(sources)]
     cameras = [camera | dict(of_cameras or {}) for camera in cameras]
-    return load(path, {**overrides, "cameras": cameras})
+    return with_cameras(settings, cameras, str(path or "configuration"))
 
 
 def parse_source(text: str, index: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Precedence: command line, then `PARTSTREAM_…` environment variables (`__` betw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig, WebRtcConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.tracing import TracingConfig
+from telemetry.redaction import redact
 
 
 class Config(Section):
@@ -78,7 +79,7 @@ class _Environment(Config, BaseSettings):
 def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Config:
     """Read the YAML file, if any; the environment overrides it, and `overrides` (nested, like the file) overrides both.
 
-    Raises `ConfigError` that names every error by file and field. Values are never quoted, because they may be secret.
+    Raises `ConfigError` that names the errors by file and field, without secrets.
     """
     try:
         content = read_settings(path, ", for example `cameras: [...]`") if path is not None else {}
@@ -87,7 +88,7 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> C
     return _validated(merged(merged(content, _read_environment()), overrides or {}), str(path or "configuration"))
 
 
-def with_cameras(config: Config, cameras: Sequence[CameraConfig], origin: str) -> Config:
+def with_cameras(config: Config, cameras: Sequence[CameraConfig | Mapping[str, Any]], origin: str) -> Config:
     """Return the configuration with these cameras. Raises `ConfigError` naming `origin` if they are invalid in it."""
     return _validated(dict(config) | {"cameras": list(cameras)}, origin)
 
@@ -96,7 +97,9 @@ def _validated(content: dict[str, Any], origin: str) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {error_text(error, Config, command='partstream config schema')}") from None
+        # A key or an id may be an address.
+        text = redact(error_text(error, Config, command="partstream config schema"))
+        raise ConfigError(f"{origin}: {text}") from None
 
 
 def _read_environment() -> dict[str, Any]:

@@ -10,6 +10,6 @@ _MAX_LENGTH = 63
 
 def camera_id_error(value: str) -> str:
     """Return the message for a camera id that does not match `CAMERA_ID`, with a similar id that does."""
-    similar = re.sub(r"[^a-z0-9_]+", "-", value.lower()).strip("-_")[:_MAX_LENGTH] or "cam0"
+    similar = "" if "://" in value else re.sub(r"[^a-z0-9_]+", "-", value.lower()).strip("-_")[:_MAX_LENGTH]
     long = f", at most {_MAX_LENGTH} characters" if len(value) > _MAX_LENGTH else ""
-    return f"camera id {value!r}: use a-z, 0-9, - and _{long}, for example {similar}"
+    return f"camera id {value!r}: use a-z, 0-9, - and _{long}, for example {similar or 'cam0'}"

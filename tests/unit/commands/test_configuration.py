@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ def test_a_source_that_cannot_be_one_is_an_error_that_names_the_camera(source: s
     with pytest.raises(ConfigError, match="camera cam0: the source must be an address") as error:
         parse_source(source, 0)
     assert "hunter2" not in str(error.value)
+
+
+def test_a_configuration_may_come_through_a_pipe() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"cameras: [{id: door, source: 'pattern:'}]\nbatch: {max_frames: 3}")
+    os.close(writing)
+    settings = configuration(Path(f"/dev/fd/{reading}"), {}, ["yard=pattern:"], {"max_fps": 8.0})
+    os.close(reading)
+    assert [camera.id for camera in settings.cameras] == ["door", "yard"]
+    assert settings.batch.max_frames == 3
 
 
 def test_settings_for_all_cameras_apply_to_those_of_the_file_too(tmp_path: Path) -> None:

@@ -73,6 +73,27 @@ def test_an_address_prints_no_secret_and_reveals_it_on_request() -> None:
     assert "10.0.0.7:554/stream" in shown
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "cameras: [{id: 'rtsp://u:hunter2@h/x', source: x}]",
+        "cameras: [{'rtsp://u:hunter2@h/x': x}]",
+        "http: {cors_origins: ['https://u:hunter2@h']}",
+        "recording: {cameras: ['rtsp://u:hunter2@h']}",
+    ],
+)
+def test_an_address_in_the_wrong_place_is_quoted_without_its_secrets(tmp_path: Path, content: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, content))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
+def test_a_number_must_be_finite(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"publish\.stats_interval_s: Input should be a finite number"):
+        load(written(tmp_path, f"publish: {{stats_interval_s: {value}}}"))
+
+
 def test_a_secret_in_a_faulty_configuration_is_not_quoted(tmp_path: Path) -> None:
     path = written(tmp_path, "cameras:\n  - {id: Door, source: 'rtsp://u:hunter2@h/x', transpor: tcp}\n")
     with pytest.raises(ConfigError) as caught:
