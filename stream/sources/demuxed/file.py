@@ -8,10 +8,12 @@ import time
 import av.error
 
 from stream.settings.engine import CameraConfig
+from stream.settings.source_address import FORMS
 from stream.sources.decoding import nvdec
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import (
+    BadAddressError,
     NoSuchFileError,
     NotAVideoError,
     SourceError,
@@ -102,7 +104,13 @@ class FileErrorDiagnosis(ErrorDiagnosis):
     def opening(self, error: Exception, after_s: float) -> SourceError:
         """Use the error of the operating system or the demuxer."""
         if isinstance(error, (av.error.FileNotFoundError, av.error.NotADirectoryError)):
-            return NoSuchFileError(self.camera, f"there is no file {self.address}", "Check the path")
+            return NoSuchFileError(
+                self.camera, f"there is no file {self.address}", "Check the path, or write rtsp://… for a camera"
+            )
+        if isinstance(error, av.error.ProtocolNotFoundError):
+            return BadAddressError(
+                self.camera, f"{self.address} is neither a file nor an address of a supported kind", f"Write {FORMS}"
+            )
         if isinstance(error, (av.error.PermissionError, av.error.IsADirectoryError)):
             return UnreadableError(
                 self.camera, f"{self.address} cannot be read ({error.strerror})", "Use the path of a readable file"
