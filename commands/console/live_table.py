@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from commands.console.printable import Printable
 from stream.results import CameraStats, Event, Frame, Message, Part, Person, Stats, Status
 
 EVENTS_SHOWN = 6
@@ -21,6 +22,7 @@ NARROW, MEDIUM, WIDE = 60, 80, 100
 OTHER_COLUMNS, PART_COLUMNS = 52, 24
 """Width of the columns beside the reasons, and of one part with its state."""
 STATE_COLOUR = {"live": "green", "connecting": "yellow", "reconnecting": "yellow", "stalled": "red", "ended": "dim"}
+MOST = 2**63
 BARS = "▁▂▃▄▅▆▇█"
 """Relevance from 0 to 1, for terminals without colours."""
 
@@ -74,7 +76,7 @@ class LiveTable:
             parts.append(Text("The model is not trained: its labels are meaningless.", "red"))
         if self._events and width >= MEDIUM:
             parts += [Text(), *(_event_line(event) for event in self._events)]
-        yield Group(*parts)
+        yield Printable(Group(*parts))
 
     def _rates(self) -> dict[str, CameraStats]:
         return {camera.camera: camera for camera in self._stats.cameras} if self._stats else {}
@@ -94,11 +96,11 @@ class LiveTable:
             epoch = frame.epoch if frame else (status.epoch if status else 0)
             cells = [
                 str(len(frame.people)) if frame else "",
-                duration(self._now() - frame.published_us / 1e6) if frame else "",
+                duration(self._now() - _seconds(frame.published_us)) if frame else "",
                 f"{rate.fps_in:.1f}/s" if rate else "",
                 f"{rate.fps_out:.1f}/s" if rate else "",
-                str(sum(rate.dropped.values())) if rate else "",
-                str(epoch),
+                str(sum(map(_bounded, rate.dropped.values()))) if rate else "",
+                str(_bounded(epoch)),
             ]
             table.add_row(_name(name, width), shown, *cells[: len(headings) - 2])
         return table
@@ -123,9 +125,9 @@ class LiveTable:
                 cells: list[RenderableType] = [Text("…", "dim"), "", "", ""]
             else:
                 label = Text(action.label.replace("_", " "), "cyan", no_wrap=True, overflow="ellipsis")
-                since = duration((frame.capture_us - action.since_us) / 1e6)
+                since = duration(_seconds(frame.capture_us - action.since_us))
                 cells = [label, f"{action.score:.2f}", since, reasons(person, limit)]
-            table.add_row(_name(frame.camera, width), str(person.track), *cells[: len(headings) - 2])
+            table.add_row(_name(frame.camera, width), str(_bounded(person.track)), *cells[: len(headings) - 2])
         if len(people) > PEOPLE_SHOWN:
             table.add_row(Text(f"and {len(people) - PEOPLE_SHOWN} more", "dim"))
         return table
@@ -159,8 +161,20 @@ def _state(part: Part) -> str | None:
     return None if state == "none" else state.replace("_", " ")
 
 
+def _bounded(number: int) -> int:
+    """Return the number, or a limit of 64 bits: a message may have larger ones, which have no meaning."""
+    return max(-MOST, min(MOST, number))
+
+
+def _seconds(us: int) -> float:
+    return _bounded(us) / 1e6
+
+
 def _event_line(event: Event) -> Text:
-    at = datetime.fromtimestamp(event.capture_us / 1e6).strftime("%H:%M:%S")
+    try:
+        at = datetime.fromtimestamp(_seconds(event.capture_us)).strftime("%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        at = "no time"
     text = Text(f"{at}  {event.camera}  person {event.track}  {event.kind} ", "dim", no_wrap=True, overflow="ellipsis")
     text.append(event.label.replace("_", " "), "cyan" if event.kind != "ended" else "dim")
     if event.previous:

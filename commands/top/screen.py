@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.console.live_table import STATE_COLOUR, duration
+from commands.console.printable import Printable
 from commands.top.engine_client import Camera, Snapshot
 from commands.top.measurements import Histogram
 
@@ -53,7 +54,7 @@ class Screen:
             parts.append(Text(f"{self._error}; retrying", "bold red"))
         snapshot = self._snapshot
         if snapshot is None:
-            yield Group(*parts, *([] if parts else [Text(f"Connecting to {self._address} …", "dim")]))
+            yield Printable(Group(*parts, *([] if parts else [Text(f"Connecting to {self._address} …", "dim")])))
             return
         if self._error:
             parts.append(Text(f"State {duration(self._now() - snapshot.at_s)} ago:", "yellow"))
@@ -64,7 +65,7 @@ class Screen:
         if stages is not None:
             parts += [Text(), stages]
         parts += [Text(), *self._memory(snapshot)]
-        yield Group(*parts)
+        yield Printable(Group(*parts))
 
     # -- parts --------------------------------------------------------------------------------------------------
     def _head(self, snapshot: Snapshot) -> Text:

@@ -136,6 +136,28 @@ def test_a_person_shows_the_action_since_when_and_the_parts_that_explain_it_most
     assert [" ".join(line.split()) for line in row] == ["lobby 7 wave 0.88 1.6 s ▇ right hand raise up ▂ head look"]
 
 
+HOSTILE = "\x1b]0;title\x07\x1b[31m\u009b2J\u202e\n[red]text[/]"
+
+
+def test_control_characters_and_markup_of_messages_do_not_reach_the_terminal() -> None:
+    table = LiveTable(lambda: NOW)
+    table.add(msgspec.structs.replace(frame("door", person(1, HOSTILE)), model=ModelRef(HOSTILE, "", True)))
+    table.add(status(HOSTILE, "stalled", HOSTILE, HOSTILE))
+    table.add(msgspec.structs.replace(event(1), camera=HOSTILE, label=HOSTILE))
+    text = shown(table, 200)
+    assert not [letter for letter in text if letter != "\n" and not letter.isprintable()]
+    assert "[red]text[/]" in text
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 10**18], ids=["large", "negative", "late"])
+def test_numbers_without_meaning_are_shown_too(number: int) -> None:
+    table = LiveTable(lambda: NOW)
+    table.add(frame("door", person(1), capture_us=number, published_us=number, epoch=number))
+    table.add(msgspec.structs.replace(event(1), capture_us=number))
+    table.add(frame("yard", person(number), capture_us=-number))
+    assert "door" in shown(table, 200)
+
+
 def test_parts_that_do_nothing_explain_nothing() -> None:
     still = Person(
         1,

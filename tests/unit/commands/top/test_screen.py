@@ -101,6 +101,13 @@ def test_a_camera_with_a_problem_shows_the_remedy_and_an_unready_engine_the_reas
     assert "no batch for 12 s" in text
 
 
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    screen = Screen(ADDRESS)
+    screen.show(snapshot(10.0, camera("\x1b[31mdoor", "\x1b[2J", "\x07", **{"\x1b]0;x\x07": 1}), run="\x1b[31m"))
+    screen.set_error("\x1b[31m")
+    assert not [letter for letter in shown(screen) if letter != "\n" and not letter.isprintable()]
+
+
 def test_while_the_engine_does_not_answer_the_last_snapshot_stays_with_its_age() -> None:
     screen = Screen(ADDRESS, now=lambda: 15.0)
     screen.show(snapshot(10.0, camera("door")))
@@ -151,3 +158,10 @@ def test_an_invalid_address_is_refused_without_being_quoted(given: str) -> None:
     with pytest.raises(ValueError, match="must be") as refused:
         EngineClient(given)
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_token_that_no_header_can_hold_is_refused_without_being_quoted() -> None:
+    for token in ("hunter2\n", "hunter2é"):
+        with pytest.raises(ValueError, match="the token must") as refused:
+            EngineClient("http://h", token)
+        assert "hunter2" not in str(refused.value)
