@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -15,6 +16,10 @@ import msgspec
 from commands.top.measurements import Measurements, parse
 
 ANSWER_WITHIN_S = 5.0
+MOST_BYTES = 64 << 20
+"""Largest answer that is read: several times the metrics of the most cameras."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class NoAnswerError(Exception):
@@ -31,13 +36,13 @@ class CameraStatus(msgspec.Struct, frozen=True):
     state: str
     reason: str | None
     message: str
-    epoch: int
-    decoded: int
-    processed: int
-    dropped: dict[str, int]
+    epoch: Count
+    decoded: Count
+    processed: Count
+    dropped: dict[str, Count]
     fps_in: float
     fps_out: float
-    tracks: int
+    tracks: Count
 
 
 class Camera(msgspec.Struct, frozen=True):
@@ -62,10 +67,10 @@ class EngineStatus(msgspec.Struct, frozen=True):
     ready: bool
     ready_reason: str
     model: Model
-    state_slots_used: int
-    state_slots: int
-    subscriptions: int
-    streams: int
+    state_slots_used: Count
+    state_slots: Count
+    subscriptions: Count
+    streams: Count
     cameras: list[Camera]
 
 
@@ -92,6 +97,8 @@ class EngineClient:
             raise ValueError("the engine's address must be http://HOST:PORT") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
             raise ValueError("the engine's address must be http://HOST:PORT, without user, password or query")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise ValueError("the token must consist of printable ASCII characters")
         if ":" in parts.hostname:
             place = f"[{parts.hostname}]" + (f":{parts.port}" if parts.port else "")
         self.address = f"{parts.scheme}://{place}"
@@ -127,7 +134,7 @@ class EngineClient:
             raise NoAnswerError(f"no engine answers at {self.address} ({why})") from None
         except (aiohttp.ClientError, OSError):
             raise NoAnswerError(f"the connection to {self.address} broke") from None
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise NoAnswerError(f"{self.address} is not a partstream engine of this version") from None
 
     async def _get(self, path: str) -> bytes:
@@ -137,4 +144,9 @@ class EngineClient:
                 raise UnauthorisedError(f"{self.address} needs a valid token: --token or PARTSTREAM_HTTP__READ_TOKEN")
             if answer.status != 200:
                 raise NoAnswerError(f"{self.address} answers {answer.status} to {path}")
-            return await answer.read()
+            body = bytearray()
+            async for part in answer.content.iter_any():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise NoAnswerError(f"{self.address} is not a partstream engine: it answers {path} without end")
+            return bytes(body)

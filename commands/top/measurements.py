@@ -75,7 +75,7 @@ class Measurements:
 
     def stages(self) -> list[str]:
         """Return the stages, in the page's order, which is that of their first batch."""
-        return [dict(labels)["stage"] for labels in self.histograms.get("stage_seconds", {})]
+        return [dict(labels).get("stage", "") for labels in self.histograms.get("stage_seconds", {})]
 
 
 def parse(page: str) -> Measurements:
@@ -87,10 +87,12 @@ def parse(page: str) -> Measurements:
         name = family.name.removeprefix(PREFIX)
         for sample in family.samples:
             labels = dict(sample.labels)
+            if family.type == "histogram" and not math.isfinite(sample.value):
+                raise ValueError(f"{sample.name} is not a finite number")
             if family.type != "histogram":
                 values.setdefault(name, {})[tuple(sorted(labels.items()))] = sample.value
             elif sample.name.endswith("_bucket"):
-                bound = float(labels.pop("le"))
+                bound = float(labels.pop("le", "no bound"))
                 buckets.setdefault(name, {}).setdefault(tuple(sorted(labels.items())), {})[bound] = sample.value
             elif sample.name.endswith("_sum"):
                 sums[name, tuple(sorted(labels.items()))] = sample.value

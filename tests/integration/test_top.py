@@ -8,6 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
+from commands.top import engine_client
 from commands.top.engine_client import EngineClient, NoAnswerError, UnauthorisedError
 from commands.top.watching import show_once, watch
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running
@@ -51,6 +52,23 @@ async def test_a_server_that_is_no_engine_is_an_error() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(NoAnswerError, match="is not a partstream engine"):
+            await show_once(EngineClient(address), 0.05, Console(file=io.StringIO()))
+
+
+@pytest.mark.parametrize("body", [b'{"x":' + b"[" * 200_000, b"x" * (1 << 20)])
+async def test_an_answer_that_is_nested_too_deep_or_too_long_is_not_shown(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_client, "MOST_BYTES", 1 << 19)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
         writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:

@@ -65,3 +65,17 @@ def test_a_restarted_engine_is_not_compared_with_its_previous_run() -> None:
     now = histogram(1, 1, 1)
     assert now.since(histogram(1, 4, 5)) is now
     assert now.since(None) is now
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "{",
+        "# TYPE x histogram\nx_bucket 1",
+        '# TYPE x histogram\nx_bucket{le="1"} NaN',
+        '# TYPE x histogram\nx_bucket{le="1"} 1\nx_sum +Inf',
+    ],
+)
+def test_anything_else_is_a_value_error(page: str) -> None:
+    with pytest.raises(ValueError):
+        parse(page)
