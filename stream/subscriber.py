@@ -322,6 +322,8 @@ class Subscription(Generic[AnyMessage]):
     def _decode(self, frames: list[bytes]) -> tuple[str, Message] | None:
         """Return topic and message; None for an invalid one, which is counted."""
         try:
+            if len(frames) != 2:
+                raise ValueError(f"it has {len(frames)} parts instead of 2")
             name, body = frames
             return name.decode(), decode(body)
         except (msgspec.MsgspecError, ValueError) as error:

@@ -18,6 +18,8 @@ from stream.messaging.replay import UNREADABLE, ReplayEnd, ReplayRequest
 
 WINDOW = 1000
 """Messages queued here; when the queue is full, the server waits."""
+MOST_MESSAGE_BYTES = 16 << 20
+"""Largest message that is accepted. Engines send much smaller ones."""
 
 
 class ReplayUnavailableError(Exception):
@@ -55,7 +57,7 @@ class ReplayClient:
             socket = self._socket or self._open()
             async with asyncio.timeout(self._timeout_s) as silence:
                 await socket.send(msgspec.json.encode(request))
-                page = await self._receive(socket, str(request.id).encode(), silence)
+                page = await self._receive(socket, str(request.id).encode(), limit, silence)
             complete = True
             return page
         except TimeoutError:
@@ -77,6 +79,7 @@ class ReplayClient:
         self._socket = socket
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVHWM, WINDOW)
+        socket.setsockopt(zmq.MAXMSGSIZE, MOST_MESSAGE_BYTES)
         if self._keys is not None:
             self._keys.protect(socket)
         if "[" in self._endpoint:
@@ -84,7 +87,9 @@ class ReplayClient:
         socket.connect(self._endpoint)
         return socket
 
-    async def _receive(self, socket: zmq.asyncio.Socket, name: bytes, silence: asyncio.Timeout) -> ReplayPage:
+    async def _receive(
+        self, socket: zmq.asyncio.Socket, name: bytes, limit: int, silence: asyncio.Timeout
+    ) -> ReplayPage:
         bodies: list[bytes] = []
         clock = asyncio.get_running_loop().time
         while True:
@@ -94,4 +99,6 @@ class ReplayClient:
                 continue
             if kind == b"end":
                 return ReplayPage(bodies, msgspec.json.decode(rest[0], type=ReplayEnd))
+            if len(bodies) == limit:
+                raise ValueError(f"it sends more than the {limit} messages requested")
             bodies.append(rest[1])

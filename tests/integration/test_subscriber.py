@@ -423,6 +423,32 @@ async def test_an_endpoint_that_is_not_a_replay_server_is_tolerated(caplog: pyte
     assert "did not answer a replay request" in caplog.text
 
 
+async def test_an_answer_with_more_messages_than_requested_is_rejected(caplog: pytest.LogCaptureFixture) -> None:
+    context = zmq.asyncio.Context()
+    other = context.socket(zmq.ROUTER)
+    port = other.bind_to_random_port("tcp://127.0.0.1")
+
+    async def answer_without_end() -> None:
+        identity, request = await other.recv_multipart()
+        name = msgspec.json.decode(request)["id"].encode()
+        while True:
+            await other.send_multipart([identity, name, b"msg", b"results/v1/lobby/", b"{}"])
+            await asyncio.sleep(0)
+
+    answering = asyncio.ensure_future(answer_without_end())
+    try:
+        async with (
+            publishing(high_water_mark=4) as publisher,
+            small(publisher, replay=f"tcp://127.0.0.1:{port}") as results,
+        ):
+            sent, got = await stall(publisher, results)
+            assert got[-1] == sent[-1]
+    finally:
+        answering.cancel()
+        context.destroy(linger=0)
+    assert "messages requested" in caplog.text
+
+
 async def test_a_flood_of_messages_lets_other_tasks_run() -> None:
     async with (
         publishing(high_water_mark=20_000) as publisher,
