@@ -181,7 +181,7 @@ class Archive:
         for table in SCHEMAS:
             for path in (self.folder / table).rglob("*"):
                 name = path.relative_to(self.folder).as_posix()
-                if _FILE.fullmatch(name.removesuffix(PART)) and path.is_file() and not path.is_symlink():
+                if _is_own_name(name.removesuffix(PART)) and path.is_file() and not path.is_symlink():
                     yield path, name
 
     # -- writing ------------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ class Archive:
         while self._unnamed:
             name = self._unnamed[-1]
             path = self.folder / name
-            if not _FILE.fullmatch(name):
+            if not _is_own_name(name):
                 raise ConfigError(f"{self.folder / STATE} names {name!r}, which is not a file of an archive")
             with suppress(FileNotFoundError):  # it already has its name
                 (self.folder / (name + PART)).replace(path)
@@ -262,6 +262,17 @@ class Archive:
             for emptied in list(path.parents)[: name.count("/") - 1]:
                 with suppress(OSError):  # it is not empty
                     emptied.rmdir()
+
+
+def _is_own_name(path: str) -> bool:
+    """Return whether a path in the folder is that of a file of an archive, with a time of writing that exists."""
+    if not _FILE.fullmatch(path):
+        return False
+    try:
+        _written(path)
+    except ValueError:
+        return False
+    return True
 
 
 def _own_name(path: str) -> str:

@@ -236,6 +236,14 @@ def test_a_damaged_state_file_is_an_error_and_is_not_changed(tmp_path: Path, sta
     assert (tmp_path / "archive.json").read_bytes() == state
 
 
+def test_a_file_with_an_impossible_time_in_its_name_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "frames" / "day=2026-01-01" / "99999999T999999999999Z.parquet"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"other")
+    Archive(tmp_path).close()
+    assert other.read_bytes() == b"other"
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="can't be used: Not a directory"):
