@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from telemetry.redaction import redact
+
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):\d{1,5}")
 _ENDPOINT = re.compile(rf"tcp://{_HOST_AND_PORT.pattern}|ipc://\S+")
 
@@ -11,6 +13,9 @@ _ENDPOINT = re.compile(rf"tcp://{_HOST_AND_PORT.pattern}|ipc://\S+")
 def parse_endpoint(text: str) -> str:
     """Return the endpoint for `tcp://HOST:PORT`, `HOST:PORT` or `ipc://PATH`. Raises ValueError for anything else."""
     endpoint = f"tcp://{text}" if _HOST_AND_PORT.fullmatch(text) else text
-    if not _ENDPOINT.fullmatch(endpoint):
-        raise ValueError(f"{text!r} is not an endpoint: use tcp://HOST:PORT, for example tcp://127.0.0.1:5555")
+    valid = _ENDPOINT.fullmatch(endpoint) is not None
+    if valid and endpoint.startswith("tcp:"):
+        valid = 0 < int(endpoint.rpartition(":")[2]) < 65536
+    if not valid:
+        raise ValueError(f"{redact(text)!r} is not an endpoint: use tcp://HOST:PORT, for example tcp://127.0.0.1:5555")
     return endpoint
