@@ -49,7 +49,9 @@ class ModelSettings(Section):
         description="On CUDA: record the detector's work for each batch shape as a CUDA graph and replay it. "
         "Not yet tested on a GPU.",
     )
-    threads: int = Field(default=0, ge=0, description="CPU threads for the model; 0 leaves one core to decoding.")
+    threads: int = Field(
+        default=0, ge=0, le=1024, description="CPU threads for the model; 0 leaves one core to decoding."
+    )
     detect_every: int = Field(
         default=1, ge=1, le=60, description="Detect on every k-th frame; boxes in between are interpolated."
     )
@@ -126,7 +128,9 @@ class TrackingSettings(Section):
     min_iou: float = Field(
         default=0.1, ge=0, le=1, description="Minimum IoU between a detection and a track's predicted box."
     )
-    confirm_frames: int = Field(default=2, ge=1, description="Detections before a track is confirmed and published.")
+    confirm_frames: int = Field(
+        default=2, ge=1, le=1000, description="Detections before a track is confirmed and published."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if isinstance(node, yaml.ScalarNode) and "\0" in node.value:  # no path may contain it
+            raise _InvalidError("a value contains a null character", node)
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError):  # such as the date 2026-13-45

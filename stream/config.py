@@ -105,5 +105,7 @@ def _validated(content: dict[str, Any], origin: str) -> Config:
 def _read_environment() -> dict[str, Any]:
     try:
         return EnvSettingsSource(_Environment)()
+    except RecursionError:
+        raise ConfigError("environment: a value is nested too deep") from None
     except SettingsError as error:
         raise ConfigError(f"environment: {error}; lists are given as JSON") from None

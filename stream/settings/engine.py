@@ -147,11 +147,14 @@ class PublishConfig(Section):
     high_water_mark: int = Field(
         256,
         ge=1,
+        le=1_000_000,
         description="Messages queued for a slow subscriber; when the queue is full, newer ones are dropped.",
     )
-    history_messages: int = Field(2000, ge=1, description="Messages kept for replay per topic: 80 s at 25 fps.")
+    history_messages: int = Field(
+        2000, ge=1, le=10_000_000, description="Messages kept for replay per topic: 80 s at 25 fps."
+    )
     history_bytes: int = Field(
-        64 << 20, ge=1 << 10, description="Memory for all history; the oldest messages are removed first."
+        64 << 20, ge=1 << 10, le=1 << 40, description="Memory for all history; the oldest messages are removed first."
     )
     stats_interval_s: float = Field(1.0, gt=0, description="Interval of messages on `stats/v1/`.")
     curve_secret_key_file: Path | None = Field(

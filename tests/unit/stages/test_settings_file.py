@@ -95,6 +95,7 @@ def test_a_file_that_holds_no_settings_is_rejected_by_name(tmp_path: Path) -> No
         ("a: 1\nb: 2026-13-45", "line 2: a value is invalid"),
         ("a: !!bool perhaps", "line 1: a value is invalid"),
         ("a: " + "9" * 5000, "line 1: a value is invalid"),
+        ('a: "x\\0"', "line 1: a value contains a null character"),
         ("a: !!int ''", "line 1: a value is invalid"),
         ("a: " + "[" * 5000 + "]" * 5000, "is nested too deep"),
         ("a: 1\nb: 2\na: 3", "line 3: `a` is set twice"),

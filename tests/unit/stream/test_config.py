@@ -88,6 +88,27 @@ def test_an_address_in_the_wrong_place_is_quoted_without_its_secrets(tmp_path: P
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "publish: {high_water_mark: 1000000000000}",
+        "publish: {history_messages: 1000000000000}",
+        "publish: {history_bytes: 1000000000000000}",
+        "model: {threads: 1000000}",
+        "tracking: {confirm_frames: 1000000}",
+    ],
+)
+def test_a_number_that_no_engine_can_use_is_an_error(tmp_path: Path, content: str) -> None:
+    with pytest.raises(ConfigError, match="Input should be less than or equal to"):
+        load(written(tmp_path, content))
+
+
+def test_an_environment_variable_that_is_nested_too_deep_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARTSTREAM_CAMERAS", "[" * 100_000)
+    with pytest.raises(ConfigError, match="environment: a value is nested too deep"):
+        load()
+
+
 @pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
 def test_a_number_must_be_finite(tmp_path: Path, value: str) -> None:
     with pytest.raises(ConfigError, match=r"publish\.stats_interval_s: Input should be a finite number"):
