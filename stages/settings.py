@@ -21,7 +21,7 @@ KEYPOINT_SCORE = 0.2
 class Section(BaseModel):
     """A section of a configuration: unknown keys are errors, so that a typing mistake never passes for a setting."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class ModelSettings(Section):

@@ -76,11 +76,12 @@ class _Environment(Config, BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PARTSTREAM_", env_nested_delimiter="__")
 
 
-def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Config:
+def load(path: str | Path | None = None, overrides: dict[str, Any] | None = None) -> Config:
     """Read the YAML file, if any; the environment overrides it, and `overrides` (nested, like the file) overrides both.
 
     Raises `ConfigError` that names the errors by file and field, without secrets.
     """
+    path = Path(path) if path is not None else None
     try:
         content = read_settings(path, ", for example `cameras: [...]`") if path is not None else {}
     except SettingsFileError as error:

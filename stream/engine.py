@@ -76,6 +76,8 @@ class Engine:
     """
 
     def __init__(self, config: Config, *, model: Model | None = None, observers: Sequence[Observer] = ()) -> None:
+        if not isinstance(config, Config):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"config must be a Config, for example from load(), not {type(config).__name__}")
         self.config = config
         self.run = secrets.token_hex(16)
         self.health = Health(time.monotonic())

@@ -141,8 +141,14 @@ def subscribe(
     - `resume`: positions at which an earlier subscription stopped. The messages since then are requested as after any
       gap, and so is the beginning of each new run of the engine. If empty, only the latter.
 
-    Raises ValueError if a camera id, a kind, a key or the endpoint is invalid.
+    Raises ValueError if a camera id, a kind, a key or the endpoint is invalid, and TypeError for other types.
     """
+    for name, text in (("endpoint", endpoint), ("replay", replay), ("camera", camera)):
+        if not isinstance(text, str) and (text is not None or name == "endpoint"):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{name} must be a string, not {type(text).__name__}")
+    for name, several in (("cameras", cameras), ("kinds", kinds)):
+        if isinstance(several, str):
+            raise TypeError(f"{name} must be a list of strings, not one string")
     wanted = {*(cameras or ()), *([camera] if camera is not None else [])}
     for name in wanted:
         if not CAMERA_ID.fullmatch(name):
@@ -280,6 +286,9 @@ class Subscription(Generic[AnyMessage]):
         except zmq.ZMQError as error:
             self.close()
             raise ValueError(f"{self._endpoint!r} can't be subscribed to ({error}): use tcp://HOST:PORT") from None
+        except BaseException:
+            self.close()  # an open socket would block the end of the process
+            raise
         if self._replay_endpoint is not None:
             self._replay = ReplayClient(context, self._replay_endpoint, self._replay_timeout_s, self._keys)
         return socket

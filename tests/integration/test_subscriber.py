@@ -246,6 +246,14 @@ async def test_an_invalid_endpoint_is_an_error_that_says_what_to_do(
     assert open_files() == before
 
 
+async def test_a_subscription_that_cannot_be_opened_leaves_nothing_open() -> None:
+    before = open_files()
+    with pytest.raises(OverflowError):
+        async for _ in subscribe("tcp://127.0.0.1:1", high_water_mark=10**12):
+            pass
+    assert open_files() == before
+
+
 # -- what is missed -------------------------------------------------------------------------------------------------
 STALLED = 12_000
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,32 @@ def test_every_public_name_can_be_imported() -> None:
     assert Engine is Defined
     assert isinstance(load(), Config)
     assert callable(subscribe)
+
+
+def test_a_configuration_is_loaded_from_a_path_or_a_string(tmp_path: Path) -> None:
+    path = tmp_path / "partstream.yaml"
+    path.write_text("batch: {max_frames: 3}")
+    assert partstream.load(path).batch.max_frames == partstream.load(str(path)).batch.max_frames == 3
+
+
+def test_wrong_types_are_named() -> None:
+    with pytest.raises(TypeError, match="config must be a Config, for example from load"):
+        partstream.Engine({"cameras": []})  # pyright: ignore[reportArgumentType]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"endpoint": None}, "endpoint must be a string, not NoneType"),
+        ({"endpoint": "tcp://h:1", "replay": 5}, "replay must be a string, not int"),
+        ({"endpoint": "tcp://h:1", "cameras": "door"}, "cameras must be a list of strings, not one string"),
+        ({"endpoint": "tcp://h:1", "kinds": "results"}, "kinds must be a list of strings, not one string"),
+    ]
+    for arguments, message in wrong:
+        with pytest.raises(TypeError, match=message):
+            partstream.subscribe(**arguments)
+
+
+def test_an_invalid_configuration_does_not_quote_its_values() -> None:
+    with pytest.raises(ValueError, match=r"cameras\.0") as error:
+        partstream.Config.model_validate({"cameras": ["rtsp://u:hunter2@h"]})
+    assert "hunter2" not in str(error.value)
 
 
 def test_public_names_are_listed_by_dir() -> None:
