@@ -26,3 +26,10 @@ def test_an_endpoint_may_leave_out_tcp(text: str, endpoint: str) -> None:
 def test_anything_else_is_rejected_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="is not an endpoint: use tcp://HOST:PORT, for example tcp"):
         parse_endpoint(text)
+
+
+@pytest.mark.parametrize("text", ["tcp://h:0", "h:65536", "tcp://u:hunter2@h:5555"])
+def test_an_impossible_port_and_credentials_are_rejected_without_quoting_a_password(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an endpoint") as error:
+        parse_endpoint(text)
+    assert "hunter2" not in str(error.value)
