@@ -141,7 +141,7 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
         try:
             await engine.wait()
         except asyncio.CancelledError:
-            if engine.ever_live:
+            if engine.ever_live or not cameras:
                 raise
             print_error("stopped before any source opened; the log above gives the reasons")
             return EXIT_NO_SOURCE

@@ -127,6 +127,32 @@ async def test_run_repeats_what_is_missing_and_ends_with_code_4_when_it_is_stopp
     assert "stopped before any source opened" in capsys.readouterr().err
 
 
+async def test_stopping_an_engine_without_enabled_cameras_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = asyncio.Event()
+
+    async def remind(*_: object) -> None:
+        started.set()
+
+    monkeypatch.setattr("commands.run.remind", remind)
+    settings = Config.model_validate(
+        {
+            "cameras": [{"id": "door", "source": "pattern:", "enabled": False}],
+            "model": {"profile": "free"},
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+            "http": {"bind": None},
+            "state_file": str(tmp_path / "cameras.json"),
+        }
+    )
+    running = asyncio.create_task(serve(settings))
+    await started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):  # so the exit code is that of the signal
+        await running
+    assert "stopped before any source opened" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_tries_an_unreachable_camera_until_it_is_stopped(number: signal.Signals, closed_port: int) -> None:
     with started("run", f"rtsp://127.0.0.1:{closed_port}/x", "--profile", "free", *PORTS) as process:
