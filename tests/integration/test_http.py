@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import socket
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import aiohttp
@@ -164,6 +166,16 @@ async def test_an_added_route_is_protected_and_in_the_openapi_document(client: a
             assert (await answer.json())["paths"]["/whip/{camera}"]["post"]["x-needs"] == "control"
     finally:
         await server.stop()
+
+
+async def test_a_server_that_is_stopped_at_once_closes_its_socket() -> None:
+    server = make("127.0.0.1:0")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        await server.start()
+        await server.stop()
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 async def test_off_loopback_metrics_need_the_token_and_health_does_not(client: aiohttp.ClientSession) -> None:

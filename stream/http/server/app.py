@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,6 +73,7 @@ class HttpServer:
         self._runner: web.AppRunner | None = None
         self._rendering: ThreadPoolExecutor | None = None
         self._connections = Connections(config.max_streams, connection_life_s, self._tls)
+        self._listener: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
         sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
         self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins)
@@ -113,6 +115,7 @@ class HttpServer:
             raise ConfigError(
                 f"http.bind: cannot listen on {self._bind}: {_reason(error)}; choose another port, or 0 for any"
             ) from None
+        self._listener = listener
         self._serving = asyncio.create_task(self._connections.serve(listener, runner.server), name="http server")
         port = listener.getsockname()[1]
         scheme = "https" if self._tls is not None else "http"
@@ -129,6 +132,9 @@ class HttpServer:
             serving, self._serving = self._serving, None
             serving.cancel()
             await asyncio.wait([serving])
+        if self._listener is not None:
+            self._listener.close()  # also if the task was cancelled before it began
+            self._listener = None
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
