@@ -115,9 +115,9 @@ def test_prometheus_scrapes_in_compose_as_it_does_elsewhere() -> None:
 
 
 def test_grafana_is_of_the_version_that_the_dashboards_are_made_for() -> None:
-    development = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (library,) = (
-        line for line in development["optional-dependencies"]["dev"] if line.startswith("grafana-foundation-sdk")
+        line for line in project["optional-dependencies"]["test"] if line.startswith("grafana-foundation-sdk")
     )
     assert COMPOSE["services"]["grafana"]["image"].rpartition(":")[2] == library.rpartition("!")[2]
 
