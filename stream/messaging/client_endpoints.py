@@ -7,7 +7,9 @@ import re
 from telemetry.redaction import redact
 
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):\d{1,5}")
-_ENDPOINT = re.compile(rf"tcp://{_HOST_AND_PORT.pattern}|ipc://\S+")
+_SOURCE = r"(?:[^\s/;]+;)?"
+"""ZeroMQ's local address to connect from, as in `tcp://10.0.0.2:0;10.0.0.5:5555`."""
+_ENDPOINT = re.compile(rf"tcp://{_SOURCE}{_HOST_AND_PORT.pattern}|ipc://.+")
 
 
 def parse_endpoint(text: str) -> str:

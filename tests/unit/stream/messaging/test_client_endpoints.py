@@ -16,6 +16,9 @@ from stream.messaging.client_endpoints import parse_endpoint
         ("[::1]:5555", "tcp://[::1]:5555"),
         ("tcp://[fe80::1%eth0]:5555", "tcp://[fe80::1%eth0]:5555"),
         ("ipc:///run/partstream/results", "ipc:///run/partstream/results"),
+        ("ipc:///run/my engine/results", "ipc:///run/my engine/results"),
+        ("tcp://10.0.0.2:0;10.0.0.5:5555", "tcp://10.0.0.2:0;10.0.0.5:5555"),
+        ("tcp://[::1]:0;[::1]:5555", "tcp://[::1]:0;[::1]:5555"),
     ],
 )
 def test_an_endpoint_may_leave_out_tcp(text: str, endpoint: str) -> None:
