@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.ending import EXIT_USAGE, fail
+from stream.settings.source_kinds import ADDRESS_FORMS
 
 if TYPE_CHECKING:
     from stream.config import Config
@@ -17,7 +18,7 @@ SourcesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[ID=]SOURCE",
-        help="rtsp://…, a file, /dev/video0, whip, whep+https://… or pattern:. Without an id they are cam0, cam1 …",
+        help=f"{ADDRESS_FORMS}. Without an id they are cam0, cam1 …",
         show_default=False,
     ),
 ]

@@ -17,6 +17,7 @@ from commands.configuration import ConfigOption, SourcesArgument, load_config
 from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import EXIT_NO_SOURCE, EXIT_USAGE, console, errors, fail, print_error
 from commands.until_signal import until_signal
+from stream.settings.source_kinds import PACES
 
 if TYPE_CHECKING:
     from stream.config import Config
@@ -73,9 +74,7 @@ def run_command(
         typer.Option(metavar="N", help="Analyse at most N frames a second of each camera.", show_default="no limit"),
     ] = None,
     detector_size: DetectorSizeOption = None,
-    pace: Annotated[
-        Pace | None, typer.Option(help="Files: at their own pace, fast (every frame), or looped.", show_default="live")
-    ] = None,
+    pace: Annotated[Pace | None, typer.Option(help=PACES, show_default="live")] = None,
     once: Annotated[bool, typer.Option("--once", help="End when every source has ended.")] = False,
     results: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write results as JSON lines.")] = None,
     table: Annotated[bool, typer.Option("--table", help="Show a live table of what is recognised.")] = False,

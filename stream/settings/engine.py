@@ -12,6 +12,7 @@ from ring_buffers.frames import Policy
 from stages.settings import Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.source_address import SourceAddress
+from stream.settings.source_kinds import ADDRESS_FORMS, PACES
 
 DetectorSide = Annotated[int, Field(ge=32, le=4096)]
 
@@ -20,7 +21,7 @@ class CameraConfig(Section):
     """One camera."""
 
     id: str = Field(description="Name in topics, metrics and logs: a-z, 0-9, - and _, at most 63 characters.")
-    source: SourceAddress = Field(description="rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:.")
+    source: SourceAddress = Field(description=f"{ADDRESS_FORMS}.")
     enabled: bool = Field(True, description="False: the camera stays listed but is not read.")
     transport: Literal["auto", "native", "ffmpeg"] = Field(
         "auto",
@@ -48,11 +49,7 @@ class CameraConfig(Section):
         description="RTSP and files: `nvdec` decodes on an NVIDIA GPU, or in software if that is impossible; "
         "a metric and the camera's status report this. `auto` does the same without reporting it.",
     )
-    pace: Literal["live", "fast", "loop"] = Field(
-        "live",
-        description="Files: `live` plays at the file's own rate; `loop` does too, and starts again at the "
-        "end, in a new epoch; `fast` analyses every frame, as fast as possible.",
-    )
+    pace: Literal["live", "fast", "loop"] = Field("live", description=PACES)
     max_fps: float | None = Field(
         None, gt=0, le=1000, description="Frames above this rate are dropped (rate_limited). Unset: no limit."
     )
@@ -81,8 +78,8 @@ class CameraConfig(Section):
 
     @property
     def ring_policy(self) -> Policy:
-        """`every` for files read as fast as the engine takes them, so that no frame is lost; else `latest`."""
-        return "every" if self.pace == "fast" and self.source.kind in ("file", "pattern") else "latest"
+        """`every` for sources read as fast as the engine takes them, so that no frame is lost; else `latest`."""
+        return "every" if self.pace == "fast" and not self.source.traits.live else "latest"
 
     @field_validator("transport", mode="before")
     @classmethod

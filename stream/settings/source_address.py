@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from stream.settings.source_kinds import ADDRESS_FORMS, TRAITS, SourceKind, SourceTraits, kind_of
+
 MAX_ADDRESS_CHARS = 2048
 """Maximum characters of a camera's address."""
-FORMS = "rtsp://…, a file, device:/dev/video0, whip, whep+https://… or pattern:"
 _CAPTURE_DEVICE = re.compile(r"(\d{1,3})|(/dev/(?:video\d+(?:\?\S*)?|v4l/\S+))")
 
 _CREDENTIALS = re.compile(r"//.*:.*@")
@@ -40,7 +41,7 @@ class SourceAddress(str):
         Raises ValueError, without quoting the address, if it is empty, too long or not printable.
         """
         if not text:
-            raise ValueError(f"must be an address: {FORMS}")
+            raise ValueError(f"must be an address: {ADDRESS_FORMS}")
         if len(text) > MAX_ADDRESS_CHARS or not text.isprintable():
             raise ValueError(f"must be an address of at most {MAX_ADDRESS_CHARS} printable characters")
         device = _CAPTURE_DEVICE.fullmatch(text)
@@ -58,7 +59,7 @@ class SourceAddress(str):
             if isinstance(value, SourceAddress):
                 return value
             if not isinstance(value, str):
-                raise ValueError(f"must be an address: {FORMS}")
+                raise ValueError(f"must be an address: {ADDRESS_FORMS}")
             return cls.parse(value)
 
         return core_schema.no_info_plain_validator_function(
@@ -79,14 +80,14 @@ class SourceAddress(str):
         return head.lower() if colon and "/" not in head else "file"
 
     @property
-    def kind(self) -> Literal["rtsp", "device", "whip", "whep", "pattern", "file"]:
+    def kind(self) -> SourceKind:
         """Type of source."""
-        scheme = self._secret.split(":", 1)[0].lower()
-        if scheme in ("rtsp", "rtsps"):
-            return "rtsp"
-        if scheme in ("whep+http", "whep+https"):
-            return "whep"
-        return scheme if scheme in ("device", "whip", "pattern") else "file"  # pyright: ignore[reportReturnType]
+        return kind_of(self._secret)
+
+    @property
+    def traits(self) -> SourceTraits:
+        """What the source can do."""
+        return TRAITS[self.kind]
 
 
 def redact(address: str) -> str:
@@ -105,7 +106,7 @@ def redact(address: str) -> str:
 def _redact_mistyped(address: str) -> str:
     """Return a text that is not a URL without what would be a secret if it were one."""
     head, _, rest = address.partition(":")
-    if head.lower() in ("device", "pattern"):
+    if not TRAITS[kind_of(head)].may_hold_secrets:
         return address
     if "@" in rest and "/" not in head:
         address = f"{head}:{rest.rpartition('@')[2]}"

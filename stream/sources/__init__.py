@@ -1,1 +1,1 @@
-"""Camera sources: transports, decoding and clocks."""
+"""Sources: transports, decoding and the reader."""

@@ -83,13 +83,11 @@ class CameraReader:
         self._backoff = Backoff(config.reconnect_initial_s, config.reconnect_max_s)
         self._live_since_ns: int | None = None
         self._reported: tuple[object, ...] = ()
-        kind = config.source.kind
-        self._is_file = kind == "file"
-        self._wants_nvdec = config.decoder == "nvdec" and kind in ("file", "rtsp")
+        self._traits = traits = config.source.traits
+        self._wants_nvdec = config.decoder == "nvdec" and traits.nvdec
         self._live_message = "live"
-        self._waits_for_publisher = kind == "whip"
-        self._can_stall = kind in ("rtsp", "device", "whip", "whep")
-        live = self._can_stall or (kind == "pattern" and config.pace != "fast")
+        self._waits_for_publisher = config.source.kind == "whip"
+        live = traits.live or (not traits.finite and config.pace != "fast")
         self._frames = FrameWriter(
             config.id,
             ring,
@@ -129,10 +127,10 @@ class CameraReader:
             error = self._connect_and_read()
             if self._stopping.is_set() or error is None:
                 return self._end(None, "stopped")
-            if self._is_file and isinstance(error, EndedError):
+            if self._traits.finite and isinstance(error, EndedError):
                 if self._config.pace != "loop":
                     return self._end(None, "the file has ended")
-            elif self._is_file or error.permanent:
+            elif self._traits.finite or error.permanent:
                 return self._end(error.reason, str(error))
             elif not self._wait_before_connecting(error):
                 return self._end(None, "stopped")
@@ -179,7 +177,7 @@ class CameraReader:
                 unit = transport.read()
             except EndedError:
                 self._write(decoder.flush())
-                if self._is_file and self._live_since_ns is None:
+                if self._traits.finite and self._live_since_ns is None:
                     raise transport.diagnosis.no_video() from None
                 raise
             if packets is not None and unit is not None:
@@ -194,7 +192,7 @@ class CameraReader:
             elif transport.awaiting_recovery:
                 self._write(decoder.interrupt())
                 last_ns = self._now_ns()
-            if self._can_stall:
+            if self._traits.live:
                 self._check_silence(transport.diagnosis, self._now_ns(), began_ns, last_ns)
 
     def _report_fallbacks(self, transport_fallback: Fallback | None, codec: VideoCodecContext) -> None:

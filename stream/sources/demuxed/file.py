@@ -8,7 +8,7 @@ import time
 import av.error
 
 from stream.settings.engine import CameraConfig
-from stream.settings.source_address import FORMS
+from stream.settings.source_kinds import ADDRESS_FORMS
 from stream.sources.decoding import nvdec
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
@@ -109,7 +109,9 @@ class FileErrorDiagnosis(ErrorDiagnosis):
             )
         if isinstance(error, av.error.ProtocolNotFoundError):
             return BadAddressError(
-                self.camera, f"{self.address} is neither a file nor an address of a supported kind", f"Write {FORMS}"
+                self.camera,
+                f"{self.address} is neither a file nor an address of a supported kind",
+                f"Write {ADDRESS_FORMS}",
             )
         if isinstance(error, (av.error.PermissionError, av.error.IsADirectoryError)):
             return UnreadableError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from stream.config import Config, load
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress, redact
+from stream.settings.source_kinds import TRAITS, SourceKind
 
 
 def written(folder: Path, text: str) -> Path:
@@ -168,10 +169,26 @@ def test_command_line_options_keep_the_secret_of_an_address_in_the_file(tmp_path
         ("a/b.mp4", "file"),
         ("device:/dev/video0", "device"),
         ("pattern:", "pattern"),
+        ("whip", "whip"),
+        ("WHEP+HTTPS://h/x", "whep"),
+        ("unknown:x", "file"),
     ],
 )
 def test_an_address_has_a_kind(address: str, kind: str) -> None:
     assert SourceAddress(address).kind == kind
+
+
+def test_every_kind_of_source_has_traits_and_schemes_of_its_own() -> None:
+    assert set(TRAITS) == set(get_args(SourceKind))
+    schemes = [scheme for traits in TRAITS.values() for scheme in traits.schemes]
+    assert len(schemes) == len(set(schemes))
+
+
+@pytest.mark.parametrize(("source", "policy"), [("clip.mp4", "every"), ("pattern:", "every"), ("rtsp://h/x", "latest")])
+def test_sources_that_do_not_set_their_own_pace_lose_no_frame_when_read_fast(source: str, policy: str) -> None:
+    config = CameraConfig.model_validate({"id": "cam", "source": source, "pace": "fast"})
+    assert config.ring_policy == policy
+    assert config.model_copy(update={"pace": "live"}).ring_policy == "latest"
 
 
 def test_the_schema_of_the_configuration_can_be_printed() -> None:
