@@ -1,11 +1,13 @@
 // A subscriber in Node: prints every message of a partstream engine as one line of JSON.
 //
 //   npm install zeromq @msgpack/msgpack
-//   node subscribe.mjs tcp://127.0.0.1:5555 [--replay tcp://127.0.0.1:5556] [--count N] [--silence SECONDS] [TOPIC …]
+//   node subscribe.mjs tcp://127.0.0.1:5555 [--replay tcp://127.0.0.1:5556] [--replay-timeout SECONDS]
+//     [--count N] [--silence SECONDS] [TOPIC …]
 //
 // TOPIC is a prefix, for example results/v1/lobby/ (the default is everything). It discards the last values that are
-// sent again for others, notices gaps, and with --replay asks for what it missed. Ends after N messages, or when
-// nothing came for SECONDS; what it counted goes to stderr.
+// sent again for others, notices gaps, and with --replay asks for what it missed. If replay does not answer within the
+// timeout (2 s; 0 waits for ever), it continues without. Ends after N messages, or when nothing came for SECONDS; what it
+// counted goes to stderr.
 import { parseArgs } from "node:util"
 import { decode } from "@msgpack/msgpack"
 import * as zmq from "zeromq"
@@ -14,6 +16,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     replay: { type: "string" },
+    "replay-timeout": { type: "string", default: "2" },
     count: { type: "string", default: "Infinity" },
     silence: { type: "string", default: "0" },
   },
@@ -25,7 +28,8 @@ subscriber.connect(endpoint)
 subscriber.subscribe(...(topics.length > 0 ? topics : [""]))
 
 // Replay is DEALER to ROUTER: one request, any number of [id, "msg", topic, body], then [id, "end", how it ended].
-const replay = options.replay ? new zmq.Dealer({ receiveTimeout: 2000, linger: 0 }) : null
+const replayTimeout = Number(options["replay-timeout"]) * 1000 || -1
+let replay = options.replay ? new zmq.Dealer({ receiveTimeout: replayTimeout, linger: 0 }) : null
 replay?.connect(options.replay)
 let requests = 0
 
@@ -71,9 +75,16 @@ async function* messages() {
       }
       counts.missed += seq - last.seq - 1
       if (replay) {
-        for await (const older of missed(topic, run, epoch, last.seq + 1, seq)) {
-          counts.replayed += 1
-          yield older
+        try {
+          for await (const older of missed(topic, run, epoch, last.seq + 1, seq)) {
+            counts.replayed += 1
+            yield older
+          }
+        } catch (error) {
+          if (error.code !== "EAGAIN") throw error
+          console.error(`no answer from ${options.replay}: continuing without replay`)
+          replay.close()
+          replay = null
         }
       }
     }

@@ -40,8 +40,6 @@ from telemetry.observer import Observer
 from tools.docs import wire_schemas
 
 EXAMPLE = REPOSITORY / "docs" / "clients" / "subscribe.mjs"
-REPLAY_TIMEOUT = "receiveTimeout: 2000"
-"""The example ends if replay is silent for this long; here it waits, because the machine may be busy."""
 PACKAGES = {"zeromq": "6.8.0", "@msgpack/msgpack": "3.1.3"}
 VALIDATORS = {
     wire_schemas.tag(kind): jsonschema.Draft202012Validator(wire_schemas.schema(kind))
@@ -60,7 +58,7 @@ def program(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the documentation's client, in a folder with the packages that it imports."""
+    """Return a link to the documentation's client, in a folder with the packages that it imports."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "partstream" / "node-client"
     installed = cache / "-".join(f"{name.replace('/', '_')}@{version}" for name, version in PACKAGES.items())
     installed.mkdir(parents=True, exist_ok=True)
@@ -74,14 +72,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (installed / "complete").touch()
     folder = tmp_path_factory.mktemp("client")
     (folder / "node_modules").symlink_to(installed / "node_modules")
-    source = EXAMPLE.read_text()
-    assert REPLAY_TIMEOUT in source
-    (folder / EXAMPLE.name).write_text(source.replace(REPLAY_TIMEOUT, "receiveTimeout: -1"))
+    (folder / EXAMPLE.name).symlink_to(EXAMPLE)
     return folder / EXAMPLE.name
 
 
 class Client:
-    """A running client: its messages, and its counts once it has ended."""
+    """A running client: its messages, and its warnings and counts once it has ended."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -100,7 +96,8 @@ class Client:
         """Return all messages and set `counts` when the client has ended by itself."""
         out, errors = await self.process.communicate()
         assert self.process.returncode == 0, errors.decode()
-        self.counts: dict[str, int] = json.loads(errors.decode().strip().splitlines()[-1])
+        *self.warnings, counts = errors.decode().strip().splitlines()
+        self.counts: dict[str, int] = json.loads(counts)
         self.messages += [json.loads(line) for line in out.decode().splitlines()]
         return self.messages
 
@@ -109,6 +106,7 @@ class Client:
 async def running(client: Path, *arguments: str) -> AsyncIterator[Client]:
     process = await asyncio.create_subprocess_exec(
         program("node"),
+        "--preserve-symlinks-main",  # packages are imported from beside the link
         str(client),
         *arguments,
         stdout=asyncio.subprocess.PIPE,
@@ -244,7 +242,8 @@ async def test_a_stopped_node_client_counts_its_gap_and_replays_it_exactly(clien
         def publish() -> None:
             sent.append(publisher.publish(wire.frame(number=len(sent), people=2)))
 
-        arguments = ["--replay", publisher.replay_endpoint, "--count", str(total), "results/v1/lobby/"]
+        replay = ["--replay", publisher.replay_endpoint, "--replay-timeout", "0"]
+        arguments = [*replay, "--count", str(total), "results/v1/lobby/"]
         async with running(client, publisher.endpoint, *arguments) as node:
             await subscribed(publisher)
             node.process.send_signal(signal.SIGSTOP)  # it reads nothing, not even in a thread
@@ -264,3 +263,23 @@ async def test_a_stopped_node_client_counts_its_gap_and_replays_it_exactly(clien
     assert got == [as_json(frame) for frame in sent]
     assert node.counts["missed"] == node.counts["replayed"] > missed // 2
     assert node.counts["received"] + node.counts["replayed"] == total
+
+
+async def test_a_node_client_reports_that_replay_is_silent_and_continues_without_it(client: Path) -> None:
+    sent = [{"run": "r", "epoch": 1, "seq": seq} for seq in (0, 2, 4)]
+    with (
+        zmq.Context[zmq.Socket[bytes]]() as context,
+        context.socket(zmq.XPUB) as feed,
+        context.socket(zmq.ROUTER) as silent,
+    ):
+        endpoint, replay = (
+            f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}" for socket in (feed, silent)
+        )
+        async with running(client, endpoint, "--replay", replay, "--replay-timeout", "0.1", "--count", "3") as node:
+            await until(lambda: feed.poll(0))
+            for message in sent:
+                feed.send_multipart([b"results/v1/lobby/", json.dumps(message).encode()])
+            got = await node.read_to_end()
+    assert got == sent
+    assert node.warnings == [f"no answer from {replay}: continuing without replay"]
+    assert node.counts == {"received": 3, "duplicates": 0, "missed": 2, "replayed": 0}
