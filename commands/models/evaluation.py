@@ -91,7 +91,7 @@ def _show(summary: Summary, console: Console) -> None:
 
 
 def _tallies(kind: str, tallies: dict[str, PartTally]) -> Table:
-    table = _table(None, kind, "number", "person found", "box right", "state right", "correctness")
+    table = _table(None, kind, "count", "person found", "box found", "state found", "correctness")
     table.columns[0].justify = "left"
     for name, tally in tallies.items():
         shares = (tally.person_matched, tally.located, tally.right)

@@ -141,5 +141,5 @@ def _absent(file: str, truth: GroundTruth, people: People) -> list[str]:
         return []
     first = f"{truth.videos[truth.frame_video[absent[0]]]!r}, {truth.frame_names[absent[0]]!r}"
     return [
-        f"{file}: frames with people that are missing score 0, {len(absent)} of {int(wanted.sum())}; the first: {first}"
+        f"{file}: frames with people are missing and score 0: {len(absent)} of {int(wanted.sum())}; the first: {first}"
     ]

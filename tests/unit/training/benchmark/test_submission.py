@@ -235,7 +235,7 @@ def test_a_truth_scored_against_itself_is_perfect() -> None:
         (lambda tree: head(tree).update(box=[[99, 0, 0, 99]]), "boxes with x2 < x1 or y2 < y1: 1;"),
         (
             lambda tree: tree["b"].clear(),
-            "missing score 0, 1 of 2; the first: 'b', 'img_00006",
+            "missing and score 0: 1 of 2; the first: 'b', 'img_00006",
         ),
     ],
 )
