@@ -25,7 +25,7 @@ THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 class Accuracy(msgspec.Struct, frozen=True):
     """Counted person-frames, the mean of the actions' correct shares, and the shares of all person-frames that are
-    correct, missed, and without an answer or wrongly answered `other`."""
+    correct, missed, and without an answer or wrongly classified as `other`."""
 
     person_frames: int
     macro: float | None
