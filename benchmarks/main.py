@@ -95,7 +95,7 @@ def engine(
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
-    """CPU, lost frames and latency of the whole engine on RTSP cameras, with a model that costs nothing."""
+    """CPU, lost frames and latency of the whole engine on RTSP cameras, with a model that does no work."""
     console, progress = consoles()
     if transport not in peers.TRANSPORTS:
         raise typer.BadParameter(f"unknown transport {transport!r}; available: {', '.join(peers.TRANSPORTS)}")

@@ -1,4 +1,4 @@
-"""Tables of the results, and the JSON files."""
+"""Output of results: tables and JSON files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def print_rest(measured: Measured, found: list[Goal], machine: dict[str, Any], c
     if shares and stats.median(shares) > NOISY:
         console.print(
             f"[yellow]Other programs used {stats.median(shares):.0%} of the machine (median run). "
-            "Measure again when it is quiet.[/]"
+            "Measure again when the machine is idle.[/]"
         )
 
 
@@ -53,7 +53,7 @@ def _engine_table(measured: Measured, load: Load) -> Table:
     )
     table.add_column("", no_wrap=True)
     headings = ("CPU ms\nper frame", "x bare loop", "partstream\n/ this", "frames\nlost", "latency ms\np50", "\np99")
-    for heading in (*headings, "ready to handed\nover ms p50 / p99", "at a subscriber\nms p50 / p99", "MiB"):
+    for heading in (*headings, "ready to handed over,\nms p50 / p99", "at a subscriber,\nms p50 / p99", "RSS MiB"):
         table.add_column(heading, justify="right")
     for name in plan.contenders:
         runs = measured.of(name, load)

@@ -1,11 +1,11 @@
 """RTSP server that loops a pre-encoded clip and records when it sends each frame.
 
-A separate program, run by the system's Python, which has GStreamer's bindings, until its standard input closes. Each
-client gets its own stream, which starts with frame 0. Frames are sent on a fixed grid of the monotonic clock, camera i
-of n shifted by i/n of a frame interval, so that phases are the same for every contender.
+This is a separate program, because only the system's Python has GStreamer's bindings. It runs until its standard input
+closes. Each client gets its own stream, which starts with frame 0. Frames are sent on a fixed grid of the monotonic
+clock, camera i of n shifted by i/n of a frame interval, so that phases are the same for every contender.
 
 The log file has `capacity + 2` native 64-bit integers for each camera: the number of sessions, the frames sent in the
-current session, and for each of them the CLOCK_MONOTONIC nanosecond at which it entered the RTP payloader.
+current session, and for each of them the time at which it entered the RTP payloader (CLOCK_MONOTONIC, in ns).
 
     python3 camera_server.py --stream CLIP.h264 --index CLIP.json --cameras 4 --log TIMES --capacity 20000
 """
@@ -185,7 +185,7 @@ def serve(arguments: argparse.Namespace) -> None:
     feeder.start()
     loop = GLib.MainLoop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # An idle call, because the loop may not run yet when the input closes.
+    # An idle callback, because the loop may not be running yet when the input closes.
     threading.Thread(target=lambda: (sys.stdin.read(), GLib.idle_add(loop.quit)), daemon=True).start()
     print(server.get_bound_port(), flush=True)
     loop.run()

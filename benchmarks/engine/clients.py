@@ -1,6 +1,6 @@
 """Cost of HTTP and WebRTC clients to the engine: `python -m benchmarks.engine.clients [--rounds 7] [--json FILE]`.
 
-The engine runs in a separate process on four RTSP cameras with a model that costs nothing. Each round measures first
+The engine runs in a separate process on four RTSP cameras with a model that does no work. Each round measures first
 without clients, then with each kind of client in turn. Frame age and CPU are compared with the measurement without
 clients of the same round. Requires GStreamer's RTSP server and Chromium.
 """
@@ -137,7 +137,7 @@ def unread_streams(path: str) -> Clients:
 
 
 def vanished_viewers(viewers: int) -> Clients:
-    """Return WebRTC viewers (WHEP) that receive nothing any more once they are connected."""
+    """Return WebRTC viewers (WHEP) that stop receiving once they are connected."""
 
     @asynccontextmanager
     async def connect(address: str) -> AsyncIterator[None]:

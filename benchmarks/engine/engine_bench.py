@@ -1,4 +1,4 @@
-"""Goals of the engine benchmark, which runs a model that costs nothing against a bare loop and other programs."""
+"""Goals of the engine benchmark, which runs a model that does no work against a bare loop and other programs."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ WATCH = """
 """Records each picture that the page has drawn with its result, after the page's own drawing of the same refresh."""
 
 Painted = Callable[[int, float], float]
-"""Time at which a number was painted that was seen at a given time; ms since 1970, `UNKNOWN_MS` if unknown."""
+"""Returns when a number was painted, given the number and when it was seen. ms since 1970; `UNKNOWN_MS` if unknown."""
 
 
 class ReadingModel(FreeModel):
@@ -114,7 +114,7 @@ class ReadingModel(FreeModel):
 
 @asynccontextmanager
 async def over_rtsp() -> AsyncIterator[tuple[str, Callable[[str], Any], Callable[[], Any]]]:
-    """Yield the source of an RTSP camera, a function that starts it, and one that returns its `Painted`."""
+    """Yield the source of an RTSP camera, a function that starts it, and a function that returns its `Painted`."""
     offset_ms = time.time() * 1e3 - time.monotonic() * 1e3
 
     async def begin(address: str) -> None:

@@ -9,21 +9,21 @@ from benchmarks import peers, stats
 from benchmarks.rounds import Goal, Load, Measured, within
 
 JUDGED = Load(4, staggered=False)
-"""Load of the latency goals, at which the FFmpeg backend has 47 ms (p50) and 63 ms (p99)."""
+"""Load of the latency goals. The FFmpeg backend's latency at this load is 47 ms (p50) and 63 ms (p99)."""
 P50_LIMIT_MS, P99_LIMIT_MS = 10.0, 30.0
 OPEN_CAMERAS, OPEN_LIMIT_S = 8, 2.5
 ENGINE_CPU_LIMIT = 1.08
 
 
 def loads(cameras: Sequence[int]) -> tuple[Load, ...]:
-    """Return each number of cameras as loads at once and staggered, which are the same for one camera."""
+    """Return two loads for each number of cameras, sent at once and staggered; one camera has a single load."""
     return tuple(
         load for count in cameras for load in ([Load(1)] if count == 1 else [Load(count, False), Load(count, True)])
     )
 
 
 def goals(measured: Measured) -> list[Goal]:
-    """Return the goals of native RTSP for what was measured. A failed run counts as infinite."""
+    """Return the goals of native RTSP for the measured contenders and loads. A failed run counts as infinite."""
     plan = measured.plan
     found: list[Goal] = []
     if peers.NATIVE in plan.contenders:

@@ -34,11 +34,11 @@ def print_telemetry(measured: Measured, machine: dict[str, Any], console: Consol
 def _table(measured: Measured, load: Load) -> Table:
     plan = measured.plan
     table = Table(
-        title=f"{load}, 720p25 H.264 over RTSP/TCP, a model that costs nothing; "
+        title=f"{load}, 720p25 H.264 over RTSP/TCP, a model that does no work; "
         f"median of {plan.runs} alternating runs of {plan.seconds:g} s [95 % interval]"
     )
     table.add_column("", no_wrap=True)
-    for heading in ("CPU ms per frame", f"x {peers.SILENT}", "frames lost", "ready to handed over ms p99", "MiB"):
+    for heading in ("CPU ms per frame", f"x {peers.SILENT}", "frames lost", "ready to handed over, p99 ms", "RSS MiB"):
         table.add_column(heading, justify="right")
     for name in plan.contenders:
         runs = measured.of(name, load)

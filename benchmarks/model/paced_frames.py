@@ -1,4 +1,4 @@
-"""Frame rate that a model sustains, tested at increasing rates.
+"""Measurement of a model at increasing frame rates, until it no longer sustains one.
 
 Frames are in memory and become due by a clock, with a different phase for each camera. If the model is late, it takes
 each camera's newest frame and drops the older ones.
@@ -17,7 +17,7 @@ from benchmarks.cameras.footage import Footage
 from stages.types import Model
 
 RATES = (1, 2, 4, 6, 8, 10, 12.5, 15, 20, 25, 30, 40, 50, 60, 80, 100)
-"""Tested frames per second and camera, in order, until one is not sustained."""
+"""Tested rates in frames per second per camera, in order, until one is not sustained."""
 MIN_PROCESSED = 0.95
 WARM_UP_S = 0.5
 
@@ -38,14 +38,14 @@ class Paced:
         return self.processed >= MIN_PROCESSED * self.due and self.age_ms_p99 <= limit_ms
 
 
-def most_sustained(
+def measure_rates(
     model: Model, footage: Footage, cameras: list[str], seconds: float, limit_ms: float, rates: Sequence[float] = RATES
 ) -> list[Paced]:
-    """Return the figures of all tested rates; only the last one may not be sustained."""
+    """Return the figures of all tested rates; all except possibly the last were sustained."""
     tried: list[Paced] = []
     for number, fps in enumerate(rates):
         names = [f"{camera}-paced{number}" for camera in cameras]
-        tried.append(pace(model, footage, names, fps, seconds))
+        tried.append(measure_rate(model, footage, names, fps, seconds))
         for name in names:
             model.forget(name)
         if not tried[-1].sustained(limit_ms):
@@ -53,8 +53,8 @@ def most_sustained(
     return tried
 
 
-def pace(model: Model, footage: Footage, cameras: list[str], fps: float, seconds: float) -> Paced:
-    """Run `seconds` at one rate, after a warm-up of half a second."""
+def measure_rate(model: Model, footage: Footage, cameras: list[str], fps: float, seconds: float) -> Paced:
+    """Run the model for `seconds` at one rate, after a warm-up of half a second."""
     count = len(cameras)
     gap = 1 / fps
     began = time.perf_counter()

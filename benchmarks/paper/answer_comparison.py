@@ -1,6 +1,6 @@
 """Comparison of two contenders' answers for the same frames: matched boxes, and actions of people.
 
-A ratio of times is meaningful only if the answers agree; otherwise the comparison gives the reason against it.
+A ratio of times is meaningful only if the answers agree; otherwise `incomparable` gives the reason.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Comparison:
 
     @property
     def incomparable(self) -> str | None:
-        """Reason against a ratio of times; None if there is none."""
+        """Why a ratio of times would be meaningless; None if the times can be compared."""
         if self.boxes < MIN_BOXES:
             return f"{self.boxes} boxes have scores of {MIN_SCORE} or more, {MIN_BOXES} are needed"
         if self.share < MIN_SHARE:

@@ -18,7 +18,7 @@ from benchmarks import machine, stats
 from benchmarks.cameras.footage import Footage, street
 from benchmarks.model.model_bench import StageTimes, count_by_stage
 from benchmarks.model.multiply_adds import gemm_rate, wait_for
-from benchmarks.model.paced_frames import Paced, most_sustained
+from benchmarks.model.paced_frames import Paced, measure_rates
 from benchmarks.paper.answer_comparison import Answer, Comparison
 from benchmarks.paper.paper_contenders import Contender, OurPipeline, PlainLoop, proposals_of, with_proposals
 from benchmarks.run_once import RunFailedError
@@ -225,7 +225,7 @@ def _measure(plan: PaperPlan, device: torch.device, progress: Callable[[str], No
     measured.other_cpu_share = max(0.0, (busy[0] - busy_before[0] - own) / max(busy[1] - busy_before[1], 1e-9))
     measured.floor = _floor(ours, times, cameras, SETTLE + plan.pairs * plan.batches, device)
     progress("measuring sustained frame rates")
-    measured.paced = most_sustained(ours.pipeline, ours.footage, cameras, plan.paced_s, AGE_LIMIT_MS)
+    measured.paced = measure_rates(ours.pipeline, ours.footage, cameras, plan.paced_s, AGE_LIMIT_MS)
     return measured
 
 

@@ -46,7 +46,7 @@ class PlainPerson:
 
 @dataclass(frozen=True, slots=True)
 class PlainFrame:
-    """Answer for a frame, with boxes in pixels of the camera's pictures, and the times of detection and the rest."""
+    """Answer for a frame, with boxes in pixels of the camera's pictures, and the times of detection and of the rest."""
 
     people: list[PlainPerson]
     regions: list[Region]
@@ -56,7 +56,7 @@ class PlainFrame:
 
 @dataclass(slots=True)
 class PersonState:
-    """LSTM state of a person for the two states of the staggered window, each [2, layers, 1, hidden]."""
+    """The two LSTM states of a person in the staggered window; `h` and `c` are [2, layers, 1, hidden]."""
 
     h: Tensor
     c: Tensor

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.main import main
-from benchmarks.model.paced_frames import Paced, most_sustained
+from benchmarks.model.paced_frames import Paced, measure_rates
 from benchmarks.paper.answer_comparison import ActingPerson, Answer, Boxes, Comparison, matched_boxes
 from benchmarks.paper.paper_bench import OURS, PLAIN, Floor, PaperMeasured, PaperPlan, Run
 from benchmarks.paper.paper_contenders import proposals_of, with_proposals
@@ -199,7 +199,7 @@ def test_rates_are_raised_until_frames_are_too_old_or_too_many_are_dropped(monke
     monkeypatch.setattr("benchmarks.model.paced_frames.time.perf_counter", lambda: clock[0])
     monkeypatch.setattr("benchmarks.model.paced_frames.time.sleep", lambda s: clock.__setitem__(0, clock[0] + s + 1e-6))
     model = Sleeper(clock, 0.02)
-    tried = most_sustained(model, Frames(), ["a", "b"], 4.0, 150.0, (5, 20, 40))  # type: ignore[arg-type]
+    tried = measure_rates(model, Frames(), ["a", "b"], 4.0, 150.0, (5, 20, 40))  # type: ignore[arg-type]
     assert [paced.fps for paced in tried] == [5, 20, 40]
     assert [paced.sustained(150.0) for paced in tried] == [True, True, False]
     assert tried[0].age_ms_p99 == pytest.approx(20, abs=1)
