@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 EPILOG = lines(
     "`partstream archive`",
     "`partstream archive tcp://engine:5555 --replay tcp://engine:5556 --out results --keep 50GB`",
-    "Queries for it are in docs/archive.md.",
+    "docs/archive.md has example queries.",
 )
 HIGH_WATER_MARK = 10_000
-"""Messages queued while a file is written: ten seconds of 80 cameras at 12.5 a second."""
+"""Messages queued while a file is written: ten seconds of 80 cameras at 12.5 frames per second."""
 
 
 class PartitionBy(StrEnum):
@@ -40,7 +40,7 @@ class PartitionBy(StrEnum):
 
 def archive_command(
     endpoint: Annotated[
-        str, typer.Argument(metavar="ENDPOINT", help="The engine's results: tcp://HOST:PORT or HOST:PORT.")
+        str, typer.Argument(metavar="ENDPOINT", help="The engine's results endpoint: tcp://HOST:PORT or HOST:PORT.")
     ] = LOCAL,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the archive; made if missing.")] = Path(
         "archive"
@@ -59,7 +59,7 @@ def archive_command(
     every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Interval between writes.")] = 60.0,
     partition: Annotated[PartitionBy, typer.Option(help="One folder per hour or day.")] = PartitionBy.hour,
     parts: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Parts kept for each person, the most relevant first.")
+        int, typer.Option(min=0, metavar="N", help="Body parts kept for each person, the most relevant first.")
     ] = 3,
     keep: Annotated[str, typer.Option(metavar="SIZE", help="Maximum size; the oldest files are removed.")] = "20GB",
     keep_days: Annotated[
@@ -76,7 +76,7 @@ def archive_command(
 ) -> None:
     """Keep results as Parquet files, for DuckDB, pandas or Spark.
 
-    Continues where it stopped: what was published meanwhile is requested from the engine's replay.
+    Continues where it stopped: it requests the messages published since then from the engine's replay endpoint.
     """
     endpoint = endpoint_to_connect_to(endpoint, elsewhere="the directory is given with --out")
     replay = endpoint_to_connect_to(replay) if replay is not None else None
@@ -146,8 +146,8 @@ def _summarise(archiver: Archiver, archive: Archive) -> None:
         logger.warning("%d messages skipped, %d writes failed", counts.unusable, counts.failed_writes)
     if counts.unwritten:
         print_error(
-            f"{counts.unwritten} messages could not be written ({archiver.write_error}): free some space and start "
-            "again; the engine is then asked for those that it still holds"
+            f"{counts.unwritten} messages could not be written ({archiver.write_error}): free some space and run "
+            "this command again, which requests the messages that the engine still holds"
         )
 
 

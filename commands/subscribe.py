@@ -17,7 +17,7 @@ EPILOG = lines("`partstream subscribe`", "`partstream subscribe 10.0.0.5:5555 --
 
 def subscribe_command(
     endpoint: Annotated[
-        str, typer.Argument(metavar="ENDPOINT", help="The engine's results: tcp://HOST:PORT or HOST:PORT.")
+        str, typer.Argument(metavar="ENDPOINT", help="The engine's results endpoint: tcp://HOST:PORT or HOST:PORT.")
     ] = LOCAL,
     camera: Annotated[
         list[str] | None, typer.Option("--camera", metavar="ID", help="Only this camera; can be repeated.")
