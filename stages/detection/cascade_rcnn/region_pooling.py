@@ -1,7 +1,7 @@
 """RoIAlign from a pyramid of feature maps; each region is pooled from the level that suits its size.
 
-There are two implementations with equal values. torchvision's operator has fixed shapes on any device, but is slow on
-the CPU because it reads one channel after another. The CPU implementation computes a bin as a weighted sum of
+There are two implementations, which give equal values. torchvision's operator has fixed shapes on any device, but is
+slow on the CPU because it reads one channel after another. The CPU implementation computes a bin as a weighted sum of
 channels-last cells. Neighbouring samples share cells, so a bin with n samples along a side needs n + 1 cells.
 
 On the CPU, 1000 regions of 256 channels take 75 ms instead of the operator's 145 ms, and the gradients of 700 regions
@@ -52,8 +52,8 @@ class Pyramid:
 def pool(pyramid: Pyramid, boxes: Tensor, pooling: Pooling, fixed: bool = True) -> Tensor:
     """Pool boxes `[B, N, 4]` in the input's pixels → `[B · N, down, across, c]`.
 
-    pyramid: `[B, c, H / stride, W / stride]` for each of `pooling.strides`. `fixed`: use torchvision's operator, with
-    which no shape depends on values.
+    pyramid: `[B, c, H / stride, W / stride]` for each of `pooling.strides`. `fixed`: use torchvision's operator, so
+    that no tensor's shape depends on values.
     """
     maps = pyramid.maps
     sides = boxes[..., 2:] - boxes[..., :2]
@@ -129,7 +129,7 @@ def _bins(
     For each group: its rows `[r]`, and the cells int64 and weights float of each bin, `[r · down · across, cells]`.
     """
     down, across = size
-    # Equal to the operator's to the last bit, because the number of samples changes at whole numbers.
+    # Bit-identical to the operator's, because at whole numbers a rounding error would change the number of samples.
     low, high = boxes[:, :2] * scale - 0.5, boxes[:, 2:] * scale - 0.5
     bins = (high - low) / boxes.new_tensor([across, down])
     samples = bins.ceil().long().clamp_min(1)
