@@ -1,4 +1,4 @@
-"""Changes of cameras while the engine runs affect one camera each and never reuse an epoch."""
+"""Changing a camera while the engine runs affects only that camera and never reuses an epoch."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_a_disabled_camera_is_listed_and_not_read_until_enabled() -> None:
         assert {frame.epoch for frame in frames_of(seen, "b")} == {1}
 
 
-async def test_a_failing_camera_added_to_an_engine_without_cameras_does_not_end_it() -> None:
+async def test_a_failing_camera_does_not_stop_an_engine_that_started_without_cameras() -> None:
     async with Engine(configured(), model=FreeModel()) as engine:
         engine.add_camera(CameraConfig.model_validate({"id": "a", "source": "/absent.mp4"}))
         await until(lambda: engine.cameras.status("a").state == "ended")

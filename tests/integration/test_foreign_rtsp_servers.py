@@ -36,19 +36,19 @@ def server(request: pytest.FixtureRequest) -> Iterator[tuple[ServerProcess, str]
         yield running, LOWER_TRANSPORT[request.param]
 
 
-def test_its_stream_is_bit_exact(server: tuple[ServerProcess, str]) -> None:
+def test_the_servers_stream_is_bit_exact(server: tuple[ServerProcess, str]) -> None:
     running, lower = server
     numbers = played(running.url(), lower, MAIN, 15)
     assert numbers == [(numbers[0] + count) % 50 for count in range(15)]
 
 
-def test_it_refuses_the_other_lower_transport(server: tuple[ServerProcess, str]) -> None:
+def test_the_server_refuses_the_other_lower_transport(server: tuple[ServerProcess, str]) -> None:
     running, lower = server
     with pytest.raises(av.error.OSError, match="Protocol not supported"):
         played(running.url(), "tcp" if lower == "udp" else "udp", MAIN, 1)
 
 
-def test_it_does_not_answer_while_suspended_and_is_gone_once_killed(server: tuple[ServerProcess, str]) -> None:
+def test_a_suspended_server_does_not_answer_and_a_killed_one_is_gone(server: tuple[ServerProcess, str]) -> None:
     running, lower = server
     port = running.port
     running.suspend()
@@ -74,7 +74,7 @@ def test_vlc_asks_for_a_password() -> None:
         assert played(running.url("bob", "geheim"), "udp", MAIN, 2)
 
 
-def test_it_ends_with_the_process_that_started_it() -> None:
+def test_the_server_ends_with_the_process_that_started_it() -> None:
     starts_it = (
         "import os, signal\n"
         "from support.rtsp_servers.vlc import VlcServer\n"

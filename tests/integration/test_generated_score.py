@@ -85,7 +85,7 @@ def test_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def visual_checkpoint() -> Checkpoint:
-    """Return random weights that use RoI features, also of objects."""
+    """Return random weights that use RoI features, including those of objects."""
     torch.manual_seed(1)
     vocabulary = packaged("edge")
     config = NetworkConfig(visual=True, visual_features=RoiConfig().length(), object_regions=REGION_OF_PART)

@@ -322,7 +322,7 @@ async def test_connections_beyond_the_limit_are_closed_and_it_recovers(client: a
         await server.stop()
 
 
-async def test_it_accepts_connections_again_after_file_descriptors_ran_out(
+async def test_the_server_accepts_connections_again_after_file_descriptors_ran_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(connections, "RETRY_ACCEPT_S", 0.01)
@@ -345,7 +345,7 @@ async def test_it_accepts_connections_again_after_file_descriptors_ran_out(
     await server.stop()
 
 
-async def test_it_listens_on_ipv6(client: aiohttp.ClientSession) -> None:
+async def test_the_server_listens_on_ipv6(client: aiohttp.ClientSession) -> None:
     server = make("[::1]:0")
     await server.start()
     try:
@@ -407,7 +407,7 @@ async def test_stopping_does_not_wait_for_an_open_connection_and_can_be_repeated
     writer.close()
 
 
-def test_it_works_under_uvloop() -> None:
+def test_the_server_works_under_uvloop() -> None:
     async def scrape() -> int:
         server = make()
         await server.start()

@@ -99,7 +99,7 @@ async def test_each_picture_is_drawn_with_the_overlay_of_its_own_result() -> Non
         await page.wait_for(f"document.querySelector({json.dumps(tile('door', 'canvas'))})?.drawn?.withResult")
         seen = await drawn(page, tile("door", "canvas"), 25)
         frames = [one["frame"] for one in seen]
-        assert frames == sorted(set(frames)), "forwards only"
+        assert frames == sorted(set(frames)), "frames are drawn in order"
         late_ms = [(one["at"] - one["captureUs"]) / 1e3 for one in seen]
         quantiles = f"p50 {statistics.median(late_ms):.0f} ms, worst {max(late_ms):.0f} ms"
         print(f"from a picture's capture until it is drawn with its result: {quantiles} of {len(seen)}")
@@ -193,7 +193,7 @@ async def test_a_camera_is_added_changed_and_removed_on_the_page_and_errors_appe
         await page.wait_for("!document.querySelector('#camera-dialog').open")
         assert engine.cameras.configs["front-door"].max_fps == 10
         seen = await drawn(page, tile("front-door", "canvas"), 4)
-        assert len({tuple(one["bar"]) for one in seen}) > 1, "it plays"
+        assert len({tuple(one["bar"]) for one in seen}) > 1, "the picture changes"
 
         await page.click(tile("front-door"))
         await page.click("#detail .change")
@@ -245,7 +245,7 @@ class SlowModel(FreeModel):
         return super().process(frames)
 
 
-async def test_it_shows_that_the_engine_is_overloaded_and_that_no_people_are_detected() -> None:
+async def test_an_overloaded_engine_and_missing_people_are_shown() -> None:
     config = configured({"id": "door", "source": "pattern:320x180@50", "ring_slots": 2})
     async with shown(config, SlowModel()) as (_, page):
         await page.wait_for(
@@ -258,7 +258,7 @@ async def test_it_shows_that_the_engine_is_overloaded_and_that_no_people_are_det
         assert page.errors == []
 
 
-async def test_pictures_are_read_from_chunks_of_any_size_and_an_endless_one_is_an_error() -> None:
+async def test_pictures_are_read_from_chunks_of_any_size_and_one_without_an_end_is_an_error() -> None:
     async with shown(configured(), FreeModel()) as (_, page):
         parts = [LivePicture("door", 2, frame, 5, b"\xff\xd8\r\n\r\n" + bytes([frame]) * 40) for frame in range(3)]
         body = b"--partstream-picture\r\n" + b"".join(map(part, parts))

@@ -33,7 +33,7 @@ def can_connect(port: int) -> bool:
         return False
 
 
-def test_it_listens_once_entered_and_is_gone_once_left(clip: Path) -> None:
+def test_the_server_listens_inside_its_context_and_is_gone_after_it(clip: Path) -> None:
     with RtspServer(files={"/clip": clip}) as server:
         port, process = server.port, server.pid
         assert port > 0
@@ -52,14 +52,14 @@ def test_a_restart_keeps_the_port(clip: Path) -> None:
         assert can_connect(port)
 
 
-def test_it_is_killed_even_while_it_is_suspended(clip: Path) -> None:
+def test_a_suspended_server_can_be_killed(clip: Path) -> None:
     with RtspServer(files={"/clip": clip}) as server:
         server.suspend()
         port = server.port
     assert not can_connect(port)
 
 
-def test_it_ends_with_the_process_that_started_it(clip: Path) -> None:
+def test_the_server_ends_with_the_process_that_started_it(clip: Path) -> None:
     starts_it = (
         "import os, signal, sys; from pathlib import Path; from benchmarks.cameras.rtsp_server import RtspServer\n"
         "with RtspServer(files={'/clip': Path(sys.argv[1])}) as server:\n"
@@ -70,13 +70,13 @@ def test_it_ends_with_the_process_that_started_it(clip: Path) -> None:
     wait_until(lambda: not can_connect(port))
 
 
-def test_without_gstreamer_it_names_the_packages(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_gstreamer_the_error_names_the_packages(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rtsp_server, "SYSTEM_PYTHON", Path(sys.executable))  # a Python without the gi bindings
     with pytest.raises(RtspServerError, match=r"No module named 'gi'.*apt-get install .*python3-gi"):
         RtspServer(files={"/clip": clip}).__enter__()
 
 
-def test_without_debians_python_it_names_the_packages(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_debians_python_the_error_names_the_packages(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rtsp_server, "SYSTEM_PYTHON", Path("/nowhere/python3"))
     with pytest.raises(RtspServerError, match=r"apt-get install .*gir1.2-gst-rtsp-server-1.0"):
         RtspServer(files={"/clip": clip}).__enter__()
@@ -93,7 +93,7 @@ def test_a_clip_of_another_codec_is_refused(tmp_path: Path) -> None:
         RtspServer(files={"/clip": clip}).__enter__()
 
 
-def test_it_must_be_entered_before_it_is_started(clip: Path) -> None:
+def test_the_server_cannot_be_started_outside_its_context(clip: Path) -> None:
     with pytest.raises(RtspServerError, match="context manager"):
         RtspServer(files={"/clip": clip}).start()
 
@@ -114,7 +114,7 @@ def test_units_are_sent_unchanged_with_parameter_sets_in_band_or_out_of_band(
     assert slices == [nal_units(unit.data)[-1] for unit in stream.units[:5]]
 
 
-def test_it_asks_for_a_password_by_digest_and_takes_another_after_a_restart(clip: Path) -> None:
+def test_the_server_requires_a_digest_password_and_accepts_a_new_one_after_a_restart(clip: Path) -> None:
     with RtspServer(files={"/clip": clip}, users={"bob": "first"}, digest=True) as server:
         assert challenge(server.port).startswith(b"Digest ")
         assert len(packets(server.url("/clip", "bob", "first"), 2)) == 2

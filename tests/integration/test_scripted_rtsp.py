@@ -1,4 +1,4 @@
-"""FFmpeg reads the tests' scripted RTSP server and its RTP packets, which misbehave only as scripted."""
+"""The tests' scripted RTSP server and its RTP packets, read with FFmpeg: they misbehave only as scripted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_ffmpeg_decodes_every_picture_from_the_packets(name: str, aggregate: boo
         assert played(server.url(), 8) == [picture.digest for picture in stream.shown[:8]]
 
 
-def test_ffmpeg_decodes_them_over_udp_too() -> None:
+def test_ffmpeg_decodes_the_same_pictures_over_udp() -> None:
     with server_of(MAIN) as server:
         assert played(server.url(), 8, "udp") == [picture.digest for picture in MAIN.shown[:8]]
 
@@ -91,7 +91,7 @@ def test_a_redirect_leads_to_the_other_server() -> None:
         assert "PLAY" in there.methods()
 
 
-def test_its_certificate_is_signed_by_the_tests_authority(tmp_path: Path) -> None:
+def test_the_servers_certificate_is_signed_by_the_tests_authority(tmp_path: Path) -> None:
     authority = OwnAuthority(tmp_path)
     server = ScriptedRtspServer(StreamPacketiser().packets(MAIN), description_of(MAIN), tls=authority.server_context())
     with server, socket.create_connection(("127.0.0.1", server.port)) as plain:
@@ -113,7 +113,7 @@ def test_an_unsupported_lower_transport_is_refused() -> None:
         assert len(played(server.url(), 2)) == 2
 
 
-def test_it_can_be_silent_over_udp_alone() -> None:
+def test_the_server_can_be_silent_over_udp_alone() -> None:
     with server_of(MAIN) as server:
         server.silent = "udp"
         assert len(played(server.url(), 2)) == 2
@@ -134,7 +134,7 @@ def test_a_client_is_disconnected_once_it_sends_no_requests() -> None:
             assert say("", "") == ""
 
 
-def test_it_can_send_anything_and_disconnect() -> None:
+def test_the_server_can_send_any_bytes_and_disconnect() -> None:
     with server_of(MAIN) as server, socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
         assert connection.recv(1000).startswith(b"RTSP/1.0 200 OK")

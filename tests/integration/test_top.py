@@ -1,4 +1,4 @@
-"""`partstream top` with a running engine: what it shows, also after a restart, and its errors."""
+"""`partstream top` with a running engine: what it shows, including after a restart, and its errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.ports import reserved_port
 from support.waiting import until
 
 
-async def test_it_shows_a_running_engine_and_reconnects_after_a_restart() -> None:
+async def test_top_shows_a_running_engine_and_reconnects_after_a_restart() -> None:
     port = reserved_port()
     config = configured({"id": "door", "source": PATTERN}, http={"bind": f"127.0.0.1:{port}"})
     out = io.StringIO()
@@ -36,7 +36,7 @@ async def test_it_shows_a_running_engine_and_reconnects_after_a_restart() -> Non
     assert "\x1b[?1049l" in out.getvalue()[seen:]  # the terminal shows its previous content again
 
 
-async def test_it_reports_that_it_needs_the_read_token_off_loopback() -> None:
+async def test_top_reports_that_it_needs_the_read_token_off_loopback() -> None:
     async with running(configured({"id": "door", "source": PATTERN}, http=OFF_LOOPBACK)) as (engine, client):
         # The server listens elsewhere, so a request needs the token even if its Host is the loopback address.
         out = io.StringIO()
@@ -48,7 +48,7 @@ async def test_it_reports_that_it_needs_the_read_token_off_loopback() -> None:
         assert out.getvalue().count(f"run {engine.run[:8]}") == 2
 
 
-async def test_a_server_that_is_no_engine_is_an_error() -> None:
+async def test_a_server_that_is_not_an_engine_is_an_error() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")

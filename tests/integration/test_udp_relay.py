@@ -31,7 +31,7 @@ def test_without_impairments_every_picture_is_forwarded(server: RtspServer) -> N
     assert relay.dropped == []
 
 
-def test_it_works_with_other_servers_too() -> None:
+def test_the_relay_works_with_other_servers() -> None:
     with VlcServer(MAIN) as server, UdpRelay(server.port) as relay:
         assert set(played(relay.url(server.url()), 5)) <= {picture.digest for picture in MAIN.shown}
         assert relay.relayed > 10
@@ -63,7 +63,7 @@ def test_impairments_follow_from_the_seed() -> None:
     assert done(1) != done(2)
 
 
-def test_it_closes_its_connections(server: RtspServer) -> None:
+def test_the_relay_closes_its_connections(server: RtspServer) -> None:
     with UdpRelay(server.port) as relay:
         connection = socket.create_connection(("127.0.0.1", relay.port))
         connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")

@@ -38,7 +38,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(file)
 
 
-def test_it_has_every_file_of_the_packages_and_no_other(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_has_every_file_of_the_packages_and_no_other(wheel: zipfile.ZipFile) -> None:
     """Page files, checkpoints, vocabularies and `py.typed` too: each kind of file needs a pattern in pyproject.toml."""
     wanted = {
         path.relative_to(REPOSITORY).as_posix()
@@ -51,13 +51,13 @@ def test_it_has_every_file_of_the_packages_and_no_other(wheel: zipfile.ZipFile) 
     assert {"stages/checkpoints/edge.safetensors", "stream/http/page/index.html"} <= packed
 
 
-def test_it_has_no_secrets_and_no_tests(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_has_no_secrets_and_no_tests(wheel: zipfile.ZipFile) -> None:
     paths = [PurePosixPath(name) for name in wheel.namelist()]
     assert not [path for path in paths if path.suffix in (".env", ".pem", ".key", ".key_secret", ".token")]
     assert not [path for path in paths if path.parts[0] == "tests" or path.name == "conftest.py"]
 
 
-def test_it_has_the_command_and_the_licence_and_requires_no_development_tools(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_has_the_command_and_the_licence_and_requires_no_development_tools(wheel: zipfile.ZipFile) -> None:
     (folder,) = {name.split("/")[0] for name in wheel.namelist() if name.startswith("partstream-")}
     entry_points = wheel.read(f"{folder}/entry_points.txt").decode()
     assert "partstream = run_stream:main" in entry_points

@@ -60,7 +60,7 @@ CLOCK_READERS = {
 
 LIMITS = {
     "integration/test_subscriber.py::test_waiting_with_very_short_timeouts_loses_nothing": "such timeouts are tested",
-    "integration/test_foreign_rtsp_servers.py::test_it_does_not_answer_while_suspended_and_is_gone_once_killed": (
+    "integration/test_foreign_rtsp_servers.py::test_a_suspended_server_does_not_answer_and_a_killed_one_is_gone": (
         "a suspended server cannot answer"
     ),
     "support/rtsp_servers/vlc.py::VlcServer": "asks again",

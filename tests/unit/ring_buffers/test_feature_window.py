@@ -36,7 +36,7 @@ def test_missing_steps_are_zero_and_not_valid_at_the_front():
     assert recent.times_us.tolist() == [[0, 0, 5], [0, 0, 0]]
 
 
-def test_a_cleared_slot_shows_nothing_of_its_last_owner_not_even_nan():
+def test_a_cleared_slot_contains_nothing_of_its_last_owner_not_even_nan():
     window = FeatureWindow(1, 2, 2)
     window.append(rows(0), torch.full((1, 2), float("nan")), [1])
     window.clear(0)
@@ -65,7 +65,7 @@ def test_wrong_shapes_counts_and_slots_are_refused():
         FeatureWindow(0, 4, 3)
 
 
-def test_its_memory_is_fixed():
+def test_the_windows_memory_is_fixed():
     window = FeatureWindow(2, 4, 3)
     before = window.nbytes
     assert before == 3 * 4 * 3 * 4 + 3 * 4 * 8 + 3 * 8 + 4 * 8
@@ -82,7 +82,7 @@ def test_its_memory_is_fixed():
     ),
     data=st.data(),
 )  # fmt: skip
-def test_it_holds_what_a_list_would(steps, actions, data):
+def test_the_window_equals_a_plain_list_of_steps(steps, actions, data):
     window = FeatureWindow(4, steps, 2)
     lists: list[list[int]] = [[] for _ in range(4)]
     for time, action in enumerate(actions, start=1):

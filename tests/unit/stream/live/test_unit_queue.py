@@ -23,7 +23,7 @@ async def numbers(queue: UnitQueue, count: int) -> list[int]:
     return [(await queue.get()).media_us for _ in range(count)]
 
 
-async def test_it_begins_with_a_keyframe_and_keeps_the_order() -> None:
+async def test_the_queue_begins_with_a_keyframe_and_keeps_the_order() -> None:
     queue = UnitQueue("h264", nobody)
     for number in range(6):
         queue.put(unit(number, key=number == 2))
@@ -65,7 +65,7 @@ async def test_a_unit_larger_than_the_limit_and_units_that_depend_on_it_are_skip
     assert await numbers(queue, 1) == [2]
 
 
-async def test_another_codec_or_close_ends_it() -> None:
+async def test_another_codec_or_closing_ends_the_queue() -> None:
     for end in (lambda queue: queue.put(unit(1, codec="vp8")), UnitQueue.close):
         queue = UnitQueue("h264", nobody)
         queue.put(unit(0, key=True))

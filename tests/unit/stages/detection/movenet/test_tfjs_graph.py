@@ -19,7 +19,7 @@ NUMBER = np.array(-7, np.int32)
 
 
 def graph(folder: Path, cut: int = 0, more: bytes = b"", **changes: Any) -> tuple[Path, Path]:
-    """A description of three constants and its binary file."""
+    """Write a description of three constants and its binary file, and return their paths."""
     half: dict[str, Any] = {"dtype": "float16", "original_dtype": "float32"}
     entries = [
         {"name": "halves", "shape": [2, 2], "dtype": "float32", "quantization": half | changes},
@@ -45,7 +45,7 @@ def test_a_truncated_binary_is_rejected(tmp_path: Path) -> None:
         read_weights(*graph(tmp_path, cut=1))
 
 
-def test_a_binary_of_another_description_is_rejected(tmp_path: Path) -> None:
+def test_a_binary_that_does_not_match_its_description_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="3 bytes longer"):
         read_weights(*graph(tmp_path, more=b"abc"))
 

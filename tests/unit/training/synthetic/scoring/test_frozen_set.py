@@ -80,7 +80,7 @@ def test_other_code_can_neither_freeze_nor_make_a_set() -> None:
             plan_of(msgspec.structs.replace(own, settings=settings))
 
 
-def test_this_code_makes_the_current_set() -> None:
+def test_the_current_code_makes_the_current_set() -> None:
     frozen = read_frozen_set(CURRENT)
     require_this_code(frozen)
     made = plan_of(frozen).manifest(frozen.former_codes[0], ())
