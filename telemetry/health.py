@@ -115,7 +115,7 @@ class Health:
         return self._dead is None, [] if self._dead is None else [self._dead]
 
     def ready(self, now: float) -> tuple[bool, list[str]]:
-        """Return the readiness of the engine and all reasons against it, the most basic first."""
+        """Return the readiness of the engine and, if it is not ready, all reasons, the most basic first."""
         reasons = [f"{name}: {state.reason}" for name, state in self.components(now).items() if not state.ok]
         if self._dead is not None:
             reasons.insert(0, f"engine: {self._dead}")

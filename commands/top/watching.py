@@ -22,7 +22,7 @@ async def show_once(client: EngineClient, interval_s: float, console: Console) -
 
 
 async def watch(client: EngineClient, interval_s: float, console: Console) -> None:
-    """Show the engine until cancelled, also after a restart. Raises `UnauthorisedError` if it needs a token."""
+    """Show the engine until cancelled, including after its restarts. Raises `UnauthorisedError` if it needs a token."""
     screen = Screen(client.address)
     async with client:
         # The alternate screen follows the terminal's size, and the previous content comes back at the end.

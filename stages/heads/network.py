@@ -55,7 +55,7 @@ class NetworkConfig:
     visual_regions: Literal["all", "objects"] = "all"
     """objects: only object regions are used, and parts have geometry alone."""
     visual_strides: tuple[int, ...] = (4, 8, 16)
-    """Strides of the detector's feature maps that regions are pooled from; see `RoiConfig`, also for the next two."""
+    """Strides of the feature maps that regions are pooled from. `RoiConfig` describes this and the next two fields."""
     visual_bins: int = 3
     visual_samples: int = 2
     geometry: bool = True

@@ -176,7 +176,7 @@ class Profiling:
                 if self._batches() - first >= MAX_BATCHES:
                     break
                 await asyncio.sleep(POLL_S)
-        finally:  # also when the engine stops: another engine in this process may profile later
+        finally:  # even when the engine stops: another engine in this process may profile later
             await self._in_inference_thread(profiler.end)
         return round(time.monotonic() - began, 2), self._batches() - first
 

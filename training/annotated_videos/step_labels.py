@@ -95,7 +95,7 @@ def _match(seen: Sightings, known: KnownFrames) -> tuple[NDArray[np.int64], list
 
 
 def _between(frames: NDArray[np.int32], identity: NDArray[np.int64], action: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one track's actions, also in unknown frames.
+    """Return one track's actions, including those in unknown frames.
 
     Between two known frames that have the same person with the same action, it is that action. Before the first and
     after the last known frame, it is that frame's action for up to `LONGEST_GAP` frames.

@@ -109,7 +109,7 @@ class AnswerFolder:
             self._write(self.path / file, msgspec.json.encode(content))
 
     def _header(self, name: str) -> _AnswerHeader | None:
-        """Return the head of a video's answer; None also for an unreadable file, so that it is replaced."""
+        """Return the head of a video's answer; None for an unreadable file too, so that it is replaced."""
         try:
             return msgspec.json.decode(self._file(name).read_bytes(), type=_AnswerHeader)
         except (OSError, msgspec.MsgspecError):

@@ -2,7 +2,7 @@
 
 The file is optional: {video: [[seconds, label, score], …]}. Each label holds from that time on (null: no answer yet);
 seconds count from the video's beginning and ascend. The last answer's time is taken as the video's end, so write one
-for each frame, also if the label stays the same.
+for each frame, even if the label stays the same.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def cropped(labelled: LabelledPicture, left: int, top: int, side: int) -> Labell
 
 
 def mirrored(labelled: LabelledPicture, sides_swapped: NDArray[np.int64]) -> LabelledPicture:
-    """Return the picture with left and right exchanged, also in the labels."""
+    """Return the picture with left and right exchanged, including in the labels."""
     width = labelled.picture.shape[1]
     boxes = labelled.boxes.copy()
     boxes[:, [0, 2]] = width - boxes[:, [2, 0]]

@@ -66,7 +66,7 @@ class PictureStreams:
             ),
             Parameter(
                 "max_fps",
-                "Maximum number of pictures per second and camera.",
+                "Maximum number of pictures per second per camera.",
                 {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_FPS, "default": DEFAULT_FPS},
             ),
         )

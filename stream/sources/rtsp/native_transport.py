@@ -135,7 +135,7 @@ class NativeRtspTransport(Transport):
         return receiver.units
 
     def _received_packets(self) -> bool:
-        """Return whether packets have arrived since the last call: silence is a stall, also after a loss."""
+        """Return whether packets have arrived since the last call: silence is a stall, even after a loss."""
         receiver = self._client.receiver
         assert receiver is not None
         before, self._packets_before = self._packets_before, receiver.packets

@@ -83,7 +83,7 @@ class ShownPicture:
 
 @dataclass(frozen=True)
 class CorpusStream:
-    """An encoded stream. `parameter_sets`: its first ones, without start codes, also if not `in_band`."""
+    """An encoded stream. `parameter_sets`: its first ones, without start codes, even if not `in_band`."""
 
     name: str
     codec: Codec

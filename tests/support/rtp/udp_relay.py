@@ -213,7 +213,7 @@ class _Sender:
         self._port = port
 
     def __call__(self, packet: bytes) -> None:
-        with contextlib.suppress(OSError):  # also when it was closed before a delayed packet
+        with contextlib.suppress(OSError):  # even if it was closed before a delayed packet
             self._from.sendto(packet, ("127.0.0.1", self._port))
 
 

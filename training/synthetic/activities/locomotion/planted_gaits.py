@@ -180,7 +180,7 @@ def label_by_speed(movement: Movement, pace: Array) -> Movement:
 
 
 def parade(rng: Rng, times: Array) -> Movement:
-    """March, stalk or prance: high knees, any step length, straight or widely swung arms, also on the spot."""
+    """March, stalk or prance: high knees, any step length, straight or widely swung arms, possibly on the spot."""
     at = grid(times)
     speed = rng.choice([0.0, rng.uniform(0.5, 1.9)], p=[0.15, 0.85])
     gait = Gait(

@@ -57,7 +57,7 @@ def settled(judged: Iterable[Judged]) -> list[Settled]:
 
 
 def figures(stretches: Sequence[Settled]) -> SettlingFigures:
-    """Return the figures of many stretches; those that never settle count as infinite, also in the median."""
+    """Return the figures of many stretches; those that never settle count as infinite, including in the median."""
     if not stretches:
         return SettlingFigures(0, None, None, None)
     times = sorted(one.seconds for one in stretches)
