@@ -146,7 +146,7 @@ async def test_a_published_vp8_camera_is_forwarded_and_viewers_keyframes_are_req
             await live(engine, "phone")
             async with Viewer(client.address, "phone") as viewer:
                 assert "VP8" in viewer.body and "H264" not in viewer.body
-                # The first key frame has passed, and the publisher makes another only when it is asked for one.
+                # The first keyframe has passed, and the publisher makes another only when it is asked for one.
                 await until(lambda: len(viewer.numbers) > 10)
                 assert_consecutive(viewer.numbers[:10])
                 await until(lambda: len(viewer.numbers) > 40)

@@ -98,9 +98,9 @@ def answer_video(
 ) -> VideoAnswer:
     """Run every frame through the model; frames 1, 1 + every, … are reported, and all count for the class.
 
-    `actions`: the model's vocabulary. A video that cannot be read to its end is answered from the frames before, with
-    `error`. `on_frame` is called with the number of frames done. The model sees the first frame once before, because
-    the benchmark scores frame 1.
+    `actions`: the model's vocabulary. The answer for a video that cannot be read to its end is based on the frames
+    before the error, and has `error`. `on_frame` is called with the number of frames done. The model processes the
+    first frame twice, because the benchmark scores frame 1.
     """
     frames: dict[str, PredictedFrame] = {}
     online: list[Answer] = []

@@ -40,11 +40,11 @@ def analyse_video(
 ) -> Iterator[AnalysedFrame]:
     """Yield each frame's analysis, up to `until_s` of media time if given; the model forgets the video at its end.
 
-    `detector_size` (width, height) is that of a camera's configuration; None lets the model choose. `rehearse` shows
-    the model the first frame once before, as frame -1, and drops the answer: people are reported from their second
-    sighting on, so they are then reported from the first frame. Frames whose number, from 0, is in `without` are
-    decoded but not shown to the model, as if they had been dropped. Raises `VideoReadError` where the video cannot be
-    read, after the frames before that, and for a video without frames.
+    `detector_size` (width, height) is that of a camera's configuration; None lets the model choose. With `rehearse`,
+    the model processes the first frame beforehand as frame -1, and its result is dropped: people are published only
+    from their second detection, so those in the first frame are then published. Frames whose number, from 0, is in
+    `without` are decoded but not shown to the model, as if they had been dropped. Raises `VideoReadError` where the
+    video cannot be read, after the frames before that, and for a video without frames.
     """
     halving = Halving("detection", "frames", Observer())
     leases = video_frames(path, lambda size: model.slot_format(size, detector_size), until_s=until_s, without=without)

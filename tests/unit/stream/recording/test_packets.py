@@ -50,7 +50,7 @@ def test_any_input_is_bounded_in_bytes_and_seconds_and_begins_at_a_keyframe(
 
 def test_the_seconds_asked_for_are_held_with_the_key_frame_that_they_need_and_no_more() -> None:
     ring = PacketRing(keep_s=1.0, max_s=10.0, max_bytes=1 << 20)
-    Stream(ring).play(200, group=10)  # key frames 0.4 s apart
+    Stream(ring).play(200, group=10)  # keyframes 0.4 s apart
     newest_us = 199 * INTERVAL_US
     first = ring.settled_from(0)[0]
     assert first.is_key
