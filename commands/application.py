@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import typer
@@ -27,10 +27,18 @@ class Group(TyperGroup):
     """A group of commands. Its help is like that of `Command`, and lists commands and groups as registered."""
 
     order: ClassVar[Sequence[str]] = ()
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands' names in `order`; Typer's order has all groups at the end."""
         return sorted(super().list_commands(ctx), key=self.order.index)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the arguments name. A name in `renamed` is a usage error that gives the new one."""
+        if args and args[0] in self.renamed:
+            new = f"{ctx.command_path} {self.renamed[args[0]]}"
+            ctx.fail(f"`{ctx.command_path} {args[0]}` is now `{new}`; see `{new} --help`.")
+        return super().resolve_command(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with no type to show for flags and arguments."""
@@ -38,11 +46,11 @@ class Group(TyperGroup):
 
 
 class Application(typer.Typer):
-    """A Typer application made of `Command` and `Group`."""
+    """A Typer application made of `Command` and `Group`. `renamed` gives the new names of former commands."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, renamed: Mapping[str, str] | None = None, **settings: Any) -> None:
         self._names: list[str] = []
-        self._group = type("RegisteredGroup", (Group,), {"order": self._names})
+        self._group = type("RegisteredGroup", (Group,), {"order": self._names, "renamed": renamed or {}})
         super().__init__(cls=self._group, rich_markup_mode="markdown", **settings)
 
     def command(self, name: str, **settings: Any) -> Callable[[Function], Function]:  # pyright: ignore[reportIncompatibleMethodOverride]
