@@ -322,6 +322,7 @@ class Engine:
                 *WhipApi(self.cameras, self._publishers).routes(),
                 *WhepApi(self.cameras, self._viewers).routes(),
             ],
+            on_end=self._task_ended,
         )
         engine_metrics.derive_http_metrics(self.metrics, server, self._event_streams, self._live_pictures)
         return server

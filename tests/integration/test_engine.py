@@ -17,6 +17,7 @@ from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
 from stream.engine import Engine, EngineFailedError
+from stream.http.server.connections import Connections
 from stream.messaging.history import EPOCHS_NUMBERED
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
@@ -379,6 +380,17 @@ async def test_a_bug_in_the_engine_ends_it_and_health_reports_it(monkeypatch: py
             await engine.wait()
         assert not engine.health.alive()[0]
         monkeypatch.undo()
+
+
+async def test_a_bug_in_the_http_server_ends_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr(Connections, "_cut_old", broken)
+    async with Engine(configured(http={"bind": "127.0.0.1:0"}), model=FreeModel()) as engine:
+        with pytest.raises(EngineFailedError, match="no such luck"):
+            await engine.wait()
+        assert engine.health.alive() == (False, ["its task 'http server' failed: ZeroDivisionError"])
 
 
 async def test_a_port_in_use_is_an_error_with_the_field_to_change() -> None:

@@ -44,7 +44,8 @@ class HttpServer:
     """Serves `/healthz`, `/readyz`, `/metrics`, the live page, sessions, `routes`, and an OpenAPI document of them.
 
     Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the TLS files cannot be used, or if
-    `bind` is null, which disables the server.
+    `bind` is null, which disables the server. `on_end` is called with the task that accepts connections when it ends,
+    also if it fails.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class HttpServer:
         ready: Verdict,
         alive: Verdict,
         routes: Sequence[Route] = (),
+        on_end: Callable[[asyncio.Task[None]], None] | None = None,
         connection_life_s: float = CONNECTION_LIFE_S,
     ) -> None:
         if config.bind is None:
@@ -75,6 +77,7 @@ class HttpServer:
         self._connections = Connections(config.max_streams, connection_life_s, self._tls)
         self._listener: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._on_end = on_end
         sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
         self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins)
         login = SessionApi(access, sessions, limiter, secure=self._tls is not None)
@@ -117,6 +120,8 @@ class HttpServer:
             ) from None
         self._listener = listener
         self._serving = asyncio.create_task(self._connections.serve(listener, runner.server), name="http server")
+        if self._on_end is not None:
+            self._serving.add_done_callback(self._on_end)
         port = listener.getsockname()[1]
         scheme = "https" if self._tls is not None else "http"
         self.address = f"{scheme}://{BindAddress(self._bind.host, port, self._bind.loopback)}"
