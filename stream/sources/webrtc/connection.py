@@ -83,9 +83,13 @@ class Connection:
             starters.append((self._peer.sctp, "start"))
         for owner, name in starters:
             setattr(owner, name, _start_nothing)
-        closing = asyncio.create_task(self._peer.close(), name="webrtc peer close")
-        closing.add_done_callback(_log_failure)
-        await asyncio.wait([closing], timeout=CLOSE_WITHIN_S)  # a slow peer goes on closing in the background
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self._peer.close()
+        except TimeoutError:
+            logger.warning("a WebRTC connection did not close within %g s", CLOSE_WITHIN_S)
+        except Exception as error:
+            logger.warning("closing a WebRTC connection failed: %s", type(error).__name__)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._on_closed(self)
 
@@ -105,8 +109,3 @@ class Connection:
 
 async def _start_nothing(*_: object) -> None:
     """Stand in for aiortc's methods that start a stream."""
-
-
-def _log_failure(closing: asyncio.Task[None]) -> None:
-    if not closing.cancelled() and (error := closing.exception()) is not None:
-        logger.warning("closing a WebRTC connection failed: %s", type(error).__name__)
