@@ -48,6 +48,6 @@ def subscribe_command(
             messages = subscribe(
                 endpoint, kinds=KINDS, cameras=camera, replay=replay, server_key=server_key, key_file=key_file
             )
-            raise typer.Exit(until_signal(watch(messages, raw, console, endpoint)))
         except ValueError as error:
             fail(str(error), EXIT_USAGE)
+        raise typer.Exit(until_signal(watch(messages, raw, console, endpoint)))
