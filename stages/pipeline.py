@@ -98,7 +98,7 @@ class Pipeline(Model):
         self._detector = detector
         self._network = checkpoint.network.eval()
         self._weights = (detector.network, checkpoint.features, checkpoint.network)
-        self._parts = checkpoint.vocabulary.parts
+        self._parts, self._actions = checkpoint.vocabulary.parts, checkpoint.vocabulary.actions
         self._max_people = settings.model.max_people
         self._device = torch.device(device)
         where = settings.model.pictures
@@ -211,6 +211,11 @@ class Pipeline(Model):
         """Drop a removed camera's tracker, people and hidden states."""
         self._tracker.forget(camera)
         self._states.release_camera(camera)
+
+    @property
+    def actions(self) -> Sequence[str]:
+        """Names of the actions in the checkpoint's vocabulary."""
+        return self._actions
 
     @property
     def state_slots(self) -> int:

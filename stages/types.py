@@ -134,6 +134,11 @@ class Model(Protocol):
         return None
 
     @property
+    def actions(self) -> Sequence[str]:
+        """Names of the actions that the model recognises; empty if they are not known beforehand."""
+        return ()
+
+    @property
     def pinned_pictures(self) -> bool:
         """Whether pictures should be in page-locked memory, from which copies to a CUDA device are asynchronous."""
         return False

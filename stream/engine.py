@@ -48,6 +48,7 @@ from stream.live.viewers import Viewers
 from stream.messaging.feed import Feed, MessageFeeds
 from stream.messaging.publisher import Publisher
 from stream.messaging.results_file import ResultsFile
+from stream.recording.configured_names import check_actions, warn_of_missing_cameras
 from stream.recording.recorder import Recorder
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import SharedTransports
@@ -161,6 +162,7 @@ class Engine:
         if self._state_file is not None:
             origin = f"state_file: {self._state_file.path}"
             self.config = with_cameras(self.config, self._state_file.load(), origin)
+        warn_of_missing_cameras(self.config.recording, (camera.id for camera in self.config.cameras))
         memory_budget.check(self.config, memory_budget.available_bytes())
         if self.config.results is not None:
             self._results_file = ResultsFile(self.config.results)
@@ -356,6 +358,7 @@ class Engine:
     async def _load_model(self, inference: InferenceThread[list[Lease]]) -> Model:
         if self._model is None:
             self._model = await inference.run(load_model, self.config, self.observer)
+        check_actions(self.config.recording, self._model.actions)
         info = self._model.info
         self._worker.model_ref = results.ModelRef(info.profile, info.weights, info.trained)
         self.observer.model_loaded(info.profile, info.weights)

@@ -1,0 +1,36 @@
+"""Checks of the names in `recording.actions` and `recording.cameras`."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Iterable, Sequence
+
+from stream.settings.config_error import ConfigError
+from stream.settings.recording import RecordingConfig
+
+logger = logging.getLogger(__name__)
+
+
+def check_actions(recording: RecordingConfig, known: Sequence[str]) -> None:
+    """Raise `ConfigError` if an action in `recording.actions` is not among the model's; `known` is empty if unknown."""
+    if recording.directory is None or not known:
+        return
+    for name in recording.actions or ():
+        if name not in known:
+            raise ConfigError(f"recording.actions: the model has no action `{name}`; {_suggestion(name, known)}")
+
+
+def warn_of_missing_cameras(recording: RecordingConfig, cameras: Iterable[str]) -> None:
+    """Warn of cameras in `recording.cameras` that are not configured. They may be added while the engine runs."""
+    known = list(cameras)
+    if recording.directory is None:
+        return
+    for name in recording.cameras:
+        if name not in known:
+            logger.warning("recording.cameras: there is no camera `%s` yet; %s", name, _suggestion(name, known))
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, 1)
+    return f"did you mean `{nearest[0]}`?" if nearest else f"known: {', '.join(known) or 'none'}"
