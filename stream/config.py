@@ -5,6 +5,7 @@ Precedence: command line, then `PARTSTREAM_…` environment variables (`__` betw
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig, WebRtcConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.tracing import TracingConfig
+from stream.settings.unknown_variables import warn_of_unknown_variables
 from telemetry.redaction import redact
 
 
@@ -104,6 +106,7 @@ def _validated(content: dict[str, Any], origin: str) -> Config:
 
 
 def _read_environment() -> dict[str, Any]:
+    warn_of_unknown_variables(Config, os.environ)
     try:
         return EnvSettingsSource(_Environment)()
     except RecursionError:
