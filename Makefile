@@ -26,7 +26,7 @@ help:
 	@echo "make lint       ruff, pyright, import-linter"
 	@echo "make hooks      run the linters before each commit (pre-commit)"
 	@echo "make bench      measure against a bare loop and against peers"
-	@echo "make soak       long runs: memory over an hour's worth of frames, pictures of the dashboards"
+	@echo "make soak       long runs (memory, dashboards) and timed promises, on an idle machine"
 	@echo "make train      train the default checkpoint again"
 	@echo "make docs       build the documentation site in build/site"
 	@echo "make dist       build wheel and source distribution in dist/"

@@ -1,7 +1,7 @@
 """Rules for test code that keep the suite green on a busy machine.
 
 A test waits for a condition (`support.waiting`), never for a number of seconds, and asserts no duration. What must hold
-in a given time is a benchmark.
+in a given time is a benchmark or, for promises to users, in soak/test_timed_promises.py.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ CLOCK_READERS = {
         "a timestamp lies between two instants"
     ),
     "integration/test_sources.py::test_no_frame_of_a_file_read_live_arrives_before_its_time": "a lower bound",
+    "soak/test_timed_promises.py::test_a_signal_stops_an_engine_within_two_seconds": "run on an idle machine",
+    "soak/test_timed_promises.py::holds": "run on an idle machine",
     "unit/stream/sources/rtsp/protocol/test_framing.py::test_the_time_that_a_head_takes_grows_with_its_length_only": (
         "CPU time: milliseconds, against ten seconds if it were quadratic"
     ),
