@@ -86,9 +86,10 @@ def test_the_man_on_the_roof_is_one_track_with_parts_inside_the_picture(singly: 
     assert np.mean([len(frame.people[0].parts) for frame in singly[1:]]) > 7
 
 
-def test_the_packaged_checkpoint_reports_its_identity(edge: Pipeline) -> None:
+def test_the_packaged_checkpoint_reports_its_identity_and_actions(edge: Pipeline) -> None:
     assert edge.info.profile == "edge" and edge.info.trained
     assert edge.info.weights.startswith("sha256:") and len(edge.info.weights) == 7 + 64
+    assert {"fall", "kick"} <= set(edge.actions) and len(edge.actions) == 24
 
 
 def test_settings_reach_the_stages(tmp_path: Path) -> None:
