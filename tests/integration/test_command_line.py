@@ -113,14 +113,14 @@ def test_a_file_read_fast_gives_one_line_per_frame_and_exit_code_0(clip: Path, t
 def test_a_signal_ends_the_engine_with_its_code(
     running: subprocess.Popen[str], number: signal.Signals, code: int
 ) -> None:
-    line_with(running, "live")
+    line_with(running, r"live \(epoch")
     running.send_signal(number)
     assert running.wait() == code
 
 
 def test_a_running_engine_serves_health_and_metrics(running: subprocess.Popen[str]) -> None:
     address = line_with(running, r"http://(127\.0\.0\.1:\d+)")[1]
-    line_with(running, "live")
+    line_with(running, r"live \(epoch")
 
     def is_ready() -> bool:
         try:
