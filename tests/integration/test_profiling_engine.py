@@ -60,7 +60,7 @@ def test_sigusr2_starts_profiling_and_stopping_does_not_wait_for_its_end(tmp_pat
         env={**os.environ, "PARTSTREAM_PROFILING_DIRECTORY": str(tmp_path)},
     )
     try:
-        line_with(process, "live")
+        line_with(process, r"live \(epoch")
         process.send_signal(signal.SIGUSR2)
         written = line_with(process, r"profiled .* batches: (\S+)")[1]
         assert Path(written).parent == tmp_path
