@@ -12,6 +12,7 @@ import typer
 from commands.application import lines
 from commands.ending import EXIT_FAILED, EXIT_USAGE, errors, fail, print_error
 from commands.endpoints import LOCAL, LOCAL_REPLAY, endpoint_to_connect_to
+from commands.extra_packages import install_command
 from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def archive_command(
         from stream.archive.archive import Archive
         from stream.archive.archiver import Archiver
     except ModuleNotFoundError as error:
-        fail(f"{error.name} is missing: pip install 'partstream[archive]'", EXIT_USAGE)
+        fail(f"{error.name} is missing. Install it: {install_command('archive')}", EXIT_USAGE)
     from stream.subscriber import subscribe
     from telemetry import logs
 
