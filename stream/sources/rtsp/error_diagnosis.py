@@ -263,7 +263,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         return UnauthorisedError(
             self.camera,
             f"{self.address} asks for a user name and password, or rejects the given ones",
-            "Write them into the address: rtsp://user:password@host/path (percent-encode special characters)",
+            "Write user and password into the address, before the host, percent-encoding special characters",
         )
 
     def _not_found(self) -> SourceError:

@@ -229,7 +229,8 @@ class GatewayErrorDiagnosis(WebRtcErrorDiagnosis):
                 return UnauthorisedError(
                     self.camera,
                     f"{self.address} asks for credentials, or rejects the given ones",
-                    "Write them into the address: whep+https://user:password@host/path, or TOKEN@ for a bearer token",
+                    "Write user and password, or a bearer token alone, into the address, before the host, "
+                    "percent-encoding special characters",
                 )
             case GatewayError(status=404):
                 return NotFoundError(self.camera, f"the gateway has no {self.address}", "Check path and stream name")

@@ -42,6 +42,7 @@ def test_a_secret_is_removed(text: str) -> None:
     [
         "camera lobby: live at rtsp://10.0.0.7:554/live/ch1",
         "the camera asks for a password: put it into the address",
+        "Write user and password into the address, before the host, percent-encoding special characters",
         "basic authentication failed",
         "mail ops@example.org",
         "listening at http://127.0.0.1:9090",
