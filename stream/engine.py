@@ -27,6 +27,7 @@ from stages.types import Model
 from stream import engine_metrics, results
 from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control
+from stream.cameras.lost_frames import LostFrames
 from stream.cameras.registry import CameraRegistry
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
@@ -133,6 +134,7 @@ class Engine:
         self._http = self._make_http_server() if config.http.bind is not None else None
         self._feeds = MessageFeeds(self.publisher)
         self._results_file: ResultsFile | None = None
+        self._lost_frames = LostFrames()
         self._stats_task: asyncio.Task[None] | None = None
         self._finished = asyncio.Event()
         self._started_ns = self._counted_ns = time.monotonic_ns()
@@ -386,7 +388,9 @@ class Engine:
     async def _publish_stats(self) -> None:
         while True:
             await asyncio.sleep(self.config.publish.stats_interval_s)
-            self.publisher.publish(self.stats())
+            stats = self.stats()
+            self.publisher.publish(stats)
+            self._lost_frames.observe(stats.cameras, time.monotonic())
             self.observer.ready_changed(self._ready()[0])
 
     def _ready(self) -> tuple[bool, list[str]]:

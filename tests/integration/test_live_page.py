@@ -249,7 +249,7 @@ async def test_an_overloaded_engine_and_missing_people_are_shown() -> None:
     config = configured({"id": "door", "source": "pattern:320x180@50", "ring_slots": 2})
     async with shown(config, SlowModel()) as (_, page):
         await page.wait_for(
-            f"{text('#notice')}.includes('The engine is overloaded: door')"
+            f"/^The engine is overloaded: door .*[.] Lower max_fps, or choose/.test({text('#notice')})"
             f" && {visible('#notice')} && {text('#health-text')} === 'Overloaded'"
         )
         await page.wait_for(f"/[0-9]+ % dropped/.test({text(tile('door', '.figures'))})")

@@ -297,7 +297,7 @@ class App {
     const busy = cameras.filter((camera) => camera.overloaded)
     if (busy.length) {
       const which = [...busy.slice(0, 3).map(overload), ...(busy.length > 3 ? ["more cameras"] : [])].join("; ")
-      return ["warn", "Overloaded", `The engine is overloaded: ${which}.`]
+      return ["warn", "Overloaded", `The engine is overloaded: ${which}.${overloadRemedy(busy)}`]
     }
     const down = cameras.filter(
       (camera) =>
@@ -317,6 +317,11 @@ function overload(camera) {
   const { share, reason } = camera.drops
   if (camera.tooOld) return `${camera.id} is ${duration(camera.ageMs)} behind`
   return `${camera.id} drops ${percent(share)} of its frames (${dropWords(reason)})`
+}
+
+function overloadRemedy(cameras) {
+  const errors = cameras.every((camera) => !camera.tooOld && camera.drops.reason === "stage_error")
+  return errors ? "" : " Lower max_fps, or choose a smaller detector_size."
 }
 
 /** Change the text only if it differs: screen readers would read it again. */
