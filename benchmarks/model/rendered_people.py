@@ -355,7 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.model.rendered_people", description=__doc__)
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, default=Path(__file__).parents[1] / "results" / "rendered_people.json")
+    parser.add_argument("--json", type=Path, default=Path("build/benchmarks/rendered_people.json"))
     parser.add_argument("--sheet", type=Path, help="write a contact sheet to this PNG file")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -365,6 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     provenance = {"commit": machine.commit(Path(__file__).parents[2]), "machine": machine.describe()}
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps({**measured, **provenance}, indent=1, sort_keys=True) + "\n", "utf-8")
     shown = ("recall", "counted", "keypoint_error_percent_of_stature", "frames_per_core_second")
     print(json.dumps({key: measured[key] for key in shown}))

@@ -1,6 +1,6 @@
 """Resident memory stays flat: an hour's worth of frames through the engine, and ten minutes with the real model.
 
-`make soak` runs these; their figures are written to benchmarks/results/memory.json.
+`make soak` runs these; their figures are written to build/benchmarks/memory.json.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from support.repository import REPOSITORY
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
-RESULTS = REPOSITORY / "benchmarks" / "results" / "memory.json"
+RESULTS = REPOSITORY / "build" / "benchmarks" / "memory.json"
 HOUR_OF_FRAMES = 90_000
 TEN_MINUTES = 600.0
 HISTORY = 100
@@ -42,6 +42,7 @@ def recorded(run: MemoryRun) -> MemoryRun:
     """Write the figures beside those of the other run, whatever they are."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     known[run.what] = {"commit": machine.commit(REPOSITORY), "machine": machine.describe(), **run.to_dict()}
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
     print(json.dumps(run.to_dict(), indent=1))
     return run
