@@ -61,13 +61,17 @@ def configuration(
 def parse_source(text: str, index: int) -> dict[str, Any]:
     """Return the id and source of `ID=SOURCE`, or of a bare source, which is named cam0, cam1 … by its place.
 
-    Raises `ConfigError` for an id that cannot be one, unless a file has that name.
+    Raises `ConfigError` for an id that cannot be one, and for an id without `=`, unless a file has that name.
     """
     from stream.settings.camera_id import CAMERA_ID, camera_id_error
     from stream.settings.config_error import ConfigError
     from stream.settings.source_address import SourceAddress
 
     name, equals, source = text.partition("=")
+    if (meant := _without_equals(text)) is not None:
+        raise ConfigError(
+            f"{meant} is neither a file nor an address. For a camera of this name, write {meant}=rtsp://…"
+        )
     if not equals or any(mark in name for mark in "/:?#") or _is_file(text):
         name, source = f"cam{index}", text
     elif not CAMERA_ID.fullmatch(name):
@@ -78,6 +82,18 @@ def parse_source(text: str, index: int) -> dict[str, Any]:
         return {"id": name, "source": SourceAddress.parse(source)}
     except ValueError as error:
         raise ConfigError(f"camera {name}: the source {error}") from None
+
+
+def _without_equals(text: str) -> str | None:
+    """Return the id in `ID` or `ID:rtsp://…`, where `ID=rtsp://…` was meant; None for any other text."""
+    from stream.settings.camera_id import CAMERA_ID
+    from stream.settings.source_kinds import kind_of
+
+    name, _, rest = text.partition(":")
+    alone = not rest and not name.isdigit()
+    if CAMERA_ID.fullmatch(name) and kind_of(text) == "file" and (alone or "://" in rest) and not _is_file(text):
+        return name
+    return None
 
 
 def _is_file(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Any
 
@@ -13,6 +14,11 @@ from stream.settings.source_kinds import ADDRESS_FORMS, TRAITS, SourceKind, Sour
 MAX_ADDRESS_CHARS = 2048
 """Maximum characters of a camera's address."""
 _CAPTURE_DEVICE = re.compile(r"(\d{1,3})|(/dev/(?:video\d+(?:\?\S*)?|v4l/\S+))")
+
+_HOST_AND_PORT = re.compile(r"(\S+@)?([\w-]+\.)*[\w-]+:\d{1,5}(/\S*)?")
+_NETWORK_SCHEMES = tuple(scheme for kind in ("rtsp", "whep") for scheme in TRAITS[kind].schemes)
+_OTHER_SCHEMES = frozenset({"http", "https", "rtmp", "rtmps", "rtp", "srtp"})
+"""Schemes that FFmpeg reads and that resemble one of `_NETWORK_SCHEMES`."""
 
 _CREDENTIALS = re.compile(r"//.*:.*@")
 _SECRET = re.compile(r"\?[^?]*=.*|(?:pass|pwd|token|secret)[a-z]*=.*", re.IGNORECASE)
@@ -38,12 +44,18 @@ class SourceAddress(str):
     def parse(cls, text: str) -> SourceAddress:
         """Parse a typed address: `0` and `/dev/video0` are short for `device:/dev/video0`.
 
-        Raises ValueError, without quoting the address, if it is empty, too long or not printable.
+        Raises ValueError, without quoting the address, if it is empty, too long or not printable, or if its scheme is
+        missing or misspelt.
         """
         if not text:
             raise ValueError(f"must be an address: {ADDRESS_FORMS}")
         if len(text) > MAX_ADDRESS_CHARS or not text.isprintable():
             raise ValueError(f"must be an address of at most {MAX_ADDRESS_CHARS} printable characters")
+        if _HOST_AND_PORT.fullmatch(text) and kind_of(text) == "file":
+            raise ValueError("must begin with its scheme, for example rtsp://")
+        scheme = text.partition("://")[0].lower() if "://" in text else ""
+        if meant := _misspelt_scheme(scheme):
+            raise ValueError(f"must not begin with {scheme}://; did you mean {meant}://?")
         device = _CAPTURE_DEVICE.fullmatch(text)
         return cls(f"device:{device[2] or f'/dev/video{device[1]}'}" if device else text)
 
@@ -88,6 +100,13 @@ class SourceAddress(str):
     def traits(self) -> SourceTraits:
         """What the source can do."""
         return TRAITS[self.kind]
+
+
+def _misspelt_scheme(scheme: str) -> str | None:
+    """Return the scheme that is spelt most like this one, if it is no scheme itself."""
+    if scheme in _NETWORK_SCHEMES or scheme in _OTHER_SCHEMES:
+        return None
+    return next(iter(difflib.get_close_matches(scheme, _NETWORK_SCHEMES, 1, cutoff=0.75)), None)
 
 
 def redact(address: str) -> str:

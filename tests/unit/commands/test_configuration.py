@@ -38,6 +38,32 @@ def test_an_invalid_id_is_named_with_a_valid_one() -> None:
         parse_source("Mycam=pattern:", 0)
 
 
+@pytest.mark.parametrize("text", ["door", "door:rtsp://u:hunter2@h/x", "door:whep+https://h/x"])
+def test_an_id_without_an_equals_sign_is_an_error_with_the_right_form(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"door is neither a file nor an address.*write door=rtsp://…$"):
+        parse_source(text, 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("127.0.0.1:554/x", "camera door: the source must begin with its scheme, for example rtsp://"),
+        ("user:hunter2@camera.lan:554/x", "must begin with its scheme"),
+        ("rstp://user:hunter2@h/x", r"must not begin with rstp://; did you mean rtsp://\?"),
+        ("wehp+https://h/x", r"did you mean whep\+https://\?"),
+    ],
+)
+def test_a_source_with_a_missing_or_misspelt_scheme_is_an_error_with_the_remedy(source: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        parse_source(f"door={source}", 0)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("source", ["http://h/clip.mp4", "rtmp://h/x", "10.0.0.7/clip.mp4", "a:b.mp4", "file:clip.mp4"])
+def test_what_ffmpeg_reads_is_left_to_it(source: str) -> None:
+    assert parse_source(source, 0)["source"].reveal() == source
+
+
 def test_an_id_without_a_source_is_an_error() -> None:
     with pytest.raises(ConfigError, match="camera door: no source after `door=`"):
         parse_source("door=", 0)

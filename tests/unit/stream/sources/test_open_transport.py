@@ -181,7 +181,7 @@ def test_ffmpegs_messages_with_the_address_are_not_logged() -> None:
     assert str(fault).startswith("camera cam: reading rtsp://host/x failed (Input/output error)")
 
 
-@pytest.mark.parametrize("address", ["C:/clips/door.mp4", "rstp://u:hunter2@h/x", "u:hunter2@10.0.0.7:554/x"])
+@pytest.mark.parametrize("address", ["C:/clips/door.mp4", "foo://u:hunter2@h/x", "u:hunter2@10.0.0.7/x"])
 def test_an_address_of_an_unknown_kind_is_a_permanent_error_that_lists_the_kinds(address: str) -> None:
     with pytest.raises(BadAddressError, match=r"camera cam: .* is neither a file nor .* Write rtsp://…") as raised:
         make_opener(config(address), threading.Event(), print).open()
