@@ -50,4 +50,4 @@ def subscribe_command(
             )
         except ValueError as error:
             fail(str(error), EXIT_USAGE)
-        raise typer.Exit(until_signal(watch(messages, raw, console, endpoint)))
+        raise typer.Exit(until_signal(watch(messages, raw, console, endpoint, camera or ())))

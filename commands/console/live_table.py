@@ -38,10 +38,15 @@ class LiveTable:
         self._events: deque[Event] = deque(maxlen=EVENTS_SHOWN)
         self._run = ""
         self._hint = "Waiting for an engine to publish …"
+        self._note = ""
 
     def set_hint(self, hint: str) -> None:
         """Show this text while there is nothing to show in the table."""
         self._hint = hint
+
+    def set_note(self, note: str) -> None:
+        """Show this text below the cameras; an empty one removes it."""
+        self._note = note
 
     def add(self, message: Message) -> None:
         """Take in a message of any kind. One of another run of the engine first clears the table."""
@@ -66,9 +71,11 @@ class LiveTable:
         width = options.max_width
         names = sorted({*self._status, *self._frames, *(camera.camera for camera in self._rates().values())})
         if not names:
-            yield Text(self._hint, "dim")
+            yield Text(self._note or self._hint, "dim")
             return
         parts: list[RenderableType] = [self._cameras(names, width), *self._problems(names)]
+        if self._note:
+            parts.append(Text(self._note, "yellow"))
         if self._stats is not None and not self._stats.ready:
             parts.append(Text(f"not ready: {self._stats.ready_reason}", "red"))
         parts += [Text(), self._people(width)]

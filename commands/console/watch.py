@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable, Collection
 from contextlib import suppress
 
 import msgspec
@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.live import Live
 
 from commands.console.live_table import LiveTable
+from commands.console.silence import not_running, silence
 from commands.ending import error_console
-from stream.results import Message
+from stream.results import Message, Stats
 
 REFRESH_S = 0.25
 """Interval between two drawings of the table."""
@@ -26,21 +27,25 @@ async def watch(
     raw: bool,
     console: Console,
     endpoint: str,
+    cameras: Collection[str] = (),
     silent_after_s: float = SILENT_AFTER_S,
 ) -> int:
     """Show messages, as a table or raw, until they end or it is cancelled. Return the exit code.
 
-    If no message has come from `endpoint` after `silent_after_s`, this is reported and the wait continues.
+    If no message has come from `endpoint` after `silent_after_s`, or the engine does not run some of `cameras`, this
+    is reported and the wait continues.
     """
     if not raw:
-        await show_table(messages, console, endpoint, silent_after_s)
+        await show_table(messages, console, endpoint, cameras, silent_after_s)
         return 0
-    reminder = asyncio.get_running_loop().call_later(silent_after_s, _print_silence, endpoint)
+    reminder = asyncio.create_task(_remind(endpoint, silent_after_s, _print), name="reminder")
     encoder = msgspec.json.Encoder()
+    noted = ""
     try:
         with suppress(BrokenPipeError):  # the reader of a pipe, such as `head`, has ended
             async for message in messages:
                 reminder.cancel()
+                noted = _note(message, cameras, noted, _print)
                 sys.stdout.buffer.write(encoder.encode(message) + b"\n")
                 sys.stdout.buffer.flush()
     finally:
@@ -52,26 +57,23 @@ async def show_table(
     messages: AsyncIterable[Message],
     console: Console,
     endpoint: str = "",
+    cameras: Collection[str] = (),
     silent_after_s: float = SILENT_AFTER_S,
 ) -> None:
     """Keep the live table up to date with these messages until they end."""
     table = LiveTable()
-    reminder: asyncio.TimerHandle | None = None
-
-    def remind() -> None:
-        # Without a terminal the table is drawn only once, at the end.
-        if console.is_terminal:
-            table.set_hint(silence(endpoint))
-        else:
-            _print_silence(endpoint)
-
+    # Without a terminal the table is drawn only once, at the end.
+    hint, note = (table.set_hint, table.set_note) if console.is_terminal else (_print, _print)
+    reminder: asyncio.Task[None] | None = None
     if endpoint:
-        reminder = asyncio.get_running_loop().call_later(silent_after_s, remind)
+        reminder = asyncio.create_task(_remind(endpoint, silent_after_s, hint), name="reminder")
 
     async def read() -> None:
+        noted = ""
         async for message in messages:
             if reminder is not None:
                 reminder.cancel()
+            noted = _note(message, cameras, noted, note)
             table.add(message)
 
     reading = asyncio.create_task(read(), name="live table")
@@ -89,13 +91,21 @@ async def show_table(
         await asyncio.gather(reading, return_exceptions=True)
 
 
-def silence(endpoint: str) -> str:
-    """Return what to tell a user when no message has come from `endpoint`."""
-    return (
-        f"Nothing answers at {endpoint} yet. Is an engine running (`partstream run`), and is this its address? "
-        "An engine with CURVE keys needs --server-key and --key-file. Still waiting …"
-    )
+async def _remind(endpoint: str, after_s: float, show: Callable[[str], None]) -> None:
+    await asyncio.sleep(after_s)
+    show(await silence(endpoint))
 
 
-def _print_silence(endpoint: str) -> None:
-    error_console.print(silence(endpoint), markup=False)
+def _note(message: Message, cameras: Collection[str], noted: str, show: Callable[[str], None]) -> str:
+    """Show which of the cameras the engine does not run if that has changed. Return what is shown now."""
+    if not isinstance(message, Stats):
+        return noted
+    text = not_running(cameras, message)
+    if text != noted:
+        show(text)
+    return text
+
+
+def _print(text: str) -> None:
+    if text:
+        error_console.print(text, markup=False)
