@@ -10,7 +10,7 @@ import typer
 
 from commands.application import Application, lines
 from commands.configuration import load_config
-from commands.ending import console, error_console
+from commands.ending import console, error_console, printable
 
 if TYPE_CHECKING:
     from commands.cameras.probe import Probe
@@ -39,13 +39,21 @@ def new_command(
 
 
 @config_app.command("check")
-def check_command(file: Annotated[Path, typer.Argument(metavar="FILE", help="The YAML file.")]) -> None:
+def check_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The YAML file.")],
+    show: Annotated[
+        bool, typer.Option("--print", help="Print the effective configuration as JSON, without secrets.")
+    ] = False,
+) -> None:
     """Check a configuration.
 
-    Prints the effective configuration as JSON, without secrets.
+    Environment variables apply as for `run`. Exit code 2: the configuration is wrong.
     """
     settings = load_config(file, {}, [])
-    console.print_json(settings.model_dump_json())
+    cameras = len(settings.cameras)
+    error_console.print(printable(f"{file}: valid ({cameras} camera{'' if cameras == 1 else 's'})"), markup=False)
+    if show:
+        console.print_json(settings.model_dump_json())
 
 
 @config_app.command("schema")

@@ -161,7 +161,7 @@ def test_a_wrong_configuration_ends_with_code_2_and_names_the_field(tmp_path: Pa
 def test_a_checked_configuration_is_printed_without_its_secrets(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("cameras: [{id: door, source: 'rtsp://u:hunter2@h/x'}]\nhttp: {read_token: s3cret}\n")
-    done = command("config", "check", str(path))
+    done = command("config", "check", "--print", str(path))
     assert done.returncode == 0
     assert json.loads(done.stdout)["cameras"][0]["source"] == "rtsp://h/x"
     assert "hunter2" not in done.stdout
