@@ -49,6 +49,7 @@ def configuration(
     """
     from stream.config import load, with_cameras
 
+    _check_options(of_cameras or {})
     settings = load(path, dict(overrides))
     if not sources and not of_cameras:
         return settings
@@ -56,6 +57,22 @@ def configuration(
     cameras += [parse_source(text, len(cameras) + index) for index, text in enumerate(sources)]
     cameras = [camera | dict(of_cameras or {}) for camera in cameras]
     return with_cameras(settings, cameras, str(path or "configuration"))
+
+
+def _check_options(of_cameras: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` naming the option whose value no camera can have."""
+    from pydantic import ValidationError
+
+    from stages.settings_file import plain_message
+    from stream.settings.config_error import ConfigError
+    from stream.settings.engine import CameraConfig
+
+    try:
+        CameraConfig.model_validate({"id": "cam0", "source": "pattern:", **of_cameras})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "options"
+        raise ConfigError(f"{option} {plain_message(first)}") from None
 
 
 def parse_source(text: str, index: int) -> dict[str, Any]:

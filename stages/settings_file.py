@@ -111,11 +111,16 @@ def _line(error: ErrorDetails, model: type[BaseModel], command: str, show_values
     if error["type"] == "extra_forbidden":
         nearest = _nearest(error["loc"], model)
         return f"{name}: unknown; " + (f"did you mean `{nearest}`?" if nearest else f"`{command}` lists all settings")
-    message = error["msg"].removeprefix("Value error, ")
+    message = plain_message(error)
     if error["type"] == "value_error":
         return f"{name}: {message}" if name else message
     value = f" (got {error['input']!r:.60})" if show_values else ""
     return f"{name or 'the file'}: {message}{value}"
+
+
+def plain_message(error: ErrorDetails) -> str:
+    """Return what is wrong with a value, to follow its name."""
+    return error["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
 
 
 def _nearest(location: Sequence[str | int], model: type[BaseModel]) -> str | None:

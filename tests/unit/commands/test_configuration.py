@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -130,6 +131,15 @@ def test_config_check_names_the_error_and_the_remedy(tmp_path: Path, content: st
     assert message in done.stderr
 
 
+def test_config_check_says_that_a_file_is_valid_and_prints_it_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("cameras: [{id: door, source: 'pattern:'}]")
+    done = CliRunner().invoke(app, ["config", "check", str(path)])
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", f"{path}: valid (1 camera)\n")
+    printed = CliRunner().invoke(app, ["config", "check", "--print", str(path)])
+    assert json.loads(printed.stdout)["cameras"][0]["id"] == "door"
+
+
 def test_brackets_in_an_error_are_printed(tmp_path: Path) -> None:
     """Brackets look like rich's markup."""
     done = CliRunner().invoke(app, ["config", "check", str(tmp_path / "[a-z0-9]{0,62}[bold].yaml")])
@@ -141,7 +151,8 @@ def test_brackets_in_an_error_are_printed(tmp_path: Path) -> None:
     [
         (["Mycam=pattern:"], "camera id 'Mycam'"),
         (["pattern:", "--detector-size", "big"], "'big' is not WIDTHxHEIGHT"),
-        (["pattern:", "--max-fps", "0"], "cameras.0.max_fps"),
+        (["pattern:", "--max-fps", "0"], "partstream: --max-fps must be greater than 0"),
+        (["pattern:", "--max-fps", "1e9"], "partstream: --max-fps must be less than or equal to 1000"),
     ],
 )
 def test_run_ends_with_code_2_on_a_wrong_argument(arguments: list[str], message: str) -> None:

@@ -63,7 +63,7 @@ def test_an_unknown_setting_is_answered_with_the_nearest_one(content: dict[str, 
 def test_wrong_values_are_quoted_only_on_request() -> None:
     content: dict[str, object] = {"seed": "many", "cameras": [{"max_fps": -1}]}
     shown = errors(content)
-    assert "(got 'many')" in shown and "cameras.0.max_fps: Input should be greater than 0 (got -1)" in shown
+    assert "(got 'many')" in shown and "cameras.0.max_fps: must be greater than 0 (got -1)" in shown
     assert "many" not in errors(content, show_values=False)
 
 

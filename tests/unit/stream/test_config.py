@@ -100,7 +100,7 @@ def test_an_address_in_the_wrong_place_is_quoted_without_its_secrets(tmp_path: P
     ],
 )
 def test_a_number_that_no_engine_can_use_is_an_error(tmp_path: Path, content: str) -> None:
-    with pytest.raises(ConfigError, match="Input should be less than or equal to"):
+    with pytest.raises(ConfigError, match="must be less than or equal to"):
         load(written(tmp_path, content))
 
 
@@ -112,7 +112,7 @@ def test_an_environment_variable_that_is_nested_too_deep_is_an_error(monkeypatch
 
 @pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
 def test_a_number_must_be_finite(tmp_path: Path, value: str) -> None:
-    with pytest.raises(ConfigError, match=r"publish\.stats_interval_s: Input should be a finite number"):
+    with pytest.raises(ConfigError, match=r"publish\.stats_interval_s: must be a finite number"):
         load(written(tmp_path, f"publish: {{stats_interval_s: {value}}}"))
 
 
