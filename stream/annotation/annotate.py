@@ -1,8 +1,8 @@
 """Drawing results on the video that they belong to, as an MP4.
 
 A result belongs to the picture with its `frame` number, counted from the first picture. A picture without a result
-shows the latest earlier one, which fades with age. Results are read as they are needed, so that a long run does not
-fill the memory.
+shows the nearest one, earlier or later, fainter the farther it is. Results are read as they are needed, so that a long
+run does not fill the memory.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ ENLARGED_WIDTH = 1152
 GREATEST_WIDTH = 1920
 
 FRESH_S = 0.1
-"""Results up to this age are drawn at full strength, so that nothing flickers at 10 analysed frames per second."""
+"""Results up to this distance are drawn at full strength, so that nothing flickers at 5 analysed frames per second."""
 
-FADED_S, LEAST_STRENGTH = 0.8, 0.35
-"""Older results fade until this age, to this strength."""
+FADED_S, LEAST_STRENGTH = 0.4, 0.35
+"""Results farther away fade until this distance, to this strength."""
 
-EXPIRED_S = 1.5
-"""Results older than this are not drawn."""
+EXPIRED_S = 0.5
+"""Results farther away than this are not drawn: people have moved on."""
 
 ProgressCallback = Callable[[int, int], None]
 """Called with (pictures done, pictures in all); the total is an estimate if the video does not have it."""
@@ -140,31 +140,41 @@ def _camera_of(results: Path, wanted: str | None) -> str:
 
 
 # -- the result for each picture, and its strength -------------------------------------------------------------------
-class LatestResult:
-    """Gives each picture the latest result up to it; reads one result ahead."""
+class NearestResult:
+    """Gives each picture the nearest result of the first epoch; reads one result ahead."""
 
     def __init__(self, frames: Iterable[Frame]) -> None:
-        self._frames = iter(frames)
-        self._latest: Frame | None = None
-        self._next = next(self._frames, None)
-        self._epoch = self._next.epoch if self._next is not None else 0
+        self._frames = _first_epoch(frames)
+        self._earlier: Frame | None = None
+        self._later = next(self._frames, None)
 
     def at(self, picture: int) -> Frame | None:
-        """Return the result with the highest frame number up to `picture`. Pictures must be requested in order."""
-        while self._next is not None and (self._next.epoch != self._epoch or self._next.frame <= picture):
-            if self._next.epoch == self._epoch and (self._latest is None or self._next.frame > self._latest.frame):
-                self._latest = self._next
-            self._next = next(self._frames, None)
-        return self._latest
+        """Return the result whose frame number is nearest to `picture`, the earlier of two at the same distance.
+
+        Pictures must be requested in order.
+        """
+        while self._later is not None and self._later.frame <= picture:
+            self._earlier, self._later = self._later, next(self._frames, None)
+        neighbours = [frame for frame in (self._earlier, self._later) if frame is not None]
+        return min(neighbours, key=lambda frame: abs(frame.frame - picture), default=None)
 
 
-def strength(age_s: float) -> float:
-    """Return the strength at which a result of this age is drawn: 1 if fresh, then less, 0 if it is too old."""
-    if age_s <= FRESH_S:
+def _first_epoch(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yield the results of the first epoch whose frame numbers ascend."""
+    last: Frame | None = None
+    for frame in frames:
+        if last is None or (frame.epoch == last.epoch and frame.frame > last.frame):
+            last = frame
+            yield frame
+
+
+def strength(distance_s: float) -> float:
+    """Return the strength at which a result this far from the picture is drawn: 1 if near, then less, then 0."""
+    if distance_s <= FRESH_S:
         return 1.0
-    if age_s > EXPIRED_S:
+    if distance_s > EXPIRED_S:
         return 0.0
-    share = min(1.0, (age_s - FRESH_S) / (FADED_S - FRESH_S))
+    share = min(1.0, (distance_s - FRESH_S) / (FADED_S - FRESH_S))
     return round(1.0 - share * (1.0 - LEAST_STRENGTH), 2)
 
 
@@ -200,11 +210,10 @@ class _Drawing:
 
     def clip(self, pictures: VideoPictures, frames: Iterable[Frame]) -> Iterator[bool]:
         """Draw the next video, and yield for each picture whether it has a result of its own."""
-        latest = LatestResult(frames)
+        nearest = NearestResult(frames)
         shown: Frame | None = None
         layer: _Layer | None = None
         painter: OverlayPainter | None = None
-        shown_s = 0.0
         starts_s = self._writer.end_s if self._writer is not None else 0.0
         for index, (picture, at_s) in enumerate(pictures):
             if self._writer is None:
@@ -215,18 +224,19 @@ class _Drawing:
             size = fitted(*shown_size(picture), self._area)
             if painter is None or painter.size != size:
                 painter, layer = OverlayPainter(size), None
-            result = latest.at(index)
-            if result is not None and result is not shown:
-                shown, shown_s, layer = result, at_s, None
-            if shown is not None and layer is None:
-                layer = _Layer(painter.paint(shown))
+            result = nearest.at(index)
+            after_s = (index - result.frame) / float(pictures.rate) if result is not None else 0.0
+            drawn = strength(abs(after_s)) if result is not None else 0.0
+            if result is not shown:
+                shown, layer = result, None
+            if result is not None and layer is None and drawn > 0:
+                layer = _Layer(painter.paint(result))
             image = Image.fromarray(_turned(picture, size))
-            own = result is not None and result.frame == index
             if layer is not None:
-                layer.draw_on(image, strength(at_s - shown_s))
-            strip = self._strip.draw(shown, at_s, None if own else at_s - shown_s)
+                layer.draw_on(image, drawn)
+            strip = self._strip.draw(result, at_s, after_s, drawn=drawn > 0)
             self._writer.write(self._composed(image, strip), starts_s + at_s, 1 / float(pictures.rate))
-            yield own
+            yield result is not None and result.frame == index
 
     def _composed(self, image: Image.Image, strip: Image.Image) -> Image.Image:
         """Return the picture in the middle of its area, with the strip below."""

@@ -1,8 +1,8 @@
-"""The strip below an annotated picture: camera, time and clock, model, age of the result, and the colour legend."""
+"""The strip below an annotated picture: camera, time and clock, model, distance of the result, and the colours."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from PIL import Image, ImageDraw
@@ -12,7 +12,7 @@ from stream.annotation.picture_colours import INK, MUTED, PAPER, WARNING, Colour
 from stream.results import Frame
 
 CLOCKS = {"rtcp": "camera's clock", "arrival": "arrival time", "media": "media time"}
-SHOWN_AGE_S = 0.05
+SHOWN_DISTANCE_S = 0.05
 
 
 class StatusStrip:
@@ -25,14 +25,16 @@ class StatusStrip:
         self._size = round(14 * scale)
         self._pad = round(12 * scale)
 
-    def draw(self, frame: Frame | None, picture_s: float, age_s: float | None) -> Image.Image:
-        """Return the strip for one picture, RGB. `age_s`: the result's age, None if the picture has a result of its
-        own."""
+    def draw(self, frame: Frame | None, picture_s: float, after_s: float = 0.0, *, drawn: bool = True) -> Image.Image:
+        """Return the strip for one picture, RGB. `frame`: the nearest result, drawn or not.
+
+        `after_s`: the time from the result's picture to this one, negative if the result is of a later picture.
+        """
         strip = self._empty.copy()
         draw = ImageDraw.Draw(strip)
         room = self.width - self._legend_width() - 2 * self._pad
         at = float(self._pad)
-        for text, colour in self._texts(frame, picture_s, age_s):
+        for text, colour in self._texts(frame, picture_s, after_s, drawn):
             width = text_width(text, self._size)
             if at + width > room:
                 break
@@ -40,22 +42,27 @@ class StatusStrip:
             at += width + 1.5 * self._pad
         return strip
 
-    def _texts(self, frame: Frame | None, picture_s: float, age_s: float | None) -> list[tuple[str, Colour]]:
+    def _texts(
+        self, frame: Frame | None, picture_s: float, after_s: float = 0.0, drawn: bool = True
+    ) -> list[tuple[str, Colour]]:
         """Return the texts by importance; those that do not fit are left out from the end."""
         at = f"{int(picture_s // 60)}:{picture_s % 60:04.1f}"
         if frame is None:
-            return [(at, PAPER), ("no result yet", MUTED)]
+            return [(at, PAPER), ("no result", MUTED)]
         texts = [(frame.camera, PAPER), (at, PAPER)]
         if not frame.model.trained:
             texts.append(("untrained model: labels are meaningless", WARNING))
-        captured = datetime.fromtimestamp(frame.capture_us / 1e6, UTC)
+        captured = datetime.fromtimestamp(frame.capture_us / 1e6, UTC) + timedelta(seconds=after_s)
         texts.append(
             (f"{captured:%Y-%m-%d %H:%M:%S}.{captured.microsecond // 100_000} UTC, {CLOCKS[frame.clock]}", MUTED)
         )
         if frame.model.trained:
             texts.append((f"model {frame.model.profile}", MUTED))
-        if age_s is not None and age_s >= SHOWN_AGE_S:
-            texts.append((f"result {1000 * age_s:.0f} ms old", MUTED))
+        if not drawn:
+            texts.append(("not analysed", MUTED))
+        elif abs(after_s) >= SHOWN_DISTANCE_S:
+            order = "earlier" if after_s > 0 else "later"
+            texts.append((f"result of {1000 * abs(after_s):.0f} ms {order}", MUTED))
         return texts
 
     def _legend_width(self) -> float:

@@ -1,4 +1,4 @@
-"""Assigning results to pictures, and fading them with age."""
+"""Assigning results to pictures, and fading them with distance."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stream.annotation.annotate import EXPIRED_S, LatestResult, drawing_size, fitted, read_frames, strength
+from stream.annotation.annotate import EXPIRED_S, NearestResult, drawing_size, fitted, read_frames, strength
 from stream.annotation.annotated_video import AnnotationError
 from stream.results import Frame
 from support.engines.drawn_results import a_frame
 
 
-def test_a_picture_gets_its_own_result_or_the_latest_earlier_one() -> None:
-    latest = LatestResult([a_frame(2), a_frame(3), a_frame(7)])
-    found = [latest.at(picture) for picture in range(9)]
-    assert [frame.frame if frame else None for frame in found] == [None, None, 2, 3, 3, 3, 3, 7, 7]
+def test_a_picture_gets_its_own_result_or_the_nearest_one() -> None:
+    nearest = NearestResult([a_frame(2), a_frame(3), a_frame(7)])
+    found = [nearest.at(picture) for picture in range(9)]
+    assert [frame.frame if frame else None for frame in found] == [2, 2, 2, 3, 3, 3, 7, 7, 7]
 
 
 def test_only_the_first_epoch_counts() -> None:
-    latest = LatestResult([a_frame(0), a_frame(1, epoch=2), a_frame(2)])
-    found = [latest.at(picture) for picture in range(4)]
+    nearest = NearestResult([a_frame(0), a_frame(1, epoch=2), a_frame(2)])
+    found = [nearest.at(picture) for picture in range(4)]
     assert [frame.frame for frame in found if frame] == [0, 0, 2, 2]
 
 
 def test_without_results_nothing_is_shown() -> None:
-    assert LatestResult([]).at(5) is None
+    assert NearestResult([]).at(5) is None
 
 
 def test_results_are_read_at_most_one_ahead() -> None:
@@ -39,18 +39,18 @@ def test_results_are_read_at_most_one_ahead() -> None:
             read.append(number)
             yield a_frame(number)
 
-    latest = LatestResult(frames())
+    nearest = NearestResult(frames())
     for picture in range(10):
-        latest.at(picture)
+        nearest.at(picture)
     assert max(read) == 10
 
 
-def test_a_result_fades_with_age_and_disappears() -> None:
-    strengths = [strength(age / 100) for age in range(0, 300)]
+def test_a_result_fades_with_distance_and_disappears_after_half_a_second() -> None:
+    strengths = [strength(distance / 100) for distance in range(0, 100)]
     assert strengths[0] == strengths[10] == 1.0
     assert all(later <= earlier for earlier, later in pairwise(strengths))
     assert 0.3 < strength(EXPIRED_S) < 0.5
-    assert strength(EXPIRED_S + 0.01) == 0.0
+    assert EXPIRED_S == 0.5 and strength(EXPIRED_S + 0.01) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -81,20 +81,19 @@ def test_a_rotated_video_is_drawn_as_displayed(tmp_path: Path) -> None:
     assert picture[:150].min() > 235 and picture[170:310].max() < 20, "its left half is white, and displayed above"
 
 
-def test_pictures_without_a_result_show_the_last_one_fading_until_it_disappears(tmp_path: Path) -> None:
+def test_pictures_without_a_result_show_the_nearest_one_fading_with_distance(tmp_path: Path) -> None:
     video = make_video(tmp_path / "in.mp4", pictures=60)
     out = tmp_path / "out.mp4"
-    assert annotate([(video, [a_frame(10)])], out) == AnnotatedPictures(60, 1)
+    assert annotate([(video, [a_frame(20)])], out) == AnnotatedPictures(60, 1)
     pictures, *_ = pictures_of(out)
     area = (slice(0, 480), slice(0, 640))
     plain = pictures[0][area].astype(int)
     shown = [float(np.abs(picture[area].astype(int) - plain).mean()) for picture in pictures]
-    assert np.abs(plain - GREY).max() < 6 and max(shown[:10]) < 0.5, "nothing before the first result"
-    assert shown[10] > 2.5
-    assert shown[11] == pytest.approx(shown[10], rel=0.1)
-    assert shown[10] > shown[20] > shown[29]
-    assert shown[45] > 1.5 * shown[59], "gone after 1.5 s"
-    assert shown[59] < 0.5
+    assert np.abs(plain - GREY).max() < 6 and max(shown[:8]) < 0.5, "nothing more than half a second earlier"
+    assert shown[20] > 2.5
+    assert shown[19] == pytest.approx(shown[20], rel=0.1) and shown[21] == pytest.approx(shown[20], rel=0.1)
+    assert shown[20] > shown[25] > shown[30] > 0.5 and shown[20] > shown[15] > shown[10] > 0.5
+    assert max(shown[34:]) < 0.5, "gone after half a second"
 
 
 def test_several_videos_are_written_one_after_the_other_fitted_to_the_first(tmp_path: Path) -> None:

@@ -99,9 +99,11 @@ def test_a_label_keeps_its_place_from_result_to_result() -> None:
 def test_the_strip_has_an_even_height_and_warns_of_an_untrained_model(width: int) -> None:
     strip = StatusStrip(width)
     assert strip.height % 2 == 0
-    drawn = strip.draw(a_frame(), 61.5, None)
+    drawn = strip.draw(a_frame(), 61.5)
     assert drawn.size == (width, strip.height)
     texts = [text for text, _ in strip._texts(a_frame(trained=False), 61.5, 0.24)]
     assert texts[:3] == ["lobby", "1:01.5", "untrained model: labels are meaningless"]
-    assert texts[-1] == "result 240 ms old"
-    assert [text for text, _ in strip._texts(None, 1.0, None)] == ["0:01.0", "no result yet"]
+    assert texts[-1] == "result of 240 ms earlier"
+    assert strip._texts(a_frame(), 61.5, -0.24)[-1][0] == "result of 240 ms later"
+    assert strip._texts(a_frame(), 61.5, 2.0, False)[-1][0] == "not analysed"
+    assert [text for text, _ in strip._texts(None, 1.0)] == ["0:01.0", "no result"]
