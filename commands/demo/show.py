@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -18,10 +17,11 @@ from typing import Protocol
 
 import av
 from av.video.stream import VideoStream
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from commands.console import asset_console
 from commands.console.watch import show_table
@@ -50,6 +50,13 @@ SCENES = (
 )
 
 
+SUMMARY_WIDTH = 120
+"""Width of `summary.txt`, in characters."""
+
+CHECK_INTERVAL_S = 0.1
+"""Interval between two checks for cameras at the end of their footage."""
+
+
 class NoServerError(RuntimeError):
     """No RTSP server can run here. The message gives the reason."""
 
@@ -67,7 +74,7 @@ Serve = Callable[[Mapping[str, Path]], AbstractContextManager[Server]]
 
 
 def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
-    """Run the demo and write `annotated.mp4` and `results.jsonl` into `out`. Return the exit code."""
+    """Run the demo. Write `annotated.mp4`, `results.jsonl` and `summary.txt` into `out`. Return the exit code."""
     out.mkdir(parents=True, exist_ok=True)
     asset_console.fetch(["movenet-multipose", *(scene.asset for scene in SCENES)], console)
     clips = {scene.camera: out / f"{scene.camera}.mp4" for scene in SCENES}
@@ -76,18 +83,24 @@ def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
     recorded = out / "results.jsonl"
     for scene in SCENES:
         console.print(f"[bold]{scene.camera}[/]: {scene.shows}")
-    started = time.monotonic()
     try:
         with serve({f"/{camera}": clip for camera, clip in clips.items()}) as server:
             console.print("Footage over RTSP: " + ", ".join(server.url(f"/{camera}") for camera in clips))
-            _run({camera: server.url(f"/{camera}") for camera in clips}, clips, recorded, console)
+            stats = _run({camera: server.url(f"/{camera}") for camera in clips}, clips, recorded, console)
     except NoServerError as error:
         console.print(f"[yellow]No RTSP server ({escape(str(error))}): the footage is read from files.[/]")
-        _run({camera: str(clip) for camera, clip in clips.items()}, clips, recorded, console)
+        stats = _run({camera: str(clip) for camera, clip in clips.items()}, clips, recorded, console)
     frames = read_results(recorded)
-    _summarise(frames, time.monotonic() - started, console)
+    shown = summary(stats, frames)
+    console.print()
+    console.print(shown)
+    with (out / "summary.txt").open("w") as file:
+        Console(file=file, width=SUMMARY_WIDTH).print(shown)
     _draw(frames, clips, out / "annotated.mp4", console)
-    console.print(f"\nThe annotated video is [bold]{out / 'annotated.mp4'}[/], all results are in [bold]{recorded}[/].")
+    console.print(
+        f"\nThe annotated video is [bold]{out / 'annotated.mp4'}[/]. All results are in [bold]{recorded}[/], "
+        f"this summary in [bold]{out / 'summary.txt'}[/]."
+    )
     return 0 if any(frame.people for frame in frames) else 1
 
 
@@ -117,7 +130,23 @@ def read_results(recorded: Path) -> list[results.Frame]:
         return [frame for line in lines if isinstance(frame := results.decode(line), results.Frame)]
 
 
-def _run(sources: Mapping[str, str], clips: Mapping[str, Path], recorded: Path, console: Console) -> None:
+def summary(stats: results.Stats, frames: Iterable[results.Frame]) -> RenderableType:
+    """Return what was analysed and recognised."""
+    parts: list[RenderableType] = [_counts(stats), Text(), _recognised(frames)]
+    parts.append(Text("Latency is from capture, by the camera's clock, to publication, with the model."))
+    decoded = sum(camera.decoded for camera in stats.cameras)
+    analysed = sum(camera.processed for camera in stats.cameras)
+    if analysed < decoded / 2:
+        parts.append(
+            Text(
+                f"This machine analysed {analysed} of {decoded} frames; to analyse more, use a smaller `detector_size`"
+                " (docs/detector.md)."
+            )
+        )
+    return Group(*parts)
+
+
+def _run(sources: Mapping[str, str], clips: Mapping[str, Path], recorded: Path, console: Console) -> results.Stats:
     settings = Config.model_validate(
         {
             "cameras": [
@@ -127,29 +156,45 @@ def _run(sources: Mapping[str, str], clips: Mapping[str, Path], recorded: Path, 
                     "detector_size": scene.detector_size,
                     # On a small machine, drop frames rather than show old ones.
                     "staleness_ms": 400,
+                    # The demo's own server does not fail, but a busy machine may be late.
+                    "stall_timeout_s": 30,
                 }
                 for scene in SCENES
             ],
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
             "http": {"bind": "127.0.0.1:0"},
             "results": recorded,
+            "once": True,
         }
     )
-    longest = max(_duration(clip) for clip in clips.values())
-    asyncio.run(_watch(settings, longest, console))
+    return asyncio.run(_watch(settings, {camera: _length(clip) for camera, clip in clips.items()}, console))
 
 
-async def _watch(settings: Config, longest_s: float, console: Console) -> None:
+async def _watch(settings: Config, lengths: Mapping[str, tuple[int, float]], console: Console) -> results.Stats:
     async with Engine(settings) as engine:
         console.print(f"Results: {engine.publisher.endpoint}. Live page: {engine.http_address}")
         messages = subscribe(engine.publisher.endpoint, kinds=KINDS, replay=engine.publisher.replay_endpoint)
-        table = asyncio.create_task(show_table(messages, console))
+        background = [
+            asyncio.create_task(show_table(messages, console)),
+            asyncio.create_task(_end_cameras(engine, lengths)),
+        ]
         with suppress(TimeoutError):
-            await asyncio.wait_for(engine.wait(), longest_s + 1.0)
-        table.cancel()
-        await asyncio.gather(table, return_exceptions=True)
-        console.print()
-        console.print(_counts(engine.stats()))
+            await asyncio.wait_for(engine.wait(), max(seconds for _, seconds in lengths.values()) + 1.0)
+        stats = engine.stats()
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        return stats
+
+
+async def _end_cameras(engine: Engine, lengths: Mapping[str, tuple[int, float]]) -> None:
+    """End each camera after its footage, which the server would repeat."""
+    while True:
+        for camera in engine.cameras.running.values():
+            frames, _ = lengths[camera.config.id]
+            if camera.ring.decoded >= frames:
+                camera.reader.stop()
+        await asyncio.sleep(CHECK_INTERVAL_S)
 
 
 def _counts(stats: results.Stats) -> Table:
@@ -162,8 +207,8 @@ def _counts(stats: results.Stats) -> Table:
     return table
 
 
-def _summarise(frames: Iterable[results.Frame], seconds: float, console: Console) -> None:
-    table = Table(title="\nRecognised", title_justify="left", box=None, pad_edge=False)
+def _recognised(frames: Iterable[results.Frame]) -> Table:
+    table = Table(title="Recognised", title_justify="left", box=None, pad_edge=False)
     for heading in ("camera", "people", "actions (person-frames)", "latency p50", "p99"):
         table.add_column(heading)
     by_camera: dict[str, list[results.Frame]] = {}
@@ -183,8 +228,7 @@ def _summarise(frames: Iterable[results.Frame], seconds: float, console: Console
             f"{statistics.median(late):.0f} ms",
             f"{late[int(0.99 * (len(late) - 1))]:.0f} ms",
         )
-    console.print(table)
-    console.print("Latency is from capture, by the camera's clock, to publication, with the model.")
+    return table
 
 
 def _draw(frames: list[results.Frame], clips: Mapping[str, Path], to: Path, console: Console) -> None:
@@ -198,6 +242,7 @@ def _draw(frames: list[results.Frame], clips: Mapping[str, Path], to: Path, cons
         annotate(shown, to, advance)
 
 
-def _duration(clip: Path) -> float:
+def _length(clip: Path) -> tuple[int, float]:
+    """Return the number of frames and the duration in seconds."""
     with av.open(str(clip)) as container:
-        return (container.duration or 0) / 1e6
+        return container.streams.video[0].frames, (container.duration or 0) / 1e6

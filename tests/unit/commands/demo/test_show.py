@@ -1,0 +1,46 @@
+"""The summary of the demo."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from commands.demo.show import summary
+from stream.results import CameraStats, ModelRef, Stats
+from support.engines.drawn_results import a_frame
+
+
+def stats(decoded: int, processed: int) -> Stats:
+    camera = CameraStats("lobby", "ended", 1, decoded, processed, {"stale": decoded - processed}, 0.0, 0.0, 0)
+    return Stats(
+        run="0" * 32,
+        seq=0,
+        at_us=0,
+        uptime_s=1.0,
+        ready=True,
+        ready_reason="",
+        model=ModelRef("edge", "sha256:00", True),
+        cameras=[camera],
+        state_slots_used=0,
+        state_slots=0,
+        subscriptions=0,
+    )
+
+
+def printed(decoded: int, processed: int) -> str:
+    out = io.StringIO()
+    Console(file=out, width=120).print(summary(stats(decoded, processed), [a_frame(0), a_frame(1)]))
+    return out.getvalue()
+
+
+def test_the_summary_has_the_counts_of_frames_and_the_actions() -> None:
+    assert "100      80        20 stale" in printed(100, 80)
+    assert "wave 2" in printed(100, 80)
+
+
+@pytest.mark.parametrize(("processed", "advised"), [(49, True), (50, False)])
+def test_it_advises_a_smaller_detector_size_if_fewer_than_half_were_analysed(processed: int, advised: bool) -> None:
+    said = f"This machine analysed {processed} of 100 frames; to analyse more, use a smaller `detector_size`"
+    assert (said in printed(100, processed)) is advised
