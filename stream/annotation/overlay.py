@@ -55,22 +55,24 @@ class Reason:
 
     part: str
     state: str
-    score: float
     relevance: float
 
-    @property
-    def text(self) -> str:
-        """The reason's text, for example `right_hand: wave 0.91`."""
-        return f"{self.part}: {self.state} {self.score:.2f}"
+    def text(self, *, first: bool) -> str:
+        """Return the reason's text, for example `because right hand (relevance 0.95): wave`."""
+        part, state = self.part.replace("_", " "), self.state.replace("_", " ")
+        if first:
+            return f"because {part} (relevance {self.relevance:.2f}): {state}"
+        return f"{part} ({self.relevance:.2f}): {state}"
 
 
 def reasons(parts: Sequence[Part]) -> list[Reason]:
-    """Return the most relevant parts with a state other than `none`, the most relevant first."""
+    """Return the most relevant parts, each with its most likely state but `none`, the most relevant first."""
     found: list[Reason] = []
     for part in sorted(parts, key=lambda part: part.relevance, reverse=True):
-        state = next(((name, score) for name, score in part.states if name != NO_STATE), None)
-        if state is not None and part.relevance >= LEAST_RELEVANCE:
-            found.append(Reason(part.part, state[0], state[1], part.relevance))
+        states = [state for state in part.states if state[0] != NO_STATE]
+        if states and part.relevance >= LEAST_RELEVANCE:
+            state, _ = max(states, key=lambda state: state[1])
+            found.append(Reason(part.part, state, part.relevance))
     return found[:MOST_REASONS]
 
 
@@ -111,7 +113,7 @@ class Block:
         return max([tag, *rows]), height
 
     def _row(self, index: int) -> str:
-        return f"because {self.lines[index].text}" if index == 0 else self.lines[index].text
+        return self.lines[index].text(first=index == 0)
 
     def draw(self, draw: ImageDraw.ImageDraw, at: Rect, colour: Colour) -> None:
         """Draw the block with its upper left corner at that of `at`."""

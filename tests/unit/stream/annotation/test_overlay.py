@@ -37,13 +37,14 @@ def test_the_reasons_are_the_most_relevant_parts_with_a_state_other_than_none() 
         Part("head", (0, 0, 1, 1), 0.9, 0.99, [("none", 0.99)]),
         Part("left_leg", (0, 0, 1, 1), 0.9, 0.1, [("step", 0.9)]),
         *[
-            Part(f"p{index}", (0, 0, 1, 1), 0.9, 0.3 + index / 100, [("none", 0.9), ("bend", 0.5)])
+            Part(f"p{index}", (0, 0, 1, 1), 0.9, 0.3 + index / 100, [("none", 0.9), ("step", 0.4), ("bend", 0.5)])
             for index in range(6)
         ],
     ]
     found = reasons(parts)
     assert [reason.part for reason in found] == ["p5", "p4", "p3"] and len(found) == MOST_REASONS
-    assert found[0].text == "p5: bend 0.50"
+    assert found[0].text(first=True) == "because p5 (relevance 0.35): bend"
+    assert found[1].text(first=False) == "p4 (0.34): bend"
 
 
 def test_parts_have_the_colour_of_their_relevance_and_people_that_of_their_track() -> None:
