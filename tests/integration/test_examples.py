@@ -1,13 +1,15 @@
-"""The programs in examples/, each run unchanged."""
+"""The programs in examples/, each run unchanged, and those in README.md, run with addresses of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,6 +21,13 @@ from support.repository import REPOSITORY
 from support.waiting import until
 
 EXAMPLES = REPOSITORY / "examples"
+SUBSCRIBER, ENGINE = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), flags=re.DOTALL)
+CONFIGURATION = """\
+cameras: [{id: door, source: "pattern:128x96@25"}]
+model: {profile: free}
+publish: {endpoint: "tcp://127.0.0.1:0", replay: "tcp://127.0.0.1:0"}
+http: {bind: null}
+"""
 
 
 class Running:
@@ -39,7 +48,7 @@ class Running:
 
 @asynccontextmanager
 async def running(name: str, *arguments: str, **environment: str) -> AsyncIterator[Running]:
-    """Run an example until the end of the block; then check that Ctrl-C ends it with code 0."""
+    """Run an example or a program until the end of the block; then check that Ctrl-C ends it with code 0."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(EXAMPLES / name),
@@ -95,6 +104,26 @@ async def test_embed_runs_an_engine_in_a_program() -> None:
     async with running("embed.py", "pattern:128x96@25", PARTSTREAM_MODEL__PROFILE="free") as example:
         await example.read_until("door is live")
         await example.read_until("0 people")
+
+
+async def test_the_readme_has_a_subscriber_that_prints_readable_lines(tmp_path: Path) -> None:
+    program = tmp_path / "subscriber.py"
+    async with publishing() as publisher:
+        ours = SUBSCRIBER.replace("tcp://127.0.0.1:5555", publisher.endpoint)
+        program.write_text(ours.replace("tcp://127.0.0.1:5556", publisher.replay_endpoint))
+        async with running(str(program)) as example:
+            await subscribed(publisher, 1)
+            publisher.publish(wire.frame("door"))
+            await example.read_until("door: person 1: wave 0.88, because of right_hand 0.93\n")
+
+
+async def test_the_readme_has_a_program_with_an_engine(tmp_path: Path) -> None:
+    configuration, program = tmp_path / "partstream.yaml", tmp_path / "engine.py"
+    configuration.write_text(CONFIGURATION)
+    program.write_text(ENGINE.replace("partstream.yaml", str(configuration)))
+    async with running(str(program)) as example:
+        await example.read_until("Status(")
+        await example.read_until("Frame(")
 
 
 def test_every_example_is_tested_here() -> None:
