@@ -15,7 +15,7 @@ from commands.top.engine_client import Camera, Snapshot
 from commands.top.measurements import Histogram
 
 NARROW, MEDIUM, WIDE = 60, 80, 100
-"""Minimum widths for rates, for ages and waiting frames, and for drops by reason."""
+"""Minimum widths for rates, for ages and waiting frames, and for drops by reason in the table instead of below it."""
 LATE_S = 1.0
 """Ages above this are red."""
 BAR = 12
@@ -59,9 +59,10 @@ class Screen:
         if self._error:
             parts.append(Text(f"State {duration(self._now() - snapshot.at_s)} ago:", "yellow"))
         stages = self._stages(snapshot, width)
-        below = (stages.row_count + 2 if stages else 0) + OTHER_ROWS
+        drops = self._drop_reasons(snapshot) if width < WIDE else []
+        below = (stages.row_count + 2 if stages else 0) + len(drops) + OTHER_ROWS
         rows = max(MIN_CAMERA_ROWS, options.height - below) if options.height else len(snapshot.status.cameras)
-        parts += [self._head(snapshot), Text(), self._cameras(snapshot, width, rows), *_problems(snapshot)]
+        parts += [self._head(snapshot), Text(), self._cameras(snapshot, width, rows), *drops, *_problems(snapshot)]
         if stages is not None:
             parts += [Text(), stages]
         parts += [Text(), *self._memory(snapshot)]
@@ -112,6 +113,25 @@ class Screen:
 
     def _drops(self, camera: Camera, snapshot: Snapshot, by_reason: bool) -> Text:
         """Return drops per second since the snapshot before; without one, all drops since the camera was started."""
+        rates, unit = self._drop_rates(camera, snapshot)
+        if not rates:
+            return Text("–", "dim")
+        text = Text(_number(sum(rates.values())) + unit)
+        if by_reason:
+            text.append(f"  {_reasons(rates)}", "dim")
+        return text
+
+    def _drop_reasons(self, snapshot: Snapshot) -> list[Text]:
+        """Return the cameras with drops and their reasons, those with the most drops first."""
+        found = [(camera.id, *self._drop_rates(camera, snapshot)) for camera in snapshot.status.cameras]
+        found = sorted((drops for drops in found if drops[1]), key=lambda drops: -sum(drops[1].values()))
+        return [
+            Text(f"{camera} dropped{' per second' if unit else ''}: {_reasons(rates)}", "dim")
+            for camera, rates, unit in found[:PROBLEMS_SHOWN]
+        ]
+
+    def _drop_rates(self, camera: Camera, snapshot: Snapshot) -> tuple[dict[str, float], str]:
+        """Return the drops by reason, most first, and their unit."""
         dropped, unit = dict(camera.status.dropped), ""
         before = self._before and next((one for one in self._before.status.cameras if one.id == camera.id), None)
         if before and self._before and before.status.decoded <= camera.status.decoded:
@@ -122,14 +142,7 @@ class Screen:
         else:
             rates = {reason: float(count) for reason, count in dropped.items()}
         counted = sorted(((rate, reason) for reason, rate in rates.items() if rate > 0), reverse=True)
-        if not counted:
-            return Text("–", "dim")
-        text = Text(_number(sum(rate for rate, _ in counted)) + unit, overflow="ellipsis", no_wrap=True)
-        if by_reason:
-            text.append(
-                "  " + ", ".join(f"{reason.replace('_', ' ')} {_number(rate)}" for rate, reason in counted), "dim"
-            )
-        return text
+        return {reason: rate for rate, reason in counted}, unit
 
     def _stages(self, snapshot: Snapshot, width: int) -> Table | None:
         """Return each stage's batches per second, their duration, and its share of the time."""
@@ -177,6 +190,10 @@ def _problems(snapshot: Snapshot) -> list[Text]:
         for camera in snapshot.status.cameras
         if camera.status.reason
     ][:PROBLEMS_SHOWN]
+
+
+def _reasons(rates: dict[str, float]) -> str:
+    return ", ".join(f"{reason.replace('_', ' ')} {_number(rate)}" for reason, rate in rates.items())
 
 
 def _age(seconds: float | None) -> Text:

@@ -66,6 +66,17 @@ def test_a_camera_shows_state_rates_age_and_drops_a_second_by_reason() -> None:
     assert "overwritten" not in line
 
 
+def test_on_80_columns_the_reasons_of_drops_are_below_the_table() -> None:
+    screen = Screen(ADDRESS)
+    screen.show(snapshot(10.0, camera("door", stale=0, overwritten=0), camera("yard")))
+    screen.show(snapshot(12.0, camera("door", stale=4, overwritten=20), camera("yard"), detections=30))
+    text = shown(screen, 80)
+    assert "12/s" in line_of(text, "door")
+    assert "door dropped per second: overwritten 10, stale 2" in text
+    assert "yard dropped" not in text
+    assert "dropped per second" not in shown(screen, 100)
+
+
 def test_after_one_snapshot_all_drops_are_counted() -> None:
     screen = Screen(ADDRESS)
     screen.show(snapshot(10.0, camera("door", stale=100)))
