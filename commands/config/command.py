@@ -10,7 +10,7 @@ import typer
 
 from commands.application import Application, lines
 from commands.configuration import load_config
-from commands.ending import console, error_console, printable
+from commands.ending import EXIT_FAILED, console, error_console, printable
 
 if TYPE_CHECKING:
     from commands.cameras.probe import Probe
@@ -29,13 +29,16 @@ def new_command(
     """Write a configuration for these cameras.
 
     Opens each camera, and proposes a detector size and a frame rate. The file contains the sources as given, with
-    their passwords: keep it readable by its owner only.
+    their passwords: keep it readable by its owner only (`chmod 600 partstream.yaml`). It is also written if a camera
+    could not be opened; the exit code is then 1.
     """
     from commands.config.new_file import new_file
 
     settings = load_config(None, {"cameras": []}, sources)
     found = _probe(settings.cameras)
     typer.echo(new_file(zip(settings.cameras, found)), nl=False)
+    if any(probe.size is None for probe in found):
+        raise typer.Exit(EXIT_FAILED)
 
 
 @config_app.command("check")

@@ -82,7 +82,8 @@ def _commented(setting: str, comment: str) -> str:
 
 def _sentence(text: str) -> str:
     line = printable(text).replace("\n", " ")
-    return line[:1].upper() + line[1:]
+    begins_with_address = "://" in line.partition(" ")[0]
+    return line if begins_with_address else line[:1].upper() + line[1:]
 
 
 def _number(value: float) -> str:

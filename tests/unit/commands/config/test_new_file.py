@@ -43,17 +43,19 @@ def test_the_file_can_be_loaded_and_keeps_the_address_as_it_was_given(tmp_path: 
             (camera("door", SECRET), Probe("h264", (1920, 1080), 25.0)),
             (camera("yard", "pattern:64x48@5"), Probe("rawvideo", (64, 48), 5.02)),
             (camera("gate", "rtsp://h/y"), Probe(error="could not be opened: first line\nsecond line")),
+            (camera("wall", "rtsp://h/z"), Probe(error="rtsp://h/z was not open within 10 s")),
         ]
     )
     path = tmp_path / "partstream.yaml"
     path.write_text(text)
-    door, yard, gate = load(path).cameras
+    door, yard, gate, _ = load(path).cameras
     assert (door.id, door.source.reveal()) == ("door", SECRET)
     assert (door.max_fps, door.detector_size) == (12.5, (768, 448))
     assert "# 1920x1080 h264, 25 frames a second" in text
     assert (yard.max_fps, yard.detector_size) == (None, (64, 64))
     assert (gate.max_fps, gate.detector_size) == (None, None)
     assert "# Could not be opened: first line second line" in text
+    assert "# rtsp://h/z was not open within 10 s" in text
 
 
 def test_ids_that_yaml_would_take_for_other_values_are_quoted(tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_other_settings_are_written_with_their_defaults() -> None:
 
 def test_the_command_writes_yaml_to_stdout_and_progress_without_secrets_to_stderr(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["config", "new", "door=pattern:128x96@50", "rtsp://bob:hunter2@127.0.0.1:9/x"])
-    assert done.exit_code == 0, done.stderr
+    assert done.exit_code == 1, "one camera could not be opened"
     door, other = yaml.safe_load(done.stdout)["cameras"]
     assert door == {"id": "door", "source": "pattern:128x96@50", "max_fps": 12.5, "detector_size": [128, 96]}
     assert other == {"id": "cam1", "source": "rtsp://bob:hunter2@127.0.0.1:9/x"}
