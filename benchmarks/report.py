@@ -14,7 +14,7 @@ from benchmarks import peers, stats
 from benchmarks.engine.end_to_end_bench import EndToEndMeasured
 from benchmarks.engine.engine_bench import goals
 from benchmarks.model.model_bench import ModelMeasured, StageFigures
-from benchmarks.rounds import Goal, Load, Measured
+from benchmarks.rounds import Goal, Load, Measured, camera_count
 from benchmarks.run_once import Figures
 
 NOISY = 0.10
@@ -191,7 +191,7 @@ def print_end_to_end(measured: EndToEndMeasured, machine: dict[str, Any], consol
         )
     console.print(table)
     console.print(
-        f"sustained: {measured.sustained} cameras at {plan.fps} frames per second; "
+        f"sustained: {camera_count(measured.sustained)} at {plan.fps} frames per second; "
         f"highest total {measured.most_frames_per_second:.1f} frames per second"
     )
     print_machine(machine, console)

@@ -19,6 +19,11 @@ SETUP_S = 6.0
 """Approximate additional time of a run: server, imports, opening the cameras, grace period."""
 
 
+def camera_count(number: int) -> str:
+    """Return `1 camera`, `2 cameras` and so on."""
+    return f"{number} camera{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """A number of cameras that send their frames staggered within a frame interval, or all at once."""
@@ -27,9 +32,8 @@ class Load:
     staggered: bool = True
 
     def __str__(self) -> str:
-        if self.cameras == 1:
-            return "1 camera"
-        return f"{self.cameras} cameras" if self.staggered else f"{self.cameras} cameras at once"
+        at_once = "" if self.staggered or self.cameras == 1 else " at once"
+        return f"{camera_count(self.cameras)}{at_once}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import lines
+from commands.console.amounts import size_text
 from commands.ending import EXIT_FAILED, EXIT_USAGE, errors, fail, print_error
 from commands.endpoints import LOCAL, LOCAL_REPLAY, endpoint_to_connect_to
 from commands.extra_packages import install_command
@@ -134,13 +135,13 @@ async def _run(archiver: Archiver, messages: Subscription[Message]) -> int:
 def _summarise(archiver: Archiver, archive: Archive) -> None:
     counts = archiver.counts
     logger.info(
-        "%d messages written, %d rows of people; %d gaps, %d messages lost; %d files, %d MB, %d files removed",
+        "%d messages written, %d rows of people; %d gaps, %d messages lost; %d files, %s, %d files removed",
         counts.messages,
         counts.people,
         counts.gaps,
         counts.lost,
         len(archive),
-        archive.bytes_kept // 10**6,
+        size_text(archive.bytes_kept),
         archive.removed,
     )
     if counts.unusable or counts.failed_writes:

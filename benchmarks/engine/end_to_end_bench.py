@@ -17,6 +17,7 @@ from benchmarks.cameras.camera_client import Cameras
 from benchmarks.cameras.clip import from_footage
 from benchmarks.cameras.footage import street
 from benchmarks.contenders.recorder import Spec
+from benchmarks.rounds import camera_count
 from benchmarks.run_once import START_LIMIT_S, Contender, run_process
 
 SUSTAINED = 0.95
@@ -111,7 +112,7 @@ def measure(plan: EndToEndPlan, progress: Callable[[str], None]) -> EndToEndMeas
             figures = _run(plan, cameras, number)
             measured.runs.append(figures)
             progress(
-                f"{cameras} cameras at {plan.fps}/s: {figures.processed} of {figures.decoded} frames processed "
+                f"{camera_count(cameras)} at {plan.fps}/s: {figures.processed} of {figures.decoded} frames processed "
                 f"({figures.share:.0%}), age p50 {figures.age_ms_p50 or 0:.0f} ms, "
                 f"of which model {figures.model_ms_p50 or 0:.0f} ms"
             )

@@ -15,7 +15,7 @@ from benchmarks import stats
 from benchmarks.paper.answer_comparison import MIN_IOU, MIN_SCORE
 from benchmarks.paper.paper_bench import AGE_LIMIT_MS, KEPT_IOU, NO_CUDA, OURS, PLAIN, PaperMeasured
 from benchmarks.report import NOISY, print_goals, print_machine
-from benchmarks.rounds import Goal
+from benchmarks.rounds import Goal, camera_count
 
 CPU_GOAL, CPU_CAMERAS = 1.3, 4
 CUDA_GOAL, CUDA_CAMERAS = 8.0, 16
@@ -60,15 +60,16 @@ def _faster(measured: PaperMeasured, limit: float, cameras: int) -> tuple[str, s
     if ratio is None:
         return f"no ratio: {measured.same.incomparable}", "not resolved"
     if measured.plan.cameras != cameras:
-        return f"{ratio} x, with {measured.plan.cameras} cameras", "not resolved"
+        return f"{ratio} x, with {camera_count(measured.plan.cameras)}", "not resolved"
     return f"{ratio} x", stats.at_least(ratio, limit)
 
 
 def _contenders(measured: PaperMeasured) -> Table:
     plan, (width, height) = measured.plan, measured.picture
     table = Table(
-        title=f"{Path(plan.profile).name}, {width}x{height}, {measured.proposals} proposals, {plan.cameras} cameras, "
-        f"{plan.device} ({measured.threads} threads); {plan.pairs} runs of {plan.batches} batches: median [95 %]"
+        title=f"{Path(plan.profile).name}, {width}x{height}, {measured.proposals} proposals, "
+        f"{camera_count(plan.cameras)}, {plan.device} ({measured.threads} threads); "
+        f"{plan.pairs} runs of {plan.batches} batches: median [95 %]"
     )
     table.add_column("", no_wrap=True)
     for heading in (
@@ -158,11 +159,11 @@ def _proposals(measured: PaperMeasured) -> Table:
 def _print_rates(measured: PaperMeasured, console: Console) -> None:
     for paced in measured.paced:
         console.print(
-            f"{paced.cameras} cameras x {paced.fps:g} frames per second: {paced.processed} of {paced.due} processed, "
-            f"age p50 {paced.age_ms_p50:.0f} ms, p99 {paced.age_ms_p99:.0f} ms"
+            f"{camera_count(paced.cameras)} x {paced.fps:g} frames per second: {paced.processed} of {paced.due} "
+            f"processed, age p50 {paced.age_ms_p50:.0f} ms, p99 {paced.age_ms_p99:.0f} ms"
         )
     best = measured.sustained
-    rate = "none of the tested rates" if best is None else f"{best.cameras} cameras x {best.fps:g} = "
+    rate = "none of the tested rates" if best is None else f"{camera_count(best.cameras)} x {best.fps:g} = "
     rate += "" if best is None else f"{best.cameras * best.fps:g} frames per second"
     console.print(f"sustained with an age p99 of at most {AGE_LIMIT_MS:.0f} ms, without decoding: {rate}")
     peak = measured.peak_share

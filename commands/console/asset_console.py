@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from commands.console.amounts import counted
 from stages.third_party import weights
 
 
@@ -48,7 +49,8 @@ def fetch(names: Sequence[str] | None, console: Console) -> None:
             weights.fetch(asset.name, advance)
     for asset in wanted:
         weights.locate(asset.name)  # checks the hash of those that were there before, too
-    console.print(f"{len(wanted)} assets are in the cache and checked, {len(missing)} of them fetched now.")
+    fetched = f", {len(missing)} of them fetched now" if missing else ""
+    console.print(f"Checked {counted(len(wanted), 'asset')} in the cache{fetched}.")
 
 
 def add(name: str, source: Path, console: Console) -> None:

@@ -72,7 +72,10 @@ def camera_clocks(behind_s: Mapping[str, float]) -> list[Finding]:
         if abs(seconds) >= WARNING_S
     ]
     alike = len(off) - len(findings)
-    return [*findings, *([ok("cameras' clocks", f"{alike} agree with this machine's")] if alike else [])]
+    if alike:
+        agree = "agrees" if alike == 1 else "agree"
+        findings.append(ok("cameras' clocks", f"{alike} {agree} with this machine's"))
+    return findings
 
 
 def _unexplained(behind_s: float) -> float:

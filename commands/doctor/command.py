@@ -14,6 +14,7 @@ from rich.text import Text
 
 from commands.application import lines
 from commands.configuration import ConfigOption, SourcesArgument, configuration
+from commands.console.amounts import counted
 from commands.ending import EXIT_FAILED, console
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def doctor_command(
     else:
         warnings = sum(finding.level == "warning" for finding in findings)
         console.print(
-            f"\n{_count(faults, 'fault')}, {_count(warnings, 'warning')}, {len(findings)} findings.", highlight=False
+            f"\n{_count(faults, 'fault')} and {_count(warnings, 'warning')} in {counted(len(findings), 'check')}.",
+            highlight=False,
         )
     code = EXIT_FAILED if faults else 0
     if still_running():
@@ -113,4 +115,4 @@ def _as_json(finding: Finding) -> dict[str, str | None]:
 
 
 def _count(number: int, name: str) -> str:
-    return f"{number or 'no'} {name}{'' if number == 1 else 's'}"
+    return counted(number, name) if number else f"no {name}s"

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from commands.console.amounts import size_text
 from commands.doctor.finding import Finding, fault, ok, warning
 from stages.third_party import weights
 from stream.settings.recording import RecordingConfig
@@ -46,7 +47,7 @@ def recording(config: RecordingConfig, free: FreeBytes = free_bytes, write: Writ
     if room < config.least_free:
         return fault(
             check,
-            f"{_size(room)} are free at {folder}, less than recording.least_free ({_size(config.least_free)})",
+            f"{size_text(room)} are free at {folder}, less than recording.least_free ({size_text(config.least_free)})",
             "Free some space, record to another disk, or lower recording.least_free",
         )
     kept = sum(file.stat().st_size for file in config.directory.glob("*") if file.is_file())
@@ -54,11 +55,11 @@ def recording(config: RecordingConfig, free: FreeBytes = free_bytes, write: Writ
     if lacking > 0:
         return warning(
             check,
-            f"{_size(room)} are free at {folder}: {_size(lacking)} too little for recording.budget "
-            f"({_size(config.budget)})",
+            f"{size_text(room)} are free at {folder}: {size_text(lacking)} too little for recording.budget "
+            f"({size_text(config.budget)})",
             "Lower recording.budget, so that old clips are removed in time, or free some space",
         )
-    return ok(check, f"{_size(room)} are free at {folder}, and it is writable")
+    return ok(check, f"{size_text(room)} are free at {folder}, and it is writable")
 
 
 def folder(check: str, wanted: Path, free: FreeBytes = free_bytes, write: Write = write_probe) -> Finding:
@@ -68,8 +69,8 @@ def folder(check: str, wanted: Path, free: FreeBytes = free_bytes, write: Write 
         return unwritable
     room = free(there)
     if room < MIN_FREE_BYTES:
-        return warning(check, f"only {_size(room)} are free at {there}", "Free some space there")
-    return ok(check, f"{_size(room)} are free at {there}, and it is writable")
+        return warning(check, f"only {size_text(room)} are free at {there}", "Free some space there")
+    return ok(check, f"{size_text(room)} are free at {there}, and it is writable")
 
 
 def cache(free: FreeBytes = free_bytes, write: Write = write_probe) -> Finding:
@@ -102,7 +103,3 @@ def _cannot_write(check: str, folder: Path, write: Write) -> Finding | None:
 
 def _user() -> str:
     return str(os.geteuid()) if hasattr(os, "geteuid") else "this"
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 10**9 else f"{count / 1e6:.0f} MB"

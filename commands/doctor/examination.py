@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from commands.cameras.opening import openers
+from commands.console.amounts import counted
 from commands.doctor import cameras, clock, disk, installation, model_files, ports, self_test
 from commands.doctor.bounded import Check, RunningCheck, run, within
 from commands.doctor.finding import Finding, fault, ok, warning
@@ -109,13 +110,13 @@ def _cameras(config: Config) -> Iterator[Sequence[Finding]]:
 def _with_kept_cameras(config: Config) -> tuple[Config, Finding]:
     """Return the configuration with the cameras that an engine would start with: those of the state file, if any."""
     if config.state_file is None:
-        return config, ok("configuration", f"valid, {len(config.cameras)} cameras")
+        return config, ok("configuration", f"valid, {counted(len(config.cameras), 'camera')}")
     try:
         kept = CameraStateFile(config.state_file, config.cameras).load()
         config = with_cameras(config, kept, f"state_file: {config.state_file}")
     except ConfigError as error:
         return config, fault("configuration", str(error), "Correct the state file, or delete it")
-    return config, ok("configuration", f"valid, {len(config.cameras)} cameras (from {config.state_file})")
+    return config, ok("configuration", f"valid, {counted(len(config.cameras), 'camera')} (from {config.state_file})")
 
 
 def _memory(config: Config) -> Finding:

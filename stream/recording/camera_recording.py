@@ -33,6 +33,18 @@ WHY_LOST = {
 }
 """Explanations for the reasons of `ClipLostError`."""
 
+ENDINGS: dict[EndReason, str] = {
+    "complete": "complete",
+    "longest": "cut at {longest_s:g} s",
+    "epoch": "stream interrupted",
+    "format": "codec or size changed",
+    "camera": "camera stopped",
+    "behind": "disk too slow",
+    "budget": "recording.budget reached",
+    "low_disk": "disk almost full",
+}
+"""Explanations for the reasons of a clip's end."""
+
 FAIL_REASONS = ("low_disk", "disk_full", "unwritable", "no_key_frame", "behind", "codec", "internal")
 
 
@@ -139,7 +151,8 @@ class CameraRecording:
         with self._lock:  # the publishing thread changes its events
             events = _clip_events(window)
         self._library.keep(clip.finish(self._run, events))
-        logger.info("camera %s: clip %s (%s)", self.camera, clip.name, clip.ended)
+        longest_s = window.rules.longest_us / 1e6
+        logger.info("camera %s: clip %s (%s)", self.camera, clip.name, ENDINGS[clip.ended].format(longest_s=longest_s))
         self._clip = None
         return True
 

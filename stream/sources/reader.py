@@ -266,9 +266,11 @@ class CameraReader:
         reported = (state, reason, message, frames.epoch, frames.clock, frames.size)
         if reported == self._reported:
             return
-        self._reported = reported
+        before, self._reported = self._reported, reported
         fields = {"camera": self._config.id, "state": state, "reason": reason}
-        if state == "live":
+        if state == "live" and before[:4] == reported[:4] and frames.clock != before[4]:
+            logger.info("camera %s: the clock is now %s", self._config.id, frames.clock, extra=fields)
+        elif state == "live":
             place = (self._config.id, message, frames.epoch, frames.clock)
             logger.info("camera %s: %s (epoch %d, clock %s)", *place, extra=fields)
         elif reason is None:

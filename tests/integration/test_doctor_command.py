@@ -109,7 +109,7 @@ def test_a_correct_installation_has_no_fault_and_the_cameras_clock_is_compared(c
     code, found, printed = doctor(f"door={camera}", "--profile", "free", **ports, PARTSTREAM_HTTP__BIND="127.0.0.1:0")
     assert code == 0, printed
     assert "h264, first picture after" in found["camera door"]["seen"]
-    assert found["cameras' clocks"]["seen"] == "1 agree with this machine's"
+    assert found["cameras' clocks"]["seen"] == "1 agrees with this machine's"
     assert "frames analysed" in found["self-test"]["seen"]
     assert SECRET not in printed
 

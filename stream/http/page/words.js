@@ -56,7 +56,8 @@ export function cameraProblem(status) {
 /** Returns the status message without the camera's name, which is shown beside it. */
 function sentence(status) {
   const text = status.message.replace(/^camera \S+: /, "")
-  return text && text !== "connecting" ? text[0].toUpperCase() + text.slice(1) : ""
+  if (!text || text === "connecting") return ""
+  return /^[a-z]+:\/\//.test(text) ? text : text[0].toUpperCase() + text.slice(1)
 }
 
 /** Why a camera has no video, in a few words; empty if it is live. */

@@ -65,4 +65,4 @@ def test_the_report_shows_the_age_and_its_parts_and_what_is_sustained() -> None:
     print_end_to_end(measured(100, 94), machine.describe(), console)
     text = console.export_text()
     assert "60.0 / 90.0" in text and "50.0 / 75.0" in text and "10.0 / 20.0" in text
-    assert "sustained: 1 cameras at 5 frames per second" in text
+    assert "sustained: 1 camera at 5 frames per second" in text

@@ -265,12 +265,14 @@ def test_a_jump_of_media_time_is_an_epoch_within_the_connection() -> None:
     assert [(meta.epoch, meta.frame) for meta in played.metas] == [(2, 0), (2, 1)]
 
 
-def test_a_change_of_the_clock_is_reported() -> None:
+def test_a_change_of_the_clock_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "stream.sources.reader")
     now_us = time.monotonic_ns() // 1000
     sent = [unit(0, now_us), unit(FRAME_US, now_us + FRAME_US, sender_utc_us=1_790_000_000_000_000)]
     played = Played(FakeConnections([*sent, ended()]))
     assert played.observer.clocks == ["arrival", "rtcp"]
     assert [status.clock for status in played.said if status.state == "live"] == ["arrival", "rtcp"]
+    assert caplog.messages[1:3] == ["camera cam: live (epoch 1, clock arrival)", "camera cam: the clock is now rtcp"]
 
 
 def test_a_wrong_address_ends_the_camera_at_once() -> None:

@@ -1,0 +1,15 @@
+"""Numbers of things, and sizes, as text."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str) -> str:
+    """Return the number and the noun, in the plural if needed: `1 camera`, `3 cameras`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def size_text(count: float) -> str:
+    """Return a number of bytes in decimal units: `12 kB`, `340 MB`, `1.2 GB`."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
