@@ -10,6 +10,7 @@ import typer
 
 from commands.application import Application, lines
 from commands.configuration import load_config
+from commands.console.amounts import counted
 from commands.ending import EXIT_FAILED, console, error_console, printable
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def check_command(
     Environment variables apply as for `run`. Exit code 2: the configuration is wrong.
     """
     settings = load_config(file, {}, [])
-    cameras = len(settings.cameras)
-    error_console.print(printable(f"{file}: valid ({cameras} camera{'' if cameras == 1 else 's'})"), markup=False)
+    cameras = counted(len(settings.cameras), "camera")
+    error_console.print(printable(f"{file}: valid ({cameras})"), markup=False)
     if show:
         console.print_json(settings.model_dump_json())
 
