@@ -150,9 +150,11 @@ class CameraRecording:
             return False
         with self._lock:  # the publishing thread changes its events
             events = _clip_events(window)
-        self._library.keep(clip.finish(self._run, events))
+        finished = clip.finish(self._run, events)
+        self._library.keep(finished)
         longest_s = window.rules.longest_us / 1e6
-        logger.info("camera %s: clip %s (%s)", self.camera, clip.name, ENDINGS[clip.ended].format(longest_s=longest_s))
+        ending = ENDINGS[finished.ended].format(longest_s=longest_s)
+        logger.info("camera %s: clip %s (%s)", self.camera, clip.name, ending)
         self._clip = None
         return True
 
