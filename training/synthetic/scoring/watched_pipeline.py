@@ -32,7 +32,6 @@ LEARNED_STAGES = frozenset(
 class WatchedModel(Model, Protocol):
     """A model with access to unpublished values."""
 
-    actions: tuple[str, ...]
     pairs: tuple[Pair, ...]
 
     def detections(self, frame: int) -> NDArray[np.float32] | None:
@@ -64,7 +63,6 @@ class WatchedPipeline(Pipeline):
         self._stopwatch = _Stopwatch()
         super().__init__(detector, checkpoint, settings, device, self._stopwatch)
         vocabulary = checkpoint.vocabulary
-        self.actions = vocabulary.actions
         self.pairs: tuple[Pair, ...] = tuple((part, state.label) for part, state in vocabulary.pairs())
         self._pair_mask = vocabulary.mask()
         self._frame_detector = frames
