@@ -56,10 +56,10 @@ def load(cores: int) -> Iterator[None]:
 
 
 def run_suite(number: int, arguments: Sequence[str]) -> Run:
-    """Run pytest once, with its output in `OUTPUT`."""
+    """Run pytest once, with its output in `OUTPUT`: a line for each test as it ends, so that failures show early."""
     report = OUTPUT / f"run-{number}.xml"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *arguments]
+    command = [sys.executable, "-m", "pytest", "--verbose", f"--junitxml={report}", *arguments]
     began = time.monotonic()
     with (OUTPUT / f"run-{number}.log").open("wb") as log:
         try:
