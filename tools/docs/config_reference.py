@@ -26,11 +26,14 @@ model:
   profile: edge
 http:
   bind: 0.0.0.0:9090
-  read_token: change-me # better from the environment: PARTSTREAM_HTTP__READ_TOKEN
-  control_token: change-me-too # PARTSTREAM_HTTP__CONTROL_TOKEN; required to change cameras from other hosts
+  # Tokens are better set in the environment: PARTSTREAM_HTTP__READ_TOKEN.
+  read_token: change-me
+  # Required to change cameras from other hosts.
+  control_token: change-me-too
   tls_certificate: /etc/partstream/fullchain.pem
   tls_key: /etc/partstream/key.pem
-state_file: /var/lib/partstream/cameras.json # keeps cameras changed at run time across restarts
+# Keeps cameras changed at run time across restarts.
+state_file: /var/lib/partstream/cameras.json
 """
 
 _BYTES_PATTERN: str = TypeAdapter(ByteSize).json_schema()["anyOf"][0]["pattern"]
