@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 OUTPUT = Path("build/flaky")
 RUN_WITHIN_S = 3 * 3600.0
@@ -82,7 +82,7 @@ def outcomes(report: Path) -> tuple[int, list[str]]:
 
 def table_of(runs: Sequence[Run]) -> Table:
     """Return one row for each run."""
-    table = Table("Run", "Result", "Passed", "Minutes", "Failed")
+    table = Table("Run", "Result", "Passed", "Minutes", Column("Failed", overflow="fold"))
     for number, run in enumerate(runs, start=1):
         result = "passed" if run.good else "hung" if run.status is None else "failed"
         table.add_row(str(number), result, str(run.passed), f"{run.seconds / 60:.1f}", "\n".join(run.failed))
