@@ -38,7 +38,8 @@ def test_the_site_loads_nothing_from_elsewhere() -> None:
     settings = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text())
     assert settings["theme"]["font"] is False
     assert "extra_javascript" not in settings
-    assert "extra_css" not in settings
+    assert all((REPOSITORY / "docs" / sheet).is_file() for sheet in settings["extra_css"])
+    assert all("url(" not in (REPOSITORY / "docs" / sheet).read_text() for sheet in settings["extra_css"])
 
 
 def test_every_link_of_the_readme_leads_to_a_file() -> None:
