@@ -129,8 +129,9 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
     """Run the engine until it is done, and return the exit code. Cancelling stops it in order."""
     from stream.engine import Engine, EngineFailedError
 
-    async with Engine(settings) as engine:
-        _profile_on_signal(engine)
+    engine = Engine(settings)
+    _profile_on_signal(engine)
+    async with engine:
         cameras = engine.cameras.running
         tasks = [asyncio.create_task(remind(lambda: [camera.status for camera in cameras.values()], remind_every_s))]
         if table:

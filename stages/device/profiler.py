@@ -23,6 +23,7 @@ class Profiler:
             activities.append(ProfilerActivity.CUDA)
         self._activities = activities
         self._profile = profile(activities=activities)
+        self._recording = False
 
     def prepare(self) -> None:
         """Load the profiler's libraries, which takes about a second the first time. Call from another thread."""
@@ -32,10 +33,17 @@ class Profiler:
     def begin(self) -> None:
         """Start recording every operator, which slows the model by about a tenth. Call in the model's thread."""
         self._profile.start()
+        self._recording = True
         stage_timer.show_stages(True)
 
     def end(self) -> None:
-        """Stop recording. Call in the model's thread, which it blocks for about 6 ms per batch of the edge profile."""
+        """Stop recording, if it has begun. Call in the model's thread.
+
+        It blocks the thread for about 6 ms per batch of the edge profile.
+        """
+        if not self._recording:
+            return
+        self._recording = False
         stage_timer.show_stages(False)
         self._profile.stop()
 

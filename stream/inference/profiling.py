@@ -169,14 +169,14 @@ class Profiling:
 
     async def _run(self, profiler: Profiler, seconds: float) -> tuple[float, int]:
         """Record for `seconds` or `MAX_BATCHES`. Return the actual seconds and batches."""
-        await self._in_inference_thread(profiler.begin)
-        began, first = time.monotonic(), self._batches()
         try:
+            await self._in_inference_thread(profiler.begin)
+            began, first = time.monotonic(), self._batches()
             for _ in range(ceil(seconds / POLL_S)):
                 if self._batches() - first >= MAX_BATCHES:
                     break
                 await asyncio.sleep(POLL_S)
-        finally:  # even when the engine stops: another engine in this process may profile later
+        finally:  # even when the engine stops: a process that ends while torch profiles may crash
             await self._in_inference_thread(profiler.end)
         return round(time.monotonic() - began, 2), self._batches() - first
 
@@ -212,7 +212,10 @@ def _remove_oldest(folder: Path) -> None:
 
 
 async def _in_thread(function: Callable[[], T]) -> T:
-    """Return the function's result from a daemon thread, which does not delay the engine's end."""
+    """Return the function's result from a daemon thread.
+
+    Cancelling waits until the function has returned: a process that ends while torch prepares to profile crashes.
+    """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -231,4 +234,8 @@ async def _in_thread(function: Callable[[], T]) -> T:
             return  # the loop has been closed
 
     threading.Thread(target=call, name="profiling", daemon=True).start()
-    return await future
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait({future})
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import Callable
@@ -67,6 +68,27 @@ async def test_a_recording_has_the_requested_duration_and_its_file_is_kept(tmp_p
     file = recording.file(done.name)
     assert file == Path(done.message) == tmp_path / "new" / f"{done.name}.json.gz"
     assert [one.name for one in (tmp_path / "new").iterdir()] == [file.name]
+
+
+async def test_a_recording_that_is_stopped_while_it_begins_is_ended(tmp_path: Path) -> None:
+    profiler = FakeProfiler()
+    begun = asyncio.Event()
+
+    async def slowly(function: Callable[[], None]) -> None:
+        function()
+        if profiler.calls[-1] == "begin":
+            begun.set()
+            await asyncio.Event().wait()
+
+    recording = Profiling(tmp_path, slowly, lambda: 0, lambda: profiler)
+    recording.begin()
+    await begun.wait()
+    await recording.stop()
+    assert profiler.calls == ["prepare", "begin", "end"]
+
+
+def test_a_profile_that_has_not_begun_may_be_ended() -> None:
+    TorchProfiler().end()
 
 
 async def test_many_batches_end_it_sooner(tmp_path: Path) -> None:
