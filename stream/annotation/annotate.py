@@ -1,7 +1,7 @@
 """Drawing results on the video that they belong to, as an MP4.
 
 A result belongs to the picture with its `frame` number, counted from the first picture. A picture without a result
-shows the nearest one, earlier or later, fainter the farther it is. Results are read as they are needed, so that a long
+shows the nearest one, earlier or later, fainter the farther it is. Results are read one by one, so that a long
 run does not fill the memory.
 """
 

@@ -118,7 +118,7 @@ class TestPicture:
 
 
 class PatternTransport(Transport):
-    """Sends uncompressed test pictures at their rate or, if not `paced`, as fast as they are read."""
+    """Sends uncompressed test pictures at their frame rate or, if not `paced`, at the speed of processing."""
 
     def __init__(
         self, diagnosis: ErrorDiagnosis, size: tuple[int, int], fps: float, stopping: threading.Event, *, paced: bool

@@ -255,7 +255,7 @@ class CameraReader:
         self._observer.unit_discarded(self._config.id, reason)
 
     def _end(self, reason: str | None, message: str) -> None:
-        # Before the status, so that whoever sees it finds the rings finished.
+        # Before the status, so that a watcher of the status finds the rings finished.
         self._ring.finish()
         if self._packets is not None:
             self._packets.close()

@@ -223,7 +223,7 @@ def _as_list(modules: Any) -> list[Any]:
 
 
 def _read_channels_last(head: Any) -> bool:
-    """Reorder the weights of a head's first layer to read channels-last regions, as they are pooled.
+    """Reorder the weights of a head's first layer to read regions in channels-last order.
 
     Returns whether that was possible: the layer must be fully connected. This saves reordering every region.
     """

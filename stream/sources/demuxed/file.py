@@ -1,4 +1,4 @@
-"""Video files, read at their own pace or as fast as they are processed."""
+"""Video files, read at their frame rate or at the speed of processing."""
 
 from __future__ import annotations
 

@@ -84,8 +84,8 @@ def test_missing_cuda_is_a_fault_with_a_remedy_if_it_is_configured() -> None:
     assert model_files.device(ModelSettings(device="cpu")).level == "ok"
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and it is used")
-def test_a_gpu_that_torch_does_not_find_is_a_warning(tmp_path: Path) -> None:
+def test_a_gpu_that_torch_does_not_find_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (driver := tmp_path / "version").touch()
     assert model_files.device(ModelSettings(), driver).level == "warning"
     assert model_files.device(ModelSettings(), tmp_path / "absent").level == "ok"
