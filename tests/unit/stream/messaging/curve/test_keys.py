@@ -176,6 +176,8 @@ def written(path: Path, text: str, mode: int = 0o600) -> Path:
         ("\0\xff" * 9, "is not a secret ZeroMQ certificate"),
         (" " * (1 << 20) + "x", "too large for a key file"),
     ],
+    # The keys are random, and names of tests must be the same in every worker.
+    ids=["empty", "public", "twice", "short secret", "no public key", "another's public key", "binary", "huge"],
 )
 def test_a_secret_file_without_a_pair_is_refused_without_showing_its_content(
     tmp_path: Path, text: str, says: str
