@@ -23,8 +23,9 @@ def last_result(engine: Engine, camera: str = "cam") -> dict[str, Any] | None:
 
 
 async def live(engine: Engine, camera: str = "cam", epoch: int = 1) -> None:
-    """Wait until results of this epoch are published."""
+    """Wait until results of this epoch are published, and the camera's status, set after its first frame, says so."""
     await until(lambda: (result := last_result(engine, camera)) is not None and result["epoch"] >= epoch)
+    await until(lambda: engine.cameras.status(camera).epoch >= epoch)
 
 
 async def waiting(engine: Engine) -> None:

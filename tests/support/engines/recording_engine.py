@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import av
 
@@ -23,6 +24,8 @@ from support.engines.controlled_engine import PATIENT, Client, configured
 from support.waiting import until
 
 import aiohttp  # isort: skip
+
+PATIENCE_S = 120.0
 
 
 class Actor(FreeModel):
@@ -52,7 +55,14 @@ def recording(folder: Path, *cameras: dict[str, Any], **settings: Any) -> Config
     """Return the configuration of an engine that records these cameras, which by default lose no frame."""
     return configured(
         *({**PATIENT, **camera} for camera in cameras),
-        recording={"directory": str(folder), "seconds_before": 1, "seconds_after": 0.5, "least_free": 0, **settings},
+        recording={
+            "directory": str(folder),
+            "seconds_before": 1,
+            "seconds_after": 0.5,
+            "least_free": 0,
+            "packet_seconds": PATIENCE_S + 60,
+            **settings,
+        },
     )
 
 
@@ -83,6 +93,14 @@ class Recorded:
 
 @asynccontextmanager
 async def recorded(config: Config, acts: Callable[[float], str | None]) -> AsyncGenerator[Recorded]:
+    """Run an engine that holds packets until their event is recorded, however late that is on a busy machine."""
+    with mock.patch("stream.recording.recorder.LATE_S", PATIENCE_S):
+        async with _running(config, acts) as engine:
+            yield engine
+
+
+@asynccontextmanager
+async def _running(config: Config, acts: Callable[[float], str | None]) -> AsyncGenerator[Recorded]:
     async with (
         Engine(config, model=Actor(acts)) as engine,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
