@@ -130,6 +130,7 @@ class CameraReader:
             if self._traits.finite and isinstance(error, EndedError):
                 if self._config.pace != "loop":
                     return self._end(None, "the file has ended")
+                self._mark_interrupted()
             elif self._traits.finite or error.permanent:
                 return self._end(error.reason, str(error))
             elif not self._wait_before_connecting(error):
@@ -153,8 +154,6 @@ class CameraReader:
         except Exception:
             return self._internal_error(traceback.format_exc())
         finally:
-            if self._packets is not None:
-                self._packets.disconnected()
             if opener is not None:
                 opener.close()
         return None
@@ -223,6 +222,7 @@ class CameraReader:
 
     def _wait_before_connecting(self, error: SourceError) -> bool:
         """Wait, and return False if the camera was told to stop."""
+        self._mark_interrupted()
         if self._live_since_ns is not None and self._now_ns() - self._live_since_ns >= STABLE_AFTER_S * 1e9:
             self._backoff.reset()
         state: CameraState = "reconnecting" if self.ever_live else "connecting"
@@ -233,6 +233,11 @@ class CameraReader:
         self._observer.reconnecting(self._config.id, error.reason)
         self._set_status(state, error.reason, str(error))
         return True
+
+    def _mark_interrupted(self) -> None:
+        """End a clip that is being recorded. Not called at the camera's end, so that no clip says `epoch` there."""
+        if self._packets is not None:
+            self._packets.disconnected()
 
     # -- status -------------------------------------------------------------------------------------------------
 
