@@ -32,6 +32,8 @@ CLOSE_WITHIN_S = 5.0
 POLL_S = 0.02
 MAX_KEPT = 1000
 """Limit of the console lines and errors kept for a page."""
+RELOADING = ("Inspected target navigated or closed", "Execution context was destroyed", "Cannot find context")
+"""Chromium's answers to a script while the page is being replaced."""
 
 FLAGS = (
     "--headless=new",
@@ -103,8 +105,16 @@ class Page:
         return answer["result"].get("value")
 
     async def wait_for(self, condition: str) -> Any:
-        """Wait until an expression is true, and return its value."""
-        return await self._browser.wait_until(lambda: self.evaluate(condition))
+        """Wait until an expression is true, and return its value. The page may be reloaded meanwhile."""
+        return await self._browser.wait_until(lambda: self._evaluate_unless_reloading(condition))
+
+    async def _evaluate_unless_reloading(self, script: str) -> Any:
+        try:
+            return await self.evaluate(script)
+        except BrowserError as error:
+            if any(reason in str(error) for reason in RELOADING):
+                return None
+            raise
 
     async def screenshot(self, path: Path | None = None) -> bytes:
         """Return the visible part as PNG, and write it to `path` if given."""

@@ -29,6 +29,7 @@ class UnitQueue:
         """`want_keyframe` is called if the viewer needs a keyframe to continue."""
         self.skipped = 0
         """Units dropped because the queue was full, including those until the next keyframe."""
+        self.max_units = MAX_UNITS
         self._codec = codec
         self._want_keyframe = want_keyframe
         self._loop = asyncio.get_running_loop()
@@ -51,7 +52,7 @@ class UnitQueue:
             if self._awaiting_keyframe and not unit.is_key:
                 self.skipped += self._skipping
                 return
-            if len(self._units) >= MAX_UNITS or self._bytes + len(unit.data) > MAX_BYTES:
+            if len(self._units) >= self.max_units or self._bytes + len(unit.data) > MAX_BYTES:
                 self.skipped += len(self._units)
                 self._units.clear()
                 self._bytes = 0
