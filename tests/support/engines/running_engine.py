@@ -15,6 +15,7 @@ def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
     return Config.model_validate(
         {
             "cameras": list(cameras),
+            "batch": {"max_batch_ms": PATIENT["staleness_ms"]},
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "stats_interval_s": 0.2},
             "http": {"bind": "127.0.0.1:0"},
             **settings,
