@@ -22,7 +22,7 @@ from stream.cameras import control
 from stream.engine import Engine
 from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
-from support.engines.controlled_engine import PATIENT, PATTERN, configured, descriptors, running
+from support.engines.controlled_engine import PATIENT, PATTERN, UNHURRIED, configured, descriptors, running
 from support.engines.small_clips import make_clip
 from support.slow_work import slow_work
 from support.waiting import until
@@ -225,7 +225,7 @@ async def test_changes_survive_a_restart_and_only_the_owner_can_read_the_file(tm
         assert list(engine.cameras.configs) == ["changes", "stays", "later", "comes"]
         assert engine.cameras.configs["changes"].max_fps == 5
         assert engine.cameras.configs["comes"].source.reveal() == "rtsp://u:hunter2@127.0.0.1:1/x"
-        await client.ask("PUT", f"{CAMERAS}/goes", json={"source": PATTERN})
+        await client.ask("PUT", f"{CAMERAS}/goes", json={"source": PATTERN, **UNHURRIED})
         await client.ask("PATCH", f"{CAMERAS}/changes", json={"max_fps": None})
         await client.ask("DELETE", f"{CAMERAS}/comes")
     assert json.loads(state.read_text()) == {"version": 1, "cameras": [], "removed": []}

@@ -15,7 +15,7 @@ from support.webrtc.webrtc_publisher import Publisher
 
 @pytest.mark.parametrize(("codec", "reencoded"), [("H264", False), ("VP8", True)])
 async def test_published_video_is_recorded_like_any_camera(tmp_path: Path, codec: str, reencoded: bool) -> None:
-    camera = {"id": "cam", "source": "whip", "stall_timeout_s": 20.0, "start_timeout_s": 20.0, **PATIENT}
+    camera = {"id": "cam", "source": "whip", **PATIENT}
     config = recording(tmp_path, camera)
     async with (
         recorded(config, between(1.0, 1.5)) as engine,

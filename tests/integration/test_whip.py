@@ -13,8 +13,7 @@ from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, confi
 from support.waiting import until
 from support.webrtc.webrtc_publisher import SDP, PaintedTrack, Publisher, offer_of, peer_connection
 
-CAMERA = {"id": "cam", "source": "whip", "stall_timeout_s": 20.0, "start_timeout_s": 20.0}
-"""A busy machine may need seconds to connect."""
+CAMERA = {"id": "cam", "source": "whip"}
 
 
 def last_result(engine: Engine, camera: str = "cam") -> dict[str, Any] | None:

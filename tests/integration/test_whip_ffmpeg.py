@@ -16,7 +16,7 @@ from support.repository import REPOSITORY
 from support.waiting import until
 
 SCRIPT = REPOSITORY / "tests" / "support" / "webrtc" / "ffmpeg_publisher.py"
-CAMERA = {"id": "cam", "source": "whip", "stall_timeout_s": 20.0, "start_timeout_s": 20.0}
+CAMERA = {"id": "cam", "source": "whip"}
 
 
 def ecdsa_certificate(folder: Path) -> tuple[Path, Path]:

@@ -12,19 +12,22 @@ import aiohttp
 from stages.free_model import FreeModel
 from stream.config import Config
 from stream.engine import Engine
+from support.waiting import PATIENCE_S
 from telemetry.observer import Observer
 
 READ, CONTROL = "reads-0123456789", "controls-0123456789"
 OFF_LOOPBACK = {"bind": "0.0.0.0:0", "read_token": READ, "control_token": CONTROL}
 PATTERN = "pattern:128x96@50"
-PATIENT: dict[str, Any] = {"staleness_ms": 3_600_000, "ring_slots": 256}
+UNHURRIED: dict[str, Any] = {"start_timeout_s": PATIENCE_S, "stall_timeout_s": PATIENCE_S}
+"""Settings of a camera whose source may be slow, as a server of the tests is on a busy machine."""
+PATIENT: dict[str, Any] = {"staleness_ms": 3_600_000, "ring_slots": 256, **UNHURRIED}
 """Settings of a camera that loses no frame of an engine as `configured`, however busy the machine is."""
 
 
 def configured(*cameras: dict[str, Any], http: dict[str, Any] | None = None, **settings: Any) -> Config:
     return Config.model_validate(
         {
-            "cameras": list(cameras),
+            "cameras": [UNHURRIED | camera for camera in cameras],
             "batch": {"max_batch_ms": PATIENT["staleness_ms"]},
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "stats_interval_s": 0.2},
             "http": {"bind": "127.0.0.1:0", "requests_per_second": 1e5, **(http or {})},

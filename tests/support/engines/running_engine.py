@@ -8,13 +8,13 @@ from typing import Any
 from stream import results
 from stream.config import Config
 from stream.engine import Engine
-from support.engines.controlled_engine import PATIENT
+from support.engines.controlled_engine import PATIENT, UNHURRIED
 
 
 def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
     return Config.model_validate(
         {
-            "cameras": list(cameras),
+            "cameras": [UNHURRIED | camera for camera in cameras],
             "batch": {"max_batch_ms": PATIENT["staleness_ms"]},
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "stats_interval_s": 0.2},
             "http": {"bind": "127.0.0.1:0"},
