@@ -33,7 +33,7 @@ from stages.region_features.step_regions import REGION_OF_PART
 from stages.third_party import weights
 from stages.vocabulary import packaged
 from support.repository import REPOSITORY
-from training.annotated_videos.tensors import unseen_regions
+from training.sequences.tensors import unseen_regions
 
 pytestmark = pytest.mark.timeout(900)  # tracing the detector takes half a minute, more on a machine that is busy
 

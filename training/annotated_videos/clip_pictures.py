@@ -17,8 +17,8 @@ from stages.region_features.picture_scaling import Crop
 from stages.region_features.step_features import StepBoxes
 from stages.region_features.vgg_features import VggFeatures
 from training.annotated_videos.clips import Clip
-from training.annotated_videos.regions.step_pictures import PICTURES_AT_ONCE, StepPictures, read_regions
 from training.annotated_videos.sightings import RoiVectors
+from training.sequences.step_pictures import PICTURES_AT_ONCE, StepPictures, read_regions
 from training.video.frames import VideoReadError, read_frames
 
 

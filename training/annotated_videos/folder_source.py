@@ -18,7 +18,7 @@ from stages.keypoint_features.geometry import sequence_features
 from stages.keypoint_features.step_window import HISTORY_STEPS
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.sightings import RoiVectors, read_roi
-from training.annotated_videos.tensors import Tensors
+from training.sequences.tensors import Tensors
 
 Integers = NDArray[np.int64]
 Regions = Callable[[Clip, int, int], RoiVectors]
@@ -163,6 +163,7 @@ def sequences(
     def gathered(name: str) -> NDArray:
         return np.stack([getattr(cut.clip.labels, name)[steps] for cut, steps in zip(cuts, taken, strict=True)])
 
+    states = torch.from_numpy(gathered("states"))
     present = np.stack([cut.clip.present[steps] for cut, steps in zip(cuts, taken, strict=True)])
     return Tensors(
         parts=torch.from_numpy(geometry.parts[each, place]),
@@ -170,8 +171,8 @@ def sequences(
         present=torch.from_numpy(present & real[..., None]),
         dt=torch.from_numpy(np.clip(seconds, 0, 2).astype(np.float32)),
         action=torch.from_numpy(np.where(real, gathered("action"), -1)),
-        states=torch.from_numpy(gathered("states")),
-        states_known=torch.from_numpy(gathered("states_known") & real[..., None]),
+        states=states,
+        states_known=torch.from_numpy(gathered("states_known") & real[..., None])[..., None].expand(states.shape),
         relevance=torch.from_numpy(gathered("relevance")),
         relevance_known=torch.from_numpy(gathered("relevance_known") & real[..., None]),
         real=torch.from_numpy(real),

@@ -20,9 +20,9 @@ from stages.region_features.picture_scaling import Crop, rescaled_boxes, scaled_
 from training.annotated_videos.clip_pictures import LostVideoError, step_pictures
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import Cut, FolderSource, sequences
-from training.annotated_videos.regions.step_pictures import StepPictures
-from training.annotated_videos.tensors import Tensors
 from training.kinetics_tps import DatasetError
+from training.sequences.step_pictures import StepPictures
+from training.sequences.tensors import Tensors
 
 LEAST_VISIBLE = 0.3
 """A part is absent if a smaller share of it lies in the crop, because the rest does not show its state."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
-from training.annotated_videos.tensors import Tensors
+from training.sequences.tensors import Tensors
 
 
 class Source(Protocol):

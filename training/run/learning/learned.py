@@ -13,8 +13,8 @@ from torch import nn
 
 from stages.heads.network import ActionNetwork, SequenceOutputs, VisualInput
 from stages.region_features.vgg_features import VggFeatures
-from training.annotated_videos.regions.step_pictures import read_regions
-from training.annotated_videos.tensors import Tensors
+from training.sequences.step_pictures import read_regions
+from training.sequences.tensors import Tensors
 
 
 class Learned(nn.Module):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stages.heads.network import SequenceOutputs
-from training.annotated_videos.tensors import Tensors
+from training.sequences.tensors import Tensors
 from training.settings.run_config import ActionsConfig, StatesConfig, TrainingConfig
 
 TERMS = ("total", "states", "relevance", "frame", "every_step", "last_step")
@@ -29,8 +29,8 @@ class Rarity:
 def measure_rarity(batches: Sequence[Tensors], actions: int, config: TrainingConfig) -> Rarity:
     """Return the rarity of part states and of `actions` actions in the batches."""
     known = torch.cat([batch.states_known.flatten(0, 1) for batch in batches])
-    there = torch.cat([batch.states.flatten(0, 1) for batch in batches]) & known[..., None]
-    share = there.sum(0) / known.sum(0)[:, None].clamp(min=1)
+    there = torch.cat([batch.states.flatten(0, 1) for batch in batches]) & known
+    share = there.sum(0) / known.sum(0).clamp(min=1)
     counts = torch.bincount(torch.cat([batch.action[batch.action >= 0] for batch in batches]), minlength=actions)
     return Rarity(positive_weights(share, config.states), action_weights(counts, config.actions))
 
@@ -56,7 +56,7 @@ def losses(
 ) -> dict[str, Tensor]:
     """Return scalars by the names in `TERMS`. `mask` bool [parts, states]: the states of each part."""
     actions = config.actions
-    some = (target.present & target.states_known)[..., None] & mask
+    some = target.present[..., None] & target.states_known & mask
     state = state_loss(outputs.state_logits, target.states.float(), rarity.states, config.states)
     state = (state * some).sum() / some.sum().clamp(min=1)
     known = target.present & target.relevance_known

@@ -26,12 +26,12 @@ from stages.region_features.vgg_features import VggFeatures
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.regions.feature_source import FROZEN_STAGES, feature_source, tune
-from training.annotated_videos.tensors import Tensors
 from training.run.learning.averaging import WeightAverage
 from training.run.learning.batches import Batches
 from training.run.learning.learned import Learned
 from training.run.learning.losses import Rarity, losses, measure_rarity
 from training.run.learning.warm_start import WarmStartError, begin_from, begin_with_extractor
+from training.sequences.tensors import Tensors
 from training.settings.run_config import ModelConfig, OptimiserConfig, TrainingConfig
 
 MIN_SCALE = 1.0

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from stages.heads.network import ActionNetwork, SequenceOutputs
 from stages.vocabulary import Vocabulary
-from training.annotated_videos.tensors import Tensors, unseen_regions
 from training.benchmark.ranking import area_under_curve, average_precision
-from training.run.learning.generated_tensors import to_tensors
 from training.run.validation.calibration import calibration_figures, fit_temperature
+from training.sequences.features import to_tensors
+from training.sequences.tensors import Tensors, unseen_regions
 from training.synthetic.motion.movement import ACTIONS
 from training.synthetic.sequences.generator import Batch, Generator
 
@@ -64,7 +64,7 @@ def evaluate(
         states.append(
             (torch.sigmoid(outputs.state_logits).numpy()[real], batch.states[real], target.present.numpy()[real])
         )
-        some = real & batch.relevance_known
+        some = real & batch.relevance_known.any(-1)
         shown = target.present.numpy()[some]
         relevance.append((outputs.relevance_logits.numpy()[some][shown], batch.relevance[some][shown]))
     network.train(training)

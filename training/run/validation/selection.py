@@ -15,10 +15,10 @@ from torch import Tensor
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
-from training.annotated_videos.tensors import Tensors, unseen_regions
-from training.run.learning.generated_tensors import to_tensors
 from training.run.learning.learned import Learned
 from training.run.validation.clip_evaluation import answer_clips, benchmark_figures, step_accuracy
+from training.sequences.features import to_tensors
+from training.sequences.tensors import Tensors, unseen_regions
 from training.synthetic.motion.movement import ACTIONS
 from training.synthetic.sequences.generator import Generator
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.vocabulary import Vocabulary
+from training.sequences.sequences import Sequences
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS
 from training.synthetic.motion.pace import without_doubtful_actions
@@ -28,23 +29,12 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """N sequences of up to T steps, padded at the end.
+class Batch(Sequences):
+    """Generated sequences, of which everything is known.
 
-    `keypoints` float32 [N, T, 17, 3], `boxes` float32 [N, T, 4], `times_us` int64 [N, T], `lengths` int64 [N],
-    `action` int64 [N, T] in the vocabulary (−1: no target), `states` bool [N, T, parts, states], `relevance` bool
-    [N, T, parts] with `relevance_known` bool [N, T], `seen` bool [N, T, 17] (the joint was in sight), `stature` [N]
-    mean height in pixels, `from_behind` bool [N].
+    `seen` bool [N, T, 17] (the joint was in sight), `stature` [N] mean height in pixels, `from_behind` bool [N].
     """
 
-    keypoints: NDArray[np.float32]
-    boxes: NDArray[np.float32]
-    times_us: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    action: NDArray[np.int64]
-    states: NDArray[np.bool_]
-    relevance: NDArray[np.bool_]
-    relevance_known: NDArray[np.bool_]
     seen: NDArray[np.bool_]
     stature: Array
     from_behind: NDArray[np.bool_]
@@ -115,8 +105,9 @@ class Generator:
             lengths=lengths,
             action=np.where(real, self._action_of[action], -1),
             states=states,
+            states_known=np.broadcast_to(real[..., None, None], states.shape),
             relevance=defining,
-            relevance_known=known & real & found.readable,
+            relevance_known=np.broadcast_to((known & real & found.readable)[..., None], defining.shape),
             seen=found.seen,
             stature=view.stature.mean(1),
             from_behind=view.facing.mean(1) < -0.3,

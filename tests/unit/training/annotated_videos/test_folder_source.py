@@ -25,7 +25,6 @@ from support.training.kinetics_tps_examples import put_dataset
 from support.training.training_examples import TINY, motion_clips, stand_in_priors, stand_in_table, tiny
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import FolderSource, sequences, whole_tracks
-from training.annotated_videos.tensors import Tensors, joined
 from training.kinetics_tps import video_file
 from training.run.data_folder import watched_folder
 from training.run.learning.batches import folder_rows
@@ -33,6 +32,7 @@ from training.run.learning.learned import Learned
 from training.run.learning.training_run import Run, TrainingError
 from training.run.train import Outcome, train
 from training.run.validation.selection import clip_metric
+from training.sequences.tensors import Tensors, joined
 from training.settings.run_config import TrainingConfig, TrainingConfigError
 
 __all__ = ["stand_in"]

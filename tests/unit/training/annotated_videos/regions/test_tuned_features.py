@@ -31,13 +31,13 @@ from training.annotated_videos.folder_source import FolderSource
 from training.annotated_videos.picture_source import LEAST_VISIBLE, PictureSource, visible_parts
 from training.annotated_videos.prefetching import Prefetcher
 from training.annotated_videos.regions.feature_source import feature_source
-from training.annotated_videos.regions.step_pictures import PICTURES_AT_ONCE, read_regions
-from training.annotated_videos.tensors import Tensors, joined
 from training.annotated_videos.watching import WatchSettings
 from training.kinetics_tps import DatasetError, video_file
 from training.run.data_folder import watch_settings, watched_folder
 from training.run.learning.training_run import Run, TrainingError, tuned_extractor
 from training.run.train import Outcome, train
+from training.sequences.step_pictures import PICTURES_AT_ONCE, read_regions
+from training.sequences.tensors import Tensors, joined
 from training.settings.run_config import TrainingConfig, TrainingConfigError
 from training.settings.run_config import load as load_config
 from training.video.analysis import analyse_video
@@ -122,9 +122,7 @@ def test_gradients_equal_those_of_all_pictures_at_once(tmp_path: Path, stand_in:
 
     again = gradients(read_regions(batch.pictures, extractor, batch.real.numel(), 10, CPU))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "training.annotated_videos.regions.step_pictures.checkpoint", lambda look, pixels, **options: look(pixels)
-        )
+        patch.setattr("training.sequences.step_pictures.checkpoint", lambda look, pixels, **options: look(pixels))
         held = gradients(read_regions(batch.pictures, extractor, batch.real.numel(), 10, CPU))
     assert all(torch.equal(one, other) for one, other in zip(again, held, strict=True))
 

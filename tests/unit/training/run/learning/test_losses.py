@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from stages.heads.network import SequenceOutputs
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips
-from training.annotated_videos.tensors import Tensors
-from training.run.learning.generated_tensors import to_tensors
 from training.run.learning.losses import Rarity, action_weights, losses, measure_rarity, positive_weights, state_loss
+from training.sequences.features import to_tensors
+from training.sequences.tensors import Tensors
 from training.settings.run_config import load
 from training.synthetic.sequences.generator import Generator
 

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips, stand_in_priors, started, tiny
-from training.annotated_videos.tensors import Tensors
-from training.run.learning.generated_tensors import to_tensors
 from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, TrainingError, network_sizes, schedule
+from training.sequences.features import to_tensors
+from training.sequences.tensors import Tensors
 from training.settings.run_config import TrainingConfig
 from training.synthetic.sequences.generator import Generator
 

@@ -12,10 +12,10 @@ from stages.checkpoint import Checkpoint, save
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.vocabulary import Vocabulary, packaged
 from support.training.training_examples import stand_in_priors, started, tiny
-from training.annotated_videos.tensors import unseen_regions
 from training.run.learning.training_run import Run, TrainingError, network_sizes
 from training.run.learning.warm_start import begin_from
 from training.run.validation.without_regions import from_keypoints_alone
+from training.sequences.tensors import unseen_regions
 from training.settings.run_config import TrainingConfig
 
 PEOPLE, STEPS = 3, 5

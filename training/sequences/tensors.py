@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stages.heads.network import ActionNetwork, VisualInput
-from training.annotated_videos.regions.step_pictures import StepPictures
+from training.sequences.step_pictures import StepPictures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,9 +19,9 @@ class Tensors:
 
     Inputs: `parts` float32 [N, T, parts, F], `context` float32 [N, T, C], `present` bool [N, T, parts], `dt` float32
     [N, T] in seconds, and `visual` with N · T rows, None without RoI features. Targets: `action` int64 [N, T]
-    (−1: none), `states` bool [N, T, parts, states] with `states_known` bool [N, T, parts], `relevance` bool
-    [N, T, parts] with `relevance_known` bool [N, T, parts]. `real` bool [N, T]: not padding; `last` int64 [N]: the last
-    real step. `pictures`: the pictures to compute `visual` from, if the extractor is tuned.
+    (−1: none), `states` and `states_known` bool [N, T, parts, states], `relevance` and `relevance_known` bool
+    [N, T, parts]; unknown states are not learned. `real` bool [N, T]: not padding; `last` int64 [N]: the last real
+    step. `pictures`: the pictures to compute `visual` from, if the extractor is tuned.
     """
 
     parts: Tensor

@@ -1,0 +1,1 @@
+"""Sequences of people's steps with targets, and as the network takes them."""
