@@ -6,25 +6,10 @@ One thread decodes videos while the other computes gradients. Batches and saved 
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
+from training.sequences.source import Source
 from training.sequences.tensors import Tensors
-
-
-class Source(Protocol):
-    """A source of batches of a folder's sequences."""
-
-    def batch(self, count: int, window: int) -> Tensors:
-        """Return `count` sequences of 1 to `window` steps, on the CPU."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """Return the state to resume from."""
-        ...
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Resume from a saved state."""
-        ...
 
 
 class Prefetcher:

@@ -17,8 +17,9 @@ from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import FolderSource
 from training.annotated_videos.picture_source import PictureSource
-from training.annotated_videos.prefetching import Prefetcher, Source
+from training.annotated_videos.prefetching import Prefetcher
 from training.sequences.features import to_tensors
+from training.sequences.source import Source
 from training.sequences.tensors import Tensors, joined
 from training.settings.run_config import TrainingConfig
 from training.synthetic.sequences.generator import Generator

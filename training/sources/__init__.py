@@ -1,0 +1,1 @@
+"""Sources of training sequences: captures, poses, tracks, generated motion and annotated videos."""

@@ -1,0 +1,58 @@
+"""Terms of data sources, by which a run chooses what it learns from.
+
+`sources.json` in a data folder describes each source; `partstream data import` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Terms = Literal["open", "none-stated", "research", "nc"]
+"""open: any use, with conditions; nc: non-commercial use; research: published for research; none-stated: none found."""
+ALL_TERMS: tuple[Terms, ...] = ("open", "none-stated", "research", "nc")
+
+FILE = "sources.json"
+
+
+class DataFolderError(ValueError):
+    """A data folder cannot be used; the message names the file and says what to do."""
+
+
+class SourceFacts(msgspec.Struct, frozen=True, rename={"terms": "terms_class"}):
+    """One data source: its short name, data set, terms, and where it comes from."""
+
+    id: Annotated[str, Meta(pattern="^[a-z0-9_]+$")]
+    terms: Terms
+    dataset: str = ""
+    repository: str = ""
+    commit: str = ""
+
+
+class _Sources(msgspec.Struct, frozen=True):
+    sources: tuple[SourceFacts, ...]
+
+
+def read_sources(folder: Path) -> dict[str, SourceFacts]:
+    """Return the sources of a data folder by name. Raises `DataFolderError`."""
+    path = folder / FILE
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataFolderError(
+            f"{path}: can't be read ({error.strerror or error}); `partstream data import` creates a data folder"
+        ) from None
+    try:
+        listed = msgspec.json.decode(content, type=_Sources).sources
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataFolderError(f"{path}: {error}") from None
+    return {source.id: source for source in listed}
+
+
+def permitted(sources: dict[str, SourceFacts], terms: Collection[Terms], extra: Collection[str] = ()) -> set[str]:
+    """Return the names of the sources with one of these terms, and the `extra` ones."""
+    return {name for name, source in sources.items() if source.terms in terms or name in extra}
