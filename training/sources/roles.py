@@ -25,9 +25,8 @@ def roles(clips: MotionClips) -> NDArray[np.str_]:
     if clips.source == "jhmdb":  # the first of its three divisions, which keeps clips of one film together
         official: list[Role] = ["test" if "split1/test" in text else "train" for text in clips.text]
         return np.array(_with_selection(clips, official))
-    if clips.source == "penn_action":
-        official = ["test" if "train=-1" in text else "train" for text in clips.text]
-        return np.array(_with_selection(clips, official))
+    if clips.source == "penn_action":  # nothing is tested on it
+        return np.array(_with_selection(clips, ["train"] * len(clips)))
     if clips.source == "bandai_namco":  # few actors, not named: repetitions of one content and style stay together
         units = [re.sub(r"\s+\d+$", "", text) for text in clips.text]
         names = sorted(set(units), key=_hash)
