@@ -27,8 +27,8 @@ def roles(clips: MotionClips) -> NDArray[np.str_]:
         return np.array(_with_selection(clips, official))
     if clips.source == "penn_action":  # nothing is tested on it
         return np.array(_with_selection(clips, ["train"] * len(clips)))
-    if clips.source == "bandai_namco":  # few actors, not named: repetitions of one content and style stay together
-        units = [re.sub(r"\s+\d+$", "", text) for text in clips.text]
+    if clips.source == "bandai_namco":
+        units = _contents(clips)
         names = sorted(set(units), key=_hash)
     else:
         units, names = list(clips.person), sorted(set(clips.person))
@@ -36,6 +36,19 @@ def roles(clips: MotionClips) -> NDArray[np.str_]:
             return np.full(len(clips), "train", dtype="<U10")
     of_unit = {name: _by_number(number) for number, name in enumerate(names)}
     return np.array([of_unit[unit] for unit in units])
+
+
+def units(clips: MotionClips) -> list[str]:
+    """Return for each clip [C] the name of the clips that are close to copies of it or show the same person, and have
+    its role. A clip of an unknown person is on its own."""
+    if clips.source == "bandai_namco":
+        return _contents(clips)
+    return [person or f"clip {number}" for number, person in enumerate(clips.person)]
+
+
+def _contents(clips: MotionClips) -> list[str]:
+    """Return the content and style of Bandai-Namco's clips: its few actors are not named and repeat each often."""
+    return [re.sub(r"\s+\d+$", "", text) for text in clips.text]
 
 
 def _by_number(number: int) -> Role:

@@ -1,0 +1,143 @@
+"""Drawing windows of recorded motion: action, source, person, clip, last frame, and the frames before it.
+
+A data set with many clips must not outweigh the others, nor a person with many repetitions, which are close to copies:
+the number of data sets and people is what a recogniser learns from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.vocabulary import Vocabulary
+from training.kinetics_tps.video_roles import Role
+from training.sources.motion_clips import UNKNOWN, MotionClips
+from training.sources.roles import roles, units
+
+Array = NDArray[np.float64]
+
+LOOPED = frozenset({"wave", "clap"})
+"""Actions whose clips are looped to and fro: they look alike backwards, and their clips last one to two seconds."""
+USUAL_FPS = 30.0
+"""Frame rate of clips whose rate is unknown."""
+SPEED = 0.15
+"""Largest change of speed of a window."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A clip of a source, an action of the vocabulary, and a frame of that action counted from the clip's first."""
+
+    clips: MotionClips
+    clip: int
+    last: int
+    action: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfSource:
+    """One source's clips with an action, by person: `people` lists clip numbers, `index` is the action's there."""
+
+    clips: MotionClips
+    index: int
+    people: tuple[tuple[int, ...], ...]
+
+    @property
+    def share(self) -> float:
+        return sum(map(len, self.people)) ** 0.5
+
+
+class ClipSampler:
+    """Draws clips of one role: action → source, by the square root of its clips of the action → person → clip → frame.
+
+    Actions are equally likely, unless `shares` gives the relative share of some; the share of the others is 1. Frames
+    with an action outside the vocabulary count as unknown. Raises ValueError if there is nothing to draw.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[MotionClips],
+        role: Role,
+        vocabulary: Vocabulary,
+        *,
+        shares: Mapping[str, float] | None = None,
+    ) -> None:
+        shares = shares or {}
+        for action, share in shares.items():
+            if action not in vocabulary.actions:
+                raise ValueError(f"shares: {action!r} is not an action of the vocabulary")
+            if not 0 <= share < np.inf:
+                raise ValueError(f"shares: {action!r} must have a share of 0 or more, not {share}")
+        self._sources = _by_action(clips, role, vocabulary)
+        self._actions = tuple(name for name in self._sources if shares.get(name, 1.0) > 0)
+        if not self._actions:
+            names = ", ".join(one.source for one in clips) or "none"
+            raise ValueError(f"no {role} clip has an action to draw (sources: {names}); give other sources or shares")
+        weights = np.array([shares.get(name, 1.0) for name in self._actions])
+        self._weights = weights / weights.sum()
+
+    def actions(self) -> tuple[str, ...]:
+        """Return the actions that are drawn, in the vocabulary's order."""
+        return self._actions
+
+    def draw(self, rng: np.random.Generator, action: str | None = None) -> Drawn:
+        """Draw a clip and a frame of a random or given action. Raises ValueError if no clip has the action."""
+        if action is None:
+            action = self._actions[int(rng.choice(len(self._actions), p=self._weights))]
+        sources = self._sources.get(action)
+        if sources is None:
+            raise ValueError(f"no clip shows {action!r}; available: {', '.join(self._sources)}")
+        shares = np.array([source.share for source in sources])
+        source = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
+        person = source.people[int(rng.integers(len(source.people)))]
+        clip = person[int(rng.integers(len(person)))]
+        frames = np.flatnonzero(source.clips.action[source.clips.frames(clip)] == source.index)
+        return Drawn(source.clips, clip, int(rng.choice(frames)), action)
+
+
+def vocabulary_indices(clips: MotionClips, vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """Return the vocabulary's index of each of `clips.actions`, −1 for others and, at the end, for unknown ones.
+
+    `vocabulary_indices(clips, vocabulary)[clips.action]` are the targets of all frames.
+    """
+    known = {name: index for index, name in enumerate(vocabulary.actions)}
+    return np.array([known.get(name, UNKNOWN) for name in clips.actions] + [UNKNOWN], dtype=np.int64)
+
+
+def draw_window(
+    rng: np.random.Generator, times: Array, *, length: int, last: int, fps: float = 0.0, looped: bool = False
+) -> Array:
+    """Return the frames shown at steps, as positions between 0 and `length` − 1 with fractions, float64 [≤ T].
+
+    `times` [T] are seconds that rise to 0, at which frame `last` of a clip of `length` frames is shown. `fps` 0 means
+    unknown. The clip is played up to 15 % faster or slower. Steps before the clip's first frame are left out; a
+    `looped` clip is played to and fro before it instead.
+    """
+    if not 0 <= last < length:
+        raise ValueError(f"frame {last} is not in a clip of {length} frames")
+    positions = last + times * (fps or USUAL_FPS) * rng.uniform(1 - SPEED, 1 + SPEED)
+    if not looped or length == 1:
+        return positions[positions >= 0]
+    end = length - 1
+    return end - np.abs(end - positions % (2 * end))
+
+
+def _by_action(clips: Sequence[MotionClips], role: Role, vocabulary: Vocabulary) -> dict[str, list[_OfSource]]:
+    """Return the sources of each action of which there are clips with the role, in the vocabulary's order."""
+    found: dict[str, list[_OfSource]] = {name: [] for name in vocabulary.actions}
+    for one in clips:
+        chosen, names = roles(one) == role, units(one)
+        clip_of = np.repeat(np.arange(len(one)), np.diff(one.start))
+        for index, action in enumerate(one.actions):
+            if action not in found:
+                continue
+            people: dict[str, list[int]] = {}
+            for clip in np.unique(clip_of[one.action == index]).tolist():
+                if chosen[clip]:
+                    people.setdefault(names[clip], []).append(clip)
+            if people:
+                found[action].append(_OfSource(one, index, tuple(map(tuple, people.values()))))
+    return {action: sources for action, sources in found.items() if sources}
