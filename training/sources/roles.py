@@ -1,4 +1,5 @@
-"""Which clips of recorded motion train, select and test: decided by person, so that nobody is in two roles.
+"""Which clips of recorded motion and labelled videos train, select and test: decided by person, so that no person is in
+two roles.
 
 Sources with an official division keep it. Sources with fewer than ten known people only train.
 """
@@ -7,17 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.kinetics_tps.video_roles import Role
 from training.sources.motion_clips import MotionClips
+from training.sources.segmented_videos import SegmentedVideo
 
 _TESTED, _SELECTING = (2, 5, 8), (0,)
 """Of each ten people, in the order of their names: three test and one selects."""
 FEWEST = 10
 """Least number of known people in a source that is divided."""
+
+_SAME_PEOPLE = {
+    "gestures": (
+        ("amila", "apka", "crossfit", "darebee", "homegym", "leap", "mrpose"),
+        ("posemvp", "tayyab"),
+    )
+}
+"""Series of clips that show the same people, by source; a clip is named after its series and a number."""
+_LE2I_HOME, _LE2I_SELECTING = 70, 7
+"""Clips of Le2i from this number on are in another room; of those before, every so many select."""
+_UNTRAINED = frozenset({"urfd"})
+"""Sources that nothing learns from."""
 
 
 def roles(clips: MotionClips) -> NDArray[np.str_]:
@@ -49,6 +64,49 @@ def units(clips: MotionClips) -> list[str]:
 def _contents(clips: MotionClips) -> list[str]:
     """Return the content and style of Bandai-Namco's clips: its few actors are not named and repeat each often."""
     return [re.sub(r"\s+\d+$", "", text) for text in clips.text]
+
+
+def video_roles(videos: Sequence[SegmentedVideo]) -> list[Role]:
+    """Return each video's role. Give all videos of a source at once, because the others of it decide, too.
+
+    A source's own division counts first; of the people to learn from, every fourth selects. Le2i is divided by room.
+    Other sources are divided by person, or by clip where persons are unknown.
+    """
+    units = [unit_of(video) for video in videos]
+    numbers: dict[tuple[str, str], dict[str, int]] = {}
+    divisions = [(video.source, video.split or "") for video in videos]
+    for division, unit in sorted(set(zip(divisions, units, strict=True))):
+        mine = numbers.setdefault(division, {})
+        mine[unit] = len(mine)
+    return [
+        _video_role(video, numbers[division][unit], len(numbers[division]))
+        for video, division, unit in zip(videos, divisions, units, strict=True)
+    ]
+
+
+def _video_role(video: SegmentedVideo, number: int, units: int) -> Role:
+    """`number`: of the video's unit, in the order of names, among the `units` of its source and split."""
+    if video.source in _UNTRAINED:
+        return "test"
+    if video.split == "learn":
+        return "validation" if number % 4 == 2 else "train"
+    if video.split is not None:
+        return video.split
+    if video.source == "le2i":
+        clip = int(video.name) if video.name.isdecimal() else _LE2I_HOME
+        return "test" if clip >= _LE2I_HOME else "train" if clip % _LE2I_SELECTING else "validation"
+    return "train" if units < FEWEST else _by_number(number)
+
+
+def unit_of(video: SegmentedVideo) -> str:
+    """Return what stays together within a source: a person's clips, those of one series of people, or one clip."""
+    series = video.name.rpartition("/")[2].rpartition("-")[0]
+    for same in _SAME_PEOPLE.get(video.source, ()):
+        if series in same:
+            return same[0]
+    if video.source in _SAME_PEOPLE:  # persons are local to a series
+        return f"{series} {video.person}"
+    return video.person or video.name
 
 
 def _by_number(number: int) -> Role:
