@@ -24,7 +24,8 @@ class MotionClips:
     `points` [F, J, 3]: metres with z up (`motion3d`), or x, y and score with y down (`pose2d`); NaN where unknown.
     `names` [J]: the joints. `start` int64 [C + 1]: clip c has the frames start[c] to start[c + 1]. `action` int64 [F]:
     index into `actions`, −1 unknown. `text` and `person` [C]: the source's own name and the person, "" if unknown.
-    `fps` [C], 0 unknown. `size` [C, 2]: the picture, 0 unknown or without one.
+    `fps` [C], 0 unknown. `size` [C, 2]: the picture, 0 unknown or without one. `unit`: what x and y of 2-D keypoints
+    count. If it begins with "image", they are shares of the picture's width and height; else both have one unit.
     """
 
     source: str
@@ -37,6 +38,7 @@ class MotionClips:
     person: Sequence[str]
     fps: NDArray[np.float64]
     size: NDArray[np.int64]
+    unit: str = ""
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -90,4 +92,5 @@ def read_file(path: Path) -> MotionClips:
         person=fields["person"].tolist() if "person" in fields else [""] * clips,
         fps=np.broadcast_to(fields["fps"].astype(np.float64), (clips,)),
         size=fields["size"].astype(np.int64) if "size" in fields else np.zeros((clips, 2), np.int64),
+        unit=str(fields["unit"]) if "unit" in fields else "",
     )

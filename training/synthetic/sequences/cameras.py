@@ -53,8 +53,7 @@ def look(
     count = len(joints)
     from_above = rng.random(count) < 0.5
     pitch = np.where(from_above, rng.uniform(10, 45, count), rng.normal(0, 4, count).clip(-8, 10))
-    # Most people in a street camera's picture are small, and those are the hardest; near people are few and similar.
-    pixels = np.exp(np.log(SMALLEST) + rng.beta(1.0, 1.3, count) * np.log(LARGEST / SMALLEST))
+    pixels = draw_heights(rng, count)
     distance = (10 * (120 / pixels) ** 0.8 * np.exp(rng.normal(0, 0.6, count))).clip(2.2, 80)
     if held_out:
         pitch = np.where(from_above, rng.uniform(45, 55, count), rng.uniform(3, 10, count))
@@ -87,10 +86,10 @@ def look(
 
     focal = pixels * distance / stature
     points = np.stack([x, y], -1) * focal[:, None, None, None]
-    points += _camera_motion(rng, times, pixels, 0.25)[:, :, None]
+    points += camera_motion(rng, times, pixels, 0.25)[:, :, None]
     to_camera = -forward
     across = np.cross(facing, np.broadcast_to(np.array([0.0, 1.0, 0.0]), facing.shape))
-    picture = _picture(rng, points, pixels)
+    picture = picture_edges(rng, points, pixels)
     # Pixels count from the picture's corner, as a detector's do; negative ones are outside the picture.
     points = points - picture[:, None, None, :2]
     picture = picture - np.tile(picture[:, :2], 2)
@@ -104,8 +103,19 @@ def look(
     )
 
 
-def _camera_motion(rng: Rng, times: Array, pixels: Array, share: float) -> Array:
-    """Return the camera's motion [N, T, 2] in pixels: most stand still; some sway, pan slowly or are held by hand."""
+def draw_heights(rng: Rng, count: int) -> Array:
+    """Return heights of people [N] in pixels, from `SMALLEST` to `LARGEST`.
+
+    Most people in a street camera's picture are small, and those are the hardest; near people are few and similar.
+    """
+    return np.exp(np.log(SMALLEST) + rng.beta(1.0, 1.3, count) * np.log(LARGEST / SMALLEST))
+
+
+def camera_motion(rng: Rng, times: Array, pixels: Array, share: float) -> Array:
+    """Return the camera's motion [N, T, 2] in pixels: a `share` of cameras sways, pans slowly or is held by hand.
+
+    `times` [N, T] are seconds, `pixels` [N] the people's heights.
+    """
     count = len(times)
     kind = rng.random(count)
     sway = np.where(kind < 0.5 * share, rng.uniform(0.002, 0.02, count), 0.0) * pixels
@@ -117,8 +127,11 @@ def _camera_motion(rng: Rng, times: Array, pixels: Array, share: float) -> Array
     return sway[:, None, None] * swing + (pan[:, None] * (times - times[:, :1]))[..., None] * direction[:, None]
 
 
-def _picture(rng: Rng, points: Array, pixels: Array) -> Array:
-    """Return the picture's edges [N, 4]; most show the whole person, others cut off legs, a side or the body."""
+def picture_edges(rng: Rng, points: Array, pixels: Array) -> Array:
+    """Return the edges [N, 4] of pictures of people with joints [N, T, 17, 2] and heights [N] in pixels.
+
+    Most show the whole person; others cut off legs, a side or the body.
+    """
     count = len(points)
     low, high = points.min((1, 2)), points.max((1, 2))
     edges = np.concatenate([low, high], -1)

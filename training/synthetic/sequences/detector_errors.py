@@ -170,6 +170,10 @@ class Unreadable:
     garbled: Flags
     strip: Flags
 
+    def among(self, rows: Flags) -> Unreadable:
+        """Return the same for some rows [N]; the others can be recognised."""
+        return Unreadable(self.garbled & rows, self.strip & rows)
+
 
 def draw_unreadable(rng: Rng, count: int) -> Unreadable:
     """Draw two in a hundred garbled sequences, and one or two close-ups of faces."""

@@ -44,21 +44,42 @@ class Detections:
     readable: NDArray[np.bool_]
 
 
-def detect(rng: Rng, view: View, times: Array, hide_legs: NDArray[np.bool_]) -> Detections:
-    """Return detections for true projections of N people over T steps at `times` [N, T] seconds."""
+LOCATED_NOISE = 0.25
+"""Share of the jitter that is added to joints which a detector has located: they have jitter already."""
+
+
+def detect(
+    rng: Rng,
+    view: View,
+    times: Array,
+    hide_legs: NDArray[np.bool_],
+    *,
+    hidden: NDArray[np.bool_] | None = None,
+    located: NDArray[np.bool_] | None = None,
+) -> Detections:
+    """Return detections for true projections of N people over T steps at `times` [N, T] seconds.
+
+    `hide_legs` [N]: something hides the legs. `hidden` [N, T, 17]: further hidden joints. `located` [N]: people whose
+    joints a detector has located, who get scores and hidden joints, but little jitter and no larger errors.
+    """
     gap = np.diff(times, axis=1, prepend=times[:, :1])
-    hidden = detector_errors.occlusion(rng, view, times, hide_legs)
+    occluded = detector_errors.occlusion(rng, view, times, hide_legs)
+    hidden = occluded if hidden is None else occluded | hidden
     edges = view.picture[:, None, None]
     outside: NDArray[np.bool_] = np.any((view.points < edges[..., :2]) | (view.points > edges[..., 2:]), axis=-1)
     unseen = hidden | outside
-    unreadable = detector_errors.draw_unreadable(rng, len(times))
+    located = np.zeros(len(times), dtype=bool) if located is None else located
+    unreadable = detector_errors.draw_unreadable(rng, len(times)).among(~located)
 
     score = _scores(rng, view, gap, hidden, outside)
     found = _jittered(rng, view, gap, score)
-    found = detector_errors.misjudge_turn(rng, found, view, gap)
+    kept = located[:, None, None, None]
+    little = view.points + LOCATED_NOISE * (found - view.points)
+    found = np.where(kept, little, detector_errors.misjudge_turn(rng, found, view, gap))
     found = detector_errors.guess_unseen(rng, found, unseen, outside, view, gap)
-    found = detector_errors.mistake_neighbours(rng, found, view, times, gap)
-    found, score = detector_errors.swap_sides(rng, found, score, view, gap)
+    mistaken = detector_errors.mistake_neighbours(rng, found, view, times, gap)
+    mistaken, swapped = detector_errors.swap_sides(rng, mistaken, score.copy(), view, gap)
+    found, score = np.where(kept, found, mistaken), np.where(kept[..., 0], score, swapped)
     found, score = detector_errors.garble(rng, found, score, unreadable.garbled, view, gap)
     boxes = boxes_around(rng, np.concatenate([found, score[..., None]], -1), view, gap)
     strip = unreadable.strip[:, None, None]
