@@ -224,9 +224,11 @@ def _replay(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> VideoAn
     return VideoAnswers(vote.answer()[0] or default_class(words.actions), frames)
 
 
-def replayed_frames(network: ActionNetwork, clip: Clip, answers: ClipAnswers) -> Iterator[tuple[int, FrameAnalysis]]:
-    """Yield the analysis of each frame with people, in order."""
-    seen, words = clip.seen, network.vocabulary
+def replayed_frames(
+    network: ActionNetwork, clip: Clip, answers: ClipAnswers, smoothing: SmoothingConfig | None = None
+) -> Iterator[tuple[int, FrameAnalysis]]:
+    """Yield the analysis of each frame with people, in order; `smoothing` is the checkpoint's, by default the usual."""
+    seen, words, smoothing = clip.seen, network.vocabulary, smoothing or SmoothingConfig()
     scores = torch.softmax(torch.from_numpy(answers.logits), -1).numpy()
     number = np.cumsum(seen.step) - 1
     people: dict[int, Person] = {}
@@ -234,7 +236,7 @@ def replayed_frames(network: ActionNetwork, clip: Clip, answers: ClipAnswers) ->
         there: list[PersonAnalysis] = []
         for row in rows.tolist():
             track = int(seen.track[row])
-            person = people.setdefault(track, Person(TrackKey(clip.name, 1, track), words, SmoothingConfig()))
+            person = people.setdefault(track, Person(TrackKey(clip.name, 1, track), words, smoothing))
             if seen.step[row]:
                 step, time = number[row], int(seen.time_us[row])
                 person.update(scores[step], answers.relevance[step], answers.states[step], seen.present[row], time)

@@ -1,0 +1,77 @@
+"""Confidence intervals, against scipy's own and plain computations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from training.footage.segments.intervals import bootstrap_macro, clopper_pearson, macro, poisson_count
+
+
+@given(st.integers(1, 200).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
+def test_the_interval_of_a_share_is_scipys_exact_one(counts: tuple[int, int]) -> None:
+    expected = stats.binomtest(*counts).proportion_ci(0.95, "exact")
+    assert clopper_pearson(*counts) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_a_share_of_nothing_has_no_interval() -> None:
+    assert clopper_pearson(0, 0) is None
+
+
+def test_no_events_have_the_well_known_upper_limit_of_two_sides() -> None:
+    assert poisson_count(0) == pytest.approx((0, -math.log(0.025)))
+
+
+@given(st.integers(1, 60))
+def test_counts_as_extreme_as_the_observed_one_have_the_stated_probability_at_both_ends(count: int) -> None:
+    low, high = poisson_count(count)
+    at_least = 1 - sum(math.exp(-low) * low**k / math.factorial(k) for k in range(count))
+    at_most = sum(math.exp(-high) * high**k / math.factorial(k) for k in range(count + 1))
+    assert (at_least, at_most) == pytest.approx((0.025, 0.025), abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=6))
+def test_the_macro_average_leaves_out_actions_that_do_not_occur(counts: list[tuple[int, int]]) -> None:
+    right = np.array([min(pair) for pair in counts])
+    of = np.array([max(pair) for pair in counts])
+    shares = [min(pair) / max(pair) for pair in counts if max(pair)]
+    assert macro(right, of) == (pytest.approx(sum(shares) / len(shares)) if shares else None)
+
+
+def test_the_bootstrap_is_the_one_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(3)
+    of = rng.integers(0, 30, (9, 3))
+    right = rng.integers(0, of + 1)
+    means: list[float] = []
+    for _ in range(4000):
+        chosen = rng.integers(0, 9, 9)
+        hit, total = right[chosen].sum(0), of[chosen].sum(0)
+        means.append(float(np.mean([a / b for a, b in zip(hit, total) if b])))
+    expected = np.quantile(means, [0.025, 0.975])
+    assert bootstrap_macro(right, of) == pytest.approx(tuple(expected), abs=0.02)
+
+
+def test_the_interval_repeats_and_holds_the_mean_of_even_units() -> None:
+    right, of = np.array([[5, 1], [0, 4], [3, 3]]), np.array([[10, 2], [1, 8], [6, 6]])
+    interval = bootstrap_macro(right, of)
+    assert interval is not None and interval == bootstrap_macro(right, of)
+    mean = macro(right.sum(0), of.sum(0))
+    assert mean is not None and interval.low <= mean <= interval.high
+
+
+@given(st.integers(0, 5), st.integers(1, 5))
+def test_one_unit_says_nothing_of_the_spread(empty: int, frames: int) -> None:
+    of = np.zeros((empty + 1, 2), np.int64)
+    of[0] = frames
+    assert bootstrap_macro(of, of) is None
+
+
+@given(st.integers(2, 8), st.integers(1, 9))
+def test_units_that_are_all_right_have_an_interval_without_width(units: int, frames: int) -> None:
+    of = np.full((units, 3), frames)
+    assert bootstrap_macro(of, of) == (1, 1)

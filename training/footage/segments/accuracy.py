@@ -1,0 +1,159 @@
+"""Right frames of labelled films: by action, their macro average, confusion, and precision by score threshold.
+
+Each labelled frame counts once. The answer is that of the largest person; a frame without a person is missed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from training.footage.labels import OTHER
+from training.footage.segments.answered_film import AnsweredFilm
+from training.footage.segments.intervals import Interval, bootstrap_macro, macro
+from training.footage.summary import MISSED, UNANSWERED
+
+
+class JudgedFrame(NamedTuple):
+    """One labelled frame, or step of a sequence, and its answer: None if nobody was found or there is no answer yet.
+
+    `unit` is what a bootstrap resamples: the person, or the clip where the person is unknown.
+    """
+
+    clip: str
+    unit: str
+    truth: str
+    answer: str | None
+    score: float
+    found: bool
+
+    @property
+    def right(self) -> bool:
+        return self.answer == self.truth
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer; `other` is one only for a person who is labelled so."""
+        return self.answer is not None and (self.answer != OTHER or self.truth == OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFrames:
+    """Frames of one action: all, those in which a person was found, and those with the right answer."""
+
+    frames: int
+    found: int
+    right: int
+    units: int
+    """People, or clips where the person is unknown, that the figures rest on."""
+
+    @property
+    def share(self) -> float:
+        return self.right / self.frames
+
+    @property
+    def share_found(self) -> float | None:
+        """Share of right answers where a person is found; None where nobody is."""
+        return self.right / self.found if self.found else None
+
+
+class MacroFigure(NamedTuple):
+    """Mean over actions of the share of right frames, None without frames, and its bootstrap interval."""
+
+    mean: float | None
+    interval: Interval | None
+
+
+class Selective(NamedTuple):
+    """Precision of the answers at or above a score threshold, None without any, and their share of all frames."""
+
+    precision: float | None
+    coverage: float | None
+
+
+def judge(film: AnsweredFilm, *, smoothed: bool = False) -> list[JudgedFrame]:
+    """Return each labelled frame of a film with the answer of its largest person.
+
+    The answer is the label of the person's last step, or with `smoothed` the label that events are made from.
+    """
+    judged: list[JudgedFrame] = []
+    unit = film.person or film.name
+    for frame, truth in film.labelled():
+        person = film.main(frame)
+        answer, score = None, 0.0
+        if person is not None:
+            answer = person.smoothed if smoothed else person.label
+            score = person.smoothed_score if smoothed else person.score
+        judged.append(JudgedFrame(film.name, unit, truth, answer, score, person is not None))
+    return judged
+
+
+def by_action(judged: Iterable[JudgedFrame]) -> dict[str, ActionFrames]:
+    """Return the frames of each labelled action, by name."""
+    groups = grouped(judged, lambda one: one.truth)
+    return {
+        truth: ActionFrames(
+            len(ones),
+            sum(one.found for one in ones),
+            sum(one.right for one in ones),
+            len({one.unit for one in ones}),
+        )
+        for truth, ones in sorted(groups.items())
+    }
+
+
+def macro_figure(
+    judged: Sequence[JudgedFrame], actions: Collection[str] | None = None, *, found_only: bool = False
+) -> MacroFigure:
+    """Return the mean share of right frames over `actions`, or over all labelled ones.
+
+    With `found_only`, frames without a person do not count.
+    """
+    counted = [one for one in judged if (actions is None or one.truth in actions) and (one.found or not found_only)]
+    names = sorted({one.truth for one in counted})
+    units = sorted({one.unit for one in counted})
+    if not counted:
+        return MacroFigure(None, None)
+    column = {name: at for at, name in enumerate(names)}
+    row = {unit: at for at, unit in enumerate(units)}
+    of = np.zeros((len(units), len(names)), np.int64)
+    right = np.zeros_like(of)
+    for one in counted:
+        of[row[one.unit], column[one.truth]] += 1
+        right[row[one.unit], column[one.truth]] += one.right
+    return MacroFigure(macro(right.sum(0), of.sum(0)), bootstrap_macro(right, of))
+
+
+def confusion(judged: Iterable[JudgedFrame]) -> dict[str, dict[str, int]]:
+    """Return the frames of each labelled action by answer, most first, including `MISSED` and `UNANSWERED`."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for one in judged:
+        found[one.truth][(one.answer or UNANSWERED) if one.found else MISSED] += 1
+    return {
+        truth: dict(sorted(answers.items(), key=lambda entry: (-entry[1], entry[0])))
+        for truth, answers in sorted(found.items())
+    }
+
+
+def selective(judged: Sequence[JudgedFrame], threshold: float) -> Selective:
+    """Return precision and coverage of the answers that score at least `threshold`.
+
+    Coverage is of all labelled frames, also those in which nobody was found.
+    """
+    answered = [one for one in judged if one.answered and one.score >= threshold]
+    return Selective(
+        sum(one.right for one in answered) / len(answered) if answered else None,
+        len(answered) / len(judged) if judged else None,
+    )
+
+
+def grouped(judged: Iterable[JudgedFrame], key: Callable[[JudgedFrame], str]) -> dict[str, list[JudgedFrame]]:
+    """Return the frames by a key, in the order of their first frame."""
+    groups: dict[str, list[JudgedFrame]] = {}
+    for one in judged:
+        groups.setdefault(key(one), []).append(one)
+    return groups
