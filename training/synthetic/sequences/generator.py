@@ -20,7 +20,7 @@ from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS
 from training.synthetic.motion.pace import without_doubtful_actions
 from training.synthetic.motion.skeleton import draw_builds, joints
-from training.synthetic.sequences.cameras import look
+from training.synthetic.sequences.cameras import View, look
 from training.synthetic.sequences.keypoint_noise import Detections, detect
 from training.synthetic.sequences.labels import part_states, relevance
 from training.synthetic.sequences.scenes import UNSURE, Scene, draw_scene
@@ -90,8 +90,10 @@ class Generator:
         builds = draw_builds(rng, count, held_out=self.held_out)
         points, facing = joints(poses, builds)
         front = np.array([scene.faces_camera for scene in scenes])
-        view = look(rng, points, facing, builds.stature, times, front, held_out=self.held_out)
-        found: Detections = detect(rng, view, times, np.array([scene.hide_legs for scene in scenes]))
+        hide_legs = np.array([scene.hide_legs for scene in scenes])
+        view, found = observe(
+            rng, points, facing, builds.stature, times, from_front=front, hide_legs=hide_legs, held_out=self.held_out
+        )
         states = part_states(self.vocabulary, points, facing, tags, times, builds.stature)
         defining, known = relevance(self.vocabulary, action, points, tags, times, builds.stature)
         real = np.arange(times.shape[1]) < lengths[:, None]
@@ -112,6 +114,28 @@ class Generator:
             stature=view.stature.mean(1),
             from_behind=view.facing.mean(1) < -0.3,
         )
+
+
+def observe(
+    rng: np.random.Generator,
+    points: Array,
+    facing: Array,
+    stature: Array,
+    times: Array,
+    *,
+    from_front: NDArray[np.bool_],
+    hide_legs: NDArray[np.bool_],
+    missing: NDArray[np.bool_] | None = None,
+    held_out: bool = False,
+) -> tuple[View, Detections]:
+    """Return the views of N people through random cameras, and what a detector reports of them.
+
+    `points` [N, T, 17, 3] metres with y up and the ground at 0, `facing` [N, T, 3], `stature` [N] metres, `times`
+    [N, T] seconds. `from_front` [N]: mostly from the front; `hide_legs` [N]: something hides the legs; `missing`
+    [N, T, 17]: joints whose place is unknown (finite all the same). Arguments are as for `look` and `detect`.
+    """
+    view = look(rng, points, facing, stature, times, from_front, held_out=held_out)
+    return view, detect(rng, view, times, hide_legs, missing=missing)
 
 
 def draw_times(rng: np.random.Generator, count: int, steps: int) -> Array:

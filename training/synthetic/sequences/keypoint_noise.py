@@ -55,18 +55,23 @@ def detect(
     hide_legs: NDArray[np.bool_],
     *,
     hidden: NDArray[np.bool_] | None = None,
+    missing: NDArray[np.bool_] | None = None,
     located: NDArray[np.bool_] | None = None,
 ) -> Detections:
     """Return detections for true projections of N people over T steps at `times` [N, T] seconds.
 
-    `hide_legs` [N]: something hides the legs. `hidden` [N, T, 17]: further hidden joints. `located` [N]: people whose
-    joints a detector has located, who get scores and hidden joints, but little jitter and no larger errors.
+    `hide_legs` [N]: something hides the legs. `hidden` [N, T, 17]: further hidden joints. `missing` [N, T, 17]:
+    joints whose place is unknown; like those outside the picture, they are guessed with scores near zero. `located`
+    [N]: people whose joints a detector has located, who get scores and hidden joints, but little jitter and no larger
+    errors.
     """
     gap = np.diff(times, axis=1, prepend=times[:, :1])
     occluded = detector_errors.occlusion(rng, view, times, hide_legs)
     hidden = occluded if hidden is None else occluded | hidden
     edges = view.picture[:, None, None]
     outside: NDArray[np.bool_] = np.any((view.points < edges[..., :2]) | (view.points > edges[..., 2:]), axis=-1)
+    if missing is not None:
+        outside |= missing
     unseen = hidden | outside
     located = np.zeros(len(times), dtype=bool) if located is None else located
     unreadable = detector_errors.draw_unreadable(rng, len(times)).among(~located)

@@ -6,6 +6,9 @@ intended ones (wave, clap, hold) come from the tags.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,6 +68,15 @@ def _speed(points: Array, times: Array) -> Array:
     return 0.5 * (moved[:, :-1] + moved[:, 1:])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What the joints in space say of N people over T steps, each bool [N, T]: `states` by (part, state), and `facts`
+    on which further states depend, by name."""
+
+    states: Mapping[tuple[str, str], Flags]
+    facts: Mapping[str, Flags]
+
+
 def part_states(
     vocabulary: Vocabulary, joints: Array, facing: Array, tags: Array, times: Array, stature: Array
 ) -> Flags:
@@ -73,9 +85,39 @@ def part_states(
     `facing` [N, T, 3] is the chest's forward direction, `times` [N, T] seconds, `stature` [N] metres. A part without
     any other state is `none`.
     """
+    on = tags > 0.5
+    out = _table(vocabulary, _with_intended(measured_states(joints, facing, times, stature), on, ~on))
+    out[..., vocabulary.state_index("none")] = ~out.any(-1)
+    return out
+
+
+def known_part_states(
+    vocabulary: Vocabulary,
+    joints: Array,
+    facing: Array,
+    tags: Flags,
+    tags_known: Flags,
+    times: Array,
+    stature: Array,
+) -> tuple[Flags, Flags]:
+    """Return true states as `part_states` does, and which are known, both bool [N, T, parts, states].
+
+    `tags` and `tags_known` are bool [N, T, K]. A state is known if it is the same whatever the unknown tags are.
+    """
+    measured = measured_states(joints, facing, times, stature)
+    # A state depends on each tag being on, or on its being off, and each of the two can only make the state true.
+    certain = _table(vocabulary, _with_intended(measured, tags & tags_known, ~tags & tags_known))
+    possible = _table(vocabulary, _with_intended(measured, tags | ~tags_known, ~tags | ~tags_known))
+    none = vocabulary.state_index("none")
+    certain[..., none], possible[..., none] = ~possible.any(-1), ~certain.any(-1)
+    return certain, certain == possible
+
+
+def measured_states(joints: Array, facing: Array, times: Array, stature: Array) -> Measured:
+    """Measure the joints [N, T, 17, 3] of people; the other arguments are as for `part_states`."""
     tall = stature[:, None]
-    on = {name: tags[..., index] > 0.5 for name, index in TAG_INDEX.items()}
-    labels: dict[tuple[str, str], Flags] = {}
+    states: dict[tuple[str, str], Flags] = {}
+    facts: dict[str, Flags] = {}
     neck = joints[:, :, 5:7].mean(2)
     pelvis = joints[:, :, 11:13].mean(2)
     trunk = neck - pelvis
@@ -100,54 +142,31 @@ def part_states(
     yaw = np.degrees(np.arctan2(np.abs((nose * across).sum(-1)), np.linalg.norm(ahead, axis=-1)))
     # With a level head, the nose is slightly below the ears.
     pitch = np.degrees(np.arcsin(np.clip((nose * up).sum(-1) / np.maximum(np.linalg.norm(nose, axis=-1), 1e-9), -1, 1)))
-    labels["head", "turn"] = (yaw > 35) & (lean < 60)
-    labels["head", "raise"] = pitch > 15
-    labels["head", "lower"] = pitch < -38
+    states["head", "turn"] = (yaw > 35) & (lean < 60)
+    states["head", "raise"] = pitch > 15
+    states["head", "lower"] = pitch < -38
 
-    speed_of_foot = [_speed(ankles[:, :, side], times) / tall for side in (0, 1)]
     for side, name in enumerate(SIDES):
-        short = "lr"[side]
         shoulder, elbow, wrist = (joints[:, :, start + side] for start in (5, 7, 9))
         hip, knee, ankle = (joints[:, :, start + side] for start in (11, 13, 15))
         bend = _angle(shoulder, elbow, wrist)
         drop = ((shoulder - wrist) * up).sum(-1)
         reach = np.linalg.norm(wrist - shoulder, axis=-1)
-        raised = drop < -0.01 * tall
-        support = (wrist[..., 1] - ground) / tall < 0.06
-        doing = on[f"wave_{short}"] | on[f"applaud_{short}"] | on[f"strike_{short}"] | on[f"throw_{short}"]
-        arm = f"{name}_arm"
-        labels[arm, "bend"] = bend < 105
-        labels[arm, "unbend"] = (bend > 150) & (drop < 0.8 * reach)
-        labels[arm, "raise"] = ((elbow - shoulder) * up).sum(-1) > -0.03 * tall
-        labels[arm, "swing"] = on[f"swing_{short}"]
-        labels[arm, "push"] = on[f"push_{short}"]
-        for state in ("applaud", "wave", "strike", "throw", "carry"):
-            labels[arm, state] = on[f"{state}_{short}"]
-            labels[f"{name}_hand", state] = on[f"{state}_{short}"]
-        labels[arm, "support"] = labels[f"{name}_hand", "support"] = support & ~on["lie"] & ~on["stand"]
-        labels[f"{name}_hand", "raise"] = raised
-        labels[f"{name}_hand", "grab"] = on[f"grab_{short}"]
-        labels[f"{name}_hand", "hold"] = on[f"hold_{short}"] & ~doing
+        states[f"{name}_arm", "bend"] = bend < 105
+        states[f"{name}_arm", "unbend"] = (bend > 150) & (drop < 0.8 * reach)
+        states[f"{name}_arm", "raise"] = ((elbow - shoulder) * up).sum(-1) > -0.03 * tall
+        states[f"{name}_hand", "raise"] = drop < -0.01 * tall
+        facts[f"{name}_support"] = (wrist[..., 1] - ground) / tall < 0.06
 
         fold = _angle(hip, knee, ankle)
         height = (ankle[..., 1] - ground) / tall
-        kick = on[f"kick_{short}"]
-        jump = on["jump"]
-        step = on["step"] & ~jump
-        upright = on["stand"] & (fold > 150) & (height < 0.06) & ~jump & ~kick
         low = (hip[..., 1] - ankle[..., 1]) / np.maximum(np.linalg.norm(hip - ankle, axis=-1), 1e-9)
-        for part in (f"{name}_leg", f"{name}_foot"):
-            labels[part, "step"] = step
-            labels[part, "kick"] = kick
-            labels[part, "jump"] = jump
-            labels[part, "stand"] = upright & (speed_of_foot[side] < 0.35)
-            labels[part, "raise"] = (height > 0.1) & ~step & ~jump
-        kneels = ((knee[..., 1] - ground) / tall < 0.05) & (hip[..., 1] - knee[..., 1] > 0.08 * tall)
-        labels[f"{name}_leg", "kneel"] = kneels & ~on["lie"] & ~on["sit"]
-        labels[f"{name}_leg", "bend"] = (fold < 125) & ~step
-        labels[f"{name}_leg", "unbend"] = (fold > 150) & (low < 0.75) & ~step
-        labels[f"{name}_foot", "tiptoe"] = on["tiptoe"]
-        labels[f"{name}_foot", "stand"] &= ~on["tiptoe"]
+        slow = _speed(ankle, times) / tall < 0.35
+        facts[f"{name}_straight"] = (fold > 150) & (height < 0.06) & slow
+        facts[f"{name}_raised"] = height > 0.1
+        facts[f"{name}_kneels"] = ((knee[..., 1] - ground) / tall < 0.05) & (hip[..., 1] - knee[..., 1] > 0.08 * tall)
+        facts[f"{name}_bend"] = fold < 125
+        facts[f"{name}_unbend"] = (fold > 150) & (low < 0.75)
 
     heading = np.unwrap(np.arctan2(-facing[..., 2], facing[..., 0]), axis=1)
     if heading.shape[1] > 1:
@@ -155,20 +174,63 @@ def part_states(
         rate = np.concatenate([rate[:, :1], rate], 1)
     else:
         rate = np.zeros_like(heading)
-    labels["hip", "stand"] = on["stand"] & (lean < 40) & (level > 0.4) & ~on["jump"]
-    labels["hip", "step"] = on["step"] & ~on["jump"]
+    states["hip", "turn"] = (np.degrees(rate) > 60) & (lean < 60)
+    facts["upright"] = (lean < 40) & (level > 0.4)
+    facts["stooped"] = (lean > 45) & (lean < 140) & (level > 0.33)
+    return Measured(states, facts)
+
+
+def _with_intended(measured: Measured, tags_on: Flags, tags_off: Flags) -> dict[tuple[str, str], Flags]:
+    """Return all states but `none` by (part, state), from tags that are on and tags that are off, bool [N, T, K]."""
+    on = {name: tags_on[..., index] for name, index in TAG_INDEX.items()}
+    off = {name: tags_off[..., index] for name, index in TAG_INDEX.items()}
+    labels, facts = dict(measured.states), measured.facts
+    for name in SIDES:
+        short = name[0]
+        idle = off[f"wave_{short}"] & off[f"applaud_{short}"] & off[f"strike_{short}"] & off[f"throw_{short}"]
+        arm = f"{name}_arm"
+        labels[arm, "swing"] = on[f"swing_{short}"]
+        labels[arm, "push"] = on[f"push_{short}"]
+        for state in ("applaud", "wave", "strike", "throw", "carry"):
+            labels[arm, state] = on[f"{state}_{short}"]
+            labels[f"{name}_hand", state] = on[f"{state}_{short}"]
+        support = facts[f"{name}_support"] & off["lie"] & off["stand"]
+        labels[arm, "support"] = labels[f"{name}_hand", "support"] = support
+        labels[f"{name}_hand", "grab"] = on[f"grab_{short}"]
+        labels[f"{name}_hand", "hold"] = on[f"hold_{short}"] & idle
+
+        jump, grounded = on["jump"], off["jump"]
+        stands = on["stand"] & facts[f"{name}_straight"] & grounded & off[f"kick_{short}"]
+        for part in (f"{name}_leg", f"{name}_foot"):
+            labels[part, "step"] = on["step"] & grounded
+            labels[part, "kick"] = on[f"kick_{short}"]
+            labels[part, "jump"] = jump
+            labels[part, "stand"] = stands
+            labels[part, "raise"] = facts[f"{name}_raised"] & off["step"] & grounded
+        still = off["step"] | jump
+        labels[f"{name}_leg", "kneel"] = facts[f"{name}_kneels"] & off["lie"] & off["sit"]
+        labels[f"{name}_leg", "bend"] = facts[f"{name}_bend"] & still
+        labels[f"{name}_leg", "unbend"] = facts[f"{name}_unbend"] & still
+        labels[f"{name}_foot", "tiptoe"] = on["tiptoe"]
+        labels[f"{name}_foot", "stand"] = stands & off["tiptoe"]
+
+    labels["hip", "stand"] = on["stand"] & facts["upright"] & off["jump"]
+    labels["hip", "step"] = on["step"] & off["jump"]
     labels["hip", "sit"] = on["sit"]
     labels["hip", "lie"] = on["lie"]
     labels["hip", "crouch"] = on["crouch"]
-    labels["hip", "stoop"] = (lean > 45) & (lean < 140) & (level > 0.33) & ~on["sit"]
+    labels["hip", "stoop"] = facts["stooped"] & off["sit"]
     labels["hip", "jump"] = on["jump"]
-    labels["hip", "turn"] = (np.degrees(rate) > 60) & (lean < 60)
+    return labels
 
-    out = np.zeros((*joints.shape[:2], len(vocabulary.parts), len(vocabulary.states)), dtype=bool)
+
+def _table(vocabulary: Vocabulary, labels: Mapping[tuple[str, str], Flags]) -> Flags:
+    """Return the states that the vocabulary has, bool [N, T, parts, states]."""
+    shape = next(iter(labels.values())).shape
+    out = np.zeros((*shape, len(vocabulary.parts), len(vocabulary.states)), dtype=bool)
     for (part, state), flags in labels.items():
         if state in vocabulary.states_of[part]:
             out[:, :, vocabulary.part_index(part), vocabulary.state_index(state)] = flags
-    out[..., vocabulary.state_index("none")] = ~out.any(-1)
     return out
 
 
