@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ring_buffers.frames import SlotFormat
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.feature_cache import (
+    FEATURES,
     Progress,
     SkippedVideo,
     VideoFile,
@@ -141,7 +142,7 @@ def open_folder(
             continue
         own.add(video.name, video.action, known)
         listed[video.name] = entry
-    skipped += watch_videos(root, [entry.file for entry in listed.values()], settings, workers, progress)
+    skipped += watch_videos(root / FEATURES, [entry.file for entry in listed.values()], settings, workers, progress)
     for one in skipped:
         listed.pop(one.path.stem, None)
         own.leave_out(one.path.stem)
@@ -162,7 +163,7 @@ def open_folder(
 
 
 def _clip(root: Path, video: Video, entry: _Listed, settings: WatchSettings, folder: Folder, role: Role) -> Clip:
-    path = features_file(features_folder(root, settings), video.name)
+    path = features_file(features_folder(root / FEATURES, settings), video.name)
     seen = read_sightings(path, entry.file.sha256)
     labels = label_steps(seen, read_known(root, video)[1], folder.vocabulary, folder.unknown)
     return Clip(

@@ -1,6 +1,7 @@
-"""The cache of watched videos in a data set: `DIR/.features/<code>-<settings>/<video>.safetensors`.
+"""A cache of watched videos: `CACHE/<code>-<settings>/<video>.safetensors`.
 
-`<code>` is a hash of MoveNet's weights and of the code that decides what is seen, `<settings>` one of the settings.
+That of a data set in the Kinetics-TPS layout is `DIR/.features`. `<code>` is a hash of MoveNet's weights and of the
+code that decides what is seen, `<settings>` one of the settings.
 Folders of other code are removed after a week without use. A file's key is the hash of the video's bytes.
 Annotations are not part of it: labels are matched at each start, so that a corrected annotation needs no detection. A
 bad video never ends a run: it is skipped, named and counted.
@@ -33,6 +34,7 @@ from training.console.stopping import ctrl_c_ignored
 from training.video.frames import VideoReadError
 
 FEATURES = ".features"
+"""The cache of a data set in the Kinetics-TPS layout."""
 DETECTOR = "movenet-multipose"
 CODE = (
     "ring_buffers/slot_writers.py",
@@ -41,16 +43,19 @@ CODE = (
     "stages/device/precision.py",
     "stages/keypoint_features/*.py",
     "stages/people/*.py",
-    "stages/profiles.py",
-    "stages/region_extractors.py",
-    "stages/region_features/*.py",
     "stages/settings.py",
     "stages/vocabulary.py",
-    "training/annotated_videos/regions/*_source.py",
     "training/annotated_videos/watching.py",
     "training/video/*.py",
 )
 """Sources that decide what is seen in a video."""
+REGION_CODE = (
+    "stages/profiles.py",
+    "stages/region_extractors.py",
+    "stages/region_features/*.py",
+    "training/annotated_videos/regions/*_source.py",
+)
+"""Sources that also decide it with RoI features, or with another detector than MoveNet."""
 
 UNUSED_S = 7 * 86_400.0
 """A folder of other code that was opened within this time may be in use by a run of that code."""
@@ -78,8 +83,8 @@ class VideoFile(NamedTuple):
     sha256: str
 
 
-def features_folder(root: Path, settings: WatchSettings) -> Path:
-    """Return the cache folder of the data set `root` for these settings."""
+def features_folder(cache: Path, settings: WatchSettings) -> Path:
+    """Return the folder in the cache for these settings."""
     content = dataclasses.asdict(settings)
     if settings.vgg is None:
         del content["vgg"]
@@ -90,17 +95,19 @@ def features_folder(root: Path, settings: WatchSettings) -> Path:
     else:
         content["detector"]["path"] = None
     chosen = _hash([json.dumps(content, sort_keys=True).encode()])
-    return root / FEATURES / f"{_version()}-{chosen[:8]}"
+    reads_regions = settings != dataclasses.replace(settings, roi=None, vgg=None, detector=None)
+    return cache / f"{_version(reads_regions)}-{chosen[:8]}"
 
 
-def remove_stale_folders(root: Path) -> list[str]:
-    """Remove cache folders of other code that were not used recently, and return their names.
+def remove_stale_folders(cache: Path) -> list[str]:
+    """Remove folders of other code from the cache if they were not used recently, and return their names.
 
     Folders that cannot be removed are logged.
     """
     removed: list[str] = []
-    for folder in sorted((root / FEATURES).glob("*")):
-        if not _FOLDER_NAME.fullmatch(folder.name) or folder.name.startswith(f"{_version()}-") or folder.is_symlink():
+    current = {_version(True), _version(False)}
+    for folder in sorted(cache.glob("*")):
+        if not _FOLDER_NAME.fullmatch(folder.name) or folder.name.partition("-")[0] in current or folder.is_symlink():
             continue
         try:
             if time.time() - folder.stat().st_mtime < UNUSED_S:
@@ -113,8 +120,8 @@ def remove_stale_folders(root: Path) -> list[str]:
     return removed
 
 
-def _version() -> str:
-    return _hash([detector_sha256().encode(), code_sha256().encode()])[:8]
+def _version(reads_regions: bool) -> str:
+    return _hash([detector_sha256().encode(), code_sha256(reads_regions).encode()])[:8]
 
 
 def features_file(folder: Path, video: str) -> Path:
@@ -129,10 +136,11 @@ def detector_sha256() -> str:
 
 
 @functools.cache
-def code_sha256() -> str:
-    """Return one hash of the sources that decide what is seen."""
+def code_sha256(reads_regions: bool) -> str:
+    """Return one hash of the sources that decide what is seen; `reads_regions`: also those of `REGION_CODE`."""
     root = Path(stages.__file__).parents[1]
-    return _hash(path.read_bytes() for pattern in CODE for path in sorted(root.glob(pattern)))
+    patterns = CODE + REGION_CODE if reads_regions else CODE
+    return _hash(path.read_bytes() for pattern in patterns for path in sorted(root.glob(pattern)))
 
 
 def file_sha256(path: Path) -> str:
@@ -142,16 +150,20 @@ def file_sha256(path: Path) -> str:
 
 
 def watch_videos(
-    root: Path, videos: Sequence[VideoFile], settings: WatchSettings, workers: int = 1, progress: Progress | None = None
+    cache: Path,
+    videos: Sequence[VideoFile],
+    settings: WatchSettings,
+    workers: int = 1,
+    progress: Progress | None = None,
 ) -> list[SkippedVideo]:
-    """Watch the videos that have no valid file yet, and return those that cannot be watched.
+    """Watch the videos that have no valid file in the cache yet, and return those that cannot be watched.
 
     This takes `workers` processes, or the current one if 1. Each video's file is written atomically, so that finished
     videos stay finished. Raises `WeightsError` without the detector's weights, OSError if a file cannot be written.
     """
-    folder = features_folder(root, settings)
-    for name in remove_stale_folders(root):
-        logger.info("%s: removed, because another version made it", root / FEATURES / name)
+    folder = features_folder(cache, settings)
+    for name in remove_stale_folders(cache):
+        logger.info("%s: removed, because another version made it", cache / name)
     if folder.is_dir():
         os.utime(folder)  # In use: other code does not remove it.
     todo = [video for video in videos if key_of(features_file(folder, video.name)) != video.sha256]

@@ -18,7 +18,7 @@ from support.training.folder_examples import BOX, STEPS, StandIn, annotated, put
 from support.training.kinetics_tps_examples import FRAMES, put_clip, put_dataset
 from training.annotated_videos import feature_cache, watching
 from training.annotated_videos.clips import Folder, open_folder
-from training.annotated_videos.feature_cache import features_file, features_folder
+from training.annotated_videos.feature_cache import FEATURES, features_file, features_folder
 from training.annotated_videos.sightings import SightingsFileError, key_of, read_roi, read_sightings
 from training.annotated_videos.watching import WatchSettings
 from training.kinetics_tps import DatasetError, video_file
@@ -28,6 +28,7 @@ __all__ = ["stand_in"]
 POOLING = RoiConfig(bins=2)
 SHOWN = FRAMES + 1
 """Pictures of a video: its frames, and the first once before."""
+ALL_CODE = feature_cache.CODE + feature_cache.REGION_CODE
 WITHOUT_EFFECT = (
     "ring_buffers/feature_window.py",
     "ring_buffers/frames.py",
@@ -93,13 +94,13 @@ def test_videos_are_watched_again_only_if_the_video_the_settings_or_the_code_cha
     assert stand_in.pictures == 3 * SHOWN, "one video has changed"
     opened(root, WatchSettings(roi=RoiConfig(bins=1)))
     assert stand_in.pictures == 5 * SHOWN, "regions are pooled differently"
-    monkeypatch.setattr(feature_cache, "code_sha256", lambda: "another version")
+    monkeypatch.setattr(feature_cache, "code_sha256", lambda reads_regions: "another version")
     opened(root, WatchSettings(roi=RoiConfig(bins=1)))
     assert stand_in.pictures == 7 * SHOWN
 
 
 def test_the_code_hash_covers_every_module_that_decides_what_is_seen() -> None:
-    hashed = {path for pattern in feature_cache.CODE for path in REPOSITORY.glob(pattern)}
+    hashed = {path for pattern in ALL_CODE for path in REPOSITORY.glob(pattern)}
     without_effect = {path for pattern in WITHOUT_EFFECT for path in REPOSITORY.glob(pattern)}
     imported = imported_files(watching.__name__)
     assert len(imported) > 40
@@ -107,14 +108,23 @@ def test_the_code_hash_covers_every_module_that_decides_what_is_seen() -> None:
     assert sorted(hashed & without_effect) == []
 
 
+def test_code_that_only_reads_regions_is_imported_by_nothing_that_decides_what_is_seen_without_them() -> None:
+    regional = {path for pattern in feature_cache.REGION_CODE for path in REPOSITORY.glob(pattern)}
+    for pattern in feature_cache.CODE:
+        for path in REPOSITORY.glob(pattern):
+            module = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+            # Watching itself makes what reads regions, if its settings ask for it.
+            assert module == watching.__name__ or not imported_files(module) & regional, module
+
+
 def test_every_pattern_of_hashed_code_matches_files() -> None:
-    assert all([*REPOSITORY.glob(pattern)] for pattern in feature_cache.CODE)
+    assert all([*REPOSITORY.glob(pattern)] for pattern in ALL_CODE)
 
 
 def test_a_damaged_file_of_features_is_made_again(tmp_path: Path, stand_in: StandIn) -> None:
     root = put_folder(tmp_path, each=1)
     opened(root)
-    kept = features_file(features_folder(root, WatchSettings(roi=POOLING)), "wave-0")
+    kept = features_file(features_folder(root / FEATURES, WatchSettings(roi=POOLING)), "wave-0")
     whole = kept.read_bytes()
     for content in (b"", whole[:40], whole[:-100], b"\xff" * 100, b"\x10" + b"\0" * 7 + b'["a list", 1234]'):
         kept.write_bytes(content)
@@ -170,7 +180,7 @@ def test_each_setting_has_its_own_cache_folder(tmp_path: Path, stand_in: StandIn
     for settings in (*ways, *ways):
         opened(root, settings)
     assert stand_in.pictures == len(ways) * 2 * SHOWN
-    assert len({features_folder(root, settings) for settings in ways}) == len(ways)
+    assert len({features_folder(root / FEATURES, settings) for settings in ways}) == len(ways)
 
 
 def test_unused_cache_folders_of_other_code_are_removed_and_nothing_else(
@@ -179,7 +189,7 @@ def test_unused_cache_folders_of_other_code_are_removed_and_nothing_else(
     root = put_folder(tmp_path, each=1)
     opened(root)
     opened(root, WatchSettings())
-    kept = root / feature_cache.FEATURES
+    kept = root / FEATURES
     mine = {path.name for path in kept.iterdir()}
     long_ago = time.time() - feature_cache.UNUSED_S - 60
     for name in ("0123456789abcdef", "01234567-89abcdef", "notes"):
@@ -193,9 +203,9 @@ def test_unused_cache_folders_of_other_code_are_removed_and_nothing_else(
     assert {path.name for path in kept.iterdir()} == mine | {"notes", "fedcba9876543210"}
     assert stand_in.pictures == 2 * 2 * SHOWN, "this version's files are kept"
 
-    monkeypatch.setattr(feature_cache, "code_sha256", lambda: "another version")
+    monkeypatch.setattr(feature_cache, "code_sha256", lambda reads_regions: "another version")
     opened(root)
-    used = features_folder(root, WatchSettings(roi=POOLING)).name.partition("-")[2]
+    used = features_folder(root / FEATURES, WatchSettings(roi=POOLING)).name.partition("-")[2]
     (left,) = mine & {path.name for path in kept.iterdir()}
     assert left.endswith(used), "other code may be using the folder that was just opened"
 
@@ -208,6 +218,6 @@ def test_a_video_with_too_many_regions_for_the_memory_is_named_with_a_remedy(
     monkeypatch.setattr(watching, "MOST_ROI_BYTES", one_step * STEPS - 1)
     with pytest.raises(DatasetError, match=r"stand-0\.mp4: its RoI features took .* cut it into shorter videos"):
         opened(root)
-    assert not [*(root / feature_cache.FEATURES).rglob("*.safetensors")]
+    assert not [*(root / FEATURES).rglob("*.safetensors")]
     monkeypatch.setattr(watching, "MOST_ROI_BYTES", one_step * STEPS)
     assert not opened(root).skipped
