@@ -24,12 +24,15 @@ from stages.third_party import weights
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged
 from support.models.scripted_people import record_inputs
+from support.training.data_folders import put_labels
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import sequences, whole_tracks
 from training.annotated_videos.sightings import write_sightings
 from training.annotated_videos.step_labels import Unknown, label_steps
 from training.annotated_videos.watching import Watcher, WatchSettings
 from training.run.validation.clip_evaluation import answer_clips, replayed_frames
+from training.run.validation.without_regions import from_keypoints_alone
+from training.sources.watched_videos import watch_data_folder
 from training.video.analysis import analyse_video
 
 SIZE = (320, 192)
@@ -83,6 +86,14 @@ def watched(video: Path, folder: Path) -> Clip:
     return Clip("walk", "walk", SIZE, seen, label_steps(seen, {}, packaged("edge"), Unknown()), features)
 
 
+def run_keypoints_live(video: Path, network: ActionNetwork) -> list[FrameAnalysis]:
+    """Return what the pipeline publishes for each frame with a network that reads no regions."""
+    settings = PipelineSettings(window=WindowSettings(steps=WINDOW))
+    detector = KeypointDetector(MoveNet.load(), slot_format)
+    model = Pipeline(detector, Checkpoint(network, "edge", False, "none"), settings)
+    return [analysis for _, analysis in analyse_video(model, video, rehearse=True)]
+
+
 def run_live(
     video: Path, network: ActionNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[FrameAnalysis], dict[tuple[int, int], list[np.ndarray]]]:
@@ -124,6 +135,25 @@ def test_training_has_the_pipelines_inputs_and_evaluation_gives_its_published_re
             compared += 1
     assert compared > 30 and not live_inputs, "exactly the steps of the pipeline"
 
+    compare_published(network, clip, published)
+
+
+def test_a_watched_video_of_a_data_folder_is_answered_as_the_pipeline_answers_it(
+    video: Path, network: ActionNetwork, tmp_path: Path
+) -> None:
+    alone = from_keypoints_alone(Checkpoint(network, "edge", False, "none")).network.requires_grad_(False)
+    segments = [[0, FRAMES, "walk"]]
+    labels = put_labels(
+        tmp_path, "street", {"walk": {"frames": FRAMES, "fps": PER_SECOND, "size": SIZE, "segments": segments}}
+    )
+    (labels.parent / "walk.mp4").write_bytes(video.read_bytes())
+    (watched,) = watch_data_folder(tmp_path, {"street"}, cache=tmp_path / "cache")
+    assert (watched.action >= 0).sum() > 15
+    compare_published(alone, watched.clip(alone.vocabulary), run_keypoints_live(video, alone))
+
+
+def compare_published(network: ActionNetwork, clip: Clip, published: list[FrameAnalysis]) -> None:
+    """Assert that the clip's answers, replayed, are those published for each frame."""
     answers = answer_clips(network, [clip], WINDOW)[0]
     replayed = dict(replayed_frames(network, clip, answers))
     for number, expected in enumerate(published):

@@ -260,6 +260,25 @@ def relevance(
     return out, (action >= 0) & out.any(-1)
 
 
+def relevance_of_actions(vocabulary: Vocabulary) -> tuple[Flags, Flags]:
+    """Return which parts define each action of a vocabulary, whatever the movement looks like, and where that is known.
+
+    Both bool [actions, parts]. It is unknown for limbs of which either side may do the action, for actions that are
+    defined by what moves, and for actions without a definition here.
+    """
+    defining = np.zeros((len(vocabulary.actions), len(vocabulary.parts)), dtype=bool)
+    known = np.zeros_like(defining)
+    for row, name in enumerate(vocabulary.actions):
+        if name not in _DEFINING:
+            continue
+        _, limbs = _BY_LIMB.get(name, ("", ()))
+        either_side = {f"{side}_{limb}" for side in SIDES for limb in limbs}
+        for column, part in enumerate(vocabulary.parts):
+            defining[row, column] = part in _DEFINING[name]
+            known[row, column] = part not in either_side
+    return defining, known
+
+
 def _moving(vocabulary: Vocabulary, joints: Array, times: Array, stature: Array) -> Flags:
     out = np.zeros((*joints.shape[:2], len(vocabulary.parts)), dtype=bool)
     ends = {"head": joints[:, :, 0], "hip": joints[:, :, 11:13].mean(2)}
