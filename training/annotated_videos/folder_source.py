@@ -101,7 +101,7 @@ class FolderSource:
         track = self._tracks[number]
         # Six in ten have the full length, as generated sequences do.
         length = window if rng.random() < 0.6 else int(rng.integers(1, window + 1))
-        steps = _walk_back(rng, int(last) - track.first, length + HISTORY_STEPS - 1) + track.first
+        steps = walk_back(rng, int(last) - track.first, length + HISTORY_STEPS - 1) + track.first
         return Cut(track.clip, steps, max(0, len(steps) - length))
 
 
@@ -181,6 +181,19 @@ def sequences(
     )
 
 
+def walk_back(rng: np.random.Generator, last: int, most: int) -> Integers:
+    """Return up to `most` of the steps 0 to `last`, ascending, including the last.
+
+    Three in ten sequences have half the rate, and half of them miss steps at random or in bursts, as in
+    `training.synthetic.sequences.generator.draw_times`.
+    """
+    gaps = np.full(most - 1, 2 if rng.random() < 0.3 else 1)
+    share = rng.uniform(0.0, 0.5) if rng.random() < 0.5 else 0.0
+    gaps *= 1 + (rng.random(most - 1) < share) * rng.geometric(0.6, most - 1)
+    steps = last - np.concatenate([[0], np.cumsum(gaps)])
+    return steps[steps >= 0][::-1].astype(np.int64)
+
+
 def _visual(
     cuts: Sequence[Cut],
     taken: Sequence[Integers],
@@ -208,16 +221,3 @@ def _visual(
 def _stored_regions(clip: Clip, first: int, stop: int) -> RoiVectors:
     assert clip.features is not None
     return read_roi(clip.features, first, stop)
-
-
-def _walk_back(rng: np.random.Generator, last: int, most: int) -> Integers:
-    """Return up to `most` of the steps 0 to `last`, ascending, including the last.
-
-    Three in ten sequences have half the rate, and half of them miss steps at random or in bursts, as in
-    `training.synthetic.sequences.generator.draw_times`.
-    """
-    gaps = np.full(most - 1, 2 if rng.random() < 0.3 else 1)
-    share = rng.uniform(0.0, 0.5) if rng.random() < 0.5 else 0.0
-    gaps *= 1 + (rng.random(most - 1) < share) * rng.geometric(0.6, most - 1)
-    steps = last - np.concatenate([[0], np.cumsum(gaps)])
-    return steps[steps >= 0][::-1].astype(np.int64)

@@ -6,7 +6,7 @@ the number of data sets and people is what a recogniser learns from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,19 +65,11 @@ class ClipSampler:
         *,
         shares: Mapping[str, float] | None = None,
     ) -> None:
-        shares = shares or {}
-        for action, share in shares.items():
-            if action not in vocabulary.actions:
-                raise ValueError(f"shares: {action!r} is not an action of the vocabulary")
-            if not 0 <= share < np.inf:
-                raise ValueError(f"shares: {action!r} must have a share of 0 or more, not {share}")
         self._sources = _by_action(clips, role, vocabulary)
-        self._actions = tuple(name for name in self._sources if shares.get(name, 1.0) > 0)
+        self._actions, self._weights = action_shares(self._sources, vocabulary, shares)
         if not self._actions:
             names = ", ".join(one.source for one in clips) or "none"
             raise ValueError(f"no {role} clip has an action to draw (sources: {names}); give other sources or shares")
-        weights = np.array([shares.get(name, 1.0) for name in self._actions])
-        self._weights = weights / weights.sum()
 
     def actions(self) -> tuple[str, ...]:
         """Return the actions that are drawn, in the vocabulary's order."""
@@ -96,6 +88,22 @@ class ClipSampler:
         clip = person[int(rng.integers(len(person)))]
         frames = np.flatnonzero(source.clips.action[source.clips.frames(clip)] == source.index)
         return Drawn(source.clips, clip, int(rng.choice(frames)), action)
+
+
+def action_shares(
+    actions: Iterable[str], vocabulary: Vocabulary, shares: Mapping[str, float] | None
+) -> tuple[tuple[str, ...], Array]:
+    """Return those of `actions` that are drawn, and the probability of each: equal, except where `shares` gives a
+    relative share other than 1. Raises ValueError for wrong shares."""
+    shares = shares or {}
+    for action, share in shares.items():
+        if action not in vocabulary.actions:
+            raise ValueError(f"shares: {action!r} is not an action of the vocabulary")
+        if not 0 <= share < np.inf:
+            raise ValueError(f"shares: {action!r} must have a share of 0 or more, not {share}")
+    drawn = tuple(name for name in actions if shares.get(name, 1.0) > 0)
+    weights = np.array([shares.get(name, 1.0) for name in drawn])
+    return drawn, weights / weights.sum()
 
 
 def vocabulary_indices(clips: MotionClips, vocabulary: Vocabulary) -> NDArray[np.int64]:
