@@ -1,4 +1,4 @@
-"""`partstream footage`: score a checkpoint on labelled real footage."""
+"""`partstream footage`: score a checkpoint on labelled real footage, packaged or of a data folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import typer
 
 from commands.application import Application
 from commands.detector_size import DetectorSizeOption, parse_detector_size
-from commands.ending import EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, error_console, exiting, plain_console
+from commands.ending import EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, error_console, exiting, fail, plain_console
+from commands.models.footage_data import DataScoring, score_data
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,13 +59,51 @@ def score_command(
         Path | None, typer.Option("--json", metavar="FILE", help="Also write every moment that was scored.")
     ] = None,
     pictures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also draw the errors, one sheet for each clip (first labeller).")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also draw the errors, one sheet for each clip (first labeller), or with --data confusion matrices.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Score on this data folder instead of the packaged clips.", show_default=False
+        ),
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME",
+            help="With --data, a set to score on; can be repeated. To choose a checkpoint: coffee-room, "
+            "gestures-learn; to judge one, once: le2i-home, urfd, gestures.",
+            show_default="those to choose on",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --data, processes that watch videos.", show_default="one per core"),
     ] = None,
 ) -> None:
-    """Run the labelled clips through the model, and print what is right, in person-seconds."""
+    """Run labelled footage through the model, and print what is right.
+
+    Without --data, the packaged clips are scored, in person-seconds.
+    """
     from training.footage.runs import packaged_labels, score_clip
 
     size = parse_detector_size(detector_size)
+    if data is not None:
+        if clip or half is not HalfChoice.development:
+            fail("--half and --clip are for the packaged clips; with --data, choose sets with --set", EXIT_USAGE)
+        scored = DataScoring(data, sets, profile, device, size, smoothed, workers or os.cpu_count() or 1)
+        with _errors():
+            if pictures is not None:
+                _make_folder(pictures)
+            _score_data(scored, out, pictures)
+        return
+    if sets or workers:
+        fail("--set and --workers need --data", EXIT_USAGE)
     halves: list[Half] = ["development", "test"] if half is HalfChoice.both else [half.value]
     with _errors():
         chosen = _choose(packaged_labels(), clip)
@@ -88,6 +127,18 @@ def score_command(
     plain_console.print(f"{profile} ({pipeline.info.weights[:19]}…)", markup=False)
     for (which, labeller), found in groups.items():
         show(f"{which} half, labeller {labeller}: person-seconds", found, plain_console)
+
+
+def _score_data(scored: DataScoring, out: Path | None, pictures: Path | None) -> None:
+    from training.scoring.film_answers import ScoringError
+    from training.sources.terms import DataFolderError
+
+    try:
+        score_data(scored, out, pictures)
+    except (ScoringError, DataFolderError, ValueError, ImportError) as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"{error.filename or 'a file'} cannot be used: {error.strerror or error}") from None
 
 
 def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:

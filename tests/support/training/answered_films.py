@@ -27,7 +27,6 @@ def film(
     smoothed: Sequence[str] | None = None,
     score: float = 0.75,
     person: str = "",
-    room: str = "",
     kind: str = "",
 ) -> AnsweredFilm:
     """Return a film of `len(labels)` frames. Each of `people` is a string as long; the first has the largest box.
@@ -50,7 +49,7 @@ def film(
         )
         if here:
             answers[frame] = here
-    return AnsweredFilm(name, len(labels), fps, tuple(spans), answers, person, room, kind)
+    return AnsweredFilm(name, len(labels), fps, tuple(spans), answers, person, kind)
 
 
 def _person(track: int, label: str, smoothed: str, score: float) -> SeenPerson:

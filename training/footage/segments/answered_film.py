@@ -42,7 +42,8 @@ Frame = tuple[SeenPerson, ...]
 class AnsweredFilm:
     """A film of `frames` frames at `fps` frames a second, its segments in order, and the answers.
 
-    `answers` has the people of each frame that shows any. `person`, `room` and `kind` group films; "" is unknown.
+    `answers` has the people of each frame that shows any. `person` and `kind`, what is shown or where, group films; ""
+    is unknown.
     """
 
     name: str
@@ -51,7 +52,6 @@ class AnsweredFilm:
     segments: tuple[Segment, ...]
     answers: dict[int, Frame] = field(repr=False)
     person: str = ""
-    room: str = ""
     kind: str = ""
 
     @property

@@ -1,0 +1,132 @@
+"""`partstream footage score --data`: score a checkpoint on the sets of a data folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commands.ending import error_console, plain_console
+from commands.models.footage_tables import show_films, show_precision
+
+if TYPE_CHECKING:
+    from stages.checkpoint import Checkpoint
+    from training.scoring.film_figures import FilmFigures, FrameFigures
+    from training.scoring.film_sets import FilmSet, WatchedSet
+
+
+@dataclass(frozen=True, slots=True)
+class DataScoring:
+    """What to score: a checkpoint on sets of a data folder, None for those to choose a checkpoint on.
+
+    `cache`: the folder of watched videos, None for the user's cache.
+    """
+
+    data: Path
+    sets: Sequence[str] | None
+    profile: str
+    device: str
+    detector_size: tuple[int, int] | None
+    smoothed: bool
+    workers: int
+    cache: Path | None = None
+
+
+def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> None:
+    """Score, print, and write figures to `out` and pictures into the existing folder `pictures`.
+
+    Raises `ScoringError` and `DataFolderError` for arguments and files that cannot be used, `ValueError` for a device,
+    `WeightsError`, and OSError if something cannot be written.
+    """
+    from stages.profiles import choose_device, load_checkpoint
+    from training.scoring.film_figures import FrameFigures, film_figures
+    from training.scoring.film_sets import answered_films
+
+    films = chosen_sets(chosen.data, chosen.sets)
+    if pictures is not None:
+        import training.scoring.confusion_pictures  # noqa: F401 - a missing matplotlib is said before the work
+    checkpoint = load_checkpoint(chosen.profile, choose_device(chosen.device))
+    plain_console.print(f"{chosen.profile} ({checkpoint.sha256[:19]}…)", markup=False)
+    scores: list[FilmFigures] = []
+    for watched in _watch(chosen, films, checkpoint):
+        answered = answered_films(checkpoint, watched)
+        scores.append(film_figures(watched.chosen.name, answered, watched.chosen.macro, smoothed=chosen.smoothed))
+        show_films(scores[-1], plain_console)
+        if watched.skipped:
+            error_console.print(f"{watched.chosen.name}: not scored: {', '.join(watched.skipped)}", markup=False)
+    pooled = FrameFigures("all films", tuple(one for score in scores for one in score.frames.judged))
+    if len(scores) > 1:
+        show_precision(pooled, plain_console, pooled.name)
+    if out is not None:
+        content = _content(chosen, checkpoint, scores, pooled)
+        out.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    if pictures is not None:
+        _draw(pictures, [score.frames for score in scores])
+
+
+def chosen_sets(data: Path, names: Sequence[str] | None) -> list[FilmSet]:
+    """Return the sets of these names, or those to choose a checkpoint on that the data folder has.
+
+    Raises `ScoringError` for a name that is none of them, and if there is nothing to score.
+    """
+    from training.scoring.film_answers import ScoringError
+    from training.scoring.film_sets import CHOOSING, JUDGING, film_set
+
+    wanted = dict.fromkeys(names or [one.name for one in CHOOSING])
+    found = {name: film_set(data, name) for name in wanted}
+    if names and (lacking := [name for name, one in found.items() if one is None]):
+        raise ScoringError(
+            f"{data}: has nothing for the set {', '.join(lacking)}; sets are "
+            f"{', '.join(one.name for one in (*CHOOSING, *JUDGING))} and the folders in {data / 'video'}"
+        )
+    films = [one for one in found.values() if one is not None]
+    if not films:
+        raise ScoringError(f"{data}: has none of the sets {', '.join(wanted)}; choose others with --set")
+    return films
+
+
+def _watch(chosen: DataScoring, films: Sequence[FilmSet], checkpoint: Checkpoint) -> list[WatchedSet]:
+    """Watch the videos, with a bar on stderr if it is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from training.scoring.film_sets import watched_sets
+
+    columns = (TextColumn("watching"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=error_console, transient=True, disable=not error_console.is_terminal) as bar:
+        task = bar.add_task("")
+        return watched_sets(
+            chosen.data,
+            films,
+            checkpoint,
+            detector_size=chosen.detector_size,
+            workers=chosen.workers,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            cache=chosen.cache,
+        )
+
+
+def _content(
+    chosen: DataScoring,
+    checkpoint: Checkpoint,
+    scores: Sequence[FilmFigures],
+    pooled: FrameFigures,
+) -> dict[str, Any]:
+    return {
+        "profile": checkpoint.profile,
+        "weights": checkpoint.sha256,
+        "vocabulary": list(checkpoint.vocabulary.actions),
+        "detector_size": chosen.detector_size,
+        "smoothed": chosen.smoothed,
+        "films": {score.frames.name: score.as_json() for score in scores},
+        "all_films": {"at_least": pooled.as_json()["at_least"]},
+    }
+
+
+def _draw(folder: Path, figures: Iterable[FrameFigures]) -> None:
+    from stages.vocabulary import packaged
+    from training.scoring.confusion_pictures import save_confusion
+
+    for one in figures:
+        save_confusion(folder, one, packaged("edge").actions)

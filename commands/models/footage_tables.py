@@ -1,0 +1,129 @@
+"""Tables of the scores on a data folder."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from training.footage.segments.accuracy import MacroFigure
+    from training.footage.segments.falls import FallFigures
+    from training.footage.segments.intervals import Interval
+    from training.scoring.film_figures import FilmFigures, FrameFigures
+
+_ANSWERS_SHOWN = 5
+
+
+def show_films(figures: FilmFigures, console: Console) -> None:
+    """Print the figures of a set of films."""
+    show_frames(figures.frames, console, "frames", f"{figures.films} films, {figures.hours:.2f} h")
+    if figures.kinds:
+        kinds = table(None, "kind of film", "macro, all frames")
+        for kind, figure in figures.kinds.items():
+            kinds.add_row(kind, macro_cell(figure))
+        console.print(kinds)
+    _show_falls(figures, console)
+    _show_occurrences(figures, console)
+
+
+def show_frames(figures: FrameFigures, console: Console, unit: str, about: str) -> None:
+    """Print right frames or steps by action, their macro average, and precision by score."""
+    from training.footage.segments.accuracy import by_action, confusion
+    from training.footage.summary import MISSED
+
+    answers = confusion(figures.judged)
+    shares = by_action(figures.judged)
+    actions = table(
+        f"{figures.name}: {about}", "label", "people, clips", unit, "right", "right, found", "missed", "answers"
+    )
+    for truth in [name for name in shares if name not in figures.apart] + list(figures.apart):
+        one = shares[truth]
+        given = [f"{answer} {count / one.frames:.0%}" for answer, count in answers[truth].items() if answer != MISSED]
+        actions.add_row(
+            f"{truth} (apart)" if truth in figures.apart else truth,
+            f"{one.units}",
+            f"{one.frames}",
+            f"{one.share:.1%}",
+            "–" if one.share_found is None else f"{one.share_found:.1%}",
+            f"{1 - one.found / one.frames:.1%}",
+            ", ".join(given[:_ANSWERS_SHOWN]),
+        )
+    console.print(actions)
+    console.print(f"macro, all {unit}: {macro_cell(figures.macro)}", markup=False)
+    console.print(f"macro, where found: {macro_cell(figures.macro_found)}", markup=False)
+    show_precision(figures, console)
+
+
+def show_precision(figures: FrameFigures, console: Console, title: str | None = None) -> None:
+    """Print precision and coverage by score."""
+    by_score = table(title, "score at least", "precision", "coverage")
+    for threshold, found in figures.at_least().items():
+        shares = (found.precision, found.coverage)
+        by_score.add_row(f"{threshold:g}", *("–" if share is None else f"{share:.1%}" for share in shares))
+    console.print(by_score)
+
+
+def macro_cell(figure: MacroFigure) -> str:
+    """Return a macro average with its interval."""
+    return "–" if figure.mean is None else f"{figure.mean:.1%}{_interval(figure.interval)}"
+
+
+def table(title: str | None, *columns: str) -> Table:
+    """Return a table whose first column and answers are aligned left."""
+    made = Table(title=title, title_justify="left")
+    for at, column in enumerate(columns):
+        left = at == 0 or column == "answers"
+        made.add_column(column, justify="left" if left else "right", no_wrap=at == 0)
+    return made
+
+
+def _show_falls(figures: FilmFigures, console: Console) -> None:
+    falls = figures.falls
+    if not falls.falls and not falls.false_alarms:
+        return
+    shown = table("falls", "films", "number", "falls found", "delay", "after impact", "false alarms", "an hour")
+    shown.add_row("all", *_fall_cells(falls))
+    for kind, one in figures.daily.items():
+        shown.add_row(f"without a fall: {kind}" if kind else "without a fall", *_fall_cells(one))
+    console.print(shown)
+
+
+def _fall_cells(figures: FallFigures) -> list[str]:
+    found, rate = figures.found_interval, figures.alarms_an_hour
+    alarms = figures.alarms_an_hour_interval
+    return [
+        f"{figures.films}",
+        "–" if found is None else f"{figures.found} of {len(figures.falls)}{_interval(found)}",
+        _seconds(figures.median_delay_s),
+        _seconds(figures.median_after_impact_s),
+        f"{len(figures.false_alarms)}",
+        "–" if rate is None or alarms is None else f"{rate:.1f} ({alarms.low:.1f}–{alarms.high:.1f})",
+    ]
+
+
+def _show_occurrences(figures: FilmFigures, console: Console) -> None:
+    if not figures.occurrences:
+        return
+    shown = table("segments", "action", "number", "found by an event", "begins seen", "never right", "delay")
+    for label, one in [*figures.occurrences_by_action.items(), ("all", figures.together)]:
+        shown.add_row(
+            label,
+            f"{one.count}",
+            f"{one.found / one.count:.0%}{_interval(one.found_interval)}",
+            f"{len(one.delays_s)}",
+            f"{sum(map(math.isinf, one.delays_s))}",
+            _seconds(one.median_delay_s),
+        )
+    console.print(shown)
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f" ({interval.low:.0%}–{interval.high:.0%})"
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else "never" if math.isinf(value) else f"{value:.2f} s"

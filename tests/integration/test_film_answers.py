@@ -1,0 +1,128 @@
+"""Scores of the real model on a data folder: the cached way to answers equals the pipeline's, and the command."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from run_stream import app
+from stages.profiles import load_checkpoint, load_model
+from stages.third_party import weights
+from stream.cameras.events import ActionEvents
+from support.training.data_folders import clip_entry, put_labels
+from training.footage.segments.action_events import action_events
+from training.footage.segments.answered_film import SeenPerson, seen_people
+from training.scoring.film_answers import answered_film, watch_settings
+from training.sources.watched_videos import watch_data_folder
+from training.video.analysis import analyse_video
+
+FRAMES, PER_SECOND, SIZE = 75, 10, (320, 240)
+"""More steps than the window of edge, 64, so that its states are reset."""
+TIES = 2e-3
+"""RoI features are cached as float16, so that scores differ by less than this."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data folder with 7.5 s of people on a street."""
+    folder = tmp_path_factory.mktemp("data")
+    segments = [(0, 30, "walk"), (30, 40, None), (40, 60, "fall"), (60, FRAMES, "walk")]
+    entry = clip_entry(*segments, frames=FRAMES, fps=PER_SECOND, size=SIZE, split="test", text="people on a street")
+    path = put_labels(folder, "street", {"day/one": entry}).parent / "day" / "one.mp4"
+    path.parent.mkdir()
+    with av.open(str(weights.locate("vtest", "vtest.avi"))) as source, av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=PER_SECOND)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for number, frame in enumerate(islice(source.decode(video=0), FRAMES)):
+            picture = frame.reformat(*SIZE, "yuv420p")
+            picture.pts, picture.time_base = number, Fraction(1, PER_SECOND)
+            film.mux(stream.encode(picture))
+        film.mux(stream.encode(None))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_cached_answers_and_events_equal_the_pipelines_in_every_frame(data: Path, cache: Path) -> None:
+    checkpoint = load_checkpoint("edge")
+    [watched] = watch_data_folder(data, ["street"], settings=watch_settings(checkpoint), cache=cache)
+    film = answered_film(checkpoint, watched)
+    engine, events, people = ActionEvents(), list[tuple[int, str, int]](), 0
+    analysed = list(analyse_video(load_model("edge", "cpu", threads=1), watched.video.path, rehearse=True))
+    for meta, analysis in analysed:
+        expected, found = seen_people(analysis), film.answers.get(meta.frame, ())
+        assert [one.track for one in found] == [one.track for one in expected]
+        for mine, theirs in zip(found, expected, strict=True):
+            people += 1
+            _equal(mine, theirs)
+        events += [
+            (one.track, one.label, one.frame)
+            for one in engine.update(meta, analysis)
+            if one.kind in ("started", "changed")
+        ]
+    assert len(analysed) == FRAMES and people > 2 * FRAMES
+    assert [(one.track, one.label, one.begin) for one in action_events(film)] == sorted(
+        events, key=lambda event: (event[2], event[0])
+    )
+    assert len({label for _, label, _ in events}) > 1
+
+
+def _equal(mine: SeenPerson, theirs: SeenPerson) -> None:
+    assert (mine.label, mine.smoothed) == (theirs.label, theirs.smoothed)
+    assert mine.box == pytest.approx(theirs.box, abs=0.01)
+    assert mine.score == pytest.approx(theirs.score, abs=TIES)
+    assert mine.smoothed_score == pytest.approx(theirs.smoothed_score, abs=TIES)
+
+
+def test_the_command_scores_a_data_folder(
+    data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.sources.watched_videos.watched_cache", lambda: cache)
+    out, pictures = tmp_path / "score.json", tmp_path / "pictures"
+    arguments = ["footage", "score", "--data", str(data), "--set", "street", "--workers", "1", "--device", "cpu"]
+    arguments += ["--json", str(out), "--pictures", str(pictures)]
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    for words in ("street: 1 films", "macro, all frames", "score at least", "falls found", "0 of 1"):
+        assert words in done.output
+    content = json.loads(out.read_text())
+    assert content["profile"] == "edge" and content["weights"].startswith("sha256:")
+    score = content["films"]["street"]
+    assert {truth: one["frames"] for truth, one in score["actions"].items()} == {"fall": 20, "walk": 45}
+    assert score["actions"]["walk"]["right"] > 20
+    assert score["confusion"]["walk"]["walk"] == score["actions"]["walk"]["right"]
+    assert (score["falls"]["labelled"], score["falls"]["found"]) == (1, 0)
+    assert [one["label"] for one in score["occurrences"]["each"]] == ["walk", "fall", "walk"]
+    [picture] = pictures.iterdir()
+    assert picture.name == "confusion-street.png"
+    assert Image.open(picture).width > 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "urfd"], "has nothing for the set urfd"),
+        ([], "has none of the sets coffee-room"),
+        (["--set", "street", "--clip", "vtest"], "--half and --clip are for the packaged clips"),
+    ],
+)
+def test_sets_that_a_data_folder_lacks_are_named(data: Path, arguments: list[str], words: str) -> None:
+    done = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["footage", "score", "--data", str(data), *arguments])
+    assert done.exit_code == 2
+    assert words in done.output
+
+
+def test_options_of_data_folders_need_one() -> None:
+    done = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["footage", "score", "--set", "urfd"])
+    assert done.exit_code == 2
+    assert "--set and --workers need --data" in done.output

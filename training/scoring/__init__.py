@@ -1,0 +1,1 @@
+"""Scores of a checkpoint on a data folder: videos with labelled segments, and recorded motion."""

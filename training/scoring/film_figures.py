@@ -1,0 +1,210 @@
+"""The figures of one set of films, as values and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from training.footage.segments.accuracy import (
+    JudgedFrame,
+    MacroFigure,
+    Selective,
+    by_action,
+    confusion,
+    grouped,
+    judge,
+    macro_figure,
+    selective,
+)
+from training.footage.segments.answered_film import AnsweredFilm
+from training.footage.segments.falls import FallFigures, fall_figures, without_falls
+from training.footage.segments.intervals import Interval
+from training.footage.segments.occurrences import ActionOccurrences, Occurrence, occurrences, together
+from training.footage.segments.occurrences import by_action as occurrences_by_action
+from training.footage.summary import THRESHOLDS
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFigures:
+    """Labelled frames of a set, or steps of its sequences, with their answers.
+
+    `actions`: the actions of the macro average, None for all that are labelled.
+    """
+
+    name: str
+    judged: tuple[JudgedFrame, ...]
+    actions: tuple[str, ...] | None = None
+
+    @property
+    def macro(self) -> MacroFigure:
+        """Mean share of right frames over actions; a frame without a person is wrong."""
+        return macro_figure(self.judged, self.actions)
+
+    @property
+    def macro_found(self) -> MacroFigure:
+        """The same over the frames in which a person is found."""
+        return macro_figure(self.judged, self.actions, found_only=True)
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Labelled actions that are not part of the macro average."""
+        return () if self.actions is None else tuple(sorted({one.truth for one in self.judged} - set(self.actions)))
+
+    def at_least(self) -> dict[float, Selective]:
+        """Return precision and coverage by score threshold."""
+        return {threshold: selective(self.judged, threshold) for threshold in THRESHOLDS}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all figures as plain values."""
+        return {
+            "frames": len(self.judged),
+            "macro": {
+                "actions": None if self.actions is None else list(self.actions),
+                "all_frames": _macro(self.macro),
+                "where_found": _macro(self.macro_found),
+            },
+            "actions": {
+                truth: {
+                    "frames": one.frames,
+                    "found": one.found,
+                    "right": one.right,
+                    "units": one.units,
+                    "share": _rounded(one.share),
+                    "share_where_found": _rounded(one.share_found),
+                }
+                for truth, one in by_action(self.judged).items()
+            },
+            "confusion": confusion(self.judged),
+            "at_least": {
+                f"{threshold:g}": {"precision": _rounded(one.precision), "coverage": _rounded(one.coverage)}
+                for threshold, one in self.at_least().items()
+            },
+            "by_clip": self._by(lambda one: one.clip),
+            "by_unit": self._by(lambda one: one.unit),
+        }
+
+    def _by(self, key: Callable[[JudgedFrame], str]) -> dict[str, Any]:
+        return {
+            name: {
+                "frames": len(ones),
+                "found": sum(one.found for one in ones),
+                "right": sum(one.right for one in ones),
+                "macro": _rounded(macro_figure(ones).mean),
+                "actions": {truth: [one.right, one.frames] for truth, one in by_action(ones).items()},
+            }
+            for name, ones in grouped(self.judged, key).items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FilmFigures:
+    """A set of films: frames, falls, and segments as occurrences of their action."""
+
+    frames: FrameFigures
+    films: int
+    hours: float
+    falls: FallFigures
+    daily: dict[str, FallFigures]
+    """The films without a labelled fall, by kind."""
+    kinds: dict[str, MacroFigure]
+    """Macro average by kind of film, if there are kinds with several films: a room, or what is shown."""
+    occurrences: tuple[Occurrence, ...]
+
+    @property
+    def occurrences_by_action(self) -> dict[str, ActionOccurrences]:
+        return occurrences_by_action(self.occurrences)
+
+    @property
+    def together(self) -> ActionOccurrences:
+        """All occurrences as one."""
+        return together(self.occurrences)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all figures as plain values. A null delay is infinite: more than half were never recognised."""
+        return {
+            "films": self.films,
+            "hours": round(self.hours, 4),
+            **self.frames.as_json(),
+            "by_kind": {kind: _macro(figure) for kind, figure in self.kinds.items()},
+            "falls": {
+                **_falls(self.falls),
+                "each": [
+                    {"film": one.film, "begin_s": one.begin_s, "end_s": one.end_s, "event_s": one.event_s}
+                    for one in self.falls.falls
+                ],
+                "each_false_alarm": [one._asdict() for one in self.falls.false_alarms],
+                "films_without_falls": {kind: _falls(one) for kind, one in self.daily.items()},
+            },
+            "occurrences": {
+                "actions": {label: _occurrences(one) for label, one in self.occurrences_by_action.items()},
+                "all": _occurrences(self.together),
+                "each": [one._asdict() | {"delay_s": _finite(one.delay_s)} for one in self.occurrences],
+            },
+        }
+
+
+def film_figures(
+    name: str, films: Sequence[AnsweredFilm], actions: tuple[str, ...] | None = None, *, smoothed: bool = False
+) -> FilmFigures:
+    """Return the figures of a set of films; `actions` are those of the macro average, None for all labelled ones."""
+    judged = {film.name: judge(film, smoothed=smoothed) for film in films}
+    kinds: dict[str, list[AnsweredFilm]] = {}
+    for film in films:
+        kinds.setdefault(film.kind, []).append(film)
+    several = {kind: group for kind, group in sorted(kinds.items()) if kind and len(group) > 1}
+    return FilmFigures(
+        frames=FrameFigures(name, tuple(one for ones in judged.values() for one in ones), actions),
+        films=len(films),
+        hours=sum(film.seconds for film in films) / 3600,
+        falls=fall_figures(films),
+        daily={kind: fall_figures(group) for kind, group in without_falls(films).items()},
+        kinds={
+            kind: macro_figure([one for film in group for one in judged[film.name]], actions)
+            for kind, group in several.items()
+        },
+        occurrences=tuple(one for film in films for one in occurrences(film)),
+    )
+
+
+def _macro(figure: MacroFigure) -> dict[str, Any]:
+    return {"mean": _rounded(figure.mean), "interval": _interval(figure.interval)}
+
+
+def _falls(figures: FallFigures) -> dict[str, Any]:
+    return {
+        "films": figures.films,
+        "hours": round(figures.hours, 4),
+        "labelled": len(figures.falls),
+        "found": figures.found,
+        "found_interval": _interval(figures.found_interval),
+        "median_delay_s": _finite(figures.median_delay_s),
+        "median_after_impact_s": _finite(figures.median_after_impact_s),
+        "false_alarms": len(figures.false_alarms),
+        "false_alarms_an_hour": _rounded(figures.alarms_an_hour),
+        "false_alarms_an_hour_interval": _interval(figures.alarms_an_hour_interval),
+    }
+
+
+def _occurrences(ones: ActionOccurrences) -> dict[str, Any]:
+    return {
+        "count": ones.count,
+        "found": ones.found,
+        "found_interval": _interval(ones.found_interval),
+        "delays": len(ones.delays_s),
+        "never": sum(math.isinf(delay) for delay in ones.delays_s),
+        "median_delay_s": _finite(ones.median_delay_s),
+    }
+
+
+def _interval(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [round(interval.low, 4), round(interval.high, 4)]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or math.isinf(value) else round(value, 3)

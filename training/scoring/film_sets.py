@@ -1,0 +1,113 @@
+"""Sets of videos of a data folder that checkpoints are chosen on or judged by, watched and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from stages.checkpoint import Checkpoint
+from training.annotated_videos.feature_cache import Progress
+from training.footage.segments.answered_film import AnsweredFilm
+from training.kinetics_tps.video_roles import Role
+from training.scoring.film_answers import ScoringError, answered_film, watch_settings
+from training.sources.roles import video_roles
+from training.sources.segmented_videos import LABELS, VIDEO, read_segmented_videos
+from training.sources.watched_videos import WatchedVideo, watch_data_folder
+
+_ROOM = ("stand", "walk", "sit", "lie", "sit_down", "stand_up", "fall")
+
+
+class FilmSet(NamedTuple):
+    """The videos of one role of a source. `macro`: the actions of its macro average, None for all that are labelled;
+    the others are shown apart."""
+
+    name: str
+    source: str
+    role: Role
+    macro: tuple[str, ...] | None = None
+
+
+CHOOSING = (
+    FilmSet("coffee-room", "le2i", "validation", _ROOM),
+    FilmSet("gestures-learn", "gestures", "validation"),
+)
+"""Sets to choose a checkpoint on."""
+JUDGING = (
+    FilmSet("le2i-home", "le2i", "test", _ROOM),
+    FilmSet("urfd", "urfd", "test"),
+    FilmSet("gestures", "gestures", "test", ("push_up", "squat", "jump", "run", "other")),
+)
+"""Sets to judge a checkpoint by, once. Other sources are judged by their test videos. Of the actions that `gestures`
+leaves out, only one person is shown."""
+
+
+def film_set(data: Path, name: str) -> FilmSet | None:
+    """Return the set of this name, which may be a source with videos; None if there is none in the data folder."""
+    found = next((one for one in (*CHOOSING, *JUDGING) if one.name == name), FilmSet(name, name, "test"))
+    return found if (data / VIDEO / found.source / LABELS).is_file() else None
+
+
+class WatchedSet(NamedTuple):
+    """A set's watched videos, and the names of those that cannot be watched."""
+
+    chosen: FilmSet
+    videos: list[WatchedVideo]
+    skipped: list[str]
+
+
+def watched_sets(
+    data: Path,
+    sets: Sequence[FilmSet],
+    checkpoint: Checkpoint,
+    *,
+    detector_size: tuple[int, int] | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+    cache: Path | None = None,
+) -> list[WatchedSet]:
+    """Return the videos of sets as a checkpoint's detector sees them, watched where they are not cached.
+
+    Raises `DataFolderError`, `WeightsError` without the detector, OSError if the cache cannot be written, and
+    `ScoringError` for a set without videos and for a checkpoint that `watch_settings` rejects.
+    """
+    settings = watch_settings(checkpoint, detector_size)
+    names = {one.name: _names(data, one) for one in sets}
+    sources = {one.source for one in sets}
+    watched = watch_data_folder(data, sources, workers=workers, progress=progress, settings=settings, cache=cache)
+    found: list[WatchedSet] = []
+    for one in sets:
+        mine = [video for video in watched if video.video.source == one.source and video.role == one.role]
+        if not mine:
+            raise ScoringError(f"{data / VIDEO / one.source}: no video of the set {one.name} can be read")
+        found.append(WatchedSet(one, mine, sorted(names[one.name] - {video.video.name for video in mine})))
+    return found
+
+
+def answered_films(checkpoint: Checkpoint, watched: WatchedSet) -> list[AnsweredFilm]:
+    """Return the set's videos with the checkpoint's answers."""
+    return [answered_film(checkpoint, one, person=person_of(one)) for one in watched.videos]
+
+
+def person_of(watched: WatchedVideo) -> str:
+    """Return who is shown, "" if unknown: a bootstrap draws the videos of a person together.
+
+    In `gestures`, people have numbers within a series of videos (`push_up/leap-1` is of the series leap).
+    """
+    video = watched.video
+    if not video.person:
+        return ""
+    series = video.name.rpartition("/")[2].rpartition("-")[0]
+    return f"{series} {video.person}" if video.source == "gestures" else video.person
+
+
+def _names(data: Path, chosen: FilmSet) -> set[str]:
+    """Return the names of a set's videos. Raises `ScoringError` if there is none."""
+    videos = read_segmented_videos(data, [chosen.source])
+    names = {video.name for video, role in zip(videos, video_roles(videos), strict=True) if role == chosen.role}
+    if not names:
+        raise ScoringError(
+            f"{data / VIDEO / chosen.source / LABELS}: none of {len(videos)} videos has the role {chosen.role} of the "
+            f'set {chosen.name}; mark some with "split": "{chosen.role}"'
+        )
+    return names
