@@ -117,6 +117,17 @@ def test_code_that_only_reads_regions_is_imported_by_nothing_that_decides_what_i
             assert module == watching.__name__ or not imported_files(module) & regional, module
 
 
+def test_only_comments_docstrings_and_layout_of_the_code_may_change_without_effect(tmp_path: Path) -> None:
+    def code(text: str) -> bytes:
+        (tmp_path / "module.py").write_text(text)
+        return feature_cache.code_of(tmp_path / "module.py")
+
+    before = code('"""Old."""\nLIMIT = 3  # old\n"""Old."""\n\n\ndef f(a):\n    """Old."""\n    return a + LIMIT\n')
+    assert code('"""New."""\nLIMIT = (\n    3\n)\n"""New."""\ndef f(a):\n    # new\n    return a + LIMIT\n') == before
+    for changed in ("LIMIT = 4\ndef f(a):\n    return a + LIMIT\n", "LIMIT = 3\ndef f(a):\n    return a - LIMIT\n"):
+        assert code(changed) != before
+
+
 def test_every_pattern_of_hashed_code_matches_files() -> None:
     assert all([*REPOSITORY.glob(pattern)] for pattern in ALL_CODE)
 
