@@ -1,0 +1,292 @@
+"""Captures as a source: windows, detections, targets, and which of them are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from stages.vocabulary import Vocabulary, packaged
+from support.training.captured_people import COLUMN, captured, standing, walking, waving
+from training.sequences.sequences import Sequences
+from training.sources.captures import Captures
+from training.sources.motion_clips import MotionClips
+from training.sources.roles import roles
+
+VOCABULARY = packaged("edge")
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[MotionClips]:
+    first = [("stand", standing(120)), ("walk", walking(150)), ("wave", waving(45, "r"))]
+    turn = [*["stand"] * 60, *[""] * 15, *["wave"] * 75]
+    second = [("walk", walking(90)), (turn, np.concatenate([standing(75), waving(75, "l")]))]
+    return [captured(first, source="first"), captured(second, source="second")]
+
+
+def index(action: str) -> int:
+    return VOCABULARY.action_index(action)
+
+
+def known_states(sequences: Sequences, part: str, *labels: str) -> tuple[np.ndarray, ...]:
+    """Return, for each state of a part, values [N, T] at real steps where they are known."""
+    row = VOCABULARY.part_index(part)
+    out: list[np.ndarray] = []
+    for label in labels:
+        column = VOCABULARY.state_index(label)
+        known = sequences.states_known[:, :, row, column]
+        out.append(sequences.states[:, :, row, column][known])
+    return tuple(out)
+
+
+def test_sequences_have_the_shapes_and_types_of_their_contract(clips: list[MotionClips]) -> None:
+    found = Captures(clips, VOCABULARY, 1).sequences(30, 20)
+    parts, states = len(VOCABULARY.parts), len(VOCABULARY.states)
+    expected = {
+        "keypoints": ((30, 20, 17, 3), np.float32),
+        "boxes": ((30, 20, 4), np.float32),
+        "times_us": ((30, 20), np.int64),
+        "lengths": ((30,), np.int64),
+        "action": ((30, 20), np.int64),
+        "states": ((30, 20, parts, states), np.bool_),
+        "states_known": ((30, 20, parts, states), np.bool_),
+        "relevance": ((30, 20, parts), np.bool_),
+        "relevance_known": ((30, 20, parts), np.bool_),
+    }
+    for name, (shape, dtype) in expected.items():
+        array = getattr(found, name)
+        assert array.shape == shape and array.dtype == dtype, name
+    assert np.isfinite(found.keypoints).all() and np.isfinite(found.boxes).all()
+    assert found.lengths.min() >= 1 and found.lengths.max() == 20
+    padding = ~found.real
+    assert (found.action[padding] == -1).all()
+    assert not found.states_known[padding].any() and not found.relevance_known[padding].any()
+    assert (np.diff(found.times_us, axis=1)[:, :] >= 0).all()
+
+
+def test_batches_are_tensors_for_the_network(clips: list[MotionClips]) -> None:
+    batch = Captures(clips, VOCABULARY, 1).batch(8, 16)
+    assert batch.parts.shape[:3] == (8, 16, len(VOCABULARY.parts)) and torch.isfinite(batch.parts).all()
+    assert batch.states_known.dtype == torch.bool and (batch.action >= 0).any()
+
+
+def test_a_restored_source_gives_the_batches_of_an_uninterrupted_one(clips: list[MotionClips]) -> None:
+    source = Captures(clips, VOCABULARY, 4)
+    source.sequences(5, 10)
+    state = source.state()
+    expected = source.sequences(5, 10)
+    other = Captures(clips, VOCABULARY, 99)
+    other.restore(state)
+    again = other.sequences(5, 10)
+    for name in ("keypoints", "boxes", "times_us", "action", "states_known"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(expected, name))
+    assert not np.array_equal(Captures(clips, VOCABULARY, 5).sequences(5, 10).keypoints, expected.keypoints)
+
+
+def test_every_sequence_ends_with_the_chosen_action_unless_it_cannot_be_read(clips: list[MotionClips]) -> None:
+    for action in ("wave", "stand"):
+        found = Captures(clips, VOCABULARY, 2).sequences(120, 12, action=action)
+        last = found.action[np.arange(120), found.lengths - 1]
+        assert set(last.tolist()) == {index(action), index("other")}
+        assert (last == index(action)).mean() > 0.8
+    with pytest.raises(ValueError, match="no clip shows 'juggle'"):
+        Captures(clips, VOCABULARY, 2).sequences(1, 4, action="juggle")
+
+
+def test_steps_have_the_action_of_the_nearest_frame_and_none_between_actions(clips: list[MotionClips]) -> None:
+    found = Captures(clips[1:], VOCABULARY, 3).sequences(200, 30, action="wave")
+    order = {index("stand"): 0, -1: 1, index("wave"): 2}
+    seen = set[tuple[int, ...]]()
+    for actions, length in zip(found.action, found.lengths, strict=True):
+        ranks = [order.get(int(action), 9) for action in actions[:length]]
+        if 9 not in ranks:  # no unreadable step
+            # Looped windows also show the wave, then the way back to standing.
+            seen.add(tuple(sorted(set(ranks))))
+            assert ranks[-1] == 2
+    assert (0, 1, 2) in seen and (2,) in seen
+
+
+def test_a_short_wave_fills_the_window_and_a_short_walk_does_not(clips: list[MotionClips]) -> None:
+    source = Captures([captured([("wave", waving(30)), ("walk", walking(30))])], VOCABULARY, 6)
+    waves, walks = (source.sequences(100, 30, action=action).lengths for action in ("wave", "walk"))
+    assert (waves == 30).mean() > 0.5 and (walks == 30).mean() < 0.1
+
+
+def test_only_clips_of_the_role_are_seen() -> None:
+    people = [f"s{number}" for number in range(10)]
+    tall = captured([("stand", standing(40))] * 10, people=people)
+    role = roles(tall)
+    for person, name in enumerate(role):  # those that test stand, the others wave
+        if name != "test":
+            at = tall.frames(person)
+            tall.points[at] = waving(40)
+    tested = Captures([tall], VOCABULARY, 1, role="test").sequences(40, 8)
+    learned = Captures([tall], VOCABULARY, 1, role="train").sequences(40, 8)
+    for found, expected in ((tested, 0.0), (learned, 1.0)):
+        hands = np.concatenate(
+            [*known_states(found, "left_hand", "raise"), *known_states(found, "right_hand", "raise")]
+        )
+        assert (hands.any() > 0) == (expected > 0)
+
+
+def test_a_share_of_zero_leaves_an_action_out(clips: list[MotionClips]) -> None:
+    found = Captures(clips, VOCABULARY, 1, shares={"wave": 0, "walk": 0}).sequences(80, 6)
+    last = found.action[np.arange(80), found.lengths - 1]
+    assert set(last.tolist()) <= {index("stand"), index("other")}
+
+
+def test_unreadable_steps_are_other_and_unknown_ones_stay_unknown(
+    clips: list[MotionClips], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Captures(clips[1:], VOCABULARY, 3)
+    readable = source.sequences(60, 30, action="wave")
+
+    def none_readable(unreadable: object, seen: np.ndarray) -> np.ndarray:
+        return np.zeros(seen.shape[:2], dtype=bool)
+
+    monkeypatch.setattr("training.synthetic.sequences.detector_errors.readable", none_readable)
+    again = Captures(clips[1:], VOCABULARY, 3).sequences(60, 30, action="wave")
+    np.testing.assert_array_equal(again.action == -1, readable.action == -1)
+    assert set(np.unique(again.action).tolist()) == {-1, index("other")}
+    assert not again.relevance_known.any()
+
+
+def test_standing_at_a_walking_pace_and_walking_on_the_spot_have_no_action() -> None:
+    clips = captured([("stand", walking(120, 1.2)), ("walk", walking(120, 0.0))])
+    for action in ("stand", "walk"):
+        found = Captures([clips], VOCABULARY, 1).sequences(60, 12, action=action)
+        middle = found.lengths > 3
+        assert (found.action[middle, 1] != index(action)).all()
+    right = captured([("stand", walking(120, 0.0)), ("walk", walking(120, 1.2))])
+    found = Captures([right], VOCABULARY, 1).sequences(60, 12, action="walk")
+    assert (found.action[found.lengths > 3, 1] == index("walk")).mean() > 0.8
+
+
+# -- states and relevance ----------------------------------------------------------------------------------------
+def test_the_waving_hand_is_known_to_wave_and_the_other_one_not_to(clips: list[MotionClips]) -> None:
+    found = Captures(clips[:1], VOCABULARY, 7).sequences(80, 30, action="wave")
+    left, right = (VOCABULARY.part_index(f"{side}_hand") for side in ("left", "right"))
+    wave = VOCABULARY.state_index("wave")
+    states, known = found.states[..., wave], found.states_known[..., wave]
+    both = known[..., left] & known[..., right]
+    assert both.any(1).mean() > 0.8
+    assert (states[both][:, left] ^ states[both][:, right]).all()
+    # Half are mirrored.
+    assert 0.3 < states[both][:, left].mean() < 0.7
+    # The hand that waves is raised, and it and its arm define the action.
+    raised = found.states[..., VOCABULARY.state_index("raise")]
+    for hand, arm in ((left, "left_arm"), (right, "right_arm")):
+        waves = both & states[..., hand] & found.relevance_known[..., hand]
+        assert waves.any() and raised[waves][:, hand].all()
+        assert found.relevance[waves][:, hand].all() and found.relevance[waves][:, VOCABULARY.part_index(arm)].all()
+        assert found.relevance[waves].sum() == 2 * waves.sum()
+
+
+def test_a_wave_of_unclear_hands_leaves_both_unknown() -> None:
+    joints = standing(60)
+    joints[:, COLUMN["r_wrist"]] = joints[:, COLUMN["l_wrist"]] = (0.4, 0.0, 1.4)
+    found = Captures([captured([("wave", joints)])], VOCABULARY, 1).sequences(40, 10)
+    for side in ("left", "right"):
+        assert not known_states(found, f"{side}_hand", "wave")[0].size
+        assert not found.relevance_known[..., VOCABULARY.part_index(f"{side}_arm")].any()
+        assert known_states(found, f"{side}_hand", "applaud")[0].size  # nobody claps while waving
+
+
+def test_walking_people_step_and_standing_people_stand(clips: list[MotionClips]) -> None:
+    walks = Captures(clips, VOCABULARY, 7).sequences(40, 10, action="walk")
+    for part in ("left_leg", "right_foot", "hip"):
+        step, stand = known_states(walks, part, "step", "stand")
+        # A single step has no pace, and may be standing.
+        assert step.size == stand.size == walks.real[walks.lengths > 1].sum() and step.all() and not stand.any()
+    stands = Captures(clips[:1], VOCABULARY, 7).sequences(40, 10, action="stand")
+    for part in ("left_leg", "right_leg", "hip"):
+        step, stand = known_states(stands, part, "step", "stand")
+        assert stand.size == stands.real.sum() and stand.all() and not step.any()
+
+
+def test_without_an_action_only_what_the_joints_say_is_known() -> None:
+    labels = [*[""] * 59, "dance"]
+    found = Captures([captured([(labels, waving(60))])], VOCABULARY, 7).sequences(40, 10)
+    unknown = found.real & (found.action == -1)
+    assert unknown.any()
+    known = found.states_known[unknown]
+    seen = {
+        (part, label)
+        for row, part in enumerate(VOCABULARY.parts)
+        for column, label in enumerate(VOCABULARY.state_labels)
+        if known[:, row, column].any() and label in VOCABULARY.states_of[part]
+    }
+    for pair in (("left_arm", "bend"), ("right_arm", "raise"), ("left_hand", "raise"), ("hip", "turn")):
+        assert pair in seen and known[:, VOCABULARY.part_index(pair[0]), VOCABULARY.state_index(pair[1])].all()
+    for pair in (
+        ("left_hand", "wave"),
+        ("hip", "stand"),
+        ("left_leg", "step"),
+        ("right_foot", "jump"),
+        ("hip", "none"),
+    ):
+        assert pair not in seen
+    assert not found.relevance_known[unknown].any()
+
+
+def test_nothing_is_known_of_heads(clips: list[MotionClips]) -> None:
+    found = Captures(clips, VOCABULARY, 7).sequences(40, 10)
+    assert not found.states_known[:, :, VOCABULARY.part_index("head")].any()
+
+
+# -- missing joints ----------------------------------------------------------------------------------------------
+def spoiled(change: Callable[[np.ndarray], None]) -> Sequences:
+    joints = standing(260)
+    change(joints)
+    return Captures([captured([("stand", joints)])], VOCABULARY, 2).sequences(200, 12)
+
+
+def test_unknown_joints_score_near_zero_and_their_states_are_unknown() -> None:
+    def without_a_hand(joints: np.ndarray) -> None:
+        joints[:, COLUMN["r_wrist"]] = np.nan
+
+    found = spoiled(without_a_hand)
+    scores = found.keypoints[..., 2]
+    # After mirroring and the detector's own exchanges of sides, one of the two wrists is missing.
+    readable = found.action == index("stand")
+    lower, upper = scores[..., 9:11].min(-1), scores[..., 9:11].max(-1)
+    assert lower[readable].max() <= 0.2 and upper[readable].mean() > 0.3
+    arms = found.states_known[:, :, [VOCABULARY.part_index("left_hand"), VOCABULARY.part_index("right_hand")]].any(-1)
+    assert (arms[found.real].sum(-1) == 1).all()
+    legs = found.states_known[:, :, VOCABULARY.part_index("left_leg")].any(-1)
+    assert legs[found.real].all()
+
+
+def test_a_sequence_begins_after_the_last_step_without_a_body() -> None:
+    def without_a_pelvis(joints: np.ndarray) -> None:
+        joints[80:160, [COLUMN[name] for name in ("pelvis", "l_hip", "r_hip")]] = np.nan
+
+    found, whole = spoiled(without_a_pelvis), spoiled(lambda joints: None)
+    assert np.isfinite(found.keypoints).all()
+
+    def longest(sequences: Sequences) -> float:
+        last = sequences.times_us[np.arange(200), sequences.lengths - 1]
+        return float((last - sequences.times_us[:, 0]).max()) * 1e-6
+
+    # Steps are at most 2 s or 69 frames apart, so that none reaches over the gap of 80 frames. The longer part has 100
+    # frames, and is played at 85 % of its speed at least.
+    assert longest(found) < 100 / 30 / 0.85 + 0.1 < longest(whole)
+
+
+def test_clips_that_never_show_a_body_are_an_error() -> None:
+    joints = np.full_like(standing(5), np.nan)
+    with pytest.raises(ValueError, match="none of 50 clips drawn for any action shows a body"):
+        Captures([captured([("stand", joints)])], VOCABULARY, 2).sequences(1, 4)
+
+
+def test_actions_of_ones_own_are_targets_of_which_only_the_joints_are_known() -> None:
+    vocabulary = Vocabulary(
+        VOCABULARY.parts, VOCABULARY.states, VOCABULARY.states_of, ("salute", "walk"), VOCABULARY.words
+    )
+    found = Captures([captured([("salute", waving(60))])], vocabulary, 3).sequences(60, 10)
+    last = found.action[np.arange(60), found.lengths - 1]
+    assert set(last.tolist()) == {0, -1}  # without `other`, unreadable steps have no target
+    assert (last == 0).mean() > 0.8 and not found.relevance_known.any()
+    assert found.states_known[found.real].any() and not known_states(found, "left_hand", "wave")[0].size
