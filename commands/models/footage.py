@@ -77,7 +77,8 @@ def score_command(
             "--set",
             metavar="NAME",
             help="With --data, a set to score on; can be repeated. To choose a checkpoint: coffee-room, "
-            "gestures-learn; to judge one, once: le2i-home, urfd, gestures.",
+            "gestures-learn, captures-validation, jhmdb-validation; to judge one, once: le2i-home, urfd, gestures, "
+            "captures, captures-all, jhmdb.",
             show_default="those to choose on",
         ),
     ] = None,

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.ending import error_console, plain_console
-from commands.models.footage_tables import show_films, show_precision
+from commands.models.footage_tables import show_films, show_precision, show_sequences
 
 if TYPE_CHECKING:
     from stages.checkpoint import Checkpoint
     from training.scoring.film_figures import FilmFigures, FrameFigures
     from training.scoring.film_sets import FilmSet, WatchedSet
+    from training.scoring.sequence_sets import SequenceFigures, SequenceSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,15 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
     from stages.profiles import choose_device, load_checkpoint
     from training.scoring.film_figures import FrameFigures, film_figures
     from training.scoring.film_sets import answered_films
+    from training.scoring.sequence_sets import score_sequences
 
-    films = chosen_sets(chosen.data, chosen.sets)
+    films, sequences = chosen_sets(chosen.data, chosen.sets)
     if pictures is not None:
         import training.scoring.confusion_pictures  # noqa: F401 - a missing matplotlib is said before the work
     checkpoint = load_checkpoint(chosen.profile, choose_device(chosen.device))
     plain_console.print(f"{chosen.profile} ({checkpoint.sha256[:19]}…)", markup=False)
     scores: list[FilmFigures] = []
-    for watched in _watch(chosen, films, checkpoint):
+    for watched in _watch(chosen, films, checkpoint) if films else ():
         answered = answered_films(checkpoint, watched)
         scores.append(film_figures(watched.chosen.name, answered, watched.chosen.macro, smoothed=chosen.smoothed))
         show_films(scores[-1], plain_console)
@@ -59,32 +61,36 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
     pooled = FrameFigures("all films", tuple(one for score in scores for one in score.frames.judged))
     if len(scores) > 1:
         show_precision(pooled, plain_console, pooled.name)
+    moved: list[SequenceFigures] = []
+    for one in sequences:
+        moved.append(score_sequences(checkpoint, chosen.data, one))
+        show_sequences(moved[-1], plain_console)
     if out is not None:
-        content = _content(chosen, checkpoint, scores, pooled)
+        content = _content(chosen, checkpoint, scores, pooled, moved)
         out.write_text(json.dumps(content) + "\n", encoding="utf-8")
     if pictures is not None:
-        _draw(pictures, [score.frames for score in scores])
+        _draw(pictures, [*(score.frames for score in scores), *(one.last for one in moved)])
 
 
-def chosen_sets(data: Path, names: Sequence[str] | None) -> list[FilmSet]:
+def chosen_sets(data: Path, names: Sequence[str] | None) -> tuple[list[FilmSet], list[SequenceSet]]:
     """Return the sets of these names, or those to choose a checkpoint on that the data folder has.
 
     Raises `ScoringError` for a name that is none of them, and if there is nothing to score.
     """
+    from training.scoring import film_sets, sequence_sets
     from training.scoring.film_answers import ScoringError
-    from training.scoring.film_sets import CHOOSING, JUDGING, film_set
 
-    wanted = dict.fromkeys(names or [one.name for one in CHOOSING])
-    found = {name: film_set(data, name) for name in wanted}
-    if names and (lacking := [name for name, one in found.items() if one is None]):
+    wanted = dict.fromkeys(names or [one.name for one in (*film_sets.CHOOSING, *sequence_sets.CHOOSING)])
+    sequences = {name: found for name in wanted if (found := sequence_sets.sequence_set(data, name))}
+    films = {name: found for name in wanted if (found := film_sets.film_set(data, name))}
+    lacking = [name for name in wanted if name not in films and name not in sequences]
+    if lacking and (names or len(lacking) == len(wanted)):
+        known = (*film_sets.CHOOSING, *sequence_sets.CHOOSING, *film_sets.JUDGING, *sequence_sets.JUDGING)
         raise ScoringError(
-            f"{data}: has nothing for the set {', '.join(lacking)}; sets are "
-            f"{', '.join(one.name for one in (*CHOOSING, *JUDGING))} and the folders in {data / 'video'}"
+            f"{data}: has nothing for {', '.join(lacking)}; sets are {', '.join(one.name for one in known)}, and the "
+            f"folders in {data / 'video'}"
         )
-    films = [one for one in found.values() if one is not None]
-    if not films:
-        raise ScoringError(f"{data}: has none of the sets {', '.join(wanted)}; choose others with --set")
-    return films
+    return list(films.values()), list(sequences.values())
 
 
 def _watch(chosen: DataScoring, films: Sequence[FilmSet], checkpoint: Checkpoint) -> list[WatchedSet]:
@@ -112,6 +118,7 @@ def _content(
     checkpoint: Checkpoint,
     scores: Sequence[FilmFigures],
     pooled: FrameFigures,
+    sequences: Sequence[SequenceFigures],
 ) -> dict[str, Any]:
     return {
         "profile": checkpoint.profile,
@@ -121,12 +128,13 @@ def _content(
         "smoothed": chosen.smoothed,
         "films": {score.frames.name: score.as_json() for score in scores},
         "all_films": {"at_least": pooled.as_json()["at_least"]},
+        "sequences": {one.last.name: one.as_json() for one in sequences},
     }
 
 
 def _draw(folder: Path, figures: Iterable[FrameFigures]) -> None:
-    from stages.vocabulary import packaged
+    from training.footage.segments.scored_actions import SCORED_ACTIONS
     from training.scoring.confusion_pictures import save_confusion
 
     for one in figures:
-        save_confusion(folder, one, packaged("edge").actions)
+        save_confusion(folder, one, SCORED_ACTIONS)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from training.footage.segments.falls import FallFigures
     from training.footage.segments.intervals import Interval
     from training.scoring.film_figures import FilmFigures, FrameFigures
+    from training.scoring.sequence_sets import SequenceFigures
 
 _ANSWERS_SHOWN = 5
 
@@ -28,6 +29,15 @@ def show_films(figures: FilmFigures, console: Console) -> None:
         console.print(kinds)
     _show_falls(figures, console)
     _show_occurrences(figures, console)
+
+
+def show_sequences(figures: SequenceFigures, console: Console) -> None:
+    """Print the figures of a set of sequences."""
+    about = f"{figures.sequences} sequences ({figures.digest}), {figures.unreadable} unreadable steps left out"
+    show_frames(figures.last, console, "last steps", about)
+    console.print(f"macro, last steps, over all actions: {macro_cell(figures.last_over_all)}", markup=False)
+    console.print(f"macro, every labelled step: {macro_cell(figures.every.macro)}", markup=False)
+    console.print(f"macro, every labelled step, over all actions: {macro_cell(figures.every_over_all)}", markup=False)
 
 
 def show_frames(figures: FrameFigures, console: Console, unit: str, about: str) -> None:

@@ -16,10 +16,12 @@ from run_stream import app
 from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
 from stream.cameras.events import ActionEvents
-from support.training.data_folders import clip_entry, put_labels
+from support.training.data_folders import clip_entry, put_clips, put_labels
+from support.training.planar_people import person, pose_clips
 from training.footage.segments.action_events import action_events
 from training.footage.segments.answered_film import SeenPerson, seen_people
 from training.scoring.film_answers import answered_film, watch_settings
+from training.sources.motion_clips import POSES
 from training.sources.watched_videos import watch_data_folder
 from training.video.analysis import analyse_video
 
@@ -108,11 +110,26 @@ def test_the_command_scores_a_data_folder(
     assert Image.open(picture).width > 300
 
 
+def test_the_command_scores_sequences(tmp_path: Path) -> None:
+    keypoints = [person(40), person(40, hands_up=True)]
+    put_clips(tmp_path, POSES, pose_clips(keypoints, ["stand", "wave"], source="jhmdb", text=["split1/test"] * 2))
+    out, pictures = tmp_path / "score.json", tmp_path / "pictures"
+    arguments = ["footage", "score", "--data", str(tmp_path), "--set", "jhmdb", "--device", "cpu", "--json", str(out)]
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*arguments, "--pictures", str(pictures)])
+    assert done.exit_code == 0, done.output
+    for words in ("jhmdb: 16 sequences", "last steps", "macro, every labelled step, over all actions"):
+        assert words in done.output
+    content = json.loads(out.read_text())
+    assert content["films"] == {}
+    assert content["sequences"]["jhmdb"]["sequences"] == 16
+    assert [picture.name for picture in pictures.iterdir()] == ["confusion-jhmdb.png"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--set", "urfd"], "has nothing for the set urfd"),
-        ([], "has none of the sets coffee-room"),
+        (["--set", "urfd"], "has nothing for urfd; sets are coffee-room"),
+        ([], "has nothing for coffee-room, gestures-learn, captures-validation, jhmdb-validation"),
         (["--set", "street", "--clip", "vtest"], "--half and --clip are for the packaged clips"),
     ],
 )

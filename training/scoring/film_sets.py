@@ -43,7 +43,7 @@ leaves out, only one person is shown."""
 
 
 def film_set(data: Path, name: str) -> FilmSet | None:
-    """Return the set of this name, which may be a source with videos; None if there is none in the data folder."""
+    """Return the set of this name, which may be a source of videos; None if there is none in the data folder."""
     found = next((one for one in (*CHOOSING, *JUDGING) if one.name == name), FilmSet(name, name, "test"))
     return found if (data / VIDEO / found.source / LABELS).is_file() else None
 

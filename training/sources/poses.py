@@ -76,7 +76,7 @@ class Poses:
         clips = [_without_doubtful(one) for one in clips]
         self.vocabulary = vocabulary
         self.rng = np.random.default_rng(seed)
-        self._sampler = ClipSampler(clips, role, vocabulary, shares=shares)
+        self.sampler = ClipSampler(clips, role, vocabulary, shares=shares)
         self._planar = {one.source: planar_clips(one) for one in clips}
         self._action_of = {one.source: vocabulary_indices(one, vocabulary) for one in clips}
         self._defining, self._defined = relevance_of_actions(vocabulary)
@@ -86,7 +86,7 @@ class Poses:
 
     def actions(self) -> tuple[str, ...]:
         """Return the actions with which sequences end, in the vocabulary's order."""
-        return self._sampler.actions()
+        return self.sampler.actions()
 
     def state(self) -> dict[str, Any]:
         """Return the random state."""
@@ -114,7 +114,7 @@ class Poses:
         If the clip is too short before that frame, a `whole` window ends later in the action: clips of a second would
         mostly give a few steps.
         """
-        drawn = self._sampler.draw(self.rng, action)
+        drawn = self.sampler.draw(self.rng, action)
         clips, first = drawn.clips, int(drawn.clips.start[drawn.clip])
         planar = self._planar[clips.source]
         length, last = int(clips.start[drawn.clip + 1]) - first, drawn.last

@@ -12,6 +12,7 @@ import numpy as np
 from stages.detection.part_boxes import part_boxes
 from training.annotated_videos.sightings import Sightings
 from training.kinetics_tps.video_roles import Role
+from training.sources.motion_clips import MOTION, MotionClips
 from training.sources.segmented_videos import Segment, SegmentedVideo
 from training.sources.watched_videos import WatchedVideo, label_segments
 
@@ -76,3 +77,24 @@ def watched_video(
     video = SegmentedVideo(source, name, Path(f"{name}.mp4"), 100, FPS, SIZE, labelled, person=person)
     seen = seen_people(one_person()) if seen is None else seen
     return WatchedVideo(video, role, seen, *label_segments(seen, labelled))
+
+
+def put_clips(folder: Path, kind: str, clips: MotionClips) -> Path:
+    """Write recorded motion (`MOTION` or `POSES`) as a source of a data folder; return the file's path."""
+    path = folder / kind / f"{clips.source}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    points, names = ("joints", "joint_names") if kind == MOTION else ("keypoints", "keypoint_names")
+    fields: dict[str, Any] = {
+        points: clips.points,
+        names: np.array(clips.names),
+        "start": clips.start,
+        "frame_label": clips.action,
+        "frame_labels": np.array(clips.actions),
+        "text": np.array(list(clips.text)),
+        "person": np.array(list(clips.person)),
+        "fps": clips.fps,
+        "size": clips.size,
+        "unit": np.array(clips.unit),
+    }
+    np.savez(path, **fields)
+    return path

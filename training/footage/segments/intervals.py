@@ -47,18 +47,19 @@ def macro(right: NDArray[np.number], of: NDArray[np.number]) -> float | None:
 def bootstrap_macro(right: NDArray[np.number], of: NDArray[np.number], draws: int = DRAWS) -> Interval | None:
     """Return the interval of `macro` over resampled units; `right` and `of` are counts [units, classes].
 
-    Units are clips or people and are drawn with replacement, always in the same way. A class that a resample lacks is
-    left out of its mean. None with fewer than two units that have a count.
+    Units are clips or people and are drawn with replacement, always in the same way. A class that a resample lacks
+    keeps its share of all units, so that a class of one unit has no spread. None with fewer than two units that have a
+    count.
     """
-    counted = of.sum(1) > 0
-    right, of = right[counted], of[counted]
+    counted, known = of.sum(1) > 0, of.sum(0) > 0
+    right, of = right[counted][:, known], of[counted][:, known]
     units = len(of)
     if units < 2:
         return None
     rng = np.random.default_rng(_SEED)
     weights = rng.multinomial(units, np.full(units, 1 / units), size=draws).astype(np.float64)
     total = weights @ of
-    share = np.divide(weights @ right, total, out=np.zeros_like(total), where=total > 0)
-    means = share.sum(1) / (total > 0).sum(1)
+    overall = np.broadcast_to(right.sum(0) / of.sum(0), total.shape).copy()
+    means = np.divide(weights @ right, total, out=overall, where=total > 0).mean(1)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))

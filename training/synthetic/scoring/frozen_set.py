@@ -44,7 +44,7 @@ class FrozenSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 def frozen_sets() -> list[str]:
     """Return the names of the packaged frozen sets."""
-    return sorted(path.stem for path in _SHIPPED.glob("*.json"))
+    return sorted(path.stem for path in _SHIPPED.glob("generated-*.json"))
 
 
 def read_frozen_set(name: str) -> FrozenSet:

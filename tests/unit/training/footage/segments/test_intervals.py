@@ -45,13 +45,13 @@ def test_the_macro_average_leaves_out_actions_that_do_not_occur(counts: list[tup
 
 def test_the_bootstrap_is_the_one_of_a_plain_loop() -> None:
     rng = np.random.default_rng(3)
-    of = rng.integers(0, 30, (9, 3))
+    of = rng.integers(1, 30, (9, 3))
     right = rng.integers(0, of + 1)
     means: list[float] = []
     for _ in range(4000):
         chosen = rng.integers(0, 9, 9)
         hit, total = right[chosen].sum(0), of[chosen].sum(0)
-        means.append(float(np.mean([a / b for a, b in zip(hit, total) if b])))
+        means.append(float(np.mean([a / b for a, b in zip(hit, total, strict=True)])))
     expected = np.quantile(means, [0.025, 0.975])
     assert bootstrap_macro(right, of) == pytest.approx(tuple(expected), abs=0.02)
 
@@ -62,6 +62,14 @@ def test_the_interval_repeats_and_holds_the_mean_of_even_units() -> None:
     assert interval is not None and interval == bootstrap_macro(right, of)
     mean = macro(right.sum(0), of.sum(0))
     assert mean is not None and interval.low <= mean <= interval.high
+
+
+def test_an_action_of_one_person_has_no_spread_and_does_not_widen_that_of_others() -> None:
+    right, of = np.array([[4, 0], [1, 0], [0, 1]]), np.array([[10, 0], [2, 0], [0, 9]])
+    both, first = bootstrap_macro(right, of), bootstrap_macro(right[:2, :1], of[:2, :1])
+    assert both is not None and first is not None
+    assert both.low == pytest.approx((first.low + 1 / 9) / 2, abs=0.01)
+    assert both.high == pytest.approx((first.high + 1 / 9) / 2, abs=0.01)
 
 
 @given(st.integers(0, 5), st.integers(1, 5))
