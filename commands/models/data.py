@@ -1,4 +1,4 @@
-"""`partstream data`: check, convert and generate data sets in the Kinetics-TPS layout."""
+"""`partstream data`: check, convert and generate data sets in the Kinetics-TPS layout, and import data folders."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ import typer
 
 from commands.application import Application
 from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, plain_console
+from commands.models.data_folder_check import check_data_folder
 from commands.models.data_generate import EPILOG as GENERATE_EPILOG
 from commands.models.data_generate import generate_command
+from commands.models.data_import import EPILOG as IMPORT_EPILOG
+from commands.models.data_import import import_command
 from training.console.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -24,19 +27,28 @@ if TYPE_CHECKING:
 
 FIRST_FILES = 20
 
-data_app = Application(help="Check, convert and draw data sets.", no_args_is_help=True)
+data_app = Application(help="Check, convert, import and draw data sets.", no_args_is_help=True)
 data_app.command("generate", epilog=GENERATE_EPILOG)(generate_command)
+data_app.command("import", epilog=IMPORT_EPILOG)(import_command)
 
 
 @data_app.command("check", epilog="Exit codes: 0 no errors, 1 errors, 2 no such folder.")
 def check_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Contains train_videos, train_annotations and list.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A data folder, or a data set in the Kinetics-TPS layout.")
+    ],
     every: Annotated[bool, typer.Option("--all", help=f"List all files with errors, not only {FIRST_FILES}.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every error instead.")] = False,
 ) -> None:
-    """Check a data set, and report every error in videos, annotations and lists by file."""
-    from training.kinetics_tps import check_dataset
+    """Check a data set, and report every error in videos, annotations and lists by file.
 
+    Of a data folder with recorded motion: clips, people, seconds, actions and terms of every source, and its faults.
+    """
+    from training.kinetics_tps import check_dataset
+    from training.sources.formats.checking import is_data_folder
+
+    if is_data_folder(folder):
+        check_data_folder(folder, as_json=as_json, errors=None if every else FIRST_FILES)
     with _errors(), progress_bar("checking videos") as progress:
         report = check_dataset(folder, progress)
     if as_json:

@@ -1,0 +1,218 @@
+"""`partstream data import`: read public data sets and one's own recordings into a data folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.application import lines
+from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, fail, plain_console, printable
+
+if TYPE_CHECKING:
+    from training.sources.formats.conversion import Options
+    from training.sources.formats.facts import PublicSource
+    from training.sources.formats.importing import Report
+
+EPILOG = lines(
+    "`partstream data import utkinect UTKinect/joints --like utkinect --out data`",
+    "`partstream data import bvh recordings --out data --id mine --terms open --label 'walk*=walk'`",
+    "`partstream data import folders my_clips --out data --id my_clips --terms open`",
+    "Exit codes: 0 done, 1 failed, 2 usage or a file that can't be read",
+)
+
+
+class Format(StrEnum):
+    """Formats that can be imported."""
+
+    bvh = "bvh"
+    ui_prmd = "ui-prmd"
+    utkinect = "utkinect"
+    msr_action3d = "msr-action3d"
+    ntu = "ntu"
+    penn_action = "penn-action"
+    jhmdb = "jhmdb"
+    videos = "videos"
+    folders = "folders"
+
+
+class TermsClass(StrEnum):
+    """Classes of terms."""
+
+    open = "open"
+    none_stated = "none-stated"
+    research = "research"
+    nc = "nc"
+
+
+class Unit(StrEnum):
+    """Units of length."""
+
+    auto = "auto"
+    m = "m"
+    cm = "cm"
+    mm = "mm"
+    inch = "inch"
+
+
+class Up(StrEnum):
+    """Axes that may point up."""
+
+    auto = "auto"
+    y = "y"
+    z = "z"
+
+
+class Sides(StrEnum):
+    """How left and right are found."""
+
+    given = "given"
+    by_toes = "by-toes"
+
+
+class Positions(StrEnum):
+    """Units of the start and end of a segment."""
+
+    seconds = "seconds"
+    frames = "frames"
+
+
+def import_command(
+    format: Annotated[Format, typer.Argument(metavar="FORMAT", help=", ".join(Format))],
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files, or folders to search.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The data folder, created if missing.")],
+    id: Annotated[
+        str | None, typer.Option("--id", metavar="NAME", help="The source's name.", show_default="as --like")
+    ] = None,
+    terms: Annotated[
+        TermsClass | None,
+        typer.Option(metavar="CLASS", help=f"Its terms: {', '.join(TermsClass)}.", show_default="as --like"),
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Convert, label and describe it as this public source.")
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=ACTION", help="The action of a source's name; * stands for any letters. Repeat."),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML or JSON file of names and their actions.")
+    ] = None,
+    name_from: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Finds the name that --label maps in a file's path.")
+    ] = None,
+    person_from: Annotated[str | None, typer.Option(metavar="REGEX", help="Finds the person in a file's path.")] = None,
+    unit: Annotated[Unit | None, typer.Option(help="Unit of 3-D files.", show_default="auto")] = None,
+    up: Annotated[Up | None, typer.Option(help="Up axis of 3-D files.", show_default="auto")] = None,
+    sides: Annotated[
+        Sides | None, typer.Option(help="by-toes: exchange left and right if toes point back.", show_default="given")
+    ] = None,
+    stature: Annotated[
+        float | None, typer.Option(min=0.5, max=2.5, metavar="METRES", help="Scale each body to this height.")
+    ] = None,
+    skip: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Leading frames to leave out, such as a T-pose.")
+    ] = None,
+    joints: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML or JSON file of joints' names in BVH files.")
+    ] = None,
+    action_labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="UTKinect's actionLabel.txt, if it lies elsewhere.")
+    ] = None,
+    fps: Annotated[float, typer.Option(min=0, max=1000, help="Rate of 2-D sequences, 0: unknown.")] = 0.0,
+    positions: Annotated[Positions, typer.Option(help="Unit of start and end in a table.")] = Positions.seconds,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy videos instead of linking to them.")] = False,
+    replace_old: Annotated[bool, typer.Option("--replace", help="Write a source again.")] = False,
+    skip_errors: Annotated[bool, typer.Option("--skip-errors", help="Leave out files that can't be read.")] = False,
+) -> None:
+    """Import recorded motion, 2-D annotations or labelled videos as a source of a data folder."""
+    from training.console.progress_bar import progress_bar
+    from training.sources.formats.facts import PUBLIC
+    from training.sources.formats.importing import Request, import_source
+    from training.sources.formats.joint_names import read_joint_map
+    from training.sources.formats.labels import compiled, parse_pairs, read_pairs
+    from training.sources.formats.reading import FormatError
+    from training.sources.terms import DataFolderError
+
+    public = PUBLIC.get(like) if like is not None else None
+    if like is not None and public is None:
+        fail(f"--like {like}: is unknown; there are {', '.join(PUBLIC)}", EXIT_USAGE)
+    if public is not None and public.format != format.value:
+        fail(f"--like {like}: has the format {public.format}, not {format.value}", EXIT_USAGE)
+    name, terms_class = id or like, terms.value if terms else public.terms if public else None
+    if name is None or terms_class is None:
+        fail(f"give {'--id' if name is None else '--terms'}, or --like for a public source", EXIT_USAGE)
+    with exiting({FormatError: EXIT_USAGE, DataFolderError: EXIT_FAILED}), progress_bar("reading files") as progress:
+        pairs = [*parse_pairs(label or []), *(read_pairs(labels) if labels else [])]
+        request = Request(
+            format=format.value,
+            paths=tuple(sources),
+            out=out,
+            id=name,
+            terms=terms_class,
+            known=_known(public),
+            pairs=[*pairs, *(public.labels if public else ())],
+            person_from=compiled(person_from or (public.person_from if public else None), "--person-from"),
+            name_from=compiled(name_from or (public.name_from if public else None), "--name-from"),
+            options=_options(public, unit=unit, up=up, sides=sides, stature=stature, skip=skip),
+            joints=read_joint_map(joints) if joints else {},
+            action_labels=action_labels,
+            fps=fps,
+            in_frames=positions is Positions.frames,
+            copy=copy,
+            replace=replace_old,
+            skip_errors=skip_errors,
+        )
+        report = import_source(request, progress)
+    show(report, terms_class)
+
+
+def show(report: Report, terms: str) -> None:
+    """Print a table of the actions, and what was not labelled or left out."""
+    from rich.table import Table
+
+    from training.synthetic.motion.movement import ACTIONS
+
+    tally = report.tally
+    table = Table("action", "names")
+    for heading in ("clips", "seconds"):
+        table.add_column(heading, justify="right")
+    for action, (clips, seconds) in sorted(tally.actions.items(), key=lambda item: -item[1][1]):
+        names = [name for name, mapped in report.mapping.items() if mapped == action]
+        words = action if action in ACTIONS else f"{action} (new)"
+        table.add_row(words, printable(", ".join(names)), str(clips), f"{seconds:.1f}")
+    if tally.actions:
+        plain_console.print(table)
+    people = f"{tally.people} people" if tally.people else "people not known"
+    _say(f"{tally.clips} clips, {people}, {tally.frames} frames, {tally.seconds:.1f} s, terms {terms}: {report.path}")
+    for note in report.notes:
+        _say(f"note: {note}")
+    if report.unlabelled:
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(report.unlabelled.items()))
+        _say(f"names without an action, left unlabelled: {names}; --label NAME=ACTION gives one")
+    for error in report.left_out:
+        _say(f"left out: {error}")
+
+
+def _say(text: str) -> None:
+    plain_console.print(printable(text), markup=False, soft_wrap=True)
+
+
+def _known(public: PublicSource | None) -> dict[str, str]:
+    if public is None:
+        return {}
+    return {"dataset": public.dataset, "repository": public.home, "terms_text": public.terms_text}
+
+
+def _options(public: PublicSource | None, **given: Any) -> Options:
+    """Return the public source's options, with those that were given in their place."""
+    from training.sources.formats.conversion import Options
+
+    base = public.options if public else Options()
+    chosen = {name: getattr(value, "value", value) for name, value in given.items() if value is not None}
+    if "unit" in chosen and "stature" not in chosen:  # a given unit goes before the public source's stature
+        chosen["stature"] = None
+    return replace(base, **chosen)

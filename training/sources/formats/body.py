@@ -1,0 +1,86 @@
+"""What readers return: 3-D recordings with the 20 joints of a data folder, or 2-D keypoints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+JOINTS = (
+    "head_top", "head", "neck", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow", "l_wrist", "r_wrist", "l_hand",
+    "r_hand", "pelvis", "l_hip", "r_hip", "l_knee", "r_knee", "l_ankle", "r_ankle", "l_toe", "r_toe",
+)  # fmt: skip
+JOINT = {name: index for index, name in enumerate(JOINTS)}
+OPTIONAL = ("head_top", "l_hand", "r_hand", "l_toe", "r_toe")
+"""Joints that a source may lack."""
+KEYPOINTS = (
+    "nose", "l_eye", "r_eye", "l_ear", "r_ear", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow", "l_wrist", "r_wrist",
+    "l_hip", "r_hip", "l_knee", "r_knee", "l_ankle", "r_ankle",
+)  # fmt: skip
+"""COCO-17."""
+KEYPOINT = {name: index for index, name in enumerate(KEYPOINTS)}
+LEGS = ("hip", "knee", "ankle", "toe")
+SIDED = ("shoulder", "elbow", "wrist", "hand", *LEGS)
+
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A name that the source gives to the time from `begin` to `end` (exclusive), in seconds of the recording."""
+
+    begin: float
+    end: float
+    name: str
+
+
+def whole(name: str) -> tuple[Span, ...]:
+    """Return spans that give one name to a whole recording."""
+    return (Span(-math.inf, math.inf, name),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """One person's motion in 3-D, with the unit and axes of its file.
+
+    `times` float64 [T]: seconds, ascending. `joints` float32 [T, 20, 3] in the order of `JOINTS`, NaN where missing.
+    `spans`: the source's names for times. `person` is "" if unknown. `text` is what a data folder keeps of its name.
+    """
+
+    text: str
+    times: NDArray[np.float64]
+    joints: Points
+    spans: tuple[Span, ...] = ()
+    person: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseSequence:
+    """One person's keypoints in a video. `keypoints` float32 [T, 17, 3]: x, y and score, NaN where missing.
+
+    `unit` says what x and y are. `size` is the picture's (width, height), zeros if unknown; `fps` 0 if unknown.
+    """
+
+    text: str
+    keypoints: Points
+    name: str
+    unit: str = "pixel"
+    size: tuple[int, int] = (0, 0)
+    fps: float = 0.0
+    person: str = ""
+
+
+def empty_joints(frames: int) -> Points:
+    """Return [frames, 20, 3] of missing joints."""
+    return np.full((frames, len(JOINTS), 3), np.nan, np.float32)
+
+
+def exchanged(joints: Points, parts: tuple[str, ...] = SIDED) -> Points:
+    """Return the joints [T, 20, 3] with left and right of these parts exchanged."""
+    order = np.arange(len(JOINTS))
+    for part in parts:
+        left, right = JOINT[f"l_{part}"], JOINT[f"r_{part}"]
+        order[left], order[right] = right, left
+    return joints[:, order]

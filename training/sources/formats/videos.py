@@ -1,0 +1,264 @@
+"""Labelled videos: a table of segments, or a folder of clips for each action, as `video/<source>/` of a data folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import msgspec
+
+from training.kinetics_tps.video_facts import VideoError, probe
+from training.sources.formats.labels import Labels
+from training.sources.formats.reading import FormatError, check_size, text_lines
+from training.sources.formats.writing import Tally
+from training.sources.segmented_videos import EXTENSIONS, LABELS, VIDEO, Split
+from training.sources.terms import DataFolderError
+from training.video.frames import OPEN_OPTIONS
+
+_COLUMNS = ("video", "start", "end", "label")
+_MORE_COLUMNS = ("person", "text", "split")
+_MOST_ROWS = 1_000_000
+_LARGEST_TABLE = 100_000_000
+FORMAT = (
+    "clips: {path without extension: {frames, fps, size, segments: [[first frame, end, label], …], text, person}}; "
+    "frames from 0, end exclusive; label null: not labelled"
+)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A segment of a video: `start` and `end` in seconds, or frames from 0 with an exclusive end; `label` may be ""."""
+
+    video: str
+    start: float
+    end: float
+    label: str
+    person: str = ""
+    text: str = ""
+    split: Split | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledVideo:
+    """A video file under the name that it gets, with its segments; `end` is None for the video's end."""
+
+    name: str
+    path: Path
+    rows: tuple[Row, ...]
+    to_end: bool = False
+
+
+def read_table(path: Path) -> list[LabelledVideo]:
+    """Read segments from a CSV file with the columns video, start, end, label, or a JSON list of such objects.
+
+    Further columns may be person, text and split. Videos are found beside the table. Raises `FormatError`.
+    """
+    rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
+    if not rows:
+        raise FormatError(f"{path}: holds no segment")
+    by_video: dict[str, list[Row]] = {}
+    for row in rows:
+        by_video.setdefault(row.video, []).append(row)
+    files: dict[str, Path] = {}
+    for video in by_video:
+        if not video or "\0" in video:
+            raise FormatError(f"{path}: a segment names no video")
+        file = path.parent / video
+        if file.suffix.lower() not in EXTENSIONS:
+            raise FormatError(f"{path}: {video!r} is no video file; its name must end with {', '.join(EXTENSIONS)}")
+        files[video] = file
+    names = _names(path, [Path(video) for video in by_video])
+    found: list[LabelledVideo] = []
+    for name, (video, own) in zip(names, by_video.items(), strict=True):
+        if len({(row.person, row.split) for row in own}) > 1:
+            raise FormatError(f"{path}: {video}: all its segments must have the same person and split")
+        found.append(LabelledVideo(name, files[video], tuple(sorted(own, key=lambda row: row.start))))
+    return found
+
+
+def read_action_folders(folder: Path) -> list[LabelledVideo]:
+    """Find the videos of `folder/<action>/`; each shows this action from its first frame to its last.
+
+    Raises `FormatError`.
+    """
+    if not folder.is_dir():
+        raise FormatError(f"{folder}: is no folder")
+    found: list[LabelledVideo] = []
+    for action in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        files = sorted(path for path in action.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
+        for name, file in zip(_names(folder, [path.relative_to(folder) for path in files]), files, strict=True):
+            found.append(LabelledVideo(name, file, (Row(file.name, 0, 0, action.name),), to_end=True))
+    if not found:
+        raise FormatError(f"{folder}: holds no folder of an action with videos ({', '.join(EXTENSIONS)})")
+    return found
+
+
+def write_videos(
+    folder: Path,
+    source: str,
+    videos: Sequence[LabelledVideo],
+    labels: Labels,
+    *,
+    in_frames: bool,
+    copy: bool,
+    people: Sequence[str],
+) -> Tally:
+    """Write `video/<source>/labels.json` with links to the videos, or copies, and replace what was there.
+
+    `people` [number of videos]: used where the table names none. Raises `FormatError` for a video that cannot be read
+    or a segment that does not fit it, and `DataFolderError` if the folder cannot be written.
+    """
+    clips: dict[str, dict[str, Any]] = {}
+    tally = Tally(clips=len(videos))
+    seen: set[str] = set()
+    for video, person in zip(videos, people, strict=True):
+        frames, fps, size = _facts(video.path)
+        segments = _segments(video, frames, fps, labels, in_frames=in_frames)
+        first = video.rows[0]
+        person = first.person or person
+        seen |= {person} - {""}
+        clip: dict[str, Any] = {"frames": frames, "fps": round(fps, 3), "size": size, "segments": segments}
+        clip["text"] = first.text or video.path.stem
+        clip |= {key: value for key, value in (("person", person), ("split", first.split)) if value}
+        clips[video.name] = clip
+        tally.frames += frames
+        tally.seconds += frames / fps
+        lasting: Counter[str] = Counter()
+        for begin, end, action in segments:
+            if action is not None:
+                lasting[action] += end - begin
+        for action, number in lasting.items():
+            tally.add(action, number / fps)
+    tally.people = len(seen)
+    content = json.dumps({"format": FORMAT, "clips": clips}, indent=1, ensure_ascii=False)
+    _place(folder / VIDEO / source, videos, content, copy=copy)
+    return tally
+
+
+def _place(place: Path, videos: Sequence[LabelledVideo], content: str, *, copy: bool) -> None:
+    """Build the folder beside its place, then exchange the two."""
+    made, old = place.with_name(f".{place.name}.part"), place.with_name(f".{place.name}.old")
+    try:
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+        for video in videos:
+            file = made / f"{video.name}{video.path.suffix.lower()}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if copy:
+                shutil.copyfile(video.path, file)
+            else:
+                file.symlink_to(video.path.resolve())
+        (made / LABELS).write_text(content, encoding="utf-8")
+        shutil.rmtree(old, ignore_errors=True)
+        if place.exists():
+            place.rename(old)
+        made.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        shutil.rmtree(made, ignore_errors=True)
+        raise DataFolderError(f"{place}: can't be written ({error.strerror or error})") from None
+
+
+def _segments(
+    video: LabelledVideo, frames: int, fps: float, labels: Labels, *, in_frames: bool
+) -> list[tuple[int, int, str | None]]:
+    found: list[tuple[int, int, str | None]] = []
+    scale = 1.0 if in_frames else fps
+    for row in video.rows:
+        begin, end = (0, frames) if video.to_end else (round(row.start * scale), round(row.end * scale))
+        where = f"{video.path}: segment {row.start:g} to {row.end:g} ({row.label})"
+        if not 0 <= begin < min(end, frames):
+            unit = "frames" if in_frames else "seconds"
+            raise FormatError(
+                f"{where}: must begin before its end and within the video, which has {frames} frames at {fps:g} a "
+                f"second; are start and end in {unit}?"
+            )
+        if found and begin < found[-1][1]:
+            raise FormatError(f"{where}: overlaps the segment before it, which ends at frame {found[-1][1]}")
+        found.append((begin, min(end, frames), (labels.action(row.label) if row.label else "") or None))
+    return found
+
+
+def _facts(path: Path) -> tuple[int, float, tuple[int, int]]:
+    """Return a video's number of frames, frames a second, and (width, height). Raises `FormatError`."""
+    try:
+        facts = probe(path)
+        with av.open(f"file:{path.absolute()}", options=OPEN_OPTIONS) as container:
+            rate = container.streams.video[0].average_rate
+    except VideoError as error:
+        raise FormatError(f"{path}: {error}") from None
+    except Exception as error:  # damaged files also raise IndexError, AttributeError, … in the bindings
+        raise FormatError(f"{path}: can't be opened ({error})") from None
+    if not rate or not 0.1 <= float(rate) <= 1000:
+        raise FormatError(f"{path}: its frame rate is unknown; convert it to a constant rate")
+    return facts.frames, float(rate), (facts.width, facts.height)
+
+
+def _names(where: Path, paths: Sequence[Path]) -> list[str]:
+    """Return names without extension: the relative path, or the file's name for a path that leads elsewhere."""
+    names = [
+        path.stem if path.is_absolute() or ".." in path.parts else path.with_suffix("").as_posix() for path in paths
+    ]
+    twice = [name for name, number in Counter(names).items() if number > 1]
+    if twice:
+        raise FormatError(f"{where}: two videos would be called {twice[0]!r}; rename one")
+    return names
+
+
+def _csv_rows(path: Path) -> list[Row]:
+    lines = list(_bounded(path))
+    rows: list[Row] = []
+    try:
+        reader = csv.reader([text for _, text in lines], strict=True)
+        header = [name.strip().lower() for name in next(reader)]
+        lacking = [name for name in _COLUMNS if name not in header]
+        if lacking:
+            raise FormatError(f"{path}: lacks the columns {', '.join(lacking)}; the first line must name the columns")
+        for number, values in enumerate(reader, 1):
+            line = lines[min(number, len(lines) - 1)][0]
+            if len(values) != len(header):
+                raise FormatError(f"{path}, line {line}: has {len(values)} columns; the header has {len(header)}")
+            cells = dict(zip(header, (value.strip() for value in values), strict=True))
+            kept: dict[str, Any] = {name: cells[name] for name in _COLUMNS}
+            kept |= {name: cells[name] for name in _MORE_COLUMNS if cells.get(name)}
+            rows.append(_row(f"{path}, line {line}", kept))
+    except (csv.Error, StopIteration) as error:
+        raise FormatError(f"{path}: can't be read as CSV: {error}") from None
+    return rows
+
+
+def _json_rows(path: Path) -> list[Row]:
+    check_size(path)
+    if path.stat().st_size > _LARGEST_TABLE:
+        raise FormatError(f"{path}: is larger than {_LARGEST_TABLE} bytes")
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise FormatError(f"{path}: can't be read as JSON: {error}") from None
+    if not isinstance(content, list):
+        raise FormatError(f"{path}: must be a list of segments such as {{video, start, end, label}}")
+    return [_row(f"{path}: segment {number}", row) for number, row in enumerate(content, 1)]
+
+
+def _row(where: str, content: Any) -> Row:
+    try:
+        row = msgspec.convert(content, Row, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise FormatError(f"{where}: {error}") from None
+    if not (math.isfinite(row.start) and math.isfinite(row.end) and abs(row.start) < 1e9 and abs(row.end) < 1e9):
+        raise FormatError(f"{where}: start and end must be numbers")
+    return row
+
+
+def _bounded(path: Path) -> Any:
+    for number, line in enumerate(text_lines(path)):
+        if number > _MOST_ROWS:
+            raise FormatError(f"{path}: holds more than {_MOST_ROWS} lines")
+        yield line
