@@ -186,8 +186,9 @@ def show(report: Report, terms: str) -> None:
         table.add_row(words, printable(", ".join(names)), str(clips), f"{seconds:.1f}")
     if tally.actions:
         plain_console.print(table)
-    people = f"{tally.people} people" if tally.people else "people not known"
-    _say(f"{tally.clips} clips, {people}, {tally.frames} frames, {tally.seconds:.1f} s, terms {terms}: {report.path}")
+    people = tally.people or "not known"
+    _say(f"wrote {report.path}")
+    _say(f"clips {tally.clips}, people {people}, frames {tally.frames}, seconds {tally.seconds:.1f}, terms {terms}")
     for note in report.notes:
         _say(f"note: {note}")
     if report.unlabelled:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from support.training.motion_files import MIXAMO, bvh_text
 
+from support.training.motion_files import MIXAMO, bvh_text
 from training.sources.formats.bvh import Bvh, read_bvh
 from training.sources.formats.reading import FormatError
 
@@ -76,7 +76,7 @@ def test_end_sites_are_named_as_their_parent_and_follow_its_turn(tmp_path: Path)
     bvh = read_bvh(put(tmp_path, bvh_text([{"LeftHand": (0, 0, 90)}], order="ZXY")))
     (tip,) = bvh.positions([bvh.names.index("LeftHand_end")])[0]
     hand = np.array(MIXAMO["LeftHand"][1]) * 100
-    np.testing.assert_allclose(tip, hand + (5, 0, 0), atol=1e-4)  # (0, 0, 5) turned by 90° about y
+    np.testing.assert_allclose(tip, hand + np.array([5, 0, 0]), atol=1e-4)  # (0, 0, 5) turned by 90° about y
 
 
 def one_joint(channels: str, offset: str, values: str) -> str:
@@ -170,4 +170,8 @@ def test_reading_gives_what_was_written(tmp_path: Path) -> None:
     bvh = read_bvh(put(tmp_path, bvh_text([{"Neck": (1.5, -2, 3)}], frame_s=0.04)))
     assert isinstance(bvh, Bvh) and bvh.frame_s == pytest.approx(0.04)
     assert bvh.parents[bvh.names.index("Neck")] == bvh.names.index("Spine")
-    assert bvh.channels[0][0] == ("position", 0) and bvh.channels[1] == (("rotation", 2), ("rotation", 0), ("rotation", 1))
+    assert bvh.channels[0][0] == ("position", 0) and bvh.channels[1] == (
+        ("rotation", 2),
+        ("rotation", 0),
+        ("rotation", 1),
+    )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.training.motion_files import walked, y_up
 
+from support.training.motion_files import walked, y_up
 from training.sources.formats.body import JOINT, Recording, exchanged
 from training.sources.formats.conversion import (
     CHAIN_SHARE,
@@ -33,7 +33,7 @@ def only(done: object) -> np.ndarray:
 @pytest.mark.parametrize(("unit", "scale"), [("m", 1), ("cm", 100), ("mm", 1000), ("inch", 1 / 0.0254)])
 @pytest.mark.parametrize("up", ["y", "z"])
 def test_unit_and_up_axis_are_guessed_from_the_body(unit: str, scale: float, up: str) -> None:
-    body = walked(20) + (3, -2, 0.4)
+    body = walked(20) + np.array([3, -2, 0.4])
     given = (y_up(body) if up == "y" else body) * scale
     done = converted([recording(given)], Options())
     expected = walked(20)
@@ -95,7 +95,7 @@ def test_resampling_equals_interpolating_each_joint_by_itself(frames: int, fps: 
 
 
 def test_the_floor_is_at_zero_and_the_pelvis_in_the_middle_also_with_missing_joints() -> None:
-    joints = (walked(50) + (4, 5, -3)).astype(np.float32)
+    joints = (walked(50) + np.array([4, 5, -3])).astype(np.float32)
     joints[3] = np.nan
     joints[7, JOINT["l_toe"]] = np.nan
     done = placed(joints)
@@ -117,7 +117,9 @@ def test_sides_are_exchanged_by_toes_for_the_whole_source_and_single_clips_legs_
     done = converted(several, Options(unit="m", up="z", sides="by-toes"))
     assert all(toes_forward(one.joints) == (1, 1) for one in done.recordings)
     assert "left and right were exchanged" in done.notes[0]
-    done = converted([recording(body), recording(body), recording(wrong_legs)], Options(unit="m", up="z", sides="by-toes"))
+    done = converted(
+        [recording(body), recording(body), recording(wrong_legs)], Options(unit="m", up="z", sides="by-toes")
+    )
     assert done.notes == ["left and right legs were exchanged in 1 clips, because hips and shoulders disagreed"]
     np.testing.assert_allclose(done.recordings[2].joints, done.recordings[0].joints, atol=1e-5)
     untouched = converted([recording(wrong_legs)], Options(unit="m", up="z"))

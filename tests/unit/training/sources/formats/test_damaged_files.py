@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
 from support.training.motion_files import (
     bvh_text,
     marker_frame,
@@ -23,7 +24,6 @@ from support.training.motion_files import (
     utkinect_text,
     walked,
 )
-
 from training.sources.formats.body import PoseSequence, Recording, whole
 from training.sources.formats.bvh import read_bvh
 from training.sources.formats.conversion import Options, converted
@@ -159,7 +159,20 @@ def test_changed_bytes_are_refused_or_read_to_a_sound_recording(
     read_or_refuse(tmp_path, name, bytes(content))
 
 
-WORDS = [b"nan", b"inf", b"-inf", b"1e308", b"-1", b"0", b"1e-320", b"99999999999999999999", b"", b"0x1", b"1_0", b"\xc2\xb2"]
+WORDS = [
+    b"nan",
+    b"inf",
+    b"-inf",
+    b"1e308",
+    b"-1",
+    b"0",
+    b"1e-320",
+    b"99999999999999999999",
+    b"",
+    b"0x1",
+    b"1_0",
+    b"\xc2\xb2",
+]
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if not name.endswith((".mat", ".gz"))])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.training.motion_files import MIXAMO, bvh_text
 
+from support.training.motion_files import MIXAMO, bvh_text
 from training.sources.formats.body import JOINT, JOINTS
 from training.sources.formats.bvh import Bvh, read_bvh
 from training.sources.formats.joint_names import joints_of, read_joint_map
@@ -83,8 +83,8 @@ def test_a_file_without_hands_and_toes_takes_the_ends_of_forearms_and_feet(tmp_p
     path = tmp_path / "clip.bvh"
     path.write_text(bvh_text([{}, {}], joints=few, scale=1))
     joints = joints_of(PATH, read_bvh(path), {})[0]
-    np.testing.assert_allclose(joints[JOINT["l_wrist"]], np.array(place("LeftForeArm")) + (0, 0, 0.05), atol=1e-5)
-    np.testing.assert_allclose(joints[JOINT["r_toe"]], np.array(place("RightFoot")) + (0, 0, 0.05), atol=1e-5)
+    np.testing.assert_allclose(joints[JOINT["l_wrist"]], np.add(place("LeftForeArm"), (0, 0, 0.05)), atol=1e-5)
+    np.testing.assert_allclose(joints[JOINT["r_toe"]], np.add(place("RightFoot"), (0, 0, 0.05)), atol=1e-5)
     assert np.isnan(joints[JOINT["l_hand"]]).all()
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.training.motion_files import figure, msr_text, ntu_text, utkinect_text, walked, y_up
 
+from support.training.motion_files import figure, msr_text, ntu_text, utkinect_text, walked, y_up
 from training.sources.formats.body import JOINT, JOINTS
 from training.sources.formats.conversion import Options, converted, toes_forward
 from training.sources.formats.kinect import read_action_labels, read_msr_action3d, read_ntu, read_utkinect
@@ -38,7 +38,9 @@ def test_a_kinects_person_keeps_left_and_right_and_stands_on_the_floor(tmp_path:
     (done,) = converted([read], Options(unit="m", up="y", tilted=True)).recordings
     assert toes_forward(done.joints) == (1, 1)
     np.testing.assert_allclose(
-        done.joints[0, JOINT["l_hip"]] - done.joints[0, JOINT["r_hip"]], figure()["l_hip"] - figure()["r_hip"], atol=1e-3
+        done.joints[0, JOINT["l_hip"]] - done.joints[0, JOINT["r_hip"]],
+        figure()["l_hip"] - figure()["r_hip"],
+        atol=1e-3,
     )
 
 
@@ -122,7 +124,7 @@ def test_damaged_files_are_refused_with_file_and_line(tmp_path: Path, name: str,
 def test_ntu_gives_each_body_a_recording_with_its_own_times_longest_first(tmp_path: Path) -> None:
     body = walked(30)
     frames = [
-        ({7: place + (1, 0, 0)} if 5 <= number < 25 else {}) | {72057594037931101: place}
+        ({7: place + np.array([1, 0, 0])} if 5 <= number < 25 else {}) | {72057594037931101: place}
         for number, place in enumerate(body)
     ]
     frames[3] |= {9: body[3]}  # a mistake of the tracker: seen once

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.training.motion_files import marker_frame, marker_text
 
+from support.training.motion_files import marker_frame, marker_text
 from training.sources.formats.body import JOINT
 from training.sources.formats.conversion import Options, converted, toes_forward
 from training.sources.formats.markers import hip_centres, read_markers

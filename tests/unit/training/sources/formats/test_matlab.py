@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.io import savemat
-from support.training.motion_files import save_jhmdb, save_penn
 
+from support.training.motion_files import save_jhmdb, save_penn
 from training.sources.formats.body import KEYPOINT, KEYPOINTS
 from training.sources.formats.matlab import JHMDB_JOINTS, WORLD_UNIT, read_jhmdb, read_penn
 from training.sources.formats.reading import FormatError
@@ -32,7 +32,12 @@ def test_penns_left_and_right_are_exchanged_and_its_head_is_the_nose(tmp_path: P
         np.testing.assert_array_equal(left, (102 + 2 * column, 152 + 2 * column, 1))
     for name in ("l_eye", "r_eye", "l_ear", "r_ear"):
         np.testing.assert_array_equal(first[KEYPOINT[name]], (np.nan, np.nan, 0))
-    assert (read.text, read.name, read.size, read.unit) == ("squat 0007 view=front train=1", "squat", (480, 360), "pixel")
+    assert (read.text, read.name, read.size, read.unit) == (
+        "squat 0007 view=front train=1",
+        "squat",
+        (480, 360),
+        "pixel",
+    )
 
 
 def test_penns_points_at_one_one_are_missing_and_the_score_is_the_visibility(tmp_path: Path) -> None:
