@@ -27,6 +27,8 @@ _LEAST_CHAIN, _LARGEST_CHAIN = 0.7, 2.2
 """Metres, for children and giants among the avatars."""
 _LEAST_FRAMES = 2
 _FLOOR_PERCENTILE = 5.0
+_SAME_S = 1e-6
+"""Times that differ by less are the same: they are sums of rounded intervals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,9 @@ def resampled(recording: Recording, longest_gap: float) -> Recording:
         own = recording.times[known[:, joint]]
         if not len(own):
             continue
-        after = np.clip(np.searchsorted(own, times, "left"), 0, len(own) - 1)
-        before = np.clip(np.searchsorted(own, times, "right") - 1, 0, len(own) - 1)
-        near = (own[after] - own[before] <= longest_gap) & (times >= own[0] - 1e-9) & (times <= own[-1] + 1e-9)
+        after = np.clip(np.searchsorted(own, times - _SAME_S, "left"), 0, len(own) - 1)
+        before = np.clip(np.searchsorted(own, times + _SAME_S, "right") - 1, 0, len(own) - 1)
+        near = (own[after] - own[before] <= longest_gap) & (times >= own[0] - _SAME_S) & (times <= own[-1] + _SAME_S)
         for axis in range(3):
             values = np.interp(times, own, joints[known[:, joint], joint, axis])
             found[:, joint, axis] = np.where(near, values, np.nan)

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from support.training.motion_files import bvh_text, utkinect_text, walked
 from typer.testing import CliRunner
 
 from run_stream import app
+from support.training.motion_files import bvh_text, utkinect_text, walked
 
 
 def run(*arguments: object, code: int = 0) -> str:
