@@ -25,7 +25,7 @@ JOINTS = (
 )  # fmt: skip
 """The joints of captures that are used, in the order of arrays here. From the shoulders on, they are COCO's."""
 _HEAD, _NECK, _PELVIS = 0, 1, 2
-_SHOULDERS, _ELBOWS, _WRISTS = slice(3, 5), slice(5, 7), slice(7, 9)
+SHOULDERS, ELBOWS, WRISTS = slice(3, 5), slice(5, 7), slice(7, 9)
 _HIPS, _KNEES, _ANKLES = slice(9, 11), slice(11, 13), slice(13, 15)
 
 # Proportions of the average generated person, in statures.
@@ -108,7 +108,7 @@ class Bodies:
             return np.zeros(2)
         joints = joints[whole]
         trunk, ahead, _ = chest_axes(joints)
-        head = joints[:, _HEAD] - joints[:, _SHOULDERS].mean(1)
+        head = joints[:, _HEAD] - joints[:, SHOULDERS].mean(1)
         places = np.stack([(head * trunk).sum(-1), (head * ahead).sum(-1)], -1) / measured(joints).stature
         return _EARS - np.median(places, 0)
 
@@ -123,12 +123,12 @@ def measured(joints: Array) -> Measures:
         value = float(np.median(length[known])) if known.any() else 0.0
         return value if value > 0.02 else share * stature
 
-    shoulders, hips = joints[:, _SHOULDERS], joints[:, _HIPS]
-    trunk = median(_length(shoulders.mean(1) - hips.mean(1)), _TRUNK, 1.7, _SHOULDERS, _HIPS)
+    shoulders, hips = joints[:, SHOULDERS], joints[:, _HIPS]
+    trunk = median(_length(shoulders.mean(1) - hips.mean(1)), _TRUNK, 1.7, SHOULDERS, _HIPS)
     thigh = median(_length(joints[:, _KNEES] - hips).mean(1), _THIGH, 1.7, _HIPS, _KNEES)
     shank = median(_length(joints[:, _ANKLES] - joints[:, _KNEES]).mean(1), _SHANK, 1.7, _KNEES, _ANKLES)
     stature = (trunk + thigh + shank) / (_TRUNK + _THIGH + _SHANK)
-    half_shoulders = median(_length(shoulders[:, 1] - shoulders[:, 0]) / 2, _HALF_SHOULDERS, stature, _SHOULDERS)
+    half_shoulders = median(_length(shoulders[:, 1] - shoulders[:, 0]) / 2, _HALF_SHOULDERS, stature, SHOULDERS)
     half_hips = median(_length(hips[:, 1] - hips[:, 0]) / 2, _HALF_HIPS, stature, _HIPS)
     slide = _TRUNK * stature - trunk
     lowered = _hips(joints, chest_axes(joints)[0], np.array(slide), np.array(_HALF_HIPS * stature / half_hips))
@@ -137,8 +137,8 @@ def measured(joints: Array) -> Measures:
         slide=slide,
         thigh=median(_length(joints[:, _KNEES] - lowered).mean(1), _THIGH, stature, _HIPS, _KNEES),
         shank=shank,
-        upper_arm=median(_length(joints[:, _ELBOWS] - shoulders).mean(1), _UPPER_ARM, stature, _SHOULDERS, _ELBOWS),
-        forearm=median(_length(joints[:, _WRISTS] - joints[:, _ELBOWS]).mean(1), _FOREARM, stature, _ELBOWS, _WRISTS),
+        upper_arm=median(_length(joints[:, ELBOWS] - shoulders).mean(1), _UPPER_ARM, stature, SHOULDERS, ELBOWS),
+        forearm=median(_length(joints[:, WRISTS] - joints[:, ELBOWS]).mean(1), _FOREARM, stature, ELBOWS, WRISTS),
         half_shoulders=half_shoulders,
         half_hips=half_hips,
     )
@@ -151,17 +151,17 @@ def filled(joints: Array) -> tuple[Array, Flags, Flags]:
     """
     missing: Flags = np.any(np.isnan(joints), axis=-1, keepdims=True)[..., 0]
     out = joints.copy()
-    for pair, middle in ((_HIPS, _PELVIS), (_SHOULDERS, _NECK)):
+    for pair, middle in ((_HIPS, _PELVIS), (SHOULDERS, _NECK)):
         sides = out[..., pair, :]
         centre = out[..., middle, None, :]
         opposite = 2 * np.where(np.isnan(centre), sides[..., ::-1, :], centre) - sides[..., ::-1, :]
         out[..., pair, :] = np.where(np.isnan(sides), opposite, sides)
-    cut = np.logical_or(np.isnan(out[..., _HIPS, :]).any((-1, -2)), missing[..., _SHOULDERS].all(-1))
+    cut = np.logical_or(np.isnan(out[..., _HIPS, :]).any((-1, -2)), missing[..., SHOULDERS].all(-1))
     out[cut] = 0.0
-    for joint, parent in ((_ELBOWS, _SHOULDERS), (_WRISTS, _ELBOWS), (_KNEES, _HIPS), (_ANKLES, _KNEES)):
+    for joint, parent in ((ELBOWS, SHOULDERS), (WRISTS, ELBOWS), (_KNEES, _HIPS), (_ANKLES, _KNEES)):
         out[..., joint, :] = np.where(np.isnan(out[..., joint, :]), out[..., parent, :], out[..., joint, :])
     out[..., _PELVIS, :] = out[..., _HIPS, :].mean(-2)
-    middle = out[..., _SHOULDERS, :].mean(-2)
+    middle = out[..., SHOULDERS, :].mean(-2)
     above = middle + 0.4 * (middle - out[..., _PELVIS, :])
     out[..., _NECK, :] = middle
     out[..., _HEAD, :] = np.where(np.isnan(out[..., _HEAD, :]), above, out[..., _HEAD, :])
@@ -170,7 +170,7 @@ def filled(joints: Array) -> tuple[Array, Flags, Flags]:
 
 def chest_axes(joints: Array) -> tuple[Array, Array, Array]:
     """Return unit vectors [..., 3] of joints [..., 15, 3]: along the trunk upwards, forward, and to the right."""
-    trunk = _unit(joints[..., _SHOULDERS, :].mean(-2) - joints[..., _HIPS, :].mean(-2))
+    trunk = _unit(joints[..., SHOULDERS, :].mean(-2) - joints[..., _HIPS, :].mean(-2))
     across = joints[..., 4, :] - joints[..., 3, :] + 0.5 * (joints[..., 10, :] - joints[..., 9, :])
     right = _unit(across - (across * trunk).sum(-1, keepdims=True) * trunk)
     return trunk, np.cross(trunk, right), right
@@ -194,14 +194,14 @@ def keypoints(
     trunk, ahead, right = chest_axes(joints)
     slide = np.array([own.slide for own in measures])[:, None, None]
     hips = _hips(joints, trunk, slide, factor(builds.hip, _HALF_HIPS, "half_hips"))
-    low, old = hips.mean(2), joints[:, :, _SHOULDERS].mean(2)
+    low, old = hips.mean(2), joints[:, :, SHOULDERS].mean(2)
     middle = low + (old - low) * factor(builds.torso, _TRUNK)[:, 0]
-    half = (joints[:, :, _SHOULDERS] - old[:, :, None]) * factor(builds.shoulder, _HALF_SHOULDERS, "half_shoulders")
+    half = (joints[:, :, SHOULDERS] - old[:, :, None]) * factor(builds.shoulder, _HALF_SHOULDERS, "half_shoulders")
     shoulders = middle[:, :, None] + half
-    elbows = shoulders + (joints[:, :, _ELBOWS] - joints[:, :, _SHOULDERS]) * factor(
+    elbows = shoulders + (joints[:, :, ELBOWS] - joints[:, :, SHOULDERS]) * factor(
         builds.upper_arm, _UPPER_ARM, "upper_arm"
     )
-    wrists = elbows + (joints[:, :, _WRISTS] - joints[:, :, _ELBOWS]) * factor(builds.forearm, _FOREARM, "forearm")
+    wrists = elbows + (joints[:, :, WRISTS] - joints[:, :, ELBOWS]) * factor(builds.forearm, _FOREARM, "forearm")
     knees = hips + (joints[:, :, _KNEES] - hips) * factor(builds.thigh, _THIGH, "thigh")
     ankles = knees + (joints[:, :, _ANKLES] - joints[:, :, _KNEES]) * factor(builds.shank, _SHANK, "shank")
 

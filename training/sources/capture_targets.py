@@ -104,6 +104,7 @@ class CaptureTargets:
         generated = self._generated[action]
         on, known = _ON[generated], _KNOWN[generated]
         _waving_hands(on, known, generated == ACTION_INDEX["wave"], points, stature)
+        facing = _steady(facing, times)
         states, states_known = known_part_states(self.vocabulary, points, facing, on, known, times, stature)
         states_known = states_known & self._measured(missing)[..., None]
         certain, _ = relevance(self.vocabulary, generated, points, (on & known).astype(np.float64), times, stature)
@@ -121,6 +122,16 @@ class CaptureTargets:
             for part, unknown in (("arm", arm | ankles), ("hand", arm | ankles), ("leg", leg), ("foot", leg)):
                 out[..., self.vocabulary.part_index(f"{side}_{part}")] = ~unknown
         return out
+
+
+_STEADY_S = 0.2
+"""Time over which facing is averaged: Kinect's shoulders turn by several degrees between steps of people who do not."""
+
+
+def _steady(facing: Array, times: Array) -> Array:
+    """Return facing [N, T, 3] averaged over the steps around each."""
+    weight = np.exp(-(((times[:, :, None] - times[:, None]) / _STEADY_S) ** 2))
+    return weight @ facing / weight.sum(-1, keepdims=True)
 
 
 _RAISED_DEG = 30.0

@@ -13,6 +13,7 @@ from training.kinetics_tps.video_roles import Role
 from training.sequences.features import to_tensors
 from training.sequences.sequences import Sequences
 from training.sequences.tensors import Tensors
+from training.sources import capture_arms
 from training.sources.capture_bodies import (
     JOINTS,
     Bodies,
@@ -89,7 +90,7 @@ class Captures:
         labels = np.full((count, window), UNKNOWN)
         measures: list[Measures] = []
         ears = np.zeros((count, 2))
-        front = np.zeros(count, dtype=bool)
+        front, lowered = np.zeros((2, count), dtype=bool)
         for row in range(count):
             own = times[row, : lengths[row]]
             source, clip, drawn, positions, shown, unknown = self._window(own - own[-1], action)
@@ -104,7 +105,9 @@ class Captures:
             labels[row, steps:] = labels[row, steps - 1]
             measures.append(source.measures(clip))
             ears[row] = source.ears_from_head
-            front[row] = drawn in _FACING_CAMERA
+            front[row], lowered[row] = drawn in _FACING_CAMERA, drawn in capture_arms.ACTIONS
+        gap = np.diff(times, axis=1, prepend=times[:, :1])
+        joints = capture_arms.with_lowered_arms(rng, joints, gap, lowered)
         return self._see(joints, missing, measures, ears, front, labels, times, lengths)
 
     def _window(self, times: Array, action: str | None) -> tuple[Bodies, int, str, Array, Array, Flags]:

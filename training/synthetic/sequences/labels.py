@@ -102,15 +102,21 @@ def known_part_states(
 ) -> tuple[Flags, Flags]:
     """Return true states as `part_states` does, and which are known, both bool [N, T, parts, states].
 
-    `tags` and `tags_known` are bool [N, T, K]. A state is known if it is the same whatever the unknown tags are.
+    `tags` and `tags_known` are bool [N, T, K]. A state is known if the known tags exclude it, or leave it to the
+    joints. Which states are known does not depend on the joints: otherwise, a state with an unknown tag would be known
+    only where the joints exclude it, and learned as rare. `none` is known if all other states of the part are.
     """
     measured = measured_states(joints, facing, times, stature)
+    states = _table(vocabulary, _with_intended(measured, tags, ~tags))
+    anything = Measured(measured.states, {name: np.ones_like(fact) for name, fact in measured.facts.items()})
     # A state depends on each tag being on, or on its being off, and each of the two can only make the state true.
-    certain = _table(vocabulary, _with_intended(measured, tags & tags_known, ~tags & tags_known))
-    possible = _table(vocabulary, _with_intended(measured, tags | ~tags_known, ~tags | ~tags_known))
+    certain = _table(vocabulary, _with_intended(anything, tags & tags_known, ~tags & tags_known))
+    possible = _table(vocabulary, _with_intended(anything, tags | ~tags_known, ~tags | ~tags_known))
+    known = certain == possible
     none = vocabulary.state_index("none")
-    certain[..., none], possible[..., none] = ~possible.any(-1), ~certain.any(-1)
-    return certain, certain == possible
+    states[..., none] = ~states.any(-1)
+    known[..., none] = known.all(-1)
+    return states, known
 
 
 def measured_states(joints: Array, facing: Array, times: Array, stature: Array) -> Measured:

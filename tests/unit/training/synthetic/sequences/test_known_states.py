@@ -24,27 +24,33 @@ def anybody(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, 
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_state_is_known_exactly_if_no_value_of_the_unknown_tags_changes_it(seed: int) -> None:
-    """Compare with the states for all values of up to three unknown tags, which may be any of those that states use."""
+def test_no_value_of_the_unknown_tags_changes_a_known_state(seed: int) -> None:
+    """Compare with the states for all values of three unknown tags, which may be any."""
     points, facing, times, stature, rng = anybody(seed)
     tags = rng.random((8, 9, len(TAGS))) < 0.3
     for _ in range(12):
         unknown = rng.choice(len(TAGS), 3, replace=False)
         known = np.ones_like(tags)
         known[..., unknown] = False
-        every: list[np.ndarray] = []
+        states, states_known = known_part_states(VOCABULARY, points, facing, tags, known, times, stature)
+        assert states_known.mean() > 0.8
         for number in range(8):
             values = tags.copy()
             values[..., unknown] = [bool(number >> bit & 1) for bit in range(3)]
-            every.append(part_states(VOCABULARY, points, facing, values * 1.0, times, stature))
-        states, states_known = known_part_states(VOCABULARY, points, facing, tags, known, times, stature)
-        certain, possible = np.logical_and.reduce(every), np.logical_or.reduce(every)
-        none = VOCABULARY.state_index("none")
-        others = np.arange(states.shape[-1]) != none
-        np.testing.assert_array_equal(states_known[..., others], (certain == possible)[..., others])
-        np.testing.assert_array_equal(states[states_known], certain[states_known])
-        # Several states may be false together whatever the tags: `none` is then known only if each of them is.
-        assert not (states_known & (certain != possible))[..., none].any()
+            expected = part_states(VOCABULARY, points, facing, values.astype(np.float64), times, stature)
+            np.testing.assert_array_equal(states[states_known], expected[states_known])
+
+
+def test_which_states_are_known_depends_on_the_tags_alone() -> None:
+    """A state known only where the joints exclude it would be learned as rarer than it is."""
+    rng = np.random.default_rng(0)
+    tags = np.repeat(rng.random((8, 1, len(TAGS))) < 0.3, 9, 1)
+    known = np.repeat(rng.random((8, 1, len(TAGS))) < 0.5, 9, 1)
+    seen = [known_part_states(VOCABULARY, *body, tags, known, *when)[1] for body, when in (
+        ((points, facing), (times, stature)) for points, facing, times, stature, _ in map(anybody, range(5))
+    )]  # fmt: skip
+    for one in seen:
+        np.testing.assert_array_equal(one, np.repeat(seen[0][:, :1], 9, 1))
 
 
 def test_with_all_tags_known_states_are_those_of_generated_people() -> None:
@@ -67,7 +73,7 @@ def test_with_no_tag_known_a_bent_arm_is_known_and_a_step_is_not() -> None:
 
     assert share("left_arm", "bend") == share("right_hand", "raise") == share("hip", "turn") == 1
     assert share("left_leg", "step") == share("hip", "jump") == 0
-    assert 0 < share("left_leg", "bend") < 1  # a straight leg isn't bent, whatever it does
+    assert share("left_leg", "bend") == share("left_leg", "none") == 0  # a bent leg may be stepping
 
 
 def detected(missing: np.ndarray | None) -> Detections:
