@@ -73,8 +73,15 @@ def watched_sets(
     """
     settings = watch_settings(checkpoint, detector_size)
     names = {one.name: _names(data, one) for one in sets}
-    sources = {one.source for one in sets}
-    watched = watch_data_folder(data, sources, workers=workers, progress=progress, settings=settings, cache=cache)
+    watched = watch_data_folder(
+        data,
+        {one.source for one in sets},
+        roles={one.role for one in sets},
+        workers=workers,
+        progress=progress,
+        settings=settings,
+        cache=cache,
+    )
     found: list[WatchedSet] = []
     for one in sets:
         mine = [video for video in watched if video.video.source == one.source and video.role == one.role]

@@ -85,6 +85,7 @@ def watch_data_folder(
     folder: Path,
     sources: Collection[str],
     *,
+    roles: Collection[Role] | None = None,
     workers: int = 1,
     progress: Progress | None = None,
     settings: WatchSettings | None = None,
@@ -92,18 +93,25 @@ def watch_data_folder(
 ) -> list[WatchedVideo]:
     """Return the labelled videos of a data folder's sources, watched by `workers` processes where they are not cached.
 
+    `roles`: only the videos of these roles are watched and returned, by default all.
     `progress` is called with (videos done, videos). `settings`: RoI features or another detector, by default none and
     MoveNet. A video that cannot be watched is left out and logged. Raises `DataFolderError` for labels that cannot be
     used, `WeightsError` without the detector's weights, and OSError if the cache cannot be written.
     """
     settings, cache = settings or WatchSettings(), cache or watched_cache()
-    videos = read_segmented_videos(folder, sources)
+    known = read_segmented_videos(folder, sources)
+    role_of: dict[tuple[str, str], Role] = {
+        (video.source, video.name): role
+        for video, role in zip(known, video_roles(known), strict=True)
+        if roles is None or role in roles
+    }
+    videos = [video for video in known if (video.source, video.name) in role_of]
     hashes, skipped = _hashes(videos)
     once = {sha256: VideoFile(sha256, path, sha256) for path, sha256 in hashes.items()}  # two sources may share a video
     bad = {hashes[one.path]: one.message for one in watch_videos(cache, [*once.values()], settings, workers, progress)}
     kept, reads_regions = features_folder(cache, settings), settings.roi is not None or settings.vgg is not None
     watched: list[WatchedVideo] = []
-    for video, role in zip(videos, video_roles(videos), strict=True):
+    for video in videos:
         sha256 = hashes.get(video.path)
         if sha256 is None or sha256 in bad:
             skipped.setdefault(video.path, bad.get(sha256 or "", ""))
@@ -115,7 +123,11 @@ def watch_data_folder(
             skipped[video.path] = str(error)
             continue
         action, actions = label_segments(seen, video.segments)
-        watched.append(WatchedVideo(video, role, seen, action, actions, path if reads_regions else None))
+        watched.append(
+            WatchedVideo(
+                video, role_of[video.source, video.name], seen, action, actions, path if reads_regions else None
+            )
+        )
     for path, message in sorted(skipped.items()):
         logger.warning("%s: skipped: %s", path, message)
     if skipped:

@@ -69,6 +69,13 @@ def test_videos_are_watched_once_and_leave_the_data_folder_as_it_is(tmp_path: Pa
     assert np.array_equal(again.seen.box, watched[2].seen.box)
 
 
+def test_only_videos_of_the_roles_asked_for_are_watched(tmp_path: Path, stand_in: StandIn) -> None:
+    put_videos(tmp_path / "data")
+    watched = watch_data_folder(tmp_path / "data", {"gym", "home"}, roles={"test"}, cache=tmp_path / "cache")
+    assert [(one.video.name, one.role) for one in watched] == [("b", "test")]
+    assert stand_in.pictures == SHOWN
+
+
 def test_the_cache_is_the_users(tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "cache"))
     put_videos(tmp_path / "data")
