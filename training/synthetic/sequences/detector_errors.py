@@ -20,6 +20,10 @@ Flags = NDArray[np.bool_]
 
 LEFT, RIGHT = np.arange(1, 17, 2), np.arange(2, 17, 2)
 ARMS, LEGS = np.arange(7, 11), np.arange(13, 17)
+HIP_JOINTS = np.arange(11, 13)
+_UPRIGHT_RISE, _FLAT_RISE = 0.19, 0.08
+"""How far shoulders are above hips in the picture, in statures (0.29 for people who stand): from the first on a body
+counts as upright, also if a steep camera foreshortens it; below the second it is flat."""
 _MIRROR = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 _PARENT = np.array([0, 0, 0, 0, 0, 5, 6, 5, 6, 7, 8, 11, 12, 11, 12, 13, 14])
 _LIMBS = ((7, 9), (8, 10), (13, 15), (14, 16))
@@ -70,6 +74,34 @@ def occlusion(rng: Rng, view: View, times: Array, hide_legs: Flags) -> Flags:
     return hidden
 
 
+def flatness(view: View) -> Array:
+    """Return how flat bodies look [N, T]: 0 with the trunk upright in the picture, 1 with it lying or seen end-on.
+
+    Small people, as in a street, look a quarter as flat: the detector's scores of those who lie were not measured.
+    """
+    rise = view.points[:, :, 11:13, 1].mean(2) - view.points[:, :, 5:7, 1].mean(2)
+    flat = np.clip((_UPRIGHT_RISE - rise / view.stature) / (_UPRIGHT_RISE - _FLAT_RISE), 0, 1)
+    return flat * (1 - 0.75 * np.clip((110 - view.stature) / 50, 0, 1))
+
+
+def nearness(view: View) -> Array:
+    """Return how near people are [N, T]: 0 at 130 pixels, 1 at 300."""
+    return np.clip(np.log(view.stature / 130) / np.log(300 / 130), 0, 1)
+
+
+def lost_when_flat(rng: Rng, view: View, gap: Array) -> Flags:
+    """Return which joints of flat bodies the detector does not find [N, T, 17]: the legs, and sometimes the hips.
+
+    It finds most of those of lying people 130 pixels tall, and a third of those of near people who do push-ups.
+    """
+    share = flatness(view) * (0.08 + 0.55 * nearness(view))
+    level = 0.8 * rng.standard_normal((len(gap), 1)) + 0.6 * slow_noise(rng, gap, 0.5, 1)[..., 0]
+    lost = np.zeros((*gap.shape, 17), dtype=bool)
+    lost[:, :, LEGS] = (level < _normal_quantile(share))[..., None]
+    lost[:, :, HIP_JOINTS] = (level < _normal_quantile(0.35 * share))[..., None]
+    return lost
+
+
 def guess_unseen(rng: Rng, found: Array, unseen: Flags, outside: Flags, view: View, gap: Array) -> Array:
     """Return the joints with unseen ones guessed: near their place, at a neighbouring joint, or at the edge."""
     count, steps = gap.shape
@@ -116,7 +148,7 @@ def swap_sides(rng: Rng, found: Array, score: Array, view: View, gap: Array) -> 
     close = np.abs(view.facing) < 0.6
     rate = np.where(close, rng.uniform(0.01, 0.06, (count, 1)), rng.uniform(0.0, 0.025, (count, 1)))
     runs = slow_noise(rng, gap, 0.12, 3)
-    threshold = np.sqrt(2) * _inverse_erf(1 - 2 * np.clip(rate, 1e-4, 0.5))
+    threshold = -_normal_quantile(np.clip(rate, 1e-4, 0.5))
     ankles, legs = runs[..., 0] > threshold, runs[..., 1] > threshold + 0.2
     arms = runs[..., 2] > threshold + 0.5
     doubtful = rng.random((count, 1)) < np.where(view.facing.mean(1, keepdims=True) < 0.4, 0.2, 0.05)
@@ -223,6 +255,11 @@ def readable(unreadable: Unreadable, seen: Flags) -> Flags:
     """Return the steps [N, T] whose action can be recognised: neither garbled nor a close-up, and with more than head
     and shoulders in sight. `seen` is bool [N, T, 17]."""
     return ~(unreadable.garbled | unreadable.strip)[:, None] & np.any(seen[:, :, _INFORMATIVE], axis=-1)
+
+
+def _normal_quantile(share: Array) -> Array:
+    """Return the value below which a standard normal variable is with a probability of `share`; far below for 0."""
+    return np.sqrt(2) * _inverse_erf(2 * np.clip(share, 1e-4, 0.9999) - 1)
 
 
 def _inverse_erf(x: Array) -> Array:

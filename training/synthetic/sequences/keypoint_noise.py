@@ -31,6 +31,20 @@ SCORE_FRONT = np.array(
 SCORE_BEHIND = np.array(
     [0.54, 0.54, 0.54, 0.58, 0.58, 0.75, 0.75, 0.58, 0.58, 0.49, 0.49, 0.79, 0.79, 0.70, 0.70, 0.66, 0.66]
 )
+LARGE_GAIN = np.array(
+    [0.05, 0.16, 0.16, 0.13, 0.13, 0.15, 0.15, 0.13, 0.13, 0.13, 0.13, 0.17, 0.17, 0.16, 0.16, 0.17, 0.17]
+)
+"""Added to the scores of clear people of `LARGE` pixels from the front, and less to those from behind."""
+SMALLEST_CLEAR, LARGE = 90.0, 280.0
+"""Heights in pixels at which scores begin to rise and no longer rise: those of people in a street are below."""
+FLAT_SCORE = np.array(
+    [0.85, 0.85, 0.85, 0.87, 0.87, 0.76, 0.76, 0.58, 0.58, 0.60, 0.60, 0.79, 0.79, 0.76, 0.76, 0.77, 0.77]
+)
+"""Scores of flat bodies as shares of those of upright ones, for people 130 px tall, as in a room."""
+FLAT_SCORE_NEAR = np.array(
+    [0.74, 0.74, 0.74, 0.74, 0.74, 0.64, 0.64, 0.64, 0.64, 0.85, 0.85, 0.64, 0.64, 0.62, 0.62, 0.60, 0.60]
+)
+"""The same for people 300 px tall, most of whom do push-ups on footage, with the hands in sight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,7 @@ def detect(
     """
     gap = np.diff(times, axis=1, prepend=times[:, :1])
     occluded = detector_errors.occlusion(rng, view, times, hide_legs)
+    occluded |= detector_errors.lost_when_flat(rng, view, gap)
     hidden = occluded if hidden is None else occluded | hidden
     edges = view.picture[:, None, None]
     outside: NDArray[np.bool_] = np.any((view.points < edges[..., :2]) | (view.points > edges[..., 2:]), axis=-1)
@@ -102,7 +117,8 @@ def detect(
 def _scores(rng: Rng, view: View, gap: Array, hidden: NDArray[np.bool_], outside: NDArray[np.bool_]) -> Array:
     """Return scores [N, T, 17] by how much the person faces the camera, the side turned away, the person, and time.
 
-    Hidden joints score less, though for small people not much less; joints outside the picture score near zero.
+    Large and clear people score more, people who lie or bend low less. Hidden joints score less, though for small
+    people not much less; joints outside the picture score near zero.
     """
     count, steps = gap.shape
     front = (0.5 + 0.5 * view.facing.clip(-1, 1))[..., None]
@@ -116,6 +132,14 @@ def _scores(rng: Rng, view: View, gap: Array, hidden: NDArray[np.bool_], outside
     # Below about 60 px scores fall fast: hips 0.62 at 60 px and 0.46 at 25 px on street footage.
     tiny = np.clip((62 - view.stature) / 20, 0, 1)[..., None]
     base = base * (1 - 0.35 * turned * (1 - 0.6 * small)) - 0.1 * small - 0.13 * tiny - murky
+    large = np.clip(np.log(view.stature / SMALLEST_CLEAR) / np.log(LARGE / SMALLEST_CLEAR), 0, 1)[..., None]
+    base = base + LARGE_GAIN * large * (0.4 + 0.6 * front) * rng.uniform(0.4, 1.3, (count, 1, 1))
+    flat, near = detector_errors.flatness(view)[..., None], detector_errors.nearness(view)[..., None]
+    kept = FLAT_SCORE + (FLAT_SCORE_NEAR - FLAT_SCORE) * near
+    # Some near people who do push-ups score like others, some hardly at all: footage differs from camera to camera.
+    chance = rng.random((count, 1, 1))
+    strength = (0.4 + 1.2 * chance) * (1 - near) + (0.3 + 2.3 * chance**2) * near
+    base = base * np.maximum(1 - flat * strength * (1 - kept), 0.1)
     person = rng.normal(0, 0.06, (count, 1, 1)) + rng.normal(0, 0.03, (count, 1, 17))
     score = base + person + 0.07 * slow_noise(rng, gap, 0.6, 17) + rng.normal(0, 0.035, base.shape)
     least = rng.uniform(0.0, 0.35, (count, 1, 1)) + 0.3 * small
