@@ -30,7 +30,7 @@ from training.scoring.listed_clips import ListedClips, listed_clips
 from training.sequences.features import to_tensors
 from training.sequences.sequences import Sequences
 from training.sequences.tensors import unseen_regions
-from training.sources.capture_bodies import Bodies, filled
+from training.sources.captured.bodies import Bodies, filled
 from training.sources.captures import Captures
 from training.sources.motion_clips import MOTION, POSES, MotionClips, read_clips
 from training.sources.poses import Poses

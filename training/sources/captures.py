@@ -13,8 +13,8 @@ from training.kinetics_tps.video_roles import Role
 from training.sequences.features import to_tensors
 from training.sequences.sequences import Sequences
 from training.sequences.tensors import Tensors
-from training.sources import capture_arms
-from training.sources.capture_bodies import (
+from training.sources.captured import arms
+from training.sources.captured.bodies import (
     JOINTS,
     Bodies,
     Measures,
@@ -23,9 +23,9 @@ from training.sources.capture_bodies import (
     mirrored,
     missing_keypoints,
 )
-from training.sources.capture_targets import CaptureTargets
+from training.sources.captured.rest import without_rest
+from training.sources.captured.targets import CaptureTargets
 from training.sources.motion_clips import UNKNOWN, MotionClips
-from training.sources.resting_gestures import without_rest
 from training.sources.sampling import LOOPED, ClipSampler, draw_window, vocabulary_indices
 from training.synthetic.motion.skeleton import draw_builds
 from training.synthetic.sequences.detector_errors import slow_noise
@@ -105,9 +105,9 @@ class Captures:
             labels[row, steps:] = labels[row, steps - 1]
             measures.append(source.measures(clip))
             ears[row] = source.ears_from_head
-            front[row], lowered[row] = drawn in _FACING_CAMERA, drawn in capture_arms.ACTIONS
+            front[row], lowered[row] = drawn in _FACING_CAMERA, drawn in arms.ACTIONS
         gap = np.diff(times, axis=1, prepend=times[:, :1])
-        joints = capture_arms.with_lowered_arms(rng, joints, gap, lowered)
+        joints = arms.with_lowered_arms(rng, joints, gap, lowered)
         return self._see(joints, missing, measures, ears, front, labels, times, lengths)
 
     def _window(self, times: Array, action: str | None) -> tuple[Bodies, int, str, Array, Array, Flags]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support.training.captured_people import COLUMN, captured, standing, walking, waving
-from training.sources.capture_bodies import Bodies, filled, keypoints, mirrored, missing_keypoints
+from training.sources.captured.bodies import Bodies, filled, keypoints, mirrored, missing_keypoints
 from training.sources.motion_clips import MotionClips
 from training.synthetic.motion.motion import axis_rotation, rotate
 from training.synthetic.motion.movement import upright

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from support.training.captured_people import COLUMN, captured, standing, waving
-from training.sources.capture_arms import with_lowered_arms
-from training.sources.capture_bodies import ELBOWS, SHOULDERS, WRISTS, Bodies
+from training.sources.captured.arms import with_lowered_arms
+from training.sources.captured.bodies import ELBOWS, SHOULDERS, WRISTS, Bodies
 
 COUNT, STEPS = 400, 12
 

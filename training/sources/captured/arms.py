@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.capture_bodies import ELBOWS, SHOULDERS, WRISTS, chest_axes
+from training.sources.captured.bodies import ELBOWS, SHOULDERS, WRISTS, chest_axes
 from training.synthetic.sequences.detector_errors import slow_noise
 
 Array = NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""What `training.sources.captures` is made of: bodies, arms and targets of captured people."""
