@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -21,7 +22,7 @@ _ANSWERS_SHOWN = 5
 
 def show_films(figures: FilmFigures, console: Console) -> None:
     """Print the figures of a set of films."""
-    show_frames(figures.frames, console, "frames", f"{figures.films} films, {figures.hours:.2f} h")
+    show_frames(figures.frames, console, f"{figures.films} films, {figures.hours:.2f} h")
     if figures.kinds:
         kinds = table(None, "kind of film", "macro, all frames")
         for kind, figure in figures.kinds.items():
@@ -31,30 +32,20 @@ def show_films(figures: FilmFigures, console: Console) -> None:
     _show_occurrences(figures, console)
 
 
-def show_sequences(figures: SequenceFigures, console: Console) -> None:
-    """Print the figures of a set of sequences."""
-    about = f"{figures.sequences} sequences ({figures.digest}), {figures.unreadable} unreadable steps left out"
-    show_frames(figures.last, console, "last steps", about)
-    console.print(f"macro, last steps, over all actions: {macro_cell(figures.last_over_all)}", markup=False)
-    console.print(f"macro, every labelled step: {macro_cell(figures.every.macro)}", markup=False)
-    console.print(f"macro, every labelled step, over all actions: {macro_cell(figures.every_over_all)}", markup=False)
-
-
-def show_frames(figures: FrameFigures, console: Console, unit: str, about: str) -> None:
-    """Print right frames or steps by action, their macro average, and precision by score."""
+def show_frames(figures: FrameFigures, console: Console, about: str) -> None:
+    """Print right frames by action, their macro average, and precision by score."""
     from training.footage.segments.accuracy import by_action, confusion
     from training.footage.summary import MISSED
 
     answers = confusion(figures.judged)
     shares = by_action(figures.judged)
-    actions = table(
-        f"{figures.name}: {about}", "label", "people, clips", unit, "right", "right, found", "missed", "answers"
-    )
-    for truth in [name for name in shares if name not in figures.apart] + list(figures.apart):
+    columns = ("label", "people, clips", "frames", "right", "right, found", "missed", "answers")
+    actions = table(f"{figures.name}: {about}", *columns)
+    for truth in _in_order(figures, shares):
         one = shares[truth]
         given = [f"{answer} {count / one.frames:.0%}" for answer, count in answers[truth].items() if answer != MISSED]
         actions.add_row(
-            f"{truth} (apart)" if truth in figures.apart else truth,
+            _named(figures, truth),
             f"{one.units}",
             f"{one.frames}",
             f"{one.share:.1%}",
@@ -63,9 +54,49 @@ def show_frames(figures: FrameFigures, console: Console, unit: str, about: str) 
             ", ".join(given[:_ANSWERS_SHOWN]),
         )
     console.print(actions)
-    console.print(f"macro, all {unit}: {macro_cell(figures.macro)}", markup=False)
+    console.print(f"macro, all frames: {macro_cell(figures.macro)}", markup=False)
     console.print(f"macro, where found: {macro_cell(figures.macro_found)}", markup=False)
     show_precision(figures, console)
+
+
+def show_sequences(figures: SequenceFigures, console: Console) -> None:
+    """Print the figures of a set of sequences."""
+    from training.footage.segments.accuracy import by_action, confusion
+
+    last, every = by_action(figures.last.judged), by_action(figures.every.judged)
+    answers = confusion(figures.last.judged)
+    about = f"{figures.sequences} sequences ({figures.digest}), {figures.unreadable} unreadable steps left out"
+    columns = ("label", "people, clips", "last steps", "right", "every step", "right", "answers at the last step")
+    actions = table(f"{figures.last.name}: {about}", *columns)
+    for truth in _in_order(figures.every, every):
+        at_end, one = last.get(truth), every[truth]
+        given = [f"{name} {count / at_end.frames:.0%}" for name, count in answers[truth].items()] if at_end else []
+        actions.add_row(
+            _named(figures.every, truth),
+            f"{one.units}",
+            f"{at_end.frames}" if at_end else "0",
+            f"{at_end.share:.1%}" if at_end else "–",
+            f"{one.frames}",
+            f"{one.share:.1%}",
+            ", ".join(given[:_ANSWERS_SHOWN]),
+        )
+    console.print(actions)
+    macros = table(None, "macro average", "last steps", "every step")
+    if figures.last.actions is not None:
+        chosen = " ".join(name for name in figures.last.actions if name in every)
+        macros.add_row(chosen, macro_cell(figures.last.macro), macro_cell(figures.every.macro))
+    macros.add_row("all actions", macro_cell(figures.last_over_all), macro_cell(figures.every_over_all))
+    console.print(macros)
+    show_precision(figures.last, console)
+
+
+def _in_order(figures: FrameFigures, names: Iterable[str]) -> list[str]:
+    """Return the labels, those that are apart last."""
+    return sorted(names, key=lambda name: name in figures.apart)
+
+
+def _named(figures: FrameFigures, name: str) -> str:
+    return f"{name} (apart)" if name in figures.apart else name
 
 
 def show_precision(figures: FrameFigures, console: Console, title: str | None = None) -> None:
@@ -86,7 +117,7 @@ def table(title: str | None, *columns: str) -> Table:
     """Return a table whose first column and answers are aligned left."""
     made = Table(title=title, title_justify="left")
     for at, column in enumerate(columns):
-        left = at == 0 or column == "answers"
+        left = at == 0 or column.startswith("answers")
         made.add_column(column, justify="left" if left else "right", no_wrap=at == 0)
     return made
 

@@ -117,11 +117,11 @@ def test_the_command_scores_sequences(tmp_path: Path) -> None:
     arguments = ["footage", "score", "--data", str(tmp_path), "--set", "jhmdb", "--device", "cpu", "--json", str(out)]
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*arguments, "--pictures", str(pictures)])
     assert done.exit_code == 0, done.output
-    for words in ("jhmdb: 16 sequences", "last steps", "macro, every labelled step, over all actions"):
+    for words in ("jhmdb: 32 sequences", "last steps", "every step", "all actions"):
         assert words in done.output
     content = json.loads(out.read_text())
     assert content["films"] == {}
-    assert content["sequences"]["jhmdb"]["sequences"] == 16
+    assert content["sequences"]["jhmdb"]["sequences"] == 32
     assert [picture.name for picture in pictures.iterdir()] == ["confusion-jhmdb.png"]
 
 

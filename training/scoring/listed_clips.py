@@ -35,6 +35,7 @@ def listed_clips(
     """Yield `each` clips and frames of every action and unit, with the unit's name.
 
     A unit is a person, or a group of clips that are close to copies of each other; its clips of an action take turns.
+    Frames are of the second half of the action in its clip, so that enough of it was seen.
     `usable` [F] by source: the frames that may be the last of a sequence. `role` None: all clips.
     """
     for one in clips:
@@ -52,4 +53,5 @@ def listed_clips(
                 for number in range(each):
                     clip = int(own[number % len(own)])
                     frames = np.flatnonzero(shown[one.frames(clip)])
-                    yield f"{one.source} {unit}", Drawn(one, clip, int(rng.choice(frames)), action)
+                    later = frames[len(frames) // 2 :]
+                    yield f"{one.source} {unit}", Drawn(one, clip, int(rng.choice(later)), action)

@@ -69,10 +69,10 @@ def test_every_action_of_a_unit_gets_as_many_sequences_by_its_clips_in_turn() ->
     assert Counter(drawn.clip for _, drawn in listed if drawn.action == "stand") == {0: 2, 2: 2}
 
 
-def test_sequences_end_only_in_usable_frames_of_their_action() -> None:
+def test_sequences_end_only_in_later_usable_frames_of_their_action() -> None:
     clips = films()
     usable = np.zeros(len(clips.points), bool)
-    usable[[7, 60, 130]] = True  # of clips 0, 1, and of 3, which has no action
+    usable[[3, 7, 60, 130]] = True  # of clips 0, 0, 1, and of 3, which has no action
     listed = list(listed_clips([clips], {"jhmdb": usable}, ("stand", "wave"), "test", 3, np.random.default_rng(0)))
     assert {(drawn.action, drawn.clip, drawn.last) for _, drawn in listed} == {("stand", 0, 7), ("wave", 1, 20)}
 
