@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,3 +34,29 @@ class Sequences:
     def real(self) -> NDArray[np.bool_]:
         """Which steps are not padding, [N, T]."""
         return np.arange(self.action.shape[1]) < self.lengths[:, None]
+
+
+Made = TypeVar("Made", bound=Sequences)
+
+
+def without_steps(sequences: Made, lost: NDArray[np.bool_]) -> Made:
+    """Return the sequences without the `lost` steps, bool [N, T], as if their frames had been dropped.
+
+    The last step of each stays, because sequences are drawn by their last action. Padding takes the place of lost steps
+    at the end.
+    """
+    keep = sequences.real & ~lost
+    keep[np.arange(len(keep)), sequences.lengths - 1] = True
+    lengths = keep.sum(1)
+    kept_first = np.argsort(~keep, axis=1, kind="stable")
+    steps = np.take_along_axis(kept_first, np.minimum(np.arange(keep.shape[1]), lengths[:, None] - 1), axis=1)
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(sequences):
+        values: NDArray[Any] = getattr(sequences, field.name)
+        if values.shape[:2] == keep.shape:
+            changed[field.name] = values[np.arange(len(keep))[:, None], steps]
+    padding = np.arange(keep.shape[1]) >= lengths[:, None]
+    changed["action"][padding] = -1
+    for name in ("states_known", "relevance_known"):
+        changed[name][padding] = False
+    return dataclasses.replace(sequences, lengths=lengths, **changed)

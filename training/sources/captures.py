@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stages.vocabulary import Vocabulary
 from training.kinetics_tps.video_roles import Role
 from training.sequences.features import to_tensors
-from training.sequences.sequences import Sequences
+from training.sequences.sequences import Sequences, without_steps
 from training.sequences.tensors import Tensors
 from training.sources.captured import arms
 from training.sources.captured.bodies import (
@@ -163,7 +163,7 @@ class Captures:
         real = np.arange(times.shape[1]) < lengths[:, None]
         # If the detections do not show the action, the correct answer is none of the actions.
         action = np.where(found.readable | (action == UNKNOWN), action, self._other)
-        return Sequences(
+        made = Sequences(
             keypoints=found.keypoints,
             boxes=found.boxes,
             times_us=np.round(reported_times(rng, times) * 1e6).astype(np.int64),
@@ -174,3 +174,4 @@ class Captures:
             relevance=defining,
             relevance_known=known & (real & found.readable)[..., None],
         )
+        return without_steps(made, ~found.found)

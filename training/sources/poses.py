@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stages.vocabulary import Vocabulary
 from training.kinetics_tps.video_roles import Role
 from training.sequences.features import to_tensors
-from training.sequences.sequences import Sequences
+from training.sequences.sequences import Sequences, without_steps
 from training.sequences.tensors import Tensors
 from training.sources.motion_clips import UNKNOWN, MotionClips
 from training.sources.planar_clips import planar_clips
@@ -206,7 +206,7 @@ class Poses:
         # If the detections do not show the action, the correct answer is none of the actions.
         action = np.where(found.readable | (action == UNKNOWN), action, self._other)
         sure = real & found.readable & (action != UNKNOWN)
-        return Sequences(
+        made = Sequences(
             keypoints=found.keypoints,
             boxes=found.boxes,
             times_us=np.round(reported_times(rng, times) * 1e6).astype(np.int64),
@@ -217,6 +217,7 @@ class Poses:
             relevance=self._defining[action],
             relevance_known=self._defined[action] & sure[..., None],
         )
+        return without_steps(made, ~found.found)
 
 
 def _without_doubtful(clips: MotionClips) -> MotionClips:

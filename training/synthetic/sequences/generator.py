@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.vocabulary import Vocabulary
-from training.sequences.sequences import Sequences
+from training.sequences.sequences import Sequences, without_steps
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS
 from training.synthetic.motion.pace import without_doubtful_actions
@@ -100,7 +100,7 @@ class Generator:
         action = without_doubtful_actions(action, points[:, :, 11:13].mean(2), times, builds.stature)
         # If the detections do not show the action, the correct answer is none of the actions.
         action = np.where(found.readable | (action == UNSURE), action, ACTION_INDEX["other"])
-        return Batch(
+        made = Batch(
             keypoints=found.keypoints,
             boxes=found.boxes,
             times_us=np.round(reported_times(rng, times) * 1e6).astype(np.int64),
@@ -114,6 +114,7 @@ class Generator:
             stature=view.stature.mean(1),
             from_behind=view.facing.mean(1) < -0.3,
         )
+        return without_steps(made, ~found.found)
 
 
 def observe(

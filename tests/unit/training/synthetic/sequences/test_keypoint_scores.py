@@ -130,3 +130,17 @@ def test_hidden_joints_are_guessed_at_lower_scores() -> None:
     score = found.keypoints[..., 2]
     assert np.median(score[:, :, 9]) < 0.7 * np.median(score[:, :, 10])
     assert not found.seen[:, :, 9].any() and found.seen[:, :, 10].mean() > 0.8
+
+
+def test_near_people_who_lie_are_found_less_often_than_people_who_stand() -> None:
+    standing, lying = (detected(view_of(300, lying=lying)).found.mean() for lying in (False, True))
+    assert standing > 0.99 and 0.85 < lying < 0.99
+
+
+def test_joints_that_score_next_to_nothing_are_of_a_person_who_is_not_found() -> None:
+    view = view_of(200)
+    view.picture[:] = (0.0, 0.0, 100.0, 100.0)  # elsewhere
+    found = detected(view)
+    mean = found.keypoints[..., 2].mean(-1)
+    plain = ((mean > 0.05) & (mean < 0.15)).all(1)  # neither garbled nor a close-up
+    assert plain.mean() > 0.9 and found.found[plain].mean() < 0.2
