@@ -118,7 +118,7 @@ def table(title: str | None, *columns: str) -> Table:
     made = Table(title=title, title_justify="left")
     for at, column in enumerate(columns):
         left = at == 0 or column.startswith("answers")
-        made.add_column(column, justify="left" if left else "right", no_wrap=at == 0)
+        made.add_column(column, justify="left" if left else "right", no_wrap=column in ("label", "action"))
     return made
 
 

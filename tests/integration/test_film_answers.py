@@ -131,9 +131,10 @@ def test_the_command_scores_sequences(tmp_path: Path) -> None:
         (["--set", "urfd"], "has nothing for urfd; sets are coffee-room"),
         ([], "has nothing for coffee-room, gestures-learn, captures-validation, jhmdb-validation"),
         (["--set", "street", "--clip", "vtest"], "--half and --clip are for the packaged clips"),
+        (["--set", "street", "--profile", "kinetics-tps"], "this checkpoint has its own detector or region extractor"),
     ],
 )
-def test_sets_that_a_data_folder_lacks_are_named(data: Path, arguments: list[str], words: str) -> None:
+def test_what_cannot_be_scored_is_named_with_advice(data: Path, arguments: list[str], words: str) -> None:
     done = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["footage", "score", "--data", str(data), *arguments])
     assert done.exit_code == 2
     assert words in done.output

@@ -131,10 +131,13 @@ def score_sequences(
 ) -> SequenceFigures:
     """Return the figures of a set. The network's RoI features are unknown, as in training on motion without pictures.
 
-    Raises `DataFolderError` for a file that cannot be used, and `ScoringError` for a set without clips.
+    Raises `DataFolderError` for a file that cannot be used, and `ScoringError` for a set without clips, or a network
+    that reads no keypoints.
     """
     frozen = frozen or frozen_sequences()
     network = checkpoint.network
+    if not network.config.reads_geometry:
+        raise ScoringError(f"{chosen.name}: has keypoints only, which this checkpoint's network does not read")
     names, device = checkpoint.vocabulary.actions, network.part_mean.device
     digest = hashlib.sha256()
     last: list[JudgedFrame] = []

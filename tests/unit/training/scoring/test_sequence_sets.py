@@ -168,6 +168,11 @@ def test_sets_are_those_that_the_data_folder_has_clips_for(data: Path, tmp_path:
         score_sequences(load_checkpoint("edge"), tmp_path, selecting, FROZEN)
 
 
+def test_a_network_that_reads_no_keypoints_is_rejected(data: Path) -> None:
+    with pytest.raises(ScoringError, match="has keypoints only"):
+        score_sequences(load_checkpoint("kinetics-tps"), data, JHMDB, FROZEN)
+
+
 def test_what_is_scored_is_frozen_in_a_file() -> None:
     frozen = frozen_sequences()
     assert (frozen.version, frozen.seed, frozen.window) == (1, 1601, 64)
