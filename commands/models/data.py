@@ -45,7 +45,7 @@ def check_command(
     Of a data folder with recorded motion: clips, people, seconds, actions and terms of every source, and its faults.
     """
     from training.kinetics_tps import check_dataset
-    from training.sources.formats.checking import is_data_folder
+    from training.sources.checking import is_data_folder
 
     if is_data_folder(folder):
         check_data_folder(folder, as_json=as_json, errors=None if every else FIRST_FILES)

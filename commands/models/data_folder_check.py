@@ -13,13 +13,13 @@ import typer
 from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, plain_console, printable
 
 if TYPE_CHECKING:
-    from training.sources.formats.checking import FolderReport
+    from training.sources.checking import FolderReport
 
 
 def check_data_folder(folder: Path, *, as_json: bool, errors: int | None) -> None:
     """Check a data folder, print the report and end with the exit code. At most `errors` errors are printed."""
     from training.console.progress_bar import progress_bar
-    from training.sources.formats.checking import check_folder
+    from training.sources.checking import check_folder
     from training.sources.terms import DataFolderError
 
     with exiting({DataFolderError: EXIT_USAGE}), progress_bar("checking sources") as progress:

@@ -18,6 +18,8 @@ END = "_end"
 _AXES = {"X": 0, "Y": 1, "Z": 2}
 _MOST_JOINTS = 1000
 _MOST_FRAMES = 10_000_000
+_MOST_VALUES = 200_000_000
+"""Values of one file's channels: they are held in memory, with four bytes each."""
 _CHUNK = 2048
 """Frames whose rotations are held at a time."""
 
@@ -224,6 +226,8 @@ class _Reader:
         width = sum(len(channels) for channels in self.channels)
         if not width:
             raise self.error("no joint has CHANNELS")
+        if frames * width > _MOST_VALUES:
+            raise self.error(f"{frames} frames of {width} channels are more than {_MOST_VALUES} values. Split the file")
         rows: list[NDArray[np.float32]] = []
         for line, text in self.lines:
             self.line = line

@@ -58,7 +58,7 @@ PUBLIC: dict[str, PublicSource] = {
             'LICENSE.txt: "MIT License. Copyright (c) 2025 [RSAIT]"',
             person_from=r"(\d{3})_(?:acted|genuine)",
             labels=(("*", "stand"),),
-            options=Options(up="y", stature=1.75),
+            options=Options(up="y", stature=1.70),
         ),
         PublicSource(
             "cmu_dragon",
@@ -152,18 +152,19 @@ PUBLIC: dict[str, PublicSource] = {
             "https://rose1.ntu.edu.sg/dataset/actionRecognition/",
             "research",
             "Released for academic research on request.",
+            person_from=r"(P\d{3})R\d{3}A\d{3}",
             labels=_all(
                 {
                     "sit_down": "A008",
                     "stand_up": "A009",
                     "clap": "A010",
                     "wave": "A023",
-                    "kick": "A024 A051",
+                    "kick": "A024",
                     "pick_up": "A006",
                     "throw": "A007",
                     "jump": "A026 A027",
                     "fall": "A043",
-                    "punch": "A050",
+                    "-": "A05? A060",  # of two people, who do different things
                 }
             ),
             options=Options(unit="m", up="y"),

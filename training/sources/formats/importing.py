@@ -18,7 +18,7 @@ from training.sources.formats.kinect import read_action_labels, read_msr_action3
 from training.sources.formats.labels import Labels, Pairs, matched
 from training.sources.formats.markers import read_markers
 from training.sources.formats.matlab import read_jhmdb, read_penn
-from training.sources.formats.reading import FormatError
+from training.sources.formats.reading import FormatError, check_name
 from training.sources.formats.videos import LabelledVideo, read_action_folders, read_table, write_videos
 from training.sources.formats.writing import (
     Tally,
@@ -54,7 +54,7 @@ _FILES = {
     "penn-action": r".*\.mat",
     "jhmdb": r"joint_positions\.mat",
 }
-_MOST_FRAMES = 5_000_000
+_MOST_FRAMES = 2_000_000
 """Frames read for one source: they are held in memory."""
 _MOST_ERRORS = 5
 
@@ -129,9 +129,9 @@ def import_source(request: Request, progress: Progress | None = None) -> Report:
         conversion = f"read as {request.format}"
     else:
         read = [
-            _named(request, path, recording)
+            _named(request, path, recording, number)
             for path, several in _read(request, _motion_reader(request), left_out, progress)
-            for recording in several
+            for number, recording in enumerate(several)
         ]
         done = converted(read, request.options)
         notes += done.notes
@@ -164,6 +164,8 @@ def source_files(format: str, paths: Sequence[Path]) -> list[Path]:
             found += inside
         else:
             found.append(path)
+    for path in found:
+        check_name(path)
     return list(dict.fromkeys(found))
 
 
@@ -224,12 +226,12 @@ def _pose_reader(request: Request) -> Callable[[Path], PoseSequence]:
     return read
 
 
-def _named(request: Request, path: Path, recording: Recording) -> Recording:
-    """Return the recording with the person and the name that the patterns find in its path."""
+def _named(request: Request, path: Path, recording: Recording, number: int) -> Recording:
+    """Return a file's recording with the name and, for the first one, the person that the patterns find in its path."""
     where = path.as_posix()
     name = matched(request.name_from, where)
     spans = whole(name) if name else recording.spans
-    return replace(recording, spans=spans, person=recording.person or matched(request.person_from, where))
+    return replace(recording, spans=spans, person="" if number else matched(request.person_from, where))
 
 
 def _videos(request: Request) -> list[LabelledVideo]:

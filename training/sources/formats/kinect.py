@@ -29,7 +29,7 @@ UTKINECT_RATE = 60.0
 MSR_FPS = 15.0
 LABEL_FILES = ("actionLabel.txt", "actionLabel_modified.txt")
 _JOINTS = 20
-_MOST_FRAMES = 1_000_000
+_MOST_FRAMES = 200_000
 _FARTHEST_M = 100.0
 
 
@@ -143,6 +143,7 @@ NTU_JOINTS = {
 """Of the 25 joints of Kinect version 2; the neck is its `SpineShoulder`, as in version 1."""
 NTU_FPS = 30.0
 _NTU_COUNT = 25
+_NTU_MOST_FRAMES = 100_000
 _MOST_BODIES = 6
 _LEAST_SEEN = 10
 """Frames that a body must have been seen in: shorter ones are mistakes of the tracker."""
@@ -170,7 +171,7 @@ def read_ntu(path: Path) -> list[Recording]:
             raise FormatError(f"{path}, line {line}: expected {what} alone, found {len(words)} values")
         return count(path, line, words[0], what, largest)
 
-    frames = counted("the number of frames", int(6 * 3600 * NTU_FPS))
+    frames = counted("the number of frames", _NTU_MOST_FRAMES)
     bodies: dict[str, dict[int, Array]] = {}
     for frame in range(frames):
         for _ in range(counted("the number of bodies", _MOST_BODIES)):

@@ -25,7 +25,7 @@ FPS = 100.0
 SIT_TO_STAND = "m05"
 # Millimetres between a marker on the skin and the joint's centre.
 _HEAD_TOP, _SHOULDER, _ELBOW, _KNEE, _ANKLE = 110.0, 45.0, 35.0, 55.0, 40.0
-_MOST_FRAMES = 1_000_000
+_MOST_FRAMES = 200_000
 _MOVES_M_S = 0.12
 """Speed of the pelvis above which a person sits down or stands up."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.sources.formats.body import KEYPOINT, PoseSequence
-from training.sources.formats.reading import FormatError, check_size, text_lines
+from training.sources.formats.mat_file import Value, read_mat
+from training.sources.formats.reading import FormatError, text_lines
 
 PENN_JOINTS = (
     "nose", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow", "l_wrist", "r_wrist", "l_hip", "r_hip", "l_knee",
@@ -24,7 +24,6 @@ JHMDB_JOINTS = (
 """The rows of JHMDB; its face is kept as the nose, neck and belly are not used."""
 JHMDB_SIZE = (320, 240)
 WORLD_UNIT = "jhmdb_pos_world: ((x/W-0.5)*W/H/scale, (y/H-0.5)/scale)"
-_LARGEST_BYTES = 64 << 20
 _MOST_FRAMES = 100_000
 
 
@@ -34,7 +33,7 @@ def read_penn(path: Path) -> PoseSequence:
     Left and right are exchanged: in the files they follow the viewer, not the person. Points at (1, 1) were never set.
     The score is the visibility, 0 or 1.
     """
-    content = _load(path, ("x", "y", "visibility", "action", "dimensions", "pose", "train"))
+    content = read_mat(path, ("x", "y", "visibility", "action", "dimensions", "pose", "train"))
     x, y = _numbers(path, content, "x"), _numbers(path, content, "y")
     seen = _numbers(path, content, "visibility") if "visibility" in content else np.ones_like(x)
     if not (x.ndim == 2 and x.shape[1:] == (13,) and x.shape == y.shape == seen.shape):
@@ -54,7 +53,8 @@ def read_penn(path: Path) -> PoseSequence:
         if len(height_width) == 2 and (height_width >= 1).all() and (height_width < 1e5).all():
             size = (int(height_width[1]), int(height_width[0]))
     view, train = _text(content.get("pose")), content.get("train")
-    role = f" train={int(np.ravel(train)[0])}" if isinstance(train, np.ndarray) and _one_number(train) else ""
+    known = isinstance(train, np.ndarray) and train.size == 1 and bool(np.isfinite(train).all())
+    role = f" train={_numbers(path, content, 'train').item():.0f}" if known else ""
     return PoseSequence(f"{name} {path.stem}{f' view={view}' if view else ''}{role}", keypoints, name, size=size)
 
 
@@ -64,7 +64,7 @@ def read_jhmdb(path: Path) -> PoseSequence:
     `pos_img` (pixels, from 1) is taken where it exists, else `pos_world`. The score is 1: hidden joints are annotated
     too. The text names the official divisions, if `splits/` lies beside `joint_positions/`.
     """
-    content = _load(path, ("pos_img", "pos_world"))
+    content = read_mat(path, ("pos_img", "pos_world"))
     field = "pos_img" if "pos_img" in content else "pos_world"
     if field not in content:
         raise FormatError(f"{path}: holds neither pos_img nor pos_world")
@@ -106,41 +106,17 @@ def _divisions(path: Path, name: str, clip: str) -> list[str]:
     return found
 
 
-def _load(path: Path, names: Collection[str]) -> dict[str, Any]:
-    from scipy.io import loadmat
-
-    check_size(path)
-    if path.stat().st_size > _LARGEST_BYTES:
-        raise FormatError(f"{path}: is larger than {_LARGEST_BYTES >> 20} MiB, so it is no annotation of one video")
-    try:
-        return loadmat(str(path), variable_names=list(names), appendmat=False)
-    except NotImplementedError:
-        raise FormatError(f"{path}: is a MATLAB 7.3 file; save it with `save -v7`") from None
-    except Exception as error:  # damaged files raise whatever the parser stumbles on
-        raise FormatError(
-            f"{path}: can't be read as a MATLAB file ({str(error)[:100] or type(error).__name__})"
-        ) from None
-
-
-def _numbers(path: Path, content: dict[str, Any], name: str) -> NDArray[np.float64]:
+def _numbers(path: Path, content: Mapping[str, Value], name: str) -> NDArray[np.float64]:
     value = content.get(name)
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+    if not isinstance(value, np.ndarray):
         raise FormatError(f"{path}: holds no numbers named {name}")
-    value = value.astype(np.float64)
     if (np.abs(value[np.isfinite(value)]) > 1e6).any():
         raise FormatError(f"{path}: {name} holds numbers above a million")
     return value
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.ravel()[0]
-        return _text(value) if isinstance(value, np.ndarray) else value.strip() if isinstance(value, str) else ""
-    return ""
-
-
-def _one_number(value: NDArray[Any]) -> bool:
-    return value.size >= 1 and value.dtype.kind in "biuf" and bool(np.isfinite(np.ravel(value)[0]))
+def _text(value: Value | None) -> str:
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _check_frames(path: Path, frames: int) -> None:

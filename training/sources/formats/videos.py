@@ -17,7 +17,7 @@ import msgspec
 
 from training.kinetics_tps.video_facts import VideoError, probe
 from training.sources.formats.labels import Labels
-from training.sources.formats.reading import FormatError, check_size, text_lines
+from training.sources.formats.reading import FormatError, check_name, check_size, text_lines
 from training.sources.formats.writing import Tally
 from training.sources.segmented_videos import EXTENSIONS, LABELS, VIDEO, Split
 from training.sources.terms import DataFolderError
@@ -119,6 +119,7 @@ def write_videos(
     tally = Tally(clips=len(videos))
     seen: set[str] = set()
     for video, person in zip(videos, people, strict=True):
+        check_name(video.path)
         frames, fps, size = _facts(video.path)
         segments = _segments(video, frames, fps, labels, in_frames=in_frames)
         first = video.rows[0]

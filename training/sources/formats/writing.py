@@ -18,12 +18,11 @@ from training.sources.formats.body import JOINTS, KEYPOINTS, PoseSequence, Recor
 from training.sources.formats.conversion import FPS
 from training.sources.formats.labels import Labels
 from training.sources.motion_clips import MOTION, POSES, UNKNOWN
+from training.sources.sampling import USUAL_FPS
 from training.sources.segmented_videos import VIDEO
 from training.sources.terms import FILE, DataFolderError, Terms, read_sources
 
 _ID = re.compile(r"[a-z0-9_]{1,60}")
-USUAL_FPS = 30.0
-"""Assumed for seconds of 2-D sequences whose rate is unknown."""
 
 
 @dataclass(slots=True)

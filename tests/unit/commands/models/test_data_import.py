@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from commands.models.data_import import Format, TermsClass, Unit
 from run_stream import app
 from support.training.motion_files import bvh_text, utkinect_text, walked
+from training.sources.formats.conversion import UNITS
+from training.sources.formats.importing import KIND
+from training.sources.terms import ALL_TERMS
 
 
 def run(*arguments: object, code: int = 0) -> str:
@@ -49,6 +53,10 @@ def test_a_public_source_needs_no_name_terms_or_labels(tmp_path: Path) -> None:
     assert "sit_down" in words and "fly (1)" in words
     (source,) = json.loads((tmp_path / "data" / "sources.json").read_text())["sources"]
     assert source["terms_class"] == "research" and source["dataset"].startswith("UTKinect") and source["people"] == "1"
+
+
+def test_the_options_offer_every_format_and_class_of_terms() -> None:
+    assert sorted(Format) == sorted(KIND) and tuple(TermsClass) == ALL_TERMS and set(Unit) == {"auto", *UNITS}
 
 
 def test_a_second_import_needs_replace(tmp_path: Path, clips: Path) -> None:

@@ -155,6 +155,11 @@ def test_a_file_above_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> 
         read_bvh(path)
 
 
+def test_more_values_than_fit_the_memory_are_refused_before_the_motion_is_read(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="Split the file"):
+        read_bvh(put(tmp_path, GOOD.replace("Frames: 2", "Frames: 9000000").replace("0.0166667", "0.002")))
+
+
 def test_a_million_nested_joints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="more than 1000 joints"):
         read_bvh(put(tmp_path, "HIERARCHY\nROOT a\n{\n" + "JOINT b {\n" * 5000))

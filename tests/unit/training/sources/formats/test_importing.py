@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from support.training.motion_files import (
     utkinect_text,
     walked,
 )
+from training.sources.checking import check_folder
 from training.sources.formats.body import JOINTS, KEYPOINTS
-from training.sources.formats.checking import check_folder
 from training.sources.formats.facts import PUBLIC
 from training.sources.formats.importing import KIND, Report, Request, import_source, source_files
 from training.sources.formats.joint_names import CANDIDATES
@@ -199,6 +200,13 @@ def test_only_a_formats_files_are_taken_from_a_folder(tmp_path: Path) -> None:
         source_files("ntu", [tmp_path / "x"])
 
 
+def test_a_file_whose_name_is_not_utf_8_must_be_renamed(tmp_path: Path) -> None:
+    path = tmp_path / "in" / os.fsdecode(b"caf\xe9.bvh")
+    put(path, bvh_text([{}] * 9))
+    with pytest.raises(FormatError, match="rename it"):
+        bring(tmp_path / "out", "bvh", tmp_path / "in")
+
+
 def test_more_frames_than_fit_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.sources.formats.importing._MOST_FRAMES", 12)
     for name in "ab":
@@ -239,6 +247,15 @@ def test_the_first_fitting_pattern_decides_and_an_empty_one_leaves_unlabelled_on
         "", "wave", "run", "sit", "", ""
     ]  # fmt: skip
     assert labels.unlabelled == {"fly": 2}
+
+
+def test_only_the_first_body_of_a_file_is_the_person_of_its_name(tmp_path: Path) -> None:
+    frames = [{1: place} | ({2: place} if number < 15 else {}) for number, place in enumerate(walked(20))]
+    put(tmp_path / "in" / "S001C001P007R001A050.skeleton", ntu_text(frames))
+    report = like("ntu_rgbd", tmp_path / "out", tmp_path / "in")
+    assert np.load(report.path)["person"].tolist() == ["P007", ""]
+    assert actions(tmp_path / "out", name="ntu_rgbd") == [[""] * 20, [""] * 15]  # one hits, the other is hit
+    assert report.unlabelled == {}
 
 
 def test_the_public_sources_are_complete_and_consistent() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from support.training.data_folders import clip_entry, put_labels
 from support.training.motion_files import walked
+from training.sources.checking import check_folder, is_data_folder, limb_variations
 from training.sources.formats.body import JOINT, JOINTS, exchanged
-from training.sources.formats.checking import check_folder, is_data_folder, limb_variations
 from training.sources.terms import DataFolderError
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from training.sources.formats.body import JOINT, JOINTS
 from training.sources.formats.conversion import toes_forward
-from training.sources.formats.writing import USUAL_FPS, Tally
+from training.sources.formats.writing import Tally
 from training.sources.motion_clips import MOTION, POSES, UNKNOWN, MotionClips, read_file
+from training.sources.sampling import USUAL_FPS
 from training.sources.segmented_videos import LABELS, VIDEO, read_labels
 from training.sources.terms import DataFolderError, read_sources
 
