@@ -32,9 +32,9 @@ Array = NDArray[np.float64]
 ANNOTATED = frozenset({"penn_action", "jhmdb"})
 """Sources annotated by people, in films whose cameras move. The joints of all others were located by a detector, in
 front of a camera that stands still."""
-DOUBTFUL = {"penn_action": ("jumping_jacks",)}
-"""Beginnings of the names of clips whose action is doubtful: as `other`, jumping jacks contradict waving with both arms
-(waves recognised: 75 % without, 48 % with them)."""
+DOUBTFUL = {"penn_action": ("jumping_jacks",), "chengeyang": ("squat",)}
+"""Beginnings of the names of clips whose action is doubtful. As `other`, jumping jacks contradict waving with both arms
+(waves recognised: 75 % without, 48 % with them). The people of chengeyang's squat never stand: they crouch."""
 _STEPPING = ("walk", "run")
 ASPECT = 0.1
 """Largest change of the ratio of width to height."""
