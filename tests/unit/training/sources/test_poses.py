@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,11 +191,3 @@ def test_a_file_of_a_data_folder_is_read_with_its_unit(tmp_path: Path) -> None:
 def test_an_action_without_a_clip_is_an_error(action: str) -> None:
     with pytest.raises(ValueError, match=action):
         poses().sequences(1, 10, action)
-
-
-def test_sequences_are_made_in_a_few_milliseconds() -> None:
-    source = poses()
-    source.sequences(8, 40)
-    begin = time.process_time()
-    source.sequences(64, 40)
-    assert (time.process_time() - begin) / 64 < 0.02
