@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,21 @@ from training.sources.terms import DataFolderError
 
 MOTION, POSES = "motion3d", "pose2d"
 UNKNOWN = -1
+_HIGHEST_FPS = 1000.0
+_FIELDS = {
+    "joints": ("f", (3,)),
+    "keypoints": ("f", (3,)),
+    "joint_names": ("U", (1,)),
+    "keypoint_names": ("U", (1,)),
+    "start": ("iu", (1,)),
+    "frame_label": ("iu", (1,)),
+    "frame_labels": ("U", (1,)),
+    "fps": ("iuf", (0, 1)),
+    "text": ("U", (1,)),
+    "person": ("U", (1,)),
+    "size": ("iu", (2,)),
+}
+"""The kinds of numpy types that a field may have, and the numbers of dimensions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,12 +77,16 @@ def read_file(path: Path) -> MotionClips:
     try:
         with np.load(path, allow_pickle=False) as data:
             fields = {name: data[name] for name in data.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged files raise whatever zipfile, zlib and numpy stumble on
         raise DataFolderError(f"{path}: can't be read as an .npz file: {error}") from None
     joints, names = ("joints", "joint_names") if "joints" in fields else ("keypoints", "keypoint_names")
     lacking = [name for name in (joints, names, "start", "frame_label", "frame_labels", "fps") if name not in fields]
     if lacking:
         raise DataFolderError(f"{path}: lacks {', '.join(lacking)}")
+    for name, value in fields.items():
+        kinds, dimensions = _FIELDS.get(name, ("", ()))
+        if kinds and (value.dtype.kind not in kinds or value.ndim not in dimensions):
+            raise DataFolderError(f"{path}: {name} has the type {value.dtype} and the shape {list(value.shape)}")
     points, start = fields[joints], fields["start"].astype(np.int64)
     label, labels = fields["frame_label"].astype(np.int64), fields["frame_labels"]
     frames, clips = len(points), len(start) - 1
@@ -81,6 +99,10 @@ def read_file(path: Path) -> MotionClips:
     for name in ("text", "person"):
         if name in fields and fields[name].shape != (clips,):
             raise DataFolderError(f"{path}: {name} must have an entry for each of the {clips} clips")
+    if fields["fps"].size not in (1, clips) or not ((fields["fps"] >= 0) & (fields["fps"] <= _HIGHEST_FPS)).all():
+        raise DataFolderError(f"{path}: fps must be from 0 (unknown) to {_HIGHEST_FPS:.0f}, one for all clips or each")
+    if "size" in fields and fields["size"].shape != (clips, 2):
+        raise DataFolderError(f"{path}: size must have a width and a height for each of the {clips} clips")
     return MotionClips(
         source=path.stem,
         points=points,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from support.training.data_folders import clip_entry, put_labels
 from support.training.motion_files import walked
@@ -120,3 +122,48 @@ def test_a_data_folder_is_told_from_a_data_set_in_the_other_layout(tmp_path: Pat
     assert is_data_folder(tmp_path)
     with pytest.raises(DataFolderError, match=r"sources\.json"):
         check_folder(tmp_path)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_source_is_an_error_of_the_folder_and_never_a_traceback(tmp_path: Path, data: st.DataObject) -> None:
+    put_sources(tmp_path, walks="open", films="nc")
+    path = put_motion(tmp_path, "walks", walked(12))
+    content = np.load(path)
+    np.savez_compressed(path, **{name: content[name] for name in content.files})
+    labels = put_labels(tmp_path, "films", {"a": clip_entry((0, 50, "walk"))})
+    (tmp_path / "video" / "films" / "a.mp4").touch()
+    for file in (path, labels):
+        damaged = bytearray(file.read_bytes())
+        for _ in range(data.draw(st.integers(0, 3))):
+            damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+        file.write_bytes(damaged[: data.draw(st.integers(1, len(damaged)) | st.just(len(damaged)))])
+    report = check_folder(tmp_path)
+    assert len(report.sources) + len(report.errors) >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("start", np.array(["a", "b"])),
+        ("start", np.array(5)),
+        ("frame_label", np.array([0.5] * 12)),
+        ("frame_label", np.array(["walk"] * 12)),
+        ("fps", np.array([1.0, 2.0])),
+        ("fps", np.array("fast")),
+        ("fps", np.array(-5.0)),
+        ("joints", np.zeros((12, 20, 3), "U3")),
+        ("joints", np.array(3.0)),
+        ("joint_names", np.array([["a"]])),
+        ("person", np.array(3)),
+        ("joints", np.zeros((12, 20, 3), object)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else str(value.dtype),
+)
+def test_a_field_of_the_wrong_kind_is_an_error(tmp_path: Path, name: str, value: np.ndarray) -> None:
+    put_sources(tmp_path, walks="open")
+    path = put_motion(tmp_path, "walks", walked(12))
+    content = np.load(path)
+    np.savez(path, **({field: content[field] for field in content.files} | {name: value}))
+    (error,) = check_folder(tmp_path).errors
+    assert "walks.npz" in error
