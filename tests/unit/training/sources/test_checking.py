@@ -124,7 +124,9 @@ def test_a_data_folder_is_told_from_a_data_set_in_the_other_layout(tmp_path: Pat
         check_folder(tmp_path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_a_damaged_source_is_an_error_of_the_folder_and_never_a_traceback(tmp_path: Path, data: st.DataObject) -> None:
     put_sources(tmp_path, walks="open", films="nc")

@@ -57,7 +57,9 @@ angles = st.tuples(*[st.floats(-720, 720, width=32)] * 3)
 poses = st.lists(st.dictionaries(st.sampled_from([*MIXAMO, "root"]), angles), min_size=1, max_size=3)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(frames=poses, order=st.sampled_from(ORDERS), scale=st.sampled_from([1.0, 100.0]))
 def test_joints_are_where_a_plain_product_of_matrices_puts_them(
     tmp_path: Path, frames: list[dict[str, tuple[float, ...]]], order: str, scale: float

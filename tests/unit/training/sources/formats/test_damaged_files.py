@@ -35,7 +35,9 @@ from training.sources.formats.matlab import read_jhmdb, read_penn
 from training.sources.formats.reading import FormatError
 from training.sources.formats.videos import read_table
 
-CALM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+CALM = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def read_bvh_joints(path: Path) -> Recording:

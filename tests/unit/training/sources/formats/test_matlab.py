@@ -122,7 +122,9 @@ def test_a_small_compressed_file_with_a_huge_field_is_refused_before_it_is_unpac
         read_penn(tmp_path / "1.mat")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     array=arrays(
         st.sampled_from([np.dtype(name) for name in ("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")]),
