@@ -48,6 +48,22 @@ def train_command(
             metavar="DIR", help="Annotated videos in the Kinetics-TPS layout.", show_default="only generated motion"
         ),
     ] = None,
+    recorded: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Data folder of recorded motion (`partstream data import`).",
+            show_default="none",
+        ),
+    ] = None,
+    terms: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="open|none-stated|research|nc",
+            help="Terms of the sources of --recorded to learn from; can be repeated.",
+            show_default="all",
+        ),
+    ] = None,
     data_share: Annotated[
         float | None,
         typer.Option(
@@ -87,7 +103,9 @@ def train_command(
     """
     if context.invoked_subcommand is not None:
         return
-    given = {"folder": None if data is None else str(data), "folder_share": data_share}
+    given: dict[str, Any] = {"folder": None if data is None else str(data), "folder_share": data_share}
+    sources = {"folder": None if recorded is None else str(recorded), "terms": terms}
+    given["recorded"] = {name: value for name, value in sources.items() if value is not None} or None
     folder = {name: value for name, value in given.items() if value is not None}
     settings = _load(config, start=start, profile=profile, steps=steps, seed=seed, device=device, data=folder)
 
@@ -142,13 +160,14 @@ def _errors() -> Generator[None]:
     from training.annotated_videos.sightings import SightingsFileError
     from training.kinetics_tps import DatasetError
     from training.run.learning.training_run import DivergedError, TrainingError
+    from training.sources.terms import DataFolderError
     from training.synthetic.motion.motion import MotionFormatError
 
     codes: dict[type[Exception], int] = dict.fromkeys(
         (WeightsError, LanguageModelError, MotionFormatError), EXIT_WEIGHTS
     )
     codes |= dict.fromkeys((DivergedError, SightingsFileError), EXIT_FAILED)
-    codes |= dict.fromkeys((TrainingError, DatasetError), EXIT_USAGE)
+    codes |= dict.fromkeys((TrainingError, DatasetError, DataFolderError), EXIT_USAGE)
     try:
         with exiting(codes):
             yield

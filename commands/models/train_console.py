@@ -22,6 +22,7 @@ from training.run.provenance import training_command
 from training.run.train import Outcome, train
 from training.settings.model_config import MOVENET
 from training.settings.run_config import TrainingConfig
+from training.sources.recorded import RecordedMotion, open_recorded
 
 GENERATED = ("edge",)
 """Profiles for which motion is generated. Others are trained on a folder's own labels."""
@@ -57,6 +58,7 @@ def train_profile(
     for name in needed(config):
         _fetch(name, console)
     videos = _analyse_folder(config, workers, console) if config.data.folder else None
+    recorded = _open_recorded(config, workers, console) if config.data.recorded.folder else None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         stopped_by_signals() as stop,
@@ -70,8 +72,18 @@ def train_profile(
 
         command = training_command(config, out, file)
         outcome = train(
-            config, out, resume=resume, minutes=minutes, videos=videos, command=command, report=report, stop=stop
+            config,
+            out,
+            resume=resume,
+            minutes=minutes,
+            videos=videos,
+            recorded=recorded,
+            command=command,
+            report=report,
+            stop=stop,
         )
+    if "held_out_people" in outcome.checkpoint.metrics:
+        console.print(_people_summary(outcome.checkpoint.metrics["held_out_people"]))
     for name, title in _TITLES.items():
         if name in outcome.checkpoint.metrics:
             console.print(_summary(title, outcome.checkpoint.metrics[name]))
@@ -102,9 +114,14 @@ def needed(config: TrainingConfig) -> list[str]:
     known = {asset.name for asset in weights.assets()}
     return [
         *(["motion"] if generates(config) else []),
-        *([DETECTOR] if config.data.folder and model.detector == MOVENET else []),
+        *([DETECTOR] if _watches(config) else []),
         *(name for name in named if name in known),
     ]
+
+
+def _watches(config: TrainingConfig) -> bool:
+    """Return whether the run may need MoveNet to analyse videos."""
+    return bool(config.data.folder and config.model.detector == MOVENET) or config.data.recorded.shares["tracks"] > 0
 
 
 def _fetch(name: str, console: Console) -> None:
@@ -140,6 +157,38 @@ def _analyse_folder(config: TrainingConfig, workers: int, console: Console) -> F
         highlight=False,
     )
     return videos
+
+
+def _open_recorded(config: TrainingConfig, workers: int, console: Console) -> RecordedMotion:
+    """Read recorded motion and run the detector on its videos, with a bar. Print the sources and their terms."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("analysing videos of the data folder", total=None)
+        recorded = open_recorded(
+            config.data.recorded, workers, lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    table = Table(title="learned from", title_justify="left")
+    for column in ("source", "terms", "clips"):
+        table.add_column(column, justify="right" if column == "clips" else "left")
+    for name, facts in recorded.summary()["sources"].items():
+        table.add_row(name, facts["terms"], str(facts["clips"]))
+    console.print(table)
+    return recorded
+
+
+def _people_summary(found: dict[str, Any]) -> Table:
+    kinds = found["kinds"]
+    table = Table(title="held-out people of recorded motion, who selected the weights", title_justify="left")
+    table.add_column("action")
+    for kind in kinds:
+        table.add_column(kind, justify="right")
+    actions = dict.fromkeys(action for figures in kinds.values() for action in figures["accuracy"])
+    for action in actions:
+        shares = (figures["accuracy"].get(action) for figures in kinds.values())
+        table.add_row(action, *("" if share is None else f"{share:.1%}" for share in shares))
+    table.add_section()
+    table.add_row("mean over actions", *(f"{figures['macro_accuracy']:.1%}" for figures in kinds.values()))
+    return table
 
 
 def _summary(title: str, held_out: dict[str, Any]) -> Table:

@@ -37,7 +37,7 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
     data = config.data
     if data.folder is None:
         raise ValueError("the configuration has no folder")
-    own = data.vocabulary == "folder" or (data.vocabulary == "auto" and data.folder_share == 1)
+    own = data.vocabulary == "folder" or (data.vocabulary == "auto" and data.only_folder)
     try:
         videos = open_folder(
             Path(data.folder),

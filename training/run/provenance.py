@@ -42,8 +42,14 @@ def commit() -> str | None:
 def portable_config(config: TrainingConfig) -> dict[str, Any]:
     """Return the configuration for a checkpoint, with absolute paths reduced to their last name."""
     content = config.model_dump(mode="json")
-    for section, name in ((content["data"], "folder"), (content, "start"), (content["model"], "detector"),
-                          (content["model"]["vgg"], "weights")):  # fmt: skip
+    places: tuple[tuple[dict[str, Any], str], ...] = (
+        (content["data"], "folder"),
+        (content["data"]["recorded"], "folder"),
+        (content, "start"),
+        (content["model"], "detector"),
+        (content["model"]["vgg"], "weights"),
+    )
+    for section, name in places:
         if section[name] is not None and Path(section[name]).is_absolute():
             section[name] = Path(section[name]).name
     return content
@@ -66,6 +72,8 @@ def training_command(config: TrainingConfig, out: Path, file: Path | None = None
         words += ["--config", file.name]
     if config.data.folder is not None:
         words += ["--data", Path(config.data.folder).name]
+    if config.data.recorded.folder is not None:
+        words += ["--recorded", Path(config.data.recorded.folder).name]
     if config.start is not None:
         words += ["--from", Path(config.start).name]
     words += ["--steps", str(config.steps), "--seed", str(config.seed), "--device", config.device, "--out", out.name]

@@ -32,7 +32,9 @@ from training.run.train_log import TrainLog
 from training.run.validation.held_out import HeldOut
 from training.run.validation.prevalence import apply_prevalence, check_prevalence
 from training.run.validation.selection import Selection
+from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
+from training.sources.recorded import RecordedMotion
 
 RECENT = 50
 """Steps over which reported losses are averaged."""
@@ -77,6 +79,7 @@ def train(
     motions: Path | None = None,
     priors: PriorTable | None = None,
     videos: Folder | None = None,
+    recorded: RecordedMotion | None = None,
     command: str = "",
     report: Report | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -87,11 +90,14 @@ def train(
     step, ends it at once and without an evaluation. Both leave the resume file and a checkpoint of the current state.
     `motions`: folder of motion clips, by default the cache's (`weights.locate`). `priors`: language table, by default
     that of the configured model. `videos`: result of `watched_folder` for this configuration, if it has a folder.
+    `recorded`: result of `open_recorded`, if it has a data folder of recorded motion.
     Raises TrainingError (DivergedError if a loss is not finite), CheckpointError, WeightsError, MotionFormatError,
     LanguageModelError, and DatasetError if no video can be read any more.
     """
     if (videos is None) != (config.data.folder is None):
         raise ValueError("give videos if and only if the configuration has data.folder")
+    if (recorded is None) != (config.data.recorded.folder is None):
+        raise ValueError("give recorded motion if and only if the configuration has data.recorded.folder")
     vocabulary = packaged(config.profile) if videos is None else videos.vocabulary
     try:
         check_prevalence(config.actions.prevalence, vocabulary.actions)
@@ -101,8 +107,14 @@ def train(
     table = priors if priors is not None else prior_table(vocabulary, config.model.language_model)
     learned = () if videos is None else videos.clips["train"]
     rows = table.rows_for(vocabulary)
-    run = Run(config, folder, rows, vocabulary, learned, None if videos is None else videos.fingerprint)
-    keeper = _Keeper(run, out, command, HeldOut(config, folder, videos), table)
+    sources: dict[str, Source] = {}
+    if recorded is not None:
+        try:
+            sources = recorded.sources(vocabulary, config.seed, config.data.recorded.actions)
+        except ValueError as error:
+            raise TrainingError(f"data.recorded.actions: {error}") from None
+    run = Run(config, folder, rows, vocabulary, learned, _fingerprint(videos, recorded), sources)
+    keeper = _Keeper(run, out, command, HeldOut(config, folder, videos, recorded, vocabulary), table)
     keeper.begin(resume)
     recent: deque[dict[str, float]] = deque(maxlen=RECENT)
     started = saved = time.monotonic()
@@ -129,6 +141,11 @@ def train(
                 saved = now
     keeper.write_state()
     return Outcome(keeper.finish(ending, stop), ending, run.step)
+
+
+def _fingerprint(videos: Folder | None, recorded: RecordedMotion | None) -> str | None:
+    """Return one text for what is learned from besides generated motion, None for nothing."""
+    return " ".join(data.fingerprint for data in (videos, recorded) if data is not None) or None
 
 
 class _Keeper:

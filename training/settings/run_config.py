@@ -25,14 +25,57 @@ class TrainingConfigError(ValueError):
     """The configuration cannot be used; the message names the file and the field."""
 
 
+Terms = Literal["open", "none-stated", "research", "nc"]
+"""open: any use, with conditions; nc: non-commercial use; research: published for research; none-stated: none found."""
+
+
+class RecordedConfig(Section):
+    """Motion of real people: captures, 2-D sequences and labelled videos of a data folder (docs/data-folder.md)."""
+
+    folder: str | None = Field(None, min_length=1, description="The data folder; null: no recorded motion.")
+    terms: tuple[Terms, ...] = Field(
+        ("open", "none-stated", "research", "nc"),
+        min_length=1,
+        description="Terms of the sources to learn from: the weights may have to follow them.",
+    )
+    also: tuple[str, ...] = Field((), description="Sources to learn from whatever their terms.")
+    without: tuple[str, ...] = Field((), description="Sources not to learn from.")
+    captures: float = Field(0.3, ge=0, le=1, description="Share of a batch from 3-D captures seen by random cameras.")
+    poses: float = Field(0.25, ge=0, le=1, description="Share of a batch from 2-D sequences.")
+    tracks: float = Field(0.15, ge=0, le=1, description="Share of a batch from people tracked in labelled videos.")
+
+    actions: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        {},
+        description="How often sequences end with an action, relative to the other actions, such as {walk: 3}. "
+        "Without it, all actions of a source are equally likely.",
+    )
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The shares by the name of the source; all 0 without a folder."""
+        given = {"captures": self.captures, "poses": self.poses, "tracks": self.tracks}
+        return given if self.folder is not None else dict.fromkeys(given, 0.0)
+
+    @model_validator(mode="after")
+    def _at_most_a_batch(self) -> RecordedConfig:
+        if self.captures + self.poses + self.tracks > 1 + 1e-9:
+            raise ValueError("captures, poses and tracks are shares of a batch: together at most 1")
+        return self
+
+
 class DataConfig(Section):
-    """Source of the sequences: generated motion, a folder of annotated videos, or both in each batch."""
+    """Source of the sequences: generated motion, recorded motion, and a folder of annotated videos, in each batch."""
+
+    recorded: RecordedConfig = RecordedConfig.model_validate({})
 
     folder: str | None = Field(
         None, min_length=1, description="Annotated videos in the Kinetics-TPS layout; null: generated motion only."
     )
     folder_share: float = Field(
-        0.5, gt=0, le=1, description="With a folder, its share of the sequences of a batch; 1: nothing is generated."
+        0.5,
+        gt=0,
+        le=1,
+        description="With a folder, its share of the sequences without recorded motion; 1: nothing is generated.",
     )
     held_out_share: float = Field(
         0.2,
@@ -68,6 +111,11 @@ class DataConfig(Section):
         le=1000,
         description="Batches from which means, standard deviations and rarities are computed before the first step.",
     )
+
+    @property
+    def only_folder(self) -> bool:
+        """Whether all sequences come from the folder of annotated videos."""
+        return self.folder is not None and self.folder_share == 1 and self.recorded.folder is None
 
 
 class OptimiserConfig(Section):
@@ -242,10 +290,16 @@ class TrainingConfig(Section):
             }
             for name in (name for name, asked in wanted.items() if asked):
                 raise ValueError(f"{name} needs annotated videos: set data.folder")
-        elif self.data.vocabulary == "folder" and self.data.folder_share < 1:
-            raise ValueError("data.vocabulary: generated sequences use the profile's: set data.folder_share to 1")
-        elif self.model.detector != MOVENET and self.data.folder_share < 1:
-            raise ValueError("model.detector: generated sequences have only keypoints: set data.folder_share to 1")
+        elif self.data.vocabulary == "folder" and not self.data.only_folder:
+            raise ValueError(
+                "data.vocabulary: generated and recorded motion use the profile's: set data.folder_share to 1 and "
+                "data.recorded.folder to null"
+            )
+        elif self.model.detector != MOVENET and not self.data.only_folder:
+            raise ValueError(
+                "model.detector: generated and recorded motion have only keypoints: set data.folder_share to 1 and "
+                "data.recorded.folder to null"
+            )
         return self
 
 

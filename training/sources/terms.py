@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-Terms = Literal["open", "none-stated", "research", "nc"]
-"""open: any use, with conditions; nc: non-commercial use; research: published for research; none-stated: none found."""
-ALL_TERMS: tuple[Terms, ...] = ("open", "none-stated", "research", "nc")
+from training.settings.run_config import Terms
 
 FILE = "sources.json"
 
@@ -53,6 +51,15 @@ def read_sources(folder: Path) -> dict[str, SourceFacts]:
     return {source.id: source for source in listed}
 
 
-def permitted(sources: dict[str, SourceFacts], terms: Collection[Terms], extra: Collection[str] = ()) -> set[str]:
-    """Return the names of the sources with one of these terms, and the `extra` ones."""
-    return {name for name, source in sources.items() if source.terms in terms or name in extra}
+def permitted(
+    sources: dict[str, SourceFacts],
+    terms: Collection[Terms],
+    also: Collection[str] = (),
+    without: Collection[str] = (),
+) -> dict[str, SourceFacts]:
+    """Return the sources with one of these terms, and those of `also`, except those of `without`."""
+    return {
+        name: source
+        for name, source in sources.items()
+        if (source.terms in terms or name in also) and name not in without
+    }

@@ -70,9 +70,10 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
             "use the same configuration, or remove it"
         )
     if content["fingerprint"] != run.fingerprint:
+        folders = (run.config.data.folder, run.config.data.recorded.folder)
         raise TrainingError(
-            f"{path}: was written by a run on other videos or annotations than {run.config.data.folder} holds now; "
-            "restore those, or remove it"
+            f"{path}: was written by a run on other videos, annotations or motion than "
+            f"{' and '.join(folder for folder in folders if folder)} holds now; restore those, or remove it"
         )
     run.learned.load_state_dict(content["learned"])
     if run.average is not None:

@@ -31,6 +31,7 @@ from training.run.learning.batches import Batches
 from training.run.learning.learned import Learned
 from training.run.learning.losses import Rarity, losses, measure_rarity
 from training.run.learning.warm_start import WarmStartError, begin_from, begin_with_extractor
+from training.sequences.source import Source
 from training.sequences.tensors import Tensors
 from training.settings.run_config import ModelConfig, OptimiserConfig, TrainingConfig
 
@@ -69,9 +70,10 @@ class Run:
         vocabulary: Vocabulary,
         clips: Sequence[Clip] = (),
         fingerprint: str | None = None,
+        recorded: Mapping[str, Source] | None = None,
     ) -> None:
-        """`motions`: the folder of motion clips; `priors`: the language table; `clips` and `fingerprint`: the training
-        videos of a data folder and its fingerprint.
+        """`motions`: the folder of motion clips; `priors`: the language table; `clips`: the training videos of a data
+        folder; `recorded`: sources of recorded motion by name; `fingerprint`: of the videos and the recorded motion.
 
         Raises TrainingError for a device that is missing or unsuitable, and for data that cannot be learned from.
         """
@@ -83,7 +85,7 @@ class Run:
         random.seed(config.seed)
         np.random.seed(config.seed)
         try:
-            self.batches = Batches(config, motions, vocabulary, clips, self.device)
+            self.batches = Batches(config, motions, vocabulary, clips, self.device, recorded)
         except ValueError as error:
             raise TrainingError(str(error)) from None
         # Created on the CPU, so that the initial weights depend on the seed and not on the device.
@@ -147,7 +149,7 @@ class Run:
     def advance(self) -> StepReport:
         """Take one step of the optimiser on one batch. Raises DivergedError instead of a step that is not finite."""
         config = self.config
-        target = self.batches.next(self.step)
+        target = self.batches.next()
         rate = config.optimiser.learning_rate * schedule(
             self.step, config.steps, config.optimiser.warm_up, config.optimiser.final_share
         )

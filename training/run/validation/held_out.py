@@ -1,7 +1,8 @@
-"""Held-out data of a run: generated sequences that training never sees, a folder's held-out videos, or both.
+"""Held-out data of a run: recorded people, a folder's held-out videos, or generated sequences.
 
-Selection, calibration and test use separate draws of generated sequences. Of the videos, the validation half selects
-and calibrates, the test half gives the reported figures.
+Real people select the weights and fit the temperature where there are any. Selection, calibration and test use separate
+draws of sequences. Of a folder's videos, the validation half selects and calibrates, the test half gives the reported
+figures.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import torch
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clip_pictures import LostVideoError
 from training.annotated_videos.clips import Clip, Folder
-from training.run.learning.batches import folder_rows
+from training.run.learning.batches import generates
 from training.run.learning.learned import Learned
 from training.run.learning.training_run import TrainingError
 from training.run.validation.clip_evaluation import calibrate_clips, evaluate_clips
 from training.run.validation.generated_evaluation import calibrate, evaluate
+from training.run.validation.recorded_evaluation import RecordedEvaluation
 from training.run.validation.selection import Metric, clip_metric, generated_metric
 from training.settings.run_config import TrainingConfig
+from training.sources.recorded import RecordedMotion
 
 TEST_SEED, SELECTION_SEED, CALIBRATION_SEED = 1000, 2000, 3000
 """Added to the run's seed, so that the three uses share no draw."""
@@ -33,17 +36,37 @@ Figures = TypeVar("Figures")
 
 
 class HeldOut:
-    """Held-out data of a run. With a folder its videos select and calibrate, because they went through the detector."""
+    """Held-out data of a run. Recorded people select and calibrate, else a folder's videos, else generated motion."""
 
-    def __init__(self, config: TrainingConfig, motions: Path, videos: Folder | None) -> None:
-        self._config, self._motions, self._videos = config, motions, videos
-        self._generates = folder_rows(config) < config.data.batch
+    def __init__(
+        self,
+        config: TrainingConfig,
+        motions: Path,
+        videos: Folder | None,
+        recorded: RecordedMotion | None = None,
+        vocabulary: Vocabulary | None = None,
+    ) -> None:
+        """Raises TrainingError if recorded motion has nobody to hold out."""
+        self._config, self._motions, self._videos, self._recorded = config, motions, videos, recorded
+        self._people: RecordedEvaluation | None = None
+        if recorded is not None and vocabulary is not None:
+            count, seed = config.evaluation.selection_sequences, config.seed + SELECTION_SEED
+            try:
+                self._people = RecordedEvaluation(
+                    recorded, vocabulary, sequences=count, window=config.data.window, seed=seed
+                )
+            except ValueError as error:
+                raise TrainingError(str(error)) from None
+        self._generates = generates(config)
         self.lost: dict[str, str] = {}
         """Held-out videos that could no longer be read and are left out, with the reason."""
 
     def selection_metric(self, vocabulary: Vocabulary, device: torch.device) -> Metric:
         """Return the metric that selects the weights. Raises TrainingError without validation videos."""
         config, window = self._config.evaluation, self._config.data.window
+        if self._people is not None:
+            people = self._people
+            return lambda learned: people.metric(learned.network)
         if self._videos is None:
             seed = self._config.seed + SELECTION_SEED
             return generated_metric(self._motions, vocabulary, config.selection_sequences, window, seed, device)
@@ -70,7 +93,9 @@ class HeldOut:
         count, window = self._config.evaluation.calibration_sequences, self._config.data.window
         if not count:
             return
-        if self._videos is None:
+        if self._people is not None:
+            self._people.calibrate(learned.network)
+        elif self._videos is None:
             seed = self._config.seed + CALIBRATION_SEED
             calibrate(learned.network, self._motions, count, seed=seed, window=window)
         elif self._validation_clips:
@@ -79,7 +104,8 @@ class HeldOut:
             )
 
     def figures(self, learned: Learned) -> dict[str, Any]:
-        """Return the final figures: `held_out` for generated sequences, `held_out_videos` for videos."""
+        """Return the final figures: `held_out` for generated sequences, `held_out_videos` for a folder's videos,
+        `held_out_people` for recorded motion, which also selected the weights."""
         count, window, found = self._config.evaluation.sequences, self._config.data.window, dict[str, Any]()
         if self._generates and count:
             seed = self._config.seed + TEST_SEED
@@ -90,6 +116,8 @@ class HeldOut:
             )
             if figures is not None:
                 found["held_out_videos"] = figures
+        if self._people is not None:
+            found["held_out_people"] = self._people.figures(learned.network)
         return found
 
     def _of_readable(self, clips: Sequence[Clip], ask: Callable[[Sequence[Clip]], Figures]) -> Figures | None:
@@ -106,8 +134,11 @@ class HeldOut:
         return None
 
     def data(self) -> dict[str, Any]:
-        """Return the folder's summary for a checkpoint's metrics."""
-        return {} if self._videos is None else {"data": self._videos.summary()}
+        """Return the summaries of the folder and of the recorded motion for a checkpoint's metrics."""
+        return {
+            **({} if self._videos is None else {"data": self._videos.summary()}),
+            **({} if self._recorded is None else {"recorded": self._recorded.summary()}),
+        }
 
     @property
     def _validation_clips(self) -> list[Clip]:

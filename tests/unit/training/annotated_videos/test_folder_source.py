@@ -27,7 +27,7 @@ from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import FolderSource, sequences, whole_tracks
 from training.kinetics_tps import video_file
 from training.run.data_folder import watched_folder
-from training.run.learning.batches import folder_rows
+from training.run.learning.batches import rows_by_source
 from training.run.learning.learned import Learned
 from training.run.learning.training_run import Run, TrainingError
 from training.run.train import Outcome, train
@@ -92,7 +92,8 @@ def test_generated_motion_and_videos_share_each_batch_and_only_videos_have_regio
     tmp_path: Path, stand_in: StandIn
 ) -> None:
     config = on_folder(put_folder(tmp_path / "data"), {"folder_share": 0.3, "visual_dropout": 0}, **VISUAL)
-    assert folder_rows(config) == 2 == folder_rows(on_folder(tmp_path, {"folder_share": 0.01})) + 1
+    assert rows_by_source(config) == {"generated": 4, "folder": 2}
+    assert rows_by_source(on_folder(tmp_path, {"folder_share": 0.01}))["folder"] == 1
     outcome = trained(config, tmp_path / "mixed.safetensors")
     assert len(outcome.checkpoint.vocabulary.actions) == 24
     run_videos = watched_folder(config)
@@ -156,7 +157,7 @@ def test_a_run_is_not_resumed_on_other_annotations(tmp_path: Path, stand_in: Sta
     config = on_folder(root, steps=1)
     trained(config, tmp_path / "a.safetensors")
     put_dataset(root, [annotated(root, "wave", "wave-0", left_arm="bend")])
-    with pytest.raises(TrainingError, match=r"other videos or annotations than .*data holds now"):
+    with pytest.raises(TrainingError, match=r"other videos, annotations or motion than .*data holds now"):
         trained(config, tmp_path / "a.safetensors", resume=True)
 
 

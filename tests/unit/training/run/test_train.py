@@ -30,6 +30,7 @@ from training.run.validation.generated_evaluation import evaluate
 from training.run.validation.selection import Selection, generated_metric
 from training.settings.run_config import TrainingConfig
 from training.settings.run_config import load as load_config
+from training.sources.generated import Generated
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +129,9 @@ def same(ones: dict[str, Any], others: dict[str, Any]) -> bool:
 def test_a_state_restores_every_random_generator(tmp_path: Path) -> None:
     def drawn(run: Run) -> list[float]:
         numbers = [random.random(), random.gauss(), float(np.random.normal()), float(torch.rand(()))]
-        return [*numbers, float(run.batches.generator.rng.random())]
+        generated = run.batches.sources["generated"]
+        assert isinstance(generated, Generated)
+        return [*numbers, float(generated.generator.rng.random())]
 
     run = started(tiny())
     random.gauss(), np.random.normal()  # leaves half of a pair behind in each
