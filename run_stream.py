@@ -12,11 +12,11 @@ import typer
 from commands import annotate, archive, bench, run, subscribe
 from commands.application import Application
 from commands.config.command import config_app
+from commands.data.command import data_app
 from commands.demo.command import demo_command
 from commands.doctor import command as doctor
 from commands.keys import keys_app
 from commands.models import evaluate, export, predict
-from commands.models.data import data_app
 from commands.models.footage import footage_app
 from commands.models.generated import generated_app
 from commands.models.train import train_app

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import support.training.kinetics_tps_examples as examples
-from commands.models.data import data_app
+from commands.data.command import data_app
 from support.repository import REPOSITORY
 from training.kinetics_tps import AnnotatedFrame, DatasetError, ErrorCode, check_dataset, video_file, write_annotations
 from training.kinetics_tps.data_errors import MEANING

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import support.training.kinetics_tps_examples as examples
-from commands.models.data import data_app
+from commands.data.command import data_app
 from stages.vocabulary import PARTS, Vocabulary
 from training.benchmark.psc import evaluate
 from training.benchmark.submission import parse_prediction, read_ground_truth

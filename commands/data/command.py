@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import Application
+from commands.data.folder_check import check_data_folder
+from commands.data.generate import EPILOG as GENERATE_EPILOG
+from commands.data.generate import generate_command
+from commands.data.importing import EPILOG as IMPORT_EPILOG
+from commands.data.importing import import_command
 from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, plain_console
-from commands.models.data_folder_check import check_data_folder
-from commands.models.data_generate import EPILOG as GENERATE_EPILOG
-from commands.models.data_generate import generate_command
-from commands.models.data_import import EPILOG as IMPORT_EPILOG
-from commands.models.data_import import import_command
 from training.console.progress_bar import progress_bar
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from commands.models.data_import import Format, TermsClass, Unit
+from commands.data.importing import Format, TermsClass, Unit
 from run_stream import app
 from support.training.motion_files import bvh_text, utkinect_text, walked
 from training.sources.formats.conversion import UNITS

@@ -1,0 +1,1 @@
+"""`partstream data`: check, generate and import data."""
