@@ -1,8 +1,10 @@
 """The hidden state of every tracked person, on the device, at constant cost.
 
 h and c are `[2, layers, capacity + 1, hidden]`: two states per person (the staggered window, `window.py`) and one
-scratch row for padding. The host keeps the map from person to row, so that no call waits for the device. A person keeps
-a row from `acquire` to `release` (the track ended), or until the bank is full and the person is the one unseen longest.
+scratch row for padding. For a temporal convolution, the inputs of the last steps are kept too, as `[2, steps,
+capacity + 1, width]`: per state, because the two begin at different steps. The host keeps the map from person to row,
+so that no call waits for the device. A person keeps a row from `acquire` to `release` (the track ended), or until the
+bank is full and the person is the one unseen longest.
 """
 
 from __future__ import annotations
@@ -59,14 +61,18 @@ class StateBank:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         observer: Observer | None = None,
+        recent: tuple[int, int] = (0, 0),
     ) -> None:
+        """Allocate zeros. `recent` is the number of last steps whose inputs are kept, and the inputs' length."""
         if capacity < 1 or layers < 1 or hidden < 1:
             raise ValueError(f"a state bank needs sizes of at least 1, not {capacity} x {layers} x {hidden}")
         self.capacity = capacity
         self.window = window
         self.device = torch.device(device)
-        self._h = torch.zeros(2, layers, capacity + 1, hidden, dtype=dtype, device=self.device)
-        self._c = torch.zeros_like(self._h)
+        sizes = [(layers, hidden), (layers, hidden)] + ([recent] if recent[0] else [])
+        self._states = tuple(
+            torch.zeros(2, rows, capacity + 1, width, dtype=dtype, device=self.device) for rows, width in sizes
+        )
         self._observer = observer or Observer()
         # Longest unseen first: a key moves to the end whenever it is seen.
         self._slots: dict[TrackKey, int] = {}
@@ -85,7 +91,7 @@ class StateBank:
     @property
     def nbytes(self) -> int:
         """Bytes of memory on the device."""
-        return self._h.nbytes + self._c.nbytes
+        return sum(state.nbytes for state in self._states)
 
     def __contains__(self, key: TrackKey) -> bool:
         return key in self._slots
@@ -184,14 +190,17 @@ class StateBank:
             raise ValueError(f"rows must be between 0 and {self.capacity}")
         return to_device(np.array(rows, np.int64), self.device)
 
-    def gather(self, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """Return copies of h and c of these rows (from `indices`), each [2, layers, n, hidden]."""
-        return self._h.index_select(2, slots), self._c.index_select(2, slots)
+    def gather(self, slots: Tensor) -> tuple[Tensor, ...]:
+        """Return copies of h and c of these rows (from `indices`), each [2, layers, n, hidden].
 
-    def scatter(self, slots: Tensor, h: Tensor, c: Tensor) -> None:
-        """Write back h and c, [2, layers, n, hidden], of rows that were gathered."""
-        self._h.index_copy_(2, slots, h)
-        self._c.index_copy_(2, slots, c)
+        With `recent`, a third tensor [2, steps, n, width] has the inputs of the last steps, oldest first.
+        """
+        return tuple(state.index_select(2, slots) for state in self._states)
+
+    def scatter(self, slots: Tensor, *states: Tensor) -> None:
+        """Write back the tensors that `gather` returned for these rows."""
+        for mine, state in zip(self._states, states, strict=True):
+            mine.index_copy_(2, slots, state)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -202,7 +211,7 @@ class StateBank:
         return slot
 
     def _clear(self, slot: int) -> None:
-        self._h[:, :, slot].zero_()
-        self._c[:, :, slot].zero_()
+        for state in self._states:
+            state[:, :, slot].zero_()
         self._steps[slot] = 0
         self._last_us[slot] = None

@@ -56,10 +56,9 @@ class PlainFrame:
 
 @dataclass(slots=True)
 class PersonState:
-    """The two LSTM states of a person in the staggered window; `h` and `c` are [2, layers, 1, hidden]."""
+    """The two LSTM states of a person in the staggered window; `tensors` as `StateBank.gather`, for one person."""
 
-    h: Tensor
-    c: Tensor
+    tensors: tuple[Tensor, ...]
     steps: int = 0
     last_us: int | None = None
 
@@ -214,14 +213,12 @@ class PlainPipeline:
         reset = torch.tensor([[plan.reset_a], [plan.reset_b]], device=self._device)
         seconds = [[0.0 if plan.reset_a else elapsed * 1e-6], [0.0 if plan.reset_b else elapsed * 1e-6]]
         dt, answer = torch.tensor(seconds, device=self._device), torch.tensor([plan.answer], device=self._device)
-        logits, state.h, state.c = self._network.action_lstm.step(embedded, dt, reset, state.h, state.c, answer)
+        logits, state.tensors = self._network.action_lstm.step(embedded, dt, reset, state.tensors, answer)
         state.steps, state.last_us = state.steps + 1, media_us
         return logits
 
     def _new_state(self) -> PersonState:
-        lstm = self._network.action_lstm
-        zeros = torch.zeros(2, lstm.layers, 1, lstm.hidden, device=self._device)
-        return PersonState(zeros, zeros)
+        return PersonState(tuple(torch.stack((state, state)) for state in self._network.action_lstm.blank(1)))
 
 
 def _mmdet_model(stored: StoredDetector, device: torch.device) -> Any:

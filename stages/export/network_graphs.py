@@ -38,8 +38,8 @@ _OTHER_FEATURES = (
     "extractor that the checkpoint was trained with. Normalisation is part of the graph."
 )
 _WINDOW = (
-    "Keep hidden and cell for each person, zeros before their first step. dt is 0 at the first step, then the seconds "
-    "since the person's last step.",
+    "Keep hidden and cell, and recent if the graph has it, for each person, zeros before their first step. dt is 0 at "
+    "the first step, then the seconds since the person's last step.",
     "The engine keeps two states per person as two rows. One is reset (zeros, dt 0) every `window.steps` steps, the "
     "other half a window later, and the older one gives the scores (ring_buffers/window.py). A step is made at most "
     "every 80 ms.",
@@ -74,15 +74,13 @@ class LSTMStepModule(nn.Module):
         super().__init__()
         self.lstm = copy.deepcopy(lstm)
 
-    def forward(self, action_input: Tensor, dt: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores [n, actions] and the new state.
+    def forward(self, action_input: Tensor, dt: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """Return scores [n, actions] and the new states.
 
-        `action_input` [n, width], `dt` [n] seconds, `hidden` and `cell` [layers, n, hidden].
+        `action_input` [n, width], `dt` [n] seconds, `states` as `ActionLSTM.advance`.
         """
-        # Both bounds are floats, because the exporter does not accept an integer and a float.
-        timed = torch.cat((action_input, dt.clamp(0.0, MAX_STEP_SECONDS)[:, None]), -1)
-        output, (hidden, cell) = self.lstm.lstm(timed[None], (hidden, cell))
-        return torch.softmax(self.lstm.scores(output[0]) / self.lstm.temperature, -1), hidden, cell
+        output, states = self.lstm.advance(action_input, dt, states)
+        return torch.softmax(self.lstm.logits(output), -1), *states
 
 
 class FrameScoresModule(nn.Module):
@@ -172,17 +170,16 @@ def step_graph(checkpoint: Checkpoint) -> Graph:
         samples: list[Sample] = [(4 * normal(people, model.width),) for people in (5, 1)]
         return Graph("step", module, (action_input,), (scores,), samples, (_SMOOTHED,), about)
     state = (model.layers, PEOPLE, model.hidden)
+    kept = [("hidden", state, "h"), ("cell", state, "c")]
+    steps, width = model.recent
+    if steps:
+        kept.append(("recent", (steps, PEOPLE, width), "action input and dt of the last steps, oldest first,"))
     inputs = (
         action_input,
         Port("dt", (PEOPLE,), f"since the person's last step; the graph limits it to {MAX_STEP_SECONDS:g}", "seconds"),
-        Port("hidden", state, "h before the step", "none"),
-        Port("cell", state, "c before the step", "none"),
+        *(Port(name, shape, f"{what} before the step", "none") for name, shape, what in kept),
     )
-    outputs = (
-        scores,
-        Port("new_hidden", state, "h after the step", "none"),
-        Port("new_cell", state, "c after the step", "none"),
-    )
+    outputs = (scores, *(Port(f"new_{name}", shape, f"{what} after the step", "none") for name, shape, what in kept))
     about["window"] = {"steps": checkpoint.window or DEFAULT_WINDOW_STEPS, "max_step_seconds": MAX_STEP_SECONDS}
     samples = [
         (
@@ -190,6 +187,7 @@ def step_graph(checkpoint: Checkpoint) -> Graph:
             3 * torch.rand(people, generator=random),
             torch.tanh(normal(model.layers, people, model.hidden)),
             normal(model.layers, people, model.hidden),
+            *([torch.relu(normal(steps, people, width))] if steps else []),
         )
         for people in (5, 1)
     ]

@@ -92,11 +92,11 @@ def real_steps(
         step = LSTMStepModule(model).eval()
         dt = torch.full((len(action_input),), float(np.diff(video.times_us).mean()) * 1e-6)
         dt[0] = 0
-        hidden = cell = torch.zeros(model.layers, 1, model.hidden)
-        before: list[tuple[Tensor, Tensor]] = []
+        state: Sequence[Tensor] = model.blank(1)
+        before: list[Sequence[Tensor]] = []
         for row in range(len(action_input)):
-            before.append((hidden, cell))
-            _, hidden, cell = step(action_input[row : row + 1], dt[row : row + 1], hidden, cell)
+            before.append(state)
+            _, *state = step(action_input[row : row + 1], dt[row : row + 1], *state)
         states = (torch.cat(rows, 1) for rows in zip(*before, strict=True))
         samples.append((action_input, dt, *states))
     return samples

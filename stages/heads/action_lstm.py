@@ -6,27 +6,52 @@ older one gives the answer). The time since the last step is an input (docs/meth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from stages.heads.temporal_convolution import TemporalConvolution
 
 MAX_STEP_SECONDS = 2.0
 """Δt is clipped to [0, 2 s]."""
 
 
 class ActionLSTM(nn.Module):
-    """Linear → LayerNorm → ReLU, concatenated with Δt → LSTM over time → Linear: one logit per action."""
+    """Linear → LayerNorm → ReLU, concatenated with Δt → LSTM over time → Linear: one logit per action.
 
-    def __init__(self, graph_inputs: int, width: int, hidden: int, layers: int, actions: int) -> None:
+    With `kernel` > 1, a temporal convolution over the last `kernel` steps comes before the LSTM.
+    """
+
+    def __init__(
+        self,
+        graph_inputs: int,
+        width: int,
+        hidden: int,
+        layers: int,
+        actions: int,
+        kernel: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        """`dropout` is the share of the LSTM's inputs dropped in training: the same in all steps of a sequence."""
         super().__init__()
         self.width = width
         self.hidden = hidden
         self.layers = layers
+        self.dropout = dropout
         self.embed = nn.Sequential(nn.Linear(graph_inputs, width), nn.LayerNorm(width), nn.ReLU())
         self.lstm = nn.LSTM(width + 1, hidden, num_layers=layers)
         self.scores = nn.Linear(hidden, actions)
         self.temperature: Tensor
         # Fitted after training, so that scores are calibrated; it does not change the order of actions.
         self.register_buffer("temperature", torch.ones(()))
+        self.convolution = TemporalConvolution(width, kernel) if kernel > 1 else None
+
+    @property
+    def recent(self) -> tuple[int, int]:
+        """Number of last steps whose inputs are part of a state, and the length of an input; (0, 0) if none."""
+        return (0, 0) if self.convolution is None else (self.convolution.kernel - 1, self.width + 1)
 
     def forward(self, graph: Tensor, dt: Tensor) -> Tensor:
         """Return logits [n, T, actions] of whole sequences, from a state of zeros.
@@ -37,32 +62,56 @@ class ActionLSTM(nn.Module):
 
     def sequence(self, embedded: Tensor, dt: Tensor) -> Tensor:
         """Return logits [n, T, actions] as `forward`, from the output of `embed` [n, T, width]."""
-        timed = torch.cat((embedded, dt.clamp(0, MAX_STEP_SECONDS)[..., None]), -1)
-        output, _ = self.lstm(timed.transpose(0, 1))
-        return self.scores(output.transpose(0, 1)) / self.temperature
+        if self.training and self.dropout:
+            embedded = embedded * F.dropout(embedded.new_ones(len(embedded), 1, self.width), self.dropout)
+        timed = torch.cat((embedded, dt.clamp(0, MAX_STEP_SECONDS)[..., None]), -1).transpose(0, 1)
+        if self.convolution is not None:
+            timed = self.convolution(F.pad(timed, (0, 0, 0, 0, self.convolution.kernel - 1, 0)))
+        output, _ = self.lstm(timed)
+        return self.logits(output.transpose(0, 1))
+
+    def logits(self, output: Tensor) -> Tensor:
+        """Return logits [..., actions] of the LSTM's output [..., hidden]."""
+        return self.scores(output) / self.temperature
+
+    def blank(self, people: int) -> tuple[Tensor, ...]:
+        """Return the states of `advance` before the first step, which are zeros."""
+        sizes = [(self.layers, self.hidden)] * 2 + ([self.recent] if self.recent[0] else [])
+        return tuple(self.temperature.new_zeros(rows, people, width) for rows, width in sizes)
+
+    def advance(self, embedded: Tensor, dt: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Step n states once; return the LSTM's output [n, hidden] and the new states.
+
+        `embedded` [n, width]; `dt` [n] seconds; `states`: h and c [layers, n, hidden], and with a convolution the
+        inputs of the last steps [kernel − 1, n, width + 1], oldest first.
+        """
+        # Both bounds are floats, because the exporter does not accept an integer and a float.
+        timed = torch.cat((embedded, dt.clamp(0.0, MAX_STEP_SECONDS)[:, None]), -1)[None]
+        recent: tuple[Tensor, ...] = ()
+        if self.convolution is not None:
+            timed = torch.cat((states[2], timed))
+            recent = (timed[1:],)
+            timed = self.convolution(timed)
+        output, (h, c) = self.lstm(timed, (states[0], states[1]))
+        return output[0], (h, c, *recent)
 
     def step(
-        self, embedded: Tensor, dt: Tensor, reset: Tensor, h: Tensor, c: Tensor, answer: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Step both states of n people; return logits [n, actions], new h and new c.
+        self, embedded: Tensor, dt: Tensor, reset: Tensor, states: Sequence[Tensor], answer: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Step both states of n people; return logits [n, actions] and the new states.
 
-        `embedded` [n, width]; `dt` [2, n] seconds and `reset` bool [2, n] for each of the two states; `h`, `c`
-        [2, layers, n, hidden]; `answer` int64 [n], the state that gives the answer.
+        `embedded` [n, width]; `dt` [2, n] seconds and `reset` bool [2, n] for each of the two states; `states` as
+        `StateBank.gather`: h and c [2, layers, n, hidden], and with a convolution the inputs of the last steps
+        [2, kernel − 1, n, width + 1]; `answer` int64 [n], the state that gives the answer.
         """
         people = embedded.shape[0]
         keep = (~reset)[:, None, :, None]
         # Both states are one batch: row s·n + i is person i's state s. Not a product, because a row may hold NaN.
-        flat_h, flat_c = (
-            torch.where(keep, state, 0).transpose(0, 1).reshape(self.layers, 2 * people, self.hidden)
-            for state in (h, c)
-        )
-        timed = torch.cat((embedded.repeat(2, 1), dt.clamp(0, MAX_STEP_SECONDS).reshape(-1, 1)), -1)
-        output, (new_h, new_c) = self.lstm(timed[None], (flat_h, flat_c))
-        both = output[0].view(2, people, self.hidden)
+        flat = [torch.where(keep, state, 0).transpose(0, 1).flatten(1, 2) for state in states]
+        output, flat = self.advance(embedded.repeat(2, 1), dt.reshape(-1), flat)
+        both = output.view(2, people, self.hidden)
         answering = torch.where(answer[:, None] == 0, both[0], both[1])
-        shape = (self.layers, 2, people, self.hidden)
         return (
-            self.scores(answering) / self.temperature,
-            new_h.view(shape).transpose(0, 1),
-            new_c.view(shape).transpose(0, 1),
+            self.logits(answering),
+            tuple(state.unflatten(1, (2, people)).transpose(0, 1) for state in flat),
         )

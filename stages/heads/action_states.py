@@ -49,7 +49,7 @@ class ActionStates:
         self._lstm = lstm
         self._device = device
         window = ContinuousWindow() if mode == "continuous" else StaggeredWindow(steps)
-        self.bank = StateBank(capacity, lstm.layers, lstm.hidden, window, device, observer=observer)
+        self.bank = StateBank(capacity, lstm.layers, lstm.hidden, window, device, observer=observer, recent=lstm.recent)
         self._recent = FeatureWindow(capacity, steps, lstm.width, device) if mode == "exact" else None
 
     def waves(
@@ -112,12 +112,15 @@ class ActionStates:
             numbers[:, column] = (step.row, plan.answer, plan.reset_a, plan.reset_b, plan.dt_a_us, plan.dt_b_us)
         numbers[2:4, len(group) :] = 1  # padded rows are reset, so that what the scratch slot holds has no effect
         plan_rows = to_device(numbers, self._device)
-        h, c = self.bank.gather(slots)
         seconds = plan_rows[4:6].to(embedded.dtype) * 1e-6
-        logits, h, c = self._lstm.step(
-            embedded.index_select(0, plan_rows[0]), seconds, plan_rows[2:4].bool(), h, c, answer=plan_rows[1]
+        logits, states = self._lstm.step(
+            embedded.index_select(0, plan_rows[0]),
+            seconds,
+            plan_rows[2:4].bool(),
+            self.bank.gather(slots),
+            answer=plan_rows[1],
         )
-        self.bank.scatter(slots, h, c)
+        self.bank.scatter(slots, *states)
         return logits
 
     def _exact(

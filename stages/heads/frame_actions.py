@@ -5,6 +5,8 @@ The layer that scores a frame belongs to the network (docs/method.md, "Leaving s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ class FrameActions(nn.Module):
     hidden = 1
     """Size of a person's state: none is needed, but a bank keeps at least one number."""
     layers = 1
+    recent = (0, 0)
 
     def __init__(self, actions: int) -> None:
         super().__init__()
@@ -27,8 +30,13 @@ class FrameActions(nn.Module):
         """Return logits [n, T, actions] from the frames' logits [n, T, actions]; `dt` is ignored."""
         return embedded / self.temperature
 
+    def blank(self, people: int) -> tuple[Tensor, ...]:
+        """Return the states of `people` people before their first step, as `ActionLSTM.blank`."""
+        zeros = self.temperature.new_zeros(self.layers, people, self.hidden)
+        return zeros, zeros
+
     def step(
-        self, embedded: Tensor, dt: Tensor, reset: Tensor, h: Tensor, c: Tensor, answer: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [n, actions] from the frame's logits `embedded` [n, actions], and h and c unchanged."""
-        return embedded / self.temperature, h, c
+        self, embedded: Tensor, dt: Tensor, reset: Tensor, states: Sequence[Tensor], answer: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return logits [n, actions] from the frame's logits `embedded` [n, actions], and the states unchanged."""
+        return embedded / self.temperature, tuple(states)

@@ -68,6 +68,12 @@ class NetworkConfig:
     """mean: the resized mean of the parts instead of an LSTM."""
     temporal: bool = True
     """False: each step's action comes from its own frame, without the LSTM over time."""
+    action_kernel: int = 1
+    """Steps that the temporal convolution before the action LSTM reads; 1: no convolution."""
+    action_dropout: float = 0.0
+    """Share of the action LSTM's inputs that are dropped in training: the same in all steps of a sequence."""
+    part_dropout: float = 0.0
+    """Probability that a part is absent during a part of a training sequence, as if it had not been detected."""
 
     def __post_init__(self) -> None:
         if self.visual != (self.visual_features > 0):
@@ -81,6 +87,13 @@ class NetworkConfig:
             raise ValueError("network: without geometry, `visual_regions` must be all: a part would have no feature")
         if self.visual_hidden < 0:
             raise ValueError(f"network: `visual_hidden` is {self.visual_hidden}; it must be at least 0")
+        if self.action_kernel < 1 or (self.action_kernel > 1 and not self.temporal):
+            raise ValueError(
+                f"network: `action_kernel` is {self.action_kernel}; it must be at least 1, and 1 without `temporal`"
+            )
+        for name in ("action_dropout", "part_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"network: `{name}` is {getattr(self, name)}; it must be at least 0 and less than 1")
         if not self.geometry and not self.visual:
             raise ValueError("network: without geometry, parts need RoI features (`visual`)")
 
@@ -206,7 +219,15 @@ class ActionNetwork(nn.Module):
         self.part_graph: PartGraph | PartMean = part_graph(parts, represented, config.graph_hidden)
         self.frame_scores = nn.Linear(config.graph_hidden, actions)
         self.action_lstm: ActionLSTM | FrameActions = (
-            ActionLSTM(config.graph_hidden, config.action_width, config.action_hidden, config.action_layers, actions)
+            ActionLSTM(
+                config.graph_hidden,
+                config.action_width,
+                config.action_hidden,
+                config.action_layers,
+                actions,
+                config.action_kernel,
+                config.action_dropout,
+            )
             if config.temporal
             else FrameActions(actions)
         )
@@ -293,6 +314,8 @@ class ActionNetwork(nn.Module):
         before (0 at the first), `visual` with leading shape [N · T].
         """
         sequences, steps = dt.shape
+        if self.training and self.config.part_dropout:
+            present = present & ~missed_parts(sequences, steps, parts.shape[2], self.config.part_dropout, dt.device)
         outputs = self.forward_step(parts.flatten(0, 1), context.flatten(0, 1), present.flatten(0, 1), visual)
         graph = outputs.graph.view(sequences, steps, -1)
         return SequenceOutputs(
@@ -301,6 +324,20 @@ class ActionNetwork(nn.Module):
             outputs.frame_logits.view(sequences, steps, -1),
             self.action_lstm.sequence(self.action_inputs(graph), dt),
         )
+
+
+def missed_parts(
+    sequences: int, steps: int, parts: int, probability: float, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Draw which parts are made absent: bool [sequences, steps, parts].
+
+    With this probability a part is absent from one uniformly drawn step to another, because a detector that misses a
+    part usually misses it for several steps. On average a third of a sequence is absent then.
+    """
+    chosen = torch.rand(sequences, 1, parts, device=device) < probability
+    first, last = torch.randint(steps, (2, sequences, 1, parts), device=device).sort(0).values
+    step = torch.arange(steps, device=device)[:, None]
+    return chosen & (step >= first) & (step <= last)
 
 
 class RegionEmbedding(nn.Linear):

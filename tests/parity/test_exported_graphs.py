@@ -59,6 +59,7 @@ CONFIGS = {
     "seeing": SEEING,
     "objects-only-mean-of-parts": replace(SEEING, visual_regions="objects", graph="mean"),
     "single-frames-without-language": replace(SMALL, temporal=False, language=False),
+    "convolution-and-two-layers": replace(SMALL, action_kernel=4, action_layers=2),
     "no-geometry-no-gates": replace(SEEING, geometry=False, relevance_gates=False),
 }
 
@@ -75,6 +76,9 @@ def untrained(config: NetworkConfig) -> Checkpoint:
     if config.visual:
         network.set_visual_normalisation(torch.randn(config.visual_features), torch.rand(config.visual_features) + 0.5)
     torch.nn.init.normal_(network.part_graph.absent)
+    if config.action_kernel > 1:
+        torch.nn.init.normal_(network.action_lstm.convolution.weigh.weight, std=0.3)
+        torch.nn.init.normal_(network.action_lstm.convolution.weigh.bias)
     network.action_lstm.temperature.fill_(1.5)
     return Checkpoint(network.requires_grad_(False), "edge", True, "none", sha256="sha256:0")
 
@@ -123,7 +127,7 @@ class OtherRuntime:
         shapes = {port.name: port.shape for port in self.step.get_inputs()}
         self.state: dict[str, NDArray] = {
             name: np.zeros((shapes[name][0], 2 * people, shapes[name][2]), np.float32)
-            for name in ("hidden", "cell")
+            for name in ("hidden", "cell", "recent")
             if name in shapes
         }
         self.steps = 0

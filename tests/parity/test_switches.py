@@ -56,6 +56,7 @@ CONFIGS = {
     "no-language": replace(SMALL, language=False),
     "mean-of-parts": replace(SMALL, graph="mean"),
     "single-frames": replace(SMALL, temporal=False),
+    "convolution": replace(SMALL, action_kernel=3),
     "no-geometry": replace(SEEING, geometry=False),
     "hardly-anything": replace(
         SEEING, geometry=False, relevance_gates=False, language=False, graph="mean", temporal=False
@@ -80,6 +81,9 @@ def made(config: NetworkConfig) -> ActionNetwork:
     if config.visual:
         network.set_visual_normalisation(torch.randn(config.visual_features), torch.rand(config.visual_features) + 0.5)
     torch.nn.init.normal_(network.part_graph.absent)
+    if config.action_kernel > 1:
+        torch.nn.init.normal_(network.action_lstm.convolution.weigh.weight, std=0.3)
+        torch.nn.init.normal_(network.action_lstm.convolution.weigh.bias)
     network.action_lstm.temperature.fill_(1.5)
     return network.requires_grad_(False)
 
@@ -250,7 +254,8 @@ def test_a_checkpoint_from_before_the_switches_gives_the_same_scores(config: Net
         tensors = {name: file.get_tensor(name) for name in file.keys() if name not in later}  # noqa: SIM118
         metadata = file.metadata()
     names = ("visual_regions", "visual_strides", "visual_bins", "visual_samples")
-    switches = (*names, "geometry", "relevance_gates", "language", "graph", "temporal")
+    learning = ("action_kernel", "action_dropout", "part_dropout")
+    switches = (*names, "geometry", "relevance_gates", "language", "graph", "temporal", *learning)
     old = {name: value for name, value in json.loads(metadata["network"]).items() if name not in switches}
     save_file(tensors, path, metadata | {"network": json.dumps(old)})
     after = load(path).network
@@ -265,6 +270,10 @@ def test_a_checkpoint_from_before_the_switches_gives_the_same_scores(config: Net
         ({"geometry": False}, "need RoI features"),
         ({"graph": "tree"}, "`graph` is 'tree', not one of sequential, mean"),
         ({"visual_regions": "hands"}, "`visual_regions` is 'hands'"),
+        ({"action_kernel": 0}, "`action_kernel` is 0; it must be at least 1"),
+        ({"action_kernel": 2, "temporal": False}, "`action_kernel` is 2; .* 1 without `temporal`"),
+        ({"action_dropout": 1.0}, "`action_dropout` is 1.0; it must be at least 0 and less than 1"),
+        ({"part_dropout": -0.1}, "`part_dropout` is -0.1; it must be at least 0 and less than 1"),
     ],
 )
 def test_unknown_switches_and_networks_without_features_are_rejected(changes: dict[str, Any], fault: str) -> None:

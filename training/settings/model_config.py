@@ -74,6 +74,26 @@ class ModelConfig(Section):
     action_hidden: int = Field(128, ge=1, le=4096)
     action_layers: int = Field(1, ge=1, le=8)
     dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the part states' hidden layer.")
+    action_kernel: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Steps that the temporal convolution before the action LSTM reads, the present one included. 1: no "
+        "convolution. Its weights begin at zero, so a run from a checkpoint without one first answers like it.",
+    )
+    action_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Dropout of the action LSTM's inputs, the same in all steps of a sequence.",
+    )
+    part_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Probability that a part is absent for some consecutive steps of a training sequence, as if the "
+        "detector had missed it.",
+    )
     detector: str = Field(
         MOVENET,
         min_length=1,
@@ -133,6 +153,12 @@ class ModelConfig(Section):
             raise ValueError("regions: vgg reads pictures: set visual to all or objects")
         if self.detector != MOVENET and (self.geometry or self.regions != "vgg"):
             raise ValueError("detector: only movenet finds keypoints: set geometry to false and regions to vgg")
+        return self
+
+    @model_validator(mode="after")
+    def _has_time_to_convolve(self) -> ModelConfig:
+        if self.action_kernel > 1 and not self.temporal:
+            raise ValueError("action_kernel: without temporal, steps are independent: set action_kernel to 1")
         return self
 
     @model_validator(mode="after")

@@ -126,11 +126,20 @@ def plain_actions(network: ActionNetwork, graph: F64, dt: F64) -> F64:
     if not network.config.temporal:
         return (graph @ w["frame_scores.weight"].T + w["frame_scores.bias"]) / w["action_lstm.temperature"]
     h = c = np.zeros(network.config.action_hidden)
+    kernel = network.config.action_kernel
+    before: list[F64] = []
     logits = []
     for step in range(len(graph)):
         x = w["action_lstm.embed.0.weight"] @ graph[step] + w["action_lstm.embed.0.bias"]
         x = (x - x.mean()) / np.sqrt(x.var() + 1e-5) * w["action_lstm.embed.1.weight"] + w["action_lstm.embed.1.bias"]
         timed = np.concatenate([np.maximum(x, 0), [min(max(dt[step], 0), 2)]])
+        before.append(timed)
+        if kernel > 1:
+            weight, total = w["action_lstm.convolution.weigh.weight"], w["action_lstm.convolution.weigh.bias"].copy()
+            for ago in range(min(kernel, len(before))):
+                start = (kernel - 1 - ago) * len(timed)
+                total += weight[:, start : start + len(timed)] @ before[-1 - ago]
+            timed = np.append(timed[:-1] + total * sigmoid(total), timed[-1])
         h, c = lstm_step(w, "action_lstm.lstm", timed, h, c)
         logits.append(w["action_lstm.scores.weight"] @ h + w["action_lstm.scores.bias"])
     return np.stack(logits) / w["action_lstm.temperature"]

@@ -61,7 +61,7 @@ def test_the_temperature_divides_the_logits_of_sequences_and_of_live_steps() -> 
     fresh = torch.ones(2, 3, dtype=torch.bool)
 
     def both() -> tuple[torch.Tensor, torch.Tensor]:
-        step = lstm.step(embedded, torch.zeros(2, 3), fresh, state, state, torch.zeros(3, dtype=torch.int64))
+        step = lstm.step(embedded, torch.zeros(2, 3), fresh, (state, state), torch.zeros(3, dtype=torch.int64))
         return lstm(graph, dt)[:, 0], step[0]
 
     with torch.no_grad():
