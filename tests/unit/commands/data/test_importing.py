@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -11,9 +12,9 @@ from typer.testing import CliRunner
 from commands.data.importing import Format, TermsClass, Unit
 from run_stream import app
 from support.training.motion_files import bvh_text, utkinect_text, walked
+from training.settings.run_config import Terms
 from training.sources.formats.conversion import UNITS
 from training.sources.formats.importing import KIND
-from training.sources.terms import ALL_TERMS
 
 
 def run(*arguments: object, code: int = 0) -> str:
@@ -56,7 +57,7 @@ def test_a_public_source_needs_no_name_terms_or_labels(tmp_path: Path) -> None:
 
 
 def test_the_options_offer_every_format_and_class_of_terms() -> None:
-    assert sorted(Format) == sorted(KIND) and tuple(TermsClass) == ALL_TERMS and set(Unit) == {"auto", *UNITS}
+    assert sorted(Format) == sorted(KIND) and tuple(TermsClass) == get_args(Terms) and set(Unit) == {"auto", *UNITS}
 
 
 def test_a_second_import_needs_replace(tmp_path: Path, clips: Path) -> None:
