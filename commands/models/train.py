@@ -34,7 +34,7 @@ ConfigOption = Annotated[
 @train_app.callback(
     epilog=lines(
         "`partstream train --out runs/edge.safetensors`",
-        "`partstream train --data films --out runs/mine.safetensors`",
+        "`partstream train --from edge --data my_clips --out runs/mine.safetensors`",
         "`partstream train config > mine.yaml`",
         "`partstream train --config mine.yaml --minutes 20`",
     )
@@ -45,7 +45,10 @@ def train_command(
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Annotated videos in the Kinetics-TPS layout.", show_default="only generated motion"
+            metavar="DIR",
+            help="With --from, a folder of short clips for each new action. Or annotated videos in the Kinetics-TPS "
+            "layout.",
+            show_default="only generated motion",
         ),
     ] = None,
     recorded: Annotated[
@@ -68,8 +71,8 @@ def train_command(
         float | None,
         typer.Option(
             metavar="0 to 1",
-            help="Share of --data in each batch; 1: no generated motion, and the actions of --data only.",
-            show_default="0.5",
+            help="Share of --data in each batch; 1, with annotated videos: no generated motion, only their actions.",
+            show_default="0.5; of examples 0.25",
         ),
     ] = None,
     start: Annotated[
@@ -80,13 +83,22 @@ def train_command(
         str | None, typer.Option(metavar="NAME", help="Profile whose model is trained.", show_default="edge")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps of the optimiser.", show_default="3000")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Steps of the optimiser.", show_default="3000; with examples 300"),
+    ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.", show_default="0")] = None,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or auto.", show_default="cpu")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, metavar="N", help="End after this time, with a checkpoint.")
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="End after this time, with a checkpoint.",
+            show_default="none; with examples 10",
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the training state beside --out.")] = False,
     workers: Annotated[
@@ -103,7 +115,7 @@ def train_command(
     """
     if context.invoked_subcommand is not None:
         return
-    given: dict[str, Any] = {"folder": None if data is None else str(data), "folder_share": data_share}
+    given = _data(data, data_share)
     sources = {"folder": None if recorded is None else str(recorded), "terms": terms}
     given["recorded"] = {name: value for name, value in sources.items() if value is not None} or None
     folder = {name: value for name, value in given.items() if value is not None}
@@ -150,6 +162,20 @@ def _load(path: Path | None, **options: Any) -> TrainingConfig:
 
     with exiting({TrainingConfigError: EXIT_USAGE}):
         return load(path, {name: value for name, value in options.items() if value is not None})
+
+
+def _data(folder: Path | None, share: float | None) -> dict[str, Any]:
+    """Return the settings under `data` for the options about --data, by the folder's layout."""
+    from training.sources.terms import DataFolderError
+
+    if folder is not None:
+        from training.sources.examples.example_clips import layout_of
+
+        with exiting({DataFolderError: EXIT_USAGE}):
+            if layout_of(folder) == "examples":
+                given: dict[str, Any] = {"folder": str(folder), "share": share}
+                return {"examples": {name: value for name, value in given.items() if value is not None}}
+    return {"folder": None if folder is None else str(folder), "folder_share": share}
 
 
 @contextmanager

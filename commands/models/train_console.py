@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from commands.models.example_console import example_summary, watch_examples
 from stages.third_party import weights
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.feature_cache import DETECTOR
 from training.console.stopping import stopped_by_signals
 from training.run.data_folder import watched_folder
+from training.run.example_run import for_examples
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError, choose_device
 from training.run.provenance import training_command
 from training.run.train import Outcome, train
+from training.settings.examples_config import MINUTES
 from training.settings.model_config import MOVENET
 from training.settings.run_config import TrainingConfig
 from training.sources.recorded import RecordedMotion, open_recorded
@@ -41,7 +45,8 @@ def train_profile(
 ) -> Outcome:
     """Train and write the checkpoint to `out`, with a progress bar. The default configuration makes the packaged one.
 
-    `file` is the configuration's file, for the command that the checkpoint records. Ctrl-C and SIGTERM end the run
+    `file` is the configuration's file, for the command that the checkpoint records. With examples, `minutes` is by
+    default `MINUTES`, and counts from the start, with the time to watch the clips. Ctrl-C and SIGTERM end the run
     after the current step, a second one at once. A folder's videos are first analysed in `workers` processes; there,
     Ctrl-C ends the run at once and keeps the results.
 
@@ -53,12 +58,17 @@ def train_profile(
             f"profile {config.profile!r} cannot be trained on generated motion (it is for {', '.join(GENERATED)}). "
             "Train it on a folder's own labels: set data.folder, and data.folder_share to 1"
         )
+    begun = time.monotonic()
     choose_device(config)  # before anything is fetched
     torch.set_num_threads(threads)
     for name in needed(config):
         _fetch(name, console)
     videos = _analyse_folder(config, workers, console) if config.data.folder else None
     recorded = _open_recorded(config, workers, console) if config.data.recorded.folder else None
+    examples = watch_examples(config, workers, console) if config.data.examples.folder else None
+    if examples is not None:
+        config = for_examples(config, examples)
+        minutes = max(0.0, (MINUTES if minutes is None else minutes) - (time.monotonic() - begun) / 60)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         stopped_by_signals() as stop,
@@ -78,12 +88,15 @@ def train_profile(
             minutes=minutes,
             videos=videos,
             recorded=recorded,
+            examples=examples,
             command=command,
             report=report,
             stop=stop,
         )
     if "held_out_people" in outcome.checkpoint.metrics:
         console.print(_people_summary(outcome.checkpoint.metrics["held_out_people"]))
+    if "held_out_examples" in outcome.checkpoint.metrics:
+        console.print(example_summary(outcome.checkpoint.metrics["held_out_examples"]))
     for name, title in _TITLES.items():
         if name in outcome.checkpoint.metrics:
             console.print(_summary(title, outcome.checkpoint.metrics[name]))
@@ -108,7 +121,7 @@ _ENDINGS = {
 def needed(config: TrainingConfig) -> list[str]:
     """Return the names of the assets that a run reads, so that a missing one is found before hours of work."""
     model = config.model
-    named = [model.language_model]
+    named = [] if config.data.examples.folder else [model.language_model]  # the checkpoint has its table
     if model.visual != "none" and model.regions == "vgg" and model.vgg.weights is not None:
         named.append(model.vgg.weights)
     known = {asset.name for asset in weights.assets()}
@@ -121,7 +134,11 @@ def needed(config: TrainingConfig) -> list[str]:
 
 def _watches(config: TrainingConfig) -> bool:
     """Return whether the run may need MoveNet to analyse videos."""
-    return bool(config.data.folder and config.model.detector == MOVENET) or config.data.recorded.shares["tracks"] > 0
+    data = config.data
+    return (
+        bool(data.examples.folder or (data.folder and config.model.detector == MOVENET))
+        or data.recorded.shares["tracks"] > 0
+    )
 
 
 def _fetch(name: str, console: Console) -> None:

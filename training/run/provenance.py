@@ -45,6 +45,7 @@ def portable_config(config: TrainingConfig) -> dict[str, Any]:
     places: tuple[tuple[dict[str, Any], str], ...] = (
         (content["data"], "folder"),
         (content["data"]["recorded"], "folder"),
+        (content["data"]["examples"], "folder"),
         (content, "start"),
         (content["model"], "detector"),
         (content["model"]["vgg"], "weights"),
@@ -70,8 +71,9 @@ def training_command(config: TrainingConfig, out: Path, file: Path | None = None
     words = ["partstream", "train", "--profile", config.profile]
     if file is not None:
         words += ["--config", file.name]
-    if config.data.folder is not None:
-        words += ["--data", Path(config.data.folder).name]
+    data = config.data.folder or config.data.examples.folder
+    if data is not None:
+        words += ["--data", Path(data).name]
     if config.data.recorded.folder is not None:
         words += ["--recorded", Path(config.data.recorded.folder).name]
     if config.start is not None:

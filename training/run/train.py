@@ -1,4 +1,4 @@
-"""Training of relevance, part states, part graph and action LSTM on generated motion, annotated videos, or both.
+"""Training of relevance, part states, part graph and action LSTM on generated motion, videos of people, or both.
 
 `train` writes a checkpoint, `NAME.log.csv`, and `NAME.resume.pt`, from which an interrupted run resumes with the same
 results as an uninterrupted one.
@@ -23,6 +23,7 @@ from stages.vocabulary import packaged
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.regions.detector_source import detector_source
 from training.annotated_videos.regions.feature_source import feature_source
+from training.run.example_run import ExampleRun
 from training.run.learning.batches import generates
 from training.run.learning.learned import Learned
 from training.run.learning.run_state import read_state, write_state
@@ -34,6 +35,7 @@ from training.run.validation.prevalence import apply_prevalence, check_prevalenc
 from training.run.validation.selection import Selection
 from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
+from training.sources.examples.example_clips import ExampleClips
 from training.sources.recorded import RecordedMotion
 
 RECENT = 50
@@ -80,6 +82,7 @@ def train(
     priors: PriorTable | None = None,
     videos: Folder | None = None,
     recorded: RecordedMotion | None = None,
+    examples: ExampleRun | None = None,
     command: str = "",
     report: Report | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -90,7 +93,8 @@ def train(
     step, ends it at once and without an evaluation. Both leave the resume file and a checkpoint of the current state.
     `motions`: folder of motion clips, by default the cache's (`weights.locate`). `priors`: language table, by default
     that of the configured model. `videos`: result of `watched_folder` for this configuration, if it has a folder.
-    `recorded`: result of `open_recorded`, if it has a data folder of recorded motion.
+    `recorded`: result of `open_recorded`, if it has a data folder of recorded motion. `examples`: what
+    `open_example_run` returns, if it has examples; the configuration is then that of `for_examples`.
     Raises TrainingError (DivergedError if a loss is not finite), CheckpointError, WeightsError, MotionFormatError,
     LanguageModelError, and DatasetError if no video can be read any more.
     """
@@ -98,7 +102,13 @@ def train(
         raise ValueError("give videos if and only if the configuration has data.folder")
     if (recorded is None) != (config.data.recorded.folder is None):
         raise ValueError("give recorded motion if and only if the configuration has data.recorded.folder")
-    vocabulary = packaged(config.profile) if videos is None else videos.vocabulary
+    if (examples is None) != (config.data.examples.folder is None):
+        raise ValueError("give examples if and only if the configuration has data.examples.folder")
+    if examples is not None:
+        vocabulary, known = examples.vocabulary, examples.start.network
+        priors = priors or examples.priors()
+    else:
+        vocabulary, known = packaged(config.profile) if videos is None else videos.vocabulary, None
     try:
         check_prevalence(config.actions.prevalence, vocabulary.actions)
     except ValueError as error:
@@ -110,11 +120,17 @@ def train(
     sources: dict[str, Source] = {}
     if recorded is not None:
         try:
-            sources = recorded.sources(vocabulary, config.seed, config.data.recorded.actions)
+            # A new action is learned from its examples alone: elsewhere it is unknown.
+            named = vocabulary if known is None else known.vocabulary
+            sources = recorded.sources(named, config.seed, config.data.recorded.actions)
         except ValueError as error:
             raise TrainingError(f"data.recorded.actions: {error}") from None
-    run = Run(config, folder, rows, vocabulary, learned, _fingerprint(videos, recorded), sources)
-    keeper = _Keeper(run, out, command, HeldOut(config, folder, videos, recorded, vocabulary), table)
+    if examples is not None:
+        sources |= examples.source(config.seed)
+    content = _fingerprint(videos, recorded, None if examples is None else examples.clips)
+    run = Run(config, folder, rows, vocabulary, learned, content, sources, known)
+    held_out = HeldOut(config, folder, videos, recorded, vocabulary if known is None else known.vocabulary, examples)
+    keeper = _Keeper(run, out, command, held_out, table)
     keeper.begin(resume)
     recent: deque[dict[str, float]] = deque(maxlen=RECENT)
     started = saved = time.monotonic()
@@ -143,9 +159,9 @@ def train(
     return Outcome(keeper.finish(ending, stop), ending, run.step)
 
 
-def _fingerprint(videos: Folder | None, recorded: RecordedMotion | None) -> str | None:
+def _fingerprint(*learned: Folder | RecordedMotion | ExampleClips | None) -> str | None:
     """Return one text for what is learned from besides generated motion, None for nothing."""
-    return " ".join(data.fingerprint for data in (videos, recorded) if data is not None) or None
+    return " ".join(data.fingerprint for data in learned if data is not None) or None
 
 
 class _Keeper:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from stages.settings_file import SettingsFileError, error_text, merged, read_settings
+from training.settings.examples_config import DEFAULTS, ExamplesConfig
 from training.settings.model_config import MOVENET, ModelConfig, Section
 
 WIDTH = 120
@@ -64,9 +65,11 @@ class RecordedConfig(Section):
 
 
 class DataConfig(Section):
-    """Source of the sequences: generated motion, recorded motion, and a folder of annotated videos, in each batch."""
+    """Source of the sequences: generated and recorded motion, examples, and a folder of annotated videos."""
 
     recorded: RecordedConfig = RecordedConfig.model_validate({})
+
+    examples: ExamplesConfig = ExamplesConfig.model_validate({})
 
     folder: str | None = Field(
         None, min_length=1, description="Annotated videos in the Kinetics-TPS layout; null: generated motion only."
@@ -280,6 +283,22 @@ class TrainingConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _examples_have_a_start(self) -> TrainingConfig:
+        if self.data.examples.folder is None:
+            return self
+        if self.start is None:
+            raise ValueError(
+                "data.examples adds actions to a trained checkpoint: set start (--from), such as --from edge"
+            )
+        if self.data.folder is not None:
+            raise ValueError("data.examples and data.folder are two ways to train: set one of them to null")
+        if self.data.examples.share + sum(self.data.recorded.shares.values()) > 1 + 1e-9:
+            raise ValueError(
+                "data.examples.share and the shares of data.recorded are shares of a batch: together at most 1"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _folder_is_there(self) -> TrainingConfig:
         if self.data.folder is None:
             wanted = {
@@ -315,7 +334,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
             content = _from_checkpoint(path)
         else:
             content = read_settings(path, "; `partstream train config` prints them")
-        return TrainingConfig.model_validate(merged(content, overrides or {}))
+        return TrainingConfig.model_validate(_with_defaults(merged(content, overrides or {})))
     except SettingsFileError as error:
         raise TrainingConfigError(str(error)) from None
     except ValidationError as error:
@@ -344,6 +363,13 @@ def _settings(section: Section, indent: str) -> Iterator[str]:
             continue
         yield from _comment(field.description or "", indent)
         yield f"{indent}{name}: {json.dumps(value) if not isinstance(value, str) else value}"
+
+
+def _with_defaults(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a file, with those that a run with examples has unless the file gives others."""
+    data = content.get("data")
+    examples = data.get("examples") if isinstance(data, Mapping) else None
+    return merged(DEFAULTS, content) if isinstance(examples, Mapping) and examples.get("folder") else content
 
 
 def _comment(text: str, indent: str) -> list[str]:

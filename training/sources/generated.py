@@ -16,13 +16,22 @@ class Generated:
     """A source of generated sequences. `reuse`: how often a batch is used on average; `pool`: batches kept for that."""
 
     def __init__(
-        self, motions: Path, vocabulary: Vocabulary, seed: int, *, balanced: bool = False, reuse: int = 1, pool: int = 1
+        self,
+        motions: Path,
+        vocabulary: Vocabulary,
+        seed: int,
+        *,
+        balanced: bool = False,
+        reuse: int = 1,
+        pool: int = 1,
+        partial: bool = False,
     ) -> None:
-        """`motions`: the folder of motion clips. `balanced`: equally many sequences end with each action.
+        """`motions`: the folder of motion clips. `balanced`: equally many sequences end with each action. `partial`:
+        the vocabulary may lack generated actions, which are then unknown.
 
-        Raises ValueError if the vocabulary lacks a generated action.
+        Raises ValueError if the vocabulary lacks a generated action all the same.
         """
-        self.generator = Generator(motions, vocabulary, seed)
+        self.generator = Generator(motions, vocabulary, seed, partial=partial)
         self._balanced, self._reuse = balanced, reuse
         self._taken = 0
         self._pool: deque[tuple[dict[str, Any], int, int, Tensors]] = deque(maxlen=pool)

@@ -98,20 +98,43 @@ def watch_data_folder(
     MoveNet. A video that cannot be watched is left out and logged. Raises `DataFolderError` for labels that cannot be
     used, `WeightsError` without the detector's weights, and OSError if the cache cannot be written.
     """
-    settings, cache = settings or WatchSettings(), cache or watched_cache()
     known = read_segmented_videos(folder, sources)
-    role_of: dict[tuple[str, str], Role] = {
-        (video.source, video.name): role
-        for video, role in zip(known, video_roles(known), strict=True)
-        if roles is None or role in roles
-    }
-    videos = [video for video in known if (video.source, video.name) in role_of]
+    videos: list[SegmentedVideo] = []
+    theirs: list[Role] = []
+    for video, role in zip(known, video_roles(known), strict=True):
+        if roles is None or role in roles:
+            videos.append(video)
+            theirs.append(role)
+    watched, skipped = watch_segmented(
+        videos, theirs, workers=workers, progress=progress, settings=settings, cache=cache
+    )
+    for path, message in sorted(skipped.items()):
+        logger.warning("%s: skipped: %s", path, message)
+    if skipped:
+        logger.warning("%d of %d videos of %s were skipped", len(skipped), len(videos), folder)
+    return watched
+
+
+def watch_segmented(
+    videos: Sequence[SegmentedVideo],
+    roles: Sequence[Role],
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+    settings: WatchSettings | None = None,
+    cache: Path | None = None,
+) -> tuple[list[WatchedVideo], dict[Path, str]]:
+    """Return the videos that can be watched, with these `roles` [number of videos], and why the others cannot.
+
+    Arguments and errors are those of `watch_data_folder`.
+    """
+    settings, cache = settings or WatchSettings(), cache or watched_cache()
     hashes, skipped = _hashes(videos)
     once = {sha256: VideoFile(sha256, path, sha256) for path, sha256 in hashes.items()}  # two sources may share a video
     bad = {hashes[one.path]: one.message for one in watch_videos(cache, [*once.values()], settings, workers, progress)}
     kept, reads_regions = features_folder(cache, settings), settings.roi is not None or settings.vgg is not None
     watched: list[WatchedVideo] = []
-    for video in videos:
+    for video, role in zip(videos, roles, strict=True):
         sha256 = hashes.get(video.path)
         if sha256 is None or sha256 in bad:
             skipped.setdefault(video.path, bad.get(sha256 or "", ""))
@@ -123,16 +146,8 @@ def watch_data_folder(
             skipped[video.path] = str(error)
             continue
         action, actions = label_segments(seen, video.segments)
-        watched.append(
-            WatchedVideo(
-                video, role_of[video.source, video.name], seen, action, actions, path if reads_regions else None
-            )
-        )
-    for path, message in sorted(skipped.items()):
-        logger.warning("%s: skipped: %s", path, message)
-    if skipped:
-        logger.warning("%d of %d videos of %s were skipped", len(skipped), len(videos), folder)
-    return watched
+        watched.append(WatchedVideo(video, role, seen, action, actions, path if reads_regions else None))
+    return watched, skipped
 
 
 def _hashes(videos: Sequence[SegmentedVideo]) -> tuple[dict[Path, str], dict[Path, str]]:

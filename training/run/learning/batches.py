@@ -34,9 +34,11 @@ class Batches:
         clips: Sequence[Clip],
         device: torch.device,
         recorded: Mapping[str, Source] | None = None,
+        generated: Vocabulary | None = None,
     ) -> None:
         """`motions`: the folder of motion clips; `clips`: the training videos of a data folder; `recorded`: sources of
-        recorded motion by name.
+        recorded motion and examples by name; `generated`: the vocabulary of generated motion, if it is a part of
+        `vocabulary`.
 
         Raises ValueError if the vocabulary lacks a generated action, or no video has a known person.
         """
@@ -51,7 +53,13 @@ class Batches:
             self.sources["folder"] = self._folder(config, clips, balanced)
         if "generated" in self.rows:
             self.sources["generated"] = Generated(
-                motions, vocabulary, config.seed, balanced=balanced, reuse=data.reuse, pool=data.pool
+                motions,
+                generated or vocabulary,
+                config.seed,
+                balanced=balanced,
+                reuse=data.reuse,
+                pool=data.pool,
+                partial=generated is not None,
             )
         lacking = self.rows.keys() - self.sources.keys()
         if lacking:
@@ -72,6 +80,11 @@ class Batches:
     def lost(self) -> dict[str, str]:
         """Videos that could no longer be read and are left out, with the reason; only with a tuned extractor."""
         return {} if self._pictures is None else dict(self._pictures.lost)
+
+    def place(self, name: str) -> slice:
+        """Return the rows of a source in a batch."""
+        before = sum(self.rows[other] for other in list(self.rows)[: list(self.rows).index(name)])
+        return slice(before, before + self.rows[name])
 
     def next(self) -> Tensors:
         """Return the next batch, on the device."""
@@ -104,11 +117,14 @@ class Batches:
 def rows_by_source(config: TrainingConfig, available: Collection[str] | None = None) -> dict[str, int]:
     """Return how many of a batch's sequences come from each source; each source with a share has at least one.
 
-    Sources: `generated`, `folder`, and those of recorded motion. `available`: the latter that have data; the others'
-    shares are generated.
+    Sources: `generated`, `folder`, `examples`, and those of recorded motion. `available`: the last two that have data;
+    the others' shares are generated.
     """
     data = config.data
-    shares = {name: share for name, share in data.recorded.shares.items() if available is None or name in available}
+    shares = data.recorded.shares
+    if data.examples.folder is not None:
+        shares |= {"examples": data.examples.share}
+    shares = {name: share for name, share in shares.items() if available is None or name in available}
     rest = max(0.0, 1 - sum(shares.values()))
     if data.folder is not None:
         shares |= {"folder": rest * data.folder_share, "generated": rest * (1 - data.folder_share)}

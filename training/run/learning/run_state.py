@@ -70,7 +70,8 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
             "use the same configuration, or remove it"
         )
     if content["fingerprint"] != run.fingerprint:
-        folders = (run.config.data.folder, run.config.data.recorded.folder)
+        data = run.config.data
+        folders = (data.folder, data.recorded.folder, data.examples.folder)
         raise TrainingError(
             f"{path}: was written by a run on other videos, annotations or motion than "
             f"{' and '.join(folder for folder in folders if folder)} holds now; restore those, or remove it"

@@ -28,9 +28,15 @@ from training.annotated_videos.clips import Clip
 from training.annotated_videos.regions.feature_source import FROZEN_STAGES, feature_source, tune
 from training.run.learning.averaging import WeightAverage
 from training.run.learning.batches import Batches
+from training.run.learning.keeping import KeptAnswers
 from training.run.learning.learned import Learned
 from training.run.learning.losses import Rarity, losses, measure_rarity
-from training.run.learning.warm_start import WarmStartError, begin_from, begin_with_extractor
+from training.run.learning.warm_start import (
+    WarmStartError,
+    begin_from,
+    begin_with_extractor,
+    begin_with_new_actions,
+)
 from training.sequences.source import Source
 from training.sequences.tensors import Tensors
 from training.settings.run_config import ModelConfig, OptimiserConfig, TrainingConfig
@@ -71,9 +77,11 @@ class Run:
         clips: Sequence[Clip] = (),
         fingerprint: str | None = None,
         recorded: Mapping[str, Source] | None = None,
+        known: ActionNetwork | None = None,
     ) -> None:
         """`motions`: the folder of motion clips; `priors`: the language table; `clips`: the training videos of a data
-        folder; `recorded`: sources of recorded motion by name; `fingerprint`: of the videos and the recorded motion.
+        folder; `recorded`: sources of recorded motion, and of examples, by name; `fingerprint`: of the videos and the
+        recorded motion. `known`: with examples, the network that begins, whose actions are the first of `vocabulary`.
 
         Raises TrainingError for a device that is missing or unsuitable, and for data that cannot be learned from.
         """
@@ -85,7 +93,8 @@ class Run:
         random.seed(config.seed)
         np.random.seed(config.seed)
         try:
-            self.batches = Batches(config, motions, vocabulary, clips, self.device, recorded)
+            only = None if known is None else known.vocabulary
+            self.batches = Batches(config, motions, vocabulary, clips, self.device, recorded, only)
         except ValueError as error:
             raise TrainingError(str(error)) from None
         # Created on the CPU, so that the initial weights depend on the seed and not on the device.
@@ -98,6 +107,11 @@ class Run:
         if config.optimiser.ema_decay:
             self.average = WeightAverage(self.learned, config.optimiser.ema_decay)
         self.rarity = Rarity(torch.ones(self.mask.shape, device=self.device))
+        self._known = known
+        self._kept: KeptAnswers | None = None
+        if known is not None and config.data.examples.keep_weight:
+            place = self.batches.place("examples")
+            self._kept = KeptAnswers(known, place, config.data.examples.keep_weight, self.device)
         self.step = 0
 
     @property
@@ -134,17 +148,23 @@ class Run:
 
         Raises TrainingError if they do not fit, and WeightsError if it cannot be read.
         """
-        source, extractor = load_checkpoint(profile, self.device), self.learned.extractor
         try:
-            begin_from(self.network, source.network)
-            if extractor is not None and source.features is not None:
-                begin_with_extractor(extractor, source.features)
-            elif extractor is None and _was_tuned(source):
-                raise WarmStartError("its VGG was tuned with it, and this run would use another: set vgg.tuned")
+            if self._known is not None:
+                begin_with_new_actions(self.network, self._known)
+            else:
+                self._begin_from(load_checkpoint(profile, self.device))
         except WarmStartError as error:
             raise TrainingError(f"start: {profile}: can't be used: {error}") from None
         if self.average is not None:
             self.average = WeightAverage(self.learned, self.average.decay)
+
+    def _begin_from(self, source: Checkpoint) -> None:
+        extractor = self.learned.extractor
+        begin_from(self.network, source.network)
+        if extractor is not None and source.features is not None:
+            begin_with_extractor(extractor, source.features)
+        elif extractor is None and _was_tuned(source):
+            raise WarmStartError("its VGG was tuned with it, and this run would use another: set vgg.tuned")
 
     def advance(self) -> StepReport:
         """Take one step of the optimiser on one batch. Raises DivergedError instead of a step that is not finite."""
@@ -161,7 +181,11 @@ class Run:
             outputs = self.learned(target)
         # Losses in float32: sums over a batch need more than 8 bits of mantissa.
         outputs = SequenceOutputs(*(tensor.float() for tensor in outputs))
-        terms = losses(outputs, target, self.mask, self.rarity, config)
+        if self._kept is None:
+            terms = losses(outputs, target, self.mask, self.rarity, config)
+        else:
+            terms = losses(outputs, self._kept.unlabelled(target), self.mask, self.rarity, config)
+            terms["total"] = terms["total"] + self._kept.weight * self._kept.loss(outputs, target, self.mask)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(terms["total"]).backward()
         self.scaler.unscale_(self.optimiser)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from stages.heads.action_lstm import ActionLSTM
 from stages.heads.network import ActionNetwork
 from stages.region_features.vgg_features import VggFeatures
 
@@ -22,6 +23,9 @@ _STATE_COLUMNS = frozenset({"part_states.scores.weight", "part_states.scores.bia
 _JOINED_INPUTS = frozenset({"part_relevance.first.weight", "part_states.first.weight"})
 _OWN = frozenset({"language_priors.table", "action_lstm.temperature"})
 """Buffers that belong to the new vocabulary or are fitted later."""
+
+_NEW_ACTION_MARGIN = 2.0
+"""How far the score of a new action begins below the lowest bias of the others, before the temperature."""
 
 
 class WarmStartError(ValueError):
@@ -59,6 +63,26 @@ def begin_from(network: ActionNetwork, source: ActionNetwork) -> list[str]:
         else:
             tensor.copy_(known)
     return fresh
+
+
+@torch.no_grad()
+def begin_with_new_actions(network: ActionNetwork, source: ActionNetwork) -> None:
+    """Copy the weights of `source` into `network`, in place, with its temperature; further actions begin unlikely.
+
+    `network` has the actions of `source`, then new ones, whose scores begin below those of the others by
+    `_NEW_ACTION_MARGIN`, whatever is seen. Raises `WarmStartError` as `begin_from`.
+    """
+    begin_from(network, source)
+    network.action_lstm.temperature.copy_(source.action_lstm.temperature)
+    old = len(source.vocabulary.actions)
+    if network.vocabulary.actions[:old] != source.vocabulary.actions:
+        raise WarmStartError("its actions are not the first of this run's")
+    layers = [network.frame_scores]
+    if isinstance(network.action_lstm, ActionLSTM):
+        layers.append(network.action_lstm.scores)
+    for layer in layers:
+        layer.weight[old:] = 0.0
+        layer.bias[old:] = layer.bias[:old].min() - _NEW_ACTION_MARGIN
 
 
 def begin_with_extractor(extractor: VggFeatures, source: VggFeatures) -> None:

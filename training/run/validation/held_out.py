@@ -17,10 +17,12 @@ import torch
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clip_pictures import LostVideoError
 from training.annotated_videos.clips import Clip, Folder
+from training.run.example_run import ExampleRun
 from training.run.learning.batches import generates
 from training.run.learning.learned import Learned
 from training.run.learning.training_run import TrainingError
 from training.run.validation.clip_evaluation import calibrate_clips, evaluate_clips
+from training.run.validation.example_evaluation import ExampleEvaluation
 from training.run.validation.generated_evaluation import calibrate, evaluate
 from training.run.validation.recorded_evaluation import RecordedEvaluation
 from training.run.validation.selection import Metric, clip_metric, generated_metric
@@ -45,6 +47,7 @@ class HeldOut:
         videos: Folder | None,
         recorded: RecordedMotion | None = None,
         vocabulary: Vocabulary | None = None,
+        examples: ExampleRun | None = None,
     ) -> None:
         """Raises TrainingError if recorded motion has nobody to hold out."""
         self._config, self._motions, self._videos, self._recorded = config, motions, videos, recorded
@@ -57,6 +60,7 @@ class HeldOut:
                 )
             except ValueError as error:
                 raise TrainingError(str(error)) from None
+        self._examples = examples
         self._generates = generates(config)
         self.lost: dict[str, str] = {}
         """Held-out videos that could no longer be read and are left out, with the reason."""
@@ -105,9 +109,13 @@ class HeldOut:
 
     def figures(self, learned: Learned) -> dict[str, Any]:
         """Return the final figures: `held_out` for generated sequences, `held_out_videos` for a folder's videos,
-        `held_out_people` for recorded motion, which also selected the weights."""
+        `held_out_people` for recorded motion, which also selected the weights; `held_out_examples` for examples."""
         count, window, found = self._config.evaluation.sequences, self._config.data.window, dict[str, Any]()
-        if self._generates and count:
+        if self._examples is not None:
+            seed, some = self._config.seed + TEST_SEED, count if self._generates else 0
+            measure = ExampleEvaluation(self._examples, self._motions, some, window=window, seed=seed)
+            found["held_out_examples"] = measure.figures(learned.network)
+        elif self._generates and count:
             seed = self._config.seed + TEST_SEED
             found["held_out"] = evaluate(learned.network, self._motions, count, seed=seed, window=window)
         if self._videos is not None and self._test_clips:
@@ -138,6 +146,7 @@ class HeldOut:
         return {
             **({} if self._videos is None else {"data": self._videos.summary()}),
             **({} if self._recorded is None else {"recorded": self._recorded.summary()}),
+            **({} if self._examples is None else {"examples": self._examples.clips.summary()}),
         }
 
     @property

@@ -120,7 +120,7 @@ def write_videos(
     seen: set[str] = set()
     for video, person in zip(videos, people, strict=True):
         check_name(video.path)
-        frames, fps, size = _facts(video.path)
+        frames, fps, size = video_facts(video.path)
         segments = _segments(video, frames, fps, labels, in_frames=in_frames)
         first = video.rows[0]
         person = first.person or person
@@ -187,7 +187,7 @@ def _segments(
     return found
 
 
-def _facts(path: Path) -> tuple[int, float, tuple[int, int]]:
+def video_facts(path: Path) -> tuple[int, float, tuple[int, int]]:
     """Return a video's number of frames, frames a second, and (width, height). Raises `FormatError`."""
     try:
         facts = probe(path)

@@ -23,7 +23,7 @@ from training.synthetic.motion.skeleton import draw_builds, joints
 from training.synthetic.sequences.cameras import View, look
 from training.synthetic.sequences.keypoint_noise import Detections, detect
 from training.synthetic.sequences.labels import part_states, relevance
-from training.synthetic.sequences.scenes import UNSURE, Scene, draw_scene
+from training.synthetic.sequences.scenes import SHARES, UNSURE, Scene, draw_scene
 
 Array = NDArray[np.float64]
 
@@ -41,17 +41,27 @@ class Batch(Sequences):
 
 
 class Generator:
-    """A generator of batches. With `held_out`, its motions, gestures, builds and cameras never occur in training."""
+    """A generator of batches. With `held_out`, its motions, gestures, builds and cameras never occur in training.
 
-    def __init__(self, motions: Path, vocabulary: Vocabulary, seed: int, *, held_out: bool = False) -> None:
+    The vocabulary must have all 24 actions, unless `partial` is set: then sequences end only with actions that it has,
+    and steps with others are unknown.
+    """
+
+    def __init__(
+        self, motions: Path, vocabulary: Vocabulary, seed: int, *, held_out: bool = False, partial: bool = False
+    ) -> None:
         missing = [name for name in ACTIONS if name not in vocabulary.actions]
-        if missing:
+        if missing and (not partial or len(missing) == len(ACTIONS)):
             raise ValueError(f"vocabulary: lacks actions of generated sequences: {', '.join(missing)}")
         self.library = MotionLibrary(motions)
         self.vocabulary = vocabulary
         self.held_out = held_out
         self.rng = np.random.default_rng(seed)
-        self._action_of = np.array([vocabulary.action_index(name) for name in ACTIONS] + [-1])
+        self.actions = tuple(name for name in ACTIONS if name not in missing)
+        """The actions that sequences end with."""
+        self._action_of = np.array(
+            [-1 if name in missing else vocabulary.action_index(name) for name in ACTIONS] + [-1]
+        )
 
     def state(self) -> dict[str, Any]:
         """Return the random state, to be saved with a run's state."""
@@ -64,6 +74,9 @@ class Generator:
     def batch(self, count: int, steps: int, *, action: str | Sequence[str] | None = None) -> Batch:
         """Return `count` sequences of 1 to `steps` steps; `action` fixes the last action of all, or of each."""
         rng = self.rng
+        if action is None and len(self.actions) < len(ACTIONS):
+            shares = np.array([SHARES[name] for name in self.actions])
+            action = [self.actions[index] for index in rng.choice(len(shares), count, p=shares / shares.sum())]
         ends = [action] * count if action is None or isinstance(action, str) else list(action)
         times = draw_times(rng, count, steps)
         lengths = np.where(rng.random(count) < 0.6, steps, rng.integers(1, steps + 1, count))
@@ -78,9 +91,8 @@ class Generator:
 
     def balanced_batch(self, count: int, steps: int) -> Batch:
         """Return a batch in which all actions are equally likely to end a sequence."""
-        return self.batch(
-            count, steps, action=[ACTIONS[index] for index in self.rng.integers(len(ACTIONS), size=count)]
-        )
+        drawn = self.rng.integers(len(self.actions), size=count)
+        return self.batch(count, steps, action=[self.actions[index] for index in drawn])
 
     def _see(self, scenes: list[Scene], times: Array, lengths: NDArray[np.int64]) -> Batch:
         rng, count = self.rng, len(scenes)
