@@ -93,6 +93,5 @@ class ExampleEvaluation:
 
 
 def _shares(answers: NDArray[np.int64], names: Sequence[str]) -> Mapping[str, float]:
-    numbers, counts = np.unique(answers, return_counts=True)
-    counted = zip(numbers.tolist(), counts.tolist(), strict=True)
-    return {names[number]: count / len(answers) for number, count in counted}
+    counts = np.bincount(answers, minlength=len(names)) / len(answers)
+    return {name: float(share) for name, share in zip(names, counts, strict=True) if share}

@@ -1,0 +1,274 @@
+"""A run that adds actions from examples: its vocabulary, what it keeps, what it learns, and what it reports."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stages.checkpoint import load as load_checkpoint
+from stages.heads.network import ActionNetwork, SequenceOutputs
+from stages.vocabulary import packaged
+from support.training.example_people import example_clips, starting_checkpoint, watched_examples
+from support.training.training_examples import motion_clips, tiny
+from training.run.example_run import ExampleRun, example_run, for_examples, grown
+from training.run.learning.batches import rows_by_source
+from training.run.learning.keeping import KeptAnswers
+from training.run.learning.training_run import Run, TrainingError
+from training.run.train import Outcome, train
+from training.run.validation.example_evaluation import ExampleEvaluation
+from training.sequences.tensors import Tensors
+from training.settings.examples_config import DEFAULTS
+from training.settings.run_config import TrainingConfig, TrainingConfigError, load
+from training.sources.examples.example_tracks import ExampleTracks
+from training.synthetic.sequences.generator import Generator
+
+WORDS = packaged("edge")
+
+
+@pytest.fixture(scope="module")
+def flap() -> ExampleRun:
+    """Ten clips of a new action, and a small checkpoint."""
+    return example_run(example_clips(*watched_examples("flap", 10)), starting_checkpoint())
+
+
+def on_examples(run: ExampleRun, **changes: Any) -> TrainingConfig:
+    data = {"examples": {"folder": "my_clips", **changes.pop("examples", {})}, **changes.pop("data", {})}
+    optimiser = {"learning_rate": 0.005, "warm_up": 2, "ema_decay": 0.0}
+    config = tiny(start="start.safetensors", data=data, optimiser=optimiser, **changes)
+    return for_examples(config, run)
+
+
+def begun(run: ExampleRun, config: TrainingConfig) -> Run:
+    made = Run(
+        config,
+        motion_clips(),
+        run.priors().rows,
+        run.vocabulary,
+        recorded=run.source(config.seed),
+        known=run.start.network,
+    )
+    made.normalise()
+    made.start_from("start")
+    return made
+
+
+def trained(run: ExampleRun, out: Path, config: TrainingConfig, **options: Any) -> Outcome:
+    return train(config, out, motions=motion_clips(), examples=run, **options)
+
+
+@torch.no_grad()
+def probabilities(network: ActionNetwork, batch: Tensors) -> Tensor:
+    network.eval()
+    return network(batch.parts, batch.context, batch.present, batch.dt).action_logits.softmax(-1)
+
+
+def generated(run: ExampleRun, config: TrainingConfig) -> Tensors:
+    """Return fixed generated sequences, drawn like the run's own."""
+    return begun(run, config).batches.sources["generated"].batch(24, 8)
+
+
+# Vocabulary and configuration
+
+
+def test_new_actions_come_after_the_old_ones_and_known_ones_are_not_repeated() -> None:
+    found = grown(WORDS, ["flap", "squat", "skip"])
+    assert found.actions == (*WORDS.actions, "flap", "skip")
+    assert found.states_of == WORDS.states_of and found.words == WORDS.words
+    assert grown(WORDS, ["squat"]) == WORDS
+
+
+def test_examples_have_their_own_defaults_which_a_file_or_an_option_replaces() -> None:
+    data = {"examples": {"folder": "my_clips"}}
+    config = load(None, {"start": "edge", "data": data})
+    assert config.steps == DEFAULTS["steps"] and config.optimiser.learning_rate < load().optimiser.learning_rate
+    assert load(None, {"start": "edge", "data": data, "steps": 7}).steps == 7
+    assert load(None, {"start": "edge"}).steps == 3000
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, r"set start \(--from\), such as --from edge"),
+        ({"start": "edge", "data": {"folder": "films"}}, r"two ways to train"),
+        ({"start": "edge", "data": {"recorded": {"folder": "x", "captures": 0.8}}}, r"together at most 1"),
+    ],
+)
+def test_settings_that_do_not_fit_examples_are_errors(settings: dict[str, Any], message: str) -> None:
+    data = {"examples": {"folder": "my_clips"}, **settings.pop("data", {})}
+    with pytest.raises(TrainingConfigError, match=message):
+        load(None, {**settings, "data": data})
+
+
+def test_the_sizes_are_those_of_the_checkpoint_and_a_new_action_has_lower_odds_at_the_end(flap: ExampleRun) -> None:
+    config = on_examples(flap, model={"graph_hidden": 99})
+    assert config.model.graph_hidden == flap.start.network.config.graph_hidden
+    assert config.actions.prevalence == {"flap": 0.3}
+    assert flap.new == ("flap",)
+
+
+def test_the_language_table_is_the_checkpoints_for_the_new_vocabulary(flap: ExampleRun) -> None:
+    table = flap.priors()
+    assert torch.equal(table.rows_for(flap.vocabulary), flap.start.network.language_priors.table)
+
+
+def test_the_rest_of_a_batch_is_generated(flap: ExampleRun) -> None:
+    config = on_examples(flap, examples={"share": 0.5})
+    rows = rows_by_source(config, ["examples"])
+    assert rows == {"generated": 3, "examples": 3}
+    run = begun(flap, config)
+    batch, place = run.batches.next(), run.batches.place("examples")
+    last = batch.action[torch.arange(6), batch.last]
+    assert (last[place] == len(WORDS.actions)).all() and place == slice(3, 6)
+    assert (batch.action[:3] < len(WORDS.actions)).all()
+
+
+def test_generated_motion_of_an_action_that_the_checkpoint_does_not_know_is_unknown() -> None:
+    known = dataclasses.replace(WORDS, actions=tuple(name for name in WORDS.actions if name not in ("walk", "wave")))
+    with pytest.raises(ValueError, match="lacks actions of generated sequences: walk, wave"):
+        Generator(motion_clips(), known, 1)
+    generator = Generator(motion_clips(), known, 1, partial=True)
+    batch = generator.batch(40, 12)
+    named = {known.actions[index] for index in np.unique(batch.action[batch.action >= 0])}
+    assert not named & {"walk", "wave"} and len(named) > 8
+    last = batch.action[np.arange(40), batch.lengths - 1]
+    every = Generator(motion_clips(), WORDS, 1).batch(40, 12)
+    assert (last < 0).sum() <= (every.action[np.arange(40), every.lengths - 1] < 0).sum() + 4
+
+
+# What is kept
+
+
+def test_before_the_first_step_the_answers_are_those_of_the_checkpoint(flap: ExampleRun) -> None:
+    config = on_examples(flap)
+    batch = generated(flap, config)
+    before = probabilities(flap.start.network, batch)
+    after = probabilities(begun(flap, config).network, batch)
+    assert float(after[..., -1].max()) < 0.02
+    assert torch.allclose(after[..., :-1] / (1 - after[..., -1:]), before, atol=1e-5)
+
+
+def kept(run: ExampleRun, rows: slice = slice(0, 0)) -> KeptAnswers:
+    return KeptAnswers(run.start.network, rows, 1.0, torch.device("cpu"))
+
+
+def test_the_distance_is_the_mean_divergence_from_the_starting_answers(flap: ExampleRun) -> None:
+    config = on_examples(flap)
+    run, batch = begun(flap, config), generated(flap, config)
+    with torch.no_grad():
+        same = run.network.eval()(batch.parts, batch.context, batch.present, batch.dt)
+    noise = torch.randn(same.action_logits.shape, generator=torch.Generator().manual_seed(4))
+    other = same._replace(action_logits=same.action_logits + noise)
+
+    def divergence(logits: Tensor) -> float:
+        wanted = probabilities(flap.start.network, batch).double().numpy()
+        answer = logits.double().softmax(-1).numpy()[..., :-1]
+        of_steps = (wanted * np.log(wanted / answer)).sum(-1)
+        return float(of_steps[(batch.action >= 0).numpy()].mean())  # all steps with a label have an old one
+
+    known = Tensors(**{**batch._tensors(), "real": batch.action >= 0})
+    one, two = (float(kept(flap).loss(outputs, known, run.mask)) for outputs in (same, other))
+    assert one < 0.02
+    assert two - one == pytest.approx(divergence(other.action_logits) - divergence(same.action_logits), abs=1e-4)
+    assert two > one + 0.1
+
+
+def test_a_new_action_counts_as_wrong_only_where_the_label_is_an_old_one(flap: ExampleRun) -> None:
+    config = on_examples(flap)
+    run, batch = begun(flap, config), generated(flap, config)
+    outputs = run.network.eval()(batch.parts, batch.context, batch.present, batch.dt)
+    outputs = SequenceOutputs(*(tensor.detach() for tensor in outputs))
+    raised = outputs._replace(action_logits=F.pad(outputs.action_logits[..., :-1], (0, 1), value=5.0))
+    unlabelled = kept(flap, slice(0, len(batch.last))).unlabelled(batch)
+    unknown = Tensors(**{**unlabelled._tensors(), "action": torch.full_like(batch.action, -1)})
+    assert float(kept(flap).loss(raised, batch, run.mask)) > 1.0
+    assert float(kept(flap).loss(raised, unknown, run.mask)) == pytest.approx(
+        float(kept(flap).loss(outputs, unknown, run.mask)), abs=1e-5
+    )
+
+
+def test_only_examples_keep_their_labels(flap: ExampleRun) -> None:
+    run = begun(flap, on_examples(flap, examples={"share": 0.5}))
+    batch, place = run.batches.next(), run.batches.place("examples")
+    found = kept(flap, place).unlabelled(batch)
+    assert torch.equal(found.action[place], batch.action[place])
+    assert (found.action[:3] == -1).all() and not found.states_known[:3].any() and not found.relevance_known[:3].any()
+
+
+# Learning
+
+
+def test_a_new_action_is_learned_and_the_old_answers_stay(flap: ExampleRun, tmp_path: Path) -> None:
+    config = on_examples(flap, steps=100, examples={"share": 0.34}, data={"batch": 9, "reuse": 5, "pool": 10})
+    batch = generated(flap, config)
+    outcome = trained(flap, tmp_path / "mine.safetensors", config)
+    network = outcome.checkpoint.network
+    others = ExampleTracks(watched_examples("flap", 40)[20:], flap.vocabulary, 5).batch(20, 8)  # other people
+    full = others.last >= 5
+    answers = probabilities(network, others)[torch.arange(20), others.last].argmax(-1)[full]
+    assert float((answers == len(WORDS.actions)).float().mean()) > 0.8
+    before, after = probabilities(flap.start.network, batch), probabilities(network, batch)
+    change = 0.5 * (F.pad(before, (0, 1)) - after).abs().sum(-1)[batch.real]
+    assert float(change.mean()) < 0.15, "mean total variation"
+    assert float((before.argmax(-1) == after.argmax(-1))[batch.real].float().mean()) > 0.85
+
+
+def test_the_checkpoint_names_the_new_action_and_its_clips(flap: ExampleRun, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    trained(flap, path, on_examples(flap, evaluation={"sequences": 48}))
+    made = load_checkpoint(path)
+    assert made.network.vocabulary.actions == (*WORDS.actions, "flap") and made.language_model == "stand-in"
+    assert made.metrics["examples"]["clips"] == {"flap": {"learned": 8, "held_out": 2}}
+    figures = made.metrics["held_out_examples"]
+    assert figures["actions"]["flap"].keys() == {"new", "learned", "held_out", "recall", "precision"}
+    assert 0 <= figures["before"] <= 1 and 0 <= figures["after"] <= 1
+    assert made.network.action_lstm.temperature == pytest.approx(1.25), "the start's temperature is kept"
+
+
+def test_a_known_action_is_strengthened_without_a_new_one(tmp_path: Path) -> None:
+    run = example_run(example_clips(*watched_examples("squat", 2)), starting_checkpoint())
+    made = trained(run, tmp_path / "mine.safetensors", on_examples(run)).checkpoint
+    assert made.network.vocabulary.actions == WORDS.actions and run.new == ()
+    figures = made.metrics["held_out_examples"]["actions"]
+    assert figures == {"squat": {"new": False, "learned": 2, "held_out": 0}}, "two clips are too few to measure"
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(flap: ExampleRun, tmp_path: Path) -> None:
+    config = on_examples(flap)
+    whole = trained(flap, tmp_path / "whole.safetensors", config).checkpoint.network.state_dict()
+    steps = iter(range(100))
+    trained(flap, tmp_path / "cut.safetensors", config, stop=lambda: next(steps) >= 3)
+    cut = trained(flap, tmp_path / "cut.safetensors", config, resume=True).checkpoint.network.state_dict()
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_a_run_does_not_resume_on_other_clips(flap: ExampleRun, tmp_path: Path) -> None:
+    config = on_examples(flap)
+    steps = iter(range(100))
+    trained(flap, tmp_path / "a.safetensors", config, stop=lambda: next(steps) >= 3)
+    other = ExampleRun(example_clips(*watched_examples("flap", 3)), flap.start, flap.vocabulary)
+    changed = ExampleRun(
+        other.clips.__class__(other.clips.folder, other.clips.videos, fingerprint="changed"),
+        flap.start,
+        flap.vocabulary,
+    )
+    with pytest.raises(TrainingError, match=r"other videos, annotations or motion than my_clips"):
+        trained(changed, tmp_path / "a.safetensors", config, resume=True)
+
+
+def test_recall_and_precision_are_those_of_an_independent_count(flap: ExampleRun) -> None:
+    """Of two held-out clips and sequences of each old action, a network that always answers `flap`."""
+    always = begun(flap, on_examples(flap)).network.eval()
+    with torch.no_grad():
+        always.action_lstm.get_parameter("scores.bias")[-1] = 100.0
+    found = ExampleEvaluation(flap, motion_clips(), 48, window=8, seed=1).figures(always)
+    assert found["actions"]["flap"]["recall"] == 1.0
+    # All of the old actions are mistaken for it: one right answer among as many as there are actions.
+    assert found["actions"]["flap"]["precision"] == pytest.approx(1 / (1 + len(WORDS.actions)), abs=0.002)
+    assert found["after"] == 0.0 < found["before"] or found["before"] == 0.0
