@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from commands.ending import plain_console
 from run_stream import app
 from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
@@ -86,6 +87,12 @@ def _equal(mine: SeenPerson, theirs: SeenPerson) -> None:
     assert mine.smoothed_score == pytest.approx(theirs.smoothed_score, abs=TIES)
 
 
+@pytest.fixture(autouse=True)
+def wide_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print tables in full: a console keeps the width of the environment in which it was created."""
+    monkeypatch.setattr(plain_console, "_width", 400)
+
+
 def test_the_command_scores_a_data_folder(
     data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +100,7 @@ def test_the_command_scores_a_data_folder(
     out, pictures = tmp_path / "score.json", tmp_path / "pictures"
     arguments = ["footage", "score", "--data", str(data), "--set", "street", "--workers", "1", "--device", "cpu"]
     arguments += ["--json", str(out), "--pictures", str(pictures)]
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
+    done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     for words in ("street: 1 films", "macro, all frames", "score at least", "falls found", "0 of 1"):
         assert words in done.output
@@ -115,7 +122,7 @@ def test_the_command_scores_sequences(tmp_path: Path) -> None:
     put_clips(tmp_path, POSES, pose_clips(keypoints, ["stand", "wave"], source="jhmdb", text=["split1/test"] * 2))
     out, pictures = tmp_path / "score.json", tmp_path / "pictures"
     arguments = ["footage", "score", "--data", str(tmp_path), "--set", "jhmdb", "--device", "cpu", "--json", str(out)]
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*arguments, "--pictures", str(pictures)])
+    done = CliRunner().invoke(app, [*arguments, "--pictures", str(pictures)])
     assert done.exit_code == 0, done.output
     for words in ("jhmdb: 32 sequences", "last steps", "every step", "all actions"):
         assert words in done.output
@@ -135,12 +142,12 @@ def test_the_command_scores_sequences(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_scored_is_named_with_advice(data: Path, arguments: list[str], words: str) -> None:
-    done = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["footage", "score", "--data", str(data), *arguments])
+    done = CliRunner().invoke(app, ["footage", "score", "--data", str(data), *arguments])
     assert done.exit_code == 2
     assert words in done.output
 
 
 def test_options_of_data_folders_need_one() -> None:
-    done = CliRunner(env={"COLUMNS": "400"}).invoke(app, ["footage", "score", "--set", "urfd"])
+    done = CliRunner().invoke(app, ["footage", "score", "--set", "urfd"])
     assert done.exit_code == 2
     assert "--set and --workers need --data" in done.output
