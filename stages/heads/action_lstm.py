@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stages.heads.hierarchical_scores import action_scores
 from stages.heads.temporal_convolution import TemporalConvolution
 
 MAX_STEP_SECONDS = 2.0
@@ -33,8 +34,12 @@ class ActionLSTM(nn.Module):
         actions: int,
         kernel: int = 1,
         dropout: float = 0.0,
+        heads: Sequence[int] = (),
     ) -> None:
-        """`dropout` is the share of the LSTM's inputs dropped in training: the same in all steps of a sequence."""
+        """`dropout` is the share of the LSTM's inputs dropped in training: the same in all steps of a sequence.
+
+        `heads`: the head of each action (`hierarchical_scores`); empty for one softmax.
+        """
         super().__init__()
         self.width = width
         self.hidden = hidden
@@ -42,7 +47,7 @@ class ActionLSTM(nn.Module):
         self.dropout = dropout
         self.embed = nn.Sequential(nn.Linear(graph_inputs, width), nn.LayerNorm(width), nn.ReLU())
         self.lstm = nn.LSTM(width + 1, hidden, num_layers=layers)
-        self.scores = nn.Linear(hidden, actions)
+        self.scores = action_scores(hidden, actions, heads)
         self.temperature: Tensor
         # Fitted after training, so that scores are calibrated; it does not change the order of actions.
         self.register_buffer("temperature", torch.ones(()))

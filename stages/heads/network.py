@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from stages.heads.action_lstm import ActionLSTM
 from stages.heads.frame_actions import FrameActions
+from stages.heads.hierarchical_scores import action_scores, heads_of
 from stages.heads.language_priors import LanguagePriors
 from stages.heads.part_graph import PartGraph, PartMean
 from stages.heads.part_relevance import PartRelevance
@@ -74,6 +75,10 @@ class NetworkConfig:
     """Share of the action LSTM's inputs that are dropped in training: the same in all steps of a sequence."""
     part_dropout: float = 0.0
     """Probability that a part is absent during a part of a training sequence, as if it had not been detected."""
+    posture_actions: tuple[str, ...] = ()
+    """Actions of the posture head, with three heads (`hierarchical_scores`); empty: one softmax."""
+    movement_actions: tuple[str, ...] = ()
+    """Actions of the movement head; all others are gestures."""
 
     def __post_init__(self) -> None:
         if self.visual != (self.visual_features > 0):
@@ -91,6 +96,8 @@ class NetworkConfig:
             raise ValueError(
                 f"network: `action_kernel` is {self.action_kernel}; it must be at least 1, and 1 without `temporal`"
             )
+        if self.movement_actions and not self.posture_actions:
+            raise ValueError("network: `movement_actions` needs `posture_actions`")
         for name in ("action_dropout", "part_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"network: `{name}` is {getattr(self, name)}; it must be at least 0 and less than 1")
@@ -217,7 +224,10 @@ class ActionNetwork(nn.Module):
             represented += config.prior_hidden
         part_graph = PartGraph if config.graph == "sequential" else PartMean
         self.part_graph: PartGraph | PartMean = part_graph(parts, represented, config.graph_hidden)
-        self.frame_scores = nn.Linear(config.graph_hidden, actions)
+        heads: list[int] = []
+        if config.posture_actions:
+            heads = heads_of(vocabulary.actions, config.posture_actions, config.movement_actions)
+        self.frame_scores = action_scores(config.graph_hidden, actions, heads)
         self.action_lstm: ActionLSTM | FrameActions = (
             ActionLSTM(
                 config.graph_hidden,
@@ -227,6 +237,7 @@ class ActionNetwork(nn.Module):
                 actions,
                 config.action_kernel,
                 config.action_dropout,
+                heads,
             )
             if config.temporal
             else FrameActions(actions)

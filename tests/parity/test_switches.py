@@ -57,6 +57,8 @@ CONFIGS = {
     "mean-of-parts": replace(SMALL, graph="mean"),
     "single-frames": replace(SMALL, temporal=False),
     "convolution": replace(SMALL, action_kernel=3),
+    "three-heads": replace(SMALL, posture_actions=("stand", "lie"), movement_actions=("walk", "fall", "jump")),
+    "three-heads-of-single-frames": replace(SMALL, posture_actions=("sit",), temporal=False),
     "no-geometry": replace(SEEING, geometry=False),
     "hardly-anything": replace(
         SEEING, geometry=False, relevance_gates=False, language=False, graph="mean", temporal=False
@@ -84,6 +86,10 @@ def made(config: NetworkConfig) -> ActionNetwork:
     if config.action_kernel > 1:
         torch.nn.init.normal_(network.action_lstm.convolution.weigh.weight, std=0.3)
         torch.nn.init.normal_(network.action_lstm.convolution.weigh.bias)
+    if config.posture_actions:
+        torch.nn.init.normal_(network.frame_scores.shift)
+        if config.temporal:
+            torch.nn.init.normal_(network.action_lstm.scores.shift)
     network.action_lstm.temperature.fill_(1.5)
     return network.requires_grad_(False)
 
@@ -254,7 +260,7 @@ def test_a_checkpoint_from_before_the_switches_gives_the_same_scores(config: Net
         tensors = {name: file.get_tensor(name) for name in file.keys() if name not in later}  # noqa: SIM118
         metadata = file.metadata()
     names = ("visual_regions", "visual_strides", "visual_bins", "visual_samples")
-    learning = ("action_kernel", "action_dropout", "part_dropout")
+    learning = ("action_kernel", "action_dropout", "part_dropout", "posture_actions", "movement_actions")
     switches = (*names, "geometry", "relevance_gates", "language", "graph", "temporal", *learning)
     old = {name: value for name, value in json.loads(metadata["network"]).items() if name not in switches}
     save_file(tensors, path, metadata | {"network": json.dumps(old)})
@@ -273,6 +279,7 @@ def test_a_checkpoint_from_before_the_switches_gives_the_same_scores(config: Net
         ({"action_kernel": 0}, "`action_kernel` is 0; it must be at least 1"),
         ({"action_kernel": 2, "temporal": False}, "`action_kernel` is 2; .* 1 without `temporal`"),
         ({"action_dropout": 1.0}, "`action_dropout` is 1.0; it must be at least 0 and less than 1"),
+        ({"movement_actions": ["walk"]}, "`movement_actions` needs `posture_actions`"),
         ({"part_dropout": -0.1}, "`part_dropout` is -0.1; it must be at least 0 and less than 1"),
     ],
 )

@@ -94,6 +94,16 @@ class ModelConfig(Section):
         description="Probability that a part is absent for some consecutive steps of a training sequence, as if the "
         "detector had missed it.",
     )
+    posture_actions: tuple[str, ...] = Field(
+        (),
+        description="Actions that are postures, such as stand, sit and lie. With them, posture, movement and gesture "
+        "are separate heads, from which the scores of the actions are composed. Empty: one softmax over all actions.",
+    )
+    movement_actions: tuple[str, ...] = Field(
+        (),
+        description="With posture_actions, actions that move the whole body, such as walk and fall. All others are "
+        "gestures. A gesture is answered whatever the movement and posture, and a movement whatever the posture.",
+    )
     detector: str = Field(
         MOVENET,
         min_length=1,
@@ -159,6 +169,14 @@ class ModelConfig(Section):
     def _has_time_to_convolve(self) -> ModelConfig:
         if self.action_kernel > 1 and not self.temporal:
             raise ValueError("action_kernel: without temporal, steps are independent: set action_kernel to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _movements_have_postures(self) -> ModelConfig:
+        if self.movement_actions and not self.posture_actions:
+            raise ValueError("movement_actions: name the posture_actions too")
+        if both := sorted(set(self.posture_actions) & set(self.movement_actions)):
+            raise ValueError(f"posture_actions, movement_actions: {', '.join(both)} can't be in both")
         return self
 
     @model_validator(mode="after")

@@ -181,6 +181,12 @@ class ActionsConfig(Section):
     every_step_weight: float = Field(0.7, ge=0, le=1000, description="The LSTM at every step.")
     last_step_weight: float = Field(1.0, ge=0, le=1000, description="The LSTM at the last step of the window.")
     label_smoothing: float = Field(0.1, ge=0, lt=1)
+    implied_postures: dict[str, str] = Field(
+        {},
+        description="With model.posture_actions, the posture that another action implies, such as {walk: stand}: the "
+        "posture head learns it at every step.",
+    )
+    posture_weight: float = Field(0.3, ge=0, le=1000, description="The postures that actions imply, at every step.")
     balance: Literal["none", "weights", "sampling"] = Field(
         "none",
         description="Treatment of rare actions. weights: they count more; sampling: equally many sequences "

@@ -45,6 +45,30 @@ def lstm_step(w: dict[str, F64], name: str, x: F64, h: F64, c: F64) -> tuple[F64
     return sigmoid(o) * np.tanh(c), c
 
 
+def plain_scores(network: ActionNetwork, w: dict[str, F64], name: str, state: F64) -> F64:
+    """Logits [actions] of one state; with three heads, from the product of the heads' probabilities."""
+    logits = w[f"{name}.weight"] @ state + w[f"{name}.bias"]
+    config, actions = network.config, network.vocabulary.actions
+    if not config.posture_actions:
+        return logits
+    no_movement, no_gesture = w[f"{name}.none.weight"] @ state + w[f"{name}.none.bias"]
+    postures = [actions.index(action) for action in config.posture_actions]
+    movements = [actions.index(action) for action in config.movement_actions]
+    gestures = [row for row in range(len(actions)) if row not in (*postures, *movements)]
+    moving = np.exp(logits[movements]).sum() + np.exp(no_movement)
+    gesturing = np.exp(logits[gestures]).sum() + np.exp(no_gesture)
+    share = np.zeros(len(actions))
+    for row in gestures:
+        share[row] = np.exp(logits[row]) / gesturing
+    for row in movements:
+        share[row] = np.exp(logits[row]) / moving * np.exp(no_gesture) / gesturing
+    for row in postures:
+        share[row] = np.exp(logits[row]) / np.exp(logits[postures]).sum()
+        share[row] *= np.exp(no_movement) / moving * np.exp(no_gesture) / gesturing
+    assert abs(share.sum() - 1) <= 1e-12
+    return np.log(share) + w[f"{name}.shift"]
+
+
 def plain_inputs(
     network: ActionNetwork, parts: torch.Tensor, context: torch.Tensor, visual: VisualInput | None
 ) -> tuple[F64, F64]:
@@ -116,7 +140,7 @@ def plain_outputs(
         for represented in rows:
             h, c = lstm_step(w, "part_graph.lstm", represented, h, c)
         graph[person] = h
-    frame = graph @ w["frame_scores.weight"].T + w["frame_scores.bias"]
+    frame = np.stack([plain_scores(network, w, "frame_scores", row) for row in graph])
     return {"relevance": relevance, "states": states, "prior": prior, "graph": graph, "frame": frame}
 
 
@@ -124,7 +148,8 @@ def plain_actions(network: ActionNetwork, graph: F64, dt: F64) -> F64:
     """[T, D], [T] of one person → logits [T, actions]."""
     w = weights(network)
     if not network.config.temporal:
-        return (graph @ w["frame_scores.weight"].T + w["frame_scores.bias"]) / w["action_lstm.temperature"]
+        frames = [plain_scores(network, w, "frame_scores", row) for row in graph]
+        return np.stack(frames) / w["action_lstm.temperature"]
     h = c = np.zeros(network.config.action_hidden)
     kernel = network.config.action_kernel
     before: list[F64] = []
@@ -141,5 +166,5 @@ def plain_actions(network: ActionNetwork, graph: F64, dt: F64) -> F64:
                 total += weight[:, start : start + len(timed)] @ before[-1 - ago]
             timed = np.append(timed[:-1] + total * sigmoid(total), timed[-1])
         h, c = lstm_step(w, "action_lstm.lstm", timed, h, c)
-        logits.append(w["action_lstm.scores.weight"] @ h + w["action_lstm.scores.bias"])
+        logits.append(plain_scores(network, w, "action_lstm.scores", h))
     return np.stack(logits) / w["action_lstm.temperature"]

@@ -13,8 +13,8 @@ from stages.heads.network import SequenceOutputs
 from training.sequences.tensors import Tensors
 from training.settings.run_config import ActionsConfig, StatesConfig, TrainingConfig
 
-TERMS = ("total", "states", "relevance", "frame", "every_step", "last_step")
-"""Names of reported and logged losses: the weighted sum, then its unweighted terms."""
+TERMS = ("total", "states", "relevance", "frame", "every_step", "last_step", "postures")
+"""Names of reported and logged losses: the weighted sum, then its unweighted terms. `postures` only if configured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +24,41 @@ class Rarity:
 
     states: Tensor
     actions: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Postures:
+    """The posture that an action implies. `columns` int64 [postures]: their actions; `of_action` int64 [actions]: the
+    posture's place among them, −1 for none."""
+
+    columns: Tensor
+    of_action: Tensor
+
+
+def implied_postures(actions: Sequence[str], config: TrainingConfig) -> Postures | None:
+    """Return the configured postures of `actions`, None without any. Raises ValueError for an unknown name."""
+    implied, heads = config.actions.implied_postures, config.model.posture_actions
+    if not implied:
+        return None
+    for action, posture in implied.items():
+        if action not in actions or action in heads:
+            raise ValueError(f"actions.implied_postures: {action} is not an action outside model.posture_actions")
+        if posture not in heads:
+            raise ValueError(f"actions.implied_postures: {posture} is not one of model.posture_actions")
+    places = [heads.index(implied[name]) if name in implied else -1 for name in actions]
+    return Postures(torch.tensor([actions.index(name) for name in heads]), torch.tensor(places))
+
+
+def posture_loss(logits: Tensor, truth: Tensor, postures: Postures) -> Tensor:
+    """Return the cross-entropy of the posture head where the action implies a posture; 0 if none does.
+
+    `logits` [n, actions] of the three heads, `truth` int64 [n], −1 where unknown. All postures have the same factor
+    G(none) · M(none), so that a softmax over their composed scores is the posture head alone.
+    """
+    places = torch.where(truth >= 0, postures.of_action[truth.clamp(min=0)], -1)
+    if not bool((places >= 0).any()):
+        return logits.sum() * 0.0
+    return F.cross_entropy(logits[:, postures.columns], places, ignore_index=-1)
 
 
 def measure_rarity(batches: Sequence[Tensors], actions: int, config: TrainingConfig) -> Rarity:
@@ -52,7 +87,12 @@ def action_weights(counts: Tensor, config: ActionsConfig) -> Tensor | None:
 
 
 def losses(
-    outputs: SequenceOutputs, target: Tensors, mask: Tensor, rarity: Rarity, config: TrainingConfig
+    outputs: SequenceOutputs,
+    target: Tensors,
+    mask: Tensor,
+    rarity: Rarity,
+    config: TrainingConfig,
+    postures: Postures | None = None,
 ) -> dict[str, Tensor]:
     """Return scalars by the names in `TERMS`. `mask` bool [parts, states]: the states of each part."""
     actions = config.actions
@@ -81,7 +121,11 @@ def losses(
         + actions.every_step_weight * every
         + actions.last_step_weight * last
     )
-    return dict(zip(TERMS, (total, state, relevance, frame, every, last), strict=True))
+    terms = [state, relevance, frame, every, last]
+    if postures is not None:
+        terms.append(posture_loss(outputs.action_logits.flatten(0, 1), target.action.flatten(), postures))
+        total = total + actions.posture_weight * terms[-1]
+    return dict(zip(TERMS, (total, *terms)))
 
 
 def state_loss(logits: Tensor, truth: Tensor, positive: Tensor, config: StatesConfig) -> Tensor:

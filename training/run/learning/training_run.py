@@ -30,7 +30,7 @@ from training.run.learning.averaging import WeightAverage
 from training.run.learning.batches import Batches
 from training.run.learning.keeping import KeptAnswers
 from training.run.learning.learned import Learned
-from training.run.learning.losses import Rarity, losses, measure_rarity
+from training.run.learning.losses import Postures, Rarity, implied_postures, losses, measure_rarity
 from training.run.learning.warm_start import (
     WarmStartError,
     begin_from,
@@ -98,9 +98,16 @@ class Run:
         except ValueError as error:
             raise TrainingError(str(error)) from None
         # Created on the CPU, so that the initial weights depend on the seed and not on the device.
-        network = ActionNetwork(network_sizes(config.model), vocabulary, priors)
+        try:
+            network = ActionNetwork(network_sizes(config.model), vocabulary, priors)
+            postures = implied_postures(vocabulary.actions, config)
+        except ValueError as error:
+            raise TrainingError(str(error)) from None
         self.learned = Learned(network, tuned_extractor(config)).to(self.device)
         self.mask = torch.from_numpy(vocabulary.mask()).to(self.device)
+        self.postures: Postures | None = None
+        if postures is not None:
+            self.postures = Postures(postures.columns.to(self.device), postures.of_action.to(self.device))
         self.optimiser = optimiser_for(self.learned, config.optimiser)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
         self.average: WeightAverage | None = None
@@ -182,9 +189,10 @@ class Run:
         # Losses in float32: sums over a batch need more than 8 bits of mantissa.
         outputs = SequenceOutputs(*(tensor.float() for tensor in outputs))
         if self._kept is None:
-            terms = losses(outputs, target, self.mask, self.rarity, config)
+            terms = losses(outputs, target, self.mask, self.rarity, config, self.postures)
         else:
-            terms = losses(outputs, self._kept.unlabelled(target), self.mask, self.rarity, config)
+            labelled = self._kept.unlabelled(target)
+            terms = losses(outputs, labelled, self.mask, self.rarity, config, self.postures)
             terms["total"] = terms["total"] + self._kept.weight * self._kept.loss(outputs, target, self.mask)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(terms["total"]).backward()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from stages.heads.action_lstm import ActionLSTM
+from stages.heads.hierarchical_scores import HierarchicalScores
 from stages.heads.network import ActionNetwork
 from stages.region_features.vgg_features import VggFeatures
 
@@ -21,7 +22,7 @@ _ACTION_ROWS = frozenset(
 )
 _STATE_COLUMNS = frozenset({"part_states.scores.weight", "part_states.scores.bias"})
 _JOINED_INPUTS = frozenset({"part_relevance.first.weight", "part_states.first.weight"})
-_OWN = frozenset({"language_priors.table", "action_lstm.temperature"})
+_OWN = frozenset({"language_priors.table", "action_lstm.temperature", "frame_scores.shift", "action_lstm.scores.shift"})
 """Buffers that belong to the new vocabulary or are fitted later."""
 
 _NEW_ACTION_MARGIN = 2.0
@@ -77,10 +78,13 @@ def begin_with_new_actions(network: ActionNetwork, source: ActionNetwork) -> Non
     old = len(source.vocabulary.actions)
     if network.vocabulary.actions[:old] != source.vocabulary.actions:
         raise WarmStartError("its actions are not the first of this run's")
-    layers = [network.frame_scores]
-    if isinstance(network.action_lstm, ActionLSTM):
+    layers, theirs = [network.frame_scores], [source.frame_scores]
+    if isinstance(network.action_lstm, ActionLSTM) and isinstance(source.action_lstm, ActionLSTM):
         layers.append(network.action_lstm.scores)
-    for layer in layers:
+        theirs.append(source.action_lstm.scores)
+    for layer, their in zip(layers, theirs, strict=True):
+        if isinstance(layer, HierarchicalScores) and isinstance(their, HierarchicalScores):
+            layer.shift[:old] = their.shift
         layer.weight[old:] = 0.0
         layer.bias[old:] = layer.bias[:old].min() - _NEW_ACTION_MARGIN
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from stages.heads.action_lstm import ActionLSTM
+from stages.heads.hierarchical_scores import HierarchicalScores
 from stages.heads.network import ActionNetwork
 
 
@@ -37,5 +38,7 @@ def apply_prevalence(network: ActionNetwork, prevalence: Mapping[str, float]) ->
         layers.append(network.action_lstm.scores)
     for name, times in prevalence.items():
         for layer in layers:
+            # With several heads, a bias would change the odds within one head only.
+            bias = layer.shift if isinstance(layer, HierarchicalScores) else layer.bias
             # Logits are divided by the temperature afterwards.
-            layer.bias[actions.index(name)] += math.log(times) * temperature
+            bias[actions.index(name)] += math.log(times) * temperature

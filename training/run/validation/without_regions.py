@@ -24,5 +24,6 @@ def from_keypoints_alone(checkpoint: Checkpoint) -> Checkpoint:
     table = network.language_priors.table if config.language else None
     alone = ActionNetwork(config, network.vocabulary, table)
     begin_from(alone, network)
-    alone.action_lstm.temperature.copy_(network.action_lstm.temperature)
+    fitted = [name for name in alone.state_dict() if name.endswith((".temperature", ".shift"))]
+    alone.load_state_dict({name: network.state_dict()[name] for name in fitted}, strict=False)
     return dataclasses.replace(checkpoint, network=alone.eval())

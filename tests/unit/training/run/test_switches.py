@@ -21,6 +21,10 @@ ABSENT: dict[str, tuple[dict[str, Any], str]] = {
     "no-language": ({"language": False}, "language_priors"),
     "mean": ({"graph": "mean"}, "part_graph.lstm"),
     "single-frames": ({"temporal": False}, "action_lstm.lstm"),
+    "convolution-and-three-heads": (
+        {"action_kernel": 3, "posture_actions": ["stand", "sit"], "movement_actions": ["walk"]},
+        "nothing",
+    ),
     "no-gates": ({"relevance_gates": False}, "nothing"),
 }
 

@@ -9,10 +9,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from stages.heads.hierarchical_scores import HierarchicalScores, heads_of
 from stages.heads.network import SequenceOutputs
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips
-from training.run.learning.losses import Rarity, action_weights, losses, measure_rarity, positive_weights, state_loss
+from training.run.learning.losses import (
+    TERMS,
+    Rarity,
+    action_weights,
+    implied_postures,
+    losses,
+    measure_rarity,
+    positive_weights,
+    state_loss,
+)
 from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors
 from training.settings.run_config import load
@@ -143,3 +153,45 @@ def test_balanced_batches_end_equally_often_with_each_action_and_plain_ones_do_n
     plain, balanced = shares(generator.batch), shares(generator.balanced_batch)
     assert plain[common].sum() > 0.17 > 0.14 > balanced[common].sum()
     assert balanced.min() > 0.005
+
+
+HEADED = {
+    "model": {"posture_actions": ["stand", "sit"], "movement_actions": ["walk", "run"]},
+    "actions": {"implied_postures": {"walk": "stand", "run": "stand", "wave": "sit"}, "posture_weight": 2.0},
+}
+
+
+def test_implied_postures_add_the_cross_entropy_of_the_posture_head_alone(target: Tensors) -> None:
+    config, actions = load(None, HEADED), VOCABULARY.actions
+    postures = implied_postures(actions, config)
+    assert postures is not None
+    layer = HierarchicalScores(4, heads_of(actions, ["stand", "sit"], ["walk", "run"]))
+    states = torch.randn(*target.action.shape, 4)
+    outputs = random_outputs(target)._replace(action_logits=layer(states))
+    plain, found = (losses(outputs, target, MASK, PLAIN, config, each) for each in (None, postures))
+    torch.testing.assert_close(found["total"], plain["total"] + 2 * found["postures"])
+    assert "postures" not in plain and tuple(found) == TERMS
+
+    expected: list[float] = []
+    raw = (states @ layer.weight.T + layer.bias).detach().numpy()
+    for row, steps in enumerate(target.action.tolist()):
+        for step, action in enumerate(steps):
+            implied = {"walk": "stand", "run": "stand", "wave": "sit"}.get(actions[action]) if action >= 0 else None
+            if implied:
+                heads = [raw[row, step, actions.index(name)] for name in ("stand", "sit")]
+                expected.append(np.log(np.exp(heads).sum()) - heads[("stand", "sit").index(implied)])
+    assert expected and found["postures"].item() == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("implied", "fault"),
+    [
+        ({"fly": "stand"}, "fly is not an action outside"),
+        ({"sit": "stand"}, "sit is not an action outside"),
+        ({"walk": "lie"}, "lie is not one of model"),
+    ],
+)
+def test_implied_postures_with_unknown_names_are_rejected(implied: dict[str, str], fault: str) -> None:
+    config = load(None, HEADED | {"actions": {"implied_postures": implied}})
+    with pytest.raises(ValueError, match=fault):
+        implied_postures(VOCABULARY.actions, config)

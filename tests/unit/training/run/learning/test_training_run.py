@@ -88,6 +88,46 @@ def test_with_every_feature_off_a_run_is_the_plain_loop_that_made_the_first_chec
         assert torch.equal(value, run.network.state_dict()[name]), name
 
 
+EVERY_OPTION: dict[str, Any] = {
+    "model": {
+        "action_kernel": 3,
+        "action_dropout": 0.2,
+        "part_dropout": 0.3,
+        "posture_actions": ["stand", "sit", "lie"],
+        "movement_actions": ["walk", "run", "fall"],
+    },
+    "actions": {
+        "implied_postures": {name: "stand" for name in packaged("edge").actions if name not in ("stand", "sit", "lie")}
+    },
+    "optimiser": {"ema_decay": 0.5},
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_resumed_run_with_every_option_of_the_network_takes_the_same_steps(precision: str, tmp_path: Path) -> None:
+    run = started(tiny(**EVERY_OPTION, precision=precision))
+    run.advance()
+    write_state(run, tmp_path / "state.pt", {})
+    expected = [run.advance().losses for _ in range(2)]
+    again = Run(run.config, motion_clips(), stand_in_priors(), packaged("edge"))
+    read_state(again, tmp_path / "state.pt")
+    assert [again.advance().losses for _ in range(2)] == expected
+    assert all(math.isfinite(value) and value > 0 for losses in expected for value in losses.values())
+    assert "postures" in expected[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"model": {"posture_actions": ["stand", "fly"]}}, "posture_actions, movement_actions: there is no action fly"),
+        ({"actions": {"implied_postures": {"walk": "stand"}}}, "stand is not one of model.posture_actions"),
+    ],
+)
+def test_unknown_actions_of_the_heads_end_the_run_before_it_starts(changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(TrainingError, match=fault):
+        started(tiny(**changes))
+
+
 def test_the_running_mean_follows_the_weights_and_is_what_is_evaluated() -> None:
     run = started(tiny(optimiser={"ema_decay": 0.5}))
     name = "action_lstm.scores.weight"

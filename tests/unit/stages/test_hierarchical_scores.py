@@ -1,0 +1,125 @@
+"""Three heads in place of one softmax: one distribution over the actions, in which the heads don't compete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.checkpoint import Checkpoint, load, save
+from stages.heads.hierarchical_scores import GESTURE, MOVEMENT, POSTURE, HierarchicalScores, heads_of
+from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.vocabulary import packaged
+from training.run.learning.warm_start import begin_from
+from training.run.validation.prevalence import apply_prevalence
+from training.run.validation.without_regions import from_keypoints_alone
+
+SMALL = NetworkConfig(
+    relevance_hidden=6, state_hidden=10, prior_hidden=7, graph_hidden=9, action_width=8, action_hidden=8
+)
+HEADED = replace(SMALL, posture_actions=("stand", "sit", "lie"), movement_actions=("walk", "fall"))
+ACTIONS = packaged("edge").actions
+
+
+def network(config: NetworkConfig, seed: int = 0) -> ActionNetwork:
+    torch.manual_seed(seed)
+    vocabulary = packaged("edge")
+    return ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12))
+
+
+@settings(max_examples=60, deadline=None)
+@given(heads=st.lists(st.integers(POSTURE, GESTURE), min_size=1, max_size=12), seed=st.integers(0, 2**16))
+def test_the_scores_of_any_division_into_heads_sum_to_one(heads: list[int], seed: int) -> None:
+    heads[0] = POSTURE
+    torch.manual_seed(seed)
+    layer = HierarchicalScores(5, heads)
+    found = layer(4 * torch.randn(7, 3, 5))
+    assert found.shape == (7, 3, len(heads))
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(7, 3), rtol=1e-5, atol=1e-5)
+
+
+def test_scores_are_products_of_the_heads_probabilities() -> None:
+    layer = HierarchicalScores(1, [POSTURE, MOVEMENT, POSTURE, GESTURE])
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.none.weight.zero_()
+        # Posture 3 : 1, movement 1 : 4 none, gesture 1 : 1 none.
+        layer.bias.copy_(torch.tensor([3.0, 1, 1, 1]).log())
+        layer.none.bias.copy_(torch.tensor([4.0, 1]).log())
+        found = layer(torch.zeros(1, 1)).exp()[0]
+    torch.testing.assert_close(found, torch.tensor([0.5 * 0.8 * 0.75, 0.5 * 0.2, 0.5 * 0.8 * 0.25, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("action", "learning"),
+    [("wave", {GESTURE}), ("walk", {GESTURE, MOVEMENT}), ("sit", {GESTURE, MOVEMENT, POSTURE})],
+)
+def test_an_action_teaches_its_own_head_and_those_above_and_no_other(action: str, learning: set[int]) -> None:
+    heads = heads_of(ACTIONS, HEADED.posture_actions, HEADED.movement_actions)
+    torch.manual_seed(1)
+    layer = HierarchicalScores(6, heads)
+    logits = layer(torch.randn(20, 6))
+    torch.nn.functional.cross_entropy(logits, torch.full((20,), ACTIONS.index(action))).backward()
+    assert layer.weight.grad is not None and layer.none.weight.grad is not None
+    for row, head in enumerate(heads):
+        moved = float(layer.weight.grad[row].abs().max())
+        assert moved > 1e-4 if head in learning else moved < 1e-6, ACTIONS[row]
+    assert bool(layer.none.weight.grad[0].abs().max() > 1e-4) is (MOVEMENT in learning)
+
+
+def test_one_softmax_lets_a_wave_push_the_posture_down() -> None:
+    """The reason for the heads: the counter-example to the test above."""
+    torch.manual_seed(1)
+    layer = torch.nn.Linear(6, len(ACTIONS))
+    torch.nn.functional.cross_entropy(layer(torch.randn(20, 6)), torch.full((20,), ACTIONS.index("wave"))).backward()
+    assert layer.weight.grad is not None and float(layer.weight.grad[ACTIONS.index("sit")].abs().max()) > 1e-4
+
+
+def test_actions_that_are_unknown_or_in_two_heads_are_named() -> None:
+    assert heads_of(["a", "b", "c"], ["b"], ["c"]) == [GESTURE, POSTURE, MOVEMENT]
+    with pytest.raises(ValueError, match="there is no action fly; there are stand, walk"):
+        network(replace(SMALL, posture_actions=("stand", "fly")))
+    with pytest.raises(ValueError, match="stand: an action belongs to posture_actions or movement_actions"):
+        network(replace(SMALL, posture_actions=("stand",), movement_actions=("stand", "walk")))
+    with pytest.raises(ValueError, match="at least one action must be a posture"):
+        HierarchicalScores(4, [MOVEMENT, GESTURE])
+
+
+def test_a_network_with_heads_starts_with_the_rows_of_one_without() -> None:
+    before, after = network(SMALL, seed=1), network(HEADED, seed=2)
+    fresh = begin_from(after, before)
+    assert set(fresh) == {f"{name}.none.{kind}" for name in ("frame_scores", "action_lstm.scores")
+                          for kind in ("weight", "bias")}  # fmt: skip
+    assert torch.equal(
+        after.action_lstm.state_dict()["scores.weight"], before.action_lstm.state_dict()["scores.weight"]
+    )
+
+
+@pytest.mark.parametrize("temporal", [True, False])
+def test_the_prevalence_changes_the_odds_across_heads_and_stays_with_the_checkpoint(
+    temporal: bool, tmp_path: Path
+) -> None:
+    config = replace(HEADED, temporal=temporal, visual=True, visual_features=3, object_regions=(0,) * 10)
+    made = network(config).eval()
+    made.action_lstm.temperature.fill_(1.7)
+    graph = torch.randn(5, config.graph_hidden)
+
+    def scores(of: ActionNetwork) -> torch.Tensor:
+        with torch.no_grad():
+            return of.action_lstm.sequence(of.action_inputs(graph)[:, None], torch.zeros(5, 1))[:, 0].softmax(-1)
+
+    before = scores(made)
+    apply_prevalence(made, {"carry": 0.35, "walk": 2.0})
+    after = scores(made)
+    carry, walk, stand = (ACTIONS.index(name) for name in ("carry", "walk", "stand"))
+    for action, factor in ((carry, 0.35), (walk, 2.0)):
+        odds = (after[:, action] / after[:, stand]) / (before[:, action] / before[:, stand])
+        torch.testing.assert_close(odds, torch.full_like(odds, factor), rtol=1e-4, atol=0)
+    save(Checkpoint(made, "edge", True, "minilm"), tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert torch.equal(scores(loaded.network), after)
+    assert torch.equal(scores(from_keypoints_alone(loaded).network), after)
