@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from stages.checkpoint import Checkpoint, load, save
 from stages.heads.hierarchical_scores import GESTURE, MOVEMENT, POSTURE, HierarchicalScores, heads_of
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.vocabulary import packaged
-from training.run.learning.warm_start import begin_from
+from training.run.learning.warm_start import begin_from, begin_with_new_actions
 from training.run.validation.prevalence import apply_prevalence
 from training.run.validation.without_regions import from_keypoints_alone
 
@@ -123,3 +124,19 @@ def test_the_prevalence_changes_the_odds_across_heads_and_stays_with_the_checkpo
     loaded = load(tmp_path / "model.safetensors")
     assert torch.equal(scores(loaded.network), after)
     assert torch.equal(scores(from_keypoints_alone(loaded).network), after)
+
+
+def test_a_network_with_a_new_action_first_keeps_the_answers_and_the_prevalence() -> None:
+    before = network(HEADED, seed=1).eval()
+    apply_prevalence(before, {"carry": 0.35, "walk": 2.0})
+    vocabulary = before.vocabulary
+    grown = dataclasses.replace(vocabulary, actions=(*vocabulary.actions, "juggle_knives"))
+    torch.manual_seed(2)
+    after = ActionNetwork(HEADED, grown, before.language_priors.table).eval()
+    begin_with_new_actions(after, before)
+    states = torch.randn(50, SMALL.action_hidden)
+    with torch.no_grad():
+        old, new = before.action_lstm.scores(states), after.action_lstm.scores(states)
+    # The new action is a gesture, so all old scores shrink a little, and those of other heads by the same factor.
+    torch.testing.assert_close(new[:, :-1] - new[:, :1], old - old[:, :1], rtol=0, atol=0.1)
+    assert float(new[:, -1].exp().max()) < 0.03
