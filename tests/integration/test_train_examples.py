@@ -1,0 +1,101 @@
+"""`partstream train --from edge --data my_clips` on real footage: the pipeline names the new action."""
+
+from __future__ import annotations
+
+import shutil
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+import pytest
+from typer.testing import CliRunner
+
+from run_stream import app
+from stages.profiles import load_model
+from stages.third_party import weights
+from stream.cameras.events import ActionEvents
+from training.video.analysis import analyse_video
+
+FRAMES, PER_SECOND, SIZE = 24, 10, (320, 192)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return two short clips of a woman who walks by, as a new action, one of nobody, and one that is damaged."""
+    folder = tmp_path_factory.mktemp("clips") / "my_clips"
+    (folder / "stroll").mkdir(parents=True)
+    with av.open(str(weights.locate("sports2d", "demo.mp4"))) as footage:
+        frames = [frame.reformat(*SIZE, "yuv420p") for frame in islice(footage.decode(video=0), 0, 4 * FRAMES, 2)]
+    for name, shown in (("a", frames[:FRAMES]), ("b", frames[FRAMES:])):
+        _write(folder / "stroll" / f"{name}.mp4", shown)
+    empty = av.VideoFrame(*SIZE, "yuv420p")
+    for plane in empty.planes:
+        plane.update(bytes([128]) * plane.buffer_size)
+    _write(folder / "stroll" / "nobody.mp4", [empty] * FRAMES)
+    (folder / "stroll" / "damaged.mp4").write_bytes(b"no video")
+    return folder
+
+
+def _write(path: Path, frames: list[av.VideoFrame]) -> None:
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=PER_SECOND, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for number, frame in enumerate(frames):
+            frame.pts, frame.time_base = number, Fraction(1, PER_SECOND)
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode(None))
+
+
+def train(folder: Path, *options: str) -> tuple[int, str]:
+    arguments = ["train", "--data", str(folder), "--workers", "1", *options]
+    done = CliRunner(env={"COLUMNS": "240"}).invoke(app, arguments)
+    return done.exit_code, done.output
+
+
+def test_a_new_action_is_learned_and_named_by_the_pipeline_and_its_events(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.sources.watched_videos.watched_cache", lambda: tmp_path / "watched")
+    settings = tmp_path / "short.yaml"
+    # A few steps are not enough to learn it well: the odds at the end make it win, to see its name.
+    settings.write_text(
+        "steps: 3\ndata: {batch: 4, window: 12, examples: {share: 0.5}}\nevaluation: {sequences: 0}\n"
+        "actions: {prevalence: {stroll: 1000}}\n"
+    )
+    out = tmp_path / "mine.safetensors"
+    code, printed = train(clips, "--from", "edge", "--config", str(settings), "--out", str(out))
+    assert code == 0, printed
+    assert "stroll: new action; 2 clips to learn from, 0 held out to measure. Too few" in printed
+    assert "nobody.mp4: nobody is tracked" in printed and "damaged.mp4: can't be opened or decoded" in printed
+    model = load_model(str(out), "cpu", threads=1)
+    events = ActionEvents()
+    labels = [
+        event.label
+        for meta, analysis in analyse_video(model, clips / "stroll" / "a.mp4", rehearse=True)
+        for event in events.update(meta, analysis)
+        if event.kind in ("started", "changed")
+    ]
+    assert "stroll" in labels
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Evening Stroll", "the folder's name becomes the action"),
+        ("", "have no action: move them to a folder with its name"),
+    ],
+)
+def test_a_folder_that_names_no_action_is_refused_with_advice(
+    name: str, words: str, clips: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "mine" / name
+    place.mkdir(parents=True)
+    shutil.copy(clips / "stroll" / "a.mp4", place)
+    code, printed = train(tmp_path / "mine", "--from", "edge", "--out", str(tmp_path / "out.safetensors"))
+    assert code == 2 and words in printed
+
+
+def test_examples_without_a_checkpoint_to_start_from_are_refused(clips: Path, tmp_path: Path) -> None:
+    code, printed = train(clips, "--out", str(tmp_path / "out.safetensors"))
+    assert code == 2 and "--from edge" in printed
