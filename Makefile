@@ -27,7 +27,7 @@ help:
 	@echo "make hooks      run the linters before each commit (pre-commit)"
 	@echo "make bench      measure against a bare loop and against peers"
 	@echo "make soak       long runs (memory, dashboards) and timed promises, on an idle machine"
-	@echo "make train      train the default checkpoint again"
+	@echo "make train      train the default checkpoint again, also on recorded motion with DATA=DIR"
 	@echo "make docs       build the documentation site in build/site"
 	@echo "make dist       build wheel and source distribution in dist/"
 	@echo "make clean      delete what was built"
@@ -100,8 +100,11 @@ soak: $(READY)
 	@deploy/system-packages.sh test
 	@$(BIN)/python -m pytest -m soak -s
 
+# With a data folder (docs/data-folder.md) also on recorded motion: make train DATA=DIR, PROFILE=edge-open.
+PROFILE ?= edge
+RECIPE = training/configs/$(if $(filter edge-open,$(PROFILE)),edge-open,edge-recorded).yaml
 train: $(READY)
-	@$(BIN)/python run_stream.py train --profile edge
+	@$(BIN)/python run_stream.py train --config $(RECIPE) $(if $(DATA),--recorded "$(DATA)") --out runs/$(PROFILE).safetensors
 
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -154,7 +154,7 @@ def telemetry(
 
 @app.command(epilog="Example:  partstream bench model --threads 1 --batch 1 8")
 def model(
-    profile: Annotated[str, typer.Option(help="edge, kinetics-tps, or the path of a checkpoint.")] = "edge",
+    profile: Annotated[str, typer.Option(help="edge, edge-open, kinetics-tps, or the path of a checkpoint.")] = "edge",
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Detector size.", show_default="the profile's")
     ] = None,
@@ -226,7 +226,7 @@ def paper(
 
 @app.command("end-to-end", epilog="Example:  partstream bench end-to-end --fps 10 --size 256x256")
 def end_to_end(
-    profile: Annotated[str, typer.Option(help="edge, kinetics-tps, or the path of a checkpoint.")] = "edge",
+    profile: Annotated[str, typer.Option(help="edge, edge-open, kinetics-tps, or the path of a checkpoint.")] = "edge",
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Detector size.", show_default="the profile's")
     ] = None,

@@ -64,7 +64,8 @@ def run_command(
     sources: SourcesArgument = None,
     config: ConfigOption = None,
     profile: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help="edge, kinetics-tps or a checkpoint.", show_default="edge")
+        str | None,
+        typer.Option(metavar="NAME|PATH", help="edge, edge-open, kinetics-tps or a checkpoint.", show_default="edge"),
     ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.", show_default="auto")
@@ -129,6 +130,10 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
     """Run the engine until it is done, and return the exit code. Cancelling stops it in order."""
     from stream.engine import Engine, EngineFailedError
 
+    if settings.model.profile != "free":
+        from stages.packaged_checkpoints import summary
+
+        logger.info("%s", await asyncio.to_thread(summary, settings.model.profile))
     engine = Engine(settings)
     _profile_on_signal(engine)
     async with engine:

@@ -15,7 +15,7 @@ weights_app = Application(help="Download and check third-party weights and foota
 
 @weights_app.command("list")
 def weights_list() -> None:
-    """List what can be fetched, with licence and size, and what is in the cache."""
+    """List what can be fetched, what is in the cache, and the checkpoints, with licences and terms."""
     from commands.console import asset_console
 
     asset_console.show_list(console)

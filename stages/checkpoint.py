@@ -33,6 +33,7 @@ from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.region_features.vgg_weights import vgg_from_tensors
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import Vocabulary, VocabularyError
+from stages.weight_terms import WeightTerms, weight_terms
 
 FORMAT = "partstream.checkpoint/1"
 _FEATURES = "features."
@@ -72,6 +73,11 @@ class Checkpoint:
     def vocabulary(self) -> Vocabulary:
         """The vocabulary that names the network's outputs."""
         return self.network.vocabulary
+
+    @property
+    def terms(self) -> WeightTerms:
+        """What the weights may be used for, and why."""
+        return weight_terms(self.metrics)
 
     @property
     def window(self) -> int | None:
@@ -137,6 +143,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         trained = bool(json.loads(metadata["trained"]))
         metrics = json.loads(metadata["metrics"])
         _trained_window(metrics)
+        weight_terms(metrics)
         profile, command = metadata["profile"], metadata["training_command"]
         language_model, priors_vocabulary = priors["language_model"], priors["vocabulary"]
         # Older checkpoints have neither.

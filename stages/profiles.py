@@ -1,6 +1,7 @@
 """Loading of a model by the name of a profile or the path of a checkpoint.
 
-`edge` and `kinetics-tps` are packaged checkpoints. A checkpoint that contains no detector uses MoveNet.
+`edge`, `edge-open` and `kinetics-tps` are packaged checkpoints (`stages.packaged_checkpoints`). A checkpoint that
+contains no detector uses MoveNet.
 """
 
 from __future__ import annotations
@@ -8,8 +9,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from importlib import resources
-from pathlib import Path
 
 import torch
 
@@ -22,16 +21,12 @@ from stages.detection.keypoint_batches import KeypointNetwork
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.device.precision import disable_tf32, vision_precision
+from stages.packaged_checkpoints import PAPER, checkpoint_file
 from stages.pipeline import Pipeline
 from stages.settings import ModelSettings, PipelineSettings, Precision
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from telemetry.observer import Observer
-
-EDGE = "edge"
-PAPER = "kinetics-tps"
-PACKAGED = {EDGE: "edge.safetensors", PAPER: "kinetics-tps-tiny.safetensors"}
-"""Profile → file in `stages/checkpoints`."""
 
 logger = logging.getLogger(__name__)
 
@@ -130,15 +125,7 @@ def _movenet(device: torch.device | str, precision: torch.dtype, graphed: bool) 
 def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpoint:
     """Return the checkpoint of a profile or path. Raises `WeightsError` with advice."""
     try:
-        if profile not in PACKAGED:
-            return checkpoints.load(Path(profile), device)
-        packaged = resources.files("stages").joinpath("checkpoints", PACKAGED[profile])
-        if not packaged.is_file():
-            raise WeightsError(
-                f"profile {profile}: {packaged.name} is not part of this installation. Train a checkpoint "
-                "(docs/kinetics-tps.md) and give its path as the profile, or use edge"
-            )
-        with resources.as_file(packaged) as path:
+        with checkpoint_file(profile) as path:
             return checkpoints.load(path, device)
     except CheckpointError as error:
         raise WeightsError(str(error)) from None

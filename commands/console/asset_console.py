@@ -11,7 +11,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from commands.console.amounts import counted
+from stages.packaged_checkpoints import PACKAGED, summary
 from stages.third_party import weights
+from stages.third_party.weights import WeightsError
 
 
 def show_list(console: Console) -> None:
@@ -22,6 +24,23 @@ def show_list(console: Console) -> None:
     for asset in weights.assets():
         here = "[green]yes[/]" if weights.present(asset.name) else "optional" if asset.optional else "no"
         table.add_row(asset.name, asset.kind, here, f"{asset.size / 1e6:.1f} MB", asset.licence, asset.origin)
+    console.print(table)
+    show_checkpoints(console)
+
+
+def show_checkpoints(console: Console) -> None:
+    """Print the checkpoints of the profiles: what the weights may be used for, and what they learned from."""
+    table = Table(title="\nCheckpoints of this installation", title_justify="left", box=None, pad_edge=False)
+    for heading in ("profile", "size", "weights", "may be used for", "learned from"):
+        table.add_column(heading, justify="right" if heading == "size" else "left")
+    for profile in PACKAGED:
+        try:
+            found = summary(profile)
+        except WeightsError:
+            table.add_row(profile, "", "not in this version", "", "")
+            continue
+        size, learned = f"{found.size / 1e6:.1f} MB", escape(found.terms.learned_from)
+        table.add_row(profile, size, found.sha256[7:15], escape(found.terms.use), learned)
     console.print(table)
 
 

@@ -39,7 +39,8 @@ def doctor_command(
     sources: SourcesArgument = None,
     config: ConfigOption = None,
     profile: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help="edge, kinetics-tps or a checkpoint.", show_default="edge")
+        str | None,
+        typer.Option(metavar="NAME|PATH", help="edge, edge-open, kinetics-tps or a checkpoint.", show_default="edge"),
     ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.", show_default="auto")

@@ -33,7 +33,7 @@ _SIDE = 384
 
 def export_command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory, for PART.onnx and PART.json.")],
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
+    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint.")] = "edge",
     parts: Annotated[
         str, typer.Option(metavar="PART,…", help="Any of detector, heads and step.")
     ] = "detector,heads,step",

@@ -49,7 +49,7 @@ def score_command(
     clip: Annotated[
         list[str] | None, typer.Option("--clip", metavar="NAME", help="Only this clip; can be repeated.")
     ] = None,
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
+    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint.")] = "edge",
     detector_size: DetectorSizeOption = None,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
     smoothed: Annotated[

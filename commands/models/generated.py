@@ -50,7 +50,7 @@ EPILOG = "Exit codes: 0 done, 1 some videos have errors (each is named), 2 usage
 @generated_app.command("score", epilog=EPILOG)
 def score_command(
     folder: SetArgument,
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
+    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint.")] = "edge",
     out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write one JSON object.")] = None,
     drop: Annotated[
         float | None,

@@ -38,7 +38,7 @@ def predict_command(
         Path | None, typer.Option(metavar="DIR", help="A data set in the Kinetics-TPS layout, for its test videos.")
     ] = None,
     videos: Annotated[Path | None, typer.Option(metavar="DIR", help="Or a folder of videos.")] = None,
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, or a checkpoint.")] = "edge",
+    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint.")] = "edge",
     every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Report frames 1, 1 + N, 1 + 2 N … All are analysed.")
     ] = 5,

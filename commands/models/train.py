@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import training
 from commands.application import Application, lines
 from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, console, exiting, fail
 from training.detector.detector_command import train_detector_command
@@ -19,6 +20,9 @@ from training.extractor.extractor_command import train_extractor_command
 if TYPE_CHECKING:
     from training.settings.run_config import TrainingConfig
 
+EDGE_OPEN = "edge-open"
+OPEN_RECIPE = Path(training.__file__).parent / "configs" / f"{EDGE_OPEN}.yaml"
+"""The configuration of `--profile edge-open` without --config."""
 train_app = Application(invoke_without_command=True)
 ConfigOption = Annotated[
     Path | None,
@@ -77,10 +81,11 @@ def train_command(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", metavar="FILE|edge", help="Begin with the weights of this checkpoint."),
+        typer.Option("--from", metavar="FILE|edge|edge-open", help="Begin with the weights of this checkpoint."),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Profile whose model is trained.", show_default="edge")
+        str | None,
+        typer.Option(metavar="NAME", help="edge, or edge-open for weights for any use.", show_default="edge"),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
     steps: Annotated[
@@ -119,6 +124,8 @@ def train_command(
     sources = {"folder": None if recorded is None else str(recorded), "terms": terms}
     given["recorded"] = {name: value for name, value in sources.items() if value is not None} or None
     folder = {name: value for name, value in given.items() if value is not None}
+    if profile == EDGE_OPEN and config is None:
+        config = OPEN_RECIPE
     settings = _load(config, start=start, profile=profile, steps=steps, seed=seed, device=device, data=folder)
 
     from commands.models.train_console import train_profile

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 from commands.models.example_console import example_summary, watch_examples
+from stages.packaged_checkpoints import EDGE, EDGE_OPEN
 from stages.third_party import weights
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.feature_cache import DETECTOR
@@ -22,13 +23,15 @@ from training.run.example_run import for_examples
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError, choose_device
 from training.run.provenance import training_command
-from training.run.train import Outcome, train
+from training.run.train import Outcome, check_output, train
 from training.settings.examples_config import MINUTES
 from training.settings.model_config import MOVENET
 from training.settings.run_config import TrainingConfig
+from training.sources.missing import missing_sources
 from training.sources.recorded import RecordedMotion, open_recorded
+from training.sources.terms import read_sources
 
-GENERATED = ("edge",)
+GENERATED = (EDGE, EDGE_OPEN)
 """Profiles for which motion is generated. Others are trained on a folder's own labels."""
 
 
@@ -59,8 +62,11 @@ def train_profile(
             "Train it on a folder's own labels: set data.folder, and data.folder_share to 1"
         )
     begun = time.monotonic()
+    check_output(out)
     choose_device(config)  # before anything is fetched
     torch.set_num_threads(threads)
+    if config.data.recorded.folder is not None or (config.data.folder is None and config.data.examples.folder is None):
+        _name_missing(config, console)
     for name in needed(config):
         _fetch(name, console)
     videos = _analyse_folder(config, workers, console) if config.data.folder else None
@@ -102,6 +108,7 @@ def train_profile(
             console.print(_summary(title, outcome.checkpoint.metrics[name]))
     if outcome.ending != "done":
         console.print(_ENDINGS[outcome.ending].format(step=outcome.step, steps=config.steps), highlight=False)
+    console.print(f"the weights' terms: {escape(str(outcome.checkpoint.terms))}", highlight=False, soft_wrap=True)
     console.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
     return outcome
 
@@ -191,6 +198,25 @@ def _open_recorded(config: TrainingConfig, workers: int, console: Console) -> Re
         table.add_row(name, facts["terms"], str(facts["clips"]))
     console.print(table)
     return recorded
+
+
+def _name_missing(config: TrainingConfig, console: Console) -> None:
+    """Print the public sources of recorded motion that the run could learn from and does not have.
+
+    Raises `DataFolderError` for a data folder that cannot be used.
+    """
+    recorded = config.data.recorded
+    present = read_sources(Path(recorded.folder)) if recorded.folder is not None else {}
+    missing = missing_sources(recorded, present)
+    if not missing:
+        return
+    table = Table(title="public sources that are missing; training goes on without them", title_justify="left")
+    for column in ("source", "terms", "home"):
+        table.add_column(column, overflow="fold")
+    for source in missing:
+        table.add_row(source.id, source.terms, escape(source.home))
+    console.print(table)
+    console.print("`partstream data import` adds one to a data folder (docs/data-folder.md)", highlight=False)
 
 
 def _people_summary(found: dict[str, Any]) -> Table:

@@ -109,6 +109,7 @@ def _manifest(
             "sha256": checkpoint.sha256,
             "profile": checkpoint.profile,
             "trained": checkpoint.trained,
+            "terms": {"use": checkpoint.terms.use, "learned_from": checkpoint.terms.learned_from},
         },
         "inputs": [port.to_dict() for port in graph.inputs],
         "outputs": [port.to_dict() for port in graph.outputs],

@@ -15,7 +15,7 @@ import pytest
 from support.repository import REPOSITORY
 
 PACKAGES = ("benchmarks", "commands", "partstream", "ring_buffers", "stages", "stream", "telemetry", "training")
-BESIDE = ("LICENSE", "README.md", "pyproject.toml", "run_stream.py")
+BESIDE = ("LICENSE", "LICENSE-WEIGHTS.md", "README.md", "pyproject.toml", "run_stream.py")
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 STAND_IN_BYTES = 100_000
 """Checkpoints are truncated: packing 20 MB takes longer than everything else."""
@@ -62,7 +62,10 @@ def test_the_wheel_has_the_command_and_the_licence_and_requires_no_development_t
     entry_points = wheel.read(f"{folder}/entry_points.txt").decode()
     assert "partstream = run_stream:main" in entry_points
     assert wheel.read(f"{folder}/licenses/LICENSE") == (REPOSITORY / "LICENSE").read_bytes()
+    assert wheel.read(f"{folder}/licenses/LICENSE-WEIGHTS.md") == (REPOSITORY / "LICENSE-WEIGHTS.md").read_bytes()
     metadata: Message = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
+    assert metadata["License-Expression"] == "Apache-2.0 AND LicenseRef-partstream-weights"
+    assert metadata.get_all("License-File") == ["LICENSE", "LICENSE-WEIGHTS.md"]
     needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert any(line.startswith("torch") for line in needed)
     assert not [line for line in needed if line.startswith(("pytest", "ruff", "onnx", "opencv", "transformers"))]

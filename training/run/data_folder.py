@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from stages.packaged_checkpoints import vocabulary_of
 from stages.region_features.roi_features import RoiConfig
-from stages.vocabulary import packaged
 from training.annotated_videos.clips import Folder, open_folder
 from training.annotated_videos.feature_cache import Progress
 from training.annotated_videos.regions.detector_source import detector_source
@@ -42,7 +42,7 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
         videos = open_folder(
             Path(data.folder),
             watch_settings(config),
-            vocabulary=None if own else packaged(config.profile),
+            vocabulary=None if own else vocabulary_of(config.profile),
             held_out_share=data.held_out_share,
             workers=workers,
             progress=progress,

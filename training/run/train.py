@@ -18,12 +18,14 @@ import numpy as np
 
 from stages.checkpoint import Checkpoint, CheckpointError, save
 from stages.language.prior_table import PriorTable, prior_table
+from stages.packaged_checkpoints import is_packaged, vocabulary_of
 from stages.third_party import weights
-from stages.vocabulary import packaged
+from stages.weight_terms import LEARNED_FROM, WeightTerms, weight_terms
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.regions.detector_source import detector_source
 from training.annotated_videos.regions.feature_source import feature_source
 from training.run.example_run import ExampleRun
+from training.run.learned_from import check_profile, initial_terms, resulting_terms
 from training.run.learning.batches import generates
 from training.run.learning.learned import Learned
 from training.run.learning.run_state import read_state, write_state
@@ -104,11 +106,12 @@ def train(
         raise ValueError("give recorded motion if and only if the configuration has data.recorded.folder")
     if (examples is None) != (config.data.examples.folder is None):
         raise ValueError("give examples if and only if the configuration has data.examples.folder")
+    check_output(out)
     if examples is not None:
         vocabulary, known = examples.vocabulary, examples.start.network
         priors = priors or examples.priors()
     else:
-        vocabulary, known = packaged(config.profile) if videos is None else videos.vocabulary, None
+        vocabulary, known = vocabulary_of(config.profile) if videos is None else videos.vocabulary, None
     try:
         check_prevalence(config.actions.prevalence, vocabulary.actions)
     except ValueError as error:
@@ -132,6 +135,9 @@ def train(
     held_out = HeldOut(config, folder, videos, recorded, vocabulary if known is None else known.vocabulary, examples)
     keeper = _Keeper(run, out, command, held_out, table)
     keeper.begin(resume)
+    clips = config.data.examples.folder
+    keeper.terms = resulting_terms(keeper.initial, videos, recorded, None if clips is None else Path(clips).name)
+    check_profile(config.profile, keeper.terms)
     recent: deque[dict[str, float]] = deque(maxlen=RECENT)
     started = saved = time.monotonic()
     log_path, board = out.with_name(out.name + ".log.csv"), out.with_name(out.name + ".tensorboard")
@@ -159,6 +165,12 @@ def train(
     return Outcome(keeper.finish(ending, stop), ending, run.step)
 
 
+def check_output(out: Path) -> None:
+    """Raise TrainingError for a checkpoint that would overwrite a packaged one, or lie beside it."""
+    if is_packaged(out):
+        raise TrainingError(f"{out}: is in the folder of the packaged checkpoints; write to another one, such as runs/")
+
+
 def _fingerprint(*learned: Folder | RecordedMotion | ExampleClips | None) -> str | None:
     """Return one text for what is learned from besides generated motion, None for nothing."""
     return " ".join(data.fingerprint for data in learned if data is not None) or None
@@ -173,6 +185,7 @@ class _Keeper:
         self.detector = detector_source(run.config)
         self.state_file = out.with_name(out.name + ".resume.pt")
         self.progress = Progress()
+        self.initial = self.terms = WeightTerms()
         self.selection: Selection | None = None
         if run.config.evaluation.every:
             metric = held_out.selection_metric(run.network.vocabulary, run.device)
@@ -185,12 +198,16 @@ class _Keeper:
         except OSError as error:
             raise TrainingError(f"{self.out.parent}: can't be created: {error.strerror}") from None
         if not (resume and self.state_file.exists()):
+            self.initial = initial_terms(self.run.config)
             self.run.normalise()
             if self.run.config.start is not None:
                 self.run.start_from(self.run.config.start)
             return
         extra = read_state(self.run, self.state_file)
         self.progress.restore(extra["progress"], self.run.step)
+        # Earlier versions did not keep them.
+        known = extra.get("initial_terms")
+        self.initial = initial_terms(self.run.config) if known is None else weight_terms({LEARNED_FROM: known})
         if self.selection is not None:
             self.selection.restore(extra["selection"])
 
@@ -230,7 +247,8 @@ class _Keeper:
     def write_state(self) -> None:
         """Write the state file."""
         selection = None if self.selection is None else self.selection.state()
-        write_state(self.run, self.state_file, {"progress": self.progress.plain(), "selection": selection})
+        kept = {"progress": self.progress.plain(), "selection": selection, "initial_terms": self.initial.to_metrics()}
+        write_state(self.run, self.state_file, kept)
         self.progress.saved_step = self.run.step
 
     def finish(self, ending: Ending, stop: Callable[[], bool]) -> Checkpoint:
@@ -261,6 +279,7 @@ class _Keeper:
             "config": portable_config(run.config),
             "final_loss": round(float(np.mean(self.progress.losses)), 4) if self.progress.losses else None,
             **self.held_out.data(),
+            LEARNED_FROM: self.terms.to_metrics(),
             **provenance(run.device),
             **chosen,
             **({"lost_videos": lost} if lost else {}),

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from stages.packaged_checkpoints import EDGE_OPEN
 from stages.settings_file import SettingsFileError, error_text, merged, read_settings
 from training.settings.examples_config import DEFAULTS, ExamplesConfig
 from training.settings.model_config import MOVENET, ModelConfig, Section
@@ -39,7 +40,11 @@ class RecordedConfig(Section):
         min_length=1,
         description="Terms of the sources to learn from: the weights may have to follow them.",
     )
-    also: tuple[str, ...] = Field((), description="Sources to learn from whatever their terms.")
+    also: tuple[str, ...] = Field(
+        (),
+        description="Sources to learn from whatever their terms. Those that state none then permit any use of the "
+        "weights.",
+    )
     without: tuple[str, ...] = Field((), description="Sources not to learn from.")
     captures: float = Field(0.3, ge=0, le=1, description="Share of a batch from 3-D captures seen by random cameras.")
     poses: float = Field(0.25, ge=0, le=1, description="Share of a batch from 2-D sequences.")
@@ -301,6 +306,16 @@ class TrainingConfig(Section):
         if self.data.examples.share + sum(self.data.recorded.shares.values()) > 1 + 1e-9:
             raise ValueError(
                 "data.examples.share and the shares of data.recorded are shares of a batch: together at most 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _open_sources(self) -> TrainingConfig:
+        recorded = self.data.recorded
+        if self.profile == EDGE_OPEN and recorded.folder is not None and set(recorded.terms) != {"open"}:
+            raise ValueError(
+                "data.recorded.terms: profile edge-open is for any use: set it to [open], as "
+                "training/configs/edge-open.yaml does"
             )
         return self
 

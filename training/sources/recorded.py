@@ -16,17 +16,21 @@ from training.kinetics_tps.video_roles import Role
 from training.sequences.source import Source
 from training.settings.run_config import RecordedConfig
 from training.sources.captures import Captures
+from training.sources.formats.facts import PUBLIC
 from training.sources.motion_clips import MOTION, POSES, MotionClips, read_clips
 from training.sources.poses import Poses
 from training.sources.roles import roles
-from training.sources.terms import DataFolderError, SourceFacts, permitted, read_sources
+from training.sources.terms import DataFolderError, SourceFacts, permits_any_use, permitted, read_sources
 from training.sources.tracks import Tracks
 from training.sources.watched_videos import WatchedVideo, watch_data_folder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedMotion:
-    """The sources of a data folder that a run may learn from. `fingerprint`: one hash of their content."""
+    """The sources of a data folder that a run may learn from. `fingerprint`: one hash of their content.
+
+    `also`: the sources that the configuration names, which permit any use if they state no terms.
+    """
 
     folder: Path
     facts: Mapping[str, SourceFacts]
@@ -34,6 +38,7 @@ class RecordedMotion:
     poses: list[MotionClips] = field(default_factory=list[MotionClips])
     videos: list[WatchedVideo] = field(default_factory=list[WatchedVideo])
     fingerprint: str = ""
+    also: frozenset[str] = frozenset()
 
     @property
     def available(self) -> frozenset[str]:
@@ -66,7 +71,12 @@ class RecordedMotion:
             "folder": self.folder.name,
             "fingerprint": self.fingerprint,
             "sources": {
-                name: {"dataset": self.facts[name].dataset, "terms": self.facts[name].terms, "clips": count}
+                name: {
+                    "dataset": self.facts[name].dataset,
+                    "terms": self.facts[name].terms,
+                    "any_use": permits_any_use(self.facts[name], self.also),
+                    "clips": count,
+                }
                 for name, count in sorted(learned.items())
                 if count
             },
@@ -83,7 +93,8 @@ def open_recorded(config: RecordedConfig, workers: int = 1, progress: Progress |
         raise ValueError("the configuration has no data folder")
     folder = Path(config.folder)
     known = read_sources(folder)
-    unknown = sorted({*config.also, *config.without} - known.keys())
+    # Public sources may be missing, so that one recipe serves every data folder; other names may be misspelt.
+    unknown = sorted({*config.also, *config.without} - known.keys() - PUBLIC.keys())
     if unknown:
         raise DataFolderError(
             f"{folder}: data.recorded names sources that it lacks: {', '.join(unknown)}; it has "
@@ -96,7 +107,8 @@ def open_recorded(config: RecordedConfig, workers: int = 1, progress: Progress |
     videos: list[WatchedVideo] = []
     if shares["tracks"]:
         videos = watch_data_folder(folder, facts, workers=workers, progress=progress, roles=("train", "validation"))
-    opened = RecordedMotion(folder, facts, captures, poses, videos, _fingerprint(folder, captures, poses, videos))
+    fingerprint = _fingerprint(folder, captures, poses, videos)
+    opened = RecordedMotion(folder, facts, captures, poses, videos, fingerprint, frozenset(config.also))
     if not opened.available:
         raise DataFolderError(
             f"{folder}: nothing to learn from: no source with the terms {', '.join(config.terms)} has a training clip; "

@@ -51,6 +51,15 @@ def read_sources(folder: Path) -> dict[str, SourceFacts]:
     return {source.id: source for source in listed}
 
 
+def permits_any_use(source: SourceFacts, also: Collection[str] = ()) -> bool:
+    """Return whether weights that learn from a source may be used for any purpose.
+
+    Open terms permit it. Where none are stated, a configuration decides by naming the source in `also`; stated limits
+    remain.
+    """
+    return source.terms == "open" or (source.terms == "none-stated" and source.id in also)
+
+
 def permitted(
     sources: dict[str, SourceFacts],
     terms: Collection[Terms],

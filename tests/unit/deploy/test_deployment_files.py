@@ -56,7 +56,12 @@ def test_files_copied_into_an_image_exist_and_are_not_ignored(file: Path) -> Non
 def test_an_image_gets_every_package_that_the_wheel_has() -> None:
     setup = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     wanted = {pattern.rstrip("*") for pattern in setup["packages"]["find"]["include"]}
-    wanted |= {f"{module}.py" for module in setup["py-modules"]} | {"pyproject.toml", "README.md", "LICENSE"}
+    wanted |= {f"{module}.py" for module in setup["py-modules"]} | {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "LICENSE-WEIGHTS.md",
+    }
     assert wanted <= {line[1:] for line in (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()}
 
 

@@ -12,9 +12,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from stages import profiles
 from stages.checkpoint import Checkpoint, CheckpointError, load, save
 from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.packaged_checkpoints import PACKAGED
 from stages.people.smoothing import SmoothingConfig
 from stages.profiles import load_checkpoint
 from stages.third_party.weights import WeightsError
@@ -167,7 +167,7 @@ def test_a_checkpoint_records_its_language_model(tmp_path: Path) -> None:
 def test_a_profile_whose_checkpoint_is_missing_is_rejected_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(profiles.PACKAGED, "kinetics-tps", "left-out.safetensors")
+    monkeypatch.setitem(PACKAGED, "kinetics-tps", "left-out.safetensors")
     with pytest.raises(WeightsError, match=r"profile kinetics-tps: left-out\.safetensors is not part of .*Train a"):
         load_checkpoint("kinetics-tps")
     with pytest.raises(WeightsError, match="there is no such checkpoint"):

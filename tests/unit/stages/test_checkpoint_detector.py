@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 from ring_buffers.frames import FrameMeta, Lease
 from run_stream import app
-from stages import profiles
 from stages.checkpoint import CheckpointError, load, save
 from stages.detection.cascade_rcnn import mmcv_ops
 from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.packaged_checkpoints import PACKAGED
 from stages.pipeline import Pipeline
 from stages.profiles import load_detector, load_model
 from stages.third_party.weights import WeightsError
@@ -139,7 +139,7 @@ def test_without_mmdet_the_file_can_be_read_and_building_the_model_names_the_ext
 def test_the_packaged_profile_kinetics_tps_logs_a_warning_about_its_size(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(profiles.PACKAGED, "kinetics-tps", str(path))
+    monkeypatch.setitem(PACKAGED, "kinetics-tps", str(path))
     with caplog.at_level(logging.WARNING):
         model = load_model("kinetics-tps", "cpu", threads=1)
     (record,) = [record for record in caplog.records if record.name == "stages.profiles"]

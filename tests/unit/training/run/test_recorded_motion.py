@@ -12,6 +12,7 @@ import torch
 
 from stages.checkpoint import load as load_checkpoint
 from stages.vocabulary import packaged
+from stages.weight_terms import ANY_USE, LIMITED_USE
 from support.training.captured_people import captured, walking, waving
 from support.training.data_folders import put_clips
 from support.training.planar_people import person, pose_clips
@@ -47,8 +48,14 @@ def recorded(folder: Path, **settings: Any) -> RecordedConfig:
 def on_recorded(folder: Path, **changes: Any) -> TrainingConfig:
     section = {"folder": str(folder), "captures": 0.4, "poses": 0.3, "tracks": 0}
     return tiny(
-        data={"recorded": section}, evaluation={"selection_sequences": 22, "calibration_sequences": 11}, **changes
+        evaluation={"selection_sequences": 22, "calibration_sequences": 11},
+        **{"data": {"recorded": section}, **changes},
     )
+
+
+def only_open(folder: Path, **changes: Any) -> TrainingConfig:
+    section = {"folder": str(folder), "captures": 0.4, "poses": 0.3, "tracks": 0, "terms": ["open"], "also": ["films"]}
+    return on_recorded(folder, data={"recorded": section}, **changes)
 
 
 def trained(config: TrainingConfig, out: Path, data: RecordedMotion | None = None, **options: Any) -> Outcome:
@@ -67,7 +74,10 @@ def test_terms_and_names_choose_the_sources(tmp_path: Path) -> None:
     assert [clips.source for clips in opened.captures] == ["many"]
     assert [clips.source for clips in opened.poses] == ["films"]
     assert opened.available == {"captures", "poses"}
-    assert opened.summary()["sources"]["films"] == {"dataset": "Films", "terms": "none-stated", "clips": 2}
+    films = {"dataset": "Films", "terms": "none-stated", "any_use": True, "clips": 2}
+    assert opened.summary()["sources"]["films"] == films
+    undecided = open_recorded(recorded(folder)).summary()["sources"]
+    assert {name: facts["any_use"] for name, facts in undecided.items()} == {"many": True, "one": False, "films": False}
     without = open_recorded(recorded(folder, without=["many", "one"]))
     assert without.available == {"poses"} and without.fingerprint != opened.fingerprint
 
@@ -111,6 +121,33 @@ def test_a_run_learns_from_recorded_motion_and_its_checkpoint_names_the_sources_
     assert set(people["kinds"]) == {"captures"}, "too few people are in the 2-D sequences to hold any out"
     assert set(people["kinds"]["captures"]["accuracy"]) == {"walk", "wave"}
     assert metrics["config"]["data"]["recorded"]["folder"] == "data"
+
+
+def test_weights_trained_from_others_keep_the_limits_of_those_also_when_the_run_resumes(tmp_path: Path) -> None:
+    folder = put_folder(tmp_path / "data")
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    limited = trained(on_recorded(folder), first).checkpoint.terms
+    assert limited.use == LIMITED_USE and [source.name for source in limited.limiting] == ["films", "one"]
+    config = only_open(folder, start=str(first))
+    steps = iter(range(100))
+    trained(config, second, stop=lambda: next(steps) >= 2)
+    first.unlink()
+    assert trained(config, second, resume=True).checkpoint.terms == limited
+    with pytest.raises(TrainingError, match=r"edge-open is for any use, .* films \(none-stated\), one \(nc\)"):
+        trained(only_open(folder, profile="edge-open", start=str(second)), tmp_path / "third.safetensors")
+
+
+def test_a_run_of_the_open_profile_makes_weights_for_any_use(tmp_path: Path) -> None:
+    config = only_open(put_folder(tmp_path / "data"), profile="edge-open")
+    trained(config, tmp_path / "open.safetensors")
+    after = load_checkpoint(tmp_path / "open.safetensors")
+    assert (after.profile, after.vocabulary, after.terms.use) == ("edge-open", WORDS, ANY_USE)
+    assert after.terms.learned_from == "generated motion, films (none-stated), many (open)"
+
+
+def test_a_public_source_that_the_folder_lacks_is_no_error(tmp_path: Path) -> None:
+    opened = open_recorded(recorded(put_folder(tmp_path), terms=["open"], also=["jhmdb"], without=["utkinect"]))
+    assert set(opened.facts) == {"many"}
 
 
 def test_a_resumed_run_on_recorded_motion_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""Checkpoints by the name of a profile: which file, and what its metadata says. Does not import torch.
+
+Each profile is a file in `stages/checkpoints`. A new file there under the name in `PACKAGED` is all that a profile
+needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from stages.third_party.weights import WeightsError
+from stages.vocabulary import Vocabulary, packaged
+from stages.weight_terms import WeightTerms, weight_terms
+
+EDGE = "edge"
+EDGE_OPEN = "edge-open"
+"""As `edge`, learned only from sources that permit any use."""
+PAPER = "kinetics-tps"
+FOLDER = "checkpoints"
+PACKAGED = {
+    EDGE: "edge.safetensors",
+    EDGE_OPEN: "edge-open.safetensors",
+    PAPER: "kinetics-tps-tiny.safetensors",
+}
+"""Profile → file in `stages/checkpoints`."""
+RECIPES = {EDGE_OPEN: "docs/training.md", PAPER: "docs/kinetics-tps.md"}
+"""Profile → where to read how its checkpoint is trained."""
+_VOCABULARIES = {EDGE_OPEN: EDGE}
+"""Profiles with the vocabulary of another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSummary:
+    """What a checkpoint's metadata says. `sha256`: `sha256:…` of the file; `size`: bytes."""
+
+    profile: str
+    sha256: str
+    size: int
+    terms: WeightTerms
+
+    def __str__(self) -> str:
+        return f"profile {self.profile}, weights {self.sha256[:19]}…, terms: {self.terms}"
+
+
+@contextmanager
+def checkpoint_file(profile: str) -> Generator[Path]:
+    """Give the file of a profile, or of a path as it is. Raises `WeightsError` for a profile without a file."""
+    if profile not in PACKAGED:
+        yield Path(profile)
+        return
+    file = resources.files("stages").joinpath(FOLDER, PACKAGED[profile])
+    if not file.is_file():
+        raise WeightsError(
+            f"profile {profile}: {file.name} is not part of this installation. Train a checkpoint "
+            f"as {RECIPES.get(profile, 'docs/training.md')} describes, give its path as the profile, or use edge"
+        )
+    with resources.as_file(file) as path:
+        yield path
+
+
+def is_packaged(path: Path) -> bool:
+    """Return whether a path lies in the folder of the packaged checkpoints."""
+    return (Path(__file__).parent / FOLDER).resolve() in path.resolve().parents
+
+
+def summary(profile: str) -> CheckpointSummary:
+    """Read the metadata of a profile's or a path's checkpoint, without its tensors.
+
+    Raises `WeightsError` if the file is missing or its metadata cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with checkpoint_file(profile) as path:
+        if not path.is_file():
+            raise WeightsError(f"{path}: there is no such checkpoint; `partstream train` makes one")
+        try:
+            with safe_open(os.fspath(path), framework="numpy") as file:
+                metadata = file.metadata() or {}
+            terms = weight_terms(json.loads(metadata.get("metrics", "{}")))
+            digest, size = hashlib.sha256(), path.stat().st_size
+            with path.open("rb") as content:
+                while block := content.read(1 << 20):
+                    digest.update(block)
+        except (SafetensorError, OSError, ValueError, AttributeError) as error:
+            raise WeightsError(f"{path}: not a checkpoint, or damaged ({error})") from None
+        return CheckpointSummary(metadata.get("profile", ""), f"sha256:{digest.hexdigest()}", size, terms)
+
+
+def vocabulary_of(profile: str) -> Vocabulary:
+    """Return the packaged vocabulary of a profile. Raises `VocabularyError` if there is none."""
+    return packaged(_VOCABULARIES.get(profile, profile))

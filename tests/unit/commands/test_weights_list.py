@@ -1,0 +1,50 @@
+"""What the commands say about the terms of weights."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from typer.testing import CliRunner
+
+from commands.run import run_engine
+from run_stream import app
+from stages.packaged_checkpoints import FOLDER, PACKAGED, summary
+from stream.config import Config
+from stream.engine import Engine
+from support.repository import REPOSITORY
+
+
+def shown(*words: str) -> str:
+    done = CliRunner().invoke(app, [*words], prog_name="partstream", env={"COLUMNS": "240"})
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_weights_list_names_the_terms_of_each_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PACKAGED, "edge-open", "left-out.safetensors")
+    lines = {line.split()[0]: line for line in shown("weights", "list").splitlines() if line.split()}
+    assert summary("edge").terms.use in lines["edge"] and "generated motion" in lines["edge"]
+    assert "not in this version" in lines["edge-open"]
+
+
+def test_training_into_the_folder_of_the_packaged_checkpoints_is_refused() -> None:
+    out = REPOSITORY / "stages" / FOLDER / "edge.safetensors"
+    before = out.stat()
+    done = CliRunner().invoke(app, ["train", "--steps", "1", "--out", str(out)], env={"COLUMNS": "240"})
+    assert done.exit_code == 2 and "folder of the packaged checkpoints" in done.output.replace("\n", " ")
+    assert out.stat() == before
+
+
+def test_the_first_line_of_the_log_names_profile_weights_and_terms(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def start(self: Engine) -> None:
+        raise RuntimeError("the engine starts here")
+
+    monkeypatch.setattr(Engine, "start", start)
+    settings = Config.model_validate({"cameras": [{"id": "a", "source": "test:"}], "http": {"bind": None}})
+    with caplog.at_level(logging.INFO), pytest.raises(RuntimeError, match="starts here"):
+        run_engine(settings)
+    first = caplog.records[0].getMessage()
+    assert first == str(summary("edge")) and "terms: " in first and "weights sha256:" in first

@@ -1,0 +1,115 @@
+"""The terms of weights follow from what a checkpoint learned from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from stages.packaged_checkpoints import FOLDER, PACKAGED, is_packaged, summary, vocabulary_of
+from stages.third_party.weights import WeightsError
+from stages.vocabulary import packaged
+from stages.weight_terms import ANY_USE, LEARNED_FROM, LIMITED_USE, LearnedSource, WeightTerms, weight_terms
+from support.repository import REPOSITORY
+
+
+def source(terms: str, **more: Any) -> dict[str, Any]:
+    return {"dataset": "A set", "terms": terms, **more}
+
+
+@pytest.mark.parametrize(
+    ("sources", "use"),
+    [
+        ({}, ANY_USE),
+        ({"a": source("open")}, ANY_USE),
+        ({"a": source("open"), "b": source("nc")}, LIMITED_USE),
+        ({"a": source("research")}, LIMITED_USE),
+        ({"a": source("none-stated")}, LIMITED_USE),
+        ({"a": source("none-stated", any_use=True)}, ANY_USE),
+        ({"videos in films": source("unrecorded", any_use=False)}, "as the terms of videos in films permit"),
+        ({"a": source("nc"), "videos in films": source("unrecorded", any_use=False)}, LIMITED_USE),
+    ],
+)
+def test_weights_are_for_any_use_only_if_each_source_permits_it(sources: dict[str, Any], use: str) -> None:
+    found = weight_terms({LEARNED_FROM: sources})
+    assert found.use == use
+    assert weight_terms({LEARNED_FROM: found.to_metrics()}) == found
+
+
+def test_the_summary_is_one_line_and_the_list_names_each_source_with_its_terms() -> None:
+    found = weight_terms({LEARNED_FROM: {"b": source("nc"), "a": source("open")}})
+    assert str(found) == f"{LIMITED_USE}; learned from generated motion and 2 sources, 1 of limited use"
+    assert found.learned_from == "generated motion, a (open), b (nc)"
+    assert str(WeightTerms()) == "any use; learned from generated motion only"
+
+
+def test_a_checkpoint_without_a_record_learned_from_generated_motion_only() -> None:
+    assert weight_terms({"steps": 3}) == WeightTerms()
+
+
+def test_older_records_of_recorded_motion_and_of_a_folder_of_videos_are_read() -> None:
+    found = weight_terms({"recorded": {"sources": {"a": source("open")}}})
+    assert (found.use, found.learned_from) == (ANY_USE, "generated motion, a (open)")
+    assert weight_terms({"data": {"folder": "films", "fingerprint": "0"}}).limiting[0].name == "videos in films"
+
+
+def test_a_source_that_two_records_judge_differently_permits_no_more_than_the_stricter_one() -> None:
+    free, bound = (LearnedSource("a", "A", "none-stated", any_use) for any_use in (True, False))
+    for first, second in ((free, bound), (bound, free)):
+        assert WeightTerms((first,)).with_sources(second).use == LIMITED_USE
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ([], "not an object"),
+        ({LEARNED_FROM: ["a"]}, "learned_from is not a list of sources"),
+        ({LEARNED_FROM: {"a": {}}}, "'a' has no terms"),
+        ({LEARNED_FROM: {"a": source("open", any_use="yes")}}, "any_use is 'yes'"),
+        ({"recorded": 3}, "recorded.sources is not a list"),
+    ],
+)
+def test_a_damaged_record_is_an_error_and_never_any_use(metrics: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        weight_terms(metrics)
+
+
+def test_the_packaged_checkpoints_have_terms_and_each_profile_has_a_vocabulary_or_its_own() -> None:
+    for profile, file in PACKAGED.items():
+        path = REPOSITORY / "stages" / FOLDER / file
+        if path.is_file():
+            found = summary(profile)
+            assert (found.profile, found.size) == (profile, path.stat().st_size)
+            assert profile != "edge-open" or found.terms.use == ANY_USE
+    assert vocabulary_of("edge-open") == vocabulary_of("edge") == packaged("edge")
+
+
+def test_a_summary_is_read_from_a_path_and_a_file_that_is_no_checkpoint_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    metrics = {LEARNED_FROM: {"a": source("nc")}}
+    save_file({"x": torch.zeros(1)}, path, {"profile": "edge", "metrics": json.dumps(metrics)})
+    assert str(summary(str(path))).endswith(
+        f"terms: {LIMITED_USE}; learned from generated motion and 1 source, 1 of limited use"
+    )
+    path.write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match="damaged"):
+        summary(str(path))
+    with pytest.raises(WeightsError, match="there is no such checkpoint"):
+        summary(str(tmp_path / "none.safetensors"))
+
+
+def test_a_profile_without_its_file_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PACKAGED, "edge-open", "left-out.safetensors")
+    with pytest.raises(WeightsError, match=r"profile edge-open: left-out\.safetensors is not part .*use edge"):
+        summary("edge-open")
+
+
+def test_only_paths_in_the_folder_of_the_packaged_checkpoints_are_packaged(tmp_path: Path) -> None:
+    assert is_packaged(REPOSITORY / "stages" / FOLDER / "new.safetensors")
+    (tmp_path / "link").symlink_to(REPOSITORY / "stages" / FOLDER)
+    assert is_packaged(tmp_path / "link" / "edge.safetensors")
+    assert not is_packaged(tmp_path / "edge.safetensors")

@@ -1,0 +1,56 @@
+"""The sources that a run's weights learn from, with those of its initial weights, and the terms that follow."""
+
+from __future__ import annotations
+
+from stages.packaged_checkpoints import EDGE_OPEN, summary
+from stages.weight_terms import ANY_USE, LIMITED_USE, LearnedSource, WeightTerms, annotated_videos
+from training.annotated_videos.clips import Folder
+from training.run.learning.training_run import TrainingError
+from training.settings.run_config import TrainingConfig
+from training.sources.recorded import RecordedMotion
+from training.synthetic.videos.making import note_file
+
+
+def initial_terms(config: TrainingConfig) -> WeightTerms:
+    """Return the terms of the initial weights. Raises `WeightsError` if their checkpoint cannot be read."""
+    return WeightTerms() if config.start is None else summary(config.start).terms
+
+
+def resulting_terms(
+    initial: WeightTerms, videos: Folder | None, recorded: RecordedMotion | None, examples: str | None = None
+) -> WeightTerms:
+    """Return the terms of weights that start from `initial` and learn from these videos and this recorded motion.
+
+    `examples`: the name of the folder of clips of new actions, if there is one.
+    """
+    terms = initial
+    if recorded is not None:
+        terms = terms.with_sources(
+            *(
+                LearnedSource(name, facts["dataset"], facts["terms"], facts["any_use"])
+                for name, facts in recorded.summary()["sources"].items()
+            )
+        )
+    if videos is not None and not _generated(videos):
+        terms = terms.with_sources(annotated_videos(videos.root.name))
+    if examples is not None:
+        terms = terms.with_sources(annotated_videos(examples))
+    return terms
+
+
+def check_profile(profile: str, terms: WeightTerms) -> None:
+    """Raise TrainingError if weights of a profile that is for any use would learn from sources with limits.
+
+    Your own videos are no obstacle: you know their terms.
+    """
+    if profile == EDGE_OPEN and terms.use == LIMITED_USE:
+        raise TrainingError(
+            f"profile {EDGE_OPEN} is for {ANY_USE}, but these weights would learn from "
+            f"{', '.join(map(str, terms.limiting))}. Leave them out (data.recorded.terms, data.recorded.also, start, "
+            "data.folder), or train profile edge"
+        )
+
+
+def _generated(videos: Folder) -> bool:
+    """Return whether all videos were made by `partstream data generate`, which leaves a note of each."""
+    return all(note_file(videos.root, clip.name).is_file() for clips in videos.clips.values() for clip in clips)
