@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from stages.heads.network import ActionNetwork
 from training.run.example_run import ExampleRun
 from training.run.validation.clip_evaluation import answer_clips
 from training.sequences.features import to_tensors
+from training.sequences.tensors import Tensors
 from training.sources.examples.example_clips import action_of
 from training.synthetic.sequences.generator import Generator
 
@@ -38,7 +39,8 @@ class ExampleEvaluation:
         """
         clips = self._run.clips
         shares = self._clip_answers(network)
-        known, after = self._generated_answers(network)
+        sequences = list(self._generated())
+        known, after = self._generated_answers(network, sequences)
         found: dict[str, Any] = {}
         for action in clips.actions:
             learned, held_out = clips.count(action, "train"), clips.count(action, "test")
@@ -53,7 +55,8 @@ class ExampleEvaluation:
                     found[action]["precision"] = round(recall / total, 4) if total else 0.0
         made: dict[str, Any] = {"actions": found}
         if known:
-            made |= {"before": round(self._generated_answers(self._run.start.network)[1], 4), "after": round(after, 4)}
+            _, before = self._generated_answers(self._run.start.network, sequences)
+            made |= {"before": round(before, 4), "after": round(after, 4)}
         return made
 
     def _clip_answers(self, network: ActionNetwork) -> dict[str, Mapping[str, float]]:
@@ -66,29 +69,40 @@ class ExampleEvaluation:
             found.setdefault(action_of(video), []).append(answers.logits.argmax(1)[clip.labels.action >= 0])
         return {action: _shares(np.concatenate(answers), names) for action, answers in found.items()}
 
-    @torch.no_grad()
-    def _generated_answers(self, network: ActionNetwork) -> tuple[dict[str, Mapping[str, float]], float]:
-        """Return for each action of the start the share of its last steps with each answer, and the mean of the shares
-        of right ones."""
+    def _generated(self) -> Iterator[Tensors]:
+        """Yield sequences of held-out people and motions that end with each action of the start in turn."""
         if not self._sequences:
-            return {}, 0.0
-        training, names = network.training, network.vocabulary.actions
-        device = network.part_mean.device
-        network.eval()
+            return
         known = self._run.start.network.vocabulary
         generator = Generator(self._motions, known, self._seed, held_out=True, partial=True)
         ends = [generator.actions[number % len(generator.actions)] for number in range(self._sequences)]
-        truth, answer = [], []
         for first in range(0, len(ends), _AT_ONCE):
             some = ends[first : first + _AT_ONCE]
-            target = to_tensors(generator.batch(len(some), self._window, action=some)).to(device)
+            yield to_tensors(generator.batch(len(some), self._window, action=some))
+
+    @torch.no_grad()
+    def _generated_answers(
+        self, network: ActionNetwork, sequences: Sequence[Tensors]
+    ) -> tuple[dict[str, Mapping[str, float]], float]:
+        """Return for each action of the start the share of its last steps with each answer, and the mean of the shares
+        of right ones."""
+        if not sequences:
+            return {}, 0.0
+        training, names = network.training, network.vocabulary.actions
+        network.eval()
+        truth: list[NDArray[np.int64]] = []
+        answer: list[NDArray[np.int64]] = []
+        for batch in sequences:
+            target = batch.to(network.part_mean.device)
             read = network(target.parts, target.context, target.present, target.dt)
-            rows = torch.arange(len(some), device=device)
+            rows = torch.arange(len(target.last), device=target.last.device)
             truth.append(target.action[rows, target.last].cpu().numpy())
             answer.append(read.action_logits[rows, target.last].argmax(-1).cpu().numpy())
         network.train(training)
         right, given = np.concatenate(truth), np.concatenate(answer)
-        shares = {known.actions[index]: _shares(given[right == index], names) for index in np.unique(right[right >= 0])}
+        shares = {
+            names[index]: _shares(given[right == index], names) for index in np.unique(right[right >= 0]).tolist()
+        }
         return shares, float(np.mean([answers.get(action, 0.0) for action, answers in shares.items()]))
 
 
