@@ -22,14 +22,14 @@ class ExamplesConfig(Section):
         "action is recognised. false: all clips are learned from, and nothing is measured.",
     )
     keep_weight: float = Field(
-        3.0,
+        12.0,
         ge=0,
         le=1000,
         description="Weight of the distance to the answers of `start` on everything but the clips, where those answers "
         "replace the labels. 0: the labels of generated and recorded motion are learned instead.",
     )
     odds: float = Field(
-        0.3,
+        0.2,
         gt=0,
         le=1,
         description="Factor on the odds of a new action at the end of the run, because the clips are a larger share of "

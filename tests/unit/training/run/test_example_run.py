@@ -109,7 +109,7 @@ def test_settings_that_do_not_fit_examples_are_errors(settings: dict[str, Any], 
 def test_the_sizes_are_those_of_the_checkpoint_and_a_new_action_has_lower_odds_at_the_end(flap: ExampleRun) -> None:
     config = on_examples(flap, model={"graph_hidden": 99})
     assert config.model.graph_hidden == flap.start.network.config.graph_hidden
-    assert config.actions.prevalence == {"flap": 0.3}
+    assert config.actions.prevalence == {"flap": 0.2}
     assert flap.new == ("flap",)
 
 
@@ -205,7 +205,9 @@ def test_only_examples_keep_their_labels(flap: ExampleRun) -> None:
 
 
 def test_a_new_action_is_learned_and_the_old_answers_stay(flap: ExampleRun, tmp_path: Path) -> None:
-    config = on_examples(flap, steps=100, examples={"share": 0.34}, data={"batch": 9, "reuse": 5, "pool": 10})
+    config = on_examples(
+        flap, steps=150, examples={"share": 0.34, "keep_weight": 3}, data={"batch": 9, "reuse": 5, "pool": 10}
+    )
     batch = generated(flap, config)
     outcome = trained(flap, tmp_path / "mine.safetensors", config)
     network = outcome.checkpoint.network
