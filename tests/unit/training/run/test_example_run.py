@@ -41,7 +41,7 @@ def flap() -> ExampleRun:
 def on_examples(run: ExampleRun, **changes: Any) -> TrainingConfig:
     data = {"examples": {"folder": "my_clips", **changes.pop("examples", {})}, **changes.pop("data", {})}
     optimiser = {"learning_rate": 0.005, "warm_up": 2, "ema_decay": 0.0}
-    config = tiny(start="start.safetensors", data=data, optimiser=optimiser, **changes)
+    config = tiny(start="edge", data=data, optimiser=optimiser, **changes)
     return for_examples(config, run)
 
 
