@@ -1,7 +1,8 @@
 """Which clips of recorded motion and labelled videos train, select and test: decided by person, so that no person is in
 two roles.
 
-Sources with an official division keep it. Sources with fewer than ten known people only train.
+Sources with an official division keep it. Sources with fewer than ten known people only train. In JHMDB, Penn Action
+and Le2i, people are not known: the clips that select may show people who also train.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _UNTRAINED = frozenset({"urfd"})
 
 
 def roles(clips: MotionClips) -> NDArray[np.str_]:
-    """Return each clip's role, [C]."""
+    """Return each clip's role, [C]; "" for none: in a divided source, an unknown person may be anyone."""
     if clips.source == "jhmdb":  # the first of its three divisions, which keeps clips of one film together
         official: list[Role] = ["test" if "split1/test" in text else "train" for text in clips.text]
         return np.array(_with_selection(clips, official))
@@ -46,11 +47,11 @@ def roles(clips: MotionClips) -> NDArray[np.str_]:
         units = _contents(clips)
         names = sorted(set(units), key=_hash)
     else:
-        units, names = list(clips.person), sorted(set(clips.person))
+        units, names = list(clips.person), sorted(set(clips.person) - {""})
         if len(names) < FEWEST:
             return np.full(len(clips), "train", dtype="<U10")
-    of_unit = {name: _by_number(number) for number, name in enumerate(names)}
-    return np.array([of_unit[unit] for unit in units])
+    of_unit: dict[str, str] = {name: _by_number(number) for number, name in enumerate(names)}
+    return np.array([of_unit.get(unit, "") for unit in units])
 
 
 def units(clips: MotionClips) -> list[str]:

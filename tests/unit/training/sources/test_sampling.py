@@ -106,6 +106,14 @@ def test_only_clips_of_the_role_are_drawn() -> None:
         assert seen == set(np.flatnonzero(role == name).tolist())
 
 
+def test_unknown_people_do_not_count_and_have_no_role_where_people_are_divided() -> None:
+    known = [f"s{number:02}" for number in range(10)]
+    few, divided = (roles(clips_of("some", [["punch"]] * (count + 2), [*known[:count], "", ""])) for count in (9, 10))
+    assert set(few) == {"train"}
+    assert divided[-2:].tolist() == ["", ""]
+    assert divided[:-2].tolist() == roles(clips_of("some", [["punch"]] * 10, known)).tolist()
+
+
 def test_the_last_frame_is_any_frame_of_the_action_and_no_other() -> None:
     one = clips_of("some", [["", "walk", "run", "walk", ""], ["run", "walk"]])
     seen = {(one.clip, one.last) for one in drawn(ClipSampler([one], "train", VOCABULARY), action="walk")}
