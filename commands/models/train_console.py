@@ -133,7 +133,8 @@ def needed(config: TrainingConfig) -> list[str]:
         named.append(model.vgg.weights)
     known = {asset.name for asset in weights.assets()}
     return [
-        *(["motion"] if generates(config) else []),
+        # What a data folder lacks is generated.
+        *(["motion"] if generates(config, ["examples"]) else []),
         *([DETECTOR] if _watches(config) else []),
         *(name for name in named if name in known),
     ]

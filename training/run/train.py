@@ -116,7 +116,6 @@ def train(
         check_prevalence(config.actions.prevalence, vocabulary.actions)
     except ValueError as error:
         raise TrainingError(str(error)) from None
-    folder = motions or (weights.locate("motion") if generates(config) else weights.folder("motion"))
     table = priors if priors is not None else prior_table(vocabulary, config.model.language_model)
     learned = () if videos is None else videos.clips["train"]
     rows = table.rows_for(vocabulary)
@@ -130,6 +129,8 @@ def train(
             raise TrainingError(f"data.recorded.actions: {error}") from None
     if examples is not None:
         sources |= examples.source(config.seed)
+    # The shares of recorded motion that the data folder lacks are generated.
+    folder = motions or (weights.locate("motion") if generates(config, sources) else weights.folder("motion"))
     content = _fingerprint(videos, recorded, None if examples is None else examples.clips)
     run = Run(config, folder, rows, vocabulary, learned, content, sources, known)
     held_out = HeldOut(config, folder, videos, recorded, vocabulary if known is None else known.vocabulary, examples)

@@ -44,8 +44,8 @@ class RecordedMotion:
     def available(self) -> frozenset[str]:
         """The kinds of sources that have something to learn from: `captures`, `poses` and `tracks`."""
         kinds = {
-            "captures": any("train" in roles(clips) for clips in self.captures),
-            "poses": any("train" in roles(clips) for clips in self.poses),
+            "captures": any(map(_teaches, self.captures)),
+            "poses": any(map(_teaches, self.poses)),
             "tracks": any(video.role == "train" and (video.action >= 0).any() for video in self.videos),
         }
         return frozenset(name for name, there in kinds.items() if there)
@@ -111,10 +111,16 @@ def open_recorded(config: RecordedConfig, workers: int = 1, progress: Progress |
     opened = RecordedMotion(folder, facts, captures, poses, videos, fingerprint, frozenset(config.also))
     if not opened.available:
         raise DataFolderError(
-            f"{folder}: nothing to learn from: no source with the terms {', '.join(config.terms)} has a training clip; "
-            "`partstream data check` lists its sources"
+            f"{folder}: nothing to learn from: no source with the terms {', '.join(config.terms)} has a labelled "
+            "training clip; `partstream data check` lists its sources"
         )
     return opened
+
+
+def _teaches(clips: MotionClips) -> bool:
+    """Return whether a training clip has a frame with an action."""
+    trains = np.repeat(roles(clips) == "train", np.diff(clips.start))
+    return bool((trains & (clips.action >= 0)).any())
 
 
 def _fingerprint(

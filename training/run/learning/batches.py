@@ -117,9 +117,29 @@ class Batches:
 def rows_by_source(config: TrainingConfig, available: Collection[str] | None = None) -> dict[str, int]:
     """Return how many of a batch's sequences come from each source; each source with a share has at least one.
 
-    Sources: `generated`, `folder`, `examples`, and those of recorded motion. `available`: the last two that have data;
-    the others' shares are generated.
+    Arguments and sources are those of `generates`. Raises ValueError for a batch that is too small.
     """
+    batch = config.data.batch
+    rows = {name: max(1, round(share * batch)) for name, share in _shares(config, available).items()}
+    # Rounding is made good where it changes the least.
+    largest = max(rows, key=lambda name: rows[name])
+    rows[largest] += batch - sum(rows.values())
+    if rows[largest] < 1:
+        raise ValueError(f"data.batch: {batch} sequences are too few for {len(rows)} sources; set at least {len(rows)}")
+    return dict(sorted(rows.items(), key=lambda entry: entry[0] != "generated"))
+
+
+def generates(config: TrainingConfig, available: Collection[str] | None = None) -> bool:
+    """Return whether a batch has generated sequences.
+
+    Sources: `generated`, `folder`, `examples`, and those of recorded motion. `available`: the last two that have data,
+    by default all; the others' shares are generated.
+    """
+    return "generated" in _shares(config, available)
+
+
+def _shares(config: TrainingConfig, available: Collection[str] | None) -> dict[str, float]:
+    """Return the share of each source that has one."""
     data = config.data
     shares = data.recorded.shares
     if data.examples.folder is not None:
@@ -130,16 +150,4 @@ def rows_by_source(config: TrainingConfig, available: Collection[str] | None = N
         shares |= {"folder": rest * data.folder_share, "generated": rest * (1 - data.folder_share)}
     else:
         shares["generated"] = rest
-    shares = {name: share for name, share in shares.items() if share > 1e-9}
-    rows = {name: max(1, round(share * data.batch)) for name, share in shares.items()}
-    # Rounding is made good where it changes the least.
-    largest = max(rows, key=lambda name: rows[name])
-    rows[largest] += data.batch - sum(rows.values())
-    if rows[largest] < 1:
-        raise ValueError(f"data.batch: {data.batch} sequences are too few for {len(rows)} sources")
-    return dict(sorted(rows.items(), key=lambda entry: entry[0] != "generated"))
-
-
-def generates(config: TrainingConfig) -> bool:
-    """Return whether a batch has generated sequences."""
-    return "generated" in rows_by_source(config)
+    return {name: share for name, share in shares.items() if share > 1e-9}

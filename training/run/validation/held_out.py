@@ -1,8 +1,8 @@
 """Held-out data of a run: recorded people, a folder's held-out videos, or generated sequences.
 
-Real people select the weights and fit the temperature where there are any. Selection, calibration and test use separate
-draws of sequences. Of a folder's videos, the validation half selects and calibrates, the test half gives the reported
-figures.
+Real people select the weights and fit the temperature where there are any, all on the same sequences. Of generated
+motion, selection, calibration and test use separate draws. Of a folder's videos, the validation half selects and
+calibrates, the test half gives the reported figures.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class HeldOut:
             except ValueError as error:
                 raise TrainingError(str(error)) from None
         self._examples = examples
-        self._generates = generates(config)
+        available = {*(() if recorded is None else recorded.available), *(() if examples is None else ("examples",))}
+        self._generates = generates(config, available)
         self.lost: dict[str, str] = {}
         """Held-out videos that could no longer be read and are left out, with the reason."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from support.training.captured_people import captured, walking, waving
 from support.training.data_folders import put_clips
 from support.training.planar_people import person, pose_clips
 from support.training.training_examples import motion_clips, stand_in_table, tiny
-from training.run.learning.batches import rows_by_source
+from training.run.learning.batches import generates, rows_by_source
 from training.run.learning.training_run import TrainingError
 from training.run.train import Outcome, train
 from training.settings.run_config import RecordedConfig, TrainingConfig
@@ -94,6 +95,17 @@ def test_a_folder_without_what_is_asked_for_is_an_error(settings: dict[str, Any]
         open_recorded(recorded(put_folder(tmp_path), **settings))
 
 
+def test_a_source_without_a_labelled_training_clip_is_left_out(tmp_path: Path) -> None:
+    folder = put_folder(tmp_path)
+    unlabelled = captured([("walk", walking(60))], source="one", people=["x"])
+    put_clips(folder, MOTION, replace(unlabelled, action=np.full_like(unlabelled.action, -1)))
+    assert open_recorded(recorded(folder)).available == {"captures", "poses"}
+    (folder / MOTION / "many.npz").unlink()
+    opened = open_recorded(recorded(folder))
+    assert opened.available == {"poses"}
+    assert set(opened.sources(WORDS, 0, {})) == {"poses"}
+
+
 def test_a_folder_without_a_list_of_sources_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataFolderError, match=r"sources\.json: can't be read .*partstream data import"):
         open_recorded(recorded(tmp_path))
@@ -106,6 +118,15 @@ def test_a_batch_has_sequences_of_each_source_by_its_share(tmp_path: Path) -> No
     only = tiny(data={"recorded": {"folder": "x", "captures": 1, "poses": 0, "tracks": 0}})
     assert rows_by_source(only) == {"captures": 6}
     assert rows_by_source(tiny()) == {"generated": 6}
+    assert not generates(only) and generates(only, available=["poses"])
+
+
+def test_a_batch_that_is_too_small_for_its_sources_is_an_error_with_advice(tmp_path: Path) -> None:
+    config = on_recorded(put_folder(tmp_path))
+    config = config.model_copy(update={"data": config.data.model_copy(update={"batch": 2})})
+    assert generates(config)
+    with pytest.raises(TrainingError, match=r"data\.batch: 2 sequences are too few for 3 sources; set at least 3"):
+        trained(config, tmp_path / "out.safetensors")
 
 
 def test_a_run_learns_from_recorded_motion_and_its_checkpoint_names_the_sources_and_terms(tmp_path: Path) -> None:
