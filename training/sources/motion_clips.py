@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.sources.formats.reading import LARGEST_BYTES
 from training.sources.terms import DataFolderError
 
 MOTION, POSES = "motion3d", "pose2d"
 UNKNOWN = -1
 _HIGHEST_FPS = 1000.0
+_FARTHEST = 1e6
+"""Largest coordinate, in metres, pixels or shares of a picture."""
+_MOST_ACTIONS = 10_000
 _FIELDS = {
     "joints": ("f", (3,)),
     "keypoints": ("f", (3,)),
@@ -27,6 +31,7 @@ _FIELDS = {
     "text": ("U", (1,)),
     "person": ("U", (1,)),
     "size": ("iu", (2,)),
+    "unit": ("U", (0,)),
 }
 """The kinds of numpy types that a field may have, and the numbers of dimensions."""
 
@@ -75,8 +80,19 @@ def read_clips(folder: Path, kind: str, sources: Collection[str]) -> list[Motion
 def read_file(path: Path) -> MotionClips:
     """Read one source's file. Raises `DataFolderError`."""
     try:
+        if not path.is_file():
+            raise DataFolderError(f"{path}: is no file")
         with np.load(path, allow_pickle=False) as data:
-            fields = {name: data[name] for name in data.files}
+            wanted = [name for name in data.files if name in _FIELDS]
+            # An archive of a few megabytes may unpack to more than the memory. No more than these sizes is unpacked.
+            unpacked = sum(one.file_size for one in data.zip.infolist() if one.filename.removesuffix(".npy") in wanted)
+            if unpacked > LARGEST_BYTES:
+                raise DataFolderError(
+                    f"{path}: unpacks to {unpacked} bytes; more than {LARGEST_BYTES} are not read. Split the source"
+                )
+            fields = {name: data[name] for name in wanted}
+    except DataFolderError:
+        raise
     except Exception as error:  # damaged files raise whatever zipfile, zlib and numpy stumble on
         raise DataFolderError(f"{path}: can't be read as an .npz file: {error}") from None
     joints, names = ("joints", "joint_names") if "joints" in fields else ("keypoints", "keypoint_names")
@@ -92,8 +108,12 @@ def read_file(path: Path) -> MotionClips:
     frames, clips = len(points), len(start) - 1
     if points.ndim != 3 or points.shape[1:] != (len(fields[names]), 3):
         raise DataFolderError(f"{path}: {joints} must be [frames, {len(fields[names])}, 3], not {list(points.shape)}")
-    if clips < 1 or start[0] != 0 or start[-1] != frames or (np.diff(start) < 1).any():
+    if clips < 1 or start[0] != 0 or start[-1] != frames or (start[1:] <= start[:-1]).any():
         raise DataFolderError(f"{path}: start must rise from 0 to the number of frames, {frames}")
+    if (np.abs(points) > min(_FARTHEST, float(np.finfo(points.dtype).max))).any():
+        raise DataFolderError(f"{path}: {joints} holds a number that is infinite or above a million; import it again")
+    if len(labels) > _MOST_ACTIONS:
+        raise DataFolderError(f"{path}: frame_labels has {len(labels)} actions; at most {_MOST_ACTIONS} are read")
     if label.shape != (frames,) or label.min(initial=UNKNOWN) < UNKNOWN or label.max(initial=UNKNOWN) >= len(labels):
         raise DataFolderError(f"{path}: frame_label must have an index into frame_labels, or -1, for each frame")
     for name in ("text", "person"):

@@ -19,10 +19,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from training.sources.terms import DataFolderError
+from training.sources.terms import DataFolderError, read_bounded
 
 VIDEO, LABELS = "video", "labels.json"
 EXTENSIONS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv")
+
+MOST_FRAMES = 5_000_000
+"""Most frames of one video, over 40 hours at 30 a second. Scoring looks at each labelled frame."""
+_LARGEST_BYTES = 128 << 20
 
 Split = Literal["learn", "train", "validation", "test"]
 """The source's own division: `learn` leaves open which clips train and which select (`roles.video_roles`)."""
@@ -60,10 +64,13 @@ class SegmentedVideo:
         return self.segments[place].label if place >= 0 and frame < self.segments[place].end else None
 
 
+_Side = Annotated[int, Meta(ge=1, le=100_000)]
+
+
 class _Clip(msgspec.Struct, frozen=True):
-    frames: Annotated[int, Meta(ge=1)]
-    fps: Annotated[float, Meta(gt=0, le=1000)]
-    size: tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]
+    frames: Annotated[int, Meta(ge=1, le=MOST_FRAMES)]
+    fps: Annotated[float, Meta(ge=0.1, le=1000)]
+    size: tuple[_Side, _Side]
     segments: tuple[Segment, ...]
     text: str = ""
     person: str = ""
@@ -87,10 +94,8 @@ def read_segmented_videos(folder: Path, sources: Collection[str]) -> list[Segmen
 def read_labels(path: Path) -> list[SegmentedVideo]:
     """Read one source's labels and find its video files. Raises `DataFolderError`."""
     try:
-        clips = msgspec.json.decode(path.read_bytes(), type=_Labels).clips
-    except OSError as error:
-        raise DataFolderError(f"{path}: can't be read ({error.strerror or error})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        clips = msgspec.json.decode(read_bounded(path, _LARGEST_BYTES), type=_Labels).clips
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataFolderError(f"{path}: {error}") from None
     files = _files(path.parent)
     return [_video(path, name, clips[name], files) for name in sorted(clips)]
@@ -109,7 +114,7 @@ def _video(labels: Path, name: str, content: msgspec.Raw, files: Mapping[str, li
     where = f"{labels}: clip {name!r}"
     try:
         clip = msgspec.json.decode(content, type=_Clip)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataFolderError(f"{where}: {error}") from None
     segments = tuple(sorted(clip.segments, key=lambda segment: segment.first))
     for number, segment in enumerate(segments):

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +17,7 @@ from msgspec import Meta
 from training.settings.run_config import Terms
 
 FILE = "sources.json"
+_LARGEST_BYTES = 16 << 20
 
 
 class DataFolderError(ValueError):
@@ -24,7 +27,7 @@ class DataFolderError(ValueError):
 class SourceFacts(msgspec.Struct, frozen=True, rename={"terms": "terms_class"}):
     """One data source: its short name, data set, terms, and where it comes from."""
 
-    id: Annotated[str, Meta(pattern="^[a-z0-9_]+$")]
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9_]+\Z")]
     terms: Terms
     dataset: str = ""
     repository: str = ""
@@ -35,20 +38,43 @@ class _Sources(msgspec.Struct, frozen=True):
     sources: tuple[SourceFacts, ...]
 
 
-def read_sources(folder: Path) -> dict[str, SourceFacts]:
-    """Return the sources of a data folder by name. Raises `DataFolderError`."""
-    path = folder / FILE
+def read_bounded(path: Path, largest: int, advice: str = "") -> bytes:
+    """Return a file's content. Raises `DataFolderError` if it cannot be read, is no file or larger than `largest`.
+
+    `advice` ends the message for a file that cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        if path.exists() and not path.is_file():  # a pipe or device may have no end
+            raise DataFolderError(f"{path}: is no file")
+        with path.open("rb") as file:
+            content = file.read(largest + 1)
     except OSError as error:
-        raise DataFolderError(
-            f"{path}: can't be read ({error.strerror or error}); `partstream data import` creates a data folder"
-        ) from None
+        raise DataFolderError(f"{path}: can't be read ({error.strerror or error}){advice}") from None
+    if len(content) > largest:
+        raise DataFolderError(f"{path}: is larger than {largest >> 20} MiB")
+    return content
+
+
+def read_sources(folder: Path) -> dict[str, SourceFacts]:
+    """Return the sources of a data folder by name. Raises `DataFolderError`, also for terms that are given twice."""
+    path = folder / FILE
+    content = read_bounded(path, _LARGEST_BYTES, "; `partstream data import` creates a data folder")
     try:
         listed = msgspec.json.decode(content, type=_Sources).sources
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        json.loads(content, object_pairs_hook=_named_once)
+    except (ValueError, RecursionError) as error:
         raise DataFolderError(f"{path}: {error}") from None
+    counts = Counter(source.id for source in listed)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
+        raise DataFolderError(f"{path}: has several entries for {', '.join(twice)}; keep one, with the right terms")
     return {source.id: source for source in listed}
+
+
+def _named_once(pairs: Sequence[tuple[str, Any]]) -> None:
+    """Raise ValueError for an object of a JSON file that has a field twice, of which a parser would take one."""
+    names = Counter(name for name, _ in pairs)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise ValueError(f"has the field {twice[0]!r} twice in one object; keep one")
 
 
 def permits_any_use(source: SourceFacts, also: Collection[str] = ()) -> bool:

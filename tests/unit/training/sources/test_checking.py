@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from support.training.data_folders import clip_entry, put_labels
 from support.training.motion_files import walked
+from training.sources import motion_clips
 from training.sources.checking import check_folder, is_data_folder, limb_variations
 from training.sources.formats.body import JOINT, JOINTS, exchanged
 from training.sources.terms import DataFolderError
@@ -169,3 +172,71 @@ def test_a_field_of_the_wrong_kind_is_an_error(tmp_path: Path, name: str, value:
     np.savez(path, **({field: content[field] for field in content.files} | {name: value}))
     (error,) = check_folder(tmp_path).errors
     assert "walks.npz" in error
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '{"sources": [{"id": "a", "terms_class": "nc"}, {"id": "a", "terms_class": "open"}]}',
+            "several entries for a",
+        ),
+        ('{"sources": [{"id": "a", "terms_class": "nc", "terms_class": "open"}]}', "the field 'terms_class' twice"),
+        ('{"sources": [{"id": "a\\n", "terms_class": "open"}]}', "matching regex"),
+        ('{"sources": ' + "[" * 100_000, "sources.json"),
+        ('{"sources": []' + " " * (17 << 20) + "}", "larger than 16 MiB"),
+    ],
+)
+def test_terms_that_are_ambiguous_are_an_error(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "sources.json").write_text(content)
+    with pytest.raises(DataFolderError, match=message):
+        check_folder(tmp_path)
+
+
+def test_pipes_are_no_files_of_a_data_folder(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "sources.json")
+    with pytest.raises(DataFolderError, match=r"sources\.json: is no file"):
+        check_folder(tmp_path)
+    (tmp_path / "sources.json").unlink()
+    put_sources(tmp_path, a="open", b="open")
+    for path in (tmp_path / "motion3d" / "a.npz", tmp_path / "video" / "b" / "labels.json"):
+        path.parent.mkdir(parents=True)
+        os.mkfifo(path)
+    assert [error.rpartition(": ")[2] for error in check_folder(tmp_path).errors] == [
+        "is no file",
+        "has no labels.json",
+    ]
+
+
+def test_an_archive_that_unpacks_to_more_than_the_memory_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_sources(tmp_path, walks="open")
+    put_motion(tmp_path, "walks", walked(60))
+    monkeypatch.setattr(motion_clips, "LARGEST_BYTES", 5000)
+    assert "unpacks to" in check_folder(tmp_path).errors[0]
+
+
+def test_fields_that_a_source_does_not_need_are_not_unpacked(tmp_path: Path) -> None:
+    put_sources(tmp_path, walks="open")
+    with zipfile.ZipFile(put_motion(tmp_path, "walks", walked(60)), "a") as archive:
+        archive.writestr("more.npy", b"no array")
+    assert not check_folder(tmp_path).errors
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf])
+def test_infinite_joints_are_an_error(tmp_path: Path, number: float) -> None:
+    put_sources(tmp_path, walks="open")
+    joints = walked(60)
+    joints[5, 3] = number
+    put_motion(tmp_path, "walks", joints)
+    assert "joints holds a number that is infinite or above a million" in check_folder(tmp_path).errors[0]
+
+
+def test_starts_that_overflow_are_an_error(tmp_path: Path) -> None:
+    put_sources(tmp_path, walks="open")
+    path = put_motion(tmp_path, "walks", walked(60))
+    with np.load(path) as data:
+        content = dict(data) | {"start": np.array([0, 2**63 - 1, 2**64 - 2, 60], np.uint64)}
+    np.savez(path, **{name: value for name, value in content.items() if name not in ("text", "person")})
+    assert "start must rise" in check_folder(tmp_path).errors[0]

@@ -21,6 +21,23 @@ def put_file(folder: Path, source: str, name: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"frames": 10**18}, r"frames"),
+        ({"fps": 1e-320}, r"fps"),
+        ({"size": [10**40, 1]}, r"size"),
+        ({"more": "NESTED"}, "recursion"),
+    ],
+)
+def test_numbers_that_no_video_has_are_an_error(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+    labels = put_labels(tmp_path, "gym", {"a": clip_entry() | fields})
+    labels.write_text(labels.read_text().replace('"NESTED"', "[" * 100_000 + "]" * 100_000))
+    put_file(tmp_path, "gym", "a.mp4")
+    with pytest.raises(DataFolderError, match=message):
+        read_labels(labels)
+
+
 def test_videos_of_the_named_sources_are_read_with_all_their_fields(tmp_path: Path) -> None:
     put_labels(
         tmp_path,
