@@ -19,7 +19,7 @@ from training.kinetics_tps.video_facts import VideoError, probe
 from training.sources.formats.labels import Labels
 from training.sources.formats.reading import FormatError, check_name, check_size, text_lines
 from training.sources.formats.writing import Tally
-from training.sources.segmented_videos import EXTENSIONS, LABELS, VIDEO, Split
+from training.sources.segmented_videos import EXTENSIONS, LABELS, MOST_FRAMES, VIDEO, Split
 from training.sources.terms import DataFolderError
 from training.video.frames import OPEN_OPTIONS
 
@@ -144,7 +144,13 @@ def write_videos(
 
 
 def _place(place: Path, videos: Sequence[LabelledVideo], content: str, *, copy: bool) -> None:
-    """Build the folder beside its place, then exchange the two."""
+    """Build the folder beside its place, then exchange the two.
+
+    Refuses videos that lie in the place itself, because the exchange removes them.
+    """
+    for video in videos:
+        if video.path.resolve().is_relative_to(place.resolve()):
+            raise DataFolderError(f"{video.path}: lies in {place}, which the import replaces; move it elsewhere first")
     made, old = place.with_name(f".{place.name}.part"), place.with_name(f".{place.name}.old")
     try:
         shutil.rmtree(made, ignore_errors=True)
@@ -160,7 +166,12 @@ def _place(place: Path, videos: Sequence[LabelledVideo], content: str, *, copy: 
         shutil.rmtree(old, ignore_errors=True)
         if place.exists():
             place.rename(old)
-        made.rename(place)
+        try:
+            made.rename(place)
+        except OSError:
+            if old.exists():
+                old.rename(place)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(made, ignore_errors=True)
@@ -199,6 +210,8 @@ def video_facts(path: Path) -> tuple[int, float, tuple[int, int]]:
         raise FormatError(f"{path}: can't be opened ({error})") from None
     if not rate or not 0.1 <= float(rate) <= 1000:
         raise FormatError(f"{path}: its frame rate is unknown; convert it to a constant rate")
+    if not 1 <= facts.frames <= MOST_FRAMES:
+        raise FormatError(f"{path}: says that it has {facts.frames} frames; up to {MOST_FRAMES} are read. Convert it")
     return facts.frames, float(rate), (facts.width, facts.height)
 
 

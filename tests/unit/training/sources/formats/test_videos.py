@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.kinetics_tps.video_facts import VideoFacts
+from training.sources.formats import videos
 from training.sources.formats.labels import Labels
 from training.sources.formats.reading import FormatError
 from training.sources.formats.videos import LabelledVideo, read_action_folders, read_table, write_videos
 from training.sources.formats.writing import Tally
 from training.sources.segmented_videos import SegmentedVideo, read_labels
+from training.sources.terms import DataFolderError
 from training.synthetic.videos.video_file import write_video
 
 
@@ -148,3 +151,39 @@ def test_a_folder_without_videos_says_what_was_expected(tmp_path: Path) -> None:
         read_action_folders(tmp_path)
     with pytest.raises(FormatError, match="is no folder"):
         read_action_folders(tmp_path / "none")
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_videos_that_the_import_would_remove_are_refused_and_stay(tmp_path: Path, copy: bool) -> None:
+    kept = film(tmp_path / "out" / "video" / "mine" / "walk" / "a.mp4")
+    before = kept.read_bytes()
+    with pytest.raises(DataFolderError, match="move it elsewhere first"):
+        write(tmp_path / "out", read_action_folders(kept.parents[1]), copy=copy)
+    assert kept.read_bytes() == before and not kept.is_symlink()
+
+
+def test_a_source_stays_if_its_new_folder_cannot_be_put_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film(tmp_path / "in" / "walk" / "a.mp4")
+    listed = read_action_folders(tmp_path / "in")
+    write(tmp_path / "out", listed, ("walk", "walk"))
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name.endswith(".part"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(DataFolderError, match="No space left"):
+        write(tmp_path / "out", listed, ("walk", "run"))
+    (video,) = read_labels(tmp_path / "out" / "video" / "mine" / "labels.json")
+    assert segments(video) == [(0, 20, "walk")]
+
+
+def test_a_video_that_claims_too_many_frames_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "a.mp4")
+    monkeypatch.setattr(videos, "probe", lambda _: VideoFacts(2**40, 48, 32))
+    with pytest.raises(FormatError, match="says that it has 1099511627776 frames"):
+        videos.video_facts(path)
