@@ -12,7 +12,7 @@ import numpy as np
 
 from training.sources.formats.body import PoseSequence, Recording, whole
 from training.sources.formats.bvh import read_bvh
-from training.sources.formats.conversion import Options, converted
+from training.sources.formats.conversion import FPS, Options, converted
 from training.sources.formats.joint_names import JointMap, joints_of
 from training.sources.formats.kinect import read_action_labels, read_msr_action3d, read_ntu, read_utkinect
 from training.sources.formats.labels import Labels, Pairs, matched
@@ -24,6 +24,7 @@ from training.sources.formats.writing import (
     Tally,
     check_target,
     entry,
+    stricter_terms,
     target,
     write_entry,
     write_motion,
@@ -119,13 +120,15 @@ def import_source(request: Request, progress: Progress | None = None) -> Report:
             labels = Labels(
                 [*request.pairs, *((name, name) for name in names if re.fullmatch(r"[a-z][a-z0-9_]*", name))]
             )
-        tally = write_videos(
-            request.out, request.id, videos, labels, in_frames=request.in_frames, copy=request.copy, people=people
-        )
+        with stricter_terms(request.out, request.id, request.terms):
+            tally = write_videos(
+                request.out, request.id, videos, labels, in_frames=request.in_frames, copy=request.copy, people=people
+            )
         conversion = "videos copied" if request.copy else "videos linked"
     elif kind == POSES:
         sequences = [sequence for _, sequence in _read(request, _pose_reader(request), left_out, progress)]
-        tally = write_poses(request.out, request.id, sequences, labels)
+        with stricter_terms(request.out, request.id, request.terms):
+            tally = write_poses(request.out, request.id, sequences, labels)
         conversion = f"read as {request.format}"
     else:
         read = [
@@ -135,7 +138,8 @@ def import_source(request: Request, progress: Progress | None = None) -> Report:
         ]
         done = converted(read, request.options)
         notes += done.notes
-        tally = write_motion(request.out, request.id, done.recordings, labels)
+        with stricter_terms(request.out, request.id, request.terms):
+            tally = write_motion(request.out, request.id, done.recordings, labels)
         conversion = "; ".join([f"read as {request.format}, 30 Hz, z up", *done.notes])
     made = entry(
         request.id,
@@ -184,7 +188,7 @@ def _read(
                 break
             continue
         read.append((path, found))
-        frames += len(found.keypoints) if isinstance(found, PoseSequence) else sum(len(one.times) for one in found)
+        frames += len(found.keypoints) if isinstance(found, PoseSequence) else sum(map(_frames, found))
         if frames > _MOST_FRAMES:
             raise FormatError(f"the files hold more than {_MOST_FRAMES} frames; import them as several sources")
         if progress is not None:
@@ -193,6 +197,12 @@ def _read(
         advice = [] if request.skip_errors else ["--skip-errors leaves out files that can't be read"]
         raise FormatError("\n".join([*left_out[:_MOST_ERRORS], *advice]))
     return read
+
+
+def _frames(recording: Recording) -> int:
+    """Return a recording's frames, or those at 30 Hz if they are more: few frames far apart become many."""
+    times = recording.times
+    return max(len(times), int((times[-1] - times[0]) * FPS) + 1)
 
 
 def _motion_reader(request: Request) -> Callable[[Path], list[Recording]]:

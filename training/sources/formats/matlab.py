@@ -25,6 +25,8 @@ JHMDB_JOINTS = (
 JHMDB_SIZE = (320, 240)
 WORLD_UNIT = "jhmdb_pos_world: ((x/W-0.5)*W/H/scale, (y/H-0.5)/scale)"
 _MOST_FRAMES = 100_000
+_LONGEST_TEXT = 200
+"""Letters of a name: a data folder keeps each name of a source at the length of the longest."""
 
 
 def read_penn(path: Path) -> PoseSequence:
@@ -46,13 +48,13 @@ def read_penn(path: Path) -> PoseSequence:
         points = np.stack([x[:, number], y[:, number], np.clip(np.nan_to_num(seen[:, number]), 0, 1)], -1)
         points[missing[:, number]] = (np.nan, np.nan, 0)
         keypoints[:, KEYPOINT[own]] = points
-    name = _text(content.get("action")) or path.parent.name
+    name = _text(path, content, "action") or path.parent.name
     size = (0, 0)
     if "dimensions" in content:
         height_width = _numbers(path, content, "dimensions").ravel()[:2]
         if len(height_width) == 2 and (height_width >= 1).all() and (height_width < 1e5).all():
             size = (int(height_width[1]), int(height_width[0]))
-    view, train = _text(content.get("pose")), content.get("train")
+    view, train = _text(path, content, "pose"), content.get("train")
     known = isinstance(train, np.ndarray) and train.size == 1 and bool(np.isfinite(train).all())
     role = f" train={_numbers(path, content, 'train').item():.0f}" if known else ""
     return PoseSequence(f"{name} {path.stem}{f' view={view}' if view else ''}{role}", keypoints, name, size=size)
@@ -115,8 +117,13 @@ def _numbers(path: Path, content: Mapping[str, Value], name: str) -> NDArray[np.
     return value
 
 
-def _text(value: Value | None) -> str:
-    return value.strip() if isinstance(value, str) else ""
+def _text(path: Path, content: Mapping[str, Value], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str):
+        return ""
+    if len(value) > _LONGEST_TEXT:
+        raise FormatError(f"{path}: {name} is a text of {len(value)} letters; at most {_LONGEST_TEXT} are read")
+    return value.strip()
 
 
 def _check_frames(path: Path, frames: int) -> None:

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,7 @@ from training.sources.segmented_videos import VIDEO
 from training.sources.terms import FILE, DataFolderError, Terms, read_sources
 
 _ID = re.compile(r"[a-z0-9_]{1,60}")
+_STRICTNESS = ("open", "none-stated", "research", "nc")
 
 
 @dataclass(slots=True)
@@ -63,7 +65,10 @@ def target(folder: Path, name: str, kind: str) -> Path:
 def write_motion(folder: Path, name: str, recordings: Sequence[Recording], labels: Labels) -> Tally:
     """Write `motion3d/<name>.npz` of recordings at 30 Hz, in metres with z up. Raises `DataFolderError`."""
     marked = [_frame_labels(recording, labels) for recording in recordings]
-    points = np.concatenate([recording.joints for recording in recordings]).astype(np.float16)
+    with np.errstate(over="ignore"):
+        points = np.concatenate([recording.joints for recording in recordings]).astype(np.float16)
+    if np.isinf(points).any():
+        raise DataFolderError(f"{name}: joints are more than 65 km away; give the right --unit, or repair the files")
     people = [recording.person for recording in recordings]
     rates = [FPS] * len(recordings)
     fields: dict[str, Any] = {"joints": points, "joint_names": np.array(JOINTS), "fps": np.float32(FPS)}
@@ -170,6 +175,27 @@ def write_entry(folder: Path, entry: Mapping[str, Any]) -> None:
     else:
         content["sources"].append(dict(entry))
     replace_file(path, lambda file: file.write(json.dumps(content, indent=1, ensure_ascii=False).encode()))
+
+
+@contextmanager
+def stricter_terms(folder: Path, name: str, terms: Terms) -> Generator[None]:
+    """Give the entry of a source stricter terms before its content is replaced, and take them back if that fails.
+
+    Without it, a disk that is full after the content would leave new content under the old terms. Raises
+    `DataFolderError`.
+    """
+    known = read_sources(folder).get(name) if (folder / FILE).exists() else None
+    if known is None or _STRICTNESS.index(terms) <= _STRICTNESS.index(known.terms):
+        yield
+        return
+    listed = json.loads((folder / FILE).read_bytes())["sources"]
+    earlier = next(source for source in listed if source["id"] == name)
+    write_entry(folder, {**earlier, "terms_class": terms})
+    try:
+        yield
+    except BaseException:
+        write_entry(folder, earlier)
+        raise
 
 
 def entry(

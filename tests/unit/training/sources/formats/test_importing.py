@@ -23,7 +23,9 @@ from support.training.motion_files import (
     walked,
 )
 from training.sources.checking import check_folder
+from training.sources.formats import importing
 from training.sources.formats.body import JOINTS, KEYPOINTS
+from training.sources.formats.conversion import Options
 from training.sources.formats.facts import PUBLIC
 from training.sources.formats.importing import KIND, Report, Request, import_source, source_files
 from training.sources.formats.joint_names import CANDIDATES
@@ -266,3 +268,39 @@ def test_the_public_sources_are_complete_and_consistent() -> None:
         compiled(public.person_from, "")
         compiled(public.name_from, "")
     assert set(CANDIDATES) == set(JOINTS)
+
+
+def test_frames_far_apart_count_as_the_frames_that_they_become(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_MOST_FRAMES", 1000)
+    path = tmp_path / "joints_s01_e01.txt"
+    path.write_text(utkinect_text(walked(3), (0, 6000, 12000)))
+    with pytest.raises(FormatError, match="more than 1000 frames"):
+        bring(tmp_path / "data", "utkinect", path)
+
+
+def test_new_content_is_never_under_older_and_wider_terms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, out = tmp_path / "walk.bvh", tmp_path / "data"
+    path.write_text(bvh_text([{}] * 61))
+    bring(out, "bvh", path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise DataFolderError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(importing, "write_motion", fail)
+        with pytest.raises(DataFolderError, match="disk is full"):
+            bring(out, "bvh", path, terms="nc", replace=True)
+    assert read_sources(out)["mine"].terms == "open"  # the content is still the old one
+    with monkeypatch.context() as patched:
+        patched.setattr(importing, "write_entry", fail)
+        with pytest.raises(DataFolderError, match="disk is full"):
+            bring(out, "bvh", path, terms="nc", replace=True)
+    assert read_sources(out)["mine"].terms == "nc"
+
+
+def test_joints_that_a_data_folder_cannot_hold_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "walk.bvh"
+    path.write_text(bvh_text([{"root": (9e6 * (n < 30), 0, 0)} for n in range(61)], scale=1.0))
+    with pytest.raises(DataFolderError, match="65 km away"):
+        bring(tmp_path / "data", "bvh", path, options=Options(unit="m", up="y"))
+    assert not (tmp_path / "data" / "motion3d" / "mine.npz").exists()

@@ -169,3 +169,9 @@ def test_matlab_7_3_and_other_files_are_refused(tmp_path: Path) -> None:
         file.truncate(65 << 20)
     with pytest.raises(FormatError, match="larger than 64 MiB"):
         read_penn(path)
+
+
+@pytest.mark.parametrize("name", ["action", "pose"])
+def test_a_name_as_long_as_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FormatError, match=f"{name} is a text of 1000000 letters; at most 200"):
+        read_penn(penn(tmp_path, **{name: "x" * 1_000_000}))
