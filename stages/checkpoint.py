@@ -151,7 +151,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         geometry_version = metadata["geometry_version"]
     except KeyError as error:
         raise CheckpointError(f"{path}: the metadata lacks {error}") from None
-    except (VocabularyError, ValueError, TypeError) as error:
+    except (VocabularyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     if priors_vocabulary != vocabulary.sha256():
         raise CheckpointError(f"{path}: its language priors were built for another vocabulary; build them again")
@@ -184,7 +184,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     try:
         network = ActionNetwork(config, vocabulary, table)
         network.load_state_dict(tensors, strict=True)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
         raise CheckpointError(f"{path}: the weights don't fit the network: {error}") from None
     network = network.to(device).eval().requires_grad_(False)
     features = _extractor(metadata, extractor_tensors, config, path)

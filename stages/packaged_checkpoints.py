@@ -88,7 +88,7 @@ def summary(profile: str) -> CheckpointSummary:
             with path.open("rb") as content:
                 while block := content.read(1 << 20):
                     digest.update(block)
-        except (SafetensorError, OSError, ValueError, AttributeError) as error:
+        except (SafetensorError, OSError, ValueError, AttributeError, RecursionError) as error:
             raise WeightsError(f"{path}: not a checkpoint, or damaged ({error})") from None
         return CheckpointSummary(metadata.get("profile", ""), f"sha256:{digest.hexdigest()}", size, terms)
 

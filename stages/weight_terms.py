@@ -13,9 +13,12 @@ from typing import Any, cast
 LEARNED_FROM = "learned_from"
 """Key of a checkpoint's metrics: {source: {"dataset", "terms", "any_use"}}, with those of the initial weights."""
 OPEN = "open"
+NONE_STATED = "none-stated"
 UNRECORDED = "unrecorded"
 """Terms of annotated videos, for which a data set records none."""
 ANY_USE = "any use"
+_FIRST_NAMES = 5
+"""Sources that are named in one line; further ones are counted."""
 LIMITED_USE = "research, evaluation and other non-commercial use"
 GENERATED = "generated motion"
 
@@ -63,7 +66,10 @@ class WeightTerms:
             return ANY_USE
         if any(source.terms != UNRECORDED for source in self.limiting):
             return LIMITED_USE
-        return f"as the terms of {', '.join(source.name for source in self.limiting)} permit"
+        names = [f"{source.name:.100}" for source in self.limiting[:_FIRST_NAMES]]
+        if more := len(self.limiting) - len(names):
+            names.append(f"{more} more")
+        return f"as the terms of {', '.join(names)} permit"
 
     @property
     def learned_from(self) -> str:
@@ -133,5 +139,7 @@ def _sources(content: object, key: str) -> list[LearnedSource]:
         any_use = facts.get("any_use", terms == OPEN)
         if not isinstance(any_use, bool):
             raise ValueError(f"metrics: {key}: {name}: any_use is {any_use!r}, not true or false")
+        if any_use and terms not in (OPEN, NONE_STATED):
+            raise ValueError(f"metrics: {key}: {name}: any_use is true, which the terms {terms!r} rule out")
         found.append(LearnedSource(name, str(facts.get("dataset", "")), terms, any_use))
     return found

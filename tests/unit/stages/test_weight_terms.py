@@ -70,6 +70,9 @@ def test_a_source_that_two_records_judge_differently_permits_no_more_than_the_st
         ({LEARNED_FROM: ["a"]}, "learned_from is not a list of sources"),
         ({LEARNED_FROM: {"a": {}}}, "'a' has no terms"),
         ({LEARNED_FROM: {"a": source("open", any_use="yes")}}, "any_use is 'yes'"),
+        ({LEARNED_FROM: {"a": source("nc", any_use=True)}}, "any_use is true, which the terms 'nc' rule out"),
+        ({LEARNED_FROM: {"a": source("unrecorded", any_use=True)}}, "any_use is true"),
+        ({LEARNED_FROM: {"a": source("OPEN", any_use=True)}}, "any_use is true"),
         ({"recorded": 3}, "recorded.sources is not a list"),
     ],
 )
@@ -100,6 +103,18 @@ def test_a_summary_is_read_from_a_path_and_a_file_that_is_no_checkpoint_is_an_er
         summary(str(path))
     with pytest.raises(WeightsError, match="there is no such checkpoint"):
         summary(str(tmp_path / "none.safetensors"))
+
+
+def test_metadata_that_is_nested_too_deep_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_file({"x": torch.zeros(1)}, path, {"profile": "edge", "metrics": "[" * 200_000})
+    with pytest.raises(WeightsError, match="damaged"):
+        summary(str(path))
+
+
+def test_one_line_names_few_of_many_sources_and_shortens_their_names() -> None:
+    found = weight_terms({LEARNED_FROM: {f"{n}" * 1000: source("unrecorded") for n in range(9)}})
+    assert len(found.use) < 700 and found.use.endswith(", 4 more permit")
 
 
 def test_a_profile_without_its_file_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
