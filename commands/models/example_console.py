@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from commands.ending import printable
 from training.run.example_run import ExampleRun, open_example_run
 from training.settings.run_config import TrainingConfig
 from training.sources.examples.example_clips import FEWEST_TO_MEASURE
@@ -24,7 +25,7 @@ def watch_examples(config: TrainingConfig, workers: int, console: Console) -> Ex
         task = progress.add_task("watching clips", total=None)
         run = open_example_run(config, workers, lambda done, total: progress.update(task, completed=done, total=total))
     for message in run.clips.left_out:
-        console.print(f"[red]left out:[/] {escape(message)}", highlight=False, soft_wrap=True)
+        console.print(f"[red]left out:[/] {escape(printable(message))}", highlight=False, soft_wrap=True)
     for line in notes(run):
         console.print(escape(line), highlight=False, soft_wrap=True)
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from commands.ending import printable
 from commands.models.example_console import example_summary, watch_examples
 from stages.packaged_checkpoints import EDGE, EDGE_OPEN
 from stages.third_party import weights
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.feature_cache import DETECTOR
 from training.console.stopping import stopped_by_signals
-from training.run.data_folder import watched_folder
+from training.run.data_folder import KILLED, watched_folder
 from training.run.example_run import for_examples
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError, choose_device
@@ -108,7 +110,9 @@ def train_profile(
             console.print(_summary(title, outcome.checkpoint.metrics[name]))
     if outcome.ending != "done":
         console.print(_ENDINGS[outcome.ending].format(step=outcome.step, steps=config.steps), highlight=False)
-    console.print(f"the weights' terms: {escape(str(outcome.checkpoint.terms))}", highlight=False, soft_wrap=True)
+    console.print(
+        f"the weights' terms: {escape(printable(str(outcome.checkpoint.terms)))}", highlight=False, soft_wrap=True
+    )
     console.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
     return outcome
 
@@ -189,9 +193,15 @@ def _open_recorded(config: TrainingConfig, workers: int, console: Console) -> Re
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("analysing videos of the data folder", total=None)
-        recorded = open_recorded(
-            config.data.recorded, workers, lambda done, total: progress.update(task, completed=done, total=total)
-        )
+        try:
+            recorded = open_recorded(
+                config.data.recorded, workers, lambda done, total: progress.update(task, completed=done, total=total)
+            )
+        except BrokenProcessPool:
+            raise TrainingError(f"{config.data.recorded.folder}: {KILLED}") from None
+        except OSError as error:
+            name = error.filename or config.data.recorded.folder
+            raise TrainingError(f"{name}: can't be read or written: {error.strerror or error}") from None
     table = Table(title="learned from", title_justify="left")
     for column in ("source", "terms", "clips"):
         table.add_column(column, justify="right" if column == "clips" else "left")

@@ -15,6 +15,11 @@ from training.annotated_videos.watching import WatchSettings
 from training.run.learning.training_run import TrainingError, network_sizes
 from training.settings.run_config import TrainingConfig
 
+KILLED = (
+    "a worker process was killed, perhaps because memory ran out; finished videos are kept: run the command again with "
+    "fewer --workers"
+)
+
 
 def watch_settings(config: TrainingConfig) -> WatchSettings:
     """Return a camera's default settings, with the RoI features that the network reads.
@@ -48,10 +53,7 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
             progress=progress,
         )
     except BrokenProcessPool:
-        raise TrainingError(
-            f"{data.folder}: a worker process was killed, perhaps because memory ran out; finished videos are kept: "
-            "run the command again with fewer --workers"
-        ) from None
+        raise TrainingError(f"{data.folder}: {KILLED}") from None
     except OSError as error:
         raise TrainingError(f"{error.filename or data.folder}: can't be written: {error.strerror or error}") from None
     if videos.unknown.actions and not any((clip.labels.action >= 0).any() for clip in videos.clips["train"]):

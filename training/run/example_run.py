@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from stages.language.prior_table import PriorTable
 from stages.profiles import load_checkpoint
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.feature_cache import Progress
+from training.run.data_folder import KILLED
 from training.run.learning.training_run import TrainingError
 from training.run.validation.without_regions import from_keypoints_alone
 from training.sequences.source import Source
@@ -69,8 +71,11 @@ def open_example_run(
         clips = open_examples(
             Path(examples.folder), hold_out=examples.hold_out, workers=workers, progress=progress, cache=cache
         )
+    except BrokenProcessPool:
+        raise TrainingError(f"{examples.folder}: {KILLED}") from None
     except OSError as error:
-        raise TrainingError(f"{error.filename}: can't be written: {error.strerror or error}") from None
+        name = error.filename or examples.folder
+        raise TrainingError(f"{name}: can't be read or written: {error.strerror or error}") from None
     return example_run(clips, start)
 
 

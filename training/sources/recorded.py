@@ -107,7 +107,13 @@ def open_recorded(config: RecordedConfig, workers: int = 1, progress: Progress |
     videos: list[WatchedVideo] = []
     if shares["tracks"]:
         videos = watch_data_folder(folder, facts, workers=workers, progress=progress, roles=("train", "validation"))
-    fingerprint = _fingerprint(folder, captures, poses, videos)
+    try:
+        fingerprint = _fingerprint(folder, captures, poses, videos)
+    except OSError as error:
+        raise DataFolderError(
+            f"{error.filename}: can't be read any more ({error.strerror or error}); don't change the data folder while "
+            "a run opens it"
+        ) from None
     opened = RecordedMotion(folder, facts, captures, poses, videos, fingerprint, frozenset(config.also))
     if not opened.available:
         raise DataFolderError(

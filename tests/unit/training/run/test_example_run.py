@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from rich.console import Console
 from torch import Tensor
 
+from commands.models import train_console
 from stages.checkpoint import load as load_checkpoint
 from stages.heads.network import ActionNetwork, SequenceOutputs
 from stages.vocabulary import packaged
 from support.training.example_people import example_clips, starting_checkpoint, watched_examples
 from support.training.training_examples import motion_clips, tiny
-from training.run.example_run import ExampleRun, example_run, for_examples, grown
+from training.run import example_run as runs
+from training.run.example_run import ExampleRun, example_run, for_examples, grown, open_example_run
 from training.run.learning.batches import rows_by_source
 from training.run.learning.keeping import KeptAnswers
 from training.run.learning.training_run import Run, TrainingError
@@ -274,3 +278,27 @@ def test_recall_and_precision_are_those_of_an_independent_count(flap: ExampleRun
     # All of the old actions are mistaken for it: one right answer among as many as there are actions.
     assert found["actions"]["flap"]["precision"] == pytest.approx(1 / (1 + len(WORDS.actions)), abs=0.002)
     assert found["after"] == 0.0 < found["before"] or found["before"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device", "cache/a.part"), "cache/a.part: can't be read or written: No space"),
+        (BrokenProcessPool(), "my_clips: a worker process was killed"),
+    ],
+)
+def test_a_cache_that_cannot_be_written_and_a_killed_process_end_the_run_with_advice(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runs, "load_checkpoint", lambda _: starting_checkpoint())
+    monkeypatch.setattr(runs, "open_examples", fail)
+    monkeypatch.setattr(train_console, "open_recorded", fail)
+    data = {"examples": {"folder": "my_clips"}, "recorded": {"folder": "my_clips"}}
+    config = tiny(start="edge", data=data)
+    with pytest.raises(TrainingError, match=message):
+        open_example_run(config)
+    with pytest.raises(TrainingError, match=message):
+        train_console._open_recorded(config, 1, Console(quiet=True))

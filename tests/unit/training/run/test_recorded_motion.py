@@ -18,10 +18,12 @@ from support.training.captured_people import captured, walking, waving
 from support.training.data_folders import put_clips
 from support.training.planar_people import person, pose_clips
 from support.training.training_examples import motion_clips, stand_in_table, tiny
+from training.annotated_videos.feature_cache import file_sha256
 from training.run.learning.batches import generates, rows_by_source
 from training.run.learning.training_run import TrainingError
 from training.run.train import Outcome, train
 from training.settings.run_config import RecordedConfig, TrainingConfig
+from training.sources import recorded as recorded_motion
 from training.sources.motion_clips import MOTION, POSES
 from training.sources.recorded import RecordedMotion, open_recorded
 from training.sources.terms import DataFolderError
@@ -199,3 +201,17 @@ def test_shares_of_actions_reach_every_source(tmp_path: Path) -> None:
     assert np.isin(last, [WORDS.action_index("wave"), WORDS.action_index("other"), -1]).mean() > 0.9
     with pytest.raises(ValueError, match="'hop' is not an action"):
         opened.sources(WORDS, 0, {"hop": 2.0})
+
+
+def test_a_data_folder_that_changes_while_a_run_opens_it_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = put_folder(tmp_path)
+
+    def removed(path: Path) -> str:
+        path.unlink()
+        return file_sha256(path)
+
+    monkeypatch.setattr(recorded_motion, "file_sha256", removed)
+    with pytest.raises(DataFolderError, match=r"many\.npz: can't be read any more .*don't change the data folder"):
+        open_recorded(recorded(folder))
