@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from commands.console.amounts import counted
+from commands.ending import printable
 from stages.packaged_checkpoints import PACKAGED, summary
 from stages.third_party import weights
 from stages.third_party.weights import WeightsError
@@ -39,8 +40,8 @@ def show_checkpoints(console: Console) -> None:
         except WeightsError:
             table.add_row(profile, "", "not in this version", "", "")
             continue
-        size, learned = f"{found.size / 1e6:.1f} MB", escape(found.terms.learned_from)
-        table.add_row(profile, size, found.sha256[7:15], escape(found.terms.use), learned)
+        size, learned = f"{found.size / 1e6:.1f} MB", escape(printable(found.terms.learned_from))
+        table.add_row(profile, size, found.sha256[7:15], escape(printable(found.terms.use)), learned)
     console.print(table)
 
 

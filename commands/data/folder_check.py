@@ -34,6 +34,7 @@ def check_data_folder(folder: Path, *, as_json: bool, errors: int | None) -> Non
 def show_folder(report: FolderReport, errors: int | None) -> None:
     """Print a table of the sources, one of their joints and one of the actions, then notes and errors."""
     from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("source", "kind", "terms", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -48,11 +49,11 @@ def show_folder(report: FolderReport, errors: int | None) -> None:
         labelled = sum(seconds for _, seconds in tally.actions.values())
         people = str(tally.people or "?")
         lasting = (f"{tally.seconds:.0f}", f"{labelled:.0f}")
-        table.add_row(printable(source.id), source.kind, source.terms, str(tally.clips), people, *lasting)
+        table.add_row(escape(printable(source.id)), source.kind, source.terms, str(tally.clips), people, *lasting)
         if source.missing is not None:
             vary = "" if source.limb_variation is None else f"{source.limb_variation:.1%}"
             front = "" if source.toes_forward is None else " / ".join(f"{share:.2f}" for share in source.toes_forward)
-            bodies.add_row(printable(source.id), vary, front, f"{source.missing:.1%}")
+            bodies.add_row(escape(printable(source.id)), vary, front, f"{source.missing:.1%}")
         for action, (clips, seconds) in tally.actions.items():
             found = actions.setdefault(action, Counter())
             found.update({"clips": clips, "sources": 1})
@@ -65,7 +66,7 @@ def show_folder(report: FolderReport, errors: int | None) -> None:
     for heading in ("sources", "clips", *(f"{kind} s" for kind in kinds)):
         by_action.add_column(heading, justify="right")
     for action, found in sorted(actions.items(), key=lambda item: -item[1]["clips"]):
-        by_action.add_row(action, *(str(found[column]) for column in ("sources", "clips", *kinds)))
+        by_action.add_row(escape(printable(action)), *(str(found[column]) for column in ("sources", "clips", *kinds)))
     plain_console.print(by_action)
     for source in report.sources:
         lacks = [f"lacks {', '.join(source.lacks)}"] if source.lacks else []

@@ -172,6 +172,7 @@ def import_command(
 
 def show(report: Report, terms: str) -> None:
     """Print a table of the actions, and what was not labelled or left out."""
+    from rich.markup import escape
     from rich.table import Table
 
     from training.synthetic.motion.movement import ACTIONS
@@ -183,7 +184,7 @@ def show(report: Report, terms: str) -> None:
     for action, (clips, seconds) in sorted(tally.actions.items(), key=lambda item: -item[1][1]):
         names = [name for name, mapped in report.mapping.items() if mapped == action]
         words = action if action in ACTIONS else f"{action} (new)"
-        table.add_row(words, printable(", ".join(names)), str(clips), f"{seconds:.1f}")
+        table.add_row(words, escape(printable(", ".join(names))), str(clips), f"{seconds:.1f}")
     if tally.actions:
         plain_console.print(table)
     people = tally.people or "not known"

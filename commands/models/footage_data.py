@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commands.ending import error_console, plain_console
+from commands.ending import error_console, plain_console, printable
 from commands.models.footage_tables import show_films, show_precision, show_sequences
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
         scores.append(film_figures(watched.chosen.name, answered, watched.chosen.macro, smoothed=chosen.smoothed))
         show_films(scores[-1], plain_console)
         if watched.skipped:
-            error_console.print(f"{watched.chosen.name}: not scored: {', '.join(watched.skipped)}", markup=False)
+            words = f"{watched.chosen.name}: not scored: {', '.join(watched.skipped)}"
+            error_console.print(printable(words), markup=False)
     pooled = FrameFigures("all films", tuple(one for score in scores for one in score.frames.judged))
     if len(scores) > 1:
         show_precision(pooled, plain_console, pooled.name)

@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
+
+from commands.ending import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +29,7 @@ def show_films(figures: FilmFigures, console: Console) -> None:
     if figures.kinds:
         kinds = table(None, "kind of film", "macro, all frames")
         for kind, figure in figures.kinds.items():
-            kinds.add_row(kind, macro_cell(figure))
+            kinds.add_row(_text(kind), macro_cell(figure))
         console.print(kinds)
     _show_falls(figures, console)
     _show_occurrences(figures, console)
@@ -40,7 +43,7 @@ def show_frames(figures: FrameFigures, console: Console, about: str) -> None:
     answers = confusion(figures.judged)
     shares = by_action(figures.judged)
     columns = ("label", "people, clips", "frames", "right", "right, found", "missed", "answers")
-    actions = table(f"{figures.name}: {about}", *columns)
+    actions = table(_text(f"{figures.name}: {about}"), *columns)
     for truth in _in_order(figures, shares):
         one = shares[truth]
         given = [f"{answer} {count / one.frames:.0%}" for answer, count in answers[truth].items() if answer != MISSED]
@@ -51,7 +54,7 @@ def show_frames(figures: FrameFigures, console: Console, about: str) -> None:
             f"{one.share:.1%}",
             "–" if one.share_found is None else f"{one.share_found:.1%}",
             f"{1 - one.found / one.frames:.1%}",
-            ", ".join(given[:_ANSWERS_SHOWN]),
+            _text(", ".join(given[:_ANSWERS_SHOWN])),
         )
     console.print(actions)
     console.print(f"macro, all frames: {macro_cell(figures.macro)}", markup=False)
@@ -78,7 +81,7 @@ def show_sequences(figures: SequenceFigures, console: Console) -> None:
             f"{at_end.share:.1%}" if at_end else "–",
             f"{one.frames}",
             f"{one.share:.1%}",
-            ", ".join(given[:_ANSWERS_SHOWN]),
+            _text(", ".join(given[:_ANSWERS_SHOWN])),
         )
     console.print(actions)
     macros = table(None, "macro average", "last steps", "every step")
@@ -96,7 +99,12 @@ def _in_order(figures: FrameFigures, names: Iterable[str]) -> list[str]:
 
 
 def _named(figures: FrameFigures, name: str) -> str:
-    return f"{name} (apart)" if name in figures.apart else name
+    return _text(f"{name} (apart)" if name in figures.apart else name)
+
+
+def _text(text: str) -> str:
+    """Return text of a data folder or checkpoint for a cell: without markup, control characters escaped."""
+    return escape(printable(text))
 
 
 def show_precision(figures: FrameFigures, console: Console, title: str | None = None) -> None:
@@ -129,7 +137,7 @@ def _show_falls(figures: FilmFigures, console: Console) -> None:
     shown = table("falls", "films", "number", "falls found", "delay", "after impact", "false alarms", "an hour")
     shown.add_row("all", *_fall_cells(falls))
     for kind, one in figures.daily.items():
-        shown.add_row(f"without a fall: {kind}" if kind else "without a fall", *_fall_cells(one))
+        shown.add_row(_text(f"without a fall: {kind}") if kind else "without a fall", *_fall_cells(one))
     console.print(shown)
 
 
@@ -152,7 +160,7 @@ def _show_occurrences(figures: FilmFigures, console: Console) -> None:
     shown = table("segments", "action", "number", "found by an event", "begins seen", "never right", "delay")
     for label, one in [*figures.occurrences_by_action.items(), ("all", figures.together)]:
         shown.add_row(
-            label,
+            _text(label),
             f"{one.count}",
             f"{one.found / one.count:.0%}{_interval(one.found_interval)}",
             f"{len(one.delays_s)}",

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -103,3 +104,20 @@ def test_the_check_of_a_folder_with_errors_ends_with_code_1(tmp_path: Path, clip
     assert "error: " in words and "mine.npz: can't be read" in " ".join(words.split())
     (tmp_path / "data" / "sources.json").unlink()
     assert "sources.json" in run("check", tmp_path / "data", code=2)
+
+
+def test_names_cannot_control_the_terminal_or_break_the_tables(tmp_path: Path, clips: Path) -> None:
+    out = tmp_path / "data"
+    name = "\x1b]0;x\x07[/b]"
+    pattern = ("--name-from", r"(\x1b.*\])", "--label", "*=walk")
+    folder = tmp_path / name.replace("/", "")
+    clips.rename(folder)
+    words = run("import", "bvh", folder, "--out", out, "--id", "mine", "--terms", "open", *pattern)
+    assert "\x1b" not in words and "[b]" in words
+    file = out / "motion3d" / "mine.npz"
+    with np.load(file) as data:
+        content = dict(data)
+    content["frame_labels"] = np.array([name if action == "walk" else action for action in content["frame_labels"]])
+    np.savez(file, **content)
+    words = run("check", out)
+    assert "\x1b" not in words and "[/b]" in words
