@@ -8,6 +8,7 @@ training command.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -40,6 +41,8 @@ _FEATURES = "features."
 """Prefix of the names of the feature extractor's tensors."""
 _DETECTOR = "detector."
 """Prefix of the names of the detector's tensors."""
+_SMALL = 1_000_000
+"""Numbers of a network that is built without a doubt about its sizes."""
 DEFAULT_WINDOW_STEPS = 64
 """W of checkpoints that do not record the window that they were trained with."""
 
@@ -182,6 +185,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         tensors.setdefault("visual_mean", torch.zeros(config.visual_features))
         tensors.setdefault("visual_scale", torch.ones(config.visual_features))
     try:
+        _check_sizes(config, vocabulary, table, tensors)
         network = ActionNetwork(config, vocabulary, table)
         network.load_state_dict(tensors, strict=True)
     except (RuntimeError, ValueError, TypeError, OverflowError) as error:
@@ -202,6 +206,18 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         None if features is None else features.to(device),
         detector,
     )
+
+
+def _check_sizes(
+    config: NetworkConfig, vocabulary: Vocabulary, table: Tensor | None, tensors: Mapping[str, Tensor]
+) -> None:
+    """Raise ValueError for sizes of a network that is far larger than its tensors, before it is built in memory."""
+    plain = dataclasses.replace(config, posture_actions=(), movement_actions=())  # heads are built with values
+    with torch.device("meta"):
+        described = ActionNetwork(plain, vocabulary, table).state_dict()
+    wanted, stored = (sum(tensor.numel() for tensor in one.values()) for one in (described, tensors))
+    if wanted > 2 * stored + _SMALL:
+        raise ValueError(f"its sizes describe {wanted} numbers, and the file has {stored}")
 
 
 def _pop_prefixed(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

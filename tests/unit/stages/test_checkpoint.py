@@ -120,6 +120,8 @@ def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: P
         ({"vocabulary": "{}"}, "missing fields"),
         ({"network": json.dumps({"depth": 3})}, r"unknown fields \['depth'\]"),
         ({"network": json.dumps({**SMALL.to_dict(), "state_hidden": 9})}, "don't fit"),
+        ({"network": json.dumps({**SMALL.to_dict(), "action_kernel": 10**6})}, "its sizes describe"),
+        ({"network": json.dumps({**SMALL.to_dict(), "graph_hidden": 40_000})}, "its sizes describe"),
         ({"network": json.dumps({**SMALL.to_dict(), "action_kernel": 2.5})}, "don't fit"),
         ({"network": json.dumps({**SMALL.to_dict(), "posture_actions": [["stand"]]})}, "don't fit"),
         ({"network": json.dumps({**SMALL.to_dict(), "posture_actions": 5})}, "don't fit"),
