@@ -1,8 +1,8 @@
 """Held-out data of a run: recorded people, a folder's held-out videos, or generated sequences.
 
-Real people select the weights and fit the temperature where there are any, all on the same sequences. Of generated
-motion, selection, calibration and test use separate draws. Of a folder's videos, the validation half selects and
-calibrates, the test half gives the reported figures.
+If recorded people are held out, they select the weights and fit the temperature, all on the same sequences. Of
+generated motion, selection, calibration and test use separate draws. Of a folder's videos, the validation half selects
+and calibrates, the test half gives the reported figures.
 """
 
 from __future__ import annotations
@@ -49,8 +49,10 @@ class HeldOut:
         vocabulary: Vocabulary | None = None,
         examples: ExampleRun | None = None,
     ) -> None:
-        """Raises TrainingError if recorded motion has nobody to hold out."""
+        """Raises TrainingError if no recorded person is held out and nothing else can select the weights."""
         self._config, self._motions, self._videos, self._recorded = config, motions, videos, recorded
+        available = {*(() if recorded is None else recorded.available), *(() if examples is None else ("examples",))}
+        self._generates = generates(config, available)
         self._people: RecordedEvaluation | None = None
         if recorded is not None and vocabulary is not None:
             count, seed = config.evaluation.selection_sequences, config.seed + SELECTION_SEED
@@ -59,10 +61,11 @@ class HeldOut:
                     recorded, vocabulary, sequences=count, window=config.data.window, seed=seed
                 )
             except ValueError as error:
-                raise TrainingError(str(error)) from None
+                if videos is None and not self._generates:
+                    raise TrainingError(str(error)) from None
+                other = "generated sequences" if videos is None else "held-out videos"
+                logger.warning("%s; %s select the weights instead", error, other)
         self._examples = examples
-        available = {*(() if recorded is None else recorded.available), *(() if examples is None else ("examples",))}
-        self._generates = generates(config, available)
         self.lost: dict[str, str] = {}
         """Held-out videos that could no longer be read and are left out, with the reason."""
 

@@ -29,7 +29,7 @@ class RecordedEvaluation:
     def __init__(
         self, recorded: RecordedMotion, vocabulary: Vocabulary, *, sequences: int, window: int, seed: int
     ) -> None:
-        """`sequences`: of each kind of source. Raises ValueError if nobody is held out."""
+        """`sequences`: of each kind of source. Raises ValueError if no person is held out."""
         self.batches: dict[str, list[Tensors]] = {}
         for kind in _KINDS:
             if kind not in recorded.available:
@@ -37,11 +37,11 @@ class RecordedEvaluation:
             try:
                 source = recorded.source(kind, vocabulary, seed, {}, "validation")
             except ValueError:
-                continue  # nobody of this kind is held out
+                continue  # no person of this kind is held out
             counts = [_AT_ONCE] * (sequences // _AT_ONCE) + [sequences % _AT_ONCE]
             self.batches[kind] = [source.batch(count, window) for count in counts if count]
         if not self.batches:
-            raise ValueError(f"{recorded.folder}: no recorded person is held out; add sources with ten people or more")
+            raise ValueError(f"{recorded.folder}: no recorded person is held out (a source needs at least ten people)")
 
     def metric(self, network: ActionNetwork) -> float:
         """Return the kinds' mean of the actions' mean share of sequences whose last step is right."""

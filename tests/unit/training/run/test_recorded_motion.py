@@ -146,6 +146,20 @@ def test_a_run_learns_from_recorded_motion_and_its_checkpoint_names_the_sources_
     assert metrics["config"]["data"]["recorded"]["folder"] == "data"
 
 
+def test_generated_sequences_select_the_weights_if_no_recorded_person_is_held_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = {"folder": str(put_folder(tmp_path / "data")), "captures": 0.4, "poses": 0, "tracks": 0, "without": ["many"]}
+    evaluation = {"every": 2, "selection_sequences": 22, "calibration_sequences": 0}
+    config = tiny(data={"recorded": few}, evaluation=evaluation)
+    metrics = trained(config, tmp_path / "a.safetensors").checkpoint.metrics
+    assert "held_out_people" not in metrics and set(metrics["recorded"]["sources"]) == {"one"}
+    assert "a source needs at least ten people); generated sequences select the weights instead" in caplog.text
+    alone = tiny(data={"recorded": few | {"captures": 1}}, evaluation=evaluation)
+    with pytest.raises(TrainingError, match="no recorded person is held out"):
+        trained(alone, tmp_path / "b.safetensors")
+
+
 def test_weights_trained_from_others_keep_the_limits_of_those_also_when_the_run_resumes(tmp_path: Path) -> None:
     folder = put_folder(tmp_path / "data")
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
