@@ -1,4 +1,4 @@
-"""`partstream data`: check, convert and generate data sets in the Kinetics-TPS layout, and import data folders."""
+"""`partstream data`: check, convert and generate data sets in the Kinetics-TPS layout, and fill data folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from commands.data.generate import EPILOG as GENERATE_EPILOG
 from commands.data.generate import generate_command
 from commands.data.importing import EPILOG as IMPORT_EPILOG
 from commands.data.importing import import_command
-from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, plain_console
+from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, fail, plain_console
 from training.console.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 FIRST_FILES = 20
 
-data_app = Application(help="Check, convert, import and draw data sets.", no_args_is_help=True)
+data_app = Application(help="Check, convert, import and generate data sets.", no_args_is_help=True)
 data_app.command("generate", epilog=GENERATE_EPILOG)(generate_command)
 data_app.command("import", epilog=IMPORT_EPILOG)(import_command)
 
 
-@data_app.command("check", epilog="Exit codes: 0 no errors, 1 errors, 2 no such folder.")
+@data_app.command("check", epilog="Exit codes: 0 no errors, 1 errors, 2 not a folder that can be checked.")
 def check_command(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A data folder, or a data set in the Kinetics-TPS layout.")
@@ -42,13 +42,19 @@ def check_command(
 ) -> None:
     """Check a data set, and report every error in videos, annotations and lists by file.
 
-    Of a data folder with recorded motion: clips, people, seconds, actions and terms of every source, and its faults.
+    For a data folder, print the clips, people, seconds, actions and terms of each source, and its errors.
     """
     from training.kinetics_tps import check_dataset
     from training.sources.checking import is_data_folder
 
     if is_data_folder(folder):
         check_data_folder(folder, as_json=as_json, errors=None if every else FIRST_FILES)
+    if _has_examples(folder):
+        fail(
+            f"{folder}: contains example clips; `partstream train --from edge --data {folder}` checks them and names "
+            "those that it leaves out",
+            EXIT_USAGE,
+        )
     with _errors(), progress_bar("checking videos") as progress:
         report = check_dataset(folder, progress)
     if as_json:
@@ -107,6 +113,16 @@ def show_report(report: CheckReport, console: Console, files: int | None) -> Non
             console.print(f"  [red]{error.code}[/]  {escape(error.message)}", soft_wrap=True)
     if files is not None and len(by_file) > files:
         console.print(f"… and {len(by_file) - files} more files: --all lists them, --json prints all for programs")
+
+
+def _has_examples(folder: Path) -> bool:
+    from training.sources.examples.example_clips import layout_of
+    from training.sources.terms import DataFolderError
+
+    try:
+        return layout_of(folder) == "examples"
+    except (DataFolderError, OSError):
+        return False
 
 
 def _errors() -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""`partstream data import`: read public data sets and one's own recordings into a data folder."""
+"""`partstream data import`: read public data sets and your own recordings into a data folder."""
 
 from __future__ import annotations
 
@@ -85,26 +85,31 @@ def import_command(
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files, or folders to search.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The data folder, created if missing.")],
     id: Annotated[
-        str | None, typer.Option("--id", metavar="NAME", help="The source's name.", show_default="as --like")
+        str | None, typer.Option("--id", metavar="NAME", help="Name of the source.", show_default="as --like")
     ] = None,
     terms: Annotated[
         TermsClass | None,
-        typer.Option(metavar="CLASS", help=f"Its terms: {', '.join(TermsClass)}.", show_default="as --like"),
+        typer.Option(metavar="CLASS", help=f"Terms of the source: {', '.join(TermsClass)}.", show_default="as --like"),
     ] = None,
     like: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Convert, label and describe it as this public source.")
+        str | None, typer.Option(metavar="NAME", help="Use the settings, labels and terms of this public source.")
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=ACTION", help="The action of a source's name; * stands for any letters. Repeat."),
+        typer.Option(
+            metavar="NAME=ACTION",
+            help="Map a name of the source to an action; * matches any characters. Can be repeated.",
+        ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="YAML or JSON file of names and their actions.")
+        Path | None, typer.Option(metavar="FILE", help="YAML or JSON file that maps names to actions.")
     ] = None,
     name_from: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Finds the name that --label maps in a file's path.")
+        str | None, typer.Option(metavar="REGEX", help="Take the name that --label maps from a file's path.")
     ] = None,
-    person_from: Annotated[str | None, typer.Option(metavar="REGEX", help="Finds the person in a file's path.")] = None,
+    person_from: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Take the person from a file's path.")
+    ] = None,
     unit: Annotated[Unit | None, typer.Option(help="Unit of 3-D files.", show_default="auto")] = None,
     up: Annotated[Up | None, typer.Option(help="Up axis of 3-D files.", show_default="auto")] = None,
     sides: Annotated[
@@ -114,18 +119,18 @@ def import_command(
         float | None, typer.Option(min=0.5, max=2.5, metavar="METRES", help="Scale each body to this height.")
     ] = None,
     skip: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Leading frames to leave out, such as a T-pose.")
+        int | None, typer.Option(min=0, metavar="N", help="Leave out leading frames, such as a T-pose.")
     ] = None,
     joints: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="YAML or JSON file of joints' names in BVH files.")
+        Path | None, typer.Option(metavar="FILE", help="YAML or JSON file that names the joints of BVH files.")
     ] = None,
     action_labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="UTKinect's actionLabel.txt, if it lies elsewhere.")
+        Path | None, typer.Option(metavar="FILE", help="UTKinect's actionLabel.txt, if it is in another folder.")
     ] = None,
-    fps: Annotated[float, typer.Option(min=0, max=1000, help="Rate of 2-D sequences, 0: unknown.")] = 0.0,
+    fps: Annotated[float, typer.Option(min=0, max=1000, help="Frame rate of 2-D sequences; 0: unknown.")] = 0.0,
     positions: Annotated[Positions, typer.Option(help="Unit of start and end in a table.")] = Positions.seconds,
     copy: Annotated[bool, typer.Option("--copy", help="Copy videos instead of linking to them.")] = False,
-    replace_old: Annotated[bool, typer.Option("--replace", help="Write a source again.")] = False,
+    replace_old: Annotated[bool, typer.Option("--replace", help="Overwrite the source if it exists.")] = False,
     skip_errors: Annotated[bool, typer.Option("--skip-errors", help="Leave out files that can't be read.")] = False,
 ) -> None:
     """Import recorded motion, 2-D annotations or labelled videos as a source of a data folder."""
@@ -139,9 +144,9 @@ def import_command(
 
     public = PUBLIC.get(like) if like is not None else None
     if like is not None and public is None:
-        fail(f"--like {like}: is unknown; there are {', '.join(PUBLIC)}", EXIT_USAGE)
+        fail(f"--like {like}: unknown source; there are {', '.join(PUBLIC)}", EXIT_USAGE)
     if public is not None and public.format != format.value:
-        fail(f"--like {like}: has the format {public.format}, not {format.value}", EXIT_USAGE)
+        fail(f"--like {like}: the source has the format {public.format}, not {format.value}", EXIT_USAGE)
     name, terms_class = id or like, terms.value if terms else public.terms if public else None
     if name is None or terms_class is None:
         fail(f"give {'--id' if name is None else '--terms'}, or --like for a public source", EXIT_USAGE)
@@ -187,14 +192,14 @@ def show(report: Report, terms: str) -> None:
         table.add_row(words, escape(printable(", ".join(names))), str(clips), f"{seconds:.1f}")
     if tally.actions:
         plain_console.print(table)
-    people = tally.people or "not known"
+    people = tally.people or "unknown"
     _say(f"wrote {report.path}")
     _say(f"clips {tally.clips}, people {people}, frames {tally.frames}, seconds {tally.seconds:.1f}, terms {terms}")
     for note in report.notes:
         _say(f"note: {note}")
     if report.unlabelled:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(report.unlabelled.items()))
-        _say(f"names without an action, left unlabelled: {names}; --label NAME=ACTION gives one")
+        _say(f"left unlabelled, because no action is known: {names}; --label NAME=ACTION sets one")
     for error in report.left_out:
         _say(f"left out: {error}")
 

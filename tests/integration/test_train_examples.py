@@ -67,7 +67,7 @@ def test_a_new_action_is_learned_and_named_by_the_pipeline_and_its_events(
     code, printed = train(clips, "--from", "edge", "--config", str(settings), "--out", str(out))
     assert code == 0, printed
     assert "stroll: new action; 2 clips to learn from, 0 held out to measure. Too few" in printed
-    assert "nobody.mp4: nobody is tracked" in printed and "damaged.mp4: can't be opened or decoded" in printed
+    assert "nobody.mp4: no person is tracked" in printed and "damaged.mp4: can't be opened or decoded" in printed
     model = load_model(str(out), "cpu", threads=1)
     events = ActionEvents()
     labels = [

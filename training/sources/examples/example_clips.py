@@ -151,7 +151,7 @@ def open_examples(
             videos.append(video)
         else:
             left_out.append(
-                f"{video.video.path}: nobody is tracked in at least half of the frames with people; show the whole "
+                f"{video.video.path}: no person is tracked in at least half of the frames with people; show the whole "
                 "person, larger and in better light"
             )
     lacking = sorted({path.name for path in _action_folders(folder) if any(map(_is_video, path.iterdir()))})

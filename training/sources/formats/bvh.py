@@ -153,7 +153,7 @@ class _Reader:
     def values(self, number: int, what: str) -> Array:
         found = numbers(self.path, self.line, [self.word() for _ in range(number)], what)
         if not (np.abs(found) < 1e7).all():
-            raise self.error(f"{what}: holds NaN or a number of a million times the usual")
+            raise self.error(f"{what}: contains NaN or a number of 10 million or more")
         return found
 
     def hierarchy(self) -> None:
@@ -178,7 +178,7 @@ class _Reader:
             else:
                 raise self.error(f"expected OFFSET, CHANNELS, JOINT, End Site or }}, found {kind[:40]!r}")
         if self.word().upper() != "MOTION":
-            raise self.error("expected MOTION after the first ROOT; save every person in a file of their own")
+            raise self.error("expected MOTION after the first ROOT; save each person in a separate file")
 
     def name(self) -> str:
         words: list[str] = []
@@ -235,7 +235,7 @@ class _Reader:
             if len(values) != width:
                 raise self.error(f"has {len(values)} values; the hierarchy has {width} channels")
             if not (np.abs(values) < 1e7).all():
-                raise self.error("holds NaN or a number of a million times the usual; repair or remove the frame")
+                raise self.error("contains NaN or a number of 10 million or more; repair or remove the frame")
             if len(rows) == frames:
                 raise self.error(f"holds more than the {frames} frames announced")
             rows.append(values.astype(np.float32))

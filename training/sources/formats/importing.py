@@ -115,7 +115,7 @@ def import_source(request: Request, progress: Progress | None = None) -> Report:
     if kind == VIDEO:
         videos = _videos(request)
         people = [matched(request.person_from, video.path.as_posix()) for video in videos]
-        if request.format == "folders":  # a new action may be called as one likes
+        if request.format == "folders":  # a new action may have any name
             names = sorted({video.rows[0].label for video in videos})
             labels = Labels(
                 [*request.pairs, *((name, name) for name in names if re.fullmatch(r"[a-z][a-z0-9_]*", name))]

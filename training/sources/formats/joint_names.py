@@ -63,7 +63,7 @@ def read_joint_map(path: Path) -> JointMap:
     found: dict[str, tuple[str, ...]] = {}
     for joint, names in content.items():
         if joint not in JOINT:
-            raise FormatError(f"{path}: {joint!r} is no joint of a data folder; there are {', '.join(JOINTS)}")
+            raise FormatError(f"{path}: {joint!r} is not a joint of a data folder; there are {', '.join(JOINTS)}")
         listed = [] if names is None else [names] if isinstance(names, str) else names
         if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
             raise FormatError(f"{path}: {joint}: must be a joint's name, a list of names, or null")
@@ -93,7 +93,7 @@ def joints_of(path: Path, bvh: Bvh, chosen: JointMap) -> Points:
                 lacking.append(joint)
     if lacking:
         raise FormatError(
-            f"{path}: has no joint with a well-known name for {', '.join(lacking)}; {_listed(bvh)}. "
+            f"{path}: has no joint with a known name for {', '.join(lacking)}; {_listed(bvh)}. "
             "Name them in a file and give it with --joints"
         )
     needed = sorted({node for several in nodes.values() for node in several})

@@ -111,4 +111,4 @@ def compiled(expression: str | None, option: str) -> re.Pattern[str] | None:
     try:
         return re.compile(expression)
     except (re.error, OverflowError, RecursionError) as error:
-        raise FormatError(f"{option} {expression!r} is no regular expression: {error}") from None
+        raise FormatError(f"{option} {expression!r} is not a regular expression: {error}") from None

@@ -44,12 +44,12 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Value]:
         raise FormatError(f"{path}: can't be read ({error.strerror or error})") from None
     order = {b"IM": "<", b"MI": ">"}.get(content[_ENDIAN:_HEADER])
     if order is None:
-        raise FormatError(f"{path}: is no MATLAB file of version 5 to 7.2")
+        raise FormatError(f"{path}: is not a MATLAB file of version 5 to 7.2")
     version = int.from_bytes(content[_VERSION:_ENDIAN], "little" if order == "<" else "big")
     if version == 0x0200:
         raise FormatError(f"{path}: is a MATLAB 7.3 file; save it with `save -v7`")
     if version != 0x0100:
-        raise FormatError(f"{path}: is no MATLAB file of version 5 to 7.2")
+        raise FormatError(f"{path}: is not a MATLAB file of version 5 to 7.2")
     found: dict[str, Value] = {}
     try:
         for number, (kind, data) in enumerate(_elements(memoryview(content)[_HEADER:], order)):
@@ -146,4 +146,4 @@ def _text(name: str, kind: int, data: memoryview, order: str) -> str:
         text.encode()  # refuses halves of characters
         return text
     except (ValueError, OverflowError):
-        raise _DamageError(f"{name} is no text") from None
+        raise _DamageError(f"{name} is not text") from None

@@ -1,4 +1,4 @@
-"""Reading files of other people's making: bounded, and with one typed error for whatever is wrong in them."""
+"""Bounded reading of foreign files, with one typed error for everything that can be wrong in them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_size(path: Path) -> None:
     """Raise `FormatError` for a file that is missing, not a file, empty or too large."""
     try:
         if not path.is_file():
-            raise FormatError(f"{path}: is no file")
+            raise FormatError(f"{path}: there is no such file")
         size = path.stat().st_size
     except OSError as error:
         raise FormatError(f"{path}: can't be read ({error.strerror or error})") from None
@@ -84,7 +84,7 @@ def numbers(path: Path, line: int, words: list[str], what: str) -> NDArray[np.fl
         values = np.array(words, np.float64)
     except (ValueError, OverflowError):
         wrong = next((word for word in words if not _is_number(word)), "")
-        raise FormatError(f"{path}, line {line}: {what}: {wrong[:40]!r} is no number") from None
+        raise FormatError(f"{path}, line {line}: {what}: {wrong[:40]!r} is not a number") from None
     if np.isinf(values).any():
         raise FormatError(f"{path}, line {line}: {what}: holds an infinite number")
     return values

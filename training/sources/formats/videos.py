@@ -72,7 +72,7 @@ def read_table(path: Path) -> list[LabelledVideo]:
             raise FormatError(f"{path}: a segment names no video")
         file = path.parent / video
         if file.suffix.lower() not in EXTENSIONS:
-            raise FormatError(f"{path}: {video!r} is no video file; its name must end with {', '.join(EXTENSIONS)}")
+            raise FormatError(f"{path}: {video!r} is not a video file; its name must end with {', '.join(EXTENSIONS)}")
         files[video] = file
     names = _names(path, [Path(video) for video in by_video])
     found: list[LabelledVideo] = []
@@ -89,7 +89,7 @@ def read_action_folders(folder: Path) -> list[LabelledVideo]:
     Raises `FormatError`.
     """
     if not folder.is_dir():
-        raise FormatError(f"{folder}: is no folder")
+        raise FormatError(f"{folder}: is not a folder")
     found: list[LabelledVideo] = []
     for action in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         files = sorted(path for path in action.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
@@ -222,7 +222,7 @@ def _names(where: Path, paths: Sequence[Path]) -> list[str]:
     ]
     twice = [name for name, number in Counter(names).items() if number > 1]
     if twice:
-        raise FormatError(f"{where}: two videos would be called {twice[0]!r}; rename one")
+        raise FormatError(f"{where}: two videos would have the name {twice[0]!r}; rename one")
     return names
 
 

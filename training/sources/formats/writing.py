@@ -48,7 +48,7 @@ def check_target(folder: Path, name: str, kind: str, *, replace: bool) -> None:
     if not _ID.fullmatch(name):
         raise DataFolderError(f"--id {name[:80]!r} must be lower-case letters, digits and _")
     if folder.exists() and not folder.is_dir():
-        raise DataFolderError(f"{folder}: is no folder")
+        raise DataFolderError(f"{folder}: is not a folder")
     known = read_sources(folder) if (folder / FILE).exists() else {}
     elsewhere = [other for other in (MOTION, POSES, VIDEO) if other != kind and target(folder, name, other).exists()]
     if elsewhere:
@@ -163,7 +163,7 @@ def _write_clips(
 
 
 def write_entry(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Put a source's entry into `sources.json`, and keep the others as they are. Raises `DataFolderError`."""
+    """Put a source's entry into `sources.json`; the other entries stay unchanged. Raises `DataFolderError`."""
     path = folder / FILE
     content: dict[str, Any] = {"sources": []}
     if path.exists():

@@ -37,8 +37,8 @@ def clips(tmp_path: Path) -> Path:
 def test_an_import_is_shown_in_a_table_and_checked(tmp_path: Path, clips: Path) -> None:
     out = tmp_path / "data"
     words = run("import", "bvh", clips, "--out", out, "--id", "mine", "--terms", "open", "--label", "walk_*=walk")
-    assert "clips 2, people not known, frames 62, seconds 2.1, terms open" in words
-    assert "walk_1" in words and "names without an action, left unlabelled: hop_1 (1)" in words
+    assert "clips 2, people unknown, frames 62, seconds 2.1, terms open" in words
+    assert "walk_1" in words and "left unlabelled, because no action is known: hop_1 (1)" in words
     assert "note: unit: cm" in words and "note: up axis: y" in words
     checked = run("check", out)
     assert "mine" in checked and "motion3d" in checked and "no errors" in checked
@@ -73,11 +73,11 @@ def test_a_second_import_needs_replace(tmp_path: Path, clips: Path) -> None:
     [
         (["bvh", "--id", "mine"], "give --terms, or --like"),
         (["bvh", "--terms", "open"], "give --id, or --like"),
-        (["bvh", "--like", "nobody"], "there are ui_prmd, reactidle"),
+        (["bvh", "--like", "mixamo"], "there are ui_prmd, reactidle"),
         (["bvh", "--like", "utkinect"], "has the format utkinect, not bvh"),
         (["ntu", "--id", "mine", "--terms", "open"], "holds no file of the format ntu"),
         (["bvh", "--id", "mine", "--terms", "open", "--label", "walk"], "must be NAME=ACTION"),
-        (["bvh", "--id", "mine", "--terms", "open", "--person-from", "["], "no regular expression"),
+        (["bvh", "--id", "mine", "--terms", "open", "--person-from", "["], "not a regular expression"),
         (["bvh", "--id", "mine", "--terms", "open", "--joints", "gone.yaml"], "gone.yaml: can't be read"),
         (["bvh", "--id", "mine", "--terms", "free"], "'free' is not one of"),
     ],
@@ -95,6 +95,13 @@ def test_a_damaged_file_is_named_and_skip_errors_leaves_it_out(tmp_path: Path, c
     arguments = ("import", "bvh", clips, "--out", tmp_path / "data", "--id", "mine", "--terms", "open")
     assert "cut.bvh: ends before MOTION" in run(*arguments, code=2)
     assert "left out: " in run(*arguments, "--skip-errors")
+
+
+def test_the_check_of_example_clips_tells_which_command_checks_them(tmp_path: Path) -> None:
+    (tmp_path / "clips" / "star_jump").mkdir(parents=True)
+    (tmp_path / "clips" / "star_jump" / "anna-1.mp4").touch()
+    words = " ".join(run("check", tmp_path / "clips", code=2).split())
+    assert "contains example clips" in words and "partstream train --from edge --data" in words
 
 
 def test_the_check_of_a_folder_with_errors_ends_with_code_1(tmp_path: Path, clips: Path) -> None:

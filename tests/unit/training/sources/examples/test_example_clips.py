@@ -87,7 +87,7 @@ def test_clips_that_cannot_be_used_are_left_out_and_named(tmp_path: Path, watche
     assert [video.video.name for video in found.videos] == ["hop/good"] and found.actions == ("hop",)
     messages = "\n".join(found.left_out)
     assert "hop/broken.mp4: can't be opened or decoded" in messages
-    assert "hop/nobody.mp4: nobody is tracked in at least half" in messages
+    assert "hop/nobody.mp4: no person is tracked in at least half" in messages
     assert "skip: holds no video" in messages
     assert found.summary()["clips"] == {"hop": {"learned": 1, "held_out": 0}}
 

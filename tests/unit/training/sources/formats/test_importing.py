@@ -239,7 +239,7 @@ def test_label_options_and_files_are_read_or_refused(tmp_path: Path) -> None:
             parse_pairs([text])
     with pytest.raises(FormatError, match="must be an action's name or null"):
         read_pairs(put(tmp_path / "l.yaml", "a: [wave]\n"))
-    with pytest.raises(FormatError, match="is no regular expression"):
+    with pytest.raises(FormatError, match="is not a regular expression"):
         compiled("(", "--person-from")
 
 

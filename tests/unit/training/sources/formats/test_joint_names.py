@@ -1,4 +1,4 @@
-"""Joints of BVH files are found by well-known names or by a mapping; what is missing is named."""
+"""Joints of BVH files are found by known names or by a mapping; what is missing is named."""
 
 from __future__ import annotations
 
@@ -110,12 +110,12 @@ def test_a_mapping_names_joints_means_of_several_and_joints_to_leave_out(tmp_pat
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("left_knee: a", "is no joint of a data folder; there are head_top"),
+        ("left_knee: a", "is not a joint of a data folder; there are head_top"),
         ("l_knee: 3", "must be a joint's name"),
         ("l_knee: {a: b}", "must be a joint's name"),
         ("- a", "must be a mapping"),
         ("l_knee: [", "joints.yaml"),
-        ("3: a", "is no joint"),
+        ("3: a", "is not a joint"),
     ],
 )
 def test_a_wrong_mapping_is_refused(tmp_path: Path, text: str, words: str) -> None:

@@ -68,7 +68,7 @@ def test_a_label_file_beside_the_joints_or_one_folder_up_is_found(tmp_path: Path
     [
         ("walk: 1 2\n", "before the first recording"),
         ("s01_e01\nwalk: 5 2\n", r"line 2: walk ends \(2\) before it begins \(5\)"),
-        ("s01_e01\nwalk: five 7\n", "'five' is no number"),
+        ("s01_e01\nwalk: five 7\n", "'five' is not a number"),
         ("s01_e01\nwalk 5 7\n", "expected `s01_e01` or"),
         ("", "is empty"),
     ],
@@ -103,7 +103,7 @@ MSR = msr_text(walked(2))
     ("name", "text", "words"),
     [
         ("joints_a.txt", UTKINECT[:-30], "line 3: has .* values, not a frame number and 60"),
-        ("joints_a.txt", UTKINECT.replace("0.", "0x", 1), "line 1: joints: .* is no number"),
+        ("joints_a.txt", UTKINECT.replace("0.", "0x", 1), "line 1: joints: .* is not a number"),
         ("joints_a.txt", "-1" + UTKINECT[1:], "must be 0 or more"),
         ("joints_a.txt", "nan" + UTKINECT[1:], "must be 0 or more"),
         ("joints_a.txt", UTKINECT.replace("\n5 ", "\n99999999 "), "would last"),
@@ -158,7 +158,7 @@ NTU = ntu_text([{1: place} for place in walked(12)])
         (NTU.replace("\n1\n", "\n77\n", 1), "number of bodies must be"),
         (ntu_text([{1: place} for place in walked(4)]), "no body is seen in 10 frames"),
         (ntu_text([{} for _ in range(20)]), "no body is seen"),
-        (NTU.replace("0.1", "oh", 1).replace(" 0.", " zero", 3), "no number"),
+        (NTU.replace("0.1", "oh", 1).replace(" 0.", " zero", 3), "not a number"),
     ],
 )
 def test_damaged_ntu_files_are_refused(tmp_path: Path, text: str, words: str) -> None:

@@ -88,7 +88,7 @@ def test_damaged_files_are_refused_with_file_and_line(tmp_path: Path) -> None:
     upside_down = marker_text([{name: place * (1, 1, -1) for name, place in marker_frame().items()}] * 3)
     for text, words in (
         (good[:-40], "line 3: has .* values, not the 117"),
-        (good.replace("1640.000", "x", 1), "line 1: markers: 'x' is no number"),
+        (good.replace("1640.000", "x", 1), "line 1: markers: 'x' is not a number"),
         (good.replace("1640.000", "inf", 1), "infinite"),
         (good.replace("1640.000", "1e9", 1), "kilometre"),
         (upside_down, "heads are below the hips"),

@@ -163,7 +163,7 @@ def test_matlab_7_3_and_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"save -v7"):
         read_penn(path)
     path.write_bytes(b"not a matlab file")
-    with pytest.raises(FormatError, match="is no MATLAB file of version 5"):
+    with pytest.raises(FormatError, match="is not a MATLAB file of version 5"):
         read_penn(path)
     with path.open("r+b") as file:
         file.truncate(65 << 20)

@@ -128,8 +128,8 @@ def test_segments_that_do_not_fit_the_video_are_refused(tmp_path: Path, rows: st
         ("t.csv", "video,start,end,label\na.mp4,zero,1,walk\n", "line 2: .*float"),
         ("t.csv", "video,start,end,label\na.mp4,0,nan,walk\n", "must be numbers"),
         ("t.csv", "video,start,end,label\n", "holds no segment"),
-        ("t.csv", "video,start,end,label\na.txt,0,1,walk\n", "no video file; its name must end with .mp4"),
-        ("t.csv", "video,start,end,label\n../x/a.mp4,0,1,w\n/y/a.mp4,0,1,w\n", "two videos would be called 'a'"),
+        ("t.csv", "video,start,end,label\na.txt,0,1,walk\n", "not a video file; its name must end with .mp4"),
+        ("t.csv", "video,start,end,label\n../x/a.mp4,0,1,w\n/y/a.mp4,0,1,w\n", "two videos would have the name 'a'"),
         ("t.csv", "video,start,end,label,person\na.mp4,0,1,w,ann\na.mp4,1,2,w,bob\n", "the same person and split"),
         ("t.csv", "video,start,end,label,split\na.mp4,0,1,w,exam\n", "line 2: .*exam"),
         ("t.json", "{}", "must be a list of segments"),
@@ -149,7 +149,7 @@ def test_a_folder_without_videos_says_what_was_expected(tmp_path: Path) -> None:
     (tmp_path / "wave").mkdir()
     with pytest.raises(FormatError, match="no folder of an action with videos"):
         read_action_folders(tmp_path)
-    with pytest.raises(FormatError, match="is no folder"):
+    with pytest.raises(FormatError, match="is not a folder"):
         read_action_folders(tmp_path / "none")
 
 
