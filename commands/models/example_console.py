@@ -1,4 +1,4 @@
-"""Examples of new actions in the terminal: watching them, with what was found, and the figures at the end."""
+"""Examples of new actions in the terminal: analysing the clips, what was found, and the figures at the end."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from training.settings.run_config import TrainingConfig
 from training.sources.examples.example_clips import FEWEST_TO_MEASURE
 
 ADVISED = 10
-"""Clips of an action below which a weak result is likely."""
+"""Fewer clips of an action probably give a weak result."""
 
 
 def watch_examples(config: TrainingConfig, workers: int, console: Console) -> ExampleRun:
     """Run the detector on the clips, with a bar. Print what will be learned, and what was left out and why."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("watching clips", total=None)
+        task = progress.add_task("analysing clips", total=None)
         run = open_example_run(config, workers, lambda done, total: progress.update(task, completed=done, total=total))
     for message in run.clips.left_out:
         console.print(f"[red]left out:[/] {escape(printable(message))}", highlight=False, soft_wrap=True)
@@ -36,7 +36,7 @@ def notes(run: ExampleRun) -> list[str]:
     lines: list[str] = []
     for action in run.clips.actions:
         learned, held_out = (run.clips.count(action, role) for role in ("train", "test"))
-        kind = "new action" if action in run.new else "known action, which its clips strengthen"
+        kind = "new action" if action in run.new else "known action, trained further"
         line = f"{action}: {kind}; {_clips(learned)} to learn from, {held_out} held out to measure"
         if learned + held_out < FEWEST_TO_MEASURE:
             line += (
@@ -60,7 +60,7 @@ def example_summary(found: dict[str, Any]) -> Table:
         table.add_row(action, str(figures["learned"]), str(figures["held_out"]), *shown)
     if "before" in found:
         table.caption = (
-            f"actions known before, on generated motion: {found['before']:.1%} right before, {found['after']:.1%} after"
+            f"known actions on generated motion: {found['before']:.1%} correct before, {found['after']:.1%} after"
         )
         table.caption_justify = "left"
     return table

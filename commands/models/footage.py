@@ -49,15 +49,13 @@ def score_command(
     clip: Annotated[
         list[str] | None, typer.Option("--clip", metavar="NAME", help="Only this clip; can be repeated.")
     ] = None,
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint.")] = "edge",
+    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint file.")] = "edge",
     detector_size: DetectorSizeOption = None,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
     smoothed: Annotated[
         bool, typer.Option("--smoothed", help="Score smoothed labels, from which events are made.")
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write every moment that was scored.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the scores as JSON.")] = None,
     pictures: Annotated[
         Path | None,
         typer.Option(
@@ -79,15 +77,17 @@ def score_command(
             help="With --data, a set to score on; can be repeated. To choose a checkpoint: coffee-room, "
             "gestures-learn, captures-validation, jhmdb-validation; to judge one, once: le2i-home, urfd, gestures, "
             "captures, captures-all, jhmdb.",
-            show_default="those to choose on",
+            show_default="the sets to choose a checkpoint on",
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="With --data, processes that watch videos.", show_default="one per core"),
+        typer.Option(
+            min=1, metavar="N", help="With --data, processes that analyse videos.", show_default="one per core"
+        ),
     ] = None,
 ) -> None:
-    """Run labelled footage through the model, and print what is right.
+    """Score a checkpoint on labelled footage, and print its accuracy.
 
     Without --data, the packaged clips are scored, in person-seconds.
     """
@@ -143,7 +143,7 @@ def _score_data(scored: DataScoring, out: Path | None, pictures: Path | None) ->
 
 
 def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
-    """Print the share that is right by label, by clip and by score."""
+    """Print the correct share by label, by clip and by score."""
     from training.footage.scoring import by_class
     from training.footage.summary import by_threshold, seconds_by_answer, total
 

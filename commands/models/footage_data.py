@@ -48,7 +48,7 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
 
     films, sequences = chosen_sets(chosen.data, chosen.sets)
     if pictures is not None:
-        import training.scoring.confusion_pictures  # noqa: F401 - a missing matplotlib is said before the work
+        import training.scoring.confusion_pictures  # noqa: F401 - a missing matplotlib is reported before the work
     checkpoint = load_checkpoint(chosen.profile, choose_device(chosen.device))
     plain_console.print(f"{chosen.profile} ({checkpoint.sha256[:19]}…)", markup=False)
     scores: list[FilmFigures] = []
@@ -100,7 +100,7 @@ def _watch(chosen: DataScoring, films: Sequence[FilmSet], checkpoint: Checkpoint
 
     from training.scoring.film_sets import watched_sets
 
-    columns = (TextColumn("watching"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("analysing videos"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=error_console, transient=True, disable=not error_console.is_terminal) as bar:
         task = bar.add_task("")
         return watched_sets(

@@ -50,8 +50,8 @@ def train_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="With --from, a folder of short clips for each new action. Or annotated videos in the Kinetics-TPS "
-            "layout.",
+            help="Annotated videos in the Kinetics-TPS layout; or, with --from, a folder of short clips for each "
+            "action.",
             show_default="only generated motion",
         ),
     ] = None,
@@ -59,7 +59,7 @@ def train_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Data folder of recorded motion (`partstream data import`).",
+            help="Data folder of recorded motion, filled by `partstream data import`.",
             show_default="none",
         ),
     ] = None,
@@ -67,7 +67,7 @@ def train_command(
         list[str] | None,
         typer.Option(
             metavar="open|none-stated|research|nc",
-            help="Terms of the sources of --recorded to learn from; can be repeated.",
+            help="Learn only from sources of --recorded with these terms; can be repeated.",
             show_default="all",
         ),
     ] = None,
@@ -75,17 +75,17 @@ def train_command(
         float | None,
         typer.Option(
             metavar="0 to 1",
-            help="Share of --data in each batch; 1, with annotated videos: no generated motion, only their actions.",
+            help="Share of --data in each batch. 1, for annotated videos: no generated motion, and only their actions.",
             show_default="0.5; of examples 0.25",
         ),
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", metavar="FILE|edge|edge-open", help="Begin with the weights of this checkpoint."),
+        typer.Option("--from", metavar="FILE|edge|edge-open", help="Start from the weights of this checkpoint."),
     ] = None,
     profile: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="edge, or edge-open for weights for any use.", show_default="edge"),
+        typer.Option(metavar="NAME", help="edge, or edge-open: weights for any use.", show_default="edge"),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
     steps: Annotated[
@@ -116,7 +116,7 @@ def train_command(
     """Train a checkpoint, a detector or an extractor.
 
     Without a command, train a checkpoint: the models of part relevance, part states, part graph and actions. The data
-    are generated motion, annotated videos, or both. Ctrl-C ends the run and keeps its state.
+    are generated motion, recorded motion, annotated videos and example clips. Ctrl-C ends the run and keeps its state.
     """
     if context.invoked_subcommand is not None:
         return

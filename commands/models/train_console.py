@@ -110,9 +110,8 @@ def train_profile(
             console.print(_summary(title, outcome.checkpoint.metrics[name]))
     if outcome.ending != "done":
         console.print(_ENDINGS[outcome.ending].format(step=outcome.step, steps=config.steps), highlight=False)
-    console.print(
-        f"the weights' terms: {escape(printable(str(outcome.checkpoint.terms)))}", highlight=False, soft_wrap=True
-    )
+    terms = escape(printable(str(outcome.checkpoint.terms)))
+    console.print(f"terms of the weights: {terms}", highlight=False, soft_wrap=True)
     console.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
     return outcome
 
@@ -232,7 +231,7 @@ def _name_missing(config: TrainingConfig, console: Console) -> None:
 
 def _people_summary(found: dict[str, Any]) -> Table:
     kinds = found["kinds"]
-    table = Table(title="held-out people of recorded motion, who selected the weights", title_justify="left")
+    table = Table(title="held-out people of recorded motion (they selected the weights)", title_justify="left")
     table.add_column("action")
     for kind in kinds:
         table.add_column(kind, justify="right")
