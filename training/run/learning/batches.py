@@ -69,7 +69,10 @@ class Batches:
         unseen_share = config.data.visual_dropout
         source = FolderSource(clips, config.seed, balanced=balanced, unseen_share=unseen_share)
         if not len(source):
-            raise ValueError("no training video shows a person with a known action or state")
+            raise ValueError(
+                "no training video shows a person with a known action or state; check that the annotated boxes enclose "
+                "the people and that the vocabulary has the actions"
+            )
         if not config.model.vgg.tuned:
             return source
         vgg = config.model.vgg
