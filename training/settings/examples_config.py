@@ -18,22 +18,22 @@ class ExamplesConfig(Section):
     share: float = Field(0.25, gt=0, le=0.9, description="Share of a batch from the clips.")
     hold_out: bool = Field(
         True,
-        description="Of an action with at least five clips, one in five is not learned from: it measures how often the "
-        "action is recognised. false: all clips are learned from, and nothing is measured.",
+        description="Hold out one in five clips of each action with at least five, to measure how often the action is "
+        "recognised. false: train on all clips and measure nothing.",
     )
     keep_weight: float = Field(
         12.0,
         ge=0,
         le=1000,
-        description="Weight of the distance to the answers of `start` on everything but the clips, where those answers "
-        "replace the labels. 0: the labels of generated and recorded motion are learned instead.",
+        description="Weight of the distance to the answers of `start`, which replace the labels of generated and "
+        "recorded motion. 0: the labels are used.",
     )
     odds: float = Field(
         0.2,
         gt=0,
         le=1,
-        description="Factor on the odds of a new action at the end of the run, because the clips are a larger share of "
-        "a batch than of what a camera sees. Smaller values give fewer false answers and fewer right ones.",
+        description="Factor applied to the odds of a new action at the end of the run, because the action is more "
+        "frequent in a batch than in use. Smaller values give fewer false answers and fewer correct ones.",
     )
 
 
@@ -47,4 +47,4 @@ DEFAULTS: dict[str, Any] = {
 """Settings of a run with examples, where neither a file nor an option gives others: a short run with small steps that
 keeps the temperature of `start`."""
 MINUTES = 10.0
-"""Longest run with examples unless `--minutes` says otherwise, with the time to watch the clips."""
+"""Longest run with examples without `--minutes`, including the analysis of the clips."""

@@ -78,8 +78,8 @@ class ModelConfig(Section):
         1,
         ge=1,
         le=16,
-        description="Steps that the temporal convolution before the action LSTM reads, the present one included. 1: no "
-        "convolution. Its weights begin at zero, so a run from a checkpoint without one first answers like it.",
+        description="Steps that the temporal convolution before the action LSTM reads, including the current one. 1: "
+        "no convolution. Its weights start at zero, so a run from a checkpoint without it begins with its answers.",
     )
     action_dropout: float = Field(
         0.0,
@@ -102,7 +102,7 @@ class ModelConfig(Section):
     movement_actions: tuple[str, ...] = Field(
         (),
         description="With posture_actions, actions that move the whole body, such as walk and fall. All others are "
-        "gestures. A gesture is answered whatever the movement and posture, and a movement whatever the posture.",
+        "gestures. A gesture takes precedence over movement and posture, and a movement over posture.",
     )
     detector: str = Field(
         MOVENET,

@@ -38,16 +38,18 @@ class RecordedConfig(Section):
     terms: tuple[Terms, ...] = Field(
         ("open", "none-stated", "research", "nc"),
         min_length=1,
-        description="Terms of the sources to learn from: the weights may have to follow them.",
+        description="Use sources with these terms; the terms of the weights depend on them.",
     )
     also: tuple[str, ...] = Field(
         (),
-        description="Sources to learn from whatever their terms. Those that state none then permit any use of the "
-        "weights.",
+        description="Sources to use regardless of their terms. Those without stated terms then count as permitting any "
+        "use of the weights.",
     )
-    without: tuple[str, ...] = Field((), description="Sources not to learn from.")
-    captures: float = Field(0.3, ge=0, le=1, description="Share of a batch from 3-D captures seen by random cameras.")
-    poses: float = Field(0.25, ge=0, le=1, description="Share of a batch from 2-D sequences.")
+    without: tuple[str, ...] = Field((), description="Sources not to use.")
+    captures: float = Field(
+        0.3, ge=0, le=1, description="Share of a batch from 3-D motion, projected through random cameras."
+    )
+    poses: float = Field(0.25, ge=0, le=1, description="Share of a batch from 2-D keypoints.")
     tracks: float = Field(0.15, ge=0, le=1, description="Share of a batch from people tracked in labelled videos.")
 
     actions: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
@@ -188,15 +190,15 @@ class ActionsConfig(Section):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     implied_postures: dict[str, str] = Field(
         {},
-        description="With model.posture_actions, the posture that another action implies, such as {walk: stand}: the "
+        description="With model.posture_actions, the posture that each action implies, such as {walk: stand}. The "
         "posture head learns it at every step.",
     )
-    posture_weight: float = Field(0.3, ge=0, le=1000, description="The postures that actions imply, at every step.")
+    posture_weight: float = Field(0.3, ge=0, le=1000, description="Implied postures, at every step.")
     balance: Literal["none", "weights", "sampling"] = Field(
         "none",
         description="Treatment of rare actions. weights: they count more; sampling: equally many sequences "
-        "end with each action; none: as the generator draws them, people standing and walking nine times as often as "
-        "the rarest action.",
+        "end with each action; none: as the generator draws them, with people who stand or walk nine times as "
+        "frequent as the rarest action.",
     )
     greatest_weight: float = Field(
         5.0, ge=1, le=1000, description="Largest weight with `weights`; the smallest is 1 divided by it."
