@@ -166,7 +166,7 @@ def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
     console.print(by_score)
 
 
-_SECONDS = ("seconds", "right", "missed", "other, nothing")
+_SECONDS = ("seconds", "correct", "missed", "other, nothing")
 
 
 def _cells(seconds: ClassSeconds) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
         if watched.skipped:
             words = f"{watched.chosen.name}: not scored: {', '.join(watched.skipped)}"
             error_console.print(printable(words), markup=False)
-    pooled = FrameFigures("all films", tuple(one for score in scores for one in score.frames.judged))
+    pooled = FrameFigures("all videos", tuple(one for score in scores for one in score.frames.judged))
     if len(scores) > 1:
         show_precision(pooled, plain_console, pooled.name)
     moved: list[SequenceFigures] = []

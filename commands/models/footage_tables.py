@@ -25,9 +25,9 @@ _ANSWERS_SHOWN = 5
 
 def show_films(figures: FilmFigures, console: Console) -> None:
     """Print the figures of a set of films."""
-    show_frames(figures.frames, console, f"{figures.films} films, {figures.hours:.2f} h")
+    show_frames(figures.frames, console, f"{_videos(figures.films)}, {figures.hours:.2f} h")
     if figures.kinds:
-        kinds = table(None, "kind of film", "macro, all frames")
+        kinds = table(None, "kind of video", "macro, all frames")
         for kind, figure in figures.kinds.items():
             kinds.add_row(_text(kind), macro_cell(figure))
         console.print(kinds)
@@ -36,13 +36,13 @@ def show_films(figures: FilmFigures, console: Console) -> None:
 
 
 def show_frames(figures: FrameFigures, console: Console, about: str) -> None:
-    """Print right frames by action, their macro average, and precision by score."""
+    """Print correct frames by action, their macro average, and precision by score."""
     from training.footage.segments.accuracy import by_action, confusion
     from training.footage.summary import MISSED
 
     answers = confusion(figures.judged)
     shares = by_action(figures.judged)
-    columns = ("label", "people, clips", "frames", "right", "right, found", "missed", "answers")
+    columns = ("label", "people, clips", "frames", "correct", "correct, found", "missed", "answers")
     actions = table(_text(f"{figures.name}: {about}"), *columns)
     for truth in _in_order(figures, shares):
         one = shares[truth]
@@ -69,7 +69,7 @@ def show_sequences(figures: SequenceFigures, console: Console) -> None:
     last, every = by_action(figures.last.judged), by_action(figures.every.judged)
     answers = confusion(figures.last.judged)
     about = f"{figures.sequences} sequences ({figures.digest}), {figures.unreadable} unreadable steps left out"
-    columns = ("label", "people, clips", "last steps", "right", "every step", "right", "answers at the last step")
+    columns = ("label", "people, clips", "last steps", "correct", "every step", "correct", "answers at the last step")
     actions = table(f"{figures.last.name}: {about}", *columns)
     for truth in _in_order(figures.every, every):
         at_end, one = last.get(truth), every[truth]
@@ -134,7 +134,7 @@ def _show_falls(figures: FilmFigures, console: Console) -> None:
     falls = figures.falls
     if not falls.falls and not falls.false_alarms:
         return
-    shown = table("falls", "films", "number", "falls found", "delay", "after impact", "false alarms", "an hour")
+    shown = table("falls", "videos", "number", "falls found", "delay", "after impact", "false alarms", "an hour")
     shown.add_row("all", *_fall_cells(falls))
     for kind, one in figures.daily.items():
         shown.add_row(_text(f"without a fall: {kind}") if kind else "without a fall", *_fall_cells(one))
@@ -157,7 +157,7 @@ def _fall_cells(figures: FallFigures) -> list[str]:
 def _show_occurrences(figures: FilmFigures, console: Console) -> None:
     if not figures.occurrences:
         return
-    shown = table("segments", "action", "number", "found by an event", "begins seen", "never right", "delay")
+    shown = table("segments", "action", "number", "found by an event", "start seen", "never correct", "delay")
     for label, one in [*figures.occurrences_by_action.items(), ("all", figures.together)]:
         shown.add_row(
             _text(label),
@@ -168,6 +168,10 @@ def _show_occurrences(figures: FilmFigures, console: Console) -> None:
             _seconds(one.median_delay_s),
         )
     console.print(shown)
+
+
+def _videos(number: int) -> str:
+    return f"{number} video" if number == 1 else f"{number} videos"
 
 
 def _interval(interval: Interval | None) -> str:

@@ -102,7 +102,7 @@ def test_the_command_scores_a_data_folder(
     arguments += ["--json", str(out), "--pictures", str(pictures)]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    for words in ("street: 1 films", "macro, all frames", "score at least", "falls found", "0 of 1"):
+    for words in ("street: 1 video", "macro, all frames", "score at least", "falls found", "0 of 1"):
         assert words in done.output
     content = json.loads(out.read_text())
     assert content["profile"] == "edge" and content["weights"].startswith("sha256:")

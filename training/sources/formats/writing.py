@@ -54,7 +54,7 @@ def check_target(folder: Path, name: str, kind: str, *, replace: bool) -> None:
     if elsewhere:
         raise DataFolderError(f"{folder}: has a source {name} in {elsewhere[0]}; choose another --id")
     if (name in known or target(folder, name, kind).exists()) and not replace:
-        raise DataFolderError(f"{folder}: already has a source {name}; --replace writes it again")
+        raise DataFolderError(f"{folder}: already has a source {name}; --replace overwrites it")
 
 
 def target(folder: Path, name: str, kind: str) -> Path:

@@ -86,7 +86,7 @@ def printed(figures: FilmFigures) -> str:
 def test_tables_show_both_macros_falls_and_delays(figures: FilmFigures) -> None:
     shown = printed(figures)
     for words in (
-        "room: 4 films, 0.02 h",
+        "room: 4 videos, 0.02 h",
         "jump (apart)",
         "macro, all frames: 77.2%",
         "macro, where found: 77.2%",
