@@ -22,7 +22,7 @@ FRAMES, PER_SECOND, SIZE = 24, 10, (320, 192)
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return two short clips of a woman who walks by, as a new action, one of nobody, and one that is damaged."""
+    """Return two short clips of a woman who walks by, as a new action, one without a person, and a damaged one."""
     folder = tmp_path_factory.mktemp("clips") / "my_clips"
     (folder / "stroll").mkdir(parents=True)
     with av.open(str(weights.locate("sports2d", "demo.mp4"))) as footage:
@@ -86,7 +86,7 @@ def test_a_new_action_is_learned_and_named_by_the_pipeline_and_its_events(
         ("", "have no action: move them to a folder with its name"),
     ],
 )
-def test_a_folder_that_names_no_action_is_refused_with_advice(
+def test_a_folder_whose_name_cannot_be_an_action_is_refused_with_advice(
     name: str, words: str, clips: Path, tmp_path: Path
 ) -> None:
     place = tmp_path / "mine" / name

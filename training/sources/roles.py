@@ -33,7 +33,7 @@ _SAME_PEOPLE = {
 _LE2I_HOME, _LE2I_SELECTING = 70, 7
 """Clips of Le2i from this number on are in another room; of those before, every so many select."""
 _UNTRAINED = frozenset({"urfd"})
-"""Sources that nothing learns from."""
+"""Sources that are never trained on."""
 
 
 def roles(clips: MotionClips) -> NDArray[np.str_]:

@@ -1,4 +1,4 @@
-"""Small made people for examples: watched clips of an action, and a checkpoint that knows the packaged actions."""
+"""Simple people for tests of examples: analysed clips of an action, and a checkpoint with the packaged actions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def flapping(seed: int, frames: int = 100, turns: float = 4.0) -> Sightings:
 
 
 def watched_examples(action: str, count: int) -> list[WatchedVideo]:
-    """Return watched clips of an action, in which somebody flaps from the first frame to the last."""
+    """Return analysed clips of an action: a person moves both arms up and down from the first frame to the last."""
     return [
         watched_video(SOURCE, f"{action}/{number:02}", (0, 100, action), seen=flapping(number))
         for number in range(count)

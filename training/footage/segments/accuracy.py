@@ -1,4 +1,4 @@
-"""Right frames of labelled films: by action, their macro average, confusion, and precision by score threshold.
+"""Correct frames of labelled films: by action, their macro average, confusion, and precision by score threshold.
 
 Each labelled frame counts once. The answer is that of the largest person; a frame without a person is missed.
 """
@@ -19,7 +19,7 @@ from training.footage.summary import MISSED, UNANSWERED
 
 
 class JudgedFrame(NamedTuple):
-    """One labelled frame, or step of a sequence, and its answer: None if nobody was found or there is no answer yet.
+    """One labelled frame, or step of a sequence, and its answer: None if no person was found or there is no answer yet.
 
     `unit` is what a bootstrap resamples: the person, or the clip where the person is unknown.
     """
@@ -57,7 +57,7 @@ class ActionFrames:
 
     @property
     def share_found(self) -> float | None:
-        """Share of right answers where a person is found; None where nobody is."""
+        """Share of correct answers where a person is found; None if no person is found."""
         return self.right / self.found if self.found else None
 
 
@@ -142,7 +142,7 @@ def confusion(judged: Iterable[JudgedFrame]) -> dict[str, dict[str, int]]:
 def selective(judged: Sequence[JudgedFrame], threshold: float) -> Selective:
     """Return precision and coverage of the answers that score at least `threshold`.
 
-    Coverage is of all labelled frames, also those in which nobody was found.
+    Coverage is of all labelled frames, including those in which no person was found.
     """
     answered = [one for one in judged if one.answered and one.score >= threshold]
     return Selective(

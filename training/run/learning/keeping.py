@@ -1,7 +1,7 @@
 """Keeping the answers of the network that a run starts from, while it learns new actions from examples.
 
-Distillation as in learning without forgetting (Li and Hoiem, 2016): on everything but the examples, the frozen starting
-network's answers replace the labels, which it may have learned to answer better than generated motion's labels say.
+Distillation as in learning without forgetting (Li and Hoiem, 2016): on everything except the examples, the answers of
+the frozen initial network replace the labels.
 """
 
 from __future__ import annotations

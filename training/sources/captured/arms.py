@@ -1,8 +1,8 @@
 """Lowered arms for people whose captured arms are held up while they stand, sit or squat.
 
 The subjects of UI-PRMD hold their arms out or overhead in nearly all frames of standing, sitting, sitting down and
-standing up, and no other data set has as many people who do so. Learned from as they are, raised arms would say that
-somebody sits, and wave would look like standing.
+standing up, and no other data set has as many people who do so. Without this change, the network would learn that
+raised arms mean sitting, and would classify waving as standing.
 """
 
 from __future__ import annotations

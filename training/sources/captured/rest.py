@@ -1,7 +1,7 @@
 """Frames of captured actions in which the person rests: arms that hang down, feet and hands that stay where they are.
 
 Captures of one action often begin and end at rest, and are labelled throughout: a fifth of the waving and half of the
-kicking in MSR-Action3D. Learned from, those frames teach that people who stand wave or kick.
+kicking in MSR-Action3D. Training on those frames would teach that people who stand wave or kick.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Part states and relevance of captured people: what the joints in space and the action say; the rest is unknown.
 
-A person who walks steps, whatever the capture; but a label `wave` does not say which hand waves. Tags of generated
+Walking always implies steps, but the label `wave` does not tell which hand waves. Tags of generated
 movements (`training.synthetic.motion.movement.TAGS`) are therefore on, off or unknown for each action.
 """
 

@@ -1,4 +1,4 @@
-"""From the joints of a BVH file, by their well-known names, to the 20 joints of a data folder."""
+"""From the joints of a BVH file, by their known names, to the 20 joints of a data folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Views of people whose joints are known in 2-D only: faces, and how far joints are from the camera.
 
-Annotations mark the head by one point. The detector always reports five; without them, their absence would tell the
-actions of annotated sources from those of the others.
+Annotations mark the head by one point. The detector always reports five; if they were missing, the network could
+recognise annotated sources by that, instead of their actions.
 """
 
 from __future__ import annotations

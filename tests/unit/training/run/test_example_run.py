@@ -269,7 +269,7 @@ def test_a_run_does_not_resume_on_other_clips(flap: ExampleRun, tmp_path: Path) 
 
 
 def test_recall_and_precision_are_those_of_an_independent_count(flap: ExampleRun) -> None:
-    """Of two held-out clips and sequences of each old action, a network that always answers `flap`."""
+    """The network always answers `flap`, for two held-out clips and for sequences of each old action."""
     always = begun(flap, on_examples(flap)).network.eval()
     with torch.no_grad():
         always.action_lstm.get_parameter("scores.bias")[-1] = 100.0

@@ -21,7 +21,7 @@ def test_le2i_is_divided_by_room_and_every_seventh_coffee_room_clip_selects() ->
     assert video_roles(videos) == expected
 
 
-def test_nothing_learns_from_urfd() -> None:
+def test_urfd_is_never_trained_on() -> None:
     videos = [video("urfd", str(number), split=split) for number in range(70) for split in (None, "learn", "train")]
     assert set(video_roles(videos)) == {"test"}
 
@@ -75,7 +75,7 @@ def test_clips_of_unknown_people_are_divided_one_by_one() -> None:
     assert [roles.count(role) for role in ("train", "validation", "test")] == [12, 2, 6]
 
 
-def test_a_division_of_ones_own_overrides_that_by_person() -> None:
+def test_a_sources_own_division_overrides_that_by_person() -> None:
     splits: list[Split] = ["train", "validation", "test"]
     videos = [video("mine", f"{n}", f"person {n}", splits[n % 3]) for n in range(30)]
     assert video_roles(videos) == [one.split for one in videos]

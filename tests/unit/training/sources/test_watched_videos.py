@@ -45,7 +45,7 @@ def put_videos(folder: Path) -> dict[str, Path]:
     return files
 
 
-def test_videos_are_watched_once_and_leave_the_data_folder_as_it_is(tmp_path: Path, stand_in: StandIn) -> None:
+def test_videos_are_analysed_once_and_the_data_folder_is_not_changed(tmp_path: Path, stand_in: StandIn) -> None:
     data, cache = tmp_path / "data", tmp_path / "cache"
     put_videos(data)
     before = {path: path.stat().st_mtime_ns for path in data.rglob("*")}

@@ -91,7 +91,7 @@ def test_a_second_event_in_the_window_is_no_false_alarm_and_one_outside_is() -> 
     assert [alarm.time_s for alarm in film_falls(answered).false_alarms] == [pytest.approx(3.0)]
 
 
-def test_a_fall_said_before_the_window_that_goes_on_finds_nothing() -> None:
+def test_a_fall_event_that_starts_before_the_window_finds_no_fall() -> None:
     found = film_falls(film(" " * 20 + "ffff", "s" * 5 + "f" * 19))
     assert [fall.event_s for fall in found.falls] == [None]
     assert len(found.false_alarms) == 1

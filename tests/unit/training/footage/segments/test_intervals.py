@@ -73,7 +73,7 @@ def test_an_action_of_one_person_has_no_spread_and_does_not_widen_that_of_others
 
 
 @given(st.integers(0, 5), st.integers(1, 5))
-def test_one_unit_says_nothing_of_the_spread(empty: int, frames: int) -> None:
+def test_one_unit_has_no_interval(empty: int, frames: int) -> None:
     of = np.zeros((empty + 1, 2), np.int64)
     of[0] = frames
     assert bootstrap_macro(of, of) is None

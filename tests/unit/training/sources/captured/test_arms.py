@@ -1,4 +1,4 @@
-"""Raised arms of people who stand or sit are lowered for most; everybody else keeps theirs."""
+"""Raised arms are lowered for most people who stand or sit; all other arms stay unchanged."""
 
 from __future__ import annotations
 

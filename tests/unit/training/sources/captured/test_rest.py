@@ -43,7 +43,7 @@ def test_other_rests_when_a_standing_person_is_still_whatever_the_arms_do() -> N
     assert found[64:86].mean() > 0.6 and found[94:].all()
 
 
-def test_other_actions_and_unknown_frames_stay_as_they_are() -> None:
+def test_other_actions_and_unknown_frames_stay_unchanged() -> None:
     clips = captured([("stand", standing(20)), ("walk", walking(20)), ("", standing(5))])
     np.testing.assert_array_equal(without_rest(clips).action, clips.action)
 

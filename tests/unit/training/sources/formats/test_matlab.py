@@ -78,7 +78,7 @@ def test_jhmdbs_image_positions_are_preferred_and_counted_from_zero(tmp_path: Pa
     assert all(np.isnan(read.keypoints[:, KEYPOINT[name], 0]).all() for name in KEYPOINTS if name not in named)
 
 
-def test_jhmdbs_world_positions_are_taken_as_they_are_where_there_are_no_others(tmp_path: Path) -> None:
+def test_jhmdbs_world_positions_are_used_if_there_are_no_image_positions(tmp_path: Path) -> None:
     read = read_jhmdb(save_jhmdb(tmp_path, "run", "film_1", pos_world=positions()))
     assert (read.unit, read.size) == (WORLD_UNIT, (0, 0))
     np.testing.assert_array_equal(read.keypoints[0, KEYPOINT["r_shoulder"]], (3, 6, 1))
