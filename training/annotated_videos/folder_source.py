@@ -7,7 +7,7 @@ uninterrupted one.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from stages.keypoint_features.geometry import sequence_features
 from stages.keypoint_features.step_window import HISTORY_STEPS
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.sightings import RoiVectors, read_roi
+from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
 
 Integers = NDArray[np.int64]
@@ -46,13 +47,13 @@ class Cut(NamedTuple):
         return self.steps[self.lead :]
 
 
-class FolderSource:
+class FolderSource(SeededSource):
     """Batches of sequences of the clips' people. Every sequence ends with a step that has a known target."""
 
     def __init__(self, clips: Sequence[Clip], seed: int, *, balanced: bool = False, unseen_share: float = 0.0) -> None:
         """`balanced`: equally many sequences end with each action; otherwise every step is equally likely to be the
         last. `unseen_share`: share of sequences without RoI features, so that the network does not depend on them."""
-        self.rng = np.random.default_rng(seed)
+        super().__init__(seed)
         self._unseen_share = unseen_share
         self._tracks = [_Track(clip, *track) for clip in clips for track in clip.tracks()]
         ends: list[tuple[int, int, int]] = []
@@ -76,14 +77,6 @@ class FolderSource:
         """Return whether sequences may end in a clip other than these."""
         ends = np.concatenate(self._of_action) if self._of_action else np.arange(len(self._ends))
         return any(self._tracks[number].clip.name not in names for number in np.unique(self._ends[ends, 0]))
-
-    def state(self) -> dict[str, Any]:
-        """Return the random state, for the state of the run."""
-        return dict(self.rng.bit_generator.state)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Resume from a saved random state."""
-        self.rng.bit_generator.state = state
 
     def batch(self, count: int, window: int) -> Tensors:
         """Return `count` sequences of 1 to `window` steps, on the CPU."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from stages.vocabulary import Vocabulary
 from training.kinetics_tps.video_roles import Role
 from training.sequences.features import to_tensors
 from training.sequences.sequences import Sequences, without_steps
+from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
 from training.sources.captured import arms
 from training.sources.captured.bodies import (
@@ -42,7 +42,7 @@ _HEAD_YAW, _HEAD_SECONDS = np.radians(14.0), 1.5
 """Captures do not say where faces look: heads turn at random, by this standard deviation and correlation time."""
 
 
-class Captures:
+class Captures(SeededSource):
     """A source of sequences of captured people (`training.sources.motion_clips.MOTION`) of one role.
 
     The bodies' proportions, mirroring, cameras, detection errors and times are drawn as for generated sequences; the
@@ -62,19 +62,11 @@ class Captures:
         self.vocabulary = vocabulary
         clips = [without_rest(one) for one in clips]
         self.sampler = ClipSampler(clips, role, vocabulary, shares=shares)
-        self.rng = np.random.default_rng(seed)
+        super().__init__(seed)
         self._bodies = {one.source: Bodies(one) for one in clips}
         self._indices = {one.source: vocabulary_indices(one, vocabulary) for one in clips}
         self._targets = CaptureTargets(vocabulary)
         self._other = vocabulary.actions.index("other") if "other" in vocabulary.actions else UNKNOWN
-
-    def state(self) -> dict[str, Any]:
-        """Return the random state, to be saved with a run's state."""
-        return dict(self.rng.bit_generator.state)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Resume from a saved random state."""
-        self.rng.bit_generator.state = state
 
     def batch(self, count: int, window: int) -> Tensors:
         """Return `count` sequences of 1 to `window` steps, on the CPU."""

@@ -16,6 +16,7 @@ from stages.vocabulary import Vocabulary
 from training.kinetics_tps.video_roles import Role
 from training.sequences.features import to_tensors
 from training.sequences.sequences import Sequences, without_steps
+from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
 from training.sources.motion_clips import UNKNOWN, MotionClips
 from training.sources.planar.planar_clips import planar_clips
@@ -60,7 +61,7 @@ class _Window:
     located: bool
 
 
-class Poses:
+class Poses(SeededSource):
     """A source of sequences from 2-D clips of one role."""
 
     def __init__(
@@ -75,7 +76,7 @@ class Poses:
         """`shares`: relative shares of actions, as of `ClipSampler`. Raises ValueError if no clip can be drawn."""
         clips = [_without_doubtful(one) for one in clips]
         self.vocabulary = vocabulary
-        self.rng = np.random.default_rng(seed)
+        super().__init__(seed)
         self.sampler = ClipSampler(clips, role, vocabulary, shares=shares)
         self._planar = {one.source: planar_clips(one) for one in clips}
         self._action_of = {one.source: vocabulary_indices(one, vocabulary) for one in clips}
@@ -87,14 +88,6 @@ class Poses:
     def actions(self) -> tuple[str, ...]:
         """Return the actions with which sequences end, in the vocabulary's order."""
         return self.sampler.actions()
-
-    def state(self) -> dict[str, Any]:
-        """Return the random state."""
-        return dict(self.rng.bit_generator.state)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Resume from a saved random state."""
-        self.rng.bit_generator.state = state
 
     def batch(self, count: int, window: int) -> Tensors:
         """Return `count` sequences of 1 to `window` steps, on the CPU."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import Cut, sequences, walk_back
 from training.kinetics_tps.video_roles import Role
 from training.picture_training.views import swapped_sides
+from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
 from training.sources.roles import unit_of
 from training.sources.sampling import action_shares
@@ -53,7 +53,7 @@ class _OfSource:
         return sum(map(len, self.people)) ** 0.5
 
 
-class Tracks:
+class Tracks(SeededSource):
     """Implements `training.sequences.source.Source` for watched videos of one role.
 
     Sampling: action → source, by the square root of its videos of the action → person → video → last step. Actions are
@@ -70,7 +70,7 @@ class Tracks:
         shares: Mapping[str, float] | None = None,
     ) -> None:
         """Raises ValueError if there is nothing to draw, or for wrong shares."""
-        self.rng = np.random.default_rng(seed)
+        super().__init__(seed)
         self._sources = _by_action([video for video in videos if video.role == role], vocabulary)
         self._actions, self._weights = action_shares(self._sources, vocabulary, shares)
         if not self._actions:
@@ -80,14 +80,6 @@ class Tracks:
     def actions(self) -> tuple[str, ...]:
         """Return the actions that are drawn, in the vocabulary's order."""
         return self._actions
-
-    def state(self) -> dict[str, Any]:
-        """Return the random state, to resume from."""
-        return dict(self.rng.bit_generator.state)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Resume from a saved random state."""
-        self.rng.bit_generator.state = state
 
     def batch(self, count: int, window: int) -> Tensors:
         """Return `count` sequences of 1 to `window` steps that each end with a known action, on the CPU."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stages.vocabulary import Vocabulary
 from training.sequences.sequences import Sequences, without_steps
+from training.sequences.source import SeededSource
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS
 from training.synthetic.motion.pace import without_doubtful_actions
@@ -40,7 +41,7 @@ class Batch(Sequences):
     from_behind: NDArray[np.bool_]
 
 
-class Generator:
+class Generator(SeededSource):
     """A generator of batches. With `held_out`, its motions, gestures, builds and cameras never occur in training.
 
     The vocabulary must have all 24 actions, unless `partial` is set: then sequences end only with actions that it has,
@@ -56,20 +57,12 @@ class Generator:
         self.library = MotionLibrary(motions)
         self.vocabulary = vocabulary
         self.held_out = held_out
-        self.rng = np.random.default_rng(seed)
+        super().__init__(seed)
         self.actions = tuple(name for name in ACTIONS if name not in missing)
         """The actions that sequences end with."""
         self._action_of = np.array(
             [-1 if name in missing else vocabulary.action_index(name) for name in ACTIONS] + [-1]
         )
-
-    def state(self) -> dict[str, Any]:
-        """Return the random state, to be saved with a run's state."""
-        return dict(self.rng.bit_generator.state)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Resume from a saved random state."""
-        self.rng.bit_generator.state = state
 
     def batch(self, count: int, steps: int, *, action: str | Sequence[str] | None = None) -> Batch:
         """Return `count` sequences of 1 to `steps` steps; `action` fixes the last action of all, or of each."""
