@@ -11,7 +11,7 @@ from training.annotated_videos.feature_cache import Progress
 from training.footage.segments.answered_film import AnsweredFilm
 from training.kinetics_tps.video_roles import Role
 from training.scoring.film_answers import ScoringError, answered_film, watch_settings
-from training.sources.roles import video_roles
+from training.sources.roles import unit_of, video_roles
 from training.sources.segmented_videos import LABELS, VIDEO, read_segmented_videos
 from training.sources.watched_videos import WatchedVideo, watch_data_folder
 
@@ -97,15 +97,8 @@ def answered_films(checkpoint: Checkpoint, watched: WatchedSet) -> list[Answered
 
 
 def person_of(watched: WatchedVideo) -> str:
-    """Return who is shown, "" if unknown: a bootstrap draws the videos of a person together.
-
-    In `gestures`, people have numbers within a series of videos (`push_up/leap-1` is of the series leap).
-    """
-    video = watched.video
-    if not video.person:
-        return ""
-    series = video.name.rpartition("/")[2].rpartition("-")[0]
-    return f"{series} {video.person}" if video.source == "gestures" else video.person
+    """Return who is shown, "" if unknown: a bootstrap draws the videos of a person together."""
+    return unit_of(watched.video) if watched.video.person else ""
 
 
 def _names(data: Path, chosen: FilmSet) -> set[str]:
