@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from training.settings.run_config import RecordedConfig
+from training.settings.recorded_config import RecordedConfig
 from training.sources.formats.facts import PUBLIC, PublicSource
 from training.sources.terms import SourceFacts, permitted
 

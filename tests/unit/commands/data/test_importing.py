@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from commands.data.importing import Format, TermsClass, Unit
 from run_stream import app
 from support.training.motion_files import bvh_text, utkinect_text, walked
-from training.settings.run_config import Terms
+from training.settings.recorded_config import Terms
 from training.sources.formats.conversion import UNITS
 from training.sources.formats.importing import KIND
 

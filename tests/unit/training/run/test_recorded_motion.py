@@ -22,7 +22,8 @@ from training.annotated_videos.feature_cache import file_sha256
 from training.run.learning.batches import generates, rows_by_source
 from training.run.learning.training_run import TrainingError
 from training.run.train import Outcome, train
-from training.settings.run_config import RecordedConfig, TrainingConfig
+from training.settings.recorded_config import RecordedConfig
+from training.settings.run_config import TrainingConfig
 from training.sources import recorded as recorded_motion
 from training.sources.motion_clips import MOTION, POSES
 from training.sources.recorded import RecordedMotion, open_recorded
