@@ -48,6 +48,10 @@ class LearnedSource:
         return f"{self.name} ({self.terms})"
 
 
+UNKNOWN = LearnedSource("unrecorded data", "unknown", UNRECORDED, False)
+"""What weights of another origin than a training run here may have learned from."""
+
+
 @dataclass(frozen=True, slots=True)
 class WeightTerms:
     """What weights may be used for, and the sources that decide it, besides generated motion."""
@@ -61,9 +65,11 @@ class WeightTerms:
 
     @property
     def use(self) -> str:
-        """The permitted use: `ANY_USE`, `LIMITED_USE`, or that of videos whose terms only their owner knows."""
+        """The permitted use: `ANY_USE`, `LIMITED_USE`, that of videos whose terms their owner knows, or unknown."""
         if not self.limiting:
             return ANY_USE
+        if UNKNOWN in self.sources:
+            return "unknown: the weights do not record what they learned from"
         if any(source.terms != UNRECORDED for source in self.limiting):
             return LIMITED_USE
         names = [f"{source.name:.100}" for source in self.limiting[:_FIRST_NAMES]]
@@ -77,6 +83,8 @@ class WeightTerms:
         return ", ".join([GENERATED, *map(str, self.sources)])
 
     def __str__(self) -> str:
+        if UNKNOWN in self.sources:
+            return self.use
         if not self.sources:
             return f"{self.use}; learned from {GENERATED} only"
         counted = f"{len(self.sources)} source{'s' if len(self.sources) > 1 else ''}"
@@ -103,7 +111,7 @@ class WeightTerms:
 
 
 def weight_terms(metrics: Mapping[str, Any]) -> WeightTerms:
-    """Return the terms of a checkpoint from its metrics. Without a record it learned from generated motion only.
+    """Return the terms of a checkpoint from its metrics. Without those of a training run, they are unknown.
 
     Raises `ValueError` for a record that cannot be read.
     """
@@ -111,11 +119,11 @@ def weight_terms(metrics: Mapping[str, Any]) -> WeightTerms:
         raise ValueError("metrics: not an object with names")
     if LEARNED_FROM in metrics:
         return WeightTerms().with_sources(*_sources(metrics[LEARNED_FROM], LEARNED_FROM))
-    found = WeightTerms()
+    # Metrics of older runs, which recorded only sources other than generated motion.
+    found = WeightTerms() if "config" in metrics else WeightTerms((UNKNOWN,))
     if (recorded := metrics.get("recorded")) is not None:
         listed = recorded.get("sources") if isinstance(recorded, Mapping) else None
         found = found.with_sources(*_sources(listed, "recorded.sources"))
-    # Metrics of older runs on annotated videos.
     videos = metrics.get("data")
     if isinstance(videos, Mapping) and "folder" in videos and videos.get("fingerprint") not in _GENERATED_VIDEOS:
         found = found.with_sources(annotated_videos(str(cast("Mapping[str, Any]", videos)["folder"])))

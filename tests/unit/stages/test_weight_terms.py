@@ -47,14 +47,19 @@ def test_the_summary_is_one_line_and_the_list_names_each_source_with_its_terms()
     assert str(WeightTerms()) == "any use; learned from generated motion only"
 
 
-def test_a_checkpoint_without_a_record_learned_from_generated_motion_only() -> None:
-    assert weight_terms({"steps": 3}) == WeightTerms()
+def test_the_terms_of_a_checkpoint_without_a_record_of_a_training_run_are_unknown() -> None:
+    found = weight_terms({"steps": 3})
+    assert str(found) == found.use == "unknown: the weights do not record what they learned from"
+    again = weight_terms({LEARNED_FROM: found.with_sources(LearnedSource("a", "A", "open", True)).to_metrics()})
+    assert again.use == found.use
 
 
-def test_older_records_of_recorded_motion_and_of_a_folder_of_videos_are_read() -> None:
-    found = weight_terms({"recorded": {"sources": {"a": source("open")}}})
+def test_older_records_of_generated_and_recorded_motion_and_of_a_folder_of_videos_are_read() -> None:
+    assert weight_terms({"config": {}}) == WeightTerms()
+    found = weight_terms({"config": {}, "recorded": {"sources": {"a": source("open")}}})
     assert (found.use, found.learned_from) == (ANY_USE, "generated motion, a (open)")
-    assert weight_terms({"data": {"folder": "films", "fingerprint": "0"}}).limiting[0].name == "videos in films"
+    videos = weight_terms({"config": {}, "data": {"folder": "films", "fingerprint": "0"}})
+    assert videos.limiting[0].name == "videos in films"
 
 
 def test_a_source_that_two_records_judge_differently_permits_no_more_than_the_stricter_one() -> None:
