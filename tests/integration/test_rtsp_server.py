@@ -29,7 +29,7 @@ def can_connect(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port)):
             return True
-    except ConnectionRefusedError:
+    except ConnectionError:
         return False
 
 
