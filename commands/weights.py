@@ -1,16 +1,17 @@
-"""`partstream weights`: third-party files in the cache."""
+"""`partstream weights`: third-party files in the cache, and the marks of checkpoints."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from commands.application import Application
-from commands.ending import EXIT_WEIGHTS, console, errors
+from commands.ending import EXIT_USAGE, EXIT_WEIGHTS, console, errors, exiting, plain_console
 
-weights_app = Application(help="Download and check third-party weights and footage.", no_args_is_help=True)
+weights_app = Application(help="Third-party weights and footage, and the marks of checkpoints.", no_args_is_help=True)
 
 
 @weights_app.command("list")
@@ -58,3 +59,27 @@ def weights_verify(
     with errors():
         if not asset_console.verify(names, console):
             raise typer.Exit(EXIT_WEIGHTS)
+
+
+@weights_app.command("mark")
+def weights_mark(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The checkpoint's file.")],
+    experimental: Annotated[
+        str,
+        typer.Option(metavar="ACTIONS", help="Its experimental actions, separated by commas; '' for none."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write this file instead of replacing CHECKPOINT.")
+    ] = None,
+) -> None:
+    """Name the actions of a checkpoint that are too often wrong on real video: results mark them as experimental."""
+    from stages.checkpoint import CheckpointError, experimental_actions, load, save
+    from stages.vocabulary import VocabularyError
+
+    names = [name.strip() for name in experimental.split(",") if name.strip()]
+    with exiting({CheckpointError: EXIT_WEIGHTS, VocabularyError: EXIT_USAGE}):
+        found = load(checkpoint)
+        marked = experimental_actions(names, found.vocabulary)
+        sha256 = save(replace(found, experimental=marked), out or checkpoint)
+    shown = ", ".join(marked) or "none"
+    plain_console.print(f"{out or checkpoint}: experimental actions: {shown} ({sha256})", markup=False)

@@ -1,8 +1,8 @@
 """Checkpoints: a trained model in one safetensors file, which loads without any other file.
 
 The tensors are the network's weights, including the table of language priors, and optionally those of a feature
-extractor and a detector. The metadata holds the vocabulary, the network's configuration, smoothing, metrics and the
-training command.
+extractor and a detector. The metadata holds the vocabulary, the experimental actions, the network's configuration,
+smoothing, metrics and the training command.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,8 @@ class Checkpoint:
     """The feature extractor of regions; None if they are pooled from the detector's feature maps."""
     detector: StoredDetector | None = None
     """The detector of people, parts and objects; None for MoveNet, whose weights are a third-party package's."""
+    experimental: tuple[str, ...] = ()
+    """Actions that are too often wrong on real video, as `experimental_actions` returns them. Training sets none."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -88,6 +91,20 @@ class Checkpoint:
         return _trained_window(self.metrics)
 
 
+def experimental_actions(names: object, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Return a list's actions once each, in the vocabulary's order.
+
+    Raises `VocabularyError` if it is not a list of the vocabulary's actions.
+    """
+    if not isinstance(names, list):
+        raise VocabularyError(f"experimental: {names!r} is not a list of actions")
+    try:
+        chosen = {vocabulary.action_index(name) for name in cast("list[str]", names)}
+    except VocabularyError as error:
+        raise VocabularyError(f"experimental: {error}") from None
+    return tuple(vocabulary.actions[index] for index in sorted(chosen))
+
+
 def save(checkpoint: Checkpoint, path: Path) -> str:
     """Write the file atomically and return its `sha256:…`. Raises `CheckpointError` if it cannot be written."""
     vocabulary = checkpoint.vocabulary
@@ -96,6 +113,7 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         "profile": checkpoint.profile,
         "trained": json.dumps(checkpoint.trained),
         "vocabulary": vocabulary.to_json(),
+        "experimental": json.dumps(checkpoint.experimental),
         "network": json.dumps(checkpoint.network.config.to_dict()),
         "geometry_version": str(GEOMETRY_VERSION),
         "priors": json.dumps(_priors(checkpoint)),
@@ -115,6 +133,8 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata)
+        if path.exists():
+            shutil.copymode(path, partial)  # safetensors makes files that only their owner can read
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
@@ -140,6 +160,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         raise CheckpointError(f"{path}: its format is {metadata.get('format')!r}, this version reads {FORMAT!r}")
     try:
         vocabulary = Vocabulary.from_json(metadata["vocabulary"], f"{path}: vocabulary")
+        # Older checkpoints have none.
+        experimental = experimental_actions(json.loads(metadata.get("experimental", "[]")), vocabulary)
         config = NetworkConfig.from_dict(json.loads(metadata["network"]))
         priors = json.loads(metadata["priors"])
         smoothing = SmoothingConfig.from_json(metadata["smoothing"])
@@ -205,6 +227,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         language_model_sha256,
         None if features is None else features.to(device),
         detector,
+        experimental,
     )
 
 

@@ -44,9 +44,12 @@ class CheckpointSummary:
     sha256: str
     size: int
     terms: WeightTerms
+    experimental: tuple[str, ...] = ()
+    """Its experimental actions."""
 
     def __str__(self) -> str:
-        return f"profile {self.profile}, weights {self.sha256[:19]}…, terms: {self.terms}"
+        marked = f"; experimental actions: {', '.join(self.experimental)}" if self.experimental else ""
+        return f"profile {self.profile}, weights {self.sha256[:19]}…, terms: {self.terms}{marked}"
 
 
 @contextmanager
@@ -84,13 +87,14 @@ def summary(profile: str) -> CheckpointSummary:
             with safe_open(os.fspath(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
             terms = weight_terms(json.loads(metadata.get("metrics", "{}")))
+            experimental = tuple(map(str, json.loads(metadata.get("experimental", "[]"))))
             digest, size = hashlib.sha256(), path.stat().st_size
             with path.open("rb") as content:
                 while block := content.read(1 << 20):
                     digest.update(block)
-        except (SafetensorError, OSError, ValueError, AttributeError, RecursionError) as error:
+        except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise WeightsError(f"{path}: not a checkpoint, or damaged ({error})") from None
-        return CheckpointSummary(metadata.get("profile", ""), f"sha256:{digest.hexdigest()}", size, terms)
+        return CheckpointSummary(metadata.get("profile", ""), f"sha256:{digest.hexdigest()}", size, terms, experimental)
 
 
 def vocabulary_of(profile: str) -> Vocabulary:

@@ -94,7 +94,7 @@ class Pipeline(Model):
         )
         if needs_keypoints and not detector.has_keypoints:
             raise ValueError("the checkpoint's network needs keypoints, but its detector finds none")
-        self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained)
+        self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained, checkpoint.experimental)
         self._detector = detector
         self._network = checkpoint.network.eval()
         self._weights = (detector.network, checkpoint.features, checkpoint.network)

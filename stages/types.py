@@ -14,11 +14,15 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Identity of a model: `weights` is `sha256:…` of the checkpoint, `trained` is false for random weights."""
+    """Identity of a model: `weights` is `sha256:…` of the checkpoint, `trained` is false for random weights.
+
+    `experimental`: the actions that are too often wrong on real video.
+    """
 
     profile: str
     weights: str
     trained: bool
+    experimental: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,5 +126,5 @@ class BatchWorker:
             capture_age_s = (time.time_ns() // 1000 - meta.capture_us) / 1e6
             camera.capture_ages.observe(capture_age_s)
         self._observer.frame_published(meta.camera, age_s, capture_age_s)
-        for event in camera.events.update(meta, analysis):
+        for event in camera.events.update(meta, analysis, self.model_ref.experimental):
             self._publisher.publish(event)

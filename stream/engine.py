@@ -362,7 +362,7 @@ class Engine:
             self._model = await inference.run(load_model, self.config, self.observer)
         check_actions(self.config.recording, self._model.actions)
         info = self._model.info
-        self._worker.model_ref = results.ModelRef(info.profile, info.weights, info.trained)
+        self._worker.model_ref = results.ModelRef(info.profile, info.weights, info.trained, list(info.experimental))
         self.observer.model_loaded(info.profile, info.weights)
         self.health.weights(True, "", time.monotonic())
         await inference.run(self._model.warm_up)

@@ -53,21 +53,23 @@ Clock = Annotated[
 CameraState = Literal["connecting", "live", "stalled", "reconnecting", "ended", "removed"]
 
 
-class ModelRef(msgspec.Struct, frozen=True):
+class ModelRef(msgspec.Struct, frozen=True, omit_defaults=True):
     """The model of a result. `trained` is false for random weights, whose labels have no meaning."""
 
     profile: Annotated[str, about("The model's profile, for example `edge`.")]
     weights: Annotated[str, about("`sha256:` and the digest of the checkpoint.")]
     trained: Annotated[bool, about("False for random weights, whose labels have no meaning.")]
+    experimental: Annotated[list[str], about("Actions that are too often wrong on real video. Absent: none.")] = []
 
 
-class Action(msgspec.Struct, frozen=True):
+class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     """A person's action. `since_us` is when the unbroken run of `label` began; `top` is best first."""
 
     label: Annotated[str, about("The action.")]
     score: Score
     since_us: Annotated[int, about("When the unbroken run of `label` began, microseconds since 1970, UTC.")]
     top: Annotated[list[Labelled], about("The most likely actions with their scores, best first.")]
+    experimental: Annotated[bool, about("Whether `label` is an experimental action. Absent: false.")] = False
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -140,6 +142,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     capture_us: Annotated[int, about("When the frame that showed it was captured, microseconds since 1970, UTC.")]
     since_us: Annotated[int, about("When the action `label` began, microseconds since 1970, UTC.")]
     box: Box | None = None
+    experimental: Annotated[bool, about("Whether `label` is an experimental action. Absent: false.")] = False
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=STATUS_SCHEMA):

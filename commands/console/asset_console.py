@@ -12,7 +12,7 @@ from rich.table import Table
 
 from commands.console.amounts import counted
 from commands.ending import printable
-from stages.packaged_checkpoints import PACKAGED, summary
+from stages.packaged_checkpoints import PACKAGED, CheckpointSummary, summary
 from stages.third_party import weights
 from stages.third_party.weights import WeightsError
 
@@ -31,17 +31,25 @@ def show_list(console: Console) -> None:
 
 def show_checkpoints(console: Console) -> None:
     """Print the checkpoints of the profiles: what the weights may be used for, and what they learned from."""
-    table = Table(title="\nCheckpoints of this installation", title_justify="left", box=None, pad_edge=False)
-    for heading in ("profile", "size", "weights", "may be used for", "learned from"):
-        table.add_column(heading, justify="right" if heading == "size" else "left")
+    found: dict[str, CheckpointSummary | None] = {}
     for profile in PACKAGED:
         try:
-            found = summary(profile)
+            found[profile] = summary(profile)
         except WeightsError:
-            table.add_row(profile, "", "not in this version", "", "")
+            found[profile] = None
+    marked = any(one is not None and one.experimental for one in found.values())
+    headings = ["profile", "size", "weights", "may be used for", "learned from"]
+    table = Table(title="\nCheckpoints of this installation", title_justify="left", box=None, pad_edge=False)
+    for heading in [*headings, *(["experimental actions"] if marked else [])]:
+        table.add_column(heading, justify="right" if heading == "size" else "left")
+    for profile, one in found.items():
+        if one is None:
+            table.add_row(profile, "", "not in this version")
             continue
-        size, learned = f"{found.size / 1e6:.1f} MB", escape(printable(found.terms.learned_from))
-        table.add_row(profile, size, found.sha256[7:15], escape(printable(found.terms.use)), learned)
+        texts = (one.terms.use, one.terms.learned_from, *([", ".join(one.experimental)] if marked else []))
+        table.add_row(
+            profile, f"{one.size / 1e6:.1f} MB", one.sha256[7:15], *(escape(printable(text)) for text in texts)
+        )
     console.print(table)
 
 

@@ -132,6 +132,7 @@ class LiveTable:
                 cells: list[RenderableType] = [Text("…", "dim"), "", "", ""]
             else:
                 label = Text(action.label.replace("_", " "), "cyan", no_wrap=True, overflow="ellipsis")
+                label.append(" (experimental)" if action.experimental else "", "yellow")
                 since = duration(_seconds(frame.capture_us - action.since_us))
                 cells = [label, f"{action.score:.2f}", since, reasons(person, limit)]
             table.add_row(_name(frame.camera, width), str(_bounded(person.track)), *cells[: len(headings) - 2])
@@ -184,6 +185,8 @@ def _event_line(event: Event) -> Text:
         at = "no time"
     text = Text(f"{at}  {event.camera}  person {event.track}  {event.kind} ", "dim", no_wrap=True, overflow="ellipsis")
     text.append(event.label.replace("_", " "), "cyan" if event.kind != "ended" else "dim")
+    if event.experimental:
+        text.append(" (experimental)", "yellow")
     if event.previous:
         text.append(f" after {event.previous.replace('_', ' ')}", "dim")
     return text

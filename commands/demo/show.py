@@ -217,7 +217,10 @@ def _recognised(frames: Iterable[results.Frame]) -> Table:
     for camera, own in by_camera.items():
         first_epoch = [frame for frame in own if frame.epoch == own[0].epoch]
         actions = Counter(
-            person.action.label for frame in first_epoch for person in frame.people if person.action is not None
+            person.action.label + (" (experimental)" if person.action.experimental else "")
+            for frame in first_epoch
+            for person in frame.people
+            if person.action is not None
         )
         tracks = {person.track for frame in first_epoch for person in frame.people}
         late = sorted((frame.published_us - frame.capture_us) / 1000 for frame in own)

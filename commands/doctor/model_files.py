@@ -48,18 +48,21 @@ def model_weights(model: ModelSettings) -> Finding:
 
     try:
         checkpoint = load_checkpoint(model.profile)
+        about = f"terms: {checkpoint.terms}"
+        if checkpoint.experimental:
+            about += f"; experimental actions: {', '.join(checkpoint.experimental)}"
         if checkpoint.detector is None:
             if faults := weights.verify(KEYPOINTS):
                 return fault("weights", "; ".join(faults), _how_to_get(KEYPOINTS))
             return ok(
                 "weights",
-                f"profile {model.profile} (terms: {checkpoint.terms}), and {KEYPOINTS} with the published SHA-256",
+                f"profile {model.profile} ({about}), and {KEYPOINTS} with the published SHA-256",
             )
         load_detector(checkpoint)
     except WeightsError as error:
         seen, _, remedy = str(error).partition("\n")
         return fault("weights", seen, remedy or "Set model.profile to edge or to the path of another checkpoint")
-    return ok("weights", f"profile {model.profile}, which contains its detector (terms: {checkpoint.terms})")
+    return ok("weights", f"profile {model.profile}, which contains its detector ({about})")
 
 
 def _how_to_get_cuda(built: bool, driver: Path) -> str:

@@ -155,6 +155,7 @@ def step_graph(checkpoint: Checkpoint) -> Graph:
     model, actions = checkpoint.network.action_lstm, len(checkpoint.vocabulary.actions)
     about: dict[str, Any] = {
         "actions": list(checkpoint.vocabulary.actions),
+        "experimental": list(checkpoint.experimental),
         "temperature": float(model.temperature),
         "smoothing": json.loads(checkpoint.smoothing.to_json()),
     }

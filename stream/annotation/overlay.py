@@ -247,7 +247,8 @@ class OverlayPainter:
         title_size, line_size = round(17 * self.scale), round(13.5 * self.scale)
         title, score, lines = "…", f"#{person.track}", ()
         if person.action is not None:
-            title, score = person.action.label.replace("_", " "), f"{person.action.score:.2f}  #{person.track}"
+            marked = "experimental  " if person.action.experimental else ""
+            title, score = person.action.label.replace("_", " "), f"{marked}{person.action.score:.2f}  #{person.track}"
             lines = tuple(reasons(person.parts))
         last = before.get(person.track)
         for count in range(len(lines), -1, -1):

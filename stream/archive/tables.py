@@ -44,6 +44,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("since_utc", _TIME),
             ("actions", pa.list_(_LABELLED)),
             ("parts", pa.list_(_PART)),
+            ("action_experimental", pa.bool_()),
         ]
     ),
     "frames": pa.schema(
@@ -72,6 +73,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("score", pa.float32()),
             ("since_utc", _TIME),
             *_BOX,
+            ("experimental", pa.bool_()),
         ]
     ),
     "status": pa.schema(
@@ -200,6 +202,7 @@ def _person_row(frame: Frame, person: Person, parts: int) -> Row:
             }
             for part in relevant
         ],
+        action.experimental if action is not None else None,
     )
 
 
@@ -213,6 +216,7 @@ def _event_row(event: Event) -> Row:
         event.score,
         event.since_us,
         *(event.box or (None, None, None, None)),
+        event.experimental,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,7 @@ class _Current:
     since_media_us: int
     score: float
     box: results.Box
+    experimental: bool
 
 
 class ActionEvents:
@@ -28,8 +30,13 @@ class ActionEvents:
         self._current: dict[int, _Current] = {}
         self._last: FrameMeta | None = None
 
-    def update(self, meta: FrameMeta, analysis: FrameAnalysis) -> list[results.Event]:
-        """Return the events of this frame: first the actions that started or changed, then those that ended."""
+    def update(
+        self, meta: FrameMeta, analysis: FrameAnalysis, experimental: Collection[str] = ()
+    ) -> list[results.Event]:
+        """Return the events of this frame: first the actions that started or changed, then those that ended.
+
+        `experimental`: the model's experimental actions, which are marked.
+        """
         self._last = meta
         events: list[results.Event] = []
         for person in analysis.people:
@@ -41,7 +48,9 @@ class ActionEvents:
             if before is not None and before.label == action.smoothed:
                 before.score, before.box = action.smoothed_score, box
                 continue
-            now = self._current[person.track] = _Current(action.smoothed, meta.media_us, action.smoothed_score, box)
+            now = self._current[person.track] = _Current(
+                action.smoothed, meta.media_us, action.smoothed_score, box, action.smoothed in experimental
+            )
             if before is None:
                 events.append(_event(meta, person.track, "started", now))
             else:
@@ -85,4 +94,5 @@ def _event(
         capture_us=meta.capture_us,
         since_us=capture_time_of(meta, action.since_media_us),
         box=action.box,
+        experimental=action.experimental,
     )

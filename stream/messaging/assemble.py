@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ring_buffers.frames import FrameMeta
 from stages.types import FrameAnalysis, PersonAnalysis
 from stream import results
@@ -26,7 +28,7 @@ def frame_message(
         published_us=0,
         size=meta.size,
         model=model,
-        people=[_person(person, meta) for person in analysis.people],
+        people=[_person(person, meta, model.experimental) for person in analysis.people],
         objects=[
             results.DetectedObject(found.label, rounded_box(found.box), round(found.score, 4), found.detected)
             for found in analysis.objects
@@ -49,7 +51,7 @@ def capture_time_of(meta: FrameMeta, media_us: int) -> int:
     return meta.capture_us - (meta.media_us - media_us)
 
 
-def _person(person: PersonAnalysis, meta: FrameMeta) -> results.Person:
+def _person(person: PersonAnalysis, meta: FrameMeta, experimental: Collection[str]) -> results.Person:
     action = person.action
     return results.Person(
         track=person.track,
@@ -62,6 +64,7 @@ def _person(person: PersonAnalysis, meta: FrameMeta) -> results.Person:
             score=round(action.score, 4),
             since_us=capture_time_of(meta, action.since_media_us),
             top=[(label, round(score, 4)) for label, score in action.top],
+            experimental=action.label in experimental,
         ),
         parts=[
             results.Part(

@@ -198,6 +198,14 @@ class CameraRecording:
 
 def _clip_events(window: Window) -> list[ClipEvent]:
     return [
-        ClipEvent(event.track, event.action, round(event.score, 4), event.capture_us, event.media_us, event.end_us)
+        ClipEvent(
+            event.track,
+            event.action,
+            round(event.score, 4),
+            event.capture_us,
+            event.media_us,
+            event.end_us,
+            event.experimental,
+        )
         for event in window.events
     ]

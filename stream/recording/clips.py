@@ -20,7 +20,7 @@ MAX_ACTION_LENGTH = 40
 EndReason = Literal["complete", "longest", "epoch", "format", "camera", "behind", "budget", "low_disk"]
 
 
-class ClipEvent(msgspec.Struct, frozen=True):
+class ClipEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """An action that caused the clip."""
 
     track: Annotated[int, about("The person, as in the results of the same epoch.")]
@@ -31,6 +31,7 @@ class ClipEvent(msgspec.Struct, frozen=True):
     end_media_time_us: Annotated[
         int | None, about("End of the action in media time; null if it continued after the clip.")
     ]
+    experimental: Annotated[bool, about("Whether `action` is an experimental action. Absent: false.")] = False
 
 
 class Clip(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=CLIP_SCHEMA):

@@ -48,6 +48,7 @@ class PlannedEvent:
     capture_us: int
     media_us: int
     end_us: int | None = None
+    experimental: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -113,7 +114,9 @@ class ClipPlanner:
             latest.end(event.track, media_us)
         if event.kind == "ended" or not self.rules.wanted(event.label, event.score):
             return changed
-        planned = PlannedEvent(event.track, event.label, event.score, event.capture_us, media_us)
+        planned = PlannedEvent(
+            event.track, event.label, event.score, event.capture_us, media_us, experimental=event.experimental
+        )
         if latest is not None and media_us < latest.limit_us and media_us - self.rules.before_us <= latest.end_us:
             latest.add(planned)
             return True

@@ -220,6 +220,11 @@ def test_a_network_of_vgg_features_needs_no_geometry_and_one_object_per_person(t
     assert "features" not in about and "strides" not in about["regions"]
 
 
+def test_the_description_of_the_step_lists_the_experimental_actions(tmp_path: Path) -> None:
+    (step,) = export(replace(untrained(SMALL), experimental=("carry",)), None, tmp_path, ["step"])
+    assert json.loads(step.manifest.read_text())["experimental"] == ["carry"]
+
+
 def test_a_file_whose_outputs_differ_from_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stages.export import onnx_file
 

@@ -60,6 +60,7 @@ class ModelView(View):
     profile: str
     weights: str = Field(description="`sha256:` and the checkpoint's digest.")
     trained: bool = Field(description="False for random weights, whose labels mean nothing.")
+    experimental: list[str] = Field(description="Actions that are too often wrong on real video.")
 
 
 class EngineView(View):
@@ -124,4 +125,6 @@ def engine_view(stats: Stats, streams: int, cameras: list[CameraView]) -> Engine
 
 
 def _model_view(model: ModelRef) -> ModelView:
-    return ModelView(profile=model.profile, weights=model.weights, trained=model.trained)
+    return ModelView(
+        profile=model.profile, weights=model.weights, trained=model.trained, experimental=model.experimental
+    )

@@ -16,9 +16,9 @@ PART = "right_hand"
 class BarModel(FreeModel):
     """Person 1 is at the bar, and walks and picks up in turn, for `FRAMES_AN_ACTION` frames each."""
 
-    def __init__(self) -> None:
+    def __init__(self, experimental: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self.info = ModelInfo(profile="bar", weights="", trained=True)
+        self.info = ModelInfo("bar", "", True, experimental)
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         """Return one person per frame."""

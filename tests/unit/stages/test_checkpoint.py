@@ -12,13 +12,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from stages.checkpoint import Checkpoint, CheckpointError, load, save
+from stages.checkpoint import Checkpoint, CheckpointError, experimental_actions, load, save
 from stages.heads.network import ActionNetwork, NetworkConfig
-from stages.packaged_checkpoints import PACKAGED
+from stages.packaged_checkpoints import PACKAGED, summary
 from stages.people.smoothing import SmoothingConfig
 from stages.profiles import load_checkpoint
 from stages.third_party.weights import WeightsError
-from stages.vocabulary import packaged
+from stages.vocabulary import VocabularyError, packaged
 
 SMALL = NetworkConfig(
     relevance_hidden=8, state_hidden=8, prior_hidden=8, graph_hidden=8, action_width=8, action_hidden=8
@@ -132,6 +132,9 @@ def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: P
         ({"smoothing": "[]"}, "smoothing"),
         ({"metrics": json.dumps({"config": {"data": {"window": "long"}}})}, "config.data.window is 'long'"),
         ({"metrics": json.dumps({"config": {"data": {"window": 1}}})}, "config.data.window is 1"),
+        ({"experimental": '["fly"]'}, "experimental: unknown action 'fly'; known: stand"),
+        ({"experimental": '"walk"'}, "experimental: 'walk' is not a list of actions"),
+        ({"experimental": "[[]]"}, r"experimental: unknown action \[\]"),
     ],
 )
 def test_an_inconsistent_checkpoint_is_rejected_with_the_reason(
@@ -140,6 +143,23 @@ def test_an_inconsistent_checkpoint_is_rejected_with_the_reason(
     with pytest.raises(CheckpointError, match=message) as error:
         load(rewritten(path, **changes))
     assert str(path) in str(error.value)
+
+
+def test_experimental_actions_are_saved_and_an_older_checkpoint_has_none(path: Path) -> None:
+    assert load(rewritten(path, experimental=None)).experimental == summary(str(path)).experimental == ()
+    save(replace(made(), experimental=("carry", "push_up")), path)
+    found = summary(str(path))
+    assert load(path).experimental == found.experimental == ("carry", "push_up")
+    assert str(found).endswith("; experimental actions: carry, push_up")
+    rewritten(path, experimental="3")
+    with pytest.raises(WeightsError, match="damaged"):
+        summary(str(path))
+
+
+def test_experimental_actions_are_in_the_order_of_the_vocabulary_once_each_and_known() -> None:
+    assert experimental_actions(["push_up", "carry", "push_up"], packaged("edge")) == ("carry", "push_up")
+    with pytest.raises(VocabularyError, match="experimental: unknown action 'fly'"):
+        experimental_actions(["carry", "fly"], packaged("edge"))
 
 
 def test_priors_of_another_vocabulary_of_the_same_sizes_are_rejected(path: Path) -> None:

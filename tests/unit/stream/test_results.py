@@ -54,6 +54,7 @@ def frame(**changes: Any) -> Frame:
     return Frame(**{**fields, **changes})
 
 
+LIFTING = Person(9, BOX, 0.9, Action("carry", 0.7, 1, [("carry", 0.7)], experimental=True), [])
 WAVING = Person(
     7, BOX, 0.94, Action("wave", 0.88, 1, [("wave", 0.88)]), [Part("left_hand", BOX, 0.8, 0.9, [("wave", 1.0)])]
 )
@@ -84,7 +85,9 @@ MESSAGES: list[Message] = [
     frame(),
     frame(people=[WAVING, NEW], objects=[DetectedObject("cup", BOX, 0.7)], trace_id="4bf92f3577b34da6a3ce929d0e0e4736"),
     Event(kind="started", label="wave", previous=None, **EVENT),
+    frame(people=[LIFTING], model=ModelRef("edge", "sha256:0", True, ["carry"])),
     Event(kind="changed", label="wave", previous="stand", box=BOX, **EVENT),
+    Event(kind="started", label="carry", previous=None, experimental=True, **EVENT),
     Status(state="connecting", reason=None, message="connecting", clock=None, size=None, **STATUS),
     Status(state="stalled", reason="stalled", message="no picture for 3 s", clock="rtcp", size=(640, 480), **STATUS),
     Stats(ready=False, ready_reason="the model is loading", cameras=[], **STATS),
@@ -112,7 +115,7 @@ def test_every_message_is_valid_under_its_json_schema(message: Message) -> None:
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_the_json_schema_notices_a_missing_and_a_wrong_field(message: Message) -> None:
     body = json.loads(msgspec.json.encode(message))
-    for field in set(body) - {"box", "trace_id", "epoch"}:
+    for field in set(body) - {"box", "trace_id", "epoch", "experimental"}:
         less = {name: value for name, value in body.items() if name != field}
         with pytest.raises(jsonschema.ValidationError, match=f"'{field}' is a required property"):
             jsonschema.validate(less, wire_schemas.schema(type(message)))
@@ -141,6 +144,7 @@ def test_default_values_are_left_out_and_microseconds_are_exact_in_javascript() 
     body = json.loads(msgspec.json.encode(frame(people=[WAVING, NEW])))
     assert "trace_id" not in body
     assert "detected" not in body["people"][0]
+    assert "experimental" not in body["people"][0]["action"] and "experimental" not in body["model"]
     assert body["people"][1]["detected"] is False
     assert body["people"][1]["action"] is None
     assert float(body["published_us"]) == 1_790_000_000_041_001 < 2**53

@@ -136,6 +136,18 @@ def test_a_person_shows_the_action_since_when_and_the_parts_that_explain_it_most
     assert [" ".join(line.split()) for line in row] == ["lobby 7 wave 0.88 1.6 s ▇ right hand raise up ▂ head look"]
 
 
+def test_experimental_actions_of_people_and_events_are_marked() -> None:
+    table = LiveTable(lambda: NOW)
+    doing = person(7)
+    assert doing.action is not None
+    action = msgspec.structs.replace(doing.action, experimental=True)
+    table.add(frame("lobby", msgspec.structs.replace(doing, action=action)))
+    table.add(msgspec.structs.replace(event(1), experimental=True))
+    lines = [" ".join(line.split()) for line in shown(table).splitlines() if "(experimental)" in line]
+    assert lines[0].startswith("lobby 7 wave (experimental) 0.88 1.6 s ▇ right hand")
+    assert lines[1].endswith("changed wave (experimental) after stand")
+
+
 HOSTILE = "\x1b]0;title\x07\x1b[31m\u009b2J\u202e\n[red]text[/]"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 
+from stream.annotation.label_placement import Placement
 from stream.annotation.overlay import MOST_REASONS, OverlayPainter, reasons
 from stream.annotation.picture_colours import relevance_colour, track_colour
 from stream.annotation.status_strip import StatusStrip
@@ -84,6 +86,18 @@ def test_people_without_an_action_parts_or_area_can_be_drawn() -> None:
     layer = OverlayPainter((640, 480)).paint(a_frame(people=people))
     assert layer.getbbox() is not None
     assert OverlayPainter((640, 480)).paint(a_frame(people=[])).getbbox() is None
+
+
+def test_the_label_of_an_experimental_action_names_it_as_such() -> None:
+    painter = OverlayPainter((640, 480))
+    for experimental, score in ((False, "0.88  #1"), (True, "experimental  0.88  #1")):
+        person = a_person()
+        assert person.action is not None
+        person = msgspec.structs.replace(
+            person, action=msgspec.structs.replace(person.action, experimental=experimental)
+        )
+        block, _ = painter._labelled(Placement((0, 0, 640, 480), []), person, person.box, {})
+        assert (block.title, block.score) == ("wave", score)
 
 
 def test_a_label_keeps_its_place_from_result_to_result() -> None:

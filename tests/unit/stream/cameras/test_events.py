@@ -81,6 +81,26 @@ def test_closing_an_epoch_ends_every_action_once_in_that_epoch() -> None:
     assert events.close() == []
 
 
+def test_experimental_actions_are_marked_in_events_until_they_end_and_in_results() -> None:
+    model = ModelRef("edge", "sha256:0", True, ["carry"])
+    events = ActionEvents()
+    found = [
+        *events.update(meta(0), doing("carry"), model.experimental),
+        *events.update(meta(1), doing("walk"), model.experimental),
+        *events.update(meta(2), doing("carry"), model.experimental),
+        *events.close(),
+    ]
+    assert [(one.kind, one.label, one.experimental) for one in found] == [
+        ("started", "carry", True),
+        ("changed", "walk", False),
+        ("changed", "carry", True),
+        ("ended", "carry", True),
+    ]
+    for label in ("carry", "walk"):
+        (person,) = frame_message(meta(0), doing(label), model).people
+        assert person.action is not None and person.action.experimental == (label == "carry")
+
+
 def test_since_is_counted_back_in_media_time_from_the_capture_time() -> None:
     message = frame_message(meta(30), doing("walk", since=1_000_000), ModelRef("edge", "sha256:0", True))
     action = message.people[0].action

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.recording.camera_recording import _clip_events
 from stream.recording.planning import MAX_EVENTS, MAX_WINDOWS, ClipPlanner, ClipRules
 from stream.results import Event
 
@@ -48,6 +50,14 @@ def test_an_event_is_shown_with_the_seconds_before_it_and_after_its_end() -> Non
     assert planner.take(event("stand", "changed"), 22 * S)
     assert spans(planner) == [(15, 25)]
     assert not planner.windows[0].cut_short
+
+
+def test_a_clip_marks_the_experimental_actions_that_caused_it() -> None:
+    planner = ClipPlanner(RULES)
+    planner.take(msgspec.structs.replace(event("kick"), experimental=True), 20 * S)
+    planner.take(event("fall", track=2), 21 * S)
+    found = _clip_events(planner.windows[0])
+    assert [(one.action, one.experimental) for one in found] == [("kick", True), ("fall", False)]
 
 
 def test_only_configured_actions_with_enough_score_make_clips() -> None:
