@@ -11,7 +11,7 @@ import { Session } from "./session.js"
 import { themeButton } from "./theme.js"
 import { VideoFeed } from "./video_feed.js"
 import { Wall } from "./wall.js"
-import { duration, dropWords, percent, plural, words } from "./words.js"
+import { duration, dropWords, percent, plural, takeModel, words } from "./words.js"
 
 const UPDATE_MS = 300
 const LIST_EVERY_MS = 30000
@@ -143,6 +143,7 @@ class App {
 
   // -- the engine's messages --------------------------------------------------------------------------------------
   #take(kind, message) {
+    if (message.model) takeModel(message.model)
     if (kind === "stats") {
       this.stats = message
       for (const one of message.cameras) this.cameras.get(one.camera)?.addStats(one, message.at_us)

@@ -3,7 +3,7 @@
 import { actionColour, relevanceColour, trackColour } from "./colours.js"
 import { Screen, child } from "./screen.js"
 import { Figures, level } from "./wall.js"
-import { clockTime, duration, percent, stateWords, words } from "./words.js"
+import { actionWords, clockTime, duration, isExperimental, percent, stateWords, words } from "./words.js"
 
 const MAX_LANES = 10
 const WINDOWS = [
@@ -14,6 +14,7 @@ const WINDOWS = [
 const MAX_PARTS = 6
 const MAX_ACTIONS = 5
 const MIN_SPAN = 0.004 // of the timeline's width
+const EXPERIMENTAL = "The model is often wrong about this action in real video."
 
 export class Detail {
   /**
@@ -137,7 +138,7 @@ export class Detail {
           "aria-label",
           `Person ${track.id}: ${track.spans
             .slice(-4)
-            .map((span) => words(span.label))
+            .map((span) => actionWords(span.label))
             .join(", then ")}`,
         )
         const spans = track.spans.filter((span) => span.endUs > nowUs - windowUs)
@@ -149,13 +150,13 @@ export class Detail {
           ({ element }, span) => {
             const begin = Math.max(0, 1 - (nowUs - span.beginUs) / windowUs)
             const width = Math.max(MIN_SPAN, 1 - (nowUs - span.endUs) / windowUs - begin)
-            element.className = "span"
+            element.className = isExperimental(span.label) ? "span experimental" : "span"
             element.style.left = `${begin * 100}%`
             element.style.width = `${width * 100}%`
             element.style.background = actionColour(span.label)
-            element.textContent = width > 0.05 ? words(span.label) : ""
+            element.textContent = width > 0.05 ? actionWords(span.label) : ""
             const lasted = duration((span.endUs - span.beginUs) / 1000)
-            element.title = `${words(span.label)}, ${clockTime(span.beginUs)}, ${lasted}`
+            element.title = `${actionWords(span.label)}, ${clockTime(span.beginUs)}, ${lasted}`
           },
         )
       },
@@ -172,8 +173,12 @@ export class Detail {
       makePerson,
       (row, person) => {
         row.element.setAttribute("aria-pressed", String(person.track === this.#track()))
-        row.doing.textContent = person.action ? words(person.action.label) : "no action yet"
-        if (!person.action) return (row.since.textContent = "")
+        if (!person.action) {
+          row.doing.textContent = "no action yet"
+          row.since.textContent = ""
+          return
+        }
+        showAction(row.doing, person.action.label)
         const ms = (this.camera.latest.capture_us - person.action.since_us) / 1000
         row.since.textContent = `${percent(person.action.score)} · ${ms < 500 ? "just now" : duration(ms)}`
       },
@@ -187,7 +192,7 @@ export class Detail {
       return quiet(why, person ? "The action is known after a few frames." : "Shown for the selected person.")
     const verdict = document.createElement("div")
     verdict.className = "verdict"
-    child(verdict, "strong", "", words(person.action.label))
+    showAction(child(verdict, "strong"), person.action.label)
     child(verdict, "span", "quiet", `#${person.track} · score ${percent(person.action.score)}`)
     const parts = bars("Body parts by relevance, with their states")
     const shown = [...person.parts].sort((a, b) => b.relevance - a.relevance).slice(0, MAX_PARTS)
@@ -203,9 +208,12 @@ export class Detail {
     for (const [label, score] of person.action.top
       .filter(([label]) => label !== person.action.label)
       .slice(0, MAX_ACTIONS - 1)) {
-      bar(choices, words(label), score, actionColour(label))
+      showAction(bar(choices, "", score, actionColour(label)).firstChild, label)
     }
     why.replaceChildren(verdict, parts, choices)
+    if (isExperimental(person.action.label)) {
+      verdict.after(Object.assign(document.createElement("p"), { className: "quiet", textContent: EXPERIMENTAL }))
+    }
   }
 }
 
@@ -228,6 +236,11 @@ function makePerson(person) {
   child(element, "span", "swatch").style.background = trackColour(person.track)
   child(element, "span", "track", `#${person.track}`)
   return { element, doing: child(element, "span", "doing"), since: child(element, "span", "since") }
+}
+
+function showAction(element, label) {
+  element.textContent = words(label)
+  if (isExperimental(label)) child(element, "span", "mark", " experimental").title = EXPERIMENTAL
 }
 
 function bars(title) {

@@ -1,7 +1,7 @@
 // The list of events, newest first, each with a picture of that moment.
 
 import { child } from "./screen.js"
-import { clockTime, duration, words } from "./words.js"
+import { actionWords, clockTime, duration, words } from "./words.js"
 
 const MAX_EVENTS = 60
 const PICTURE_WITHIN_MS = 1500 // the picture arrives about the same time as the event, if it was requested
@@ -70,10 +70,10 @@ export class EventsList {
 }
 
 function describe(event) {
-  if (event.kind === "changed") return `${words(event.previous)} → ${words(event.label)}`
+  if (event.kind === "changed") return `${actionWords(event.previous)} → ${actionWords(event.label)}`
   if (event.kind === "ended")
-    return `${words(event.label)} ended after ${duration((event.capture_us - event.since_us) / 1000)}`
-  return words(event.label)
+    return `${actionWords(event.label)} ended after ${duration((event.capture_us - event.since_us) / 1000)}`
+  return actionWords(event.label)
 }
 
 /** Draw the person with some surroundings, or the whole picture if there is no box. */

@@ -1,7 +1,7 @@
 // Draws a result over its picture. Sizes are in the canvas's pixels.
 
 import { relevanceColour, trackColour } from "./colours.js"
-import { percent, words } from "./words.js"
+import { isExperimental, percent, words } from "./words.js"
 
 const INK = "#10131ad9"
 const PAPER = "#eceff3"
@@ -70,13 +70,16 @@ function drawAction(canvas, plates, person, box, look) {
   const size = (narrow ? 11 : 12.5) * look.scale
   const action = person.action
   const text = action ? words(action.label) : "…"
+  const experimental = action && isExperimental(action.label)
   const score = action && !narrow ? percent(action.score) : ""
-  canvas.font = `650 ${size}px system-ui, sans-serif`
+  const note = [experimental && "experimental", score].filter(Boolean).join(" ")
+  const font = `${experimental ? "italic " : ""}650 ${size}px system-ui, sans-serif`
+  canvas.font = font
   const textWidth = canvas.measureText(text).width
   canvas.font = `400 ${size}px system-ui, sans-serif`
-  const scoreWidth = score ? canvas.measureText(score).width + size * 0.45 : 0
+  const noteWidth = note ? canvas.measureText(note).width + size * 0.45 : 0
   const pad = size * 0.5
-  const [width, height] = [textWidth + scoreWidth + 2 * pad + 3 * look.scale, size * 1.6]
+  const [width, height] = [textWidth + noteWidth + 2 * pad + 3 * look.scale, size * 1.6]
   const at = plates.find(
     width,
     height,
@@ -97,8 +100,8 @@ function drawAction(canvas, plates, person, box, look) {
   canvas.textBaseline = "middle"
   const [left, middle] = [at[0] + pad + 3 * look.scale, at[1] + height / 2 + 0.5 * look.scale]
   canvas.fillStyle = "#b4bdc9"
-  canvas.fillText(score, left + textWidth + size * 0.45, middle)
-  canvas.font = `650 ${size}px system-ui, sans-serif`
+  canvas.fillText(note, left + textWidth + size * 0.45, middle)
+  canvas.font = font
   canvas.fillStyle = PAPER
   canvas.fillText(text, left, middle)
 }

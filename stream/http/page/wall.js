@@ -2,7 +2,7 @@
 
 import { Screen, child } from "./screen.js"
 import { matches } from "./overlay.js"
-import { cameraProblem, dropWords, duration, percent, plural, shortReason, stateWords, words } from "./words.js"
+import { actionWords, cameraProblem, dropWords, duration, percent, plural, shortReason, stateWords } from "./words.js"
 import { OVERLOAD_SHARE } from "./cameras.js"
 
 export class Wall {
@@ -105,7 +105,7 @@ class Tile {
     this.state.dataset.level = level(camera)
     const people = camera.people.filter((person) => matches(person, filter))
     const doing = [
-      ...new Set(people.map((person) => person.action && words(person.action.label)).filter(Boolean)),
+      ...new Set(people.map((person) => person.action && actionWords(person.action.label)).filter(Boolean)),
     ].join(", ")
     this.doing.textContent = doing || shortReason(camera.status)
     this.element.dataset.match = filter && !people.length ? "no" : "yes"

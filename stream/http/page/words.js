@@ -71,6 +71,20 @@ export const dropWords = (reason) => DROPS[reason] ?? words(reason)
 /** Returns `right_hand` as "right hand". */
 export const words = (name) => name.replaceAll("_", " ")
 
+const experimental = new Set()
+
+/** Take the names of the model's experimental actions, from a message about the model. */
+export function takeModel(model) {
+  experimental.clear()
+  for (const action of model.experimental ?? []) experimental.add(action)
+}
+
+/** Whether an action is too often wrong on real video. */
+export const isExperimental = (action) => experimental.has(action)
+
+/** Returns an action in words, marked if it is experimental. */
+export const actionWords = (action) => words(action) + (isExperimental(action) ? " (experimental)" : "")
+
 export const percent = (share) => `${Math.round(share * 100)} %`
 
 /** Returns milliseconds in a short form. */
