@@ -317,17 +317,33 @@ class ActionNetwork(nn.Module):
         return StepOutputs(relevance_logits, relevance, state_logits, states, graph, self.frame_scores(graph))
 
     def forward(
-        self, parts: Tensor, context: Tensor, present: Tensor, dt: Tensor, visual: VisualInput | None = None
+        self,
+        parts: Tensor,
+        context: Tensor,
+        present: Tensor,
+        dt: Tensor,
+        visual: VisualInput | None = None,
+        real: Tensor | None = None,
     ) -> SequenceOutputs:
         """Return the outputs for N sequences of T steps, for training.
 
         `parts` [N, T, parts, F], `context` [N, T, C], `present` bool [N, T, parts], `dt` [N, T] seconds since the step
-        before (0 at the first), `visual` with leading shape [N · T].
+        before (0 at the first), `visual` with leading shape [N · T]. `real` bool [N, T]: steps that are not padding,
+        which only follows them. Outputs of padding are meaningless, and cost little with `real`.
         """
         sequences, steps = dt.shape
         if self.training and self.config.part_dropout:
             present = present & ~missed_parts(sequences, steps, parts.shape[2], self.config.part_dropout, dt.device)
-        outputs = self.forward_step(parts.flatten(0, 1), context.flatten(0, 1), present.flatten(0, 1), visual)
+        parts, context, present = (tensor.flatten(0, 1) for tensor in (parts, context, present))
+        rows = None if real is None else real.flatten().nonzero().squeeze(1)
+        if rows is not None:
+            parts, context, present = parts[rows], context[rows], present[rows]
+            if visual is not None:
+                known = None if visual.known is None else visual.known[rows]
+                visual = VisualInput(visual.parts[rows], visual.objects[rows], known)
+        outputs = self.forward_step(parts, context, present, visual)
+        if rows is not None:
+            outputs = StepOutputs(*(_padded(tensor, rows, sequences * steps) for tensor in outputs))
         graph = outputs.graph.view(sequences, steps, -1)
         return SequenceOutputs(
             outputs.relevance_logits.view(sequences, steps, -1),
@@ -361,6 +377,11 @@ class RegionEmbedding(nn.Linear):
 
 def _region_embedding(config: NetworkConfig) -> nn.Module:
     return RegionEmbedding(config.visual_features, config.visual_hidden) if config.visual_hidden else nn.Identity()
+
+
+def _padded(found: Tensor, rows: Tensor, count: int) -> Tensor:
+    """Return [count, …] with `found` at `rows` int64 [number of real steps], and zeros elsewhere."""
+    return found.new_zeros(count, *found.shape[1:]).index_copy(0, rows, found)
 
 
 def _where_known(embedded: Tensor, known: Tensor | None) -> Tensor:

@@ -77,6 +77,33 @@ def test_padding_and_other_people_have_no_effect(
     agree(together.graph[:PEOPLE], alone.graph.double().numpy())
 
 
+@pytest.mark.parametrize("visual", [False, True])
+def test_marked_padding_changes_no_output_of_a_real_step_and_no_gradient(visual: bool) -> None:
+    sizes = {"visual": True, "visual_features": 12, "object_regions": (0, 1) * 5} if visual else {}
+    config, rng = NetworkConfig(language=False, **sizes), torch.Generator().manual_seed(9)
+    network = ActionNetwork(config, packaged("edge"), None).eval()
+    lengths = torch.tensor([6, 1, 4])
+    real = torch.arange(6) < lengths[:, None]
+    parts, context, dt = (
+        torch.randn(3, 6, *shape, generator=rng)
+        for shape in ((10, config.part_features), (config.context_features,), ())
+    )
+    present = torch.rand(3, 6, 10, generator=rng) > 0.3
+    regions = None
+    if visual:
+        shapes = ((10, config.visual_features), (config.object_region_count, config.visual_features))
+        regions = VisualInput(*(torch.randn(18, *shape, generator=rng) for shape in shapes))
+    found: list[list[torch.Tensor]] = []
+    for marked in (None, real):
+        network.zero_grad()
+        outputs = network(parts, context, present, dt.abs(), regions, marked)
+        sum(tensor[real].square().sum() for tensor in outputs).backward()
+        found.append([tensor[real].detach() for tensor in outputs])
+        found[-1] += [one.grad.clone() for one in network.parameters() if one.grad is not None]
+    for plain, skipped in zip(*found, strict=True):
+        agree(skipped, plain.double().numpy())
+
+
 def test_the_action_lstm_over_a_sequence_agrees_with_a_plain_loop(network: ActionNetwork) -> None:
     rng = np.random.default_rng(8)
     graph = rng.normal(size=(3, 20, network.config.graph_hidden)).astype(np.float32)

@@ -44,7 +44,7 @@ class KeptAnswers:
         actions keep only part states and relevance. `mask` bool [parts, states].
         """
         with torch.no_grad():
-            answers = self._start(target.parts, target.context, target.present, target.dt)
+            answers = self._start(target.parts, target.context, target.present, target.dt, real=target.real)
         old = answers.action_logits.shape[-1]
         examples = self._is_example(target)[:, None]
         labelled = target.real & ~examples & (target.action >= 0) & (target.action < old)

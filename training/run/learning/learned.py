@@ -28,7 +28,7 @@ class Learned(nn.Module):
     def forward(self, batch: Tensors) -> SequenceOutputs:
         """Return the outputs for a batch on the network's device, as `ActionNetwork.forward`."""
         visual = batch.visual if batch.pictures is None else self.regions(batch)
-        return self.network(batch.parts, batch.context, batch.present, batch.dt, visual)
+        return self.network(batch.parts, batch.context, batch.present, batch.dt, visual, batch.real)
 
     @torch.no_grad()
     def with_features(self, batch: Tensors) -> Tensors:

@@ -77,7 +77,9 @@ class RecordedEvaluation:
         for batch in self.batches[kind]:
             target = batch.to(device)
             regions = unseen_regions(network, target.real.numel())
-            logits = network(target.parts, target.context, target.present, target.dt, regions).action_logits
+            logits = network(
+                target.parts, target.context, target.present, target.dt, regions, target.real
+            ).action_logits
             rows = torch.arange(len(target.last), device=device)
             truth = target.action[rows, target.last]
             yield _host(logits[rows, target.last].float(), truth)

@@ -110,7 +110,7 @@ def macro_accuracy(network: ActionNetwork, data: list[Tensors]) -> float:
     right, count = torch.zeros(actions), torch.zeros(actions)
     for target in data:
         regions = unseen_regions(network, target.real.numel())
-        logits = network(target.parts, target.context, target.present, target.dt, regions).action_logits
+        logits = network(target.parts, target.context, target.present, target.dt, regions, target.real).action_logits
         rows = torch.arange(len(target.last), device=target.last.device)
         truth = target.action[rows, target.last]
         known = truth >= 0

@@ -46,7 +46,7 @@ def plain_steps(config: TrainingConfig, count: int) -> tuple[list[float], Action
             group["lr"] = 0.003 * schedule(step, config.steps, config.optimiser.warm_up)
         network.train()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            read = network(target.parts, target.context, target.present, target.dt)
+            read = network(target.parts, target.context, target.present, target.dt, real=target.real)
         total = _plain_loss([tensor.float() for tensor in read], target, rarity, torch.from_numpy(vocabulary.mask()))
         optimiser.zero_grad(set_to_none=True)
         total.backward()
