@@ -15,7 +15,7 @@ LEARNED_FROM = "learned_from"
 OPEN = "open"
 NONE_STATED = "none-stated"
 UNRECORDED = "unrecorded"
-"""Terms of annotated videos, for which a data set records none."""
+"""Terms of sources that record none: annotated videos, and data that is unknown."""
 ANY_USE = "any use"
 _FIRST_NAMES = 5
 """Sources that are named in one line; further ones are counted."""
@@ -80,6 +80,8 @@ class WeightTerms:
     @property
     def learned_from(self) -> str:
         """All that the weights learned from, with the terms of each source."""
+        if UNKNOWN in self.sources:
+            return "unknown"
         return ", ".join([GENERATED, *map(str, self.sources)])
 
     def __str__(self) -> str:
@@ -120,7 +122,7 @@ def weight_terms(metrics: Mapping[str, Any]) -> WeightTerms:
     if LEARNED_FROM in metrics:
         return WeightTerms().with_sources(*_sources(metrics[LEARNED_FROM], LEARNED_FROM))
     # Metrics of older runs, which recorded only sources other than generated motion.
-    found = WeightTerms() if "config" in metrics else WeightTerms((UNKNOWN,))
+    found = WeightTerms() if isinstance(metrics.get("config"), Mapping) else WeightTerms((UNKNOWN,))
     if (recorded := metrics.get("recorded")) is not None:
         listed = recorded.get("sources") if isinstance(recorded, Mapping) else None
         found = found.with_sources(*_sources(listed, "recorded.sources"))

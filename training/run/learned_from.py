@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.packaged_checkpoints import EDGE_OPEN, summary
-from stages.weight_terms import ANY_USE, LIMITED_USE, LearnedSource, WeightTerms, annotated_videos
+from stages.weight_terms import ANY_USE, LIMITED_USE, UNKNOWN, LearnedSource, WeightTerms, annotated_videos
 from training.annotated_videos.clips import Folder
 from training.run.learning.training_run import TrainingError
 from training.settings.run_config import TrainingConfig
@@ -39,11 +39,12 @@ def resulting_terms(
 
 
 def check_profile(profile: str, terms: WeightTerms) -> None:
-    """Raise TrainingError if weights of a profile that is for any use would learn from sources with limits.
+    """Raise TrainingError if weights of a profile that is for any use would learn from sources with limits, or start
+    from weights with unknown terms.
 
-    Your own videos are no obstacle: you know their terms.
+    Your own videos are allowed, because you know their terms.
     """
-    if profile == EDGE_OPEN and terms.use == LIMITED_USE:
+    if profile == EDGE_OPEN and (terms.use == LIMITED_USE or UNKNOWN in terms.sources):
         raise TrainingError(
             f"profile {EDGE_OPEN} is for {ANY_USE}, but these weights would learn from "
             f"{', '.join(map(str, terms.limiting))}. Leave them out (data.recorded.terms, data.recorded.also, start, "

@@ -48,8 +48,10 @@ def test_the_summary_is_one_line_and_the_list_names_each_source_with_its_terms()
 
 
 def test_the_terms_of_a_checkpoint_without_a_record_of_a_training_run_are_unknown() -> None:
+    assert weight_terms({"config": None}) == weight_terms({"steps": 3})
     found = weight_terms({"steps": 3})
     assert str(found) == found.use == "unknown: the weights do not record what they learned from"
+    assert found.learned_from == "unknown"
     again = weight_terms({LEARNED_FROM: found.with_sources(LearnedSource("a", "A", "open", True)).to_metrics()})
     assert again.use == found.use
 

@@ -9,7 +9,7 @@ import pytest
 
 from stages.packaged_checkpoints import FOLDER
 from stages.vocabulary import packaged
-from stages.weight_terms import ANY_USE, LIMITED_USE, LearnedSource, WeightTerms
+from stages.weight_terms import ANY_USE, LIMITED_USE, LearnedSource, WeightTerms, weight_terms
 from support.repository import REPOSITORY
 from support.training.data_folders import seen_people
 from training.annotated_videos.clips import Clip, Folder
@@ -48,7 +48,7 @@ def test_a_configuration_of_the_open_profile_with_other_terms_is_rejected() -> N
         load(None, {"profile": "edge-open", "data": {"recorded": {"folder": "data"}}})
 
 
-def test_weights_of_the_open_profile_cannot_come_from_limited_ones() -> None:
+def test_weights_of_the_open_profile_cannot_come_from_limited_or_unknown_ones() -> None:
     limited = WeightTerms((LearnedSource("b", "B", "nc", False),))
     assert limited.use == LIMITED_USE
     check_profile("edge", limited)
@@ -56,6 +56,9 @@ def test_weights_of_the_open_profile_cannot_come_from_limited_ones() -> None:
     check_profile("edge-open", resulting_terms(WeightTerms(), None, None, "my_clips"))
     with pytest.raises(TrainingError, match=rf"edge-open is for {ANY_USE}, .* learn from b \(nc\)"):
         check_profile("edge-open", limited)
+    unknown = weight_terms({}).with_sources(LearnedSource("a", "A", "open", True))
+    with pytest.raises(TrainingError, match="would learn from unrecorded data"):
+        check_profile("edge-open", unknown)
 
 
 def test_missing_public_sources_are_named_as_far_as_the_recipe_permits_them() -> None:
