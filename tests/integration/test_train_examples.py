@@ -32,7 +32,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     empty = av.VideoFrame(*SIZE, "yuv420p")
     for plane in empty.planes:
         plane.update(bytes([128]) * plane.buffer_size)
-    _write(folder / "stroll" / "nobody.mp4", [empty] * FRAMES)
+    _write(folder / "stroll" / "empty_scene.mp4", [empty] * FRAMES)
     (folder / "stroll" / "damaged.mp4").write_bytes(b"no video")
     return folder
 
@@ -67,7 +67,7 @@ def test_a_new_action_is_learned_and_named_by_the_pipeline_and_its_events(
     code, printed = train(clips, "--from", "edge", "--config", str(settings), "--out", str(out))
     assert code == 0, printed
     assert "stroll: new action; 2 clips to learn from, 0 held out to measure. Too few" in printed
-    assert "nobody.mp4: no person is tracked" in printed and "damaged.mp4: can't be opened or decoded" in printed
+    assert "empty_scene.mp4: no person is tracked" in printed and "damaged.mp4: can't be opened or decoded" in printed
     model = load_model(str(out), "cpu", threads=1)
     events = ActionEvents()
     labels = [

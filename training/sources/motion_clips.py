@@ -82,9 +82,9 @@ def read_file(path: Path) -> MotionClips:
     """Read one source's file. Raises `DataFolderError`."""
     try:
         if not path.is_file():
-            raise DataFolderError(f"{path}: is no file")
+            raise DataFolderError(f"{path}: is not a file")
         if not zipfile.is_zipfile(path):
-            raise DataFolderError(f"{path}: can't be read as an .npz file: it is no zip archive; import it again")
+            raise DataFolderError(f"{path}: can't be read as an .npz file: it is not a zip archive; import it again")
         with np.load(path, allow_pickle=False) as data:
             wanted = [name for name in data.files if name in _FIELDS]
             # An archive of a few megabytes may unpack to more than the memory. No more than these sizes is unpacked.

@@ -39,13 +39,13 @@ class _Sources(msgspec.Struct, frozen=True):
 
 
 def read_bounded(path: Path, largest: int, advice: str = "") -> bytes:
-    """Return a file's content. Raises `DataFolderError` if it cannot be read, is no file or larger than `largest`.
+    """Return a file's content. Raises `DataFolderError` if it cannot be read, is not a file, or is too large.
 
-    `advice` ends the message for a file that cannot be read.
+    `largest` in bytes. `advice` ends the message for a file that cannot be read.
     """
     try:
         if path.exists() and not path.is_file():  # a pipe or device may have no end
-            raise DataFolderError(f"{path}: is no file")
+            raise DataFolderError(f"{path}: is not a file")
         with path.open("rb") as file:
             content = file.read(largest + 1)
     except OSError as error:

@@ -195,7 +195,7 @@ def test_terms_that_are_ambiguous_are_an_error(tmp_path: Path, content: str, mes
 
 def test_pipes_are_no_files_of_a_data_folder(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "sources.json")
-    with pytest.raises(DataFolderError, match=r"sources\.json: is no file"):
+    with pytest.raises(DataFolderError, match=r"sources\.json: is not a file"):
         check_folder(tmp_path)
     (tmp_path / "sources.json").unlink()
     put_sources(tmp_path, a="open", b="open")
@@ -203,7 +203,7 @@ def test_pipes_are_no_files_of_a_data_folder(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         os.mkfifo(path)
     assert [error.rpartition(": ")[2] for error in check_folder(tmp_path).errors] == [
-        "is no file",
+        "is not a file",
         "has no labels.json",
     ]
 

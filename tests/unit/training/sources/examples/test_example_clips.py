@@ -79,24 +79,24 @@ def test_a_clip_lasts_from_its_first_frame_to_its_last(tmp_path: Path) -> None:
 
 def test_clips_that_cannot_be_used_are_left_out_and_named(tmp_path: Path, watched: dict[str, Sightings]) -> None:
     put_clip(tmp_path / "mine", "hop/good.mp4")
-    put_clip(tmp_path / "mine", "hop/nobody.mp4", first_number=50)
+    put_clip(tmp_path / "mine", "hop/empty_scene.mp4", first_number=50)
     (tmp_path / "mine" / "hop" / "broken.mp4").write_bytes(b"no video")
     (tmp_path / "mine" / "skip").mkdir()
-    watched["nobody.mp4"] = seen_people({})
+    watched["empty_scene.mp4"] = seen_people({})
     found = open_examples(tmp_path / "mine", cache=tmp_path / "cache")
     assert [video.video.name for video in found.videos] == ["hop/good"] and found.actions == ("hop",)
     messages = "\n".join(found.left_out)
     assert "hop/broken.mp4: can't be opened or decoded" in messages
-    assert "hop/nobody.mp4: no person is tracked in at least half" in messages
+    assert "hop/empty_scene.mp4: no person is tracked in at least half" in messages
     assert "skip: holds no video" in messages
     assert found.summary()["clips"] == {"hop": {"learned": 1, "held_out": 0}}
 
 
 def test_an_action_without_a_usable_clip_is_an_error(tmp_path: Path, watched: dict[str, Sightings]) -> None:
     put_clip(tmp_path / "mine", "hop/good.mp4")
-    put_clip(tmp_path / "mine", "skip/nobody.mp4", first_number=50)
-    watched["nobody.mp4"] = seen_people({})
-    with pytest.raises(DataFolderError, match=r"no clip of skip can be learned from: .*nobody\.mp4"):
+    put_clip(tmp_path / "mine", "skip/empty_scene.mp4", first_number=50)
+    watched["empty_scene.mp4"] = seen_people({})
+    with pytest.raises(DataFolderError, match=r"no clip of skip can be learned from: .*empty_scene\.mp4"):
         open_examples(tmp_path / "mine", cache=tmp_path / "cache")
 
 
