@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from commands.application import Application
-from commands.ending import EXIT_USAGE, EXIT_WEIGHTS, console, errors, exiting, plain_console
+from commands.ending import EXIT_USAGE, EXIT_WEIGHTS, console, errors, exiting, fail, plain_console, printable
 
 weights_app = Application(help="Third-party weights and footage, and the marks of checkpoints.", no_args_is_help=True)
 
@@ -73,13 +74,18 @@ def weights_mark(
     ] = None,
 ) -> None:
     """Name the actions of a checkpoint that are too often wrong on real video: results mark them as experimental."""
-    from stages.checkpoint import CheckpointError, experimental_actions, load, save
+    from stages.checkpoint import CheckpointError, load, save
+    from stages.experimental_actions import experimental_actions
     from stages.vocabulary import VocabularyError
 
+    if out is not None and not out.name:
+        fail("--out: give the path of a file", EXIT_USAGE)
+    # The file that a link leads to is changed, not the link.
+    target = Path(os.path.realpath(out or checkpoint))
     names = [name.strip() for name in experimental.split(",") if name.strip()]
     with exiting({CheckpointError: EXIT_WEIGHTS, VocabularyError: EXIT_USAGE}):
         found = load(checkpoint)
         marked = experimental_actions(names, found.vocabulary)
-        sha256 = save(replace(found, experimental=marked), out or checkpoint)
-    shown = ", ".join(marked) or "none"
-    plain_console.print(f"{out or checkpoint}: experimental actions: {shown} ({sha256})", markup=False)
+        sha256 = save(replace(found, experimental=marked), target)
+    shown = f"{target}: experimental actions: {', '.join(marked) or 'none'} ({sha256})"
+    plain_console.print(printable(shown), markup=False, soft_wrap=True)

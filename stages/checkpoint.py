@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription
 from stages.detection.detector import DetectorError
 from stages.detection.region_classes import RegionClasses
+from stages.experimental_actions import KEY, stored_actions
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
 from stages.language.prior_table import table_sha256
@@ -43,7 +45,7 @@ _FEATURES = "features."
 _DETECTOR = "detector."
 """Prefix of the names of the detector's tensors."""
 _SMALL = 1_000_000
-"""Numbers of a network that is built without a doubt about its sizes."""
+"""A network may have this many values more than twice those of its file; other sizes are wrong."""
 DEFAULT_WINDOW_STEPS = 64
 """W of checkpoints that do not record the window that they were trained with."""
 
@@ -73,7 +75,7 @@ class Checkpoint:
     detector: StoredDetector | None = None
     """The detector of people, parts and objects; None for MoveNet, whose weights are a third-party package's."""
     experimental: tuple[str, ...] = ()
-    """Actions that are too often wrong on real video, as `experimental_actions` returns them. Training sets none."""
+    """Actions that are too often wrong on real video, in the vocabulary's order. Training sets none."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -91,20 +93,6 @@ class Checkpoint:
         return _trained_window(self.metrics)
 
 
-def experimental_actions(names: object, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Return a list's actions once each, in the vocabulary's order.
-
-    Raises `VocabularyError` if it is not a list of the vocabulary's actions.
-    """
-    if not isinstance(names, list):
-        raise VocabularyError(f"experimental: {names!r} is not a list of actions")
-    try:
-        chosen = {vocabulary.action_index(name) for name in cast("list[str]", names)}
-    except VocabularyError as error:
-        raise VocabularyError(f"experimental: {error}") from None
-    return tuple(vocabulary.actions[index] for index in sorted(chosen))
-
-
 def save(checkpoint: Checkpoint, path: Path) -> str:
     """Write the file atomically and return its `sha256:…`. Raises `CheckpointError` if it cannot be written."""
     vocabulary = checkpoint.vocabulary
@@ -113,7 +101,7 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         "profile": checkpoint.profile,
         "trained": json.dumps(checkpoint.trained),
         "vocabulary": vocabulary.to_json(),
-        "experimental": json.dumps(checkpoint.experimental),
+        KEY: json.dumps(checkpoint.experimental),
         "network": json.dumps(checkpoint.network.config.to_dict()),
         "geometry_version": str(GEOMETRY_VERSION),
         "priors": json.dumps(_priors(checkpoint)),
@@ -129,7 +117,8 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         metadata["detector"] = checkpoint.detector.description.to_json()
         named |= {f"{_DETECTOR}{name}": tensor for name, tensor in checkpoint.detector.tensors.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
-    partial = path.with_name(path.name + ".partial")
+    # A name of its own, because a user's file or another run's may have a fixed one.
+    partial = path.parent / f".{secrets.token_hex(8)}.partial"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata)
@@ -148,9 +137,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
 
     Raises `CheckpointError` if the file is missing, damaged, of another version, or inconsistent.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such checkpoint; `partstream train` makes one")
     try:
+        if not path.is_file():
+            raise CheckpointError(f"{path}: there is no such checkpoint; `partstream train` makes one")
         with safe_open(os.fspath(path), framework="pt", device="cpu") as file:
             metadata: dict[str, str] = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
@@ -160,8 +149,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         raise CheckpointError(f"{path}: its format is {metadata.get('format')!r}, this version reads {FORMAT!r}")
     try:
         vocabulary = Vocabulary.from_json(metadata["vocabulary"], f"{path}: vocabulary")
-        # Older checkpoints have none.
-        experimental = experimental_actions(json.loads(metadata.get("experimental", "[]")), vocabulary)
+        experimental = stored_actions(metadata, vocabulary)
         config = NetworkConfig.from_dict(json.loads(metadata["network"]))
         priors = json.loads(metadata["priors"])
         smoothing = SmoothingConfig.from_json(metadata["smoothing"])

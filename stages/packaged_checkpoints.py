@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from stages.experimental_actions import KEY, stored_actions
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import Vocabulary, packaged
 from stages.weight_terms import WeightTerms, weight_terms
@@ -81,18 +82,21 @@ def summary(profile: str) -> CheckpointSummary:
     from safetensors import SafetensorError, safe_open
 
     with checkpoint_file(profile) as path:
-        if not path.is_file():
-            raise WeightsError(f"{path}: there is no such checkpoint; `partstream train` makes one")
         try:
+            if not path.is_file():
+                raise WeightsError(f"{path}: there is no such checkpoint; `partstream train` makes one")
             with safe_open(os.fspath(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
             terms = weight_terms(json.loads(metadata.get("metrics", "{}")))
-            experimental = tuple(map(str, json.loads(metadata.get("experimental", "[]"))))
+            experimental: tuple[str, ...] = ()
+            if KEY in metadata:
+                vocabulary = Vocabulary.from_json(metadata.get("vocabulary", ""), "vocabulary")
+                experimental = stored_actions(metadata, vocabulary)
             digest, size = hashlib.sha256(), path.stat().st_size
             with path.open("rb") as content:
                 while block := content.read(1 << 20):
                     digest.update(block)
-        except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (SafetensorError, OSError, ValueError, AttributeError, RecursionError) as error:
             raise WeightsError(f"{path}: not a checkpoint, or damaged ({error})") from None
         return CheckpointSummary(metadata.get("profile", ""), f"sha256:{digest.hexdigest()}", size, terms, experimental)
 

@@ -53,6 +53,29 @@ def test_an_unknown_action_or_a_missing_file_is_an_error_and_changes_nothing(pat
     assert done.exit_code == 3 and "edge: there is no such checkpoint" in done.output
 
 
+def test_a_link_is_followed_and_other_files_in_the_folder_stay(path: Path) -> None:
+    link, other = path.with_name("link"), path.with_name("mine.safetensors.partial")
+    link.symlink_to(path)
+    other.write_text("precious")
+    assert run("mark", str(link), "--experimental", "carry").exit_code == 0
+    assert link.is_symlink() and summary(str(path)).experimental == ("carry",)
+    assert other.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ([".", "--out", ""], 2, "--out: give the path of a file"),
+        ([".", "--out", "/"], 2, "--out: give the path of a file"),
+        ([""], 3, "there is no such checkpoint"),
+        (["a" * 300], 3, "File name too long"),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_an_error(words: list[str], code: int, message: str) -> None:
+    done = run("mark", *words, "--experimental", "carry")
+    assert done.exit_code == code and message in done.output
+
+
 def test_a_marked_copy_is_loaded_listed_and_checked_with_its_experimental_actions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

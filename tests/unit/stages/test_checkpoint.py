@@ -12,7 +12,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from stages.checkpoint import Checkpoint, CheckpointError, experimental_actions, load, save
+from stages.checkpoint import Checkpoint, CheckpointError, load, save
+from stages.experimental_actions import experimental_actions
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.packaged_checkpoints import PACKAGED, summary
 from stages.people.smoothing import SmoothingConfig
@@ -135,6 +136,9 @@ def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: P
         ({"experimental": '["fly"]'}, "experimental: unknown action 'fly'; known: stand"),
         ({"experimental": '"walk"'}, "experimental: 'walk' is not a list of actions"),
         ({"experimental": "[[]]"}, r"experimental: unknown action \[\]"),
+        ({"experimental": "[" * 200_000}, "experimental: is not a list of actions as JSON"),
+        ({"experimental": "9" * 5000}, "experimental: is not a list of actions as JSON"),
+        ({"experimental": json.dumps(["a" * 10_000])}, "experimental: unknown action 'a{99}; known"),
     ],
 )
 def test_an_inconsistent_checkpoint_is_rejected_with_the_reason(
@@ -151,9 +155,10 @@ def test_experimental_actions_are_saved_and_an_older_checkpoint_has_none(path: P
     found = summary(str(path))
     assert load(path).experimental == found.experimental == ("carry", "push_up")
     assert str(found).endswith("; experimental actions: carry, push_up")
-    rewritten(path, experimental="3")
-    with pytest.raises(WeightsError, match="damaged"):
-        summary(str(path))
+    for wrong in ("3", "null", '{"carry": 1}', '["fly"]', "["):
+        rewritten(path, experimental=wrong)
+        with pytest.raises(WeightsError, match=r"damaged .*experimental: "):
+            summary(str(path))
 
 
 def test_experimental_actions_are_in_the_order_of_the_vocabulary_once_each_and_known() -> None:

@@ -39,6 +39,7 @@ WITHOUT_EFFECT = (
     "stages/device/device_memory.py",
     "stages/device/halving.py",
     "stages/device/stage_timer.py",
+    "stages/experimental_actions.py",
     "stages/heads/*.py",
     "stages/language/*.py",
     "stages/packaged_checkpoints.py",
