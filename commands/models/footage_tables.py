@@ -111,14 +111,19 @@ def show_precision(figures: FrameFigures, console: Console, title: str | None = 
     """Print precision and coverage by score."""
     by_score = table(title, "score at least", "precision", "coverage")
     for threshold, found in figures.at_least().items():
-        shares = (found.precision, found.coverage)
-        by_score.add_row(f"{threshold:g}", *("–" if share is None else f"{share:.1%}" for share in shares))
+        shares = ((found.precision, found.precision_interval), (found.coverage, found.coverage_interval))
+        by_score.add_row(f"{threshold:g}", *(share_cell(*share) for share in shares))
     console.print(by_score)
 
 
 def macro_cell(figure: MacroFigure) -> str:
     """Return a macro average with its interval."""
-    return "–" if figure.mean is None else f"{figure.mean:.1%}{_interval(figure.interval)}"
+    return share_cell(figure.mean, figure.interval)
+
+
+def share_cell(share: float | None, interval: Interval | None) -> str:
+    """Return a share with its interval."""
+    return "–" if share is None else f"{share:.1%}{_interval(interval)}"
 
 
 def table(title: str | None, *columns: str) -> Table:

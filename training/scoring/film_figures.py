@@ -78,7 +78,12 @@ class FrameFigures:
             },
             "confusion": confusion(self.judged),
             "at_least": {
-                f"{threshold:g}": {"precision": _rounded(one.precision), "coverage": _rounded(one.coverage)}
+                f"{threshold:g}": {
+                    "precision": _rounded(one.precision),
+                    "precision_interval": _interval(one.precision_interval),
+                    "coverage": _rounded(one.coverage),
+                    "coverage_interval": _interval(one.coverage_interval),
+                }
                 for threshold, one in self.at_least().items()
             },
             "by_clip": self._by(lambda one: one.clip),

@@ -14,14 +14,14 @@ import numpy as np
 
 from training.footage.labels import OTHER
 from training.footage.segments.answered_film import AnsweredFilm
-from training.footage.segments.intervals import Interval, bootstrap_macro, macro
+from training.footage.segments.intervals import Interval, bootstrap_macro, bootstrap_share, macro
 from training.footage.summary import MISSED, UNANSWERED
 
 
 class JudgedFrame(NamedTuple):
     """One labelled frame, or step of a sequence, and its answer: None if no person was found or there is no answer yet.
 
-    `unit` is what a bootstrap resamples: the person, or the clip where the person is unknown.
+    `unit` is what a bootstrap resamples: a film's clip, a sequence's person.
     """
 
     clip: str
@@ -49,7 +49,7 @@ class ActionFrames:
     found: int
     right: int
     units: int
-    """People, or clips where the person is unknown, that the figures rest on."""
+    """Clips of films, or people of sequences, that the figures rest on."""
 
     @property
     def share(self) -> float:
@@ -69,10 +69,14 @@ class MacroFigure(NamedTuple):
 
 
 class Selective(NamedTuple):
-    """Precision of the answers at or above a score threshold, None without any, and their share of all frames."""
+    """Precision of the answers at or above a score threshold, None without any, and their share of all frames.
+
+    The bootstrap intervals are None with a single clip or person."""
 
     precision: float | None
     coverage: float | None
+    precision_interval: Interval | None = None
+    coverage_interval: Interval | None = None
 
 
 def judge(film: AnsweredFilm, *, smoothed: bool = False) -> list[JudgedFrame]:
@@ -81,14 +85,13 @@ def judge(film: AnsweredFilm, *, smoothed: bool = False) -> list[JudgedFrame]:
     The answer is the label of the person's last step, or with `smoothed` the label that events are made from.
     """
     judged: list[JudgedFrame] = []
-    unit = film.person or film.name
     for frame, truth in film.labelled():
         person = film.main(frame)
         answer, score = None, 0.0
         if person is not None:
             answer = person.smoothed if smoothed else person.label
             score = person.smoothed_score if smoothed else person.score
-        judged.append(JudgedFrame(film.name, unit, truth, answer, score, person is not None))
+        judged.append(JudgedFrame(film.name, film.name, truth, answer, score, person is not None))
     return judged
 
 
@@ -140,14 +143,23 @@ def confusion(judged: Iterable[JudgedFrame]) -> dict[str, dict[str, int]]:
 
 
 def selective(judged: Sequence[JudgedFrame], threshold: float) -> Selective:
-    """Return precision and coverage of the answers that score at least `threshold`.
+    """Return precision and coverage of the answers that score at least `threshold`, with bootstrap intervals.
 
     Coverage is of all labelled frames, including those in which no person was found.
     """
-    answered = [one for one in judged if one.answered and one.score >= threshold]
+    units = {unit: at for at, unit in enumerate(sorted({one.unit for one in judged}))}
+    right, answered, frames = np.zeros((3, len(units)), np.int64)
+    for one in judged:
+        at = units[one.unit]
+        frames[at] += 1
+        if one.answered and one.score >= threshold:
+            answered[at] += 1
+            right[at] += one.right
     return Selective(
-        sum(one.right for one in answered) / len(answered) if answered else None,
-        len(answered) / len(judged) if judged else None,
+        float(right.sum() / answered.sum()) if answered.any() else None,
+        float(answered.sum() / frames.sum()) if judged else None,
+        bootstrap_share(right, answered),
+        bootstrap_share(answered, frames),
     )
 
 

@@ -63,3 +63,18 @@ def bootstrap_macro(right: NDArray[np.number], of: NDArray[np.number], draws: in
     means = np.divide(weights @ right, total, out=overall, where=total > 0).mean(1)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))
+
+
+def bootstrap_share(part: NDArray[np.number], of: NDArray[np.number], draws: int = DRAWS) -> Interval | None:
+    """Return the interval of a share over resampled units: sum of `part` [units] by sum of `of` [units].
+
+    None with fewer than two units that have a count.
+    """
+    counted = of > 0
+    part, of = part[counted], of[counted]
+    units = len(of)
+    if units < 2:
+        return None
+    weights = np.random.default_rng(_SEED).multinomial(units, np.full(units, 1 / units), size=draws)
+    low, high = np.quantile((weights @ part) / (weights @ of), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from training.footage.segments.intervals import bootstrap_macro, clopper_pearson, macro, poisson_count
+from training.footage.segments.intervals import (
+    bootstrap_macro,
+    bootstrap_share,
+    clopper_pearson,
+    macro,
+    poisson_count,
+)
 
 
 @given(st.integers(1, 200).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
@@ -83,3 +89,16 @@ def test_one_unit_has_no_interval(empty: int, frames: int) -> None:
 def test_units_that_are_all_right_have_an_interval_without_width(units: int, frames: int) -> None:
     of = np.full((units, 3), frames)
     assert bootstrap_macro(of, of) == (1, 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=6))
+def test_the_interval_of_a_share_lies_within_the_shares_of_its_units(units: list[tuple[int, int]]) -> None:
+    right = np.array([part for part, _ in units], np.int64)
+    of = right + np.array([rest for _, rest in units], np.int64)
+    interval = bootstrap_share(right, of)
+    if (of > 0).sum() < 2:
+        assert interval is None
+    else:
+        assert interval is not None
+        shares = right[of > 0] / of[of > 0]
+        assert shares.min() - 1e-9 <= interval.low <= interval.high <= shares.max() + 1e-9
