@@ -28,6 +28,7 @@ from training.annotated_videos.clips import Clip
 from training.annotated_videos.regions.feature_source import FROZEN_STAGES, feature_source, tune
 from training.run.learning.averaging import WeightAverage
 from training.run.learning.batches import Batches
+from training.run.learning.errors import DivergedError, TrainingError
 from training.run.learning.keeping import KeptAnswers
 from training.run.learning.learned import Learned
 from training.run.learning.losses import Postures, Rarity, implied_postures, losses, measure_rarity
@@ -43,15 +44,6 @@ from training.settings.run_config import ModelConfig, OptimiserConfig, TrainingC
 
 MIN_SCALE = 1.0
 """With float16, a smaller scale of the loss means that the gradients overflow at any scale."""
-
-
-class TrainingError(RuntimeError):
-    """Training cannot start or continue; the message says what to do."""
-
-
-class DivergedError(TrainingError):
-    """A loss or the gradient is not finite; the message names the step and the loss. The weights are those of the step
-    before."""
 
 
 @dataclass(frozen=True, slots=True)
