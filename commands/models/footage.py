@@ -131,11 +131,16 @@ def score_command(
 
 
 def _score_data(scored: DataScoring, out: Path | None, pictures: Path | None) -> None:
+    from concurrent.futures.process import BrokenProcessPool
+
+    from training.run.data_folder import KILLED
     from training.scoring.film_answers import ScoringError
     from training.sources.terms import DataFolderError
 
     try:
         score_data(scored, out, pictures)
+    except BrokenProcessPool:
+        raise CommandError(f"{scored.data}: {KILLED}") from None
     except (ScoringError, DataFolderError, ValueError, ImportError) as error:
         raise CommandError(str(error)) from None
     except OSError as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import shutil
+import threading
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -12,13 +15,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from commands.ending import plain_console
+from commands.ending import EXIT_USAGE, plain_console
 from run_stream import app
 from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
 from stream.cameras.events import ActionEvents
 from support.training.data_folders import clip_entry, put_clips, put_labels
 from support.training.planar_people import person, pose_clips
+from support.waiting import wait_until
 from training.footage.segments.action_events import action_events
 from training.footage.segments.answered_film import SeenPerson, seen_people
 from training.scoring.film_answers import answered_film, watch_settings
@@ -115,6 +119,24 @@ def test_the_command_scores_a_data_folder(
     [picture] = pictures.iterdir()
     assert picture.name == "confusion-street.png"
     assert Image.open(picture).width > 300
+
+
+def test_a_killed_worker_ends_the_command_with_advice(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, folder = data / "video" / "street" / "day" / "one.mp4", tmp_path / "data"
+    entry = clip_entry((0, FRAMES, "walk"), frames=FRAMES, fps=PER_SECOND, size=SIZE, split="test")
+    videos = put_labels(folder, "street", {"one": entry, "two": entry}).parent
+    shutil.copy(film, videos / "one.mp4")
+    (videos / "two.mp4").write_bytes(film.read_bytes() + b"other")
+    monkeypatch.setattr("training.sources.watched_videos.watched_cache", lambda: tmp_path / "cache")
+    killer = threading.Thread(target=lambda: wait_until(multiprocessing.active_children)[0].kill())
+    killer.start()
+    arguments = ["footage", "score", "--data", str(folder), "--set", "street", "--workers", "2", "--device", "cpu"]
+    done = CliRunner().invoke(app, arguments)
+    killer.join()
+    assert done.exit_code == EXIT_USAGE
+    assert f"{folder}: a worker process was killed" in done.output and "fewer --workers" in done.output
 
 
 def test_the_command_scores_sequences(tmp_path: Path) -> None:
