@@ -130,10 +130,19 @@ def test_a_killed_worker_ends_the_command_with_advice(
     shutil.copy(film, videos / "one.mp4")
     (videos / "two.mp4").write_bytes(film.read_bytes() + b"other")
     monkeypatch.setattr("training.sources.watched_videos.watched_cache", lambda: tmp_path / "cache")
-    killer = threading.Thread(target=lambda: wait_until(multiprocessing.active_children)[0].kill())
+    ended = threading.Event()
+
+    def kill_a_worker() -> None:
+        # A process pool that breaks while it starts its second process lets that one finish its video first.
+        wait_until(lambda: ended.is_set() or len(multiprocessing.active_children()) == 2)
+        for worker in multiprocessing.active_children()[:1]:
+            worker.kill()
+
+    killer = threading.Thread(target=kill_a_worker)
     killer.start()
     arguments = ["footage", "score", "--data", str(folder), "--set", "street", "--workers", "2", "--device", "cpu"]
     done = CliRunner().invoke(app, arguments)
+    ended.set()
     killer.join()
     assert done.exit_code == EXIT_USAGE
     assert f"{folder}: a worker process was killed" in done.output and "fewer --workers" in done.output
