@@ -171,7 +171,12 @@ def import_command(
             replace=replace_old,
             skip_errors=skip_errors,
         )
-        report = import_source(request, progress)
+        try:
+            report = import_source(request, progress)
+        except FormatError as error:
+            if public is None or not public.preparation:
+                raise
+            raise FormatError(f"{error}\n--like {like}: {public.preparation} See docs/data-folder.md.") from None
     show(report, terms_class)
 
 

@@ -13,6 +13,7 @@ class PublicSource:
     """A public data set: its format, terms and home, and how its files are named and converted.
 
     `person_from` and `name_from` are regular expressions on a file's path; `labels` are (pattern, action).
+    `preparation`: what to do with the files of the home before the import, "" if they have the format already.
     """
 
     id: str
@@ -25,6 +26,7 @@ class PublicSource:
     name_from: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     options: Options = field(default_factory=Options)
+    preparation: str = ""
 
 
 def _all(actions: dict[str, str]) -> tuple[tuple[str, str], ...]:
@@ -83,6 +85,60 @@ PUBLIC: dict[str, PublicSource] = {
             options=Options(unit="cm", up="z", skip=1),
         ),
         PublicSource(
+            "cmu_dmgnn",
+            "bvh",
+            "CMU Graphics Lab Motion Capture Database, eight actions (Li et al., CVPR 2020)",
+            "https://github.com/limaosen0/DMGNN (from mocap.cs.cmu.edu)",
+            "open",
+            "Repository LICENSE: MIT (Copyright (c) 2020 Maosen Li). Of the same data: "
+            '"free to use for commercial and non-commercial purposes" (keijiro/CMUMocap)',
+            labels=_all(
+                {
+                    "walk": "walking_*",
+                    "run": "running_*",
+                    "other": "basketball_signal_* directing_traffic_* washwindow_*",
+                    "-": "basketball_* soccer_* jumping_*",  # jumping: with steps and standing between the jumps
+                }
+            ),
+            options=Options(skip=1),
+            preparation="The repository's files hold exponential maps (data/cmu/*/*/*.txt): convert each to a BVH file "
+            "of the same name.",
+        ),
+        PublicSource(
+            "mesh2motion",
+            "bvh",
+            "Mesh2Motion human animations, drawn by hand",
+            "https://github.com/Mesh2Motion/mesh2motion-app",
+            "open",
+            'README: "The art assets (3d models, rigs, animations) are all licensed under CC0."',
+            labels=_all(
+                {
+                    "stand": "Idle_Loop Idle_Talking_Loop Idle?Listening",
+                    "walk": "Walk_*",
+                    "run": "Jog_* Sprint_*",
+                    "jump": "Jump_Start",
+                    "crouch": "Crouch_*",
+                    "sit": "Sitting_Idle_* Sitting_Talking_* Driving_* Meditate",
+                    "sit_down": "Sitting_Enter",
+                    "stand_up": "Sitting_Exit",
+                    "lie": "Sleeping",
+                    "crawl": "Crawl*",
+                    "wave": "Greeting",
+                    "punch": "Punch_Cross Punch_Jab Fighting?*?Jab",
+                    "throw": "Throw?Object",
+                    "push_up": "Pushup",
+                    "dance": "Dance*",
+                    "other": "Hit_* Interact Pistol_Aim_* Pistol_Reload Pistol_Shoot Push_Loop Spell_* Sword_Attack "
+                    "Angry Backflip Bow Confused Consume* Defend Dizzy Head?Nod Jumping?Jacks Power?Up Reject "
+                    "Run?Anime Shivering Tired?Hunched Two-hand* Victory*",
+                    "-": "Death01 Fixing_* Kneeling* Idle_Torch_* Jump_* PickUp_* Pistol_Idle_* Punch_Enter Roll "
+                    "Swim_* Sword_Idle Fighting?Idle Flying* Levitate*",
+                }
+            ),
+            preparation="The repository's files are glTF: export each animation as a BVH file of its name, for example "
+            "with Blender.",
+        ),
+        PublicSource(
             "bandai_namco",
             "bvh",
             "Bandai-Namco-Research-Motiondataset 1 and 2",
@@ -102,6 +158,25 @@ PUBLIC: dict[str, PublicSource] = {
                 }
             ),
             options=Options(unit="cm", up="y"),
+        ),
+        PublicSource(
+            "ase",
+            "bvh",
+            "Reallusion sword-and-shield motions of ASE (Peng et al., SIGGRAPH 2022)",
+            "https://github.com/nv-tlabs/ASE",
+            "nc",
+            'README of the motions: "provided courtesy of Reallusion, strictly for noncommercial use"',
+            labels=_all(
+                {
+                    "-": "*_Fall_* *Kick* *Jump* *Crouch*",  # a fall: stand, fall, lie and stand_up in one file
+                    "walk": "*_Walk* amp_humanoid_walk",
+                    "run": "*_Run* amp_humanoid_run amp_humanoid_jog",
+                    "stand": "*_Idle_*",
+                    "other": "RL_Avatar_*",
+                }
+            ),
+            preparation="The repository's files hold rotations of a humanoid of 15 bodies (ase/data/motions/**/*.npy): "
+            "convert each to a BVH file of the same name.",
         ),
         PublicSource(
             "utkinect",
@@ -202,6 +277,30 @@ PUBLIC: dict[str, PublicSource] = {
                     "other": "brush_hair golf pour pullup push shoot_bow shoot_gun swing_baseball",
                 }
             ),
+        ),
+        PublicSource(
+            "le2i",
+            "videos",
+            "Le2i fall detection, coffee room and home (Charfi et al., J. Electronic Imaging 22(4), 2013)",
+            "https://github.com/ZinhNguyen/FallDetectionMovenet (videos), "
+            "https://github.com/moore0312/Skeleton_falldetection (labels)",
+            "none-stated",
+            _NO_TERMS,
+            labels=_all(
+                {
+                    "-": "0",
+                    "stand": "1",
+                    "walk": "2",
+                    "sit": "3",
+                    "lie": "4",
+                    "stand_up": "5",
+                    "sit_down": "6",
+                    "fall": "7",
+                }
+            ),
+            preparation="The labels are of single frames (Data/coffee_all.csv; videoN.avi there is N-1.mp4 in "
+            "dataset6/all): make a table of segments from them, and import it with --positions frames. Keep the "
+            "numbers as names, because they decide which videos are trained on.",
         ),
     )
 }

@@ -63,10 +63,10 @@ def test_weights_of_the_open_profile_cannot_come_from_limited_or_unknown_ones() 
 
 def test_missing_public_sources_are_named_as_far_as_the_recipe_permits_them() -> None:
     everything = {source.id for source in missing_sources(RecordedConfig.model_validate({}))}
-    assert {"ui_prmd", "utkinect", "bandai_namco", "jhmdb"} <= everything
+    assert {"ui_prmd", "utkinect", "bandai_namco", "jhmdb", "ase", "le2i"} <= everything
     some = RecordedConfig.model_validate({"terms": ["open"], "also": ["jhmdb"], "without": ["reactidle"]})
     named = {source.id: source.home for source in missing_sources(some, {"ui_prmd"})}
-    assert named.keys() == {"cmu_dragon", "jhmdb"} and all(named.values())
+    assert named.keys() == {"cmu_dragon", "cmu_dmgnn", "mesh2motion", "jhmdb"} and all(named.values())
 
 
 def test_no_run_writes_into_the_folder_of_the_packaged_checkpoints(tmp_path: Path) -> None:
