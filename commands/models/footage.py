@@ -16,14 +16,11 @@ from commands.application import Application
 from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, error_console, exiting, fail, plain_console
 from commands.models.footage_data import DataScoring, score_data
+from commands.models.footage_tables import show_clips
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from stages.pipeline import Pipeline
     from training.footage.labels import ClipLabels, Half
-    from training.footage.scoring import ClassSeconds
     from training.footage.summary import ClipScore
 
 footage_app = Application(help="Score a checkpoint on labelled real footage.", no_args_is_help=True)
@@ -127,7 +124,7 @@ def score_command(
             _draw(pictures, [labellers[0] for labellers in chosen.values()], scores)
     plain_console.print(f"{profile} ({pipeline.info.weights[:19]}…)", markup=False)
     for (which, labeller), found in groups.items():
-        show(f"{which} half, labeller {labeller}: person-seconds", found, plain_console)
+        show_clips(f"{which} half, labeller {labeller}: person-seconds", found, plain_console)
 
 
 def _score_data(scored: DataScoring, out: Path | None, pictures: Path | None) -> None:
@@ -145,57 +142,6 @@ def _score_data(scored: DataScoring, out: Path | None, pictures: Path | None) ->
         raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(f"{error.filename or 'a file'} cannot be used: {error.strerror or error}") from None
-
-
-def show(title: str, scores: Sequence[ClipScore], console: Console) -> None:
-    """Print the correct share by label, by clip and by score."""
-    from training.footage.scoring import by_class
-    from training.footage.summary import by_threshold, seconds_by_answer, total
-
-    judged = [one for score in scores for one in score.judged]
-    answers = seconds_by_answer(judged)
-    labels = _table(title, "label", *_SECONDS, "answers")
-    for truth, seconds in [*by_class(judged).items(), ("all", total(judged))]:
-        given = ", ".join(f"{answer} {value:g}" for answer, value in answers.get(truth, {}).items())
-        labels.add_row(truth, *_cells(seconds), given)
-    console.print(labels)
-    clips = _table(None, "clip", "detector input", *_SECONDS, "unlabelled")
-    for score in scores:
-        seen = "{}x{}".format(*score.picture)
-        clips.add_row(score.clip, seen, *_cells(total(score.judged)), f"{score.extra_seconds:g} s")
-    console.print(clips)
-    by_score = _table(None, "score at least", "precision", "coverage", "precision, unlabelled too")
-    for threshold, found in by_threshold(judged, [one for score in scores for one in score.extras]).items():
-        shares = (found.precision, found.coverage, found.precision_all)
-        by_score.add_row(f"{threshold:g}", *("–" if share is None else f"{share:.1%}" for share in shares))
-    console.print(by_score)
-
-
-_SECONDS = ("seconds", "correct", "missed", "other, nothing")
-
-
-def _cells(seconds: ClassSeconds) -> tuple[str, ...]:
-    if not seconds.total:
-        return "0", "–", "–", "–"
-    return (
-        f"{seconds.total:g}",
-        f"{seconds.share:.1%}",
-        f"{seconds.missed / seconds.total:.1%}",
-        f"{seconds.unanswered / seconds.total:.1%}",
-    )
-
-
-def _table(title: str | None, *columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(
-            column,
-            justify="left" if column in ("label", "clip", "answers") else "right",
-            no_wrap=column in ("label", "clip"),
-        )
-    return table
 
 
 def _choose(clips: dict[str, list[ClipLabels]], names: list[str] | None) -> dict[str, list[ClipLabels]]:

@@ -1,35 +1,60 @@
-"""Tables of the scores on a data folder."""
+"""Tables of the scores on the packaged clips and on a data folder."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
-
-from commands.ending import printable
+from commands.console.score_tables import Row, is_narrow, show_answers, show_title, table, text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from training.footage.scoring import ClassSeconds
     from training.footage.segments.accuracy import MacroFigure
-    from training.footage.segments.falls import FallFigures
     from training.footage.segments.intervals import Interval
+    from training.footage.summary import ClipScore
     from training.scoring.film_figures import FilmFigures, FrameFigures
     from training.scoring.sequence_sets import SequenceFigures
 
-_ANSWERS_SHOWN = 5
+
+def show_clips(title: str, scores: Sequence[ClipScore], console: Console) -> None:
+    """Print the correct share by label, by clip and by score."""
+    from training.footage.scoring import by_class
+    from training.footage.summary import by_threshold, seconds_by_answer, total
+
+    judged = [one for score in scores for one in score.judged]
+    answers = seconds_by_answer(judged)
+    rows: list[Row] = []
+    for truth, seconds in [*by_class(judged).items(), ("all", total(judged))]:
+        given = [f"{answer} {value:g}" for answer, value in answers.get(truth, {}).items()]
+        rows.append(Row([truth, *_second_cells(seconds), _unanswered(seconds)], given))
+    show_title(console, title)
+    show_answers(console, ["label", "seconds", "correct", "missed", "other,\nnothing"], rows)
+    narrow = is_narrow(console)
+    wide = [] if narrow else ["other,\nnothing"]
+    clips = table("clip", "detector\ninput", "seconds", "correct", "missed", *wide, "unlabelled")
+    for score in scores:
+        seconds = total(score.judged)
+        cells = [score.clip, "{}x{}".format(*score.picture), *_second_cells(seconds)]
+        cells += [] if narrow else [_unanswered(seconds)]
+        clips.add_row(*cells, f"{score.extra_seconds:g} s")
+    console.print(clips)
+    by_score = table("score at least", "precision", "coverage", "precision, unlabelled too")
+    for threshold, found in by_threshold(judged, [one for score in scores for one in score.extras]).items():
+        shares = (found.precision, found.coverage, found.precision_all)
+        by_score.add_row(f"{threshold:g}", *("–" if share is None else f"{share:.1%}" for share in shares))
+    console.print(by_score)
 
 
 def show_films(figures: FilmFigures, console: Console) -> None:
     """Print the figures of a set of films."""
     show_frames(figures.frames, console, f"{_videos(figures.films)}, {figures.hours:.2f} h")
     if figures.kinds:
-        kinds = table(None, "kind of video", "macro, all frames")
+        kinds = table("kind of video", "macro, all frames")
         for kind, figure in figures.kinds.items():
-            kinds.add_row(_text(kind), macro_cell(figure))
+            kinds.add_row(text(kind), macro_cell(figure))
         console.print(kinds)
     _show_falls(figures, console)
     _show_occurrences(figures, console)
@@ -42,21 +67,18 @@ def show_frames(figures: FrameFigures, console: Console, about: str) -> None:
 
     answers = confusion(figures.judged)
     shares = by_action(figures.judged)
-    columns = ("label", "people, clips", "frames", "correct", "correct, found", "missed", "answers")
-    actions = table(_text(f"{figures.name}: {about}"), *columns)
+    narrow = is_narrow(console)
+    rows: list[Row] = []
     for truth in _in_order(figures, shares):
         one = shares[truth]
-        given = [f"{answer} {count / one.frames:.0%}" for answer, count in answers[truth].items() if answer != MISSED]
-        actions.add_row(
-            _named(figures, truth),
-            f"{one.units}",
-            f"{one.frames}",
-            f"{one.share:.1%}",
-            "–" if one.share_found is None else f"{one.share_found:.1%}",
-            f"{1 - one.found / one.frames:.1%}",
-            _text(", ".join(given[:_ANSWERS_SHOWN])),
-        )
-    console.print(actions)
+        found = [] if narrow else ["–" if one.share_found is None else f"{one.share_found:.1%}"]
+        cells = [_named(figures, truth), f"{one.units}", f"{one.frames}", f"{one.share:.1%}", *found]
+        given = {answer: count for answer, count in answers[truth].items() if answer != MISSED}
+        rows.append(Row([*cells, f"{1 - one.found / one.frames:.1%}"], _shares(given, one.frames)))
+    show_title(console, f"{figures.name}: {about}")
+    wide = [] if narrow else ["correct,\nfound"]
+    show_answers(console, ["label", "people,\nclips", "frames", "correct", *wide, "missed"], rows)
+    _show_apart(figures, console)
     console.print(f"macro, all frames: {macro_cell(figures.macro)}", markup=False)
     console.print(f"macro, where found: {macro_cell(figures.macro_found)}", markup=False)
     show_precision(figures, console)
@@ -68,48 +90,35 @@ def show_sequences(figures: SequenceFigures, console: Console) -> None:
 
     last, every = by_action(figures.last.judged), by_action(figures.every.judged)
     answers = confusion(figures.last.judged)
-    about = f"{figures.sequences} sequences ({figures.digest}), {figures.unreadable} unreadable steps left out"
-    columns = ("label", "people, clips", "last steps", "correct", "every step", "correct", "answers at the last step")
-    actions = table(f"{figures.last.name}: {about}", *columns)
+    narrow = is_narrow(console)
+    rows: list[Row] = []
     for truth in _in_order(figures.every, every):
         at_end, one = last.get(truth), every[truth]
-        given = [f"{name} {count / at_end.frames:.0%}" for name, count in answers[truth].items()] if at_end else []
-        actions.add_row(
-            _named(figures.every, truth),
-            f"{one.units}",
-            f"{at_end.frames}" if at_end else "0",
-            f"{at_end.share:.1%}" if at_end else "–",
-            f"{one.frames}",
-            f"{one.share:.1%}",
-            _text(", ".join(given[:_ANSWERS_SHOWN])),
-        )
-    console.print(actions)
-    macros = table(None, "macro average", "last steps", "every step")
+        cells = [_named(figures.every, truth), f"{one.units}"]
+        cells += [f"{at_end.frames}", f"{at_end.share:.1%}"] if at_end else ["0", "–"]
+        cells += [f"{one.share:.1%}"] if narrow else [f"{one.frames}", f"{one.share:.1%}"]
+        rows.append(Row(cells, _shares(answers[truth], at_end.frames) if at_end else []))
+    show_title(console, f"{figures.last.name}: {figures.sequences} sequences ({figures.digest})")
+    counted = ["correct,\nevery\nstep"] if narrow else ["every\nstep", "correct"]
+    columns = ["label", "people,\nclips", "last\nstep", "correct", *counted]
+    show_answers(console, columns, rows, "answers,\nlast step")
+    _show_apart(figures.every, console)
+    if figures.unreadable:
+        console.print(f"{figures.unreadable} steps whose detections do not show the action are left out", markup=False)
+    macros = table("macro average", "last step", "every step")
     if figures.last.actions is not None:
         chosen = " ".join(name for name in figures.last.actions if name in every)
-        macros.add_row(chosen, macro_cell(figures.last.macro), macro_cell(figures.every.macro))
+        macros.add_row(text(chosen), macro_cell(figures.last.macro), macro_cell(figures.every.macro))
     macros.add_row("all actions", macro_cell(figures.last_over_all), macro_cell(figures.every_over_all))
     console.print(macros)
     show_precision(figures.last, console)
 
 
-def _in_order(figures: FrameFigures, names: Iterable[str]) -> list[str]:
-    """Return the labels, those that are apart last."""
-    return sorted(names, key=lambda name: name in figures.apart)
-
-
-def _named(figures: FrameFigures, name: str) -> str:
-    return _text(f"{name} (apart)" if name in figures.apart else name)
-
-
-def _text(text: str) -> str:
-    """Return text of a data folder or checkpoint for a cell: without markup, control characters escaped."""
-    return escape(printable(text))
-
-
 def show_precision(figures: FrameFigures, console: Console, title: str | None = None) -> None:
     """Print precision and coverage by score."""
-    by_score = table(title, "score at least", "precision", "coverage")
+    if title is not None:
+        show_title(console, title)
+    by_score = table("score at least", "precision", "coverage")
     for threshold, found in figures.at_least().items():
         shares = ((found.precision, found.precision_interval), (found.coverage, found.coverage_interval))
         by_score.add_row(f"{threshold:g}", *(share_cell(*share) for share in shares))
@@ -126,46 +135,68 @@ def share_cell(share: float | None, interval: Interval | None) -> str:
     return "–" if share is None else f"{share:.1%}{_interval(interval)}"
 
 
-def table(title: str | None, *columns: str) -> Table:
-    """Return a table whose first column and answers are aligned left."""
-    made = Table(title=title, title_justify="left")
-    for at, column in enumerate(columns):
-        left = at == 0 or column.startswith("answers")
-        made.add_column(column, justify="left" if left else "right", no_wrap=column in ("label", "action"))
-    return made
+def _second_cells(seconds: ClassSeconds) -> list[str]:
+    if not seconds.total:
+        return ["0", "–", "–"]
+    return [f"{seconds.total:g}", f"{seconds.share:.1%}", f"{seconds.missed / seconds.total:.1%}"]
+
+
+def _unanswered(seconds: ClassSeconds) -> str:
+    return f"{seconds.unanswered / seconds.total:.1%}" if seconds.total else "–"
+
+
+def _in_order(figures: FrameFigures, names: Iterable[str]) -> list[str]:
+    """Return the labels, those that are apart last."""
+    return sorted(names, key=lambda name: name in figures.apart)
+
+
+def _named(figures: FrameFigures, name: str) -> str:
+    return text(f"{name}*" if name in figures.apart else name)
+
+
+def _show_apart(figures: FrameFigures, console: Console) -> None:
+    if figures.apart:
+        console.print("* not a part of the macro average", markup=False)
+
+
+def _shares(answers: Mapping[str, int], of: int) -> list[str]:
+    return [f"{answer} {count / of:.0%}" for answer, count in answers.items()]
 
 
 def _show_falls(figures: FilmFigures, console: Console) -> None:
     falls = figures.falls
     if not falls.falls and not falls.false_alarms:
         return
-    shown = table("falls", "videos", "number", "falls found", "delay", "after impact", "false alarms", "an hour")
-    shown.add_row("all", *_fall_cells(falls))
-    for kind, one in figures.daily.items():
-        shown.add_row(_text(f"without a fall: {kind}") if kind else "without a fall", *_fall_cells(one))
+    show_title(console, "falls")
+    shown = table("videos", "falls found", "delay", "after\nimpact", "false\nalarms", "alarms an hour")
+    found = falls.found_interval
+    shown.add_row(
+        f"{falls.films}",
+        "–" if found is None else f"{falls.found} of {len(falls.falls)}{_interval(found)}",
+        _seconds(falls.median_delay_s),
+        _seconds(falls.median_after_impact_s),
+        f"{len(falls.false_alarms)}",
+        _rate(falls.alarms_an_hour, falls.alarms_an_hour_interval),
+    )
     console.print(shown)
-
-
-def _fall_cells(figures: FallFigures) -> list[str]:
-    found, rate = figures.found_interval, figures.alarms_an_hour
-    alarms = figures.alarms_an_hour_interval
-    return [
-        f"{figures.films}",
-        "–" if found is None else f"{figures.found} of {len(figures.falls)}{_interval(found)}",
-        _seconds(figures.median_delay_s),
-        _seconds(figures.median_after_impact_s),
-        f"{len(figures.false_alarms)}",
-        "–" if rate is None or alarms is None else f"{rate:.1f} ({alarms.low:.1f}–{alarms.high:.1f})",
-    ]
+    if not figures.daily:
+        return
+    show_title(console, "videos without a fall")
+    daily = table("shown", "videos", "false\nalarms", "alarms an hour")
+    for kind, one in figures.daily.items():
+        rate = _rate(one.alarms_an_hour, one.alarms_an_hour_interval)
+        daily.add_row(text(kind) or "–", f"{one.films}", f"{len(one.false_alarms)}", rate)
+    console.print(daily)
 
 
 def _show_occurrences(figures: FilmFigures, console: Console) -> None:
     if not figures.occurrences:
         return
-    shown = table("segments", "action", "number", "found by an event", "start seen", "never correct", "delay")
+    show_title(console, "segments")
+    shown = table("action", "number", "found by an event", "start\nseen", "never\ncorrect", "delay")
     for label, one in [*figures.occurrences_by_action.items(), ("all", figures.together)]:
         shown.add_row(
-            _text(label),
+            text(label),
             f"{one.count}",
             f"{one.found / one.count:.0%}{_interval(one.found_interval)}",
             f"{len(one.delays_s)}",
@@ -181,6 +212,10 @@ def _videos(number: int) -> str:
 
 def _interval(interval: Interval | None) -> str:
     return "" if interval is None else f" ({interval.low:.0%}–{interval.high:.0%})"
+
+
+def _rate(rate: float | None, interval: Interval | None) -> str:
+    return "–" if rate is None or interval is None else f"{rate:.1f} ({interval.low:.1f}–{interval.high:.1f})"
 
 
 def _seconds(value: float | None) -> str:

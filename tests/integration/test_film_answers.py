@@ -155,7 +155,7 @@ def test_the_command_scores_sequences(tmp_path: Path) -> None:
     arguments = ["footage", "score", "--data", str(tmp_path), "--set", "jhmdb", "--device", "cpu", "--json", str(out)]
     done = CliRunner().invoke(app, [*arguments, "--pictures", str(pictures)])
     assert done.exit_code == 0, done.output
-    for words in ("jhmdb: 32 sequences", "last steps", "every step", "all actions"):
+    for words in ("jhmdb: 32 sequences", "last step", "every step", "all actions"):
         assert words in done.output
     content = json.loads(out.read_text())
     assert content["films"] == {}

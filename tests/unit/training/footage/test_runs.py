@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from commands.models.footage import show
+from commands.models.footage_tables import show_clips
 from ring_buffers.frames import Lease, SlotFormat
 from run_stream import app
 from stages.types import ActionAnalysis, FrameAnalysis, Model, ModelInfo, PersonAnalysis
@@ -167,11 +167,11 @@ def test_the_json_object_has_figures_clips_and_instants() -> None:
 def test_the_console_shows_labels_clips_and_thresholds_even_without_labels() -> None:
     console = Console(file=io.StringIO(), width=160)
     empty = ClipScore("garden", (256, 256), "test", "a", [], [])
-    show("test half, labeller a", [ClipScore("yard", (384, 288), "test", "a", SOME, UNLABELLED), empty], console)
+    show_clips("test half, labeller a", [ClipScore("yard", (384, 288), "test", "a", SOME, UNLABELLED), empty], console)
     shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
     for words in ("test half, labeller a", "stand 0.5, walk 0.5", "384x288", "1.5 s", "66.7%", "garden", "256x256"):
         assert words in shown
-    show("nothing", [empty], console)
+    show_clips("nothing", [empty], console)
 
 
 def call(*arguments: str, **environment: str) -> Result:

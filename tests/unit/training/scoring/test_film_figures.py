@@ -1,8 +1,7 @@
-"""Figures of a set of films: values, JSON, tables and pictures."""
+"""Figures of a set of films: values, JSON and pictures."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -12,9 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
-from commands.models.footage_tables import show_films
 from support.training.answered_films import film
 from training.scoring.confusion_pictures import save_confusion
 from training.scoring.film_figures import FilmFigures, film_figures
@@ -75,30 +72,6 @@ def _counts(content: Any) -> list[float]:
     if isinstance(content, Mapping):
         return [value for inner in content.values() for value in _counts(inner)]
     return [content] if isinstance(content, int | float) else []
-
-
-def printed(figures: FilmFigures) -> str:
-    out = io.StringIO()
-    show_films(figures, Console(file=out, width=160))
-    return out.getvalue()
-
-
-def test_tables_show_both_macros_falls_and_delays(figures: FilmFigures) -> None:
-    shown = printed(figures)
-    for words in (
-        "room: 4 videos, 0.02 h",
-        "jump (apart)",
-        "macro, all frames: 77.2%",
-        "macro, where found: 77.2%",
-        "1 of 1",
-        "without a fall: lies down",
-        "never",
-    ):
-        assert words in shown
-
-
-def test_films_without_falls_and_labels_are_shown_as_well() -> None:
-    assert "macro, all frames: –" in printed(film_figures("empty", [film("   ", "www")]))
 
 
 def test_a_picture_has_a_row_for_each_label(figures: FilmFigures, tmp_path: Path) -> None:
