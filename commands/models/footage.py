@@ -15,6 +15,8 @@ import typer
 from commands.application import Application
 from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, error_console, exiting, fail, plain_console
+from commands.models.footage_confusion import EPILOG as CONFUSION_EPILOG
+from commands.models.footage_confusion import confusion_command
 from commands.models.footage_data import DataScoring, score_data
 from commands.models.footage_tables import show_clips
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from training.footage.labels import ClipLabels, Half
     from training.footage.summary import ClipScore
 
-footage_app = Application(help="Score a checkpoint on labelled real footage.", no_args_is_help=True)
+footage_app = Application(
+    help="Score a checkpoint on labelled real footage, and draw its confusion of actions.", no_args_is_help=True
+)
 
 
 class HalfChoice(StrEnum):
@@ -125,6 +129,9 @@ def score_command(
     plain_console.print(f"{profile} ({pipeline.info.weights[:19]}…)", markup=False)
     for (which, labeller), found in groups.items():
         show_clips(f"{which} half, labeller {labeller}: person-seconds", found, plain_console)
+
+
+footage_app.command("confusion", epilog=CONFUSION_EPILOG)(confusion_command)
 
 
 def _score_data(scored: DataScoring, out: Path | None, pictures: Path | None) -> None:

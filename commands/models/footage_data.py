@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,8 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
     if pictures is not None:
         import training.scoring.confusion_pictures  # noqa: F401 - a missing matplotlib is reported before the work
     checkpoint = load_checkpoint(chosen.profile, choose_device(chosen.device))
-    plain_console.print(f"{chosen.profile} ({checkpoint.sha256[:19]}…)", markup=False)
+    about = f"{chosen.profile} ({checkpoint.sha256[:19]}…)"
+    plain_console.print(about, markup=False)
     scores: list[FilmFigures] = []
     for watched in _watch(chosen, films, checkpoint) if films else ():
         answered = answered_films(checkpoint, watched)
@@ -70,7 +71,7 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
         content = _content(chosen, checkpoint, scores, pooled, moved)
         out.write_text(json.dumps(content) + "\n", encoding="utf-8")
     if pictures is not None:
-        _draw(pictures, [*(score.frames for score in scores), *(one.last for one in moved)])
+        _draw(pictures, scores, moved, about)
 
 
 def chosen_sets(data: Path, names: Sequence[str] | None) -> tuple[list[FilmSet], list[SequenceSet]]:
@@ -133,9 +134,12 @@ def _content(
     }
 
 
-def _draw(folder: Path, figures: Iterable[FrameFigures]) -> None:
+def _draw(folder: Path, scores: Sequence[FilmFigures], sequences: Sequence[SequenceFigures], about: str) -> None:
     from training.footage.segments.scored_actions import SCORED_ACTIONS
     from training.scoring.confusion_pictures import save_confusion
+    from training.scoring.confusion_tables import set_confusion
 
-    for one in figures:
-        save_confusion(folder, one, SCORED_ACTIONS)
+    sets = [set_confusion(score.frames, "frames") for score in scores]
+    sets += [set_confusion(one.last, "last steps") for one in sequences]
+    for one in sets:
+        save_confusion(folder, one, SCORED_ACTIONS, about)

@@ -118,7 +118,12 @@ def test_the_command_scores_a_data_folder(
     assert [one["label"] for one in score["occurrences"]["each"]] == ["walk", "fall", "walk"]
     [picture] = pictures.iterdir()
     assert picture.name == "confusion-street.png"
-    assert Image.open(picture).width > 300
+    assert Image.open(picture).width > 600
+    drawn = tmp_path / "confusion.png"
+    done = CliRunner().invoke(app, ["footage", "confusion", str(out), "--out", str(drawn), "--sets", "street"])
+    assert done.exit_code == 0, done.output
+    assert "street (frames 65, labels 2)" in " ".join(done.output.split())
+    assert drawn.read_bytes() == picture.read_bytes()
 
 
 def test_a_killed_worker_ends_the_command_with_advice(

@@ -1,19 +1,15 @@
-"""Figures of a set of films: values, JSON and pictures."""
+"""Figures of a set of films: values and JSON."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from support.training.answered_films import film
-from training.scoring.confusion_pictures import save_confusion
 from training.scoring.film_figures import FilmFigures, film_figures
 
 FALLS = film("wwff" + "l" * 36, "wwwf" + "l" * 36, fps=1, name="fall", kind="falls")
@@ -72,17 +68,3 @@ def _counts(content: Any) -> list[float]:
     if isinstance(content, Mapping):
         return [value for inner in content.values() for value in _counts(inner)]
     return [content] if isinstance(content, int | float) else []
-
-
-def test_a_picture_has_a_row_for_each_label(figures: FilmFigures, tmp_path: Path) -> None:
-    path = save_confusion(tmp_path, figures.frames, ("stand", "walk"))
-    assert path == tmp_path / "confusion-room.png"
-    tall = Image.open(tmp_path / "confusion-room.png")
-    save_confusion(tmp_path, film_figures("a/b c", [CARRIED]).frames, ("stand", "walk"))
-    short = Image.open(tmp_path / "confusion-a-b-c.png")
-    assert tall.height > short.height and np.asarray(tall.convert("L")).std() > 10
-    assert {one.name for one in tmp_path.iterdir()} == {"confusion-room.png", "confusion-a-b-c.png"}
-
-
-def test_a_set_without_labelled_frames_has_no_picture(tmp_path: Path) -> None:
-    assert save_confusion(tmp_path, film_figures("empty", [film("   ")]).frames, ("stand",)) is None
