@@ -42,6 +42,27 @@ def waving(frames: int, side: str = "r") -> np.ndarray:
     return joints
 
 
+def punching(frames: int, side: str = "r") -> np.ndarray:
+    """Return a person in a guard whose one hand strikes ahead once a second."""
+    joints = standing(frames)
+    out = np.maximum(np.sin(2 * np.pi * np.arange(frames) / FPS), 0)
+    for hand, share in (("l", out * (side == "l")), ("r", out * (side == "r"))):
+        shoulder = joints[:, COLUMN[f"{hand}_shoulder"]]
+        far = shoulder + np.stack([0.15 + 0.4 * share, 0 * share, -0.1 + 0.1 * share], -1)
+        joints[:, COLUMN[f"{hand}_wrist"]] = far
+        joints[:, COLUMN[f"{hand}_elbow"]] = 0.5 * (shoulder + far) - np.stack(
+            [0 * share, 0 * share, 0.2 - 0.15 * share], -1
+        )
+    return joints
+
+
+def hopping(frames: int) -> np.ndarray:
+    """Return a person who jumps once a second, and stands in between."""
+    joints = standing(frames)
+    joints[..., 2] += 0.3 * np.maximum(np.sin(2 * np.pi * np.arange(frames) / FPS), 0)[:, None]
+    return joints
+
+
 def walking(frames: int, speed: float = 1.2) -> np.ndarray:
     """Return a person who walks along +x at `speed` in metres per second, with legs that swing once a second."""
     joints = standing(frames)

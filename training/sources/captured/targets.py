@@ -1,7 +1,8 @@
 """Part states and relevance of captured people: what the joints in space and the action say; the rest is unknown.
 
 Walking always implies steps, but the label `wave` does not tell which hand waves. Tags of generated
-movements (`training.synthetic.motion.movement.TAGS`) are therefore on, off or unknown for each action.
+movements (`training.synthetic.motion.movement.TAGS`) are therefore on, off or unknown for each action. Hands that
+clearly wave are known from the joints, as are limbs that do something else (`training.sources.captured.acting_limbs`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.vocabulary import Vocabulary
+from training.sources.captured.acting_limbs import hanging, set_limb_tags
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, TAGS, UNSURE
 from training.synthetic.motion.pace import without_doubtful_actions
 from training.synthetic.sequences.labels import known_part_states, relevance
@@ -105,6 +107,7 @@ class CaptureTargets:
         on, known = _ON[generated], _KNOWN[generated]
         _waving_hands(on, known, generated == ACTION_INDEX["wave"], points, stature)
         facing = _steady(facing, times)
+        set_limb_tags(on, known, generated, points, facing, missing, times, stature)
         states, states_known = known_part_states(self.vocabulary, points, facing, on, known, times, stature)
         states_known = states_known & self._measured(missing)[..., None]
         certain, _ = relevance(self.vocabulary, generated, points, (on & known).astype(np.float64), times, stature)
@@ -134,18 +137,6 @@ def _steady(facing: Array, times: Array) -> Array:
     return weight @ facing / weight.sum(-1, keepdims=True)
 
 
-_RAISED_DEG = 30.0
-"""Least angle between an arm that does something and the trunk's downward direction."""
-
-
-def _hanging(points: Array) -> Flags:
-    """Return whether each arm hangs down, bool [N, T, 2]."""
-    down = points[:, :, 11:13].mean(2) - points[:, :, 5:7].mean(2)
-    reach = points[:, :, 9:11] - points[:, :, 5:7]
-    size = np.linalg.norm(reach, axis=-1) * np.linalg.norm(down, axis=-1)[..., None]
-    return np.greater((reach * down[:, :, None]).sum(-1), np.cos(np.radians(_RAISED_DEG)) * size)
-
-
 _MOVES, _MOVES_MORE = 0.06, 2.5
 """A hand waves if it moves over this range, in statures, and this many times as far as a hand that does not."""
 
@@ -163,12 +154,12 @@ def _waving_hands(on: Flags, known: Flags, waves: Flags, points: Array, stature:
     weight = waves[rows, :, None, None] / waves[rows].sum(1)[:, None, None, None]
     mean = (hands * weight).sum(1, keepdims=True)
     spread = np.sqrt((((hands - mean) ** 2) * weight).sum((1, 3)))  # [rows, 2]
-    hanging = _hanging(points[rows])
+    hangs = hanging(points[rows])
     for side, short in enumerate("lr"):
         own, other = spread[:, side], spread[:, 1 - side]
         clear = own > _MOVES_MORE * other
         both = (own > _MOVES) & (other > _MOVES) & (own < 1.5 * other) & (other < 1.5 * own)
-        does = (((own > _MOVES) & clear) | both)[:, None] & waves[rows] & ~hanging[..., side]
+        does = (((own > _MOVES) & clear) | both)[:, None] & waves[rows] & ~hangs[..., side]
         idle = ((other > _MOVES) & (other > _MOVES_MORE * own))[:, None] & waves[rows]
         tag = TAG_INDEX[f"wave_{short}"]
         on[rows, :, tag] |= does

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stages.vocabulary import Vocabulary, packaged
-from support.training.captured_people import COLUMN, captured, standing, walking, waving
+from support.training.captured_people import COLUMN, captured, hopping, punching, standing, walking, waving
 from training.sequences.sequences import Sequences
 from training.sources.captures import Captures
 from training.sources.motion_clips import MotionClips
@@ -192,6 +192,35 @@ def test_a_wave_of_unclear_hands_leaves_both_unknown() -> None:
         assert not known_states(found, f"{side}_hand", "wave")[0].size
         assert not found.relevance_known[..., VOCABULARY.part_index(f"{side}_arm")].any()
         assert known_states(found, f"{side}_hand", "applaud")[0].size  # nobody claps while waving
+
+
+def test_the_striking_arm_is_known_to_strike_and_defines_the_action_and_the_other_one_is_unknown() -> None:
+    found = Captures([captured([("punch", punching(90))])], VOCABULARY, 7).sequences(80, 30, action="punch")
+    strike = VOCABULARY.state_index("strike")
+    sides: list[np.ndarray] = []
+    for side in ("left", "right"):
+        arm, hand = (VOCABULARY.part_index(f"{side}_{part}") for part in ("arm", "hand"))
+        known = found.states_known[..., arm, strike]
+        np.testing.assert_array_equal(known, found.states_known[..., hand, strike])
+        assert found.states[known][:, [arm, hand], strike].all()
+        for part in (arm, hand):
+            readable = known & (found.action == index("punch"))
+            assert found.relevance_known[readable][:, part].all() and found.relevance[readable][:, part].all()
+            assert not found.relevance_known[~known][:, part].any()
+        sides.append(known)
+    left, right = sides
+    assert (left | right).any(1).mean() > 0.5 and not (left & right).any()
+    assert not (left.any(1) & right.any(1)).any()
+    assert 0.3 < left.any(1).sum() / (left | right).any(1).sum() < 0.7  # half are mirrored
+
+
+def test_jumping_people_are_known_to_jump_in_the_air_only() -> None:
+    found = Captures([captured([("jump", hopping(90))])], VOCABULARY, 7).sequences(80, 30, action="jump")
+    for part in ("hip", "left_leg", "right_foot"):
+        jump, stand, step = known_states(found, part, "jump", "stand", "step")
+        assert 0.1 * found.real.sum() < jump.size < 0.6 * found.real.sum() and jump.all()
+        # What is in the air neither stands nor steps; of the other steps, this is unknown.
+        assert stand.size == step.size == jump.size and not stand.any() and not step.any()
 
 
 def test_walking_people_step_and_standing_people_stand(clips: list[MotionClips]) -> None:
