@@ -53,8 +53,8 @@ SCENES = (
 SUMMARY_WIDTH = 120
 """Width of `summary.txt`, in characters."""
 
-CHECK_INTERVAL_S = 0.1
-"""Interval between two checks for cameras at the end of their footage."""
+CHECK_INTERVAL_S = 0.02
+"""Interval between two checks for cameras at the end of their footage, shorter than a frame."""
 
 
 class NoServerError(RuntimeError):
@@ -132,7 +132,7 @@ def read_results(recorded: Path) -> list[results.Frame]:
 
 def summary(stats: results.Stats, frames: Iterable[results.Frame]) -> RenderableType:
     """Return what was analysed and recognised."""
-    parts: list[RenderableType] = [_counts(stats), Text(), _recognised(frames)]
+    parts: list[RenderableType] = [_counts(stats), Text(), _recognised(stats, frames)]
     parts.append(Text("Latency is from capture, by the camera's clock, to publication, with the model."))
     decoded = sum(camera.decoded for camera in stats.cameras)
     analysed = sum(camera.processed for camera in stats.cameras)
@@ -192,7 +192,8 @@ async def _end_cameras(engine: Engine, lengths: Mapping[str, tuple[int, float]])
     while True:
         for camera in engine.cameras.running.values():
             frames, _ = lengths[camera.config.id]
-            if camera.ring.decoded >= frames:
+            # A reader that is told to stop still delivers the frame that it waits for.
+            if camera.ring.decoded >= frames - 1:
                 camera.reader.stop()
         await asyncio.sleep(CHECK_INTERVAL_S)
 
@@ -207,14 +208,16 @@ def _counts(stats: results.Stats) -> Table:
     return table
 
 
-def _recognised(frames: Iterable[results.Frame]) -> Table:
+def _recognised(stats: results.Stats, frames: Iterable[results.Frame]) -> Table:
     table = Table(title="Recognised", title_justify="left", box=None, pad_edge=False)
     for heading in ("camera", "people", "actions (person-frames)", "latency p50", "p99"):
         table.add_column(heading)
-    by_camera: dict[str, list[results.Frame]] = {}
+    by_camera: dict[str, list[results.Frame]] = {camera.camera: [] for camera in stats.cameras}
     for frame in frames:
         by_camera.setdefault(frame.camera, []).append(frame)
     for camera, own in by_camera.items():
+        if not own:
+            continue
         first_epoch = [frame for frame in own if frame.epoch == own[0].epoch]
         actions = Counter(
             person.action.label + (" (experimental)" if person.action.experimental else "")

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from commands.demo.show import summary
-from stream.results import CameraStats, ModelRef, Stats
+from stream.results import CameraStats, Frame, ModelRef, Stats
 from support.engines.drawn_results import a_frame
 
 
-def stats(decoded: int, processed: int) -> Stats:
-    camera = CameraStats("lobby", "ended", 1, decoded, processed, {"stale": decoded - processed}, 0.0, 0.0, 0)
+def stats(decoded: int, processed: int, cameras: tuple[str, ...] = ("lobby",)) -> Stats:
+    dropped = {"stale": decoded - processed}
     return Stats(
         run="0" * 32,
         seq=0,
@@ -22,22 +22,36 @@ def stats(decoded: int, processed: int) -> Stats:
         ready=True,
         ready_reason="",
         model=ModelRef("edge", "sha256:00", True),
-        cameras=[camera],
+        cameras=[CameraStats(name, "ended", 1, decoded, processed, dropped, 0.0, 0.0, 0) for name in cameras],
         state_slots_used=0,
         state_slots=0,
         subscriptions=0,
     )
 
 
-def printed(decoded: int, processed: int) -> str:
+def shown(counts: Stats, frames: list[Frame]) -> str:
     out = io.StringIO()
-    Console(file=out, width=120).print(summary(stats(decoded, processed), [a_frame(0), a_frame(1)]))
+    Console(file=out, width=120).print(summary(counts, frames))
     return out.getvalue()
+
+
+def printed(decoded: int, processed: int) -> str:
+    return shown(stats(decoded, processed), [a_frame(0), a_frame(1)])
 
 
 def test_the_summary_has_the_counts_of_frames_and_the_actions() -> None:
     assert "100      80        20 stale" in printed(100, 80)
     assert "wave 2" in printed(100, 80)
+
+
+def test_both_tables_have_the_cameras_in_the_same_order_whichever_result_came_first() -> None:
+    text = shown(stats(100, 80, ("street", "yard")), [a_frame(0, camera="yard"), a_frame(1, camera="street")])
+    first_words = [line.split()[0] for line in text.splitlines() if line.strip()]
+    assert [word for word in first_words if word in ("street", "yard")] == ["street", "yard", "street", "yard"]
+
+
+def test_a_camera_without_results_is_in_the_counts_only() -> None:
+    assert shown(stats(100, 80, ("street", "yard")), [a_frame(0, camera="yard")]).count("street") == 1
 
 
 @pytest.mark.parametrize(("processed", "advised"), [(49, True), (50, False)])
