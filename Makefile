@@ -27,7 +27,7 @@ help:
 	@echo "make hooks      run the linters before each commit (pre-commit)"
 	@echo "make bench      measure against a bare loop and against peers"
 	@echo "make soak       long runs (memory, dashboards) and timed promises, on an idle machine"
-	@echo "make train      train the default checkpoint again, also on recorded motion with DATA=DIR"
+	@echo "make train      train a checkpoint in runs/, also on recorded motion with DATA=DIR"
 	@echo "make docs       build the documentation site in build/site"
 	@echo "make dist       build wheel and source distribution in dist/"
 	@echo "make clean      delete what was built"
@@ -104,7 +104,7 @@ soak: $(READY)
 PROFILE ?= edge
 RECIPE = training/configs/$(if $(filter edge-open,$(PROFILE)),edge-open,edge-recorded).yaml
 train: $(READY)
-	@$(BIN)/python run_stream.py train --config $(RECIPE) $(if $(DATA),--recorded "$(DATA)") --out runs/$(PROFILE).safetensors
+	@$(BIN)/python run_stream.py train --config $(RECIPE) --from $(PROFILE) $(if $(DATA),--recorded "$(DATA)") --out runs/$(PROFILE).safetensors
 
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -39,7 +39,7 @@ def test_the_open_recipe_learns_from_open_sources_and_the_two_annotation_sets_on
     assert config.profile == "edge-open"
     assert (recorded.terms, recorded.also) == (("open",), ("penn_action", "jhmdb"))
     whole = load(CONFIGS / "edge-recorded.yaml", {"data": {"recorded": {"folder": "data"}}})
-    assert whole.profile == "edge" and whole.data.recorded.shares == recorded.shares
+    assert whole.profile == "edge"
     assert len(whole.data.recorded.terms) == 4
 
 
