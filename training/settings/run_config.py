@@ -1,8 +1,7 @@
 """The configuration of a training run: one YAML file per run; every setting has a default and limits.
 
-`training/configs/edge.yaml` has all defaults. The packaged checkpoint was made in several runs, each beginning with
-the weights of the one before (docs/training.md). The module does not import torch, so that errors in a file are
-reported at once.
+`training/configs/edge.yaml` has all defaults; docs/training.md explains the main settings and the recipes. The module
+does not import torch, so that errors in a file are reported at once.
 """
 
 from __future__ import annotations

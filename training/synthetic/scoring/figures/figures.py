@@ -1,4 +1,4 @@
-"""All figures of one checkpoint on a generated test set, from its `ScoredVideo`s (see docs/generated-test.md)."""
+"""All figures of one checkpoint on a generated test set, from its `ScoredVideo`s (see docs/generated-data.md)."""
 
 from __future__ import annotations
 
