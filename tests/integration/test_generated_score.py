@@ -20,14 +20,11 @@ from run_stream import app
 from stages.checkpoint import Checkpoint
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
-from stages.region_features.roi_features import RoiConfig
-from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import PipelineSettings
 from stages.third_party import weights
-from stages.vocabulary import packaged
+from support.models.seeing_checkpoints import seeing_checkpoint
 from training.kinetics_tps.names import GROUND_TRUTH_FILES, frame_file, video_file
 from training.synthetic.scoring.detectors import CachingDetector
 from training.synthetic.scoring.known_videos import known_videos
@@ -84,16 +81,7 @@ def test_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def visual_checkpoint() -> Checkpoint:
-    """Return random weights that use RoI features, including those of objects."""
-    torch.manual_seed(1)
-    vocabulary = packaged("edge")
-    config = NetworkConfig(visual=True, visual_features=RoiConfig().length(), object_regions=REGION_OF_PART)
-    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
-    return Checkpoint(network.requires_grad_(False), "edge", False, "none")
-
-
-@pytest.mark.parametrize("make", [partial(load_checkpoint, "edge"), visual_checkpoint])
+@pytest.mark.parametrize("make", [partial(load_checkpoint, "edge"), seeing_checkpoint])
 def test_the_watched_pipeline_gives_the_pipelines_results_also_from_memory(
     test_set: Path, make: Callable[[], Checkpoint]
 ) -> None:

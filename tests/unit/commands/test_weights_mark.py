@@ -88,5 +88,6 @@ def test_a_marked_copy_is_loaded_listed_and_checked_with_its_experimental_action
     assert load_profile(PipelineSettings(model=settings)).info.experimental == ("carry",)
     assert "experimental actions: carry" in model_files.model_weights(settings).seen
     monkeypatch.setitem(PACKAGED, "edge-open", str(out))
-    lines = {line.split()[0]: line.split() for line in run("list").output.splitlines() if line.split()}
-    assert lines["edge-open"][-1] == "carry" and "carry" not in lines["edge"]
+    lines = {line.split()[0]: line for line in run("list").output.splitlines() if line.split()}
+    assert lines["edge-open"].split()[-1] == "carry"
+    assert lines["edge"].rstrip().endswith(", ".join(summary("edge").experimental))
