@@ -72,9 +72,12 @@ def weights_mark(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write this file instead of replacing CHECKPOINT.")
     ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Also round the network's weights to half precision: a smaller file.")
+    ] = False,
 ) -> None:
     """Name the actions of a checkpoint that are too often wrong on real video: results mark them as experimental."""
-    from stages.checkpoint import CheckpointError, load, save
+    from stages.checkpoint import CheckpointError, load, rounded, save
     from stages.experimental_actions import experimental_actions
     from stages.vocabulary import VocabularyError
 
@@ -86,6 +89,6 @@ def weights_mark(
     with exiting({CheckpointError: EXIT_WEIGHTS, VocabularyError: EXIT_USAGE}):
         found = load(checkpoint)
         marked = experimental_actions(names, found.vocabulary)
-        sha256 = save(replace(found, experimental=marked), target)
+        sha256 = save(replace(rounded(found) if half else found, experimental=marked), target)
     shown = f"{target}: experimental actions: {', '.join(marked) or 'none'} ({sha256})"
     plain_console.print(printable(shown), markup=False, soft_wrap=True)

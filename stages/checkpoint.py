@@ -8,6 +8,7 @@ smoothing, metrics and the training command.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import hashlib
 import json
@@ -109,7 +110,7 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         "metrics": json.dumps(dict(checkpoint.metrics)),
         "training_command": checkpoint.training_command,
     }
-    named = dict(checkpoint.network.state_dict())
+    named = {name: _narrowed(tensor) for name, tensor in checkpoint.network.state_dict().items()}
     if checkpoint.features is not None:
         metadata["features"] = json.dumps(checkpoint.features.config.to_dict())
         named |= {f"{_FEATURES}{name}": tensor for name, tensor in checkpoint.features.state_dict().items()}
@@ -130,6 +131,21 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
             partial.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: can't be written: {error}") from None
     return file_sha256(path)
+
+
+def rounded(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with its network's weights rounded to half precision, so that its file is half as large."""
+    network = copy.deepcopy(checkpoint.network)
+    largest = torch.finfo(torch.float16).max
+    weights = network.state_dict().items()
+    network.load_state_dict({name: tensor.clamp(-largest, largest).half().to(tensor.dtype) for name, tensor in weights})
+    return dataclasses.replace(checkpoint, network=network)
+
+
+def _narrowed(tensor: Tensor) -> Tensor:
+    """Return a tensor in half precision if that keeps all of its values."""
+    half = tensor.half()
+    return half if tensor.dtype == torch.float32 and torch.equal(half.float(), tensor) else tensor
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -182,6 +198,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
             f"{CONTEXT_FEATURES}); train it again"
         )
     extractor_tensors, detector_tensors = _pop_prefixed(tensors, _FEATURES), _pop_prefixed(tensors, _DETECTOR)
+    tensors = {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in tensors.items()}
     table = tensors.get("language_priors.table")
     if table is None and config.language:
         raise CheckpointError(f"{path}: the language priors are missing")
