@@ -24,7 +24,7 @@ from telemetry import tally
 from telemetry.observer import Guarded, Observer
 
 STAGES = ("tracking", "geometry", "part_relevance", "part_states", "language_priors", "part_graph", "action_lstm")
-"""Stages of the profile `edge` after `detection`."""
+"""Stages of the profile `edge` after `detection`, in their order."""
 CPU = torch.device("cpu")
 
 

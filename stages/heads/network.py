@@ -143,8 +143,8 @@ class VisualInput(NamedTuple):
     parts: Tensor
     """[n, parts, visual_features]; not read, and may have 0 parts, if `NetworkConfig.visual_regions` is objects."""
     objects: Tensor
-    """[n, regions, visual_features]. Regions of edge: around the left hand, around the right hand, the whole frame;
-    of kinetics-tps: the person's object, or the whole frame if there is none."""
+    """[n, regions, visual_features]. Regions of MoveNet's maps: around the left hand, around the right hand, the whole
+    frame; of VGG-16: the person's object, or the whole frame if there is none."""
     known: Tensor | None = None
     """bool [n]: whether the person has a picture. Without one (generated training data), the embeddings of parts and
     objects are zeros. None: all people have one, as always in live operation."""

@@ -25,15 +25,12 @@ from stages.checkpoint import Checkpoint
 from stages.detection.movenet.movenet import MoveNet
 from stages.detection.part_boxes import part_boxes
 from stages.export.detector_graph import detector_graph
-from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.keypoint_features.geometry import sequence_features
 from stages.profiles import load_checkpoint
-from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.third_party import weights
-from stages.vocabulary import packaged
+from support.models.seeing_checkpoints import write_seeing_checkpoint
 from support.repository import REPOSITORY
-from training.sequences.tensors import unseen_regions
 
 pytestmark = pytest.mark.timeout(900)  # tracing the detector takes half a minute, more on a machine that is busy
 
@@ -85,6 +82,11 @@ def test_each_part_is_a_file_with_a_manifest_and_a_row_for_each_output_in_the_ta
             figures = about["parity"]["outputs"][output["name"]]
             assert set(figures) == {"random", "real"} and 0 < max(figures.values()) <= 1e-5
             assert re.search(rf"{output['name']} .*{figures['random']:.1e}.*{figures['real']:.1e}", shipped.printed)
+
+
+def test_the_shipped_model_needs_no_regions(shipped: Exported) -> None:
+    assert [port["name"] for port in manifest(shipped.folder, "heads")["inputs"]] == ["parts", "context", "present"]
+    assert [port["name"] for port in manifest(shipped.folder, "detector")["outputs"]] == HEADS
 
 
 def test_the_manifests_describe_inputs_and_outputs_of_the_files(shipped: Exported) -> None:
@@ -144,16 +146,9 @@ class Followed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def followed(shipped: Exported, tmp_path_factory: pytest.TempPathFactory) -> Followed:
-    """Run the documented example on real footage, with lines added that keep what it computes.
-
-    Its detector is that of the shipped model, whose first six maps are the same, because exporting it takes longest.
-    """
+    """Run the documented example on real footage, with lines added that keep what it computes."""
     folder = tmp_path_factory.mktemp("followed")
-    done = export("--without-regions", "--parts", "heads,step", "--out", str(folder / "onnx"))
-    assert done.exit_code == 0, done.stderr
-    for kind in ("json", "onnx"):
-        shutil.copy(shipped.folder / f"detector.{kind}", folder / "onnx")
-    assert [port["name"] for port in manifest(folder / "onnx", "heads")["inputs"]] == ["parts", "context", "present"]
+    (folder / "onnx").symlink_to(shipped.folder)
     (example,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "export.md").read_text(), re.DOTALL)
     found = "        box, keypoints = best_person(picture)\n"
     assert found in example
@@ -191,9 +186,8 @@ def test_the_documented_example_prints_the_scores_of_torch_at_every_step(followe
     present = part_boxes(followed.keypoints, followed.boxes, tuple(followed.sizes[0])).present
     dt = np.diff(followed.times, prepend=followed.times[0]) / 1e6
     given = (geometry.parts, geometry.context, present[None], dt[None].astype(np.float32))
-    unseen = unseen_regions(network, len(followed.times))
     with torch.inference_mode():
-        logits = network(*(torch.from_numpy(array) for array in given), unseen).action_logits[0]
+        logits = network(*(torch.from_numpy(array) for array in given)).action_logits[0]
     scores = torch.softmax(logits, -1).numpy()
     assert len(followed.printed) == len(scores) > 30
     for (label, score), wanted in zip(followed.printed, scores, strict=True):
@@ -201,31 +195,8 @@ def test_the_documented_example_prints_the_scores_of_torch_at_every_step(followe
         assert abs(score - wanted.max()) <= 0.00501  # two places are printed
 
 
-def visual_checkpoint(path: Path) -> Path:
-    """Write a checkpoint of random weights that use regions of the detector's maps."""
-    torch.manual_seed(3)
-    vocabulary, pooling = packaged("edge"), RoiConfig(strides=(8, 16), bins=2, samples=1)
-    config = NetworkConfig(
-        relevance_hidden=6,
-        state_hidden=10,
-        graph_hidden=9,
-        action_width=8,
-        action_hidden=8,
-        visual=True,
-        visual_features=pooling.length(),
-        visual_hidden=5,
-        visual_strides=pooling.strides,
-        visual_bins=pooling.bins,
-        visual_samples=pooling.samples,
-        object_regions=REGION_OF_PART,
-    )
-    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12))
-    checkpoint.save(Checkpoint(network, "edge", False, "none"), path)
-    return path
-
-
 def test_a_checkpoint_that_uses_regions_is_compared_on_regions_of_real_pictures(tmp_path: Path) -> None:
-    path = visual_checkpoint(tmp_path / "seeing.safetensors")
+    path = write_seeing_checkpoint(tmp_path / "seeing.safetensors")
     done = export("--profile", str(path), "--out", str(tmp_path / "out"), "--parts", "heads, step", "--opset", "18")
     assert done.exit_code == 0, done.stderr
     about = manifest(tmp_path / "out", "heads")
@@ -234,6 +205,11 @@ def test_a_checkpoint_that_uses_regions_is_compared_on_regions_of_real_pictures(
     assert about["file"]["opset"] == 18 and not about["checkpoint"]["trained"]
     assert all(set(figures) == {"random", "real"} for figures in about["parity"]["outputs"].values())
     assert not (tmp_path / "out" / "detector.onnx").exists()
+    alone = ("--profile", str(path), "--out", str(tmp_path / "alone"), "--parts", "heads", "--without-regions")
+    done = export(*alone)
+    assert done.exit_code == 0, done.stderr
+    inputs = [port["name"] for port in manifest(tmp_path / "alone", "heads")["inputs"]]
+    assert inputs == ["parts", "context", "present"]
 
 
 def test_the_detector_outputs_the_maps_from_which_regions_are_pooled() -> None:

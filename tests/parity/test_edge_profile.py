@@ -9,16 +9,29 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.contenders.partstream_telemetry import STAGES
 from ring_buffers.frames import FrameMeta, Lease
 from stages.pipeline import Pipeline
 from stages.profiles import choose_device, load_model, load_profile
-from stages.settings import PipelineSettings
+from stages.settings import ModelSettings, PipelineSettings
 from stages.third_party import weights
 from stages.types import FrameAnalysis
 from stages.vocabulary import PARTS
 from stream.config import load
+from telemetry.observer import Observer
 
 FRAMES = 24
+
+
+class Stages(Observer):
+    """Keeps the names of the stages that ran, in their order."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+
+    def stage_done(self, stage: str, seconds: float) -> None:
+        """Keep its name."""
+        self.names[stage] = None
 
 
 def footage(pipeline: Pipeline) -> list[Lease]:
@@ -86,10 +99,16 @@ def test_the_man_on_the_roof_is_one_track_with_parts_inside_the_picture(singly: 
     assert np.mean([len(frame.people[0].parts) for frame in singly[1:]]) > 7
 
 
-def test_the_packaged_checkpoint_reports_its_identity_and_actions(edge: Pipeline) -> None:
-    assert edge.info.profile == "edge" and edge.info.trained
-    assert edge.info.weights.startswith("sha256:") and len(edge.info.weights) == 7 + 64
-    assert {"fall", "kick"} <= set(edge.actions) and len(edge.actions) == 24
+@pytest.mark.parametrize("profile", ["edge", "edge-open"])
+def test_the_packaged_checkpoints_report_their_identity_and_actions_and_read_no_regions(profile: str) -> None:
+    ran = Stages()
+    made = load_profile(PipelineSettings(model=ModelSettings(profile=profile, device="cpu", threads=1)), ran)
+    assert made.info.profile == profile and made.info.trained
+    assert made.info.weights.startswith("sha256:") and len(made.info.weights) == 7 + 64
+    assert {"fall", "kick"} <= set(made.actions) and len(made.actions) == 24
+    for lease in footage(made)[:4]:
+        made.process([lease])
+    assert tuple(ran.names) == ("detection", *STAGES)
 
 
 def test_settings_reach_the_stages(tmp_path: Path) -> None:
