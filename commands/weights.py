@@ -20,7 +20,8 @@ def weights_list() -> None:
     """List what can be fetched, what is in the cache, and the checkpoints, with licences and terms."""
     from commands.console import asset_console
 
-    asset_console.show_list(console)
+    with errors():
+        asset_console.show_list(console)
 
 
 @weights_app.command("fetch")

@@ -1,7 +1,6 @@
 """Checkpoints by the name of a profile: which file, and what its metadata says. Does not import torch.
 
-Each profile is a file in `stages/checkpoints`. A new file there under the name in `PACKAGED` is all that a profile
-needs.
+Each profile is a file in `stages/checkpoints`.
 """
 
 from __future__ import annotations
@@ -31,8 +30,6 @@ PACKAGED = {
     PAPER: "kinetics-tps-tiny.safetensors",
 }
 """Profile → file in `stages/checkpoints`."""
-RECIPES = {EDGE_OPEN: "docs/training.md", PAPER: "docs/kinetics-tps.md"}
-"""Profile → where to read how its checkpoint is trained."""
 _VOCABULARIES = {EDGE_OPEN: EDGE}
 """Profiles with the vocabulary of another one."""
 
@@ -62,8 +59,8 @@ def checkpoint_file(profile: str) -> Generator[Path]:
     file = resources.files("stages").joinpath(FOLDER, PACKAGED[profile])
     if not file.is_file():
         raise WeightsError(
-            f"profile {profile}: {file.name} is not part of this installation. Train a checkpoint "
-            f"as {RECIPES.get(profile, 'docs/training.md')} describes, give its path as the profile, or use edge"
+            f"profile {profile}: {file.name} is missing from this installation. Install partstream again, or give the "
+            "path of a checkpoint as the profile"
         )
     with resources.as_file(file) as path:
         yield path

@@ -12,13 +12,15 @@ from rich.table import Table
 
 from commands.console.amounts import counted
 from commands.ending import printable
-from stages.packaged_checkpoints import PACKAGED, CheckpointSummary, summary
+from stages.packaged_checkpoints import PACKAGED, summary
 from stages.third_party import weights
-from stages.third_party.weights import WeightsError
 
 
 def show_list(console: Console) -> None:
-    """Print what can be fetched: kind, licence, origin, size, and whether it is in the cache."""
+    """Print what can be fetched: kind, licence, origin, size, and whether it is in the cache. Then the checkpoints.
+
+    Raises `WeightsError` for a packaged checkpoint that is missing or damaged.
+    """
     table = Table(title=f"Cache: {weights.cache_dir()}", title_justify="left", box=None, pad_edge=False)
     for heading in ("name", "kind", "in cache", "size", "licence", "from"):
         table.add_column(heading, justify="right" if heading == "size" else "left")
@@ -30,22 +32,17 @@ def show_list(console: Console) -> None:
 
 
 def show_checkpoints(console: Console) -> None:
-    """Print the checkpoints of the profiles: what the weights may be used for, and what they learned from."""
-    found: dict[str, CheckpointSummary | None] = {}
-    for profile in PACKAGED:
-        try:
-            found[profile] = summary(profile)
-        except WeightsError:
-            found[profile] = None
-    marked = any(one is not None and one.experimental for one in found.values())
+    """Print the checkpoints of the profiles: what the weights may be used for, and what they learned from.
+
+    Raises `WeightsError` for a file that is missing or damaged.
+    """
+    found = {profile: summary(profile) for profile in PACKAGED}
+    marked = any(one.experimental for one in found.values())
     headings = ["profile", "size", "weights", "may be used for", "learned from"]
     table = Table(title="\nCheckpoints of this installation", title_justify="left", box=None, pad_edge=False)
     for heading in [*headings, *(["experimental actions"] if marked else [])]:
         table.add_column(heading, justify="right" if heading == "size" else "left")
     for profile, one in found.items():
-        if one is None:
-            table.add_row(profile, "", "not in this version")
-            continue
         texts = (one.terms.use, one.terms.learned_from, *([", ".join(one.experimental)] if marked else []))
         table.add_row(
             profile, f"{one.size / 1e6:.1f} MB", one.sha256[7:15], *(escape(printable(text)) for text in texts)

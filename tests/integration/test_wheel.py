@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from stages.packaged_checkpoints import FOLDER, PACKAGED
 from support.repository import REPOSITORY
 
 PACKAGES = ("benchmarks", "commands", "partstream", "ring_buffers", "stages", "stream", "telemetry", "training")
@@ -48,7 +49,7 @@ def test_the_wheel_has_every_file_of_the_packages_and_no_other(wheel: zipfile.Zi
     }
     packed = {name for name in wheel.namelist() if not name.startswith("partstream-")}
     assert packed == wanted | {"run_stream.py"}
-    assert {"stages/checkpoints/edge.safetensors", "stream/http/page/index.html"} <= packed
+    assert {f"stages/{FOLDER}/{file}" for file in PACKAGED.values()} | {"stream/http/page/index.html"} <= packed
 
 
 def test_the_wheel_has_no_secrets_and_no_tests(wheel: zipfile.ZipFile) -> None:

@@ -21,11 +21,17 @@ def shown(*words: str) -> str:
     return done.output
 
 
-def test_weights_list_names_the_terms_of_each_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PACKAGED, "edge-open", "left-out.safetensors")
+def test_weights_list_names_the_terms_of_each_profile() -> None:
     lines = {line.split()[0]: line for line in shown("weights", "list").splitlines() if line.split()}
-    assert summary("edge").terms.use in lines["edge"] and "generated motion" in lines["edge"]
-    assert "not in this version" in lines["edge-open"]
+    for profile in PACKAGED:
+        assert summary(profile).terms.use in lines[profile] and "generated motion" in lines[profile]
+
+
+def test_weights_list_names_a_checkpoint_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PACKAGED, "edge-open", "left-out.safetensors")
+    done = CliRunner().invoke(app, ["weights", "list"], prog_name="partstream", env={"COLUMNS": "240"})
+    assert done.exit_code == 3
+    assert "profile edge-open: left-out.safetensors is missing" in done.output
 
 
 def test_training_into_the_folder_of_the_packaged_checkpoints_is_refused() -> None:
@@ -36,15 +42,19 @@ def test_training_into_the_folder_of_the_packaged_checkpoints_is_refused() -> No
     assert out.stat() == before
 
 
+@pytest.mark.parametrize("profile", ["edge", "edge-open"])
 def test_the_first_line_of_the_log_names_profile_weights_and_terms(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    profile: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def start(self: Engine) -> None:
         raise RuntimeError("the engine starts here")
 
     monkeypatch.setattr(Engine, "start", start)
-    settings = Config.model_validate({"cameras": [{"id": "a", "source": "test:"}], "http": {"bind": None}})
+    settings = Config.model_validate(
+        {"cameras": [{"id": "a", "source": "test:"}], "http": {"bind": None}, "model": {"profile": profile}}
+    )
     with caplog.at_level(logging.INFO), pytest.raises(RuntimeError, match="starts here"):
         run_engine(settings)
     first = caplog.records[0].getMessage()
-    assert first == str(summary("edge")) and "terms: " in first and "weights sha256:" in first
+    assert first == str(summary(profile)) and first.startswith(f"profile {profile}, weights sha256:")
+    assert f"terms: {summary(profile).terms.use}" in first

@@ -199,7 +199,7 @@ def test_a_profile_whose_checkpoint_is_missing_is_rejected_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PACKAGED, "kinetics-tps", "left-out.safetensors")
-    with pytest.raises(WeightsError, match=r"profile kinetics-tps: left-out\.safetensors is not part of .*Train a"):
+    with pytest.raises(WeightsError, match=r"profile kinetics-tps: left-out\.safetensors is missing .* Install"):
         load_checkpoint("kinetics-tps")
     with pytest.raises(WeightsError, match="there is no such checkpoint"):
         load_checkpoint(str(tmp_path / "mine.safetensors"))

@@ -90,11 +90,9 @@ def test_a_damaged_record_is_an_error_and_never_any_use(metrics: Any, message: s
 
 def test_the_packaged_checkpoints_have_terms_and_each_profile_has_a_vocabulary_or_its_own() -> None:
     for profile, file in PACKAGED.items():
-        path = REPOSITORY / "stages" / FOLDER / file
-        if path.is_file():
-            found = summary(profile)
-            assert (found.profile, found.size) == (profile, path.stat().st_size)
-            assert profile != "edge-open" or found.terms.use == ANY_USE
+        path, found = REPOSITORY / "stages" / FOLDER / file, summary(profile)
+        assert (found.profile, found.size) == (profile, path.stat().st_size)
+        assert found.terms.use == (LIMITED_USE if profile == "edge" else ANY_USE)
     assert vocabulary_of("edge-open") == vocabulary_of("edge") == packaged("edge")
 
 
@@ -126,7 +124,7 @@ def test_one_line_names_few_of_many_sources_and_shortens_their_names() -> None:
 
 def test_a_profile_without_its_file_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGED, "edge-open", "left-out.safetensors")
-    with pytest.raises(WeightsError, match=r"profile edge-open: left-out\.safetensors is not part .*use edge"):
+    with pytest.raises(WeightsError, match=r"profile edge-open: left-out\.safetensors is missing .* Install"):
         summary("edge-open")
 
 
