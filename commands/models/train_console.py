@@ -48,7 +48,7 @@ def train_profile(
     threads: int = 1,
     workers: int = 1,
 ) -> Outcome:
-    """Train and write the checkpoint to `out`, with a progress bar. The default configuration makes the packaged one.
+    """Train and write the checkpoint to `out`, with a progress bar.
 
     `file` is the configuration's file, for the command that the checkpoint records. With examples, `minutes` is by
     default `MINUTES`, and counts from the start, with the time to watch the clips. Ctrl-C and SIGTERM end the run

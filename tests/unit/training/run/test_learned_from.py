@@ -14,7 +14,7 @@ from support.repository import REPOSITORY
 from support.training.data_folders import seen_people
 from training.annotated_videos.clips import Clip, Folder
 from training.annotated_videos.step_labels import Labels
-from training.run.learned_from import check_profile, resulting_terms
+from training.run.learned_from import check_profile, initial_terms, resulting_terms
 from training.run.learning.training_run import TrainingError
 from training.run.train import check_output
 from training.settings.recorded_config import RecordedConfig
@@ -56,6 +56,9 @@ def test_weights_of_the_open_profile_cannot_come_from_limited_or_unknown_ones() 
     check_profile("edge-open", resulting_terms(WeightTerms(), None, None, "my_clips"))
     with pytest.raises(TrainingError, match=rf"edge-open is for {ANY_USE}, .* learn from b \(nc\)"):
         check_profile("edge-open", limited)
+    with pytest.raises(TrainingError, match=rf"edge-open is for {ANY_USE}"):
+        check_profile("edge-open", initial_terms(load(None, {"start": "edge"})))
+    check_profile("edge-open", initial_terms(load(None, {"start": "edge-open"})))
     unknown = weight_terms({}).with_sources(LearnedSource("a", "A", "open", True))
     with pytest.raises(TrainingError, match="would learn from unrecorded data"):
         check_profile("edge-open", unknown)
