@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from commands.configuration import load_config
+from stages.packaged_checkpoints import PACKAGED, summary
 from support.repository import REPOSITORY
 
 ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
@@ -46,6 +47,16 @@ def test_every_link_of_the_readme_leads_to_a_file() -> None:
     links = re.findall(r"\]\(([^)#]+)", (REPOSITORY / "README.md").read_text())
     assert len(links) > 20
     assert [link for link in links if "://" not in link and not (REPOSITORY / link).exists()] == []
+
+
+@pytest.mark.parametrize("profile", PACKAGED)
+def test_the_page_of_third_parties_has_every_source_of_a_packaged_checkpoint_with_its_terms(profile: str) -> None:
+    page = (REPOSITORY / "docs" / "third-party.md").read_text()
+    for source in summary(profile).terms.sources:
+        (row,) = re.findall(rf"^\| `{source.name}` \|.*$", page, flags=re.MULTILINE)
+        *_, terms, _, recipe = row.strip("| ").split(" | ")
+        assert terms == source.terms
+        assert recipe in ("both", f"`{profile}`")
 
 
 # -- docs/architecture.md -------------------------------------------------------------------------------------------
