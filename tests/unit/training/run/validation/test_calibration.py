@@ -11,6 +11,7 @@ from scipy.special import softmax
 
 from stages import checkpoint
 from stages.heads.action_lstm import ActionLSTM
+from stages.packaged_checkpoints import checkpoint_file
 from training.run.validation.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
 
 EDGE = Path(checkpoint.__file__).parent / "checkpoints" / "edge.safetensors"
@@ -71,11 +72,14 @@ def test_the_temperature_divides_the_logits_of_sequences_and_of_live_steps() -> 
             assert torch.equal(now, before / 2)
 
 
-def test_the_packaged_checkpoint_has_its_fitted_temperature() -> None:
-    made = checkpoint.load(EDGE)
-    fitted = made.metrics["held_out"]["calibration"]
+@pytest.mark.parametrize("profile", ["edge", "edge-open"])
+def test_the_packaged_checkpoints_have_their_fitted_temperature(profile: str) -> None:
+    with checkpoint_file(profile) as path:
+        made = checkpoint.load(path)
+    held_out = [figures for name, figures in made.metrics.items() if name.startswith("held_out")]
+    (fitted,) = [figures["calibration"] for figures in held_out if "calibration" in figures]
     assert float(made.network.action_lstm.temperature) == pytest.approx(fitted["temperature"], abs=1e-3)
-    assert fitted["expected_error_after"] < fitted["expected_error_before"]
+    assert fitted["log_loss_after"] <= fitted["log_loss_before"]
 
 
 def test_a_fitted_temperature_is_saved_with_the_weights(tmp_path: Path) -> None:
