@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from stages.packaged_checkpoints import vocabulary_of
 from stages.region_features.roi_features import RoiConfig
+from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Folder, open_folder
 from training.annotated_videos.feature_cache import Progress
 from training.annotated_videos.regions.detector_source import detector_source
@@ -33,6 +35,20 @@ def watch_settings(config: TrainingConfig) -> WatchSettings:
     return WatchSettings(roi=roi, vgg=source, detector=detector_source(config))
 
 
+def learned_vocabulary(config: TrainingConfig) -> Vocabulary:
+    """Return the vocabulary of the profile without `data.without_actions`. Raises TrainingError for an unknown one."""
+    whole, without = vocabulary_of(config.profile), set(config.data.without_actions)
+    if unknown := sorted(without - set(whole.actions)):
+        raise TrainingError(
+            f"data.without_actions: profile {config.profile} has no action {', '.join(unknown)}; it has "
+            f"{', '.join(whole.actions)}"
+        )
+    actions = tuple(action for action in whole.actions if action not in without)
+    if not actions:
+        raise TrainingError("data.without_actions: names all actions of the profile; leave out fewer")
+    return dataclasses.replace(whole, actions=actions)
+
+
 def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress | None = None) -> Folder:
     """Watch and label the videos of `data.folder`.
 
@@ -47,7 +63,7 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
         videos = open_folder(
             Path(data.folder),
             watch_settings(config),
-            vocabulary=None if own else vocabulary_of(config.profile),
+            vocabulary=None if own else learned_vocabulary(config),
             held_out_share=data.held_out_share,
             workers=workers,
             progress=progress,

@@ -18,12 +18,13 @@ import numpy as np
 
 from stages.checkpoint import Checkpoint, CheckpointError, save
 from stages.language.prior_table import PriorTable, prior_table
-from stages.packaged_checkpoints import is_packaged, vocabulary_of
+from stages.packaged_checkpoints import is_packaged
 from stages.third_party import weights
 from stages.weight_terms import LEARNED_FROM, WeightTerms, weight_terms
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.regions.detector_source import detector_source
 from training.annotated_videos.regions.feature_source import feature_source
+from training.run.data_folder import learned_vocabulary
 from training.run.example_run import ExampleRun
 from training.run.learned_from import check_profile, initial_terms, resulting_terms
 from training.run.learning.batches import generates
@@ -111,7 +112,7 @@ def train(
         vocabulary, known = examples.vocabulary, examples.start.network
         priors = priors or examples.priors()
     else:
-        vocabulary, known = vocabulary_of(config.profile) if videos is None else videos.vocabulary, None
+        vocabulary, known = learned_vocabulary(config) if videos is None else videos.vocabulary, None
     try:
         check_prevalence(config.actions.prevalence, vocabulary.actions)
     except ValueError as error:

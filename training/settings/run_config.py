@@ -55,6 +55,11 @@ class DataConfig(Section):
         description="Source of the actions and states: the profile, or the folder's labels. auto: the "
         "profile's as long as anything is generated, else the folder's.",
     )
+    without_actions: tuple[str, ...] = Field(
+        (),
+        description="Actions of the profile that are not learned: the checkpoint lacks them, and frames that show them "
+        "are unknown.",
+    )
     visual_dropout: float = Field(
         0.3,
         ge=0,

@@ -59,7 +59,7 @@ class Batches:
                 balanced=balanced,
                 reuse=data.reuse,
                 pool=data.pool,
-                partial=generated is not None,
+                partial=generated is not None or bool(data.without_actions),
             )
         lacking = self.rows.keys() - self.sources.keys()
         if lacking:

@@ -16,7 +16,6 @@ from training.benchmark.ranking import area_under_curve, average_precision
 from training.run.validation.calibration import calibration_figures, fit_temperature
 from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors, unseen_regions
-from training.synthetic.motion.movement import ACTIONS
 from training.synthetic.sequences.generator import Batch, Generator
 
 Array = NDArray[np.float64]
@@ -125,11 +124,11 @@ def _outputs(
     network: ActionNetwork, motions: Path, sequences: int, seed: int, held_out: bool, window: int
 ) -> Iterator[tuple[Batch, Tensors, SequenceOutputs]]:
     """Yield equally many sequences of each action, and the network's outputs in evaluation mode, on the CPU."""
-    generator = Generator(motions, network.vocabulary, seed, held_out=held_out)
+    generator = Generator(motions, network.vocabulary, seed, held_out=held_out, partial=True)
     device = network.part_mean.device
     network.eval()
-    for action in ACTIONS:
-        left = max(1, sequences // len(ACTIONS))
+    for action in generator.actions:
+        left = max(1, sequences // len(generator.actions))
         while left > 0:
             batch = generator.batch(min(left, _AT_ONCE), window, action=action)
             left -= len(batch.lengths)

@@ -19,7 +19,6 @@ from training.run.learning.learned import Learned
 from training.run.validation.clip_evaluation import answer_clips, benchmark_figures, step_accuracy
 from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors, unseen_regions
-from training.synthetic.motion.movement import ACTIONS
 from training.synthetic.sequences.generator import Generator
 
 Metric = Callable[[Learned], float]
@@ -79,9 +78,9 @@ def generated_metric(
     motions: Path, vocabulary: Vocabulary, sequences: int, window: int, seed: int, device: torch.device
 ) -> Metric:
     """Return the macro accuracy at the last step of about `sequences` held-out sequences, equally many per action."""
-    generator = Generator(motions, vocabulary, seed, held_out=True)
-    each = max(1, sequences // len(ACTIONS))
-    data = [to_tensors(generator.batch(each, window, action=action)).to(device) for action in ACTIONS]
+    generator = Generator(motions, vocabulary, seed, held_out=True, partial=True)
+    each = max(1, sequences // len(generator.actions))
+    data = [to_tensors(generator.batch(each, window, action=action)).to(device) for action in generator.actions]
     return lambda learned: macro_accuracy(learned.network, data)
 
 
