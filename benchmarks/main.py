@@ -18,6 +18,8 @@ from benchmarks import machine, peers
 from benchmarks.cameras.camera_client import CameraServerError
 from benchmarks.engine import end_to_end_bench, engine_bench, ingest_bench, telemetry_bench
 from benchmarks.engine.ingest_report import print_ingest
+from benchmarks.examples import example_bench
+from benchmarks.examples.example_report import print_examples
 from benchmarks.model import model_bench
 from benchmarks.paper import paper_bench
 from benchmarks.paper.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
@@ -26,6 +28,8 @@ from benchmarks.rounds import Goal, Load, Measured, Plan, measure
 from benchmarks.run_once import REPOSITORY, RunFailedError
 from stages.profiles import PAPER
 from stages.third_party.weights import WeightsError
+from training.run.learning.training_run import TrainingError
+from training.sources.terms import DataFolderError
 
 REPEATABLE = ("--cameras", "--batch", "--threads", "--proposals")
 TABLE_WIDTH = 170
@@ -247,6 +251,36 @@ def end_to_end(
     measured = end_to_end_bench.measure(plan, progress.print)
     write_json(file, _with_header("end-to-end", host, measured.as_json()))
     print_end_to_end(measured, host, console)
+    console.print(f"written to {file}")
+
+
+@app.command(epilog="Example:  partstream bench examples --base runs/base.safetensors --data real --action clap")
+def examples(
+    base: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Checkpoint that knows none of the actions.")],
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Data folder of recorded motion.")],
+    action: Annotated[list[str] | None, typer.Option(help="Action to learn from captures of five people.")] = None,
+    filmed: Annotated[list[str] | None, typer.Option(help="Action to learn from pieces of labelled videos.")] = None,
+    recorded: Annotated[bool, typer.Option("--recorded", metavar="", help="Also train on the data folder.")] = False,
+    people: Annotated[example_bench.JudgingPeople, typer.Option(help="Captured people who judge.")] = "test",
+    draws: Annotated[int, typer.Option(min=1, help="Draws of ten clips for each action.")] = 1,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """Accuracy of an action that a checkpoint learns from ten clips, on people who are not in them."""
+    console, progress = consoles()
+    actions = (*(action or ()), *(filmed or ()))
+    if not actions:
+        raise typer.BadParameter("name an action, such as --action clap or --filmed push_up")
+    plan = example_bench.ExamplePlan(base, data, actions, tuple(filmed or ()), people, recorded, 1 if quick else draws)
+    plan = replace(plan, minutes=0.2) if quick else plan
+    host = machine.describe()
+    file = json or RESULTS / f"examples{'-quick' if quick else ''}.json"
+    try:
+        measured = example_bench.measure(plan, progress.print)
+    except (ValueError, DataFolderError, TrainingError) as error:
+        raise RunFailedError(str(error)) from None
+    write_json(file, _with_header("examples", host, measured.as_json()))
+    print_examples(measured, console)
     console.print(f"written to {file}")
 
 

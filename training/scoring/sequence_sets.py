@@ -171,14 +171,17 @@ def score_sequences(
 
 
 def drawn_sequences(
-    data: Path, chosen: SequenceSet, frozen: FrozenSequences
+    data: Path, chosen: SequenceSet, frozen: FrozenSequences, actions: Sequence[str] = SCORED_ACTIONS
 ) -> Iterator[tuple[list[tuple[str, Drawn]], Sequences]]:
-    """Yield a set's sequences in batches, with the unit and the clip of each. Raises `DataFolderError`."""
+    """Yield a set's sequences in batches, with the unit and the clip of each. Raises `DataFolderError`.
+
+    `actions`: those that sequences end with.
+    """
     vocabulary = scored_vocabulary()
     clips = read_clips(data, chosen.kind, frozen.captures if chosen.kind == MOTION else frozen.poses)
     rng = np.random.default_rng(frozen.seed)
     usable = {one.source: _usable(one, chosen.kind) for one in clips}
-    listed = list(listed_clips(clips, usable, SCORED_ACTIONS, chosen.role, frozen.per_unit_and_action, rng))
+    listed = list(listed_clips(clips, usable, actions, chosen.role, frozen.per_unit_and_action, rng))
     if not listed:
         return
     used = [one for one in clips if any(drawn.clips is one for _, drawn in listed)]
