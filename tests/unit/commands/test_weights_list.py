@@ -16,7 +16,7 @@ from support.repository import REPOSITORY
 
 
 def shown(*words: str) -> str:
-    done = CliRunner().invoke(app, [*words], prog_name="partstream", env={"COLUMNS": "240"})
+    done = CliRunner().invoke(app, [*words], prog_name="partstream", env={"COLUMNS": "900"})
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -29,7 +29,7 @@ def test_weights_list_names_the_terms_of_each_profile() -> None:
 
 def test_weights_list_names_a_checkpoint_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGED, "edge-open", "left-out.safetensors")
-    done = CliRunner().invoke(app, ["weights", "list"], prog_name="partstream", env={"COLUMNS": "240"})
+    done = CliRunner().invoke(app, ["weights", "list"], prog_name="partstream", env={"COLUMNS": "900"})
     assert done.exit_code == 3
     assert "profile edge-open: left-out.safetensors is missing" in done.output
 
@@ -37,7 +37,7 @@ def test_weights_list_names_a_checkpoint_that_is_missing(monkeypatch: pytest.Mon
 def test_training_into_the_folder_of_the_packaged_checkpoints_is_refused() -> None:
     out = REPOSITORY / "stages" / FOLDER / "edge.safetensors"
     before = out.stat()
-    done = CliRunner().invoke(app, ["train", "--steps", "1", "--out", str(out)], env={"COLUMNS": "240"})
+    done = CliRunner().invoke(app, ["train", "--steps", "1", "--out", str(out)], env={"COLUMNS": "900"})
     assert done.exit_code == 2 and "folder of the packaged checkpoints" in done.output.replace("\n", " ")
     assert out.stat() == before
 

@@ -20,7 +20,7 @@ from support.repository import REPOSITORY
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(app, ["weights", *words], prog_name="partstream", env={"COLUMNS": "400"})
+    return CliRunner().invoke(app, ["weights", *words], prog_name="partstream", env={"COLUMNS": "900"})
 
 
 @pytest.fixture(params=["edge", "kinetics-tps"])

@@ -79,7 +79,6 @@ def test_the_packaged_checkpoints_have_their_fitted_temperature(profile: str) ->
     held_out = [figures for name, figures in made.metrics.items() if name.startswith("held_out")]
     (fitted,) = [figures["calibration"] for figures in held_out if "calibration" in figures]
     assert float(made.network.action_lstm.temperature) == pytest.approx(fitted["temperature"], abs=1e-3)
-    assert fitted["log_loss_after"] <= fitted["log_loss_before"]
 
 
 def test_a_fitted_temperature_is_saved_with_the_weights(tmp_path: Path) -> None:
