@@ -37,17 +37,16 @@ def show_checkpoints(console: Console) -> None:
     Raises `WeightsError` for a file that is missing or damaged.
     """
     found = {profile: summary(profile) for profile in PACKAGED}
-    marked = any(one.experimental for one in found.values())
-    headings = ["profile", "size", "weights", "may be used for", "learned from"]
     table = Table(title="\nCheckpoints of this installation", title_justify="left", box=None, pad_edge=False)
-    for heading in [*headings, *(["experimental actions"] if marked else [])]:
+    for heading in ("profile", "size", "weights", "may be used for"):
         table.add_column(heading, justify="right" if heading == "size" else "left")
     for profile, one in found.items():
-        texts = (one.terms.use, one.terms.learned_from, *([", ".join(one.experimental)] if marked else []))
-        table.add_row(
-            profile, f"{one.size / 1e6:.1f} MB", one.sha256[7:15], *(escape(printable(text)) for text in texts)
-        )
+        table.add_row(profile, f"{one.size / 1e6:.1f} MB", one.sha256[7:15], escape(printable(one.terms.use)))
     console.print(table)
+    for profile, one in found.items():
+        console.print(printable(f"\n{profile} learned from: {one.terms.learned_from}"), markup=False)
+        if one.experimental:
+            console.print(f"{profile} experimental actions: {', '.join(one.experimental)}", markup=False)
 
 
 def fetch(names: Sequence[str] | None, console: Console) -> None:

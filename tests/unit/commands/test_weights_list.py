@@ -22,9 +22,10 @@ def shown(*words: str) -> str:
 
 
 def test_weights_list_names_the_terms_of_each_profile() -> None:
-    lines = {line.split()[0]: line for line in shown("weights", "list").splitlines() if line.split()}
+    lines = [line.rstrip() for line in shown("weights", "list").splitlines()]
     for profile in PACKAGED:
-        assert summary(profile).terms.use in lines[profile] and "generated motion" in lines[profile]
+        assert any(line.startswith(f"{profile} ") and line.endswith(summary(profile).terms.use) for line in lines)
+        assert any(line.startswith(f"{profile} learned from: generated motion") for line in lines)
 
 
 def test_weights_list_names_a_checkpoint_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
