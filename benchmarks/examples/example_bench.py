@@ -179,7 +179,7 @@ class ExampleBench:
         else:
             captures = self.recorded.captures
             people = captured_clips(captures, action, people=plan.people_in_clips, clips=plan.clips, seed=draw)
-        # The base has learned the new action of nobody, so that 2-D clips of all roles can judge.
+        # The base has not learned the new action, so 2-D clips of all roles can judge it.
         roles: list[Role] = ["test"] if plan.people == "test" else ["train", "validation"]
         planar: list[Role] = ["train", "validation", "test"] if plan.people == "test" else ["validation"]
         judges = Judges(plan.data, roles, others, actions=(action,), seed=_SEED, window=self.window, planar=planar)

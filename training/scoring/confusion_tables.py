@@ -22,7 +22,7 @@ Counted = Literal["frames", "last steps"]
 class SetConfusion:
     """One set. `answers`: counts by label and answer, which may be `MISSED` or `UNANSWERED`.
 
-    `units`: for each label the people that it rests on, or the clips where people are unknown.
+    `units`: for each label, the clips of videos or the people of sequences that it rests on.
     """
 
     name: str

@@ -87,7 +87,7 @@ class FrameFigures:
                 for threshold, one in self.at_least().items()
             },
             "by_clip": self._by(lambda one: one.clip),
-            "by_unit": self._by(lambda one: one.unit),
+            "by_unit": self._by(lambda one: one.person or one.unit),
         }
 
     def _by(self, key: Callable[[JudgedFrame], str]) -> dict[str, Any]:

@@ -284,6 +284,14 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _folder_is_there(self) -> TrainingConfig:
+        of_folder = self.data.vocabulary == "folder" or (self.data.vocabulary == "auto" and self.data.only_folder)
+        if self.data.without_actions and (
+            self.data.examples.folder is not None or (self.data.folder is not None and of_folder)
+        ):
+            raise ValueError(
+                "data.without_actions: it leaves out actions of the profile, whose vocabulary examples and the folder "
+                "replace: set it to []"
+            )
         if self.data.folder is None:
             wanted = {
                 "model.visual": self.model.visual != "none",

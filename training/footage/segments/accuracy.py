@@ -21,7 +21,7 @@ from training.footage.summary import MISSED, UNANSWERED
 class JudgedFrame(NamedTuple):
     """One labelled frame, or step of a sequence, and its answer: None if no person was found or there is no answer yet.
 
-    `unit` is what a bootstrap resamples: a film's clip, a sequence's person.
+    `unit` is what a bootstrap resamples: a film's clip, a sequence's person. `person` is the film's, if known.
     """
 
     clip: str
@@ -30,6 +30,7 @@ class JudgedFrame(NamedTuple):
     answer: str | None
     score: float
     found: bool
+    person: str = ""
 
     @property
     def right(self) -> bool:
@@ -91,7 +92,7 @@ def judge(film: AnsweredFilm, *, smoothed: bool = False) -> list[JudgedFrame]:
         if person is not None:
             answer = person.smoothed if smoothed else person.label
             score = person.smoothed_score if smoothed else person.score
-        judged.append(JudgedFrame(film.name, film.name, truth, answer, score, person is not None))
+        judged.append(JudgedFrame(film.name, film.name, truth, answer, score, person is not None, film.person))
     return judged
 
 

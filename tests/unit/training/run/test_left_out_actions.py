@@ -13,6 +13,7 @@ from training.run.data_folder import learned_vocabulary
 from training.run.learning.batches import Batches
 from training.run.learning.training_run import TrainingError, choose_device
 from training.run.train import train
+from training.settings.run_config import TrainingConfigError, load
 
 LEFT_OUT = ["clap", "kick"]
 
@@ -40,3 +41,9 @@ def test_a_checkpoint_lacks_the_actions_that_are_left_out_and_is_evaluated_on_th
 def test_leaving_out_an_unknown_action_or_all_of_them_is_rejected(without: list[str], message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         learned_vocabulary(tiny(data={"without_actions": without}))
+
+
+@pytest.mark.parametrize("given", [{"examples": {"folder": "clips"}}, {"folder": "films", "vocabulary": "folder"}])
+def test_actions_can_be_left_out_of_the_profiles_vocabulary_only(given: dict[str, object]) -> None:
+    with pytest.raises(TrainingConfigError, match=r"data\.without_actions: it leaves out actions of the profile"):
+        load(None, {"start": "edge", "data": {"without_actions": ["kick"], "folder_share": 1.0, **given}})

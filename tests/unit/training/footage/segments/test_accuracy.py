@@ -121,3 +121,7 @@ def test_precision_and_coverage_are_those_of_a_plain_count(judged: list[JudgedFr
 def test_a_higher_threshold_never_covers_more(judged: list[JudgedFrame]) -> None:
     covered = [selective(judged, threshold).coverage or 0 for threshold in (0.0, 0.3, 0.6, 1.0)]
     assert covered == sorted(covered, reverse=True)
+
+
+def test_a_judged_frame_knows_the_person_of_its_film() -> None:
+    assert {one.person for one in judge(film("ww", "ww", name="1", person="ann"))} == {"ann"}
