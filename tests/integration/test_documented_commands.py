@@ -262,7 +262,15 @@ def test_every_make_target_on_the_pages_exists() -> None:
 
 @pytest.mark.parametrize(("profile", "recipe"), [("edge", "edge-recorded"), ("edge-open", "edge-open")])
 def test_make_train_runs_the_recipe_of_a_profile_and_writes_into_runs(profile: str, recipe: str) -> None:
-    words = ["make", "-n", "train", f"PROFILE={profile}", "DATA=my data", f"PYTHON={sys.executable}"]
+    words = [
+        "make",
+        "--no-print-directory",
+        "-n",
+        "train",
+        f"PROFILE={profile}",
+        "DATA=my data",
+        f"PYTHON={sys.executable}",
+    ]
     done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     options = f'--config training/configs/{recipe}.yaml --from {profile} --recorded "my data"'
     assert done.stdout.rstrip().endswith(f"{options} --out runs/{profile}.safetensors")

@@ -87,9 +87,9 @@ def test_a_marked_copy_is_loaded_listed_and_checked_with_its_experimental_action
     assert load_profile(PipelineSettings(model=settings)).info.experimental == ("carry",)
     assert "experimental actions: carry" in model_files.model_weights(settings).seen
     monkeypatch.setitem(PACKAGED, "edge-open", str(out))
-    lines = [line.rstrip() for line in run("list").output.splitlines()]
-    assert "edge-open experimental actions: carry" in lines
-    assert f"edge experimental actions: {', '.join(summary('edge').experimental)}" in lines
+    text = " ".join(run("list").output.split())
+    assert "edge-open experimental actions: carry kinetics-tps learned from" in text
+    assert f"edge experimental actions: {', '.join(summary('edge').experimental)} edge-open" in text
 
 
 def test_half_precision_makes_a_smaller_file_whose_network_answers_almost_the_same(path: Path) -> None:
