@@ -95,7 +95,12 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, path: Path) -> str:
-    """Write the file atomically and return its `sha256:…`. Raises `CheckpointError` if it cannot be written."""
+    """Write the file atomically and return its `sha256:…`.
+
+    Raises `CheckpointError` if it cannot be written, or if the path is a folder or a device, which it would replace.
+    """
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path}: can't be written: not a regular file; give the path of a file")
     vocabulary = checkpoint.vocabulary
     metadata = {
         "format": FORMAT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -90,6 +91,16 @@ def test_a_marked_copy_is_loaded_listed_and_checked_with_its_experimental_action
     text = " ".join(run("list").output.split())
     assert "edge-open experimental actions: carry kinetics-tps learned from" in text
     assert f"edge experimental actions: {', '.join(summary('edge').experimental)} edge-open" in text
+
+
+def test_a_path_that_is_no_regular_file_is_an_error_and_is_not_replaced(path: Path, tmp_path: Path) -> None:
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for out in (pipe, folder):
+        done = run("mark", str(path), "--experimental", "carry", "--out", str(out))
+        assert done.exit_code == 3 and f"{out}: can't be written: not a regular file" in done.output
+    assert pipe.is_fifo() and folder.is_dir()
 
 
 def test_half_precision_makes_a_smaller_file_whose_network_answers_almost_the_same(path: Path) -> None:
