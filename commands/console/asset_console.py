@@ -46,7 +46,8 @@ def show_checkpoints(console: Console) -> None:
     for profile, one in found.items():
         console.print(printable(f"\n{profile} learned from: {one.terms.learned_from}"), markup=False)
         if one.experimental:
-            console.print(f"{profile} experimental actions: {', '.join(one.experimental)}", markup=False)
+            marked = printable(f"{profile} experimental actions: {', '.join(one.experimental)}")
+            console.print(marked, markup=False)
 
 
 def fetch(names: Sequence[str] | None, console: Console) -> None:

@@ -119,7 +119,7 @@ def test_the_command_scores_a_data_folder(
     assert {truth: one["frames"] for truth, one in score["actions"].items()} == {"fall": 20, "walk": 45}
     assert score["actions"]["walk"]["right"] > 0
     assert score["confusion"]["walk"]["walk"] == score["actions"]["walk"]["right"]
-    # Nobody falls, but the model may see it otherwise.
+    # The video shows no fall, but the model may report one.
     assert score["falls"]["labelled"] == 1 and f"{score['falls']['found']} of 1" in done.output
     assert [one["label"] for one in score["occurrences"]["each"]] == ["walk", "fall", "walk"]
     [picture] = pictures.iterdir()

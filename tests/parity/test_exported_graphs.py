@@ -24,7 +24,6 @@ from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
 from stages.region_features.step_features import object_regions_of
-from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import PipelineSettings, WindowSettings
 from stages.vocabulary import packaged
 from support.models.scripted_people import (
@@ -36,24 +35,11 @@ from support.models.scripted_people import (
     scripted_detector,
     scripted_lease,
 )
+from support.models.seeing_checkpoints import SEEING, SMALL
 
 pytestmark = pytest.mark.timeout(600)  # tracing takes seconds, or minutes on a busy machine
 
 PEOPLE, FRAMES, WINDOW = 2, 11, 6
-POOLING = RoiConfig(strides=(8, 16), bins=2, samples=1)
-SMALL = NetworkConfig(
-    relevance_hidden=6, state_hidden=10, prior_hidden=7, graph_hidden=9, action_width=8, action_hidden=8
-)
-SEEING = replace(
-    SMALL,
-    visual=True,
-    visual_features=POOLING.length(),
-    visual_hidden=5,
-    visual_strides=POOLING.strides,
-    visual_bins=POOLING.bins,
-    visual_samples=POOLING.samples,
-    object_regions=REGION_OF_PART,
-)
 CONFIGS = {
     "two-layers": replace(SMALL, action_layers=2),
     "seeing": SEEING,

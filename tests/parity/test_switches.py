@@ -19,7 +19,6 @@ from stages.heads.network import ActionNetwork, NetworkConfig, SequenceOutputs, 
 from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
-from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import PipelineSettings, WindowSettings
 from stages.vocabulary import packaged
 from support.models.plain_stages import agree, plain_actions, plain_outputs
@@ -32,22 +31,9 @@ from support.models.scripted_people import (
     scripted_detector,
     scripted_lease,
 )
+from support.models.seeing_checkpoints import POOLING, SEEING, SMALL
 
 PEOPLE, STEPS = 3, 4
-POOLING = RoiConfig(strides=(8, 16), bins=2, samples=1)
-SMALL = NetworkConfig(
-    relevance_hidden=6, state_hidden=10, prior_hidden=7, graph_hidden=9, action_width=8, action_hidden=8
-)
-SEEING = replace(
-    SMALL,
-    visual=True,
-    visual_features=POOLING.length(),
-    visual_hidden=5,
-    visual_strides=POOLING.strides,
-    visual_bins=POOLING.bins,
-    visual_samples=POOLING.samples,
-    object_regions=REGION_OF_PART,
-)
 CONFIGS = {
     "whole": SMALL,
     "seeing": SEEING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,27 +14,26 @@ from stages.region_features.step_regions import REGION_OF_PART
 from stages.vocabulary import packaged
 
 POOLING = RoiConfig(strides=(8, 16), bins=2, samples=1)
+SMALL = NetworkConfig(
+    relevance_hidden=6, state_hidden=10, prior_hidden=7, graph_hidden=9, action_width=8, action_hidden=8
+)
+SEEING = replace(
+    SMALL,
+    visual=True,
+    visual_features=POOLING.length(),
+    visual_hidden=5,
+    visual_strides=POOLING.strides,
+    visual_bins=POOLING.bins,
+    visual_samples=POOLING.samples,
+    object_regions=REGION_OF_PART,
+)
 
 
 def seeing_checkpoint(seed: int = 2) -> Checkpoint:
     """Its answers vary with what it sees: features are normalised, and actions' scores are spread."""
     torch.manual_seed(seed)
     vocabulary = packaged("edge")
-    config = NetworkConfig(
-        relevance_hidden=6,
-        state_hidden=10,
-        graph_hidden=9,
-        action_width=8,
-        action_hidden=8,
-        visual=True,
-        visual_features=POOLING.length(),
-        visual_hidden=5,
-        visual_strides=POOLING.strides,
-        visual_bins=POOLING.bins,
-        visual_samples=POOLING.samples,
-        object_regions=REGION_OF_PART,
-    )
-    network = ActionNetwork(config, vocabulary, torch.randn(len(vocabulary.parts), len(vocabulary.states), 12))
+    network = ActionNetwork(SEEING, vocabulary, torch.randn(len(vocabulary.parts), len(vocabulary.states), 12))
     # Roughly the mean and the deviation of MoveNet's maps.
     network.set_visual_normalisation(torch.full((POOLING.length(),), 6.0), torch.full((POOLING.length(),), 2.0))
     with torch.no_grad():
