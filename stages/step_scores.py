@@ -94,7 +94,7 @@ def run_heads(
         with timer.stage("language_priors"):
             represented = torch.cat((network.language_priors(probabilities), visual_feature), -1)
     with timer.stage("part_graph"):
-        embedded = network.action_inputs(network.part_graph(represented, inputs.present))
+        embedded = network.action_inputs(network.graph_state(represented, part, object_feature, inputs.present))
     return HeadOutputs(relevance, probabilities, embedded)
 
 

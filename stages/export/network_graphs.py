@@ -141,7 +141,7 @@ def heads_graph(checkpoint: Checkpoint) -> Graph:
     outputs = (
         Port("relevance", (PEOPLE, parts), "relevance of each part, 0 if it is absent", "score in [0, 1]"),
         Port("states", (PEOPLE, parts, states), "part states, 0 if impossible or absent", "score in [0, 1]"),
-        Port("graph", (PEOPLE, config.graph_hidden), "the person's graph state", "none"),
+        Port("graph", (PEOPLE, config.graph_width), "the person's graph state", "none"),
         Port("action_input", (PEOPLE, network.action_lstm.width), "input of the step graph", "none"),
     )
     outside.append(_SMOOTHED)

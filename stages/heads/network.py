@@ -19,6 +19,7 @@ from stages.heads.language_priors import LanguagePriors
 from stages.heads.part_graph import PartGraph, PartMean
 from stages.heads.part_relevance import PartRelevance
 from stages.heads.part_states import PartStates
+from stages.heads.person_embedding import PersonEmbedding
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, PART_FEATURES
 from stages.keypoint_features.skeleton import JOINT_SCORE
 from stages.vocabulary import Vocabulary
@@ -48,6 +49,8 @@ class NetworkConfig:
     dropout: float = 0.5
     prior_hidden: int = 64
     graph_hidden: int = 128
+    person_hidden: int = 0
+    """Size of the embedding of the person's whole geometry, which joins the graph state; 0: none."""
     action_width: int = 128
     action_hidden: int = 192
     action_layers: int = 1
@@ -101,6 +104,10 @@ class NetworkConfig:
         for name in ("action_dropout", "part_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"network: `{name}` is {getattr(self, name)}; it must be at least 0 and less than 1")
+        if self.person_hidden < 0 or (self.person_hidden and not self.reads_geometry):
+            raise ValueError(
+                f"network: `person_hidden` is {self.person_hidden}; it must be at least 0, and 0 without geometry"
+            )
         if not self.geometry and not self.visual:
             raise ValueError("network: without geometry, parts need RoI features (`visual`)")
 
@@ -108,6 +115,11 @@ class NetworkConfig:
     def reads_geometry(self) -> bool:
         """Whether the network uses keypoint geometry."""
         return self.geometry and self.part_features > 0
+
+    @property
+    def graph_width(self) -> int:
+        """Size of the graph state, with the person embedding."""
+        return self.graph_hidden + self.person_hidden
 
     @property
     def visual_width(self) -> int:
@@ -162,7 +174,7 @@ class StepOutputs(NamedTuple):
     states: Tensor
     """[n, parts, states] in [0, 1]; 0 outside the mask and where the part is absent."""
     graph: Tensor
-    """[n, graph_hidden]"""
+    """[n, graph_width]"""
     frame_logits: Tensor
     """[n, actions], from this frame alone."""
 
@@ -224,13 +236,17 @@ class ActionNetwork(nn.Module):
             represented += config.prior_hidden
         part_graph = PartGraph if config.graph == "sequential" else PartMean
         self.part_graph: PartGraph | PartMean = part_graph(parts, represented, config.graph_hidden)
+        if config.person_hidden:
+            self.person_embedding = PersonEmbedding(
+                parts, config.part_features, config.context_features, config.person_hidden
+            )
         heads: list[int] = []
         if config.posture_actions:
             heads = heads_of(vocabulary.actions, config.posture_actions, config.movement_actions)
-        self.frame_scores = action_scores(config.graph_hidden, actions, heads)
+        self.frame_scores = action_scores(config.graph_width, actions, heads)
         self.action_lstm: ActionLSTM | FrameActions = (
             ActionLSTM(
-                config.graph_hidden,
+                config.graph_width,
                 config.action_width,
                 config.action_hidden,
                 config.action_layers,
@@ -295,8 +311,21 @@ class ActionNetwork(nn.Module):
         """Return part features [n, parts, F], scaled by relevance [n, parts] if the configuration says so."""
         return part * relevance[..., None] if self.config.relevance_gates else part
 
+    def graph_state(self, represented: Tensor, part: Tensor, object_feature: Tensor, present: Tensor) -> Tensor:
+        """Return graph states [n, graph_width] from the parts' representations [n, parts, …].
+
+        `part` and `object_feature` from `inputs`, `present` bool [n, parts].
+        """
+        graph = self.part_graph(represented, present)
+        if not self.config.person_hidden:
+            return graph
+        # Geometry comes first in both, and the context is the same for all parts.
+        geometry = part[..., : self.config.part_features]
+        context = object_feature[:, 0, : self.config.context_features]
+        return torch.cat((graph, self.person_embedding(geometry, context, present)), -1)
+
     def action_inputs(self, graph: Tensor) -> Tensor:
-        """Return the inputs [..., width] of `action_lstm` from graph states [..., graph_hidden]."""
+        """Return the inputs [..., width] of `action_lstm` from graph states [..., graph_width]."""
         return self.action_lstm.embed(graph) if isinstance(self.action_lstm, ActionLSTM) else self.frame_scores(graph)
 
     def forward_step(
@@ -313,7 +342,7 @@ class ActionNetwork(nn.Module):
         represented = visual_feature
         if self.config.language:
             represented = torch.cat((self.language_priors(states), visual_feature), -1)
-        graph = self.part_graph(represented, present)
+        graph = self.graph_state(represented, part, object_feature, present)
         return StepOutputs(relevance_logits, relevance, state_logits, states, graph, self.frame_scores(graph))
 
     def forward(

@@ -68,6 +68,19 @@ def test_an_absent_part_has_no_relevance_and_no_states_and_its_features_have_no_
     assert torch.allclose(outputs.graph, other.graph, atol=1e-6)
 
 
+def test_features_of_absent_parts_have_no_effect_on_the_person_embedding() -> None:
+    torch.manual_seed(8)
+    config = NetworkConfig(language=False, person_hidden=12)
+    network = ActionNetwork(config, packaged("edge"), None).eval()
+    parts, context = torch.randn(6, 10, config.part_features), torch.randn(6, config.context_features)
+    present = torch.rand(6, 10) > 0.4
+    broken = torch.where(present[..., None], parts, torch.nan)
+    with torch.inference_mode():
+        assert torch.equal(
+            network.forward_step(parts, context, present).graph, network.forward_step(broken, context, present).graph
+        )
+
+
 def test_padding_and_other_people_have_no_effect(
     network: ActionNetwork, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 ) -> None:

@@ -41,6 +41,8 @@ CONFIGS = {
     "no-gates": replace(SMALL, relevance_gates=False),
     "no-language": replace(SMALL, language=False),
     "mean-of-parts": replace(SMALL, graph="mean"),
+    "person-embedding": replace(SMALL, person_hidden=7),
+    "person-embedding-and-regions": replace(SEEING, person_hidden=7, graph="mean"),
     "single-frames": replace(SMALL, temporal=False),
     "convolution": replace(SMALL, action_kernel=3),
     "three-heads": replace(SMALL, posture_actions=("stand", "lie"), movement_actions=("walk", "fall", "jump")),
@@ -246,7 +248,14 @@ def test_a_checkpoint_from_before_the_switches_gives_the_same_scores(config: Net
         tensors = {name: file.get_tensor(name) for name in file.keys() if name not in later}  # noqa: SIM118
         metadata = file.metadata()
     names = ("visual_regions", "visual_strides", "visual_bins", "visual_samples")
-    learning = ("action_kernel", "action_dropout", "part_dropout", "posture_actions", "movement_actions")
+    learning = (
+        "person_hidden",
+        "action_kernel",
+        "action_dropout",
+        "part_dropout",
+        "posture_actions",
+        "movement_actions",
+    )
     switches = (*names, "geometry", "relevance_gates", "language", "graph", "temporal", *learning)
     old = {name: value for name, value in json.loads(metadata["network"]).items() if name not in switches}
     save_file(tensors, path, metadata | {"network": json.dumps(old)})
@@ -262,6 +271,7 @@ def test_a_checkpoint_from_before_the_switches_gives_the_same_scores(config: Net
         ({"geometry": False}, "need RoI features"),
         ({"graph": "tree"}, "`graph` is 'tree', not one of sequential, mean"),
         ({"visual_regions": "hands"}, "`visual_regions` is 'hands'"),
+        ({"person_hidden": -1}, "`person_hidden` is -1; it must be at least 0, and 0 without geometry"),
         ({"action_kernel": 0}, "`action_kernel` is 0; it must be at least 1"),
         ({"action_kernel": 2, "temporal": False}, "`action_kernel` is 2; .* 1 without `temporal`"),
         ({"action_dropout": 1.0}, "`action_dropout` is 1.0; it must be at least 0 and less than 1"),

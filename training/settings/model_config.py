@@ -70,6 +70,12 @@ class ModelConfig(Section):
     state_hidden: int = Field(80, ge=1, le=4096)
     prior_hidden: int = Field(32, ge=1, le=4096)
     graph_hidden: int = Field(64, ge=1, le=4096)
+    person_hidden: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="Size of the embedding of all parts together, which joins the part graph's result. 0: none.",
+    )
     action_width: int = Field(96, ge=1, le=4096)
     action_hidden: int = Field(128, ge=1, le=4096)
     action_layers: int = Field(1, ge=1, le=8)
@@ -159,6 +165,8 @@ class ModelConfig(Section):
     def _parts_have_features(self) -> ModelConfig:
         if not self.geometry and self.visual != "all":
             raise ValueError("without geometry, visual must be all, because parts would have no features")
+        if not self.geometry and self.person_hidden:
+            raise ValueError("person_hidden: without geometry, there is nothing to embed: set person_hidden to 0")
         if self.regions == "vgg" and self.visual == "none":
             raise ValueError("regions: vgg reads pictures: set visual to all or objects")
         if self.detector != MOVENET and (self.geometry or self.regions != "vgg"):

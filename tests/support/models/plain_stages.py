@@ -140,6 +140,16 @@ def plain_outputs(
         for represented in rows:
             h, c = lstm_step(w, "part_graph.lstm", represented, h, c)
         graph[person] = h
+    if config.person_hidden:
+        joined: list[F64] = []
+        for person in range(len(part)):
+            geometry = [part[person, row, : config.part_features] * present[person, row] for row in range(10)]
+            context = thing[person, 0, : config.context_features]
+            read = np.concatenate([*geometry, context, present[person]])
+            first = w["person_embedding.first.weight"] @ read + w["person_embedding.first.bias"]
+            second = w["person_embedding.second.weight"] @ (first * sigmoid(first)) + w["person_embedding.second.bias"]
+            joined.append(np.concatenate([graph[person], second]))
+        graph = np.stack(joined)
     frame = np.stack([plain_scores(network, w, "frame_scores", row) for row in graph])
     return {"relevance": relevance, "states": states, "prior": prior, "graph": graph, "frame": frame}
 

@@ -25,6 +25,8 @@ ABSENT: dict[str, tuple[dict[str, Any], str]] = {
         {"action_kernel": 3, "posture_actions": ["stand", "sit"], "movement_actions": ["walk"]},
         "nothing",
     ),
+    "person-embedding": ({"person_hidden": 12}, "nothing"),
+    "person-embedding-and-objects": ({"person_hidden": 12, "visual": "objects", "visual_bins": 1}, "embed_part"),
     "no-gates": ({"relevance_gates": False}, "nothing"),
 }
 
@@ -56,10 +58,12 @@ def test_a_disabled_stage_has_no_weights_and_the_rest_learns(settings: dict[str,
 def test_by_default_every_stage_is_active_and_pictures_are_not_read() -> None:
     config = network_sizes(ModelConfig.model_validate({}))
     assert not config.visual and config.geometry and config.relevance_gates and config.language and config.temporal
-    assert config.graph == "sequential" and config.visual_features == 0
+    assert config.graph == "sequential" and config.visual_features == 0 and config.person_hidden == 0
 
 
 def test_without_geometry_the_parts_must_be_seen() -> None:
+    with pytest.raises(ValidationError, match="person_hidden: without geometry"):
+        ModelConfig.model_validate({"geometry": False, "visual": "all", "person_hidden": 8})
     with pytest.raises(ValidationError, match="visual must be all"):
         ModelConfig.model_validate({"geometry": False, "visual": "objects"})
     with pytest.raises(ValidationError, match="visual_strides"):
