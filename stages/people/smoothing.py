@@ -35,6 +35,9 @@ class SmoothingConfig:
     """Time constant of actions that are not in `seconds`. On footage of standing people, 0.2 keeps more correct labels
     than 0.6 and still removes a third to a half of the label changes (docs/footage.md)."""
     seconds: Mapping[str, float] = field(default_factory=_default_constants)
+    onset: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Smoothed scores that actions must reach to become the label; 0 for the others. A high one makes false events
+    of an action rarer and events later."""
     margin: float = 0.1
     """A new label must lead the current one by this much smoothed probability, so that similar ones don't alternate."""
     state_on: float = 0.5
@@ -47,12 +50,15 @@ class SmoothingConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.state_off <= self.state_on <= 1:
             raise ValueError("smoothing: need 0 ≤ state_off ≤ state_on ≤ 1")
+        if not all(0 <= score < 1 for score in self.onset.values()):
+            raise ValueError("smoothing: scores in `onset` must be at least 0 and less than 1")
         if min([self.default_seconds, self.state_seconds, *self.seconds.values()]) < 0:
             raise ValueError("smoothing: time constants must not be negative")
 
     def to_json(self) -> str:
         """Return the settings as JSON for a checkpoint's metadata."""
-        return json.dumps(dataclasses.asdict(self) | {"seconds": dict(self.seconds)}, sort_keys=True)
+        mappings = {"seconds": dict(self.seconds), "onset": dict(self.onset)}
+        return json.dumps(dataclasses.asdict(self) | mappings, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> SmoothingConfig:
@@ -67,6 +73,10 @@ class SmoothingConfig:
         """Return the time constant of each action in seconds, float64 [actions]."""
         return np.array([self.seconds.get(action, self.default_seconds) for action in actions], np.float64)
 
+    def onsets(self, actions: Sequence[str]) -> NDArray[np.float64]:
+        """Return the smoothed score that each action must reach to become the label, float64 [actions]."""
+        return np.array([self.onset.get(action, 0.0) for action in actions], np.float64)
+
 
 class ActionSmoother:
     """The smoothed action of one person."""
@@ -74,6 +84,7 @@ class ActionSmoother:
     def __init__(self, config: SmoothingConfig, actions: Sequence[str]) -> None:
         self._margin = config.margin
         self._constants = np.maximum(config.time_constants(actions), 1e-6)
+        self._onset = config.onsets(actions)
         self._average: NDArray[np.float64] | None = None
         self._last_us = 0
         self._label = 0
@@ -83,15 +94,21 @@ class ActionSmoother:
         now = np.asarray(probabilities, np.float64)
         if self._average is None:
             self._average = now.copy()
-            self._label = int(now.argmax())
+            self._label = self._best()
         else:
             elapsed = max(media_us - self._last_us, 0) * 1e-6
             self._average += (1 - np.exp(-elapsed / self._constants)) * (now - self._average)
-            best = int(self._average.argmax())
+            best = self._best()
             if self._average[best] >= self._average[self._label] + self._margin:
                 self._label = best
         self._last_us = media_us
         return self._label, float(self._average[self._label])
+
+    def _best(self) -> int:
+        """Return the action with the highest smoothed score among those that have reached their onset, or of all."""
+        assert self._average is not None
+        reached = np.where(self._average >= self._onset, self._average, -1.0)
+        return int((reached if reached.max() >= 0 else self._average).argmax())
 
 
 class StateHysteresis:

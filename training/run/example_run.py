@@ -92,17 +92,18 @@ def grown(vocabulary: Vocabulary, actions: Sequence[str]) -> Vocabulary:
 
 
 def for_examples(config: TrainingConfig, run: ExampleRun) -> TrainingConfig:
-    """Return the configuration with the sizes of the starting network and the odds of new actions at the end."""
+    """Return the configuration with the starting network's sizes and onsets, and the odds of new actions at the end."""
     sizes = run.start.network.config.to_dict()
     model = {name: sizes[name] for name in ModelConfig.model_fields if name in sizes and not name.startswith("visual")}
     trained = run.start.metrics.get("config", {}).get("data", {}).get("window")
     window = {} if trained is None or "window" in config.data.model_fields_set else {"window": trained}
     odds = dict.fromkeys(run.new, config.data.examples.odds) | config.actions.prevalence
+    onset = {**run.start.smoothing.onset, **config.actions.onset}
     return config.model_copy(
         update={
             "profile": run.start.profile,
             "model": ModelConfig.model_validate({**model, "language_model": run.start.language_model}),
             "data": config.data.model_copy(update=window),
-            "actions": config.actions.model_copy(update={"prevalence": odds}),
+            "actions": config.actions.model_copy(update={"prevalence": odds, "onset": onset}),
         }
     )

@@ -19,6 +19,7 @@ import numpy as np
 from stages.checkpoint import Checkpoint, CheckpointError, save
 from stages.language.prior_table import PriorTable, prior_table
 from stages.packaged_checkpoints import is_packaged
+from stages.people.smoothing import SmoothingConfig
 from stages.third_party import weights
 from stages.weight_terms import LEARNED_FROM, WeightTerms, weight_terms
 from training.annotated_videos.clips import Folder
@@ -115,6 +116,7 @@ def train(
         vocabulary, known = learned_vocabulary(config) if videos is None else videos.vocabulary, None
     try:
         check_prevalence(config.actions.prevalence, vocabulary.actions)
+        check_prevalence(config.actions.onset, vocabulary.actions, "onset")
     except ValueError as error:
         raise TrainingError(str(error)) from None
     table = priors if priors is not None else prior_table(vocabulary, config.model.language_model)
@@ -295,6 +297,7 @@ class _Keeper:
             language_model_sha256=self.priors.language_model_sha256,
             features=learned.extractor or (None if self.features is None else self.features.make()),
             detector=None if self.detector is None else self.detector.stored(),
+            smoothing=SmoothingConfig(onset=run.config.actions.onset),
             metrics=metrics,
             training_command=self.command,
         )

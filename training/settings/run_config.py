@@ -169,6 +169,11 @@ class ActionsConfig(Section):
         description="How often an action occurs in use, relative to training, such as {carry: 0.35}. The "
         "scores are shifted accordingly at the end of the run.",
     )
+    onset: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(
+        {},
+        description="Smoothed score that an action must reach before events report it, such as {fall: 0.6}: fewer "
+        "false events, and later ones.",
+    )
 
 
 class EvaluationConfig(Section):

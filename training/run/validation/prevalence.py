@@ -17,10 +17,10 @@ from stages.heads.hierarchical_scores import HierarchicalScores
 from stages.heads.network import ActionNetwork
 
 
-def check_prevalence(prevalence: Mapping[str, float], actions: Sequence[str]) -> None:
-    """Raise ValueError for an action that is not one of `actions`."""
+def check_prevalence(prevalence: Mapping[str, float], actions: Sequence[str], setting: str = "prevalence") -> None:
+    """Raise ValueError for an action that is not one of `actions`; `setting` is that of `actions` to name."""
     if unknown := sorted(set(prevalence) - set(actions)):
-        raise ValueError(f"actions.prevalence: there is no action {', '.join(unknown)}; there are {', '.join(actions)}")
+        raise ValueError(f"actions.{setting}: there is no action {', '.join(unknown)}; there are {', '.join(actions)}")
 
 
 @torch.no_grad()

@@ -40,6 +40,25 @@ def test_two_uncertain_actions_that_alternate_give_one_label() -> None:
     assert len(set(found[15:])) == 1
 
 
+def test_an_action_becomes_the_label_only_from_its_onset_and_stays_below_it() -> None:
+    smoother = ActionSmoother(SmoothingConfig(onset={"jump": 0.6}), ACTIONS)
+    scores = [0.5] * 10 + [0.8] * 10 + [0.5] * 10
+    found = [ACTIONS[smoother.update(probabilities("jump", score), n * STEP_US)[0]] for n, score in enumerate(scores)]
+    assert set(found[:10]) == {"stand"} and found[19] == "jump"
+    assert set(found[20:]) == {"jump"}  # no other leads it by the margin
+
+
+def test_if_no_action_reaches_its_onset_the_highest_is_the_label() -> None:
+    smoother = ActionSmoother(SmoothingConfig(onset=dict.fromkeys(ACTIONS, 0.9)), ACTIONS)
+    assert ACTIONS[smoother.update(probabilities("walk", 0.5), 0)[0]] == "walk"
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.0, float("nan")])
+def test_onsets_that_no_score_or_every_score_reaches_are_rejected(score: float) -> None:
+    with pytest.raises(ValueError, match="onset"):
+        SmoothingConfig(onset={"jump": score})
+
+
 def test_smoothing_depends_on_media_time_and_not_on_the_number_of_steps() -> None:
     config = SmoothingConfig(default_seconds=1.0)
     coarse, fine = (ActionSmoother(config, ACTIONS) for _ in range(2))

@@ -17,6 +17,7 @@ from torch import Tensor
 from commands.models import train_console
 from stages.checkpoint import load as load_checkpoint
 from stages.heads.network import ActionNetwork, SequenceOutputs
+from stages.people.smoothing import SmoothingConfig
 from stages.vocabulary import packaged
 from support.training.example_people import example_clips, starting_checkpoint, watched_examples
 from support.training.training_examples import motion_clips, tiny
@@ -115,6 +116,13 @@ def test_the_sizes_are_those_of_the_checkpoint_and_a_new_action_has_lower_odds_a
     assert config.model.graph_hidden == flap.start.network.config.graph_hidden
     assert config.actions.prevalence == {"flap": 0.2}
     assert flap.new == ("flap",)
+
+
+def test_events_keep_the_onsets_of_the_checkpoint_unless_the_run_gives_others(flap: ExampleRun) -> None:
+    smoothing = SmoothingConfig(onset={"fall": 0.6, "kick": 0.4})
+    strict = dataclasses.replace(flap, start=dataclasses.replace(flap.start, smoothing=smoothing))
+    assert on_examples(strict).actions.onset == {"fall": 0.6, "kick": 0.4}
+    assert on_examples(strict, actions={"onset": {"kick": 0.0}}).actions.onset == {"fall": 0.6, "kick": 0.0}
 
 
 def test_the_language_table_is_the_checkpoints_for_the_new_vocabulary(flap: ExampleRun) -> None:

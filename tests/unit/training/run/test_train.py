@@ -18,6 +18,7 @@ from rich.console import Console
 
 from commands.models.train_console import stopped_by_signals, train_profile
 from stages.checkpoint import load
+from stages.people.smoothing import SmoothingConfig
 from support.training.training_examples import EVERYTHING, motion_clips, stand_in_table, started, tiny
 from training.benchmark.ranking import area_under_curve, average_precision
 from training.run.learning.learned import Learned
@@ -61,6 +62,7 @@ def test_the_loss_falls_and_the_checkpoint_loads_with_all_it_needs(tmp_path: Pat
         data={"batch": 16, "window": 12},
         optimiser={"learning_rate": 0.01},
         evaluation={"sequences": 22, "calibration_sequences": 22},
+        actions={"onset": {"fall": 0.6}},
     )
     outcome = trained(
         config,
@@ -75,6 +77,7 @@ def test_the_loss_falls_and_the_checkpoint_loads_with_all_it_needs(tmp_path: Pat
     loaded = load(out)
     assert loaded.trained and loaded.profile == "edge" and not loaded.network.config.visual
     assert loaded.training_command == "partstream train --steps 24"
+    assert loaded.smoothing == SmoothingConfig(onset={"fall": 0.6})
     metrics = loaded.metrics
     held_out = metrics["held_out"]
     assert sum(map(sum, held_out["confusion"])) == held_out["sequences"] > 10
@@ -314,6 +317,11 @@ def test_tensorboard_without_its_package_gives_a_message(tmp_path: Path, monkeyp
 def test_a_profile_without_generated_motion_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="kinetics-tps"):
         train_profile(tiny(profile="kinetics-tps"), tmp_path / "x.safetensors", console=Console(quiet=True))
+
+
+def test_an_onset_of_an_unknown_action_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"actions\.onset: there is no action fly; there are stand, walk"):
+        trained(tiny(actions={"onset": {"fly": 0.5}}), tmp_path / "x.safetensors")
 
 
 def test_average_precision_and_area_under_curve_agree_with_worked_examples() -> None:
