@@ -16,6 +16,7 @@ from stages.heads.action_lstm import ActionLSTM
 from stages.heads.frame_actions import FrameActions
 from stages.heads.hierarchical_scores import action_scores, heads_of
 from stages.heads.language_priors import LanguagePriors
+from stages.heads.part_dropout import missed_parts
 from stages.heads.part_graph import PartGraph, PartMean
 from stages.heads.part_relevance import PartRelevance
 from stages.heads.part_states import PartStates
@@ -380,20 +381,6 @@ class ActionNetwork(nn.Module):
             outputs.frame_logits.view(sequences, steps, -1),
             self.action_lstm.sequence(self.action_inputs(graph), dt),
         )
-
-
-def missed_parts(
-    sequences: int, steps: int, parts: int, probability: float, device: torch.device | str = "cpu"
-) -> Tensor:
-    """Draw which parts are made absent: bool [sequences, steps, parts].
-
-    With this probability a part is absent from one uniformly drawn step to another, because a detector that misses a
-    part usually misses it for several steps. On average a third of a sequence is absent then.
-    """
-    chosen = torch.rand(sequences, 1, parts, device=device) < probability
-    first, last = torch.randint(steps, (2, sequences, 1, parts), device=device).sort(0).values
-    step = torch.arange(steps, device=device)[:, None]
-    return chosen & (step >= first) & (step <= last)
 
 
 class RegionEmbedding(nn.Linear):

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from stages.heads.action_lstm import ActionLSTM
-from stages.heads.network import ActionNetwork, NetworkConfig, SequenceOutputs, missed_parts
+from stages.heads.network import ActionNetwork, NetworkConfig, SequenceOutputs
+from stages.heads.part_dropout import missed_parts
 from stages.vocabulary import packaged
 
 SMALL = NetworkConfig(
