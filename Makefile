@@ -104,7 +104,7 @@ soak: $(READY)
 PROFILE ?= edge
 RECIPE = training/configs/$(if $(filter edge-open,$(PROFILE)),edge-open,edge-recorded).yaml
 train: $(READY)
-	@$(BIN)/python run_stream.py train --config $(RECIPE) --from $(PROFILE) $(if $(DATA),--recorded "$(DATA)") --out runs/$(PROFILE).safetensors
+	@$(BIN)/python run_stream.py train --config $(RECIPE) $(if $(DATA),--recorded "$(DATA)") --out runs/$(PROFILE).safetensors
 
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -272,7 +272,7 @@ def test_make_train_runs_the_recipe_of_a_profile_and_writes_into_runs(profile: s
         f"PYTHON={sys.executable}",
     ]
     done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    options = f'--config training/configs/{recipe}.yaml --from {profile} --recorded "my data"'
+    options = f'--config training/configs/{recipe}.yaml --recorded "my data"'
     assert done.stdout.rstrip().endswith(f"{options} --out runs/{profile}.safetensors")
     assert (REPOSITORY / "training" / "configs" / f"{recipe}.yaml").is_file()
 

@@ -64,7 +64,7 @@ class VggRegionsConfig(Section):
 
 
 class ModelConfig(Section):
-    """Sizes of the network and its active stages. Larger sizes were not better on footage."""
+    """Sizes of the network and its active stages."""
 
     relevance_hidden: int = Field(32, ge=1, le=4096)
     state_hidden: int = Field(80, ge=1, le=4096)
