@@ -6,44 +6,36 @@ from pathlib import Path
 
 import numpy as np
 
-from training.synthetic.activities.carrying import lifting, loads, picking_up
-from training.synthetic.activities.dancing import dance_steps, dancing
-from training.synthetic.activities.fighting import boxing, hip_kicks, kicking, striking
+from training.synthetic.activities.carrying import lifting
+from training.synthetic.activities.dancing import dancing
+from training.synthetic.activities.fighting import fighting
 from training.synthetic.activities.floor import (
     crawling,
     crouch_and_sit,
     exercising,
     falling,
     floor_exercises,
-    going_down,
     lying,
-    on_all_fours,
-    placed_limbs,
     sit_and_stand,
 )
-from training.synthetic.activities.locomotion import ballistic_jumps, gaits, joint_angles, jumping, planted_gaits
-from training.synthetic.activities.other import near_misses, unclassified
-from training.synthetic.activities.standing import idling, standing
-from training.synthetic.activities.throwing import juggling, siteswaps, throw_variants, throwing
+from training.synthetic.activities.locomotion import gaits, jumping
+from training.synthetic.activities.other import unclassified
+from training.synthetic.activities.standing import standing
+from training.synthetic.activities.throwing import juggling, throwing
 from training.synthetic.motion.motion import MotionFormatError, read_motions
 from training.synthetic.motion.movement import CapturedStyle, Rng, Style
 from training.synthetic.motion.procedural import GESTURES
 
 STYLES: tuple[Style, ...] = (
-    *standing.STYLES, *gaits.STYLES, *jumping.STYLES, *striking.STYLES, *crouch_and_sit.STYLES, *lying.STYLES,
-    *crawling.STYLES, *falling.STYLES, *sit_and_stand.STYLES, *kicking.STYLES, *throwing.STYLES, *lifting.STYLES,
-    *exercising.STYLES,
-    *dancing.STYLES, *juggling.STYLES, *floor_exercises.STYLES, *joint_angles.STYLES, *unclassified.STYLES,
-    *planted_gaits.STYLES, *idling.STYLES, *ballistic_jumps.STYLES,
-    *dance_steps.STYLES, *on_all_fours.STYLES, *hip_kicks.STYLES, *placed_limbs.STYLES,
-    *near_misses.STYLES, *going_down.STYLES,
-    *throw_variants.STYLES, *siteswaps.STYLES, *loads.STYLES, *picking_up.STYLES, *boxing.STYLES,
+    *standing.STYLES, *gaits.STYLES, *jumping.STYLES, *crouch_and_sit.STYLES, *lying.STYLES, *crawling.STYLES,
+    *falling.STYLES, *sit_and_stand.STYLES, *fighting.STYLES, *throwing.STYLES, *lifting.STYLES, *exercising.STYLES,
+    *dancing.STYLES, *juggling.STYLES, *floor_exercises.STYLES, *unclassified.STYLES,
 )  # fmt: skip
 """Styles made by procedures."""
 CAPTURED: tuple[CapturedStyle, ...] = (
-    *gaits.CAPTURED, *jumping.CAPTURED, *striking.CAPTURED, *crouch_and_sit.CAPTURED, *lying.CAPTURED,
-    *crawling.CAPTURED, *falling.CAPTURED, *sit_and_stand.CAPTURED, *kicking.CAPTURED, *lifting.CAPTURED,
-    *dancing.CAPTURED, *unclassified.CAPTURED,
+    *gaits.CAPTURED, *jumping.CAPTURED, *crouch_and_sit.CAPTURED, *lying.CAPTURED, *crawling.CAPTURED,
+    *falling.CAPTURED, *sit_and_stand.CAPTURED, *fighting.CAPTURED, *lifting.CAPTURED, *dancing.CAPTURED,
+    *unclassified.CAPTURED,
 )  # fmt: skip
 """Styles made from motion capture."""
 
@@ -80,7 +72,7 @@ class MotionLibrary:
 
     def choose(self, rng: Rng, action: str, *, held_out: bool) -> Style:
         """Draw a trained or a held-out style of `action` by its share."""
-        # Standing has no held-out style; its people, cameras and draws differ.
+        # Some actions have no held-out style; their people, cameras and draws differ.
         use_held_out = held_out and self.has(action, held_out=True)
         styles = [style for style in self.styles if style.action == action and style.held_out == use_held_out]
         shares = np.array([style.share for style in styles])

@@ -1,29 +1,59 @@
 """Part-level movements that can be added to any base activity: wave, clap, punch, raise, point, push, hold, near
-misses.
-
-Each is a function (rng, movement, times, weight [T]) that blends arms of a `Movement` in place by `weight` and tags
-what the hands do.
-"""
+misses."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
-from training.synthetic.motion import clapping, near_misses, punching, waving
-from training.synthetic.motion.gesture import Gesture, Overlay, free_hand, tag_hand
 from training.synthetic.motion.motion import Array, axis_rotation, rotate
 from training.synthetic.motion.movement import (
     ARM_POSITIONS,
+    HAND_TAGS,
     TAG_INDEX,
     Movement,
     Prop,
     Rng,
     drift,
+    let_go,
     place_arm,
     set_arm,
     smoothstep,
     turn_chest,
 )
+
+Overlay = Callable[[Rng, Movement, Array, Array], None]
+"""(rng, movement, times [T], weight [T]): blends arms of the movement in place by weight and tags what the hands do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gesture:
+    """A part-level movement. `action`: the person's action during it, or None to keep that of the base activity."""
+
+    name: str
+    action: str | None
+    apply: Overlay
+    share: float = 1.0
+    held_out: bool = False
+    source: str = ""
+    """Gestures of one source share a construction, as in `movement.Style`; empty: the gesture is its own source."""
+
+
+def _tag_hand(movement: Movement, name: str, side: int, weight: Array, on: Array | float = 1.0) -> None:
+    """Tag that hand `side` does only `name`, by `weight`, in place. `on` [T]: when it does."""
+    _free_hand(movement, side, weight)
+    index = TAG_INDEX[f"{name}_{'lr'[side]}"]
+    movement.tags[:, index] = np.maximum(movement.tags[:, index], weight * on)
+
+
+def _free_hand(movement: Movement, side: int, weight: Array) -> None:
+    """Remove the tags of hand `side`, by `weight`, and let go of what it holds, in place."""
+    let_go(movement, side, weight)
+    for index in HAND_TAGS:
+        if index % 2 == side:
+            movement.tags[:, index] *= 1 - weight
 
 
 # ---- wave -----------------------------------------------------------------------------------------------------------
@@ -47,7 +77,7 @@ def _forearm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, sid
     forward = rng.uniform(-0.1, 0.6)
     fore = 0.45 * np.stack([np.cos(tilt) * np.sin(forward), np.cos(tilt) * np.cos(forward), np.sin(tilt)], -1)
     set_arm(movement.poses, side, upper + fore, np.array([0.2, -1.0, 0.8]), weight)
-    tag_hand(movement, "wave", side, weight)
+    _tag_hand(movement, "wave", side, weight)
 
 
 def _whole_arm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, side: int | None = None) -> None:
@@ -59,7 +89,7 @@ def _whole_arm_wave(rng: Rng, movement: Movement, times: Array, weight: Array, s
     reach = rng.uniform(0.8, 0.97)
     wrist = reach * np.stack([0 * angle + np.sin(forward), np.cos(angle) * np.cos(forward), np.sin(angle)], -1)
     set_arm(movement.poses, side, wrist, np.array([0.0, 0.0, 1.0]), weight)
-    tag_hand(movement, "wave", side, weight)
+    _tag_hand(movement, "wave", side, weight)
 
 
 def _both_arms_wave(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -78,7 +108,7 @@ def _greeting_wave(rng: Rng, movement: Movement, times: Array, weight: Array) ->
     swing = rng.uniform(0.10, 0.2) * _oscillation(rng, times, (1.2, 2.8))
     wrist = np.array([0.34, rng.uniform(-0.05, 0.35), 0.18]) + np.stack([0 * swing, -abs(swing) * 0.2, swing], -1)
     set_arm(movement.poses, side, wrist, np.array([-0.1, -1.0, 0.5]), weight)
-    tag_hand(movement, "wave", side, weight)
+    _tag_hand(movement, "wave", side, weight)
 
 
 # ---- clap and its near misses ---------------------------------------------------------------------------------------
@@ -105,7 +135,7 @@ def _clap_at(height: tuple[float, float], forward: tuple[float, float], rate: tu
         middle = middle + np.stack([drift(rng, times, 0.03) for _ in range(3)], -1)
         _meeting_hands(rng, movement, times, weight, middle, apart, np.array([-0.1, -1.0, 0.9]))
         for side in (0, 1):
-            tag_hand(movement, "applaud", side, weight)
+            _tag_hand(movement, "applaud", side, weight)
 
     return apply
 
@@ -125,7 +155,7 @@ def _striking_palm(rng: Rng, movement: Movement, times: Array, weight: Array) ->
         wrist = np.broadcast_to(palm if side == still else striking, (len(times), 3)) * np.array([1.0, 1.0, flip])
         wrist = wrist - np.array([0.0, 0.0, 0.35])
         set_arm(movement.poses, side, wrist, np.array([-0.3, -1.0, 0.7]), weight)
-        tag_hand(movement, "applaud", side, weight)
+        _tag_hand(movement, "applaud", side, weight)
 
 
 def _hinged_clap(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -142,7 +172,7 @@ def _hinged_clap(rng: Rng, movement: Movement, times: Array, weight: Array) -> N
             [np.cos(lift) * np.cos(inwards), 0 * inwards + np.sin(lift), -np.cos(lift) * np.sin(inwards)], -1
         )
         set_arm(movement.poses, side, upper + fore, np.array([-0.6, -1.0, 0.6]), weight)
-        tag_hand(movement, "applaud", side, weight)
+        _tag_hand(movement, "applaud", side, weight)
 
 
 def _hands_together(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -156,7 +186,7 @@ def _hands_together(rng: Rng, movement: Movement, times: Array, weight: Array) -
     _meeting_hands(rng, movement, times, weight, middle, apart, np.array([-0.1, -1.0, 0.9]))
     holds = rng.random() < 0.6
     for side in (0, 1):
-        tag_hand(movement, "hold", side, weight) if holds else free_hand(movement, side, weight)
+        _tag_hand(movement, "hold", side, weight) if holds else _free_hand(movement, side, weight)
     if holds:
         thing = str(rng.choice(["cup", "cup", "phone", "ball", "bottle"]))
         movement.props += [Prop(thing, "right", np.array(weight))]
@@ -168,7 +198,7 @@ def _punches(kind: str, rate: tuple[float, float]) -> Overlay:
         guarded = rng.random() < 0.75
         for side in (0, 1):
             place_arm(rng, movement, side, "guard" if guarded else "hang_loose", times, weight)
-            free_hand(movement, side, weight)
+            _free_hand(movement, side, weight)
         side, at = int(rng.integers(2)), times[0] - rng.uniform(0, 0.6)
         alternate, single = rng.uniform(0.2, 1.0), rng.random() < 0.25
         height = rng.uniform(-0.25, 0.3)
@@ -218,7 +248,7 @@ def _punches_by_angles(rng: Rng, movement: Movement, times: Array, weight: Array
         fore = 0.45 * np.stack([np.cos(angle), np.sin(angle), 0 * out - 0.25], -1)
         set_arm(movement.poses, side, upper + fore, np.array([-0.2, -1.0, 0.4]), weight)
         turn_chest(movement.poses, 0.0, (0.5 if side else -0.5) * out * weight)
-        tag_hand(movement, "strike", side, weight, np.where(both, own < 0.9, out > 0))
+        _tag_hand(movement, "strike", side, weight, np.where(both, own < 0.9, out > 0))
 
 
 # ---- movements that leave the action unchanged ----------------------------------------------------------------------
@@ -229,7 +259,7 @@ def _raise(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
         up = up * min(1.0, 0.95 / float(np.linalg.norm(up)))
         wobble = np.stack([drift(rng, times, 0.04) for _ in range(3)], -1)
         set_arm(movement.poses, side, up + wobble, np.array([0.0, -0.4, 1.0]), weight)
-        free_hand(movement, side, weight)
+        _free_hand(movement, side, weight)
 
 
 def _point(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -240,7 +270,7 @@ def _point(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     reach = rng.uniform(0.75, 0.97)
     wrist = reach * np.stack([np.cos(yaw) * np.cos(pitch), np.sin(pitch), np.sin(yaw) * np.cos(pitch)], -1)
     set_arm(movement.poses, side, wrist, np.array([0.0, -1.0, 0.5]), weight)
-    free_hand(movement, side, weight)
+    _free_hand(movement, side, weight)
 
 
 def _push(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -250,7 +280,7 @@ def _push(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     for side in (0, 1):
         wrist = np.stack([stroke * np.sqrt(1 - height**2), 0 * stroke + height, 0 * stroke - 0.05], -1)
         set_arm(movement.poses, side, wrist, np.array([-0.2, -1.0, 0.5]), weight)
-        tag_hand(movement, "push", side, weight)
+        _tag_hand(movement, "push", side, weight)
     turn_chest(movement.poses, rng.uniform(0.0, 0.4) * weight)
 
 
@@ -258,7 +288,7 @@ def _hold(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
     """Hold a phone to the ear, something in front of the chest, or a bag's strap."""
     name = str(rng.choice(["phone_ear", "phone_ear", "carry_front", "strap", "phone_front"]))
     for side in (0, 1) if name == "carry_front" else (int(rng.integers(2)),):
-        free_hand(movement, side, weight)
+        _free_hand(movement, side, weight)
         place_arm(rng, movement, side, name, times, weight)
 
 
@@ -268,7 +298,7 @@ def _touch_head(rng: Rng, movement: Movement, times: Array, weight: Array) -> No
     centre = np.array([rng.uniform(0.1, 0.3), rng.uniform(0.2, 0.5), -rng.uniform(0.05, 0.3)])
     jitter = np.stack([drift(rng, times, 0.05, 1.5, 0.3) for _ in range(3)], -1)
     set_arm(movement.poses, side, centre + jitter, np.array([0.3, -0.6, 1.0]), weight)
-    free_hand(movement, side, weight)
+    _free_hand(movement, side, weight)
 
 
 def _shake_out(rng: Rng, movement: Movement, times: Array, weight: Array) -> None:
@@ -278,7 +308,7 @@ def _shake_out(rng: Rng, movement: Movement, times: Array, weight: Array) -> Non
     direction = rotate(axis_rotation(1, rng.uniform(0, 3.1)), np.array([1.0, 0.0, 0.0]))
     wrist = np.array([0.2, -0.85, 0.15]) + swing[:, None] * direction
     set_arm(movement.poses, side, wrist, np.array(ARM_POSITIONS["hang"][1]), weight)
-    free_hand(movement, side, weight)
+    _free_hand(movement, side, weight)
 
 
 GESTURES: tuple[Gesture, ...] = (
@@ -302,8 +332,7 @@ GESTURES: tuple[Gesture, ...] = (
     Gesture("hold", None, _hold, 1.2),
     Gesture("touch_head", None, _touch_head, 1.0),
     Gesture("shake_out", None, _shake_out, 0.7),
-    *waving.GESTURES, *clapping.GESTURES, *punching.GESTURES, *near_misses.GESTURES,
-)  # fmt: skip
+)
 
 
 def choose_gesture(rng: Rng, action: str | None, *, held_out: bool) -> Gesture:

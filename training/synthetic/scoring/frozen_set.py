@@ -17,7 +17,7 @@ from training.kinetics_tps.write import write_whole
 from training.synthetic.videos.code import code_hash
 from training.synthetic.videos.manifest import Manifest
 
-CURRENT = "generated-2"
+CURRENT = "generated-3"
 """The set on which checkpoints are scored."""
 _FOLDER = "held_out"
 _SHIPPED = Path(__file__).parents[2] / _FOLDER

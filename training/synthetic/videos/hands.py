@@ -40,8 +40,6 @@ _PALM = 0.06
 _LOADS = ("bag", "box", "backpack", "barbell")
 _GROWN = 1.7
 """Stature that loads are made for, in metres."""
-_BAG_IN_ARMS = 0.3
-"""Lift of a bag held in both arms, in metres, because its origin is at its handles above them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,11 +102,8 @@ def _places(
         left, right = (figure.hand_frames(transforms, side) for side in (0, 1))
         if prop.name in ("bat", "stick"):
             return right
-        forward = float(np.abs(thing.mesh.vertices[:, 0]).max()) * 0.7 if prop.name in ("box", "bag") else 0.0
-        places = between_hands(left, right, forward)
-        if prop.name == "bag":
-            places[:, 1, 3] += _BAG_IN_ARMS
-        return places
+        forward = float(np.abs(thing.mesh.vertices[:, 0]).max()) * 0.7 if prop.name == "box" else 0.0
+        return between_hands(left, right, forward)
     frames = figure.hand_frames(transforms, 0 if prop.held == "left" else 1)
     if prop.name == "bag":
         return hanging(frames)

@@ -124,13 +124,14 @@ def test_only_the_frozen_set_is_scored_without_the_option_for_others(
     tmp_path: Path, models: dict[str, WatchedScript], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make_set(tmp_path / "set")
-    frozen = frozen_set.FrozenSet(2, 3, 1, "c" * 64, {"people": [1, 2]})
+    version = int(frozen_set.CURRENT.removeprefix("generated-"))
+    frozen = frozen_set.FrozenSet(version, 3, 1, "c" * 64, {"people": [1, 2]})
     frozen_set.write_frozen_set(frozen, tmp_path / "held_out")
     monkeypatch.setattr(frozen_set, "_SHIPPED", tmp_path / "held_out")
     assert frozen_set.differences(made, frozen) == []
     done = generated("score", tmp_path / "set", "--json", tmp_path / "out.json")
-    assert done.exit_code == 0 and "on generated-2, 2 videos" in done.stdout
-    assert json.loads((tmp_path / "out.json").read_text())["set"]["name"] == "generated-2"
+    assert done.exit_code == 0 and f"on {frozen_set.CURRENT}, 2 videos" in done.stdout
+    assert json.loads((tmp_path / "out.json").read_text())["set"]["name"] == frozen_set.CURRENT
     make_set(tmp_path / "changed", code="d" * 64)
     done = generated("score", tmp_path / "changed")
     assert done.exit_code == 2 and "A changed generator is a new version" in done.stderr

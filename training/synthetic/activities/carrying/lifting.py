@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.synthetic.activities.locomotion.gaits import clip_gait, curve_walk, slow_walk
-from training.synthetic.activities.locomotion.joint_angles import gait
+from training.synthetic.activities.locomotion.gaits import clip_gait, curve_walk, slow_walk, walk_by_angles
 from training.synthetic.activities.mechanics.contact import FLOOR, eased, keep_above_floor, put_foot, put_hand, wrist
 from training.synthetic.activities.mechanics.events import event_labels, event_start
 from training.synthetic.activities.standing.standing import stance
@@ -257,7 +256,7 @@ STYLES: tuple[Style, ...] = (
     Style("pick_up", "kneeling", pick_up_with(kneeling_down), held_out=True),
     Style("carry", "standing", carry_with((on_the_spot,)), 1.2, source="stance"),
     Style("carry", "walking", carry_with((curve_walk, slow_walk)), 1.6, source="stride"),
-    Style("carry", "low", carry_with((gait("walk"),), (low_before_the_thighs,)), held_out=True, source="angles"),
+    Style("carry", "low", carry_with((walk_by_angles,), (low_before_the_thighs,)), held_out=True, source="angles"),
     Style("stand", "empty_arms", empty_arms(on_the_spot), 0.7),
     Style("walk", "empty_arms", empty_arms(curve_walk), 0.6, source="stride"),
 )

@@ -1,4 +1,4 @@
-"""Walking and running: captured cycles, retimed and stretched, and gaits made from curves.
+"""Walking and running: captured cycles, retimed and stretched, and gaits made from curves or joint angles.
 
 Each style is a function (rng, times [T]) → `Movement`.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.synthetic.activities.mechanics.contact import bend_leg
+from training.synthetic.activities.mechanics.paths import follow_path
 from training.synthetic.motion.motion import ANKLES, ROOT, WRISTS, Array, MotionClip, axis_rotation, quaternion_multiply
 from training.synthetic.motion.movement import (
     ARM_POSITIONS,
@@ -212,6 +214,45 @@ def high_knee_run(rng: Rng, times: Array) -> Movement:
     _swing_arms(rng, movement, phase, rng.uniform(0.2, 0.4), 0.9)
     _along_a_path(rng, movement, times, phase * rng.uniform(0.3, 1.4), 0.5)
     return movement
+
+
+# Flexion in degrees at each tenth of a cycle, which begins with the foot's contact, as in gait analysis.
+_HIP = (30.0, 25.0, 15.0, 4.0, -5.0, -10.0, -5.0, 12.0, 25.0, 32.0)
+_KNEE = (4.0, 15.0, 17.0, 10.0, 6.0, 12.0, 36.0, 60.0, 50.0, 18.0)
+
+
+def walk_by_angles(rng: Rng, times: Array) -> Movement:
+    """Walk by the angles of hips, knees and arms. Held out: in trained styles, feet and hands follow paths."""
+    size, cadence = rng.uniform(0.65, 1.15), rng.uniform(0.65, 1.1)
+    phase = cadence * times + drift(rng, times, 0.03, 5.0, 2.0) + rng.random()
+    poses = upright(times)
+    for side in (0, 1):
+        own = phase + 0.5 * side
+        bend_leg(poses, side, size * _periodic(_HIP, own), np.maximum(size * _periodic(_KNEE, own), 0.03))
+    poses[:, 1] = -poses[:, [ANKLES.start + 1, ANKLES.start + 4]].min(1)  # on the lower foot
+    follow_path(rng, poses, 2 * 0.82 * size * phase, times, rng.uniform(0.0, 0.6))
+    turn_chest(poses, rng.uniform(-0.02, 0.08), 0.1 * size * np.sin(2 * np.pi * phase))
+    elbow, swing_size = rng.uniform(0.1, 0.5), rng.uniform(0.15, 0.5)
+    for side in (0, 1):
+        swing = -0.1 - swing_size * np.cos(2 * np.pi * (phase + 0.5 * side))
+        wrist = 0.55 * _hanging(swing) + 0.45 * _hanging(swing + elbow)
+        set_arm(poses, side, wrist + np.array([0.0, 0.0, 0.12]), np.array([-1.0, -0.2, 0.3]))
+    look_around(rng, poses, times)
+    return Movement(poses, tags_of(len(times), "step", "swing"), "walk")
+
+
+def _periodic(samples: tuple[float, ...], phase: Array) -> Array:
+    """Return the smooth periodic curve through equally spaced samples, in radians, at `phase` [T] (cycles)."""
+    waves = np.fft.rfft(np.radians(samples)) / len(samples)
+    orders = np.arange(len(waves))
+    weights = np.where((orders == 0) | (orders == len(samples) // 2), 1.0, 2.0)
+    turns = np.exp(2j * np.pi * phase[:, None] * orders)
+    return (weights * waves * turns).sum(-1).real
+
+
+def _hanging(angle: Array) -> Array:
+    """Return directions [T, 3] of a hanging limb that is turned forwards by `angle` [T]."""
+    return np.stack([np.sin(angle), -np.cos(angle), 0 * angle], -1)
 
 
 STYLES: tuple[Style, ...] = (

@@ -1,4 +1,4 @@
-"""Jumping: up, forwards, off a box, hopping, jumping jacks.
+"""Jumping: up, forwards, off a box, hopping, jumping jacks, leaps from one foot.
 
 Each style is a function (rng, times [T]) → `Movement`.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.synthetic.activities.mechanics.contact import GRAVITY, bend_leg
+from training.synthetic.activities.mechanics.paths import follow_path
 from training.synthetic.activities.standing.standing import stance
 from training.synthetic.motion.motion import ANKLES, Array, MotionClip
 from training.synthetic.motion.movement import (
@@ -22,6 +24,7 @@ from training.synthetic.motion.movement import (
     stand_on,
     tags_of,
     turn_chest,
+    upright,
 )
 
 
@@ -169,6 +172,36 @@ def jump_down(rng: Rng, times: Array) -> Movement:
     return movement
 
 
+def leaps(rng: Rng, times: Array) -> Movement:
+    """Leap from one foot to the other in long or high bounds, legs split in the air. Held out."""
+    height = rng.uniform(0.12, 0.4)
+    flight = 2 * np.sqrt(2 * height / GRAVITY)
+    ground = rng.uniform(0.18, 0.4)
+    phase = times / (flight + ground) + rng.random()
+    count = np.floor(phase)
+    seconds = (phase - count) * (flight + ground)
+    air = np.clip((seconds - ground) / flight, 0, 1)
+    stance = np.clip(seconds / ground, 0, 1)
+    lead = count % 2 == 0  # the right leg leads
+    split = np.sin(np.pi * air)
+    poses = upright(times)
+    knee = 0.25 + rng.uniform(0.3, 0.9) * np.sin(np.pi * stance) * (air == 0)
+    for side in (0, 1):
+        ahead = lead if side else ~lead
+        reach = rng.uniform(0.6, 1.1)
+        hip = np.where(ahead, reach * split + 0.4 * knee, -0.6 * split + 0.35 * knee)
+        bend_leg(poses, side, hip, np.where(ahead, knee * (1 - 0.4 * split) + 0.5 * split, knee + 0.5 * split), 0.06)
+    poses[:, 1] = -poses[:, [ANKLES.start + 1, ANKLES.start + 4]].min(1)
+    poses[:, 1] += 4 * height * air * (1 - air) - 0.12 * split
+    follow_path(rng, poses, phase * rng.uniform(0.8, 2.2), times, 0.2)
+    turn_chest(poses, 0.15, 0.2 * np.where(lead, 1, -1) * split)
+    for side in (0, 1):
+        angle = 0.3 + rng.uniform(0.6, 1.3) * split * np.where(lead == bool(side), -0.5, 1.0)
+        wrist = 0.85 * np.stack([np.sin(angle), -np.cos(angle), 0.25 + 0 * angle], -1)
+        set_arm(poses, side, wrist, np.array([-0.5, -0.4, 0.6]))
+    return Movement(poses, tags_of(len(times), "jump"), "jump")
+
+
 def clip_jump(clip: MotionClip) -> Maker:
     def make(rng: Rng, times: Array) -> Movement:
         poses = clip.at(times * rng.uniform(0.75, 1.15) + rng.uniform(0, clip.duration))
@@ -183,5 +216,6 @@ STYLES: tuple[Style, ...] = (
     Style("jump", "down", jump_down, 1.0),
     Style("jump", "long", long_jumps, 0.8, source="jumps"),
     Style("jump", "jumping_jack", jumping_jack, 0.7, source="jumps"),
+    Style("jump", "leaps", leaps, held_out=True),
 )
 CAPTURED: tuple[CapturedStyle, ...] = (CapturedStyle("jump", "jump", clip_jump, 1.0),)

@@ -1,1 +1,1 @@
-"""Body mechanics for activities: contact with the floor, planted feet, paths, single events."""
+"""Body mechanics for activities: contact with the floor, paths, single events."""

@@ -1,4 +1,4 @@
-"""Contact with the floor: positions of joints, hands and feet put at points, interpolation of poses.
+"""Contact with the floor: positions of joints, limbs put at points or angles, interpolation of poses.
 
 Functions on limb poses [T, 39]. Points are in the world in leg lengths, y up. Heights in limb poses count from a
 standing ankle, so the floor is at `FLOOR`; the sizes are those of an average person.
@@ -99,6 +99,19 @@ def put_foot(poses: Array, side: int, point: Array, knee: Sequence[float], weigh
     The knee points to `knee` [3] in the world, given as for the right leg.
     """
     _put(poses, side, ANKLES, KNEES, conjugate(poses[:, ROOT]), point - hip(poses, side), knee, weight)
+
+
+def bend_leg(poses: Array, side: int, hip: Array | float, knee: Array | float, out: Array | float = 0.0) -> None:
+    """Flex a hip and a knee by radians, in place; `out` moves the thigh sideways."""
+    hip, knee, out = np.broadcast_arrays(np.asarray(hip, float), np.asarray(knee, float), np.asarray(out, float))
+    shin = hip - knee
+    ahead = THIGH * np.sin(hip) + (1 - THIGH) * np.sin(shin)
+    down = THIGH * np.cos(hip) + (1 - THIGH) * np.cos(shin)
+    sign = 1.0 if side else -1.0
+    ankle = np.stack([ahead, -down * np.cos(out), sign * down * np.sin(out)], -1)
+    pole = np.stack([np.cos(hip), np.sin(hip) * np.cos(out), sign * (0.05 + np.sin(out))], -1)
+    poses[:, ANKLES.start + 3 * side : ANKLES.start + 3 * side + 3] = ankle
+    poses[:, KNEES.start + 3 * side : KNEES.start + 3 * side + 3] = pole
 
 
 def _put(

@@ -6,7 +6,6 @@ Each style is a function (rng, times [T]) → `Movement`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -156,18 +155,7 @@ def _weight(phase: Array) -> Array:
     return eased(phase, (-1.0, -0.75), (0.0, 1.0)) * (1 - eased(phase, (0.55, 1.0), (0.0, 1.0)))
 
 
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """Direction of a throw: level direction `direction` in the chest's frame, and rise in radians."""
-
-    direction: tuple[float, float, float] = (1.0, 0.0, 0.0)
-    rise: tuple[float, float] = (0.0, 0.7)
-
-
-AHEAD = Aim()
-
-
-def throw_with(stroke: Stroke, held: Held = "right", aim: Aim = AHEAD) -> Maker:
+def throw_with(stroke: Stroke, held: Held = "right") -> Maker:
     """Throw one to three balls, standing in between."""
 
     def make(rng: Rng, times: Array) -> Movement:
@@ -195,7 +183,7 @@ def throw_with(stroke: Stroke, held: Held = "right", aim: Aim = AHEAD) -> Maker:
             labels[(phase > -1) & (phase < 1)] = UNSURE
             labels[(phase > -0.85) & (phase < 0.8)] = ACTION_INDEX["throw"]
             _tag_throw(movement, phase, held)
-            movement.props += _thrown(rng, one, stroke, times, at, at - wind - 0.6, speed, held, aim)
+            movement.props += _thrown(rng, one, times, at, at - wind - 0.6, speed, held)
         movement.poses, movement.labels, movement.action = poses, labels, "throw"
         movement.tags[:, TAG_INDEX["stand"]] = ~busy
         return movement
@@ -212,9 +200,8 @@ def _tag_throw(movement: Movement, phase: Array, held: Held) -> None:
 
 
 def _thrown(
-    rng: Rng, movement: Movement, stroke: Stroke, times: Array, release: float, taken: float, speed: float, held: Held,
-    aim: Aim,
-) -> list[Prop]:  # fmt: skip
+    rng: Rng, movement: Movement, times: Array, release: float, taken: float, speed: float, held: Held
+) -> list[Prop]:
     """Return the ball in the hand from `taken` to its `release`, and on its flight until it is far away."""
     poses = movement.poses
     hand = wrist(poses, 1)
@@ -222,8 +209,8 @@ def _thrown(
         hand = 0.5 * (hand + wrist(poses, 0))
     at = int(np.clip(np.searchsorted(times, release), 0, len(times) - 1))
     chest = chest_rotation(poses)[at]
-    rise = rng.uniform(*aim.rise)
-    direction = rotate(chest, np.array(aim.direction)) * np.array([1.0, 0.0, 1.0])
+    rise = rng.uniform(0.0, 0.7)
+    direction = rotate(chest, np.array([1.0, 0.0, 0.0])) * np.array([1.0, 0.0, 1.0])
     velocity = speed * (
         np.cos(rise) * direction / max(float(np.linalg.norm(direction)), 1e-6) + np.array([0.0, np.sin(rise), 0.0])
     )

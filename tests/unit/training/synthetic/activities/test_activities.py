@@ -72,7 +72,8 @@ def test_held_out_styles_never_occur_in_training(library: MotionLibrary) -> None
 
 
 def test_an_action_is_unseen_only_if_a_whole_source_is_held_out() -> None:
-    assert [action for action in ACTIONS if not unseen_motion(action)] == ["stand", "cartwheel"]
+    seen = [action for action in ACTIONS if not unseen_motion(action)]
+    assert seen == ["stand", "walk", "run", "crouch", "sit", "kick", "cartwheel"]
     for action in ACTIONS:
         shared = sources(action, held_out=False) & sources(action, held_out=True)
         assert not (shared and unseen_motion(action)), (action, shared)

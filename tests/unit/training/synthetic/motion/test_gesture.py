@@ -6,10 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.synthetic.motion.gesture import Gesture
 from training.synthetic.motion.motion import WRISTS, Array
 from training.synthetic.motion.movement import HAND_TAGS, TAG_INDEX, Movement, tags_of, upright
-from training.synthetic.motion.procedural import GESTURES
+from training.synthetic.motion.procedural import GESTURES, Gesture
 from training.synthetic.motion.skeleton import Builds, joints
 
 ONE = np.array([1.7])

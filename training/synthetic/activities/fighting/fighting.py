@@ -1,4 +1,4 @@
-"""Kicks forwards, sideways, backwards and at a ball.
+"""Kicks forwards, sideways, backwards and at a ball, and a captured punch.
 
 Each style is a function (rng, times [T]) → `Movement`.
 """
@@ -86,6 +86,25 @@ def clip_kick(clip: MotionClip) -> Maker:
     return make
 
 
+_PUNCH = (0.45, 1.75)
+"""Seconds of the clip between which it is a punch; before and after, the fighter is on guard."""
+
+
+def captured_punch(clip: MotionClip) -> Maker:
+    def make(rng: Rng, times: Array) -> Movement:
+        rate, pause = rng.uniform(1.2, 2.2), rng.uniform(0.1, 0.8)
+        phase = (times * rate + rng.uniform(0, clip.duration)) % (clip.duration + pause)
+        back = smoothstep(phase, clip.duration - 0.1, pause)
+        poses = blend(clip.at(phase), np.broadcast_to(clip.poses[0], (len(times), clip.poses.shape[1])), back)
+        for column in (0, 2):  # on the spot: the clip steps ahead
+            poses[:, column] -= poses[:, column] * rng.uniform(0.6, 1.0)
+        tags = tags_of(len(times), "stand")
+        tags[:, TAG_INDEX["strike_r"]] = (phase > _PUNCH[0]) & (phase < _PUNCH[1])
+        return Movement(poses, tags, "punch")
+
+    return make
+
+
 STYLES: tuple[Style, ...] = (
     Style("kick", "front", kick_with("front"), 1.2, source="leg path"),
     Style("kick", "side", kick_with("side"), 0.5, source="leg path"),
@@ -95,4 +114,5 @@ STYLES: tuple[Style, ...] = (
 CAPTURED: tuple[CapturedStyle, ...] = (
     CapturedStyle("kick", "kick", clip_kick, 1.0),
     CapturedStyle("kick", "spinkick", clip_kick, 0.4),
+    CapturedStyle("punch", "punch", captured_punch, 1.0),
 )
