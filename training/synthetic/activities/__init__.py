@@ -6,9 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from training.synthetic.activities.carrying import lifting
-from training.synthetic.activities.dancing import dancing
-from training.synthetic.activities.fighting import fighting
+from training.synthetic.activities import (
+    dancing,
+    fighting,
+    gaits,
+    juggling,
+    jumping,
+    lifting,
+    standing,
+    throwing,
+    unclassified,
+)
 from training.synthetic.activities.floor import (
     crawling,
     crouch_and_sit,
@@ -18,10 +26,6 @@ from training.synthetic.activities.floor import (
     lying,
     sit_and_stand,
 )
-from training.synthetic.activities.locomotion import gaits, jumping
-from training.synthetic.activities.other import unclassified
-from training.synthetic.activities.standing import standing
-from training.synthetic.activities.throwing import juggling, throwing
 from training.synthetic.motion.motion import MotionFormatError, read_motions
 from training.synthetic.motion.movement import CapturedStyle, Rng, Style
 from training.synthetic.motion.procedural import GESTURES

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from training.synthetic.activities.mechanics.contact import keep_above_floor
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import (
     ANKLES,
     KNEES,

@@ -18,7 +18,7 @@ from training.synthetic.activities.mechanics.contact import (
     put_foot,
     put_hand,
 )
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import ROOT, Array, axis_rotation, blend, quaternion_multiply
 from training.synthetic.motion.movement import (
     TAG_INDEX,

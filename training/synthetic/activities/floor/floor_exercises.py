@@ -26,7 +26,7 @@ from training.synthetic.activities.mechanics.contact import (
     standing_pose,
 )
 from training.synthetic.activities.mechanics.events import event_labels, event_start
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import CHEST, POSITION, ROOT, Array, axis_rotation, blend
 from training.synthetic.motion.movement import (
     TAG_INDEX,

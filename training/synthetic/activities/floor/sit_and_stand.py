@@ -22,7 +22,7 @@ from training.synthetic.activities.mechanics.contact import (
     standing_pose,
 )
 from training.synthetic.activities.mechanics.events import event_labels, event_start
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import (
     CHEST,
     KNEES,

@@ -8,8 +8,8 @@ import pytest
 from stages.third_party import weights
 from stages.vocabulary import packaged
 from training.synthetic.activities import STYLES, MotionLibrary, sources, unseen_motion
+from training.synthetic.activities.juggling import FALL
 from training.synthetic.activities.mechanics.contact import FLOOR, GRAVITY, between_shoulders, chest_rotation, wrist
-from training.synthetic.activities.throwing.juggling import FALL
 from training.synthetic.motion.motion import rotate
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS, TAG_INDEX, UNSURE, Movement
 from training.synthetic.motion.procedural import GESTURES

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.synthetic.activities.mechanics.contact import keep_above_floor, put_foot
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import ANKLES, ROOT, Array, MotionClip, axis_rotation, quaternion_multiply
 from training.synthetic.motion.movement import (
     CapturedStyle,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.synthetic.activities.mechanics.contact import keep_above_floor
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import (
     ANKLES,
     CHEST,

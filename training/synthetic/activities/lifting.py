@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.synthetic.activities.locomotion.gaits import clip_gait, curve_walk, slow_walk, walk_by_angles
+from training.synthetic.activities.gaits import clip_gait, curve_walk, slow_walk, walk_by_angles
 from training.synthetic.activities.mechanics.contact import FLOOR, eased, keep_above_floor, put_foot, put_hand, wrist
 from training.synthetic.activities.mechanics.events import event_labels, event_start
-from training.synthetic.activities.standing.standing import stance
-from training.synthetic.activities.throwing.throwing import in_chest_frame
+from training.synthetic.activities.standing import stance
+from training.synthetic.activities.throwing import in_chest_frame
 from training.synthetic.motion.motion import ROOT, Array, MotionClip, axis_rotation, quaternion_multiply
 from training.synthetic.motion.movement import (
     ARM_POSITIONS,

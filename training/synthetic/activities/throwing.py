@@ -19,7 +19,7 @@ from training.synthetic.activities.mechanics.contact import (
     wrist,
 )
 from training.synthetic.activities.mechanics.events import event_start
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import ROOT, Array, axis_rotation, blend, conjugate, quaternion_multiply, rotate
 from training.synthetic.motion.movement import (
     ACTION_INDEX,

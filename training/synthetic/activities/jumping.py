@@ -9,7 +9,7 @@ import numpy as np
 
 from training.synthetic.activities.mechanics.contact import GRAVITY, bend_leg
 from training.synthetic.activities.mechanics.paths import follow_path
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import ANKLES, Array, MotionClip
 from training.synthetic.motion.movement import (
     TAG_INDEX,

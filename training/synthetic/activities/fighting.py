@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import ANKLES, Array, MotionClip, blend
 from training.synthetic.motion.movement import (
     TAG_INDEX,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.synthetic.activities.mechanics.contact import ARM, GRAVITY, SHOULDER
-from training.synthetic.activities.standing.standing import stance
+from training.synthetic.activities.standing import stance
 from training.synthetic.motion.motion import Array
 from training.synthetic.motion.movement import (
     TAG_INDEX,

@@ -1,1 +1,0 @@
-"""Dancing and cartwheels."""

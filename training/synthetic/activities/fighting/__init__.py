@@ -1,1 +1,0 @@
-"""Punches and kicks."""

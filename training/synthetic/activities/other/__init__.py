@@ -1,1 +1,0 @@
-"""Movements that are none of the other actions."""

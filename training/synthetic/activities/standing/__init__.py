@@ -1,1 +1,0 @@
-"""Standing still, and standing with small movements."""

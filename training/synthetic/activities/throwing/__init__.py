@@ -1,1 +1,0 @@
-"""Throwing and juggling."""
