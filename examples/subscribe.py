@@ -16,9 +16,9 @@ async def main(endpoint: str = "tcp://127.0.0.1:5555", camera: str | None = None
             if person.action is None:
                 continue
             part = max(person.parts, key=lambda part: part.relevance, default=None)
-            because = f"{part.part} {part.relevance:.2f}" if part is not None else "no part"
+            relevant = f"{part.part} {part.relevance:.2f}" if part is not None else "no part"
             action = f"{person.action.label} {person.action.score:.2f}"
-            print(f"{frame.camera}: person {person.track}: {action}, because of {because}", flush=True)
+            print(f"{frame.camera}: person {person.track}: {action}, most relevant: {relevant}", flush=True)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         config = NetworkConfig.from_dict(json.loads(metadata["network"]))
         priors = json.loads(metadata["priors"])
         smoothing = SmoothingConfig.from_json(metadata["smoothing"])
+        if unknown := sorted(set(smoothing.onset) - set(vocabulary.actions)):
+            raise ValueError(f"smoothing: `onset` names {', '.join(map(repr, unknown))}, not an action of it")
         trained = bool(json.loads(metadata["trained"]))
         metrics = json.loads(metadata["metrics"])
         _trained_window(metrics)

@@ -16,6 +16,7 @@ from rich.table import Table
 from commands.ending import printable
 from commands.models.example_console import example_summary, watch_examples
 from stages.packaged_checkpoints import EDGE, EDGE_OPEN
+from stages.profiles import load_checkpoint
 from stages.third_party import weights
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.feature_cache import DETECTOR
@@ -25,6 +26,7 @@ from training.run.example_run import for_examples
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError, choose_device
 from training.run.provenance import training_command
+from training.run.starting_sizes import with_sizes_of
 from training.run.train import Outcome, check_output, train
 from training.settings.examples_config import MINUTES
 from training.settings.model_config import MOVENET
@@ -71,6 +73,8 @@ def train_profile(
         _name_missing(config, console)
     for name in needed(config):
         _fetch(name, console)
+    if config.start is not None and config.data.examples.folder is None:
+        config = with_sizes_of(config, load_checkpoint(config.start))
     videos = _analyse_folder(config, workers, console) if config.data.folder else None
     recorded = _open_recorded(config, workers, console) if config.data.recorded.folder else None
     examples = watch_examples(config, workers, console) if config.data.examples.folder else None

@@ -51,7 +51,7 @@ class NetworkConfig:
     prior_hidden: int = 64
     graph_hidden: int = 128
     person_hidden: int = 0
-    """Size of the embedding of the person's whole geometry, which joins the graph state; 0: none."""
+    """Size of the person embedding, which joins the graph state; 0: none."""
     action_width: int = 128
     action_hidden: int = 192
     action_layers: int = 1

@@ -1,4 +1,4 @@
-"""An embedding of all of a person's geometry at once, beside the part graph (docs/method.md, "Person embedding")."""
+"""The person embedding: all of a person's geometry at once, beside the part graph (docs/method.md, "Part graph")."""
 
 from __future__ import annotations
 

@@ -13,13 +13,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 SHORT_SECONDS = 0.15
 """Time constant of actions that last less than a second; a longer one would suppress them."""
+_LARGEST = 1e9
 
 
 def _default_constants() -> dict[str, float]:
@@ -36,8 +37,9 @@ class SmoothingConfig:
     than 0.6 and still removes a third to a half of the label changes (docs/footage.md)."""
     seconds: Mapping[str, float] = field(default_factory=_default_constants)
     onset: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Smoothed scores that actions must reach to become the label; 0 for the others. A high one makes false events
-    of an action rarer and events later."""
+    """Smoothed scores that actions must reach to become the label; 0 for the others. Until then a person keeps the
+    current label; a new person gets the most likely action that has reached its own. A high one makes false events of
+    an action rarer, and all its events later."""
     margin: float = 0.1
     """A new label must lead the current one by this much smoothed probability, so that similar ones don't alternate."""
     state_on: float = 0.5
@@ -48,12 +50,20 @@ class SmoothingConfig:
     """Time constant of part-state scores."""
 
     def __post_init__(self) -> None:
+        for name in ("default_seconds", "margin", "state_on", "state_off", "state_seconds"):
+            _check_number(name, getattr(self, name))
+        for name in ("seconds", "onset"):
+            values: object = getattr(self, name)
+            if not isinstance(values, Mapping):
+                raise ValueError(f"smoothing: `{name}` must map actions to numbers")
+            for action, value in cast("Mapping[object, object]", values).items():
+                _check_number(f"{name}.{action}", value)
         if not 0 <= self.state_off <= self.state_on <= 1:
             raise ValueError("smoothing: need 0 ≤ state_off ≤ state_on ≤ 1")
-        if not all(0 <= score < 1 for score in self.onset.values()):
-            raise ValueError("smoothing: scores in `onset` must be at least 0 and less than 1")
         if min([self.default_seconds, self.state_seconds, *self.seconds.values()]) < 0:
             raise ValueError("smoothing: time constants must not be negative")
+        if not all(0 <= score < 1 for score in self.onset.values()):
+            raise ValueError("smoothing: scores in `onset` must be at least 0 and less than 1")
 
     def to_json(self) -> str:
         """Return the settings as JSON for a checkpoint's metadata."""
@@ -78,6 +88,12 @@ class SmoothingConfig:
         return np.array([self.onset.get(action, 0.0) for action in actions], np.float64)
 
 
+def _check_number(name: str, value: object) -> None:
+    # The comparison is false for NaN, and has no overflow for an integer of any length.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
+        raise ValueError(f"smoothing: `{name}` must be a finite number")
+
+
 class ActionSmoother:
     """The smoothed action of one person."""
 
@@ -94,21 +110,18 @@ class ActionSmoother:
         now = np.asarray(probabilities, np.float64)
         if self._average is None:
             self._average = now.copy()
-            self._label = self._best()
+            reached = np.where(now >= self._onset, now, -1.0)
+            self._label = int((reached if reached.max() >= 0 else now).argmax())
         else:
             elapsed = max(media_us - self._last_us, 0) * 1e-6
             self._average += (1 - np.exp(-elapsed / self._constants)) * (now - self._average)
-            best = self._best()
-            if self._average[best] >= self._average[self._label] + self._margin:
+            best = int(self._average.argmax())
+            leads = self._average[best] >= self._average[self._label] + self._margin
+            # The second best does not take the place of an action below its onset: it may be very unlikely.
+            if leads and self._average[best] >= self._onset[best]:
                 self._label = best
         self._last_us = media_us
         return self._label, float(self._average[self._label])
-
-    def _best(self) -> int:
-        """Return the action with the highest smoothed score among those that have reached their onset, or of all."""
-        assert self._average is not None
-        reached = np.where(self._average >= self._onset, self._average, -1.0)
-        return int((reached if reached.max() >= 0 else self._average).argmax())
 
 
 class StateHysteresis:

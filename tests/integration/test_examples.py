@@ -78,7 +78,7 @@ async def test_subscribe_prints_actions_and_their_reasons() -> None:
         await subscribed(publisher, 1)
         publisher.publish(wire.frame("door"))
         publisher.publish(wire.frame("lobby"))
-        await example.read_until("lobby: person 1: wave 0.88, because of right_hand 0.93\n")
+        await example.read_until("lobby: person 1: wave 0.88, most relevant: right_hand 0.93\n")
     assert "door" not in example.printed
 
 
@@ -114,7 +114,7 @@ async def test_the_readme_has_a_subscriber_that_prints_readable_lines(tmp_path: 
         async with running(str(program)) as example:
             await subscribed(publisher, 1)
             publisher.publish(wire.frame("door"))
-            await example.read_until("door: person 1: wave 0.88, because of right_hand 0.93\n")
+            await example.read_until("door: person 1: wave 0.88, most relevant: right_hand 0.93\n")
 
 
 async def test_the_readme_has_a_program_with_an_engine(tmp_path: Path) -> None:

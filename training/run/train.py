@@ -10,7 +10,7 @@ import copy
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ from training.run.learning.training_run import DivergedError, Run, StepReport, T
 from training.run.provenance import portable_config, provenance
 from training.run.train_log import TrainLog
 from training.run.validation.held_out import HeldOut
-from training.run.validation.prevalence import apply_prevalence, check_prevalence
+from training.run.validation.prevalence import apply_prevalence, check_actions
 from training.run.validation.selection import Selection
 from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
@@ -115,8 +115,8 @@ def train(
     else:
         vocabulary, known = learned_vocabulary(config) if videos is None else videos.vocabulary, None
     try:
-        check_prevalence(config.actions.prevalence, vocabulary.actions)
-        check_prevalence(config.actions.onset, vocabulary.actions, "onset")
+        check_actions(config.actions.prevalence, vocabulary.actions, "prevalence")
+        check_actions(config.actions.onset, vocabulary.actions, "onset")
     except ValueError as error:
         raise TrainingError(str(error)) from None
     table = priors if priors is not None else prior_table(vocabulary, config.model.language_model)
@@ -138,6 +138,8 @@ def train(
     run = Run(config, folder, rows, vocabulary, learned, content, sources, known)
     held_out = HeldOut(config, folder, videos, recorded, vocabulary if known is None else known.vocabulary, examples)
     keeper = _Keeper(run, out, command, held_out, table)
+    if examples is not None:
+        keeper.smoothing = examples.start.smoothing
     keeper.begin(resume)
     clips = config.data.examples.folder
     keeper.terms = resulting_terms(keeper.initial, videos, recorded, None if clips is None else Path(clips).name)
@@ -190,6 +192,7 @@ class _Keeper:
         self.state_file = out.with_name(out.name + ".resume.pt")
         self.progress = Progress()
         self.initial = self.terms = WeightTerms()
+        self.smoothing = SmoothingConfig()
         self.selection: Selection | None = None
         if run.config.evaluation.every:
             metric = held_out.selection_metric(run.network.vocabulary, run.device)
@@ -297,7 +300,7 @@ class _Keeper:
             language_model_sha256=self.priors.language_model_sha256,
             features=learned.extractor or (None if self.features is None else self.features.make()),
             detector=None if self.detector is None else self.detector.stored(),
-            smoothing=SmoothingConfig(onset=run.config.actions.onset),
+            smoothing=replace(self.smoothing, onset=run.config.actions.onset),
             metrics=metrics,
             training_command=self.command,
         )

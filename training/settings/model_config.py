@@ -74,7 +74,7 @@ class ModelConfig(Section):
         0,
         ge=0,
         le=4096,
-        description="Size of the embedding of all parts together, which joins the part graph's result. 0: none.",
+        description="Size of the person embedding, which joins the part graph's result. 0: none.",
     )
     action_width: int = Field(96, ge=1, le=4096)
     action_hidden: int = Field(128, ge=1, le=4096)

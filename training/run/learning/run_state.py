@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from training.run.learning.losses import Rarity
 from training.run.learning.training_run import Run, TrainingError
@@ -63,7 +64,7 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
         ) from None
     if content.get("format") != FORMAT:
         raise TrainingError(f"{path}: was written by another version of partstream; use that version, or remove it")
-    differing = sorted(_differences(_comparable_settings(run.config), content["config"]))
+    differing = sorted(_differences(_comparable_settings(run.config), _with_defaults(content["config"])))
     if differing:
         raise TrainingError(
             f"{path}: was written by a run with another {', '.join(differing)}; "
@@ -92,6 +93,14 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
 
 def _comparable_settings(config: TrainingConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"log"})
+
+
+def _with_defaults(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return stored settings with the defaults of those that their version did not have."""
+    try:
+        return _comparable_settings(TrainingConfig.model_validate(stored))
+    except ValidationError:
+        return stored  # the differences name what this version does not accept
 
 
 def _differences(mine: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> list[str]:

@@ -25,6 +25,10 @@ _JOINED_INPUTS = frozenset({"part_relevance.first.weight", "part_states.first.we
 _OWN = frozenset({"language_priors.table", "action_lstm.temperature", "frame_scores.shift", "action_lstm.scores.shift"})
 """Buffers that belong to the new vocabulary or are fitted later."""
 
+_SIZES = ("relevance_hidden", "state_hidden", "graph", "graph_hidden", "person_hidden", "language", "prior_hidden")
+_SIZES_OVER_TIME = ("action_width", "action_hidden", "action_layers")
+"""Settings that both networks must share."""
+
 _NEW_ACTION_MARGIN = 2.0
 """How far the score of a new action begins below the lowest bias of the others, before the temperature."""
 
@@ -41,6 +45,7 @@ def begin_from(network: ActionNetwork, source: ActionNetwork) -> list[str]:
     """
     if network.vocabulary.parts != source.vocabulary.parts:
         raise WarmStartError("it reads other body parts")
+    _check_sizes(network, source)
     old = source.state_dict()
     fresh: list[str] = []
     for name, tensor in network.state_dict().items():
@@ -64,6 +69,17 @@ def begin_from(network: ActionNetwork, source: ActionNetwork) -> list[str]:
         else:
             tensor.copy_(known)
     return fresh
+
+
+def _check_sizes(network: ActionNetwork, source: ActionNetwork) -> None:
+    mine, theirs = network.config.to_dict(), source.config.to_dict()
+    names = _SIZES if mine["language"] or theirs["language"] else _SIZES[:-1]
+    if mine["temporal"] and theirs["temporal"]:
+        names += _SIZES_OVER_TIME
+    differing = [name for name in names if mine[name] != theirs[name]]
+    if differing:
+        shown = ", ".join(f"{name} is {theirs[name]}, not {mine[name]}" for name in differing)
+        raise WarmStartError(f"its {shown}: set the same under `model`, or leave these settings out")
 
 
 @torch.no_grad()

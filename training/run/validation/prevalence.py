@@ -8,7 +8,7 @@ from keypoints alone the two often look alike. By Bayes' rule a shift of the cla
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
@@ -17,9 +17,9 @@ from stages.heads.hierarchical_scores import HierarchicalScores
 from stages.heads.network import ActionNetwork
 
 
-def check_prevalence(prevalence: Mapping[str, float], actions: Sequence[str], setting: str = "prevalence") -> None:
-    """Raise ValueError for an action that is not one of `actions`; `setting` is that of `actions` to name."""
-    if unknown := sorted(set(prevalence) - set(actions)):
+def check_actions(names: Iterable[str], actions: Sequence[str], setting: str) -> None:
+    """Raise ValueError if a name in the setting `actions.<setting>` is not one of `actions`."""
+    if unknown := sorted(set(names) - set(actions)):
         raise ValueError(f"actions.{setting}: there is no action {', '.join(unknown)}; there are {', '.join(actions)}")
 
 
@@ -28,10 +28,10 @@ def apply_prevalence(network: ActionNetwork, prevalence: Mapping[str, float]) ->
     """Change the action scores in place; `prevalence` is how often an action occurs, relative to training.
 
     The odds of its published score against actions that are not listed change by this factor. Raises ValueError as
-    `check_prevalence`.
+    `check_actions`.
     """
     actions = network.vocabulary.actions
-    check_prevalence(prevalence, actions)
+    check_actions(prevalence, actions, "prevalence")
     temperature = float(network.action_lstm.temperature)
     layers = [network.frame_scores]
     if isinstance(network.action_lstm, ActionLSTM):

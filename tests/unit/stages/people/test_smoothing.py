@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -40,23 +43,47 @@ def test_two_uncertain_actions_that_alternate_give_one_label() -> None:
     assert len(set(found[15:])) == 1
 
 
+def labels_with_onset(scores: list[list[float]], onset: dict[str, float]) -> list[str]:
+    smoother = ActionSmoother(SmoothingConfig(onset=onset), ACTIONS)
+    return [ACTIONS[smoother.update(np.array(step), n * STEP_US)[0]] for n, step in enumerate(scores)]
+
+
 def test_an_action_becomes_the_label_only_from_its_onset_and_stays_below_it() -> None:
-    smoother = ActionSmoother(SmoothingConfig(onset={"jump": 0.6}), ACTIONS)
-    scores = [0.5] * 10 + [0.8] * 10 + [0.5] * 10
-    found = [ACTIONS[smoother.update(probabilities("jump", score), n * STEP_US)[0]] for n, score in enumerate(scores)]
+    scores = [[0.3, 0.2, 0.5]] * 10 + [[0.1, 0.1, 0.8]] * 10 + [[0.3, 0.2, 0.5]] * 10
+    found = labels_with_onset(scores, {"jump": 0.6})
     assert set(found[:10]) == {"stand"} and found[19] == "jump"
     assert set(found[20:]) == {"jump"}  # no other leads it by the margin
 
 
-def test_if_no_action_reaches_its_onset_the_highest_is_the_label() -> None:
-    smoother = ActionSmoother(SmoothingConfig(onset=dict.fromkeys(ACTIONS, 0.9)), ACTIONS)
-    assert ACTIONS[smoother.update(probabilities("walk", 0.5), 0)[0]] == "walk"
+def test_below_its_onset_an_action_leaves_the_current_label_and_not_a_less_likely_one() -> None:
+    scores = [[0.9, 0.1, 0.0]] * 5 + [[0.1, 0.3, 0.6]] * 20
+    assert set(labels_with_onset(scores, {"jump": 0.7})) == {"stand"}
+    assert labels_with_onset(scores, {})[-1] == "jump"
 
 
-@pytest.mark.parametrize("score", [-0.1, 1.0, float("nan")])
-def test_onsets_that_no_score_or_every_score_reaches_are_rejected(score: float) -> None:
-    with pytest.raises(ValueError, match="onset"):
-        SmoothingConfig(onset={"jump": score})
+def test_a_new_persons_label_has_reached_its_onset_or_else_is_the_most_likely() -> None:
+    assert labels_with_onset([[0.2, 0.3, 0.5]], {"jump": 0.6}) == ["walk"]
+    assert labels_with_onset([[0.2, 0.3, 0.5]], dict.fromkeys(ACTIONS, 0.9)) == ["jump"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"onset": {"jump": 1.0}}, "scores in `onset` must be at least 0 and less than 1"),
+        ({"onset": {"jump": -0.1}}, "scores in `onset` must be at least 0 and less than 1"),
+        ({"onset": {"jump": float("nan")}}, r"`onset\.jump` must be a finite number"),
+        ({"onset": {"jump": "0.5"}}, r"`onset\.jump` must be a finite number"),
+        ({"onset": ["jump"]}, "`onset` must map actions to numbers"),
+        ({"seconds": None}, "`seconds` must map actions to numbers"),
+        ({"seconds": {"jump": float("inf")}}, r"`seconds\.jump` must be a finite number"),
+        ({"margin": 10**400}, "`margin` must be a finite number"),
+        ({"margin": "0.1"}, "`margin` must be a finite number"),
+        ({"state_on": True}, "`state_on` must be a finite number"),
+    ],
+)
+def test_settings_of_another_kind_or_out_of_range_are_rejected_by_name(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SmoothingConfig.from_json(json.dumps(settings))
 
 
 def test_smoothing_depends_on_media_time_and_not_on_the_number_of_steps() -> None:

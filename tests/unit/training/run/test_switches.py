@@ -15,6 +15,7 @@ from training.settings.run_config import ModelConfig
 
 ABSENT: dict[str, tuple[dict[str, Any], str]] = {
     "blind": ({}, "embed_"),
+    "no-person-embedding": ({}, "person_embedding"),
     "objects": ({"visual": "objects", "visual_bins": 1}, "embed_part"),
     "all": ({"visual": "all", "visual_strides": [16]}, "nothing"),
     "no-geometry": ({"visual": "all", "visual_strides": [16], "geometry": False}, "nothing"),

@@ -291,6 +291,18 @@ def test_resuming_with_other_options_is_rejected_and_names_them(tmp_path: Path) 
     assert trained(tiny(steps=1, log={"every": 2}), out, resume=True).step == 1, "what is logged changes no number"
 
 
+def test_a_state_from_before_a_setting_existed_resumes_with_its_default(tmp_path: Path) -> None:
+    out = tmp_path / "old.safetensors"
+    state = tmp_path / "old.safetensors.resume.pt"
+    trained(tiny(steps=2), out, stop=stop_after(1)[0], report=None)
+    content = torch.load(state, weights_only=True)
+    del content["config"]["model"]["person_hidden"], content["config"]["actions"]["onset"]
+    torch.save(content, state)
+    assert trained(tiny(steps=2), out, resume=True).step == 2
+    with pytest.raises(TrainingError, match=r"another actions\.onset"):
+        trained(tiny(steps=2, actions={"onset": {"fall": 0.5}}), out, resume=True)
+
+
 def test_a_damaged_or_older_state_is_rejected_by_name(tmp_path: Path) -> None:
     out = tmp_path / "torn.safetensors"
     state = tmp_path / "torn.safetensors.resume.pt"

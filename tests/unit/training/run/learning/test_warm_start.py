@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from stages.vocabulary import Vocabulary, packaged
 from support.training.training_examples import stand_in_priors, started, tiny
 from training.run.learning.training_run import Run, TrainingError, network_sizes
 from training.run.learning.warm_start import begin_from
+from training.run.starting_sizes import with_sizes_of
 from training.run.validation.without_regions import from_keypoints_alone
 from training.sequences.tensors import unseen_regions
 from training.settings.run_config import TrainingConfig
@@ -91,10 +93,37 @@ def test_a_run_and_its_running_mean_begin_with_the_checkpoint(tmp_path: Path) ->
     assert torch.equal(scores(run.network), scores(network(tiny(), packaged("edge"), 1)))
 
 
-def test_other_sizes_are_rejected_with_the_settings_to_change(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"graph_hidden": 24}, "its graph_hidden is 16, not 24"),
+        ({"person_hidden": 8}, "its person_hidden is 0, not 8"),
+        ({"graph": "mean"}, "its graph is sequential, not mean"),
+        ({"relevance_hidden": 9, "state_hidden": 17}, "its relevance_hidden is 8, not 9, state_hidden is 16, not 17"),
+        ({"action_width": 20}, "its action_width is 96, not 20"),
+        ({"language": False}, "its language is True, not False"),
+    ],
+)
+def test_other_sizes_are_rejected_with_the_settings_to_change(
+    changes: dict[str, Any], named: str, tmp_path: Path
+) -> None:
     path = kept(tmp_path / "old.safetensors", tiny())
-    with pytest.raises(TrainingError, match=r"old\.safetensors: can't be used: .*set the same sizes"):
-        begun(tiny(start=str(path), model={"graph_hidden": 24}))
+    with pytest.raises(TrainingError, match=rf"old\.safetensors: can't be used: {named}: set the same under `model`"):
+        begun(tiny(start=str(path), model=changes))
+
+
+def test_a_run_takes_the_sizes_of_its_start_that_it_does_not_set(tmp_path: Path) -> None:
+    small = {"relevance_hidden": 8, "state_hidden": 16, "prior_hidden": 8, "graph_hidden": 16, "action_hidden": 16}
+    old = tiny(model={**small, "graph": "mean", "person_hidden": 12, "action_width": 20, "dropout": 0.1})
+    start = Checkpoint(network(old, packaged("edge"), 1), "edge", True, "none")
+    mine = TrainingConfig.model_validate({"model": {"dropout": 0.3}})
+    model = with_sizes_of(mine, start).model
+    assert (model.graph, model.person_hidden, model.action_width, model.graph_hidden) == ("mean", 12, 20, 16)
+    assert (model.dropout, model.visual, model.action_dropout) == (0.3, "none", 0.0)
+    other = TrainingConfig.model_validate({"model": {"graph_hidden": 5}})
+    assert with_sizes_of(other, start).model.graph_hidden == 5
+    path = kept(tmp_path / "old.safetensors", old)
+    begun(with_sizes_of(tiny(start=str(path)).model_copy(update={"model": mine.model}), start))
 
 
 def test_a_network_without_regions_answers_as_with_unknown_regions() -> None:
