@@ -87,14 +87,15 @@ def run_heads(
         part, object_feature = network.inputs(inputs.parts, inputs.context, visual)
         relevance = network.relevance(part, object_feature, inputs.present)[1]
     with timer.stage("part_states"):
-        visual_feature, state_logits = network.part_states(network.gate(part, relevance), object_feature)
+        gated = network.gate(part, relevance)
+        visual_feature, state_logits = network.part_states(gated, object_feature)
         probabilities = network.part_states.probabilities(state_logits) * inputs.present[..., None]
     represented = visual_feature
     if network.config.language:
         with timer.stage("language_priors"):
             represented = torch.cat((network.language_priors(probabilities), visual_feature), -1)
     with timer.stage("part_graph"):
-        embedded = network.action_inputs(network.graph_state(represented, part, object_feature, inputs.present))
+        embedded = network.action_inputs(network.graph_state(represented, gated, object_feature, inputs.present))
     return HeadOutputs(relevance, probabilities, embedded)
 
 

@@ -312,16 +312,16 @@ class ActionNetwork(nn.Module):
         """Return part features [n, parts, F], scaled by relevance [n, parts] if the configuration says so."""
         return part * relevance[..., None] if self.config.relevance_gates else part
 
-    def graph_state(self, represented: Tensor, part: Tensor, object_feature: Tensor, present: Tensor) -> Tensor:
+    def graph_state(self, represented: Tensor, gated: Tensor, object_feature: Tensor, present: Tensor) -> Tensor:
         """Return graph states [n, graph_width] from the parts' representations [n, parts, …].
 
-        `part` and `object_feature` from `inputs`, `present` bool [n, parts].
+        `gated`: part features from `gate`; `object_feature` from `inputs`; `present` bool [n, parts].
         """
         graph = self.part_graph(represented, present)
         if not self.config.person_hidden:
             return graph
         # Geometry comes first in both, and the context is the same for all parts.
-        geometry = part[..., : self.config.part_features]
+        geometry = gated[..., : self.config.part_features]
         context = object_feature[:, 0, : self.config.context_features]
         return torch.cat((graph, self.person_embedding(geometry, context, present)), -1)
 
@@ -338,12 +338,13 @@ class ActionNetwork(nn.Module):
         """
         part, object_feature = self.inputs(parts, context, visual)
         relevance_logits, relevance = self.relevance(part, object_feature, present)
-        visual_feature, state_logits = self.part_states(self.gate(part, relevance), object_feature)
+        gated = self.gate(part, relevance)
+        visual_feature, state_logits = self.part_states(gated, object_feature)
         states = self.part_states.probabilities(state_logits) * present[..., None]
         represented = visual_feature
         if self.config.language:
             represented = torch.cat((self.language_priors(states), visual_feature), -1)
-        graph = self.graph_state(represented, part, object_feature, present)
+        graph = self.graph_state(represented, gated, object_feature, present)
         return StepOutputs(relevance_logits, relevance, state_logits, states, graph, self.frame_scores(graph))
 
     def forward(

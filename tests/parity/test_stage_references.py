@@ -81,6 +81,20 @@ def test_features_of_absent_parts_have_no_effect_on_the_person_embedding() -> No
         )
 
 
+def test_a_part_with_relevance_0_has_no_effect_on_the_graph_state() -> None:
+    torch.manual_seed(9)
+    config = NetworkConfig(language=False, person_hidden=12)
+    network = ActionNetwork(config, packaged("edge"), None).eval().requires_grad_(False)
+    network.part_relevance.second.bias[3] = -1e4
+    parts, context = torch.randn(6, 10, config.part_features), torch.randn(6, config.context_features)
+    present = torch.ones(6, 10, dtype=torch.bool)
+    other = parts.clone()
+    other[:, 3] = torch.randn(6, config.part_features)
+    before, after = (network.forward_step(given, context, present) for given in (parts, other))
+    assert before.relevance[:, 3].max() == 0
+    assert torch.equal(before.graph, after.graph)
+
+
 def test_padding_and_other_people_have_no_effect(
     network: ActionNetwork, inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 ) -> None:

@@ -143,7 +143,8 @@ def plain_outputs(
     if config.person_hidden:
         joined: list[F64] = []
         for person in range(len(part)):
-            geometry = [part[person, row, : config.part_features] * present[person, row] for row in range(10)]
+            gated = [part[person, row] * (relevance[person, row] if config.relevance_gates else 1) for row in range(10)]
+            geometry = [gated[row][: config.part_features] * present[person, row] for row in range(10)]
             context = thing[person, 0, : config.context_features]
             read = np.concatenate([*geometry, context, present[person]])
             first = w["person_embedding.first.weight"] @ read + w["person_embedding.first.bias"]
