@@ -111,10 +111,10 @@ def test_settings_that_do_not_fit_examples_are_errors(settings: dict[str, Any], 
         load(None, {**settings, "data": data})
 
 
-def test_the_sizes_are_those_of_the_checkpoint_and_a_new_action_has_lower_odds_at_the_end(flap: ExampleRun) -> None:
+def test_the_sizes_are_those_of_the_checkpoint_and_a_new_action_has_its_odds_at_the_end(flap: ExampleRun) -> None:
     config = on_examples(flap, model={"graph_hidden": 99})
     assert config.model.graph_hidden == flap.start.network.config.graph_hidden
-    assert config.actions.prevalence == {"flap": 0.2}
+    assert config.actions.prevalence == {"flap": 2.0}
     assert flap.new == ("flap",)
 
 
