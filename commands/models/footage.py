@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from training.footage.summary import ClipScore
 
 footage_app = Application(
-    help="Score a checkpoint on labelled real footage, and draw its confusion of actions.", no_args_is_help=True
+    help="Score a checkpoint on labelled real footage, and draw confusion matrices.", no_args_is_help=True
 )
 
 
@@ -61,7 +61,7 @@ def score_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Also draw the errors, one sheet for each clip (first labeller), or with --data confusion matrices.",
+            help="Also draw a sheet of wrong answers for each clip (first labeller); with --data, confusion matrices.",
         ),
     ] = None,
     data: Annotated[
@@ -77,7 +77,7 @@ def score_command(
             metavar="NAME",
             help="With --data, a set to score on; can be repeated. To choose a checkpoint: coffee-room, "
             "gestures-learn, captures-validation, jhmdb-validation; to judge one, once: le2i-home, urfd, gestures, "
-            "captures, captures-all, jhmdb.",
+            "captures, captures-all, jhmdb, or another source of videos.",
             show_default="the sets to choose a checkpoint on",
         ),
     ] = None,

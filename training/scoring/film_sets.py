@@ -38,8 +38,8 @@ JUDGING = (
     FilmSet("urfd", "urfd", "test"),
     FilmSet("gestures", "gestures", "test", ("push_up", "squat", "jump", "run", "other")),
 )
-"""Sets to judge a checkpoint by, once. Other sources are judged by their test videos. Of the actions that `gestures`
-leaves out, only one person is shown."""
+"""Sets to judge a checkpoint by, once. Other sources are judged by their test videos. In `gestures`, only one or
+two people show each of the actions that are left out."""
 
 
 def film_set(data: Path, name: str) -> FilmSet | None:
@@ -97,7 +97,7 @@ def answered_films(checkpoint: Checkpoint, watched: WatchedSet) -> list[Answered
 
 
 def person_of(watched: WatchedVideo) -> str:
-    """Return who is shown, "" if unknown: a bootstrap draws the videos of a person together."""
+    """Return who is shown, "" if unknown."""
     return unit_of(watched.video) if watched.video.person else ""
 
 
