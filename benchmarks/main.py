@@ -261,7 +261,7 @@ def examples(
     action: Annotated[list[str] | None, typer.Option(help="Action to learn from captures of five people.")] = None,
     filmed: Annotated[list[str] | None, typer.Option(help="Action to learn from pieces of labelled videos.")] = None,
     recorded: Annotated[bool, typer.Option("--recorded", metavar="", help="Also train on the data folder.")] = False,
-    people: Annotated[example_bench.JudgingPeople, typer.Option(help="Captured people who judge.")] = "test",
+    people: Annotated[example_bench.JudgingPeople, typer.Option(help="Captured people to test on.")] = "test",
     draws: Annotated[int, typer.Option(min=1, help="Draws of ten clips for each action.")] = 1,
     quick: QuickOption = False,
     json: JsonOption = None,

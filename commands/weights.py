@@ -77,7 +77,7 @@ def weights_mark(
         bool, typer.Option("--half", help="Also round the network's weights to half precision: a smaller file.")
     ] = False,
 ) -> None:
-    """Name the actions of a checkpoint that are too often wrong on real video: results mark them as experimental."""
+    """Set the actions that results mark as experimental, because they are too often wrong on real video."""
     from stages.checkpoint import CheckpointError, load, rounded, save
     from stages.experimental_actions import experimental_actions
     from stages.vocabulary import VocabularyError

@@ -17,7 +17,7 @@ from benchmarks.examples.example_bench import (
 def print_examples(measured: ExamplesMeasured, console: Console) -> None:
     """Print a row for each action and draw of clips."""
     table = Table(
-        title="actions learned from clips of a few people, judged on others",
+        title="actions learned from clips of a few people, tested on others",
         caption=f"goals: recall {LEAST_RECALL:.0%}, precision {LEAST_PRECISION:.0%}, old actions at most "
         f"{100 * MOST_LOST:.0f} points lower. People and sequences (of videos: steps) in brackets.",
     )

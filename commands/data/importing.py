@@ -92,7 +92,10 @@ def import_command(
         typer.Option(metavar="CLASS", help=f"Terms of the source: {', '.join(TermsClass)}.", show_default="as --like"),
     ] = None,
     like: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Use the settings, labels and terms of this public source.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Use the settings, labels and terms of this public source (docs/data-folder.md)."
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,
@@ -113,7 +116,8 @@ def import_command(
     unit: Annotated[Unit | None, typer.Option(help="Unit of 3-D files.", show_default="auto")] = None,
     up: Annotated[Up | None, typer.Option(help="Up axis of 3-D files.", show_default="auto")] = None,
     sides: Annotated[
-        Sides | None, typer.Option(help="by-toes: exchange left and right if toes point back.", show_default="given")
+        Sides | None,
+        typer.Option(help="by-toes: exchange left and right if most toes point backwards.", show_default="given"),
     ] = None,
     stature: Annotated[
         float | None, typer.Option(min=0.5, max=2.5, metavar="METRES", help="Scale each body to this height.")
@@ -127,7 +131,9 @@ def import_command(
     action_labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="UTKinect's actionLabel.txt, if it is in another folder.")
     ] = None,
-    fps: Annotated[float, typer.Option(min=0, max=1000, help="Frame rate of 2-D sequences; 0: unknown.")] = 0.0,
+    fps: Annotated[
+        float, typer.Option(min=0, max=1000, metavar="FPS", help="Frame rate of 2-D sequences; 0: unknown.")
+    ] = 0.0,
     positions: Annotated[Positions, typer.Option(help="Unit of start and end in a table.")] = Positions.seconds,
     copy: Annotated[bool, typer.Option("--copy", help="Copy videos instead of linking to them.")] = False,
     replace_old: Annotated[bool, typer.Option("--replace", help="Overwrite the source if it exists.")] = False,

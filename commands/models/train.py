@@ -52,7 +52,7 @@ def train_command(
             metavar="DIR",
             help="Annotated videos in the Kinetics-TPS layout; or, with --from, a folder of short clips for each "
             "action.",
-            show_default="only generated motion",
+            show_default="none",
         ),
     ] = None,
     recorded: Annotated[
@@ -75,7 +75,7 @@ def train_command(
         float | None,
         typer.Option(
             metavar="0 to 1",
-            help="Share of --data in each batch. 1, for annotated videos: no generated motion, and only their actions.",
+            help="Share of --data in each batch. 1 (annotated videos only): no generated motion, only their actions.",
             show_default="0.5; of examples 0.25",
         ),
     ] = None,
@@ -92,7 +92,7 @@ def train_command(
         int | None,
         typer.Option(metavar="N", help="Steps of the optimiser.", show_default="3000; with examples 300"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.", show_default="0")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of all random numbers.", show_default="0")] = None,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:N or auto.", show_default="cpu")
     ] = None,
@@ -115,8 +115,9 @@ def train_command(
 ) -> None:
     """Train a checkpoint, a detector or an extractor.
 
-    Without a command, train a checkpoint: the models of part relevance, part states, part graph and actions. The data
-    are generated motion, recorded motion, annotated videos and example clips. Ctrl-C ends the run and keeps its state.
+    Without a command, train a checkpoint: the models of part relevance, part states, part graph and actions. They learn
+    from generated motion, and also from recorded motion (--recorded), annotated videos or example clips (--data) if
+    given. Ctrl-C ends the run and keeps its state.
     """
     if context.invoked_subcommand is not None:
         return

@@ -235,7 +235,7 @@ def _name_missing(config: TrainingConfig, console: Console) -> None:
 
 def _people_summary(found: dict[str, Any]) -> Table:
     kinds = found["kinds"]
-    table = Table(title="held-out people of recorded motion (they selected the weights)", title_justify="left")
+    table = Table(title="held-out people of recorded motion (not the test people)", title_justify="left")
     table.add_column("action")
     for kind in kinds:
         table.add_column(kind, justify="right")

@@ -44,7 +44,7 @@ def train_extractor_command(
     device: Device = "auto",
     held_out_share: HeldOutShare = 0.1,
 ) -> None:
-    """Train the VGG-16 that reads regions on annotated boxes. Name the file in model.vgg.weights."""
+    """Train, on annotated boxes, the VGG-16 that reads regions. Give its file as model.vgg.weights."""
     with reporting():
         from training.extractor.extractor_run import run_training
         from training.extractor.extractor_training import ExtractorTraining
