@@ -47,8 +47,12 @@ _DETECTOR = "detector."
 """Prefix of the names of the detector's tensors."""
 _SMALL = 1_000_000
 """A network may have this many values more than twice those of its file; other sizes are wrong."""
+_MOST_LAYERS = 64
+"""Most layers of the action LSTM. Describing a million of them would take very long, even without their values."""
 DEFAULT_WINDOW_STEPS = 64
 """W of checkpoints that do not record the window that they were trained with."""
+LONGEST_WINDOW_STEPS = 512
+"""Largest W that a training run accepts."""
 
 
 class CheckpointError(RuntimeError):
@@ -92,6 +96,10 @@ class Checkpoint:
     def window(self) -> int | None:
         """W, the steps of the longest sequence in training; None if it is not recorded."""
         return _trained_window(self.metrics)
+
+    def setting(self, *names: str) -> Any:
+        """Return a setting of the training run, such as ("data", "window"); None if it is not recorded."""
+        return _setting(self.metrics, *names)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> str:
@@ -182,6 +190,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         weight_terms(metrics)
         profile, command = metadata["profile"], metadata["training_command"]
         language_model, priors_vocabulary = priors["language_model"], priors["vocabulary"]
+        if not isinstance(language_model, str):
+            raise ValueError(f"priors: language_model is {language_model!r:.100}, not a name")
         # Older checkpoints have neither.
         language_model_sha256, priors_table = priors.get("language_model_sha256", ""), priors.get("table")
         geometry_version = metadata["geometry_version"]
@@ -227,6 +237,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     network = network.to(device).eval().requires_grad_(False)
     features = _extractor(metadata, extractor_tensors, config, path)
     detector = _detector(metadata, detector_tensors, config, vocabulary, path)
+    _check_values(path, network.state_dict(), extractor_tensors, detector_tensors)
     return Checkpoint(
         network,
         profile,
@@ -247,12 +258,24 @@ def _check_sizes(
     config: NetworkConfig, vocabulary: Vocabulary, table: Tensor | None, tensors: Mapping[str, Tensor]
 ) -> None:
     """Raise ValueError for sizes of a network that is far larger than its tensors, before it is built in memory."""
+    if config.action_layers > _MOST_LAYERS:
+        raise ValueError(f"its action_layers are {config.action_layers}; at most {_MOST_LAYERS} are read")
     plain = dataclasses.replace(config, posture_actions=(), movement_actions=())  # heads are built with values
     with torch.device("meta"):
         described = ActionNetwork(plain, vocabulary, table).state_dict()
     wanted, stored = (sum(tensor.numel() for tensor in one.values()) for one in (described, tensors))
     if wanted > 2 * stored + _SMALL:
         raise ValueError(f"its sizes describe {wanted} numbers, and the file has {stored}")
+
+
+def _check_values(path: Path, *groups: Mapping[str, Tensor]) -> None:
+    """Raise `CheckpointError` for values with which every answer would be NaN."""
+    for name, tensor in (entry for tensors in groups for entry in tensors.items()):
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(f"{path}: {name} has NaN or infinite values; use another checkpoint")
+    temperature = groups[0].get("action_lstm.temperature")
+    if temperature is not None and not bool((temperature > 0).all()):
+        raise CheckpointError(f"{path}: action_lstm.temperature is {temperature.tolist()}; it must be above 0")
 
 
 def _pop_prefixed(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -325,12 +348,19 @@ def _priors(checkpoint: Checkpoint) -> dict[str, str]:
 
 def _trained_window(metrics: Mapping[str, Any]) -> int | None:
     """Return `config.data.window` of a training run's metrics, or None. Raises `ValueError` for an invalid value."""
-    value: Any = metrics
-    for key in ("config", "data", "window"):
-        value = cast("Mapping[str, Any]", value).get(key) if isinstance(value, Mapping) else None
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 2):
+    value = _setting(metrics, "data", "window")
+    if value is None or (type(value) is int and 2 <= value <= LONGEST_WINDOW_STEPS):
         return value
-    raise ValueError(f"metrics: config.data.window is {value!r}, not a number of steps from 2")
+    raise ValueError(
+        f"metrics: config.data.window is {value!r:.100}, not a number of steps from 2 to {LONGEST_WINDOW_STEPS}"
+    )
+
+
+def _setting(metrics: Mapping[str, Any], *names: str) -> Any:
+    value: Any = metrics
+    for key in ("config", *names):
+        value = cast("Mapping[str, Any]", value).get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def file_sha256(path: Path) -> str:

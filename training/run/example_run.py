@@ -15,6 +15,7 @@ from stages.vocabulary import Vocabulary
 from training.annotated_videos.feature_cache import Progress
 from training.run.data_folder import KILLED
 from training.run.learning.training_run import TrainingError
+from training.run.starting_sizes import model_of_start
 from training.run.validation.without_regions import from_keypoints_alone
 from training.sequences.source import Source
 from training.settings.model_config import ModelConfig
@@ -92,17 +93,20 @@ def grown(vocabulary: Vocabulary, actions: Sequence[str]) -> Vocabulary:
 
 
 def for_examples(config: TrainingConfig, run: ExampleRun) -> TrainingConfig:
-    """Return the configuration with the starting network's sizes and onsets, and the odds of new actions at the end."""
+    """Return the configuration with the starting network's sizes and onsets, and the odds of new actions at the end.
+
+    Raises TrainingError for a network that this version cannot train.
+    """
     sizes = run.start.network.config.to_dict()
     model = {name: sizes[name] for name in ModelConfig.model_fields if name in sizes and not name.startswith("visual")}
-    trained = run.start.metrics.get("config", {}).get("data", {}).get("window")
+    trained = run.start.window
     window = {} if trained is None or "window" in config.data.model_fields_set else {"window": trained}
     odds = dict.fromkeys(run.new, config.data.examples.odds) | config.actions.prevalence
     onset = {**run.start.smoothing.onset, **config.actions.onset}
     return config.model_copy(
         update={
             "profile": run.start.profile,
-            "model": ModelConfig.model_validate({**model, "language_model": run.start.language_model}),
+            "model": model_of_start({**model, "language_model": run.start.language_model}, config.start),
             "data": config.data.model_copy(update=window),
             "actions": config.actions.model_copy(update={"prevalence": odds, "onset": onset}),
         }

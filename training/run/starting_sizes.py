@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
 from stages.checkpoint import Checkpoint
+from stages.settings_file import error_text
+from training.run.learning.errors import TrainingError
 from training.settings.model_config import ModelConfig
 from training.settings.run_config import TrainingConfig
 
@@ -11,7 +18,10 @@ _OWN = frozenset({"dropout", "action_dropout", "part_dropout", "geometry"})
 
 
 def with_sizes_of(config: TrainingConfig, start: Checkpoint) -> TrainingConfig:
-    """Return the configuration with the sizes and stages of `start`'s network that it does not set itself."""
+    """Return the configuration with the sizes and stages of `start`'s network that it does not set itself.
+
+    Raises TrainingError for a network that this version cannot train.
+    """
     theirs = start.network.config.to_dict()
     taken = {
         name: theirs[name]
@@ -22,4 +32,16 @@ def with_sizes_of(config: TrainingConfig, start: Checkpoint) -> TrainingConfig:
         and not name.startswith("visual")
     }
     given = config.model.model_dump(exclude_unset=True)
-    return config.model_copy(update={"model": ModelConfig.model_validate(given | taken)})
+    return config.model_copy(update={"model": model_of_start(given | taken, config.start)})
+
+
+def model_of_start(settings: Mapping[str, Any], start: str | None) -> ModelConfig:
+    """Return the section `model` with settings of the checkpoint `start`.
+
+    Raises TrainingError for a network that this version cannot train.
+    """
+    try:
+        return ModelConfig.model_validate(settings)
+    except ValidationError as error:
+        found = error_text(error, ModelConfig, command="partstream train config", show_values=True)
+        raise TrainingError(f"start: {start}: its network can't be trained: {found}; use another checkpoint") from None

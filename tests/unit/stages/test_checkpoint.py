@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +139,9 @@ def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: P
         ({"smoothing": '{"onset": {"fly": 0.5}}'}, "smoothing: `onset` names 'fly', not an action"),
         ({"metrics": json.dumps({"config": {"data": {"window": "long"}}})}, "config.data.window is 'long'"),
         ({"metrics": json.dumps({"config": {"data": {"window": 1}}})}, "config.data.window is 1"),
+        ({"metrics": json.dumps({"config": {"data": {"window": 10**9}}})}, "config.data.window is 1000000000, not a"),
+        ({"network": json.dumps({**SMALL.to_dict(), "action_layers": 10**6})}, "action_layers are 1000000; at most 64"),
+        ({"priors": json.dumps({"language_model": 5, "vocabulary": "0"})}, "priors: language_model is 5, not a name"),
         ({"experimental": '["fly"]'}, "experimental: unknown action 'fly'; known: stand"),
         ({"experimental": '"walk"'}, "experimental: 'walk' is not a list of actions"),
         ({"experimental": "[[]]"}, r"experimental: unknown action \[\]"),
@@ -152,6 +156,35 @@ def test_an_inconsistent_checkpoint_is_rejected_with_the_reason(
     with pytest.raises(CheckpointError, match=message) as error:
         load(rewritten(path, **changes))
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("action_lstm.embed.0.weight", torch.full((8, 8), math.nan), "action_lstm.embed.0.weight has NaN or infinite"),
+        ("action_lstm.embed.0.weight", torch.full((8, 8), 1e300, dtype=torch.float64), "has NaN or infinite values"),
+        ("action_lstm.temperature", torch.tensor(0.0), "action_lstm.temperature is 0.0; it must be above 0"),
+        ("action_lstm.temperature", torch.tensor(-1.0), "action_lstm.temperature is -1.0; it must be above 0"),
+    ],
+)
+def test_values_with_which_every_answer_would_be_nan_are_rejected_by_name(
+    path: Path, name: str, value: torch.Tensor, message: str
+) -> None:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    assert tensors[name].shape == value.shape
+    save_file(tensors | {name: value}, path, metadata)
+    with pytest.raises(CheckpointError, match=message):
+        load(path)
+
+
+@pytest.mark.parametrize("config", [[1], "x", None, {"model": [1]}, {"model": {"vgg": [1]}}])
+def test_a_setting_that_the_metrics_do_not_record_is_none(path: Path, config: object) -> None:
+    found = load(rewritten(path, metrics=json.dumps({"config": config})))
+    assert found.setting("model", "vgg", "tuned") is None
+    found = load(rewritten(path, metrics=json.dumps({"config": {"model": {"vgg": {"tuned": True}}}})))
+    assert found.setting("model", "vgg", "tuned") is True
 
 
 def test_experimental_actions_are_saved_and_an_older_checkpoint_has_none(path: Path) -> None:

@@ -220,8 +220,7 @@ class Run:
 
 
 def _was_tuned(checkpoint: Checkpoint) -> bool:
-    model = checkpoint.metrics.get("config", {}).get("model", {})
-    return bool(model.get("vgg", {}).get("tuned"))
+    return bool(checkpoint.setting("model", "vgg", "tuned"))
 
 
 def _shown_regions(batch: Tensors) -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stages.checkpoint import Checkpoint, save
-from stages.heads.network import ActionNetwork, VisualInput
+from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.vocabulary import Vocabulary, packaged
 from support.training.training_examples import stand_in_priors, started, tiny
 from training.run.learning.training_run import Run, TrainingError, network_sizes
@@ -124,6 +124,14 @@ def test_a_run_takes_the_sizes_of_its_start_that_it_does_not_set(tmp_path: Path)
     assert with_sizes_of(other, start).model.graph_hidden == 5
     path = kept(tmp_path / "old.safetensors", old)
     begun(with_sizes_of(tiny(start=str(path)).model_copy(update={"model": mine.model}), start))
+
+
+def test_a_start_with_sizes_that_no_run_accepts_is_rejected_by_setting() -> None:
+    large = NetworkConfig(relevance_hidden=5000, graph_hidden=8)
+    start = Checkpoint(ActionNetwork(large, packaged("edge"), stand_in_priors()), "edge", True, "none")
+    config = tiny(start="large.safetensors").model_copy(update={"model": TrainingConfig.model_validate({}).model})
+    with pytest.raises(TrainingError, match=r"start: large\.safetensors: .*relevance_hidden: must be less than"):
+        with_sizes_of(config, start)
 
 
 def test_a_network_without_regions_answers_as_with_unknown_regions() -> None:
