@@ -21,6 +21,7 @@ from training.settings.model_config import MOVENET, ModelConfig, Section
 from training.settings.recorded_config import RecordedConfig
 
 WIDTH = 120
+_PositiveWeight = Annotated[float, Field(gt=0, le=1000)]
 
 
 class TrainingConfigError(ValueError):
@@ -120,7 +121,9 @@ class StatesConfig(Section):
         description="weighted: positives are weighted by sqrt((1 - share) / share); focal: examples that "
         "are already learned count little; plain: neither.",
     )
-    positive_limits: tuple[float, float] = Field((0.7, 5.0), description="Smallest and largest weight with `weighted`.")
+    positive_limits: tuple[_PositiveWeight, _PositiveWeight] = Field(
+        (0.7, 5.0), description="Smallest and largest weight with `weighted`."
+    )
     focal_gamma: float = Field(
         2.0, ge=0, le=10, description="How quickly the weight of a correct entry falls with `focal`."
     )
@@ -131,8 +134,8 @@ class StatesConfig(Section):
     @model_validator(mode="after")
     def _ordered(self) -> StatesConfig:
         least, greatest = self.positive_limits
-        if not 0 < least <= greatest:
-            raise ValueError("positive_limits must be two numbers above 0, the smaller first")
+        if least > greatest:
+            raise ValueError("positive_limits must be two numbers, the smaller first")
         return self
 
 
@@ -379,7 +382,7 @@ def _from_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             metrics: Any = json.loads((file.metadata() or {}).get("metrics", "{}"))
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise TrainingConfigError(f"{path}: can't be read as a checkpoint: {error}") from None
     config = metrics.get("config") if isinstance(metrics, dict) else None
     if not isinstance(config, dict) or "data" not in config:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from commands.models.train import train_app
@@ -77,7 +79,9 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ("sed: 1", "sed: unknown; did you mean `seed`"),
         ("steps: many", r"steps: .*integer.* \(got 'many'\)"),
         ("states: {loss: hinge}", r"states\.loss: .*weighted.*focal"),
-        ("states: {positive_limits: [3, 1]}", "states: positive_limits must be two numbers above 0, the smaller first"),
+        ("states: {positive_limits: [3, 1]}", "states: positive_limits must be two numbers, the smaller first"),
+        ("states: {positive_limits: [0, 1]}", "states.positive_limits.0: must be greater than 0"),
+        ("states: {positive_limits: [1, 1.0e+300]}", "states.positive_limits.1: must be less than or equal to 1000"),
         ("states: {weight: .nan}", r"states\.weight"),
         ("evaluation: {patience: 3}", "evaluation: patience needs evaluations: set every"),
         (
@@ -107,6 +111,9 @@ def test_unreadable_files_are_rejected_by_name(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"profile: \xe9dge\n")
     with pytest.raises(TrainingConfigError, match=r"latin\.yaml: is not UTF-8"):
         load(tmp_path / "latin.yaml")
+    save_file({"a": torch.zeros(1)}, tmp_path / "deep.safetensors", {"metrics": "[" * 200_000})
+    with pytest.raises(TrainingConfigError, match=r"deep\.safetensors: can't be read as a checkpoint: .*recursion"):
+        load(tmp_path / "deep.safetensors")
     (tmp_path / "torn.safetensors").write_bytes(b"\x00" * 20)
     with pytest.raises(TrainingConfigError, match=r"torn\.safetensors: can't be read as a checkpoint"):
         load(tmp_path / "torn.safetensors")
