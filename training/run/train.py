@@ -41,6 +41,7 @@ from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
 from training.sources.examples.example_clips import ExampleClips
 from training.sources.recorded import RecordedMotion
+from training.sources.terms import DataFolderError
 
 RECENT = 50
 """Steps over which reported losses are averaged."""
@@ -100,7 +101,8 @@ def train(
     `recorded`: result of `open_recorded`, if it has a data folder of recorded motion. `examples`: what
     `open_example_run` returns, if it has examples; the configuration is then that of `for_examples`.
     Raises TrainingError (DivergedError if a loss is not finite), CheckpointError, WeightsError, MotionFormatError,
-    LanguageModelError, and DatasetError if no video can be read any more.
+    LanguageModelError, DataFolderError for recorded motion that shows no body, and DatasetError if no video can be read
+    any more.
     """
     if (videos is None) != (config.data.folder is None):
         raise ValueError("give videos if and only if the configuration has data.folder")
@@ -128,6 +130,8 @@ def train(
             # A new action is learned from its examples alone: elsewhere it is unknown.
             named = vocabulary if known is None else known.vocabulary
             sources = recorded.sources(named, config.seed, config.data.recorded.actions)
+        except DataFolderError:
+            raise
         except ValueError as error:
             raise TrainingError(f"data.recorded.actions: {error}") from None
     if examples is not None:

@@ -18,6 +18,7 @@ from training.sources.captured.bodies import (
     JOINTS,
     Bodies,
     Measures,
+    check_joints,
     filled,
     keypoints,
     mirrored,
@@ -27,6 +28,7 @@ from training.sources.captured.rest import without_rest
 from training.sources.captured.targets import CaptureTargets
 from training.sources.motion_clips import UNKNOWN, MotionClips
 from training.sources.sampling import LOOPED, ClipSampler, draw_window, vocabulary_indices
+from training.sources.terms import DataFolderError
 from training.synthetic.motion.skeleton import draw_builds
 from training.synthetic.sequences.detector_errors import slow_noise
 from training.synthetic.sequences.generator import draw_times, observe, reported_times
@@ -47,7 +49,8 @@ class Captures(SeededSource):
 
     The bodies' proportions, mirroring, cameras, detection errors and times are drawn as for generated sequences; the
     cameras are those of training also for roles that test, whose people are new. Raises ValueError if no clip of the
-    role has an action of the vocabulary.
+    role has an action of the vocabulary, and `DataFolderError` for a source without the joints, or whose clips show no
+    body.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Captures(SeededSource):
         shares: Mapping[str, float] | None = None,
     ) -> None:
         self.vocabulary = vocabulary
+        for one in clips:
+            check_joints(one)
         clips = [without_rest(one) for one in clips]
         self.sampler = ClipSampler(clips, role, vocabulary, shares=shares)
         super().__init__(seed)
@@ -121,7 +126,11 @@ class Captures(SeededSource):
             first = int(np.flatnonzero(cut)[-1]) + 1 if cut.any() else 0
             if first < len(positions):
                 return bodies, drawn.clip, drawn.action, positions[first:], joints[first:], missing[first:]
-        raise ValueError(f"captures: none of {_ATTEMPTS} clips drawn for {action or 'any action'} shows a body")
+        raise DataFolderError(
+            f"captures: none of {_ATTEMPTS} clips drawn for {action or 'any action'} shows a body (sources: "
+            f"{', '.join(self._bodies)}); `partstream data check` shows which lack points: leave them out with "
+            "data.recorded.without, or import them again"
+        )
 
     def _see(
         self,

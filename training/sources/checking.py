@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from training.sources.captured.bodies import check_joints
 from training.sources.formats.body import JOINT, JOINTS
 from training.sources.formats.conversion import toes_forward
 from training.sources.formats.writing import Tally
@@ -114,6 +115,8 @@ def _check_videos(path: Path, report: SourceReport) -> None:
 
 
 def _check_clips(clips: MotionClips, report: SourceReport) -> None:
+    if report.kind == MOTION:
+        check_joints(clips)
     people = len(set(clips.person) - {""})
     report.tally = Tally(len(clips), people, len(clips.points))
     variations: list[float] = []

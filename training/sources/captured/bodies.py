@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.sources.motion_clips import MotionClips
+from training.sources.terms import DataFolderError
 from training.synthetic.motion.skeleton import Builds
 
 Array = NDArray[np.float64]
@@ -63,14 +64,22 @@ class Measures:
     half_hips: float
 
 
+def check_joints(clips: MotionClips) -> None:
+    """Raise `DataFolderError` if captures lack a joint that is used."""
+    if lacking := [name for name in JOINTS if name not in clips.names]:
+        raise DataFolderError(
+            f"{clips.source}: captures need the joints {', '.join(JOINTS)}; missing: {', '.join(lacking)}. Import the "
+            "source again"
+        )
+
+
 class Bodies:
     """The joints of one source's clips, and their measures, which are computed when a clip is first drawn."""
 
     def __init__(self, clips: MotionClips) -> None:
+        """Raises `DataFolderError` as `check_joints`."""
+        check_joints(clips)
         index = {name: number for number, name in enumerate(clips.names)}
-        lacking = [name for name in JOINTS if name not in index]
-        if lacking:
-            raise ValueError(f"{clips.source}: captures need the joints {', '.join(JOINTS)}; missing: {lacking}")
         self.clips = clips
         self._columns = np.array([index[name] for name in JOINTS])
         self._measures: dict[int, Measures] = {}

@@ -14,6 +14,7 @@ from training.sequences.sequences import Sequences
 from training.sources.captures import Captures
 from training.sources.motion_clips import MotionClips
 from training.sources.roles import roles
+from training.sources.terms import DataFolderError
 
 VOCABULARY = packaged("edge")
 
@@ -306,7 +307,7 @@ def test_a_sequence_begins_after_the_last_step_without_a_body() -> None:
 
 def test_clips_that_never_show_a_body_are_an_error() -> None:
     joints = np.full_like(standing(5), np.nan)
-    with pytest.raises(ValueError, match="none of 50 clips drawn for any action shows a body"):
+    with pytest.raises(DataFolderError, match=r"none of 50 clips drawn for any action shows a body .*\.without"):
         Captures([captured([("stand", joints)])], VOCABULARY, 2).sequences(1, 4)
 
 

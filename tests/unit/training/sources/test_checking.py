@@ -119,6 +119,17 @@ def test_faults_of_the_folder_are_errors(tmp_path: Path) -> None:
     assert len([source.id for source in check_folder(tmp_path).sources]) == 1
 
 
+def test_captures_without_joints_that_a_run_needs_are_an_error(tmp_path: Path) -> None:
+    put_sources(tmp_path, mine="open")
+    path = put_motion(tmp_path, "mine", walked(20))
+    with np.load(path) as data:
+        fields = dict(data)
+    fields["joint_names"] = np.array([f"joint{number}" for number in range(len(JOINTS))])
+    np.savez(path, **fields)
+    report = check_folder(tmp_path)
+    assert not report.sources and "mine: captures need the joints head, neck" in report.errors[0]
+
+
 def test_a_data_folder_is_told_from_a_data_set_in_the_other_layout(tmp_path: Path) -> None:
     assert not is_data_folder(tmp_path) and not is_data_folder(tmp_path / "none")
     (tmp_path / "motion3d").mkdir()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stages.vocabulary import packaged
 from support.training.captured_people import COLUMN, captured, standing, walking, waving
 from training.sources.captured.bodies import Bodies, filled, keypoints, mirrored, missing_keypoints
+from training.sources.captures import Captures
 from training.sources.motion_clips import MotionClips
+from training.sources.terms import DataFolderError
 from training.synthetic.motion.motion import axis_rotation, rotate
 from training.synthetic.motion.movement import upright
 from training.synthetic.motion.skeleton import Builds, draw_builds, joints
@@ -171,5 +174,6 @@ def test_a_source_without_needed_joints_is_an_error() -> None:
         "some", clips.points[:, :5], clips.names[:5], clips.start, clips.action, clips.actions, clips.text,
         clips.person, clips.fps, clips.size,
     )  # fmt: skip
-    with pytest.raises(ValueError, match=r"some: captures need the joints .*missing: \['pelvis'"):
-        Bodies(fewer)
+    for read in (Bodies, lambda clips: Captures([clips], packaged("edge"), 0)):
+        with pytest.raises(DataFolderError, match=r"some: captures need the joints .*missing: pelvis, "):
+            read(fewer)
