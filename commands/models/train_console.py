@@ -116,7 +116,9 @@ def train_profile(
         console.print(_ENDINGS[outcome.ending].format(step=outcome.step, steps=config.steps), highlight=False)
     terms = escape(printable(str(outcome.checkpoint.terms)))
     console.print(f"terms of the weights: {terms}", highlight=False, soft_wrap=True)
-    console.print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
+    console.print(
+        f"wrote {escape(printable(str(out)))} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True
+    )
     return outcome
 
 

@@ -176,7 +176,18 @@ def train(
 
 
 def check_output(out: Path) -> None:
-    """Raise TrainingError for a checkpoint that would overwrite a packaged one, or lie beside it."""
+    """Raise TrainingError for a path that no checkpoint can be written to, such as a folder, and for a checkpoint that
+    would overwrite a packaged one, or lie beside it."""
+    try:
+        str(out).encode()
+        if not out.name or (out.exists() and not out.is_file()):
+            raise TrainingError(
+                f"{out}: is not a regular file; give --out the path of a file, such as runs/mine.safetensors"
+            )
+    except UnicodeEncodeError:  # a checkpoint's metadata is UTF-8
+        raise TrainingError(f"{out}: has a name that is not UTF-8; give --out another one") from None
+    except OSError as error:
+        raise TrainingError(f"{out}: can't be written: {error.strerror or error}") from None
     if is_packaged(out):
         raise TrainingError(f"{out}: is in the folder of the packaged checkpoints; write to another one, such as runs/")
 

@@ -78,6 +78,18 @@ def test_no_run_writes_into_the_folder_of_the_packaged_checkpoints(tmp_path: Pat
         check_output(REPOSITORY / "stages" / FOLDER / "edge.safetensors")
 
 
+@pytest.mark.parametrize("name", ["", "/", "..", "folder", "/dev/full", "no\udcffutf.safetensors", "a" * 300])
+def test_a_path_that_no_checkpoint_can_be_written_to_is_rejected_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    message = "not a regular file|not UTF-8|can't be written"
+    with pytest.raises(TrainingError, match=message):
+        check_output(Path(name))
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_own_videos_have_terms_that_only_their_owner_knows_and_generated_ones_have_none(tmp_path: Path) -> None:
     masks = np.zeros((0, 10, 4), bool)
     labels = Labels(np.zeros(0, np.int64), masks, masks[..., 0], masks[..., 0], masks[..., 0])
