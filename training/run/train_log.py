@@ -5,6 +5,7 @@ A resumed run appends to the same CSV, after dropping the rows of steps that it 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from pathlib import Path
 from types import TracebackType
@@ -31,18 +32,25 @@ class TrainLog:
     def __init__(self, path: Path, *, after: int = 0, tensorboard: Path | None = None) -> None:
         """`after`: the step from which a run resumes, 0 for a new run. `tensorboard`: a folder for its events."""
         self._board: Any = None if tensorboard is None else _open_board(tensorboard, after)
-        kept = _rows_until(path, after) if after else []
+        self._path = path
+        opened: TextIO | None = None
         try:
-            self._file: TextIO = path.open("w", newline="", encoding="utf-8")
+            kept = _rows_until(path, after) if after else []
+            self._file = opened = path.open("w", newline="", encoding="utf-8")
+            self._rows = csv.DictWriter(opened, COLUMNS)
+            self._rows.writeheader()
+            self._rows.writerows(kept)
+            self._file.flush()
         except OSError as error:
-            raise TrainingError(f"{path}: can't be written: {error.strerror}") from None
-        self._rows = csv.DictWriter(self._file, COLUMNS)
-        self._rows.writeheader()
-        self._rows.writerows(kept)
-        self._file.flush()
+            if opened is not None:
+                _close(opened)
+            raise self._unwritten(error) from None
+
+    def _unwritten(self, error: OSError) -> TrainingError:
+        return TrainingError(f"{self._path}: can't be written: {error.strerror or error}")
 
     def note(self, report: StepReport, seconds: float, samples_per_second: float, accuracy: float | None) -> None:
-        """Write one step; `accuracy` if the weights were evaluated after it."""
+        """Write one step; `accuracy` if the weights were evaluated after it. Raises TrainingError."""
         values = {
             **{name: f"{value:.6g}" for name, value in report.losses.items()},
             "learning_rate": f"{report.learning_rate:.6g}",
@@ -51,8 +59,11 @@ class TrainLog:
             "samples_per_second": f"{samples_per_second:.1f}",
             "held_out_accuracy": "" if accuracy is None else f"{accuracy:.6g}",
         }
-        self._rows.writerow({"step": report.step, **values})
-        self._file.flush()
+        try:
+            self._rows.writerow({"step": report.step, **values})
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritten(error) from None
         if self._board is not None:
             for name, text in values.items():
                 if text:
@@ -65,9 +76,14 @@ class TrainLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        _close(self._file)
         if self._board is not None:
             self._board.close()
+
+
+def _close(file: TextIO) -> None:
+    with contextlib.suppress(OSError):  # on a full disk, what was not flushed fails again
+        file.close()
 
 
 def _rows_until(path: Path, step: int) -> list[dict[str, str]]:

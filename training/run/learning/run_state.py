@@ -7,6 +7,7 @@ learning rate follows from the step. A data folder is represented by its fingerp
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from pathlib import Path
@@ -46,24 +47,41 @@ def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise TrainingError(f"{path}: can't be written: {error.strerror or error}") from None
+    except (OSError, RuntimeError) as error:  # on a full disk, torch.save raises RuntimeError
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+        raise TrainingError(f"{path}: can't be written: {reason}. Is there enough space on the disk?") from None
 
 
 def read_state(run: Run, path: Path) -> dict[str, Any]:
     """Restore the state in a new run and return its `extra`.
 
-    Raises TrainingError if the file is damaged or belongs to another configuration or other data.
+    Raises TrainingError if the file is damaged or belongs to another configuration, start or other data. The run is
+    then not fit for use.
     """
     try:
-        content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        content: Any = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch.load raises whatever the damage leads to
         raise TrainingError(
             f"{path}: can't be read as the state of a run ({type(error).__name__}); remove it"
         ) from None
-    if content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TrainingError(f"{path}: was written by another version of partstream; use that version, or remove it")
+    try:
+        return _restored(run, path, content)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if isinstance(error, TrainingError):
+            raise
+        # Also where `start` or the data's vocabulary was replaced by one of other sizes.
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise TrainingError(
+            f"{path}: doesn't fit this run ({what:.200}); use the checkpoint and data that the run began with, or "
+            "remove it"
+        ) from None
+
+
+def _restored(run: Run, path: Path, content: dict[str, Any]) -> dict[str, Any]:
     differing = sorted(_differences(_comparable_settings(run.config), _with_defaults(content["config"])))
     if differing:
         raise TrainingError(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import random
+import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, TrainingError
 from training.run.provenance import portable_config
 from training.run.train import Outcome, train
-from training.run.train_log import COLUMNS
+from training.run.train_log import COLUMNS, TrainLog
 from training.run.validation.generated_evaluation import evaluate
 from training.run.validation.selection import Selection, generated_metric
 from training.settings.run_config import TrainingConfig
@@ -309,9 +310,49 @@ def test_a_damaged_or_older_state_is_rejected_by_name(tmp_path: Path) -> None:
     state.write_bytes(b"not a state")
     with pytest.raises(TrainingError, match=r"torn\.safetensors\.resume\.pt: can't be read as the state of a run"):
         trained(tiny(steps=1), out, resume=True)
-    torch.save({"step": 3}, state)
-    with pytest.raises(TrainingError, match="was written by another version"):
+    for content in ({"step": 3}, [1]):
+        torch.save(content, state)
+        with pytest.raises(TrainingError, match="was written by another version"):
+            trained(tiny(steps=1), out, resume=True)
+
+
+def test_a_state_that_does_not_fit_the_run_is_rejected_by_name(tmp_path: Path) -> None:
+    out = tmp_path / "odd.safetensors"
+    state = tmp_path / "odd.safetensors.resume.pt"
+    trained(tiny(steps=1), out)
+    whole = torch.load(state, weights_only=True)
+    weight = next(iter(whole["learned"]))
+    for changes in ({"learned": whole["learned"] | {weight: torch.zeros(3)}}, {"optimiser": {}}, {"random": None}):
+        torch.save(whole | changes, state)
+        with pytest.raises(TrainingError, match=r"odd\.safetensors\.resume\.pt: doesn't fit this run .*or remove it"):
+            trained(tiny(steps=1), out, resume=True)
+    del whole["batches"]
+    torch.save(whole, state)
+    with pytest.raises(TrainingError, match=r"doesn't fit this run .*batches"):
         trained(tiny(steps=1), out, resume=True)
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Let no file grow beyond 50 kB, as on a full disk."""
+    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_full_disk_ends_the_run_with_a_message_and_leaves_no_part_of_a_state(
+    tmp_path: Path, small_files: None
+) -> None:
+    with pytest.raises(TrainingError, match=r"full\.safetensors\.resume\.pt: can't be written: .*space on the disk"):
+        trained(tiny(steps=1), tmp_path / "full.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["full.safetensors.log.csv"]
+
+
+def test_a_log_on_a_full_disk_gives_a_message() -> None:
+    with pytest.raises(TrainingError, match="/dev/full: can't be written: No space left"), TrainLog(Path("/dev/full")):
+        pass
 
 
 def test_a_file_that_cannot_be_written_gives_a_message(tmp_path: Path) -> None:
