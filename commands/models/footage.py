@@ -14,7 +14,16 @@ import typer
 
 from commands.application import Application
 from commands.detector_size import DetectorSizeOption, parse_detector_size
-from commands.ending import EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, error_console, exiting, fail, plain_console
+from commands.ending import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    EXIT_WEIGHTS,
+    error_console,
+    exiting,
+    fail,
+    plain_console,
+    printable,
+)
 from commands.models.footage_confusion import EPILOG as CONFUSION_EPILOG
 from commands.models.footage_confusion import confusion_command
 from commands.models.footage_data import DataScoring, score_data
@@ -100,6 +109,7 @@ def score_command(
             fail("--half and --clip are for the packaged clips; with --data, choose sets with --set", EXIT_USAGE)
         scored = DataScoring(data, sets, profile, device, size, smoothed, workers or os.cpu_count() or 1)
         with _errors():
+            _check_file(out)
             if pictures is not None:
                 _make_folder(pictures)
             _score_data(scored, out, pictures)
@@ -109,6 +119,7 @@ def score_command(
     halves: list[Half] = ["development", "test"] if half is HalfChoice.both else [half.value]
     with _errors():
         chosen = _choose(packaged_labels(), clip)
+        _check_file(out)
         if pictures is not None:
             _make_folder(pictures)
         pipeline = _load(profile, device)
@@ -122,13 +133,14 @@ def score_command(
             for which in halves
             for labeller in sorted({score.labeller for score in scores})
         }
+        plain_console.print(printable(f"{profile} ({pipeline.info.weights[:19]}…)"), markup=False)
+        for (which, labeller), found in groups.items():
+            show_clips(f"{which} half, labeller {labeller}: person-seconds", found, plain_console)
+        # After the tables, so that they are not lost if the disk is full.
         if out is not None:
             _write(out, pipeline, size, smoothed, groups)
         if pictures is not None:
             _draw(pictures, [labellers[0] for labellers in chosen.values()], scores)
-    plain_console.print(f"{profile} ({pipeline.info.weights[:19]}…)", markup=False)
-    for (which, labeller), found in groups.items():
-        show_clips(f"{which} half, labeller {labeller}: person-seconds", found, plain_console)
 
 
 footage_app.command("confusion", epilog=CONFUSION_EPILOG)(confusion_command)
@@ -188,6 +200,18 @@ def _write(
         path.write_text(json.dumps(content) + "\n", encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _check_file(path: Path | None) -> None:
+    """Raise `CommandError` for a place that no file can be written to, before the footage is run."""
+    if path is None:
+        return
+    try:
+        fits = path.parent.is_dir() and not path.is_dir()
+    except OSError as error:  # such as a name that is too long
+        raise CommandError(f"--json {path}: can't be written: {error.strerror or error}") from None
+    if not fits:
+        raise CommandError(f"--json {path}: can't be written: give the path of a file in an existing folder")
 
 
 def _make_folder(path: Path) -> None:

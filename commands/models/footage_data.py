@@ -51,7 +51,7 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
         import training.scoring.confusion_pictures  # noqa: F401 - a missing matplotlib is reported before the work
     checkpoint = load_checkpoint(chosen.profile, choose_device(chosen.device))
     about = f"{chosen.profile} ({checkpoint.sha256[:19]}…)"
-    plain_console.print(about, markup=False)
+    plain_console.print(printable(about), markup=False)
     scores: list[FilmFigures] = []
     for watched in _watch(chosen, films, checkpoint) if films else ():
         answered = answered_films(checkpoint, watched)
