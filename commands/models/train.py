@@ -206,4 +206,8 @@ def _errors() -> Generator[None]:
         with exiting(codes):
             yield
     except KeyboardInterrupt:
-        fail("stopped; what was done is kept, and the same command continues from there", EXIT_INTERRUPTED)
+        fail(
+            "stopped; analysed videos and the last saved state are kept: repeat the command, with --resume if training "
+            "had begun",
+            EXIT_INTERRUPTED,
+        )
