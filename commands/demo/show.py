@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import av
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -47,6 +48,7 @@ class Scene:
 SCENES = (
     Scene("street", "vtest", "vtest.avi", "pedestrians walking and standing, seen from above", (512, 384)),
     Scene("yard", "sports2d", "demo.mp4", "a man jumps down and crouches, a woman walks past", (384, 256)),
+    Scene("studio", "dancer", "dancer.avi", "a dancer, who sometimes stands still", (512, 512)),
 )
 
 
@@ -98,8 +100,8 @@ def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
         Console(file=file, width=SUMMARY_WIDTH).print(shown)
     _draw(frames, clips, out / "annotated.mp4", console)
     console.print(
-        f"\nThe annotated video is [bold]{out / 'annotated.mp4'}[/]. All results are in [bold]{recorded}[/], "
-        f"this summary in [bold]{out / 'summary.txt'}[/]."
+        f"\nThe annotated video is [bold]{out / 'annotated.mp4'}[/]. The results of all frames are in "
+        f"[bold]{recorded}[/], this summary in [bold]{out / 'summary.txt'}[/]."
     )
     return 0 if any(frame.people for frame in frames) else 1
 
@@ -120,6 +122,7 @@ def cut(footage: Path, to: Path, seconds: float) -> None:
                 break
             picture = picture.reformat(width=encoded.width, height=encoded.height, format="yuv420p")
             picture.pts, picture.time_base = number, 1 / rate
+            picture.pict_type = PictureType.NONE  # otherwise keyframes of the source stay keyframes
             target.mux(encoded.encode(picture))
         target.mux(encoded.encode(None))
 

@@ -214,6 +214,24 @@ TALKING = Asset(
     """),
 )
 
+DANCER = Asset(
+    name="dancer",
+    kind="footage",
+    title="The Musical Gestures Toolbox's example video: a dancer in a studio",
+    registry="pypi",
+    package="musicalgestures",
+    version="1.32.0",
+    licence="GPL-3.0-or-later (the package)",
+    upstream="https://github.com/fourMs/MGT-python",
+    download_bytes=26_201_636,
+    files=files_in_table("""
+        musicalgestures/examples/
+        dancer.avi 2852574 a40f3be55eacad307c1174676e7cc223d1b26ec5b4e773aacd3e085b60bb4483
+        musicalgestures-1.32.0.dist-info/licenses/
+        LICENSE 35149 3972dc9744f6499f0f9b2dbf76696f2ae7ad8af9b23dde66d6af86c9dfb36986
+    """),
+)
+
 VGG16 = Asset(
     name="vgg16",
     kind="weights",
@@ -283,7 +301,7 @@ BERT_BASE = Asset(
 CATALOGUE: dict[str, Asset] = {
     asset.name: asset
     for asset in (
-        *(MOVENET, MINILM, MOTION, BODY, CLIMBING, SPORTS2D, POSE2SIM, VTEST, TALKING),
+        *(MOVENET, MINILM, MOTION, BODY, CLIMBING, SPORTS2D, POSE2SIM, VTEST, TALKING, DANCER),
         *(CASCADE_RCNN, KEYPOINT_RCNN, VGG16, BERT_BASE),
     )
 }
