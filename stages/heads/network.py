@@ -21,6 +21,7 @@ from stages.heads.part_graph import PartGraph, PartMean
 from stages.heads.part_relevance import PartRelevance
 from stages.heads.part_states import PartStates
 from stages.heads.person_embedding import PersonEmbedding
+from stages.heads.region_embedding import region_embedding
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, PART_FEATURES
 from stages.keypoint_features.skeleton import JOINT_SCORE
 from stages.vocabulary import Vocabulary
@@ -226,8 +227,8 @@ class ActionNetwork(nn.Module):
             self.register_buffer("visual_mean", torch.zeros(config.visual_features))
             self.register_buffer("visual_scale", torch.ones(config.visual_features))
             if self.reads_parts:
-                self.embed_part = _region_embedding(config)
-            self.embed_object = _region_embedding(config)
+                self.embed_part = region_embedding(config.visual_features, config.visual_hidden)
+            self.embed_object = region_embedding(config.visual_features, config.visual_hidden)
         self.part_relevance = PartRelevance(parts, part_width, object_width, config.relevance_hidden)
         mask = torch.from_numpy(vocabulary.mask())
         self.part_states = PartStates(part_width, object_width, config.state_hidden, mask, config.dropout)
@@ -382,18 +383,6 @@ class ActionNetwork(nn.Module):
             outputs.frame_logits.view(sequences, steps, -1),
             self.action_lstm.sequence(self.action_inputs(graph), dt),
         )
-
-
-class RegionEmbedding(nn.Linear):
-    """A linear layer with ReLU that embeds a region's normalised features."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return embeddings [..., visual_hidden] of features [..., visual_features]."""
-        return torch.relu(super().forward(input))
-
-
-def _region_embedding(config: NetworkConfig) -> nn.Module:
-    return RegionEmbedding(config.visual_features, config.visual_hidden) if config.visual_hidden else nn.Identity()
 
 
 def _padded(found: Tensor, rows: Tensor, count: int) -> Tensor:
