@@ -130,7 +130,7 @@ def train(
             # A new action is learned from its examples alone: elsewhere it is unknown.
             named = vocabulary if known is None else known.vocabulary
             sources = recorded.sources(named, config.seed, config.data.recorded.actions)
-        except DataFolderError:
+        except DataFolderError:  # a ValueError too, but not about the setting
             raise
         except ValueError as error:
             raise TrainingError(f"data.recorded.actions: {error}") from None
@@ -184,7 +184,7 @@ def check_output(out: Path) -> None:
             raise TrainingError(
                 f"{out}: is not a regular file; give --out the path of a file, such as runs/mine.safetensors"
             )
-    except UnicodeEncodeError:  # a checkpoint's metadata is UTF-8
+    except UnicodeEncodeError:  # safetensors cannot open such a file
         raise TrainingError(f"{out}: has a name that is not UTF-8; give --out another one") from None
     except OSError as error:
         raise TrainingError(f"{out}: can't be written: {error.strerror or error}") from None

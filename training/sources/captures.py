@@ -64,7 +64,7 @@ class Captures(SeededSource):
     ) -> None:
         self.vocabulary = vocabulary
         for one in clips:
-            check_joints(one)
+            check_joints(one)  # `without_rest` needs them too
         clips = [without_rest(one) for one in clips]
         self.sampler = ClipSampler(clips, role, vocabulary, shares=shares)
         super().__init__(seed)

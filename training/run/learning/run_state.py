@@ -47,11 +47,14 @@ def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except (OSError, RuntimeError) as error:  # on a full disk, torch.save raises RuntimeError
+    except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
-        raise TrainingError(f"{path}: can't be written: {reason}. Is there enough space on the disk?") from None
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+        else:  # torch.save raises it on a full disk, without naming the cause
+            reason = f"{error}".splitlines()[0] + ". Is there enough space on the disk?"
+        raise TrainingError(f"{path}: can't be written: {reason}") from None
 
 
 def read_state(run: Run, path: Path) -> dict[str, Any]:
@@ -70,9 +73,9 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
         raise TrainingError(f"{path}: was written by another version of partstream; use that version, or remove it")
     try:
         return _restored(run, path, content)
+    except TrainingError:
+        raise
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        if isinstance(error, TrainingError):
-            raise
         # Also where `start` or the data's vocabulary was replaced by one of other sizes.
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         raise TrainingError(
