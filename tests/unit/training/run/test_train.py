@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import random
-import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, TrainingError
 from training.run.provenance import portable_config
 from training.run.train import Outcome, train
-from training.run.train_log import COLUMNS, TrainLog
+from training.run.train_log import COLUMNS
 from training.run.validation.generated_evaluation import evaluate
 from training.run.validation.selection import Selection, generated_metric
 from training.settings.run_config import TrainingConfig
@@ -330,29 +329,6 @@ def test_a_state_that_does_not_fit_the_run_is_rejected_by_name(tmp_path: Path) -
     torch.save(whole, state)
     with pytest.raises(TrainingError, match=r"doesn't fit this run .*batches"):
         trained(tiny(steps=1), out, resume=True)
-
-
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """Let no file grow beyond 50 kB, as on a full disk."""
-    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, ignored)
-
-
-def test_a_full_disk_ends_the_run_with_a_message_and_leaves_no_part_of_a_state(
-    tmp_path: Path, small_files: None
-) -> None:
-    with pytest.raises(TrainingError, match=r"full\.safetensors\.resume\.pt: can't be written: .*space on the disk"):
-        trained(tiny(steps=1), tmp_path / "full.safetensors")
-    assert [path.name for path in tmp_path.iterdir()] == ["full.safetensors.log.csv"]
-
-
-def test_a_log_on_a_full_disk_gives_a_message() -> None:
-    with pytest.raises(TrainingError, match="/dev/full: can't be written: No space left"), TrainLog(Path("/dev/full")):
-        pass
 
 
 def test_a_file_that_cannot_be_written_gives_a_message(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from commands.models.train import train_app
+from stages.checkpoint import LONGEST_WINDOW_STEPS
 from support.repository import REPOSITORY
 from training.settings.run_config import TrainingConfig, TrainingConfigError, commented, load
 
@@ -66,6 +67,12 @@ def test_a_file_may_hold_only_changes_and_options_override_it(tmp_path: Path) ->
 
 def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert load(file_of(tmp_path, "# nothing\n")) == load()
+
+
+def test_the_longest_window_of_a_run_is_the_longest_that_a_checkpoint_may_have(tmp_path: Path) -> None:
+    assert load(file_of(tmp_path, f"data: {{window: {LONGEST_WINDOW_STEPS}}}")).data.window == LONGEST_WINDOW_STEPS
+    with pytest.raises(TrainingConfigError, match=rf"data\.window: .*less than or equal to {LONGEST_WINDOW_STEPS}"):
+        load(file_of(tmp_path, f"data: {{window: {LONGEST_WINDOW_STEPS + 1}}}"))
 
 
 @pytest.mark.parametrize(
