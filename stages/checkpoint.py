@@ -41,6 +41,8 @@ from stages.vocabulary import Vocabulary, VocabularyError
 from stages.weight_terms import WeightTerms, weight_terms
 
 FORMAT = "partstream.checkpoint/1"
+_NETWORK_VERSION = "2"
+"""Raised when the same weights would give other answers. Version 1 did not gate the person embedding by relevance."""
 _FEATURES = "features."
 """Prefix of the names of the feature extractor's tensors."""
 _DETECTOR = "detector."
@@ -117,6 +119,7 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         "vocabulary": vocabulary.to_json(),
         KEY: json.dumps(checkpoint.experimental),
         "network": json.dumps(checkpoint.network.config.to_dict()),
+        "network_version": _NETWORK_VERSION,
         "geometry_version": str(GEOMETRY_VERSION),
         "priors": json.dumps(_priors(checkpoint)),
         "smoothing": checkpoint.smoothing.to_json(),
@@ -199,6 +202,11 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         raise CheckpointError(f"{path}: the metadata lacks {error}") from None
     except (VocabularyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from None
+    if config.person_hidden and metadata.get("network_version") != _NETWORK_VERSION:
+        raise CheckpointError(
+            f"{path}: trained with a person embedding that relevance did not gate, so it would give other answers now; "
+            "train it again"
+        )
     if priors_vocabulary != vocabulary.sha256():
         raise CheckpointError(f"{path}: its language priors were built for another vocabulary; build them again")
     if (

@@ -132,6 +132,10 @@ def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: P
         ({"network": json.dumps({**SMALL.to_dict(), "posture_actions": 5})}, "don't fit"),
         ({"network": "[" * 200_000}, "recursion"),
         ({"geometry_version": "0"}, "keypoint geometry 0 .* train it again"),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "person_hidden": 8}), "network_version": None},
+            "that relevance did not gate.* train it again",
+        ),
         ({"network": json.dumps({**SMALL.to_dict(), "part_features": 7})}, "keypoint geometry"),
         ({"priors": json.dumps({"language_model": "x", "vocabulary": "0"})}, "built for another vocabulary"),
         ({"smoothing": "[]"}, "smoothing"),

@@ -21,7 +21,7 @@ from training.run.learning.losses import Rarity
 from training.run.learning.training_run import Run, TrainingError
 from training.settings.run_config import TrainingConfig
 
-FORMAT = "partstream.run/5"
+FORMAT = "partstream.run/6"
 
 
 def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
