@@ -23,6 +23,8 @@ from stages.types import FrameAnalysis
 CPU = torch.device("cpu")
 NEAR = 8
 """In pixels of the 768x576 street, where people are about 80 pixels high."""
+CLEAR = 0.6
+"""Least score of a label that small differences of the pictures should not change."""
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 6, 2.5
 """Of 255. The greatest measured values are 6 and 2.25, mostly because swscale rounds down."""
 SPACES: dict[Matrix, Colorspace] = {
@@ -168,7 +170,7 @@ def test_people_parts_and_actions_on_a_real_street_agree_with_swscales_pictures(
         )
         for where in ("host", "device")
     ]
-    people = found = same_label = parts = same_parts = 0
+    people = found = sure = same_label = parts = same_parts = 0
     for on_host, on_device in zip(*results, strict=True):
         for person in on_host.people:
             people += 1
@@ -182,11 +184,14 @@ def test_people_parts_and_actions_on_a_real_street_agree_with_swscales_pictures(
             parts += len(ours | theirs)
             same_parts += len(ours & theirs)
             assert person.action is not None and twin.action is not None
-            same_label += person.action.label == twin.action.label
+            # A small difference decides between labels with nearly equal scores, as of a person who begins to walk.
+            if person.action.score >= CLEAR:
+                sure += 1
+                same_label += person.action.label == twin.action.label
     assert people > 100
     assert found >= 0.97 * people
-    # A small difference decides between labels with nearly equal scores, as of a person who begins to walk.
-    assert same_label >= 0.9 * found
+    assert sure > 50
+    assert same_label >= 0.9 * sure
 
 
 def test_cameras_of_two_sizes_share_a_batch_if_their_pictures_have_the_same_shape(street: av.VideoFrame) -> None:
