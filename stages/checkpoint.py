@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,9 +138,10 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
     partial = path.parent / f".{secrets.token_hex(8)}.partial"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = (path if path.exists() else partial).stat().st_mode
         save_file(tensors, partial, metadata)
-        if path.exists():
-            shutil.copymode(path, partial)  # safetensors makes files that only their owner can read
+        partial.chmod(stat.S_IMODE(mode))  # safetensors makes files that only their owner can read
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):

@@ -255,3 +255,10 @@ def test_a_checkpoint_has_the_window_that_its_training_run_recorded(path: Path) 
 
 def test_a_path_is_accepted_as_a_profile(path: Path) -> None:
     assert load_checkpoint(str(path)).profile == "edge"
+
+
+def test_a_new_file_can_be_read_by_those_whom_the_umask_lets(tmp_path: Path) -> None:
+    path, plain = tmp_path / "made.safetensors", tmp_path / "plain"
+    plain.touch()
+    save(made(), path)
+    assert path.stat().st_mode == plain.stat().st_mode
