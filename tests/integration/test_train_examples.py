@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from run_stream import app
-from stages.profiles import load_model
+from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
 from stream.cameras.events import ActionEvents
 from training.video.analysis import analyse_video
@@ -77,6 +77,7 @@ def test_a_new_action_is_learned_and_named_by_the_pipeline_and_its_events(
         if event.kind in ("started", "changed")
     ]
     assert "stroll" in labels
+    assert model.info.experimental == (*load_checkpoint("edge").experimental, "stroll")
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,7 @@ def train(
     keeper = _Keeper(run, out, command, held_out, table)
     if examples is not None:
         keeper.smoothing = examples.start.smoothing
+        keeper.experimental = (*examples.start.experimental, *examples.new)
     keeper.begin(resume)
     clips = config.data.examples.folder
     keeper.terms = resulting_terms(keeper.initial, videos, recorded, None if clips is None else Path(clips).name)
@@ -208,6 +209,7 @@ class _Keeper:
         self.progress = Progress()
         self.initial = self.terms = WeightTerms()
         self.smoothing = SmoothingConfig()
+        self.experimental: tuple[str, ...] = ()
         self.selection: Selection | None = None
         if run.config.evaluation.every:
             metric = held_out.selection_metric(run.network.vocabulary, run.device)
@@ -316,6 +318,7 @@ class _Keeper:
             features=learned.extractor or (None if self.features is None else self.features.make()),
             detector=None if self.detector is None else self.detector.stored(),
             smoothing=replace(self.smoothing, onset=run.config.actions.onset),
+            experimental=self.experimental,
             metrics=metrics,
             training_command=self.command,
         )
