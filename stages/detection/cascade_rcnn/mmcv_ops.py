@@ -16,11 +16,15 @@ from types import ModuleType
 from typing import NoReturn
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
+
+from stages.third_party.weights import cache_dir
 
 EXTENSION = "mmcv._ext"
 _AVERAGE = 1
 """mmcv's `pool_mode` for average pooling, the only one that torchvision has."""
+_LOCK_WAIT_S = 60.0
 
 
 def provide() -> None:
@@ -33,10 +37,26 @@ def provide() -> None:
     for package in ("mmengine", "mmcv", "mmdet"):
         if importlib.util.find_spec(package) is None:
             raise ImportError(f"Cascade R-CNN needs {package}: pip install 'partstream[mmdet]'", name=package)
+    _import_mmengine()
     if importlib.util.find_spec(EXTENSION) is None:
         # Imported here because it takes 1.4 s, which checkpoints without such a detector need not wait for.
         importlib.import_module("torchvision.ops")
         sys.modules[EXTENSION] = TorchvisionOps()
+
+
+def _import_mmengine() -> None:
+    """Import mmengine's configurations in one process at a time.
+
+    They import yapf, whose first import writes its grammar to the user's cache in such a way that another process can
+    read an empty file and fail. Without a lock, where none can be had, the import is as good as mmengine's own.
+    """
+    lock = cache_dir() / "locks" / "mmengine.lock"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=_LOCK_WAIT_S):
+            importlib.import_module("mmengine.config")
+    except (OSError, Timeout):
+        importlib.import_module("mmengine.config")
 
 
 class TorchvisionOps(ModuleType):

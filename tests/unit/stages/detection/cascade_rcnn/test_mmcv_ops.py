@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 
-import mmcv
 import pytest
 import torch
 import torchvision.ops
@@ -17,7 +18,17 @@ from stages.detection.cascade_rcnn import mmcv_ops
 
 mmcv_ops.provide()
 
+import mmcv  # noqa: E402 - needs `provide` first
 from mmcv.ops import RoIAlign, batched_nms, nms, roi_align  # noqa: E402 - needs `provide` first
+
+SLOW_FIRST_IMPORT = """
+import os, time
+rename = os.rename
+os.rename = lambda source, target: (rename(source, target), time.sleep(1))
+from stages.detection.cascade_rcnn import mmcv_ops
+mmcv_ops.provide()
+"""
+"""Between renaming the file of its grammar and filling it, yapf pauses for as long as a busy machine may take."""
 
 
 def random_boxes(count: int, generator: torch.Generator, side: float = 40.0) -> Tensor:
@@ -137,3 +148,12 @@ def test_without_the_extra_the_error_names_the_package_to_install(monkeypatch: p
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mmdet" else find(name))
     with pytest.raises(ImportError, match=r"needs mmdet: pip install 'partstream\[mmdet\]'"):
         mmcv_ops.provide()
+
+
+def test_processes_that_import_it_for_the_first_time_side_by_side_do_not_disturb_each_other(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    environment.pop("PARTSTREAM_CACHE", None)
+    command = [sys.executable, "-c", SLOW_FIRST_IMPORT]
+    processes = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(3)]
+    errors = [process.communicate()[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], errors
