@@ -1,4 +1,4 @@
-"""MoveNet in torch against its published graph, run once in TensorFlow.js (tests/fixtures/movenet_reference.mjs)."""
+"""MoveNet in torch against its published graph, run once in TensorFlow.js (tests/fixtures/graph_reference.mjs)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from stages.detection.movenet import keypoint_decoding as decoding
 from stages.detection.movenet.movenet import MoveNet
 from stages.detection.movenet.movenet_network import SeparableHead, neighbourhoods
-from support.models.movenet_frames import CASES, Case, decoded, picture, rgb
+from support.models.reference_frames import CASES, Case, decoded, picture, rgb
 from support.repository import REPOSITORY
 
 REFERENCE = json.loads((REPOSITORY / "tests" / "fixtures" / "movenet_reference.json").read_text())["results"]

@@ -18,7 +18,7 @@ from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFe
 from stages.settings import PipelineSettings
 from stream.config import Config
 from support.models.drawn_people import drawn_checkpoint, somewhere, trained_detector
-from support.models.movenet_frames import CASES, Case, picture
+from support.models.reference_frames import CASES, Case, picture
 
 SURE = 0.25
 """`tracking.activation_score`: people with a lower score start no track."""

@@ -13,8 +13,8 @@ from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.cuda_graphs import Function, GraphedKeypointNetwork, GraphedRegionNetwork, ShapeGraphs
 from stages.detection.movenet.movenet import MoveNet
 from stages.settings import PipelineSettings, WindowSettings
-from support.models.movenet_frames import CASES, picture
 from support.models.random_detectors import random_detector, small_cascade
+from support.models.reference_frames import CASES, picture
 from support.models.scripted_people import (
     ScriptedDetector,
     assert_same,

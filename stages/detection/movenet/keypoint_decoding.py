@@ -1,8 +1,8 @@
 """Decoding of CenterNet maps to people: peaks, keypoint refinement, scores and the removal of duplicates.
 
 All tensors have a fixed size, and no function waits for the device (no `.item()`, `nonzero` or boolean index). The
-formulas are those of MoveNet MultiPose's published graph unless stated otherwise. Positions are in cells of the maps,
-(y, x).
+formulas are those of MoveNet MultiPose's published graph unless stated otherwise; `best_near` is Thunder's. Positions
+are in cells of the maps, (y, x).
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ COCO_SIGMAS = (
     0.089,
 )  # fmt: skip
 """COCO's tolerance of each keypoint, as a share of the person's size; the OKS uses twice the tolerance."""
+DISTANCE_OFFSET = 1.7998046875
+"""Thunder's constant: scores are divided by this plus the distance from the expected position."""
 _BOX_TO_SEGMENT = 0.53
 """The OKS is defined with the area of the person's segment, which is about this share of the box."""
 _NEGLIGIBLE = 12.0
@@ -168,3 +170,17 @@ def suppress(scores: Tensor, overlap: Tensor) -> Tensor:
     for _ in range(NMS_ROUNDS):
         kept = ~(rivals & kept[:, None]).any(-1)
     return scores * kept
+
+
+def best_near(scores: Tensor, expected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the cell of each map where the score, divided by the distance from the expected position, is greatest.
+
+    scores `[B, P, h, w]`; expected `[B, P, 2]` (y, x), also outside the map. Returns y, x int64 and the scores there,
+    not divided, `[B, P]`.
+    """
+    height, width = scores.shape[2:]
+    rows = (torch.arange(height, device=scores.device) - expected[..., :1]).square()  # [B, P, h]
+    columns = (torch.arange(width, device=scores.device) - expected[..., 1:]).square()  # [B, P, w]
+    distance = (rows[..., :, None] + columns[..., None, :]).sqrt_()
+    best = (scores / distance.add_(DISTANCE_OFFSET)).flatten(2).argmax(2)
+    return best // width, best % width, scores.flatten(2).gather(2, best[..., None])[..., 0]

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from ring_buffers.frames import SlotFormat
 from stages.detection.movenet import keypoint_decoding as decoding
-from stages.detection.movenet.movenet_network import FEATURE_CHANNELS, STRIDE, Network, Weights, neighbourhoods
-from stages.detection.movenet.tfjs_graph import read_weights
-from stages.device.precision import computing_in
+from stages.detection.movenet.movenet_network import FEATURE_CHANNELS, STRIDE, Network, neighbourhoods
+from stages.detection.movenet.pose_heads import Heads, maps_and_heads, maps_and_heads_of_batch
+from stages.detection.tfjs_graph import Constants, read_weights
 from stages.third_party import weights
 
 __all__ = ["FEATURE_CHANNELS", "KEYPOINTS", "Detections", "Heads", "MoveNet", "slot_format"]
@@ -32,21 +32,6 @@ KEYPOINTS = (
 SIZE_MULTIPLE = 32
 LONGEST_SIDE = 768
 SHORTEST_LONGEST_SIDE = 256
-# The published graph's constant: pixels become p · (2/255, as a float16) − 1.
-_PIXEL_SCALE = 0.007843017578125
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Heads:
-    """The network's outputs for a batch, for decoding; h, w = H/4, W/4.
-
-    centre `[B, h, w]` and keypoint_heatmap `[B, 17, h, w]` are scores in [0, 1]. The other heads are computed at single
-    positions from features `[B, 24, h, w]`, the pyramid's finest map.
-    """
-
-    centre: Tensor
-    keypoint_heatmap: Tensor
-    features: Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +67,7 @@ class MoveNet(nn.Module):
         """Build the network from the published graph's constants (`tfjs_graph.read_weights`). Raises `GraphError`."""
         super().__init__()
         self.network = Network()
-        self.network.fill(Weights(tensors))
+        self.network.fill(Constants(tensors, "MoveNet MultiPose"))
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.precision = torch.float32
         """Compute precision of the convolutions; maps and heads have the type of the weights."""
@@ -108,28 +93,10 @@ class MoveNet(nn.Module):
         """
         if pictures.shape[1] % SIZE_MULTIPLE or pictures.shape[2] % SIZE_MULTIPLE:
             raise ValueError(f"height and width must be multiples of 32, not {tuple(pictures.shape[1:3])}")
-        if pictures.is_cuda or len(pictures) <= 1:
-            return self._run(pictures)
-        # On the CPU a whole batch is no faster, and at 768x576 slower: it causes 30,000 page faults per picture.
-        singles = [self._run(picture[None]) for picture in pictures]
-        maps = {stride: torch.cat([maps[stride] for maps, _ in singles]) for stride in FEATURE_CHANNELS}
-        heads = [heads for _, heads in singles]
-        return maps, Heads(
-            torch.cat([one.centre for one in heads]),
-            torch.cat([one.keypoint_heatmap for one in heads]),
-            maps[STRIDE],
-        )
+        return maps_and_heads_of_batch(self.network, pictures, self.precision)
 
     def _run(self, pictures: Tensor) -> tuple[dict[int, Tensor], Heads]:
-        dtype = self.network.last.weight.dtype
-        x = pictures.permute(0, 3, 1, 2).to(dtype).mul_(_PIXEL_SCALE).sub_(1.0)
-        with computing_in(self.precision, x.device):
-            maps = self.network(x)
-            centre = self.network.centre(maps[STRIDE])
-            heatmap = self.network.keypoint_heatmap(maps[STRIDE])
-        # The following steps are cheap and need a precision of a tenth of a pixel.
-        maps = {stride: features.to(dtype) for stride, features in maps.items()}
-        return maps, Heads(centre.to(dtype).sigmoid_()[:, 0], heatmap.to(dtype).sigmoid_(), maps[STRIDE])
+        return maps_and_heads(self.network, pictures, self.precision)
 
     @torch.no_grad()
     def decode(self, heads: Heads, max_people: int, suppress_duplicates: bool = True) -> Detections:

@@ -1,20 +1,21 @@
-"""MoveNet MultiPose's network in torch: MobileNetV2 (width 1.5), a feature pyramid and CenterNet heads.
+"""MoveNet's networks in torch: MobileNetV2, a feature pyramid and CenterNet heads.
 
-The layers are those of the published TensorFlow.js graph, whose batch norm is already folded; names follow the graph.
-Only the two heads that are needed at every position are computed as maps; the other four are computed at single
-positions (`SeparableHead.at`).
+MultiPose has a backbone of width 1.5, and SinglePose Thunder one of width 1.75 and no heads for boxes. The layers are
+those of the published TensorFlow.js graphs, whose batch norm is already folded; names follow the graphs. Only the two
+heads that are needed at every position are computed as maps; the others are computed at single positions
+(`SeparableHead.at`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stages.detection.movenet.tfjs_graph import GraphError
+from stages.detection.tfjs_graph import Constants
 
 Activation = Literal["none", "relu", "relu6"]
 
@@ -28,25 +29,21 @@ with these."""
 
 _PREFIX = "StatefulPartitionedCall/"
 _EXTRACTOR = _PREFIX + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
-# Blocks 1 to 16 of MobileNetV2: (input channels, output channels, stride); block 0 has no expansion.
-_BLOCKS = (
-    (24, 40, 2),
-    (40, 40, 1),
-    (40, 48, 2),
-    (48, 48, 1),
-    (48, 48, 1),
-    (48, 96, 2),
-    (96, 96, 1),
-    (96, 96, 1),
-    (96, 96, 1),
-    (96, 144, 1),
-    (144, 144, 1),
-    (144, 144, 1),
-    (144, 240, 2),
-    (240, 240, 1),
-    (240, 240, 1),
-    (240, 480, 1),
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Channels of a MobileNetV2: of the first convolution, of block 0, and of the stages that blocks 1 to 16 form."""
+
+    first: int
+    block_0: int
+    stages: tuple[int, int, int, int, int, int]
+
+
+MULTIPOSE_WIDTHS = Widths(48, 24, (40, 48, 96, 144, 240, 480))
+THUNDER_WIDTHS = Widths(56, 32, (40, 56, 112, 168, 280, 560))
+_STAGES = ((2, 2), (3, 2), (4, 2), (3, 1), (3, 2), (1, 1))
+"""Blocks of each stage, and the stride of its first block. Block 0 has no expansion."""
 _EXPANSION = 6
 _SKIPS = {4: 2, 8: 5, 16: 9}
 """The backbone block whose output enters the pyramid at each stride."""
@@ -55,23 +52,6 @@ _BAND_BYTES = 4 << 20
 processor's cache, and the allocator does not have to request new pages from the kernel. Without bands, page faults took
 20 to 25 % of the time of a 768x576 picture, and more in a separate thread (13,000 to 31,000 page faults per picture;
 almost none with bands of 4 MiB)."""
-
-
-class Weights:
-    """The graph's constants by layer; a missing layer or a layer of another shape is an error."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = tensors
-
-    def take(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        tensor = self._tensors.get(name)
-        if tensor is None:
-            raise GraphError(f"the graph has no {name}; it isn't MoveNet MultiPose")
-        if tuple(tensor.shape) != shape:
-            raise GraphError(
-                f"{name} has shape {tuple(tensor.shape)} instead of {shape}; the graph isn't MoveNet MultiPose"
-            )
-        return tensor
 
 
 class Convolution(nn.Module):
@@ -100,7 +80,7 @@ class Convolution(nn.Module):
         self.weight = nn.Parameter(torch.zeros(channels_out, channels_in // groups, size, size), requires_grad=False)
         self.bias = nn.Parameter(torch.zeros(channels_out), requires_grad=False) if bias else None
 
-    def fill(self, weights: Weights, weight: str, bias: str | None) -> None:
+    def fill(self, weights: Constants, weight: str, bias: str | None) -> None:
         """Copy kernel and bias from the graph, by their full names."""
         depthwise = self.groups > 1
         channels_out, channels_in = self.weight.shape[:2]
@@ -124,7 +104,7 @@ class Convolution(nn.Module):
 
 def bands(x: Tensor, height: int, row_bytes: int) -> list[tuple[int, int]]:
     """Return ranges of the `height` output rows that need about `_BAND_BYTES` each; one range on a GPU."""
-    rows = height if x.is_cuda else max(1, _BAND_BYTES // row_bytes)
+    rows = height if x.is_cuda else max(1, _BAND_BYTES // max(1, row_bytes))
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
@@ -133,17 +113,15 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 
 class Stem(nn.Module):
-    """The first convolution and MobileNetV2's block 0: `[B, 3, H, W] → [B, 24, H/2, W/2]`."""
+    """The first convolution and MobileNetV2's block 0: `[B, 3, H, W] → [B, channels_out, H/2, W/2]`."""
 
-    WIDTH = 48
-
-    def __init__(self) -> None:
+    def __init__(self, channels: int, channels_out: int) -> None:
         super().__init__()
-        self.first = Convolution(3, self.WIDTH, 3, 2, activation="relu6")
-        self.depthwise = Convolution(self.WIDTH, self.WIDTH, 3, groups=self.WIDTH, activation="relu6")
-        self.project = Convolution(self.WIDTH, _BLOCKS[0][0])
+        self.first = Convolution(3, channels, 3, 2, activation="relu6")
+        self.depthwise = Convolution(channels, channels, 3, groups=channels, activation="relu6")
+        self.project = Convolution(channels, channels_out)
 
-    def fill(self, weights: Weights) -> None:
+    def fill(self, weights: Constants) -> None:
         model = _EXTRACTOR + "model/"
         self.first.fill(weights, f"{model}Conv1/Conv2D_weights", f"{model}Conv1/Conv2D_bn_offset")
         name = f"{model}expanded_conv_depthwise/depthwise"
@@ -155,7 +133,7 @@ class Stem(nn.Module):
         batch, _, height, width = x.shape
         height //= 2
         parts: list[Tensor] = []
-        for top, bottom in bands(x, height, 4 * batch * self.WIDTH * (width // 2)):
+        for top, bottom in bands(x, height, 4 * batch * self.first.weight.shape[0] * (width // 2)):
             low, high = max(top - 1, 0), min(bottom + 1, height)
             wide = self.depthwise(self.first(x[:, :, 2 * low : 2 * high + 1]))
             parts.append(self.project(wide[:, :, top - low : bottom - low]))
@@ -173,7 +151,7 @@ class InvertedResidual(nn.Module):
         self.project = Convolution(wide, channels_out)
         self.residual = stride == 1 and channels_in == channels_out
 
-    def fill(self, weights: Weights, index: int) -> None:
+    def fill(self, weights: Constants, index: int) -> None:
         name = f"{_EXTRACTOR}model/block_{index}_"
         self.expand.fill(weights, f"{name}expand/Conv2D_weights", f"{name}expand/Conv2D_bn_offset")
         self.depthwise.fill(weights, f"{name}depthwise/depthwise_weights", f"{name}depthwise/depthwise_bn_offset")
@@ -217,7 +195,7 @@ class SeparableHead(nn.Module):
         self.hidden = Separable(FEATURE_CHANNELS[STRIDE], self.WIDTH)
         self.output = Convolution(self.WIDTH, outputs)
 
-    def fill(self, weights: Weights, head: str, separable: int) -> None:
+    def fill(self, weights: Constants, head: str, separable: int) -> None:
         name = f"{_PREFIX}{head}_0/"
         layer = f"{name}separable_conv2d_{separable}/"
         self.hidden.depthwise.fill(weights, f"{layer}separable_conv2d/ReadVariableOp", None)
@@ -258,31 +236,34 @@ def neighbourhoods(features: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return (gathered * inside[..., None]).flatten(2, 3)
 
 
-class Network(nn.Module):
-    """Backbone, pyramid and heads. Heights and widths are multiples of 32."""
+class PoseNetwork(nn.Module):
+    """Backbone, pyramid and the heads that both networks have. Heights and widths are multiples of 32."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Widths) -> None:
         super().__init__()
-        self.stem = Stem()
-        self.blocks = nn.ModuleList(InvertedResidual(*block) for block in _BLOCKS)
-        self.last = Convolution(_BLOCKS[-1][1], 1280, activation="relu6")
+        self.stem = Stem(widths.first, widths.block_0)
+        self.blocks = nn.ModuleList()
+        channels = widths.block_0
+        for wider, (count, stride) in zip(widths.stages, _STAGES, strict=True):
+            for index in range(count):
+                self.blocks.append(InvertedResidual(channels, wider, 1 if index else stride))
+                channels = wider
+        self.last = Convolution(channels, 1280, activation="relu6")
         self.lateral = nn.ModuleDict(
             {
                 "32": Convolution(1280, 64),
-                "16": Convolution(96, 64),
-                "8": Convolution(48, 32),
-                "4": Convolution(40, 24),
+                "16": Convolution(widths.stages[2], 64),
+                "8": Convolution(widths.stages[1], 32),
+                "4": Convolution(widths.stages[0], 24),
             }
         )
         self.merge = nn.ModuleDict({"16": Separable(64, 32), "8": Separable(32, 24), "4": Separable(24, 24)})
         self.centre = SeparableHead(1)
-        self.box_scale = SeparableHead(2)
-        self.box_offset = SeparableHead(2)
         self.keypoint_heatmap = SeparableHead(17)
         self.keypoint_regression = SeparableHead(34)
         self.keypoint_offset = SeparableHead(34)
 
-    def fill(self, weights: Weights) -> None:
+    def fill(self, weights: Constants) -> None:
         """Copy all weights from the published graph. Raises `GraphError`."""
         self.stem.fill(weights)
         for index, block in enumerate(self.blocks, start=1):
@@ -297,17 +278,16 @@ class Network(nn.Module):
             merge: Separable = self.merge[key]  # pyright: ignore[reportAssignmentType]
             merge.depthwise.fill(weights, f"{name}/ReadVariableOp", None)
             merge.pointwise.fill(weights, f"{name}_weights", f"{name}_bn_offset")
-        self.centre.fill(weights, "center", 3)
-        self.box_scale.fill(weights, "box_scale", 4)
-        self.box_offset.fill(weights, "box_offset", 5)
-        self.keypoint_heatmap.fill(weights, "kpt_heatmap", 6)
-        self.keypoint_regression.fill(weights, "kpt_regress", 7)
-        self.keypoint_offset.fill(weights, "kpt_offset", 8)
+        self.fill_heads(weights)
+
+    def fill_heads(self, weights: Constants) -> None:
+        """Copy the weights of the heads; the layers of each graph are numbered in its own order."""
+        raise NotImplementedError
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """Compute maps by stride from `[B, 3, H, W]` in [-1, 1].
 
-        4: `[B, 24, H/4, W/4]`, which the heads read; 8: 48 channels; 16: 96; 32: 64.
+        4: `[B, 24, H/4, W/4]`, which the heads read; 8: 48 channels (Thunder: 56); 16: 96 (112); 32: 64.
         """
         x = self.stem(x)
         skips: dict[int, Tensor] = {}
@@ -323,3 +303,33 @@ class Network(nn.Module):
             maps[stride] = skips[index]
         maps[STRIDE] = top
         return maps
+
+
+class Network(PoseNetwork):
+    """MultiPose's network: also heads for the box around each centre."""
+
+    def __init__(self) -> None:
+        super().__init__(MULTIPOSE_WIDTHS)
+        self.box_scale = SeparableHead(2)
+        self.box_offset = SeparableHead(2)
+
+    def fill_heads(self, weights: Constants) -> None:
+        self.centre.fill(weights, "center", 3)
+        self.box_scale.fill(weights, "box_scale", 4)
+        self.box_offset.fill(weights, "box_offset", 5)
+        self.keypoint_heatmap.fill(weights, "kpt_heatmap", 6)
+        self.keypoint_regression.fill(weights, "kpt_regress", 7)
+        self.keypoint_offset.fill(weights, "kpt_offset", 8)
+
+
+class ThunderNetwork(PoseNetwork):
+    """SinglePose Thunder's network."""
+
+    def __init__(self) -> None:
+        super().__init__(THUNDER_WIDTHS)
+
+    def fill_heads(self, weights: Constants) -> None:
+        self.centre.fill(weights, "center", 3)
+        self.keypoint_heatmap.fill(weights, "kpt_heatmap", 4)
+        self.keypoint_regression.fill(weights, "kpt_regress", 5)
+        self.keypoint_offset.fill(weights, "kpt_offset", 6)

@@ -1,8 +1,8 @@
-"""The pictures on which MoveNet is compared with its published graph: real footage, the same numbers everywhere.
+"""The pictures on which networks are compared with their published graphs: real footage, the same numbers everywhere.
 
 Frames are converted from the decoder's planes by the integer arithmetic below and cropped or thinned out, never
-resized, because swscale's results change from version to version. Run as a script with a folder, it writes them there
-for `tests/fixtures/movenet_reference.mjs`, which says how the reference is made.
+resized, because swscale's results change from version to version. Run as a script with a folder, it writes them there,
+in a folder per network, for `tests/fixtures/graph_reference.mjs`, which says how the references are made.
 """
 
 from __future__ import annotations
@@ -39,6 +39,17 @@ CASES = (
     Case("street-576x768", "vtest", "vtest.avi", 400, 0, 0, 576, 768),
     Case("crowd-576x768", "vtest", "vtest.avi", 700, 0, 0, 576, 768),
 )
+THUNDER_CASES = (
+    *CASES[:2],
+    Case("middle-256x256", "vtest", "vtest.avi", 700, 120, 250, 256, 256),
+    Case("lecture-256x256", "talking", "jwpIntro.mp4", 10, 0, 50, 256, 256),
+)
+NANODET_CASES = (
+    Case("street-416x416", "vtest", "vtest.avi", 700, 0, 352, 416, 416),
+    Case("yard-416x416", "sports2d", "demo.mp4", 80, 100, 560, 416, 416, 2),
+    Case("office-416x416", "talking", "jwpIntro.mp4", 10, 0, 200, 416, 416),
+)
+_BY_NETWORK = {"movenet-multipose": CASES, "movenet-thunder": THUNDER_CASES, "nanodet": NANODET_CASES}
 
 
 def picture(case: Case) -> np.ndarray:
@@ -82,5 +93,8 @@ def rgb(frame: av.VideoFrame) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    for each in CASES:
-        (Path(sys.argv[1]) / f"{each.name}.rgb").write_bytes(picture(each).tobytes())
+    for network, cases in _BY_NETWORK.items():
+        folder = Path(sys.argv[1]) / network
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in cases:
+            (folder / f"{each.name}.rgb").write_bytes(picture(each).tobytes())

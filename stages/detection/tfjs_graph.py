@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,22 @@ def read_weights(description: Path, binary: Path) -> dict[str, Tensor]:
     if offset != len(content):
         raise GraphError(f"{binary} is {len(content) - offset} bytes longer than {description} specifies")
     return weights
+
+
+class Constants:
+    """The constants of a network's graph; a missing constant or one of another shape is an error."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], network: str) -> None:
+        """`network`: the network that the graph should be, for messages."""
+        self._tensors, self._network = tensors, network
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        """Return the constant of this name. Raises `GraphError`."""
+        tensor = self._tensors.get(name)
+        if tensor is None:
+            raise GraphError(f"the graph has no {name}; it isn't {self._network}")
+        if tuple(tensor.shape) != shape:
+            raise GraphError(
+                f"{name} has shape {tuple(tensor.shape)} instead of {shape}; the graph isn't {self._network}"
+            )
+        return tensor

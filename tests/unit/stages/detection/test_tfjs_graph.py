@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.detection.movenet.movenet_network import Network, Weights
-from stages.detection.movenet.tfjs_graph import GraphError, read_weights
+from stages.detection.movenet.movenet_network import Network, ThunderNetwork
+from stages.detection.tfjs_graph import Constants, GraphError, read_weights
 
 HALVES = np.array([[0.5, -1.25], [3.0, 1024.0]], np.float16)
 FLOATS = np.array([1.1, 2.2], np.float32)
@@ -63,6 +63,22 @@ def test_a_file_that_is_not_a_description_is_rejected(tmp_path: Path, text: str)
         read_weights(tmp_path / "model.json", tmp_path / "model.bin")
 
 
-def test_another_network_is_rejected_with_the_layer_that_differs(tmp_path: Path) -> None:
-    with pytest.raises(GraphError, match=r"Conv1.*isn't MoveNet MultiPose"):
-        Network().fill(Weights(read_weights(*graph(tmp_path))))
+@pytest.mark.parametrize(
+    ("network", "name", "layer"),
+    [
+        (Network, "MoveNet MultiPose", "Conv1"),
+        (ThunderNetwork, "MoveNet Thunder", "Conv1"),
+    ],
+)
+def test_another_network_is_rejected_with_the_layer_that_differs(
+    tmp_path: Path, network: type[Network], name: str, layer: str
+) -> None:
+    with pytest.raises(GraphError, match=rf"no .*{layer}.*isn't {name}"):
+        network().fill(Constants(read_weights(*graph(tmp_path)), name))
+
+
+def test_a_constant_of_another_shape_is_rejected_with_both_shapes(tmp_path: Path) -> None:
+    constants = Constants(read_weights(*graph(tmp_path)), "the example")
+    assert torch.equal(constants.take("floats", (2,)), torch.tensor([1.1, 2.2]))
+    with pytest.raises(GraphError, match=r"halves has shape \(2, 2\) instead of \(4,\); the graph isn't the example"):
+        constants.take("halves", (4,))
