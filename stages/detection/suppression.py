@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression with outputs of a fixed size.
+"""Greedy non-maximum suppression with outputs of a fixed size, and the choice of a detector's boxes by it.
 
 torchvision's operator returns as many rows as it keeps, so that on CUDA the host must wait for the count. This module
 computes a mask in a fixed number of rounds instead. On the CPU, torchvision's operator gives the same mask faster.
@@ -6,7 +6,10 @@ computes a mask in a fixed number of rounds instead. On the CPU, torchvision's o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import batched_nms
 
@@ -14,6 +17,22 @@ ROUNDS = 32
 """Rounds of the fixed-size method. Each round settles one more box of every chain in which each box overlaps the next
 better one. The number is even, so that too many rather than too few boxes of a longer chain stay. In 60 crowds of 1000
 random boxes, 8 rounds were enough."""
+
+CANDIDATES = 2048
+"""Pairs of box and class, the best of each picture, that enter the suppression of `select_detections`. Usually a few
+hundred score above the threshold of 0.05. mmdet has no limit, but a fixed size needs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionSettings:
+    """Which boxes of a picture are detections (mmdet's `test_cfg.rcnn`)."""
+
+    min_score: float
+    """Scores must be greater."""
+    threshold: float
+    """IoU above which a box suppresses a worse one of its class."""
+    count: int
+    """Boxes per picture."""
 
 
 def nms_mask(
@@ -36,6 +55,27 @@ def nms_mask(
         rows = valid.nonzero()[:, 0]
         kept[group, rows[batched_nms(boxes[group, rows], scores[group, rows], labels[group, rows], threshold)]] = True
     return kept
+
+
+def select_detections(boxes: Tensor, probabilities: Tensor, settings: DetectionSettings, fixed: bool = True) -> Tensor:
+    """Return the detections of each picture, best first: `[B, settings.count, 6]`, zeros for none.
+
+    Columns are x1, y1, x2, y2, score, class. boxes `[B, N, 1 or C, 4]`; probabilities `[B, N, C]`. One box may give
+    detections of several classes; suppression is within a class.
+    """
+    _, count, classes = probabilities.shape
+    scores = torch.where(probabilities > settings.min_score, probabilities, 0).flatten(1)
+    scores, pairs = scores.topk(min(CANDIDATES, count * classes))
+    labels = pairs % classes
+    rows = torch.div(pairs, classes, rounding_mode="floor")
+    columns = labels if boxes.shape[2] > 1 else torch.zeros_like(labels)
+    flat = boxes.flatten(1, 2).gather(1, (rows * boxes.shape[2] + columns)[..., None].expand(-1, -1, 4))
+    scores = scores * nms_mask(flat, scores, settings.threshold, labels, fixed)
+    scores, rows = scores.topk(min(settings.count, scores.shape[1]))
+    flat = flat.gather(1, rows[..., None].expand(-1, -1, 4))
+    found = torch.cat((flat, scores[..., None], labels.gather(1, rows)[..., None].to(flat.dtype)), -1)
+    found = found * (scores > 0)[..., None]
+    return F.pad(found, (0, 0, 0, settings.count - found.shape[1]))
 
 
 def _mask_in_rounds(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float) -> Tensor:

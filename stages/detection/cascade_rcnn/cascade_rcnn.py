@@ -22,16 +22,15 @@ from stages.detection.cascade_rcnn.detector_model import DetectorDescription, pi
 from stages.detection.cascade_rcnn.region_pooling import Pooling, Pyramid, pool
 from stages.detection.cascade_rcnn.two_stage import (
     DeltaCoding,
-    DetectionSettings,
     ProposalSettings,
     anchors,
     apply_deltas,
     boxes_of_class,
     propose,
-    select_detections,
 )
 from stages.detection.detector import DetectorError
 from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
+from stages.detection.suppression import DetectionSettings, select_detections
 from stages.device.precision import computing_in
 from stages.vocabulary import PARTS
 

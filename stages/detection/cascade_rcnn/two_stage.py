@@ -1,4 +1,4 @@
-"""The steps of a two-stage detector on a fixed number of boxes: anchors, deltas, proposals, detections.
+"""The steps of a two-stage detector on a fixed number of boxes: anchors, deltas, proposals.
 
 With `fixed`, no shape depends on values, so that the host never waits for the device (no `.item()`, `nonzero` or
 boolean index). Without it less is computed, which is faster on the CPU. The formulas and results are those of mmdet.
@@ -12,16 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stages.detection.suppression import nms_mask
 
 MAX_LOG_SCALE = abs(math.log(16 / 1000))
 """Limit of the natural logarithm of the factor by which a delta scales a side."""
-CANDIDATES = 2048
-"""Pairs of box and class, the best of each picture, that enter the final suppression. Usually a few hundred score above
-the threshold of 0.05. mmdet has no limit, but a fixed size needs one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +39,6 @@ class ProposalSettings:
     threshold: float
     min_side: float
     """Sides must be longer than this; a negative value allows all."""
-
-
-@dataclass(frozen=True, slots=True)
-class DetectionSettings:
-    """mmdet's `test_cfg.rcnn`."""
-
-    min_score: float
-    threshold: float
-    count: int
-    """Boxes per picture."""
 
 
 def anchors(base: Tensor, size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
@@ -116,24 +102,3 @@ def boxes_of_class(boxes: Tensor, labels: Tensor) -> Tensor:
     if boxes.shape[2] == 1:
         return boxes
     return boxes.gather(2, labels[..., None, None].expand(-1, -1, 1, 4))
-
-
-def select_detections(boxes: Tensor, probabilities: Tensor, settings: DetectionSettings, fixed: bool = True) -> Tensor:
-    """Return the detections of each picture, best first: `[B, settings.count, 6]`, zeros for none.
-
-    Columns are x1, y1, x2, y2, score, class. boxes `[B, N, 1 or C, 4]`; probabilities `[B, N, C]`. One box may give
-    detections of several classes; suppression is within a class.
-    """
-    _, count, classes = probabilities.shape
-    scores = torch.where(probabilities > settings.min_score, probabilities, 0).flatten(1)
-    scores, pairs = scores.topk(min(CANDIDATES, count * classes))
-    labels = pairs % classes
-    rows = torch.div(pairs, classes, rounding_mode="floor")
-    columns = labels if boxes.shape[2] > 1 else torch.zeros_like(labels)
-    flat = boxes.flatten(1, 2).gather(1, (rows * boxes.shape[2] + columns)[..., None].expand(-1, -1, 4))
-    scores = scores * nms_mask(flat, scores, settings.threshold, labels, fixed)
-    scores, rows = scores.topk(min(settings.count, scores.shape[1]))
-    flat = flat.gather(1, rows[..., None].expand(-1, -1, 4))
-    found = torch.cat((flat, scores[..., None], labels.gather(1, rows)[..., None].to(flat.dtype)), -1)
-    found = found * (scores > 0)[..., None]
-    return F.pad(found, (0, 0, 0, settings.count - found.shape[1]))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from stages.detection.movenet.movenet_network import Network, ThunderNetwork
+from stages.detection.nanodet.nanodet_network import NanoDetNetwork
 from stages.detection.tfjs_graph import Constants, GraphError, read_weights
 
 HALVES = np.array([[0.5, -1.25], [3.0, 1024.0]], np.float16)
@@ -68,6 +69,7 @@ def test_a_file_that_is_not_a_description_is_rejected(tmp_path: Path, text: str)
     [
         (Network, "MoveNet MultiPose", "Conv1"),
         (ThunderNetwork, "MoveNet Thunder", "Conv1"),
+        (NanoDetNetwork, "NanoDet-g", "split"),
     ],
 )
 def test_another_network_is_rejected_with_the_layer_that_differs(

@@ -1,0 +1,140 @@
+"""NanoDet-g with its published weights: detects people and objects of COCO's other 79 classes.
+
+The published graph takes one picture of 416x416. This implementation takes batches of any size whose sides are
+multiples of 32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stages.detection.nanodet.box_decoding import decode_maps
+from stages.detection.nanodet.nanodet_network import STRIDES, NanoDetNetwork
+from stages.detection.suppression import DetectionSettings, select_detections
+from stages.detection.tfjs_graph import Constants, read_weights
+from stages.device.precision import computing_in
+from stages.third_party import weights
+
+CLASS_NAMES = (
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
+    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant",
+    "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard",
+    "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
+    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange", "broccoli",
+    "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant", "bed", "dining table", "toilet",
+    "tv", "laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink",
+    "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
+)  # fmt: skip
+"""COCO's 80 classes, in its order."""
+SIZE_MULTIPLE = 32
+TRAINED_SIDE = 416
+"""Height and width of the pictures that the network learned from. They are scaled to fit, and black beyond."""
+MIN_SCORE = 0.05
+"""The published threshold; it is meant for measuring precision, and many boxes that score so little are wrong."""
+SUPPRESSION_OVERLAP = 0.6
+"""The published IoU above which a box suppresses a worse one of its class."""
+# Mean and spread of COCO's pixels that the network was trained with, R, G, B.
+_MEAN = (123.675, 116.28, 103.53)
+_SPREAD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heads:
+    """The network's outputs for a batch, for decoding.
+
+    `maps`: `[B, 124, H/s, W/s]` for the strides s of 8, 16 and 32: logits of the 80 classes, then of the 11 bins of
+    each distance from the cell's centre to the left, top, right and bottom of the box.
+    """
+
+    maps: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes:
+    """The boxes of a batch, K rows per picture, best first, in one tensor so that one copy moves them all.
+
+    `packed` float32 `[B, K, 6]`: x1, y1, x2, y2 in input pixels, score, class. Unused rows are zeros.
+    """
+
+    packed: Tensor
+
+    @property
+    def boxes(self) -> Tensor:
+        """`[B, K, 4]`: x1, y1, x2, y2 in input pixels."""
+        return self.packed[..., :4]
+
+    @property
+    def scores(self) -> Tensor:
+        """`[B, K]` in [0, 1]."""
+        return self.packed[..., 4]
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 `[B, K]`: indices into `CLASS_NAMES`."""
+        return self.packed[..., 5].long()
+
+
+class NanoDet(nn.Module):
+    """The detector of people and objects: `boxes = net.decode(net(pictures))`."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        """Build the network from the published graph's constants (`tfjs_graph.read_weights`). Raises `GraphError`."""
+        super().__init__()
+        self.network = NanoDetNetwork()
+        self.network.fill(Constants(tensors, "NanoDet-g"))
+        self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.precision = torch.float32
+        """Compute precision of the convolutions; heads have the type of the weights."""
+        # Buffers, so that they are on the device: copying them there for each batch would wait for the device.
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("spread", torch.tensor(_SPREAD)[:, None, None], persistent=False)
+        self.eval()
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> NanoDet:
+        """Load the weights from a folder (`nanodet.json` and `.bin`), by default from the cache.
+
+        Raises `WeightsError` naming the command to run if they are missing, `GraphError` if they are invalid.
+        """
+        folder = path or weights.locate("nanodet")
+        return cls(read_weights(folder / "nanodet.json", folder / "nanodet.bin"))
+
+    @torch.no_grad()
+    def forward(self, pictures: Tensor) -> Heads:
+        """Compute the heads.
+
+        pictures `[B, H, W, 3]` uint8 RGB on the model's device; H and W are multiples of 32. Raises `ValueError` for
+        other sizes.
+        """
+        if pictures.shape[1] % SIZE_MULTIPLE or pictures.shape[2] % SIZE_MULTIPLE:
+            raise ValueError(f"height and width must be multiples of 32, not {tuple(pictures.shape[1:3])}")
+        if pictures.is_cuda or len(pictures) <= 1:
+            return self._run(pictures)
+        # On the CPU a whole batch is no faster, and one by one no picture affects the results of another.
+        singles = [self._run(picture[None]).maps for picture in pictures]
+        return Heads(tuple(torch.cat(maps) for maps in zip(*singles, strict=True)))
+
+    def _run(self, pictures: Tensor) -> Heads:
+        dtype = self.network.stem.weight.dtype
+        x = pictures.permute(0, 3, 1, 2).to(dtype).sub_(self.mean).div_(self.spread)
+        with computing_in(self.precision, x.device):
+            maps = self.network(x)
+        return Heads(tuple(one.to(dtype) for one in maps))
+
+    @torch.no_grad()
+    def decode(self, heads: Heads, max_boxes: int = 100, min_score: float = MIN_SCORE) -> Boxes:
+        """Return the boxes of each picture that score more than `min_score`, in K = `max_boxes` rows.
+
+        A cell may give boxes of several classes. A box suppresses worse ones of its class that overlap it with an IoU
+        above `SUPPRESSION_OVERLAP`.
+        """
+        boxes, scores = decode_maps([output.float() for output in heads.maps], STRIDES)
+        settings = DetectionSettings(min_score, SUPPRESSION_OVERLAP, max_boxes)
+        return Boxes(select_detections(boxes[:, :, None], scores, settings, fixed=scores.is_cuda))
