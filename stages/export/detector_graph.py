@@ -51,7 +51,7 @@ class DetectorModule(nn.Module):
     def __init__(self, detector: MoveNet, strides: Sequence[int]) -> None:
         super().__init__()
         self.detector = copy.deepcopy(detector)
-        _remove_bands(self.detector.network)
+        remove_bands(self.detector.network)
         self.strides = tuple(strides)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
@@ -79,7 +79,7 @@ class _WholeBlock(nn.Module):
         return x + y if self.residual else y
 
 
-def _remove_bands(network: Network) -> None:
+def remove_bands(network: Network) -> None:
     """Replace computation in bands of rows, which are chosen for one processor's cache and one picture height."""
     stem: list[Convolution] = [network.stem.first, network.stem.depthwise, network.stem.project]
     network.stem = nn.Sequential(*stem)  # pyright: ignore[reportAttributeAccessIssue]

@@ -67,20 +67,22 @@ def export(
             exported: list[ExportedPart] = []
             for part in chosen:
                 progress(part)
-                exported.append(_export(graphs[part], Path(scratch), opset, checkpoint, real.get(part, [])))
+                exported.append(_export(part, graphs[part], Path(scratch), opset, checkpoint, real.get(part, [])))
             return [_moved(part, out) for part in exported]
     except OSError as error:
         raise ExportError(f"{out} can't be written: {error.strerror or error}") from None
 
 
-def _export(graph: Graph, folder: Path, opset: int, checkpoint: Checkpoint, real: Sequence[Sample]) -> ExportedPart:
-    file, manifest = folder / f"{graph.name}.onnx", folder / f"{graph.name}.json"
-    onnx_file.write(graph, file, opset, {"format": FORMAT, "part": graph.name, "checkpoint": checkpoint.sha256})
+def _export(
+    part: PartName, graph: Graph, folder: Path, opset: int, checkpoint: Checkpoint, real: Sequence[Sample]
+) -> ExportedPart:
+    file, manifest = folder / f"{part}.onnx", folder / f"{part}.json"
+    onnx_file.write(graph, file, opset, {"format": FORMAT, "part": part, "checkpoint": checkpoint.sha256})
     differences = parity.differences(graph, file, {"random": graph.random} | ({"real": real} if real else {}))
     parity.check(graph, differences)
     content = _manifest(graph, file, opset, checkpoint, differences)
     manifest.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return ExportedPart(graph.name, file, manifest, tuple(differences))
+    return ExportedPart(part, file, manifest, tuple(differences))
 
 
 def _moved(part: ExportedPart, out: Path) -> ExportedPart:

@@ -53,16 +53,16 @@ class Port:
 class Graph:
     """A module that takes `inputs` in order and returns the tuple `outputs`."""
 
-    name: PartName
+    name: str
     module: nn.Module
     """In evaluation mode, float32, on the CPU."""
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     random: Sequence[Sample]
     """Random inputs. The first is traced, so its variable axes must be longer than 1."""
-    outside: tuple[str, ...]
+    outside: tuple[str, ...] = ()
     """Sentences for the manifest: what the pipeline does before and after the graph."""
-    about: Mapping[str, Any]
+    about: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Other entries of the manifest."""
     multiples: Mapping[str, int] = field(default_factory=dict[str, int])
     """Variable axes whose length must be a multiple of a number."""
