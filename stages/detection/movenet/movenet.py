@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ring_buffers.frames import SlotFormat
+from stages.detection.computation import Computation
 from stages.detection.movenet import keypoint_decoding as decoding
 from stages.detection.movenet.movenet_network import FEATURE_CHANNELS, STRIDE, Network, neighbourhoods
 from stages.detection.movenet.pose_heads import Heads, maps_and_heads, maps_and_heads_of_batch
@@ -71,6 +72,8 @@ class MoveNet(nn.Module):
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.precision = torch.float32
         """Compute precision of the convolutions; maps and heads have the type of the weights."""
+        self.computation: Computation | None = None
+        """Computes the centre, the keypoint heatmap and the maps in the order of `FEATURE_CHANNELS`; None for torch."""
         # A buffer, so that it is on the device: copying it there for each batch would wait for the device.
         self.sigmas: Tensor
         self.register_buffer("sigmas", torch.tensor(decoding.COCO_SIGMAS), persistent=False)
@@ -93,10 +96,10 @@ class MoveNet(nn.Module):
         """
         if pictures.shape[1] % SIZE_MULTIPLE or pictures.shape[2] % SIZE_MULTIPLE:
             raise ValueError(f"height and width must be multiples of 32, not {tuple(pictures.shape[1:3])}")
-        return maps_and_heads_of_batch(self.network, pictures, self.precision)
+        return maps_and_heads_of_batch(self.network, pictures, self.precision, self.computation)
 
     def _run(self, pictures: Tensor) -> tuple[dict[int, Tensor], Heads]:
-        return maps_and_heads(self.network, pictures, self.precision)
+        return maps_and_heads(self.network, pictures, self.precision, self.computation)
 
     @torch.no_grad()
     def decode(self, heads: Heads, max_people: int, suppress_duplicates: bool = True) -> Detections:

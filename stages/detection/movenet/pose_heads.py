@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stages.detection.movenet.movenet_network import STRIDE, PoseNetwork
+from stages.detection.computation import Computation
+from stages.detection.movenet.movenet_network import FEATURE_CHANNELS, STRIDE, PoseNetwork
 from stages.device.precision import computing_in
 
 # The published graphs' constant: pixels become p · (2/255, as a float16) − 1.
@@ -27,11 +28,18 @@ class Heads:
     features: Tensor
 
 
-def maps_and_heads(network: PoseNetwork, pictures: Tensor, precision: torch.dtype) -> tuple[dict[int, Tensor], Heads]:
+def maps_and_heads(
+    network: PoseNetwork, pictures: Tensor, precision: torch.dtype, computation: Computation | None = None
+) -> tuple[dict[int, Tensor], Heads]:
     """Compute the feature maps by stride and the heads; both have the type of the weights.
 
     pictures `[B, H, W, 3]` uint8 RGB on the network's device. `precision`: compute precision of the convolutions.
+    `computation` takes their place if given, and returns the centre, the keypoint heatmap and the maps.
     """
+    if computation is not None:
+        centre, heatmap, *levels = computation(pictures)
+        maps = dict(zip(FEATURE_CHANNELS, levels, strict=True))
+        return maps, Heads(centre, heatmap, maps[STRIDE])
     dtype = network.last.weight.dtype
     x = pictures.permute(0, 3, 1, 2).to(dtype).mul_(_PIXEL_SCALE).sub_(1.0)
     with computing_in(precision, x.device):
@@ -44,15 +52,15 @@ def maps_and_heads(network: PoseNetwork, pictures: Tensor, precision: torch.dtyp
 
 
 def maps_and_heads_of_batch(
-    network: PoseNetwork, pictures: Tensor, precision: torch.dtype
+    network: PoseNetwork, pictures: Tensor, precision: torch.dtype, computation: Computation | None = None
 ) -> tuple[dict[int, Tensor], Heads]:
     """Compute the same as `maps_and_heads`, on the CPU picture by picture.
 
     On the CPU a whole batch is no faster, and at 768x576 slower: it causes 30,000 page faults per picture.
     """
     if pictures.is_cuda or len(pictures) <= 1:
-        return maps_and_heads(network, pictures, precision)
-    singles = [maps_and_heads(network, picture[None], precision) for picture in pictures]
+        return maps_and_heads(network, pictures, precision, computation)
+    singles = [maps_and_heads(network, picture[None], precision, computation) for picture in pictures]
     maps = {stride: torch.cat([maps[stride] for maps, _ in singles]) for stride in singles[0][0]}
     centre = torch.cat([heads.centre for _, heads in singles])
     heatmap = torch.cat([heads.keypoint_heatmap for _, heads in singles])
