@@ -46,7 +46,8 @@ from telemetry.observer import Observer
 
 logger = logging.getLogger(__name__)
 
-_WARM_SOURCE = (1280, 720)
+WARM_SOURCE = (1280, 720)
+"""Width and height of a source, for preparations before a camera's are known."""
 
 
 def _box(corners: NDArray[np.float32]) -> Box:
@@ -178,7 +179,7 @@ class Pipeline(Model):
     @torch.inference_mode()
     def warm_up(self) -> None:
         """Run the detector on a blank picture and the learned stages on made-up people."""
-        self.rehearse(1, _WARM_SOURCE)
+        self.rehearse(1, WARM_SOURCE)
         config, parts = self._network.config, len(self._parts)
         for people in (1, 2, 4, 8):
             if self._region_extractor is not None:

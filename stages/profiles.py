@@ -22,8 +22,10 @@ from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.device.precision import disable_tf32, vision_precision
 from stages.packaged_checkpoints import PAPER, checkpoint_file
-from stages.pipeline import Pipeline
-from stages.settings import ModelSettings, PipelineSettings, Precision
+from stages.pipeline import WARM_SOURCE, Pipeline
+from stages.runtimes.choosing import choose_runtime
+from stages.runtimes.runnable_movenet import RunnableMoveNet
+from stages.settings import ModelSettings, PipelineSettings, Precision, Runtime
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from telemetry.observer import Observer
@@ -31,8 +33,16 @@ from telemetry.observer import Observer
 logger = logging.getLogger(__name__)
 
 
-def load_profile(settings: PipelineSettings, observer: Observer | None = None) -> Pipeline:
+Size = tuple[int, int]
+"""Width and height."""
+
+
+def load_profile(
+    settings: PipelineSettings, observer: Observer | None = None, detector_sizes: Sequence[Size | None] = (None,)
+) -> Pipeline:
     """Load the model that `settings` choose. Call it in the thread that will run the model.
+
+    `model.runtime: auto` chooses for the `detector_sizes` of cameras, None for the default.
 
     Raises `WeightsError` (also for a checkpoint that is missing or damaged, or whose detector needs a package that is
     not installed), or `ValueError` for a device or a precision that is not available, each saying what to do.
@@ -50,7 +60,7 @@ def load_profile(settings: PipelineSettings, observer: Observer | None = None) -
             "cameras use edge, or a checkpoint trained on similar videos",
             PAPER,
         )
-    detector = load_detector(checkpoint, device, model.precision, model.cuda_graphs)
+    detector = load_detector(checkpoint, device, model.precision, model.cuda_graphs, model.runtime, detector_sizes)
     return Pipeline(detector, checkpoint, settings, device, observer)
 
 
@@ -68,16 +78,33 @@ def load_detector(
     device: torch.device | str = "cpu",
     precision: Precision = "auto",
     cuda_graphs: bool = False,
+    runtime: Runtime = "torch",
+    detector_sizes: Sequence[Size | None] = (None,),
 ) -> Detector:
     """Return the checkpoint's own detector, or MoveNet if it has none.
 
-    Raises `WeightsError`, or `ValueError` for a precision that the device does not support.
+    Raises `WeightsError`, or `ValueError` for a precision or a runtime that the device does not support.
     """
     dtype = vision_precision(precision, torch.device(device))
+    if runtime in ("onnxruntime", "openvino"):
+        if torch.device(device).type != "cpu":
+            raise ValueError(f"model.runtime: {runtime} computes on the CPU; set model.device to cpu, or use torch")
+        if checkpoint.detector is not None:
+            raise ValueError(
+                f"model.runtime: {runtime} computes MoveNet only, and the checkpoint has its own detector; use torch"
+            )
     # On a CPU there are no kernel launches to save.
     graphed = cuda_graphs and torch.device(device).type == "cuda"
     if checkpoint.detector is None:
-        return KeypointDetector(_movenet(device, dtype, graphed), slot_format, device)
+        movenet = _movenet(device, dtype, graphed)
+        if runtime != "torch" and torch.device(device).type == "cpu":
+            assert isinstance(movenet, MoveNet)
+            # In bfloat16 people are nearly the same, but feature maps differ by up to a fifth of their magnitude.
+            exact = precision == "auto" and checkpoint.network.config.visual
+            formats = [slot_format(WARM_SOURCE, size) for size in detector_sizes]
+            sizes = [(format.size[1], format.size[0]) for format in formats]
+            choose_runtime(RunnableMoveNet(movenet), runtime, "float32" if exact else precision, sizes)
+        return KeypointDetector(movenet, slot_format, device)
     return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, dtype, graphed)
 
 

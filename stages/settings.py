@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 WindowMode = Literal["staggered", "exact", "continuous"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Runtime = Literal["torch", "auto", "onnxruntime", "openvino"]
 
 KEYPOINT_SCORE = 0.2
 """Default score below which a part's joints make it absent."""
@@ -43,6 +44,12 @@ class ModelSettings(Section):
         description="Compute precision of the detector and VGG-16; everything else computes in float32. `auto` is "
         "float32 without TF32, because no other precision has been shown to give equal results on a GPU. float16 "
         "needs CUDA.",
+    )
+    runtime: Runtime = Field(
+        default="torch",
+        description="What computes MoveNet's convolutions on a CPU. `onnxruntime` needs the extra `onnx`, `openvino` "
+        "the extra `openvino`. `auto` takes the fastest of those that are installed, which it measures at the first "
+        "start; if `precision` is `auto`, too, it may be bfloat16. Other networks run in torch. See docs/detector.md.",
     )
     cuda_graphs: bool = Field(
         default=False,

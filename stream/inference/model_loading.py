@@ -23,7 +23,8 @@ def load_model(config: Config, observer: Observer) -> Model:
 
     try:
         settings = PipelineSettings(model=config.model, window=config.window, tracking=config.tracking)
-        return load_profile(settings, observer)
+        sizes = [camera.detector_size for camera in config.cameras]
+        return load_profile(settings, observer, sizes or [None])
     except ValueError as error:
         raise ConfigError(str(error)) from None
     except torch.OutOfMemoryError as error:

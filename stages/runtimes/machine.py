@@ -1,0 +1,29 @@
+"""What identifies a machine for a stored choice of runtime: its processor, not its name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+_FIELDS = ("vendor_id", "cpu family", "model", "model name", "stepping", "CPU implementer", "CPU part")
+
+
+def processor(cpuinfo: Path = _CPUINFO) -> str:
+    """Return the processor's names and a hash of its instruction sets; virtual machines often hide the exact name."""
+    try:
+        first = cpuinfo.read_text(encoding="utf-8").split("\n\n")[0]
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    lines = (line.partition(":") for line in first.splitlines())
+    found = {name.strip(): value.strip() for name, _, value in lines}
+    flags = " ".join(sorted((found.get("flags") or found.get("Features") or "").split()))
+    named = [found[name] for name in _FIELDS if name in found]
+    return " ".join([platform.machine(), *named, hashlib.sha256(flags.encode()).hexdigest()[:8]])
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,93 @@
+"""Candidates that settings allow, and errors for those that can't be built."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.runtimes.building import EXTRAS, build, candidates, missing_packages, package_versions
+from stages.runtimes.check_pictures import check_pictures
+from stages.runtimes.network import CANDIDATES, REFERENCE, Candidate, RuntimeName, RuntimeUnavailableError
+from stages.settings import ModelSettings, Precision, Runtime
+from support.repository import REPOSITORY
+
+FLOAT32 = [Candidate("torch", "float32"), Candidate("onnxruntime", "float32"), Candidate("openvino", "float32")]
+BFLOAT16 = [Candidate("torch", "bfloat16"), Candidate("openvino", "bfloat16")]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision", "allowed"),
+    [
+        ("auto", "auto", FLOAT32 + BFLOAT16),
+        ("auto", "float32", FLOAT32),
+        ("auto", "bfloat16", BFLOAT16),
+        ("torch", "auto", [REFERENCE]),
+        ("onnxruntime", "auto", [Candidate("onnxruntime", "float32")]),
+        ("openvino", "auto", [Candidate("openvino", "float32")]),
+        ("openvino", "bfloat16", [Candidate("openvino", "bfloat16")]),
+    ],
+)
+def test_settings_allow_candidates(runtime: Runtime, precision: Precision, allowed: list[Candidate]) -> None:
+    assert candidates(runtime, precision) == allowed
+
+
+def test_the_reference_is_the_first_candidate_and_the_default() -> None:
+    assert CANDIDATES[0] == REFERENCE == Candidate("torch", "float32")
+    model = ModelSettings()
+    assert candidates(model.runtime, model.precision) == [REFERENCE]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision", "advice"),
+    [
+        ("onnxruntime", "bfloat16", "ONNX Runtime does not compute in bfloat16; use float32$"),
+        ("openvino", "float16", "OpenVINO does not compute in float16; use float32 or bfloat16$"),
+        ("auto", "float16", "the CPU does not compute in float16; use float32 or bfloat16$"),
+    ],
+)
+def test_a_precision_that_a_runtime_lacks_is_an_error(runtime: Runtime, precision: Precision, advice: str) -> None:
+    with pytest.raises(RuntimeUnavailableError, match=rf"model\.precision: {advice}"):
+        candidates(runtime, precision)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "package", "error"),
+    [
+        ("onnxruntime", "onnxruntime", r"ONNX Runtime needs onnxruntime.*\(pip install 'partstream\[onnx\]'\)"),
+        ("openvino", "openvino", r"OpenVINO needs openvino.*\(pip install 'partstream\[openvino\]'\)"),
+        ("openvino", "onnxscript", r"OpenVINO needs (openvino, )?onnxscript.*extra `openvino`"),
+    ],
+)
+def test_a_runtime_that_is_not_installed_is_an_error_that_names_the_extra(
+    runtime: RuntimeName, package: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    for name in ("onnx", "onnxscript", "onnxruntime", "openvino"):
+        monkeypatch.setitem(sys.modules, name, None if name == package else sys)  # as if it were
+    network: Any = None  # not read
+    with pytest.raises(RuntimeUnavailableError, match=r"model\.runtime: " + error):
+        build(network, Candidate(runtime, "float32"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_torch_needs_no_other_package_and_no_file(tmp_path: Path) -> None:
+    network: Any = None  # not read
+    assert missing_packages("torch") == []
+    assert build(network, REFERENCE, tmp_path) is None
+    assert not list(tmp_path.iterdir())
+    assert {"torch", "numpy"} <= package_versions().keys()
+
+
+def test_every_named_extra_exists() -> None:
+    described = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    assert all(f"\n{extra} = [" in described for extra in EXTRAS.values())
+
+
+def test_check_pictures_have_three_sizes_that_networks_accept() -> None:
+    pictures = check_pictures()
+    assert [picture.shape for picture in pictures] == [(256, 256, 3)] * 2 + [(384, 512, 3)] * 2 + [(576, 768, 3)]
+    assert all(picture.dtype == np.uint8 and picture.std() > 10 for picture in pictures)

@@ -1,0 +1,98 @@
+"""Choices in the cache."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from stages.runtimes.network import Candidate
+from stages.runtimes.stored_choice import FORMAT, ChoiceKey, StoredChoice, choice_file, read_choice, write_choice
+
+KEY = ChoiceKey(
+    network="movenet-multipose",
+    network_sha256="ab" * 32,
+    processor="x86_64 AMD EPYC",
+    cores=2,
+    threads=1,
+    sizes=[(256, 256), (448, 768)],
+    precision="auto",
+    packages={"torch": "2.13.0", "openvino": "2026.4.1"},
+)
+CHOICE = StoredChoice(
+    FORMAT, KEY, "openvino", "bfloat16", {"OpenVINO in bfloat16": {"256x256": 7.5}}, {"torch in bfloat16": "too slow"}
+)
+OTHERS = {
+    "network": "nanodet",
+    "network_sha256": "cd" * 32,
+    "processor": "x86_64 Intel",
+    "cores": 4,
+    "threads": 2,
+    "sizes": [(256, 256)],
+    "precision": "float32",
+    "packages": {"torch": "2.13.0"},
+}
+
+
+def test_a_choice_is_read_as_it_was_written(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    write_choice(folder, CHOICE)
+    stored = read_choice(folder, KEY)
+    assert stored == CHOICE and stored is not None and stored.candidate == Candidate("openvino", "bfloat16")
+    assert [path.name for path in folder.iterdir()] == [choice_file(folder, KEY).name]
+
+
+def test_the_other_examples_name_every_field_of_the_key() -> None:
+    assert set(OTHERS) == set(KEY.__struct_fields__)
+
+
+@pytest.mark.parametrize("field", OTHERS)
+def test_a_choice_is_not_used_if_something_that_it_depends_on_is_different(field: str, tmp_path: Path) -> None:
+    write_choice(tmp_path, CHOICE)
+    assert read_choice(tmp_path, msgspec.structs.replace(KEY, **{field: OTHERS[field]})) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        msgspec.json.encode(CHOICE)[:-20],
+        msgspec.json.encode(CHOICE).replace(b'"openvino"', b'"tensorrt"'),
+        msgspec.json.encode(CHOICE).replace(b'"bfloat16"', b'"int8"'),
+        msgspec.json.encode(CHOICE).replace(b"runtime/1", b"runtime/2"),
+        msgspec.json.encode(CHOICE).replace(b'"cores":2', b'"cores":"two"'),
+    ],
+)
+def test_a_damaged_file_is_ignored_and_logged(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = choice_file(tmp_path, KEY)
+    path.write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        assert read_choice(tmp_path, KEY) is None
+    assert f"{path} is ignored, and runtimes are measured again" in caplog.text
+    write_choice(tmp_path, CHOICE)
+    assert read_choice(tmp_path, KEY) == CHOICE
+
+
+def test_a_file_with_another_key_is_ignored_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = choice_file(tmp_path, KEY)
+    path.write_bytes(msgspec.json.encode(CHOICE).replace(b'"cores":2', b'"cores":8'))
+    with caplog.at_level(logging.WARNING):
+        assert read_choice(tmp_path, KEY) is None
+    assert "it has another key" in caplog.text
+
+
+def test_a_cache_without_choice_is_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read_choice(tmp_path / "nothing", KEY) is None
+    assert not caplog.records
+
+
+def test_a_folder_that_cannot_be_written_is_logged_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("in the way")
+    write_choice(tmp_path / "file", CHOICE)
+    assert "can't be written" in caplog.text and "runtimes are measured at each start" in caplog.text
