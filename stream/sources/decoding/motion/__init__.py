@@ -1,0 +1,1 @@
+"""Motion: where a camera's pictures move."""
