@@ -28,9 +28,9 @@ from benchmarks.report import print_goals, print_machine, write_json
 from benchmarks.rounds import Goal, within
 from benchmarks.run_once import REPOSITORY
 from ring_buffers.frames import SlotFormat
+from ring_buffers.motion.motion_gate import MotionGate
 from ring_buffers.slot_writers import PlanesWriter, frame_colours
 from stages.third_party.weights import WeightsError
-from stream.sources.decoding.motion.motion_gate import MotionGate
 
 SIZES = ((640, 360), (1280, 720), (1920, 1080), (3840, 2160))
 FRAMES = 80

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import training.footage
-from ring_buffers.motion_map import MotionMap
+from ring_buffers.motion.motion_gate import MotionGate
+from ring_buffers.motion.motion_map import MotionMap
 from ring_buffers.slot_writers import shown_size
 from stages.third_party import weights
-from stream.sources.decoding.motion.motion_gate import MotionGate
 from training.footage.labels import ClipLabels, read_labels
 
 LABELS = Path(training.footage.__file__).parent

@@ -7,7 +7,6 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the picture as shown."""
@@ -70,6 +69,8 @@ class MotionMap(msgspec.Struct, frozen=True, gc=False):
         """
         if not self.moves:
             return []
+        from scipy import ndimage  # only here: the configuration imports this module and shouldn't wait for scipy
+
         moving = self.moving()
         if margin:
             moving = ndimage.binary_dilation(moving, _NEIGHBOURS, margin)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from ring_buffers.motion_map import MotionMap
+from ring_buffers.motion.background import Background
+from ring_buffers.motion.motion_map import MotionMap
+from ring_buffers.motion.small_luma import CELL, SmallLuma, grid_of
 from ring_buffers.slot_writers import quarter_turns
-from stream.sources.decoding.motion.background import Background
-from stream.sources.decoding.motion.small_luma import CELL, SmallLuma, grid_of
 
 
 class MotionGate:

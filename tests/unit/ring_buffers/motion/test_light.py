@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.decoding.motion.light import light_change
+from ring_buffers.motion.light import light_change
 
 CELLS = 880
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from ring_buffers.motion_map import MotionMap
+from ring_buffers.motion.motion_map import MotionMap
 
 grids = arrays.arrays(np.bool_, st.tuples(st.integers(1, 30), st.integers(1, 40)))
 sizes = st.tuples(st.integers(1, 4000), st.integers(1, 4000))

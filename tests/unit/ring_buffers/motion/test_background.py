@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stream.sources.decoding.motion.background import Background
+from ring_buffers.motion.background import Background
 from support.luma_scenes import Luma, levels, street, with_person
 
 ROWS, COLUMNS, CELL = 22, 40, 4

@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from ring_buffers.motion_map import MotionMap
-from stream.sources.decoding.motion import motion_gate
-from stream.sources.decoding.motion.motion_gate import MotionGate
+from ring_buffers.motion import motion_gate
+from ring_buffers.motion.motion_gate import MotionGate
+from ring_buffers.motion.motion_map import MotionMap
 from support.luma_scenes import Luma, grey_frame, levels, make_grey_film, street, with_person
 
 SIZE = (1280, 720)

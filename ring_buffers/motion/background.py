@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.sources.decoding.motion.light import LEAST, Light, light_change
+from ring_buffers.motion.light import LEAST, Light, light_change
 
 RATIO = 8.0
 """A cell moves if its difference is this many times its noise: compression often causes large differences."""
