@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from ring_buffers.motion.motion_map import MotionMap
 from telemetry.reasons import DropReason
 
 Clock = Literal["rtcp", "arrival", "media"]
@@ -53,6 +54,8 @@ class SlotFormat:
     target: tuple[int, int] | None = None
     colours: Colours = Colours()
     """Colours of the planes."""
+    motion: bool = False
+    """Whether each frame comes with a map of where its picture moves."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,6 +86,8 @@ class FrameMeta(msgspec.Struct, frozen=True, gc=False):
     size: tuple[int, int]
     """Width and height of the epoch's first picture; boxes are in its pixels."""
     format: SlotFormat
+    motion: MotionMap | None = None
+    """Where the picture moves; None if the format asks for no such map."""
 
 
 class Lease(msgspec.Struct, frozen=True, eq=False, gc=False):

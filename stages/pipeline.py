@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.state_bank import TrackKey
 from stages.checkpoint import DEFAULT_WINDOW_STEPS, Checkpoint
-from stages.detection.detections import PictureGroup
+from stages.detection.detections import BatchDetections, PictureGroup
 from stages.detection.detector import Detector
-from stages.detection.slot_pictures import planes_for
+from stages.detection.looks import Look
+from stages.detection.slot_pictures import planes_for, with_motion
 from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
-from stages.device.plane_pictures import device_pictures
 from stages.device.stage_timer import StageTimer
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
 from stages.people.batch_steps import BatchSteps
 from stages.people.people import SeenPerson, StepAnalysis
 from stages.people.people_tracker import FramePeople, PeopleTracker
-from stages.region_extractors import region_extractor
+from stages.region_extractors import VggRegionExtractor, region_extractor
 from stages.settings import PipelineSettings
 from stages.step_scores import StepScores, joined, person_inputs, run_heads, score_actions
 from stages.types import (
@@ -57,7 +57,7 @@ def _box(corners: NDArray[np.float32]) -> Box:
 
 def _objects(frame: FramePeople) -> list[ObjectAnalysis]:
     rows = zip(frame.objects.labels, frame.objects.boxes, frame.objects.scores, strict=True)
-    return [ObjectAnalysis(label, _box(box), float(score), frame.detected) for label, box, score in rows]
+    return [ObjectAnalysis(label, _box(box), float(score), frame.look.anything) for label, box, score in rows]
 
 
 def _window(setting: int | None, checkpoint: Checkpoint) -> int:
@@ -105,13 +105,19 @@ class Pipeline(Model):
         where = settings.model.pictures
         if where == "auto":
             where = "device" if self._device.type == "cuda" else "host"
-        self._format_of = planes_for(detector.slot_format) if where == "device" else detector.slot_format
+        gated = settings.model.detection != "full"
+        regions = gated and detector.sees_regions and not isinstance(self._region_extractor, VggRegionExtractor)
+        planes = where == "device" or regions
+        self._format_of = planes_for(detector.slot_format) if planes else detector.slot_format
+        if gated:
+            self._format_of = with_motion(self._format_of)
         self._observer = observer or Observer()
+        self._frames_at_once = Halving("detection", "frames", self._observer)
         self._steps_at_once = Halving("steps", "people's steps", self._observer)
         self.window_steps = _window(settings.window.steps, checkpoint)
         """W, in steps."""
         thresholds = settings.thresholds(detector.default_thresholds)
-        self._tracker = PeopleTracker(settings, thresholds, checkpoint.vocabulary, checkpoint.smoothing)
+        self._tracker = PeopleTracker(settings, thresholds, checkpoint.vocabulary, checkpoint.smoothing, regions)
         self._states = ActionStates(
             self._network.action_lstm,
             settings.model.state_slots,
@@ -134,20 +140,14 @@ class Pipeline(Model):
         metas = [lease.meta for lease in frames]
         timer = StageTimer(self._observer, self._device)
         try:
-            try:
-                with timer.stage("detection"):
-                    detections = self._detector.detect(frames, self._tracker.due(metas), self._max_people)
-            except torch.OutOfMemoryError as error:
-                raise TooLargeError from error
-            with timer.stage("tracking", on_host=True):
-                seen, steps = self._tracker.track(metas, detections.frames)
+            seen, steps, groups = self._people_of(frames, metas, timer)
             scores = None
             if len(steps):
                 try:
                     scores = joined(
                         self._steps_at_once.run(
                             len(steps),
-                            lambda start, stop: self._score(steps.part(start, stop), metas, detections.groups, timer),
+                            lambda start, stop: self._score(steps.part(start, stop), metas, groups, timer),
                         )
                     )
                 finally:
@@ -159,6 +159,45 @@ class Pipeline(Model):
         finally:
             for key in self._tracker.take_ended():
                 self._states.release(key)
+
+    def _people_of(
+        self, frames: Sequence[Lease], metas: Sequence[FrameMeta], timer: StageTimer
+    ) -> tuple[list[FramePeople], BatchSteps, list[PictureGroup]]:
+        """Detect and track, wave by wave. Raises `TooLargeError` if the first wave does not fit into the memory."""
+        batch = self._tracker.begin(metas)
+        groups: list[PictureGroup] = []
+        try:
+            for wave in batch.waves():
+                looks = batch.looks(wave)
+                found = self._detected([frames[index] for index in wave], looks, timer, is_first=wave[0] == 0)
+                with timer.stage("tracking", on_host=True):
+                    batch.track(wave, looks, found.frames)
+                groups += found.of_frames(wave).groups
+        except BaseException:
+            batch.steps.abandon()
+            raise
+        return batch.people(), batch.steps, groups
+
+    def _detected(
+        self, frames: Sequence[Lease], looks: Sequence[Look], timer: StageTimer, is_first: bool
+    ) -> BatchDetections:
+        """Detect in one wave. While nothing has changed, the engine is told if the frames don't fit into the memory."""
+
+        def attempt(start: int, stop: int) -> BatchDetections:
+            try:
+                with timer.stage("detection"):
+                    found = self._detector.detect(frames[start:stop], looks[start:stop], self._max_people)
+            except torch.OutOfMemoryError as error:
+                raise TooLargeError from error
+            return found.of_frames(range(start, stop))
+
+        if is_first:
+            return attempt(0, len(frames))
+        pieces = self._frames_at_once.run(len(frames), attempt)
+        return BatchDetections(
+            {index: found for piece in pieces for index, found in piece.frames.items()},
+            [group for piece in pieces for group in piece.groups],
+        )
 
     def _score(
         self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup], timer: StageTimer
@@ -199,8 +238,9 @@ class Pipeline(Model):
         """Detect in `frames` blank pictures of a source. Raises `TooLargeError` if they do not fit into the memory."""
         format = self.slot_format(source_size, detector_size)
         try:
-            blank = torch.zeros((frames, *format.shape), dtype=torch.uint8, device=self._device)
-            self._detector.warm_up(device_pictures(blank, format), format.content, self._max_people)
+            width, height = format.target or format.size
+            blank = torch.zeros(frames, height, width, 3, dtype=torch.uint8, device=self._device)
+            self._detector.warm_up(blank, format.content, self._max_people)
         except torch.OutOfMemoryError as error:
             raise TooLargeError from error
 

@@ -25,7 +25,7 @@ from stages.packaged_checkpoints import PAPER, checkpoint_file
 from stages.pipeline import WARM_SOURCE, Pipeline
 from stages.runtimes.choosing import choose_runtime
 from stages.runtimes.runnable_movenet import RunnableMoveNet
-from stages.settings import ModelSettings, PipelineSettings, Precision, Runtime
+from stages.settings import DetectionMode, ModelSettings, PipelineSettings, Precision, Runtime
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from telemetry.observer import Observer
@@ -64,12 +64,12 @@ def load_profile(
     return Pipeline(detector, checkpoint, settings, device, observer)
 
 
-def load_model(profile: str, device: str = "auto", threads: int = 0) -> Pipeline:
+def load_model(profile: str, device: str = "auto", threads: int = 0, detection: DetectionMode = "auto") -> Pipeline:
     """Load a profile for offline use: default settings, and frames scaled on the host.
 
     Raises as `load_profile`.
     """
-    model = ModelSettings(profile=profile, device=device, threads=threads, pictures="host")
+    model = ModelSettings(profile=profile, device=device, threads=threads, pictures="host", detection=detection)
     return load_profile(PipelineSettings(model=model))
 
 

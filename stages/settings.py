@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 WindowMode = Literal["staggered", "exact", "continuous"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+DetectionMode = Literal["auto", "full", "regions"]
 Runtime = Literal["torch", "auto", "onnxruntime", "openvino"]
 
 KEYPOINT_SCORE = 0.2
@@ -59,8 +60,26 @@ class ModelSettings(Section):
     threads: int = Field(
         default=0, ge=0, le=1024, description="CPU threads for the model; 0 leaves one core to decoding."
     )
+    detection: DetectionMode = Field(
+        default="auto",
+        description="What the detector looks at. `full`: the whole picture of every frame. `regions`: regions around "
+        "motion and tracked people, at the source's resolution; nothing where there are none; the whole picture every "
+        "`sweep_s` seconds. `auto`: like `regions`, but the whole picture where regions would cost more. Detectors "
+        "other than MoveNet see whole pictures or nothing.",
+    )
+    sweep_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=3600,
+        description="Unless `detection` is `full`: seconds of media time between looks at the whole picture, which "
+        "find people who keep still.",
+    )
     detect_every: int = Field(
-        default=1, ge=1, le=60, description="Detect on every k-th frame; boxes in between are interpolated."
+        default=1,
+        ge=1,
+        le=60,
+        description="Detect on every k-th frame at most; boxes in between are interpolated. Unless `detection` is "
+        "`full`, no more often than people make steps (`window.max_steps_per_second`).",
     )
     max_people: int = Field(
         default=32, ge=1, le=256, description="Maximum people per frame; those with the highest scores are kept."

@@ -23,6 +23,7 @@ from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.detections import BatchDetections, FrameDetections
 from stages.detection.detector import Detector
+from stages.detection.looks import Look
 from stages.detection.region_classes import PERSON
 from stages.detection.region_detector import RegionDetections
 from stages.pipeline import Pipeline
@@ -32,8 +33,8 @@ from stages.third_party.weights import WeightsError
 from stages.types import FrameAnalysis
 from telemetry.observer import Observer
 
-SETTINGS = PipelineSettings(model=ModelSettings(pictures="host"))
-"""Settings of both contenders. The plain loop reads pictures scaled on the host."""
+SETTINGS = PipelineSettings(model=ModelSettings(pictures="host", detection="full"))
+"""Settings of both contenders. The plain loop reads whole pictures scaled on the host."""
 
 
 class Contender(Protocol):
@@ -59,7 +60,7 @@ class RecordingDetector:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self.has_keypoints = detector.has_keypoints
+        self.has_keypoints, self.sees_regions = detector.has_keypoints, detector.sees_regions
         self.found: list[FrameDetections] = []
 
     @property
@@ -76,9 +77,9 @@ class RecordingDetector:
         """See the wrapped detector."""
         return self._detector.slot_format(source_size, detector_size)
 
-    def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
+    def detect(self, frames: Sequence[Lease], looks: Sequence[Look], max_people: int) -> BatchDetections:
         """See the wrapped detector."""
-        found = self._detector.detect(frames, due, max_people)
+        found = self._detector.detect(frames, looks, max_people)
         self.found += [found.frames[index] for index in range(len(frames))]
         return found
 

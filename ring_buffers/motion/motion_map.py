@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import msgspec
@@ -57,32 +58,38 @@ class MotionMap(msgspec.Struct, frozen=True, gc=False):
 
     def moves_in(self, box: Box, size: tuple[int, int]) -> bool:
         """Return whether a cell that `box` overlaps moves. `size`: width and height of the picture as shown."""
+        return bool((self.moving() & self.cells_in([box], size)).any())
+
+    def cells_in(self, boxes: Sequence[Box], size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return the cells that any of the boxes overlaps: bool [rows, columns]. `size`: width and height as shown."""
+        found = np.zeros((self.rows, self.columns), np.bool_)
         across, down = self.columns / size[0], self.rows / size[1]
-        left, top = max(int(box[0] * across), 0), max(int(box[1] * down), 0)
-        right, bottom = -int(-box[2] * across // 1), -int(-box[3] * down // 1)
-        return bool(self.moving()[top : max(bottom, 0), left : max(right, 0)].any())
+        for x1, y1, x2, y2 in boxes:
+            left, top = max(int(x1 * across), 0), max(int(y1 * down), 0)
+            found[top : max(-int(-y2 * down // 1), 0), left : max(-int(-x2 * across // 1), 0)] = True
+        return found
 
     def boxes(self, size: tuple[int, int], margin: int = 1) -> list[Box]:
-        """Return the boxes of connected moving cells, each with `margin` cells around them, inside the picture.
+        """Return the boxes of connected moving cells, as `boxes_of` does."""
+        return boxes_of(self.moving(), size, margin)
 
-        Cells are connected if their margins touch, also at a corner. `size`: width and height of the picture as shown.
-        """
-        if not self.moves:
-            return []
-        from scipy import ndimage  # only here: the configuration imports this module and shouldn't wait for scipy
 
-        moving = self.moving()
-        if margin:
-            moving = ndimage.binary_dilation(moving, _NEIGHBOURS, margin)
-        labels = np.zeros(moving.shape, np.int32)
-        ndimage.label(moving, _NEIGHBOURS, labels)
-        width, height = size[0] / self.columns, size[1] / self.rows
-        return [
-            (
-                across.start * width,
-                down.start * height,
-                min(across.stop * width, size[0]),
-                min(down.stop * height, size[1]),
-            )
-            for down, across in ndimage.find_objects(labels)
-        ]
+def boxes_of(cells: NDArray[np.bool_], size: tuple[int, int], margin: int = 1) -> list[Box]:
+    """Return the boxes of connected cells of a grid, each with `margin` cells around them, inside the picture.
+
+    `cells`: bool [rows, columns]. Cells are connected if their margins touch, also at a corner. `size`: width and
+    height of the picture as shown.
+    """
+    if not cells.any():
+        return []
+    from scipy import ndimage  # only here: the configuration imports this module and shouldn't wait for scipy
+
+    grown = ndimage.binary_dilation(cells, _NEIGHBOURS, margin) if margin else cells
+    labels = np.zeros(cells.shape, np.int32)
+    ndimage.label(grown, _NEIGHBOURS, labels)
+    rows, columns = cells.shape
+    width, height = size[0] / columns, size[1] / rows
+    return [
+        (across.start * width, down.start * height, min(across.stop * width, size[0]), min(down.stop * height, size[1]))
+        for down, across in ndimage.find_objects(labels)
+    ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,17 +69,29 @@ class FrameDetections(Protocol):
         ...
 
 
+class Area(NamedTuple):
+    """The part of a frame that a picture of the detector shows, in its top left."""
+
+    offset: tuple[float, float]
+    """x, y of the part's top left corner, in pixels of the epoch's first picture."""
+    scale: tuple[float, float]
+    """Pixels of the detector's picture per pixel of the epoch's first picture, along x and y."""
+    content: tuple[int, int]
+    """Width and height without padding, in pixels of the detector's picture."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureGroup:
     """Pictures of one shape, with the detector's feature maps.
 
-    `frames`: their indices in the batch. `pixels`: uint8 `[B, H, W, 3]` RGB, padding included, on the device. `maps`:
-    feature maps by stride.
+    `frames`: their indices in the batch; several pictures may be regions of one frame. `pixels`: uint8 `[B, H, W, 3]`
+    RGB, padding included, on the device. `maps`: feature maps by stride. `areas`: what each picture shows.
     """
 
     frames: list[int]
     pixels: Tensor
     maps: dict[int, Tensor]
+    areas: list[Area]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +100,17 @@ class BatchDetections:
 
     frames: dict[int, FrameDetections]
     groups: list[PictureGroup]
+
+    def of_frames(self, indices: Sequence[int]) -> BatchDetections:
+        """Return the same detections with `indices[n]` in place of frame n."""
+        groups = [replace(group, frames=[indices[frame] for frame in group.frames]) for group in self.groups]
+        return BatchDetections({indices[frame]: found for frame, found in self.frames.items()}, groups)
+
+
+def whole_area(meta: FrameMeta) -> Area:
+    """Return the area of a whole picture."""
+    (width, height), content = meta.size, meta.format.content
+    return Area((0.0, 0.0), (content[0] / width, content[1] / height), content)
 
 
 def epoch_scale(meta: FrameMeta) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ring_buffers.frames import Lease, SlotFormat
 from stages.detection.detections import BatchDetections
+from stages.detection.looks import Look
 from stages.settings import ScoreThresholds
 
 
@@ -25,6 +26,8 @@ class Detector(Protocol):
     """Detects people in batches of frames with one or two networks."""
 
     has_keypoints: bool
+    sees_regions: bool
+    """Whether looks may have regions; otherwise it sees whole pictures only."""
 
     @property
     def network(self) -> object:
@@ -40,8 +43,11 @@ class Detector(Protocol):
         """Return the format of the pictures that the network reads."""
         ...
 
-    def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
-        """Run on the frames that are `due`, with one copy from the device to the host per network."""
+    def detect(self, frames: Sequence[Lease], looks: Sequence[Look], max_people: int) -> BatchDetections:
+        """Run on what the `looks` ask for, with one copy from the device to the host per network.
+
+        A frame that is not looked at has no detections. Frames with regions must have slots of planes.
+        """
         ...
 
     def warm_up(self, pictures: Tensor, content: tuple[int, int], max_people: int) -> None:

@@ -15,10 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ring_buffers.frames import Lease
+from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.transfer import to_host
-from stages.detection.detections import PictureGroup
-from stages.detection.slot_pictures import pictures_by_shape
+from stages.detection.detections import Area, PictureGroup, epoch_scale, whole_area
+from stages.detection.looks import REGION_SIDE, Look, Region
+from stages.detection.region_rows import merged_rows
+from stages.detection.slot_pictures import pictures_by_shape, region_content, region_pictures
+from stages.keypoint_features.skeleton import KEYPOINTS
 
 DETECTION_WIDTH = 56
 """Box (4), score, then x, y, score of 17 keypoints."""
@@ -47,28 +50,67 @@ class KeypointNetwork(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchKeypoints:
-    """The detections of a batch: float32 `[K, 56]` on the host by frame index, and the pictures with their maps."""
+    """The detections of a batch, and the pictures with their maps.
+
+    `people`: float32 `[n, 56]` on the host by frame index, in pixels of the epoch's first picture.
+    """
 
     people: dict[int, NDArray[np.float32]]
     groups: list[PictureGroup]
 
 
 def detect_keypoints(
-    frames: Sequence[Lease], due: Sequence[bool], network: KeypointNetwork, max_people: int, device: torch.device
+    frames: Sequence[Lease], looks: Sequence[Look], network: KeypointNetwork, max_people: int, device: torch.device
 ) -> BatchKeypoints:
-    """Run the network on the frames that are `due`."""
+    """Run the network on what the `looks` ask for. Frames with regions must have slots of planes."""
     groups: list[PictureGroup] = []
     packed: list[Tensor] = []
-    for indices, pictures in pictures_by_shape(frames, due, device):
+
+    def run(indices: list[int], pictures: Tensor, areas: list[Area]) -> None:
         maps, heads = network(pictures)
-        groups.append(PictureGroup(indices, pictures, maps))
+        groups.append(PictureGroup(indices, pictures, maps, areas))
         packed.append(network.decode(heads, max_people).packed)
+
+    for indices, pictures in pictures_by_shape(frames, [look.whole for look in looks], device):
+        run(indices, pictures, [whole_area(frames[index].meta) for index in indices])
+    regions = [(index, region) for index, look in enumerate(looks) for region in look.regions]
+    if regions:
+        areas = [_area(region, frames[index].meta) for index, region in regions]
+        run([index for index, _ in regions], region_pictures(frames, regions, device), areas)
     people: dict[int, NDArray[np.float32]] = {}
-    if packed:
-        host = to_host(torch.cat([tensor.flatten() for tensor in packed]))
-        start = 0
-        for tensor, group in zip(packed, groups, strict=True):
-            rows = host[start : start + tensor.numel()].reshape(tensor.shape)
-            people.update(zip(group.frames, rows, strict=True))
-            start += tensor.numel()
+    if not packed:
+        return BatchKeypoints(people, groups)
+    host = to_host(torch.cat([tensor.flatten() for tensor in packed]))
+    start = 0
+    for tensor, group in zip(packed, groups, strict=True):
+        rows = host[start : start + tensor.numel()].reshape(tensor.shape)
+        start += tensor.numel()
+        for index in dict.fromkeys(group.frames):
+            found = [picture for picture, frame in zip(rows, group.frames, strict=True) if frame == index]
+            look, meta = looks[index], frames[index].meta
+            if not look.whole:
+                found = [merged_rows(found, look.regions, meta.format.size, max_people)]
+            people[index] = in_epoch_pixels(found[0], look, meta)
     return BatchKeypoints(people, groups)
+
+
+def in_epoch_pixels(rows: NDArray[np.float32], look: Look, meta: FrameMeta) -> NDArray[np.float32]:
+    """Return rows `[n, 56]` in pixels of the epoch's first picture.
+
+    They are in pixels of the detector's picture if that is whole, else in those of the slot's planes.
+    """
+    scale = (
+        epoch_scale(meta) if look.whole else np.array(meta.size, np.float32) / np.array(meta.format.size, np.float32)
+    )
+    scaled = rows.copy()
+    scaled[:, :4] *= np.tile(scale, 2)
+    scaled[:, 5:].reshape(len(rows), KEYPOINTS, 3)[..., :2] *= scale
+    return scaled
+
+
+def _area(region: Region, meta: FrameMeta) -> Area:
+    """Return what the detector's picture of a region shows."""
+    (across, down), (width, height) = meta.size, meta.format.size
+    x, y = across / width, down / height
+    scale = REGION_SIDE / region.side
+    return Area((region.left * x, region.top * y), (scale / x, scale / y), region_content(region, meta.format.size))

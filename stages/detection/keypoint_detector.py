@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.transfer import to_host
-from stages.detection.detections import NO_OBJECTS, BatchDetections, ObjectDetections, PartBoxes, epoch_scale
+from stages.detection.detections import NO_OBJECTS, BatchDetections, ObjectDetections, PartBoxes
 from stages.detection.keypoint_batches import KeypointNetwork, detect_keypoints
+from stages.detection.looks import Look
 from stages.detection.part_boxes import part_boxes
 from stages.detection.slot_pictures import FormatOf
 from stages.keypoint_features.skeleton import KEYPOINTS
@@ -37,10 +38,9 @@ class KeypointDetections:
 
     @staticmethod
     def of(rows: NDArray[np.float32], meta: FrameMeta) -> KeypointDetections:
-        """Convert a network's rows `[n, 56]`, which are in input pixels."""
-        scale = epoch_scale(meta)
-        keypoints = rows[:, 5:].reshape(-1, KEYPOINTS, 3) * np.append(scale, np.float32(1))
-        return KeypointDetections(rows[:, :4] * np.tile(scale, 2), rows[:, 4].copy(), keypoints, meta.size)
+        """Make detections of rows `[n, 56]` in pixels of the epoch's first picture."""
+        keypoints = rows[:, 5:].reshape(-1, KEYPOINTS, 3)
+        return KeypointDetections(rows[:, :4].copy(), rows[:, 4].copy(), keypoints.copy(), meta.size)
 
     def parts_of(self, people: NDArray[np.int64], min_score: float) -> PartBoxes:
         """Return boxes around the people's keypoints."""
@@ -51,6 +51,7 @@ class KeypointDetector:
     """Implements `Detector` with a network such as MoveNet."""
 
     has_keypoints = True
+    sees_regions = True
 
     def __init__(self, network: KeypointNetwork, format_of: FormatOf, device: torch.device | str = "cpu") -> None:
         """`network` must be on `device`; `format_of` returns the format of the pictures that it reads."""
@@ -70,9 +71,9 @@ class KeypointDetector:
         """Return the format of the pictures that the network reads."""
         return self._format_of(source_size, detector_size)
 
-    def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
-        """Run the network on the frames that are `due`."""
-        found = detect_keypoints(frames, due, self._network, max_people, self._device)
+    def detect(self, frames: Sequence[Lease], looks: Sequence[Look], max_people: int) -> BatchDetections:
+        """Run the network on what the `looks` ask for."""
+        found = detect_keypoints(frames, looks, self._network, max_people, self._device)
         people = {index: KeypointDetections.of(rows, frames[index].meta) for index, rows in found.people.items()}
         return BatchDetections(dict(people), found.groups)
 

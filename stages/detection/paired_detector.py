@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.transfer import to_host
 from stages.detection.detections import BatchDetections, FrameDetections, PictureGroup
-from stages.detection.keypoint_batches import KeypointNetwork
+from stages.detection.keypoint_batches import KeypointNetwork, in_epoch_pixels
 from stages.detection.keypoint_detector import KeypointDetections
+from stages.detection.looks import WHOLE, Look
 from stages.detection.region_batches import RegionNetwork, detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.region_detector import CASCADE_RCNN_THRESHOLDS, RegionDetections
@@ -39,6 +40,7 @@ class PairedDetector:
     """
 
     has_keypoints = True
+    sees_regions = False
 
     def __init__(self, regions: RegionNetwork, keypoints: KeypointNetwork, device: torch.device | str = "cpu") -> None:
         """Both networks must be on `device`."""
@@ -60,9 +62,9 @@ class PairedDetector:
         """Return the format of the pictures that the region network reads."""
         return self._regions.slot_format(source_size, detector_size)
 
-    def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
-        """Run both networks on the frames that are `due`, with one copy from the device to the host per network."""
-        found = detect_regions(frames, due, self._regions, max_people, self._device)
+    def detect(self, frames: Sequence[Lease], looks: Sequence[Look], max_people: int) -> BatchDetections:
+        """Run both networks on the whole pictures that are looked at, with one copy to the host per network."""
+        found = detect_regions(frames, [look.whole for look in looks], self._regions, max_people, self._device)
         keypoint_rows = self._keypoint_rows(found.groups, max_people)
         classes = self._regions.classes
         people: dict[int, FrameDetections] = {
@@ -99,7 +101,8 @@ def _paired(
     meta: FrameMeta,
 ) -> KeypointDetections:
     regions = RegionDetections.of(rows, layout, classes, meta)
-    poses = KeypointDetections.of(keypoint_rows[keypoint_rows[:, 4] > 0], meta)
+    found = keypoint_rows[keypoint_rows[:, 4] > 0]
+    poses = KeypointDetections.of(in_epoch_pixels(found, WHOLE, meta), meta)
     keypoints = np.zeros((len(regions.boxes), KEYPOINTS, 3), np.float32)
     rows_of_regions, rows_of_poses = same_people(regions.boxes, poses.boxes)
     keypoints[rows_of_regions] = poses.keypoints[rows_of_poses]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ring_buffers.frames import Lease, SlotFormat
 from ring_buffers.transfer import to_device, to_host
-from stages.detection.detections import PictureGroup
+from stages.detection.detections import PictureGroup, whole_area
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.detection.slot_pictures import pictures_by_shape
 
@@ -79,7 +79,8 @@ def detect_regions(
         content = np.array([frames[index].meta.format.content for index in indices], np.float32)
         maps, heads = network(pictures, to_device(content, device))
         regions = network.decode(heads, max_people)
-        groups.append(PictureGroup(indices, pictures, maps))
+        areas = [whole_area(frames[index].meta) for index in indices]
+        groups.append(PictureGroup(indices, pictures, maps, areas))
         found.append(regions.packed)
         layout = regions.layout
     rows: dict[int, NDArray[np.float32]] = {}

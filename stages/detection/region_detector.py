@@ -13,6 +13,7 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.transfer import to_host
 from stages.detection.detections import BatchDetections, ObjectDetections, PartBoxes, epoch_scale
+from stages.detection.looks import Look
 from stages.detection.part_assignment import assign_parts
 from stages.detection.region_batches import RegionNetwork, detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
@@ -66,6 +67,7 @@ class RegionDetector:
     """Implements `Detector` with a network such as Cascade R-CNN."""
 
     has_keypoints = False
+    sees_regions = False
 
     def __init__(self, network: RegionNetwork, device: torch.device | str = "cpu") -> None:
         """`network` must be on `device`. Raises `ValueError` if it detects no parts."""
@@ -89,9 +91,9 @@ class RegionDetector:
         """Return the format of the pictures that the network reads."""
         return self._network.slot_format(source_size, detector_size)
 
-    def detect(self, frames: Sequence[Lease], due: Sequence[bool], max_people: int) -> BatchDetections:
-        """Run the network on the frames that are `due`."""
-        found = detect_regions(frames, due, self._network, max_people, self._device)
+    def detect(self, frames: Sequence[Lease], looks: Sequence[Look], max_people: int) -> BatchDetections:
+        """Run the network on the frames whose whole picture is looked at."""
+        found = detect_regions(frames, [look.whole for look in looks], self._network, max_people, self._device)
         classes = self._network.classes
         people = {
             index: RegionDetections.of(rows, found.layout, classes, frames[index].meta)

@@ -6,6 +6,7 @@ Pictures of the same shape form one batch, whatever their formats and cameras.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,20 +14,31 @@ from torch import Tensor
 
 from ring_buffers.frames import Lease, SlotFormat
 from ring_buffers.transfer import to_device
-from stages.device.plane_pictures import device_pictures
+from stages.detection.looks import REGION_SIDE, Region
+from stages.device.host_pictures import cut_picture, whole_picture
+from stages.device.plane_pictures import cut_pictures, device_pictures
 
 FormatOf = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
 """A detector's `slot_format`: (width, height) of the source, and of the wanted picture or None, to the slot format."""
 
 
 def planes_for(picture_format: FormatOf) -> FormatOf:
-    """Return a `FormatOf` for the same pictures made on the device: the slots hold the decoder's planes."""
+    """Return a `FormatOf` for the same pictures made from slots that hold the decoder's planes."""
 
     def planes(source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
         picture = picture_format(source_size, detector_size)
         return SlotFormat("planes", source_size, picture.content, target=picture.size)
 
     return planes
+
+
+def with_motion(format_of: FormatOf) -> FormatOf:
+    """Return a `FormatOf` for frames that come with a map of their motion."""
+
+    def watched(source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
+        return replace(format_of(source_size, detector_size), motion=True)
+
+    return watched
 
 
 def pictures_by_shape(
@@ -39,9 +51,62 @@ def pictures_by_shape(
             by_format.setdefault(lease.meta.format, []).append(index)
     by_shape: dict[tuple[int, ...], list[tuple[list[int], Tensor]]] = {}
     for format, indices in by_format.items():
-        pictures = device_pictures(stack_slots([frames[index].picture for index in indices], device), format)
+        slots = [frames[index].picture for index in indices]
+        if format.pixels == "planes" and device.type == "cpu":
+            pictures = torch.from_numpy(np.stack([whole_picture(slot, format) for slot in slots]))
+        else:
+            pictures = device_pictures(stack_slots(slots, device), format)
         by_shape.setdefault(tuple(pictures.shape[1:]), []).append((indices, pictures))
     return [_concatenated(groups) for groups in by_shape.values()]
+
+
+def region_pictures(frames: Sequence[Lease], regions: Sequence[tuple[int, Region]], device: torch.device) -> Tensor:
+    """Return regions of frames, each with the frame's index, as uint8 `[B, 256, 256, 3]` RGB on the device.
+
+    The slots hold planes. On CUDA each slot is copied once, and regions of one size are converted together.
+    """
+    sizes = [region_content(region, frames[index].meta.format.size) for index, region in regions]
+    if device.type == "cpu":
+        return torch.from_numpy(
+            np.stack(
+                [
+                    cut_picture(
+                        frames[index].picture,
+                        frames[index].meta.format,
+                        (region.left, region.top, *region.shown(frames[index].meta.format.size)),
+                        size,
+                        REGION_SIDE,
+                    )
+                    for (index, region), size in zip(regions, sizes, strict=True)
+                ]
+            )
+        )
+    pictures = torch.zeros(len(regions), REGION_SIDE, REGION_SIDE, 3, dtype=torch.uint8, device=device)
+    by_format: dict[SlotFormat, list[int]] = {}
+    for row, (index, _) in enumerate(regions):
+        by_format.setdefault(frames[index].meta.format, []).append(row)
+    for format, rows in by_format.items():
+        indices = sorted({regions[row][0] for row in rows})
+        slots = stack_slots([frames[index].picture for index in indices], device)
+        cuts = [
+            (
+                indices.index(regions[row][0]),
+                regions[row][1].left,
+                regions[row][1].top,
+                *regions[row][1].shown(format.size),
+            )
+            for row in rows
+        ]
+        for row, picture in zip(rows, cut_pictures(slots, format, cuts, [sizes[row] for row in rows]), strict=True):
+            pictures[row, : picture.shape[0], : picture.shape[1]] = picture
+    return pictures
+
+
+def region_content(region: Region, size: tuple[int, int]) -> tuple[int, int]:
+    """Return width and height, as the detector sees it, of the part of a region that is inside a picture of `size`."""
+    scale = REGION_SIDE / region.side
+    width, height = region.shown(size)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def stack_slots(slots: Sequence[np.ndarray], device: torch.device) -> Tensor:

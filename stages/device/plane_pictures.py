@@ -12,6 +12,7 @@ sizes used last are kept on the device.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -38,6 +39,35 @@ def device_pictures(stacked: Tensor, format: SlotFormat) -> Tensor:
     width, height = format.content
     pictures[:, :height, :width] = rgb(*_planes(stacked, format.size), format.content, format.colours)
     return pictures
+
+
+def cut_pictures(
+    stacked: Tensor,
+    format: SlotFormat,
+    cuts: Sequence[tuple[int, int, int, int, int]],
+    sizes: Sequence[tuple[int, int]],
+) -> list[Tensor]:
+    """Convert parts of slots of planes: uint8 `[B, N]` → uint8 `[height, width, 3]` RGB of each of the `sizes`.
+
+    `cuts`: row of the slot, left, top (both even), width and height in the slot's picture. Parts of one size that are
+    scaled alike are converted together.
+    """
+    luma, chroma = _planes(stacked, format.size)
+    alike: dict[tuple[int, int, int, int], list[int]] = {}
+    for index, ((*_, width, height), size) in enumerate(zip(cuts, sizes, strict=True)):
+        alike.setdefault((width, height, *size), []).append(index)
+    found: list[Tensor] = [stacked] * len(cuts)
+    for (width, height, *size), indices in alike.items():
+        places = [cuts[index][:3] for index in indices]
+        lumas = torch.stack([luma[row, y : y + height, x : x + width] for row, x, y in places])
+        half_width, half_height = (width + 1) // 2, (height + 1) // 2
+        chromas = torch.stack(
+            [chroma[row, :, y // 2 : y // 2 + half_height, x // 2 : x // 2 + half_width] for row, x, y in places]
+        )
+        pictures = rgb(lumas, chromas, (size[0], size[1]), format.colours)
+        for index, picture in zip(indices, pictures, strict=True):
+            found[index] = picture
+    return found
 
 
 def rgb(luma: Tensor, chroma: Tensor, size: tuple[int, int], colours: Colours) -> Tensor:

@@ -72,6 +72,7 @@ def real_people(video: SampleVideo, detector: MoveNet, checkpoint: Checkpoint, n
             torch.from_numpy(hands_present),
             torch.ones(pictures, 2),
             torch.tensor(video.content, dtype=torch.float32).expand(pictures, 2),
+            torch.zeros(pictures, 2),
         )
         tensors["part_regions"], tensors["object_regions"], _ = person_features(maps, regions, RoiConfig.of(config))
     return [tuple(tensors[name] for name in names)]

@@ -7,7 +7,7 @@ the last analysis stays valid.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta
 from ring_buffers.state_bank import TrackKey
 from stages.detection.detections import NO_OBJECTS, FrameDetections, ObjectDetections, PartBoxes
+from stages.detection.looks import NOWHERE, WHOLE, Look
 from stages.people.batch_steps import BatchSteps
 from stages.people.held_objects import held_objects
+from stages.people.look_planner import LookPlanner
 from stages.people.people import Person, SeenPerson, Step
 from stages.people.smoothing import SmoothingConfig
 from stages.people.tracking import CameraTracker
-from stages.settings import PipelineSettings, ScoreThresholds
+from stages.settings import DetectionMode, PipelineSettings, ScoreThresholds
 from stages.vocabulary import Vocabulary
 
 _STEP_TOLERANCE_US = 1000
@@ -33,13 +35,14 @@ class _Epoch:
 
     number: int
     tracker: CameraTracker
+    planner: LookPlanner
     people: dict[int, Person] = field(default_factory=dict[int, Person])
     unreported: list[int] = field(default_factory=list[int])
     """Tracks that have ended and that no published result reports yet."""
     objects: ObjectDetections = NO_OBJECTS
     """The objects of the last frame with detection."""
-    detected_group: int | None = None
-    """`frame // detect_every` of the last frame with detection."""
+    looked_at: FrameMeta | None = None
+    """The last frame that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,64 @@ class FramePeople:
     """Confirmed tracks after this frame."""
     objects: ObjectDetections
     """The objects of the last frame with detection; objects are not tracked."""
-    detected: bool
-    """Whether the detector ran on this frame."""
+    look: Look
+    """What the detector looked at in this frame."""
+
+
+class TrackedBatch:
+    """The way of one batch through the tracker, wave by wave.
+
+    What the detector looks at in a frame depends on where people were in the frame before. So the k-th frames of all
+    cameras are detected together, in wave k, and results don't depend on how frames are distributed over batches. If
+    the detector looks everywhere, all frames are in one wave.
+    """
+
+    def __init__(self, tracker: PeopleTracker, metas: Sequence[FrameMeta]) -> None:
+        self._tracker, self._metas = tracker, metas
+        self.steps = BatchSteps()
+        """The steps of the frames tracked so far; those of a camera's k-th frame are in wave k of the action model."""
+        self._people: list[FramePeople | None] = [None] * len(metas)
+        self._numbers: list[int] = []
+        seen: dict[str, int] = {}
+        for meta in metas:
+            number = seen[meta.camera] = seen.get(meta.camera, -1) + 1
+            self._numbers.append(number)
+        self._claimed: set[tuple[str, int, int]] = set()
+
+    def waves(self) -> list[list[int]]:
+        """Return the frames of each wave, as indices in the batch."""
+        if self._tracker.looks_everywhere:
+            return [list(range(len(self._metas)))]
+        waves: list[list[int]] = [[] for _ in range(max(self._numbers, default=-1) + 1)]
+        for index, number in enumerate(self._numbers):
+            waves[number].append(index)
+        return waves
+
+    def looks(self, wave: Sequence[int]) -> list[Look]:
+        """Return what to look at in each frame of a wave. The waves before it must have been tracked."""
+        looks: list[Look] = []
+        looked_at: dict[str, FrameMeta] = {}
+        for index in wave:
+            meta = self._metas[index]
+            looks.append(self._tracker.look_at(meta, looked_at.get(meta.camera)))
+            if looks[-1].anything:
+                looked_at[meta.camera] = meta
+        return looks
+
+    def track(self, wave: Sequence[int], looks: Sequence[Look], found: Mapping[int, FrameDetections]) -> None:
+        """Track the people of a wave; `found`: detections by place in the wave, for all frames that were looked at."""
+        for place, (index, look) in enumerate(zip(wave, looks, strict=True)):
+            meta = self._metas[index]
+            detections = found[place] if look.anything else None
+            people = self._tracker.track(meta, look, detections, self.steps, index, self._numbers[index])
+            # Frames of one batch report an end once.
+            ended = [track for track in people.ended if (meta.camera, meta.epoch, track) not in self._claimed]
+            self._claimed.update((meta.camera, meta.epoch, track) for track in ended)
+            self._people[index] = replace(people, ended=ended)
+
+    def people(self) -> list[FramePeople]:
+        """Return the people of all frames, in their order. All waves must have been tracked."""
+        return [people for people in self._people if people is not None]
 
 
 class PeopleTracker:
@@ -67,9 +126,14 @@ class PeopleTracker:
         thresholds: ScoreThresholds,
         vocabulary: Vocabulary,
         smoothing: SmoothingConfig,
+        sees_regions: bool = False,
     ) -> None:
+        """`sees_regions`: whether the detector does; otherwise it gets whole pictures in their place."""
         self._tracking = settings.tracking
         self._thresholds = thresholds
+        self._mode: DetectionMode = settings.model.detection
+        self._sweep_s = settings.model.sweep_s
+        self._sees_regions = sees_regions
         self._detect_every = settings.model.detect_every
         self._vocabulary = vocabulary
         self._smoothing = smoothing
@@ -77,33 +141,58 @@ class PeopleTracker:
         self._epochs: dict[str, _Epoch] = {}
         self._ended: list[TrackKey] = []
 
-    def due(self, metas: Sequence[FrameMeta]) -> list[bool]:
-        """Return for each frame of a batch whether to run the detector on it.
+    def begin(self, metas: Sequence[FrameMeta]) -> TrackedBatch:
+        """Begin to track people through a batch. The frames of each camera must be in order."""
+        return TrackedBatch(self, metas)
 
-        It runs on the first frame seen of every `detect_every` frames.
+    @property
+    def looks_everywhere(self) -> bool:
+        """Whether every look is at a whole picture, so that it doesn't depend on the people of the frame before."""
+        return self._mode == "full"
+
+    def look_at(self, meta: FrameMeta, last: FrameMeta | None = None) -> Look:
+        """Return what the detector should look at in a frame.
+
+        `last`: the camera's last frame that is looked at, if that has not been tracked yet.
         """
-        last = {camera: (epoch.number, epoch.detected_group) for camera, epoch in self._epochs.items()}
-        found: list[bool] = []
-        for meta in metas:
-            group = (meta.epoch, meta.frame // self._detect_every)
-            found.append(last.get(meta.camera) != group)
-            last[meta.camera] = group
-        return found
+        epoch = self._epochs.get(meta.camera)
+        if epoch is not None and epoch.number != meta.epoch:
+            epoch = None
+        if last is None and epoch is not None:
+            last = epoch.looked_at
+        if last is not None and last.epoch == meta.epoch:
+            if meta.frame // self._detect_every == last.frame // self._detect_every:
+                return NOWHERE
+            if not self.looks_everywhere and 0 < meta.media_us - last.media_us < self._min_gap_us:
+                return NOWHERE
+        if epoch is None or self.looks_everywhere:
+            return WHOLE
+        look = epoch.planner.plan(meta, epoch.tracker.places(meta.media_us))
+        return WHOLE if look.regions and not self._sees_regions else look
 
     def track(
-        self, metas: Sequence[FrameMeta], detections: Mapping[int, FrameDetections]
-    ) -> tuple[list[FramePeople], BatchSteps]:
-        """Track people through a batch; `detections` by frame index, for the frames that were `due`.
+        self,
+        meta: FrameMeta,
+        look: Look,
+        found: FrameDetections | None,
+        steps: BatchSteps,
+        frame: int,
+        wave: int,
+    ) -> FramePeople:
+        """Track the people of a frame, and add their steps. `found`: its detections, if it was looked at.
 
-        The frames of each camera must be in order; steps of a camera's k-th frame are in wave k. After an exception no
-        steps are pending.
+        `frame`: its index in the batch; `wave`: the number of its camera's frames before it in the batch.
         """
-        steps = BatchSteps()
-        try:
-            return self._track(metas, detections, steps), steps
-        except BaseException:
-            steps.abandon()
-            raise
+        epoch = self._epoch_of(meta)
+        if found is None:
+            seen = list(self._interpolated(meta, epoch))
+        else:
+            epoch.looked_at = meta
+            epoch.planner.looked(meta, look)
+            epoch.objects = found.objects.at_least(self._thresholds.object_score)
+            seen = list(self._detected(meta, epoch, found, steps, frame, wave))
+        tracks = len(epoch.tracker.alive)
+        return FramePeople(meta, seen, list(epoch.unreported), tracks, epoch.objects, look)
 
     def mark_reported(self, frames: Sequence[FramePeople]) -> None:
         """Mark the tracks that ended as reported. Until then the following frames report them again."""
@@ -121,32 +210,15 @@ class PeopleTracker:
         """Drop a camera's tracker and people."""
         self._epochs.pop(camera, None)
 
-    def _track(
-        self, metas: Sequence[FrameMeta], detections: Mapping[int, FrameDetections], steps: BatchSteps
-    ) -> list[FramePeople]:
-        frames: list[FramePeople] = []
-        nth: dict[str, int] = {}
-        claimed: set[tuple[str, int, int]] = set()
-        for index, meta in enumerate(metas):
-            epoch = self._epoch_of(meta)
-            wave = nth[meta.camera] = nth.get(meta.camera, -1) + 1
-            if index in detections:
-                epoch.detected_group = meta.frame // self._detect_every
-                epoch.objects = detections[index].objects.at_least(self._thresholds.object_score)
-                seen = list(self._detected(meta, epoch, detections[index], steps, index, wave))
-            else:
-                seen = list(self._interpolated(meta, epoch))
-            ended = [track for track in epoch.unreported if (meta.camera, meta.epoch, track) not in claimed]
-            claimed.update((meta.camera, meta.epoch, track) for track in ended)
-            frames.append(FramePeople(meta, seen, ended, len(epoch.tracker.alive), epoch.objects, index in detections))
-        return frames
-
     def _epoch_of(self, meta: FrameMeta) -> _Epoch:
         epoch = self._epochs.get(meta.camera)
         if epoch is None or epoch.number != meta.epoch:
             if epoch is not None:
                 self._ended += [person.key for person in epoch.people.values()]
-            epoch = self._epochs[meta.camera] = _Epoch(meta.epoch, CameraTracker(self._tracking, self._thresholds))
+            tracker = CameraTracker(self._tracking, self._thresholds)
+            epoch = self._epochs[meta.camera] = _Epoch(
+                meta.epoch, tracker, LookPlanner(self._mode == "auto", self._sweep_s)
+            )
         return epoch
 
     def _detected(

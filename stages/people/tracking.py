@@ -14,6 +14,7 @@ import supervision as sv
 from numpy.typing import NDArray
 from trackers import ByteTrackTracker
 
+from stages.detection.covering import Box
 from stages.settings import ScoreThresholds, TrackingSettings
 
 _MOTION_FPS = 7.0
@@ -69,6 +70,17 @@ class CameraTracker:
     def alive(self) -> frozenset[int]:
         """Confirmed tracks that have not ended."""
         return frozenset(self._alive)
+
+    def places(self, media_us: int) -> list[tuple[Box, float]]:
+        """Return where everyone is who is tracked, confirmed or not: box, and seconds since the last detection."""
+        found: list[tuple[Box, float]] = []
+        for track in self._tracker.tracks:
+            last = self._seen.get(int(track.tracker_id) + 1)
+            box = last.box if last is not None else track.get_state_bbox()
+            since_us = last.media_us if last is not None else self._detected_us
+            x1, y1, x2, y2 = (float(value) for value in box)
+            found.append(((x1, y1, x2, y2), max(media_us - since_us, 0) * 1e-6))
+        return found
 
     def update(
         self, boxes: NDArray[np.float32], scores: NDArray[np.float32], media_us: int

@@ -72,9 +72,11 @@ class Regions(NamedTuple):
     hands_present: Tensor
     """bool [N, 2]"""
     scale: Tensor
-    """float32 [B, 2]: detector pixels per source pixel along x and y (content size / source size)."""
+    """float32 [B, 2]: detector pixels per source pixel along x and y."""
     content: Tensor
     """float32 [B, 2]: width and height of the picture without padding, in detector pixels."""
+    offset: Tensor
+    """float32 [B, 2]: x, y of the picture's top left corner in the source."""
 
 
 def roi_features(maps: Mapping[int, Tensor], boxes: Tensor, picture: Tensor, config: RoiConfig | None = None) -> Tensor:
@@ -146,7 +148,8 @@ def person_features(maps: Mapping[int, Tensor], regions: Regions, config: RoiCon
     part_boxes = regions.parts if config.parts else regions.parts[:, :0]
     people, parts = part_boxes.shape[:2]
     scale = torch.cat((regions.scale, regions.scale), 1)[regions.picture]  # [N, 4]
-    boxes = torch.cat((part_boxes, regions.hands), 1) * scale[:, None]  # [N, P + 2, 4]
+    offset = torch.cat((regions.offset, regions.offset), 1)[regions.picture]
+    boxes = (torch.cat((part_boxes, regions.hands), 1) - offset[:, None]) * scale[:, None]  # [N, P + 2, 4]
     picture = regions.picture[:, None].expand(people, parts + 2)
     whole = torch.cat((torch.zeros_like(regions.content), regions.content), 1)  # [B, 4]
     pictures = torch.arange(len(whole), device=whole.device)

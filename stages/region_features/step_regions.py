@@ -47,11 +47,11 @@ def step_regions(
     parts = torch.zeros(rows + 1, count, length, device=device)
     objects = torch.zeros(rows + 1, OBJECT_REGIONS, length, device=device)
     for group in groups:
-        picture_of = {frame: index for index, frame in enumerate(group.frames)}
-        members = [row for row, frame in enumerate(steps.frames) if frame in picture_of]
+        shown = set(group.frames)
+        members = [row for row, frame in enumerate(steps.frames) if frame in shown]
         if not members:
             continue
-        features = person_features(group.maps, _regions(steps, metas, group, picture_of, members, device), config)
+        features = person_features(group.maps, _regions(steps, metas, group, members, device), config)
         # Padded people are written to the row after the last, which is dropped.
         targets = np.full(bucket(len(members)), rows, np.int64)
         targets[: len(members)] = members
@@ -65,7 +65,6 @@ def _regions(
     steps: BatchSteps,
     metas: Sequence[FrameMeta],
     group: PictureGroup,
-    picture_of: dict[int, int],
     members: list[int],
     device: torch.device,
 ) -> Regions:
@@ -81,12 +80,13 @@ def _regions(
     boxes[: len(members), :count] = np.stack([steps.part_boxes[row] for row in members])
     boxes[: len(members), count:] = hands
     hands_present[: len(members)] = present
-    picture[: len(members)] = [picture_of[steps.frames[row]] for row in members]
-    content = np.array([metas[frame].format.content for frame in group.frames], np.float32)
-    scale = content / np.array([metas[frame].size for frame in group.frames], np.float32)
-    packed = np.concatenate([array.ravel() for array in (boxes, hands_present, picture, scale, content)])
-    box_rows, hand_rows, picture_rows, scale_rows, content_rows = _split(
-        to_device(packed, device), (boxes.shape, hands_present.shape, picture.shape, scale.shape, content.shape)
+    picture[: len(members)] = [_picture_of(group, steps.frames[row], steps.steps[row].box) for row in members]
+    content = np.array([area.content for area in group.areas], np.float32)
+    scale = np.array([area.scale for area in group.areas], np.float32)
+    offset = np.array([area.offset for area in group.areas], np.float32)
+    arrays = (boxes, hands_present, picture, scale, offset, content)
+    box_rows, hand_rows, picture_rows, scale_rows, offset_rows, content_rows = _split(
+        to_device(np.concatenate([array.ravel() for array in arrays]), device), [array.shape for array in arrays]
     )
     return Regions(
         picture=picture_rows.long(),
@@ -94,8 +94,25 @@ def _regions(
         hands=box_rows[:, count:],
         hands_present=hand_rows > 0.5,
         scale=scale_rows,
+        offset=offset_rows,
         content=content_rows,
     )
+
+
+def _picture_of(group: PictureGroup, frame: int, box: NDArray[np.float32]) -> int:
+    """Return the picture of a frame that shows most of a person's box, and of those the most detailed one."""
+    best, most = -1, (-1.0, 0.0)
+    for index, area in enumerate(group.areas):
+        if group.frames[index] != frame:
+            continue
+        low = np.array(area.offset)
+        high = low + np.array(area.content) / np.array(area.scale)
+        inside = np.maximum(np.minimum(box[2:], high) - np.maximum(box[:2], low), 0).prod()
+        # Rounded, because a whole box in two pictures has the same share but for rounding.
+        worth = (round(float(inside / max((box[2:] - box[:2]).prod(), 1e-6)), 3), area.scale[0])
+        if worth > most:
+            best, most = index, worth
+    return best
 
 
 def _keypoints(steps: BatchSteps, row: int) -> NDArray[np.float32]:

@@ -54,7 +54,7 @@ def footage(pipeline: Pipeline) -> list[Lease]:
 
 @pytest.fixture(scope="module")
 def edge() -> Pipeline:
-    made = load_model("edge", "cpu", threads=1)
+    made = load_model("edge", "cpu", threads=1, detection="full")
     made.warm_up()
     return made
 
@@ -102,7 +102,9 @@ def test_the_man_on_the_roof_is_one_track_with_parts_inside_the_picture(singly: 
 @pytest.mark.parametrize("profile", ["edge", "edge-open"])
 def test_the_packaged_checkpoints_report_their_identity_and_actions_and_read_no_regions(profile: str) -> None:
     ran = Stages()
-    made = load_profile(PipelineSettings(model=ModelSettings(profile=profile, device="cpu", threads=1)), ran)
+    made = load_profile(
+        PipelineSettings(model=ModelSettings(profile=profile, device="cpu", threads=1, detection="full")), ran
+    )
     assert made.info.profile == profile and made.info.trained
     assert made.info.weights.startswith("sha256:") and len(made.info.weights) == 7 + 64
     assert {"fall", "kick"} <= set(made.actions) and len(made.actions) == 24
@@ -114,7 +116,7 @@ def test_the_packaged_checkpoints_report_their_identity_and_actions_and_read_no_
 def test_settings_reach_the_stages(tmp_path: Path) -> None:
     file = tmp_path / "partstream.yaml"
     file.write_text(
-        "model: {device: cpu, threads: 1, state_slots: 7, max_people: 3, detect_every: 2}\n"
+        "model: {device: cpu, threads: 1, state_slots: 7, max_people: 3, detect_every: 2, detection: full}\n"
         "window: {steps: 10, mode: exact}\ntracking: {confirm_frames: 1}\n"
     )
     config = load(file)

@@ -94,6 +94,7 @@ def people_inputs(config: NetworkConfig, script: NDArray[np.float32]) -> dict[st
             *flat,
             scale=torch.tensor([[64 / 640, 38 / 384]]).repeat(steps, 1),
             content=torch.tensor([[64.0, 38.0]]).repeat(steps, 1),
+            offset=torch.zeros(steps, 2),
         )
         pooled = person_features(maps, regions, RoiConfig.of(config))
         given["part_regions"] = pooled.parts.unflatten(0, (people, steps)).numpy()

@@ -35,7 +35,7 @@ FRAMES = 32
 
 
 def settings(mode: WindowMode = "staggered") -> PipelineSettings:
-    return PipelineSettings(window=WindowSettings(steps=12, mode=mode))
+    return PipelineSettings(model=ModelSettings(detection="full"), window=WindowSettings(steps=12, mode=mode))
 
 
 def above(limit: int, call: Callable[..., Any], size: Callable[..., int]) -> Callable[..., Any]:

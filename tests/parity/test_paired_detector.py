@@ -17,6 +17,7 @@ from ring_buffers.frames import FrameMeta, Lease
 from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import for_classes
+from stages.detection.looks import WHOLE
 from stages.detection.paired_detector import MIN_IOU, PairedDetector, same_people
 from stages.detection.region_classes import RegionClasses, RegionLayout
 from stages.pipeline import Pipeline
@@ -66,7 +67,7 @@ def paired(rows: np.ndarray, poses: np.ndarray) -> PairedDetector:
 
 def test_each_person_gets_the_keypoints_of_the_overlapping_person() -> None:
     rows, poses = script()
-    found = paired(rows, poses).detect([region_lease(n) for n in range(FRAMES)], [True] * FRAMES, PEOPLE).frames
+    found = paired(rows, poses).detect([region_lease(n) for n in range(FRAMES)], [WHOLE] * FRAMES, PEOPLE).frames
     for frame in range(FRAMES):
         here = found[frame]
         assert here.keypoints is not None
@@ -81,7 +82,7 @@ def test_a_person_without_keypoints_has_no_parts_and_keypoints_without_a_person_
     rows, poses = script()
     poses[:, 2] = 0  # the first person in the regions
     rows[:, 1, 4] = 0
-    here = paired(rows, poses).detect([region_lease(0)], [True], PEOPLE).frames[0]
+    here = paired(rows, poses).detect([region_lease(0)], [WHOLE], PEOPLE).frames[0]
     assert len(here.boxes) == 2
     assert here.parts_of(np.arange(2), 0.2).present.any(1).tolist() == [False, True]
 
@@ -145,7 +146,7 @@ def test_a_detector_without_part_classes_is_paired_with_movenet() -> None:
     picture[: format.content[1], : format.content[0]] = random_picture(*format.content)
     lease = Lease(FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, PICTURE, format), picture, 0)
     detector.warm_up(torch.from_numpy(picture)[None], format.content, 4)
-    here = detector.detect([lease], [True], 4).frames[0]
+    here = detector.detect([lease], [WHOLE], 4).frames[0]
     assert here.keypoints is not None and here.keypoints.shape == (len(here.boxes), 17, 3)
 
 

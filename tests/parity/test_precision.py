@@ -143,7 +143,11 @@ def test_float32_on_cuda_is_not_rounded_to_tf32() -> None:
 
 @pytest.mark.parametrize(
     ("chosen", "precision", "pixels"),
-    [({}, torch.float32, "rgb24"), ({"precision": "bfloat16", "pictures": "device"}, torch.bfloat16, "planes")],
+    [
+        ({"detection": "full"}, torch.float32, "rgb24"),
+        ({}, torch.float32, "planes"),
+        ({"precision": "bfloat16", "pictures": "device"}, torch.bfloat16, "planes"),
+    ],
 )
 def test_the_configuration_sets_precision_and_picture_format_of_the_model(
     chosen: dict[str, str], precision: torch.dtype, pixels: str

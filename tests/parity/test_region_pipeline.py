@@ -49,7 +49,7 @@ from support.models.scripted_people import (
 )
 
 FRAMES, PEOPLE, WINDOW = 26, 3, 12
-SETTINGS = PipelineSettings(window=WindowSettings(steps=WINDOW))
+SETTINGS = PipelineSettings(model=ModelSettings(detection="full"), window=WindowSettings(steps=WINDOW))
 
 
 @pytest.fixture(scope="module")

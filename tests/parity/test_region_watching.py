@@ -13,7 +13,7 @@ from stages.heads.network import VisualInput
 from stages.people.batch_steps import BatchSteps
 from stages.pipeline import Pipeline
 from stages.profiles import load_detector
-from stages.settings import PipelineSettings, WindowSettings
+from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from stages.step_scores import PersonInputs
 from support.models.drawn_people import SIZE, drawn_checkpoint, walking, write_film
 from support.models.scripted_people import Spot, record_inputs, run
@@ -50,7 +50,8 @@ def test_training_has_the_pipelines_inputs(tmp_path: Path, monkeypatch: pytest.M
             inputs_of[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
 
     record_inputs(monkeypatch, record)
-    model = Pipeline(load_detector(checkpoint), checkpoint)
+    settings = PipelineSettings(model=ModelSettings(detection="full"))
+    model = Pipeline(load_detector(checkpoint), checkpoint, settings)
     published = {frame.meta.frame: frame.analysis for frame in analyse_video(model, video, rehearse=True)}
     steps = set(zip(seen.track.tolist(), seen.time_us.tolist()))
     inputs_of = {step: inputs for step, inputs in inputs_of.items() if step in steps}

@@ -74,7 +74,9 @@ def test_people_are_pooled_in_their_own_picture_at_its_scale() -> None:
     boxes = corners.flatten(2)
     picture = torch.tensor([1, 0, 1])
     hands_present = torch.tensor([[True, True], [False, True], [True, False]])
-    found = person_features(maps, Regions(picture, boxes[:, :4], boxes[:, 4:], hands_present, scale, content), config)
+    offset = torch.tensor([[0.0, 0.0], [20.0, 12.0]])
+    regions = Regions(picture, boxes[:, :4], boxes[:, 4:], hands_present, scale, content, offset)
+    found = person_features(maps, regions, config)
     assert found.parts.shape == (3, 4, config.length(CHANNELS))
     assert found.objects.shape == (3, 3, config.length(CHANNELS))
 
@@ -86,7 +88,7 @@ def test_people_are_pooled_in_their_own_picture_at_its_scale() -> None:
 
     for person in range(3):
         at = int(picture[person])
-        in_detector_pixels = boxes[person] * scale[at].repeat(2)
+        in_detector_pixels = (boxes[person] - offset[at].repeat(2)) * scale[at].repeat(2)
         whole = pooled(person, torch.cat((torch.zeros(2), content[at])))
         expected = [pooled(person, box) for box in in_detector_pixels]
         limit = 1e-5 * torch.stack(expected).abs().max()
@@ -106,6 +108,7 @@ def test_without_people_there_are_no_rows() -> None:
         torch.zeros(0, 2, dtype=torch.bool),
         torch.ones(2, 2),
         torch.full((2, 2), 64.0),
+        torch.zeros(2, 2),
     )
     found = person_features(random_maps(2, 64, 96), empty, config)
     assert found.parts.shape == (0, 10, config.length(CHANNELS))
@@ -119,7 +122,7 @@ def test_on_cuda_pooling_does_not_wait_for_the_device() -> None:
     boxes = torch.tensor([[4.0, 4.0, 40.0, 40.0]]).repeat(3, 12, 1).cuda()
     regions = Regions(
         torch.tensor([0, 1, 1]).cuda(), boxes[:, :10], boxes[:, 10:], torch.ones(3, 2, dtype=torch.bool).cuda(),
-        torch.ones(2, 2).cuda(), torch.full((2, 2), 64.0).cuda(),
+        torch.ones(2, 2).cuda(), torch.full((2, 2), 64.0).cuda(), torch.zeros(2, 2).cuda(),
     )  # fmt: skip
     person_features(maps, regions)
     torch.cuda.set_sync_debug_mode("error")

@@ -12,7 +12,7 @@ from torch import Tensor
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.cuda_graphs import Function, GraphedKeypointNetwork, GraphedRegionNetwork, ShapeGraphs
 from stages.detection.movenet.movenet import MoveNet
-from stages.settings import PipelineSettings, WindowSettings
+from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from support.models.random_detectors import random_detector, small_cascade
 from support.models.reference_frames import CASES, picture
 from support.models.scripted_people import (
@@ -105,7 +105,7 @@ def test_an_error_of_the_function_itself_is_raised() -> None:
 
 def test_a_pipeline_with_a_replayed_detector_gives_the_same_results() -> None:
     script = moving_people(FRAMES, 3)
-    settings = PipelineSettings(window=WindowSettings(steps=12))
+    settings = PipelineSettings(model=ModelSettings(detection="full"), window=WindowSettings(steps=12))
     batches = [
         [scripted_lease(n) for n in range(start, start + size)]
         for start, size in ((0, 4), (4, 4), (8, 8), (16, 4), (20, 4))

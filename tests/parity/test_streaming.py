@@ -251,7 +251,7 @@ def test_a_wave_with_more_people_than_the_bank_has_slots_is_stepped_in_groups() 
 
 def test_at_most_twelve_and_a_half_steps_a_second_and_the_last_analysis_is_repeated_between() -> None:
     script = moving_people(30, 1, step_us=33_333)
-    pipeline, _ = scripted_pipeline(script, settings())
+    pipeline, _ = scripted_pipeline(script, settings(detection="full"))
     found = run(pipeline, [[scripted_lease(n, step_us=33_333)] for n in range(30)])
     scores = [found[Spot("hall", 1, n)].people[0].action for n in range(1, 30)]
     changes = [n for n in range(1, 29) if scores[n] != scores[n - 1]]

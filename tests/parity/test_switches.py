@@ -221,6 +221,7 @@ def scripted_outputs(network: ActionNetwork, script: np.ndarray) -> SequenceOutp
             hands_present=hands_there,
             scale=torch.tensor([[64 / 640, 38 / 384]]).repeat(steps, 1),
             content=torch.tensor([[64.0, 38.0]]).repeat(steps, 1),
+            offset=torch.zeros(steps, 2),
         )
         visual = person_features(maps, regions, replace(POOLING, parts=network.config.visual_regions == "all"))
     dt = torch.full((people, steps), STEP_US * 1e-6)

@@ -83,6 +83,7 @@ def test_the_visual_branch_uses_each_persons_regions_in_their_own_picture() -> N
         torch.from_numpy(there),
         torch.tensor([[64 / 640, 38 / 384]]),
         torch.tensor([[64.0, 38.0]]),
+        torch.zeros(1, 2),
     )
     with torch.no_grad():
         outputs = seeing_checkpoint().network.forward_step(

@@ -24,7 +24,7 @@ from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.people.smoothing import SmoothingConfig
 from stages.region_extractors import MapRegionExtractor, RegionExtractor, VggRegionExtractor
 from stages.region_features.roi_features import RoiConfig
-from stages.settings import PipelineSettings
+from stages.settings import ModelSettings, PipelineSettings
 from stages.types import FrameAnalysis, Model, ModelInfo
 from stages.vocabulary import PARTS, packaged
 from training.annotated_videos.regions.detector_source import DetectorSource
@@ -65,7 +65,7 @@ class Watcher(Model):
         self._detector = detector
         self._region_extractor = _region_extractor(self.settings, device)
         # Tracked people need a vocabulary for their states and actions, but none are computed here.
-        stages = PipelineSettings()
+        stages = PipelineSettings(model=ModelSettings(detection="full"))
         self._max_people = stages.model.max_people
         self._tracker = PeopleTracker(
             stages, stages.thresholds(detector.default_thresholds), packaged("edge"), SmoothingConfig()
@@ -100,9 +100,14 @@ class Watcher(Model):
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         """Watch a batch, in order; the analyses are empty."""
         metas = [lease.meta for lease in frames]
-        found = self._detector.detect(frames, self._tracker.due(metas), self._max_people)
-        work, steps = self._tracker.track(metas, found.frames)
+        batch = self._tracker.begin(metas)
+        (wave,) = batch.waves()  # it looks everywhere
+        looks = batch.looks(wave)
+        found = self._detector.detect(frames, looks, self._max_people)
+        steps = batch.steps
         try:
+            batch.track(wave, looks, found.frames)
+            work = batch.people()
             visual = None
             if len(steps) and self._region_extractor is not None:
                 visual = self._region_extractor.extract(steps, metas, found.groups)

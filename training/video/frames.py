@@ -11,6 +11,7 @@ import numpy as np
 from av.codec.context import ThreadType
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from ring_buffers.motion.motion_gate import MotionGate
 from ring_buffers.slot_writers import PictureWriter, picture_writer, shown_size
 
 OPEN_OPTIONS = {
@@ -40,6 +41,7 @@ def video_frames(
     size: tuple[int, int] = (0, 0)
     format: SlotFormat | None = None
     writer: PictureWriter | None = None
+    gate = MotionGate()
     for number, (frame, time_us) in enumerate(_decoded(path)):
         if format is None or writer is None:
             first_us, size = time_us, shown_size(frame)
@@ -52,7 +54,8 @@ def video_frames(
             continue
         picture = np.zeros(format.shape, np.uint8)
         writer.write(frame, picture)
-        meta = FrameMeta(path.name, 1, number, media_us, media_us, "media", 0, 0, size, format)
+        motion = gate.look(frame, media_us) if format.motion else None
+        meta = FrameMeta(path.name, 1, number, media_us, media_us, "media", 0, 0, size, format, motion)
         yield Lease(meta, picture, 0)
 
 

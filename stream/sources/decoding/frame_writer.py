@@ -13,6 +13,7 @@ import av
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Clock, FrameMeta, SlotFormat
+from ring_buffers.motion.motion_gate import MotionGate
 from ring_buffers.slot_writers import PictureWriter, frame_colours, picture_writer, shown_size
 from stream.sources.decoding.clock import CameraClock, Discontinuity, Stamp
 from stream.sources.decoding.decoder import Decoded
@@ -79,6 +80,7 @@ class FrameWriter:
         self._new_epoch_wanted = True
         self._format: SlotFormat | None = None
         self._writer: PictureWriter | None = None
+        self._gate = MotionGate()
         self._decoded_size = (0, 0)
         self.epoch = first_epoch - 1
         """The current epoch; before the first picture, the last epoch of a previous camera with this id, or 0."""
@@ -130,6 +132,7 @@ class FrameWriter:
         if self._format.pixels == "planes":
             self._format = replace(self._format, colours=frame_colours(frame))
         self._writer = picture_writer(self._format)
+        self._gate.begin_epoch()
         self._clock.begin_epoch()
         self._rate.restart()
         self._ring.begin_epoch(self.epoch, self._format)
@@ -145,6 +148,7 @@ class FrameWriter:
         assert self._writer is not None and self._format is not None and self.size is not None
         try:
             self._writer.write(frame, slot.picture)
+            motion = self._gate.look(frame, stamp.media_us) if self._format.motion else None
         except BaseException:
             ring.abandon(slot)
             raise
@@ -161,6 +165,7 @@ class FrameWriter:
                 ready_ns=time.monotonic_ns(),
                 size=self.size,
                 format=self._format,
+                motion=motion,
             ),
         )
 

@@ -32,18 +32,22 @@ ALL_CODE = feature_cache.CODE + feature_cache.REGION_CODE
 WITHOUT_EFFECT = (
     "ring_buffers/feature_window.py",
     "ring_buffers/frames.py",
+    "ring_buffers/motion/*.py",
     "ring_buffers/state_bank.py",
     "ring_buffers/transfer.py",
     "ring_buffers/window.py",
     "stages/checkpoint.py",
     "stages/device/device_memory.py",
     "stages/device/halving.py",
+    "stages/device/host_pictures.py",
     "stages/device/stage_timer.py",
     "stages/experimental_actions.py",
+    "stages/export/*.py",
     "stages/heads/*.py",
     "stages/language/*.py",
     "stages/packaged_checkpoints.py",
     "stages/pipeline.py",
+    "stages/runtimes/*.py",
     "stages/settings_file.py",
     "stages/step_scores.py",
     "stages/weight_terms.py",
@@ -53,6 +57,8 @@ WITHOUT_EFFECT = (
     "training/settings/*.py",
 )
 """Modules that watching imports but that do not change what is seen: containers, transfers, the learned stages, files.
+
+Videos are watched with whole pictures from the host, in torch: without the motion gate and other runtimes.
 
 `sightings` has a format number of its own.
 """

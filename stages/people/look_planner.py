@@ -1,0 +1,100 @@
+"""Choice of what the detector looks at in each frame of one camera's epoch.
+
+Where nothing moves and nobody is tracked, it looks at nothing. Else it looks at regions around motion and tracked
+people or, where that costs less, at the whole picture. A sweep, a look at the whole picture every few seconds, finds
+people who were already there and keep still. Whoever is tracked is looked at, moving or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ring_buffers.frames import FrameMeta
+from ring_buffers.motion.motion_map import boxes_of
+from stages.detection.covering import Box, cover
+from stages.detection.looks import NOWHERE, REGION_SIDE, WHOLE, Look
+
+MARGIN = 0.2
+"""Room around tracked people and motion, in lengths of the longer side: a person moves, and motion may show only an arm
+of one."""
+MARGIN_PER_S = 0.5
+"""More of it for each second in which a person has not been found."""
+MOST_MARGIN = 1.0
+REST_US = 400_000
+"""For so long, motion that was looked at and is nobody's is not looked at again, because trees and traffic never rest.
+Finding somebody is delayed by no more."""
+WHOLE_ABOVE = 0.9
+"""Share of a whole picture's pixels above which the regions' cost as much."""
+
+
+class LookPlanner:
+    """Plans the looks of one camera's epoch, in order of its frames."""
+
+    def __init__(self, compare: bool, sweep_s: float) -> None:
+        """`compare`: whether to look at the whole picture where regions would cost more."""
+        self._compare = compare
+        self._sweep_us = round(sweep_s * 1e6)
+        self._scene: int | None = None
+        self._swept_us = 0
+        self._resting_until_us: NDArray[np.int64] | None = None
+        """Of each cell of the motion's grid."""
+
+    def plan(self, meta: FrameMeta, people: Iterable[tuple[Box, float]]) -> Look:
+        """Return what to look at. `people`: box in pixels of the epoch's first picture, and seconds since it was found.
+
+        A frame without a map of its motion is looked at as a whole.
+        """
+        motion = meta.motion
+        due = meta.media_us - self._swept_us >= self._sweep_us
+        if motion is None or due or motion.everything or motion.scene != self._scene:
+            return WHOLE
+        size = meta.format.size
+        x, y = size[0] / meta.size[0], size[1] / meta.size[1]
+        boxes = [_widened((box[0] * x, box[1] * y, box[2] * x, box[3] * y), lost_s) for box, lost_s in people]
+        moving = motion.moving() & ~motion.cells_in(boxes, size)
+        if self._resting_until_us is not None:
+            moving &= self._resting_until_us <= meta.media_us
+        boxes += [_widened(box, 0.0) for box in boxes_of(moving, size)]
+        if not boxes:
+            return NOWHERE
+        content, target = meta.format.content, meta.format.target or meta.format.content
+        regions = cover([_clipped(box, size) for box in boxes], size, content[0] / size[0])
+        if self._compare and len(regions) * REGION_SIDE**2 > WHOLE_ABOVE * target[0] * target[1]:
+            return WHOLE
+        return Look(regions=tuple(regions))
+
+    def looked(self, meta: FrameMeta, look: Look) -> None:
+        """Note what was looked at in a frame."""
+        motion = meta.motion
+        if look.whole:
+            self._swept_us = meta.media_us
+            self._scene = None if motion is None else motion.scene
+        if motion is None:
+            return
+        if self._resting_until_us is None or self._resting_until_us.shape != (motion.rows, motion.columns):
+            self._resting_until_us = np.zeros((motion.rows, motion.columns), np.int64)
+        seen = motion.moving()
+        if not look.whole:
+            shown = [(left, top, left + side, top + side) for left, top, side in look.regions]
+            seen &= motion.cells_in(shown, meta.format.size)
+        resting = self._resting_until_us > meta.media_us
+        self._resting_until_us[seen & ~resting] = meta.media_us + REST_US
+
+
+def _widened(box: Box, lost_s: float) -> Box:
+    margin = min(MARGIN + MARGIN_PER_S * lost_s, MOST_MARGIN) * max(box[2] - box[0], box[3] - box[1])
+    return (box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)
+
+
+def _clipped(box: Box, size: tuple[int, int]) -> Box:
+    """Return the part inside the picture; of a box outside, a point on its edge."""
+    width, height = size
+    return (
+        min(max(box[0], 0.0), width),
+        min(max(box[1], 0.0), height),
+        min(max(box[2], 0.0), width),
+        min(max(box[3], 0.0), height),
+    )
