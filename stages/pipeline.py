@@ -19,13 +19,13 @@ from ring_buffers.state_bank import TrackKey
 from stages.checkpoint import DEFAULT_WINDOW_STEPS, Checkpoint
 from stages.detection.detections import BatchDetections, PictureGroup
 from stages.detection.detector import Detector
-from stages.detection.looks import Look
 from stages.detection.slot_pictures import planes_for, with_motion
 from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
 from stages.device.stage_timer import StageTimer
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
+from stages.looks import Look
 from stages.people.batch_steps import BatchSteps
 from stages.people.people import SeenPerson, StepAnalysis
 from stages.people.people_tracker import FramePeople, PeopleTracker
@@ -300,7 +300,7 @@ class Pipeline(Model):
                 )
             people.append(self._person(seen, analysis))
         self._observer.people_seen(frame.meta.camera, len(people), frame.tracks)
-        return FrameAnalysis(people, _objects(frame), frame.ended, frame.tracks)
+        return FrameAnalysis(people, _objects(frame), frame.ended, frame.tracks, frame.look)
 
     def _person(self, seen: SeenPerson, analysis: StepAnalysis | None) -> PersonAnalysis:
         parts = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ring_buffers.frames import Lease, SlotFormat
+from stages.looks import WHOLE, Look
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the epoch's first picture size."""
@@ -87,6 +88,8 @@ class FrameAnalysis:
     objects: list[ObjectAnalysis] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     tracks: int = 0
+    look: Look = WHOLE
+    """What the detector looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stages.detection.looks import REGION_SIDE, Region
+from stages.looks import REGION_SIDE, Region
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the frame's picture."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ring_buffers.frames import Lease, SlotFormat
 from stages.detection.detections import BatchDetections
-from stages.detection.looks import Look
+from stages.looks import Look
 from stages.settings import ScoreThresholds
 
 

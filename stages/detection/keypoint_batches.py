@@ -18,10 +18,10 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.transfer import to_host
 from stages.detection.detections import Area, PictureGroup, epoch_scale, whole_area
-from stages.detection.looks import REGION_SIDE, Look, Region
 from stages.detection.region_rows import merged_rows
 from stages.detection.slot_pictures import pictures_by_shape, region_content, region_pictures
 from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.looks import REGION_SIDE, Look, Region
 
 DETECTION_WIDTH = 56
 """Box (4), score, then x, y, score of 17 keypoints."""

@@ -14,10 +14,10 @@ from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.transfer import to_host
 from stages.detection.detections import NO_OBJECTS, BatchDetections, ObjectDetections, PartBoxes
 from stages.detection.keypoint_batches import KeypointNetwork, detect_keypoints
-from stages.detection.looks import Look
 from stages.detection.part_boxes import part_boxes
 from stages.detection.slot_pictures import FormatOf
 from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.looks import Look
 from stages.settings import KEYPOINT_SCORE, ScoreThresholds
 
 MOVENET_THRESHOLDS = ScoreThresholds(

@@ -13,10 +13,10 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.transfer import to_host
 from stages.detection.detections import BatchDetections, ObjectDetections, PartBoxes, epoch_scale
-from stages.detection.looks import Look
 from stages.detection.part_assignment import assign_parts
 from stages.detection.region_batches import RegionNetwork, detect_regions
 from stages.detection.region_classes import RegionClasses, RegionLayout
+from stages.looks import Look
 from stages.settings import ScoreThresholds
 
 CASCADE_RCNN_THRESHOLDS = ScoreThresholds(

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.detection.looks import REGION_SIDE, Region
 from stages.detection.movenet import keypoint_decoding as decoding
 from stages.keypoint_features.skeleton import KEYPOINTS
+from stages.looks import REGION_SIDE, Region
 
 EDGE = 4.0
 """A box that ends this near to a region's edge, in pixels as seen, is cut by it."""

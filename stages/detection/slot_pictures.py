@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ring_buffers.frames import Lease, SlotFormat
 from ring_buffers.transfer import to_device
-from stages.detection.looks import REGION_SIDE, Region
 from stages.device.host_pictures import cut_picture, whole_picture
 from stages.device.plane_pictures import cut_pictures, device_pictures
+from stages.looks import REGION_SIDE, Region
 
 FormatOf = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
 """A detector's `slot_format`: (width, height) of the source, and of the wanted picture or None, to the slot format."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta
 from ring_buffers.motion.motion_map import boxes_of
 from stages.detection.covering import Box, cover
-from stages.detection.looks import NOWHERE, REGION_SIDE, WHOLE, Look
+from stages.looks import NOWHERE, REGION_SIDE, WHOLE, Look
 
 MARGIN = 0.2
 """Room around tracked people and motion, in lengths of the longer side: a person moves, and motion may show only an arm

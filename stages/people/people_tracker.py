@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta
 from ring_buffers.state_bank import TrackKey
 from stages.detection.detections import NO_OBJECTS, FrameDetections, ObjectDetections, PartBoxes
-from stages.detection.looks import NOWHERE, WHOLE, Look
+from stages.looks import NOWHERE, WHOLE, Look
 from stages.people.batch_steps import BatchSteps
 from stages.people.held_objects import held_objects
 from stages.people.look_planner import LookPlanner

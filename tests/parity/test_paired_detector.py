@@ -17,9 +17,9 @@ from ring_buffers.frames import FrameMeta, Lease
 from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import for_classes
-from stages.detection.looks import WHOLE
 from stages.detection.paired_detector import MIN_IOU, PairedDetector, same_people
 from stages.detection.region_classes import RegionClasses, RegionLayout
+from stages.looks import WHOLE
 from stages.pipeline import Pipeline
 from stages.profiles import region_detector
 from stages.settings import PipelineSettings, WindowSettings

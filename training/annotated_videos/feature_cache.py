@@ -43,6 +43,7 @@ CODE = (
     "stages/device/plane_pictures.py",
     "stages/device/precision.py",
     "stages/keypoint_features/*.py",
+    "stages/looks.py",
     "stages/people/*.py",
     "stages/settings.py",
     "stages/vocabulary.py",

@@ -1,0 +1,120 @@
+"""What the detector looks at in each frame of a camera."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ring_buffers.frames import FrameMeta, SlotFormat
+from ring_buffers.motion.motion_map import MotionMap
+from stages.detection.covering import Box
+from stages.looks import NOWHERE, REGION_SIDE, WHOLE, Look
+from stages.people.look_planner import REST_US, LookPlanner
+
+SIZE = (1280, 720)
+FORMAT = SlotFormat("planes", SIZE, (768, 432), target=(768, 448), motion=True)
+COLUMNS, ROWS = 40, 22
+STEP_US = 80_000
+STILL = MotionMap.of(np.zeros((ROWS, COLUMNS), np.bool_), 1)
+PERSON: Box = (600.0, 300.0, 660.0, 460.0)
+
+
+def frame(number: int, motion: MotionMap | None = STILL, step_us: int = STEP_US) -> FrameMeta:
+    at = number * step_us
+    return FrameMeta("hall", 1, number, at, at, "media", 0, 0, SIZE, FORMAT, motion)
+
+
+def motion_at(column: int, row: int, scene: int = 1, side: int = 2) -> MotionMap:
+    moving = np.zeros((ROWS, COLUMNS), np.bool_)
+    moving[row : row + side, column : column + side] = True
+    return MotionMap.of(moving, scene)
+
+
+def planner(compare: bool = True, sweep_s: float = 5.0) -> LookPlanner:
+    """A planner that has looked at its first frame."""
+    made = LookPlanner(compare, sweep_s)
+    first = frame(0, MotionMap.whole(COLUMNS, ROWS, 1))
+    assert made.plan(first, []) == WHOLE
+    made.looked(first, WHOLE)
+    return made
+
+
+def shown(look: Look, box: Box) -> bool:
+    return any(
+        region.left <= box[0]
+        and region.top <= box[1]
+        and box[2] <= region.left + region.side
+        and box[3] <= region.top + region.side
+        for region in look.regions
+    )
+
+
+def test_where_nothing_moves_and_nobody_is_tracked_it_looks_nowhere_until_the_sweep() -> None:
+    made = planner(sweep_s=5.0)
+    looks = [made.plan(frame(number), []) for number in range(1, 64)]
+    assert looks[:61] == [NOWHERE] * 61
+    assert looks[62] == WHOLE  # 63 x 80 ms
+
+
+def test_motion_and_tracked_people_are_in_regions_and_a_tracked_person_is_never_left_out() -> None:
+    made = planner()
+    for number in range(1, 60):
+        look = made.plan(frame(number), [(PERSON, 0.08)])
+        assert shown(look, PERSON)
+        made.looked(frame(number), look)
+    look = made.plan(frame(60, motion_at(2, 2)), [(PERSON, 0.08)])
+    assert len(look.regions) == 2 and shown(look, PERSON) and shown(look, (64.0, 64.0, 128.0, 128.0))
+
+
+def test_the_motion_of_a_tracked_person_adds_no_region() -> None:
+    made = planner()
+    still = made.plan(frame(1), [(PERSON, 0.08)])
+    moving = made.plan(frame(1, motion_at(19, 10)), [(PERSON, 0.08)])
+    assert moving == still
+
+
+def test_motion_that_is_nobodys_rests_after_a_look_and_new_motion_beside_it_does_not() -> None:
+    made = planner()
+    tree = motion_at(5, 5)
+    first = made.plan(frame(10, tree), [])
+    assert len(first.regions) == 1
+    made.looked(frame(10, tree), first)
+    rest = -(-REST_US // STEP_US)
+    assert [made.plan(frame(10 + n, tree), []) for n in range(1, rest)] == [NOWHERE] * (rest - 1)
+    assert made.plan(frame(11, motion_at(30, 5)), []).regions
+    assert made.plan(frame(10 + rest, tree), []).regions
+
+
+def test_a_new_scene_is_looked_at_as_a_whole_even_if_its_first_frame_was_dropped() -> None:
+    made = planner()
+    assert made.plan(frame(5, MotionMap.of(np.zeros((ROWS, COLUMNS), np.bool_), 2)), []) == WHOLE
+    assert made.plan(frame(5, STILL), []) == NOWHERE
+
+
+def test_a_frame_without_a_map_of_its_motion_is_looked_at_as_a_whole() -> None:
+    assert planner().plan(frame(3, None), []) == WHOLE
+
+
+def test_the_whole_picture_is_seen_where_regions_would_cost_more_unless_only_regions_are_wanted() -> None:
+    crowd = [
+        ((20.0 + 150 * n, 100.0 + 200 * m, 60.0 + 150 * n, 200.0 + 200 * m), 0.08) for n in range(8) for m in (0, 2)
+    ]
+    assert planner().plan(frame(1), crowd) == WHOLE
+    assert len(planner(compare=False).plan(frame(1), crowd).regions) > 5
+
+
+@given(st.lists(st.tuples(st.floats(-50, 1300), st.floats(-50, 740), st.floats(1, 700)), max_size=80))
+def test_a_frame_costs_no_more_than_the_whole_picture_whatever_is_tracked(
+    people: list[tuple[float, float, float]],
+) -> None:
+    boxes: list[tuple[Box, float]] = [((x, y, x + side / 2, y + side), 0.08) for x, y, side in people]
+    look = planner().plan(frame(10, motion_at(3, 3, side=4)), boxes)
+    assert look.anything
+    assert len(look.regions) * REGION_SIDE**2 <= 768 * 448
+
+
+def test_a_person_not_found_for_longer_is_looked_for_in_a_wider_region() -> None:
+    made = planner()
+    near, wide = made.plan(frame(1), [(PERSON, 0.08)]), made.plan(frame(1), [(PERSON, 1.5)])
+    assert near.regions[0].side < wide.regions[0].side
