@@ -1,9 +1,10 @@
-"""Where the detector looks in a frame: nowhere, in square regions, or at the whole picture."""
+"""Where the detector looks in a frame: at the whole picture, at square regions, or at nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 REGION_SIDE = 256
 """Width and height in which the detector sees a region, in pixels. People near the camera still have enough detail, and
@@ -25,18 +26,36 @@ class Region(NamedTuple):
         return min(self.side, size[0] - self.left), min(self.side, size[1] - self.top)
 
 
+LookKind = Literal["whole", "regions", "nothing", "skipped"]
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the detector looks at in one frame; the regions are empty if it sees the whole picture."""
+    """What the detector looks at in one frame.
 
-    whole: bool = False
+    `regions`: the whole picture, or nothing, has none. `nothing`: nothing moves and nobody is tracked. `skipped`: the
+    frame came too soon after the last one that was looked at; people's boxes are extrapolated.
+    """
+
+    kind: LookKind
     regions: tuple[Region, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the detector sees the whole picture."""
+        return self.kind == "whole"
 
     @property
     def anything(self) -> bool:
         """Whether the detector runs on the frame at all."""
-        return self.whole or bool(self.regions)
+        return self.kind in ("whole", "regions")
 
 
-NOWHERE = Look()
-WHOLE = Look(whole=True)
+WHOLE = Look("whole")
+NOTHING = Look("nothing")
+SKIPPED = Look("skipped")
+
+
+def look_at(regions: Iterable[Region]) -> Look:
+    """Return a look at these regions, of which there must be one."""
+    return Look("regions", tuple(regions))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta
 from ring_buffers.motion.motion_map import boxes_of
 from stages.detection.covering import Box, cover
-from stages.looks import NOWHERE, REGION_SIDE, WHOLE, Look
+from stages.looks import NOTHING, REGION_SIDE, WHOLE, Look, look_at
 
 MARGIN = 0.2
 """Room around tracked people and motion, in lengths of the longer side: a person moves, and motion may show only an arm
@@ -59,12 +59,12 @@ class LookPlanner:
             moving &= self._resting_until_us <= meta.media_us
         boxes += [_widened(box, 0.0) for box in boxes_of(moving, size)]
         if not boxes:
-            return NOWHERE
+            return NOTHING
         content, target = meta.format.content, meta.format.target or meta.format.content
         regions = cover([_clipped(box, size) for box in boxes], size, content[0] / size[0])
         if self._compare and len(regions) * REGION_SIDE**2 > WHOLE_ABOVE * target[0] * target[1]:
             return WHOLE
-        return Look(regions=tuple(regions))
+        return look_at(regions)
 
     def looked(self, meta: FrameMeta, look: Look) -> None:
         """Note what was looked at in a frame."""

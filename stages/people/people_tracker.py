@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta
 from ring_buffers.state_bank import TrackKey
 from stages.detection.detections import NO_OBJECTS, FrameDetections, ObjectDetections, PartBoxes
-from stages.looks import NOWHERE, WHOLE, Look
+from stages.looks import SKIPPED, WHOLE, Look
 from stages.people.batch_steps import BatchSteps
 from stages.people.held_objects import held_objects
 from stages.people.look_planner import LookPlanner
@@ -162,9 +162,9 @@ class PeopleTracker:
             last = epoch.looked_at
         if last is not None and last.epoch == meta.epoch:
             if meta.frame // self._detect_every == last.frame // self._detect_every:
-                return NOWHERE
+                return SKIPPED
             if not self.looks_everywhere and 0 < meta.media_us - last.media_us < self._min_gap_us:
-                return NOWHERE
+                return SKIPPED
         if epoch is None or self.looks_everywhere:
             return WHOLE
         look = epoch.planner.plan(meta, epoch.tracker.places(meta.media_us))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ring_buffers.frames import Lease
-from stages.looks import NOWHERE, WHOLE, Look, Region
+from stages.looks import NOTHING, WHOLE, Region, look_at
 from stages.people.look_planner import LookPlanner
 from stages.settings import DetectionMode, ModelSettings, PipelineSettings, WindowSettings
 from stages.types import FrameAnalysis
@@ -92,7 +92,7 @@ def test_a_persons_state_survives_changes_between_regions_and_whole_pictures(mon
     """The region shows the picture unscaled, so that the detections are exactly the same."""
     scenes = together(walking(40, 300, 2))
     expected, _ = watched(scenes, settings("full"))
-    region = Look(regions=(Region(256, 130, 256),))
+    region = look_at([Region(256, 130, 256)])
     planned = iter([WHOLE, WHOLE, region, region, region, WHOLE, region] * 6)
     monkeypatch.setattr(LookPlanner, "plan", lambda self, meta, people: next(planned))
     found, network = watched(scenes, settings("auto"))
@@ -128,7 +128,7 @@ def test_a_scene_without_anybody_costs_a_sweep_every_few_seconds_and_every_frame
     assert len(found) == 150 and not any(one.people for one in found)
     assert network.pictures == [(512, 768)] * 3  # at 0, 4 and 8 s
     assert sum(one.look == WHOLE for one in found) == 3
-    assert sum(one.look == NOWHERE for one in found) == 147
+    assert sum(one.look == NOTHING for one in found) == 147
 
 
 def test_a_person_whom_the_gate_does_not_see_is_found_by_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ring_buffers.frames import FrameMeta, SlotFormat
 from ring_buffers.motion.motion_map import MotionMap
 from stages.detection.covering import Box
-from stages.looks import NOWHERE, REGION_SIDE, WHOLE, Look
+from stages.looks import NOTHING, REGION_SIDE, WHOLE, Look
 from stages.people.look_planner import REST_US, LookPlanner
 
 SIZE = (1280, 720)
@@ -53,7 +53,7 @@ def shown(look: Look, box: Box) -> bool:
 def test_where_nothing_moves_and_nobody_is_tracked_it_looks_nowhere_until_the_sweep() -> None:
     made = planner(sweep_s=5.0)
     looks = [made.plan(frame(number), []) for number in range(1, 64)]
-    assert looks[:61] == [NOWHERE] * 61
+    assert looks[:61] == [NOTHING] * 61
     assert looks[62] == WHOLE  # 63 x 80 ms
 
 
@@ -81,7 +81,7 @@ def test_motion_that_is_nobodys_rests_after_a_look_and_new_motion_beside_it_does
     assert len(first.regions) == 1
     made.looked(frame(10, tree), first)
     rest = -(-REST_US // STEP_US)
-    assert [made.plan(frame(10 + n, tree), []) for n in range(1, rest)] == [NOWHERE] * (rest - 1)
+    assert [made.plan(frame(10 + n, tree), []) for n in range(1, rest)] == [NOTHING] * (rest - 1)
     assert made.plan(frame(11, motion_at(30, 5)), []).regions
     assert made.plan(frame(10 + rest, tree), []).regions
 
@@ -89,7 +89,7 @@ def test_motion_that_is_nobodys_rests_after_a_look_and_new_motion_beside_it_does
 def test_a_new_scene_is_looked_at_as_a_whole_even_if_its_first_frame_was_dropped() -> None:
     made = planner()
     assert made.plan(frame(5, MotionMap.of(np.zeros((ROWS, COLUMNS), np.bool_), 2)), []) == WHOLE
-    assert made.plan(frame(5, STILL), []) == NOWHERE
+    assert made.plan(frame(5, STILL), []) == NOTHING
 
 
 def test_a_frame_without_a_map_of_its_motion_is_looked_at_as_a_whole() -> None:
