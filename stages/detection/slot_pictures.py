@@ -103,10 +103,13 @@ def region_pictures(frames: Sequence[Lease], regions: Sequence[tuple[int, Region
 
 
 def region_content(region: Region, size: tuple[int, int]) -> tuple[int, int]:
-    """Return width and height, as the detector sees it, of the part of a region that is inside a picture of `size`."""
+    """Return width and height, as the detector sees it, of the part of a region that is inside a picture of `size`.
+
+    Both are even: swscale is less exact where a side of the chroma ends within a pixel.
+    """
     scale = REGION_SIDE / region.side
-    width, height = region.shown(size)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    width, height = (max(2, round(side * scale / 2) * 2) for side in region.shown(size))
+    return width, height
 
 
 def stack_slots(slots: Sequence[np.ndarray], device: torch.device) -> Tensor:

@@ -1,0 +1,188 @@
+"""Pictures of regions, cut from a slot's planes: on the host, on a device, and as the detector sees them."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from ring_buffers.slot_writers import RgbWriter, frame_colours, picture_writer
+from stages.detection.detections import Area, PictureGroup
+from stages.detection.keypoint_batches import detect_keypoints
+from stages.detection.movenet.movenet import FEATURE_CHANNELS, MoveNet, slot_format
+from stages.detection.slot_pictures import planes_for, region_content, region_pictures, stack_slots
+from stages.device.host_pictures import cut_picture, whole_picture
+from stages.device.plane_pictures import cut_pictures
+from stages.looks import REGION_SIDE, WHOLE, Region, look_at
+from stages.people.batch_steps import BatchSteps
+from stages.people.people import Step
+from stages.region_features.roi_features import RoiConfig
+from stages.region_features.step_regions import step_regions
+from stages.third_party import weights
+
+CPU = torch.device("cpu")
+MAX_DIFFERENCE, MEAN_DIFFERENCE = 6, 2.5
+"""Of 255, between swscale and torch, as in test_plane_pictures.py."""
+STREET_REGIONS = [Region(430, 180, 160), Region(200, 120, 256), Region(512, 192, 384), Region(0, 0, 768)]
+
+
+def frame_of(asset: str, file: str, number: int) -> av.VideoFrame:
+    with av.open(str(weights.locate(asset, file))) as container:
+        return next(frame for at, frame in enumerate(container.decode(video=0)) if at == number)
+
+
+def lent(frame: av.VideoFrame, detector_size: tuple[int, int] | None = None) -> Lease:
+    """The frame in a slot of planes."""
+    size = (frame.width, frame.height)
+    plain = planes_for(slot_format)(size, detector_size)
+    format = SlotFormat("planes", size, plain.content, plain.target, frame_colours(frame))
+    planes = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(frame, planes)
+    return Lease(FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, size, format), planes, 0)
+
+
+@pytest.fixture(scope="module")
+def street() -> Lease:
+    """768x576, BT.601."""
+    return lent(frame_of("vtest", "vtest.avi", 100))
+
+
+@pytest.fixture(scope="module")
+def movenet() -> MoveNet:
+    return MoveNet.load()
+
+
+@pytest.mark.parametrize("size", [None, (640, 480), (256, 256), (1024, 768)])
+@pytest.mark.parametrize("footage", [("vtest", "vtest.avi", 100), ("sports2d", "demo.mp4", 80)])
+def test_whole_pictures_made_from_planes_are_those_of_the_cameras_thread(
+    footage: tuple[str, str, int], size: tuple[int, int] | None
+) -> None:
+    frame = frame_of(*footage)
+    expected_format = slot_format((frame.width, frame.height), size)
+    expected = np.zeros(expected_format.shape, np.uint8)
+    picture_writer(expected_format).write(frame, expected)
+    lease = lent(frame, size)
+    assert np.array_equal(whole_picture(lease.picture, lease.meta.format), expected)
+
+
+@pytest.mark.parametrize("region", STREET_REGIONS)
+def test_a_region_shows_what_the_cut_frame_would(street: Lease, region: Region) -> None:
+    format = street.meta.format
+    width, height = region.shown(format.size)
+    content = region_content(region, format.size)
+    found = cut_picture(street.picture, format, (region.left, region.top, width, height), content, REGION_SIDE)
+    luma = street.picture[: 768 * 576].reshape(576, 768)
+    cut = av.VideoFrame.from_ndarray(
+        np.ascontiguousarray(luma[region.top : region.top + height, region.left : region.left + width]), "gray"
+    )
+    cut.color_range = 1
+    grey = np.zeros((REGION_SIDE, REGION_SIDE, 3), np.uint8)
+    RgbWriter(SlotFormat("rgb24", (REGION_SIDE, REGION_SIDE), content)).write(cut, grey)
+    # The street is nearly grey: green, most of luma, hardly differs from a picture of luma alone.
+    difference = np.abs(found[..., 1].astype(int) - grey[..., 1].astype(int))
+    assert difference[: content[1], : content[0]].mean() < 12
+    assert not found[content[1] :].any() and not found[:, content[0] :].any()
+
+
+@pytest.mark.parametrize("region", STREET_REGIONS)
+def test_regions_made_in_torch_agree_with_those_of_swscale(street: Lease, region: Region) -> None:
+    format = street.meta.format
+    cut = (region.left, region.top, *region.shown(format.size))
+    content = region_content(region, format.size)
+    expected = cut_picture(street.picture, format, cut, content, REGION_SIDE)[: content[1], : content[0]]
+    (found,) = cut_pictures(stack_slots([street.picture], CPU), format, [(0, *cut)], [content])
+    off = np.abs(found.numpy().astype(int) - expected.astype(int))
+    # swscale enlarges chroma less smoothly.
+    assert off.mean() <= MEAN_DIFFERENCE
+    if region.side >= REGION_SIDE:
+        assert off.max() <= MAX_DIFFERENCE
+
+
+@pytest.mark.parametrize("size", [(641, 359), (333, 251)])
+def test_sides_of_the_picture_may_be_odd(size: tuple[int, int]) -> None:
+    lease = lent(frame_of("vtest", "vtest.avi", 100).reformat(*size))
+    region = Region(size[0] // 4 * 2, size[1] // 4 * 2, 256)
+    made = region_pictures([lease], [(0, region)], CPU)
+    assert made.shape == (1, REGION_SIDE, REGION_SIDE, 3) and made.any()
+    width, height = region_content(region, size)
+    (in_torch,) = cut_pictures(
+        stack_slots([lease.picture], CPU), lease.meta.format, [(0, region.left, region.top, *region.shown(size))],
+        [(width, height)],
+    )  # fmt: skip
+    assert np.abs(in_torch.numpy().astype(int) - made[0, :height, :width].numpy().astype(int)).mean() < MEAN_DIFFERENCE
+
+
+def test_the_detector_finds_the_same_person_in_a_region_as_in_the_whole_picture(
+    street: Lease, movenet: MoveNet
+) -> None:
+    """The regions are as detailed as the whole picture, but have other surroundings."""
+    whole = detect_keypoints([street], [WHOLE], movenet, 16, CPU).people[0]
+    clear = whole[(whole[:, 4] > 0.35)]
+    assert len(clear) >= 3
+    for person in clear:
+        middle = ((person[0] + person[2]) / 2, (person[1] + person[3]) / 2)
+        left, top = (max(0, min(int(at - 128) // 2 * 2, limit - 256)) for at, limit in zip(middle, (768, 576)))
+        found = detect_keypoints([street], [look_at([Region(left, top, 256)])], movenet, 16, CPU).people[0]
+        distances = np.abs(found[:, :4] - person[:4]).max(1)
+        assert distances.min() < 12
+        joints, expected = found[distances.argmin(), 5:].reshape(17, 3), person[5:].reshape(17, 3)
+        sure = expected[:, 2] > 0.4
+        assert np.median(np.abs(joints[sure, :2] - expected[sure, :2])) < 3
+
+
+def test_region_features_come_from_the_picture_that_shows_the_person_best() -> None:
+    """Maps whose values are the place in the frame, whatever a picture shows: pooling gives where the part is."""
+    maps: dict[int, torch.Tensor] = {}
+    areas = [Area((0.0, 0.0), (0.5, 0.5), (256, 256)), Area((300.0, 200.0), (1.0, 1.0), (256, 256))]
+    for stride in (4, 8, 16):
+        cells = (torch.arange(256 // stride) + 0.5) * stride
+        layers = []
+        for area in areas:
+            x = cells / area.scale[0] + area.offset[0]
+            layers.append(x.expand(FEATURE_CHANNELS[stride], len(cells), -1))
+        maps[stride] = torch.stack(layers)
+    group = PictureGroup([0, 0], torch.zeros(2, 256, 256, 3, dtype=torch.uint8), maps, areas)
+    meta = FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, (1280, 720), SlotFormat("planes", (1280, 720), (768, 432)))
+    for box in ((340, 240, 400, 400), (20, 30, 90, 200)):
+        steps = steps_of(np.array(box, np.float32))
+        found = step_regions(steps, [meta], [group], RoiConfig(), CPU)
+        parts = found.parts[0, 0].unflatten(0, (-1, 9)).mean(0).reshape(3, 3)
+        assert np.allclose(parts.mean(0).numpy(), np.linspace(box[0], box[2], 7)[1::2], atol=1.5)
+
+
+def steps_of(box: np.ndarray) -> BatchSteps:
+    """One person's step; every part is the whole person."""
+    steps = BatchSteps()
+    keypoints = np.concatenate((np.tile((box[:2] + box[2:]) / 2, (17, 1)), np.ones((17, 1))), 1).astype(np.float32)
+    steps.steps.append(Step(keypoints, box, 0))
+    steps.people.append(None)  # pyright: ignore[reportArgumentType] - only their number counts here
+    steps.frames.append(0)
+    steps.part_boxes.append(np.tile(box, (10, 1)))
+    steps.present.append(np.ones(10, np.bool_))
+    return steps
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_regions_of_several_cameras_are_made_together_and_agree(street: Lease) -> None:
+    other = lent(frame_of("sports2d", "demo.mp4", 80))
+    wanted = [(0, STREET_REGIONS[0]), (1, Region(400, 200, 512)), (0, STREET_REGIONS[1]), (1, Region(0, 0, 1024))]
+    expected = region_pictures([street, other], wanted, CPU)
+    found = region_pictures([street, other], wanted, torch.device("cuda"))
+    off = (found.cpu().int() - expected.int()).abs().float()
+    assert off.mean() <= MEAN_DIFFERENCE
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_the_same_people_are_found_in_regions(street: Lease, movenet: MoveNet) -> None:
+    look = look_at(STREET_REGIONS[:3])
+    expected = detect_keypoints([street], [look], movenet, 16, CPU).people[0]
+    cuda = torch.device("cuda")
+    found = detect_keypoints([street], [look], MoveNet.load().to(cuda), 16, cuda).people[0]
+    sure = expected[expected[:, 4] > 0.25]
+    assert len(sure) >= 3
+    for person in sure:
+        assert np.abs(found[:, :4] - person[:4]).max(1).min() < 6
