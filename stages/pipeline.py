@@ -19,7 +19,7 @@ from ring_buffers.state_bank import TrackKey
 from stages.checkpoint import DEFAULT_WINDOW_STEPS, Checkpoint
 from stages.detection.detections import BatchDetections, PictureGroup
 from stages.detection.detector import Detector
-from stages.detection.slot_pictures import planes_for, with_motion
+from stages.detection.views.slot_pictures import planes_for, with_motion
 from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
 from stages.device.stage_timer import StageTimer
@@ -160,24 +160,6 @@ class Pipeline(Model):
             for key in self._tracker.take_ended():
                 self._states.release(key)
 
-    def _people_of(
-        self, frames: Sequence[Lease], metas: Sequence[FrameMeta], timer: StageTimer
-    ) -> tuple[list[FramePeople], BatchSteps, list[PictureGroup]]:
-        """Detect and track, wave by wave. Raises `TooLargeError` if the first wave does not fit into the memory."""
-        batch = self._tracker.begin(metas)
-        groups: list[PictureGroup] = []
-        try:
-            for wave in batch.waves():
-                looks = batch.looks(wave)
-                found = self._detected([frames[index] for index in wave], looks, timer, is_first=wave[0] == 0)
-                with timer.stage("tracking", on_host=True):
-                    batch.track(wave, looks, found.frames)
-                groups += found.of_frames(wave).groups
-        except BaseException:
-            batch.steps.abandon()
-            raise
-        return batch.people(), batch.steps, groups
-
     def _detected(
         self, frames: Sequence[Lease], looks: Sequence[Look], timer: StageTimer, is_first: bool
     ) -> BatchDetections:
@@ -198,6 +180,24 @@ class Pipeline(Model):
             {index: found for piece in pieces for index, found in piece.frames.items()},
             [group for piece in pieces for group in piece.groups],
         )
+
+    def _people_of(
+        self, frames: Sequence[Lease], metas: Sequence[FrameMeta], timer: StageTimer
+    ) -> tuple[list[FramePeople], BatchSteps, list[PictureGroup]]:
+        """Detect and track, wave by wave. Raises `TooLargeError` if the first wave does not fit into the memory."""
+        batch = self._tracker.begin(metas)
+        groups: list[PictureGroup] = []
+        try:
+            for wave in batch.waves():
+                looks = batch.looks(wave)
+                found = self._detected([frames[index] for index in wave], looks, timer, is_first=wave[0] == 0)
+                with timer.stage("tracking", on_host=True):
+                    batch.track(wave, looks, found.frames)
+                groups += found.of_frames(wave).groups
+        except BaseException:
+            batch.steps.abandon()
+            raise
+        return batch.people(), batch.steps, groups
 
     def _score(
         self, steps: BatchSteps, metas: Sequence[FrameMeta], groups: Sequence[PictureGroup], timer: StageTimer

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -60,6 +61,9 @@ _MADE_ONCE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder for what is made once, in the process that began the run; workers get its name."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts background jobs so, and the programs that the tests start would ignore Ctrl-C, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.stash[_MADE_ONCE] = tempfile.TemporaryDirectory(prefix="partstream-tests-")
         os.environ["TESTS_MADE_ONCE"] = config.stash[_MADE_ONCE].name

@@ -18,8 +18,8 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.transfer import to_host
 from stages.detection.detections import Area, PictureGroup, epoch_scale, whole_area
-from stages.detection.region_rows import merged_rows
-from stages.detection.slot_pictures import pictures_by_shape, region_content, region_pictures
+from stages.detection.views.merged_people import merged_people
+from stages.detection.views.slot_pictures import pictures_by_shape, region_content, region_pictures
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.looks import REGION_SIDE, Look, Region
 
@@ -89,7 +89,7 @@ def detect_keypoints(
             found = [picture for picture, frame in zip(rows, group.frames, strict=True) if frame == index]
             look, meta = looks[index], frames[index].meta
             if not look.whole:
-                found = [merged_rows(found, look.regions, meta.format.size, max_people)]
+                found = [merged_people(found, look.regions, meta.format.size, max_people)]
             people[index] = in_epoch_pixels(found[0], look, meta)
     return BatchKeypoints(people, groups)
 

@@ -15,7 +15,7 @@ from ring_buffers.transfer import to_host
 from stages.detection.detections import NO_OBJECTS, BatchDetections, ObjectDetections, PartBoxes
 from stages.detection.keypoint_batches import KeypointNetwork, detect_keypoints
 from stages.detection.part_boxes import part_boxes
-from stages.detection.slot_pictures import FormatOf
+from stages.detection.views.slot_pictures import FormatOf
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.looks import Look
 from stages.settings import KEYPOINT_SCORE, ScoreThresholds

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta
 from ring_buffers.motion.motion_map import boxes_of
-from stages.detection.covering import Box, cover
+from stages.detection.views.covering import Box, cover
 from stages.looks import NOTHING, REGION_SIDE, WHOLE, Look, look_at
 
 MARGIN = 0.2

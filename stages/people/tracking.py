@@ -14,7 +14,7 @@ import supervision as sv
 from numpy.typing import NDArray
 from trackers import ByteTrackTracker
 
-from stages.detection.covering import Box
+from stages.detection.views.covering import Box
 from stages.settings import ScoreThresholds, TrackingSettings
 
 _MOTION_FPS = 7.0

@@ -22,7 +22,7 @@ from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
-from stages.settings import PipelineSettings
+from stages.settings import ModelSettings, PipelineSettings
 from stages.third_party import weights
 from support.models.seeing_checkpoints import seeing_checkpoint
 from training.kinetics_tps.names import GROUND_TRUTH_FILES, frame_file, video_file
@@ -87,7 +87,7 @@ def test_the_watched_pipeline_gives_the_pipelines_results_also_from_memory(
 ) -> None:
     torch.set_num_threads(1)
     film = video_file(test_set, "test", "stand", "first")
-    checkpoint, settings = make(), PipelineSettings()
+    checkpoint, settings = make(), PipelineSettings(model=ModelSettings(detection="full"))
     network = MoveNet.load()
     detector = KeypointDetector(network, slot_format)
     plain = list(analyse_video(Pipeline(detector, checkpoint, settings), film, rehearse=True))

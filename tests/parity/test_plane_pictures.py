@@ -12,7 +12,7 @@ from ring_buffers.frames import LUMA_SHARES, Colours, FrameMeta, Lease, Matrix, 
 from ring_buffers.slot_writers import frame_colours, picture_writer
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.detection.slot_pictures import pictures_by_shape, planes_for, stack_slots
+from stages.detection.views.slot_pictures import pictures_by_shape, planes_for, stack_slots
 from stages.device.plane_pictures import area_weights, bilinear_weights, device_pictures
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint

@@ -12,7 +12,7 @@ from ring_buffers.slot_writers import RgbWriter, frame_colours, picture_writer
 from stages.detection.detections import Area, PictureGroup
 from stages.detection.keypoint_batches import detect_keypoints
 from stages.detection.movenet.movenet import FEATURE_CHANNELS, MoveNet, slot_format
-from stages.detection.slot_pictures import planes_for, region_content, region_pictures, stack_slots
+from stages.detection.views.slot_pictures import planes_for, region_content, region_pictures, stack_slots
 from stages.device.host_pictures import cut_picture, whole_picture
 from stages.device.plane_pictures import cut_pictures
 from stages.looks import REGION_SIDE, WHOLE, Region, look_at

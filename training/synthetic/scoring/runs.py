@@ -108,7 +108,9 @@ def load_bench(profiles: Sequence[str], conditions: Conditions, truth_of: Callab
     keypoints.
     """
     device = choose_device(conditions.device)
-    settings = PipelineSettings(model=ModelSettings(pictures="host"), window=WindowSettings(mode=conditions.window))
+    settings = PipelineSettings(
+        model=ModelSettings(pictures="host", detection="full"), window=WindowSettings(mode=conditions.window)
+    )
     checkpoints = [load_checkpoint(profile, device) for profile in profiles]
     _refuse_true_keypoints(checkpoints, conditions)
     detector: FrameDetector | None = None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from ring_buffers.motion.motion_map import MotionMap
-from stages.detection.covering import Box
+from stages.detection.views.covering import Box
 from stages.looks import NOTHING, REGION_SIDE, WHOLE, Look
 from stages.people.look_planner import REST_US, LookPlanner
 

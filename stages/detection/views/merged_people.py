@@ -24,7 +24,7 @@ CUT_INSIDE = 0.5
 _SIGMAS = torch.tensor(decoding.COCO_SIGMAS)
 
 
-def merged_rows(
+def merged_people(
     found: Sequence[NDArray[np.float32]], regions: Sequence[Region], size: tuple[int, int], most: int
 ) -> NDArray[np.float32]:
     """Return at most `most` people of a picture of `size` (width, height), best first: float32 `[n, 56]` in its pixels.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages.detection.region_rows import in_picture, merged_rows
+from stages.detection.views.merged_people import in_picture, merged_people
 from stages.looks import REGION_SIDE, Region
 
 SIZE = (1280, 720)
@@ -33,7 +33,7 @@ def seen(person: NDArray[np.float32], region: Region) -> NDArray[np.float32]:
 def merged(*found: tuple[Region, list[NDArray[np.float32]]], most: int = 32) -> NDArray[np.float32]:
     empty = np.zeros((2, 56), np.float32)
     rows = [np.concatenate((np.array(people, np.float32).reshape(-1, 56), empty)) for _, people in found]
-    return merged_rows(rows, [region for region, _ in found], SIZE, most)
+    return merged_people(rows, [region for region, _ in found], SIZE, most)
 
 
 @pytest.mark.parametrize("region", [Region(200, 100, 256), Region(0, 0, 160), Region(640, 80, 640)])

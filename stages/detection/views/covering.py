@@ -80,7 +80,8 @@ def _placed(box: Box, size: tuple[int, int]) -> Region:
     width, height = size
     # Not larger than the picture's longer side, which shows all of it.
     longest = -(-max(width, height) // 2) * 2
-    side = min(next((side for side in SIDES if side >= _extent(box)), SIDES[-1]), longest)
+    # Rounding the corner to even pixels moves it by up to two.
+    side = min(next((side for side in SIDES if side >= _extent(box) + 4), SIDES[-1]), longest)
     return Region(_begin(box[0], box[2], side, width), _begin(box[1], box[3], side, height), side)
 
 

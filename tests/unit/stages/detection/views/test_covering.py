@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.detection.covering import DETAIL, SIDES, Box, cover
+from stages.detection.views.covering import DETAIL, SIDES, Box, cover
 from stages.looks import REGION_SIDE, Region
 
 SIZES = st.tuples(st.integers(16, 4000), st.integers(16, 4000))
@@ -61,7 +61,7 @@ def test_people_who_share_a_region_are_seen_in_enough_detail(
         seen = max(REGION_SIDE / region.side for region in regions if shows(region, box, size))
         # A region is up to a step larger than what it must show; alone, a box gets the smallest that shows it.
         step = max(after / before for before, after in pairwise(SIDES))
-        assert seen * step >= min(enough, REGION_SIDE / max(extent, SIDES[0]))
+        assert seen * step >= min(enough, REGION_SIDE / max(extent + 4, SIDES[0]))
 
 
 def test_people_far_apart_get_a_region_each_and_neighbours_share_one() -> None:
