@@ -47,6 +47,12 @@ def busy_seconds() -> tuple[float, float]:
     return busy / tick, (busy + idle + iowait) / tick
 
 
+def process_cpu_seconds(pid: int) -> float:
+    """Return the user and system time of a process with its threads. Raises FileNotFoundError if it has ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _git(repository: Path, *arguments: str) -> str:
     done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()

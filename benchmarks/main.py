@@ -16,14 +16,17 @@ from rich.console import Console
 
 from benchmarks import machine, peers
 from benchmarks.cameras.camera_client import CameraServerError
+from benchmarks.cameras.scenes import SCENES
 from benchmarks.engine import end_to_end_bench, engine_bench, ingest_bench, telemetry_bench
+from benchmarks.engine.end_to_end_report import print_end_to_end
+from benchmarks.engine.end_to_end_trial import EngineOptions, usable_cores
 from benchmarks.engine.ingest_report import print_ingest
 from benchmarks.examples import example_bench
 from benchmarks.examples.example_report import print_examples
 from benchmarks.model import model_bench
 from benchmarks.paper import paper_bench
 from benchmarks.paper.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
-from benchmarks.report import print_end_to_end, print_engine, print_model, write_json
+from benchmarks.report import print_engine, print_model, write_json
 from benchmarks.rounds import Goal, Load, Measured, Plan, measure
 from benchmarks.run_once import REPOSITORY, RunFailedError
 from stages.profiles import PAPER
@@ -31,7 +34,7 @@ from stages.third_party.weights import WeightsError
 from training.run.learning.training_run import TrainingError
 from training.sources.terms import DataFolderError
 
-REPEATABLE = ("--cameras", "--batch", "--threads", "--proposals")
+REPEATABLE = ("--cameras", "--batch", "--threads", "--proposals", "--cores")
 TABLE_WIDTH = 170
 RESULTS = Path("build", "benchmarks")
 """Published figures are copied from here to benchmarks/results on purpose."""
@@ -228,28 +231,84 @@ def paper(
     console.print(f"written to {file}")
 
 
-@app.command("end-to-end", epilog="Example:  partstream bench end-to-end --fps 10 --size 256x256")
+@app.command(
+    "end-to-end", epilog="Example:  partstream bench end-to-end --scene street --resolution 1280x720 --cores 2"
+)
 def end_to_end(
-    profile: Annotated[str, typer.Option(help="edge, edge-open, kinetics-tps, or the path of a checkpoint.")] = "edge",
+    scene: Annotated[
+        list[str] | None, typer.Option(help=f"Scene: {', '.join(SCENES)}; may be repeated.", show_default="all")
+    ] = None,
+    resolution: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WxH",
+            help="Size of the cameras' pictures; may be repeated.",
+            show_default="640x360, 1280x720, 1920x1080",
+        ),
+    ] = None,
+    cores: Annotated[list[int] | None, typer.Option(help="Cores of the engine, e.g. 1 2.", show_default="1 2")] = None,
+    fps: Annotated[int, typer.Option(min=1, max=60, help="Frames per second of each camera.")] = 5,
+    room: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Video of a room with one person.", show_default="a dancer in a studio"
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="edge, edge-open, kinetics-tps, or the path of a checkpoint.", show_default="edge"),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Detector size.", show_default="the profile's")
     ] = None,
-    fps: Annotated[int, typer.Option(min=1, max=60, help="Frames per second of each camera.")] = 5,
-    most: Annotated[int, typer.Option(min=1, help="Largest number of cameras.")] = 16,
-    runs: Annotated[int, typer.Option(min=1, help="Runs for each number of cameras.")] = 3,
-    seconds: Annotated[float, typer.Option(min=2, help="Seconds measured in each run.")] = 15.0,
-    quick: QuickOption = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Configuration of the engine without cameras.", show_default="defaults"
+        ),
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Largest number of cameras.")] = 64,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of the number of cameras that is found.")] = 3,
+    seconds: Annotated[
+        float, typer.Option(min=2, help="Seconds measured in each run, best a multiple of model.sweep_s.")
+    ] = 15.0,
+    quick: Annotated[
+        bool, typer.Option("--quick", metavar="", help="Only 1280x720 on two cores, one run of 10 s for each number.")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
-    """Number of live cameras that the machine sustains with a real model, and the latency that the model adds."""
+    """Number of live cameras that the machine sustains with a real model, by scene, picture size and cores."""
     console, progress = consoles()
+    if unknown := set(scene or ()) - set(SCENES):
+        raise typer.BadParameter(f"unknown scene {sorted(unknown)}; available: {', '.join(SCENES)}")
+    usable = len(usable_cores())
+    if cores and max(cores) > usable:
+        raise typer.BadParameter(f"--cores {max(cores)}: this process may use {usable}")
+    sizes = [_size(one) for one in resolution or ()]
+    plan = end_to_end_bench.EndToEndPlan(
+        tuple(scene or SCENES),
+        tuple(one for one in sizes if one) or end_to_end_bench.RESOLUTIONS,
+        tuple(cores or (count for count in end_to_end_bench.CORES if count <= usable)),
+        fps,
+        most,
+        runs,
+        seconds,
+        room=room,
+        engine=EngineOptions(profile, _size(size), config),
+    )
     if quick:
-        runs, seconds, most = 1, 6.0, min(most, 2)
-    plan = end_to_end_bench.EndToEndPlan(profile, _size(size), fps, most, runs, seconds)
+        plan = replace(plan, resolutions=((1280, 720),), cores=(min(2, usable),), runs=1, seconds=10.0)
     host = machine.describe()
     file = json or RESULTS / f"end-to-end{'-quick' if quick else ''}.json"
-    measured = end_to_end_bench.measure(plan, progress.print)
-    write_json(file, _with_header("end-to-end", host, measured.as_json()))
+
+    def save(measured: end_to_end_bench.EndToEndMeasured) -> None:
+        write_json(file, _with_header("end-to-end", host, measured.as_json()))
+
+    progress.print(f"about {plan.duration_s / 60:.0f} min")
+    try:
+        measured = end_to_end_bench.measure(plan, progress.print, save)
+    except ValueError as error:
+        raise RunFailedError(str(error)) from None
     print_end_to_end(measured, host, console)
     console.print(f"written to {file}")
 

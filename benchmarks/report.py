@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import peers, stats
-from benchmarks.engine.end_to_end_bench import EndToEndMeasured
 from benchmarks.engine.engine_bench import goals
 from benchmarks.model.model_bench import ModelMeasured, StageFigures
-from benchmarks.rounds import Goal, Load, Measured, camera_count
+from benchmarks.rounds import Goal, Load, Measured
 from benchmarks.run_once import Figures
 
 NOISY = 0.10
@@ -158,48 +157,6 @@ def print_model(measured: ModelMeasured, machine: dict[str, Any], console: Conso
         )  # fmt: skip
         console.print(table)
     print_machine(machine, console)
-
-
-def print_end_to_end(measured: EndToEndMeasured, machine: dict[str, Any], console: Console) -> None:
-    """Print the results of the end-to-end benchmark."""
-    plan = measured.plan
-    size = "default size" if plan.detector_size is None else "x".join(map(str, plan.detector_size))
-    table = Table(
-        title=f"{plan.profile}, {size}, cameras with {plan.fps} frames per second over RTSP; "
-        f"median of {plan.runs} runs. Times in ms, p50 / p99",
-        caption="age: from arrival until the result was handed to ZeroMQ; for each frame, age = model + engine.",
-    )
-    headings = ("cameras", "processed", "frames\nper second", "age", "model", "engine", "CPU ms\nper frame")
-    for heading in (*headings, "people\nper frame", "dropped"):
-        table.add_column(heading, justify="right")
-    for cameras in sorted({run.cameras for run in measured.runs}):
-        runs = measured.of(cameras)
-        dropped = {
-            reason: sum(run.dropped.get(reason, 0) for run in runs)
-            for reason in sorted({reason for run in runs for reason in run.dropped})
-        }
-        table.add_row(
-            str(cameras),
-            f"{stats.median([run.share for run in runs]):.1%}",
-            f"{stats.median([run.processed / run.seconds for run in runs]):.1f}",
-            _p50_p99([(run.age_ms_p50, run.age_ms_p99) for run in runs]),
-            _p50_p99([(run.model_ms_p50, run.model_ms_p99) for run in runs]),
-            _p50_p99([(run.engine_ms_p50, run.engine_ms_p99) for run in runs]),
-            f"{stats.median([run.cpu_ms_per_frame for run in runs]):.0f}",
-            f"{stats.median([run.people / max(run.processed, 1) for run in runs]):.1f}",
-            ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count),
-        )
-    console.print(table)
-    console.print(
-        f"sustained: {camera_count(measured.sustained)} at {plan.fps} frames per second; "
-        f"highest total {measured.most_frames_per_second:.1f} frames per second"
-    )
-    print_machine(machine, console)
-
-
-def _p50_p99(runs: list[tuple[float | None, float | None]]) -> str:
-    p50, p99 = (stats.median([value for value in values if value is not None]) for values in zip(*runs, strict=True))
-    return f"{p50:.1f} / {p99:.1f}"
 
 
 def _stage_cell(stage: StageFigures) -> str:

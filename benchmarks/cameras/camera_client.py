@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.cameras.clip import Clip
 from benchmarks.cameras.rtsp_server import DEBIAN_PACKAGES, START_TIMEOUT_S, SYSTEM_PYTHON, RtspServerError
+from benchmarks.machine import process_cpu_seconds
 
 SERVER = Path(__file__).with_name("camera_server.py")
 
@@ -31,13 +32,19 @@ class Sent:
 
 
 class Cameras:
-    """`count` RTSP cameras that send `clip`: `with Cameras(clip, 4) as cameras: cameras.urls` … `cameras.sent()`."""
+    """`count` RTSP cameras that send `clip`: `with Cameras(clip, 4) as cameras: cameras.urls` … `cameras.sent()`.
 
-    def __init__(self, clip: Clip, count: int, *, staggered: bool = True, capacity: int = 20_000) -> None:
+    `staggered`: they send in turn, not all at the same time. `spread`: they begin at different places of the clip.
+    """
+
+    def __init__(
+        self, clip: Clip, count: int, *, staggered: bool = True, spread: bool = False, capacity: int = 20_000
+    ) -> None:
         self.clip = clip
         self.count = count
         self.urls: list[str] = []
         self._staggered = staggered
+        self._spread = spread
         self._capacity = capacity
         self._process: subprocess.Popen[str] | None = None
         self._log: Path | None = None
@@ -59,6 +66,8 @@ class Cameras:
         command += ["--cameras", str(self.count), "--log", name, "--capacity", str(self._capacity)]
         if not self._staggered:
             command.append("--aligned")
+        if self._spread:
+            command.append("--spread")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -84,8 +93,7 @@ class Cameras:
 
     def cpu_seconds(self) -> float:
         """Return the user and system time of the server."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return process_cpu_seconds(self.pid)
 
     def sent(self) -> Sent:
         """Return the times at which frames were sent so far."""

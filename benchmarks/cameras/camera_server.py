@@ -2,7 +2,8 @@
 
 This is a separate program, because only the system's Python has GStreamer's bindings. It runs until its standard input
 closes. Each client gets its own stream, which starts with frame 0. Frames are sent on a fixed grid of the monotonic
-clock, camera i of n shifted by i/n of a frame interval, so that phases are the same for every contender.
+clock, camera i of n shifted by i/n of a frame interval, so that phases are the same for every contender. With
+`--spread`, camera i also begins i/n into the clip, at a keyframe, so that cameras do not all show the same.
 
 The log file has `capacity + 2` native 64-bit integers for each camera: the number of sessions, the frames sent in the
 current session, and for each of them the time at which it entered the RTP payloader (CLOCK_MONOTONIC, in ns).
@@ -63,9 +64,10 @@ class SendLog:
 class Stream:
     """Stream of a client: the next frame and its time."""
 
-    def __init__(self, camera: int, source: Any) -> None:
+    def __init__(self, camera: int, source: Any, first_unit: int) -> None:
         self.camera = camera
         self.source = source
+        self.first_unit = first_unit
         self.next = 0
         self.first_due_ns = 0
         self.first_pts_ns = 0
@@ -119,7 +121,7 @@ class Feeder(threading.Thread):
     def _push(self, stream: Stream, due_ns: int) -> None:
         number = stream.next
         stream.next += 1
-        buffer = self._units[number % len(self._units)].copy()
+        buffer = self._units[(stream.first_unit + number) % len(self._units)].copy()
         if number == 1:
             stream.first_due_ns = due_ns
             age_ns = time.monotonic_ns() - due_ns
@@ -156,7 +158,10 @@ def serve(arguments: argparse.Namespace) -> None:
 
     def configure(_factory: Any, media: Any, camera: int) -> None:
         element = media.get_element()
-        stream = Stream(camera, element.get_by_name("clip"))
+        share = camera / arguments.cameras if arguments.spread else 0
+        # Clips have a keyframe per second.
+        first_unit = int(share * len(index["sizes"])) // index["fps"] * index["fps"]
+        stream = Stream(camera, element.get_by_name("clip"), first_unit)
         log.begin(camera)
 
         def note(_pad: Any, info: Any) -> Any:
@@ -199,4 +204,5 @@ if __name__ == "__main__":
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--capacity", type=int, default=20_000)
     parser.add_argument("--aligned", action="store_true", help="all cameras send at the same time")
+    parser.add_argument("--spread", action="store_true", help="cameras begin at different places of the clip")
     serve(parser.parse_args())

@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -25,10 +24,6 @@ from benchmarks.cameras import barcode
 
 SHARPNESS = 1.35
 """Exponent of the amplitude over spatial frequency. Keyframes become about ten times as large as P frames."""
-
-
-BITS_PER_FRAME = 120_000
-"""3 Mbit/s at 25 frames per second, as cameras send at 720p."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ class Recipe:
 class Clip:
     """A clip on disk: `stream` contains the access units (Annex B), `index` their sizes as JSON.
 
-    For a clip of footage, only size, rate and length of `recipe` apply.
+    For a clip `from_frames`, only size, rates and length of `recipe` apply.
     """
 
     stream: Path
@@ -73,30 +68,39 @@ def prepared(recipe: Recipe | None = None, folder: Path | None = None) -> Clip:
     folder.mkdir(parents=True, exist_ok=True)
     clip = Clip(folder / f"clip-{recipe.key}.h264", folder / f"clip-{recipe.key}.json", recipe)
     if not (clip.stream.exists() and clip.index.exists()):
-        _write(clip, (_yuv420p(planes) for planes in pictures(recipe)))
+        _write(clip, (yuv420p(planes) for planes in pictures(recipe)))
     return clip
 
 
-def from_footage(video: Path, fps: int, frames: int, folder: Path | None = None) -> Clip:
-    """Return the first `frames` pictures of a video as a cached clip of `fps` frames per second, without barcodes."""
+def from_frames(
+    name: str,
+    frames: Callable[[], Iterable[av.VideoFrame]],
+    size: tuple[int, int],
+    fps: int,
+    bits_per_second: int,
+    folder: Path | None = None,
+) -> Clip:
+    """Return the clip called `name`, without barcodes. It is made from `frames()` if it is not in the cache.
+
+    Frames are yuv420p of `size`. The name must depend on everything that they and the rates depend on.
+    """
     folder = folder or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    with av.open(str(video)) as container:
-        coded = container.streams.video[0]
-        recipe = Recipe(coded.width // 2 * 2, coded.height // 2 * 2, fps, frames, BITS_PER_FRAME * fps)
-        name = f"footage-{video.stem}-{video.stat().st_size}-{recipe.key}"
-        clip = Clip(folder / f"{name}.h264", folder / f"{name}.json", recipe)
-        if not (clip.stream.exists() and clip.index.exists()):
-            decoded = islice(container.decode(video=0), frames)
-            _write(clip, (frame.reformat(recipe.width, recipe.height, "yuv420p") for frame in decoded))
-    return clip
+    stream, index = folder / f"{name}.h264", folder / f"{name}.json"
+    if stream.exists() and index.exists():
+        content = json.loads(index.read_text())
+        return Clip(stream, index, Recipe(**{field.name: content[field.name] for field in fields(Recipe)}))
+    return _write(Clip(stream, index, Recipe(*size, fps, 0, bits_per_second)), frames())
 
 
-def _write(clip: Clip, frames: Iterable[av.VideoFrame]) -> None:
+def _write(clip: Clip, frames: Iterable[av.VideoFrame]) -> Clip:
+    """Encode the clip, and return it with the number of its frames."""
     units = list(_encoded(clip.recipe, frames))
+    recipe = replace(clip.recipe, frames=len(units))
     _write_whole(clip.stream, b"".join(units))
-    index = {**asdict(clip.recipe), "sizes": [len(unit) for unit in units]}
+    index = {**asdict(recipe), "sizes": [len(unit) for unit in units]}
     _write_whole(clip.index, json.dumps(index).encode())
+    return replace(clip, recipe=recipe)
 
 
 def pictures(recipe: Recipe) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -137,13 +141,21 @@ def _texture(random: np.random.Generator, height: int, width: int, contrast: flo
     return (126 + contrast * picture / picture.std()).astype(np.float32)
 
 
-def _yuv420p(planes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> av.VideoFrame:
+def yuv420p(planes: Sequence[np.ndarray]) -> av.VideoFrame:
+    """Return a frame with these Y, U and V planes, uint8 [height, width] and twice [height/2, width/2]."""
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, "yuv420p")
-    for plane, values in zip(frame.planes, planes, strict=True):
-        padded = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # pyright: ignore[reportArgumentType,reportCallIssue]
-        padded[:, : plane.width] = values
+    for plane, values in zip(planes_of(frame), planes, strict=True):
+        plane[:] = values
     return frame
+
+
+def planes_of(frame: av.VideoFrame) -> list[np.ndarray]:
+    """Return the Y, U and V planes of a yuv420p frame as views of its memory, uint8 [height, width]."""
+    return [
+        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]  # pyright: ignore[reportArgumentType,reportCallIssue]
+        for plane in frame.planes
+    ]
 
 
 def _encoded(recipe: Recipe, frames: Iterable[av.VideoFrame]) -> Iterator[bytes]:
@@ -160,8 +172,9 @@ def _encoded(recipe: Recipe, frames: Iterable[av.VideoFrame]) -> Iterator[bytes]
         "x264-params": f"keyint={recipe.fps}:min-keyint={recipe.fps}:scenecut=0:bframes=0:ref=1:slices=1:ipratio=1.2"
         f":vbv-maxrate={recipe.bits_per_second // 1000}:vbv-bufsize={recipe.bits_per_second // 1000}",
     }
-    count = 0
+    given = count = 0
     for number, frame in enumerate(frames):
+        given += 1
         frame.pts, frame.time_base = number, encoder.time_base
         frame.pict_type = PictureType.NONE
         for packet in encoder.encode(frame):
@@ -170,8 +183,8 @@ def _encoded(recipe: Recipe, frames: Iterable[av.VideoFrame]) -> Iterator[bytes]
     for packet in encoder.encode(None):
         count += 1
         yield bytes(packet)
-    if count != recipe.frames:
-        raise RuntimeError(f"the encoder returned {count} access units for {recipe.frames} frames")
+    if count != given:
+        raise RuntimeError(f"the encoder returned {count} access units for {given} frames")
 
 
 def _write_whole(path: Path, content: bytes) -> None:

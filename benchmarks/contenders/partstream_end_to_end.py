@@ -1,4 +1,4 @@
-"""partstream with a real model on live cameras. Writes counts, ages and model times as JSON to the spec's `out`."""
+"""partstream with a real model on live cameras. Writes counts, times and settings as JSON to the spec's `out`."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import json
 import os
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders.recorder import Spec, cpu_seconds
-from stages.settings import ModelSettings
-from stream.config import Config
+from benchmarks.contenders.recorder import GRACE_S, Spec, cpu_seconds
+from benchmarks.machine import busy_seconds, process_cpu_seconds
+from stream.config import Config, load
 from stream.engine import Engine
 from stream.results import CameraStats
-from stream.settings.engine import CameraConfig, PublishConfig
-from stream.settings.network import HttpConfig
 from telemetry.observer import Observer
 
 POLL_S = 0.1
+SECTIONS = {"model", "window", "tracking", "batch"}
+"""Sections of the configuration that are noted with the figures."""
 
 
 class FrameTimes(Observer):
-    """Age and model time of every frame, and the number of people, since `begin`.
+    """Age and model time of every frame, the number of people, and the time in the model, since `begin`.
 
     The engine runs the stages of a batch and then publishes its frames, all in one thread. So the time from the begin
     of the first stage to the end of the last one is the model time of the frames published next.
@@ -34,6 +35,7 @@ class FrameTimes(Observer):
         self.rows: list[tuple[float, float]] = []
         """Age when the result was handed to ZeroMQ, and the time of that in the model, in seconds."""
         self.people = 0
+        self.model_s = 0.0
         self._lock = threading.Lock()
         self._batch_ns = (0, 0)
         self._published = True
@@ -41,12 +43,14 @@ class FrameTimes(Observer):
     def begin(self) -> None:
         """Discard everything recorded so far."""
         with self._lock:
-            self.rows, self.people = [], 0
+            self.rows, self.people, self.model_s = [], 0, 0.0
 
     def stage_ran(self, stage: str, began_ns: int, ended_ns: int) -> None:
         """Record a stage of the current batch."""
         self._batch_ns = (began_ns if self._published else self._batch_ns[0], ended_ns)
         self._published = False
+        with self._lock:
+            self.model_s += (ended_ns - began_ns) / 1e9
 
     def frame_published(self, camera: str, age_seconds: float, capture_age_seconds: float | None) -> None:
         """Record a frame."""
@@ -60,60 +64,101 @@ class FrameTimes(Observer):
             self.people += people
 
 
-async def run(spec: Spec) -> dict[str, Any]:
-    """Run the engine, wait for a result of each camera, warm up, and measure."""
-    times = FrameTimes()
-    size = spec.options["detector_size"]
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """State of the cameras' counts and of CPU times, in seconds, at one time."""
+
+    monotonic_ns: int
+    cameras: list[CameraStats]
+    cpu_s: float
+    others_cpu_s: dict[str, float]
+    machine_s: tuple[float, float]
+
+    @classmethod
+    def now(cls, engine: Engine, others: dict[str, int]) -> Moment:
+        """Return the current state. `others`: process ids by name."""
+        others_cpu_s = {name: process_cpu_seconds(pid) for name, pid in others.items()}
+        return cls(time.monotonic_ns(), engine.stats().cameras, cpu_seconds(), others_cpu_s, busy_seconds())
+
+
+def configured(urls: list[str], options: dict[str, Any]) -> Config:
+    """Return the configuration: that of the file, if there is one, with these cameras and the options.
+
+    As many threads as by default on a machine with only these cores. Raises `ConfigError`.
+    """
     cameras = [
-        CameraConfig(**{"id": f"cam{index}", "source": url, "detector_size": size})
-        for index, url in enumerate(spec.urls)
+        {"id": f"cam{index}", "source": url, "detector_size": options["detector_size"]}
+        for index, url in enumerate(urls)
     ]
-    config = Config(
-        cameras=cameras,
-        model=ModelSettings(profile=spec.options["profile"]),  # pyright: ignore[reportCallIssue]
-        publish=PublishConfig(endpoint="tcp://127.0.0.1:0", replay="tcp://127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
-        http=HttpConfig(bind="127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
-    )
+    overrides: dict[str, Any] = {
+        "cameras": cameras,
+        "publish": {"endpoint": options["endpoint"], "replay": "tcp://127.0.0.1:0"},
+        "http": {"bind": "127.0.0.1:0"},
+    }
+    if options["profile"] is not None:
+        overrides["model"] = {"profile": options["profile"]}
+    config = load(options["config"], overrides)
+    threads = config.model.threads or max(1, options["cores"] - 1)
+    return config.model_copy(update={"model": config.model.model_copy(update={"threads": threads})})
+
+
+async def run(spec: Spec) -> dict[str, Any]:
+    """Run the engine, wait for a result of each camera, warm up, and measure.
+
+    If only some cameras give results in time, the engine is overloaded, which the figures show. Raises TimeoutError if
+    none does.
+    """
+    times = FrameTimes()
+    config = configured(spec.urls, spec.options)
+    others: dict[str, int] = spec.options["others"]
     async with Engine(config, observers=[times]) as engine:
         give_up = time.monotonic() + spec.start_timeout_s
         while not all(camera.processed for camera in engine.stats().cameras):
             if time.monotonic() > give_up:
-                raise TimeoutError(f"some cameras gave no result within {spec.start_timeout_s:.0f} s")
+                if any(camera.processed for camera in engine.stats().cameras):
+                    break
+                raise TimeoutError(f"no camera gave a result within {spec.start_timeout_s:.0f} s")
             await asyncio.sleep(POLL_S)
         await asyncio.sleep(spec.warm_up_s)
         times.begin()
-        before, began, cpu = engine.stats().cameras, time.monotonic(), cpu_seconds()
+        before = Moment.now(engine, others)
         await asyncio.sleep(spec.seconds)
-        after, elapsed_s, cpu_s = engine.stats().cameras, time.monotonic() - began, cpu_seconds() - cpu
-        frames = np.array(times.rows).reshape(-1, 2) * 1e3
-        return summary(before, after, elapsed_s, cpu_s, frames, times.people)
+        after = Moment.now(engine, others)
+        rows, people, model_s = np.array(times.rows).reshape(-1, 2) * 1e3, times.people, times.model_s
+        await asyncio.sleep(GRACE_S)
+        return {
+            **summary(before, after, rows, people, model_s),
+            "settings": config.model_dump(mode="json", include=SECTIONS),
+        }
 
 
-def summary(
-    before: list[CameraStats],
-    after: list[CameraStats],
-    elapsed_s: float,
-    cpu_s: float,
-    frames_ms: np.ndarray,
-    people: int,
-) -> dict[str, Any]:
-    """Return the figures between two states of the cameras' counts; `frames_ms` [n, 2]: age and time in the model."""
-    decoded = sum(camera.decoded for camera in after) - sum(camera.decoded for camera in before)
-    processed = sum(camera.processed for camera in after) - sum(camera.processed for camera in before)
-    reasons = {reason for camera in after for reason in camera.dropped}
+def summary(before: Moment, after: Moment, frames_ms: np.ndarray, people: int, model_s: float) -> dict[str, Any]:
+    """Return the figures between two moments; `frames_ms` [n, 2]: age and time in the model."""
+    decoded = sum(camera.decoded for camera in after.cameras) - sum(camera.decoded for camera in before.cameras)
+    processed = sum(camera.processed for camera in after.cameras) - sum(camera.processed for camera in before.cameras)
+    reasons = {reason for camera in after.cameras for reason in camera.dropped}
     dropped = {
-        reason: sum(camera.dropped.get(reason, 0) for camera in after)
-        - sum(camera.dropped.get(reason, 0) for camera in before)
+        reason: sum(camera.dropped.get(reason, 0) for camera in after.cameras)
+        - sum(camera.dropped.get(reason, 0) for camera in before.cameras)
         for reason in sorted(reasons)
     }
+    seconds = (after.monotonic_ns - before.monotonic_ns) / 1e9
+    cpu_s = after.cpu_s - before.cpu_s
+    others_s = {name: after.others_cpu_s[name] - before.others_cpu_s[name] for name in after.others_cpu_s}
+    busy_s, possible_s = (late - early for early, late in zip(before.machine_s, after.machine_s, strict=True))
     return {
-        "seconds": elapsed_s,
+        "window_ns": [before.monotonic_ns, after.monotonic_ns],
+        "seconds": seconds,
         "decoded": decoded,
         "processed": processed,
         "dropped": dropped,
         "people": people,
         "cpu_ms_per_frame": cpu_s * 1e3 / max(processed, 1),
-        **_percentiles("age", frames_ms[:, 0]),
+        "engine_cores": cpu_s / seconds,
+        "model_share": model_s / seconds,
+        **{f"{name}_cores": spent_s / seconds for name, spent_s in others_s.items()},
+        "other_cpu_share": max(0.0, (busy_s - cpu_s - sum(others_s.values())) / max(possible_s, 1e-9)),
+        **_percentiles("published", frames_ms[:, 0]),
         **_percentiles("model", frames_ms[:, 1]),
         **_percentiles("engine", frames_ms[:, 0] - frames_ms[:, 1]),
     }

@@ -21,6 +21,8 @@ class _ResultId(msgspec.Struct):
     camera: str
     epoch: int
     seq: int
+    frame: int
+    media_time_us: int
 
 
 class ResultSubscriber:
@@ -28,7 +30,7 @@ class ResultSubscriber:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._rows: dict[str, list[tuple[int, int, int]]] = {}
+        self._rows: dict[str, list[tuple[int, int, int, int, int]]] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._receive, name="subscriber", daemon=True)
 
@@ -41,8 +43,11 @@ class ResultSubscriber:
         self._thread.join()
 
     def rows(self, camera: str) -> np.ndarray:
-        """Return the results of a camera in order of arrival, int64 [n, 3]: epoch, seq, received (monotonic ns)."""
-        return np.array(self._rows.get(camera, []), np.int64).reshape(-1, 3)
+        """Return the results of a camera in order of arrival.
+
+        int64 [n, 5]: epoch, seq, received (monotonic ns), frame number, media time (µs).
+        """
+        return np.array(self._rows.get(camera, []), np.int64).reshape(-1, 5)
 
     def _receive(self) -> None:
         decode = msgspec.json.Decoder(_ResultId).decode
@@ -58,7 +63,8 @@ class ResultSubscriber:
                 _, body = subscriber.recv_multipart()
                 now_ns = time.monotonic_ns()
                 result = decode(body)
-                self._rows.setdefault(result.camera, []).append((result.epoch, result.seq, now_ns))
+                row = (result.epoch, result.seq, now_ns, result.frame, result.media_time_us)
+                self._rows.setdefault(result.camera, []).append(row)
 
 
 def free_endpoint() -> str:

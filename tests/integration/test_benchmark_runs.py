@@ -13,6 +13,7 @@ from benchmarks.cameras import barcode
 from benchmarks.cameras.camera_client import Cameras
 from benchmarks.cameras.clip import Recipe, prepared
 from benchmarks.contenders.partstream_telemetry import without_metrics
+from benchmarks.engine.end_to_end_trial import EngineOptions, place, run_trial, usable_cores
 from benchmarks.run_once import Contender, RunFailedError, run_once
 from stages.free_model import FreeModel
 from stream.engine import Engine
@@ -43,6 +44,33 @@ def test_every_client_starts_with_frame_0_and_cameras_send_in_turn(clip) -> None
     assert sent.sessions == [1, 1]
     between = abs(phase_ms(sent.times_ns[0]) - phase_ms(sent.times_ns[1]))
     assert min(between, 40 - between) == pytest.approx(20, abs=9), "0 if they were not staggered"
+
+
+def test_spread_cameras_begin_at_different_keyframes_of_the_clip(clip) -> None:
+    first: list[int] = []
+    with Cameras(clip, 2, spread=True) as cameras:
+        for url in cameras.urls:
+            with av.open(url, options={"rtsp_transport": "tcp", "analyzeduration": "0", "probesize": "32"}) as stream:
+                first.append(barcode.read(next(stream.decode(video=0)).to_ndarray(format="gray")))
+    assert first == [0, 25]
+
+
+def test_a_trial_counts_each_due_result_and_the_cpu_of_each_process(clip) -> None:
+    placement = place(1, usable_cores())
+    trial, settings = run_trial(clip, 2, 0, placement, EngineOptions(profile="free"), seconds=1.5, warm_up_s=0.5)
+    assert trial.due == pytest.approx(2 * 1.5 * 25, rel=0.1)
+    assert 0 < trial.received <= trial.due
+    assert trial.age_ms_p50 is not None and trial.age_ms_p50 > 0
+    assert trial.published_ms_p50 is not None and trial.published_ms_p50 > 0
+    assert min(trial.engine_cores, trial.cpu_ms_per_frame, trial.cameras_cores) > 0
+    assert settings["model"]["profile"] == "free" and settings["model"]["threads"] == 1
+
+
+def test_a_trial_of_a_configuration_that_is_wrong_says_what_is(clip, tmp_path) -> None:
+    config = tmp_path / "engine.yaml"
+    config.write_text("model: {sweeps: 5}\n")
+    with pytest.raises(RunFailedError, match=r"engine\.yaml: .*sweeps"):
+        run_trial(clip, 1, 0, place(1, usable_cores()), EngineOptions(config=config), seconds=1, warm_up_s=0)
 
 
 def phase_ms(times_ns: np.ndarray) -> float:

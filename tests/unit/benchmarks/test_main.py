@@ -23,3 +23,32 @@ def test_figures_are_written_outside_the_published_results(
     assert main.main(["model", "--quick"]) == 0
     assert (tmp_path / "build/benchmarks/model-quick.json").is_file()
     assert "written to build/benchmarks/model-quick.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--scene", "beach"], "unknown scene ['beach']; available: still, street, room"),
+        (["--cores", "1", "4096"], "--cores 4096: this process may use"),
+        (["--resolution", "720p"], "'720p' is not WxH"),
+    ],
+)
+def test_a_wrong_option_of_end_to_end_is_an_error_that_names_it(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["end-to-end", *arguments]) == 2
+    assert says in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_a_wrong_configuration_or_video_ends_the_benchmark_before_its_trials(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "engine.yaml"
+    config.write_text("model: {sweeps: 5}\n")
+    assert main.main(["end-to-end", "--config", str(config)]) == 1
+    assert "engine.yaml: model.sweeps" in capsys.readouterr().err
+    video = tmp_path / "room.mp4"
+    video.write_text("no video")
+    json = str(tmp_path / "figures.json")
+    assert main.main(["end-to-end", "--scene", "room", "--room", str(video), "--json", json]) == 1
+    assert "room.mp4: not a video that can be read" in capsys.readouterr().err

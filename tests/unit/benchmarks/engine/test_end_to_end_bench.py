@@ -1,8 +1,9 @@
-"""Tests of the conclusions of the end-to-end benchmark, and of the times of its frames."""
+"""Tests of the search and the conclusions of the end-to-end benchmark, and of the times of its frames."""
 
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,20 +11,31 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.contenders.partstream_end_to_end import FrameTimes
-from benchmarks.engine.end_to_end_bench import EndToEndFigures, EndToEndMeasured, EndToEndPlan
-from benchmarks.report import print_end_to_end
+from benchmarks.engine.end_to_end_bench import Cell, EndToEndMeasured, EndToEndPlan, search
+from benchmarks.engine.end_to_end_report import print_end_to_end
+from benchmarks.engine.end_to_end_trial import Trial
 
-RUN = EndToEndFigures(
+HD = (1280, 720)
+TRIAL = Trial(
     cameras=1,
     run=0,
-    seconds=10.0,
+    seconds=20.0,
+    due=100,
+    received=100,
+    age_ms_p50=62.0,
+    age_ms_p99=93.0,
     decoded=100,
     processed=100,
     dropped={},
     people=170,
     cpu_ms_per_frame=30.0,
-    age_ms_p50=60.0,
-    age_ms_p99=90.0,
+    engine_cores=0.15,
+    model_share=0.1,
+    cameras_cores=0.02,
+    subscriber_cores=0.01,
+    other_cpu_share=0.0,
+    published_ms_p50=60.0,
+    published_ms_p99=90.0,
     model_ms_p50=50.0,
     model_ms_p99=75.0,
     engine_ms_p50=10.0,
@@ -31,21 +43,98 @@ RUN = EndToEndFigures(
 )
 
 
-def measured(*processed: int) -> EndToEndMeasured:
-    """Return a run for each number of cameras, with `processed` of 100 frames each."""
-    runs = [replace(RUN, cameras=number, processed=count) for number, count in enumerate(processed, start=1)]
-    return EndToEndMeasured(EndToEndPlan(runs=1), runs)
+def cell(*trials: Trial, scene: str = "street", cores: int = 2) -> Cell:
+    """Return a 720p cell with these trials."""
+    return Cell(scene, HD, cores, list(trials))
 
 
-@pytest.mark.parametrize(("processed", "sustained"), [((100, 96, 94), 2), ((94,), 0), ((100, 94, 96), 1), ((), 0)])
-def test_cameras_are_sustained_up_to_the_first_number_that_processes_too_few_frames(
-    processed: tuple[int, ...], sustained: int
+def trial(cameras: int, received: int = 100, age_ms_p99: float | None = 93.0) -> Trial:
+    """Return a trial in which 100 results were due."""
+    return replace(TRIAL, cameras=cameras, received=received, age_ms_p99=age_ms_p99)
+
+
+def engine_for(capacity: int, used_by_one: float = 0.15, busy_with_one: float = 0.05):
+    """Return trials of an engine that sustains `capacity` cameras, and uses so many cores for each."""
+
+    def run(cameras: int, number: int) -> Trial:
+        made = trial(cameras, 100 if cameras <= capacity else 60)
+        return replace(made, run=number, engine_cores=used_by_one * cameras, model_share=busy_with_one * cameras)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("received", "age_ms_p99", "sustained"),
+    [(100, 93.0, True), (95, 1000.0, True), (94, 93.0, False), (100, 1001.0, False), (0, None, False)],
+)
+def test_a_number_is_sustained_with_95_percent_of_the_results_within_a_second(
+    received: int, age_ms_p99: float | None, sustained: bool
 ) -> None:
-    assert measured(*processed).sustained == sustained
+    assert cell(trial(1, received, age_ms_p99)).sustains(1) is sustained
 
 
-def test_the_highest_rate_counts_even_if_it_is_not_sustained() -> None:
-    assert measured(50, 94).most_frames_per_second == pytest.approx(9.4)
+def test_the_median_of_several_trials_decides() -> None:
+    assert cell(trial(1, 50), trial(1), trial(1, 96)).sustains(1)
+    assert not cell(trial(1), trial(1, 94), trial(1, 90)).sustains(1)
+    assert not cell(trial(1), trial(1, 100, 1500.0), trial(1, 100, 1200.0)).sustains(1)
+
+
+@pytest.mark.parametrize(
+    ("received", "sustained", "too_many"), [((100, 96, 94), 2, 3), ((94,), 0, 1), ((100, 94, 96), 1, 2), ((), 0, None)]
+)
+def test_cameras_are_sustained_up_to_the_first_number_with_too_few_results(
+    received: tuple[int, ...], sustained: int, too_many: int | None
+) -> None:
+    made = cell(*(trial(cameras, count) for cameras, count in enumerate(received, start=1)))
+    assert (made.sustained, made.too_many) == (sustained, too_many)
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 2, 13, 30])
+def test_the_search_finds_the_capacity_and_repeats_only_the_number_that_it_finds(capacity: int) -> None:
+    made = cell()
+    search(made, most=64, runs=3, run=engine_for(capacity))
+    assert made.sustained == capacity
+    counts = {cameras: len(made.of(cameras)) for cameras in {one.cameras for one in made.trials}}
+    assert counts.pop(capacity, 3) == 3
+    assert set(counts.values()) <= {1}
+
+
+@pytest.mark.parametrize(("used", "busy", "cameras"), [(0.15, 0.05, 13), (0.15, 0.1, 10), (0.001, 0.001, 64)])
+def test_the_search_goes_on_where_one_camera_s_use_of_the_cores_and_of_the_model_says(
+    used: float, busy: float, cameras: int
+) -> None:
+    made = cell()
+    search(made, most=64, runs=1, run=engine_for(64, used, busy))
+    assert [one.cameras for one in made.trials][:2] == [1, cameras]
+
+
+def test_a_number_that_fails_when_it_is_repeated_is_not_the_result() -> None:
+    made, outcomes = cell(), iter([100, 100, 90, 100, 90, 90, 100, 100])
+
+    def run(cameras: int, number: int) -> Trial:
+        return replace(trial(cameras, next(outcomes)), run=number, engine_cores=2.0)
+
+    search(made, most=64, runs=3, run=run)
+    assert [(one.cameras, one.received) for one in made.trials] == [
+        (1, 100), (2, 100), (4, 90), (3, 100), (3, 90), (3, 90), (2, 100), (2, 100),
+    ]  # fmt: skip
+    assert made.sustained == 2
+
+
+def test_the_goals_are_for_720p_at_5_frames_a_second_on_two_cores() -> None:
+    cells = [cell(trial(3), scene="street"), cell(trial(3), scene="room"), cell(trial(30), scene="still", cores=1)]
+    measured = EndToEndMeasured(EndToEndPlan(), 2, cells)
+    assert [(goal.text.partition(":")[0], goal.measured, goal.outcome) for goal in measured.goals()] == [
+        ("street", "3", "met"),
+        ("room", "3", "missed"),
+    ]
+    assert EndToEndMeasured(EndToEndPlan(fps=10), 2, cells).goals() == []
+
+
+def test_a_cell_that_failed_meets_no_goal() -> None:
+    failed = cell(trial(3))
+    failed.failure = "exit code 1"
+    assert EndToEndMeasured(EndToEndPlan(), 2, [failed]).goals() == []
 
 
 def test_the_time_in_the_model_is_that_of_the_frames_batch() -> None:
@@ -56,13 +145,40 @@ def test_the_time_in_the_model_is_that_of_the_frames_batch() -> None:
         for camera in range(cameras):
             times.frame_published(f"cam{camera}", 0.1, None)
     assert times.rows == [(0.1, 0.08), (0.1, 0.08), (0.1, 0.04)]
+    assert times.model_s == pytest.approx(0.03 + 0.049 + 0.03 + 0.009)
     times.begin()
-    assert times.rows == []
+    assert (times.rows, times.model_s) == ([], 0.0)
 
 
-def test_the_report_shows_the_age_and_its_parts_and_what_is_sustained() -> None:
+@pytest.fixture
+def measured() -> EndToEndMeasured:
+    plan = EndToEndPlan(scenes=("still", "street"), resolutions=(HD,), runs=1)
+    cells = [
+        cell(trial(1), trial(2, 94), cores=1),
+        cell(trial(1), trial(2), trial(3), trial(4, 60), cores=2),
+        cell(trial(1), trial(64), cores=2, scene="still"),
+    ]
+    return EndToEndMeasured(plan, 2, cells)
+
+
+def test_the_report_shows_the_cameras_sustained_and_the_trials_that_decide(measured: EndToEndMeasured) -> None:
     console = Console(width=170, file=io.StringIO(), record=True)
-    print_end_to_end(measured(100, 94), machine.describe(), console)
-    text = console.export_text()
-    assert "60.0 / 90.0" in text and "50.0 / 75.0" in text and "10.0 / 20.0" in text
-    assert "sustained: 1 camera at 5 frames per second" in text
+    print_end_to_end(measured, machine.describe(), console)
+    lines = [" ".join(line.replace("│", " ").split()) for line in console.export_text().splitlines()]
+    assert "street 1280x720 1 (5) 3 (15)" in lines
+    assert "still 1280x720 not measured 64 or more (320)" in lines
+    assert "2 cores street 1280x720 1 100.0% 62 / 93 60 / 90 50 / 75 10 / 20 30.0 0.15 10% 1.7" in lines
+    assert [line.split()[:2] for line in lines if " 60 / 90 50 / 75 " in line and line[0].isdigit()][2:4] == [
+        ["2", "cores"],
+        ["3", "100.0%"],
+    ]
+    assert any("The cameras used up to 0.02 cores and the subscriber up to 0.01" in line for line in lines)
+
+
+def test_the_figures_can_be_written_as_json(measured: EndToEndMeasured, tmp_path) -> None:
+    measured.plan = replace(measured.plan, scenes=("room",), room=tmp_path / "private" / "room.mp4")
+    content = json.loads(json.dumps(measured.as_json()))
+    assert [one["sustained_cameras"] for one in content["cells"]] == [1, 3, 64]
+    assert content["cells"][1]["sustained_frames_per_second"] == 15
+    assert content["cells"][1]["trials"][3]["share"] == 0.6
+    assert content["plan"]["room"] == content["footage"]["room"] == "room.mp4", "no folder of the user"
