@@ -7,7 +7,6 @@ contains no detector uses MoveNet.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 
 import torch
@@ -24,6 +23,7 @@ from stages.device.precision import disable_tf32, vision_precision
 from stages.packaged_checkpoints import PAPER, checkpoint_file
 from stages.pipeline import WARM_SOURCE, Pipeline
 from stages.runtimes.choosing import choose_runtime
+from stages.runtimes.machine import usable_cores
 from stages.runtimes.runnable_movenet import RunnableMoveNet
 from stages.settings import DetectionMode, ModelSettings, PipelineSettings, Precision, Runtime
 from stages.third_party.weights import WeightsError
@@ -50,7 +50,7 @@ def load_profile(
     model = settings.model
     device = choose_device(model.device)
     disable_tf32()
-    torch.set_num_threads(model.threads or max(1, (os.cpu_count() or 2) - 1))
+    torch.set_num_threads(model.threads or max(1, usable_cores() - 1))
     checkpoint = load_checkpoint(model.profile, device)
     if checkpoint.features is not None:
         checkpoint.features.precision = vision_precision(model.precision, device)

@@ -33,10 +33,15 @@ WHOLE_ABOVE = 0.9
 class LookPlanner:
     """Plans the looks of one camera's epoch, in order of its frames."""
 
-    def __init__(self, compare: bool, sweep_s: float) -> None:
-        """`compare`: whether to look at the whole picture where regions would cost more."""
+    def __init__(self, compare: bool, sweep_s: float, phase: float = 0.0) -> None:
+        """`compare`: whether to look at the whole picture where regions would cost more.
+
+        `phase`: share of `sweep_s`, below 1, by which the first sweep is early, so that cameras that begin together do
+        not sweep together ever after.
+        """
         self._compare = compare
         self._sweep_us = round(sweep_s * 1e6)
+        self._early_us = round(phase * sweep_s * 1e6)
         self._scene: int | None = None
         self._swept_us = 0
         self._resting_until_us: NDArray[np.int64] | None = None
@@ -70,7 +75,7 @@ class LookPlanner:
         """Note what was looked at in a frame."""
         motion = meta.motion
         if look.whole:
-            self._swept_us = meta.media_us
+            self._swept_us, self._early_us = meta.media_us - self._early_us, 0
             self._scene = None if motion is None else motion.scene
         if motion is None:
             return

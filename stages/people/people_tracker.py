@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,9 +217,9 @@ class PeopleTracker:
             if epoch is not None:
                 self._ended += [person.key for person in epoch.people.values()]
             tracker = CameraTracker(self._tracking, self._thresholds)
-            epoch = self._epochs[meta.camera] = _Epoch(
-                meta.epoch, tracker, LookPlanner(self._mode == "auto", self._sweep_s)
-            )
+            phase = crc32(meta.camera.encode()) / 2**32
+            planner = LookPlanner(self._mode == "auto", self._sweep_s, phase)
+            epoch = self._epochs[meta.camera] = _Epoch(meta.epoch, tracker, planner)
         return epoch
 
     def _detected(

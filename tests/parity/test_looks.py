@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -126,21 +127,23 @@ def test_a_scene_without_anybody_costs_a_sweep_every_few_seconds_and_every_frame
     scenes: list[list[Person]] = [[] for _ in range(150)]
     found, network = watched(scenes, settings(sweep_s=4.0))
     assert len(found) == 150 and not any(one.people for one in found)
-    assert network.pictures == [(512, 768)] * 3  # at 0, 4 and 8 s
-    assert sum(one.look == WHOLE for one in found) == 3
-    assert sum(one.look == NOTHING for one in found) == 147
+    sweeps = [number for number, one in enumerate(found) if one.look == WHOLE]
+    assert network.pictures == [(512, 768)] * len(sweeps)
+    assert sweeps[0] == 0 and sweeps[1] <= 50
+    assert all(later - before == 50 for before, later in pairwise(sweeps[1:]))
+    assert all(one.look in (WHOLE, NOTHING) for one in found)
 
 
 def test_a_person_whom_the_gate_does_not_see_is_found_by_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     scenes: list[list[Person]] = [[] for _ in range(20)]
-    scenes += [[standing(400, 200)] for _ in range(60)]
+    scenes += [[standing(400, 200)] for _ in range(80)]
     pipeline, _ = bright_pipeline(settings(sweep_s=4.0))
     leases = list(drawn_frames(pipeline, scenes))
     blind = [blinded(lease) for lease in leases]
     found = [pipeline.process([lease])[0] for lease in blind]
     first = next(number for number, one in enumerate(found) if one.people)
-    assert first == 51  # the sweep at 4 s, and one more frame to confirm the track
-    assert all(one.people for one in found[51:])
+    assert 21 <= first <= 71  # the sweep, at most 4 s later, and one more frame to confirm the track
+    assert all(one.people for one in found[first:])
 
 
 def blinded(lease: Lease) -> Lease:

@@ -57,6 +57,21 @@ def test_where_nothing_moves_and_nobody_is_tracked_it_looks_nowhere_until_the_sw
     assert looks[62] == WHOLE  # 63 x 80 ms
 
 
+def test_cameras_that_begin_together_sweep_at_different_times_and_equally_often() -> None:
+    def sweeps(phase: float) -> list[int]:
+        made = LookPlanner(True, 4.0, phase)
+        found: list[int] = []
+        for number in range(200):
+            look = made.plan(frame(number, STILL if number else MotionMap.whole(COLUMNS, ROWS, 1)), [])
+            if look == WHOLE:
+                made.looked(frame(number), look)
+                found.append(number)
+        return found
+
+    assert sweeps(0.0) == [0, 50, 100, 150]
+    assert sweeps(0.5) == [0, 25, 75, 125, 175]
+
+
 def test_motion_and_tracked_people_are_in_regions_and_a_tracked_person_is_never_left_out() -> None:
     made = planner()
     for number in range(1, 60):
