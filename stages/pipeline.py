@@ -8,7 +8,7 @@ tracker runs on the host, and the packed scores (docs/architecture.md, "The path
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from stages.detection.views.slot_pictures import planes_for, with_motion
 from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
 from stages.device.stage_timer import StageTimer
+from stages.ease_levels import EaseLevel, ease_levels
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
 from stages.looks import Look
@@ -101,6 +102,8 @@ class Pipeline(Model):
         self._weights = (detector.network, checkpoint.features, checkpoint.network)
         self._parts, self._actions = checkpoint.vocabulary.parts, checkpoint.vocabulary.actions
         self._max_people = settings.model.max_people
+        self._detect_every = settings.model.detect_every
+        self._ease_levels = ease_levels(settings.model.min_detections_per_second, settings.model.min_detector_side)
         self._device = torch.device(device)
         where = settings.model.pictures
         if where == "auto":
@@ -247,6 +250,19 @@ class Pipeline(Model):
     def device_memory(self) -> DeviceMemory | None:
         """Return the memory that the model uses on its device and what is free; None on a CPU."""
         return device_memory(self._device, self._weights, self._states.nbytes)
+
+    def ease(self, level: int, spared: Collection[str] = ()) -> None:
+        """Detect at most as often as the level permits, except in frames of the cameras `spared`."""
+        self._tracker.ease(self._ease_levels[level], spared)
+
+    def ease_cost(self, level: int, frame_rates: Sequence[float]) -> float:
+        """Return the detections per second of all cameras: detection takes nearly all of the time."""
+        return sum(self._ease_levels[level].detection_rate(rate / self._detect_every) for rate in frame_rates)
+
+    @property
+    def ease_levels(self) -> Sequence[EaseLevel]:
+        """Full quality, and the levels within the settings' limits."""
+        return self._ease_levels
 
     def forget(self, camera: str) -> None:
         """Drop a removed camera's tracker, people and hidden states."""

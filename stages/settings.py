@@ -81,6 +81,18 @@ class ModelSettings(Section):
         description="Detect on every k-th frame at most; boxes in between are interpolated. Unless `detection` is "
         "`full`, no more often than people make steps (`window.max_steps_per_second`).",
     )
+    min_detections_per_second: float = Field(
+        default=3.0,
+        gt=0,
+        le=1000,
+        description="The lowest rate of detections per live camera to which `overload: adapt` reduces it.",
+    )
+    min_detector_side: int = Field(
+        default=384,
+        ge=32,
+        le=4096,
+        description="The smallest longest side, in pixels, to which `overload: adapt` reduces the detector's pictures.",
+    )
     max_people: int = Field(
         default=32, ge=1, le=256, description="Maximum people per frame; those with the highest scores are kept."
     )

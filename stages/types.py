@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ring_buffers.frames import Lease, SlotFormat
+from stages.ease_levels import FULL_QUALITY, EaseLevel
 from stages.looks import WHOLE, Look
 
 Box = tuple[float, float, float, float]
@@ -139,6 +140,18 @@ class Model(Protocol):
     def device_memory(self) -> DeviceMemory | None:
         """Return the memory that the model uses on its device; None if that is the machine's memory."""
         return None
+
+    @property
+    def ease_levels(self) -> Sequence[EaseLevel]:
+        """The levels at which the model can work, from full quality to the cheapest. One level: it cannot be eased."""
+        return (FULL_QUALITY,)
+
+    def ease(self, level: int, spared: Collection[str] = ()) -> None:
+        """Work at `ease_levels[level]` from the next batch on, except on frames of the cameras `spared`."""
+
+    def ease_cost(self, level: int, frame_rates: Sequence[float]) -> float:
+        """Estimate the cost of live cameras at a level, from their frames per second. Only ratios have a meaning."""
+        return 1.0
 
     @property
     def actions(self) -> Sequence[str]:

@@ -6,8 +6,9 @@ the last analysis stays valid.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta
 from ring_buffers.state_bank import TrackKey
 from stages.detection.detections import NO_OBJECTS, FrameDetections, ObjectDetections, PartBoxes
+from stages.ease_levels import FULL_QUALITY, Detection, EaseLevel
 from stages.looks import SKIPPED, WHOLE, Look
 from stages.people.batch_steps import BatchSteps
 from stages.people.held_objects import held_objects
@@ -30,6 +32,15 @@ _STEP_TOLERANCE_US = 1000
 """How much too early a step may be, because some containers round times to milliseconds."""
 
 
+class LookedAt(NamedTuple):
+    """A frame of a camera that was looked at."""
+
+    epoch: int
+    media_us: int
+    detection: Detection
+    """Its number, and the time at which the look was due."""
+
+
 @dataclass(slots=True)
 class _Epoch:
     """One camera's epoch. Dropped when the camera's epoch changes or the camera is forgotten."""
@@ -42,7 +53,7 @@ class _Epoch:
     """Tracks that have ended and that no published result reports yet."""
     objects: ObjectDetections = NO_OBJECTS
     """The objects of the last frame with detection."""
-    looked_at: FrameMeta | None = None
+    looked_at: LookedAt | None = None
     """The last frame that was looked at."""
 
 
@@ -94,12 +105,13 @@ class TrackedBatch:
     def looks(self, wave: Sequence[int]) -> list[Look]:
         """Return what to look at in each frame of a wave. The waves before it must have been tracked."""
         looks: list[Look] = []
-        looked_at: dict[str, FrameMeta] = {}
+        looked_at: dict[str, LookedAt | None] = {}
         for index in wave:
             meta = self._metas[index]
-            looks.append(self._tracker.look_at(meta, looked_at.get(meta.camera)))
+            last = looked_at.get(meta.camera)
+            looks.append(self._tracker.look_at(meta, last))
             if looks[-1].anything:
-                looked_at[meta.camera] = meta
+                looked_at[meta.camera] = self._tracker.next_look(meta, last)
         return looks
 
     def track(self, wave: Sequence[int], looks: Sequence[Look], found: Mapping[int, FrameDetections]) -> None:
@@ -139,6 +151,8 @@ class PeopleTracker:
         self._vocabulary = vocabulary
         self._smoothing = smoothing
         self._min_gap_us = round(1e6 / settings.window.max_steps_per_second) - _STEP_TOLERANCE_US
+        self._level = FULL_QUALITY
+        self._spared: Collection[str] = ()
         self._epochs: dict[str, _Epoch] = {}
         self._ended: list[TrackKey] = []
 
@@ -151,7 +165,11 @@ class PeopleTracker:
         """Whether every look is at a whole picture, so that it doesn't depend on the people of the frame before."""
         return self._mode == "full"
 
-    def look_at(self, meta: FrameMeta, last: FrameMeta | None = None) -> Look:
+    def ease(self, level: EaseLevel, spared: Collection[str]) -> None:
+        """Limit the rate of detections of all cameras but those `spared` to the level's."""
+        self._level, self._spared = level, spared
+
+    def look_at(self, meta: FrameMeta, last: LookedAt | None = None) -> Look:
         """Return what the detector should look at in a frame.
 
         `last`: the camera's last frame that is looked at, if that has not been tracked yet.
@@ -161,15 +179,24 @@ class PeopleTracker:
             epoch = None
         if last is None and epoch is not None:
             last = epoch.looked_at
-        if last is not None and last.epoch == meta.epoch:
-            if meta.frame // self._detect_every == last.frame // self._detect_every:
-                return SKIPPED
-            if not self.looks_everywhere and 0 < meta.media_us - last.media_us < self._min_gap_us:
-                return SKIPPED
+        if self.next_look(meta, last) is None:
+            return SKIPPED
         if epoch is None or self.looks_everywhere:
             return WHOLE
         look = epoch.planner.plan(meta, epoch.tracker.places(meta.media_us))
         return WHOLE if look.regions and not self._sees_regions else look
+
+    def next_look(self, meta: FrameMeta, last: LookedAt | None) -> LookedAt | None:
+        """Return the note of a look at this frame after the camera's `last` one; None if it is too early for one."""
+        if last is None or last.epoch != meta.epoch:
+            return LookedAt(meta.epoch, meta.media_us, Detection(meta.frame, meta.media_us))
+        if meta.frame // self._detect_every == last.detection.frame // self._detect_every:
+            return None
+        if not self.looks_everywhere and 0 < meta.media_us - last.media_us < self._min_gap_us:
+            return None
+        level = FULL_QUALITY if meta.camera in self._spared else self._level
+        detection = level.next_detection(last.detection, meta.frame, meta.media_us)
+        return None if detection is None else LookedAt(meta.epoch, meta.media_us, detection)
 
     def track(
         self,
@@ -188,7 +215,7 @@ class PeopleTracker:
         if found is None:
             seen = list(self._interpolated(meta, epoch))
         else:
-            epoch.looked_at = meta
+            epoch.looked_at = self.next_look(meta, epoch.looked_at) or self.next_look(meta, None)
             epoch.planner.looked(meta, look)
             epoch.objects = found.objects.at_least(self._thresholds.object_score)
             seen = list(self._detected(meta, epoch, found, steps, frame, wave))

@@ -287,6 +287,67 @@ def test_the_next_frame_replaces_a_dropped_detection_frame() -> None:
     assert [found[Spot("hall", 1, n)].people[0].detected for n in (4, 5, 8, 9, 11)] == [True, False, True, True, False]
 
 
+def test_an_eased_pipeline_detects_at_the_rate_of_its_level_and_extrapolates_boxes_between() -> None:
+    script = moving_people(60, 2, step_us=40_000)
+    pipeline, detector = scripted_pipeline(script, settings(detection="full"))
+    rates = [level.detections_per_second for level in pipeline.ease_levels]
+    assert rates == [None, 12.5, 8.0, 5.0, 4.0, 3.0]
+    leases = [scripted_lease(n, step_us=40_000) for n in range(60)]
+    found = run(pipeline, [leases[:10]])
+    assert detector.pictures == 10
+    pipeline.ease(rates.index(5.0))
+    found |= run(pipeline, [leases[start : start + 3] for start in range(10, 40, 3)])
+    assert detector.pictures == 10 + 6
+    pipeline.ease(0)
+    found |= run(pipeline, [leases[40:]])
+    assert detector.pictures == 10 + 6 + 20
+    people = [found[Spot("hall", 1, n)].people for n in range(1, 60)]
+    assert all(len(seen) == 2 for seen in people)
+    assert [n for n, (one, _) in enumerate(people, 1) if one.detected] == [
+        *range(1, 10),
+        *range(14, 40, 5),
+        *range(40, 60),
+    ]
+    for n in range(15, 19):
+        for person, before in zip(found[Spot("hall", 1, n)].people, found[Spot("hall", 1, 14)].people, strict=True):
+            assert (person.track, person.action) == (before.track, before.action)
+
+
+def test_an_eased_pipeline_gives_the_same_results_for_frames_one_by_one_and_in_batches() -> None:
+    script = moving_people(50, 2, step_us=40_000)
+    results = []
+    for size in (1, 7, 50):
+        pipeline, _ = scripted_pipeline(script, settings(detection="full"))
+        pipeline.ease(2)
+        leases = [scripted_lease(n, step_us=40_000) for n in range(50)]
+        results.append(run(pipeline, [leases[start : start + size] for start in range(0, 50, size)]))
+    for n in range(50):
+        assert_same(results[1][Spot("hall", 1, n)], results[0][Spot("hall", 1, n)])
+        assert_same(results[2][Spot("hall", 1, n)], results[0][Spot("hall", 1, n)])
+
+
+def test_spared_cameras_keep_full_quality_and_a_new_epoch_begins_with_a_detection() -> None:
+    script = moving_people(30, 1, step_us=40_000)
+    pipeline, detector = scripted_pipeline(script, settings(detection="full"))
+    pipeline.ease(len(pipeline.ease_levels) - 1, {"film"})
+    leases = [scripted_lease(n, camera, step_us=40_000) for n in range(8) for camera in ("hall", "film")]
+    run(pipeline, [leases])
+    assert detector.pictures == 1 + 8
+    run(pipeline, [[scripted_lease(n, "hall", frame=n - 8, epoch=2, step_us=40_000) for n in range(8, 12)]])
+    assert detector.pictures == 1 + 8 + 1
+
+
+def test_an_eased_pipeline_still_skips_frames_as_detect_every_says() -> None:
+    script = moving_people(30, 1, step_us=40_000)
+    pipeline, detector = scripted_pipeline(
+        script, PipelineSettings(model=ModelSettings(detect_every=3, detection="full"))
+    )
+    pipeline.ease(1)
+    run(pipeline, [[scripted_lease(n, step_us=40_000) for n in range(30)]])
+    assert detector.pictures == 10, "every third of 25 frames a second is less than 12.5 a second"
+    assert pipeline.ease_cost(0, [25.0]) == pipeline.ease_cost(1, [25.0]) > pipeline.ease_cost(2, [25.0])
+
+
 def test_forgetting_a_camera_frees_only_its_people() -> None:
     script = moving_people(20, 2)
     pipeline, _ = scripted_pipeline(script, settings())

@@ -1,0 +1,72 @@
+"""Ease levels: what a model leaves out when the machine cannot keep up with live cameras.
+
+Level 0 is full quality. Each further level costs less and is less accurate. The engine chooses the level
+(`stream/inference/load_control.py`); settings limit it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+EARLY_US = 1000
+"""How much too early a detection may be, because some containers round times to milliseconds."""
+
+
+class Detection(NamedTuple):
+    """A detection in a camera's frame."""
+
+    frame: int
+    """The frame's number."""
+    at_us: float
+    """Media time at which it was due, µs: that of this frame, or earlier by up to the time between two frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class EaseLevel:
+    """The limits of one level. None: no limit beyond the settings."""
+
+    detections_per_second: float | None = None
+    """Detections per camera and second of media time, at most. Boxes between detections are extrapolated."""
+    longest_side: int | None = None
+    """Longest side of the detector's pictures, pixels. None of `STEPS` limits it yet, and `Pipeline` ignores it."""
+
+    def next_detection(self, last: Detection, frame: int, media_us: int) -> Detection | None:
+        """Return the detection in this frame, after `last` in the same epoch; None if it is too early for one.
+
+        A detection on the first frame after its time does not delay the next one, so that the mean rate is the level's
+        whatever the camera's.
+        """
+        apart_us = 1e6 / self.detections_per_second if self.detections_per_second else 0.0
+        since_us = media_us - last.at_us
+        late_us = since_us - apart_us
+        if late_us < -EARLY_US:
+            return None
+        first_frame = late_us < since_us / (frame - last.frame)
+        return Detection(frame, last.at_us + apart_us if apart_us and first_frame else media_us)
+
+    def detection_rate(self, frame_rate: float) -> float:
+        """Return the detections per second of a camera with `frame_rate` frames a second."""
+        return min(frame_rate, self.detections_per_second or math.inf)
+
+
+FULL_QUALITY = EaseLevel()
+
+STEPS = tuple(EaseLevel(rate) for rate in (12.5, 8.0, 5.0, 4.0, 3.0, 2.0, 1.0))
+"""The levels from 1. 12.5 detections a second cost no step of the action model (`window.max_steps_per_second`); below,
+fewer steps make actions less certain."""
+
+
+def ease_levels(
+    min_detections_per_second: float, min_side: int, steps: Sequence[EaseLevel] = STEPS
+) -> tuple[EaseLevel, ...]:
+    """Return full quality and those of `steps` that stay within the limits."""
+    within = [
+        level
+        for level in steps
+        if (level.detections_per_second or math.inf) >= min_detections_per_second
+        and (level.longest_side or math.inf) >= min_side
+    ]
+    return (FULL_QUALITY, *within)

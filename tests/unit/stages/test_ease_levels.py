@@ -1,0 +1,96 @@
+"""Ease levels: the limits of settings, and when a camera's frame gets a detection."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.ease_levels import EARLY_US, FULL_QUALITY, STEPS, Detection, EaseLevel, ease_levels
+
+FIRST = Detection(0, 0.0)
+
+
+def detected(level: EaseLevel, times_us: list[int]) -> list[int]:
+    """Return the times of the frames that get a detection; the first frame does."""
+    last, found = Detection(0, times_us[0]), [times_us[0]]
+    for frame, media_us in enumerate(times_us[1:], 1):
+        detection = level.next_detection(last, frame, media_us)
+        if detection is not None:
+            last = detection
+            found.append(media_us)
+    return found
+
+
+def test_the_levels_begin_with_full_quality_and_each_one_costs_less_at_a_high_frame_rate() -> None:
+    levels = ease_levels(1.0, 32)
+    assert levels == (FULL_QUALITY, *STEPS)
+    rates = [level.detection_rate(1000.0) for level in levels]
+    assert rates == sorted(set(rates), reverse=True)
+
+
+@pytest.mark.parametrize(("least", "strongest"), [(3.0, 3.0), (3.5, 4.0), (12.5, 12.5), (12.6, None), (0.1, 1.0)])
+def test_no_level_goes_below_the_least_rate(least: float, strongest: float | None) -> None:
+    assert ease_levels(least, 384)[-1].detections_per_second == strongest
+
+
+def test_no_level_goes_below_the_smallest_side() -> None:
+    steps = [EaseLevel(8.0, 640), EaseLevel(8.0, 512), EaseLevel(5.0, 384)]
+    assert ease_levels(3.0, 512, steps) == (FULL_QUALITY, *steps[:2])
+
+
+@pytest.mark.parametrize("frame_rate", [5.0, 10.0, 12.5, 15.0, 20.0, 25.0, 29.97, 30.0, 60.0])
+@pytest.mark.parametrize("level", STEPS)
+def test_the_mean_rate_of_detections_is_the_levels_whatever_the_frame_rate(level: EaseLevel, frame_rate: float) -> None:
+    frames = round(60 * frame_rate)
+    found = detected(level, [round(frame * 1e6 / frame_rate) for frame in range(frames)])
+    assert len(found) / 60 == pytest.approx(level.detection_rate(frame_rate), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        (12.5, [0, 80, 160, 240, 320, 400, 480]),
+        (8.0, [0, 160, 280, 400]),
+        (5.0, [0, 200, 400]),
+        (4.0, [0, 280]),
+        (3.0, [0, 360]),
+    ],
+)
+def test_at_25_frames_a_second_detections_are_this_far_apart(rate: float, expected: list[int]) -> None:
+    found = detected(EaseLevel(rate), list(range(0, 500_000, 40_000)))
+    assert [at_us // 1000 for at_us in found][: len(expected)] == expected
+
+
+def test_times_that_are_rounded_to_milliseconds_lose_no_detection() -> None:
+    times = [round(frame * 1e6 / 30 / 1000) * 1000 for frame in range(600)]
+    assert detected(EaseLevel(15.0), times) == times[::2]
+
+
+def test_full_quality_detects_in_every_frame() -> None:
+    assert FULL_QUALITY.next_detection(FIRST, 1, 0) == Detection(1, 0), "two frames may have the same time"
+    assert FULL_QUALITY.next_detection(FIRST, 1, 1) == Detection(1, 1)
+
+
+def test_a_detection_after_lost_frames_is_not_followed_by_another_one_too_early() -> None:
+    level = EaseLevel(4.0)
+    late = level.next_detection(FIRST, 10, 400_000)
+    assert late is not None and late == Detection(10, 400_000), (
+        "ten frames of 40 ms: it could have been six frames earlier"
+    )
+    assert level.next_detection(late, 13, 520_000) is None
+    on_time = level.next_detection(FIRST, 7, 280_000)
+    assert on_time == Detection(7, 250_000)
+
+
+@given(
+    st.sampled_from(STEPS),
+    st.lists(st.integers(1_000, 400_000), min_size=2, max_size=100),
+)
+def test_detections_are_never_more_than_the_level_permits(level: EaseLevel, gaps_us: list[int]) -> None:
+    times = [sum(gaps_us[:count]) for count in range(len(gaps_us) + 1)]
+    found = detected(level, times)
+    assert level.detections_per_second is not None
+    apart_us = 1e6 / level.detections_per_second
+    # A detection counts from its own time, by up to the time between two frames before it took place.
+    assert (len(found) - 2) * (apart_us - EARLY_US) <= times[-1] - times[0] + EARLY_US
