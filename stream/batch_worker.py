@@ -15,6 +15,7 @@ from stages.types import FrameAnalysis, Model
 from stream import results
 from stream.cameras.camera import Camera
 from stream.inference.batcher import Batcher
+from stream.inference.load_watch import LoadWatch
 from stream.live.live_pictures import LivePictures
 from stream.messaging.assemble import frame_message
 from stream.messaging.publisher import Publisher
@@ -27,11 +28,12 @@ logger = logging.getLogger(__name__)
 
 
 class BatchWorker:
-    """Processes one batch after another with `run`, once `model` is set."""
+    """Processes one batch after another with `run`, once `use` was called."""
 
     def __init__(
         self,
         batcher: Batcher,
+        load: LoadWatch,
         cameras: Mapping[str, Camera],
         publisher: Publisher,
         live_pictures: LivePictures,
@@ -40,7 +42,6 @@ class BatchWorker:
         traces: FrameTraces | None,
         model_ref: results.ModelRef,
     ) -> None:
-        self.model: Model | None = None
         self.model_ref = model_ref
         """The model's description in results."""
         self.processed = 0
@@ -48,7 +49,9 @@ class BatchWorker:
         self.abandoned = False
         """The thread hung while the engine stopped; its remaining output is discarded."""
         self.halving = Halving("detection", "frames", observer)
+        self._model: Model | None = None
         self._batcher = batcher
+        self._load = load
         self._cameras = cameras
         self._publisher = publisher
         self._live_pictures = live_pictures
@@ -56,21 +59,32 @@ class BatchWorker:
         self._health = health
         self._traces = traces
 
+    def use(self, model: Model) -> None:
+        """Use this model from the next batch on."""
+        self._load.watch(model)
+        self._model = model
+
+    def next_batch(self) -> list[Lease]:
+        """Wait for the next batch. Return an empty list as `Batcher.next_batch` does, or to measure the load again."""
+        self._load.update()
+        return self._batcher.next_batch(self._load.patience_s)
+
     def run(self, batch: list[Lease]) -> None:
         """Run the model over a batch, publish every frame, and release the slots."""
+        self._load.set_level()
         if self._traces is not None:
             self._traces.choose([lease.meta for lease in batch])
         self.halving.run(len(batch), lambda start, stop: self._run(batch[start:stop]))
 
     def _run(self, batch: list[Lease]) -> None:
         """Raises `TooLargeError` if half the batch may fit. Any other error drops these frames only."""
-        assert self.model is not None
+        assert self._model is not None
         traces = self._traces
         started_ns = time.monotonic_ns()
         if traces is not None:
             traces.begin([lease.meta for lease in batch], started_ns)
         try:
-            analyses = self.model.process(batch)
+            analyses = self._model.process(batch)
         except TooLargeError as error:
             if len(batch) > 1:
                 raise
@@ -85,7 +99,9 @@ class BatchWorker:
         ended_ns = time.monotonic_ns()
         if traces is not None:
             traces.end(ended_ns)
-        self._batcher.batch_done((ended_ns - started_ns) / 1e9, len(batch))
+        seconds = (ended_ns - started_ns) / 1e9
+        self._batcher.batch_done(seconds, len(batch))
+        self._load.batch_done(seconds, batch)
 
     def _drop(self, batch: Sequence[Lease], error: Exception) -> None:
         stage = getattr(error, "stage", "pipeline")
@@ -126,5 +142,7 @@ class BatchWorker:
             capture_age_s = (time.time_ns() // 1000 - meta.capture_us) / 1e6
             camera.capture_ages.observe(capture_age_s)
         self._observer.frame_published(meta.camera, age_s, capture_age_s)
+        if age_s * 1e9 > camera.staleness_ns and camera.ring.policy == "latest":
+            self._load.published_late()
         for event in camera.events.update(meta, analysis, self.model_ref.experimental):
             self._publisher.publish(event)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
@@ -31,6 +31,11 @@ class Config(Section):
     model: ModelSettings = Field(default_factory=ModelSettings)
     window: WindowSettings = Field(default_factory=WindowSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    overload: Literal["adapt", "drop"] = Field(
+        "adapt",
+        description="If the model is too slow for the live cameras: `adapt` detects less often, down to "
+        "`model.min_detections_per_second`, and drops frames only if that is not enough; `drop` only drops frames.",
+    )
     batch: BatchConfig = Field(default_factory=BatchConfig)  # pyright: ignore[reportArgumentType]
     publish: PublishConfig = Field(default_factory=PublishConfig)  # pyright: ignore[reportArgumentType]
     http: HttpConfig = Field(default_factory=HttpConfig)  # pyright: ignore[reportArgumentType]

@@ -21,7 +21,6 @@ from typing import Literal
 
 import msgspec
 
-from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
 from stages.types import Model
 from stream import engine_metrics, results
@@ -42,6 +41,7 @@ from stream.http.server.app import HttpServer
 from stream.inference import device_budget, memory_budget
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
+from stream.inference.load_watch import LoadWatch
 from stream.inference.model_loading import load_model
 from stream.inference.profiling import Profiling
 from stream.live.live_pictures import LivePictures
@@ -56,7 +56,7 @@ from stream.sources.open_transport import SharedTransports
 from stream.sources.rtsp.fallback import NativeRtsp
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
-from telemetry.health import INTENTIONAL_DROPS, Health
+from telemetry.health import Health, wanted_frames
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Guarded, Observer
 
@@ -89,6 +89,7 @@ class Engine:
         self.observer = Guarded(self.metrics, *observers, *filter(None, [traces]))
         self._model = model
         self._batcher = Batcher(config.batch)
+        self._load = LoadWatch(self._batcher, adapt=config.overload == "adapt")
         self._inference: InferenceThread[list[Lease]] | None = None
         self.publisher = Publisher(config.publish, self.run, self.observer)
         self._peers = Peers(config.webrtc, self.observer)
@@ -108,7 +109,7 @@ class Engine:
             self.recorder,
         )
         self._cameras = self.cameras.running
-        engine_metrics.derive_metrics(self.metrics, self._cameras, self._batcher, self.publisher)
+        engine_metrics.derive_metrics(self.metrics, self._cameras, self._batcher, self._load, self.publisher)
         engine_metrics.derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
         if self.recorder is not None:
             engine_metrics.derive_recording_metrics(self.metrics, self.recorder)
@@ -119,6 +120,7 @@ class Engine:
         self._picture_streams = PictureStreams(self._live_pictures, self.cameras.configs)
         self._worker = BatchWorker(
             self._batcher,
+            self._load,
             self._cameras,
             self.publisher,
             self._live_pictures,
@@ -159,7 +161,7 @@ class Engine:
         """Open the sockets, load and warm up the model, then start every configured camera."""
         self._loop = asyncio.get_running_loop()
         self._inference = InferenceThread(
-            self._batcher.next_batch, self._worker.run, interrupt=self._batcher.interrupt, on_death=self._inference_died
+            self._worker.next_batch, self._worker.run, interrupt=self._batcher.interrupt, on_death=self._inference_died
         )
         if self._state_file is not None:
             origin = f"state_file: {self._state_file.path}"
@@ -301,6 +303,7 @@ class Engine:
             state_slots_used=0 if self._model is None else self._model.state_slots_used,
             state_slots=0 if self._model is None else self._model.state_slots,
             subscriptions=self.publisher.subscriptions,
+            load=self._load.report(),
         )
 
     def _make_http_server(self) -> HttpServer:
@@ -368,7 +371,7 @@ class Engine:
         await inference.run(self._model.warm_up)
         await inference.run(device_budget.rehearse, self._model, self.config, self._worker.halving, self.observer)
         self.health.device(True, "", time.monotonic())
-        self._worker.model = self._model
+        await inference.run(self._worker.use, self._model)
         return self._model
 
     async def _between_batches(self, function: Callable[[], None]) -> None:
@@ -395,13 +398,7 @@ class Engine:
 
     def _ready(self) -> tuple[bool, list[str]]:
         now = time.monotonic()
-        self.health.observe_counts(
-            sum(_wanted_frames(camera.ring) for camera in self._cameras.values()), self._worker.processed, now
-        )
+        counts = [camera.ring.counts() for camera in self._cameras.values()]
+        wanted = sum(wanted_frames(one.decoded, one.dropped) for one in counts)
+        self.health.observe_counts(wanted, self._worker.processed, now)
         return self.health.ready(now)
-
-
-def _wanted_frames(ring: FrameRing) -> int:
-    """Return the number of decoded frames without those dropped intentionally."""
-    counts = ring.counts()
-    return counts.decoded - sum(count for reason, count in counts.dropped.items() if reason in INTENTIONAL_DROPS)

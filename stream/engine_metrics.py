@@ -9,6 +9,7 @@ from stream.http.endpoints.event_streams import EventStreams
 from stream.http.server.app import HttpServer
 from stream.http.server.problems import TITLES
 from stream.inference.batcher import Batcher
+from stream.inference.load_watch import LoadWatch
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
 from stream.messaging.publisher import Publisher
@@ -25,7 +26,11 @@ from telemetry.tracing.span_export import SpanExport, TracingUnavailableError
 
 
 def derive_metrics(
-    metrics: PrometheusObserver, cameras: Mapping[str, Camera], batcher: Batcher, publisher: Publisher
+    metrics: PrometheusObserver,
+    cameras: Mapping[str, Camera],
+    batcher: Batcher,
+    load: LoadWatch,
+    publisher: Publisher,
 ) -> None:
     """Add the metrics of frames and messages. `cameras` may change; a removed camera's series disappear."""
 
@@ -49,6 +54,8 @@ def derive_metrics(
     derive("capture_to_publish_seconds", lambda: [((name,), cam.capture_ages) for name, cam in list(cameras.items())])
     derive("batch_frames", lambda: [((), batcher.frames)])
     derive("batch_wait_seconds", lambda: [((), batcher.waits)])
+    derive("ease_level", lambda: [((), load.report().ease_level)])
+    derive("overloaded", lambda: [((), load.report().overloaded)])
     derive("results_published_total", published)
     derive("subscriptions", lambda: [((), publisher.subscriptions)])
     derive("history_evicted_total", lambda: [((), publisher.evicted)])

@@ -178,6 +178,22 @@ class CameraStats(msgspec.Struct, frozen=True):
     tracks: Annotated[int, about("People tracked now.", minimum=0)]
 
 
+class Load(msgspec.Struct, frozen=True):
+    """How much quality the model gives up so that live cameras lose no frames (docs/concepts.md, "Overload")."""
+
+    ease_level: Annotated[int, about("0: full quality. Each further level costs less time.", minimum=0)]
+    max_ease_level: Annotated[
+        int, about("The highest level; 0 with `overload: drop` and for models without levels.", minimum=0)
+    ]
+    overloaded: Annotated[bool, about("Whether frames are dropped although no level that costs less is left.")]
+    detections_per_second: Annotated[
+        float | None, about("Detections per second of a live camera, at most; null: not limited by the level.")
+    ]
+    detector_side: Annotated[
+        int | None, about("Longest side of the detector's pictures, pixels, at most; null: not limited by the level.")
+    ]
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=STATS_SCHEMA):
     """Topic `stats/v1/`: statistics of the engine, at a fixed interval. `epoch` is always 0."""
 
@@ -193,6 +209,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
     state_slots_used: Annotated[int, about("Slots for hidden states in use.", minimum=0)]
     state_slots: Annotated[int, about("Slots for hidden states of tracked people.", minimum=0)]
     subscriptions: Annotated[int, about("Subscriptions of connected subscribers.", minimum=0)]
+    load: Load
 
 
 Message = Frame | Event | Status | Stats

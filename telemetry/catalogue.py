@@ -103,6 +103,14 @@ METRICS: tuple[MetricSpec, ...] = (
         SECONDS_BUCKETS,
         derived=True,
     ),
+    MetricSpec(
+        "ease_level",
+        "gauge",
+        "Quality given up so that live cameras lose no frames: 0 is full quality.",
+        (),
+        derived=True,
+    ),
+    MetricSpec("overloaded", "gauge", "1 while frames are dropped at the highest ease level, else 0.", derived=True),
     MetricSpec("stage_seconds", "histogram", "Time per batch, by stage.", ("stage",), SECONDS_BUCKETS),
     MetricSpec("stage_errors_total", "counter", "Batches lost to an error, by stage.", ("stage",)),
     MetricSpec(

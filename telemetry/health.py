@@ -7,6 +7,7 @@ frame counts, each with the current monotonic time in seconds.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,22 @@ COMPONENTS: tuple[Component, ...] = ("weights", "device", "pipeline", "stages")
 
 INTENTIONAL_DROPS = frozenset({DropReason.RATE_LIMITED, DropReason.EPOCH_ENDED, DropReason.SHUTDOWN})
 """Reasons for intentional drops. No result is expected for these frames, so they do not indicate a stalled pipeline."""
+OVERLOAD_DROPS = frozenset(DropReason) - INTENTIONAL_DROPS - {DropReason.STAGE_ERROR}
+"""Reasons for drops because the model was too slow."""
+
+
+Drops = Mapping[DropReason, int] | Mapping[str, int]
+"""Numbers of dropped frames, by reason."""
+
+
+def wanted_frames(decoded: int, dropped: Drops) -> int:
+    """Return the number of decoded frames without those dropped intentionally."""
+    return decoded - sum(dropped.get(reason, 0) for reason in INTENTIONAL_DROPS)
+
+
+def missed_frames(dropped: Drops) -> int:
+    """Return the number of frames dropped because the model was too slow."""
+    return sum(dropped.get(reason, 0) for reason in OVERLOAD_DROPS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from commands.console.load_words import load_words
 from commands.console.printable import Printable
 from stream.results import CameraStats, Event, Frame, Message, Part, Person, Stats, Status
 
@@ -78,6 +79,10 @@ class LiveTable:
             parts.append(Text(self._note, "yellow"))
         if self._stats is not None and not self._stats.ready:
             parts.append(Text(f"not ready: {self._stats.ready_reason}", "red"))
+        if self._stats is not None:
+            load = self._stats.load
+            words = load_words(_bounded(load.ease_level), _bounded(load.max_ease_level), load.overloaded)
+            parts += [words] if words else []
         parts += [Text(), self._people(width)]
         if not all(frame.model.trained for frame in self._frames.values()):
             parts.append(Text("The model is not trained: its labels are meaningless.", "red"))

@@ -59,6 +59,14 @@ class Model(msgspec.Struct, frozen=True):
     trained: bool
 
 
+class Load(msgspec.Struct, frozen=True):
+    """How much quality the model gives up."""
+
+    ease_level: Count = 0
+    max_ease_level: Count = 0
+    overloaded: bool = False
+
+
 class EngineStatus(msgspec.Struct, frozen=True):
     """The fields of an engine's status that are shown."""
 
@@ -72,6 +80,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     subscriptions: Count
     streams: Count
     cameras: list[Camera]
+    load: Load = Load()
 
 
 @dataclass(frozen=True, slots=True)

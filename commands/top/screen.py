@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.console.live_table import STATE_COLOUR, duration
+from commands.console.load_words import load_words
 from commands.console.printable import Printable
 from commands.top.engine_client import Camera, Snapshot
 from commands.top.measurements import Histogram
@@ -77,6 +78,9 @@ class Screen:
         text.append(f"  up {duration(status.uptime_s)}, {status.model.profile}, run {status.run[:8]}", "dim")
         if not status.ready:
             text.append(f"\n{status.ready_reason}", "red")
+        load = status.load
+        if words := load_words(load.ease_level, load.max_ease_level, load.overloaded):
+            text.append("\n").append_text(words)
         return text
 
     def _cameras(self, snapshot: Snapshot, width: int, rows: int) -> Table:

@@ -8,15 +8,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from stream.results import CameraStats
-from telemetry.health import INTENTIONAL_DROPS
-from telemetry.reasons import DropReason
+from telemetry.health import missed_frames, wanted_frames
 
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 10.0
 REPEAT_S = 300.0
 LOST_SHARE = 0.5
-OVERLOAD_DROPS = frozenset(DropReason) - INTENTIONAL_DROPS - {DropReason.STAGE_ERROR}
 
 
 class _Sample(NamedTuple):
@@ -71,6 +69,5 @@ class LostFrames:
 
 
 def _sample(camera: CameraStats, now_s: float) -> _Sample:
-    intended = sum(camera.dropped.get(reason, 0) for reason in INTENTIONAL_DROPS)
-    lost = sum(camera.dropped.get(reason, 0) for reason in OVERLOAD_DROPS)
-    return _Sample(now_s, camera.decoded - intended, camera.processed, lost)
+    wanted = wanted_frames(camera.decoded, camera.dropped)
+    return _Sample(now_s, wanted, camera.processed, missed_frames(camera.dropped))

@@ -54,6 +54,9 @@ class Batcher:
         """Frames per batch."""
         self.waits = Histogram(SECONDS_BUCKETS)
         """Seconds that each batch's oldest frame had been ready."""
+        self.drops_for_newer = True
+        """Whether older frames of live cameras are dropped for newer ones if the model is too slow. If not, they wait
+        until they are overwritten or stale. Changed by the thread that calls `next_batch` only."""
         self._max_frames = config.max_frames
         self._budget_s = config.max_batch_ms / 1000
         self._max_wait_ns = int(config.max_wait_ms * 1e6)
@@ -100,6 +103,11 @@ class Batcher:
     def batch_done(self, seconds: float, frames: int) -> None:
         """Learn that a batch of `frames` frames took `seconds`; waiting adapts to it."""
         self._estimate.batch_done(seconds, frames)
+
+    @property
+    def rings(self) -> list[FrameRing]:
+        """The rings, in the order in which they were added."""
+        return [member.ring for member in self._members]
 
     @property
     def cost(self) -> BatchCost:
@@ -163,7 +171,8 @@ class Batcher:
         seconds_per_frame = self._estimate.seconds_per_frame
         first = self._turn % len(members)  # cameras may have been removed
         places = share(ready, first, affordable(seconds_per_frame, self._budget_s, self._max_frames))
-        if len(places) < sum(ready) and (seconds_per_frame or 0.0) * sum(ready) > self._budget_s:
+        too_slow = len(places) < sum(ready) and (seconds_per_frame or 0.0) * sum(ready) > self._budget_s
+        if too_slow and self.drops_for_newer:
             # The newest frames of a live camera are worth most, and evenly spaced steps show an action better than
             # bursts and pauses.
             for place in set(places):

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stream.cameras.registry import CameraRegistry
-from stream.results import ModelRef, Stats
+from stream.results import Load, ModelRef, Stats
 from stream.settings.engine import CameraConfig
 
 State = Literal["connecting", "live", "stalled", "reconnecting", "ended", "removed"]
@@ -63,6 +63,22 @@ class ModelView(View):
     experimental: list[str] = Field(description="Actions that are too often wrong on real video.")
 
 
+class LoadView(View):
+    """How much quality the model gives up so that live cameras lose no frames."""
+
+    ease_level: int = Field(ge=0, description="0: full quality. Each further level costs less time.")
+    max_ease_level: int = Field(
+        ge=0, description="The highest level; 0 with `overload: drop` and for models without levels."
+    )
+    overloaded: bool = Field(description="Whether frames are dropped although no level that costs less is left.")
+    detections_per_second: float | None = Field(
+        description="Detections per second of a live camera, at most; null: not limited by the level."
+    )
+    detector_side: int | None = Field(
+        description="Longest side of the detector's pictures, pixels, at most; null: not limited by the level."
+    )
+
+
 class EngineView(View):
     """The engine as a whole."""
 
@@ -76,6 +92,7 @@ class EngineView(View):
     state_slots: int = Field(ge=0, description="State slots available.")
     subscriptions: int = Field(ge=0, description="ZeroMQ subscriptions.")
     streams: int = Field(ge=0, description="Open HTTP streams, for example of events and pictures.")
+    load: LoadView
     cameras: list[CameraView]
 
 
@@ -120,6 +137,7 @@ def engine_view(stats: Stats, streams: int, cameras: list[CameraView]) -> Engine
         state_slots=stats.state_slots,
         subscriptions=stats.subscriptions,
         streams=streams,
+        load=_load_view(stats.load),
         cameras=cameras,
     )
 
@@ -127,4 +145,14 @@ def engine_view(stats: Stats, streams: int, cameras: list[CameraView]) -> Engine
 def _model_view(model: ModelRef) -> ModelView:
     return ModelView(
         profile=model.profile, weights=model.weights, trained=model.trained, experimental=model.experimental
+    )
+
+
+def _load_view(load: Load) -> LoadView:
+    return LoadView(
+        ease_level=load.ease_level,
+        max_ease_level=load.max_ease_level,
+        overloaded=load.overloaded,
+        detections_per_second=load.detections_per_second,
+        detector_side=load.detector_side,
     )

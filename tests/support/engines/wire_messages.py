@@ -8,6 +8,7 @@ from stream.results import (
     DetectedObject,
     Event,
     Frame,
+    Load,
     ModelRef,
     Part,
     Person,
@@ -103,4 +104,5 @@ def stats() -> Stats:
         state_slots_used=1,
         state_slots=256,
         subscriptions=1,
+        load=Load(2, 5, False, 8.0, None),
     )

@@ -17,6 +17,7 @@ from stream.results import (
     DetectedObject,
     Event,
     Frame,
+    Load,
     Message,
     ModelRef,
     Part,
@@ -80,6 +81,7 @@ STATS = {
     "state_slots_used": 0,
     "state_slots": 256,
     "subscriptions": 0,
+    "load": Load(3, 5, False, 5.0, 640),
 }
 MESSAGES: list[Message] = [
     frame(),

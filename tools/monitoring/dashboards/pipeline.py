@@ -38,7 +38,7 @@ def _numbers() -> list[AnyPanel]:
             "Share of time in stages",
             Advice(
                 f"Under {BUSY:.0%}: the rest is reserve for scenes with more people.",
-                "Lower max_fps or detector_size, set model.detect_every, or move cameras to another engine.",
+                "Lower max_fps or detector_size, or move cameras to another engine. See Ease level.",
             ),
             Query(f"max({_BUSY})"),
             unit="percentunit",
@@ -146,7 +146,7 @@ def _batches() -> list[AnyPanel]:
             ),
             Query(total(rate(series("batch_frames", "bucket", **HERE), NOW), ("le",)), "{{le}}"),
             unit="short",
-            width=8,
+            width=6,
         ),
         lines(
             "Wait of a batch's oldest frame",
@@ -158,6 +158,7 @@ def _batches() -> list[AnyPanel]:
             *(Query(quantile(q / 100, "batch_wait_seconds", NOW, ("job",), **HERE), f"p{q}") for q in (50, 99)),
             unit="s",
             colours={"p50": GOOD, "p99": WORSE},
+            width=6,
         ),
         lines(
             "Frames waiting in rings",
@@ -165,6 +166,18 @@ def _batches() -> list[AnyPanel]:
                 "A few for each engine.", "Near the number of slots: the engine is too slow.", "PartstreamDropsHigh"
             ),
             Query(total(series("ring_ready_frames", **HERE), ("instance",)), "{{instance}}"),
+            width=6,
+        ),
+        lines(
+            "Ease level",
+            Advice(
+                "0: full quality.",
+                "The machine is too slow, so people are detected less often; frames are lost only where overloaded is "
+                "1. Lower max_fps or detector_size, or move cameras to another engine.",
+            ),
+            Query(series("ease_level", **HERE), "{{instance}}"),
+            Query(series("overloaded", **HERE), "overloaded, {{instance}}"),
+            width=6,
         ),
     ]
 

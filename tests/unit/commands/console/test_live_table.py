@@ -16,6 +16,7 @@ from stream.results import (
     CameraStats,
     Event,
     Frame,
+    Load,
     ModelRef,
     Part,
     Person,
@@ -103,6 +104,7 @@ def stats(ready: bool = True) -> Stats:
         state_slots_used=1,
         state_slots=256,
         subscriptions=1,
+        load=Load(0, 5, False, None, None),
     )
 
 
@@ -146,6 +148,17 @@ def test_experimental_actions_of_people_and_events_are_marked() -> None:
     lines = [" ".join(line.split()) for line in shown(table).splitlines() if "(experimental)" in line]
     assert lines[0].startswith("lobby 7 wave (experimental) 0.88 1.6 s ▇ right hand")
     assert lines[1].endswith("changed wave (experimental) after stand")
+
+
+def test_a_reduced_quality_and_an_overload_are_shown() -> None:
+    table = LiveTable(lambda: NOW)
+    table.add(frame("lobby", person(7)))
+    table.add(stats())
+    assert "reduced" not in shown(table)
+    table.add(msgspec.structs.replace(stats(), load=Load(2, 5, False, 8.0, None)))
+    assert "reduced detail: this machine is busy (ease level 2 of 5)" in shown(table)
+    table.add(msgspec.structs.replace(stats(), load=Load(5, 5, True, 3.0, None)))
+    assert "overloaded: frames are dropped at the highest ease level (5)" in shown(table)
 
 
 HOSTILE = "\x1b]0;title\x07\x1b[31m\u009b2J\u202e\n[red]text[/]"

@@ -7,7 +7,7 @@ import asyncio
 import zmq
 
 from commands.console.silence import not_running, silence
-from stream.results import CameraStats, ModelRef, Stats
+from stream.results import CameraStats, Load, ModelRef, Stats
 
 
 def stats(*cameras: str) -> Stats:
@@ -23,6 +23,7 @@ def stats(*cameras: str) -> Stats:
         state_slots_used=0,
         state_slots=0,
         subscriptions=1,
+        load=Load(0, 0, False, None, None),
     )
 
 

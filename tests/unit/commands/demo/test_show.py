@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from commands.demo.show import summary
-from stream.results import CameraStats, Frame, ModelRef, Stats
+from stream.results import CameraStats, Frame, Load, ModelRef, Stats
 from support.engines.drawn_results import a_frame
 
 
@@ -26,6 +26,7 @@ def stats(decoded: int, processed: int, cameras: tuple[str, ...] = ("lobby",)) -
         state_slots_used=0,
         state_slots=0,
         subscriptions=0,
+        load=Load(0, 0, False, None, None),
     )
 
 

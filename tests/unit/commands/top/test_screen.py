@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from commands.top.engine_client import Camera, CameraStatus, EngineClient, EngineStatus, Model, Snapshot
+from commands.top.engine_client import Camera, CameraStatus, EngineClient, EngineStatus, Load, Model, Snapshot
 from commands.top.measurements import Measurements, parse
 from commands.top.screen import Screen
 
@@ -64,6 +66,20 @@ def test_a_camera_shows_state_rates_age_and_drops_a_second_by_reason() -> None:
     for expected in ("live", "25.0/s", "12.5/s", "50 ms", "95 ms", "10/s  stale 10"):
         assert expected in line
     assert "overwritten" not in line
+
+
+def test_a_reduced_quality_and_an_overload_are_shown_below_the_first_line() -> None:
+    screen = Screen(ADDRESS)
+    full = snapshot(10.0, camera("door"))
+    screen.show(full)
+    assert "reduced" not in shown(screen) and "overloaded" not in shown(screen)
+    for load, expected in (
+        (Load(2, 5, False), "reduced detail: this machine is busy (ease level 2 of 5)"),
+        (Load(5, 5, True), "overloaded: frames are dropped at the highest ease level (5)."),
+        (Load(0, 0, True), "overloaded: frames are dropped."),
+    ):
+        screen.show(replace(full, status=msgspec.structs.replace(full.status, load=load)))
+        assert shown(screen).splitlines()[1].startswith(expected)
 
 
 def test_on_80_columns_the_reasons_of_drops_are_below_the_table() -> None:

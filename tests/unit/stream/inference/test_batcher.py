@@ -434,6 +434,19 @@ def test_a_model_that_cannot_keep_up_gets_the_newest_frame_of_each_camera_in_tur
     assert [camera.ring.dropped["stale"] for camera in cameras] == [2, 2]
 
 
+def test_older_frames_wait_for_a_slow_model_if_they_are_not_to_be_dropped_for_newer_ones():
+    batcher = batcher_of()
+    batcher.drops_for_newer = False
+    for _ in range(50):
+        batcher.batch_done(0.2, 1)
+    cameras = [Camera(name, batcher) for name in "ab"]
+    for _ in range(3):
+        for camera in cameras:
+            camera.put(1_000 * MS)
+    assert [names(at_once(batcher)) for _ in range(6)] == [["a0"], ["b0"], ["a1"], ["b1"], ["a2"], ["b2"]]
+    assert [ring.dropped for ring in batcher.rings] == [{}, {}]
+
+
 def test_a_fast_model_gets_every_queued_frame():
     batcher = batcher_of(max_frames=2)
     camera = Camera("a", batcher)
