@@ -23,6 +23,7 @@ from stream.live.live_pictures import LivePicture
 from stream.results import Frame, Message
 from support.engines.bar_model import BarModel
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured
+from support.engines.eased_model import EasedModel
 from support.engines.small_clips import make_clip
 from support.ports import reserved_port
 from support.repository import REPOSITORY
@@ -256,6 +257,49 @@ async def test_an_overloaded_engine_and_missing_people_are_shown() -> None:
         chip = tile("door", ".chip")
         await page.wait_for(f"{visible(chip)} && {text(chip)} === 'No people detected'")
         assert page.errors == []
+
+
+NOTES = """
+window.notes = new Set()
+new MutationObserver(() => notes.add(document.querySelector('#health-text').textContent))
+  .observe(document.querySelector('.bar'), {subtree: true, childList: true, characterData: true})"""
+"""Collects the texts of the engine's health."""
+
+
+async def test_a_machine_that_copes_with_reduced_detail_is_shown_calmly_and_never_as_overloaded() -> None:
+    model = EasedModel(0.1)
+    async with shown(configured({"id": "door", "source": "pattern:320x180@50"}), model) as (_, page):
+        await page.evaluate(NOTES)
+        notice = "Reduced detail: this machine is busy. People are detected up to 2 times a second (level 2 of 2)."
+        await page.wait_for(f"{text('#notice')} === {json.dumps(notice)} && {visible('#notice')}")
+        assert await page.evaluate("document.querySelector('#health').dataset.level") == "good"
+        assert (
+            await page.evaluate(f"document.querySelector({json.dumps(tile('door', '.state'))}).dataset.level") == "good"
+        )
+        await page.wait_for(f"/^[0-9.]+ fps/.test({text(tile('door', '.figures'))})")
+        await page.screenshot(ARTEFACTS / "reduced-detail.png")
+        model.detection_s = 0.0
+        await page.wait_for(f"document.querySelector('#notice').hidden && {text('#health-text')} === '1 camera live'")
+        assert "Overloaded" not in await page.evaluate("[...notes]")
+        assert page.errors == []
+
+
+class FailsSometimes(FreeModel):
+    """Fails on every other frame, so that the engine stays ready."""
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        if frames[0].meta.frame % 2:
+            raise ValueError("an odd picture")
+        return super().process(frames)
+
+
+async def test_a_model_that_fails_is_shown_as_failing_and_not_as_overloaded() -> None:
+    config = configured({"id": "door", "source": "pattern:320x180@50"}, batch={"max_frames": 1})
+    async with shown(config, FailsSometimes()) as (_, page):
+        await page.wait_for(
+            f"/^The model fails: door drops [0-9]+ % of its frames [(]model error[)]/.test({text('#notice')})"
+            f" && {text('#health-text')} === 'Errors'"
+        )
 
 
 async def test_pictures_are_read_from_chunks_of_any_size_and_one_without_an_end_is_an_error() -> None:

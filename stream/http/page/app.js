@@ -11,7 +11,7 @@ import { Session } from "./session.js"
 import { themeButton } from "./theme.js"
 import { VideoFeed } from "./video_feed.js"
 import { Wall } from "./wall.js"
-import { duration, dropWords, percent, plural, takeModel, words } from "./words.js"
+import { duration, dropWords, percent, plural, reducedDetail, takeModel, words } from "./words.js"
 
 const UPDATE_MS = 300
 const LIST_EVERY_MS = 30000
@@ -146,7 +146,7 @@ class App {
     if (message.model) takeModel(message.model)
     if (kind === "stats") {
       this.stats = message
-      for (const one of message.cameras) this.cameras.get(one.camera)?.addStats(one, message.at_us)
+      for (const one of message.cameras) this.cameras.get(one.camera)?.addStats(one, message.at_us, message.load)
       if (message.cameras.some((one) => !this.cameras.has(one.camera))) this.#listSoon()
       return
     }
@@ -295,10 +295,14 @@ class App {
     }
     if (this.stats && !this.stats.ready)
       return ["bad", "Not ready", `The engine is not ready: ${this.stats.ready_reason}`]
+    const failing = cameras.filter((camera) => camera.failing)
+    if (failing.length) {
+      return ["warn", "Errors", `The model fails: ${some(failing, drops)}. The engine's log has the reason.`]
+    }
     const busy = cameras.filter((camera) => camera.overloaded)
     if (busy.length) {
-      const which = [...busy.slice(0, 3).map(overload), ...(busy.length > 3 ? ["more cameras"] : [])].join("; ")
-      return ["warn", "Overloaded", `The engine is overloaded: ${which}.${overloadRemedy(busy)}`]
+      const remedy = "Lower max_fps, or choose a smaller detector_size."
+      return ["warn", "Overloaded", `The engine is overloaded: ${some(busy, overload)}. ${remedy}`]
     }
     const down = cameras.filter(
       (camera) =>
@@ -310,19 +314,23 @@ class App {
     if (down.length) return ["bad", `${down.length} of ${plural(cameras.length, "camera")} down`, ""]
     if (this.stats && !this.stats.model.trained && this.stats.model.profile !== "free")
       return ["warn", "Untrained model", "The model is not trained: its labels mean nothing."]
-    return ["good", cameras.length ? `${plural(cameras.length, "camera")} live` : "Ready", ""]
+    if (!cameras.length) return ["good", "Ready", ""]
+    return ["good", `${plural(cameras.length, "camera")} live`, this.stats ? reducedDetail(this.stats.load) : ""]
   }
 }
 
-function overload(camera) {
+/** Describes some of the cameras. */
+function some(cameras, describe) {
+  return [...cameras.slice(0, 3).map(describe), ...(cameras.length > 3 ? ["more cameras"] : [])].join("; ")
+}
+
+function drops(camera) {
   const { share, reason } = camera.drops
-  if (camera.tooOld) return `${camera.id} is ${duration(camera.ageMs)} behind`
   return `${camera.id} drops ${percent(share)} of its frames (${dropWords(reason)})`
 }
 
-function overloadRemedy(cameras) {
-  const errors = cameras.every((camera) => !camera.tooOld && camera.drops.reason === "stage_error")
-  return errors ? "" : " Lower max_fps, or choose a smaller detector_size."
+function overload(camera) {
+  return camera.tooOld ? `${camera.id} is ${duration(camera.ageMs)} behind` : drops(camera)
 }
 
 /** Change the text only if it differs: screen readers would read it again. */

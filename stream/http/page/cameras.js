@@ -9,8 +9,10 @@ const MAX_SPANS = 160 // per track
 const TIMELINE_US = 180e6
 const LOST_AFTER_US = 2e6 // a track ends this long after the last detection, as in the engine
 const GAP_US = 2.5e6 // a person not seen for longer has a gap in the timeline
+const GUESSED_AFTER_US = 0.6e6 // without a detection; then its box is drawn as a guess
 const INTENTIONAL = new Set(["rate_limited", "epoch_ended", "shutdown"]) // drops that are not overload
-export const OVERLOAD_SHARE = 0.2 // of frames dropped
+const MIN_SAMPLES = 4 // before drops are judged
+const MANY_DROPS = 0.2 // of frames
 
 export class Camera {
   constructor(view) {
@@ -33,6 +35,7 @@ export class Camera {
     this.lastSeen = new Map()
     this.seqs = {}
     this.samples = []
+    this.load = null
     this.ageMs = null
     this.peopleAtMs = performance.now()
   }
@@ -55,8 +58,11 @@ export class Camera {
     if (state !== "live") this.samples = []
   }
 
-  addStats(stats, atUs) {
-    this.samples.push({ atUs, decoded: stats.decoded, processed: stats.processed, dropped: stats.dropped })
+  /** Take the camera's part of the engine's statistics, and the engine's load. */
+  addStats(stats, atUs, load) {
+    const { decoded, processed, dropped } = stats
+    this.load = load
+    this.samples.push({ atUs, decoded, processed, dropped, level: load.ease_level })
     if (this.samples.length > MAX_SAMPLES) this.samples.shift()
     if (this.status.state !== stats.state && stats.state !== "ended")
       this.status = { ...this.status, state: stats.state }
@@ -76,7 +82,10 @@ export class Camera {
       this.ageMs = this.ageMs === null ? ms : this.ageMs + 0.1 * (ms - this.ageMs)
     }
     for (const person of result.people) {
-      this.lastSeen.set(person.track, { person, us: result.capture_us })
+      const us = result.capture_us
+      const detectedUs = person.detected === false ? (this.lastSeen.get(person.track)?.detectedUs ?? us) : us
+      person.guessed = us - detectedUs > GUESSED_AFTER_US
+      this.lastSeen.set(person.track, { person, us, detectedUs })
       this.#addToTimeline(person, result.capture_us)
     }
     for (const [track, { us }] of this.lastSeen) if (result.capture_us - us > LOST_AFTER_US) this.lastSeen.delete(track)
@@ -129,9 +138,16 @@ export class Camera {
     return last && last.atUs > first.atUs ? ((last.processed - first.processed) * 1e6) / (last.atUs - first.atUs) : null
   }
 
+  /** The samples since the last change of the ease level: a change is to end earlier drops. */
+  get #ofThisLevel() {
+    const level = this.samples.at(-1)?.level
+    return this.samples.slice(this.samples.findLastIndex((sample) => sample.level !== level) + 1)
+  }
+
   /** The recent share of frames that were dropped because of overload or errors, and the main reason. */
   get drops() {
-    const [first, last] = [this.samples[0], this.samples.at(-1)]
+    const samples = this.#ofThisLevel
+    const [first, last] = [samples[0], samples.at(-1)]
     if (!first || last.decoded <= first.decoded) return { share: 0, reason: "" }
     const by = Object.entries(last.dropped)
       .filter(([reason]) => !INTENTIONAL.has(reason))
@@ -145,7 +161,18 @@ export class Camera {
     return this.live && this.ageMs !== null && this.ageMs > this.settings.staleness_ms
   }
 
+  /** Whether the drops are known well enough to be shown. */
+  get judged() {
+    return this.live && this.#ofThisLevel.length >= MIN_SAMPLES
+  }
+
+  /** Whether many of its frames are dropped, or its results are late, because the engine is overloaded. */
   get overloaded() {
-    return this.live && this.samples.length > 3 && (this.drops.share > OVERLOAD_SHARE || this.tooOld)
+    return this.judged && this.load.overloaded && !this.failing && (this.drops.share > MANY_DROPS || this.tooOld)
+  }
+
+  /** Whether many of its frames are lost to errors of the model. */
+  get failing() {
+    return this.judged && this.drops.share > MANY_DROPS && this.drops.reason === "stage_error"
   }
 }

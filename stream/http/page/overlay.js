@@ -36,7 +36,7 @@ export function drawPeople(canvas, result, place, look) {
   for (const { person, box } of shown) {
     const wide = person.track === look.chosen ? 2.5 : 1.75
     strokeBox(canvas, box, "#0009", (wide + 1.5) * look.scale)
-    strokeBox(canvas, box, trackColour(person.track), wide * look.scale, person.detected === false)
+    strokeBox(canvas, box, trackColour(person.track), wide * look.scale, person.guessed)
   }
   const plates = new Plates(
     place,

@@ -3,7 +3,6 @@
 import { Screen, child } from "./screen.js"
 import { matches } from "./overlay.js"
 import { actionWords, cameraProblem, dropWords, duration, percent, plural, shortReason, stateWords } from "./words.js"
-import { OVERLOAD_SHARE } from "./cameras.js"
 
 export class Wall {
   /** Calls `on.open(id)`, `on.viewChanged()`, and `on.drawn(…)` as a `Screen` does; `look()` as for a `Screen`. */
@@ -143,9 +142,9 @@ export class Figures {
     this.age.textContent = known && camera.ageMs !== null ? duration(camera.ageMs) : ""
     this.age.title = "Age of a frame when its result is published"
     this.age.classList.toggle("over", camera.tooOld)
-    this.drops.textContent = known && share >= 0.005 ? `${percent(share)} dropped` : ""
+    this.drops.textContent = camera.judged && share >= 0.005 ? `${percent(share)} dropped` : ""
     this.drops.title = reason ? `Main reason: ${dropWords(reason)}` : ""
-    this.drops.classList.toggle("over", share > OVERLOAD_SHARE)
+    this.drops.classList.toggle("over", camera.overloaded || camera.failing)
   }
 }
 
@@ -156,6 +155,6 @@ export const level = (camera) =>
       : camera.status.state === "connecting" && !camera.status.reason
         ? "wait"
         : "bad"
-    : camera.overloaded
+    : camera.overloaded || camera.failing
       ? "warn"
       : "good"

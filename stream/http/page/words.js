@@ -68,6 +68,18 @@ export const stateWords = (status) => cameraProblem(status)?.[0] ?? STATES.live
 
 export const dropWords = (reason) => DROPS[reason] ?? words(reason)
 
+/** Returns what the engine leaves out because the machine is busy; empty at full quality. */
+export function reducedDetail(load) {
+  if (!load.ease_level) return ""
+  const rate = load.detections_per_second
+  const limits = [
+    rate && `up to ${rate === 1 ? "once" : `${rate} times`} a second`,
+    load.detector_side && `in pictures of up to ${load.detector_side} pixels`,
+  ].filter(Boolean)
+  const level = `level ${load.ease_level} of ${load.max_ease_level}`
+  return `Reduced detail: this machine is busy. People are detected ${limits.join(", ")} (${level}).`
+}
+
 /** Returns `right_hand` as "right hand". */
 export const words = (name) => name.replaceAll("_", " ")
 
