@@ -108,7 +108,7 @@ class TrackedBatch:
         looked_at: dict[str, LookedAt | None] = {}
         for index in wave:
             meta = self._metas[index]
-            last = looked_at.get(meta.camera)
+            last = looked_at.get(meta.camera) or self._tracker.last_look(meta.camera)
             looks.append(self._tracker.look_at(meta, last))
             if looks[-1].anything:
                 looked_at[meta.camera] = self._tracker.next_look(meta, last)
@@ -169,16 +169,16 @@ class PeopleTracker:
         """Limit the rate of detections of all cameras but those `spared` to the level's."""
         self._level, self._spared = level, spared
 
-    def look_at(self, meta: FrameMeta, last: LookedAt | None = None) -> Look:
-        """Return what the detector should look at in a frame.
+    def last_look(self, camera: str) -> LookedAt | None:
+        """Return the camera's last frame that was looked at and tracked."""
+        epoch = self._epochs.get(camera)
+        return None if epoch is None else epoch.looked_at
 
-        `last`: the camera's last frame that is looked at, if that has not been tracked yet.
-        """
+    def look_at(self, meta: FrameMeta, last: LookedAt | None) -> Look:
+        """Return what the detector should look at in a frame; `last`: its camera's last frame that it looked at."""
         epoch = self._epochs.get(meta.camera)
         if epoch is not None and epoch.number != meta.epoch:
             epoch = None
-        if last is None and epoch is not None:
-            last = epoch.looked_at
         if self.next_look(meta, last) is None:
             return SKIPPED
         if epoch is None or self.looks_everywhere:

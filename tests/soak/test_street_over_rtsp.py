@@ -27,6 +27,7 @@ async def test_over_rtsp_the_frames_that_are_processed_say_the_same(tmp_path: Pa
         config = Config.model_validate(
             {
                 "cameras": [{"id": "street", "source": server.url("/street")}],
+                "overload": "drop",
                 "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
                 "http": {"bind": None},
             }
