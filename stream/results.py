@@ -51,6 +51,13 @@ Clock = Annotated[
     ),
 ]
 CameraState = Literal["connecting", "live", "stalled", "reconnecting", "ended", "removed"]
+Look = Annotated[
+    Literal["whole", "regions", "nothing", "skipped"],
+    about(
+        "What the detector looked at: the whole picture; the `regions`; nothing, because nothing moved and nobody was "
+        "tracked; or nothing, because the frame was skipped between detections. Absent: whole."
+    ),
+]
 
 
 class ModelRef(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,12 +125,16 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     published_us: Annotated[int, about("When the result was handed to ZeroMQ, microseconds since 1970, UTC.")]
     size: Size
     model: ModelRef
-    people: Annotated[list[Person], about("The people detected in this frame.")]
+    people: Annotated[list[Person], about("The people in this frame, detected or, without a detection, extrapolated.")]
     objects: Annotated[list[DetectedObject], about("Other objects; always empty for profiles that do not detect any.")]
     trace_id: Annotated[
         str | None,
         about("The frame's trace, 32 hexadecimal digits. Absent: not traced.", pattern="^[0-9a-f]{32}$"),
     ] = None
+    look: Look = "whole"
+    regions: Annotated[
+        list[Box], about("The parts of the picture that the detector looked at. Absent: none, or the whole picture.")
+    ] = []
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=EVENT_SCHEMA):

@@ -61,6 +61,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("weights", pa.string()),
             ("trained", pa.bool_()),
             ("trace_id", pa.string()),
+            ("look", pa.string()),
         ]
     ),
     "events": pa.schema(
@@ -176,6 +177,7 @@ def _frame_row(frame: Frame) -> Row:
         frame.model.weights,
         frame.model.trained,
         frame.trace_id,
+        frame.look,
     )
 
 

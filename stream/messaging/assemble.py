@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ring_buffers.frames import FrameMeta
+from stages.looks import Region
 from stages.types import FrameAnalysis, PersonAnalysis
 from stream import results
 
@@ -34,7 +35,17 @@ def frame_message(
             for found in analysis.objects
         ],
         trace_id=trace_id,
+        look=analysis.look.kind,
+        regions=[_region_box(region, meta) for region in analysis.look.regions],
     )
+
+
+def _region_box(region: Region, meta: FrameMeta) -> results.Box:
+    """Return the part of a region inside the picture, in pixels of the epoch's first picture size."""
+    across, down = meta.size[0] / meta.format.size[0], meta.size[1] / meta.format.size[1]
+    width, height = region.shown(meta.format.size)
+    left, top = region.left, region.top
+    return rounded_box((left * across, top * down, (left + width) * across, (top + height) * down))
 
 
 def rounded_box(box: tuple[float, float, float, float]) -> results.Box:

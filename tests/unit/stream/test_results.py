@@ -86,6 +86,8 @@ STATS = {
 MESSAGES: list[Message] = [
     frame(),
     frame(people=[WAVING, NEW], objects=[DetectedObject("cup", BOX, 0.7)], trace_id="4bf92f3577b34da6a3ce929d0e0e4736"),
+    frame(look="regions", regions=[BOX, (0.0, 0.0, 160.0, 160.0)]),
+    frame(look="skipped", people=[NEW]),
     Event(kind="started", label="wave", previous=None, **EVENT),
     frame(people=[LIFTING], model=ModelRef("edge", "sha256:0", True, ["carry"])),
     Event(kind="changed", label="wave", previous="stand", box=BOX, **EVENT),
@@ -117,7 +119,7 @@ def test_every_message_is_valid_under_its_json_schema(message: Message) -> None:
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_the_json_schema_notices_a_missing_and_a_wrong_field(message: Message) -> None:
     body = json.loads(msgspec.json.encode(message))
-    for field in set(body) - {"box", "trace_id", "epoch", "experimental"}:
+    for field in set(body) - {"box", "trace_id", "epoch", "experimental", "look", "regions"}:
         less = {name: value for name, value in body.items() if name != field}
         with pytest.raises(jsonschema.ValidationError, match=f"'{field}' is a required property"):
             jsonschema.validate(less, wire_schemas.schema(type(message)))
@@ -144,7 +146,7 @@ def test_every_message_names_its_schema_run_and_number() -> None:
 
 def test_default_values_are_left_out_and_microseconds_are_exact_in_javascript() -> None:
     body = json.loads(msgspec.json.encode(frame(people=[WAVING, NEW])))
-    assert "trace_id" not in body
+    assert "trace_id" not in body and "look" not in body and "regions" not in body
     assert "detected" not in body["people"][0]
     assert "experimental" not in body["people"][0]["action"] and "experimental" not in body["model"]
     assert body["people"][1]["detected"] is False

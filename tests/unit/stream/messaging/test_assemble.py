@@ -1,0 +1,45 @@
+"""The message about a frame says what the detector looked at."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from ring_buffers.frames import FrameMeta, SlotFormat
+from stages.looks import NOTHING, SKIPPED, WHOLE, Look, Region, look_at
+from stages.types import FrameAnalysis
+from stream.messaging.assemble import frame_message
+from stream.results import Frame, ModelRef, decode
+
+
+def message(look: Look, size: tuple[int, int], picture: tuple[int, int]) -> Frame:
+    """Return the message about a frame of an epoch of `size`, whose own picture is `picture` large."""
+    format = SlotFormat("planes", picture, picture)
+    meta = FrameMeta("door", 1, 0, 0, 0, "media", 0, 0, size, format)
+    return frame_message(meta, FrameAnalysis(look=look), ModelRef("edge", "", True))
+
+
+@pytest.mark.parametrize("look", [WHOLE, NOTHING, SKIPPED])
+def test_a_look_without_regions_is_named_and_a_whole_picture_is_left_out(look: Look) -> None:
+    body = msgspec.to_builtins(message(look, (640, 480), (640, 480)))
+    assert "regions" not in body
+    assert body.get("look") == (None if look is WHOLE else look.kind)
+
+
+def test_regions_are_boxes_in_the_picture_even_where_the_square_reaches_beyond_it() -> None:
+    look = look_at([Region(0, 16, 160), Region(480, 320, 256)])
+    found = message(look, (640, 480), (640, 480))
+    assert found.look == "regions"
+    assert found.regions == [(0, 16, 160, 176), (480, 320, 640, 480)]
+
+
+def test_regions_are_in_pixels_of_the_epochs_first_picture_as_all_boxes() -> None:
+    found = message(look_at([Region(160, 0, 320)]), (1280, 960), (640, 480))
+    assert found.regions == [(320, 0, 960, 640)]
+
+
+def test_the_message_of_an_older_engine_is_read_as_a_look_at_the_whole_picture() -> None:
+    body = msgspec.to_builtins(message(NOTHING, (640, 480), (640, 480)))
+    del body["look"]
+    read = decode(msgspec.json.encode(body))
+    assert isinstance(read, Frame) and read.look == "whole" and read.regions == []
