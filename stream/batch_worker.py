@@ -136,6 +136,7 @@ class BatchWorker:
         self._live_pictures.offer(lease)
         camera.ring.release(lease)
         camera.tracks = analysis.tracks
+        camera.looks.add(analysis.look)
         camera.ages.observe(age_s)
         capture_age_s = None
         if meta.clock == "rtcp":

@@ -40,6 +40,11 @@ def derive_metrics(
             for reason in DropReason:
                 yield (name, reason), counts.get(reason, 0)
 
+    def looks() -> Iterable[Series]:
+        for name, camera in list(cameras.items()):
+            for look, count in camera.looks.frames.items():
+                yield (name, look), count
+
     def published() -> Iterable[Series]:
         counts = {(name, kind): 0 for name in list(cameras) for kind in TOPIC_KINDS}
         counts |= {(camera, kind): count for camera, kind, count in publisher.published()}
@@ -49,6 +54,8 @@ def derive_metrics(
     derive("frames_decoded_total", lambda: [((name,), cam.ring.decoded) for name, cam in list(cameras.items())])
     derive("frames_processed_total", lambda: [((name,), cam.ring.processed) for name, cam in list(cameras.items())])
     derive("frames_dropped_total", dropped)
+    derive("frame_looks_total", looks)
+    derive("frame_regions_total", lambda: [((name,), cam.looks.regions) for name, cam in list(cameras.items())])
     derive("ring_ready_frames", lambda: [((name,), cam.ring.ready) for name, cam in list(cameras.items())])
     derive("frame_age_seconds", lambda: [((name,), cam.ages) for name, cam in list(cameras.items())])
     derive("capture_to_publish_seconds", lambda: [((name,), cam.capture_ages) for name, cam in list(cameras.items())])

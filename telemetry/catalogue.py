@@ -16,6 +16,7 @@ BATCH_BUCKETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 CAMERA_STATES = ("connecting", "live", "stalled", "reconnecting", "ended")
 """Values of `camera_state`. `removed` is not one of them: the series of a removed camera are deleted."""
 
+LOOKS = ("whole", "regions", "nothing", "skipped")
 CLOCKS = ("rtcp", "arrival", "media")
 ICE_STATES = ("new", "checking", "completed", "failed", "closed")
 TOPIC_KINDS = ("results", "events", "status")
@@ -67,6 +68,20 @@ METRICS: tuple[MetricSpec, ...] = (
         "counter",
         "Frames dropped after decoding, by reason.",
         ("camera", "reason"),
+        derived=True,
+    ),
+    MetricSpec(
+        "frame_looks_total",
+        "counter",
+        "Frames processed, by what the detector looked at.",
+        ("camera", "look"),
+        derived=True,
+    ),
+    MetricSpec(
+        "frame_regions_total",
+        "counter",
+        "Regions of frames that the detector looked at.",
+        ("camera",),
         derived=True,
     ),
     MetricSpec("units_discarded_total", "counter", "Access units discarded, by reason.", ("camera", "reason")),

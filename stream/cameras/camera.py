@@ -8,6 +8,7 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta
 from stream import results
 from stream.cameras.events import ActionEvents
+from stream.cameras.look_counts import LookCounts
 from stream.live.live_video import LiveVideo
 from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
@@ -20,7 +21,8 @@ from telemetry.tally import Histogram
 class Camera:
     """A camera of the engine.
 
-    The inference thread writes `tracks`, `epoch`, `events`, `ages` and `capture_ages`; the event loop writes the rest.
+    The inference thread writes `tracks`, `epoch`, `events`, `ages` and `capture_ages`, and adds to `looks`; the event
+    loop writes the rest.
     """
 
     config: CameraConfig
@@ -37,6 +39,8 @@ class Camera:
     """Seconds from a frame's arrival until its result was handed to ZeroMQ."""
     capture_ages: Histogram = field(default_factory=lambda: Histogram(SECONDS_BUCKETS))
     """Seconds from a frame's capture, if the camera reports its clock."""
+    looks: LookCounts = field(default_factory=LookCounts)
+    """Published frames, by what the detector looked at."""
     fps: tuple[float, float] = (0.0, 0.0)
     """Frames decoded and published per second, as last measured."""
     _counted: tuple[int, int] = (0, 0)
@@ -62,7 +66,8 @@ class Camera:
         return closing
 
     def measure(self, seconds: float) -> None:
-        """Measure the rates over the `seconds` since the last call."""
+        """Measure the rates over the `seconds` since the last call, and the recent looks."""
+        self.looks.measure(seconds)
         decoded, processed = self.ring.decoded, self.ring.processed
         decoded_before, processed_before = self._counted
         self._counted = (decoded, processed)

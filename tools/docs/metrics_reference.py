@@ -17,6 +17,9 @@ LABELS: dict[str, str] = {
     "ice": " · ".join(catalogue.ICE_STATES),
     "kind": " · ".join(catalogue.MEMORY_KINDS)
     + ". `states`: hidden states of tracked people; `peak`: the highest use so far",
+    "look": " · ".join(catalogue.LOOKS)
+    + ". `nothing`: nothing moved and nobody was tracked; `skipped`: between two detections "
+    "([detector.md](detector.md#where-the-detector-looks))",
     "profile": "the model's profile",
     "reason": "a short code. Dropped frames: "
     + " · ".join(DropReason)
@@ -85,6 +88,9 @@ def page() -> str:
         "| Why are frames dropped? | `sum by (camera, reason) (rate(partstream_frames_dropped_total[1m])) > 0` |",
         "| What is the 99th percentile of the frames' age? | `histogram_quantile(0.99, sum by (le, camera) "
         "(rate(partstream_frame_age_seconds_bucket[5m])))` |",
+        "| What share of the frames needs no detection, because nothing moves? | "
+        '`sum by (camera) (rate(partstream_frame_looks_total{look="nothing"}[5m])) / '
+        "sum by (camera) (rate(partstream_frame_looks_total[5m]))` |",
         "| Which stage takes the most time? | `sum by (stage) (rate(partstream_stage_seconds_sum[1m]))` |",
         "",
     ]

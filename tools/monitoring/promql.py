@@ -32,6 +32,7 @@ _PARTS = {"counter": ("",), "gauge": ("",), "histogram": ("bucket", "sum", "coun
 _VALUES: dict[tuple[str, str], tuple[str, ...]] = {
     ("camera_state", "state"): catalogue.CAMERA_STATES,
     ("clock_source", "clock"): catalogue.CLOCKS,
+    ("frame_looks_total", "look"): catalogue.LOOKS,
     ("frames_dropped_total", "reason"): tuple(DropReason),
     ("webrtc_sessions", "ice"): catalogue.ICE_STATES,
     ("results_published_total", "topic_kind"): (*catalogue.TOPIC_KINDS, "stats"),

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stages.looks import LookKind
+from stream.cameras.look_counts import KINDS, in_words
 from stream.cameras.registry import CameraRegistry
 from stream.results import Load, ModelRef, Stats
 from stream.settings.engine import CameraConfig
@@ -35,6 +37,12 @@ class CameraStatusView(View):
     fps_in: float = Field(ge=0, description="Frames decoded per second, recently.")
     fps_out: float = Field(ge=0, description="Results published per second, recently.")
     tracks: int = Field(ge=0, description="Tracked people.")
+    looks: dict[LookKind, int] = Field(
+        description="Frames of the last minute with a published result, by what the detector looked at: the `whole` "
+        "picture, `regions` around motion and people, `nothing` because nothing moved and nobody was tracked, or "
+        "nothing because the frame was `skipped` between detections."
+    )
+    detection: str = Field(description="The same in words; empty if there were no frames.")
 
 
 class CameraView(View):
@@ -102,6 +110,7 @@ def camera_view(cameras: CameraRegistry, camera_id: str) -> CameraView:
     status = cameras.status(camera_id)
     camera = cameras.running.get(camera_id)
     stats = camera.stats() if camera is not None else None
+    looks = camera.looks.recent() if camera is not None else dict.fromkeys(KINDS, 0)
     return CameraView(
         id=camera_id,
         settings=config,
@@ -119,6 +128,8 @@ def camera_view(cameras: CameraRegistry, camera_id: str) -> CameraView:
             fps_in=stats.fps_in if stats else 0.0,
             fps_out=stats.fps_out if stats else 0.0,
             tracks=stats.tracks if stats else 0,
+            looks=looks,
+            detection=in_words(looks),
         ),
         no_video=camera.video_refusal() if camera is not None else "it is not being read",
     )

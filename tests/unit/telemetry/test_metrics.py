@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ring_buffers.frames import Clock
-from stream.results import CameraState
+from stages.looks import LookKind
+from stream.results import CameraState, Look
 from telemetry import catalogue, metrics
 from telemetry.catalogue import METRICS, SECONDS_BUCKETS
 from telemetry.metrics import PrometheusObserver
@@ -143,6 +144,7 @@ def test_exactly_one_state_and_one_clock_of_a_camera_are_set(observer: Prometheu
 def test_the_known_label_values_are_those_of_the_engine() -> None:
     assert set(catalogue.CAMERA_STATES) == set(get_args(CameraState)) - {"removed"}
     assert set(catalogue.CLOCKS) == set(get_args(Clock))
+    assert set(catalogue.LOOKS) == set(get_args(LookKind)) == set(get_args(get_args(Look)[0]))
 
 
 def test_removing_a_camera_removes_its_series_only(observer: PrometheusObserver) -> None:

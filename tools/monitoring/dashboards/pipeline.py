@@ -25,6 +25,7 @@ def dashboard() -> Dashboard:
         [
             ("Now", _numbers()),
             ("Stages", _stages()),
+            ("Detection", _detection()),
             ("Batches", _batches()),
             ("People and their states", _people()),
             ("Memory and CPU", _memory()),
@@ -130,6 +131,38 @@ def _stages() -> list[AnyPanel]:
                 "PartstreamOutOfDeviceMemory",
             ),
             Query(total(happened(series("out_of_memory_total", **HERE), NOW), by_stage), "{{stage}}"),
+            width=12,
+        ),
+    ]
+
+
+def _detection() -> list[AnyPanel]:
+    by_look = total(rate(series("frame_looks_total", **HERE), NOW), ("look",))
+    in_regions = f"sum({rate(series('frame_looks_total', look='regions', **HERE), NOW)})"
+    regions = f"sum({rate(series('frame_regions_total', **HERE), NOW)})"
+    return [
+        lines(
+            "Frames, by what the detector looked at",
+            Advice(
+                "nothing where nothing moves, else regions or whole. skipped: cameras send more frames than are "
+                "detected (model.detect_every, window.max_steps_per_second).",
+                "Hardly any nothing in quiet scenes: something always moves, such as a screen or trees. See the "
+                "detector overlay of the live page.",
+            ),
+            Query(by_look, "{{look}}"),
+            unit="cps",
+            stacked=True,
+            colours={"whole": WORSE, "regions": "blue", "nothing": GOOD, "skipped": "#888888"},
+            width=12,
+        ),
+        lines(
+            "Regions per frame",
+            Advice(
+                "About one for each group of people, in frames looked at in regions. No data while there are none.",
+                "Many: people or motion all over the picture. With model.detection auto, the whole picture is looked "
+                "at where that costs less.",
+            ),
+            Query(f"{regions} / ({in_regions} > 0)", "regions"),
             width=12,
         ),
     ]

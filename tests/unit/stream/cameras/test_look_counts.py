@@ -1,0 +1,81 @@
+"""Frames are counted by what the detector looked at, since the start and over the last minute."""
+
+from __future__ import annotations
+
+import pytest
+
+from stages.looks import NOTHING, SKIPPED, WHOLE, LookKind, Region, look_at
+from stream.cameras.look_counts import KINDS, LookCounts, in_words
+
+TWO_REGIONS = look_at([Region(0, 0, 160), Region(320, 64, 256)])
+
+
+def of(**counts: int) -> dict[LookKind, int]:
+    return {kind: counts.get(kind, 0) for kind in KINDS}
+
+
+def test_frames_and_regions_are_counted_since_the_start() -> None:
+    looks = LookCounts()
+    for look in (WHOLE, TWO_REGIONS, SKIPPED, TWO_REGIONS, NOTHING):
+        looks.add(look)
+    assert looks.frames == of(whole=1, regions=2, nothing=1, skipped=1)
+    assert looks.regions == 4
+    assert looks.recent() == looks.frames
+
+
+@pytest.mark.parametrize("every_s", [0.2, 1.0, 7.0, 30.0])
+def test_recent_frames_are_those_of_the_last_minute_however_often_it_is_measured(every_s: float) -> None:
+    looks = LookCounts()
+    for _ in range(round(600 / every_s)):
+        looks.add(WHOLE)
+        looks.measure(every_s)
+    spacing_s = max(every_s, 1.0)
+    for number in range(1, round((60 + 2 * spacing_s) / every_s) + 2):
+        looks.add(NOTHING)
+        looks.measure(every_s)
+        recent = looks.recent()
+        assert 60 - every_s <= sum(recent.values()) * every_s <= 60 + 2 * spacing_s
+        assert recent["nothing"] == number or recent["whole"] == 0
+    assert looks.recent()["whole"] == 0
+
+
+def test_a_pause_without_measurements_counts_as_the_time_that_it_took() -> None:
+    looks = LookCounts()
+    looks.add(WHOLE)
+    looks.measure(1.0)
+    looks.add(NOTHING)
+    looks.measure(3600.0)
+    assert looks.recent() == of(nothing=1)
+    looks.add(SKIPPED)
+    looks.measure(3600.0)
+    assert looks.recent() == of(skipped=1)
+
+
+def test_samples_do_not_accumulate() -> None:
+    looks = LookCounts()
+    for _ in range(5000):
+        looks.measure(0.1)
+    assert len(looks._samples) < 64
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [
+        (of(), ""),
+        (of(whole=7), "100 % of frames looked at as a whole"),
+        (
+            of(nothing=930, regions=50, whole=20),
+            "nothing moves: 93 % of frames not looked at, 5 % looked at in regions, 2 % looked at as a whole",
+        ),
+        (
+            of(skipped=500, regions=498, whole=2),
+            "50 % of frames skipped between detections, 50 % looked at in regions, under 1 % looked at as a whole",
+        ),
+        (
+            of(regions=6, nothing=4),
+            "60 % of frames looked at in regions, 40 % not looked at because nothing moves",
+        ),
+    ],
+)
+def test_the_shares_are_told_in_words_the_largest_first(frames: dict[LookKind, int], text: str) -> None:
+    assert in_words(frames) == text
