@@ -30,6 +30,7 @@ class App {
     this.cameras = new Map()
     this.actions = new Set()
     this.filter = ""
+    this.detector = false // whether to show what the detector looks at
     this.opened = null
     this.canChange = false
     this.connected = false
@@ -59,7 +60,8 @@ class App {
       changed: () => this.#choosePictures(),
       widest: (camera) => this.#screens(camera)[0]?.canvas.width,
     })
-    this.wall = new Wall(field("wall"), () => ({ filter: this.filter, chosen: null, states: 1 }), {
+    const look = () => ({ filter: this.filter, detector: this.detector })
+    this.wall = new Wall(field("wall"), () => ({ ...look(), chosen: null, states: 1 }), {
       open: (id) => this.open(id),
       viewChanged: () => this.#choosePictures(),
       drawn,
@@ -72,8 +74,13 @@ class App {
         whyPanel: field("why-panel"),
         why: field("why"),
       },
-      () => this.filter,
-      { close: () => this.open(null), change: (id) => this.form.open(this.cameras.get(id)), drawn },
+      look,
+      {
+        close: () => this.open(null),
+        change: (id) => this.form.open(this.cameras.get(id)),
+        toggleDetector: () => this.#toggleDetector(),
+        drawn,
+      },
     )
     this.events = new EventsList(field("events"), field("no-events"), {
       open: (id) => this.cameras.has(id) && this.open(id),
@@ -239,9 +246,19 @@ class App {
   // -- the user's input ------------------------------------------------------------------------------------------
   #filterBy(text) {
     this.filter = text.trim().toLowerCase()
+    this.#redraw()
+    this.#update()
+  }
+
+  #toggleDetector() {
+    this.detector = !this.detector
+    this.#redraw()
+    this.detail.update()
+  }
+
+  #redraw() {
     this.wall.redraw()
     this.detail.screen?.redraw()
-    this.#update()
   }
 
   #key(event) {
@@ -254,6 +271,7 @@ class App {
       if (typing) document.querySelector(".tile")?.focus()
     } else if (typing) return
     else if (event.key === "/") field("filter").focus()
+    else if (event.key.toLowerCase() === "d") this.#toggleDetector()
     else if (event.key === "?") field("help-dialog").showModal()
     else if (event.key === "ArrowLeft" && this.opened) this.#openNeighbour(-1)
     else if (event.key === "ArrowRight" && this.opened) this.#openNeighbour(1)

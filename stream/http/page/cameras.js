@@ -1,5 +1,7 @@
 // The state of a camera, from the engine's messages. Everything is bounded.
 
+import { LatestLooks } from "./detector_overlay.js"
+
 const MAX_RESULTS = 96 // 4 s at 25 fps, longer than a picture waits for its result
 const SAME_US = 100
 const MAX_SAMPLES = 12 // of stats, for drops
@@ -30,6 +32,7 @@ export class Camera {
 
   #reset() {
     this.results = new Map()
+    this.looks = new LatestLooks()
     this.latest = null
     this.tracks = new Map()
     this.lastSeen = new Map()
@@ -69,6 +72,7 @@ export class Camera {
   }
 
   addResult(result) {
+    result.looks = this.looks.add(result)
     if (this.latest && this.latest.epoch !== result.epoch) {
       this.tracks.clear()
       this.lastSeen.clear()

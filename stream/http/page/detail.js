@@ -18,12 +18,12 @@ const EXPERIMENTAL = "The model is often wrong about this action in real video."
 
 export class Detail {
   /**
-   * `places`: the elements {detail, peoplePanel, people, whyPanel, why}. `filter()` returns the filter's text. Calls
-   * `on.close()`, `on.change(id)`, and `on.drawn(…)` as a `Screen` does.
+   * `places`: the elements {detail, peoplePanel, people, whyPanel, why}. `look()` returns {filter, detector}. Calls
+   * `on.close()`, `on.change(id)`, `on.toggleDetector()`, and `on.drawn(…)` as a `Screen` does.
    */
-  constructor(places, filter, on) {
+  constructor(places, look, on) {
     this.places = places
-    this.filter = filter
+    this.look = look
     this.on = on
     this.camera = null
     this.chosen = this.automatic = null
@@ -50,12 +50,17 @@ export class Detail {
     this.stateText = child(this.state, "span")
     this.figures = new Figures(head)
     this.source = child(head, "p", "quiet source")
+    this.detector = child(head, "button", "toggle", "Detector")
+    this.detector.type = "button"
+    this.detector.title = "Show what the detector looks at (D)"
+    this.detector.setAttribute("aria-keyshortcuts", "d")
+    this.detector.addEventListener("click", () => this.on.toggleDetector())
     if (canChange) {
       const change = child(head, "button", "change", "Edit")
       change.type = "button"
       change.addEventListener("click", () => this.on.change(camera.id))
     }
-    this.screen = new Screen(camera, () => ({ filter: this.filter(), chosen: this.#track(), states: 3 }), this.on.drawn)
+    this.screen = new Screen(camera, () => ({ ...this.look(), chosen: this.#track(), states: 3 }), this.on.drawn)
     detail.append(this.screen.element)
     const timeline = child(detail, "section", "timeline")
     timeline.setAttribute("aria-label", "Actions in the last minutes")
@@ -103,6 +108,7 @@ export class Detail {
     const { camera } = this
     if (!camera) return
     this.screen.update()
+    this.detector.setAttribute("aria-pressed", String(this.look().detector))
     this.figures.update(camera)
     this.state.dataset.level = level(camera)
     this.stateText.textContent = stateWords(camera.status)
@@ -111,6 +117,7 @@ export class Detail {
       camera.status.size?.join(" × "),
       camera.status.clock && `capture time: ${camera.status.clock}`,
       camera.status.epoch && `epoch ${camera.status.epoch}`,
+      camera.live && camera.status.detection,
     ]
       .filter(Boolean)
       .join("  ·  ")

@@ -14,10 +14,10 @@ export const matches = (person, filter) => !filter || (person.action?.label ?? "
 
 /**
  * `place`: the picture's rectangle on the canvas, {x, y, width, height}. `look`: {scale (canvas pixels per CSS pixel),
- * filter, chosen (a track or null), states (for how many parts of the chosen person the state is shown)}. Returns the
- * people's boxes as drawn, [{track, box: [x1, y1, x2, y2]}].
+ * filter, chosen (a track or null), states (for how many parts of the chosen person the state is shown)}. `taken`:
+ * boxes that labels must not cover. Returns the people's boxes as drawn, [{track, box: [x1, y1, x2, y2]}].
  */
-export function drawPeople(canvas, result, place, look) {
+export function drawPeople(canvas, result, place, look, taken = []) {
   const across = place.width / result.size[0]
   const down = place.height / result.size[1]
   const onCanvas = ([x1, y1, x2, y2]) => [
@@ -41,6 +41,7 @@ export function drawPeople(canvas, result, place, look) {
   const plates = new Plates(
     place,
     people.map(({ box }) => box),
+    taken,
   )
   for (const { person, box } of shown) drawAction(canvas, plates, person, box, look)
   for (const { person, box } of shown) drawStates(canvas, plates, person, box, onCanvas, look)
@@ -161,10 +162,10 @@ function plate(canvas, [x, y], width, height, radius) {
 
 /** Places labels so that they do not hide one another and, if possible, no people. */
 class Plates {
-  constructor(place, people) {
+  constructor(place, people, taken) {
     this.place = place
     this.people = people
-    this.taken = []
+    this.taken = [...taken]
   }
 
   /** Returns the first free place on the picture. A label that `must` be shown is moved onto the picture. */

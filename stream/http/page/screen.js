@@ -1,5 +1,6 @@
 // A canvas with one camera's picture and the result of the same frame over it.
 
+import { drawDetector } from "./detector_overlay.js"
 import { drawPeople } from "./overlay.js"
 import { cameraProblem } from "./words.js"
 
@@ -11,7 +12,7 @@ const EMPTY_AFTER_MS = 3000
 const MAX_SCALE = 2
 
 export class Screen {
-  /** `look()` returns {filter, chosen, states}. Calls `onDrawn(camera, bitmap, epoch, frame)` after each picture. */
+  /** `look()` returns {filter, chosen, states, detector}. Calls `onDrawn(camera, bitmap, epoch, frame)` after each picture. */
   constructor(camera, look, onDrawn) {
     this.camera = camera
     this.look = look
@@ -135,10 +136,14 @@ export class Screen {
     context.fillRect(0, 0, canvas.width, canvas.height)
     context.imageSmoothingQuality = "high"
     context.drawImage(bitmap, place.x, place.y, width, height)
-    const boxes = result ? drawPeople(context, result, place, { ...this.look(), scale: this.#scale() }) : []
+    const look = { ...this.look(), scale: this.#scale() }
+    const detector =
+      result && look.detector ? drawDetector(context, result, result.looks, place, look.scale) : null
+    const boxes = result ? drawPeople(context, result, place, look, detector ? [detector.box] : []) : []
     /** What is shown, for tests. */
     const captureUs = result?.capture_us ?? null
-    canvas.drawn = { epoch, frame, captureUs, place, boxes, withResult: Boolean(result), at: performance.now() }
+    const withResult = Boolean(result)
+    canvas.drawn = { epoch, frame, captureUs, place, boxes, detector, withResult, at: performance.now() }
     if (fresh) {
       this.onDrawn(this.camera, bitmap, epoch, frame)
       if (!this.message.hidden) this.update()
