@@ -15,6 +15,9 @@ def annotate_command(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="The file that `run --results` wrote.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The MP4 to write.")],
     camera: Annotated[str | None, typer.Option(metavar="ID", help="The camera, if the results are of several.")] = None,
+    detector: Annotated[
+        bool, typer.Option("--detector", help="Also show what the detector looked at in each frame.")
+    ] = False,
 ) -> None:
     """Draw results on their video.
 
@@ -23,4 +26,4 @@ def annotate_command(
     from stream.annotation.annotate import annotate_file
 
     with errors():
-        annotate_file(video, results, out, console, camera=camera)
+        annotate_file(video, results, out, console, camera=camera, detector=detector)

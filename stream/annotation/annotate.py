@@ -55,11 +55,17 @@ class AnnotatedPictures:
 
 
 def annotate_file(
-    video: Path, results: Path, out: Path, console: Console | None = None, *, camera: str | None = None
+    video: Path,
+    results: Path,
+    out: Path,
+    console: Console | None = None,
+    *,
+    camera: str | None = None,
+    detector: bool = False,
 ) -> AnnotatedPictures:
     """Draw the results that `run --results` wrote for one video. `camera` selects one if there are results of several.
 
-    Shows progress on `console`. Raises `AnnotationError`.
+    `detector`: also draw what the detector looked at. Shows progress on `console`. Raises `AnnotationError`.
     """
     frames = read_frames(results, _camera_of(results, camera))
     columns = (TextColumn("Drawing {task.fields[file]}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
@@ -67,16 +73,26 @@ def annotate_file(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=console is None
     ) as progress:
         bar = progress.add_task("", file=out.name, total=None)
-        return annotate([(video, frames)], out, lambda done, total: progress.update(bar, completed=done, total=total))
+        return annotate(
+            [(video, frames)],
+            out,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+            detector=detector,
+        )
 
 
 def annotate(
-    clips: Sequence[tuple[Path, Iterable[Frame]]], out: Path, progress: ProgressCallback | None = None
+    clips: Sequence[tuple[Path, Iterable[Frame]]],
+    out: Path,
+    progress: ProgressCallback | None = None,
+    *,
+    detector: bool = False,
 ) -> AnnotatedPictures:
     """Draw each video's results on it, and write the videos one after the other into one MP4 (H.264, yuv420p).
 
     Only results of each video's first epoch are used, in the order of their frames. The first video sets the size;
-    later videos are fitted into it. `out` is written atomically. Raises `AnnotationError`.
+    later videos are fitted into it. `detector`: also draw what the detector looked at. `out` is written atomically.
+    Raises `AnnotationError`.
     """
     if not clips:
         raise AnnotationError("no video to annotate")
@@ -86,7 +102,7 @@ def annotate(
         with ExitStack() as stack:
             videos = [stack.enter_context(VideoPictures(video)) for video, _ in clips]
             total = sum(len(pictures) for pictures in videos)
-            drawing = _Drawing(unfinished, stack)
+            drawing = _Drawing(unfinished, stack, detector)
             done = with_result = 0
             for (video, frames), pictures in zip(clips, videos, strict=True):
                 before = done
@@ -203,8 +219,8 @@ def _even(width: float, height: float) -> tuple[int, int]:
 class _Drawing:
     """The video being written; its size is that of the first picture."""
 
-    def __init__(self, to: Path, stack: ExitStack) -> None:
-        self._to, self._stack = to, stack
+    def __init__(self, to: Path, stack: ExitStack, detector: bool) -> None:
+        self._to, self._stack, self._detector = to, stack, detector
         self._area = (0, 0)
         self._writer: VideoWriter | None = None
 
@@ -223,7 +239,7 @@ class _Drawing:
                 self._writer = self._stack.enter_context(VideoWriter(self._to, whole, pictures.rate))
             size = fitted(*shown_size(picture), self._area)
             if painter is None or painter.size != size:
-                painter, layer = OverlayPainter(size), None
+                painter, layer = OverlayPainter(size, self._detector), None
             result = nearest.at(index)
             after_s = (index - result.frame) / float(pictures.rate) if result is not None else 0.0
             drawn = strength(abs(after_s)) if result is not None else 0.0

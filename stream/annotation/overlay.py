@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from stream.annotation.detector_overlay import DetectorOverlay
 from stream.annotation.label_placement import Placement, Rect, around, grown
 from stream.annotation.picture_colours import INK, PAPER, Colour, relevance_colour, track_colour
+from stream.annotation.picture_text import font, text_width
 from stream.results import DetectedObject, Frame, Part, Person
 
 MOST_REASONS = 3
@@ -33,20 +34,8 @@ PLATE_ALPHA = 200
 LABELLED_HEIGHT = 170
 """Least height of a person, in pixels, at which each part is labelled, because parts are far enough apart."""
 
-
-@lru_cache(maxsize=32)
-def font(size: int) -> ImageFont.FreeTypeFont:
-    """Return Pillow's default font at a size in pixels."""
-    made = ImageFont.load_default(size)
-    if not isinstance(made, ImageFont.FreeTypeFont):
-        raise RuntimeError("this Pillow was built without FreeType and can't draw readable text: install the wheel")
-    return made
-
-
-@lru_cache(maxsize=4096)
-def text_width(text: str, size: int) -> float:
-    """Return the width of a line of text in pixels."""
-    return font(size).getlength(text)
+GUESSED_AFTER_US = 600_000
+"""A person who has not been detected for longer is drawn fainter: the box is a guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +142,12 @@ class _LabelState:
 class OverlayPainter:
     """Draws results on layers of `size` (width, height), with text in proportion."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int], detector: bool = False) -> None:
+        """`detector`: whether to draw what the detector looked at, too."""
         self.size = size
+        self._detector = DetectorOverlay() if detector else None
+        self._detected_us: dict[int, int] = {}
+        """Track → media time of its last detection, of the people in the last result."""
         self.scale = min(2.0, max(0.85, size[0] / 1152))
         self._labels: dict[int, _LabelState] = {}
         """Track → its label in the last result."""
@@ -169,16 +162,20 @@ class OverlayPainter:
             return box[0] * across, box[1] * down, box[2] * across, box[3] * down
 
         people = [(person, on_layer(person.box)) for person in frame.people]
+        bounds = (2.0, 2.0, self.size[0] - 2.0, self.size[1] - 2.0)
+        placement = Placement(bounds, [box for _, box in people])
+        if self._detector is not None:
+            self._detector.add(frame)
+            placement.taken.append(self._detector.draw(draw, frame.media_time_us, self.size, self.scale, on_layer))
         for found in frame.objects:
             self._object(draw, found, on_layer(found.box))
+        guessed = self._guessed(frame)
         for person, box in people:
             thick = min(1.6, max(0.4, (box[3] - box[1]) / (200 * self.scale)))
             for part in sorted(person.parts, key=lambda part: part.relevance):
                 self._part(draw, part, on_layer(part.box), thick)
         for person, box in people:
-            self._person(draw, box, track_colour(person.track), person.detected)
-        bounds = (2.0, 2.0, self.size[0] - 2.0, self.size[1] - 2.0)
-        placement = Placement(bounds, [box for _, box in people])
+            self._person(draw, box, track_colour(person.track), person.track in guessed)
         before, self._labels = self._labels, {}
         # Near people first, because their labels get the best places and the most detail. Heights are rounded, so that
         # two people of similar height do not swap in every picture.
@@ -197,8 +194,17 @@ class OverlayPainter:
                     self._state(draw, placement, reason, on_layer(boxes[reason.part]))
         return layer
 
+    def _guessed(self, frame: Frame) -> set[int]:
+        """Return the tracks of people in a result who have not been detected for a while."""
+        now_us = frame.media_time_us
+        self._detected_us = {
+            person.track: now_us if person.detected else self._detected_us.get(person.track, now_us)
+            for person in frame.people
+        }
+        return {track for track, detected_us in self._detected_us.items() if now_us - detected_us > GUESSED_AFTER_US}
+
     # -- boxes --------------------------------------------------------------------------------------------------
-    def _person(self, draw: ImageDraw.ImageDraw, box: Rect, colour: Colour, detected: bool) -> None:
+    def _person(self, draw: ImageDraw.ImageDraw, box: Rect, colour: Colour, guessed: bool) -> None:
         """Draw a faint outline with strong corners, which shows the person without covering parts."""
         x1, y1, x2, y2 = box
         if x2 - x1 < 2 or y2 - y1 < 2:
@@ -206,7 +212,7 @@ class OverlayPainter:
         strong = max(2, round(2.5 * self.scale))
         draw.rectangle(box, outline=(*colour, 120), width=1)
         arm = min(0.28 * min(x2 - x1, y2 - y1), 26 * self.scale)
-        alpha = 255 if detected else 140
+        alpha = 140 if guessed else 255
         for x, y, across, down in ((x1, y1, 1, 1), (x2, y1, -1, 1), (x1, y2, 1, -1), (x2, y2, -1, -1)):
             horizontal = sorted((x, x + across * arm))
             vertical = sorted((y, y + down * arm))

@@ -117,6 +117,22 @@ def test_a_file_of_results_is_drawn_with_progress(tmp_path: Path) -> None:
     assert annotate_file(video, results, tmp_path / "out.mp4", console) == AnnotatedPictures(25, 13)
 
 
+def test_what_the_detector_looked_at_is_drawn_on_request(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "in.mp4", 5)
+    results = tmp_path / "results.jsonl"
+    looked = [
+        msgspec.structs.replace(a_frame(number, []), look="regions", regions=[(40, 60, 200, 220)])
+        for number in range(5)
+    ]
+    results.write_bytes(b"".join(msgspec.json.encode(frame) + b"\n" for frame in looked))
+    edges: list[float] = []
+    for detector in (False, True):
+        annotate_file(video, results, tmp_path / "out.mp4", detector=detector)
+        picture = pictures_of(tmp_path / "out.mp4")[0][3]
+        edges.append(float(picture[2 * 100 : 2 * 180, 2 * 40].mean()))
+    assert edges[0] == pytest.approx(GREY, abs=4) and edges[1] > GREY + 40
+
+
 def test_one_of_several_cameras_must_be_chosen(tmp_path: Path) -> None:
     video = make_video(tmp_path / "in.mp4", 5)
     results = tmp_path / "results.jsonl"
