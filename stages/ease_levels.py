@@ -15,6 +15,10 @@ EARLY_US = 1000
 """How much too early a detection may be, because some containers round times to milliseconds."""
 
 
+FULL_SIDE = 768
+"""Longest side of a whole picture that no level limits, unless the camera's `detector_size` says otherwise."""
+
+
 class Detection(NamedTuple):
     """A detection in a camera's frame."""
 
@@ -31,7 +35,7 @@ class EaseLevel:
     detections_per_second: float | None = None
     """Detections per camera and second of media time, at most. Boxes between detections are extrapolated."""
     longest_side: int | None = None
-    """Longest side of the detector's pictures, pixels. None of `STEPS` limits it yet, and `Pipeline` ignores it."""
+    """Longest side of the detector's whole pictures, pixels, at most."""
 
     def next_detection(self, last: Detection, frame: int, media_us: int) -> Detection | None:
         """Return the detection in this frame, after `last` in the same epoch; None if it is too early for one.
@@ -51,18 +55,43 @@ class EaseLevel:
         """Return the detections per second of a camera with `frame_rate` frames a second."""
         return min(frame_rate, self.detections_per_second or math.inf)
 
+    @property
+    def picture_cost(self) -> float:
+        """Cost of a detection, in whole pictures of full size."""
+        return min((self.longest_side or FULL_SIDE) / FULL_SIDE, 1.0) ** 2
+
+    def cost(self, frame_rate: float) -> float:
+        """Return the cost of a camera with `frame_rate` frames a second, in whole pictures of full size a second."""
+        return self.detection_rate(frame_rate) * self.picture_cost
+
 
 FULL_QUALITY = EaseLevel()
 
-STEPS = tuple(EaseLevel(rate) for rate in (12.5, 8.0, 5.0, 4.0, 3.0, 2.0, 1.0))
+STEPS = (
+    EaseLevel(12.5),
+    EaseLevel(8.0),
+    EaseLevel(8.0, 640),
+    EaseLevel(5.0, 640),
+    EaseLevel(5.0, 512),
+    EaseLevel(4.0, 512),
+    EaseLevel(3.0, 384),
+    EaseLevel(2.0, 384),
+    EaseLevel(1.0, 384),
+)
 """The levels from 1. 12.5 detections a second cost no step of the action model (`window.max_steps_per_second`); below,
-fewer steps make actions less certain."""
+fewer steps make actions less certain. Smaller pictures lose distant people."""
 
 
 def ease_levels(
-    min_detections_per_second: float, min_side: int, steps: Sequence[EaseLevel] = STEPS
+    min_detections_per_second: float, min_side: int | None, steps: Sequence[EaseLevel] = STEPS
 ) -> tuple[EaseLevel, ...]:
-    """Return full quality and those of `steps` that stay within the limits."""
+    """Return full quality and those of `steps` that stay within the limits.
+
+    `min_side`: None if the detector's pictures can't be made smaller; then the levels limit the rate only.
+    """
+    if min_side is None:
+        rates = dict.fromkeys(level.detections_per_second for level in steps)
+        return ease_levels(min_detections_per_second, 1, [EaseLevel(rate) for rate in rates])
     within = [
         level
         for level in steps

@@ -7,9 +7,11 @@ tracker runs on the host, and the packed scores (docs/architecture.md, "The path
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Collection, Sequence
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ from stages.detection.views.slot_pictures import planes_for, with_motion
 from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
 from stages.device.stage_timer import StageTimer
-from stages.ease_levels import EaseLevel, ease_levels
+from stages.ease_levels import FULL_QUALITY, EaseLevel, ease_levels
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
 from stages.looks import Look
@@ -103,7 +105,6 @@ class Pipeline(Model):
         self._parts, self._actions = checkpoint.vocabulary.parts, checkpoint.vocabulary.actions
         self._max_people = settings.model.max_people
         self._detect_every = settings.model.detect_every
-        self._ease_levels = ease_levels(settings.model.min_detections_per_second, settings.model.min_detector_side)
         self._device = torch.device(device)
         where = settings.model.pictures
         if where == "auto":
@@ -112,6 +113,9 @@ class Pipeline(Model):
         regions = gated and detector.sees_regions and not isinstance(self._region_extractor, VggRegionExtractor)
         planes = where == "device" or regions
         self._format_of = planes_for(detector.slot_format) if planes else detector.slot_format
+        side = settings.model.min_detector_side if planes else None
+        self._ease_levels = ease_levels(settings.model.min_detections_per_second, side)
+        self._level, self._spared = FULL_QUALITY, frozenset[str]()
         if gated:
             self._format_of = with_motion(self._format_of)
         self._observer = observer or Observer()
@@ -140,6 +144,7 @@ class Pipeline(Model):
 
         An exception has the failed stage in its attribute `stage`; steps that were not finished are discarded.
         """
+        frames = [self._eased(lease) for lease in frames]
         metas = [lease.meta for lease in frames]
         timer = StageTimer(self._observer, self._device)
         try:
@@ -162,6 +167,15 @@ class Pipeline(Model):
         finally:
             for key in self._tracker.take_ended():
                 self._states.release(key)
+
+    def _eased(self, lease: Lease) -> Lease:
+        """Return the frame, with a format of smaller whole pictures if the ease level says so."""
+        side, meta = self._level.longest_side, lease.meta
+        if side is None or max(meta.format.content) <= side or meta.camera in self._spared:
+            return lease
+        smaller = self._detector.slot_format(meta.format.size, (side, side))
+        format = dataclasses.replace(meta.format, content=smaller.content, target=smaller.size)
+        return msgspec.structs.replace(lease, meta=msgspec.structs.replace(meta, format=format))
 
     def _detected(
         self, frames: Sequence[Lease], looks: Sequence[Look], timer: StageTimer, is_first: bool
@@ -252,12 +266,13 @@ class Pipeline(Model):
         return device_memory(self._device, self._weights, self._states.nbytes)
 
     def ease(self, level: int, spared: Collection[str] = ()) -> None:
-        """Detect at most as often as the level permits, except in frames of the cameras `spared`."""
-        self._tracker.ease(self._ease_levels[level], spared)
+        """Detect at most as often as the level permits, and in no larger pictures, but for the cameras `spared`."""
+        self._level, self._spared = self._ease_levels[level], spared
+        self._tracker.ease(self._level, spared)
 
     def ease_cost(self, level: int, frame_rates: Sequence[float]) -> float:
-        """Return the detections per second of all cameras: detection takes nearly all of the time."""
-        return sum(self._ease_levels[level].detection_rate(rate / self._detect_every) for rate in frame_rates)
+        """Return the cost of detection in all cameras, which takes nearly all of the time."""
+        return sum(self._ease_levels[level].cost(rate / self._detect_every) for rate in frame_rates)
 
     @property
     def ease_levels(self) -> Sequence[EaseLevel]:

@@ -91,7 +91,8 @@ class ModelSettings(Section):
         default=384,
         ge=32,
         le=4096,
-        description="The smallest longest side, in pixels, to which `overload: adapt` reduces the detector's pictures.",
+        description="The smallest longest side, in pixels, to which `overload: adapt` reduces whole pictures. None is "
+        "reduced where `detection` is `full` and frames are scaled on the host.",
     )
     max_people: int = Field(
         default=32, ge=1, le=256, description="Maximum people per frame; those with the highest scores are kept."

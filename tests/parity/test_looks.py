@@ -178,3 +178,19 @@ def test_sixty_people_in_view_cost_one_whole_picture_and_leave_the_other_cameras
         if number >= 2:
             assert len(plaza.people) == 60 and len(hall.people) == 1 and hall.people[0].detected
             assert sorted(network.pictures) == [(256, 256), (512, 768)]
+
+
+def test_an_eased_pipeline_sees_smaller_whole_pictures_and_finds_people_where_they_are() -> None:
+    scenes = together([standing(400, 200)] * 40, [standing(100, 100)] * 40)
+    chosen = settings(sweep_s=0.5)
+    pipeline, network = bright_pipeline(chosen)
+    level = next(n for n, level in enumerate(pipeline.ease_levels) if level.longest_side == 384)
+    pipeline.ease(level)
+    found = [pipeline.process([lease])[0] for lease in drawn_frames(pipeline, scenes)]
+    assert (256, 384) in network.pictures and (512, 768) not in network.pictures
+    assert share_found(found[30:], scenes[30:]) > 0.2, "two of the three looks a second"
+    pipeline.ease(level, {"yard"})
+    network.pictures.clear()
+    for lease in drawn_frames(pipeline, scenes, "yard"):
+        pipeline.process([lease])
+    assert (512, 768) in network.pictures, "a spared camera keeps full pictures"

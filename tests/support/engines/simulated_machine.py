@@ -18,8 +18,8 @@ STALE_S = 0.5
 class SimulatedMachine:
     """Cameras whose frames one thread analyses in order, as the engine does.
 
-    A frame with detection takes `detection_s` ± `noise`, another one `frame_s`. A ring holds `RING_SLOTS` frames; a
-    newer frame overwrites the oldest. When the model is eased, only the newest frames are kept.
+    A frame with a detection of full size takes `detection_s` ± `noise`, another one `frame_s`. A ring holds
+    `RING_SLOTS` frames; a newer frame overwrites the oldest. When the model is eased, only the newest frames are kept.
     """
 
     levels: Sequence[EaseLevel]
@@ -71,7 +71,7 @@ class SimulatedMachine:
         return sum(at_s >= since_s for at_s in self.lost)
 
     def _cost(self, level: int, frame_rates: Sequence[float]) -> float:
-        return sum(self.levels[level].detection_rate(rate) for rate in frame_rates)
+        return sum(self.levels[level].cost(rate) for rate in frame_rates)
 
     def _arrive(self) -> None:
         for index, rate in enumerate(self.frame_rates):
@@ -98,7 +98,7 @@ class SimulatedMachine:
         detection = level.next_detection(self._detections[index], frame, round(at_s * 1e6))
         if detection is not None:
             self._detections[index] = detection
-            seconds += self.detection_s * self._random.uniform(1 - self.noise, 1 + self.noise)
+            seconds += self.detection_s * level.picture_cost * self._random.uniform(1 - self.noise, 1 + self.noise)
         self.now_s += seconds
         self._busy_s += seconds
         self._analysed += 1

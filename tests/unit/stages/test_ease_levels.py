@@ -25,8 +25,14 @@ def detected(level: EaseLevel, times_us: list[int]) -> list[int]:
 def test_the_levels_begin_with_full_quality_and_each_one_costs_less_at_a_high_frame_rate() -> None:
     levels = ease_levels(1.0, 32)
     assert levels == (FULL_QUALITY, *STEPS)
-    rates = [level.detection_rate(1000.0) for level in levels]
-    assert rates == sorted(set(rates), reverse=True)
+    costs = [level.cost(1000.0) for level in levels]
+    assert costs == sorted(set(costs), reverse=True)
+
+
+def test_levels_limit_only_the_rate_where_pictures_cannot_be_made_smaller() -> None:
+    levels = ease_levels(3.0, None)
+    assert [level.detections_per_second for level in levels] == [None, 12.5, 8.0, 5.0, 4.0, 3.0]
+    assert not any(level.longest_side for level in levels)
 
 
 @pytest.mark.parametrize(("least", "strongest"), [(3.0, 3.0), (3.5, 4.0), (12.5, 12.5), (12.6, None), (0.1, 1.0)])

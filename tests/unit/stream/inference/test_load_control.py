@@ -189,7 +189,7 @@ machines = st.builds(
 def load_of(machine: SimulatedMachine, level: int) -> float:
     """Return the share of the time that the machine's cameras take at a level."""
     rates = machine.frame_rates
-    detections = sum(LEVELS[level].detection_rate(rate) for rate in rates)
+    detections = sum(LEVELS[level].cost(rate) for rate in rates)
     return detections * machine.detection_s + sum(rates) * machine.frame_s
 
 
