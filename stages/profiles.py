@@ -20,6 +20,7 @@ from stages.detection.keypoint_batches import KeypointNetwork
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.device.precision import disable_tf32, vision_precision
+from stages.looks import REGION_SIDE
 from stages.packaged_checkpoints import PAPER, checkpoint_file
 from stages.pipeline import WARM_SOURCE, Pipeline
 from stages.runtimes.choosing import choose_runtime
@@ -99,11 +100,11 @@ def load_detector(
         movenet = _movenet(device, dtype, graphed)
         if runtime != "torch" and torch.device(device).type == "cpu":
             assert isinstance(movenet, MoveNet)
-            # In bfloat16 people are nearly the same, but feature maps differ by up to a fifth of their magnitude.
-            exact = precision == "auto" and checkpoint.network.config.visual
             formats = [slot_format(WARM_SOURCE, size) for size in detector_sizes]
-            sizes = [(format.size[1], format.size[0]) for format in formats]
-            choose_runtime(RunnableMoveNet(movenet), runtime, "float32" if exact else precision, sizes)
+            sizes = [(REGION_SIDE, REGION_SIDE), *((format.size[1], format.size[0]) for format in formats)]
+            # bfloat16 only if it is asked for: it costs half a point of right labels (docs/detector.md).
+            exact = "float32" if precision == "auto" else precision
+            choose_runtime(RunnableMoveNet(movenet), runtime, exact, sizes)
         return KeypointDetector(movenet, slot_format, device)
     return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, dtype, graphed)
 

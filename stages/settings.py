@@ -50,7 +50,7 @@ class ModelSettings(Section):
         default="torch",
         description="What computes MoveNet's convolutions on a CPU. `onnxruntime` needs the extra `onnx`, `openvino` "
         "the extra `openvino`. `auto` takes the fastest of those that are installed, which it measures at the first "
-        "start; if `precision` is `auto`, too, it may be bfloat16. Other networks run in torch. See docs/detector.md.",
+        "start; in float32, unless `precision` says otherwise. Other networks run in torch. See docs/detector.md.",
     )
     cuda_graphs: bool = Field(
         default=False,

@@ -286,7 +286,7 @@ def test_the_configuration_sets_the_runtime_of_the_detector(
         assert differences(people[:1], [found], 0.25).reason_against(BOUNDS["float32"]) is None
 
 
-def test_auto_measures_the_picture_sizes_of_the_configured_cameras(
+def test_auto_measures_the_picture_sizes_of_regions_and_of_the_configured_cameras(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choosing, "cache_dir", lambda: cache.parent)
@@ -298,7 +298,7 @@ def test_auto_measures_the_picture_sizes_of_the_configured_cameras(
     model = {"device": "cpu", "threads": 1, "runtime": "auto", "precision": "float32"}
     load_model(Config.model_validate({"model": model, "cameras": cameras}), Observer())
     (path,) = cache.glob("*.json")
-    assert json.loads(path.read_bytes())["key"]["sizes"] == [[160, 256], [448, 768]]
+    assert json.loads(path.read_bytes())["key"]["sizes"] == [[160, 256], [256, 256], [448, 768]]
 
 
 def test_a_runtime_that_is_not_installed_is_an_error_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
