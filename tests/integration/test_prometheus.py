@@ -44,7 +44,7 @@ def running(camera: AioRtspServer, tmp_path_factory: pytest.TempPathFactory) -> 
     config = {
         "cameras": [
             {"id": "door", "source": camera.url(), "max_fps": 4, "detector_size": [128, 128], "reconnect_max_s": 0.5},
-            {**footage, "detector_size": [256, 256]},
+            {**footage, "detector_size": [512, 512]},  # large enough for looks at regions to cost less
             {"id": "gate", "source": "pattern:64x64@10", "max_fps": 4, "detector_size": [128, 128]},
             {"id": "shed", "source": "rtsp://127.0.0.1:1/"},
         ],
