@@ -244,7 +244,8 @@ class PeopleTracker:
             if epoch is not None:
                 self._ended += [person.key for person in epoch.people.values()]
             tracker = CameraTracker(self._tracking, self._thresholds)
-            phase = crc32(meta.camera.encode()) / 2**32
+            # Films are analysed alike whatever their names.
+            phase = 0.0 if meta.clock == "media" else crc32(meta.camera.encode()) / 2**32
             planner = LookPlanner(self._mode == "auto", self._sweep_s, phase)
             epoch = self._epochs[meta.camera] = _Epoch(meta.epoch, tracker, planner)
         return epoch

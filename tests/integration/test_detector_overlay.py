@@ -136,14 +136,14 @@ async def test_regions_stay_in_sight_while_frames_are_skipped() -> None:
 
 
 async def test_lines_are_light_on_any_picture_and_fade_after_the_look() -> None:
-    def result(ms: int, **look: Any) -> dict[str, Any]:
+    def message(ms: int, **look: Any) -> dict[str, Any]:
         return {"epoch": 1, "media_time_us": ms * 1000, **look}
 
     results = [
-        result(0),
-        result(2000, look="regions", regions=[[50.25, 100, 100, 150]]),
-        *(result(2000 + ms, look="skipped") for ms in (100, 300, 500, 700)),
-        {**result(0, look="nothing"), "epoch": 2},
+        message(0),
+        message(2000, look="regions", regions=[[50.25, 100, 100, 150]]),
+        *(message(2000 + ms, look="skipped") for ms in (100, 300, 500, 700)),
+        {**message(0, look="nothing"), "epoch": 2},
     ]
     async with shown(configured(), FreeModel()) as (_, page):
         whole, region, *skipped, other = await page.evaluate(DRAW.replace("RESULTS", json.dumps(results)))

@@ -41,6 +41,7 @@ WITHOUT_EFFECT = (
     "stages/device/halving.py",
     "stages/device/host_pictures.py",
     "stages/device/stage_timer.py",
+    "stages/ease_levels.py",
     "stages/experimental_actions.py",
     "stages/export/*.py",
     "stages/heads/*.py",
