@@ -33,8 +33,9 @@ class Config(Section):
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     overload: Literal["adapt", "drop"] = Field(
         "adapt",
-        description="If the model is too slow for the live cameras: `adapt` detects less often, down to "
-        "`model.min_detections_per_second`, and drops frames only if that is not enough; `drop` only drops frames.",
+        description="If the model is too slow for the live cameras: `adapt` detects less often and in smaller "
+        "pictures, down to `model.min_detections_per_second` and `model.min_detector_side`, and drops frames only if "
+        "that is not enough; `drop` only drops frames.",
     )
     batch: BatchConfig = Field(default_factory=BatchConfig)  # pyright: ignore[reportArgumentType]
     publish: PublishConfig = Field(default_factory=PublishConfig)  # pyright: ignore[reportArgumentType]
