@@ -97,7 +97,7 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     score: Score
     action: Action | None
     parts: Annotated[list[Part], about("The visible parts.")]
-    detected: Annotated[bool, about("False if the box is interpolated between detections. Absent: true.")] = True
+    detected: Annotated[bool, about("False if the box is extrapolated from detections before. Absent: true.")] = True
 
 
 class DetectedObject(msgspec.Struct, frozen=True, omit_defaults=True):

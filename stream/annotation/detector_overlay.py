@@ -16,8 +16,9 @@ from stream.annotation.picture_colours import INK, PAPER
 from stream.annotation.picture_text import font, text_width
 from stream.results import Box, Frame
 
-FRESH_US, FADED_US = 150_000, 600_000
-"""A look is drawn at full strength until the first age and has faded at the second, in media time."""
+FRESH_US, FADED_US = 350_000, 800_000
+"""A look is drawn at full strength until the first age and has faded at the second, in media time. The engine looks at
+three frames a second at least, unless it is configured otherwise."""
 
 KINDS: tuple[LookKind, ...] = get_args(LookKind)
 TEXTS: dict[LookKind, str] = {"whole": "whole picture", "nothing": "nothing moves", "skipped": "skipped"}

@@ -142,7 +142,7 @@ async def test_lines_are_light_on_any_picture_and_fade_after_the_look() -> None:
     results = [
         message(0),
         message(2000, look="regions", regions=[[50.25, 100, 100, 150]]),
-        *(message(2000 + ms, look="skipped") for ms in (100, 300, 500, 700)),
+        *(message(2000 + ms, look="skipped") for ms in (300, 500, 650, 850)),
         {**message(0, look="nothing"), "epoch": 2},
     ]
     async with shown(configured(), FreeModel()) as (_, page):

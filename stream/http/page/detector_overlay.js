@@ -2,8 +2,8 @@
 
 import { plural } from "./words.js"
 
-const FRESH_US = 150e3 // looks are drawn at full strength for so long, because the frames in between are skipped
-const FADED_US = 600e3
+const FRESH_US = 350e3 // for so long, looks are drawn at full strength: the engine looks at 3 frames a second at least
+const FADED_US = 800e3
 const KINDS = ["whole", "regions", "nothing", "skipped"]
 const TEXTS = { whole: "whole picture", regions: "regions", nothing: "nothing moves", skipped: "skipped" }
 const PAPER = [236, 239, 243]

@@ -52,10 +52,10 @@ def test_without_the_option_nothing_of_it_is_drawn() -> None:
 
 
 def test_regions_stay_while_frames_are_skipped_and_fade_when_they_are_no_longer_looked_at() -> None:
-    frames = [looked(0, "regions", [REGION]), *(looked(number, "nothing") for number in range(2, 20))]
+    frames = [looked(0, "regions", [REGION]), *(looked(number, "nothing") for number in range(2, 24))]
     alphas = [int(painted(*frames[:count])[AT_REGION][3]) for count in range(1, len(frames) + 1)]
     assert int(painted(frames[0], looked(1, "skipped"))[AT_REGION][3]) == alphas[0]
-    assert alphas == sorted(alphas, reverse=True) and alphas[6] < alphas[0]
+    assert alphas == sorted(alphas, reverse=True) and alphas[12] < alphas[0]
     assert alphas[-1] == 0
 
 
