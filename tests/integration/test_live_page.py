@@ -302,6 +302,30 @@ async def test_a_model_that_fails_is_shown_as_failing_and_not_as_overloaded() ->
         )
 
 
+class PausingModel(FreeModel):
+    """Costs nothing, but pauses for 0.3 s in every 0.5 s of media time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses = 0
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        if frames[-1].meta.media_us > self.pauses * 500_000:
+            self.pauses = frames[-1].meta.media_us // 500_000 + 1
+            slow_work(0.3)
+        return super().process(frames)
+
+
+async def test_frames_that_are_dropped_while_the_model_has_time_are_not_called_an_overload() -> None:
+    config = configured({"id": "door", "source": "pattern:320x180@50", "ring_slots": 2})
+    async with shown(config, PausingModel()) as (_, page):
+        await page.wait_for(
+            f"/^door drops [0-9]+ % of its frames [(].*[)][.] The model is not the cause/.test({text('#notice')})"
+            f" && {text('#health-text')} === 'Frames dropped'"
+        )
+        assert page.errors == []
+
+
 async def test_pictures_are_read_from_chunks_of_any_size_and_one_without_an_end_is_an_error() -> None:
     async with shown(configured(), FreeModel()) as (_, page):
         parts = [LivePicture("door", 2, frame, 5, b"\xff\xd8\r\n\r\n" + bytes([frame]) * 40) for frame in range(3)]

@@ -322,6 +322,11 @@ class App {
       const remedy = "Lower max_fps, or choose a smaller detector_size."
       return ["warn", "Overloaded", `The engine is overloaded: ${some(busy, overload)}. ${remedy}`]
     }
+    const dropping = cameras.filter((camera) => camera.dropping)
+    if (dropping.length) {
+      const why = "The model is not the cause: the frames arrive in bursts, or other programs use this machine."
+      return ["warn", "Frames dropped", `${some(dropping, drops)}. ${why} A larger ring_slots may help.`]
+    }
     const down = cameras.filter(
       (camera) =>
         !camera.live &&

@@ -170,13 +170,18 @@ export class Camera {
     return this.live && this.#ofThisLevel.length >= MIN_SAMPLES
   }
 
-  /** Whether many of its frames are dropped, or its results are late, because the engine is overloaded. */
-  get overloaded() {
-    return this.judged && this.load.overloaded && !this.failing && (this.drops.share > MANY_DROPS || this.tooOld)
+  /** Whether many of its frames are dropped, for any reason. */
+  get dropping() {
+    return this.judged && this.drops.share > MANY_DROPS
   }
 
   /** Whether many of its frames are lost to errors of the model. */
   get failing() {
-    return this.judged && this.drops.share > MANY_DROPS && this.drops.reason === "stage_error"
+    return this.dropping && this.drops.reason === "stage_error"
+  }
+
+  /** Whether many of its frames are dropped, or its results are late, because the model is too slow. */
+  get overloaded() {
+    return this.judged && this.load.overloaded && !this.failing && (this.dropping || this.tooOld)
   }
 }

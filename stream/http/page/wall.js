@@ -144,7 +144,7 @@ export class Figures {
     this.age.classList.toggle("over", camera.tooOld)
     this.drops.textContent = camera.judged && share >= 0.005 ? `${percent(share)} dropped` : ""
     this.drops.title = reason ? `Main reason: ${dropWords(reason)}` : ""
-    this.drops.classList.toggle("over", camera.overloaded || camera.failing)
+    this.drops.classList.toggle("over", camera.dropping || camera.overloaded)
   }
 }
 
@@ -155,6 +155,6 @@ export const level = (camera) =>
       : camera.status.state === "connecting" && !camera.status.reason
         ? "wait"
         : "bad"
-    : camera.overloaded || camera.failing
+    : camera.dropping || camera.overloaded
       ? "warn"
       : "good"
