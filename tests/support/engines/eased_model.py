@@ -10,7 +10,7 @@ from stages.free_model import FreeModel
 from stages.types import FrameAnalysis
 from support.slow_work import slow_work
 
-LEVELS = (FULL_QUALITY, EaseLevel(8.0), EaseLevel(2.0))
+LEVELS = (FULL_QUALITY, EaseLevel(12.5), EaseLevel(2.0))
 
 
 class EasedModel(FreeModel):
