@@ -58,6 +58,11 @@ class SlotFormat:
     """Whether each frame comes with a map of where its picture moves."""
 
     @property
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height of the picture that a slot holds, without padding."""
+        return self.size if self.pixels == "planes" else self.content
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one slot's uint8 array."""
         width, height = self.size

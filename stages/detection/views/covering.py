@@ -33,7 +33,7 @@ def cover(boxes: Sequence[Box], size: tuple[int, int], whole_scale: float) -> li
             groups[index] = group
         else:
             groups.append(alone)
-    placed = [(group, _placed(group.around, size)) for group in groups]
+    placed = [(group, region_around(group.around, size)) for group in groups]
     # A region is often larger than its group, and may show all boxes of another in enough detail.
     for pair in sorted(placed, key=lambda pair: len(pair[0].boxes)):
         largest = max(pair[0].limit, pair[1].side)
@@ -75,8 +75,8 @@ def _extent(box: Box) -> float:
     return max(box[2] - box[0], box[3] - box[1])
 
 
-def _placed(box: Box, size: tuple[int, int]) -> Region:
-    """Return the region around a box, moved into the picture."""
+def region_around(box: Box, size: tuple[int, int]) -> Region:
+    """Return the region around a box, moved into a picture of `size` (width, height)."""
     width, height = size
     # Not larger than the picture's longer side, which shows all of it.
     longest = -(-max(width, height) // 2) * 2

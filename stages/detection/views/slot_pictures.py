@@ -60,28 +60,30 @@ def pictures_by_shape(
     return [_concatenated(groups) for groups in by_shape.values()]
 
 
-def region_pictures(frames: Sequence[Lease], regions: Sequence[tuple[int, Region]], device: torch.device) -> Tensor:
-    """Return regions of frames, each with the frame's index, as uint8 `[B, 256, 256, 3]` RGB on the device.
+def region_pictures(
+    frames: Sequence[Lease], regions: Sequence[tuple[int, Region]], device: torch.device, side: int = REGION_SIDE
+) -> Tensor:
+    """Return regions of frames, each with the frame's index, as uint8 `[B, side, side, 3]` RGB on the device.
 
-    The slots hold planes. On CUDA each slot is copied once, and regions of one size are converted together.
+    On CUDA each slot of planes is copied once, and regions of one size are converted together.
     """
-    sizes = [region_content(region, frames[index].meta.format.size) for index, region in regions]
-    if device.type == "cpu":
-        return torch.from_numpy(
-            np.stack(
-                [
-                    cut_picture(
-                        frames[index].picture,
-                        frames[index].meta.format,
-                        (region.left, region.top, *region.shown(frames[index].meta.format.size)),
-                        size,
-                        REGION_SIDE,
-                    )
-                    for (index, region), size in zip(regions, sizes, strict=True)
-                ]
+    formats = [frames[index].meta.format for index, _ in regions]
+    sizes = [
+        region_content(region, format.picture_size, side) for (_, region), format in zip(regions, formats, strict=True)
+    ]
+    if device.type == "cpu" or any(format.pixels == "rgb24" for format in formats):
+        cut = [
+            cut_picture(
+                frames[index].picture,
+                format,
+                (region.left, region.top, *region.shown(format.picture_size)),
+                size,
+                side,
             )
-        )
-    pictures = torch.zeros(len(regions), REGION_SIDE, REGION_SIDE, 3, dtype=torch.uint8, device=device)
+            for (index, region), format, size in zip(regions, formats, sizes, strict=True)
+        ]
+        return to_device(np.stack(cut), device)
+    pictures = torch.zeros(len(regions), side, side, 3, dtype=torch.uint8, device=device)
     by_format: dict[SlotFormat, list[int]] = {}
     for row, (index, _) in enumerate(regions):
         by_format.setdefault(frames[index].meta.format, []).append(row)
@@ -102,13 +104,13 @@ def region_pictures(frames: Sequence[Lease], regions: Sequence[tuple[int, Region
     return pictures
 
 
-def region_content(region: Region, size: tuple[int, int]) -> tuple[int, int]:
-    """Return width and height, as the detector sees it, of the part of a region that is inside a picture of `size`.
+def region_content(region: Region, size: tuple[int, int], side: int = REGION_SIDE) -> tuple[int, int]:
+    """Return width and height of the part of a region inside a picture of `size`, in a detector's picture of `side`.
 
     Both are even: swscale is less exact where a side of the chroma ends within a pixel.
     """
-    scale = REGION_SIDE / region.side
-    width, height = (max(2, round(side * scale / 2) * 2) for side in region.shown(size))
+    scale = side / region.side
+    width, height = (max(2, round(length * scale / 2) * 2) for length in region.shown(size))
     return width, height
 
 
