@@ -34,11 +34,13 @@ class Look:
     """What the detector looks at in one frame.
 
     `regions`: the whole picture, or nothing, has none. `nothing`: nothing moves and nobody is tracked. `skipped`: the
-    frame came too soon after the last one that was looked at; people's boxes are extrapolated.
+    frame came too soon after the last one that was looked at; people's boxes are extrapolated. `objects`: where it
+    looks for objects, too; None in most frames.
     """
 
     kind: LookKind
     regions: tuple[Region, ...] = ()
+    objects: Region | None = None
 
     @property
     def whole(self) -> bool:

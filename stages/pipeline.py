@@ -2,14 +2,15 @@
 
 It holds the tracks of all cameras and the hidden states of their people until `forget` drops a camera. All calls but
 `slot_format` come from the inference thread. A batch needs two device-to-host copies: the detections, because the
-tracker runs on the host, and the packed scores (docs/architecture.md, "The path of a frame").
+tracker runs on the host, and the packed scores; now and then a third, the objects (docs/architecture.md, "The path of a
+frame").
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -30,6 +31,7 @@ from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
 from stages.looks import Look
 from stages.people.batch_steps import BatchSteps
+from stages.people.object_memory import Hand
 from stages.people.people import SeenPerson, StepAnalysis
 from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.region_extractors import VggRegionExtractor, region_extractor
@@ -51,6 +53,8 @@ logger = logging.getLogger(__name__)
 
 WARM_SOURCE = (1280, 720)
 """Width and height of a source, for preparations before a camera's are known."""
+OBJECTS_COST = 0.4
+"""Cost of a look for objects, in whole pictures of full size."""
 
 
 def _box(corners: NDArray[np.float32]) -> Box:
@@ -60,7 +64,7 @@ def _box(corners: NDArray[np.float32]) -> Box:
 
 def _objects(frame: FramePeople) -> list[ObjectAnalysis]:
     rows = zip(frame.objects.labels, frame.objects.boxes, frame.objects.scores, strict=True)
-    return [ObjectAnalysis(label, _box(box), float(score), frame.look.anything) for label, box, score in rows]
+    return [ObjectAnalysis(label, _box(box), float(score), frame.objects_found) for label, box, score in rows]
 
 
 def _window(setting: int | None, checkpoint: Checkpoint) -> int:
@@ -101,10 +105,12 @@ class Pipeline(Model):
         self.info = ModelInfo(checkpoint.profile, checkpoint.sha256, checkpoint.trained, checkpoint.experimental)
         self._detector = detector
         self._network = checkpoint.network.eval()
-        self._weights = (detector.network, checkpoint.features, checkpoint.network)
+        self._weights = (*detector.networks, checkpoint.features, checkpoint.network)
         self._parts, self._actions = checkpoint.vocabulary.parts, checkpoint.vocabulary.actions
         self._max_people = settings.model.max_people
         self._detect_every = settings.model.detect_every
+        objects_s = settings.model.objects_s if detector.looks_for_objects else None
+        self._object_looks_per_second = 1 / objects_s if objects_s else 0.0
         self._device = torch.device(device)
         where = settings.model.pictures
         if where == "auto":
@@ -124,7 +130,9 @@ class Pipeline(Model):
         self.window_steps = _window(settings.window.steps, checkpoint)
         """W, in steps."""
         thresholds = settings.thresholds(detector.default_thresholds)
-        self._tracker = PeopleTracker(settings, thresholds, checkpoint.vocabulary, checkpoint.smoothing, regions)
+        self._tracker = PeopleTracker(
+            settings, thresholds, checkpoint.vocabulary, checkpoint.smoothing, regions, detector.looks_for_objects
+        )
         self._states = ActionStates(
             self._network.action_lstm,
             settings.model.state_slots,
@@ -271,8 +279,12 @@ class Pipeline(Model):
         self._tracker.ease(self._level, spared)
 
     def ease_cost(self, level: int, frame_rates: Sequence[float]) -> float:
-        """Return the cost of detection in all cameras, which takes nearly all of the time."""
-        return sum(self._ease_levels[level].cost(rate / self._detect_every) for rate in frame_rates)
+        """Return the cost of detection in all cameras, which takes nearly all of the time.
+
+        Looks for objects are part of level 0 only.
+        """
+        objects = 0.0 if level else OBJECTS_COST * self._object_looks_per_second * len(frame_rates)
+        return objects + sum(self._ease_levels[level].cost(rate / self._detect_every) for rate in frame_rates)
 
     @property
     def ease_levels(self) -> Sequence[EaseLevel]:
@@ -329,11 +341,11 @@ class Pipeline(Model):
                     seen.present,
                     frame.meta.media_us,
                 )
-            people.append(self._person(seen, analysis))
+            people.append(self._person(seen, analysis, frame.in_hands))
         self._observer.people_seen(frame.meta.camera, len(people), frame.tracks)
         return FrameAnalysis(people, _objects(frame), frame.ended, frame.tracks, frame.look)
 
-    def _person(self, seen: SeenPerson, analysis: StepAnalysis | None) -> PersonAnalysis:
+    def _person(self, seen: SeenPerson, analysis: StepAnalysis | None, in_hands: Mapping[Hand, str]) -> PersonAnalysis:
         parts = [
             PartAnalysis(
                 part=part,
@@ -341,6 +353,7 @@ class Pipeline(Model):
                 score=float(seen.scores[row]),
                 relevance=float(analysis.relevance[row]) if analysis is not None else 0.0,
                 states=list(analysis.active_states[row]) if analysis is not None else [],
+                holds=in_hands.get((seen.tracked.track, row)),
             )
             for row, part in enumerate(self._parts)
             if seen.present[row]

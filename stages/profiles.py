@@ -19,6 +19,8 @@ from stages.detection.detector import Detector, DetectorError
 from stages.detection.keypoint_batches import KeypointNetwork
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
+from stages.detection.nanodet.nanodet import NanoDet
+from stages.detection.nanodet.object_looks import ObjectFinder
 from stages.device.precision import disable_tf32, vision_precision
 from stages.looks import REGION_SIDE
 from stages.packaged_checkpoints import PAPER, checkpoint_file
@@ -61,7 +63,9 @@ def load_profile(
             "cameras use edge, or a checkpoint trained on similar videos",
             PAPER,
         )
-    detector = load_detector(checkpoint, device, model.precision, model.cuda_graphs, model.runtime, detector_sizes)
+    detector = load_detector(
+        checkpoint, device, model.precision, model.cuda_graphs, model.runtime, detector_sizes, bool(model.objects_s)
+    )
     return Pipeline(detector, checkpoint, settings, device, observer)
 
 
@@ -81,8 +85,9 @@ def load_detector(
     cuda_graphs: bool = False,
     runtime: Runtime = "torch",
     detector_sizes: Sequence[Size | None] = (None,),
+    objects: bool = False,
 ) -> Detector:
-    """Return the checkpoint's own detector, or MoveNet if it has none.
+    """Return the checkpoint's own detector, or MoveNet if it has none, with NanoDet for `objects`.
 
     Raises `WeightsError`, or `ValueError` for a precision or a runtime that the device does not support.
     """
@@ -105,7 +110,8 @@ def load_detector(
             # bfloat16 only if it is asked for: it costs half a point of right labels (docs/detector.md).
             exact = "float32" if precision == "auto" else precision
             choose_runtime(RunnableMoveNet(movenet), runtime, exact, sizes)
-        return KeypointDetector(movenet, slot_format, device)
+        finder = ObjectFinder(_nanodet(device, dtype), device) if objects else None
+        return KeypointDetector(movenet, slot_format, device, finder)
     return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, dtype, graphed)
 
 
@@ -148,6 +154,15 @@ def _movenet(device: torch.device | str, precision: torch.dtype, graphed: bool) 
     movenet = MoveNet.load().to(device)
     movenet.precision = precision
     return GraphedKeypointNetwork(movenet) if graphed else movenet
+
+
+def _nanodet(device: torch.device | str, precision: torch.dtype) -> NanoDet:
+    try:
+        nanodet = NanoDet.load().to(device)
+    except WeightsError as error:
+        raise WeightsError(f"{error}\nOr set model.objects_s to 0: objects are then not looked for.") from None
+    nanodet.precision = precision
+    return nanodet
 
 
 def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpoint:

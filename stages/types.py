@@ -29,13 +29,17 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class PartAnalysis:
-    """One visible body part. `relevance` and scores are in [0, 1]; `states` has the active states, best first."""
+    """One visible body part. `relevance` and scores are in [0, 1]; `states` has the active states, best first.
+
+    `holds`: the label of the object in a hand.
+    """
 
     part: str
     box: Box
     score: float
     relevance: float
     states: list[tuple[str, float]]
+    holds: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class PersonAnalysis:
 class ObjectAnalysis:
     """One detected object that is not a person.
 
-    Objects are not tracked: `detected` is false if this frame had no detection and the object is from an earlier one.
+    `detected` is false if objects were not looked for in this frame and the object is from an earlier one.
     """
 
     label: str

@@ -61,12 +61,8 @@ class RecordingDetector:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self.has_keypoints, self.sees_regions = detector.has_keypoints, detector.sees_regions
+        self.looks_for_objects, self.networks = detector.looks_for_objects, detector.networks
         self.found: list[FrameDetections] = []
-
-    @property
-    def network(self) -> object:
-        """See the wrapped detector."""
-        return self._detector.network
 
     @property
     def default_thresholds(self) -> ScoreThresholds:

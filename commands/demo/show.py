@@ -78,7 +78,7 @@ Serve = Callable[[Mapping[str, Path]], AbstractContextManager[Server]]
 def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
     """Run the demo. Write `annotated.mp4`, `results.jsonl` and `summary.txt` into `out`. Return the exit code."""
     out.mkdir(parents=True, exist_ok=True)
-    asset_console.fetch(["movenet-multipose", *(scene.asset for scene in SCENES)], console)
+    asset_console.fetch(["movenet-multipose", "nanodet", *(scene.asset for scene in SCENES)], console)
     clips = {scene.camera: out / f"{scene.camera}.mp4" for scene in SCENES}
     for scene in SCENES:
         cut(weights.locate(scene.asset, scene.file), clips[scene.camera], seconds)

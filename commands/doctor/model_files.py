@@ -12,6 +12,8 @@ from stages.third_party.weights import WeightsError
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 KEYPOINTS = "movenet-multipose"
 """The detector of checkpoints that contain none."""
+OBJECTS = "nanodet"
+"""Looks for objects with it (`model.objects_s`)."""
 
 
 def device(model: ModelSettings, driver: Path = NVIDIA_DRIVER) -> Finding:
@@ -52,11 +54,13 @@ def model_weights(model: ModelSettings) -> Finding:
         if checkpoint.experimental:
             about += f"; experimental actions: {', '.join(checkpoint.experimental)}"
         if checkpoint.detector is None:
-            if faults := weights.verify(KEYPOINTS):
-                return fault("weights", "; ".join(faults), _how_to_get(KEYPOINTS))
+            needed = (KEYPOINTS, OBJECTS) if model.objects_s else (KEYPOINTS,)
+            for name in needed:
+                if faults := weights.verify(name):
+                    return fault("weights", "; ".join(faults), _how_to_get(name))
             return ok(
                 "weights",
-                f"profile {model.profile} ({about}), and {KEYPOINTS} with the published SHA-256",
+                f"profile {model.profile} ({about}), and {', '.join(needed)} with the published SHA-256",
             )
         load_detector(checkpoint)
     except WeightsError as error:

@@ -36,8 +36,11 @@ class ObjectDetections:
 
     def at_least(self, score: float) -> ObjectDetections:
         """Return the objects that score at least `score`."""
-        good = np.flatnonzero(self.scores >= score)
-        return ObjectDetections(self.boxes[good], self.scores[good], tuple(self.labels[row] for row in good))
+        return self.rows(np.flatnonzero(self.scores >= score))
+
+    def rows(self, rows: NDArray[np.int64]) -> ObjectDetections:
+        """Return the objects of these rows."""
+        return ObjectDetections(self.boxes[rows], self.scores[rows], tuple(self.labels[row] for row in rows))
 
 
 NO_OBJECTS = ObjectDetections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), ())
@@ -62,7 +65,9 @@ class FrameDetections(Protocol):
         ...
 
     @property
-    def objects(self) -> ObjectDetections: ...
+    def objects(self) -> ObjectDetections | None:
+        """None if objects were not looked for in the frame."""
+        ...
 
     def parts_of(self, people: NDArray[np.int64], min_score: float) -> PartBoxes:
         """Return the parts of the people in the rows `people`; a part that scores less than `min_score` is absent."""

@@ -1,8 +1,8 @@
 """The protocol of a detector.
 
-Three classes implement it: `KeypointDetector` (people and keypoints, from which part boxes follow), `RegionDetector`
-(people, part boxes and objects) and `PairedDetector` (people, objects and keypoints, from two networks). All stages
-after detection are the same for each of them.
+Three classes implement it: `KeypointDetector` (people and keypoints, from which part boxes follow, and now and then
+objects), `RegionDetector` (people, part boxes and objects) and `PairedDetector` (people, objects and keypoints, from
+two networks). All stages after detection are the same for each of them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,16 @@ class Detector(Protocol):
     """Whether looks may have regions; otherwise it sees whole pictures only."""
 
     @property
-    def network(self) -> object:
-        """The detector's network or networks, with the weights on the device."""
+    def looks_for_objects(self) -> bool:
+        """Whether it finds objects only where looks ask for them (`Look.objects`).
+
+        Such objects are for results only: the networks learned without them.
+        """
+        ...
+
+    @property
+    def networks(self) -> tuple[object, ...]:
+        """The detector's networks, with the weights on the device."""
         ...
 
     @property
@@ -44,7 +52,7 @@ class Detector(Protocol):
         ...
 
     def detect(self, frames: Sequence[Lease], looks: Sequence[Look], max_people: int) -> BatchDetections:
-        """Run on what the `looks` ask for, with one copy from the device to the host per network.
+        """Run on what the `looks` ask for, with one copy from the device to the host per network that runs.
 
         A frame that is not looked at has no detections. Frames with regions must have slots of planes.
         """

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor, nn
+from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.transfer import to_host
@@ -41,17 +41,16 @@ class PairedDetector:
 
     has_keypoints = True
     sees_regions = False
+    looks_for_objects = False
 
     def __init__(self, regions: RegionNetwork, keypoints: KeypointNetwork, device: torch.device | str = "cpu") -> None:
         """Both networks must be on `device`."""
         self._regions, self._keypoints, self._device = regions, keypoints, torch.device(device)
-        both = [network for network in (regions, keypoints) if isinstance(network, nn.Module)]
-        self._network = nn.ModuleList(both)
 
     @property
-    def network(self) -> nn.Module:
+    def networks(self) -> tuple[object, ...]:
         """Both networks."""
-        return self._network
+        return self._regions, self._keypoints
 
     @property
     def default_thresholds(self) -> ScoreThresholds:

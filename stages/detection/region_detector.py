@@ -68,6 +68,7 @@ class RegionDetector:
 
     has_keypoints = False
     sees_regions = False
+    looks_for_objects = False
 
     def __init__(self, network: RegionNetwork, device: torch.device | str = "cpu") -> None:
         """`network` must be on `device`. Raises `ValueError` if it detects no parts."""
@@ -78,9 +79,9 @@ class RegionDetector:
         self._network, self._device = network, torch.device(device)
 
     @property
-    def network(self) -> RegionNetwork:
+    def networks(self) -> tuple[object, ...]:
         """The region network."""
-        return self._network
+        return (self._network,)
 
     @property
     def default_thresholds(self) -> ScoreThresholds:

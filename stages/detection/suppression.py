@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import batched_nms
 
 ROUNDS = 32
 """Rounds of the fixed-size method. Each round settles one more box of every chain in which each box overlaps the next
@@ -50,6 +49,9 @@ def nms_mask(
         labels = torch.zeros_like(scores, dtype=torch.int64)
     if fixed:
         return _mask_in_rounds(boxes, scores, labels, threshold)
+    # Imported here, because it takes a second.
+    from torchvision.ops import batched_nms
+
     kept = torch.zeros_like(scores, dtype=torch.bool)
     for group, valid in enumerate(scores > 0):
         rows = valid.nonzero()[:, 0]

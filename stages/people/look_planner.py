@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta
 from ring_buffers.motion.motion_map import boxes_of
-from stages.detection.views.covering import Box, cover
-from stages.looks import NOTHING, REGION_SIDE, WHOLE, Look, look_at
+from stages.detection.views.covering import Box, cover, region_around
+from stages.looks import NOTHING, REGION_SIDE, WHOLE, Look, Region, look_at
 
 MARGIN = 0.2
 """Room around tracked people and motion, in lengths of the longer side: a person moves, and motion may show only an arm
@@ -26,6 +26,9 @@ MOST_MARGIN = 1.0
 REST_US = 400_000
 """For so long, motion that was looked at and is nobody's is not looked at again, because trees and traffic never rest.
 Finding somebody is delayed by no more."""
+OBJECT_MARGIN = 0.25
+"""Room around tracked people in which objects are looked for, in lengths of the longer side: things in hands reach
+beyond a person's box."""
 WHOLE_ABOVE = 0.9
 """Share of a whole picture's pixels above which the regions' cost as much."""
 
@@ -57,12 +60,11 @@ class LookPlanner:
         if motion is None or due or motion.everything or motion.scene != self._scene:
             return WHOLE
         size = meta.format.size
-        x, y = size[0] / meta.size[0], size[1] / meta.size[1]
-        boxes = [_widened((box[0] * x, box[1] * y, box[2] * x, box[3] * y), lost_s) for box, lost_s in people]
+        boxes = [_widened(_scaled(box, meta.size, size), _margin(lost_s)) for box, lost_s in people]
         moving = motion.moving() & ~motion.cells_in(boxes, size)
         if self._resting_until_us is not None:
             moving &= self._resting_until_us <= meta.media_us
-        boxes += [_widened(box, 0.0) for box in boxes_of(moving, size)]
+        boxes += [_widened(box, MARGIN) for box in boxes_of(moving, size)]
         if not boxes:
             return NOTHING
         content, target = meta.format.content, meta.format.target or meta.format.content
@@ -89,8 +91,32 @@ class LookPlanner:
         self._resting_until_us[seen & ~resting] = meta.media_us + REST_US
 
 
-def _widened(box: Box, lost_s: float) -> Box:
-    margin = min(MARGIN + MARGIN_PER_S * lost_s, MOST_MARGIN) * max(box[2] - box[0], box[3] - box[1])
+def region_of_objects(meta: FrameMeta, people: Iterable[Box] | None) -> Region:
+    """Return where to look for objects: around all people, or in the whole picture for None.
+
+    `people`: at least one box in pixels of the epoch's first picture.
+    """
+    size = meta.format.picture_size
+    if people is None:
+        return region_around((0.0, 0.0, *size), size)
+    boxes = np.array([_clipped(_widened(_scaled(box, meta.size, size), OBJECT_MARGIN), size) for box in people])
+    low, high = boxes[:, :2].min(0).tolist(), boxes[:, 2:].max(0).tolist()
+    return region_around((low[0], low[1], high[0], high[1]), size)
+
+
+def _scaled(box: Box, size: tuple[int, int], to: tuple[int, int]) -> Box:
+    """Return a box of a picture of `size` in pixels of the same picture scaled to the size `to`."""
+    x, y = to[0] / size[0], to[1] / size[1]
+    return (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+
+
+def _margin(lost_s: float) -> float:
+    return min(MARGIN + MARGIN_PER_S * lost_s, MOST_MARGIN)
+
+
+def _widened(box: Box, share: float) -> Box:
+    """Return a box with a margin of a share of its longer side."""
+    margin = share * max(box[2] - box[0], box[3] - box[1])
     return (box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)
 
 

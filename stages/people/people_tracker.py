@@ -17,19 +17,24 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta
 from ring_buffers.state_bank import TrackKey
 from stages.detection.detections import NO_OBJECTS, FrameDetections, ObjectDetections, PartBoxes
+from stages.detection.views.covering import Box
 from stages.ease_levels import FULL_QUALITY, Detection, EaseLevel
 from stages.looks import SKIPPED, WHOLE, Look
 from stages.people.batch_steps import BatchSteps
 from stages.people.held_objects import held_objects
-from stages.people.look_planner import LookPlanner
+from stages.people.look_planner import LookPlanner, region_of_objects
+from stages.people.object_memory import Hand, ObjectMemory
 from stages.people.people import Person, SeenPerson, Step
+from stages.people.plausible_objects import plausible_objects
 from stages.people.smoothing import SmoothingConfig
 from stages.people.tracking import CameraTracker
 from stages.settings import DetectionMode, PipelineSettings, ScoreThresholds
 from stages.vocabulary import Vocabulary
 
 _STEP_TOLERANCE_US = 1000
-"""How much too early a step may be, because some containers round times to milliseconds."""
+"""How much too early a step or a look for objects may be, because some containers round times to milliseconds."""
+_OBJECTS_KEPT = 3
+"""Time after which objects are forgotten without a look, in times between two looks."""
 
 
 class LookedAt(NamedTuple):
@@ -39,6 +44,8 @@ class LookedAt(NamedTuple):
     media_us: int
     detection: Detection
     """Its number, and the time at which the look was due."""
+    objects_us: int | None = None
+    """Media time of the epoch's last look for objects."""
 
 
 @dataclass(slots=True)
@@ -48,11 +55,10 @@ class _Epoch:
     number: int
     tracker: CameraTracker
     planner: LookPlanner
+    objects: ObjectMemory
     people: dict[int, Person] = field(default_factory=dict[int, Person])
     unreported: list[int] = field(default_factory=list[int])
     """Tracks that have ended and that no published result reports yet."""
-    objects: ObjectDetections = NO_OBJECTS
-    """The objects of the last frame with detection."""
     looked_at: LookedAt | None = None
     """The last frame that was looked at."""
 
@@ -68,7 +74,10 @@ class FramePeople:
     tracks: int
     """Confirmed tracks after this frame."""
     objects: ObjectDetections
-    """The objects of the last frame with detection; objects are not tracked."""
+    objects_found: bool
+    """Whether the objects were found in this frame; otherwise they are those of an earlier one."""
+    in_hands: Mapping[Hand, str]
+    """What hands hold."""
     look: Look
     """What the detector looked at in this frame."""
 
@@ -111,7 +120,7 @@ class TrackedBatch:
             last = looked_at.get(meta.camera) or self._tracker.last_look(meta.camera)
             looks.append(self._tracker.look_at(meta, last))
             if looks[-1].anything:
-                looked_at[meta.camera] = self._tracker.next_look(meta, last)
+                looked_at[meta.camera] = self._tracker.looked_at(meta, looks[-1], last)
         return looks
 
     def track(self, wave: Sequence[int], looks: Sequence[Look], found: Mapping[int, FrameDetections]) -> None:
@@ -140,13 +149,20 @@ class PeopleTracker:
         vocabulary: Vocabulary,
         smoothing: SmoothingConfig,
         sees_regions: bool = False,
+        looks_for_objects: bool = False,
     ) -> None:
-        """`sees_regions`: whether the detector does; otherwise it gets whole pictures in their place."""
+        """`sees_regions`: whether the detector does; otherwise it gets whole pictures in their place.
+
+        `looks_for_objects`: whether the detector looks for objects when it is asked to.
+        """
         self._tracking = settings.tracking
         self._thresholds = thresholds
         self._mode: DetectionMode = settings.model.detection
         self._sweep_s = settings.model.sweep_s
         self._sees_regions = sees_regions
+        self._looks_for_objects = looks_for_objects
+        objects_s = settings.model.objects_s
+        self._objects_us = round(objects_s * 1e6) if looks_for_objects and objects_s else None
         self._detect_every = settings.model.detect_every
         self._vocabulary = vocabulary
         self._smoothing = smoothing
@@ -179,24 +195,46 @@ class PeopleTracker:
         epoch = self._epochs.get(meta.camera)
         if epoch is not None and epoch.number != meta.epoch:
             epoch = None
-        if self.next_look(meta, last) is None:
+        if self._next_detection(meta, last) is None:
             return SKIPPED
-        if epoch is None or self.looks_everywhere:
-            return WHOLE
-        look = epoch.planner.plan(meta, epoch.tracker.places(meta.media_us))
-        return WHOLE if look.regions and not self._sees_regions else look
+        look, people = WHOLE, list[tuple[Box, float]]()
+        if epoch is not None and not self.looks_everywhere:
+            people = epoch.tracker.places(meta.media_us)
+            look = epoch.planner.plan(meta, people)
+            look = WHOLE if look.regions and not self._sees_regions else look
+        if not look.anything or not self._objects_due(meta, last):
+            return look
+        if self.looks_everywhere:
+            return replace(look, objects=region_of_objects(meta, None))
+        if epoch is None or not epoch.tracker.alive:
+            return look
+        return replace(look, objects=region_of_objects(meta, [box for box, _ in people]))
 
-    def next_look(self, meta: FrameMeta, last: LookedAt | None) -> LookedAt | None:
-        """Return the note of a look at this frame after the camera's `last` one; None if it is too early for one."""
+    def _objects_due(self, meta: FrameMeta, last: LookedAt | None) -> bool:
+        if self._objects_us is None or self._level_of(meta.camera) != FULL_QUALITY:
+            return False
+        if last is None or last.epoch != meta.epoch or last.objects_us is None:
+            return True
+        return meta.media_us - last.objects_us >= self._objects_us - _STEP_TOLERANCE_US
+
+    def looked_at(self, meta: FrameMeta, look: Look, last: LookedAt | None) -> LookedAt:
+        """Return the note of a look at this frame after the camera's `last` one."""
+        detection = self._next_detection(meta, last) or Detection(meta.frame, meta.media_us)
+        objects_us = last.objects_us if last is not None and last.epoch == meta.epoch else None
+        return LookedAt(meta.epoch, meta.media_us, detection, objects_us if look.objects is None else meta.media_us)
+
+    def _next_detection(self, meta: FrameMeta, last: LookedAt | None) -> Detection | None:
+        """Return the detection in this frame after the camera's `last` one; None if it is too early for one."""
         if last is None or last.epoch != meta.epoch:
-            return LookedAt(meta.epoch, meta.media_us, Detection(meta.frame, meta.media_us))
+            return Detection(meta.frame, meta.media_us)
         if meta.frame // self._detect_every == last.detection.frame // self._detect_every:
             return None
         if not self.looks_everywhere and 0 < meta.media_us - last.media_us < self._min_gap_us:
             return None
-        level = FULL_QUALITY if meta.camera in self._spared else self._level
-        detection = level.next_detection(last.detection, meta.frame, meta.media_us)
-        return None if detection is None else LookedAt(meta.epoch, meta.media_us, detection)
+        return self._level_of(meta.camera).next_detection(last.detection, meta.frame, meta.media_us)
+
+    def _level_of(self, camera: str) -> EaseLevel:
+        return FULL_QUALITY if camera in self._spared else self._level
 
     def track(
         self,
@@ -215,12 +253,28 @@ class PeopleTracker:
         if found is None:
             seen = list(self._interpolated(meta, epoch))
         else:
-            epoch.looked_at = self.next_look(meta, epoch.looked_at) or self.next_look(meta, None)
+            epoch.looked_at = self.looked_at(meta, look, epoch.looked_at)
             epoch.planner.looked(meta, look)
-            epoch.objects = found.objects.at_least(self._thresholds.object_score)
             seen = list(self._detected(meta, epoch, found, steps, frame, wave))
+        objects_found = found is not None and found.objects is not None
+        memory = epoch.objects
+        if found is not None and found.objects is not None:
+            memory.see(self._published(found.objects, memory.objects, seen), seen, meta.media_us)
+        else:
+            memory.follow(seen, meta.media_us, meta.size)
         tracks = len(epoch.tracker.alive)
-        return FramePeople(meta, seen, list(epoch.unreported), tracks, epoch.objects, look)
+        return FramePeople(
+            meta, seen, list(epoch.unreported), tracks, memory.objects, objects_found, memory.in_hands, look
+        )
+
+    def _published(
+        self, found: ObjectDetections, before: ObjectDetections, seen: Sequence[SeenPerson]
+    ) -> ObjectDetections:
+        """Return which of the `found` objects are published. `before`: those of the look before."""
+        min_score = self._thresholds.object_score
+        if not self._looks_for_objects:
+            return found.at_least(min_score)
+        return plausible_objects(found, before, seen, self._vocabulary.parts, min_score)
 
     def mark_reported(self, frames: Sequence[FramePeople]) -> None:
         """Mark the tracks that ended as reported. Until then the following frames report them again."""
@@ -247,7 +301,9 @@ class PeopleTracker:
             # Films are analysed alike whatever their names.
             phase = 0.0 if meta.clock == "media" else crc32(meta.camera.encode()) / 2**32
             planner = LookPlanner(self._mode == "auto", self._sweep_s, phase)
-            epoch = self._epochs[meta.camera] = _Epoch(meta.epoch, tracker, planner)
+            kept_us = None if self._objects_us is None else _OBJECTS_KEPT * self._objects_us
+            memory = ObjectMemory(self._vocabulary.parts, kept_us)
+            epoch = self._epochs[meta.camera] = _Epoch(meta.epoch, tracker, planner, memory)
         return epoch
 
     def _detected(
@@ -269,13 +325,16 @@ class PeopleTracker:
                 self._ended.append(person.key)
         taken = good[np.array([tracked.detection for tracked in people], np.int64)]
         parts = found.parts_of(taken, self._thresholds.keypoint_score)
-        held = held_objects(found.boxes[taken], parts, self._vocabulary.parts, epoch.objects)
+        objects = NO_OBJECTS
+        if found.objects is not None and not self._looks_for_objects:
+            objects = found.objects.at_least(self._thresholds.object_score)
+        held = held_objects(found.boxes[taken], parts, self._vocabulary.parts, objects)
         for place, tracked in enumerate(people):
             person = self._person_of(meta, epoch, tracked.track)
             row: int | None = None
             if person.may_step(meta.media_us, self._min_gap_us):
                 keypoints = None if found.keypoints is None else found.keypoints[taken[place]]
-                held_box = None if held[place] < 0 else epoch.objects.boxes[held[place]]
+                held_box = None if held[place] < 0 else objects.boxes[held[place]]
                 step = Step(keypoints, tracked.box, meta.media_us)
                 row = steps.add(person, step, parts, place, held_box, frame, wave)
             shown = SeenPerson(person, tracked, parts.boxes[place], parts.scores[place], parts.present[place], row)

@@ -140,7 +140,7 @@ def coco_like(names: tuple[str, ...] = ("person", "ball", "bat")) -> StoredDetec
 def test_a_detector_without_part_classes_is_paired_with_movenet() -> None:
     detector = region_detector(coco_like(), PARTS)
     assert isinstance(detector, PairedDetector) and detector.has_keypoints
-    assert sum(1 for _ in detector.network.children()) == 2
+    assert len(detector.networks) == 2
     format = detector.slot_format((300, 180), None)
     picture = np.zeros(format.shape, np.uint8)
     picture[: format.content[1], : format.content[0]] = random_picture(*format.content)

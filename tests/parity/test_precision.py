@@ -121,7 +121,7 @@ def test_a_detector_from_a_checkpoint_uses_the_configured_precision(tmp_path: Pa
         {"model": {"device": "cpu", "threads": 1, "precision": "bfloat16", "profile": str(path)}}
     )
     pipeline = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
-    assert isinstance(detector := pipeline._detector.network, CascadeRCNN) and detector.precision == torch.bfloat16
+    assert isinstance(detector := pipeline._detector.networks[0], CascadeRCNN) and detector.precision == torch.bfloat16
     assert isinstance(extractor := pipeline._region_extractor, VggRegionExtractor)
     assert extractor._extractor.precision == torch.bfloat16
 
@@ -154,7 +154,7 @@ def test_the_configuration_sets_precision_and_picture_format_of_the_model(
 ) -> None:
     config = Config.model_validate({"model": {"device": "cpu", "threads": 1, **chosen}})
     pipeline = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
-    assert isinstance(detector := pipeline._detector.network, MoveNet) and detector.precision == precision
+    assert isinstance(detector := pipeline._detector.networks[0], MoveNet) and detector.precision == precision
     format = pipeline.slot_format((1280, 720), None)
     assert format.pixels == pixels
     assert format.size == ((768, 448) if pixels == "rgb24" else (1280, 720)) and format.content == (768, 432)

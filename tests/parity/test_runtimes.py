@@ -277,7 +277,7 @@ def test_the_configuration_sets_the_runtime_of_the_detector(
     for chosen in ({}, {"runtime": "onnxruntime"}, {"runtime": "openvino"}):
         model = ModelSettings.model_validate({"device": "cpu", "threads": 1, **chosen})
         pipeline = load_profile(PipelineSettings(model=model), detector_sizes=[(256, 256)])
-        network = pipeline._detector.network
+        network = pipeline._detector.networks[0]
         assert isinstance(network, MoveNet)
         loaded.append(network)
     assert [computes(network) for network in loaded] == [False, True, True]
@@ -313,7 +313,7 @@ def test_other_runtimes_are_for_the_cpu_and_auto_is_torch_elsewhere() -> None:
     with pytest.raises(ValueError, match=r"model\.runtime: openvino computes on the CPU; set model\.device to cpu"):
         load_detector(checkpoint, "cuda", runtime="openvino")
     assert isinstance(detector := load_detector(checkpoint, "cpu"), KeypointDetector)
-    assert isinstance(network := detector.network, MoveNet) and not computes(network)
+    assert isinstance(network := detector.networks[0], MoveNet) and not computes(network)
 
 
 def test_other_runtimes_compute_no_detector_of_a_checkpoint() -> None:

@@ -19,6 +19,8 @@ from ring_buffers.motion.motion_gate import MotionGate
 from ring_buffers.slot_writers import picture_writer
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import slot_format
+from stages.detection.nanodet.nanodet import CLASS_NAMES
+from stages.detection.nanodet.object_looks import ObjectFinder
 from stages.pipeline import Pipeline
 from stages.settings import PipelineSettings
 from support.models.scripted_people import Found, random_checkpoint
@@ -27,6 +29,7 @@ SIZE = (768, 512)
 """Of the drawn pictures; the whole picture is seen unscaled, too."""
 BACKGROUND, BRIGHT = 60, 220
 STEP_US = 80_000
+MOST_CUPS = 8
 
 Person = tuple[int, int, int, int]
 """x1, y1, x2, y2 in pixels, even."""
@@ -62,10 +65,34 @@ def _rows(picture: NDArray[np.uint8], max_people: int) -> NDArray[np.float32]:
     return rows
 
 
-def bright_pipeline(settings: PipelineSettings) -> tuple[Pipeline, BrightPeopleNetwork]:
-    """A pipeline with the network that finds bright people and a random checkpoint."""
+class BrightObjectsNetwork:
+    """Finds a cup at the left hand of each bright person. Counts the pictures it is shown."""
+
+    def __init__(self) -> None:
+        self.pictures = 0
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        self.pictures += len(pictures)
+        return pictures
+
+    def decode(self, heads: Tensor) -> Found:
+        rows = np.stack([_rows(picture.numpy(), MOST_CUPS)[:, :6] for picture in heads])
+        found = rows[..., 4] > 0
+        # The left wrist is the tenth joint, at the right edge.
+        x, y = rows[..., 2], rows[..., 1] + (rows[..., 3] - rows[..., 1]) * np.float32(9 / 16)
+        half = (rows[..., 3] - rows[..., 1]) * np.float32(0.05)
+        rows[..., :4] = np.stack((x - half, y - half, x + half, y + half), -1)
+        rows[..., 5] = CLASS_NAMES.index("cup")
+        return Found(torch.from_numpy(rows * found[..., None]))
+
+
+def bright_pipeline(
+    settings: PipelineSettings, objects: BrightObjectsNetwork | None = None
+) -> tuple[Pipeline, BrightPeopleNetwork]:
+    """A pipeline with the network that finds bright people, one for objects if given, and a random checkpoint."""
     network = BrightPeopleNetwork()
-    return Pipeline(KeypointDetector(network, slot_format), random_checkpoint(), settings), network
+    finder = None if objects is None else ObjectFinder(objects)
+    return Pipeline(KeypointDetector(network, slot_format, objects=finder), random_checkpoint(), settings), network
 
 
 def drawn_frames(

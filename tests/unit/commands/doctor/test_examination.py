@@ -19,8 +19,10 @@ from commands.doctor.bounded import Check
 from commands.doctor.examination import Wanted, examine
 from commands.doctor.finding import Finding, ok
 from commands.doctor.port_owner import Owner, owner_of
+from stages.profiles import load_checkpoint, load_detector
 from stages.settings import ModelSettings
 from stages.third_party import weights
+from stages.third_party.weights import WeightsError
 from stream.config import Config
 from stream.settings.engine import CameraConfig, PublishConfig
 from stream.settings.network import HttpConfig
@@ -98,6 +100,17 @@ def test_missing_weights_are_a_fault_with_the_command_to_run(tmp_path: Path, mon
     assert found.level == "fault"
     assert "missing" in found.seen
     assert "weights fetch movenet-multipose" in found.remedy
+
+
+def test_nanodet_is_needed_only_to_look_for_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    movenet = weights.locate(model_files.KEYPOINTS)
+    shutil.copytree(movenet, tmp_path / movenet.relative_to(weights.cache_dir()))
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path))
+    found = model_files.model_weights(ModelSettings())
+    assert found.level == "fault" and "weights fetch nanodet" in found.remedy
+    assert model_files.model_weights(ModelSettings(objects_s=0)).level == "ok"
+    with pytest.raises(WeightsError, match=r"(?s)weights fetch nanodet.*set model\.objects_s to 0"):
+        load_detector(load_checkpoint("edge"), objects=True)
 
 
 def test_weights_with_a_wrong_hash_are_a_fault_even_if_they_were_right_before(wrong_movenet: Path) -> None:
