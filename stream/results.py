@@ -79,7 +79,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     experimental: Annotated[bool, about("Whether `label` is an experimental action. Absent: false.")] = False
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """A visible body part: its box, its relevance to the action (0 … 1), and its states, best first."""
 
     part: Annotated[str, about("The part, for example `right_hand`, from the person's point of view.")]
@@ -87,6 +87,7 @@ class Part(msgspec.Struct, frozen=True):
     score: Score
     relevance: Annotated[float, about("Relevance of the part to the action, 0 … 1.", minimum=0, maximum=1)]
     states: Annotated[list[Labelled], about("The part's states, best first.")]
+    holds: Annotated[str | None, about("Of a hand: the label of the object in or at it. Absent: none.")] = None
 
 
 class Person(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -106,9 +107,7 @@ class DetectedObject(msgspec.Struct, frozen=True, omit_defaults=True):
     label: Annotated[str, about("The kind of object.")]
     box: Box
     score: Score
-    detected: Annotated[bool, about("False if it is from the last detection, in an earlier frame. Absent: true.")] = (
-        True
-    )
+    detected: Annotated[bool, about("False if it was found in an earlier frame. Absent: true.")] = True
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=FRAME_SCHEMA):
@@ -126,7 +125,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     size: Size
     model: ModelRef
     people: Annotated[list[Person], about("The people in this frame, detected or, without a detection, extrapolated.")]
-    objects: Annotated[list[DetectedObject], about("Other objects; always empty for profiles that do not detect any.")]
+    objects: Annotated[list[DetectedObject], about("Objects, best first; empty if the model does not look for any.")]
     trace_id: Annotated[
         str | None,
         about("The frame's trace, 32 hexadecimal digits. Absent: not traced.", pattern="^[0-9a-f]{32}$"),

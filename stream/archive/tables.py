@@ -45,6 +45,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("actions", pa.list_(_LABELLED)),
             ("parts", pa.list_(_PART)),
             ("action_experimental", pa.bool_()),
+            ("holds", pa.list_(pa.string())),
         ]
     ),
     "frames": pa.schema(
@@ -205,6 +206,7 @@ def _person_row(frame: Frame, person: Person, parts: int) -> Row:
             for part in relevant
         ],
         action.experimental if action is not None else None,
+        sorted({part.holds for part in person.parts if part.holds is not None}),
     )
 
 

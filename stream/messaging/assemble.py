@@ -84,6 +84,7 @@ def _person(person: PersonAnalysis, meta: FrameMeta, experimental: Collection[st
                 score=round(part.score, 4),
                 relevance=round(part.relevance, 4),
                 states=[(state, round(score, 4)) for state, score in part.states],
+                holds=part.holds,
             )
             for part in person.parts
         ],

@@ -1,4 +1,4 @@
-"""The message about a frame says what the detector looked at."""
+"""The message about a frame: what the detector looked at, and what hands hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.looks import NOTHING, SKIPPED, WHOLE, Look, Region, look_at
-from stages.types import FrameAnalysis
+from stages.types import FrameAnalysis, PartAnalysis, PersonAnalysis
 from stream.messaging.assemble import frame_message
 from stream.results import Frame, ModelRef, decode
 
@@ -43,3 +43,12 @@ def test_the_message_of_an_older_engine_is_read_as_a_look_at_the_whole_picture()
     del body["look"]
     read = decode(msgspec.json.encode(body))
     assert isinstance(read, Frame) and read.look == "whole" and read.regions == []
+
+
+def test_a_hand_names_what_it_holds_and_other_parts_have_no_such_field() -> None:
+    box = (0.0, 0.0, 9.0, 9.0)
+    parts = [PartAnalysis("left_hand", box, 0.9, 0.5, [], "cup"), PartAnalysis("head", box, 0.9, 0.1, [])]
+    meta = FrameMeta("door", 1, 0, 0, 0, "media", 0, 0, (64, 48), SlotFormat("planes", (64, 48), (64, 48)))
+    found = frame_message(meta, FrameAnalysis([PersonAnalysis(1, box, 0.9, None, parts)]), ModelRef("edge", "", True))
+    hand, head = msgspec.to_builtins(found)["people"][0]["parts"]
+    assert hand["holds"] == "cup" and "holds" not in head
