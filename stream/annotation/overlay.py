@@ -167,8 +167,6 @@ class OverlayPainter:
         if self._detector is not None:
             self._detector.add(frame)
             placement.taken.append(self._detector.draw(draw, frame.media_time_us, self.size, self.scale, on_layer))
-        for found in frame.objects:
-            self._object(draw, found, on_layer(found.box))
         guessed = self._guessed(frame)
         for person, box in people:
             thick = min(1.6, max(0.4, (box[3] - box[1]) / (200 * self.scale)))
@@ -176,6 +174,8 @@ class OverlayPainter:
                 self._part(draw, part, on_layer(part.box), thick)
         for person, box in people:
             self._person(draw, box, track_colour(person.track), person.track in guessed)
+        for found in frame.objects:
+            self._object(draw, found, on_layer(found.box))
         before, self._labels = self._labels, {}
         # Near people first, because their labels get the best places and the most detail. Heights are rounded, so that
         # two people of similar height do not swap in every picture.
@@ -251,10 +251,11 @@ class OverlayPainter:
     ) -> tuple[Block, Rect]:
         """Return the person's label with as many reasons as fit, and its place; the tag itself is always shown."""
         title_size, line_size = round(17 * self.scale), round(13.5 * self.scale)
-        title, score, lines = "…", f"#{person.track}", ()
+        held = "".join(f"  holds {label}" for label in sorted({part.holds for part in person.parts if part.holds}))
+        title, score, lines = "…", f"#{person.track}{held}", ()
         if person.action is not None:
             marked = "experimental  " if person.action.experimental else ""
-            title, score = person.action.label.replace("_", " "), f"{marked}{person.action.score:.2f}  #{person.track}"
+            title, score = person.action.label.replace("_", " "), f"{marked}{person.action.score:.2f}  {score}"
             lines = tuple(reasons(person.parts))
         last = before.get(person.track)
         for count in range(len(lines), -1, -1):

@@ -126,10 +126,10 @@ async def test_the_camera_view_shows_each_persons_action_its_start_and_its_reaso
         await page.press("Enter")
         await page.wait_for(f"{text('#detail h1')} === 'gate' && location.hash === '#gate'")
         await page.wait_for("document.querySelector('#detail canvas').drawn?.boxes.length === 1")
-        parts, others = ["right hand90 %hold 70 %, raise 30 %", "head20 %turn 60 %"], ["walk15 %"]
+        parts, others = ["right hand90 %hold 70 %, raise 30 %, holds cup", "head20 %turn 60 %"], ["walk15 %"]
         rows = "[...document.querySelectorAll('#why .bar-row')].map(row => row.textContent).slice(0, 3)"
         await page.wait_for(
-            f"{text('.person')}.includes('pick up') && {text('.verdict')}.includes('pick up')"
+            f"{text('.person')}.includes('pick up holds cup') && {text('.verdict')}.includes('pick up')"
             f" && {rows}.join('\\n') === {json.dumps(chr(10).join(parts + others))}"
         )
         spans = "[...document.querySelectorAll('.lane .span')].map(span => span.title.split(',')[0])"

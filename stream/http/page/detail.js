@@ -3,7 +3,7 @@
 import { actionColour, relevanceColour, trackColour } from "./colours.js"
 import { Screen, child } from "./screen.js"
 import { Figures, level } from "./wall.js"
-import { actionWords, clockTime, duration, isExperimental, percent, stateWords, words } from "./words.js"
+import { actionWords, clockTime, duration, heldWords, isExperimental, percent, stateWords, words } from "./words.js"
 
 const MAX_LANES = 10
 const WINDOWS = [
@@ -188,6 +188,8 @@ export class Detail {
         showAction(row.doing, person.action.label)
         const ms = (this.camera.latest.capture_us - person.action.since_us) / 1000
         row.since.textContent = `${percent(person.action.score)} · ${ms < 500 ? "just now" : duration(ms)}`
+        const held = heldWords(person)
+        if (held) child(row.doing, "span", "mark", ` ${held}`)
       },
     )
   }
@@ -205,10 +207,11 @@ export class Detail {
     const shown = [...person.parts].sort((a, b) => b.relevance - a.relevance).slice(0, MAX_PARTS)
     shown.forEach((part, index) => {
       const states = part.states.filter(([state]) => state !== "none").slice(0, 3)
+      const notes = states.map(([state, score]) => `${words(state)} ${percent(score)}`)
+      if (part.holds) notes.push(`holds ${words(part.holds)}`)
       const row = bar(parts, words(part.part), part.relevance, relevanceColour(part.relevance))
       if (index === 0) row.dataset.first = ""
-      if (states.length)
-        child(row, "span", "states", states.map(([state, score]) => `${words(state)} ${percent(score)}`).join(", "))
+      if (notes.length) child(row, "span", "states", notes.join(", "))
     })
     if (!shown.length) child(parts, "p", "quiet", "No body parts detected.")
     const choices = bars("Other likely actions")

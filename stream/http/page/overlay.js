@@ -1,7 +1,7 @@
 // Draws a result over its picture. Sizes are in the canvas's pixels.
 
 import { relevanceColour, trackColour } from "./colours.js"
-import { isExperimental, percent, words } from "./words.js"
+import { heldWords, isExperimental, percent, words } from "./words.js"
 
 const INK = "#10131ad9"
 const PAPER = "#eceff3"
@@ -38,6 +38,7 @@ export function drawPeople(canvas, result, place, look, taken = []) {
     strokeBox(canvas, box, "#0009", (wide + 1.5) * look.scale)
     strokeBox(canvas, box, trackColour(person.track), wide * look.scale, person.guessed)
   }
+  for (const thing of result.objects) drawObject(canvas, thing, onCanvas(thing.box), place, look)
   const plates = new Plates(
     place,
     people.map(({ box }) => box),
@@ -46,6 +47,23 @@ export function drawPeople(canvas, result, place, look, taken = []) {
   for (const { person, box } of shown) drawAction(canvas, plates, person, box, look)
   for (const { person, box } of shown) drawStates(canvas, plates, person, box, onCanvas, look)
   return people.map(({ person, box }) => ({ track: person.track, box }))
+}
+
+/** A thin box with its label inside. */
+function drawObject(canvas, thing, [x1, y1, x2, y2], place, look) {
+  strokeBox(canvas, [x1, y1, x2, y2], "#0008", 2.5 * look.scale)
+  strokeBox(canvas, [x1, y1, x2, y2], `${PAPER}c0`, look.scale)
+  const size = 10.5 * look.scale
+  canvas.font = `500 ${size}px system-ui, sans-serif`
+  const text = words(thing.label)
+  const left = Math.min(x1 + 3 * look.scale, place.x + place.width - canvas.measureText(text).width)
+  canvas.textBaseline = "bottom"
+  canvas.strokeStyle = "#000b"
+  canvas.lineWidth = 2.5 * look.scale
+  canvas.lineJoin = "round"
+  canvas.strokeText(text, left, y2 - look.scale)
+  canvas.fillStyle = PAPER
+  canvas.fillText(text, left, y2 - look.scale)
 }
 
 function drawParts(canvas, person, [, top, , bottom], onCanvas, look) {
@@ -73,7 +91,7 @@ function drawAction(canvas, plates, person, box, look) {
   const text = action ? words(action.label) : "…"
   const experimental = action && isExperimental(action.label)
   const score = action && !narrow ? percent(action.score) : ""
-  const note = [experimental && "experimental", score].filter(Boolean).join(" ")
+  const note = [experimental && "experimental", score, !narrow && heldWords(person)].filter(Boolean).join(" ")
   const font = `${experimental ? "italic " : ""}650 ${size}px system-ui, sans-serif`
   canvas.font = font
   const textWidth = canvas.measureText(text).width

@@ -80,6 +80,12 @@ export function reducedDetail(load) {
   return `Reduced detail: this machine is busy. People are detected ${limits.join(", ")} (${level}).`
 }
 
+/** Returns what a person's hands hold, for example "holds cup"; empty if nothing. */
+export function heldWords(person) {
+  const labels = [...new Set(person.parts.map((part) => part.holds).filter(Boolean))]
+  return labels.length ? `holds ${labels.sort().map(words).join(", ")}` : ""
+}
+
 /** Returns `right_hand` as "right hand". */
 export const words = (name) => name.replaceAll("_", " ")
 

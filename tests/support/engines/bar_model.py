@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
-from stages.types import ActionAnalysis, FrameAnalysis, ModelInfo, PartAnalysis, PersonAnalysis
+from stages.types import ActionAnalysis, FrameAnalysis, ModelInfo, ObjectAnalysis, PartAnalysis, PersonAnalysis
 
 FRAMES_AN_ACTION = 40
 ACTIONS = ("walk", "pick_up")
 PART = "right_hand"
+CUP = ObjectAnalysis("cup", (30.0, 100.0, 70.0, 140.0), 0.6)
 
 
 class BarModel(FreeModel):
@@ -21,8 +22,8 @@ class BarModel(FreeModel):
         self.info = ModelInfo("bar", "", True, experimental)
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        """Return one person per frame."""
-        return [FrameAnalysis(people=[_person(lease)], tracks=1) for lease in frames]
+        """Return one person per frame, who holds a cup."""
+        return [FrameAnalysis([_person(lease)], [CUP], tracks=1) for lease in frames]
 
 
 def _person(lease: Lease) -> PersonAnalysis:
@@ -39,7 +40,7 @@ def _person(lease: Lease) -> PersonAnalysis:
         score=0.9,
         action=ActionAnalysis(label, 0.8, began_us, [(label, 0.8), (other, 0.15)], label, 0.8),
         parts=[
-            PartAnalysis(PART, (20.0, 100.0, 60.0, 140.0), 0.8, 0.9, [("hold", 0.7), ("raise", 0.3)]),
+            PartAnalysis(PART, (20.0, 100.0, 60.0, 140.0), 0.8, 0.9, [("hold", 0.7), ("raise", 0.3)], "cup"),
             PartAnalysis("head", (20.0, 60.0, 50.0, 90.0), 0.8, 0.2, [("turn", 0.6)]),
         ],
     )

@@ -12,7 +12,7 @@ from stream.annotation.label_placement import Placement
 from stream.annotation.overlay import MOST_REASONS, OverlayPainter, reasons
 from stream.annotation.picture_colours import relevance_colour, track_colour
 from stream.annotation.status_strip import StatusStrip
-from stream.results import Part
+from stream.results import DetectedObject, Part
 from support.engines.drawn_results import a_frame, a_person
 
 
@@ -98,6 +98,19 @@ def test_the_label_of_an_experimental_action_names_it_as_such() -> None:
         )
         block, _ = painter._labelled(Placement((0, 0, 640, 480), []), person, person.box, {})
         assert (block.title, block.score) == ("wave", score)
+
+
+def test_an_object_is_drawn_within_its_box_and_the_label_says_what_hands_hold() -> None:
+    plain = a_frame()
+    with_object = msgspec.structs.replace(plain, objects=[DetectedObject("cup", (230, 100, 260, 130), 0.6)])
+    one, other = (np.asarray(OverlayPainter((320, 240)).paint(frame)) for frame in (plain, with_object))
+    changed = np.argwhere((one != other).any(-1))
+    assert changed.min(0).tolist() == [100, 230] and changed.max(0).tolist() == [130, 260]
+    person = plain.people[0]
+    parts = [msgspec.structs.replace(part, holds="cup") for part in person.parts]
+    holding = msgspec.structs.replace(person, parts=parts)
+    block, _ = OverlayPainter((640, 480))._labelled(Placement((0, 0, 640, 480), []), holding, person.box, {})
+    assert block.score == "0.88  #1  holds cup"
 
 
 def test_a_label_keeps_its_place_from_result_to_result() -> None:
