@@ -39,6 +39,8 @@ class LookCounts:
         """Frames by what the detector looked at."""
         self.regions = 0
         """Regions that the detector looked at."""
+        self.objects = 0
+        """Looks for objects."""
         self._now_s = 0.0
         self._samples: deque[_Sample] = deque([_Sample(0.0, dict(self.frames))])
 
@@ -46,6 +48,7 @@ class LookCounts:
         """Count one frame."""
         self.frames[look.kind] += 1
         self.regions += len(look.regions)
+        self.objects += look.objects is not None
 
     def measure(self, seconds: float) -> None:
         """Note the counts, `seconds` after the last call."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stages.looks import NOTHING, SKIPPED, WHOLE, LookKind, Region, look_at
@@ -19,8 +21,10 @@ def test_frames_and_regions_are_counted_since_the_start() -> None:
     for look in (WHOLE, TWO_REGIONS, SKIPPED, TWO_REGIONS, NOTHING):
         looks.add(look)
     assert looks.frames == of(whole=1, regions=2, nothing=1, skipped=1)
-    assert looks.regions == 4
+    assert looks.regions == 4 and looks.objects == 0
     assert looks.recent() == looks.frames
+    looks.add(replace(WHOLE, objects=Region(0, 0, 256)))
+    assert looks.objects == 1
 
 
 @pytest.mark.parametrize("every_s", [0.2, 1.0, 7.0, 30.0])
