@@ -72,7 +72,7 @@ class ModelSettings(Section):
         gt=0,
         le=3600,
         description="Unless `detection` is `full`: seconds of media time between looks at the whole picture, which "
-        "find people who keep still.",
+        "find people who keep still. Up to four times as long while nothing moves and nobody is tracked.",
     )
     objects_s: float | None = Field(
         default=1.0,

@@ -3,6 +3,8 @@
 Where nothing moves and nobody is tracked, it looks at nothing. Else it looks at regions around motion and tracked
 people or, where that costs less, at the whole picture. A sweep, a look at the whole picture every few seconds, finds
 people who were already there and keep still. Whoever is tracked is looked at, moving or not.
+
+Sweeps are rarer in a calm scene: nothing has moved, and nobody was tracked, since the look at the whole picture before.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ OBJECT_MARGIN = 0.25
 beyond a person's box."""
 WHOLE_ABOVE = 0.9
 """Share of a whole picture's pixels above which the regions' cost as much."""
+CALM = 4
+"""Longest time between sweeps of a calm scene, in times of `sweep_s`. It doubles from sweep to sweep."""
 
 
 class LookPlanner:
@@ -39,14 +43,18 @@ class LookPlanner:
     def __init__(self, compare: bool, sweep_s: float, phase: float = 0.0) -> None:
         """`compare`: whether to look at the whole picture where regions would cost more.
 
-        `phase`: share of `sweep_s`, below 1, by which the first sweep is early, so that cameras that begin together do
-        not sweep together ever after.
+        `phase`: share, below 1, of what the time between sweeps grows by, by which the next one is early. Cameras that
+        begin together then do not sweep together ever after.
         """
         self._compare = compare
         self._sweep_us = round(sweep_s * 1e6)
-        self._early_us = round(phase * sweep_s * 1e6)
+        self._phase = phase
         self._scene: int | None = None
-        self._swept_us = 0
+        self._calm = False
+        self._interval_us = 0
+        """Time between sweeps."""
+        self._due_us = 0
+        """When the next one is due."""
         self._resting_until_us: NDArray[np.int64] | None = None
         """Of each cell of the motion's grid."""
 
@@ -55,10 +63,15 @@ class LookPlanner:
 
         A frame without a map of its motion is looked at as a whole.
         """
-        motion = meta.motion
-        due = meta.media_us - self._swept_us >= self._sweep_us
+        motion, people = meta.motion, list(people)
+        if motion is None or motion.moves or people:
+            self._calm = False
+            self._due_us = min(self._due_us, meta.media_us + self._sweep_us)
+        due = meta.media_us >= self._due_us
         if motion is None or due or motion.everything or motion.scene != self._scene:
             return WHOLE
+        if self._calm:
+            return NOTHING
         size = meta.format.size
         boxes = [_widened(_scaled(box, meta.size, size), _margin(lost_s)) for box, lost_s in people]
         moving = motion.moving() & ~motion.cells_in(boxes, size)
@@ -77,7 +90,11 @@ class LookPlanner:
         """Note what was looked at in a frame."""
         motion = meta.motion
         if look.whole:
-            self._swept_us, self._early_us = meta.media_us - self._early_us, 0
+            before = self._interval_us
+            self._interval_us = min(2 * before, CALM * self._sweep_us) if self._calm else self._sweep_us
+            early_us = self._phase * max(self._interval_us - before, 0)
+            self._due_us = meta.media_us + self._interval_us - round(early_us)
+            self._calm = True
             self._scene = None if motion is None else motion.scene
         if motion is None:
             return

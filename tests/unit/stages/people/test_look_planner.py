@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from ring_buffers.frames import FrameMeta, SlotFormat
 from ring_buffers.motion.motion_map import MotionMap
 from stages.detection.views.covering import Box
 from stages.looks import NOTHING, REGION_SIDE, WHOLE, Look
-from stages.people.look_planner import REST_US, LookPlanner
+from stages.people.look_planner import CALM, REST_US, LookPlanner
 
 SIZE = (1280, 720)
 FORMAT = SlotFormat("planes", SIZE, (768, 432), target=(768, 448), motion=True)
@@ -57,19 +60,51 @@ def test_where_nothing_moves_and_nobody_is_tracked_it_looks_nowhere_until_the_sw
     assert looks[62] == WHOLE  # 63 x 80 ms
 
 
-def test_cameras_that_begin_together_sweep_at_different_times_and_equally_often() -> None:
-    def sweeps(phase: float) -> list[int]:
-        made = LookPlanner(True, 4.0, phase)
-        found: list[int] = []
-        for number in range(200):
-            look = made.plan(frame(number, STILL if number else MotionMap.whole(COLUMNS, ROWS, 1)), [])
-            if look == WHOLE:
-                made.looked(frame(number), look)
-                found.append(number)
-        return found
+def sweeps(phase: float = 0.0, moves: Collection[int] = (), tracked: Collection[int] = ()) -> list[int]:
+    """Return which of a thousand frames are seen as a whole at a `sweep_s` of 4 s, which are 50 frames.
 
-    assert sweeps(0.0) == [0, 50, 100, 150]
-    assert sweeps(0.5) == [0, 25, 75, 125, 175]
+    `moves`: frames in which something moves; `tracked`: those in which somebody is tracked.
+    """
+    made = LookPlanner(True, 4.0, phase)
+    found: list[int] = []
+    for number in range(1000):
+        motion = motion_at(5, 5) if number in moves else STILL if number else MotionMap.whole(COLUMNS, ROWS, 1)
+        meta = frame(number, motion)
+        look = made.plan(meta, [(PERSON, 0.08)] if number in tracked else [])
+        if look != NOTHING:
+            made.looked(meta, look)
+        if look == WHOLE:
+            found.append(number)
+    return found
+
+
+def test_a_calm_scene_is_swept_ever_more_rarely_up_to_a_limit() -> None:
+    assert sweeps() == [0, 50, 150, 350, 550, 750, 950]
+
+
+def test_a_scene_in_which_something_moves_or_somebody_is_tracked_is_swept_at_the_set_interval() -> None:
+    always = list(range(0, 1000, 50))
+    assert sweeps(moves=range(1000)) == always
+    assert sweeps(tracked=range(1000)) == always
+
+
+def test_a_sweep_follows_any_motion_within_the_set_interval() -> None:
+    assert sweeps(moves=[400]) == [0, 50, 150, 350, 450, 500, 600, 800]
+    assert sweeps(tracked=[540]) == [0, 50, 150, 350, 550, 600, 700, 900]
+
+
+@given(st.sets(st.integers(1, 999), max_size=30), st.floats(0, 0.99))
+def test_no_scene_is_left_without_a_sweep_for_longer_than_is_promised(moves: set[int], phase: float) -> None:
+    found = sweeps(phase, moves)
+    for before, after in pairwise([*found, 1000]):
+        assert after - before <= CALM * 50
+        moved = [number for number in moves if before < number < after]
+        assert not moved or after - min(moved) <= 50
+
+
+def test_cameras_that_begin_together_sweep_at_different_times_and_equally_often() -> None:
+    assert sweeps(0.5, range(1000)) == [0, 25, *range(75, 1000, 50)]
+    assert sweeps(0.5) == [0, 25, 100, 250, 450, 650, 850], "half of the longest interval after the others"
 
 
 def test_motion_and_tracked_people_are_in_regions_and_a_tracked_person_is_never_left_out() -> None:
