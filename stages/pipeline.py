@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
@@ -116,6 +117,7 @@ class Pipeline(Model):
         if where == "auto":
             where = "device" if self._device.type == "cuda" else "host"
         gated = settings.model.detection != "full"
+        self._most_looks_per_second = settings.window.max_steps_per_second if gated else math.inf
         regions = gated and detector.sees_regions and not isinstance(self._region_extractor, VggRegionExtractor)
         planes = where == "device" or regions
         self._format_of = planes_for(detector.slot_format) if planes else detector.slot_format
@@ -175,6 +177,10 @@ class Pipeline(Model):
         finally:
             for key in self._tracker.take_ended():
                 self._states.release(key)
+
+    def needs_look(self, meta: FrameMeta) -> bool:
+        """Whether the detector will look at this frame, if it is its camera's next one."""
+        return self._tracker.look_at(meta, self._tracker.last_look(meta.camera)).anything
 
     def _eased(self, lease: Lease) -> Lease:
         """Return the frame, with a format of smaller whole pictures if the ease level says so."""
@@ -284,7 +290,9 @@ class Pipeline(Model):
         Looks for objects are part of level 0 only.
         """
         objects = 0.0 if level else OBJECTS_COST * self._object_looks_per_second * len(frame_rates)
-        return objects + sum(self._ease_levels[level].cost(rate / self._detect_every) for rate in frame_rates)
+        most = self._most_looks_per_second
+        rates = [min(rate / self._detect_every, most) for rate in frame_rates]
+        return objects + sum(self._ease_levels[level].cost(rate) for rate in rates)
 
     @property
     def ease_levels(self) -> Sequence[EaseLevel]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ring_buffers.frames import Lease, SlotFormat
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.ease_levels import FULL_QUALITY, EaseLevel
 from stages.looks import WHOLE, Look
 
@@ -133,6 +133,10 @@ class Model(Protocol):
         nothing has changed yet: the engine then passes them in by halves.
         """
         ...
+
+    def needs_look(self, meta: FrameMeta) -> bool:
+        """Whether this frame, if it is its camera's next one, will be looked at. Others cost next to nothing."""
+        return True
 
     def forget(self, camera: str) -> None:
         """Drop a removed camera's tracker and hidden states."""

@@ -9,8 +9,9 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
-from ring_buffers.frames import Lease
+from ring_buffers.frames import FrameMeta, Lease
 from stages.device.halving import Halving, TooLargeError
+from stages.looks import WHOLE, Look
 from stages.types import FrameAnalysis, Model
 from stream import results
 from stream.cameras.camera import Camera
@@ -63,11 +64,19 @@ class BatchWorker:
         """Use this model from the next batch on."""
         self._load.watch(model)
         self._model = model
+        self._batcher.needs_look = self._needs_look
 
     def next_batch(self) -> list[Lease]:
         """Wait for the next batch. Return an empty list as `Batcher.next_batch` does, or to measure the load again."""
         self._load.update()
         return self._batcher.next_batch(self._load.patience_s)
+
+    def _needs_look(self, meta: FrameMeta) -> bool:
+        assert self._model is not None
+        try:
+            return self._model.needs_look(meta)
+        except Exception:
+            return True  # the same error in a batch is logged and counted
 
     def run(self, batch: list[Lease]) -> None:
         """Run the model over a batch, publish every frame, and release the slots."""
@@ -81,6 +90,7 @@ class BatchWorker:
         assert self._model is not None
         traces = self._traces
         started_ns = time.monotonic_ns()
+        looks: list[Look] = [WHOLE] * len(batch)
         if traces is not None:
             traces.begin([lease.meta for lease in batch], started_ns)
         try:
@@ -94,14 +104,16 @@ class BatchWorker:
         else:
             if traces is not None:
                 traces.analysed(time.monotonic_ns())
+            looks = [analysis.look for analysis in analyses]
             for lease, analysis in zip(batch, analyses, strict=True):
                 self._publish(lease, analysis)
         ended_ns = time.monotonic_ns()
         if traces is not None:
             traces.end(ended_ns)
         seconds = (ended_ns - started_ns) / 1e9
-        self._batcher.batch_done(seconds, len(batch))
-        self._load.batch_done(seconds, batch)
+        if looked := sum(look.anything for look in looks):
+            self._batcher.batch_done(seconds, looked)
+        self._load.batch_done(seconds, batch, looks)
 
     def _drop(self, batch: Sequence[Lease], error: Exception) -> None:
         stage = getattr(error, "stage", "pipeline")

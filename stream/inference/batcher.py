@@ -3,8 +3,9 @@
 The inference thread takes batches from it and sleeps in it between them, until `close`. `batch_planning.py` makes the
 decisions, without clock or threads; this module waits.
 
-A batch starts when it is full, when its oldest frame has waited `max_wait_ms`, or when no expected frame is worth
-waiting for.
+Frames of live cameras that the model need not look at go first, in batches of their own: they cost next to nothing, so
+they neither wait for frames that are looked at nor are dropped for them. A batch of other frames starts when it is
+full, when its oldest frame has waited `max_wait_ms`, or when no expected frame is worth waiting for.
 """
 
 from __future__ import annotations
@@ -34,12 +35,14 @@ from telemetry.tally import Histogram
 class _Member:
     """One ring and its state in the batcher."""
 
-    __slots__ = ("pace", "ring", "staleness_ns")
+    __slots__ = ("pace", "ring", "staleness_ns", "to_look_at")
 
     def __init__(self, ring: FrameRing, staleness_ns: int) -> None:
         self.ring = ring
         self.staleness_ns = staleness_ns
         self.pace = FramePace()
+        self.to_look_at: FrameMeta | None = None
+        """The last frame that was found to need a look."""
 
 
 class Batcher:
@@ -57,6 +60,8 @@ class Batcher:
         self.drops_for_newer = True
         """Whether older frames of live cameras are dropped for newer ones if the model is too slow. If not, they wait
         until they are overwritten or stale. Changed by the thread that calls `next_batch` only."""
+        self.needs_look: Callable[[FrameMeta], bool] = lambda meta: True
+        """Whether the model must look at a camera's oldest ready frame. Changed by the same thread."""
         self._max_frames = config.max_frames
         self._budget_s = config.max_batch_ms / 1000
         self._max_wait_ns = int(config.max_wait_ms * 1e6)
@@ -101,7 +106,7 @@ class Batcher:
         self.wake()
 
     def batch_done(self, seconds: float, frames: int) -> None:
-        """Learn that a batch of `frames` frames took `seconds`; waiting adapts to it."""
+        """Learn that a batch took `seconds`, in which `frames` frames were looked at; waiting adapts to it."""
         self._estimate.batch_done(seconds, frames)
 
     @property
@@ -126,10 +131,14 @@ class Batcher:
                 return []
             members = self._members
             now = self._now_ns()
-            until = self._plan(members, now)
+            heads = [self._head(member, now) for member in members]
+            if free := self._free(members, heads):
+                if batch := self._lease(members, free, now):
+                    return batch
+                continue
+            until = self._plan(members, heads, now)
             if until is not None and until <= now:
-                batch = self._take(members, now)
-                if batch:
+                if batch := self._take(members, now):
                     return batch
                 continue
             if give_up is not None:
@@ -140,23 +149,38 @@ class Batcher:
             self._bell.wait(None if until is None else (until - now) / 1e9)
         return []
 
-    def _plan(self, members: Sequence[_Member], now: int) -> int | None:
-        """Return when the next batch starts (up to `now`: at once); None if no frame is ready. Drops stale frames."""
-        cost = self._estimate.cost if self._estimate.waiting_may_pay else FREE
-        waiting_may_pay = cost.fixed_ns >= MIN_GAIN_NS
-        views: list[RingView] = []
-        any_ready = False
-        for member in members:
-            ring = member.ring
+    @staticmethod
+    def _head(member: _Member, now: int) -> FrameMeta | None:
+        """Return a ring's oldest ready frame. Drops stale frames."""
+        ring = member.ring
+        head = ring.peek()
+        if head is not None and now - head.arrival_ns > member.staleness_ns:
+            ring.drop_stale(now, member.staleness_ns)
             head = ring.peek()
-            if head is not None and now - head.arrival_ns > member.staleness_ns:
-                ring.drop_stale(now, member.staleness_ns)
-                head = ring.peek()
-            any_ready = any_ready or head is not None
-            if waiting_may_pay:
-                views.append(self._view(member, head))
-        if not waiting_may_pay:
-            return now if any_ready else None
+        return head
+
+    def _free(self, members: Sequence[_Member], heads: Sequence[FrameMeta | None]) -> list[int]:
+        """Return the rings whose oldest ready frame needs no look, at most `max_frames`, the oldest frames first.
+
+        Not those of files that are read as fast as possible: of these there is always one.
+        """
+        free: list[tuple[int, int]] = []
+        for place, (member, head) in enumerate(zip(members, heads, strict=True)):
+            if head is None or head is member.to_look_at or member.ring.policy == "every":
+                continue
+            if self.needs_look(head):
+                # What the model needs to look at changes with the camera's next frame only.
+                member.to_look_at = head
+            else:
+                free.append((head.ready_ns, place))
+        return [place for _, place in sorted(free)[: self._max_frames]]
+
+    def _plan(self, members: Sequence[_Member], heads: Sequence[FrameMeta | None], now: int) -> int | None:
+        """Return when the next batch starts (up to `now`: at once); None if no frame is ready."""
+        cost = self._estimate.cost if self._estimate.waiting_may_pay else FREE
+        if cost.fixed_ns < MIN_GAIN_NS:
+            return now if any(head is not None for head in heads) else None
+        views = [self._view(member, head) for member, head in zip(members, heads, strict=True)]
         return leave_at(now, views, self._max_frames, cost, self._max_wait_ns)
 
     def _view(self, member: _Member, head: FrameMeta | None) -> RingView:
@@ -185,11 +209,17 @@ class Batcher:
         return ring.policy == "every" and ring.ready + ring.leased < ring.slots
 
     def _take(self, members: Sequence[_Member], now: int) -> list[Lease]:
-        batch: list[Lease] = []
-        epochs: dict[int, int] = {}
         ready = [member.ring.ready for member in members]
         # The usual case: one frame, because cameras are staggered.
-        for place in [ready.index(1)] if sum(ready) == 1 else self._places(members, ready):
+        places = [ready.index(1)] if sum(ready) == 1 else self._places(members, ready)
+        if places:
+            self._turn = places[-1] + 1
+        return self._lease(members, places, now)
+
+    def _lease(self, members: Sequence[_Member], places: Sequence[int], now: int) -> list[Lease]:
+        batch: list[Lease] = []
+        epochs: dict[int, int] = {}
+        for place in places:
             member = members[place]
             # A camera's next epoch starts in the next batch.
             lease = member.ring.lease(epochs.get(place))
@@ -197,7 +227,6 @@ class Batcher:
                 epochs[place] = lease.meta.epoch
                 member.pace.taken(lease.meta)
                 batch.append(lease)
-                self._turn = place + 1
         if batch:
             oldest = min(lease.meta.ready_ns for lease in batch)
             self.frames.observe(len(batch))

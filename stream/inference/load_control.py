@@ -42,7 +42,10 @@ SAME_COST = 1 + 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the model did in some time. Live cameras are those that do not wait for it."""
+    """What the model did in some time. Live cameras are those that do not wait for it.
+
+    Their frames are counted without those in which there was nothing to look at: these cost nothing at any level.
+    """
 
     seconds: float
     busy_s: float = 0.0
@@ -50,7 +53,8 @@ class Work:
     live_s: float = 0.0
     """The part of it spent on frames of live cameras."""
     arrived: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Frames of live cameras that arrived and were to be analysed, by camera."""
+    """Frames of live cameras that arrived and were to be analysed, by camera. It may be negative for a moment, because
+    whether there was anything to look at is known only later."""
     analysed: int = 0
     """Frames of live cameras that were analysed."""
     lost: int = 0
@@ -148,7 +152,7 @@ class LoadControl:
 
     def _costs(self, last: Work) -> list[float]:
         """Return the estimated cost of each level at the cameras' recent frame rates."""
-        rates = [frames / last.seconds for frames in last.arrived.values()]
+        rates = [max(frames, 0) / last.seconds for frames in last.arrived.values()]
         return [self._cost(level, rates) for level in range(self.max_level + 1)]
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Lease
 from stages.ease_levels import FULL_QUALITY, EaseLevel
+from stages.looks import NOTHING, Look
 from stages.types import Model
 from stream import results
 from stream.inference.batcher import Batcher
@@ -47,6 +49,8 @@ class LoadWatch:
         self._busy_s = 0.0
         self._live_s = 0.0
         self._analysed = 0
+        self._uneventful = Counter[str]()
+        """Frames by camera in which there was nothing to look at."""
         self._late = 0
         self._limiter = RepeatLimiter(LOGGED, LOGGED_PER_S)
         self._warned_ns: int | None = None
@@ -75,13 +79,15 @@ class LoadWatch:
             self._applied = (level, spared)
             self._model.ease(level, spared)
 
-    def batch_done(self, seconds: float, batch: Sequence[Lease]) -> None:
-        """Note the time that the model took for a batch."""
+    def batch_done(self, seconds: float, batch: Sequence[Lease], looks: Sequence[Look]) -> None:
+        """Note the time that the model took for a batch, and what it looked at in each frame."""
         waiting = {ring.camera for ring in self._batcher.rings if ring.policy == "every"}
-        live = sum(lease.meta.camera not in waiting for lease in batch)
+        live = [(lease, look) for lease, look in zip(batch, looks, strict=True) if lease.meta.camera not in waiting]
+        uneventful = [lease.meta.camera for lease, look in live if look == NOTHING]
         self._busy_s += seconds
-        self._live_s += seconds * live / len(batch)
-        self._analysed += live
+        self._live_s += seconds * len(live) / len(batch)
+        self._analysed += len(live) - len(uneventful)
+        self._uneventful.update(uneventful)
 
     def published_late(self) -> None:
         """Note that a frame of a live camera was published late."""
@@ -128,12 +134,13 @@ class LoadWatch:
             wanted, missed = wanted_frames(counts.decoded, counts.dropped), missed_frames(counts.dropped)
             wanted_before, missed_before = self._seen.get(ring, (0, 0))
             seen[ring] = (wanted, missed)
-            arrived[ring.camera] = wanted - wanted_before
+            arrived[ring.camera] = wanted - wanted_before - self._uneventful[ring.camera]
             lost += missed - missed_before
         work = Work(seconds, self._busy_s, self._live_s, arrived, self._analysed, lost, self._late)
         self._seen = seen
         self._busy_s = self._live_s = 0.0
         self._analysed = self._late = 0
+        self._uneventful.clear()
         return work
 
     def _drop_backlog(self) -> None:

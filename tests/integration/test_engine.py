@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ring_buffers.frames import Lease, SlotFormat
+from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
@@ -46,11 +46,14 @@ class Waver(FreeModel):
 
 
 class FailsOn(FreeModel):
-    """Raises for every batch with a frame of the named camera."""
+    """Raises for every frame of the named camera, and for every batch with one."""
 
     def __init__(self, camera: str) -> None:
         super().__init__()
         self.camera = camera
+
+    def needs_look(self, meta: FrameMeta) -> bool:
+        return meta.camera == self.camera and 1 / 0 > 0
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         if any(lease.meta.camera == self.camera for lease in frames):

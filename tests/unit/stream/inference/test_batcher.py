@@ -465,3 +465,85 @@ def test_no_frame_of_a_file_is_dropped_for_a_slow_model():
         camera.put(1_000 * MS)
     taken = [name for _ in range(3) for name in names(at_once(batcher))]
     assert taken == ["a0", "a1", "a2"]
+
+
+def of_camera(*cameras: str):
+    """Return a `needs_look` for frames of these cameras."""
+    return lambda meta: meta.camera in cameras
+
+
+def test_frames_that_need_no_look_go_first_and_neither_wait_for_others_nor_are_dropped_for_them():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    batcher.needs_look = of_camera("busy")
+    for _ in range(50):
+        batcher.batch_done(0.2, 1)
+    busy, still, calm = (Camera(name, batcher) for name in ("busy", "still", "calm"))
+    for _ in range(3):
+        for camera in (busy, still, calm):
+            camera.put(clock.now)
+    got = [names(at_once(batcher)) for _ in range(4)]
+    assert got == [["still0", "calm0"], ["still1", "calm1"], ["still2", "calm2"], ["busy2"]]
+    assert busy.ring.dropped == {"stale": 2}
+    assert still.ring.dropped == calm.ring.dropped == {}
+
+
+def test_frames_that_need_no_look_take_nobodys_turn():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    batcher.needs_look = of_camera("a", "c")
+    for _ in range(50):
+        batcher.batch_done(0.2, 1)
+    cameras = [Camera(name, batcher) for name in "abcd"]
+    looked_at: Counter[str] = Counter()
+    for _ in range(40):
+        for camera in cameras:
+            camera.put(clock.now)
+        batch = at_once(batcher)
+        looked_at.update(lease.meta.camera for lease in batch)
+        for lease in batch:
+            next(camera for camera in cameras if camera.ring.camera == lease.meta.camera).ring.release(lease)
+    assert looked_at["a"] == looked_at["c"]
+
+
+def test_at_most_a_batch_of_frames_that_need_no_look_is_taken_the_oldest_first():
+    clock = Clock()
+    batcher = batcher_of(clock, max_frames=2)
+    batcher.needs_look = of_camera()
+    cameras = [Camera(name, batcher) for name in "abc"]
+    for camera in reversed(cameras):
+        camera.put(clock.now)
+        clock.now += MS
+    assert names(at_once(batcher)) == ["c0", "b0"]
+    assert names(at_once(batcher)) == ["a0"]
+
+
+def test_a_frame_is_asked_about_once_while_it_waits_for_its_look():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    asked: list[tuple[str, int]] = []
+
+    def needs_look(meta: FrameMeta) -> bool:
+        asked.append((meta.camera, meta.frame))
+        return meta.camera == "busy"
+
+    batcher.needs_look = needs_look
+    busy, still = Camera("busy", batcher), Camera("still", batcher)
+    busy.put(clock.now)
+    for _ in range(3):
+        still.put(clock.now)
+        [lease] = at_once(batcher)
+        still.ring.release(lease)
+    assert names(at_once(batcher)) == ["busy0"]
+    assert asked.count(("busy", 0)) == 1
+
+
+def test_a_film_cannot_starve_a_camera_with_frames_that_need_no_look():
+    clock = Clock()
+    batcher = batcher_of(clock, max_frames=2)
+    batcher.needs_look = of_camera("door")
+    film, door = Camera("film", batcher, policy="every"), Camera("door", batcher)
+    for _ in range(4):
+        film.put(clock.now)
+    door.put(clock.now)
+    assert names(at_once(batcher)) == ["film0", "door0"]

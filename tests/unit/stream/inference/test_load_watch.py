@@ -11,8 +11,9 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, Policy, SlotFormat
 from stages.ease_levels import FULL_QUALITY, EaseLevel
 from stages.free_model import FreeModel
+from stages.looks import NOTHING, WHOLE, Look
 from stream.inference.batcher import Batcher
-from stream.inference.load_control import HOLD_S
+from stream.inference.load_control import HOLD_S, Work
 from stream.inference.load_watch import LOGGED, LOGGED_PER_S, WAKE_S, LoadWatch
 from stream.results import Load
 from stream.settings.engine import BatchConfig
@@ -55,8 +56,8 @@ class Play:
         self.load.watch(self.model)
         self.model.eased.clear()
 
-    def run(self, seconds: float, frame_s: float) -> None:
-        """Analyse frames for a time; each takes `frame_s` in full quality."""
+    def run(self, seconds: float, frame_s: float, look: Look = WHOLE) -> None:
+        """Analyse frames for a time; each takes `frame_s` in full quality. `look`: of the camera `door`."""
         end = self.now + int(seconds * 1e9)
         while self.now < end:
             self.load.update()
@@ -68,7 +69,8 @@ class Play:
             took_s = self.model.cost(frame_s) * len(batch)
             self.let(took_s)
             self.batcher.batch_done(took_s, len(batch))
-            self.load.batch_done(took_s, batch)
+            looks = [look if lease.meta.camera == "door" else WHOLE for lease in batch]
+            self.load.batch_done(took_s, batch, looks)
             for lease in batch:
                 self.rings[lease.meta.camera].release(lease)
 
@@ -125,6 +127,16 @@ def test_frames_that_wait_for_the_model_are_spared_and_no_load() -> None:
     mixed.run(5.0, 0.1)
     level, spared = mixed.model.eased[-1]
     assert (level > 0, spared) == (True, {"film"})
+
+
+def test_frames_in_which_there_was_nothing_to_look_at_are_left_out_of_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    play = Play(door="latest", gate="latest")
+    observed: list[Work] = []
+    monkeypatch.setattr(play.load._control, "observe", lambda now_s, work: observed.append(work))
+    play.run(4.0, 0.001, NOTHING)
+    assert sum(work.arrived["door"] for work in observed) <= 1
+    arrived = sum(work.arrived["gate"] for work in observed)
+    assert 97 <= arrived <= 100 and arrived - 1 <= sum(work.analysed for work in observed) <= arrived
 
 
 def test_a_camera_that_is_removed_takes_its_counts_with_it() -> None:
