@@ -178,9 +178,9 @@ class Pipeline(Model):
             for key in self._tracker.take_ended():
                 self._states.release(key)
 
-    def needs_look(self, meta: FrameMeta) -> bool:
-        """Whether the detector will look at this frame, if it is its camera's next one."""
-        return self._tracker.look_at(meta, self._tracker.last_look(meta.camera)).anything
+    def needs_look(self, meta: FrameMeta, newest: bool = True) -> bool:
+        """Whether the detector will look at this frame, as `Model.needs_look`."""
+        return self._tracker.look_at(meta, self._tracker.last_look(meta.camera), newest).anything
 
     def _eased(self, lease: Lease) -> Lease:
         """Return the frame, with a format of smaller whole pictures if the ease level says so."""

@@ -134,8 +134,11 @@ class Model(Protocol):
         """
         ...
 
-    def needs_look(self, meta: FrameMeta) -> bool:
-        """Whether this frame, if it is its camera's next one, will be looked at. Others cost next to nothing."""
+    def needs_look(self, meta: FrameMeta, newest: bool = True) -> bool:
+        """Whether this frame, if it is its camera's next one, will be looked at. Others cost next to nothing.
+
+        If it is not the `newest` frame of its camera, what can wait is left to a later one.
+        """
         return True
 
     def forget(self, camera: str) -> None:

@@ -71,10 +71,10 @@ class BatchWorker:
         self._load.update()
         return self._batcher.next_batch(self._load.patience_s)
 
-    def _needs_look(self, meta: FrameMeta) -> bool:
+    def _needs_look(self, meta: FrameMeta, newest: bool) -> bool:
         assert self._model is not None
         try:
-            return self._model.needs_look(meta)
+            return self._model.needs_look(meta, newest)
         except Exception:
             return True  # the same error in a batch is logged and counted
 

@@ -9,13 +9,13 @@ Sweeps are rarer in a calm scene: nothing has moved, and nobody was tracked, sin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta
-from ring_buffers.motion.motion_map import boxes_of
+from ring_buffers.motion.motion_map import MotionMap, boxes_of
 from stages.detection.views.covering import Box, cover, region_around
 from stages.looks import NOTHING, REGION_SIDE, WHOLE, Look, Region, look_at
 
@@ -58,20 +58,28 @@ class LookPlanner:
         self._resting_until_us: NDArray[np.int64] | None = None
         """Of each cell of the motion's grid."""
 
-    def plan(self, meta: FrameMeta, people: Iterable[tuple[Box, float]]) -> Look:
+    def plan(self, meta: FrameMeta, people: Iterable[tuple[Box, float]], newest: bool = True) -> Look:
         """Return what to look at. `people`: box in pixels of the epoch's first picture, and seconds since it was found.
 
-        A frame without a map of its motion is looked at as a whole.
+        A frame without a map of its motion is looked at as a whole. If it is not the `newest` one of its camera, a
+        sweep is left to the next one.
         """
         motion, people = meta.motion, list(people)
         if motion is None or motion.moves or people:
             self._calm = False
             self._due_us = min(self._due_us, meta.media_us + self._sweep_us)
-        due = meta.media_us >= self._due_us
-        if motion is None or due or motion.everything or motion.scene != self._scene:
+        if motion is None or motion.everything or motion.scene != self._scene:
             return WHOLE
-        if self._calm:
-            return NOTHING
+        look = NOTHING if self._calm else self._between_sweeps(meta, motion, people)
+        if meta.media_us < self._due_us:
+            return look
+        if newest or look.anything:
+            return WHOLE
+        self._due_us = meta.media_us + 1
+        return NOTHING
+
+    def _between_sweeps(self, meta: FrameMeta, motion: MotionMap, people: Sequence[tuple[Box, float]]) -> Look:
+        """Return what to look at where people and motion are."""
         size = meta.format.size
         boxes = [_widened(_scaled(box, meta.size, size), _margin(lost_s)) for box, lost_s in people]
         moving = motion.moving() & ~motion.cells_in(boxes, size)

@@ -190,8 +190,11 @@ class PeopleTracker:
         epoch = self._epochs.get(camera)
         return None if epoch is None else epoch.looked_at
 
-    def look_at(self, meta: FrameMeta, last: LookedAt | None) -> Look:
-        """Return what the detector should look at in a frame; `last`: its camera's last frame that it looked at."""
+    def look_at(self, meta: FrameMeta, last: LookedAt | None, newest: bool = True) -> Look:
+        """Return what the detector should look at in a frame; `last`: its camera's last frame that it looked at.
+
+        If the frame is not the `newest` one of its camera, what can wait is left to the next one.
+        """
         epoch = self._epochs.get(meta.camera)
         if epoch is not None and epoch.number != meta.epoch:
             epoch = None
@@ -200,7 +203,7 @@ class PeopleTracker:
         look, people = WHOLE, list[tuple[Box, float]]()
         if epoch is not None and not self.looks_everywhere:
             people = epoch.tracker.places(meta.media_us)
-            look = epoch.planner.plan(meta, people)
+            look = epoch.planner.plan(meta, people, newest)
             look = WHOLE if look.regions and not self._sees_regions else look
         if not look.anything or not self._objects_due(meta, last):
             return look

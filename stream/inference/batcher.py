@@ -41,8 +41,8 @@ class _Member:
         self.ring = ring
         self.staleness_ns = staleness_ns
         self.pace = FramePace()
-        self.to_look_at: FrameMeta | None = None
-        """The last frame that was found to need a look."""
+        self.to_look_at: tuple[FrameMeta, bool] | None = None
+        """The last frame that was found to need a look, and whether it was the newest."""
 
 
 class Batcher:
@@ -60,8 +60,9 @@ class Batcher:
         self.drops_for_newer = True
         """Whether older frames of live cameras are dropped for newer ones if the model is too slow. If not, they wait
         until they are overwritten or stale. Changed by the thread that calls `next_batch` only."""
-        self.needs_look: Callable[[FrameMeta], bool] = lambda meta: True
-        """Whether the model must look at a camera's oldest ready frame. Changed by the same thread."""
+        self.needs_look: Callable[[FrameMeta, bool], bool] = lambda meta, newest: True
+        """Whether the model must look at a camera's oldest ready frame, which may be its newest, too. Changed by the
+        same thread."""
         self._max_frames = config.max_frames
         self._budget_s = config.max_batch_ms / 1000
         self._max_wait_ns = int(config.max_wait_ms * 1e6)
@@ -166,11 +167,13 @@ class Batcher:
         """
         free: list[tuple[int, int]] = []
         for place, (member, head) in enumerate(zip(members, heads, strict=True)):
-            if head is None or head is member.to_look_at or member.ring.policy == "every":
+            if head is None or member.ring.policy == "every":
                 continue
-            if self.needs_look(head):
-                # What the model needs to look at changes with the camera's next frame only.
-                member.to_look_at = head
+            asked = head, member.ring.ready == 1
+            if asked == member.to_look_at:
+                continue  # the answer changes only with the frames of the camera
+            if self.needs_look(*asked):
+                member.to_look_at = asked
             else:
                 free.append((head.ready_ns, place))
         return [place for _, place in sorted(free)[: self._max_frames]]

@@ -52,7 +52,7 @@ class FailsOn(FreeModel):
         super().__init__()
         self.camera = camera
 
-    def needs_look(self, meta: FrameMeta) -> bool:
+    def needs_look(self, meta: FrameMeta, newest: bool = True) -> bool:
         return meta.camera == self.camera and 1 / 0 > 0
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:

@@ -94,7 +94,7 @@ def test_a_persons_state_survives_changes_between_regions_and_whole_pictures(mon
     expected, _ = watched(scenes, settings("full"))
     region = look_at([Region(256, 130, 256)])
     planned = iter([WHOLE, WHOLE, region, region, region, WHOLE, region] * 6)
-    monkeypatch.setattr(LookPlanner, "plan", lambda self, meta, people: next(planned))
+    monkeypatch.setattr(LookPlanner, "plan", lambda self, meta, people, newest: next(planned))
     found, network = watched(scenes, settings("auto"))
     assert {(256, 256), (512, 768)} == set(network.pictures)
     for one, other in zip(expected, found, strict=True):

@@ -93,6 +93,22 @@ def test_a_sweep_follows_any_motion_within_the_set_interval() -> None:
     assert sweeps(tracked=[540]) == [0, 50, 150, 350, 550, 600, 700, 900]
 
 
+def test_a_sweep_that_is_due_is_left_to_the_newest_frame_unless_there_is_something_to_look_at() -> None:
+    made = planner(sweep_s=4.0)
+    assert [made.plan(frame(number), [], newest=False) for number in range(49, 55)] == [NOTHING] * 6
+    assert made.plan(frame(55), []) == WHOLE
+    made.looked(frame(55), WHOLE)
+    assert made.plan(frame(56), []) == NOTHING
+    moving = planner(sweep_s=4.0)
+    assert moving.plan(frame(50, motion_at(5, 5)), [], newest=False) == WHOLE
+    assert moving.plan(frame(50, MotionMap.whole(COLUMNS, ROWS, 2)), [], newest=False) == WHOLE
+
+
+def test_a_sweep_that_was_left_to_the_next_frame_stays_left() -> None:
+    made = planner(sweep_s=4.0)
+    assert made.plan(frame(50), [], newest=False) == made.plan(frame(50), []) == NOTHING
+
+
 @given(st.sets(st.integers(1, 999), max_size=30), st.floats(0, 0.99))
 def test_no_scene_is_left_without_a_sweep_for_longer_than_is_promised(moves: set[int], phase: float) -> None:
     found = sweeps(phase, moves)

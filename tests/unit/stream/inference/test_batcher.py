@@ -469,7 +469,7 @@ def test_no_frame_of_a_file_is_dropped_for_a_slow_model():
 
 def of_camera(*cameras: str):
     """Return a `needs_look` for frames of these cameras."""
-    return lambda meta: meta.camera in cameras
+    return lambda meta, newest: meta.camera in cameras
 
 
 def test_frames_that_need_no_look_go_first_and_neither_wait_for_others_nor_are_dropped_for_them():
@@ -523,7 +523,7 @@ def test_a_frame_is_asked_about_once_while_it_waits_for_its_look():
     batcher = batcher_of(clock)
     asked: list[tuple[str, int]] = []
 
-    def needs_look(meta: FrameMeta) -> bool:
+    def needs_look(meta: FrameMeta, newest: bool) -> bool:
         asked.append((meta.camera, meta.frame))
         return meta.camera == "busy"
 
@@ -536,6 +536,23 @@ def test_a_frame_is_asked_about_once_while_it_waits_for_its_look():
         still.ring.release(lease)
     assert names(at_once(batcher)) == ["busy0"]
     assert asked.count(("busy", 0)) == 1
+
+
+def test_the_model_is_told_which_frame_is_its_cameras_newest():
+    clock = Clock()
+    batcher = batcher_of(clock)
+    asked: list[tuple[int, bool]] = []
+
+    def needs_look(meta: FrameMeta, newest: bool) -> bool:
+        asked.append((meta.frame, newest))
+        return newest
+
+    batcher.needs_look = needs_look
+    camera = Camera("a", batcher)
+    for _ in range(3):
+        camera.put(clock.now)
+    assert [names(at_once(batcher)) for _ in range(3)] == [["a0"], ["a1"], ["a2"]]
+    assert asked == [(0, False), (1, False), (2, True)]
 
 
 def test_a_film_cannot_starve_a_camera_with_frames_that_need_no_look():
