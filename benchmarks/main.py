@@ -23,7 +23,9 @@ from benchmarks.engine.end_to_end_trial import EngineOptions, usable_cores
 from benchmarks.engine.ingest_report import print_ingest
 from benchmarks.examples import example_bench
 from benchmarks.examples.example_report import print_examples
+from benchmarks.model import found as found_bench
 from benchmarks.model import model_bench
+from benchmarks.model.found_watching import VariantError, variants_of
 from benchmarks.paper import paper_bench
 from benchmarks.paper.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
 from benchmarks.report import print_engine, print_model, write_json
@@ -33,6 +35,7 @@ from stages.profiles import PAPER
 from stages.third_party.weights import WeightsError
 from training.run.learning.training_run import TrainingError
 from training.sources.terms import DataFolderError
+from training.video.frames import VideoReadError
 
 REPEATABLE = ("--cameras", "--batch", "--threads", "--proposals", "--cores")
 TABLE_WIDTH = 170
@@ -340,6 +343,62 @@ def examples(
         raise RunFailedError(str(error)) from None
     write_json(file, _with_header("examples", host, measured.as_json()))
     print_examples(measured, console)
+    console.print(f"written to {file}")
+
+
+@app.command(epilog="Example:  partstream bench found --variant full:detection=full --variant auto:sweep_s=10")
+def found(
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:FIELD=VALUE,…",
+            help="Settings of the model to measure, such as regions:detection=regions,sweep_s=2; may be repeated. "
+            "The others are compared with the first.",
+            show_default="the default settings",
+        ),
+    ] = None,
+    people: Annotated[int, typer.Option(min=0, help="Drawn people, a third of each height.")] = 300,
+    picture: Annotated[str, typer.Option(metavar="WxH", help="Size of drawn pictures, even.")] = "1280x720",
+    scenes: Annotated[int, typer.Option(min=0, help="Drawn scenes without people.")] = 40,
+    footage: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder with the labelled videos of le2i, urfd, or both.",
+            show_default="none",
+        ),
+    ] = None,
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="Labelled videos of each source, evenly chosen.", show_default="all")
+    ] = None,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """Share of people who are found, wrong tracks, and CPU time of the model, by variants of its settings."""
+    console, progress = consoles()
+    size = _size(picture)
+    if size is None or min(size) < 128 or any(side % 2 for side in size):
+        raise typer.BadParameter(f"--picture {picture}: both sides must be even, and at least 128")
+    try:
+        variants = variants_of(variant or ["default:"])
+    except VariantError as error:
+        raise typer.BadParameter(f"--variant {error}") from None
+    if not people and not scenes and footage is None:
+        raise typer.BadParameter("--people 0 --scenes 0 without --footage leaves nothing to measure")
+    plan = found_bench.FoundPlan(tuple(variants), size, people, scenes, footage, clips)
+    plan = replace(plan, people=min(6, people), scenes=min(2, scenes), clips=1) if quick else plan
+    host = machine.describe()
+    file = json or RESULTS / f"found{'-quick' if quick else ''}.json"
+
+    def save(measured: found_bench.FoundMeasured) -> None:
+        write_json(file, _with_header("found", host, measured.as_json()))
+
+    try:
+        measured = found_bench.measure(plan, progress.print, save)
+    except (ValueError, VideoReadError) as error:
+        raise RunFailedError(str(error)) from None
+    found_bench.print_found(measured, host, console)
     console.print(f"written to {file}")
 
 

@@ -41,6 +41,12 @@ class Look:
     kind: LookKind
     regions: tuple[Region, ...] = ()
     objects: Region | None = None
+    expected: tuple[tuple[float, float, float, float], ...] = ()
+    """Where tracked people should be: x1, y1, x2, y2 in pixels of the epoch's first picture."""
+    second_looks: int = 0
+    """At most so many people are looked at a second time."""
+    search: bool = False
+    """Whether to search the whole picture for people whom the first look misses."""
 
     @property
     def whole(self) -> bool:

@@ -1,9 +1,8 @@
 """The pipeline: the order of the stages, from a batch of frames to one analysis per frame.
 
 It holds the tracks of all cameras and the hidden states of their people until `forget` drops a camera. All calls but
-`slot_format` come from the inference thread. A batch needs two device-to-host copies: the detections, because the
-tracker runs on the host, and the packed scores; now and then a third, the objects (docs/architecture.md, "The path of a
-frame").
+`slot_format` come from the inference thread. A batch needs two device-to-host copies or more: the detections, because
+the tracker runs on the host, and the packed scores (docs/architecture.md, "The path of a frame").
 """
 
 from __future__ import annotations
@@ -133,7 +132,13 @@ class Pipeline(Model):
         """W, in steps."""
         thresholds = settings.thresholds(detector.default_thresholds)
         self._tracker = PeopleTracker(
-            settings, thresholds, checkpoint.vocabulary, checkpoint.smoothing, regions, detector.looks_for_objects
+            settings,
+            thresholds,
+            checkpoint.vocabulary,
+            checkpoint.smoothing,
+            regions,
+            detector.looks_for_objects,
+            regions and detector.looks_again,
         )
         self._states = ActionStates(
             self._network.action_lstm,

@@ -19,8 +19,11 @@ from stages.detection.detector import Detector, DetectorError
 from stages.detection.keypoint_batches import KeypointNetwork
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
+from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.nanodet.object_looks import ObjectFinder
+from stages.detection.second_look.search import Search
+from stages.detection.second_look.second_look import SecondLook
 from stages.device.precision import disable_tf32, vision_precision
 from stages.looks import REGION_SIDE
 from stages.packaged_checkpoints import PAPER, checkpoint_file
@@ -41,11 +44,15 @@ Size = tuple[int, int]
 
 
 def load_profile(
-    settings: PipelineSettings, observer: Observer | None = None, detector_sizes: Sequence[Size | None] = (None,)
+    settings: PipelineSettings,
+    observer: Observer | None = None,
+    detector_sizes: Sequence[Size | None] = (None,),
+    kind: type[Pipeline] = Pipeline,
 ) -> Pipeline:
     """Load the model that `settings` choose. Call it in the thread that will run the model.
 
     `model.runtime: auto` chooses for the `detector_sizes` of cameras, None for the default.
+    `kind`: the class of the model.
 
     Raises `WeightsError` (also for a checkpoint that is missing or damaged, or whose detector needs a package that is
     not installed), or `ValueError` for a device or a precision that is not available, each saying what to do.
@@ -64,9 +71,17 @@ def load_profile(
             PAPER,
         )
     detector = load_detector(
-        checkpoint, device, model.precision, model.cuda_graphs, model.runtime, detector_sizes, bool(model.objects_s)
+        checkpoint,
+        device,
+        model.precision,
+        model.cuda_graphs,
+        model.runtime,
+        detector_sizes,
+        objects=bool(model.objects_s),
+        second_looks=model.second_looks > 0 and model.detection != "full",
+        searches=model.search_s is not None and model.detection != "full",
     )
-    return Pipeline(detector, checkpoint, settings, device, observer)
+    return kind(detector, checkpoint, settings, device, observer)
 
 
 def load_model(profile: str, device: str = "auto", threads: int = 0, detection: DetectionMode = "auto") -> Pipeline:
@@ -86,8 +101,12 @@ def load_detector(
     runtime: Runtime = "torch",
     detector_sizes: Sequence[Size | None] = (None,),
     objects: bool = False,
+    second_looks: bool = False,
+    searches: bool = False,
 ) -> Detector:
-    """Return the checkpoint's own detector, or MoveNet if it has none, with NanoDet for `objects`.
+    """Return the checkpoint's own detector, or MoveNet if it has none.
+
+    `objects`, `second_looks`, `searches`: what MoveNet's other networks are loaded for (docs/detector.md).
 
     Raises `WeightsError`, or `ValueError` for a precision or a runtime that the device does not support.
     """
@@ -110,8 +129,12 @@ def load_detector(
             # bfloat16 only if it is asked for: it costs half a point of right labels (docs/detector.md).
             exact = "float32" if precision == "auto" else precision
             choose_runtime(RunnableMoveNet(movenet), runtime, exact, sizes)
-        finder = ObjectFinder(_nanodet(device, dtype), device) if objects else None
-        return KeypointDetector(movenet, slot_format, device, finder)
+        thunder = _thunder(device, dtype) if second_looks or searches else None
+        nanodet = _nanodet(device, dtype) if objects or searches else None
+        finder = ObjectFinder(nanodet, device) if nanodet is not None and objects else None
+        search = Search(nanodet, device) if nanodet is not None and searches else None
+        second_look = SecondLook(thunder, search, device) if thunder is not None else None
+        return KeypointDetector(movenet, slot_format, device, finder, second_look)
     return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, dtype, graphed)
 
 
@@ -156,11 +179,14 @@ def _movenet(device: torch.device | str, precision: torch.dtype, graphed: bool) 
     return GraphedKeypointNetwork(movenet) if graphed else movenet
 
 
+def _thunder(device: torch.device | str, precision: torch.dtype) -> Thunder:
+    thunder = Thunder.load().to(device)
+    thunder.precision = precision
+    return thunder
+
+
 def _nanodet(device: torch.device | str, precision: torch.dtype) -> NanoDet:
-    try:
-        nanodet = NanoDet.load().to(device)
-    except WeightsError as error:
-        raise WeightsError(f"{error}\nOr set model.objects_s to 0: objects are then not looked for.") from None
+    nanodet = NanoDet.load().to(device)
     nanodet.precision = precision
     return nanodet
 

@@ -88,6 +88,21 @@ class ModelSettings(Section):
         description="Detect on every k-th frame at most; boxes in between are interpolated. Unless `detection` is "
         "`full`, no more often than people make steps (`window.max_steps_per_second`).",
     )
+    second_looks: float = Field(
+        default=4.0,
+        ge=0,
+        le=1000,
+        description="Unless `detection` is `full`: most second looks per camera and second of media time. MoveNet "
+        "Thunder looks again at people who were not found where they should be, are small, lie, overlap or are "
+        "unclear. None while the engine is overloaded.",
+    )
+    search_s: float | None = Field(
+        default=15.0,
+        gt=0,
+        le=3600,
+        description="Unless `detection` is `full`: seconds of media time between searches of the whole picture for "
+        "small people with NanoDet, at the time of a sweep. Null: none. None while the engine is overloaded.",
+    )
     min_detections_per_second: float = Field(
         default=3.0,
         gt=0,

@@ -30,6 +30,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SLOW = (
+    "unit/benchmarks/model/test_found_scenes.py",
     "unit/benchmarks/paper/",
     "unit/commands/doctor/test_examination.py",
     "unit/stages/region_features/",

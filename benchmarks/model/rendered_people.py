@@ -121,7 +121,7 @@ class Studio:
         stage = draw_stage(rng, [path[opening - 8 : opening + 8] for path in paths], statures, size)
         camera = (stage.camera.at(0.0), stage.camera.at(float(shutter[1] - shutter[0])))
         now = [path[opening : opening + 2].mean(0) for path in paths]
-        points, heights = _in_picture(camera[0], now, statures)
+        points, heights = in_picture(camera[0], now, statures)
         posed = [
             _posed(rng, figure.for_height(float(height)), poses)
             for figure, height, poses in zip(figures, heights, moments, strict=True)
@@ -158,7 +158,7 @@ def frames_per_core_second(studio: Studio, seed: int, frames: int = 20) -> dict[
         paths = [joints(one[None], build)[0][0] for one, build in zip(poses, builds, strict=True)]
         stage = draw_stage(rng, paths, [float(build.stature[0]) for build in builds], (320, 256))
         view, effects = stage.camera.at(0.0), draw_effects(rng)
-        _, heights = _in_picture(view, [path[0] for path in paths], [float(build.stature[0]) for build in builds])
+        _, heights = in_picture(view, [path[0] for path in paths], [float(build.stature[0]) for build in builds])
         figures = [figure.for_height(float(height)) for figure, height in zip(figures, heights, strict=True)]
         rates: dict[str, float] = {}
         for name in ("still", "moving"):
@@ -192,7 +192,8 @@ def _posed(rng: Rng, figure: Figure, poses: Array) -> tuple[Posed, list[Posed]]:
     return person, [posed_object(thing, frames[0], frames[1])]
 
 
-def _in_picture(camera: Camera, now: Sequence[Array], statures: Sequence[float]) -> tuple[Array, Array]:
+def in_picture(camera: Camera, now: Sequence[Array], statures: Sequence[float]) -> tuple[Array, Array]:
+    """Return the joints [K, 17, 2] and statures [K] of people in pixels, from joints [17, 3] and statures in metres."""
     points, depth = camera.project(np.stack(now))
     return points, camera.focal * np.array(statures) / depth.mean(1)
 

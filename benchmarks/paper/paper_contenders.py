@@ -62,6 +62,7 @@ class RecordingDetector:
         self._detector = detector
         self.has_keypoints, self.sees_regions = detector.has_keypoints, detector.sees_regions
         self.looks_for_objects, self.networks = detector.looks_for_objects, detector.networks
+        self.looks_again = detector.looks_again
         self.found: list[FrameDetections] = []
 
     @property

@@ -27,6 +27,7 @@ from rich.text import Text
 from commands.console import asset_console
 from commands.console.watch import show_table
 from stages.third_party import weights
+from stages.third_party.weight_catalogue import KEYPOINT_DETECTOR
 from stream import results
 from stream.annotation.annotate import annotate
 from stream.config import Config
@@ -78,7 +79,7 @@ Serve = Callable[[Mapping[str, Path]], AbstractContextManager[Server]]
 def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
     """Run the demo. Write `annotated.mp4`, `results.jsonl` and `summary.txt` into `out`. Return the exit code."""
     out.mkdir(parents=True, exist_ok=True)
-    asset_console.fetch(["movenet-multipose", "nanodet", *(scene.asset for scene in SCENES)], console)
+    asset_console.fetch([*KEYPOINT_DETECTOR, *(scene.asset for scene in SCENES)], console)
     clips = {scene.camera: out / f"{scene.camera}.mp4" for scene in SCENES}
     for scene in SCENES:
         cut(weights.locate(scene.asset, scene.file), clips[scene.camera], seconds)

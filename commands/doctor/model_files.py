@@ -7,13 +7,10 @@ from pathlib import Path
 from commands.doctor.finding import Finding, fault, ok, warning
 from stages.settings import ModelSettings
 from stages.third_party import weights
+from stages.third_party.weight_catalogue import KEYPOINT_DETECTOR
 from stages.third_party.weights import WeightsError
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
-KEYPOINTS = "movenet-multipose"
-"""The detector of checkpoints that contain none."""
-OBJECTS = "nanodet"
-"""Looks for objects with it (`model.objects_s`)."""
 
 
 def device(model: ModelSettings, driver: Path = NVIDIA_DRIVER) -> Finding:
@@ -54,7 +51,7 @@ def model_weights(model: ModelSettings) -> Finding:
         if checkpoint.experimental:
             about += f"; experimental actions: {', '.join(checkpoint.experimental)}"
         if checkpoint.detector is None:
-            needed = (KEYPOINTS, OBJECTS) if model.objects_s else (KEYPOINTS,)
+            needed = list(KEYPOINT_DETECTOR)
             for name in needed:
                 if faults := weights.verify(name):
                     return fault("weights", "; ".join(faults), _how_to_get(name))

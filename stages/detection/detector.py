@@ -30,6 +30,11 @@ class Detector(Protocol):
     """Whether looks may have regions; otherwise it sees whole pictures only."""
 
     @property
+    def looks_again(self) -> bool:
+        """Whether looks may ask for second looks and searches."""
+        ...
+
+    @property
     def looks_for_objects(self) -> bool:
         """Whether it finds objects only where looks ask for them (`Look.objects`).
 

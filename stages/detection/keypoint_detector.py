@@ -19,6 +19,7 @@ from stages.detection.detections import BatchDetections, ObjectDetections, PartB
 from stages.detection.keypoint_batches import KeypointNetwork, detect_keypoints
 from stages.detection.nanodet.object_looks import ObjectFinder
 from stages.detection.part_boxes import part_boxes
+from stages.detection.second_look.second_look import SecondLook
 from stages.detection.views.slot_pictures import FormatOf
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.looks import Look
@@ -66,23 +67,32 @@ class KeypointDetector:
         format_of: FormatOf,
         device: torch.device | str = "cpu",
         objects: ObjectFinder | None = None,
+        second_look: SecondLook | None = None,
     ) -> None:
         """`network` must be on `device`; `format_of` returns the format of the pictures that it reads.
 
-        `objects` looks for objects; None if nothing does.
+        `objects` looks for objects, `second_look` again at people; None if nothing does.
         """
         self._network, self._format_of, self._device = network, format_of, torch.device(device)
-        self._objects = objects
+        self._objects, self._second_look = objects, second_look
 
     @property
     def networks(self) -> tuple[object, ...]:
-        """The keypoint network, and that for objects if there is one."""
-        return (self._network,) if self._objects is None else (self._network, self._objects.network)
+        """The keypoint network, and those for second looks and objects if there are any."""
+        second = () if self._second_look is None else self._second_look.networks
+        objects = () if self._objects is None else (self._objects.network,)
+        # One network may look for objects and for people.
+        return tuple(dict.fromkeys((self._network, *second, *objects)))
 
     @property
     def looks_for_objects(self) -> bool:
         """Whether there is a network for objects."""
         return self._objects is not None
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether there are networks for second looks and searches."""
+        return self._second_look is not None
 
     @property
     def default_thresholds(self) -> ScoreThresholds:
@@ -96,7 +106,10 @@ class KeypointDetector:
     def detect(self, frames: Sequence[Lease], looks: Sequence[Look], max_people: int) -> BatchDetections:
         """Run the network on what the `looks` ask for."""
         found = detect_keypoints(frames, looks, self._network, max_people, self._device)
-        people = {index: KeypointDetections.of(rows, frames[index].meta) for index, rows in found.people.items()}
+        rows_of = found.people
+        if self._second_look is not None:
+            rows_of = self._second_look.refine(frames, looks, rows_of)
+        people = {index: KeypointDetections.of(rows, frames[index].meta) for index, rows in rows_of.items()}
         if self._objects is not None:
             for index, objects in self._objects.find(frames, looks).items():
                 people[index] = replace(people[index], objects=objects)
@@ -108,3 +121,5 @@ class KeypointDetector:
         to_host(self._network.decode(heads, max_people).packed)
         if self._objects is not None:
             self._objects.warm_up(len(pictures))
+        if self._second_look is not None:
+            self._second_look.warm_up()

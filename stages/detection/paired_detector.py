@@ -42,6 +42,7 @@ class PairedDetector:
     has_keypoints = True
     sees_regions = False
     looks_for_objects = False
+    looks_again = False
 
     def __init__(self, regions: RegionNetwork, keypoints: KeypointNetwork, device: torch.device | str = "cpu") -> None:
         """Both networks must be on `device`."""

@@ -69,6 +69,7 @@ class RegionDetector:
     has_keypoints = False
     sees_regions = False
     looks_for_objects = False
+    looks_again = False
 
     def __init__(self, network: RegionNetwork, device: torch.device | str = "cpu") -> None:
         """`network` must be on `device`. Raises `ValueError` if it detects no parts."""

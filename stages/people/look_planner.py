@@ -33,6 +33,8 @@ OBJECT_MARGIN = 0.25
 beyond a person's box."""
 WHOLE_ABOVE = 0.9
 """Share of a whole picture's pixels above which the regions' cost as much."""
+FIRST_SEARCH_US = 1_000_000
+"""When the first search is due after an epoch's first frame, whose result must not wait for it."""
 CALM = 4
 """Longest time between sweeps of a calm scene, in times of `sweep_s`. It doubles from sweep to sweep."""
 
@@ -40,8 +42,17 @@ CALM = 4
 class LookPlanner:
     """Plans the looks of one camera's epoch, in order of its frames."""
 
-    def __init__(self, compare: bool, sweep_s: float, phase: float = 0.0) -> None:
-        """`compare`: whether to look at the whole picture where regions would cost more.
+    def __init__(
+        self,
+        compare: bool,
+        sweep_s: float,
+        phase: float = 0.0,
+        second_looks: float = 0.0,
+        search_s: float | None = None,
+    ) -> None:
+        """`compare`: whether to look at the whole picture where regions would cost more. `second_looks` per second.
+
+        `search_s`: seconds between searches, of which the first comes soon after the epoch's first frame.
 
         `phase`: share, below 1, of what the time between sweeps grows by, by which the next one is early. Cameras that
         begin together then do not sweep together ever after.
@@ -49,6 +60,10 @@ class LookPlanner:
         self._compare = compare
         self._sweep_us = round(sweep_s * 1e6)
         self._phase = phase
+        self._second_looks = second_looks
+        self._again_us = 0
+        self._search_us = None if search_s is None else round(search_s * 1e6)
+        self._searched_us: int | None = None
         self._scene: int | None = None
         self._calm = False
         self._interval_us = 0
@@ -94,14 +109,31 @@ class LookPlanner:
             return WHOLE
         return look_at(regions)
 
+    def search_due(self, meta: FrameMeta) -> bool:
+        """Return whether a search is due in a frame that is looked at as a whole."""
+        if self._search_us is None:
+            return False
+        return self._searched_us is None or meta.media_us - self._searched_us >= self._search_us
+
+    def second_looks(self, meta: FrameMeta) -> int:
+        """Return the number of second looks that are due in a frame."""
+        return int((meta.media_us - self._again_us) * 1e-6 * self._second_looks)
+
     def looked(self, meta: FrameMeta, look: Look) -> None:
         """Note what was looked at in a frame."""
         motion = meta.motion
+        if look.search:
+            self._searched_us = meta.media_us
+        if look.second_looks:
+            self._again_us = meta.media_us
         if look.whole:
             before = self._interval_us
             self._interval_us = min(2 * before, CALM * self._sweep_us) if self._calm else self._sweep_us
             early_us = self._phase * max(self._interval_us - before, 0)
-            self._due_us = meta.media_us + self._interval_us - round(early_us)
+            wait_us = self._interval_us - round(early_us)
+            if self._search_us is not None and self._searched_us is None:
+                wait_us = min(wait_us, round((1 - self._phase / 2) * FIRST_SEARCH_US))
+            self._due_us = meta.media_us + wait_us
             self._calm = True
             self._scene = None if motion is None else motion.scene
         if motion is None:

@@ -150,10 +150,12 @@ class PeopleTracker:
         smoothing: SmoothingConfig,
         sees_regions: bool = False,
         looks_for_objects: bool = False,
+        looks_again: bool = False,
     ) -> None:
         """`sees_regions`: whether the detector does; otherwise it gets whole pictures in their place.
 
-        `looks_for_objects`: whether the detector looks for objects when it is asked to.
+        `looks_for_objects`, `looks_again`: whether the detector looks for objects, and makes second looks and searches,
+        when it is asked to.
         """
         self._tracking = settings.tracking
         self._thresholds = thresholds
@@ -163,6 +165,8 @@ class PeopleTracker:
         self._looks_for_objects = looks_for_objects
         objects_s = settings.model.objects_s
         self._objects_us = round(objects_s * 1e6) if looks_for_objects and objects_s else None
+        self._second_looks = settings.model.second_looks if looks_again else 0.0
+        self._search_s = settings.model.search_s if looks_again else None
         self._detect_every = settings.model.detect_every
         self._vocabulary = vocabulary
         self._smoothing = smoothing
@@ -205,7 +209,11 @@ class PeopleTracker:
             people = epoch.tracker.places(meta.media_us)
             look = epoch.planner.plan(meta, people, newest)
             look = WHOLE if look.regions and not self._sees_regions else look
-        if not look.anything or not self._objects_due(meta, last):
+        if not look.anything or self._level_of(meta.camera) != FULL_QUALITY:
+            return look
+        if epoch is not None and not self.looks_everywhere:
+            look = self._with_second_looks(meta, epoch, look)
+        if not self._objects_due(meta, last):
             return look
         if self.looks_everywhere:
             return replace(look, objects=region_of_objects(meta, None))
@@ -213,8 +221,14 @@ class PeopleTracker:
             return look
         return replace(look, objects=region_of_objects(meta, [box for box, _ in people]))
 
+    def _with_second_looks(self, meta: FrameMeta, epoch: _Epoch, look: Look) -> Look:
+        """Return the look with the second looks and the search that are due."""
+        if second_looks := epoch.planner.second_looks(meta):
+            look = replace(look, expected=tuple(epoch.tracker.expected(meta.media_us)), second_looks=second_looks)
+        return replace(look, search=look.whole and epoch.planner.search_due(meta))
+
     def _objects_due(self, meta: FrameMeta, last: LookedAt | None) -> bool:
-        if self._objects_us is None or self._level_of(meta.camera) != FULL_QUALITY:
+        if self._objects_us is None:
             return False
         if last is None or last.epoch != meta.epoch or last.objects_us is None:
             return True
@@ -295,6 +309,9 @@ class PeopleTracker:
         """Drop a camera's tracker and people."""
         self._epochs.pop(camera, None)
 
+    def _is_eased(self, camera: str) -> bool:
+        return self._level is not FULL_QUALITY and camera not in self._spared
+
     def _epoch_of(self, meta: FrameMeta) -> _Epoch:
         epoch = self._epochs.get(meta.camera)
         if epoch is None or epoch.number != meta.epoch:
@@ -303,7 +320,7 @@ class PeopleTracker:
             tracker = CameraTracker(self._tracking, self._thresholds)
             # Films are analysed alike whatever their names.
             phase = 0.0 if meta.clock == "media" else crc32(meta.camera.encode()) / 2**32
-            planner = LookPlanner(self._mode == "auto", self._sweep_s, phase)
+            planner = LookPlanner(self._mode == "auto", self._sweep_s, phase, self._second_looks, self._search_s)
             kept_us = None if self._objects_us is None else _OBJECTS_KEPT * self._objects_us
             memory = ObjectMemory(self._vocabulary.parts, kept_us)
             epoch = self._epochs[meta.camera] = _Epoch(meta.epoch, tracker, planner, memory)

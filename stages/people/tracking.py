@@ -27,6 +27,8 @@ _BUFFER_FPS = 30.0
 
 _MAX_EXTRAPOLATION_S = 0.5
 """Limit of the time for which a box moves on at its last velocity without a detection."""
+_EXPECTED_US = 1_000_000
+"""For so long after their last detection, people are expected where they were going."""
 
 
 class TrackedPerson(NamedTuple):
@@ -82,6 +84,22 @@ class CameraTracker:
             found.append(((x1, y1, x2, y2), max(media_us - since_us, 0) * 1e-6))
         return found
 
+    def expected(self, media_us: int) -> list[Box]:
+        """Return where everyone should be who is tracked, confirmed or not, and was found not long ago."""
+        found: list[Box] = []
+        for track in self._tracker.tracks:
+            last = self._seen.get(int(track.tracker_id) + 1)
+            since_us = last.media_us if last is not None else self._detected_us
+            if media_us - since_us <= _EXPECTED_US:
+                box = track.get_state_bbox()
+                if last is not None:
+                    # Moved on as a whole: extrapolated edges would soon meet.
+                    speed = (last.velocity[:2] + last.velocity[2:]) / 2
+                    box = last.box + np.tile(speed, 2) * np.float32(_ahead_s(last, media_us))
+                x1, y1, x2, y2 = (float(side) for side in box)
+                found.append((x1, y1, x2, y2))
+        return found
+
     def update(
         self, boxes: NDArray[np.float32], scores: NDArray[np.float32], media_us: int
     ) -> tuple[list[TrackedPerson], list[int]]:
@@ -122,8 +140,7 @@ class CameraTracker:
             last = self._seen.get(track)
             if last is None or last.media_us != self._detected_us:
                 continue
-            ahead = min(max(media_us - last.media_us, 0) * 1e-6, _MAX_EXTRAPOLATION_S)
-            box = (last.box + last.velocity * np.float32(ahead)).astype(np.float32)
+            box = (last.box + last.velocity * np.float32(_ahead_s(last, media_us))).astype(np.float32)
             box[2:] = np.maximum(box[2:], box[:2] + 1)
             found.append(TrackedPerson(track, box, last.score, -1))
         return found
@@ -138,3 +155,8 @@ class CameraTracker:
             else:
                 velocity = ((person.box - before.box) / np.float32(elapsed)).astype(np.float32)
             self._seen[person.track] = _LastSeen(np.array(person.box), person.score, media_us, velocity)
+
+
+def _ahead_s(last: _LastSeen, media_us: int) -> float:
+    """Return for how long a person's box moves on at its last velocity."""
+    return min(max(media_us - last.media_us, 0) * 1e-6, _MAX_EXTRAPOLATION_S)

@@ -60,6 +60,9 @@ NANODET = replace(
     """),
 )
 
+KEYPOINT_DETECTOR = (MOVENET.name, THUNDER.name, NANODET.name)
+"""What the detector of checkpoints that contain none needs."""
+
 MINILM = Asset(
     name="minilm",
     kind="weights",

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from ring_buffers.slot_writers import RgbWriter, frame_colours, picture_writer
+from ring_buffers.slot_writers import RgbWriter, picture_writer
 from stages.detection.detections import Area, PictureGroup
 from stages.detection.keypoint_batches import detect_keypoints
 from stages.detection.movenet.movenet import FEATURE_CHANNELS, MoveNet, slot_format
-from stages.detection.views.slot_pictures import planes_for, region_content, region_pictures, stack_slots
+from stages.detection.views.slot_pictures import region_content, region_pictures, stack_slots
 from stages.device.host_pictures import cut_picture, whole_picture
 from stages.device.plane_pictures import cut_pictures
 from stages.looks import REGION_SIDE, WHOLE, Region, look_at
@@ -20,27 +20,11 @@ from stages.people.batch_steps import BatchSteps
 from stages.people.people import Step
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import step_regions
-from stages.third_party import weights
+from support.models.footage_frames import CPU, frame_of, lent
 
-CPU = torch.device("cpu")
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 6, 2.5
 """Of 255, between swscale and torch, as in test_plane_pictures.py."""
 STREET_REGIONS = [Region(430, 180, 160), Region(200, 120, 256), Region(512, 192, 384), Region(0, 0, 768)]
-
-
-def frame_of(asset: str, file: str, number: int) -> av.VideoFrame:
-    with av.open(str(weights.locate(asset, file))) as container:
-        return next(frame for at, frame in enumerate(container.decode(video=0)) if at == number)
-
-
-def lent(frame: av.VideoFrame, detector_size: tuple[int, int] | None = None) -> Lease:
-    """The frame in a slot of planes."""
-    size = (frame.width, frame.height)
-    plain = planes_for(slot_format)(size, detector_size)
-    format = SlotFormat("planes", size, plain.content, plain.target, frame_colours(frame))
-    planes = np.zeros(format.shape, np.uint8)
-    picture_writer(format).write(frame, planes)
-    return Lease(FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, size, format), planes, 0)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +37,24 @@ def video_frames(
     `frame` counts from 0, `media_us` from the first frame; boxes are in pixels of the first frame. Frames whose number
     is in `without` are decoded and left out. Raises `VideoReadError`.
     """
+    return lent_frames(path.name, _decoded(path), format_of, until_s=until_s, without=without)
+
+
+def lent_frames(
+    camera: str,
+    frames: Iterable[tuple[av.VideoFrame, int]],
+    format_of: FormatOf,
+    *,
+    until_s: float | None = None,
+    without: Container[int] = (),
+) -> Iterator[Lease]:
+    """Yield frames, each with its time in µs, as `video_frames` does, as those of `camera`."""
     first_us = media_us = 0
     size: tuple[int, int] = (0, 0)
     format: SlotFormat | None = None
     writer: PictureWriter | None = None
     gate = MotionGate()
-    for number, (frame, time_us) in enumerate(_decoded(path)):
+    for number, (frame, time_us) in enumerate(frames):
         if format is None or writer is None:
             first_us, size = time_us, shown_size(frame)
             format = format_of(size)
@@ -55,7 +67,7 @@ def video_frames(
         picture = np.zeros(format.shape, np.uint8)
         writer.write(frame, picture)
         motion = gate.look(frame, media_us) if format.motion else None
-        meta = FrameMeta(path.name, 1, number, media_us, media_us, "media", 0, 0, size, format, motion)
+        meta = FrameMeta(camera, 1, number, media_us, media_us, "media", 0, 0, size, format, motion)
         yield Lease(meta, picture, 0)
 
 

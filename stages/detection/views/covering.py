@@ -33,14 +33,14 @@ def cover(boxes: Sequence[Box], size: tuple[int, int], whole_scale: float) -> li
             groups[index] = group
         else:
             groups.append(alone)
-    placed = [(group, region_around(group.around, size)) for group in groups]
+    shown = [(group, region_around(group.around, size)) for group in groups]
     # A region is often larger than its group, and may show all boxes of another in enough detail.
-    for pair in sorted(placed, key=lambda pair: len(pair[0].boxes)):
+    for pair in sorted(shown, key=lambda pair: len(pair[0].boxes)):
         largest = max(pair[0].limit, pair[1].side)
-        others = [region for group, region in placed if group is not pair[0] and region.side <= largest]
+        others = [region for group, region in shown if group is not pair[0] and region.side <= largest]
         if all(any(_shows(region, box) for region in others) for box in pair[0].boxes):
-            placed.remove(pair)
-    return [region for _, region in placed]
+            shown.remove(pair)
+    return [region for _, region in shown]
 
 
 class _Group(NamedTuple):
@@ -75,13 +75,16 @@ def _extent(box: Box) -> float:
     return max(box[2] - box[0], box[3] - box[1])
 
 
-def region_around(box: Box, size: tuple[int, int]) -> Region:
-    """Return the region around a box, moved into a picture of `size` (width, height)."""
+def region_around(box: Box, size: tuple[int, int], smaller: Sequence[int] = ()) -> Region:
+    """Return the region around a box, moved into a picture of `size` (width, height).
+
+    `smaller`: sides below those of `SIDES`.
+    """
     width, height = size
     # Not larger than the picture's longer side, which shows all of it.
     longest = -(-max(width, height) // 2) * 2
     # Rounding the corner to even pixels moves it by up to two.
-    side = min(next((side for side in SIDES if side >= _extent(box) + 4), SIDES[-1]), longest)
+    side = min(next((side for side in (*smaller, *SIDES) if side >= _extent(box) + 4), SIDES[-1]), longest)
     return Region(_begin(box[0], box[2], side, width), _begin(box[1], box[3], side, height), side)
 
 

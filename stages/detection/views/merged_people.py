@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stages.detection.box_overlap import share_inside
 from stages.detection.movenet import keypoint_decoding as decoding
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.looks import REGION_SIDE, Region
@@ -76,15 +77,8 @@ def _kept(rows: NDArray[np.float32], cut: NDArray[np.bool_]) -> NDArray[np.bool_
     found = torch.from_numpy(rows)[None]
     keypoints = found[..., 5:].unflatten(-1, (KEYPOINTS, 3))[..., :2]
     alike = decoding.overlaps(found[..., :4], keypoints, _SIGMAS)[0].numpy() > decoding.DUPLICATE_OVERLAP
-    same = alike | ((_inside(rows[:, :4]) > CUT_INSIDE) & cut[:, None])
+    same = alike | ((share_inside(rows[:, :4], rows[:, :4]) > CUT_INSIDE) & cut[:, None])
     kept = np.ones(len(rows), np.bool_)
     for row in range(1, len(rows)):
         kept[row] = not (same[row, :row] & kept[:row]).any()
     return kept
-
-
-def _inside(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the share of each box inside each other: `[n, n]`, rows inside columns."""
-    sides = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-    return np.maximum(sides, 0).prod(-1) / np.maximum(area, 1e-6)[:, None]

@@ -52,3 +52,26 @@ def test_a_wrong_configuration_or_video_ends_the_benchmark_before_its_trials(
     json = str(tmp_path / "figures.json")
     assert main.main(["end-to-end", "--scene", "room", "--room", str(video), "--json", json]) == 1
     assert "room.mp4: not a video that can be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--variant", "full:detectoin=full"], "detectoin: unknown; did you mean `detection`?"),
+        (["--picture", "1280x721"], "--picture 1280x721: both sides must be even"),
+        (["--people", "0", "--scenes", "0"], "leaves nothing to measure"),
+        (["--footage", "nowhere"], "'nowhere' does not exist"),
+    ],
+)
+def test_a_wrong_option_of_found_is_an_error_that_names_it(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["found", *arguments]) == 2
+    assert says in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_footage_without_labels_ends_found_before_models_are_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["found", "--footage", str(tmp_path)]) == 1
+    assert "has neither le2i/labels.json nor urfd/labels.json" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from commands.doctor.port_owner import Owner, owner_of
 from stages.profiles import load_checkpoint, load_detector
 from stages.settings import ModelSettings
 from stages.third_party import weights
+from stages.third_party.weight_catalogue import KEYPOINT_DETECTOR
 from stages.third_party.weights import WeightsError
 from stream.config import Config
 from stream.settings.engine import CameraConfig, PublishConfig
@@ -46,7 +47,7 @@ def taken() -> object:
 @pytest.fixture
 def wrong_movenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a cache with one wrong byte in MoveNet's file."""
-    right = weights.fetch(model_files.KEYPOINTS)
+    right = weights.fetch(KEYPOINT_DETECTOR[0])
     wrong = tmp_path / "cache" / right.relative_to(weights.cache_dir())
     shutil.copytree(right, wrong)
     file = next(wrong.glob("*.bin"))
@@ -102,15 +103,19 @@ def test_missing_weights_are_a_fault_with_the_command_to_run(tmp_path: Path, mon
     assert "weights fetch movenet-multipose" in found.remedy
 
 
-def test_nanodet_is_needed_only_to_look_for_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    movenet = weights.locate(model_files.KEYPOINTS)
-    shutil.copytree(movenet, tmp_path / movenet.relative_to(weights.cache_dir()))
+def test_each_network_of_the_detector_is_checked_and_asked_for_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [weights.locate(name) for name in KEYPOINT_DETECTOR]
+    cache = weights.cache_dir()
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path))
-    found = model_files.model_weights(ModelSettings())
-    assert found.level == "fault" and "weights fetch nanodet" in found.remedy
-    assert model_files.model_weights(ModelSettings(objects_s=0)).level == "ok"
-    with pytest.raises(WeightsError, match=r"(?s)weights fetch nanodet.*set model\.objects_s to 0"):
-        load_detector(load_checkpoint("edge"), objects=True)
+    for name, folder in zip(KEYPOINT_DETECTOR, folders, strict=True):
+        found = model_files.model_weights(ModelSettings())
+        assert found.level == "fault" and f"weights fetch {name}" in found.remedy
+        with pytest.raises(WeightsError, match=f"weights fetch {name}"):
+            load_detector(load_checkpoint("edge"), objects=True, second_looks=True)
+        shutil.copytree(folder, tmp_path / folder.relative_to(cache))
+    assert model_files.model_weights(ModelSettings()).level == "ok"
 
 
 def test_weights_with_a_wrong_hash_are_a_fault_even_if_they_were_right_before(wrong_movenet: Path) -> None:

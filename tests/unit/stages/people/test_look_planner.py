@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -184,3 +185,29 @@ def test_a_person_not_found_for_longer_is_looked_for_in_a_wider_region() -> None
     made = planner()
     near, wide = made.plan(frame(1), [(PERSON, 0.08)]), made.plan(frame(1), [(PERSON, 1.5)])
     assert near.regions[0].side < wide.regions[0].side
+
+
+def test_second_looks_are_no_more_often_than_configured() -> None:
+    made = LookPlanner(True, 5.0, second_looks=4.0)
+    made.looked(frame(0), WHOLE)
+    given: list[int] = []
+    for number in range(1, 101):
+        count = made.second_looks(frame(number))
+        made.looked(frame(number), replace(WHOLE, second_looks=count))
+        given.append(count)
+    assert max(given) == 1 and 20 <= sum(given) <= 100 * STEP_US * 4e-6
+    assert LookPlanner(True, 5.0).second_looks(frame(1000)) == 0, "none configured"
+
+
+def test_a_search_comes_after_a_second_and_then_at_every_third_sweep() -> None:
+    made = LookPlanner(True, 5.0, search_s=15.0)
+    searched: list[int] = []
+    for number in range(601):
+        meta = frame(number, motion_at(4, 4) if number else MotionMap.whole(COLUMNS, ROWS, 1))
+        look = made.plan(meta, [])
+        look = replace(look, search=number > 0 and look.whole and made.search_due(meta))
+        if look.anything:
+            made.looked(meta, look)
+        searched += [number] if look.search else []
+    assert searched == [13, 202, 391, 580]
+    assert not LookPlanner(True, 5.0).search_due(frame(1000))

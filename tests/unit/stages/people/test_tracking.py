@@ -139,3 +139,19 @@ def test_between_detections_only_the_boxes_of_people_detected_last_are_extrapola
     tracker.update(moved[:1], np.array([0.5], np.float32), 240_000)
     assert len(tracker.between(280_000)) == 1
     assert tracker.alive == {1, 2}
+
+
+def test_a_lost_person_is_expected_where_they_were_going_as_large_as_they_were_for_a_second() -> None:
+    tracker = movenet_tracker()
+    for n in range(6):
+        tracker.update(*one(10 * n), n * 80_000)
+    tracker.update(*NONE, 480_000)
+    (box,) = tracker.expected(480_000)
+    assert box == pytest.approx(one(60)[0][0], abs=1.0)
+    assert tracker.expected(1_300_000) and not tracker.expected(1_500_000)
+
+
+def test_somebody_seen_once_is_expected_too() -> None:
+    tracker = movenet_tracker()
+    tracker.update(*one(), 0)
+    assert len(tracker.expected(80_000)) == 1

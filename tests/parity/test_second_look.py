@@ -1,0 +1,51 @@
+"""The second look and the search in real footage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stages.detection.box_overlap import iou
+from stages.detection.keypoint_batches import detect_keypoints
+from stages.detection.movenet.movenet import MoveNet
+from stages.detection.movenet.thunder import Thunder
+from stages.detection.nanodet.nanodet import NanoDet
+from stages.detection.second_look.search import Search
+from stages.detection.second_look.second_look import SecondLook
+from stages.looks import WHOLE
+from support.models.footage_frames import CPU, frame_of, lent
+
+STREET = ("vtest", "vtest.avi", 100)
+
+
+@pytest.fixture(scope="module")
+def thunder() -> Thunder:
+    return Thunder.load()
+
+
+def test_a_tracked_person_whom_the_first_look_lost_is_found_again(thunder: Thunder) -> None:
+    lease = lent(frame_of(*STREET))
+    people = detect_keypoints([lease], [WHOLE], MoveNet.load(), 8, CPU).people[0]
+    clear = int(people[:, 5:].reshape(-1, 17, 3)[..., 2].mean(1).argmax())
+    x1, y1, x2, y2 = people[clear, :4].tolist()
+    without = np.delete(people, clear, 0)
+    look = replace(WHOLE, second_looks=1, expected=((x1 + 5, y1 - 5, x2 + 5, y2 - 5),))
+    found = SecondLook(thunder).refine([lease], [look], {0: without})[0]
+    assert len(found) == len(without) + 1 and np.array_equal(found[:-1], without)
+    assert iou(found[-1:, :4], people[clear : clear + 1, :4])[0, 0] > 0.6
+    joints, again = (rows.reshape(17, 3)[:, :2] for rows in (people[clear, 5:], found[-1, 5:]))
+    assert np.median(np.abs(joints - again)) < 0.05 * (y2 - y1)
+
+
+def test_a_search_finds_the_people_of_a_street_whom_nobody_has_found(thunder: Thunder) -> None:
+    lease = lent(frame_of(*STREET))
+    people = detect_keypoints([lease], [WHOLE], MoveNet.load(), 8, CPU).people[0]
+    clear = people[(people[:, 4] > 0.4) & (people[:, 5:].reshape(-1, 17, 3)[..., 2].mean(1) > 0.5)]
+    searching = SecondLook(thunder, Search(NanoDet.load()))
+    nobody = {0: people[:0]}
+    assert len(searching.refine([lease], [WHOLE], nobody)[0]) == 0, "not every look is a search"
+    found = searching.refine([lease], [replace(WHOLE, search=True)], nobody)[0]
+    assert len(clear) >= 2 and (iou(clear[:, :4], found[:, :4]).max(1) > 0.5).all()
+    assert (found[:, 4] >= 0.3).all()
