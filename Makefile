@@ -44,7 +44,7 @@ $(ENGINE): pyproject.toml
 $(READY): $(ENGINE)
 	@$(OWN)
 	@echo "Installing test and documentation tools into $(VENV) (about a minute the first time)"
-	@$(BIN)/python -m pip install --quiet --progress-bar on --editable ".[train,mmdet,export,onnx,openvino,dev]"
+	@$(BIN)/python -m pip install --quiet --progress-bar on --editable ".[train,mmdet,export,openvino,dev]"
 	@touch $@
 
 format: $(READY)

@@ -126,9 +126,7 @@ def load_detector(
             assert isinstance(movenet, MoveNet)
             formats = [slot_format(WARM_SOURCE, size) for size in detector_sizes]
             sizes = [(REGION_SIDE, REGION_SIDE), *((format.size[1], format.size[0]) for format in formats)]
-            # bfloat16 only if it is asked for: it costs half a point of right labels (docs/detector.md).
-            exact = "float32" if precision == "auto" else precision
-            choose_runtime(RunnableMoveNet(movenet), runtime, exact, sizes)
+            choose_runtime(RunnableMoveNet(movenet), runtime, precision, sizes)
         thunder = _thunder(device, dtype) if second_looks or searches else None
         nanodet = _nanodet(device, dtype) if objects or searches else None
         finder = ObjectFinder(nanodet, device) if nanodet is not None and objects else None

@@ -2,7 +2,7 @@
 
 Hypothesis never fails an example for its time. Workers (pytest-xdist) share the cores, so each computes with one
 thread. What takes long to make is made by one worker and read by the others. A test that fails while it waits reports
-what it waited for.
+what it waited for. The detector runs in torch, unless a test asks for `all_runtimes`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Generator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -57,6 +58,8 @@ LEARNING = (
 machine, and the others wait."""
 LEARNING_TIMEOUT_S = 900
 
+RUNTIMES = ("onnxruntime", "openvino")
+
 _MADE_ONCE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -68,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.stash[_MADE_ONCE] = tempfile.TemporaryDirectory(prefix="partstream-tests-")
         os.environ["TESTS_MADE_ONCE"] = config.stash[_MADE_ONCE].name
+        os.environ.setdefault("PARTSTREAM_MODEL__RUNTIME", "torch")  # for engines in processes of their own
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -83,6 +87,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if path.startswith(LEARNING):
             item.add_marker(pytest.mark.timeout(LEARNING_TIMEOUT_S))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def torch_alone() -> Generator[dict[str, ModuleType]]:
+    """Let `model.runtime: auto` be torch, as if no other runtime were installed; returns the hidden modules.
+
+    Results are then equal on every machine, and no test measures runtimes.
+    """
+    hidden = {name: sys.modules[name] for name in RUNTIMES if name in sys.modules}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in RUNTIMES:
+            patch.setitem(sys.modules, name, None)
+        yield hidden
+
+
+@pytest.fixture(scope="module")
+def all_runtimes(torch_alone: dict[str, ModuleType]) -> Generator[None]:
+    """Let the tests of a module use the other runtimes that it, or what it tests, imports at its top."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in torch_alone.items():
+            patch.setitem(sys.modules, name, module)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """CPU time of MoveNet in each runtime and precision that `model.runtime` offers, in turns on one thread.
 
 `python -m benchmarks.model.runtimes` prints milliseconds of processor time a picture and the differences of the people
-from those of torch in float32, and writes them to a JSON file. It needs the extras `onnx` and `openvino`.
+from those of torch in float32, and writes them to a JSON file. It needs the extra `openvino`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stages.detection.movenet.movenet import MoveNet
 from stages.runtimes.agreement import differences
 from stages.runtimes.building import build, package_versions
 from stages.runtimes.check_pictures import check_pictures
-from stages.runtimes.choosing import FOLDER, tiled
+from stages.runtimes.choosing import tiled
 from stages.runtimes.machine import processor
 from stages.runtimes.network import CANDIDATES, REFERENCE, TYPES, Candidate, RuntimeUnavailableError
 from stages.runtimes.runnable_movenet import RunnableMoveNet
@@ -77,7 +77,7 @@ def measure(rounds: int) -> dict[str, Any]:
 def _net(candidate: Candidate) -> MoveNet:
     net = MoveNet.load()
     runnable = RunnableMoveNet(net)
-    runnable.use(TYPES[candidate.precision], build(runnable, candidate, weights.cache_dir() / FOLDER))
+    runnable.use(TYPES[candidate.precision], build(runnable, candidate))
     return net
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from stages.detection.movenet import keypoint_decoding as decoding
 from stages.detection.movenet.movenet import FEATURE_CHANNELS, KEYPOINTS, SIZE_MULTIPLE, MoveNet
-from stages.detection.movenet.movenet_network import STRIDE, Convolution, InvertedResidual, Network
+from stages.detection.movenet.movenet_network import STRIDE, Convolution, InvertedResidual, PoseNetwork
 from stages.export.graph import Graph, Port, Sample
 from stages.third_party import weights
 
@@ -79,7 +79,7 @@ class _WholeBlock(nn.Module):
         return x + y if self.residual else y
 
 
-def remove_bands(network: Network) -> None:
+def remove_bands(network: PoseNetwork) -> None:
     """Replace computation in bands of rows, which are chosen for one processor's cache and one picture height."""
     stem: list[Convolution] = [network.stem.first, network.stem.depthwise, network.stem.project]
     network.stem = nn.Sequential(*stem)  # pyright: ignore[reportAttributeAccessIssue]

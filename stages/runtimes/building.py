@@ -4,37 +4,32 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from textwrap import shorten
 
 import torch
 
 from stages.detection.computation import Computation
-from stages.runtimes.graph_files import graph_file
 from stages.runtimes.network import CANDIDATES, TITLES, Candidate, RunnableNetwork, RuntimeName, RuntimeUnavailableError
 from stages.settings import Precision, Runtime
 
-EXTRAS: dict[RuntimeName, str] = {"onnxruntime": "onnx", "openvino": "openvino"}
 _PACKAGES: dict[RuntimeName, tuple[str, ...]] = {
     "torch": (),
-    "onnxruntime": ("onnxruntime", "onnx", "onnxscript"),
-    "openvino": ("openvino", "onnx", "onnxscript"),
+    "onnxruntime": ("onnxruntime", "onnx"),
+    "openvino": ("openvino", "onnx"),
 }
+_INSTALLED_WITH = {"onnxruntime": "partstream", "openvino": "partstream[openvino]"}
 _LONGEST_CAUSE = 400
 """Characters. OpenVINO's errors have a line for each of its layers."""
 
 
 def candidates(runtime: Runtime, precision: Precision) -> list[Candidate]:
-    """Return the candidates that the settings allow, the preferred first.
+    """Return the candidates that the settings allow, the preferred first, all of one precision.
 
-    `precision` `auto` allows bfloat16 only if `runtime` is `auto` too. Raises `RuntimeUnavailableError` if the settings
-    exclude all.
+    `precision` `auto` is float32: bfloat16 costs half a point of right labels (docs/detector.md). Raises
+    `RuntimeUnavailableError` if the settings exclude all.
     """
-    if precision == "auto":
-        precisions = ("float32", "bfloat16") if runtime == "auto" else ("float32",)
-    else:
-        precisions = (precision,)
-    found = [one for one in CANDIDATES if runtime in ("auto", one.runtime) and one.precision in precisions]
+    wanted = "float32" if precision == "auto" else precision
+    found = [one for one in CANDIDATES if runtime in ("auto", one.runtime) and one.precision == wanted]
     if not found:
         title = "the CPU" if runtime == "auto" else TITLES[runtime]
         others = "float32" if runtime == "onnxruntime" else "float32 or bfloat16"
@@ -58,29 +53,31 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def build(network: RunnableNetwork, candidate: Candidate, folder: Path) -> Computation | None:
+def build(network: RunnableNetwork, candidate: Candidate) -> Computation | None:
     """Return the candidate's computation of the network, None for torch, with as many threads as torch uses.
 
-    `folder` keeps the network's ONNX file. Raises `RuntimeUnavailableError` if packages are missing, the processor has
-    no such precision, or the runtime can't load the network.
+    Raises `RuntimeUnavailableError` if packages are missing, the processor has no such precision, or the runtime can't
+    load the network.
     """
     runtime, threads = candidate.runtime, torch.get_num_threads()
     if runtime == "torch":
         return None
     if missing := missing_packages(runtime):
         raise RuntimeUnavailableError(
-            f"model.runtime: {TITLES[runtime]} needs {', '.join(missing)}: install partstream with the extra "
-            f"`{EXTRAS[runtime]}` (pip install 'partstream[{EXTRAS[runtime]}]'), or use torch"
+            f"model.runtime: {TITLES[runtime]} needs {', '.join(missing)}: "
+            f"pip install '{_INSTALLED_WITH[runtime]}', or use torch"
         )
     try:
-        with graph_file(network, folder) as path:
-            if runtime == "onnxruntime":
-                from stages.runtimes.onnx_runtime import onnxruntime_computation
+        from stages.runtimes.onnx_model import onnx_model
 
-                return onnxruntime_computation(path, threads)
-            from stages.runtimes.openvino_runtime import openvino_computation
+        model = onnx_model(network.graph())
+        if runtime == "onnxruntime":
+            from stages.runtimes.onnx_runtime import onnxruntime_computation
 
-            return openvino_computation(path, candidate.precision, threads)
+            return onnxruntime_computation(model, threads)
+        from stages.runtimes.openvino_runtime import openvino_computation
+
+        return openvino_computation(model, candidate.precision, threads)
     except RuntimeUnavailableError:
         raise
     except Exception as error:  # The runtimes' own errors have no common base class.

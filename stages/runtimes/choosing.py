@@ -1,17 +1,14 @@
 """Choice of the runtime and precision that compute a network, when a model is loaded.
 
-A configured runtime is used if it detects the same people as float32 torch in the packaged check pictures, within the
-bounds of `agreement`. `auto` measures all installed runtimes that do, for the picture sizes in use, takes the fastest
-and keeps the choice in the user's cache. Everything runs in the calling thread, which must be the one that will run the
-model.
+A runtime is used if it detects the same as float32 torch in packaged check pictures, within the bounds of `agreement`.
+`auto` takes the fastest installed runtime that does, and keeps the choice in the user's cache. Everything runs in the
+calling thread, which must be the one that will run the model.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -23,28 +20,38 @@ from stages.detection.computation import Computation
 from stages.runtimes.agreement import BOUNDS, differences
 from stages.runtimes.building import build, candidates, missing_packages, package_versions
 from stages.runtimes.check_pictures import check_pictures
-from stages.runtimes.graph_files import network_sha256
 from stages.runtimes.machine import processor, usable_cores
-from stages.runtimes.network import REFERENCE, TYPES, Candidate, RunnableNetwork, RuntimeUnavailableError
-from stages.runtimes.speed import Clock, Size, Times, cost_clock, fastest, measure
+from stages.runtimes.network import (
+    REFERENCE,
+    TYPES,
+    Candidate,
+    PrecisionName,
+    RunnableNetwork,
+    RuntimeUnavailableError,
+)
+from stages.runtimes.speed import Size, Times, cost_clock, fastest, measure
 from stages.runtimes.stored_choice import FORMAT, ChoiceKey, StoredChoice, read_choice, write_choice
 from stages.settings import Precision, Runtime
 from stages.third_party.weights import cache_dir
 
 FOLDER = "runtimes"
 """In the user's cache."""
-MEASURE_S = 1.0
+MEASURE_S = 0.3
 """What measuring costs after all candidates were loaded, compared and warmed up."""
-MEASURE_LIMIT_S = 10.0
+MEASURE_LIMIT_S = 3.0
 """When measuring ends on a machine that is so busy that `MEASURE_S` of processor time take longer."""
-LIMIT_S = 120.0
-"""No further candidate is tried after this time. A single call of a runtime can't be interrupted."""
 MOST_SIZES = 3
 """Sizes that are measured; of more, the largest."""
 TOO_SLOW = 3.0
 """A candidate that takes this many times torch's time for the smallest check picture is not tried on others: bfloat16
 is emulated on processors that lack it, which takes seconds."""
+CLEARLY_FASTER = 1.15
+"""torch is not measured if it takes this many times another candidate's time for the smallest check picture. That is
+the usual case, and then a choice between two costs no more than comparing them."""
 _REPEATS = 3
+_FLOAT32_PICTURES = 2
+"""Check pictures for float32, the smallest: runtimes differ from torch by rounding or are wrong. bfloat16 needs all,
+because its bounds are for means over many people."""
 
 logger = logging.getLogger(__name__)
 
@@ -57,80 +64,68 @@ def choose_runtime(
     precision: Precision,
     sizes: Sequence[Size],
     folder: Path | None = None,
-    clock: Clock = time.perf_counter,
 ) -> Candidate:
     """Make `network` compute in the configured or the fastest runtime, and return which one it is.
 
-    `sizes` are the heights and widths of the pictures in use. `folder` keeps choices and ONNX files; by default
-    `runtimes` in the user's cache. Raises `RuntimeUnavailableError` if the settings can't be followed.
+    `sizes` are the heights and widths of the pictures in use. `folder` keeps choices; by default `runtimes` in the
+    user's cache. Raises `RuntimeUnavailableError` if the settings can't be followed.
     """
-    folder = folder or cache_dir() / FOLDER
     allowed = candidates(runtime, precision)
     if runtime == "auto":
-        return _Auto(network, precision, sizes, folder, clock).choose(allowed)
+        return _Auto(network, precision, sizes, folder or cache_dir() / FOLDER).choose(allowed)
     (candidate,) = allowed
-    computation = build(network, candidate, folder)
+    use_runtime(network, candidate)
+    return candidate
+
+
+def use_runtime(network: RunnableNetwork, candidate: Candidate) -> None:
+    """Make `network` compute in `candidate`, for example the one that was chosen for another network.
+
+    This measures nothing. Raises `RuntimeUnavailableError` if the candidate can't compute the network, or detects other
+    things than torch; the network then computes in torch, in float32.
+    """
+    computation = build(network, candidate)
     if candidate.runtime != "torch":
-        reason = _Check(network, check_pictures()).reason_against(candidate, computation)
+        reason = _Check(network, candidate.precision).reason_against(candidate, computation)
         if reason is not None:
+            _use(network, REFERENCE, None)
             raise RuntimeUnavailableError(
                 f"model.runtime: {candidate} does not detect what torch does in the check pictures: {reason}. "
                 "Use torch or auto, or another version of the runtime"
             )
     _use(network, candidate, computation)
     logger.info("model.runtime: %s computes in %s", network.name, candidate)
-    return candidate
 
 
 class _Check:
-    """The reference's detections in check pictures, with which candidates are compared."""
+    """What the reference detects in check pictures, with which candidates are compared."""
 
-    def __init__(self, network: RunnableNetwork, pictures: Sequence[Picture]) -> None:
-        self._network, self._pictures, self._cost = network, pictures, cost_clock(torch.get_num_threads())
+    def __init__(self, network: RunnableNetwork, precision: PrecisionName) -> None:
+        pictures = check_pictures()
+        self._network = network
+        self.pictures = pictures[:_FLOAT32_PICTURES] if precision == "float32" else pictures
         _use(network, REFERENCE, None)
-        self._seconds = self._time_of_first()
-        self._reference = [network.detect(picture) for picture in pictures]
+        self._reference = [network.detect(picture) for picture in self.pictures]
 
-    def reason_against(self, candidate: Candidate, computation: Computation | None, speed: bool = False) -> str | None:
-        """Return why the candidate is not accepted, or None; `speed`: also if it is far slower than the reference."""
-        network = self._network
-        _use(network, candidate, computation)
-        if speed and (seconds := self._time_of_first()) > TOO_SLOW * self._seconds:
-            return f"it takes {seconds / self._seconds:.1f} times as long as {REFERENCE}"
-        found = [network.detect(picture) for picture in self._pictures]
-        different = differences(self._reference, found, network.sure_score)
+    def reason_against(self, candidate: Candidate, computation: Computation | None) -> str | None:
+        """Return why the candidate is not accepted, or None. The network computes in it afterwards."""
+        _use(self._network, candidate, computation)
+        try:
+            found = [self._network.detect(picture) for picture in self.pictures]
+        except Exception as error:  # A runtime may fail in any way.
+            return str(error)
+        different = differences(self._reference, found, self._network.sure_score)
         return different.reason_against(BOUNDS[candidate.precision])
-
-    def _time_of_first(self) -> float:
-        least = float("inf")
-        for _ in range(_REPEATS):
-            start = self._cost()
-            self._network.detect(self._pictures[0])
-            least = min(least, self._cost() - start)
-        return least
-
-
-@dataclass(slots=True)
-class _Tried:
-    """The computations of accepted candidates, and the reasons against the others."""
-
-    accepted: dict[Candidate, Computation | None] = field(default_factory=dict[Candidate, Computation | None])
-    rejected: dict[str, str] = field(default_factory=dict[str, str])
-    complete: bool = True
-    """Whether there was time for all candidates."""
 
 
 class _Auto:
     """One choice by measurement, or from the cache."""
 
-    def __init__(
-        self, network: RunnableNetwork, precision: Precision, sizes: Sequence[Size], folder: Path, clock: Clock
-    ) -> None:
-        self._network, self._folder, self._clock = network, folder, clock
+    def __init__(self, network: RunnableNetwork, precision: Precision, sizes: Sequence[Size], folder: Path) -> None:
+        self._network, self._folder = network, folder
         self._sizes = sorted(set(sizes), key=lambda size: size[0] * size[1])[-MOST_SIZES:]
         self._key = ChoiceKey(
             network.name,
-            network_sha256(network),
             processor(),
             usable_cores(),
             torch.get_num_threads(),
@@ -138,89 +133,96 @@ class _Auto:
             precision,
             package_versions(),
         )
+        self._cost = cost_clock(torch.get_num_threads())
+        self._accepted: dict[Candidate, Computation | None] = {}
+        self._times: dict[Candidate, Times] = {}
+        """Of all candidates that ran, the rejected ones included."""
+        self._rejected: dict[str, str] = {}
 
     def choose(self, allowed: Sequence[Candidate]) -> Candidate:
         installed = [one for one in allowed if not missing_packages(one.runtime)]
+        if len(installed) == 1:  # torch, which is always installed
+            _use(self._network, installed[0], None)
+            return installed[0]
         stored = read_choice(self._folder, self._key)
-        if stored is not None and stored.candidate in installed and self._use_stored(stored):
-            return stored.candidate
-        began = self._clock()
-        pictures = check_pictures()
-        tried = self._try(installed, pictures, began)
-        if not tried.accepted:
+        if stored is not None and stored.candidate in installed:
+            try:
+                use_runtime(self._network, stored.candidate)
+                return stored.candidate
+            except RuntimeUnavailableError as error:
+                logger.warning("%s. It was chosen earlier; runtimes are measured again", error)
+        self._try(installed)
+        if not self._accepted:
             # The configured precision is not float32, and nothing computes in it as well as required.
             fallback = Candidate("torch", allowed[0].precision)
             _use(self._network, fallback, None)
-            logger.warning("model.runtime: auto uses %s; no runtime keeps its bounds: %s", fallback, tried.rejected)
+            logger.warning("model.runtime: auto uses %s; no runtime keeps its bounds: %s", fallback, self._rejected)
             return fallback
-        times = self._measure(tried.accepted, pictures[-1])
-        chosen = fastest(times)
-        _use(self._network, chosen, tried.accepted[chosen])
-        self._log(chosen, times)
-        if tried.complete:
-            write_choice(self._folder, self._stored(chosen, times, tried))
-        return chosen
-
-    def _use_stored(self, stored: StoredChoice) -> bool:
-        """Use a stored choice if it still agrees with torch, which takes half a second to find out."""
-        candidate = stored.candidate
-        try:
-            computation = build(self._network, candidate, self._folder)
-            reason = _Check(self._network, check_pictures()).reason_against(candidate, computation)
-        except Exception as error:  # A runtime may fail in any way.
-            reason = str(error)
-        if reason is not None:
-            logger.warning("model.runtime: %s was chosen earlier and is not used now: %s", candidate, reason)
-            return False
-        logger.info("model.runtime: %s computes in %s, as measured earlier", self._network.name, candidate)
-        return True
-
-    def _try(self, installed: Sequence[Candidate], pictures: Sequence[Picture], began: float) -> _Tried:
-        check = _Check(self._network, pictures)
-        tried = _Tried()
-        for candidate in installed:
-            if candidate == REFERENCE:
-                tried.accepted[candidate] = None
-                continue
-            if self._clock() - began > LIMIT_S:
-                tried.complete = False
-                reason = f"there was no time for it within {LIMIT_S:g} s; the next start tries it again"
-            else:
-                try:
-                    computation = build(self._network, candidate, self._folder)
-                    reason = check.reason_against(candidate, computation, speed=True)
-                    if reason is None:
-                        tried.accepted[candidate] = computation
-                        continue
-                except Exception as error:  # A runtime may fail in any way.
-                    reason = str(error)
-            tried.rejected[str(candidate)] = reason
-            logger.warning("model.runtime: auto does not use %s: %s", candidate, reason)
-        return tried
-
-    def _measure(self, accepted: dict[Candidate, Computation | None], content: Picture) -> dict[Candidate, Times]:
-        pictures = {size: tiled(content, size) for size in self._sizes}
-        runs = {
-            candidate: {
-                size: partial(_run, self._network, candidate, computation, picture)
-                for size, picture in pictures.items()
-            }
-            for candidate, computation in accepted.items()
-        }
-        return measure(runs, MEASURE_S, cost_clock(torch.get_num_threads()), MEASURE_LIMIT_S, self._clock)
-
-    def _log(self, chosen: Candidate, times: dict[Candidate, Times]) -> None:
-        shown = "; ".join(f"{name} {_milliseconds(by_size)}" for name, by_size in times.items())
+        rivals = self._rivals()
+        if len(rivals) > 1:
+            self._measure(rivals)
+        chosen = fastest({one: self._times[one] for one in rivals})
+        _use(self._network, chosen, self._accepted[chosen])
+        shown = {str(one): _milliseconds(times) for one, times in self._times.items()}
         logger.info(
             "model.runtime: %s computes in %s, the fastest. Milliseconds a picture: %s",
             self._network.name,
             chosen,
-            shown,
+            "; ".join(f"{name} {by_size}" for name, by_size in shown.items()),
         )
+        choice = StoredChoice(FORMAT, self._key, chosen.runtime, chosen.precision, shown, self._rejected)
+        write_choice(self._folder, choice)
+        return chosen
 
-    def _stored(self, chosen: Candidate, times: dict[Candidate, Times], tried: _Tried) -> StoredChoice:
-        milliseconds = {str(name): _milliseconds(by_size) for name, by_size in times.items()}
-        return StoredChoice(FORMAT, self._key, chosen.runtime, chosen.precision, milliseconds, tried.rejected)
+    def _try(self, installed: Sequence[Candidate]) -> None:
+        """Compare all candidates with the reference, and time each with the smallest check picture."""
+        check = _Check(self._network, installed[0].precision)
+        smallest = check.pictures[0]
+        size = (smallest.shape[0], smallest.shape[1])
+        reference_s = self._time(REFERENCE, None, smallest)
+        for candidate in installed:
+            if candidate == REFERENCE:
+                self._accepted[candidate], self._times[candidate] = None, {size: reference_s}
+                continue
+            try:
+                computation = build(self._network, candidate)
+                seconds = self._time(candidate, computation, smallest)
+                self._times[candidate] = {size: seconds}
+                if seconds > TOO_SLOW * reference_s:
+                    reason = f"it takes {seconds / reference_s:.1f} times as long as {REFERENCE}"
+                elif (reason := check.reason_against(candidate, computation)) is None:
+                    self._accepted[candidate] = computation
+                    continue
+            except Exception as error:  # A runtime may fail in any way.
+                reason = str(error)
+            self._rejected[str(candidate)] = reason
+            logger.warning("model.runtime: auto does not use %s: %s", candidate, reason)
+
+    def _time(self, candidate: Candidate, computation: Computation | None, picture: Picture) -> float:
+        least = float("inf")
+        for _ in range(_REPEATS):
+            start = self._cost()
+            _run(self._network, candidate, computation, picture)
+            least = min(least, self._cost() - start)
+        return least
+
+    def _rivals(self) -> list[Candidate]:
+        """Return the accepted candidates, without torch in float32 if another is clearly faster."""
+        seconds = {one: sum(self._times[one].values()) for one in self._accepted}
+        limit = CLEARLY_FASTER * min(seconds.values())
+        return [one for one in self._accepted if one != REFERENCE or seconds[one] < limit]
+
+    def _measure(self, rivals: Sequence[Candidate]) -> None:
+        content = check_pictures()[-1]
+        pictures = {size: tiled(content, size) for size in self._sizes}
+        runs = {
+            one: {
+                size: partial(_run, self._network, one, self._accepted[one], picture)
+                for size, picture in pictures.items()
+            }
+            for one in rivals
+        }
+        self._times |= measure(runs, MEASURE_S, self._cost, MEASURE_LIMIT_S)
 
 
 def _use(network: RunnableNetwork, candidate: Candidate, computation: Computation | None) -> None:

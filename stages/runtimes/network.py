@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -12,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.detection.computation import Computation
-from stages.export.graph import Graph
+from stages.export.graph import Graph, Port
 
 RuntimeName = Literal["torch", "onnxruntime", "openvino"]
 PrecisionName = Literal["float32", "bfloat16"]
@@ -35,6 +33,9 @@ class Candidate:
     def __str__(self) -> str:
         return f"{TITLES[self.runtime]} in {self.precision}"
 
+
+PICTURES = Port("pictures", ("pictures", "height", "width", 3), "RGB pictures", "bytes", "uint8")
+"""The input of every network's graph."""
 
 REFERENCE = Candidate("torch", "float32")
 """Other candidates must agree with its results."""
@@ -73,11 +74,6 @@ class RunnableNetwork(Protocol):
     @property
     def sure_score(self) -> float:
         """The score from which a detection must be found by every runtime."""
-        ...
-
-    @property
-    def sources(self) -> Sequence[Path]:
-        """The Python files that define the network's layers."""
         ...
 
     def graph(self) -> Graph:

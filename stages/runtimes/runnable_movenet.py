@@ -1,10 +1,9 @@
-"""MoveNet MultiPose for all runtimes: the graph of its convolutions, and its people for comparison."""
+"""MoveNet's two networks for all runtimes: the graph of the convolutions, and what is detected for comparison."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,33 +12,50 @@ from torch import Tensor, nn
 
 from stages.detection.computation import Computation
 from stages.detection.keypoint_detector import MOVENET_THRESHOLDS
-from stages.detection.movenet import movenet, movenet_network, pose_heads
 from stages.detection.movenet.movenet import FEATURE_CHANNELS, KEYPOINTS, SIZE_MULTIPLE, MoveNet
-from stages.detection.movenet.movenet_network import STRIDE
-from stages.export import detector_graph
+from stages.detection.movenet.movenet_network import STRIDE, PoseNetwork
+from stages.detection.movenet.pose_heads import maps_and_heads
+from stages.detection.movenet.thunder import SIDE, Thunder
 from stages.export.detector_graph import remove_bands
 from stages.export.graph import Graph, Port
-from stages.runtimes.network import Detected
+from stages.runtimes.network import PICTURES, Detected
 
 _MAX_PEOPLE = 32
+_PERSON = np.zeros(1, np.int64)
+"""The label of a person."""
 
 
-class _ConvolutionsModule(nn.Module):
-    """The detector without decoding: the outputs that `MoveNet.computation` returns."""
+class _Convolutions(nn.Module):
+    """A network without decoding: pictures uint8 `[B, H, W, 3]` → the outputs of its `computation`."""
 
-    def __init__(self, net: MoveNet) -> None:
+    def __init__(self, network: PoseNetwork, strides: Sequence[int]) -> None:
         super().__init__()
-        self.net = copy.deepcopy(net)
-        self.net.precision, self.net.computation = torch.float32, None
-        remove_bands(self.net.network)
+        self.network = copy.deepcopy(network)
+        remove_bands(self.network)
+        self.strides = tuple(strides)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        maps, heads = self.net._run(pictures)
-        return (heads.centre, heads.keypoint_heatmap, *(maps[stride] for stride in FEATURE_CHANNELS))
+        maps, heads = maps_and_heads(self.network, pictures, torch.float32)
+        return (heads.centre, heads.keypoint_heatmap, *(maps[stride] for stride in self.strides))
+
+
+def _graph(name: str, network: PoseNetwork, strides: Sequence[int]) -> Graph:
+    """Return the graph from pictures to the centre, the keypoint heatmap and the maps of `strides`."""
+
+    def port(output: str, meaning: str, unit: str, *channels: int, stride: int = STRIDE) -> Port:
+        return Port(output, ("pictures", *channels, f"height/{stride}", f"width/{stride}"), meaning, unit)
+
+    outputs = (
+        port("centre", "likelihood of a person's centre", "score in [0, 1]"),
+        port("keypoint_heatmap", "likelihood of keypoints", "score in [0, 1]", len(KEYPOINTS)),
+        *(port(f"map_{one}", "feature map", "none", FEATURE_CHANNELS[one], stride=one) for one in strides),
+    )
+    multiples = {"height": SIZE_MULTIPLE, "width": SIZE_MULTIPLE}
+    return Graph(name, _Convolutions(network, strides).eval(), (PICTURES,), outputs, (), multiples=multiples)
 
 
 class RunnableMoveNet:
-    """Implements `RunnableNetwork`."""
+    """Implements `RunnableNetwork` with MultiPose."""
 
     name = "movenet-multipose"
     sure_score = MOVENET_THRESHOLDS.activation_score
@@ -48,34 +64,9 @@ class RunnableMoveNet:
         """`net` must be on the CPU. It is changed by `use`."""
         self._net = net
 
-    @property
-    def sources(self) -> Sequence[Path]:
-        """The files of the layers, of the normalisation of pictures, and of this graph."""
-        modules = (movenet_network, pose_heads, movenet, detector_graph)
-        return [*(Path(module.__file__ or "") for module in modules), Path(__file__)]
-
     def graph(self) -> Graph:
         """Return the graph: all maps, because pooling the fewer that a checkpoint needs is not measurably faster."""
-        cells = (f"height/{STRIDE}", f"width/{STRIDE}")
-        outputs = [
-            Port("centre", ("pictures", *cells), "likelihood of a person's centre", "score in [0, 1]"),
-            Port(
-                "keypoint_heatmap", ("pictures", len(KEYPOINTS), *cells), "likelihood of keypoints", "score in [0, 1]"
-            ),
-            *(
-                Port(f"map_{stride}", ("pictures", count, f"height/{stride}", f"width/{stride}"), "feature map", "none")
-                for stride, count in FEATURE_CHANNELS.items()
-            ),
-        ]
-        random = torch.Generator().manual_seed(0)
-        return Graph(
-            self.name,
-            _ConvolutionsModule(self._net).eval(),
-            (Port("pictures", ("pictures", "height", "width", 3), "RGB pictures", "bytes", "uint8"),),
-            tuple(outputs),
-            [(torch.randint(0, 256, (2, 96, 160, 3), dtype=torch.uint8, generator=random),)],
-            multiples={"height": SIZE_MULTIPLE, "width": SIZE_MULTIPLE},
-        )
+        return _graph(self.name, self._net.network, tuple(FEATURE_CHANNELS))
 
     def use(self, precision: torch.dtype, computation: Computation | None) -> None:
         """Set the network's precision and computation."""
@@ -87,4 +78,35 @@ class RunnableMoveNet:
         rows = self._net.decode(heads, _MAX_PEOPLE).packed[0].numpy()
         rows = rows[rows[:, 4] > 0]
         keypoints = rows[:, 5:].reshape(-1, len(KEYPOINTS), 3)
-        return Detected(rows[:, :4], rows[:, 4], np.zeros(len(rows), np.int64), keypoints)
+        return Detected(rows[:, :4], rows[:, 4], _PERSON.repeat(len(rows)), keypoints)
+
+
+class RunnableThunder:
+    """Implements `RunnableNetwork` with SinglePose Thunder."""
+
+    name = "movenet-thunder"
+    sure_score = MOVENET_THRESHOLDS.activation_score
+
+    def __init__(self, net: Thunder) -> None:
+        """`net` must be on the CPU. It is changed by `use`."""
+        self._net = net
+
+    def graph(self) -> Graph:
+        """Return the graph, with the map from which the keypoints are decoded."""
+        return _graph(self.name, self._net.network, (STRIDE,))
+
+    def use(self, precision: torch.dtype, computation: Computation | None) -> None:
+        """Set the network's precision and computation."""
+        self._net.precision, self._net.computation = precision, computation
+
+    def detect(self, picture: NDArray[np.uint8]) -> Detected:
+        """Return one person in the middle 256x256 pixels; the box is that of the keypoints, and the score their mean.
+
+        `picture` must be at least as large.
+        """
+        top, left = ((length - SIDE) // 2 for length in picture.shape[:2])
+        crop = np.ascontiguousarray(picture[top : top + SIDE, left : left + SIDE])
+        keypoints = self._net.decode(self._net(torch.from_numpy(crop)[None])).numpy()
+        places = keypoints[..., :2]
+        box = np.concatenate((places.min(1), places.max(1)), 1)
+        return Detected(box, keypoints[..., 2].mean(1), _PERSON, keypoints)

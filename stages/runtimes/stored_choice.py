@@ -15,7 +15,7 @@ import msgspec
 
 from stages.runtimes.network import Candidate, PrecisionName, RuntimeName
 
-FORMAT = "partstream.runtime/1"
+FORMAT = "partstream.runtime/2"
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,6 @@ class ChoiceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a choice depends on."""
 
     network: str
-    network_sha256: str
-    """Of weights and layers."""
     processor: str
     cores: int
     threads: int
@@ -40,14 +38,14 @@ class ChoiceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StoredChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A choice, and the measurements that led to it."""
 
-    format: Literal["partstream.runtime/1"]
+    format: Literal["partstream.runtime/2"]
     key: ChoiceKey
     runtime: RuntimeName
     precision: PrecisionName
     milliseconds: dict[str, dict[str, float]]
-    """For each candidate, by picture size (`576x768`, height first)."""
+    """For each candidate that ran, by picture size (`576x768`, height first)."""
     rejected: dict[str, str]
-    """The reason against each candidate that was not measured."""
+    """The reason against each candidate that was not accepted."""
 
     @property
     def candidate(self) -> Candidate:
@@ -87,6 +85,6 @@ def write_choice(folder: Path, choice: StoredChoice) -> None:
             partial.write_bytes(msgspec.json.format(msgspec.json.encode(choice), indent=1) + b"\n")
             partial.replace(path)
     except OSError as error:
-        logger.warning(
+        logger.info(
             "model.runtime: %s can't be written (%s): runtimes are measured at each start", path, error.strerror
         )

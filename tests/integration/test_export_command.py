@@ -32,7 +32,10 @@ from stages.third_party import weights
 from support.models.seeing_checkpoints import write_seeing_checkpoint
 from support.repository import REPOSITORY
 
-pytestmark = pytest.mark.timeout(900)  # tracing the detector takes half a minute, more on a machine that is busy
+pytestmark = [
+    pytest.mark.timeout(900),  # tracing the detector takes half a minute, more on a machine that is busy
+    pytest.mark.usefixtures("all_runtimes"),
+]
 
 PARTS = ("detector", "heads", "step")
 HEADS = ["centre", "keypoint_heatmap", "box_scale", "box_offset", "keypoint_regression", "keypoint_offset"]

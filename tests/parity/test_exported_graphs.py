@@ -37,7 +37,10 @@ from support.models.scripted_people import (
 )
 from support.models.seeing_checkpoints import SEEING, SMALL
 
-pytestmark = pytest.mark.timeout(600)  # tracing takes seconds, or minutes on a busy machine
+pytestmark = [
+    pytest.mark.timeout(600),  # tracing takes seconds, or minutes on a busy machine
+    pytest.mark.usefixtures("all_runtimes"),
+]
 
 PEOPLE, FRAMES, WINDOW = 2, 11, 6
 CONFIGS = {

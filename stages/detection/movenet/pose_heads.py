@@ -34,11 +34,12 @@ def maps_and_heads(
     """Compute the feature maps by stride and the heads; both have the type of the weights.
 
     pictures `[B, H, W, 3]` uint8 RGB on the network's device. `precision`: compute precision of the convolutions.
-    `computation` takes their place if given, and returns the centre, the keypoint heatmap and the maps.
+    `computation` takes their place if given, and returns the centre, the keypoint heatmap and the maps; those of the
+    coarser strides may be left out.
     """
     if computation is not None:
         centre, heatmap, *levels = computation(pictures)
-        maps = dict(zip(FEATURE_CHANNELS, levels, strict=True))
+        maps = dict(zip(FEATURE_CHANNELS, levels))
         return maps, Heads(centre, heatmap, maps[STRIDE])
     dtype = network.last.weight.dtype
     x = pictures.permute(0, 3, 1, 2).to(dtype).mul_(_PIXEL_SCALE).sub_(1.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from stages.detection.computation import Computation
 from stages.detection.movenet.keypoint_decoding import best_near
 from stages.detection.movenet.movenet import KEYPOINTS
 from stages.detection.movenet.movenet_network import STRIDE, ThunderNetwork, neighbourhoods
@@ -34,6 +35,8 @@ class Thunder(nn.Module):
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.precision = torch.float32
         """Compute precision of the convolutions; heads have the type of the weights."""
+        self.computation: Computation | None = None
+        """Computes the centre, the keypoint heatmap and the finest map; None for torch."""
         self.eval()
 
     @classmethod
@@ -54,7 +57,7 @@ class Thunder(nn.Module):
         """
         if tuple(crops.shape[1:]) != (SIDE, SIDE, 3):
             raise ValueError(f"crops must have the shape [B, {SIDE}, {SIDE}, 3], not {list(crops.shape)}")
-        return maps_and_heads_of_batch(self.network, crops, self.precision)[1]
+        return maps_and_heads_of_batch(self.network, crops, self.precision, self.computation)[1]
 
     @torch.no_grad()
     def decode(self, heads: Heads) -> Tensor:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from stages.detection.computation import Computation
 from stages.detection.nanodet.box_decoding import decode_maps
 from stages.detection.nanodet.nanodet_network import STRIDES, NanoDetNetwork
 from stages.detection.suppression import DetectionSettings, select_detections
@@ -90,6 +91,8 @@ class NanoDet(nn.Module):
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.precision = torch.float32
         """Compute precision of the convolutions; heads have the type of the weights."""
+        self.computation: Computation | None = None
+        """Computes the maps of the heads, the finest first; None for torch."""
         # Buffers, so that they are on the device: copying them there for each batch would wait for the device.
         self.mean: Tensor
         self.spread: Tensor
@@ -122,6 +125,8 @@ class NanoDet(nn.Module):
         return Heads(tuple(torch.cat(maps) for maps in zip(*singles, strict=True)))
 
     def _run(self, pictures: Tensor) -> Heads:
+        if self.computation is not None:
+            return Heads(self.computation(pictures))
         dtype = self.network.stem.weight.dtype
         x = pictures.permute(0, 3, 1, 2).to(dtype).sub_(self.mean).div_(self.spread)
         with computing_in(self.precision, x.device):
