@@ -47,10 +47,10 @@ class ModelSettings(Section):
         "needs CUDA.",
     )
     runtime: Runtime = Field(
-        default="torch",
-        description="What computes MoveNet's convolutions on a CPU. `onnxruntime` needs the extra `onnx`, `openvino` "
-        "the extra `openvino`. `auto` takes the fastest of those that are installed, which it measures at the first "
-        "start; in float32, unless `precision` says otherwise. Other networks run in torch. See docs/detector.md.",
+        default="auto",
+        description="What computes MoveNet's convolutions on a CPU. `auto` takes the fastest of those that are "
+        "installed, which it measures at the first start; in float32, unless `precision` says otherwise. `openvino` "
+        "needs the extra `openvino`. Other networks, and all on CUDA, run in torch. See docs/detector.md.",
     )
     cuda_graphs: bool = Field(
         default=False,

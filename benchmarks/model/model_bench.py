@@ -109,7 +109,8 @@ class ModelMeasured:
 def measure(plan: ModelPlan, progress: Callable[[str], None], clock: Callable[[], float]) -> ModelMeasured:
     """Run the plan; `clock` returns seconds. Raises `WeightsError` if weights or footage are missing."""
     times = StageTimes()
-    config = Config(model=ModelSettings(profile=plan.profile))  # pyright: ignore[reportCallIssue]
+    # torch counts the operations, and its number of threads can be changed.
+    config = Config(model=ModelSettings(profile=plan.profile, runtime="torch"))  # pyright: ignore[reportCallIssue]
     model = load_model(config, times)
     footage = Footage(plan.video or street(), model, FRAMES, plan.detector_size)
     measured = ModelMeasured(plan, footage.format.size)

@@ -210,7 +210,7 @@ def test_the_configuration_sets_the_runtime_of_the_detector(tmp_path: Path, monk
     assert not list(tmp_path.iterdir())
 
 
-def test_auto_measures_the_sizes_of_regions_and_of_the_configured_cameras(
+def test_auto_is_the_default_and_measures_the_sizes_of_regions_and_of_the_configured_cameras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choosing, "cache_dir", lambda: tmp_path)
@@ -221,7 +221,7 @@ def test_auto_measures_the_sizes_of_regions_and_of_the_configured_cameras(
         {"id": "hall", "source": "pattern:", "detector_size": [256, 256]},
         {"id": "yard", "source": "pattern:"},
     ]
-    load_model(Config.model_validate({"model": {"device": "cpu", "threads": 1, "runtime": "auto"}, "cameras": cameras}), Observer())
+    load_model(Config.model_validate({"model": {"device": "cpu", "threads": 1}, "cameras": cameras}), Observer())
     (path,) = (tmp_path / choosing.FOLDER).iterdir()
     stored = json.loads(path.read_bytes())
     assert stored["key"]["sizes"] == [[160, 256], [256, 256], [448, 768]]

@@ -11,7 +11,7 @@ import pytest
 from stages.runtimes.building import build, candidates, missing_packages, package_versions
 from stages.runtimes.check_pictures import check_pictures
 from stages.runtimes.network import CANDIDATES, REFERENCE, Candidate, RuntimeName, RuntimeUnavailableError
-from stages.settings import Precision, Runtime
+from stages.settings import ModelSettings, Precision, Runtime
 from support.repository import REPOSITORY
 
 FLOAT32 = [Candidate("torch", "float32"), Candidate("onnxruntime", "float32"), Candidate("openvino", "float32")]
@@ -34,8 +34,10 @@ def test_settings_allow_candidates(runtime: Runtime, precision: Precision, allow
     assert candidates(runtime, precision) == allowed
 
 
-def test_the_reference_is_the_first_candidate() -> None:
+def test_the_reference_is_the_first_candidate_and_auto_the_default() -> None:
     assert CANDIDATES[0] == REFERENCE == Candidate("torch", "float32")
+    model = ModelSettings()
+    assert candidates(model.runtime, model.precision) == FLOAT32
 
 
 @pytest.mark.parametrize(
