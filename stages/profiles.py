@@ -28,9 +28,11 @@ from stages.device.precision import disable_tf32, vision_precision
 from stages.looks import REGION_SIDE
 from stages.packaged_checkpoints import PAPER, checkpoint_file
 from stages.pipeline import WARM_SOURCE, Pipeline
-from stages.runtimes.choosing import choose_runtime
+from stages.runtimes.choosing import choose_runtime, use_runtime
 from stages.runtimes.machine import usable_cores
-from stages.runtimes.runnable_movenet import RunnableMoveNet
+from stages.runtimes.network import Candidate, RunnableNetwork, RuntimeUnavailableError
+from stages.runtimes.runnable_movenet import RunnableMoveNet, RunnableThunder
+from stages.runtimes.runnable_nanodet import RunnableNanoDet
 from stages.settings import DetectionMode, ModelSettings, PipelineSettings, Precision, Runtime
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
@@ -122,13 +124,16 @@ def load_detector(
     graphed = cuda_graphs and torch.device(device).type == "cuda"
     if checkpoint.detector is None:
         movenet = _movenet(device, dtype, graphed)
+        thunder = _thunder(device, dtype) if second_looks or searches else None
+        nanodet = _nanodet(device, dtype) if objects or searches else None
         if runtime != "torch" and torch.device(device).type == "cpu":
             assert isinstance(movenet, MoveNet)
             formats = [slot_format(WARM_SOURCE, size) for size in detector_sizes]
             sizes = [(REGION_SIDE, REGION_SIDE), *((format.size[1], format.size[0]) for format in formats)]
-            choose_runtime(RunnableMoveNet(movenet), runtime, precision, sizes)
-        thunder = _thunder(device, dtype) if second_looks or searches else None
-        nanodet = _nanodet(device, dtype) if objects or searches else None
+            chosen = choose_runtime(RunnableMoveNet(movenet), runtime, precision, sizes)
+            others = [RunnableThunder(thunder)] if thunder is not None else []
+            for other in [*others, *([RunnableNanoDet(nanodet)] if nanodet is not None else [])]:
+                _use_same_runtime(other, chosen, required=runtime != "auto")
         finder = ObjectFinder(nanodet, device) if nanodet is not None and objects else None
         search = Search(nanodet, device) if nanodet is not None and searches else None
         second_look = SecondLook(thunder, search, device) if thunder is not None else None
@@ -175,6 +180,16 @@ def _movenet(device: torch.device | str, precision: torch.dtype, graphed: bool) 
     movenet = MoveNet.load().to(device)
     movenet.precision = precision
     return GraphedKeypointNetwork(movenet) if graphed else movenet
+
+
+def _use_same_runtime(network: RunnableNetwork, chosen: Candidate, *, required: bool) -> None:
+    """Make another of the detector's networks compute as the first one, or in torch if it can't and need not."""
+    try:
+        use_runtime(network, chosen)
+    except RuntimeUnavailableError as error:
+        if required:
+            raise
+        logger.warning("%s; %s computes in torch", error, network.name)
 
 
 def _thunder(device: torch.device | str, precision: torch.dtype) -> Thunder:

@@ -240,7 +240,7 @@ def test_other_runtimes_are_for_the_cpu() -> None:
     with pytest.raises(ValueError, match=r"model\.runtime: openvino computes on the CPU; set model\.device to cpu"):
         load_detector(checkpoint, "cuda", runtime="openvino")
     assert isinstance(detector := load_detector(checkpoint, "cpu"), KeypointDetector)
-    assert isinstance(network := detector.network, MoveNet) and network.computation is None
+    assert isinstance(network := detector.networks[0], MoveNet) and network.computation is None
 
 
 def test_other_runtimes_compute_no_detector_of_a_checkpoint() -> None:
