@@ -223,7 +223,8 @@ class PeopleTracker:
 
     def _with_second_looks(self, meta: FrameMeta, epoch: _Epoch, look: Look) -> Look:
         """Return the look with the second looks and the search that are due."""
-        if second_looks := epoch.planner.second_looks(meta):
+        # Whoever a second look has found is confirmed by another in the next frame, or the track ends.
+        if second_looks := epoch.planner.second_looks(meta) + epoch.tracker.unconfirmed:
             look = replace(look, expected=tuple(epoch.tracker.expected(meta.media_us)), second_looks=second_looks)
         return replace(look, search=look.whole and epoch.planner.search_due(meta))
 

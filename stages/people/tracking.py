@@ -73,6 +73,11 @@ class CameraTracker:
         """Confirmed tracks that have not ended."""
         return frozenset(self._alive)
 
+    @property
+    def unconfirmed(self) -> int:
+        """Number of tracks that are not confirmed yet."""
+        return sum(track.tracker_id < 0 for track in self._tracker.tracks)
+
     def places(self, media_us: int) -> list[tuple[Box, float]]:
         """Return where everyone is who is tracked, confirmed or not: box, and seconds since the last detection."""
         found: list[tuple[Box, float]] = []

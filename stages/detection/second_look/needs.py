@@ -27,6 +27,8 @@ COVERED = 0.5
 """Share of the box of an expected person inside somebody's from which that is them, or they are behind them."""
 SEEN = 0.1
 """Rows that score less are not people."""
+SURE = 0.25
+"""Rows that score less start no track: MoveNet's `activation_score`."""
 PERSON = 0.3
 """Least mean score of keypoints that show a person whom the first look didn't find. In trials, crops without people
 scored at most 0.20, and clear people at least 0.32."""
@@ -71,22 +73,28 @@ def with_second_look(
 ) -> NDArray[np.float32]:
     """Return the people `[m, 56]` after second looks at some of them: the keypoints `[17, 3]` found at each.
 
-    They replace less sure ones of the same person. Nobody's rows are added if they show a person.
+    They replace less sure ones of the same person. Where nobody was found for sure, somebody is added or made sure of.
     """
     rows = rows.copy()
-    added: list[NDArray[np.float32]] = []
     for need, keypoints in looked:
-        score = float(keypoints[:, 2].mean())
-        box = box_around(keypoints)
-        together = np.concatenate([rows, *added]) if added else rows
-        overlap = iou(box[None], together[:, :4])[0]
+        score, box = float(keypoints[:, 2].mean()), box_around(keypoints)
+        overlap = iou(box[None], rows[:, :4])[0]
         if need.row is None:
             is_theirs = iou(box[None], np.array([need.box], np.float32))[0, 0] >= SAME
-            if score >= PERSON and is_theirs and overlap.max(initial=0) < SAME:
-                added.append(np.concatenate([box, [score], keypoints.ravel()])[None].astype(np.float32))
-        elif score > mean_scores(rows[need.row][None])[0] and overlap[need.row] >= max(SAME, overlap.max()):
-            rows[need.row, _ROW:] = keypoints.ravel()
-    return np.concatenate([rows, *added])
+            if score < PERSON or not is_theirs or overlap[rows[:, 4] >= SURE].max(initial=0) >= SAME:
+                continue
+            if overlap.max(initial=0) < SAME:
+                rows = np.concatenate([rows, np.concatenate([box, [score], keypoints.ravel()])[None]], dtype=np.float32)
+                continue
+            row = int(overlap.argmax())
+            rows[row, 4] = max(rows[row, 4], score)
+        elif overlap[need.row] >= max(SAME, overlap.max()):
+            row = need.row
+        else:
+            continue
+        if score > mean_scores(rows[row][None])[0]:
+            rows[row, _ROW:] = keypoints.ravel()
+    return rows
 
 
 def box_around(keypoints: NDArray[np.float32]) -> NDArray[np.float32]:

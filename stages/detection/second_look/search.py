@@ -16,7 +16,7 @@ from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.transfer import to_host
 from stages.detection.box_overlap import iou
 from stages.detection.nanodet.nanodet import CLASS_NAMES, TRAINED_SIDE, NanoDet
-from stages.detection.second_look.needs import SAME
+from stages.detection.second_look.needs import SAME, SURE
 from stages.detection.views.slot_pictures import region_pictures
 from stages.looks import Look, Region
 
@@ -49,7 +49,8 @@ class Search:
     def candidates(
         self, frames: Sequence[Lease], looks: Sequence[Look], people: Mapping[int, NDArray[np.float32]]
     ) -> dict[int, NDArray[np.float32]]:
-        """Return boxes of people, float32 `[n, 4]` in the epoch's pixels, best first, whom `people` `[m, 56]` lack.
+        """Return boxes of people, float32 `[n, 4]` in the epoch's pixels, best first, where `people`
+        `[m, 56]` are not sure of anybody.
 
         Only frames whose look says so are searched; they must have slots of planes.
         """
@@ -71,7 +72,10 @@ class Search:
         found: dict[int, list[NDArray[np.float32]]] = {index: [] for index, _ in views}
         for (index, tile), rows in zip(views, to_host(torch.cat(packed)), strict=True):
             found[index].append(_in_epoch(_people(rows, tile, frames[index].meta), tile, frames[index].meta))
-        return {index: _new(np.concatenate(boxes), people[index][:, :4]) for index, boxes in found.items()}
+        return {
+            index: _new(np.concatenate(boxes), people[index][people[index][:, 4] >= SURE, :4])
+            for index, boxes in found.items()
+        }
 
 
 def tiles(size: tuple[int, int]) -> list[Region]:
