@@ -23,8 +23,6 @@ UNSURE = 0.3
 """People whose keypoints score less in the mean need one, the more the less sure they are; lying people still more."""
 CLOSE = 0.3
 """People whose box overlaps another's with at least this IoU need one."""
-COVERED = 0.5
-"""Share of the box of an expected person inside somebody's from which that is them, or they are behind them."""
 SEEN = 0.1
 """Rows that score less are not people."""
 SURE = 0.25
@@ -53,8 +51,12 @@ def needs(rows: NDArray[np.float32], expected: Sequence[Box], detail: float) -> 
     `detail`: pixels of the source per pixel of `rows`.
     """
     boxes = rows[:, :4]
-    found = [Need(None, box, 2.0) for box in expected if iou(np.array([box], np.float32), boxes).max(initial=0) < SAME]
-    overlap = iou(boxes, boxes)
+    found = [
+        Need(None, box, 2.0)
+        for box in expected
+        if overlap_with_people(np.array([box], np.float32), rows).max(initial=0) < SAME
+    ]
+    overlap = overlap_with_people(boxes, rows)
     np.fill_diagonal(overlap, 0)
     sizes = boxes[:, 2:] - boxes[:, :2]
     longer = sizes.max(1, initial=0) * detail
@@ -78,7 +80,7 @@ def with_second_look(
     rows = rows.copy()
     for need, keypoints in looked:
         score, box = float(keypoints[:, 2].mean()), box_around(keypoints)
-        overlap = iou(box[None], rows[:, :4])[0]
+        overlap = overlap_with_people(box[None], rows)[0]
         if need.row is None:
             is_theirs = iou(box[None], np.array([need.box], np.float32))[0, 0] >= SAME
             if score < PERSON or not is_theirs or overlap[rows[:, 4] >= SURE].max(initial=0) >= SAME:
@@ -95,6 +97,14 @@ def with_second_look(
         if score > mean_scores(rows[row][None])[0]:
             rows[row, _ROW:] = keypoints.ravel()
     return rows
+
+
+def overlap_with_people(boxes: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the IoU `[n, m]` of boxes `[n, 4]` with the people of rows `[m, 56]`; 0 with rows that are nobody.
+
+    Of those, some are duplicates of a person, others people whom the first look nearly missed.
+    """
+    return iou(boxes, rows[:, :4]) * (rows[:, 4] >= SEEN)
 
 
 def box_around(keypoints: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -120,8 +120,8 @@ def _in_epoch(rows: NDArray[np.float32], tile: Region, meta: FrameMeta) -> NDArr
 def _new(rows: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the boxes of at most `MOST` people, best first, without those of one another's and of `known` people."""
     kept: list[NDArray[np.float32]] = []
+    rows = rows[iou(rows[:, :4], known).max(1, initial=0) < SAME]
     for row in rows[np.argsort(-rows[:, 4], kind="stable")]:
-        others = np.concatenate([known, *(one[None] for one in kept)])
-        if len(kept) < MOST and iou(row[None, :4], others).max(initial=0) < SAME:
+        if len(kept) < MOST and (not kept or iou(row[None, :4], np.stack(kept)).max() < SAME):
             kept.append(row[:4])
     return np.array(kept, np.float32).reshape(-1, 4)

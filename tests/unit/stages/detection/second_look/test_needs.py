@@ -66,9 +66,21 @@ def test_rows_below_the_least_score_of_a_person_need_none() -> None:
     assert needs(rows(row(SMALL, 0.1, score=0.05)), [], 1.0) == []
 
 
+def test_rows_that_are_nobody_hide_no_lost_person_and_overlap_nobody() -> None:
+    nearly_missed, duplicate = row(ELSEWHERE, 0.1, score=0.05), row(CLEAR, 0.6, score=0)
+    people = rows(row(CLEAR, 0.6), nearly_missed, duplicate)
+    assert needs(people, [ELSEWHERE, CLEAR], 1.0) == [Need(None, ELSEWHERE, 2.0)]
+    added = with_second_look(people, [(Need(None, ELSEWHERE, 2.0), keypoints_in(ELSEWHERE, 0.4))])
+    assert len(added) == 4
+    better = keypoints_in(CLEAR, 0.9)
+    exact = rows(row((110, 110, 190, 310), 0.2), row(CLEAR, 0.2, score=0))
+    taken = with_second_look(exact, [(Need(0, CLEAR, 1.0), better)])
+    assert np.array_equal(taken[0, 5:], better.ravel())
+
+
 def test_surer_keypoints_replace_a_persons_and_the_box_stays() -> None:
     people = rows(row(CLEAR, 0.2), row(ELSEWHERE, 0.2))
-    better = keypoints_in(CLEAR, 0.5) + np.float32([2, 2, 0])
+    better = keypoints_in(CLEAR, 0.5) + np.array([2, 2, 0], np.float32)
     found = with_second_look(people, [(Need(0, CLEAR, 1), better)])
     assert np.array_equal(found[0, 5:], better.ravel()) and np.array_equal(found[0, :5], people[0, :5])
     assert np.array_equal(found[1], people[1])
