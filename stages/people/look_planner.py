@@ -116,8 +116,9 @@ class LookPlanner:
         return self._searched_us is None or meta.media_us - self._searched_us >= self._search_us
 
     def second_looks(self, meta: FrameMeta) -> int:
-        """Return the number of second looks that are due in a frame."""
-        return int((meta.media_us - self._again_us) * 1e-6 * self._second_looks)
+        """Return the number of second looks that are due in a frame: at most those of a second, after any pause."""
+        due = (meta.media_us - self._again_us) * 1e-6 * self._second_looks
+        return int(min(due, max(self._second_looks, 1.0)))
 
     def looked(self, meta: FrameMeta, look: Look) -> None:
         """Note what was looked at in a frame."""
@@ -131,7 +132,7 @@ class LookPlanner:
             self._interval_us = min(2 * before, CALM * self._sweep_us) if self._calm else self._sweep_us
             early_us = self._phase * max(self._interval_us - before, 0)
             wait_us = self._interval_us - round(early_us)
-            if self._search_us is not None and self._searched_us is None:
+            if self._search_us is not None and not before:
                 wait_us = min(wait_us, round((1 - self._phase / 2) * FIRST_SEARCH_US))
             self._due_us = meta.media_us + wait_us
             self._calm = True

@@ -199,6 +199,23 @@ def test_second_looks_are_no_more_often_than_configured() -> None:
     assert LookPlanner(True, 5.0).second_looks(frame(1000)) == 0, "none configured"
 
 
+def test_a_pause_without_second_looks_is_not_made_up_for() -> None:
+    counts = [LookPlanner(True, 5.0, second_looks=rate).second_looks(frame(10_000)) for rate in (4.0, 0.5)]
+    assert counts == [4, 1]
+
+
+def test_sweeps_are_no_more_frequent_while_no_search_is_made() -> None:
+    made = LookPlanner(True, 5.0, search_s=15.0)
+    swept: list[int] = []
+    for number in range(300):
+        meta = frame(number, motion_at(4, 4) if number else MotionMap.whole(COLUMNS, ROWS, 1))
+        look = made.plan(meta, [])
+        if look.anything:
+            made.looked(meta, look)
+        swept += [number] if look.whole else []
+    assert swept == [0, 13, 76, 139, 202, 265]
+
+
 def test_a_search_comes_after_a_second_and_then_at_every_third_sweep() -> None:
     made = LookPlanner(True, 5.0, search_s=15.0)
     searched: list[int] = []
