@@ -310,9 +310,6 @@ class PeopleTracker:
         """Drop a camera's tracker and people."""
         self._epochs.pop(camera, None)
 
-    def _is_eased(self, camera: str) -> bool:
-        return self._level is not FULL_QUALITY and camera not in self._spared
-
     def _epoch_of(self, meta: FrameMeta) -> _Epoch:
         epoch = self._epochs.get(meta.camera)
         if epoch is None or epoch.number != meta.epoch:
