@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stages.detection.box_overlap import iou
 from stages.detection.detections import ObjectDetections
 from stages.people.people import SeenPerson
 
@@ -39,10 +39,8 @@ def plausible_objects(
     good = found.scores >= min_score
     if len(before.scores):
         same = np.array([[label == other for other in before.labels] for label in found.labels], bool)
-        same = same.reshape(len(found.labels), len(before.labels))
-        good |= (found.scores >= KEPT_SHARE * min_score) & (same & (iou(found.boxes, before.boxes) >= SAME_PLACE)).any(
-            1
-        )
+        same = same.reshape(len(found.labels), len(before.labels)) & (iou(found.boxes, before.boxes) >= SAME_PLACE)
+        good |= (found.scores >= KEPT_SHARE * min_score) & same.any(1)
     body = np.array(["hand" not in name for name in parts])
     not_feet = body & np.array(["foot" not in name for name in parts])
     balls = np.array([label == BALL for label in found.labels], bool)
@@ -52,11 +50,3 @@ def plausible_objects(
         part = np.where(balls[:, None], not_feet, body) & (overlap >= BODY_PART)
         good &= ~(person | part.any(1))
     return found.rows(np.flatnonzero(good)[:MOST_OBJECTS])
-
-
-def iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the IoU of boxes `[n, 4]` with boxes `[m, 4]`: `[n, m]`, 0 where both are empty."""
-    a, b = first[:, None], second[None]
-    shared = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0).prod(-1)
-    union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - shared
-    return shared / np.maximum(union, np.float32(1e-6))
