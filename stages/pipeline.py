@@ -292,11 +292,11 @@ class Pipeline(Model):
     def ease_cost(self, level: int, frame_rates: Sequence[float]) -> float:
         """Return the cost of detection in all cameras, which takes nearly all of the time.
 
-        Looks for objects are part of level 0 only.
+        Looks for objects are part of level 0 only, and of cameras with frames to look at.
         """
-        objects = 0.0 if level else OBJECTS_COST * self._object_looks_per_second * len(frame_rates)
         most = self._most_looks_per_second
         rates = [min(rate / self._detect_every, most) for rate in frame_rates]
+        objects = 0.0 if level else OBJECTS_COST * sum(min(rate, self._object_looks_per_second) for rate in rates)
         return objects + sum(self._ease_levels[level].cost(rate) for rate in rates)
 
     @property

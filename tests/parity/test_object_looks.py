@@ -130,6 +130,7 @@ def test_an_eased_model_looks_for_no_objects_except_on_spared_cameras() -> None:
         pipeline.process([lease])
     assert objects.pictures > 5
     assert pipeline.ease_cost(0, [10.0]) > pipeline.ease_cost(1, [10.0]), "level 1 saves the looks for objects"
+    assert pipeline.ease_cost(0, [10.0, 0.0]) == pipeline.ease_cost(0, [10.0]), "none where nothing is looked at"
 
 
 def test_objects_of_real_footage_are_found_in_planes_and_in_rgb() -> None:
