@@ -108,7 +108,8 @@ class KeypointDetector:
         found = detect_keypoints(frames, looks, self._network, max_people, self._device)
         rows_of = found.people
         if self._second_look is not None:
-            rows_of = self._second_look.refine(frames, looks, rows_of)
+            refined = self._second_look.refine(frames, looks, rows_of)
+            rows_of = {index: _best(rows, max_people) for index, rows in refined.items()}
         people = {index: KeypointDetections.of(rows, frames[index].meta) for index, rows in rows_of.items()}
         if self._objects is not None:
             for index, objects in self._objects.find(frames, looks).items():
@@ -123,3 +124,8 @@ class KeypointDetector:
             self._objects.warm_up(len(pictures))
         if self._second_look is not None:
             self._second_look.warm_up()
+
+
+def _best(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """Return at most `most` people of rows `[n, 56]`, those with the highest scores."""
+    return rows if len(rows) <= most else rows[np.argsort(-rows[:, 4], kind="stable")[:most]]

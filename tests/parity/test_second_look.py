@@ -9,7 +9,8 @@ import pytest
 
 from stages.detection.box_overlap import iou
 from stages.detection.keypoint_batches import detect_keypoints
-from stages.detection.movenet.movenet import MoveNet
+from stages.detection.keypoint_detector import KeypointDetector
+from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.second_look.search import Search
@@ -49,3 +50,11 @@ def test_a_search_finds_the_people_of_a_street_whom_nobody_has_found(thunder: Th
     found = searching.refine([lease], [replace(WHOLE, search=True)], nobody)[0]
     assert len(clear) >= 2 and (iou(clear[:, :4], found[:, :4]).max(1) > 0.5).all()
     assert (found[:, 4] >= 0.3).all()
+
+
+def test_people_who_are_added_take_nobodys_place_who_is_surer(thunder: Thunder) -> None:
+    lease, searched = lent(frame_of(*STREET)), replace(WHOLE, search=True)
+    searching = SecondLook(thunder, Search(NanoDet.load()))
+    detectors = [KeypointDetector(MoveNet.load(), slot_format, second_look=second) for second in (searching, None)]
+    scores, without = (detector.detect([lease], [searched], 3).frames[0].scores for detector in detectors)
+    assert len(scores) == 3 and (np.sort(scores) >= np.sort(without)).all() and scores.sum() > without.sum()
