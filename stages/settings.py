@@ -48,9 +48,9 @@ class ModelSettings(Section):
     )
     runtime: Runtime = Field(
         default="auto",
-        description="What computes MoveNet's convolutions on a CPU. `auto` takes the fastest of those that are "
-        "installed, which it measures at the first start; in float32, unless `precision` says otherwise. `openvino` "
-        "needs the extra `openvino`. Other networks, and all on CUDA, run in torch. See docs/detector.md.",
+        description="What computes the convolutions of MoveNet and NanoDet on a CPU. `auto` takes the fastest of those "
+        "that are installed, which it measures at the first start; in float32, unless `precision` says otherwise. "
+        "`openvino` needs the extra `openvino`. Other networks, and all on CUDA, run in torch. See docs/detector.md.",
     )
     cuda_graphs: bool = Field(
         default=False,
@@ -94,14 +94,14 @@ class ModelSettings(Section):
         le=1000,
         description="Unless `detection` is `full`: most second looks per camera and second of media time. MoveNet "
         "Thunder looks again at people who were not found where they should be, are small, lie, overlap or are "
-        "unclear. None while the engine is overloaded.",
+        "unclear. Not at an ease level above 0.",
     )
     search_s: float | None = Field(
         default=15.0,
         gt=0,
         le=3600,
         description="Unless `detection` is `full`: seconds of media time between searches of the whole picture for "
-        "small people with NanoDet, at the time of a sweep. Null: none. None while the engine is overloaded.",
+        "small people with NanoDet, at the time of a sweep. Null: none. Not at an ease level above 0.",
     )
     min_detections_per_second: float = Field(
         default=3.0,
