@@ -16,7 +16,11 @@ from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.second_look.search import Search
 from stages.detection.second_look.second_look import SecondLook
 from stages.looks import WHOLE
+from stages.settings import ModelSettings, PipelineSettings, WindowSettings
+from stages.types import FrameAnalysis
+from support.models.bright_people import STEP_US, BrightSecondNetwork, Person, bright_pipeline, drawn_frames
 from support.models.footage_frames import CPU, frame_of, lent
+from support.models.scripted_people import Spot, assert_same, run
 
 STREET = ("vtest", "vtest.avi", 100)
 
@@ -58,3 +62,40 @@ def test_people_who_are_added_take_nobodys_place_who_is_surer(thunder: Thunder) 
     detectors = [KeypointDetector(MoveNet.load(), slot_format, second_look=second) for second in (searching, None)]
     scores, without = (detector.detect([lease], [searched], 3).frames[0].scores for detector in detectors)
     assert len(scores) == 3 and (np.sort(scores) >= np.sort(without)).all() and scores.sum() > without.sum()
+
+
+def walker(number: int) -> Person:
+    """Somebody small."""
+    return (100 + 4 * number, 200, 130 + 4 * number, 260)
+
+
+def test_second_looks_do_not_depend_on_how_frames_are_distributed_over_batches() -> None:
+    settings = PipelineSettings(model=ModelSettings(objects_s=None), window=WindowSettings(steps=12))
+
+    def answers(size: int) -> tuple[dict[Spot, FrameAnalysis], int]:
+        pipeline, _ = bright_pipeline(settings, second=(second := BrightSecondNetwork()))
+        scenes = [[walker(number)] for number in range(24)]
+        cameras = [list(drawn_frames(pipeline, scenes, name)) for name in "ab"]
+        order = [lease for pair in zip(*cameras, strict=True) for lease in pair]
+        return run(pipeline, [order[start : start + size] for start in range(0, len(order), size)]), second.crops
+
+    (singly, crops), (batched, others) = answers(1), answers(7)
+    assert crops == others == sum(bool(one.look.second_looks) for one in singly.values())
+    assert 8 <= crops <= 2 * 24 * STEP_US * 4e-6, "four a second and camera"
+    surer = [spot for spot, one in singly.items() if any(part.score > 0.6 for who in one.people for part in who.parts)]
+    assert len(surer) >= 8
+    for spot, one in singly.items():
+        assert one.look == batched[spot].look
+        assert_same(one, batched[spot])
+
+
+def test_an_eased_model_makes_no_second_looks_except_on_spared_cameras() -> None:
+    pipeline, _ = bright_pipeline(PipelineSettings(), second=(second := BrightSecondNetwork()))
+    pipeline.ease(1, {"yard"})
+    scenes = [[walker(number)] for number in range(24)]
+    for lease in drawn_frames(pipeline, scenes, "hall"):
+        pipeline.process([lease])
+    assert second.crops == 0
+    for lease in drawn_frames(pipeline, scenes, "yard"):
+        pipeline.process([lease])
+    assert second.crops >= 4

@@ -6,6 +6,7 @@ Unlike scripted people they are found by what a picture shows, so also in region
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import av
 import numpy as np
@@ -19,8 +20,10 @@ from ring_buffers.motion.motion_gate import MotionGate
 from ring_buffers.slot_writers import picture_writer
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import slot_format
+from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import CLASS_NAMES
 from stages.detection.nanodet.object_looks import ObjectFinder
+from stages.detection.second_look.second_look import SecondLook
 from stages.pipeline import Pipeline
 from stages.settings import PipelineSettings
 from support.models.scripted_people import Found, random_checkpoint
@@ -86,13 +89,33 @@ class BrightObjectsNetwork:
         return Found(torch.from_numpy(rows * found[..., None]))
 
 
+class BrightSecondNetwork:
+    """Finds the joints of a bright person in a crop, surer than the first network. Counts the crops it is shown."""
+
+    def __init__(self) -> None:
+        self.crops = 0
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        self.crops += len(pictures)
+        return pictures
+
+    def decode(self, heads: Tensor) -> Tensor:
+        keypoints = np.stack([_rows(picture.numpy(), 8)[0, 5:].reshape(17, 3) for picture in heads])
+        return torch.from_numpy(keypoints * np.array([1, 1, 1.5], np.float32))
+
+
 def bright_pipeline(
-    settings: PipelineSettings, objects: BrightObjectsNetwork | None = None
+    settings: PipelineSettings,
+    objects: BrightObjectsNetwork | None = None,
+    second: BrightSecondNetwork | None = None,
 ) -> tuple[Pipeline, BrightPeopleNetwork]:
-    """A pipeline with the network that finds bright people, one for objects if given, and a random checkpoint."""
+    """A pipeline with the network that finds bright people, those for objects and second looks if given, and a random
+    checkpoint."""
     network = BrightPeopleNetwork()
     finder = None if objects is None else ObjectFinder(objects)
-    return Pipeline(KeypointDetector(network, slot_format, objects=finder), random_checkpoint(), settings), network
+    second_look = None if second is None else SecondLook(cast("Thunder", second))
+    detector = KeypointDetector(network, slot_format, objects=finder, second_look=second_look)
+    return Pipeline(detector, random_checkpoint(), settings), network
 
 
 def drawn_frames(
