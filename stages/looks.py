@@ -44,7 +44,7 @@ class Look:
     expected: tuple[tuple[float, float, float, float], ...] = ()
     """Where tracked people should be: x1, y1, x2, y2 in pixels of the epoch's first picture."""
     second_looks: int = 0
-    """At most so many people are looked at a second time."""
+    """Maximum number of people who are looked at a second time."""
     search: bool = False
     """Whether to search the whole picture for people whom the first look misses."""
 

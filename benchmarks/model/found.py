@@ -1,6 +1,6 @@
 """Who the packaged pipeline finds, and at what cost, by variants of the model's settings.
 
-Drawn people of a known height, people who lie or fall on labelled footage, tracks where there is nobody, and the CPU
+Drawn people of a known height, people who lie or fall on labelled footage, tracks in scenes without people, and the CPU
 time of the model. All variants watch every clip in turn, frame by frame over media time, as a camera would lend them.
 """
 
@@ -45,7 +45,7 @@ FEWEST = 6
 """Least number of clips for an interval."""
 _SEED = 90
 
-PEOPLE, FOOTAGE, EMPTY = "drawn people", "lie and fall", "nobody there"
+PEOPLE, FOOTAGE, EMPTY = "drawn people", "lie and fall", "empty scenes"
 FOUND, FOUND_LATE, OKS = "found", "found after 1 s", "OKS"
 KEYPOINTS, TRACKS = "keypoint score", "tracks a minute"
 MEASURES = {

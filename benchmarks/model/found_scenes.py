@@ -1,4 +1,4 @@
-"""Drawn clips of a fixed camera for `benchmarks.model.found`: people of a chosen height, or things and nobody.
+"""Drawn clips of a fixed camera for `benchmarks.model.found`: people of a chosen height, or things without people.
 
 A clip depends only on the picture's size and its seed. Pictures have the camera's noise, and are not compressed.
 """

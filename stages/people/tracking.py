@@ -28,7 +28,7 @@ _BUFFER_FPS = 30.0
 _MAX_EXTRAPOLATION_S = 0.5
 """Limit of the time for which a box moves on at its last velocity without a detection."""
 _EXPECTED_US = 1_000_000
-"""For so long after their last detection, people are expected where they were going."""
+"""Time after their last detection for which people are expected where they were going."""
 
 
 class TrackedPerson(NamedTuple):

@@ -37,7 +37,7 @@ _ROW = 5
 
 
 class Need(NamedTuple):
-    """Somebody who needs a second look: `row` of the first look, None for nobody there; box in its pixels."""
+    """A person who needs a second look: `row` of the first look, None if it has none; box in its pixels."""
 
     row: int | None
     box: Box
@@ -100,7 +100,7 @@ def with_second_look(
 
 
 def overlap_with_people(boxes: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the IoU `[n, m]` of boxes `[n, 4]` with the people of rows `[m, 56]`; 0 with rows that are nobody.
+    """Return the IoU `[n, m]` of boxes `[n, 4]` with the people of rows `[m, 56]`; 0 with rows that are no people.
 
     Of those, some are duplicates of a person, others people whom the first look nearly missed.
     """

@@ -1,7 +1,7 @@
 """The search for people whom the first look misses, because they are small: NanoDet in tiles of the whole picture.
 
-MoveNet finds less than half of the people who are 40 pixels tall. NanoDet finds more of them, but also what is nobody;
-the second look decides.
+MoveNet finds less than half of the people who are 40 pixels tall. NanoDet finds more of them, and also
+what is not a person; the second look decides.
 """
 
 from __future__ import annotations
