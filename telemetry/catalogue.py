@@ -126,7 +126,12 @@ METRICS: tuple[MetricSpec, ...] = (
         (),
         derived=True,
     ),
-    MetricSpec("overloaded", "gauge", "1 while frames are dropped at the highest ease level, else 0.", derived=True),
+    MetricSpec(
+        "overloaded",
+        "gauge",
+        "1 while frames are dropped at the highest ease level and other programs are not the cause, else 0.",
+        derived=True,
+    ),
     MetricSpec("stage_seconds", "histogram", "Time per batch, by stage.", ("stage",), SECONDS_BUCKETS),
     MetricSpec("stage_errors_total", "counter", "Batches lost to an error, by stage.", ("stage",)),
     MetricSpec(
