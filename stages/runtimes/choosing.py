@@ -163,13 +163,13 @@ class _Auto:
             self._measure(rivals)
         chosen = fastest({one: self._times[one] for one in rivals})
         _use(self._network, chosen, self._accepted[chosen])
-        shown = {str(one): _milliseconds(times) for one, times in self._times.items()}
         logger.info(
-            "model.runtime: %s computes in %s, the fastest. Milliseconds a picture: %s",
+            "model.runtime: %s computes in %s, the fastest. Milliseconds a picture (width x height): %s",
             self._network.name,
             chosen,
-            "; ".join(f"{name} {by_size}" for name, by_size in shown.items()),
+            "; ".join(f"{one} {_as_text(times)}" for one, times in self._times.items()),
         )
+        shown = {str(one): _milliseconds(times) for one, times in self._times.items()}
         choice = StoredChoice(FORMAT, self._key, chosen.runtime, chosen.precision, shown, self._rejected)
         write_choice(self._folder, choice)
         return chosen
@@ -236,6 +236,10 @@ def _run(network: RunnableNetwork, candidate: Candidate, computation: Computatio
 
 def _milliseconds(times: Times) -> dict[str, float]:
     return {f"{height}x{width}": round(seconds * 1e3, 1) for (height, width), seconds in times.items()}
+
+
+def _as_text(times: Times) -> str:
+    return ", ".join(f"{width}x{height}: {seconds * 1e3:.1f}" for (height, width), seconds in times.items())
 
 
 def tiled(picture: Picture, size: Size) -> Picture:

@@ -73,7 +73,7 @@ def test_auto_measures_candidates_of_similar_speed_at_the_sizes_in_use(
     assert (network.computation is None) == (chosen == REFERENCE)
     milliseconds = stored(tmp_path)["milliseconds"]
     assert all(sorted(times) == ["64x64", "96x64"] for times in milliseconds.values()) and len(milliseconds) == 2
-    assert f"brightest-cell computes in {chosen}, the fastest. Milliseconds a picture: torch in float32" in caplog.text
+    assert f"brightest-cell computes in {chosen}, the fastest. Milliseconds a picture" in caplog.text
 
 
 def test_a_stored_choice_is_used_without_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
