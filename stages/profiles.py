@@ -81,7 +81,7 @@ def load_profile(
         detector_sizes,
         objects=bool(model.objects_s),
         second_looks=model.second_looks > 0 and model.detection != "full",
-        searches=model.search_s is not None and model.detection != "full",
+        searches=bool(model.search_s) and model.detection != "full",
     )
     return kind(detector, checkpoint, settings, device, observer)
 

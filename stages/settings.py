@@ -79,7 +79,7 @@ class ModelSettings(Section):
         ge=0,
         le=3600,
         description="Seconds of media time between looks for objects near people, which NanoDet takes where MoveNet "
-        "is the detector; null or 0: none. Objects in hands move with them in between. Not at an ease level above 0.",
+        "is the detector; null or 0: none. Objects in hands move with them in between. None at an ease level above 0.",
     )
     detect_every: int = Field(
         default=1,
@@ -94,14 +94,14 @@ class ModelSettings(Section):
         le=1000,
         description="Unless `detection` is `full`: most second looks per camera and second of media time. MoveNet "
         "Thunder looks again at people who were not found where they should be, are small, lie, overlap or are "
-        "unclear. Not at an ease level above 0.",
+        "unclear. 0: none. None at an ease level above 0.",
     )
     search_s: float | None = Field(
         default=15.0,
-        gt=0,
+        ge=0,
         le=3600,
         description="Unless `detection` is `full`: seconds of media time between searches of the whole picture for "
-        "small people with NanoDet, at the time of a sweep. Null: none. Not at an ease level above 0.",
+        "small people with NanoDet, at the time of a sweep; null or 0: none. None at an ease level above 0.",
     )
     min_detections_per_second: float = Field(
         default=3.0,

@@ -166,7 +166,7 @@ class PeopleTracker:
         objects_s = settings.model.objects_s
         self._objects_us = round(objects_s * 1e6) if looks_for_objects and objects_s else None
         self._second_looks = settings.model.second_looks if looks_again else 0.0
-        self._search_s = settings.model.search_s if looks_again else None
+        self._search_s = settings.model.search_s or None if looks_again else None
         self._detect_every = settings.model.detect_every
         self._vocabulary = vocabulary
         self._smoothing = smoothing
