@@ -82,7 +82,7 @@ class KeypointDetector:
         second = () if self._second_look is None else self._second_look.networks
         objects = () if self._objects is None else (self._objects.network,)
         # One network may look for objects and for people.
-        return tuple(dict.fromkeys((self._network, *second, *objects)))
+        return tuple({id(network): network for network in (self._network, *second, *objects)}.values())
 
     @property
     def looks_for_objects(self) -> bool:

@@ -34,7 +34,7 @@ async def test_messages_status_and_page_mark_the_models_experimental_actions_and
         await page.wait_for(f"{text(tile('door', '.doing'))} === {NOTED!r}")
         await page.screenshot(ARTEFACTS / "experimental-wall.png")
         await page.click(tile("door"))
-        await page.wait_for(f"{text('.person .doing')} === 'pick up experimental'")
+        await page.wait_for(f"{text('.person .doing')} === 'pick up experimental holds cup'")
         await page.wait_for(f"{text('.verdict strong')} === 'pick up experimental'")
         await page.wait_for(f"{text('#why')}.includes('often wrong about this action')")
         await page.wait_for(among(".lane .span", "title", f"{NOTED}, "))
