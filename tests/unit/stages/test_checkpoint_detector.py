@@ -160,6 +160,7 @@ def test_scoring_uses_the_checkpoints_detector_and_rejects_true_keypoints(
             asked([str(path)], Conditions(true_keypoints=True))
 
 
+@pytest.mark.usefixtures("all_runtimes")
 def test_the_heads_can_be_exported_but_not_the_detector(path: Path, tmp_path: Path) -> None:
     given = ["export", "--profile", str(path), "--out", str(tmp_path / "onnx")]
     refused = CliRunner().invoke(app, given)
