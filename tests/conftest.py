@@ -104,10 +104,13 @@ def torch_alone() -> Generator[dict[str, ModuleType]]:
 
 @pytest.fixture(scope="module")
 def all_runtimes(torch_alone: dict[str, ModuleType]) -> Generator[None]:
-    """Let the tests of a module use the other runtimes that it, or what it tests, imports at its top."""
+    """Let the tests of a module use the other runtimes, imported already or not."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, module in torch_alone.items():
-            patch.setitem(sys.modules, name, module)
+        for name in RUNTIMES:
+            if name in torch_alone:
+                patch.setitem(sys.modules, name, torch_alone[name])
+            else:
+                patch.delitem(sys.modules, name)
         yield
 
 
