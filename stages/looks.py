@@ -7,23 +7,39 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 REGION_SIDE = 256
-"""Width and height in which the detector sees a region, in pixels. People near the camera still have enough detail, and
-a region costs a sixth of a whole picture of 768x512."""
+"""Width and height in which the detector sees a square region, in pixels. People near the camera still have enough
+detail, and a square region costs a sixth of a whole picture of 768x512."""
+EIGHTHS = 8
+"""Regions are as wide and as high as a number of eighths of a square, which are 32 pixels as the detector sees them."""
 
 
 class Region(NamedTuple):
-    """A square of a frame's picture, in its pixels. All numbers are even, because chroma has half the resolution.
+    """A rectangle of a frame's picture, in its pixels: a square of `side`, or its upper left part.
 
-    It lies within the picture where that is large enough; elsewhere it reaches beyond the right or the lower edge.
+    All numbers are even, because chroma has half the resolution. It lies within the picture where that is large enough;
+    elsewhere it reaches beyond the right or the lower edge.
     """
 
     left: int
     top: int
     side: int
+    columns: int = EIGHTHS
+    rows: int = EIGHTHS
+    """Width and height in eighths of `side`, which is then a multiple of 16."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.side * self.columns // EIGHTHS, self.side * self.rows // EIGHTHS
+
+    def seen(self, side: int = REGION_SIDE) -> tuple[int, int]:
+        """Return width and height as a network sees them that sees the square in `side` pixels."""
+        return side * self.columns // EIGHTHS, side * self.rows // EIGHTHS
 
     def shown(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return width and height of the part inside a picture of this size."""
-        return min(self.side, size[0] - self.left), min(self.side, size[1] - self.top)
+        width, height = self.size
+        return min(width, size[0] - self.left), min(height, size[1] - self.top)
 
 
 LookKind = Literal["whole", "regions", "nothing", "skipped"]

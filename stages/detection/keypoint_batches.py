@@ -6,6 +6,7 @@ that detect people, parts and objects.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -73,25 +74,40 @@ def detect_keypoints(
 
     for indices, pictures in pictures_by_shape(frames, [look.whole for look in looks], device):
         run(indices, pictures, [whole_area(frames[index].meta) for index in indices])
-    regions = [(index, region) for index, look in enumerate(looks) for region in look.regions]
-    if regions:
+    by_shape: defaultdict[tuple[int, int], list[tuple[int, Region]]] = defaultdict(list)
+    for index, look in enumerate(looks):
+        for region in look.regions:
+            by_shape[_shape(region, device)].append((index, region))
+    for shape, regions in by_shape.items():
         areas = [_area(region, frames[index].meta) for index, region in regions]
-        run([index for index, _ in regions], region_pictures(frames, regions, device), areas)
+        run([index for index, _ in regions], region_pictures(frames, regions, device, shape=shape), areas)
     people: dict[int, NDArray[np.float32]] = {}
     if not packed:
         return BatchKeypoints(people, groups)
     host = to_host(torch.cat([tensor.flatten() for tensor in packed]))
     start = 0
+    found: defaultdict[int, list[NDArray[np.float32]]] = defaultdict(list)
     for tensor, group in zip(packed, groups, strict=True):
-        rows = host[start : start + tensor.numel()].reshape(tensor.shape)
+        pictures = host[start : start + tensor.numel()].reshape(tensor.shape)
         start += tensor.numel()
-        for index in dict.fromkeys(group.frames):
-            found = [picture for picture, frame in zip(rows, group.frames, strict=True) if frame == index]
-            look, meta = looks[index], frames[index].meta
-            if not look.whole:
-                found = [merged_people(found, look.regions, meta.format.size, max_people)]
-            people[index] = in_epoch_pixels(found[0], look, meta)
+        for index, rows in zip(group.frames, pictures, strict=True):
+            found[index].append(rows)
+    shown: defaultdict[int, list[Region]] = defaultdict(list)
+    for index, region in (one for regions in by_shape.values() for one in regions):
+        shown[index].append(region)
+    for index, pictures in found.items():
+        look, meta = looks[index], frames[index].meta
+        rows = pictures[0] if look.whole else merged_people(pictures, shown[index], meta.format.size, max_people)
+        people[index] = in_epoch_pixels(rows, look, meta)
     return BatchKeypoints(people, groups)
+
+
+def _shape(region: Region, device: torch.device) -> tuple[int, int]:
+    """Return width and height of the picture in which the network sees a region.
+
+    On CUDA all are squares, black beyond the region, because a batch of one shape takes less time there.
+    """
+    return (REGION_SIDE, REGION_SIDE) if device.type == "cuda" else region.seen()
 
 
 def in_epoch_pixels(rows: NDArray[np.float32], look: Look, meta: FrameMeta) -> NDArray[np.float32]:

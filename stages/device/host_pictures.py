@@ -33,13 +33,15 @@ def whole_picture(planes: np.ndarray, format: SlotFormat) -> np.ndarray:
     return _written(frame, format.target, format.content)
 
 
-def cut_picture(slot: np.ndarray, format: SlotFormat, cut: Cut, size: tuple[int, int], side: int) -> np.ndarray:
-    """Convert a part of a slot to uint8 `[side, side, 3]` RGB: scaled to `size` (width, height), top left."""
+def cut_picture(
+    slot: np.ndarray, format: SlotFormat, cut: Cut, size: tuple[int, int], shape: tuple[int, int]
+) -> np.ndarray:
+    """Convert a part of a slot to uint8 `[H, W, 3]` RGB of `shape` (width, height): scaled to `size`, top left."""
     if format.pixels == "rgb24":
         left, top, width, height = cut
         part = np.ascontiguousarray(slot[top : top + height, left : left + width])
-        return _written(av.VideoFrame.from_ndarray(part, "rgb24"), (side, side), size)
-    return _written(_cut(slot, format.size, cut, format.colours), (side, side), size)
+        return _written(av.VideoFrame.from_ndarray(part, "rgb24"), shape, size)
+    return _written(_cut(slot, format.size, cut, format.colours), shape, size)
 
 
 def _written(frame: av.VideoFrame, size: tuple[int, int], content: tuple[int, int]) -> np.ndarray:

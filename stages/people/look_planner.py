@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta
 from ring_buffers.motion.motion_map import MotionMap, boxes_of
-from stages.detection.views.covering import Box, cover, region_around
-from stages.looks import NOTHING, REGION_SIDE, WHOLE, Look, Region, look_at
+from stages.detection.views.covering import Box, cost, cover, region_around
+from stages.looks import NOTHING, WHOLE, Look, Region, look_at
 
 MARGIN = 0.2
 """Room around tracked people and motion, in lengths of the longer side: a person moves, and motion may show only an arm
@@ -105,7 +105,7 @@ class LookPlanner:
             return NOTHING
         content, target = meta.format.content, meta.format.target or meta.format.content
         regions = cover([_clipped(box, size) for box in boxes], size, content[0] / size[0])
-        if self._compare and len(regions) * REGION_SIDE**2 > WHOLE_ABOVE * target[0] * target[1]:
+        if self._compare and cost(regions) > WHOLE_ABOVE * target[0] * target[1]:
             return WHOLE
         return look_at(regions)
 
@@ -143,7 +143,7 @@ class LookPlanner:
             self._resting_until_us = np.zeros((motion.rows, motion.columns), np.int64)
         seen = motion.moving()
         if not look.whole:
-            shown = [(left, top, left + side, top + side) for left, top, side in look.regions]
+            shown = [(one.left, one.top, one.left + one.size[0], one.top + one.size[1]) for one in look.regions]
             seen &= motion.cells_in(shown, meta.format.size)
         resting = self._resting_until_us > meta.media_us
         self._resting_until_us[seen & ~resting] = meta.media_us + REST_US

@@ -46,12 +46,13 @@ def step_regions(
     count = steps.part_boxes[0].shape[0] if config.parts else 0
     parts = torch.zeros(rows + 1, count, length, device=device)
     objects = torch.zeros(rows + 1, OBJECT_REGIONS, length, device=device)
-    for group in groups:
-        shown = set(group.frames)
-        members = [row for row, frame in enumerate(steps.frames) if frame in shown]
+    shown = [_picture_of(groups, frame, step.box) for frame, step in zip(steps.frames, steps.steps, strict=True)]
+    for number, group in enumerate(groups):
+        members = [row for row, (of, _) in enumerate(shown) if of == number]
         if not members:
             continue
-        features = person_features(group.maps, _regions(steps, metas, group, members, device), config)
+        pictures = [shown[row][1] for row in members]
+        features = person_features(group.maps, _regions(steps, metas, group, members, pictures, device), config)
         # Padded people are written to the row after the last, which is dropped.
         targets = np.full(bucket(len(members)), rows, np.int64)
         targets[: len(members)] = members
@@ -66,9 +67,10 @@ def _regions(
     metas: Sequence[FrameMeta],
     group: PictureGroup,
     members: list[int],
+    pictures: list[int],
     device: torch.device,
 ) -> Regions:
-    """Return the regions of a group's people, padded with empty boxes in its first picture."""
+    """Return the regions of people in these pictures of a group, padded with empty boxes in its first picture."""
     padded, count = bucket(len(members)), steps.part_boxes[0].shape[0]
     boxes = np.zeros((padded, count + _HANDS, 4), np.float32)
     hands_present = np.zeros((padded, _HANDS), np.float32)
@@ -80,7 +82,7 @@ def _regions(
     boxes[: len(members), :count] = np.stack([steps.part_boxes[row] for row in members])
     boxes[: len(members), count:] = hands
     hands_present[: len(members)] = present
-    picture[: len(members)] = [_picture_of(group, steps.frames[row], steps.steps[row].box) for row in members]
+    picture[: len(members)] = pictures
     content = np.array([area.content for area in group.areas], np.float32)
     scale = np.array([area.scale for area in group.areas], np.float32)
     offset = np.array([area.offset for area in group.areas], np.float32)
@@ -99,19 +101,23 @@ def _regions(
     )
 
 
-def _picture_of(group: PictureGroup, frame: int, box: NDArray[np.float32]) -> int:
-    """Return the picture of a frame that shows most of a person's box, and of those the most detailed one."""
-    best, most = -1, (-1.0, 0.0)
-    for index, area in enumerate(group.areas):
-        if group.frames[index] != frame:
-            continue
-        low = np.array(area.offset)
-        high = low + np.array(area.content) / np.array(area.scale)
-        inside = np.maximum(np.minimum(box[2:], high) - np.maximum(box[:2], low), 0).prod()
-        # Rounded, because a whole box in two pictures has the same share but for rounding.
-        worth = (round(float(inside / max((box[2:] - box[:2]).prod(), 1e-6)), 3), area.scale[0])
-        if worth > most:
-            best, most = index, worth
+def _picture_of(groups: Sequence[PictureGroup], frame: int, box: NDArray[np.float32]) -> tuple[int, int]:
+    """Return the picture of a frame that shows most of a person's box, and of those the most detailed one.
+
+    It is given by the number of its group and its place in it; (-1, -1) if no picture shows the frame.
+    """
+    best, most = (-1, -1), (-1.0, 0.0)
+    for number, group in enumerate(groups):
+        for index, (of, area) in enumerate(zip(group.frames, group.areas, strict=True)):
+            if of != frame:
+                continue
+            low = np.array(area.offset)
+            high = low + np.array(area.content) / np.array(area.scale)
+            inside = np.maximum(np.minimum(box[2:], high) - np.maximum(box[:2], low), 0).prod()
+            # Rounded, because the shares of a whole box in two pictures may differ by rounding.
+            worth = (round(float(inside / max((box[2:] - box[:2]).prod(), 1e-6)), 3), area.scale[0])
+            if worth > most:
+                best, most = (number, index), worth
     return best
 
 

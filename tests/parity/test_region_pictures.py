@@ -24,7 +24,7 @@ from support.models.footage_frames import CPU, frame_of, lent
 
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 6, 2.5
 """Of 255, between swscale and torch, as in test_plane_pictures.py."""
-STREET_REGIONS = [Region(430, 180, 160), Region(200, 120, 256), Region(512, 192, 384), Region(0, 0, 768)]
+STREET_REGIONS = [Region(430, 180, 160), Region(200, 120, 256, 5, 8), Region(512, 192, 384, 8, 3), Region(0, 0, 768)]
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +56,14 @@ def test_a_region_shows_what_the_cut_frame_would(street: Lease, region: Region) 
     format = street.meta.format
     width, height = region.shown(format.size)
     content = region_content(region, format.size)
-    found = cut_picture(street.picture, format, (region.left, region.top, width, height), content, REGION_SIDE)
+    found = cut_picture(street.picture, format, (region.left, region.top, width, height), content, region.seen())
     luma = street.picture[: 768 * 576].reshape(576, 768)
     cut = av.VideoFrame.from_ndarray(
         np.ascontiguousarray(luma[region.top : region.top + height, region.left : region.left + width]), "gray"
     )
     cut.color_range = 1
-    grey = np.zeros((REGION_SIDE, REGION_SIDE, 3), np.uint8)
-    RgbWriter(SlotFormat("rgb24", (REGION_SIDE, REGION_SIDE), content)).write(cut, grey)
+    grey = np.zeros((*region.seen()[::-1], 3), np.uint8)
+    RgbWriter(SlotFormat("rgb24", region.seen(), content)).write(cut, grey)
     # The street is nearly grey: green, most of luma, hardly differs from a picture of luma alone.
     difference = np.abs(found[..., 1].astype(int) - grey[..., 1].astype(int))
     assert difference[: content[1], : content[0]].mean() < 12
@@ -75,7 +75,7 @@ def test_regions_made_in_torch_agree_with_those_of_swscale(street: Lease, region
     format = street.meta.format
     cut = (region.left, region.top, *region.shown(format.size))
     content = region_content(region, format.size)
-    expected = cut_picture(street.picture, format, cut, content, REGION_SIDE)[: content[1], : content[0]]
+    expected = cut_picture(street.picture, format, cut, content, region.seen())[: content[1], : content[0]]
     (found,) = cut_pictures(stack_slots([street.picture], CPU), format, [(0, *cut)], [content])
     off = np.abs(found.numpy().astype(int) - expected.astype(int))
     # swscale enlarges chroma less smoothly.
@@ -118,20 +118,23 @@ def test_the_detector_finds_the_same_person_in_a_region_as_in_the_whole_picture(
 
 def test_region_features_come_from_the_picture_that_shows_the_person_best() -> None:
     """Maps whose values are the place in the frame, whatever a picture shows: pooling gives where the part is."""
-    maps: dict[int, torch.Tensor] = {}
-    areas = [Area((0.0, 0.0), (0.5, 0.5), (256, 256)), Area((300.0, 200.0), (1.0, 1.0), (256, 256))]
-    for stride in (4, 8, 16):
-        cells = (torch.arange(256 // stride) + 0.5) * stride
-        layers = []
-        for area in areas:
-            x = cells / area.scale[0] + area.offset[0]
-            layers.append(x.expand(FEATURE_CHANNELS[stride], len(cells), -1))
-        maps[stride] = torch.stack(layers)
-    group = PictureGroup([0, 0], torch.zeros(2, 256, 256, 3, dtype=torch.uint8), maps, areas)
+
+    def group_of(*areas: Area) -> PictureGroup:
+        maps: dict[int, torch.Tensor] = {}
+        width, height = areas[0].content
+        for stride in (4, 8, 16):
+            cells = (torch.arange(width // stride) + 0.5) * stride
+            x = [cells / area.scale[0] + area.offset[0] for area in areas]
+            maps[stride] = torch.stack([row.expand(FEATURE_CHANNELS[stride], height // stride, -1) for row in x])
+        pixels = torch.zeros(len(areas), height, width, 3, dtype=torch.uint8)
+        return PictureGroup([0] * len(areas), pixels, maps, list(areas))
+
+    square = group_of(Area((0.0, 0.0), (0.5, 0.5), (256, 256)), Area((300.0, 200.0), (1.0, 1.0), (256, 256)))
+    narrow = group_of(Area((600.0, 200.0), (1.0, 1.0), (96, 256)))
     meta = FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, (1280, 720), SlotFormat("planes", (1280, 720), (768, 432)))
-    for box in ((340, 240, 400, 400), (20, 30, 90, 200)):
+    for box in ((340, 240, 400, 400), (20, 30, 90, 200), (620, 240, 680, 400)):
         steps = steps_of(np.array(box, np.float32))
-        found = step_regions(steps, [meta], [group], RoiConfig(), CPU)
+        found = step_regions(steps, [meta], [square, narrow], RoiConfig(), CPU)
         parts = found.parts[0, 0].unflatten(0, (-1, 9)).mean(0).reshape(3, 3)
         assert np.allclose(parts.mean(0).numpy(), np.linspace(box[0], box[2], 7)[1::2], atol=1.5)
 

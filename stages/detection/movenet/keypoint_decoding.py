@@ -17,6 +17,8 @@ PEAK_TOLERANCE = 1e-6
 SPREAD = 0.300048828125
 """The graph's constant: a keypoint's score at squared distance d from its regressed position is weighted by
 exp(−d / (SPREAD · min(h, w)))."""
+LEAST_CELLS = 64
+"""Least min(h, w) in that weight: in a narrow region people are as large as in a square one."""
 GRAPH_PEOPLE = 6
 """People that the published graph returns."""
 KEYPOINT_SCORE = 0.126953125
@@ -80,7 +82,7 @@ def refine_keypoints(heatmap: Tensor, joints: Tensor, boxes: Tensor) -> tuple[Te
     """
     batch, parts, height, width = heatmap.shape
     people = joints.shape[1]
-    spread = SPREAD * min(height, width)
+    spread = SPREAD * max(min(height, width), LEAST_CELLS)
     reach = int((_NEGLIGIBLE * spread) ** 0.5) + 1
     rows, columns = min(2 * reach + 1, height), min(2 * reach + 1, width)
 

@@ -1,20 +1,34 @@
-"""Choice of the regions that show given boxes, few and small."""
+"""Choice of the regions that show given boxes, at the least cost.
+
+A region has the coarsest scale at which the detector sees its boxes in enough detail, and is no wider and no higher
+than it must be. Boxes share a region if that costs less than regions of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from stages.looks import REGION_SIDE, Region
+from stages.looks import EIGHTHS, REGION_SIDE, Region
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the frame's picture."""
 
 SIDES = (160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 4096, 8192)
-"""Sides of regions. They are few, because the scaling of each is prepared separately. The first enlarges: people of 40
-pixels are then seen at 64."""
-DETAIL = 128
-"""Boxes that share a region are seen at least at this length in pixels, or as long as in the whole picture."""
+"""Sides of the squares of which regions are parts, multiples of 16. They are few, because the scaling of each is
+prepared separately. The first enlarges: people of 40 pixels are then seen at 64."""
+DETAIL = 180
+"""Boxes are seen at this length in pixels, if they are not too small or too large for it. A box has a margin: a person
+in it is about 128 pixels tall."""
+SHARED_DETAIL = 128
+"""Boxes that share a region are seen at least at this length, or as long as in the whole picture."""
+FEWEST = 3
+"""Least number of eighths of a region."""
+FIXED_COST = 10
+"""Cost of a region of any size, in eighths squared: decoding, and small pictures take longer for their size."""
+_ROOM = 4
+"""Pixels around boxes: rounding the corner to even pixels moves a region by up to two."""
 
 
 def cover(boxes: Sequence[Box], size: tuple[int, int], whole_scale: float) -> list[Region]:
@@ -26,14 +40,17 @@ def cover(boxes: Sequence[Box], size: tuple[int, int], whole_scale: float) -> li
     for box in sorted(boxes, key=lambda box: (-_extent(box), box)):
         alone = _Group.of(box, whole_scale)
         joined = [(group.joined(alone), index) for index, group in enumerate(groups)]
-        fitting = [(group, index) for group, index in joined if _extent(group.around) <= group.limit]
-        if fitting:
-            # The group that grows least.
-            group, index = min(fitting, key=lambda pair: _extent(pair[0].around) - _extent(groups[pair[1]].around))
-            groups[index] = group
+        dearer = [
+            (cost([group.region(size)]) - cost([groups[index].region(size)]), index, group)
+            for group, index in joined
+            if _extent(group.around) + _ROOM <= group.limit
+        ]
+        least = min(dearer, default=None)
+        if least is not None and least[0] <= cost([alone.region(size)]):
+            groups[least[1]] = least[2]
         else:
             groups.append(alone)
-    shown = [(group, region_around(group.around, size)) for group in groups]
+    shown = [(group, group.region(size)) for group in groups]
     # A region is often larger than its group, and may show all boxes of another in enough detail.
     for pair in sorted(shown, key=lambda pair: len(pair[0].boxes)):
         largest = max(pair[0].limit, pair[1].side)
@@ -43,31 +60,57 @@ def cover(boxes: Sequence[Box], size: tuple[int, int], whole_scale: float) -> li
     return [region for _, region in shown]
 
 
+def cost(regions: Iterable[Region]) -> int:
+    """Return what the detector takes for regions, as the number of pixels of a picture for which it takes as long."""
+    return sum(region.columns * region.rows + FIXED_COST for region in regions) * (REGION_SIDE // EIGHTHS) ** 2
+
+
 class _Group(NamedTuple):
-    """Boxes that share a region: the box around them, and the largest region that shows each in enough detail."""
+    """Boxes that share a region: the box around them, and the sides of the square of which the region is part.
+
+    `limit`: the largest side that shows each box in enough detail to share. `enough`: the side that gives all boxes
+    `DETAIL`.
+    """
 
     boxes: tuple[Box, ...]
     around: Box
     limit: float
+    enough: float
 
     @staticmethod
     def of(box: Box, whole_scale: float) -> _Group:
         extent = max(_extent(box), 1.0)
-        return _Group((box,), box, max(extent, REGION_SIDE / max(min(whole_scale, DETAIL / extent), 1e-6)))
+        limit = REGION_SIDE / max(min(whole_scale, SHARED_DETAIL / extent), 1e-6)
+        return _Group((box,), box, max(extent + _ROOM, limit), extent * REGION_SIDE / DETAIL)
 
     def joined(self, other: _Group) -> _Group:
         first, second = self.around, other.around
         low = min(first[0], second[0]), min(first[1], second[1])
         high = max(first[2], second[2]), max(first[3], second[3])
-        return _Group(self.boxes + other.boxes, (*low, *high), min(self.limit, other.limit))
+        boxes = self.boxes + other.boxes
+        return _Group(boxes, (*low, *high), min(self.limit, other.limit), min(self.enough, other.enough))
+
+    def region(self, size: tuple[int, int]) -> Region:
+        """Return the region, moved into a picture of `size`."""
+        longest = _up(max(size), 16)
+        least = min(_extent(self.around) + _ROOM, longest)
+        side = next((side for side in SIDES if side >= least), SIDES[-1])
+        side = min(max([side, *(one for one in SIDES if one <= self.enough)]), longest)
+        x1, y1, x2, y2 = self.around
+        columns, rows = (
+            min(max(math.ceil((length + _ROOM) * EIGHTHS / side), FEWEST), EIGHTHS) for length in (x2 - x1, y2 - y1)
+        )
+        width, height = Region(0, 0, side, columns, rows).size
+        return Region(_begin(x1, x2, width, size[0]), _begin(y1, y2, height, size[1]), side, columns, rows)
 
 
 def _shows(region: Region, box: Box) -> bool:
+    width, height = region.size
     return (
         region.left <= box[0]
         and region.top <= box[1]
-        and box[2] <= region.left + region.side
-        and box[3] <= region.top + region.side
+        and box[2] <= region.left + width
+        and box[3] <= region.top + height
     )
 
 
@@ -76,15 +119,15 @@ def _extent(box: Box) -> float:
 
 
 def region_around(box: Box, size: tuple[int, int], smaller: Sequence[int] = ()) -> Region:
-    """Return the region around a box, moved into a picture of `size` (width, height).
+    """Return the square region around a box, moved into a picture of `size` (width, height).
 
     `smaller`: sides below those of `SIDES`.
     """
     width, height = size
     # Not larger than the picture's longer side, which shows all of it.
-    longest = -(-max(width, height) // 2) * 2
-    # Rounding the corner to even pixels moves it by up to two.
-    side = min(next((side for side in (*smaller, *SIDES) if side >= _extent(box) + 4), SIDES[-1]), longest)
+    side = min(
+        next((side for side in (*smaller, *SIDES) if side >= _extent(box) + _ROOM), SIDES[-1]), _up(max(size), 2)
+    )
     return Region(_begin(box[0], box[2], side, width), _begin(box[1], box[3], side, height), side)
 
 
@@ -92,3 +135,7 @@ def _begin(low: float, high: float, side: int, length: int) -> int:
     """Return the even begin of a side that is centred on `low` to `high`, and inside the picture if it fits."""
     begin = int(((low + high) / 2 - side / 2) // 2) * 2
     return max(0, min(begin, (length - side + 1) // 2 * 2))
+
+
+def _up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

@@ -65,8 +65,8 @@ def _cut(boxes: NDArray[np.float32], region: Region, size: tuple[int, int]) -> N
     return (
         ((boxes[:, 0] <= EDGE) & (region.left > 0))
         | ((boxes[:, 1] <= EDGE) & (region.top > 0))
-        | ((boxes[:, 2] >= width - EDGE) & (region.left + region.side < size[0]))
-        | ((boxes[:, 3] >= height - EDGE) & (region.top + region.side < size[1]))
+        | ((boxes[:, 2] >= width - EDGE) & (region.left + region.size[0] < size[0]))
+        | ((boxes[:, 3] >= height - EDGE) & (region.top + region.size[1] < size[1]))
     )
 
 

@@ -61,12 +61,19 @@ def pictures_by_shape(
 
 
 def region_pictures(
-    frames: Sequence[Lease], regions: Sequence[tuple[int, Region]], device: torch.device, side: int = REGION_SIDE
+    frames: Sequence[Lease],
+    regions: Sequence[tuple[int, Region]],
+    device: torch.device,
+    side: int = REGION_SIDE,
+    shape: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Return regions of frames, each with the frame's index, as uint8 `[B, side, side, 3]` RGB on the device.
+    """Return regions of frames, each with the frame's index, as uint8 `[B, height, width, 3]` RGB on the device.
 
-    On CUDA each slot of planes is copied once, and regions of one size are converted together.
+    The network sees the square of a region in `side` pixels. `shape`: width and height of the pictures, which are black
+    beyond their region; by default `side`. On CUDA each slot of planes is copied once, and regions of one size are
+    converted together.
     """
+    across, down = shape or (side, side)
     formats = [frames[index].meta.format for index, _ in regions]
     sizes = [
         region_content(region, format.picture_size, side) for (_, region), format in zip(regions, formats, strict=True)
@@ -78,12 +85,12 @@ def region_pictures(
                 format,
                 (region.left, region.top, *region.shown(format.picture_size)),
                 size,
-                side,
+                (across, down),
             )
             for (index, region), format, size in zip(regions, formats, sizes, strict=True)
         ]
         return to_device(np.stack(cut), device)
-    pictures = torch.zeros(len(regions), side, side, 3, dtype=torch.uint8, device=device)
+    pictures = torch.zeros(len(regions), down, across, 3, dtype=torch.uint8, device=device)
     by_format: dict[SlotFormat, list[int]] = {}
     for row, (index, _) in enumerate(regions):
         by_format.setdefault(frames[index].meta.format, []).append(row)

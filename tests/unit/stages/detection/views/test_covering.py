@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.detection.views.covering import DETAIL, SIDES, Box, cover
+from stages.detection.views.covering import DETAIL, SHARED_DETAIL, SIDES, Box, cost, cover
 from stages.looks import REGION_SIDE, Region
 
 SIZES = st.tuples(st.integers(16, 4000), st.integers(16, 4000))
@@ -44,7 +44,7 @@ def test_every_box_is_whole_in_a_region(made: tuple[tuple[int, int], list[Box]],
 def test_regions_begin_inside_the_picture_at_even_pixels(made: tuple[tuple[int, int], list[Box]], scale: float) -> None:
     size, boxes = made
     for region in cover(boxes, size, scale):
-        assert region.left % 2 == region.top % 2 == region.side % 2 == 0
+        assert region.left % 2 == region.top % 2 == region.size[0] % 2 == region.size[1] % 2 == 0
         assert 0 <= region.left < size[0] and 0 <= region.top < size[1]
         assert min(region.shown(size)) > 0
 
@@ -57,11 +57,12 @@ def test_people_who_share_a_region_are_seen_in_enough_detail(
     regions = cover(boxes, size, scale)
     for box in boxes:
         extent = max(box[2] - box[0], box[3] - box[1], 1.0)
-        enough = min(scale, DETAIL / extent)
+        enough = min(scale, SHARED_DETAIL / extent)
         seen = max(REGION_SIDE / region.side for region in regions if shows(region, box, size))
-        # A region is up to a step larger than what it must show; alone, a box gets the smallest that shows it.
+        # A region is up to a step larger than what it must show; alone, a box gets the smallest that shows it, or one
+        # that gives it `DETAIL`.
         step = max(after / before for before, after in pairwise(SIDES))
-        assert seen * step >= min(enough, REGION_SIDE / max(extent + 4, SIDES[0]))
+        assert seen * step >= min(enough, REGION_SIDE / max(extent + 4, SIDES[0]), DETAIL / extent)
 
 
 def test_people_far_apart_get_a_region_each_and_neighbours_share_one() -> None:
@@ -75,6 +76,27 @@ def test_a_distant_person_is_enlarged_and_a_near_one_scaled_down() -> None:
     (distant,) = cover([(600.0, 300.0, 620.0, 340.0)], (1280, 720), 0.6)
     (near,) = cover([(300.0, 20.0, 700.0, 700.0)], (1280, 720), 0.6)
     assert distant.side == SIDES[0] < REGION_SIDE < near.side
+
+
+def test_a_region_is_no_wider_and_no_higher_than_what_it_must_show() -> None:
+    (standing,) = cover([(600.0, 300.0, 660.0, 440.0)], (1280, 720), 0.6)
+    (lying,) = cover([(600.0, 300.0, 740.0, 360.0)], (1280, 720), 0.6)
+    assert standing.seen() == lying.seen()[::-1] == (96, 192)
+    assert cost([standing]) == cost([lying]) < cost([Region(0, 0, standing.side)]) / 2
+
+
+def test_a_near_person_is_seen_no_larger_than_needed() -> None:
+    (near,) = cover([(300.0, 20.0, 700.0, 700.0)], (1280, 720), 0.6)
+    assert DETAIL <= 680 * REGION_SIDE / near.side < 1.25 * DETAIL
+    assert near.seen() == (128, 224)
+
+
+@given(pictures_with_boxes(), st.floats(0.05, 3))
+def test_sharing_regions_never_costs_more_than_a_region_for_each_box(
+    made: tuple[tuple[int, int], list[Box]], scale: float
+) -> None:
+    size, boxes = made
+    assert cost(cover(boxes, size, scale)) <= sum(cost(cover([box], size, scale)) for box in boxes)
 
 
 def test_without_boxes_there_are_no_regions() -> None:
