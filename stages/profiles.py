@@ -29,7 +29,7 @@ from stages.looks import REGION_SIDE
 from stages.packaged_checkpoints import PAPER, checkpoint_file
 from stages.pipeline import WARM_SOURCE, Pipeline
 from stages.runtimes.choosing import choose_runtime, use_runtime
-from stages.runtimes.machine import usable_cores
+from stages.runtimes.machine import runtime_threads, torch_threads
 from stages.runtimes.network import Candidate, RunnableNetwork, RuntimeUnavailableError
 from stages.runtimes.runnable_movenet import RunnableMoveNet, RunnableThunder
 from stages.runtimes.runnable_nanodet import RunnableNanoDet
@@ -62,7 +62,7 @@ def load_profile(
     model = settings.model
     device = choose_device(model.device)
     disable_tf32()
-    torch.set_num_threads(model.threads or max(1, usable_cores() - 1))
+    torch.set_num_threads(torch_threads(model.threads))
     checkpoint = load_checkpoint(model.profile, device)
     if checkpoint.features is not None:
         checkpoint.features.precision = vision_precision(model.precision, device)
@@ -79,6 +79,7 @@ def load_profile(
         model.cuda_graphs,
         model.runtime,
         detector_sizes,
+        model.threads,
         objects=bool(model.objects_s),
         second_looks=model.second_looks > 0 and model.detection != "full",
         searches=bool(model.search_s) and model.detection != "full",
@@ -102,12 +103,14 @@ def load_detector(
     cuda_graphs: bool = False,
     runtime: Runtime = "torch",
     detector_sizes: Sequence[Size | None] = (None,),
+    threads: int = 0,
     objects: bool = False,
     second_looks: bool = False,
     searches: bool = False,
 ) -> Detector:
     """Return the checkpoint's own detector, or MoveNet if it has none.
 
+    `threads`: `model.threads`, for runtimes other than torch.
     `objects`, `second_looks`, `searches`: what MoveNet's other networks are loaded for (docs/detector.md).
 
     Raises `WeightsError`, or `ValueError` for a precision or a runtime that the device does not support.
@@ -128,12 +131,13 @@ def load_detector(
         nanodet = _nanodet(device, dtype) if objects or searches else None
         if runtime != "torch" and torch.device(device).type == "cpu":
             assert isinstance(movenet, MoveNet)
+            most = runtime_threads(threads)
             formats = [slot_format(WARM_SOURCE, size) for size in detector_sizes]
             sizes = [(REGION_SIDE, REGION_SIDE), *((format.size[1], format.size[0]) for format in formats)]
-            chosen = choose_runtime(RunnableMoveNet(movenet), runtime, precision, sizes)
+            chosen = choose_runtime(RunnableMoveNet(movenet), runtime, precision, sizes, most)
             others = [RunnableThunder(thunder)] if thunder is not None else []
             for other in [*others, *([RunnableNanoDet(nanodet)] if nanodet is not None else [])]:
-                _use_same_runtime(other, chosen, required=runtime != "auto")
+                _use_same_runtime(other, chosen, most, required=runtime != "auto")
         finder = ObjectFinder(nanodet, device) if nanodet is not None and objects else None
         search = Search(nanodet, device) if nanodet is not None and searches else None
         second_look = SecondLook(thunder, search, device) if thunder is not None else None
@@ -182,10 +186,10 @@ def _movenet(device: torch.device | str, precision: torch.dtype, graphed: bool) 
     return GraphedKeypointNetwork(movenet) if graphed else movenet
 
 
-def _use_same_runtime(network: RunnableNetwork, chosen: Candidate, *, required: bool) -> None:
+def _use_same_runtime(network: RunnableNetwork, chosen: Candidate, threads: int, *, required: bool) -> None:
     """Make another of the detector's networks compute as the first one, or in torch if it can't and need not."""
     try:
-        use_runtime(network, chosen)
+        use_runtime(network, chosen, threads)
     except RuntimeUnavailableError as error:
         if required:
             raise

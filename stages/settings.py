@@ -58,7 +58,11 @@ class ModelSettings(Section):
         "Not yet tested on a GPU.",
     )
     threads: int = Field(
-        default=0, ge=0, le=1024, description="CPU threads for the model; 0 leaves one core to decoding."
+        default=0,
+        ge=0,
+        le=1024,
+        description="CPU threads for the model; 0: torch leaves one core to decoding, and other runtimes, whose "
+        "waiting threads sleep, use all cores.",
     )
     detection: DetectionMode = Field(
         default="auto",

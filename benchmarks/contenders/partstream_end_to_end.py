@@ -84,7 +84,7 @@ class Moment:
 def configured(urls: list[str], options: dict[str, Any]) -> Config:
     """Return the configuration: that of the file, if there is one, with these cameras and the options.
 
-    As many threads as by default on a machine with only these cores. Raises `ConfigError`.
+    Raises `ConfigError`.
     """
     cameras = [
         {"id": f"cam{index}", "source": url, "detector_size": options["detector_size"]}
@@ -99,9 +99,7 @@ def configured(urls: list[str], options: dict[str, Any]) -> Config:
     }
     if options["profile"] is not None:
         overrides["model"] = {"profile": options["profile"]}
-    config = load(options["config"], overrides)
-    threads = config.model.threads or max(1, options["cores"] - 1)
-    return config.model_copy(update={"model": config.model.model_copy(update={"threads": threads})})
+    return load(options["config"], overrides)
 
 
 async def run(spec: Spec) -> dict[str, Any]:

@@ -135,7 +135,6 @@ def run_trial(
             "detector_size": options.detector_size,
             "config": None if options.config is None else str(options.config.resolve()),
             "endpoint": endpoint,
-            "cores": len(placement.engine),
             "others": {"cameras": served.pid, "subscriber": os.getpid()},
         }
         Spec(served.urls, seconds, warm_up_s, out, options=chosen).write(spec_file)

@@ -77,7 +77,7 @@ def measure(rounds: int) -> dict[str, Any]:
 def _net(candidate: Candidate) -> MoveNet:
     net = MoveNet.load()
     runnable = RunnableMoveNet(net)
-    runnable.use(TYPES[candidate.precision], build(runnable, candidate))
+    runnable.use(TYPES[candidate.precision], build(runnable, candidate, 1))
     return net
 
 

@@ -6,8 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from textwrap import shorten
 
-import torch
-
 from stages.detection.computation import Computation
 from stages.runtimes.network import CANDIDATES, TITLES, Candidate, RunnableNetwork, RuntimeName, RuntimeUnavailableError
 from stages.settings import Precision, Runtime
@@ -53,13 +51,13 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def build(network: RunnableNetwork, candidate: Candidate) -> Computation | None:
-    """Return the candidate's computation of the network, None for torch, with as many threads as torch uses.
+def build(network: RunnableNetwork, candidate: Candidate, threads: int) -> Computation | None:
+    """Return the candidate's computation of the network with `threads` threads; None for torch, which has its own.
 
     Raises `RuntimeUnavailableError` if packages are missing, the processor has no such precision, or the runtime can't
     load the network.
     """
-    runtime, threads = candidate.runtime, torch.get_num_threads()
+    runtime = candidate.runtime
     if runtime == "torch":
         return None
     if missing := missing_packages(runtime):

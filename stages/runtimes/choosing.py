@@ -63,28 +63,31 @@ def choose_runtime(
     runtime: Runtime,
     precision: Precision,
     sizes: Sequence[Size],
+    threads: int,
     folder: Path | None = None,
 ) -> Candidate:
     """Make `network` compute in the configured or the fastest runtime, and return which one it is.
 
-    `sizes` are the heights and widths of the pictures in use. `folder` keeps choices; by default `runtimes` in the
-    user's cache. Raises `RuntimeUnavailableError` if the settings can't be followed.
+    `sizes` are the heights and widths of the pictures in use. Runtimes other than torch get `threads` threads. `folder`
+    keeps choices; by default `runtimes` in the user's cache. Raises `RuntimeUnavailableError` if the settings can't be
+    followed.
     """
     allowed = candidates(runtime, precision)
     if runtime == "auto":
-        return _Auto(network, precision, sizes, folder or cache_dir() / FOLDER).choose(allowed)
+        return _Auto(network, precision, sizes, threads, folder or cache_dir() / FOLDER).choose(allowed)
     (candidate,) = allowed
-    use_runtime(network, candidate)
+    use_runtime(network, candidate, threads)
     return candidate
 
 
-def use_runtime(network: RunnableNetwork, candidate: Candidate) -> None:
+def use_runtime(network: RunnableNetwork, candidate: Candidate, threads: int) -> None:
     """Make `network` compute in `candidate`, for example the one that was chosen for another network.
 
-    This measures nothing. Raises `RuntimeUnavailableError` if the candidate can't compute the network, or detects other
-    things than torch; the network then computes in torch, in float32.
+    This measures nothing. A runtime other than torch gets `threads` threads. Raises `RuntimeUnavailableError` if the
+    candidate can't compute the network, or detects other things than torch; the network then computes in torch, in
+    float32.
     """
-    computation = build(network, candidate)
+    computation = build(network, candidate, threads)
     if candidate.runtime != "torch":
         reason = _Check(network, candidate.precision).reason_against(candidate, computation)
         if reason is not None:
@@ -121,19 +124,22 @@ class _Check:
 class _Auto:
     """One choice by measurement, or from the cache."""
 
-    def __init__(self, network: RunnableNetwork, precision: Precision, sizes: Sequence[Size], folder: Path) -> None:
-        self._network, self._folder = network, folder
+    def __init__(
+        self, network: RunnableNetwork, precision: Precision, sizes: Sequence[Size], threads: int, folder: Path
+    ) -> None:
+        self._network, self._threads, self._folder = network, threads, folder
         self._sizes = sorted(set(sizes), key=lambda size: size[0] * size[1])[-MOST_SIZES:]
         self._key = ChoiceKey(
             network.name,
             processor(),
             usable_cores(),
             torch.get_num_threads(),
+            threads,
             self._sizes,
             precision,
             package_versions(),
         )
-        self._cost = cost_clock(torch.get_num_threads())
+        self._cost = cost_clock(torch.get_num_threads(), threads)
         self._accepted: dict[Candidate, Computation | None] = {}
         self._times: dict[Candidate, Times] = {}
         """Of all candidates that ran, the rejected ones included."""
@@ -147,7 +153,7 @@ class _Auto:
         stored = read_choice(self._folder, self._key)
         if stored is not None and stored.candidate in installed:
             try:
-                use_runtime(self._network, stored.candidate)
+                use_runtime(self._network, stored.candidate, self._threads)
                 return stored.candidate
             except RuntimeUnavailableError as error:
                 logger.warning("%s. It was chosen earlier; runtimes are measured again", error)
@@ -185,7 +191,7 @@ class _Auto:
                 self._accepted[candidate], self._times[candidate] = None, {size: reference_s}
                 continue
             try:
-                computation = build(self._network, candidate)
+                computation = build(self._network, candidate, self._threads)
                 seconds = self._time(candidate, computation, smallest)
                 self._times[candidate] = {size: seconds}
                 if seconds > TOO_SLOW * reference_s:

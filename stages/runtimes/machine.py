@@ -1,4 +1,4 @@
-"""What identifies a machine for a stored choice of runtime: its processor, not its name."""
+"""What a machine offers: its processor, by which stored choices of a runtime are known, cores and threads."""
 
 from __future__ import annotations
 
@@ -27,3 +27,16 @@ def processor(cpuinfo: Path = _CPUINFO) -> str:
 def usable_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def torch_threads(setting: int) -> int:
+    """Return torch's number of threads for `model.threads`. By default, one core is left to decoding."""
+    return setting or max(1, usable_cores() - 1)
+
+
+def runtime_threads(setting: int) -> int:
+    """Return the number of threads of the other runtimes for `model.threads`: by default, one for each core.
+
+    Decoding needs no core of its own, because these threads sleep while they wait. Those of torch do not.
+    """
+    return setting or usable_cores()

@@ -20,13 +20,13 @@ Clock = Callable[[], float]
 """Returns seconds."""
 
 
-def cost_clock(threads: int) -> Clock:
-    """Return the clock by which runtimes with `threads` threads are compared.
+def cost_clock(*threads: int) -> Clock:
+    """Return the clock by which runtimes with these numbers of threads are compared.
 
-    It is the processor time of this process for one thread, because other programs do not disturb it. With several
-    threads it would not show how well the work is divided.
+    It is the processor time of this process if all have one thread, because other programs do not disturb it.
+    Of several threads it would show neither how well they divide the work nor that they finish it sooner than one.
     """
-    return time.process_time if threads == 1 else time.perf_counter
+    return time.process_time if max(threads) == 1 else time.perf_counter
 
 
 def measure(

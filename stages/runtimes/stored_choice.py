@@ -15,7 +15,7 @@ import msgspec
 
 from stages.runtimes.network import Candidate, PrecisionName, RuntimeName
 
-FORMAT = "partstream.runtime/2"
+FORMAT = "partstream.runtime/3"
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,9 @@ class ChoiceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: str
     processor: str
     cores: int
+    torch_threads: int
     threads: int
+    """Of the other runtimes."""
     sizes: list[tuple[int, int]]
     """Heights and widths."""
     precision: str
@@ -38,7 +40,7 @@ class ChoiceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StoredChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A choice, and the measurements that led to it."""
 
-    format: Literal["partstream.runtime/2"]
+    format: Literal["partstream.runtime/3"]
     key: ChoiceKey
     runtime: RuntimeName
     precision: PrecisionName

@@ -63,7 +63,7 @@ def test_a_trial_counts_each_due_result_and_the_cpu_of_each_process(clip) -> Non
     assert trial.age_ms_p50 is not None and trial.age_ms_p50 > 0
     assert trial.published_ms_p50 is not None and trial.published_ms_p50 > 0
     assert min(trial.engine_cores, trial.cpu_ms_per_frame, trial.cameras_cores) > 0
-    assert settings["model"]["profile"] == "free" and settings["model"]["threads"] == 1
+    assert settings["model"]["profile"] == "free" and settings["model"]["threads"] == 0
 
 
 def test_a_trial_of_a_configuration_that_is_wrong_says_what_is(clip, tmp_path) -> None:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from stages.detection.movenet.movenet import MoveNet
 from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.profiles import load_checkpoint, load_detector, load_profile
-from stages.runtimes import choosing
+from stages.runtimes import choosing, machine
 from stages.runtimes.agreement import BOUNDS, differences
 from stages.runtimes.building import build
 from stages.runtimes.choosing import choose_runtime, use_runtime
@@ -96,7 +97,7 @@ def model(name: str) -> bytes:
 def computation(name: str, candidate: Candidate) -> Computation | None:
     """Return a candidate's computation. Skips the test for a precision that OpenVINO lacks on this processor."""
     try:
-        return build(made(name), candidate)
+        return build(made(name), candidate, 1)
     except RuntimeUnavailableError as error:
         if "on this processor" not in str(error):
             raise
@@ -155,7 +156,7 @@ def test_results_stay_valid_while_the_next_picture_is_computed(candidate: Candid
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_onnx_runtime_uses_as_many_threads_as_torch(threads: int) -> None:
+def test_onnx_runtime_uses_its_threads_and_leaves_those_of_torch(threads: int) -> None:
     options = load_session(model("nanodet"), threads).get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
     assert torch.get_num_threads() == 1
@@ -163,9 +164,7 @@ def test_onnx_runtime_uses_as_many_threads_as_torch(threads: int) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_openvino_uses_as_many_threads_as_torch_and_the_stated_precision(
-    precision: PrecisionName, threads: int
-) -> None:
+def test_openvino_uses_its_threads_and_the_stated_precision(precision: PrecisionName, threads: int) -> None:
     computation("nanodet", Candidate("openvino", precision))  # skips
     compiled = compiled_model(model("nanodet"), precision, threads)
     names = ("INFERENCE_NUM_THREADS", "NUM_STREAMS", "ENABLE_CPU_PINNING")
@@ -179,12 +178,12 @@ def test_openvino_uses_as_many_threads_as_torch_and_the_stated_precision(
 def test_every_network_agrees_in_the_check_pictures_in_every_runtime(name: str) -> None:
     network = made(name)
     for candidate in (ONNXRUNTIME, OPENVINO):
-        use_runtime(network, candidate)
+        use_runtime(network, candidate, 1)
 
 
 def test_auto_in_bfloat16_computes_in_bfloat16(tmp_path: Path) -> None:
     network = BrightestCell()
-    chosen = choose_runtime(network, "auto", "bfloat16", [SMALLEST], tmp_path)
+    chosen = choose_runtime(network, "auto", "bfloat16", [SMALLEST], 1, tmp_path)
     assert chosen.precision == "bfloat16" and network.precision == torch.bfloat16
 
 
@@ -194,7 +193,7 @@ def test_a_network_that_a_runtime_cannot_load_is_an_error(
 ) -> None:
     monkeypatch.setattr("stages.runtimes.onnx_model.onnx_model", lambda graph: b"not a network")
     with pytest.raises(RuntimeUnavailableError, match=rf"model\.runtime: {title} can't load nanodet: .*use torch"):
-        build(made("nanodet"), Candidate(runtime, "float32"))  # pyright: ignore[reportArgumentType]
+        build(made("nanodet"), Candidate(runtime, "float32"), 1)  # pyright: ignore[reportArgumentType]
 
 
 def test_the_configuration_sets_the_runtime_of_the_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,6 +207,24 @@ def test_the_configuration_sets_the_runtime_of_the_detector(tmp_path: Path, monk
         networks.append(network)
     assert [network.computation is not None for network in networks] == [False, True, True]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("setting", "of_torch", "of_others"), [(0, 2, 3), (5, 5, 5)])
+def test_by_default_other_runtimes_use_the_core_too_that_torch_leaves_to_decoding(
+    setting: int, of_torch: int, of_others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torchs, others = list[int](), list[int]()
+
+    def load(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+        others.append(threads)
+        return load_session(model, 1)
+
+    monkeypatch.setattr(machine, "usable_cores", lambda: 3)
+    monkeypatch.setattr(torch, "set_num_threads", torchs.append)
+    monkeypatch.setattr("stages.runtimes.onnx_runtime.load_session", load)
+    load_profile(PipelineSettings(model=ModelSettings(device="cpu", threads=setting, runtime="onnxruntime")))
+    assert torchs == [of_torch]
+    assert others == [of_others] * 3, "those of the three networks"
 
 
 def test_auto_is_the_default_and_measures_the_sizes_of_regions_and_of_the_configured_cameras(

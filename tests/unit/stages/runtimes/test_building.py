@@ -68,13 +68,13 @@ def test_a_runtime_that_is_not_installed_is_an_error_with_the_command_that_insta
         monkeypatch.setitem(sys.modules, name, None if name == package else sys)  # as if it were installed or not
     network: Any = None  # not read
     with pytest.raises(RuntimeUnavailableError, match=r"model\.runtime: " + error):
-        build(network, Candidate(runtime, "float32"))
+        build(network, Candidate(runtime, "float32"), 1)
 
 
 def test_torch_needs_no_other_package() -> None:
     network: Any = None  # not read
     assert missing_packages("torch") == []
-    assert build(network, REFERENCE) is None
+    assert build(network, REFERENCE, 1) is None
     assert {"torch", "numpy"} <= package_versions().keys()
 
 

@@ -14,9 +14,12 @@ import onnxruntime
 import pytest
 import torch
 
+from stages.detection.computation import Computation
 from stages.runtimes import choosing
+from stages.runtimes.building import build
 from stages.runtimes.choosing import choose_runtime, use_runtime
 from stages.runtimes.network import REFERENCE, Candidate, RuntimeUnavailableError
+from stages.runtimes.speed import Clock, cost_clock
 from support.models.brightest_cell import BrightestCell
 
 ONNXRUNTIME = Candidate("onnxruntime", "float32")
@@ -46,14 +49,14 @@ def test_auto_without_another_runtime_is_torch_at_once(tmp_path: Path, monkeypat
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
     monkeypatch.setattr(choosing, "check_pictures", refuse)
     network = BrightestCell()
-    assert choose_runtime(network, "auto", "auto", SIZES, tmp_path) == REFERENCE
+    assert choose_runtime(network, "auto", "auto", SIZES, 1, tmp_path) == REFERENCE
     assert network.computation is None and not list(tmp_path.iterdir())
 
 
 def test_auto_measures_nothing_more_if_torch_is_clearly_slower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "measure", refuse)
     network = BrightestCell(torch_runs=SLOW)
-    assert choose_runtime(network, "auto", "auto", SIZES, tmp_path) == ONNXRUNTIME
+    assert choose_runtime(network, "auto", "auto", SIZES, 1, tmp_path) == ONNXRUNTIME
     assert network.computation is not None
     milliseconds = stored(tmp_path)["milliseconds"]
     assert {name: list(times) for name, times in milliseconds.items()} == {
@@ -69,7 +72,7 @@ def test_auto_measures_candidates_of_similar_speed_at_the_sizes_in_use(
     monkeypatch.setattr(choosing, "CLEARLY_FASTER", 1e9)
     monkeypatch.setattr(choosing, "MEASURE_S", 0)
     network = BrightestCell()
-    chosen = choose_runtime(network, "auto", "auto", [(96, 64), (64, 64), (96, 64)], tmp_path)
+    chosen = choose_runtime(network, "auto", "auto", [(96, 64), (64, 64), (96, 64)], 1, tmp_path)
     assert (network.computation is None) == (chosen == REFERENCE)
     milliseconds = stored(tmp_path)["milliseconds"]
     assert all(sorted(times) == ["64x64", "96x64"] for times in milliseconds.values()) and len(milliseconds) == 2
@@ -77,18 +80,41 @@ def test_auto_measures_candidates_of_similar_speed_at_the_sizes_in_use(
 
 
 def test_a_stored_choice_is_used_without_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, tmp_path)
+    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 1, tmp_path)
     monkeypatch.setattr(choosing._Auto, "_try", refuse)
     network = BrightestCell()
-    assert choose_runtime(network, "auto", "auto", SIZES, tmp_path) == ONNXRUNTIME
+    assert choose_runtime(network, "auto", "auto", SIZES, 1, tmp_path) == ONNXRUNTIME
     assert network.computation is not None
 
 
+def test_each_runtime_is_timed_with_the_threads_that_it_will_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, clocks = list[tuple[Candidate, int]](), list[tuple[int, ...]]()
+
+    def built(network: BrightestCell, candidate: Candidate, threads: int) -> Computation | None:
+        given.append((candidate, threads))
+        return build(network, candidate, threads)
+
+    def clock(*threads: int) -> Clock:
+        clocks.append(threads)
+        return cost_clock(*threads)
+
+    monkeypatch.setattr(choosing, "build", built)
+    monkeypatch.setattr(choosing, "cost_clock", clock)
+    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 2, tmp_path)
+    assert given == [(ONNXRUNTIME, 2)] and clocks == [(1, 2)]
+    key = stored(tmp_path)["key"]
+    assert (key["torch_threads"], key["threads"]) == (1, 2)
+    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 2, tmp_path)
+    assert given == [(ONNXRUNTIME, 2)] * 2 and len(list(tmp_path.iterdir())) == 1, "as the stored choice says"
+
+
 def test_a_damaged_choice_is_made_again_and_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, tmp_path)
+    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 1, tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:100])
-    assert choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, tmp_path) == ONNXRUNTIME
+    assert choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 1, tmp_path) == ONNXRUNTIME
     assert f"{path} is ignored" in caplog.text and stored(tmp_path)["runtime"] == "onnxruntime"
 
 
@@ -96,15 +122,15 @@ def test_auto_does_not_use_a_runtime_that_detects_something_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     network = BrightestCell(torch_runs=SLOW, error=1.01)
-    assert choose_runtime(network, "auto", "auto", SIZES, tmp_path) == REFERENCE
+    assert choose_runtime(network, "auto", "auto", SIZES, 1, tmp_path) == REFERENCE
     assert network.computation is None
     reason = stored(tmp_path)["rejected"][str(ONNXRUNTIME)]
     assert "a score differs by" in reason and f"auto does not use {ONNXRUNTIME}: {reason}" in caplog.text
 
 
 def test_a_stored_choice_that_no_longer_agrees_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, tmp_path)
-    assert choose_runtime(BrightestCell(error=1.01), "auto", "auto", SIZES, tmp_path) == REFERENCE
+    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 1, tmp_path)
+    assert choose_runtime(BrightestCell(error=1.01), "auto", "auto", SIZES, 1, tmp_path) == REFERENCE
     assert "It was chosen earlier" in caplog.text and stored(tmp_path)["runtime"] == "torch"
 
 
@@ -114,8 +140,8 @@ def test_auto_does_not_use_a_runtime_that_fails_while_it_computes(
     def fail(pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
         raise RuntimeError("no such instruction")
 
-    monkeypatch.setattr(choosing, "build", lambda network, candidate: None if candidate == REFERENCE else fail)
-    assert choose_runtime(BrightestCell(), "auto", "auto", SIZES, tmp_path) == REFERENCE
+    monkeypatch.setattr(choosing, "build", lambda network, candidate, threads: None if candidate == REFERENCE else fail)
+    assert choose_runtime(BrightestCell(), "auto", "auto", SIZES, 1, tmp_path) == REFERENCE
     assert stored(tmp_path)["rejected"] == {str(ONNXRUNTIME): "no such instruction"}
 
 
@@ -124,7 +150,7 @@ def test_a_runtime_that_is_far_slower_than_torch_is_not_compared(
 ) -> None:
     monkeypatch.setattr(choosing, "TOO_SLOW", 0)
     monkeypatch.setattr(choosing._Check, "reason_against", refuse)
-    assert choose_runtime(BrightestCell(), "auto", "auto", SIZES, tmp_path) == REFERENCE
+    assert choose_runtime(BrightestCell(), "auto", "auto", SIZES, 1, tmp_path) == REFERENCE
     assert "times as long as torch" in stored(tmp_path)["rejected"][str(ONNXRUNTIME)]
 
 
@@ -133,17 +159,17 @@ def test_without_a_writable_cache_the_choice_is_made_all_the_same(
 ) -> None:
     caplog.set_level(logging.INFO)
     (tmp_path / "file").write_text("in the way")
-    assert choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, tmp_path / "file") == ONNXRUNTIME
+    assert choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 1, tmp_path / "file") == ONNXRUNTIME
     assert "runtimes are measured at each start" in caplog.text
 
 
 def test_another_network_uses_the_chosen_runtime_without_measuring(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, tmp_path)
+    chosen = choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 1, tmp_path)
     monkeypatch.setattr(choosing, "_Auto", refuse)
     network = BrightestCell()
-    use_runtime(network, chosen)
+    use_runtime(network, chosen, 1)
     assert network.computation is not None
     picture = np.zeros((64, 96, 3), np.uint8)
     picture[32:, 64:] = 200
@@ -154,5 +180,5 @@ def test_another_network_uses_the_chosen_runtime_without_measuring(
 def test_a_configured_runtime_that_detects_something_else_is_an_error_and_torch_stays_in_use(tmp_path: Path) -> None:
     network = BrightestCell(error=1.01)
     with pytest.raises(RuntimeUnavailableError, match=r"model\.runtime: ONNX Runtime in float32 does not detect what"):
-        choose_runtime(network, "onnxruntime", "auto", SIZES, tmp_path)
+        choose_runtime(network, "onnxruntime", "auto", SIZES, 1, tmp_path)
     assert network.computation is None and network.precision == torch.float32

@@ -1,11 +1,14 @@
-"""The processor's description."""
+"""The processor's description, and numbers of threads."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
 
-from stages.runtimes.machine import processor, usable_cores
+import pytest
+
+from stages.runtimes import machine
+from stages.runtimes.machine import processor, runtime_threads, torch_threads, usable_cores
 
 EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -50,3 +53,12 @@ def test_a_system_without_cpuinfo_is_described_by_python(tmp_path: Path) -> None
 
 def test_at_least_one_core_is_usable() -> None:
     assert usable_cores() >= 1
+
+
+@pytest.mark.parametrize(("cores", "torchs", "others"), [(1, 1, 1), (2, 1, 2), (8, 7, 8)])
+def test_by_default_torch_leaves_one_core_to_decoding_and_other_runtimes_use_all(
+    cores: int, torchs: int, others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "usable_cores", lambda: cores)
+    assert (torch_threads(0), runtime_threads(0)) == (torchs, others)
+    assert torch_threads(3) == runtime_threads(3) == 3, "a number that is set holds for all"

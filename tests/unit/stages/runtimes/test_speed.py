@@ -74,6 +74,6 @@ def test_an_earlier_candidate_is_preferred_to_one_that_is_hardly_faster() -> Non
     assert fastest(totals(torch=1.0, onnxruntime=0.9, openvino=0.88)) == "onnxruntime"
 
 
-def test_one_thread_is_measured_in_processor_time_and_several_in_elapsed_time() -> None:
-    assert cost_clock(1) is time.process_time
-    assert cost_clock(2) is time.perf_counter
+def test_one_thread_each_is_measured_in_processor_time_and_several_in_elapsed_time() -> None:
+    assert cost_clock(1, 1) is time.process_time
+    assert cost_clock(2, 2) is cost_clock(1, 2) is time.perf_counter
