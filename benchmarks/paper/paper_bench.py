@@ -23,6 +23,7 @@ from benchmarks.paper.answer_comparison import Answer, Comparison
 from benchmarks.paper.paper_contenders import Contender, OurPipeline, PlainLoop, proposals_of, with_proposals
 from benchmarks.run_once import RunFailedError
 from stages.profiles import PAPER, choose_device, load_checkpoint
+from stages.runtimes.machine import torch_threads
 from stages.types import ModelInfo
 
 OURS, PLAIN = "partstream", PlainLoop.name
@@ -177,7 +178,7 @@ def measure(plan: PaperPlan, progress: Callable[[str], None]) -> PaperMeasured:
     except ValueError as error:
         raise RunFailedError(str(error)) from None
     threads_before = torch.get_num_threads()
-    torch.set_num_threads(plan.threads or max(1, (machine.describe()["cores"] or 2) - 1))
+    torch.set_num_threads(torch_threads(plan.threads))
     try:
         return _measure(plan, device, progress)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from commands.application import lines
 from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, exiting, fail, plain_console
+from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
     from training.synthetic.videos.manifest import Manifest
@@ -79,7 +79,7 @@ def generate_command(
     with exiting(codes):
         place = GeneratedFolder(folder, Plan(split.value, count, seed, chosen), resume=resume)
         with progress_bar("drawing videos") as progress, stopped_by_signals() as stopped:
-            manifest = place.make(workers or os.cpu_count() or 1, progress, stopped)
+            manifest = place.make(workers or usable_cores(), progress, stopped)
         save_sheet(folder, manifest)
     _show(folder, manifest, time.monotonic() - began)
     if len(manifest.videos) < count:

@@ -28,6 +28,7 @@ from commands.models.footage_confusion import EPILOG as CONFUSION_EPILOG
 from commands.models.footage_confusion import confusion_command
 from commands.models.footage_data import DataScoring, score_data
 from commands.models.footage_tables import show_clips
+from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
     from stages.pipeline import Pipeline
@@ -107,7 +108,7 @@ def score_command(
     if data is not None:
         if clip or half is not HalfChoice.development:
             fail("--half and --clip are for the packaged clips; with --data, choose sets with --set", EXIT_USAGE)
-        scored = DataScoring(data, sets, profile, device, size, smoothed, workers or os.cpu_count() or 1)
+        scored = DataScoring(data, sets, profile, device, size, smoothed, workers or usable_cores())
         with _errors():
             _check_file(out)
             if pictures is not None:

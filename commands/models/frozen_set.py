@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, error_console, exiting, fail, plain_console
 from commands.models.generated_errors import generated_errors
+from stages.runtimes.machine import usable_cores
 
 FROZEN_EPILOG = (
     "Exit codes: 0 done, 1 failed, 2 usage or another generator, 3 no body or motions in the cache, 130 stopped."
@@ -46,7 +46,7 @@ def frozen_command(
                 plan = plan_of(frozen)
                 place = GeneratedFolder(out, plan, resume=True)
                 with progress_bar("drawing videos") as progress, stopped_by_signals() as stopped:
-                    manifest = place.make(workers or os.cpu_count() or 1, progress, stopped)
+                    manifest = place.make(workers or usable_cores(), progress, stopped)
         except KeyboardInterrupt:  # the second one: after the first, the videos in progress are completed
             error_console.print("stopped at once; complete videos are kept, and the same command makes the others")
             raise typer.Exit(EXIT_INTERRUPTED) from None

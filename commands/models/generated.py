@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +14,7 @@ from commands.application import Application, lines
 from commands.ending import EXIT_FAILED, EXIT_USAGE, error_console, fail, plain_console
 from commands.models.frozen_set import FREEZE_EPILOG, FROZEN_EPILOG, freeze_command, frozen_command
 from commands.models.generated_errors import generated_errors
+from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
     from stages.types import ModelInfo
@@ -43,7 +43,7 @@ OwnOption = Annotated[bool, typer.Option("--own-set", help="Score a set other th
 WorkersOption = Annotated[int, typer.Option(min=1, metavar="N", help="Processes.", show_default="one per core")]
 WindowOption = Annotated[Window, typer.Option(help="Mode of the action model's window.")]
 DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")]
-CORES = os.cpu_count() or 1
+CORES = usable_cores()
 EPILOG = "Exit codes: 0 done, 1 some videos have errors (each is named), 2 usage, 3 weights, 130 stopped."
 
 

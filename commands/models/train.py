@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import typer
 import training
 from commands.application import Application, lines
 from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, console, exiting, fail
+from stages.runtimes.machine import usable_cores
 from training.detector.detector_command import train_detector_command
 from training.extractor.extractor_command import train_extractor_command
 
@@ -139,7 +139,7 @@ def train_command(
             file=config,
             resume=resume,
             minutes=minutes,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or usable_cores(),
         )
     if outcome.ending == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 from pathlib import Path
+
+from stages.runtimes.cpu_quota import ROOT, cpu_quota
 
 _CPUINFO = Path("/proc/cpuinfo")
 _FIELDS = ("vendor_id", "cpu family", "model", "model name", "stepping", "CPU implementer", "CPU part")
@@ -24,9 +27,18 @@ def processor(cpuinfo: Path = _CPUINFO) -> str:
     return " ".join([platform.machine(), *named, hashlib.sha256(flags.encode()).hexdigest()[:8]])
 
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def available_cpu(root: Path = ROOT) -> float:
+    """Return the CPU seconds a second, thus cores, that this process may use: a fraction if its quota is one.
+
+    `root` is the directory that has `proc` and `sys`.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, cpu_quota(root) or math.inf)
+
+
+def usable_cores(root: Path = ROOT) -> int:
+    """Return the number of cores that this process may use, as `available_cpu`, rounded up."""
+    return math.ceil(available_cpu(root))
 
 
 def torch_threads(setting: int) -> int:

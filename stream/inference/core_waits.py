@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from stages.runtimes.machine import usable_cores
+from stages.runtimes.machine import available_cpu
 
 OWN_SHARE = 0.5
-"""Share of the cores above which the engine's own threads are why one of them waits."""
+"""Share of the CPU time that the engine may use, above which its own threads or its quota are why one of them waits."""
 SCHEDULING = Path("/proc/thread-self/schedstat")
 """Nanoseconds on a core, nanoseconds in which it was ready and had none, and a count (Linux)."""
 
@@ -20,16 +20,18 @@ class CoreWaits:
     """Measures the thread that calls it."""
 
     def __init__(self) -> None:
+        self._available = available_cpu()
         self._before = self._now()
 
     def since_last_call(self) -> float:
         """Return the seconds in which this thread was ready to run and other programs had the cores.
 
-        It is 0 if this process used much of the cores itself, and where the system does not tell.
+        It is 0 if this process used much of what it may use, whether limited by cores or by a CPU quota, and where the
+        system does not tell.
         """
         before, self._before = self._before, self._now()
         clock_s, cpu_s, waited_s = (now - then for now, then in zip(self._before, before, strict=True))
-        return waited_s if cpu_s < OWN_SHARE * clock_s * usable_cores() else 0.0
+        return waited_s if cpu_s < OWN_SHARE * clock_s * self._available else 0.0
 
     @staticmethod
     def _now() -> tuple[float, float, float]:

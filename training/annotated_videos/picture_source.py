@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.region_features.picture_scaling import Crop, rescaled_boxes, scaled_size
+from stages.runtimes.machine import usable_cores
 from training.annotated_videos.clip_pictures import LostVideoError, step_pictures
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import Cut, FolderSource, sequences
@@ -54,7 +54,7 @@ class PictureSource:
         None shows the whole picture. `unseen_share`: share of sequences without pictures. `threads` for decoding; 0:
         one per core."""
         self._source, self._short_side, self._crop, self._unseen_share = source, short_side, crop, unseen_share
-        self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1, "decode")
+        self._threads = ThreadPoolExecutor(threads or usable_cores(), "decode")
         self.lost: dict[str, str] = {}
         """Videos that could no longer be read and are left out, with the reason."""
 

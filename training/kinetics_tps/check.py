@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stages.runtimes.machine import usable_cores
 from training.kinetics_tps.annotations import AnnotatedFrame
 from training.kinetics_tps.data_errors import DataError, ErrorCode, printable, quoted, shown
 from training.kinetics_tps.dataset import DatasetError, is_folder, read_entry
@@ -97,7 +98,7 @@ class _Check:
         self._report = CheckReport(str(root))
         self._shown = (root, "")
         # Opening a video releases the GIL, so videos are opened while annotations are read.
-        self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+        self._pool = ThreadPoolExecutor(min(8, usable_cores()))
 
     def run(self) -> CheckReport:
         try:

@@ -41,7 +41,7 @@ def times(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     clocks = SimpleNamespace(monotonic=lambda: times.clock_s, process_time=lambda: times.cpu_s)
     monkeypatch.setattr(core_waits, "time", clocks)
     monkeypatch.setattr(core_waits, "SCHEDULING", times.file)
-    monkeypatch.setattr(core_waits, "usable_cores", lambda: 2)
+    monkeypatch.setattr(core_waits, "available_cpu", lambda: 2.0)
     times.file.write_text("5000000 1000000000 7\n")
     return times
 
@@ -56,6 +56,17 @@ def test_waiting_for_the_engines_own_threads_does_not_count(
     assert waits.since_last_call() == pytest.approx(waited_s)
     times.clock_s += 1.0
     assert waits.since_last_call() == 0.0
+
+
+@pytest.mark.parametrize(("cpu_s", "waited_s"), [(0.1, 0.75), (0.2, 0.0), (0.3, 0.0)])
+def test_waiting_for_the_next_period_of_the_engines_own_quota_does_not_count(
+    times: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, cpu_s: float, waited_s: float
+) -> None:
+    monkeypatch.setattr(core_waits, "available_cpu", lambda: 0.3)
+    waits = CoreWaits()
+    times.clock_s, times.cpu_s = 1.0, cpu_s
+    times.file.write_text("9000000 1750000000 8\n")
+    assert waits.since_last_call() == pytest.approx(waited_s)
 
 
 def test_where_the_system_does_not_tell_nothing_is_known_to_wait(times: SimpleNamespace) -> None:

@@ -1,0 +1,147 @@
+"""Limits of CPU time by control groups, in fake trees of both versions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stages.runtimes.cpu_quota import cpu_quota
+from stages.runtimes.machine import available_cpu, usable_cores
+
+V2 = "31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+V1 = (
+    "30 23 0:27 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755\n"
+    "32 30 0:29 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
+    "33 30 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+)
+V1_GROUPS = "4:cpuset:/other\n3:cpu,cpuacct:/docker/a\n1:name=systemd:/docker/a\n"
+
+
+def tree(root: Path, groups: str, mounts: str, **files: str) -> Path:
+    """Write a root directory. `files`: contents by path below `/sys/fs/cgroup`."""
+    for name, text in {
+        "proc/self/cgroup": groups,
+        "proc/self/mountinfo": mounts,
+        **{f"sys/fs/cgroup/{path}": text for path, text in files.items()},
+    }.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def v2(root: Path, *limits: str, path: str = "/a/b", mounts: str = V2) -> Path:
+    """Write a tree of version 2, with the limits of the mounted group and of those below it on the path."""
+    places = ["cpu.max", "a/cpu.max", "a/b/cpu.max"]
+    return tree(root, f"0::{path}\n", mounts, **dict(zip(places, limits, strict=False)))
+
+
+def v1(root: Path, quota: str, period: str = "100000\n", above: str = "-1\n") -> Path:
+    group = "cpu,cpuacct/docker"
+    files = {f"{group}/cpu.cfs_quota_us": above, f"{group}/cpu.cfs_period_us": "100000\n"}
+    files |= {f"{group}/a/cpu.cfs_quota_us": quota, f"{group}/a/cpu.cfs_period_us": period}
+    return tree(root, V1_GROUPS, V1, **files)
+
+
+@pytest.mark.parametrize(
+    ("limits", "quota"),
+    [
+        (("max 100000\n", "max 100000\n", "150000 100000\n"), 1.5),
+        (("max 100000\n", "50000 100000\n", "150000 100000\n"), 0.5),
+        (("80000 40000\n", "max 100000\n", "400000 100000\n"), 2.0),
+        (("max 100000\n", "max 100000\n", "30000 100000\n"), 0.3),
+        (("max 100000\n", "max 100000\n", "max 100000\n"), None),
+        (("", "garbage\n", "30000\n"), None),
+        (("0 100000\n", "-5 100000\n", "100 0\n"), None),
+        (("1 2 3\n", "\N{SUPERSCRIPT TWO} 100000\n", "200000 100000\n"), 2.0),
+        ((), None),
+    ],
+)
+def test_the_least_limit_on_the_path_to_the_root_counts(
+    limits: tuple[str, ...], quota: float | None, tmp_path: Path
+) -> None:
+    assert cpu_quota(v2(tmp_path, *limits)) == quota
+
+
+def test_a_container_with_a_namespace_of_its_own_has_its_limit_at_the_mounted_root(tmp_path: Path) -> None:
+    assert cpu_quota(v2(tmp_path, "250000 100000\n", path="/")) == 2.5
+
+
+def test_a_limit_beside_the_path_does_not_count(tmp_path: Path) -> None:
+    assert cpu_quota(v2(tmp_path, "", "", "30000 100000\n", path="/a/c")) is None
+
+
+def test_where_only_the_containers_own_group_is_mounted_its_limit_counts(tmp_path: Path) -> None:
+    mounted = V2.replace(" / /sys", " /docker/x /sys")
+    assert cpu_quota(v2(tmp_path / "own", "150000 100000\n", path="/docker/x", mounts=mounted)) == 1.5
+    assert (
+        cpu_quota(v2(tmp_path / "below", "max 100000\n", "70000 100000\n", path="/docker/x/a", mounts=mounted)) == 0.7
+    )
+
+
+@pytest.mark.parametrize("path", ["/../../elsewhere", "/another"])
+def test_a_process_outside_the_mounted_group_has_the_mounted_groups_limit(path: str, tmp_path: Path) -> None:
+    mounted = V2.replace(" / /sys", " /docker/x /sys")
+    assert cpu_quota(v2(tmp_path, "150000 100000\n", path=path, mounts=mounted)) == 1.5
+
+
+def test_a_mount_point_with_a_space_is_found(tmp_path: Path) -> None:
+    root = tree(tmp_path, "0::/\n", V2.replace("/sys/fs/cgroup", "/sys/fs/cgroup/my\\040groups"))
+    (root / "sys/fs/cgroup/my groups").mkdir(parents=True)
+    (root / "sys/fs/cgroup/my groups/cpu.max").write_text("30000 100000\n")
+    assert cpu_quota(root) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("quota", "period", "above", "expected"),
+    [
+        ("150000\n", "100000\n", "-1\n", 1.5),
+        ("30000\n", "100000\n", "-1\n", 0.3),
+        ("-1\n", "100000\n", "-1\n", None),
+        ("-1\n", "100000\n", "400000\n", 4.0),
+        ("400000\n", "100000\n", "200000\n", 2.0),
+        ("much\n", "100000\n", "-1\n", None),
+        ("150000\n", "", "-1\n", None),
+        ("150000\n", "0\n", "-1\n", None),
+    ],
+)
+def test_version_1_has_quota_and_period_in_two_files(
+    quota: str, period: str, above: str, expected: float | None, tmp_path: Path
+) -> None:
+    assert cpu_quota(v1(tmp_path, quota, period, above)) == expected
+
+
+def test_of_both_versions_together_the_least_limit_counts(tmp_path: Path) -> None:
+    root = v1(tmp_path, "150000\n")
+    mounts = V1 + "41 30 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+    tree(root, V1_GROUPS + "0::/\n", mounts, **{"unified/cpu.max": "120000 100000\n"})
+    assert cpu_quota(root) == 1.2
+
+
+@pytest.mark.parametrize(
+    ("groups", "mounts"), [("", ""), ("0::/\n", "31 23\n\n - cgroup2\n"), ("0:\nx\n0::a\n", V2), ("0::/\n", "\udcff")]
+)
+def test_malformed_lists_set_no_limit(groups: str, mounts: str, tmp_path: Path) -> None:
+    root = tree(tmp_path, "", "", **{"cpu.max": "30000 100000\n"})
+    (root / "proc/self/cgroup").write_text(groups)
+    (root / "proc/self/mountinfo").write_bytes(mounts.encode(errors="surrogateescape"))
+    assert cpu_quota(root) is None
+
+
+def test_a_system_without_control_groups_has_no_limit(tmp_path: Path) -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert cpu_quota(tmp_path) is None
+    assert available_cpu(tmp_path) == usable_cores(tmp_path) == cores
+
+
+def test_usable_cores_are_the_quota_rounded_up_and_at_most_those_of_the_affinity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
+    for number, (limit, cpu, cores) in enumerate(
+        [("30000", 0.3, 1), ("100000", 1, 1), ("110000", 1.1, 2), ("max", 4, 4), ("900000", 4, 4)]
+    ):
+        root = v2(tmp_path / str(number), "", "", f"{limit} 100000\n")
+        assert available_cpu(root) == cpu and usable_cores(root) == cores
