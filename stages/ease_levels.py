@@ -18,6 +18,14 @@ EARLY_US = 1000
 FULL_SIDE = 768
 """Longest side of a whole picture that no level limits, unless the camera's `detector_size` says otherwise."""
 
+OBJECTS_COST = 0.4
+"""Cost of a look for objects, with NanoDet in 416x416, in whole pictures of full size."""
+SECOND_LOOK_COST = 0.25
+"""The same of a second look: Thunder takes about 1.5 times as long as MultiPose for a picture of 256x256, which costs a
+sixth."""
+SEARCH_COST = 7 * OBJECTS_COST + 6 * SECOND_LOOK_COST
+"""The same of a search: seven tiles, as of a picture of 16:9, and second looks at as many people as one can find."""
+
 
 class Detection(NamedTuple):
     """A detection in a camera's frame."""
@@ -66,6 +74,29 @@ class EaseLevel:
 
 
 FULL_QUALITY = EaseLevel()
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherLooks:
+    """What full quality looks at beside detections, per camera and second at most. Other levels leave it out."""
+
+    objects: float = 0.0
+    second_looks: float = 0.0
+    searches: float = 0.0
+
+    def cost(self, detection_rate: float) -> float:
+        """Return the cost of a camera with these detections a second, in whole pictures of full size a second.
+
+        All looks are in frames with a detection, in each at most one for objects, one search, and the second looks of a
+        second.
+        """
+        second_looks = min(self.second_looks, detection_rate * max(self.second_looks, 1.0))
+        return (
+            OBJECTS_COST * min(self.objects, detection_rate)
+            + SECOND_LOOK_COST * second_looks
+            + SEARCH_COST * min(self.searches, detection_rate)
+        )
+
 
 STEPS = (
     EaseLevel(12.5),

@@ -26,7 +26,7 @@ from stages.detection.views.slot_pictures import planes_for, with_motion
 from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
 from stages.device.stage_timer import StageTimer
-from stages.ease_levels import FULL_QUALITY, EaseLevel, ease_levels
+from stages.ease_levels import FULL_QUALITY, EaseLevel, FurtherLooks, ease_levels
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
 from stages.looks import Look
@@ -35,7 +35,7 @@ from stages.people.object_memory import Hand
 from stages.people.people import SeenPerson, StepAnalysis
 from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.region_extractors import VggRegionExtractor, region_extractor
-from stages.settings import PipelineSettings
+from stages.settings import ModelSettings, PipelineSettings
 from stages.step_scores import StepScores, joined, person_inputs, run_heads, score_actions
 from stages.types import (
     Box,
@@ -53,8 +53,6 @@ logger = logging.getLogger(__name__)
 
 WARM_SOURCE = (1280, 720)
 """Width and height of a source, for preparations before a camera's are known."""
-OBJECTS_COST = 0.4
-"""Cost of a look for objects, in whole pictures of full size."""
 
 
 def _box(corners: NDArray[np.float32]) -> Box:
@@ -78,6 +76,14 @@ def _window(setting: int | None, checkpoint: Checkpoint) -> int:
             trained,
         )
     return setting or trained
+
+
+def _further_looks(model: ModelSettings, looks_for_objects: bool, looks_again: bool) -> FurtherLooks:
+    return FurtherLooks(
+        1 / model.objects_s if looks_for_objects and model.objects_s else 0.0,
+        model.second_looks if looks_again else 0.0,
+        1 / max(model.search_s, model.sweep_s) if looks_again and model.search_s else 0.0,
+    )
 
 
 class Pipeline(Model):
@@ -109,8 +115,6 @@ class Pipeline(Model):
         self._parts, self._actions = checkpoint.vocabulary.parts, checkpoint.vocabulary.actions
         self._max_people = settings.model.max_people
         self._detect_every = settings.model.detect_every
-        objects_s = settings.model.objects_s if detector.looks_for_objects else None
-        self._object_looks_per_second = 1 / objects_s if objects_s else 0.0
         self._device = torch.device(device)
         where = settings.model.pictures
         if where == "auto":
@@ -118,6 +122,8 @@ class Pipeline(Model):
         gated = settings.model.detection != "full"
         self._most_looks_per_second = settings.window.max_steps_per_second if gated else math.inf
         regions = gated and detector.sees_regions and not isinstance(self._region_extractor, VggRegionExtractor)
+        looks_again = regions and detector.looks_again
+        self._further_looks = _further_looks(settings.model, detector.looks_for_objects, looks_again)
         planes = where == "device" or regions
         self._format_of = planes_for(detector.slot_format) if planes else detector.slot_format
         side = settings.model.min_detector_side if planes else None
@@ -138,7 +144,7 @@ class Pipeline(Model):
             checkpoint.smoothing,
             regions,
             detector.looks_for_objects,
-            regions and detector.looks_again,
+            looks_again,
         )
         self._states = ActionStates(
             self._network.action_lstm,
@@ -290,14 +296,15 @@ class Pipeline(Model):
         self._tracker.ease(self._level, spared)
 
     def ease_cost(self, level: int, frame_rates: Sequence[float]) -> float:
-        """Return the cost of detection in all cameras, which takes nearly all of the time.
+        """Return the cost of what the detector looks at in all cameras, which takes nearly all of the time."""
+        rates = [self.detection_rate(level, rate) for rate in frame_rates]
+        further = 0.0 if level else sum(self._further_looks.cost(rate) for rate in rates)
+        return further + sum(self._ease_levels[level].cost(rate) for rate in rates)
 
-        Looks for objects are part of level 0 only, and of cameras with frames to look at.
-        """
-        most = self._most_looks_per_second
-        rates = [min(rate / self._detect_every, most) for rate in frame_rates]
-        objects = 0.0 if level else OBJECTS_COST * sum(min(rate, self._object_looks_per_second) for rate in rates)
-        return objects + sum(self._ease_levels[level].cost(rate) for rate in rates)
+    def detection_rate(self, level: int, frame_rate: float) -> float:
+        """Return the detections per second that the settings and the level permit, as `Model.detection_rate`."""
+        most = min(frame_rate / self._detect_every, self._most_looks_per_second)
+        return self._ease_levels[level].detection_rate(most)
 
     @property
     def ease_levels(self) -> Sequence[EaseLevel]:

@@ -164,6 +164,10 @@ class Model(Protocol):
         """Estimate the cost of live cameras at a level, from their frames per second. Only ratios have a meaning."""
         return 1.0
 
+    def detection_rate(self, level: int, frame_rate: float) -> float:
+        """Return how many frames per second of a live camera with `frame_rate` are looked at, at most, at a level."""
+        return frame_rate
+
     @property
     def actions(self) -> Sequence[str]:
         """Names of the actions that the model recognises; empty if they are not known beforehand."""

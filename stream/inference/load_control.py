@@ -58,28 +58,36 @@ class Work:
     """Frames of live cameras that arrived and were to be analysed, by camera. It may be negative for a moment, because
     whether there was anything to look at is known only later."""
     analysed: int = 0
-    """Frames of live cameras that were analysed."""
+    """Frames of live cameras that were analysed, whether they were looked at or left out as settings and level say."""
     lost: int = 0
     """Frames of live cameras that were dropped because the model was too slow."""
     late: int = 0
     """Frames of live cameras whose results came too late to be useful."""
     waited_s: float = 0.0
     """The part of the model's time in which it waited for a core that other programs had."""
+    looked: int = 0
+    """Frames of live cameras that were looked at."""
 
 
 class LoadControl:
     """Chooses the ease level, from 0 (full quality) to `max_level`.
 
     `cost(level, frame_rates)` estimates the cost of live cameras at a level, given their frames per second. Only ratios
-    have a meaning.
+    have a meaning. `detection_rate(level, frame_rate)` is how many frames per second of a camera are looked at.
     """
 
-    def __init__(self, max_level: int, cost: Callable[[int, Sequence[float]], float]) -> None:
+    def __init__(
+        self,
+        max_level: int,
+        cost: Callable[[int, Sequence[float]], float],
+        detection_rate: Callable[[int, float], float] = lambda level, frame_rate: frame_rate,
+    ) -> None:
         self.max_level = max_level
         self.level = 0
         self.overloaded = False
         """Whether frames are missed although no level that costs less is left, and other programs are not the cause."""
         self._cost = cost
+        self._detection_rate = detection_rate
         self._recent: deque[Work] = deque()
         self._changed_s: float | None = None
         self._restored_s: float | None = None
@@ -117,7 +125,7 @@ class LoadControl:
             if last.waited_s <= STARVED_SHARE * last.busy_s:
                 self._overloaded_s = now_s
             return
-        load = _load(last) * max(1.0, sum(last.arrived.values()) / max(1, last.analysed))
+        load = _load(last) * self._wanted_share(last)
         fitting = (level for level in cheaper if load * costs[level] <= EASED_LOAD * costs[self.level])
         if self._restored_s is not None:
             relapsed = now_s - self._restored_s < RELAPSE_S + 2 * self._hold_s
@@ -155,10 +163,25 @@ class LoadControl:
         self._low_since_s = None
         self._recent.clear()
 
+    def _wanted_share(self, last: Work) -> float:
+        """Return how many times as many frames the model should have looked at.
+
+        If every frame that was analysed was looked at, those that were dropped include some that would have been left
+        out.
+        """
+        of_frames = sum(last.arrived.values()) / max(1, last.analysed)
+        wanted = sum(self._detection_rate(self.level, rate) for rate in _rates(last)) * last.seconds
+        return max(1.0, min(of_frames, wanted / max(1, last.looked)))
+
     def _costs(self, last: Work) -> list[float]:
         """Return the estimated cost of each level at the cameras' recent frame rates."""
-        rates = [max(frames, 0) / last.seconds for frames in last.arrived.values()]
+        rates = _rates(last)
         return [self._cost(level, rates) for level in range(self.max_level + 1)]
+
+
+def _rates(work: Work) -> list[float]:
+    """Return the frames per second of each camera."""
+    return [max(frames, 0) / work.seconds for frames in work.arrived.values()]
 
 
 def _last(recent: Sequence[Work], seconds: float) -> list[Work]:
@@ -186,6 +209,7 @@ def _sum(pieces: Sequence[Work]) -> Work:
         sum(work.lost for work in pieces),
         sum(work.late for work in pieces),
         sum(work.waited_s for work in pieces),
+        sum(work.looked for work in pieces),
     )
 
 

@@ -51,6 +51,7 @@ class LoadWatch:
         self._busy_s = 0.0
         self._live_s = 0.0
         self._analysed = 0
+        self._looked = 0
         self._uneventful = Counter[str]()
         """Frames by camera in which there was nothing to look at."""
         self._late = 0
@@ -61,7 +62,7 @@ class LoadWatch:
         """Watch this model, at full quality, from now on."""
         model.ease(0)  # another engine may have eased it
         self._levels = model.ease_levels if self._adapt else (FULL_QUALITY,)
-        self._control = LoadControl(len(self._levels) - 1, model.ease_cost)
+        self._control = LoadControl(len(self._levels) - 1, model.ease_cost, model.detection_rate)
         self._measured_ns = self._now_ns()
         self._core_waits = CoreWaits()
         self._batcher.drops_for_newer = len(self._levels) == 1
@@ -90,6 +91,7 @@ class LoadWatch:
         self._busy_s += seconds
         self._live_s += seconds * len(live) / len(batch)
         self._analysed += len(live) - len(uneventful)
+        self._looked += sum(look.anything for _, look in live)
         self._uneventful.update(uneventful)
 
     def published_late(self) -> None:
@@ -140,10 +142,12 @@ class LoadWatch:
             arrived[ring.camera] = wanted - wanted_before - self._uneventful[ring.camera]
             lost += missed - missed_before
         waited_s = min(self._core_waits.since_last_call(), self._busy_s)
-        work = Work(seconds, self._busy_s, self._live_s, arrived, self._analysed, lost, self._late, waited_s)
+        work = Work(
+            seconds, self._busy_s, self._live_s, arrived, self._analysed, lost, self._late, waited_s, self._looked
+        )
         self._seen = seen
         self._busy_s = self._live_s = 0.0
-        self._analysed = self._late = 0
+        self._analysed = self._looked = self._late = 0
         self._uneventful.clear()
         return work
 

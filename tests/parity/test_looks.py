@@ -8,11 +8,19 @@ import msgspec
 import pytest
 
 from ring_buffers.frames import Lease
+from stages.ease_levels import OBJECTS_COST, SEARCH_COST, SECOND_LOOK_COST
 from stages.looks import NOTHING, WHOLE, Region, look_at
 from stages.people.look_planner import LookPlanner
 from stages.settings import DetectionMode, ModelSettings, PipelineSettings, WindowSettings
 from stages.types import FrameAnalysis
-from support.models.bright_people import BrightPeopleNetwork, Person, bright_pipeline, drawn_frames
+from support.models.bright_people import (
+    BrightObjectsNetwork,
+    BrightPeopleNetwork,
+    BrightSecondNetwork,
+    Person,
+    bright_pipeline,
+    drawn_frames,
+)
 from support.models.scripted_people import Spot, assert_same, run
 
 WALKER_SIZE = (40, 120)
@@ -179,6 +187,42 @@ def test_the_pipeline_knows_which_frames_it_will_look_at_and_asking_changes_noth
 def test_levels_that_look_no_more_rarely_than_steps_are_made_cost_the_same() -> None:
     pipeline, _ = bright_pipeline(settings())
     assert pipeline.ease_cost(0, [25.0, 5.0]) == pipeline.ease_cost(1, [25.0, 5.0]) > pipeline.ease_cost(2, [25.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("left_out", "saved"),
+    [
+        ({"second_looks": 0.0}, 4 * SECOND_LOOK_COST),
+        ({"search_s": 0.0}, SEARCH_COST / 15),
+        ({"objects_s": 0.0}, OBJECTS_COST),
+        ({"sweep_s": 30.0}, SEARCH_COST / 15 - SEARCH_COST / 30),
+    ],
+)
+def test_second_looks_searches_and_looks_for_objects_are_part_of_the_cost_of_full_quality_only(
+    left_out: dict[str, float], saved: float
+) -> None:
+    every, without = (
+        bright_pipeline(
+            PipelineSettings(model=ModelSettings.model_validate(model)), BrightObjectsNetwork(), BrightSecondNetwork()
+        )[0]
+        for model in ({}, left_out)
+    )
+    assert every.ease_cost(0, [5.0, 25.0]) - without.ease_cost(0, [5.0, 25.0]) == pytest.approx(2 * saved)
+    assert every.ease_cost(1, [5.0, 25.0]) == without.ease_cost(1, [5.0, 25.0]) == 5.0 + 12.5
+
+
+def test_a_detector_without_second_looks_and_whole_pictures_only_cost_detections() -> None:
+    alone, _ = bright_pipeline(settings())
+    full, _ = bright_pipeline(settings("full"), second=BrightSecondNetwork())
+    assert alone.ease_cost(0, [5.0]) == full.ease_cost(0, [5.0]) == 5.0
+
+
+def test_the_pipeline_knows_how_often_settings_and_level_let_it_look() -> None:
+    pipeline, _ = bright_pipeline(settings())
+    assert [pipeline.detection_rate(level, 25.0) for level in range(5)] == [12.5, 12.5, 8.0, 8.0, 5.0]
+    assert pipeline.detection_rate(0, 10.0) == 10.0
+    third, _ = bright_pipeline(PipelineSettings(model=ModelSettings(detect_every=3, detection="full")))
+    assert third.detection_rate(0, 60.0) == 20.0 and third.detection_rate(1, 60.0) == 12.5
 
 
 def test_sixty_people_in_view_cost_one_whole_picture_and_leave_the_other_cameras_their_looks() -> None:

@@ -36,7 +36,7 @@ class SimulatedMachine:
     """Times at which frames were dropped."""
 
     def __post_init__(self) -> None:
-        self.control = LoadControl(len(self.levels) - 1, self.cost or self._cost)
+        self.control = LoadControl(len(self.levels) - 1, self.cost or self._cost, self._detection_rate)
         self._random = random.Random(self.seed)
         self._rings: list[deque[float]] = [deque() for _ in self.frame_rates]
         self._next = [index / 997 for index in range(len(self.frame_rates))]
@@ -45,6 +45,7 @@ class SimulatedMachine:
         self._busy_s = 0.0
         self._arrived = [0 for _ in self.frame_rates]
         self._analysed = 0
+        self._looked = 0
         self._lost = 0
         self._late = 0
 
@@ -72,6 +73,9 @@ class SimulatedMachine:
 
     def _cost(self, level: int, frame_rates: Sequence[float]) -> float:
         return sum(self.levels[level].cost(rate) for rate in frame_rates)
+
+    def _detection_rate(self, level: int, frame_rate: float) -> float:
+        return self.levels[level].detection_rate(frame_rate)
 
     def _arrive(self) -> None:
         for index, rate in enumerate(self.frame_rates):
@@ -102,6 +106,7 @@ class SimulatedMachine:
         self.now_s += seconds
         self._busy_s += seconds
         self._analysed += 1
+        self._looked += detection is not None
         self._late += self.now_s - at_s > STALE_S
 
     def _drop(self) -> None:
@@ -112,7 +117,9 @@ class SimulatedMachine:
         before = self.control.level
         arrived = {str(index): count for index, count in enumerate(self._arrived)}
         seconds = self.now_s - self._measured_s
-        work = Work(seconds, self._busy_s, self._busy_s, arrived, self._analysed, self._lost, self._late)
+        work = Work(
+            seconds, self._busy_s, self._busy_s, arrived, self._analysed, self._lost, self._late, looked=self._looked
+        )
         self.control.observe(self.now_s, work)
         if self.control.level != before:
             self.changes.append((self.now_s, self.control.level))
@@ -121,5 +128,6 @@ class SimulatedMachine:
                 while len(ring) > 1:
                     ring.popleft()
                     self._drop()
-        self._measured_s, self._busy_s, self._analysed, self._lost, self._late = self.now_s, 0.0, 0, 0, 0
+        self._measured_s, self._busy_s = self.now_s, 0.0
+        self._analysed = self._looked = self._lost = self._late = 0
         self._arrived = [0 for _ in self.frame_rates]

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.ease_levels import EARLY_US, FULL_QUALITY, STEPS, Detection, EaseLevel, ease_levels
+from stages.ease_levels import (
+    EARLY_US,
+    FULL_QUALITY,
+    OBJECTS_COST,
+    SEARCH_COST,
+    SECOND_LOOK_COST,
+    STEPS,
+    Detection,
+    EaseLevel,
+    FurtherLooks,
+    ease_levels,
+)
 
 FIRST = Detection(0, 0.0)
 
@@ -100,3 +111,24 @@ def test_detections_are_never_more_than_the_level_permits(level: EaseLevel, gaps
     apart_us = 1e6 / level.detections_per_second
     # A detection counts from its own time, by up to the time between two frames before it took place.
     assert (len(found) - 2) * (apart_us - EARLY_US) <= times[-1] - times[0] + EARLY_US
+
+
+@pytest.mark.parametrize(
+    ("looks", "detection_rate", "cost"),
+    [
+        (FurtherLooks(), 12.5, 0.0),
+        (FurtherLooks(objects=1.0), 12.5, OBJECTS_COST),
+        (FurtherLooks(objects=2.0), 0.5, 0.5 * OBJECTS_COST),
+        (FurtherLooks(second_looks=4.0), 2.0, 4 * SECOND_LOOK_COST),
+        (FurtherLooks(second_looks=4.0), 0.5, 2 * SECOND_LOOK_COST),
+        (FurtherLooks(second_looks=0.25), 12.5, 0.25 * SECOND_LOOK_COST),
+        (FurtherLooks(second_looks=0.25), 0.1, 0.1 * SECOND_LOOK_COST),
+        (FurtherLooks(searches=1 / 15), 12.5, SEARCH_COST / 15),
+        (FurtherLooks(1.0, 4.0, 1 / 15), 5.0, OBJECTS_COST + 4 * SECOND_LOOK_COST + SEARCH_COST / 15),
+        (FurtherLooks(1.0, 4.0, 1 / 15), 0.0, 0.0),
+    ],
+)
+def test_further_looks_cost_their_rates_within_those_of_detections(
+    looks: FurtherLooks, detection_rate: float, cost: float
+) -> None:
+    assert looks.cost(detection_rate) == pytest.approx(cost)

@@ -63,6 +63,31 @@ def test_the_cheapest_level_is_chosen_if_the_load_fits_at_none() -> None:
     assert control.level == 3
 
 
+def limited_to(rate: float) -> LoadControl:
+    """Return a control of a model that looks at this many frames a second, at most."""
+    return LoadControl(3, lambda level, rates: sum(rates) / 2**level, lambda level, frame_rate: min(frame_rate, rate))
+
+
+def test_dropped_frames_that_would_not_have_been_looked_at_are_no_load() -> None:
+    """The model looks at 8 of 32 frames a second, and was to look at 16; all others are dropped."""
+    control = limited_to(16.0)
+    observe(control, 0.0, EASE_AFTER_S, **SLOW | {"arrived": {"a": 4}, "lost": 3, "looked": 1})
+    assert control.level == 2, "it needs twice the time, not four times: a quarter of the cost fits"
+
+
+def test_frames_that_are_analysed_without_a_look_are_no_load() -> None:
+    """The model looks at 8 of 32 frames a second and leaves out 8 others; 16 are dropped."""
+    control = limited_to(32.0)
+    observe(control, 0.0, EASE_AFTER_S, **SLOW | {"arrived": {"a": 4}, "analysed": 2, "lost": 2, "looked": 1})
+    assert control.level == 2, "half of the frames were dropped, and of those that were analysed, half cost nothing"
+
+
+def test_frames_that_settings_leave_out_are_not_missed() -> None:
+    control = limited_to(8.0)
+    observe(control, 0.0, 60.0, busy_s=0.95 * STEP_S, live_s=0.95 * STEP_S, looked=1)
+    assert (control.level, control.overloaded) == (0, False)
+
+
 def test_late_results_ease_as_lost_frames_do() -> None:
     control = controlled()
     observe(control, 0.0, EASE_AFTER_S, busy_s=STEP_S, live_s=STEP_S, late=1)

@@ -11,7 +11,7 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, Policy, SlotFormat
 from stages.ease_levels import FULL_QUALITY, EaseLevel
 from stages.free_model import FreeModel
-from stages.looks import NOTHING, WHOLE, Look
+from stages.looks import NOTHING, SKIPPED, WHOLE, Look
 from stream.inference.batcher import Batcher
 from stream.inference.load_control import HOLD_S, Work
 from stream.inference.load_watch import LOGGED, LOGGED_PER_S, WAKE_S, LoadWatch
@@ -137,6 +137,20 @@ def test_frames_in_which_there_was_nothing_to_look_at_are_left_out_of_the_load(m
     assert sum(work.arrived["door"] for work in observed) <= 1
     arrived = sum(work.arrived["gate"] for work in observed)
     assert 97 <= arrived <= 100 and arrived - 1 <= sum(work.analysed for work in observed) <= arrived
+
+
+def test_frames_that_settings_or_level_leave_out_arrive_and_are_analysed_but_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    play = Play(door="latest", gate="latest")
+    observed: list[Work] = []
+    monkeypatch.setattr(play.load._control, "observe", lambda now_s, work: observed.append(work))
+    play.run(4.0, 0.001, SKIPPED)
+    arrived = {name: sum(work.arrived[name] for work in observed) for name in ("door", "gate")}
+    assert 97 <= arrived["door"] <= 100 and 97 <= arrived["gate"] <= 100
+    assert sum(arrived.values()) - 2 <= sum(work.analysed for work in observed) <= sum(arrived.values())
+    assert arrived["gate"] - 1 <= sum(work.looked for work in observed) <= arrived["gate"]
+    assert not any(work.lost or work.late for work in observed)
 
 
 def test_a_camera_that_is_removed_takes_its_counts_with_it() -> None:
