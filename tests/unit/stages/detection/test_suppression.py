@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torchvision.ops import nms
 
+from stages.detection import suppression
 from stages.detection.suppression import nms_mask
+from support.repository import REPOSITORY
 
 
 def greedy(boxes: list[list[float]], scores: list[float], labels: list[int], threshold: float) -> list[bool]:
@@ -37,7 +43,7 @@ rows = st.tuples(
 THRESHOLD = 0.49713
 
 
-@pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "torchvision"])
+@pytest.mark.parametrize("fixed", [True, False], ids=["in rounds", "torchvision"])
 @given(crowd=st.lists(rows, min_size=1, max_size=14))
 def test_the_mask_equals_that_of_a_plain_loop(crowd: list[Row], fixed: bool) -> None:
     boxes = [[float(x), float(y), float(x + w), float(y + h)] for x, y, w, h, _, _ in crowd]
@@ -65,6 +71,42 @@ def test_in_crowds_the_fixed_size_mask_equals_torchvisions(seed: int, threshold:
     assert 20 < fixed.sum() < fixed.numel() - 20
 
 
+@pytest.mark.parametrize("fixed", [True, False], ids=["in rounds", "torchvision"])
+def test_no_rows_and_no_groups_give_an_empty_mask(fixed: bool) -> None:
+    for groups, count in ((2, 0), (0, 3)):
+        kept = nms_mask(torch.zeros(groups, count, 4), torch.zeros(groups, count), 0.5, fixed=fixed)
+        assert kept.shape == (groups, count) and kept.dtype == torch.bool
+
+
+def test_a_start_on_the_cpu_does_not_import_torchvision_which_can_be_imported_later() -> None:
+    """Its import takes two seconds of every start."""
+    program = (
+        "import sys, torch\n"
+        "from stages.profiles import load_profile\n"
+        "from stages.settings import ModelSettings, PipelineSettings\n"
+        "settings = PipelineSettings(model=ModelSettings(device='cpu', threads=1, runtime='onnxruntime'))\n"
+        "load_profile(settings).warm_up()\n"
+        "assert 'torchvision' not in sys.modules\n"
+        "import torchvision.ops\n"
+        "assert torchvision.ops.nms(torch.ones(2, 4), torch.ones(2), 0.5).tolist() == [0, 1], 'a later import works'"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
+
+
+def test_where_torchvisions_library_cannot_be_loaded_alone_the_package_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(path: object) -> None:
+        raise OSError
+
+    boxes, scores = crowd(0)
+    expected = nms_mask(boxes, scores, 0.5, fixed=False)
+    monkeypatch.setattr(torch.ops, "load_library", fail)
+    assert suppression._torchvision_nms.__wrapped__() is nms
+    monkeypatch.setattr(suppression, "_torchvision_nms", lambda: nms)
+    assert torch.equal(nms_mask(boxes, scores, 0.5, fixed=False), expected)
+
+
 def test_groups_do_not_suppress_each_other() -> None:
     boxes, scores = crowd(0)
     together = nms_mask(boxes, scores, 0.5)
@@ -72,13 +114,13 @@ def test_groups_do_not_suppress_each_other() -> None:
         assert torch.equal(nms_mask(boxes[group : group + 1], scores[group : group + 1], 0.5)[0], together[group])
 
 
-@pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "torchvision"])
+@pytest.mark.parametrize("fixed", [True, False], ids=["in rounds", "torchvision"])
 def test_the_first_of_equal_boxes_with_equal_scores_stays(fixed: bool) -> None:
     boxes = torch.tensor([[[0.0, 0, 4, 4]] * 3])
     assert nms_mask(boxes, torch.full((1, 3), 0.5), 0.5, fixed=fixed).tolist() == [[True, False, False]]
 
 
-@pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "torchvision"])
+@pytest.mark.parametrize("fixed", [True, False], ids=["in rounds", "torchvision"])
 def test_empty_boxes_suppress_nothing(fixed: bool) -> None:
     boxes = torch.tensor([[[1.0, 1, 1, 1], [1.0, 1, 1, 1], [0.0, 0, 4, 4]]])
     assert nms_mask(boxes, torch.tensor([[0.0, 0.3, 0.4]]), 0.5, fixed=fixed).tolist() == [[False, True, True]]
