@@ -90,9 +90,12 @@ class CameraTracker:
         return found
 
     def expected(self, media_us: int) -> list[Box]:
-        """Return where everyone should be who is tracked, confirmed or not, and was found not long ago."""
+        """Return where everyone should be who is tracked and was found not long ago, those who are not confirmed first.
+
+        They must be found in each frame until they are.
+        """
         found: list[Box] = []
-        for track in self._tracker.tracks:
+        for track in sorted(self._tracker.tracks, key=lambda track: track.tracker_id >= 0):
             last = self._seen.get(int(track.tracker_id) + 1)
             since_us = last.media_us if last is not None else self._detected_us
             if media_us - since_us <= _EXPECTED_US:

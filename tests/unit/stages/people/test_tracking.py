@@ -155,3 +155,11 @@ def test_somebody_seen_once_is_expected_too() -> None:
     tracker = movenet_tracker()
     tracker.update(*one(), 0)
     assert len(tracker.expected(80_000)) == 1
+
+
+def test_people_who_are_not_confirmed_are_expected_first() -> None:
+    tracker = movenet_tracker()
+    confirmed(tracker)
+    tracker.update(*one(300), 160_000)
+    first, second = tracker.expected(240_000)
+    assert first[0] == pytest.approx(400, abs=1) and second[0] == pytest.approx(100, abs=1)
