@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 REGION_SIDE = 256
@@ -61,8 +61,9 @@ class Look:
     """Where tracked people should be: x1, y1, x2, y2 in pixels of the epoch's first picture."""
     second_looks: int = 0
     """Maximum number of people who are looked at a second time."""
-    search: bool = False
-    """Whether to search the whole picture for people whom the first look misses."""
+    search: Region | None = None
+    """Which view of the picture is searched for people whom the first look misses; None in most frames. Where there is
+    nothing else to look at, the look is at `regions` without any."""
 
     @property
     def whole(self) -> bool:
@@ -73,6 +74,15 @@ class Look:
     def anything(self) -> bool:
         """Whether the detector runs on the frame at all."""
         return self.kind in ("whole", "regions")
+
+    @property
+    def squares(self) -> tuple[Region, ...]:
+        """The regions and the view that is searched; nothing if the detector sees the whole picture anyway."""
+        return self.regions if self.whole or self.search is None else (*self.regions, self.search)
+
+    def with_search(self, view: Region) -> Look:
+        """Return this look with a search of a view."""
+        return replace(self, kind=self.kind if self.anything else "regions", search=view)
 
 
 WHOLE = Look("whole")

@@ -104,8 +104,9 @@ class ModelSettings(Section):
         default=15.0,
         ge=0,
         le=3600,
-        description="Unless `detection` is `full`: seconds of media time between searches of the whole picture for "
-        "small people with NanoDet, at the time of a sweep; null or 0: none. None at an ease level above 0.",
+        description="Unless `detection` is `full`: seconds of media time in which NanoDet searches all views of the "
+        "picture for small people, one view a frame. The first round is quicker; in a calm scene, rounds take up to "
+        "four times as long. Null or 0: none. None at an ease level above 0.",
     )
     min_detections_per_second: float = Field(
         default=3.0,

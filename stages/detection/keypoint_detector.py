@@ -16,7 +16,7 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.transfer import to_host
 from stages.detection.detections import BatchDetections, ObjectDetections, PartBoxes
-from stages.detection.keypoint_batches import KeypointNetwork, detect_keypoints
+from stages.detection.keypoint_batches import DETECTION_WIDTH, KeypointNetwork, detect_keypoints
 from stages.detection.nanodet.object_looks import ObjectFinder
 from stages.detection.part_boxes import part_boxes
 from stages.detection.second_look.second_look import SecondLook
@@ -108,7 +108,10 @@ class KeypointDetector:
         found = detect_keypoints(frames, looks, self._network, max_people, self._device)
         rows_of = found.people
         if self._second_look is not None:
-            refined = self._second_look.refine(frames, looks, rows_of)
+            # Where only a search looks, nobody has been found yet.
+            nobody = np.zeros((0, DETECTION_WIDTH), np.float32)
+            searched = {index: nobody for index, look in enumerate(looks) if look.search is not None}
+            refined = self._second_look.refine(frames, looks, searched | rows_of)
             rows_of = {index: _best(rows, max_people) for index, rows in refined.items()}
         people = {index: KeypointDetections.of(rows, frames[index].meta) for index, rows in rows_of.items()}
         if self._objects is not None:

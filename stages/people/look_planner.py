@@ -4,7 +4,8 @@ Where nothing moves and nobody is tracked, it looks at nothing. Else it looks at
 people or, where that costs less, at the whole picture. A sweep, a look at the whole picture every few seconds, finds
 people who were already there and keep still. Whoever is tracked is looked at, moving or not.
 
-Sweeps are rarer in a calm scene: nothing has moved, and nobody was tracked, since the look at the whole picture before.
+Sweeps and searches are rarer in a calm scene: nothing has moved, and nobody was tracked, since the look at the whole
+picture before.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ring_buffers.frames import FrameMeta
 from ring_buffers.motion.motion_map import MotionMap, boxes_of
 from stages.detection.views.covering import Box, cost, cover, region_around
 from stages.looks import NOTHING, WHOLE, Look, Region, look_at
+from stages.people.search_planner import SearchPlanner
 
 MARGIN = 0.2
 """Room around tracked people and motion, in lengths of the longer side: a person moves, and motion may show only an arm
@@ -33,8 +35,6 @@ OBJECT_MARGIN = 0.25
 beyond a person's box."""
 WHOLE_ABOVE = 0.9
 """Share of a whole picture's pixels above which the regions' cost as much."""
-FIRST_SEARCH_US = 1_000_000
-"""When the first search is due after an epoch's first frame, whose result must not wait for it."""
 CALM = 4
 """Longest time between sweeps of a calm scene, in times of `sweep_s`. It doubles from sweep to sweep."""
 
@@ -52,18 +52,18 @@ class LookPlanner:
     ) -> None:
         """`compare`: whether to look at the whole picture where regions would cost more. `second_looks` per second.
 
-        `search_s`: seconds between searches, of which the first comes soon after the epoch's first frame.
+        `search_s`: seconds in which all views of a picture are searched once; None: there are no searches.
 
-        `phase`: share, below 1, of what the time between sweeps grows by, by which the next one is early. Cameras that
-        begin together then do not sweep together ever after.
+        `phase`: share, below 1, of what the time between sweeps grows by, by which the next one is early; searches are
+        late by that share of the time between them. Cameras that begin together then do not sweep and search together
+        ever after.
         """
         self._compare = compare
         self._sweep_us = round(sweep_s * 1e6)
         self._phase = phase
         self._second_looks = second_looks
         self._again_us = 0
-        self._search_us = None if search_s is None else round(search_s * 1e6)
-        self._searched_us: int | None = None
+        self._search = None if search_s is None else SearchPlanner(search_s, phase)
         self._scene: int | None = None
         self._calm = False
         self._interval_us = 0
@@ -109,11 +109,15 @@ class LookPlanner:
             return WHOLE
         return look_at(regions)
 
-    def search_due(self, meta: FrameMeta) -> bool:
-        """Return whether a search is due in a frame that is looked at as a whole."""
-        if self._search_us is None:
-            return False
-        return self._searched_us is None or meta.media_us - self._searched_us >= self._search_us
+    def search_view(self, meta: FrameMeta, newest: bool = True) -> Region | None:
+        """Return the view to search in a frame that has been planned, or None.
+
+        If the frame is not the `newest` one of its camera, a search is left to the next one.
+        """
+        if self._search is None:
+            return None
+        rarity = self._interval_us // self._sweep_us if self._calm else 1
+        return self._search.due(meta, max(rarity, 1), newest)
 
     def second_looks(self, meta: FrameMeta) -> int:
         """Return the number of second looks that are due in a frame: at most those of a second, after any pause."""
@@ -123,18 +127,17 @@ class LookPlanner:
     def looked(self, meta: FrameMeta, look: Look) -> None:
         """Note what was looked at in a frame."""
         motion = meta.motion
-        if look.search:
-            self._searched_us = meta.media_us
+        if self._search is not None:
+            self._search.begin(meta)
+            if look.search is not None:
+                self._search.searched(meta)
         if look.second_looks:
             self._again_us = meta.media_us
         if look.whole:
             before = self._interval_us
             self._interval_us = min(2 * before, CALM * self._sweep_us) if self._calm else self._sweep_us
             early_us = self._phase * max(self._interval_us - before, 0)
-            wait_us = self._interval_us - round(early_us)
-            if self._search_us is not None and not before:
-                wait_us = min(wait_us, round((1 - self._phase / 2) * FIRST_SEARCH_US))
-            self._due_us = meta.media_us + wait_us
+            self._due_us = meta.media_us + self._interval_us - round(early_us)
             self._calm = True
             self._scene = None if motion is None else motion.scene
         if motion is None:

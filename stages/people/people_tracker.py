@@ -209,11 +209,11 @@ class PeopleTracker:
             people = epoch.tracker.places(meta.media_us)
             look = epoch.planner.plan(meta, people, newest)
             look = WHOLE if look.regions and not self._sees_regions else look
-        if not look.anything or self._level_of(meta.camera) != FULL_QUALITY:
+        if self._level_of(meta.camera) != FULL_QUALITY:
             return look
         if epoch is not None and not self.looks_everywhere:
-            look = self._with_second_looks(meta, epoch, look)
-        if not self._objects_due(meta, last):
+            look = self._with_second_looks(meta, epoch, look, newest)
+        if not look.anything or not self._objects_due(meta, last):
             return look
         if self.looks_everywhere:
             return replace(look, objects=region_of_objects(meta, None))
@@ -221,12 +221,13 @@ class PeopleTracker:
             return look
         return replace(look, objects=region_of_objects(meta, [box for box, _ in people]))
 
-    def _with_second_looks(self, meta: FrameMeta, epoch: _Epoch, look: Look) -> Look:
+    def _with_second_looks(self, meta: FrameMeta, epoch: _Epoch, look: Look, newest: bool) -> Look:
         """Return the look with the second looks and the search that are due."""
-        # Whoever a second look has found is confirmed by another in the next frame, or the track ends.
-        if second_looks := epoch.planner.second_looks(meta) + epoch.tracker.unconfirmed:
+        view = epoch.planner.search_view(meta, newest or look.anything)
+        # Whoever a second look has found is confirmed by others in the next frames, or the track ends.
+        if look.anything and (second_looks := epoch.planner.second_looks(meta) + epoch.tracker.unconfirmed):
             look = replace(look, expected=tuple(epoch.tracker.expected(meta.media_us)), second_looks=second_looks)
-        return replace(look, search=look.whole and epoch.planner.search_due(meta))
+        return look if view is None else look.with_search(view)
 
     def _objects_due(self, meta: FrameMeta, last: LookedAt | None) -> bool:
         if self._objects_us is None:

@@ -47,7 +47,7 @@ class LookCounts:
     def add(self, look: Look) -> None:
         """Count one frame."""
         self.frames[look.kind] += 1
-        self.regions += len(look.regions)
+        self.regions += len(look.squares)
         self.objects += look.objects is not None
 
     def measure(self, seconds: float) -> None:

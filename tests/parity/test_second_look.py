@@ -15,6 +15,7 @@ from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.second_look.search import Search
 from stages.detection.second_look.second_look import SecondLook
+from stages.detection.views.search_views import search_views
 from stages.looks import WHOLE
 from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from stages.types import FrameAnalysis
@@ -51,13 +52,19 @@ def test_a_search_finds_the_people_of_a_street_whom_nobody_has_found(thunder: Th
     searching = SecondLook(thunder, Search(NanoDet.load()))
     nobody = {0: people[:0]}
     assert len(searching.refine([lease], [WHOLE], nobody)[0]) == 0, "not every look is a search"
-    found = searching.refine([lease], [replace(WHOLE, search=True)], nobody)[0]
+    view, *tiles = search_views(lease.meta.format.size)
+    found = searching.refine([lease], [WHOLE.with_search(view)], nobody)[0]
     assert len(clear) >= 2 and (iou(clear[:, :4], found[:, :4]).max(1) > 0.5).all()
     assert (found[:, 4] >= 0.3).all()
+    in_tiles = searching.refine(
+        [lease] * len(tiles), [WHOLE.with_search(tile) for tile in tiles], dict.fromkeys(range(len(tiles)), people[:0])
+    )
+    assert len(tiles) >= 2 and all(len(in_tiles[number]) for number in range(len(tiles)))
 
 
 def test_people_who_are_added_take_nobodys_place_who_is_surer(thunder: Thunder) -> None:
-    lease, searched = lent(frame_of(*STREET)), replace(WHOLE, search=True)
+    lease = lent(frame_of(*STREET))
+    searched = WHOLE.with_search(search_views(lease.meta.format.size)[0])
     searching = SecondLook(thunder, Search(NanoDet.load()))
     detectors = [KeypointDetector(MoveNet.load(), slot_format, second_look=second) for second in (searching, None)]
     scores, without = (detector.detect([lease], [searched], 3).frames[0].scores for detector in detectors)
@@ -70,7 +77,8 @@ def walker(number: int) -> Person:
 
 
 def test_second_looks_do_not_depend_on_how_frames_are_distributed_over_batches() -> None:
-    settings = PipelineSettings(model=ModelSettings(objects_s=None), window=WindowSettings(steps=12))
+    model = ModelSettings(objects_s=None, search_s=None)
+    settings = PipelineSettings(model=model, window=WindowSettings(steps=12))
 
     def answers(size: int) -> tuple[dict[Spot, FrameAnalysis], int]:
         pipeline, _ = bright_pipeline(settings, second=(second := BrightSecondNetwork()))

@@ -1,4 +1,4 @@
-"""The search for people whom the first look misses, because they are small: NanoDet in tiles of the whole picture.
+"""The search for people whom the first look misses, because they are small: NanoDet in one view of a frame.
 
 MoveNet finds less than half of the people who are 40 pixels tall. NanoDet finds more of them, and also
 what is not a person; the second look decides.
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.transfer import to_host
 from stages.detection.box_overlap import iou
-from stages.detection.nanodet.nanodet import CLASS_NAMES, TRAINED_SIDE, NanoDet
+from stages.detection.nanodet.nanodet import CLASS_NAMES, NanoDet
 from stages.detection.second_look.needs import SAME, SURE
+from stages.detection.views.search_views import SEARCH_SIDE
 from stages.detection.views.slot_pictures import region_pictures
 from stages.looks import Look, Region
 
@@ -24,14 +25,10 @@ SCORE = 0.25
 """Boxes that score less are not looked at."""
 MOST = 6
 """Most people who are searched for in a frame."""
-TILES = 3
-"""Tiles along the longer side of a picture that is larger than the network's."""
-OVERLAP = 48
-"""Least overlap of tiles, in the source's pixels, so that somebody small is whole in one of them."""
 _PERSON = CLASS_NAMES.index("person")
 _BOXES = 32
 _EDGE = 3.0
-"""A box that ends this near to a tile's edge, in pixels as seen, is cut by it."""
+"""A box that ends this near to a view's edge, in pixels as seen, is cut by it."""
 
 
 class Search:
@@ -43,7 +40,7 @@ class Search:
 
     def warm_up(self) -> None:
         """Run the network on a blank picture."""
-        blank = torch.zeros(1, TRAINED_SIDE, TRAINED_SIDE, 3, dtype=torch.uint8, device=self._device)
+        blank = torch.zeros(1, SEARCH_SIDE, SEARCH_SIDE, 3, dtype=torch.uint8, device=self._device)
         to_host(self.network.decode(self.network(blank), _BOXES).packed)
 
     def candidates(
@@ -52,68 +49,38 @@ class Search:
         """Return boxes of people, float32 `[n, 4]` in the epoch's pixels, best first, where `people`
         `[m, 56]` are not sure of anybody.
 
-        Only frames whose look says so are searched; they must have slots of planes.
+        Each frame is searched in the view that its look names, if any; it must have a slot of planes.
         """
-        views = [
-            (index, tile)
-            for index, look in enumerate(looks)
-            if look.search
-            for tile in tiles(frames[index].meta.format.size)
-        ]
+        views = [(index, look.search) for index, look in enumerate(looks) if look.search is not None]
         if not views:
             return {}
-        # One by one, because pictures of a whole batch of tiles take memory.
+        # One by one, because pictures of views in many frames take memory.
         packed = [
-            self.network.decode(
-                self.network(region_pictures(frames, [view], self._device, TRAINED_SIDE)), _BOXES
-            ).packed
+            self.network.decode(self.network(region_pictures(frames, [view], self._device, SEARCH_SIDE)), _BOXES).packed
             for view in views
         ]
-        found: dict[int, list[NDArray[np.float32]]] = {index: [] for index, _ in views}
-        for (index, tile), rows in zip(views, to_host(torch.cat(packed)), strict=True):
-            found[index].append(_in_epoch(_people(rows, tile, frames[index].meta), tile, frames[index].meta))
-        return {
-            index: _new(np.concatenate(boxes), people[index][people[index][:, 4] >= SURE, :4])
-            for index, boxes in found.items()
-        }
+        found: dict[int, NDArray[np.float32]] = {}
+        for (index, view), rows in zip(views, to_host(torch.cat(packed)), strict=True):
+            boxes = _in_epoch(_people(rows, view, frames[index].meta), view, frames[index].meta)
+            found[index] = _new(boxes, people[index][people[index][:, 4] >= SURE, :4])
+        return found
 
 
-def tiles(size: tuple[int, int]) -> list[Region]:
-    """Return the squares that cover a picture of `size` (width, height), and one around all of it if it is large."""
-    longer = max(size)
-    whole = Region(0, 0, _even(longer))
-    side = _even(max(TRAINED_SIDE, (longer + (TILES - 1) * OVERLAP) / TILES))
-    if side >= longer:
-        return [whole]
-    lefts, tops = (_begins(length, side) for length in size)
-    return [whole, *(Region(left, top, side) for top in tops for left in lefts)]
-
-
-def _begins(length: int, side: int) -> list[int]:
-    count = 1 if length <= side else -(-(length - OVERLAP) // (side - OVERLAP))
-    last = max(length - side, 0)
-    return [round(last * number / max(count - 1, 1) / 2) * 2 for number in range(count)]
-
-
-def _even(length: float) -> int:
-    return int(-(-length // 2) * 2)
-
-
-def _people(rows: NDArray[np.float32], tile: Region, meta: FrameMeta) -> NDArray[np.float32]:
-    """Return box and score `[n, 5]` of a tile's people who are not cut by an edge inside the picture."""
+def _people(rows: NDArray[np.float32], view: Region, meta: FrameMeta) -> NDArray[np.float32]:
+    """Return box and score `[n, 5]` of a view's people who are not cut by an edge inside the picture."""
     x1, y1, x2, y2 = rows[:, :4].T
-    width, height = (length * TRAINED_SIDE / tile.side for length in tile.shown(meta.format.size))
-    cut = ((x1 < _EDGE) & (tile.left > 0)) | ((y1 < _EDGE) & (tile.top > 0))
-    cut |= (x2 > width - _EDGE) & (tile.left + tile.side < meta.format.size[0])
-    cut |= (y2 > height - _EDGE) & (tile.top + tile.side < meta.format.size[1])
+    width, height = (length * SEARCH_SIDE / view.side for length in view.shown(meta.format.size))
+    cut = ((x1 < _EDGE) & (view.left > 0)) | ((y1 < _EDGE) & (view.top > 0))
+    cut |= (x2 > width - _EDGE) & (view.left + view.side < meta.format.size[0])
+    cut |= (y2 > height - _EDGE) & (view.top + view.side < meta.format.size[1])
     return rows[(rows[:, 4] >= SCORE) & (rows[:, 5] == _PERSON) & ~cut, :5]
 
 
-def _in_epoch(rows: NDArray[np.float32], tile: Region, meta: FrameMeta) -> NDArray[np.float32]:
-    scale = np.float32(tile.side / TRAINED_SIDE)
+def _in_epoch(rows: NDArray[np.float32], view: Region, meta: FrameMeta) -> NDArray[np.float32]:
+    scale = np.float32(view.side / SEARCH_SIDE)
     epoch = np.array(meta.size, np.float32) / np.array(meta.format.size, np.float32)
     moved = rows.copy()
-    moved[:, :4] = (moved[:, :4] * scale + np.tile((tile.left, tile.top), 2).astype(np.float32)) * np.tile(epoch, 2)
+    moved[:, :4] = (moved[:, :4] * scale + np.tile((view.left, view.top), 2).astype(np.float32)) * np.tile(epoch, 2)
     return moved
 
 

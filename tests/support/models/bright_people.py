@@ -21,8 +21,9 @@ from ring_buffers.slot_writers import picture_writer
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import slot_format
 from stages.detection.movenet.thunder import Thunder
-from stages.detection.nanodet.nanodet import CLASS_NAMES
+from stages.detection.nanodet.nanodet import CLASS_NAMES, NanoDet
 from stages.detection.nanodet.object_looks import ObjectFinder
+from stages.detection.second_look.search import Search
 from stages.detection.second_look.second_look import SecondLook
 from stages.pipeline import Pipeline
 from stages.settings import PipelineSettings
@@ -41,7 +42,8 @@ Person = tuple[int, int, int, int]
 class BrightPeopleNetwork:
     """Finds bright rectangles; a person's joints are spread over the rectangle. Counts the pictures it is shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, finds_anybody: bool = True) -> None:
+        self._finds_anybody = finds_anybody
         self.pictures: list[tuple[int, int]] = []
         """Height and width of each."""
 
@@ -50,7 +52,8 @@ class BrightPeopleNetwork:
         return {}, pictures
 
     def decode(self, heads: Tensor, max_people: int) -> Found:
-        return Found(torch.from_numpy(np.stack([_rows(picture.numpy(), max_people) for picture in heads])))
+        rows = np.stack([_rows(picture.numpy(), max_people) for picture in heads])
+        return Found(torch.from_numpy(rows * np.float32(self._finds_anybody)))
 
 
 def _rows(picture: NDArray[np.uint8], max_people: int) -> NDArray[np.float32]:
@@ -89,6 +92,22 @@ class BrightObjectsNetwork:
         return Found(torch.from_numpy(rows * found[..., None]))
 
 
+class BrightSearchNetwork:
+    """Finds the boxes of bright people in views. Counts the views it is shown."""
+
+    def __init__(self) -> None:
+        self.views = 0
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        self.views += len(pictures)
+        return pictures
+
+    def decode(self, heads: Tensor, max_boxes: int) -> Found:
+        rows = np.stack([_rows(picture.numpy(), max_boxes)[:, :6] for picture in heads])
+        rows[..., 5] = CLASS_NAMES.index("person")
+        return Found(torch.from_numpy(rows))
+
+
 class BrightSecondNetwork:
     """Finds the joints of a bright person in a crop, surer than the first network. Counts the crops it is shown."""
 
@@ -108,12 +127,15 @@ def bright_pipeline(
     settings: PipelineSettings,
     objects: BrightObjectsNetwork | None = None,
     second: BrightSecondNetwork | None = None,
+    search: BrightSearchNetwork | None = None,
+    finds_anybody: bool = True,
 ) -> tuple[Pipeline, BrightPeopleNetwork]:
-    """A pipeline with the network that finds bright people, those for objects and second looks if given, and a random
-    checkpoint."""
-    network = BrightPeopleNetwork()
+    """A pipeline with the network that finds bright people, those for objects, second looks and searches if given, and
+    a random checkpoint. `finds_anybody`: whether the first network does."""
+    network = BrightPeopleNetwork(finds_anybody)
     finder = None if objects is None else ObjectFinder(objects)
-    second_look = None if second is None else SecondLook(cast("Thunder", second))
+    searching = None if search is None else Search(cast("NanoDet", search))
+    second_look = None if second is None else SecondLook(cast("Thunder", second), searching)
     detector = KeypointDetector(network, slot_format, objects=finder, second_look=second_look)
     return Pipeline(detector, random_checkpoint(), settings), network
 

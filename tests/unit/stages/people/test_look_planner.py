@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ring_buffers.frames import FrameMeta, SlotFormat
 from ring_buffers.motion.motion_map import MotionMap
 from stages.detection.views.covering import Box
+from stages.detection.views.search_views import search_views
 from stages.looks import NOTHING, WHOLE, Look
 from stages.people.look_planner import CALM, REST_US, LookPlanner
 
@@ -62,20 +63,27 @@ def test_where_nothing_moves_and_nobody_is_tracked_it_looks_nowhere_until_the_sw
     assert looks[62] == WHOLE  # 63 x 80 ms
 
 
-def sweeps(phase: float = 0.0, moves: Collection[int] = (), tracked: Collection[int] = ()) -> list[int]:
+def sweeps(
+    phase: float = 0.0,
+    moves: Collection[int] = (),
+    tracked: Collection[int] = (),
+    search_s: float | None = None,
+) -> list[int]:
     """Return which of a thousand frames are seen as a whole at a `sweep_s` of 4 s, which are 50 frames.
 
     `moves`: frames in which something moves; `tracked`: those in which somebody is tracked.
     """
-    made = LookPlanner(True, 4.0, phase)
+    made = LookPlanner(True, 4.0, phase, search_s=search_s)
     found: list[int] = []
     for number in range(1000):
         motion = motion_at(5, 5) if number in moves else STILL if number else MotionMap.whole(COLUMNS, ROWS, 1)
         meta = frame(number, motion)
         look = made.plan(meta, [(PERSON, 0.08)] if number in tracked else [])
-        if look != NOTHING:
+        if view := made.search_view(meta):
+            look = look.with_search(view)
+        if look.anything:
             made.looked(meta, look)
-        if look == WHOLE:
+        if look.whole:
             found.append(number)
     return found
 
@@ -205,27 +213,39 @@ def test_a_pause_without_second_looks_is_not_made_up_for() -> None:
     assert counts == [4, 1]
 
 
-def test_sweeps_are_no_more_frequent_while_no_search_is_made() -> None:
-    made = LookPlanner(True, 5.0, search_s=15.0)
-    swept: list[int] = []
-    for number in range(300):
-        meta = frame(number, motion_at(4, 4) if number else MotionMap.whole(COLUMNS, ROWS, 1))
-        look = made.plan(meta, [])
-        if look.anything:
-            made.looked(meta, look)
-        swept += [number] if look.whole else []
-    assert swept == [0, 13, 76, 139, 202, 265]
+def test_searches_change_no_sweep() -> None:
+    assert sweeps(search_s=15.0) == sweeps()
+    assert sweeps(0.5, range(1000), search_s=15.0) == sweeps(0.5, range(1000))
 
 
-def test_a_search_comes_after_a_second_and_then_at_every_third_sweep() -> None:
-    made = LookPlanner(True, 5.0, search_s=15.0)
-    searched: list[int] = []
-    for number in range(601):
-        meta = frame(number, motion_at(4, 4) if number else MotionMap.whole(COLUMNS, ROWS, 1))
-        look = made.plan(meta, [])
-        look = replace(look, search=number > 0 and look.whole and made.search_due(meta))
+def searched(moves: Collection[int] = (), tracked: Collection[int] = (), search_s: float | None = 14.0) -> list[int]:
+    """Return which of two thousand frames are searched, with sweeps every 4 s."""
+    made = LookPlanner(True, 4.0, search_s=search_s)
+    found: list[int] = []
+    for number in range(2000):
+        motion = motion_at(5, 5) if number in moves else STILL if number else MotionMap.whole(COLUMNS, ROWS, 1)
+        meta = frame(number, motion)
+        look = made.plan(meta, [(PERSON, 0.08)] if number in tracked else [])
+        if view := made.search_view(meta):
+            look = look.with_search(view)
+            found.append(number)
         if look.anything:
             made.looked(meta, look)
-        searched += [number] if look.search else []
-    assert searched == [13, 202, 391, 580]
-    assert not LookPlanner(True, 5.0).search_due(frame(1000))
+    return found
+
+
+def test_a_scene_is_searched_less_often_while_it_is_calm_and_as_often_as_set_otherwise() -> None:
+    views = len(search_views(SIZE))
+    spacing = 14.0 / views * 1e6 / STEP_US
+    lively = searched(moves=range(2000))
+    assert lively == searched(tracked=range(2000))
+    assert all(abs(after - before - spacing) <= 1 for before, after in pairwise(lively[views:]))
+    calm = searched()
+    assert calm[:views] == lively[:views], "the first round"
+    assert all(abs(after - before - CALM * spacing) <= 1 for before, after in pairwise(calm[-5:]))
+
+
+def test_searches_are_as_often_as_set_again_once_something_moves() -> None:
+    found = searched(moves=range(1000, 1060))
+    assert len([number for number in found if 1000 <= number < 1060]) >= 2
+    assert searched(search_s=None) == []

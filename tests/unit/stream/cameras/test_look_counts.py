@@ -25,6 +25,9 @@ def test_frames_and_regions_are_counted_since_the_start() -> None:
     assert looks.recent() == looks.frames
     looks.add(replace(WHOLE, objects=Region(0, 0, 256)))
     assert looks.objects == 1
+    looks.add(WHOLE.with_search(Region(0, 0, 1280)))
+    looks.add(NOTHING.with_search(Region(0, 0, 474)))
+    assert looks.regions == 5
 
 
 @pytest.mark.parametrize("every_s", [0.2, 1.0, 7.0, 30.0])

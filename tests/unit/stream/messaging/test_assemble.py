@@ -33,6 +33,15 @@ def test_regions_are_boxes_in_the_picture_even_where_the_square_reaches_beyond_i
     assert found.regions == [(0, 16, 160, 176), (480, 320, 640, 480)]
 
 
+def test_a_view_that_is_searched_is_a_region_unless_the_whole_picture_is_looked_at() -> None:
+    view, size = Region(0, 0, 640), (640, 480)
+    for look in (NOTHING, look_at([Region(0, 16, 160)])):
+        found = message(look.with_search(view), size, size)
+        assert found.look == "regions" and found.regions[-1] == (0, 0, 640, 480)
+        assert len(found.regions) == len(look.regions) + 1
+    assert message(WHOLE.with_search(view), size, size) == message(WHOLE, size, size)
+
+
 def test_regions_are_in_pixels_of_the_epochs_first_picture_as_all_boxes() -> None:
     found = message(look_at([Region(160, 0, 320)]), (1280, 960), (640, 480))
     assert found.regions == [(320, 0, 960, 640)]

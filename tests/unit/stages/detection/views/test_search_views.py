@@ -1,11 +1,11 @@
-"""The tiles in which a picture is searched for people."""
+"""The views in which a picture is searched for people."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.detection.second_look.search import OVERLAP, tiles
+from stages.detection.views.search_views import OVERLAP, search_views
 
 SIDES = st.integers(16, 4096)
 
@@ -16,18 +16,18 @@ def test_every_small_box_is_whole_in_a_tile(width: int, height: int, across: flo
     x, y = across * (width - side), down * (height - side)
     assert any(
         tile.left <= x and tile.top <= y and x + side <= tile.left + tile.side and y + side <= tile.top + tile.side
-        for tile in tiles((width, height))
+        for tile in search_views((width, height))
     )
 
 
 @given(SIDES, SIDES)
 def test_tiles_are_few_even_and_within_the_longer_side(width: int, height: int) -> None:
-    found = tiles((width, height))
+    found = search_views((width, height))
     assert len(found) <= 10
     assert all(value % 2 == 0 for tile in found for value in tile)
     assert all(tile.left + tile.side <= max(width, height) + 2 for tile in found)
 
 
 def test_a_small_picture_is_one_tile_and_720p_is_seven() -> None:
-    assert len(tiles((416, 312))) == 1
-    assert len(tiles((1280, 720))) == 7
+    assert len(search_views((416, 312))) == 1
+    assert len(search_views((1280, 720))) == 7

@@ -1,0 +1,150 @@
+"""The search for people whom the first look misses, spread over frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from ring_buffers.frames import Lease
+from stages.detection.views.search_views import search_views
+from stages.looks import Region
+from stages.pipeline import Pipeline
+from stages.settings import ModelSettings, PipelineSettings, TrackingSettings, WindowSettings
+from stages.types import FrameAnalysis
+from support.models.bright_people import (
+    SIZE,
+    STEP_US,
+    BrightSearchNetwork,
+    BrightSecondNetwork,
+    Person,
+    bright_pipeline,
+    drawn_frames,
+)
+from support.models.scripted_people import Spot, assert_same, run
+
+VIEWS = search_views(SIZE)
+STANDS: Person = (100, 200, 130, 260)
+"""Somebody who keeps still."""
+
+
+def blind_pipeline(confirm_frames: int = 2, search_s: float = 4.0) -> tuple[Pipeline, BrightSearchNetwork]:
+    """A pipeline whose first look finds nobody."""
+    settings = PipelineSettings(
+        model=ModelSettings(objects_s=None, search_s=search_s, sweep_s=5.0),
+        tracking=TrackingSettings(confirm_frames=confirm_frames),
+        window=WindowSettings(steps=12),
+    )
+    search = BrightSearchNetwork()
+    pipeline, _ = bright_pipeline(settings, second=BrightSecondNetwork(), search=search, finds_anybody=False)
+    return pipeline, search
+
+
+def analysed(pipeline: Pipeline, scenes: Sequence[Sequence[Person]]) -> list[FrameAnalysis]:
+    return [pipeline.process([lease])[0] for lease in drawn_frames(pipeline, scenes)]
+
+
+def shows(view: Region | None, person: Person) -> bool:
+    if view is None:
+        return False
+    left, top, side = view
+    x1, y1, x2, y2 = person
+    return left < x1 and top < y1 and x2 < left + side and y2 < top + side
+
+
+def walker(number: int) -> Person:
+    return (100 + 4 * number, 200, 130 + 4 * number, 260)
+
+
+@pytest.mark.parametrize("confirm_frames", [2, 3, 5])
+def test_people_whom_only_the_search_finds_are_confirmed(confirm_frames: int) -> None:
+    pipeline, _ = blind_pipeline(confirm_frames)
+    found = analysed(pipeline, [[STANDS]] * 30)
+    # Searched in the second frame for the first time.
+    assert [len(one.people) for one in found[: confirm_frames + 1]] == [0] * confirm_frames + [1]
+    assert {person.track for one in found for person in one.people} == {1}
+    assert found[-1].tracks == 1, "the track lives on"
+
+
+@pytest.mark.parametrize("confirm_frames", [2, 3, 5])
+def test_somebody_who_comes_later_is_confirmed_beside_people_whom_the_first_look_keeps_losing(
+    confirm_frames: int,
+) -> None:
+    pipeline, _ = blind_pipeline(confirm_frames)
+    early: list[Person] = [(100, 60, 130, 120), (300, 60, 330, 120), (500, 60, 530, 120)]
+    late: Person = (500, 300, 530, 360)
+    found = analysed(pipeline, [early] * 25 + [[*early, late]] * 50)
+    search = next(number for number, one in enumerate(found) if number >= 25 and shows(one.look.search, late))
+    seen = next(number for number, one in enumerate(found) if any(who.box[1] > 200 for who in one.people))
+    assert seen == search + confirm_frames - 1
+
+
+def test_a_frame_with_nothing_else_to_look_at_is_searched_and_says_so() -> None:
+    pipeline, search = blind_pipeline()
+    found = analysed(pipeline, [[]] * 500)
+    views = [one.look.search for one in found if one.look.search is not None]
+    assert views == [VIEWS[number % len(VIEWS)] for number in range(len(views))] and len(views) > 2 * len(VIEWS)
+    assert search.views == len(views)
+    alone = [one.look for one in found if one.look.search is not None and not one.look.whole]
+    assert alone and all(look.kind == "regions" and look.squares == (look.search,) for look in alone)
+    assert found[0].look.search is None, "its result does not wait"
+
+
+def test_somebody_still_whom_the_first_frames_hide_is_found_without_a_sweep() -> None:
+    pipeline, _ = blind_pipeline()
+    found = analysed(pipeline, [[STANDS]] * 20)
+    whole = [number for number, one in enumerate(found) if one.look.whole]
+    assert whole == [0] and found[-1].tracks == 1
+
+
+@pytest.mark.parametrize("people", ["still", "walking"])
+def test_searches_do_not_depend_on_how_frames_are_distributed_over_batches(people: str) -> None:
+    scenes = [[STANDS if people == "still" else walker(number)] if number % 40 >= 20 else [] for number in range(80)]
+
+    def answers(size: int) -> tuple[dict[Spot, FrameAnalysis], int]:
+        pipeline, search = blind_pipeline()
+        cameras = [list(drawn_frames(pipeline, scenes, name)) for name in "ab"]
+        order: list[Lease] = [lease for pair in zip(*cameras, strict=True) for lease in pair]
+        return run(pipeline, [order[start : start + size] for start in range(0, len(order), size)]), search.views
+
+    (singly, views), (batched, others) = answers(1), answers(7)
+    assert views == others > 2 * len(VIEWS)
+    assert any(one.people for one in singly.values())
+    for spot, one in singly.items():
+        assert one.look == batched[spot].look
+        assert_same(one, batched[spot])
+
+
+def test_a_pause_is_followed_by_one_view() -> None:
+    pipeline, search = blind_pipeline()
+    leases = list(drawn_frames(pipeline, [[]] * 120))
+    later = [lease for lease in leases if not 40 <= lease.meta.frame < 115]
+    for lease in later[:40]:
+        pipeline.process([lease])
+    before = search.views
+    looks = [pipeline.process([lease])[0].look for lease in later[40:]]
+    assert search.views - before == 1 and looks[0].search is not None
+    assert later[40].meta.media_us - later[39].meta.media_us == 76 * STEP_US
+
+
+def test_an_eased_model_searches_on_spared_cameras_only() -> None:
+    pipeline, search = blind_pipeline()
+    pipeline.ease(1, {"yard"})
+    for lease in drawn_frames(pipeline, [[STANDS]] * 30, "hall"):
+        pipeline.process([lease])
+    assert search.views == 0
+    for lease in drawn_frames(pipeline, [[STANDS]] * 30, "yard"):
+        pipeline.process([lease])
+    assert search.views >= len(VIEWS)
+
+
+def test_the_pipeline_knows_which_frames_it_will_search_and_leaves_searches_to_the_newest() -> None:
+    pipeline, search = blind_pipeline()
+    for number, lease in enumerate(drawn_frames(pipeline, [[]] * 200)):
+        newest = bool(np.random.default_rng(number).integers(2))
+        needed = pipeline.needs_look(lease.meta, newest)
+        [found] = pipeline.process([lease])
+        assert found.look.anything == needed
+        assert newest or found.look.search is None or found.look.whole
+    assert search.views > len(VIEWS)

@@ -1,0 +1,141 @@
+"""Which view of a camera's picture is searched in each frame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ring_buffers.frames import FrameMeta, SlotFormat
+from stages.detection.views.search_views import search_views
+from stages.looks import Region
+from stages.people.search_planner import FIRST_ROUND_US, SearchPlanner
+
+SIZE = (1280, 720)
+VIEWS = search_views(SIZE)
+STEP_US = 80_000
+ROUND_S = 14.0
+SPACING_US = round(ROUND_S * 1e6) // len(VIEWS)
+
+
+def frame(media_us: int, size: tuple[int, int] = SIZE) -> FrameMeta:
+    format = SlotFormat("planes", size, size, motion=True)
+    return FrameMeta("hall", 1, media_us // STEP_US, media_us, media_us, "media", 0, 0, size, format)
+
+
+Rarity = Callable[[int], int]
+
+
+def searched(
+    times_us: Iterable[int],
+    phase: float = 0.0,
+    rarity: Rarity = lambda media_us: 1,
+    size: tuple[int, int] = SIZE,
+) -> list[tuple[int, Region]]:
+    """Return when which view is searched, in frames at these times after the epoch's first one at 0."""
+    planner = SearchPlanner(ROUND_S, phase)
+    planner.begin(frame(0, size))
+    found: list[tuple[int, Region]] = []
+    for media_us in times_us:
+        meta = frame(media_us, size)
+        planner.begin(meta)
+        view = planner.due(meta, rarity(media_us))
+        assert view == planner.due(meta, rarity(media_us)), "asking changes nothing"
+        if view is not None:
+            planner.searched(meta)
+            assert planner.due(meta, rarity(media_us)) is None, "one view a frame"
+            found.append((media_us, view))
+    return found
+
+
+def frames(seconds: float, begin_us: int = STEP_US) -> range:
+    return range(begin_us, round(seconds * 1e6), STEP_US)
+
+
+def test_no_view_is_due_before_the_epochs_first_frame_has_been_looked_at() -> None:
+    assert SearchPlanner(ROUND_S).due(frame(0), 1) is None
+
+
+def test_the_first_round_begins_with_the_whole_picture_in_the_second_frame_and_is_quick() -> None:
+    found = searched(frames(5))[: len(VIEWS)]
+    assert [view for _, view in found] == list(VIEWS)
+    assert found[0] == (STEP_US, VIEWS[0])
+    assert found[-1][0] <= FIRST_ROUND_US
+    gaps = [after - before for (before, _), (after, _) in pairwise(found)]
+    assert min(gaps) > STEP_US, "not in successive frames"
+
+
+def test_later_rounds_are_spread_evenly_over_the_set_time() -> None:
+    found = searched(frames(100))[len(VIEWS) :]
+    assert [view for _, view in found] == [VIEWS[number % len(VIEWS)] for number in range(len(found))]
+    gaps = [after - before for (before, _), (after, _) in pairwise(found)]
+    assert len(gaps) > 40
+    assert all(abs(gap - SPACING_US) < STEP_US for gap in gaps)
+
+
+def test_rounds_of_a_calm_scene_are_as_much_longer_as_sweeps_and_motion_ends_that() -> None:
+    calm_us = range(20_000_000, 200_000_000)
+    found = [at for at, _ in searched(frames(240), rarity=lambda at: 4 if at in calm_us else 1)]
+    calm = [at for at in found if at in calm_us]
+    assert all(abs(after - before - 4 * SPACING_US) < STEP_US for before, after in pairwise(calm[1:]))
+    assert min(at for at in found if at >= calm_us.stop) < calm_us.stop + SPACING_US
+
+
+def test_the_first_round_is_quick_in_a_calm_scene_too() -> None:
+    assert searched(frames(2), rarity=lambda at: 4) == searched(frames(2))
+
+
+def test_a_picture_without_tiles_is_searched_once_in_a_round() -> None:
+    found = searched(frames(100), size=(416, 312))
+    assert len(found) == 1 + int(100 // ROUND_S)
+    assert {view for _, view in found} == {Region(0, 0, 416)}
+
+
+PAUSES = st.lists(st.integers(STEP_US, 200_000_000), min_size=1, max_size=5)
+
+
+@given(PAUSES, st.floats(0, 0.99))
+def test_what_was_missed_in_pauses_is_not_made_up_for(pauses: list[int], phase: float) -> None:
+    times, at = list[int](), 0
+    for pause in pauses:
+        at += pause
+        times += range(at, at + 10_000_000, STEP_US)
+        at = times[-1]
+    found = searched(times, phase)[len(VIEWS) :]
+    for (first, _), (second, _), (third, _) in zip(found, found[1:], found[2:]):
+        assert second > first
+        assert third - first > SPACING_US - STEP_US, "one late view, and then those that are due"
+
+
+def test_cameras_that_begin_or_pause_together_do_not_search_together() -> None:
+    times = [*frames(60), *frames(160, 100_000_000), *frames(360, 300_000_000)]
+    cameras = [[at for at, _ in searched(times, phase)] for phase in (0.0, 0.2, 0.4, 0.6, 0.8)]
+    counts = [len(one) for one in cameras]
+    assert max(counts) - min(counts) <= 3, "nearly as often"
+    together = Counter(at for one in cameras for at in one)
+    # Each of them searches a view that is late in the first frame after a pause.
+    after_pauses = {100_000_000, 300_000_000}
+    assert {at for at, count in together.items() if count > 1 and at > FIRST_ROUND_US} <= after_pauses
+
+
+def test_a_view_is_left_to_the_newest_frame_and_stays_left() -> None:
+    planner = SearchPlanner(ROUND_S)
+    planner.begin(frame(0))
+    first, second = frame(STEP_US), frame(2 * STEP_US)
+    assert planner.due(first, 1, newest=False) is None
+    assert planner.due(first, 1) is None, "the batch does as was said"
+    assert planner.due(second, 1) == VIEWS[0]
+
+
+@given(st.lists(st.integers(1, 3_000_000), min_size=1, max_size=200), st.floats(0, 0.99))
+def test_views_are_searched_in_turn_and_no_more_than_are_due(gaps: list[int], phase: float) -> None:
+    times, at = list[int](), 0
+    for gap in gaps:
+        at += gap
+        times.append(at)
+    found = searched(times, phase)
+    assert [view for _, view in found] == [VIEWS[number % len(VIEWS)] for number in range(len(found))]
+    assert len(found) <= len(VIEWS) + at // SPACING_US + 1
