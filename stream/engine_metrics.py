@@ -57,6 +57,7 @@ def derive_metrics(
     derive("frame_looks_total", looks)
     derive("frame_regions_total", lambda: [((name,), cam.looks.regions) for name, cam in list(cameras.items())])
     derive("object_looks_total", lambda: [((name,), cam.looks.objects) for name, cam in list(cameras.items())])
+    derive("searched_views_total", lambda: [((name,), cam.looks.searched) for name, cam in list(cameras.items())])
     derive("ring_ready_frames", lambda: [((name,), cam.ring.ready) for name, cam in list(cameras.items())])
     derive("frame_age_seconds", lambda: [((name,), cam.ages) for name, cam in list(cameras.items())])
     derive("capture_to_publish_seconds", lambda: [((name,), cam.capture_ages) for name, cam in list(cameras.items())])

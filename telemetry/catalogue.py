@@ -85,6 +85,13 @@ METRICS: tuple[MetricSpec, ...] = (
         derived=True,
     ),
     MetricSpec("object_looks_total", "counter", "Frames in which objects were looked for.", ("camera",), derived=True),
+    MetricSpec(
+        "searched_views_total",
+        "counter",
+        "Views of frames that were searched for small people.",
+        ("camera",),
+        derived=True,
+    ),
     MetricSpec("units_discarded_total", "counter", "Access units discarded, by reason.", ("camera", "reason")),
     MetricSpec("reconnects_total", "counter", "Reconnections, by reason of the lost connection.", ("camera", "reason")),
     MetricSpec(

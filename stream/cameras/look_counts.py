@@ -41,6 +41,8 @@ class LookCounts:
         """Regions that the detector looked at."""
         self.objects = 0
         """Looks for objects."""
+        self.searched = 0
+        """Views that were searched for small people."""
         self._now_s = 0.0
         self._samples: deque[_Sample] = deque([_Sample(0.0, dict(self.frames))])
 
@@ -49,6 +51,7 @@ class LookCounts:
         self.frames[look.kind] += 1
         self.regions += len(look.squares)
         self.objects += look.objects is not None
+        self.searched += look.search is not None
 
     def measure(self, seconds: float) -> None:
         """Note the counts, `seconds` after the last call."""

@@ -21,13 +21,13 @@ def test_frames_and_regions_are_counted_since_the_start() -> None:
     for look in (WHOLE, TWO_REGIONS, SKIPPED, TWO_REGIONS, NOTHING):
         looks.add(look)
     assert looks.frames == of(whole=1, regions=2, nothing=1, skipped=1)
-    assert looks.regions == 4 and looks.objects == 0
+    assert looks.regions == 4 and looks.objects == looks.searched == 0
     assert looks.recent() == looks.frames
     looks.add(replace(WHOLE, objects=Region(0, 0, 256)))
-    assert looks.objects == 1
+    assert looks.objects == 1 and looks.searched == 0
     looks.add(WHOLE.with_search(Region(0, 0, 1280)))
     looks.add(NOTHING.with_search(Region(0, 0, 474)))
-    assert looks.regions == 5
+    assert looks.searched == 2 and looks.regions == 5
 
 
 @pytest.mark.parametrize("every_s", [0.2, 1.0, 7.0, 30.0])
