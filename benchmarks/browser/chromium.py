@@ -28,7 +28,7 @@ from typing import Any, Self
 import aiohttp
 
 CLOSE_WITHIN_S = 5.0
-"""Time after which a Chromium that does not exit is killed."""
+"""Time that Chromium has to exit when it is asked to; then it is killed."""
 POLL_S = 0.02
 MAX_KEPT = 1000
 """Limit of the console lines and errors kept for a page."""
@@ -259,8 +259,13 @@ class Browser:
         return page
 
     async def send(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """Send a command to the browser, or to a page's session, and return its answer."""
-        assert self._socket is not None, "the browser is not started"
+        """Send a command to the browser, or to a page's session, and return its answer.
+
+        Raises `BrowserError` if Chromium refuses it, or if answers are no longer received.
+        """
+        assert self._socket is not None and self._listener is not None, "the browser is not started"
+        if self._listener.done():
+            raise BrowserError(f"{method}: the connection to chromium has ended")
         self._number += 1
         number = self._number
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -279,22 +284,22 @@ class Browser:
         self._pages.pop(session, None)
 
     async def kill(self) -> None:
-        """Kill Chromium, as in a crash."""
-        if self._process is not None and self._process.returncode is None:
+        """Kill Chromium, as in a crash, with the processes that it started."""
+        process, self._process = self._process, None
+        if process is not None:
             with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            await self._process.wait()
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
 
     async def close(self) -> None:
-        """Stop Chromium and delete its profile. Idempotent."""
-        if self._socket is not None and not self._socket.closed:
-            with suppress(BrowserError, ConnectionError, aiohttp.ClientError):
-                await self.send("Browser.close")
-        if self._process is not None and self._process.returncode is None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_WITHIN_S):
-                    await self._process.wait()
-        await self.kill()
+        """Stop Chromium and delete its profile. Idempotent.
+
+        Chromium is killed if it does not exit, and if the event loop is ending: then nothing receives its answers.
+        """
+        try:
+            await self._ask_to_exit()
+        finally:
+            await self.kill()
         if self._listener is not None:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
@@ -303,6 +308,14 @@ class Browser:
         if self._http is not None:
             await self._http.close()
         await asyncio.to_thread(shutil.rmtree, self._profile, ignore_errors=True)
+
+    async def _ask_to_exit(self) -> None:
+        if self._process is None or self._socket is None or self._socket.closed:
+            return
+        with suppress(TimeoutError, BrowserError, ConnectionError, aiohttp.ClientError):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self.send("Browser.close")
+                await self._process.wait()
 
     async def _debugging_address(self, process: asyncio.subprocess.Process) -> str:
         """Return the address from the file that Chromium writes into its profile."""
@@ -318,18 +331,21 @@ class Browser:
         return f"ws://127.0.0.1:{port}{path}"
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for message in socket:
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                continue
-            content = json.loads(message.data)
-            waiting = self._waiting.get(content.get("id", 0))
-            if waiting is not None and not waiting.done():
-                waiting.set_result(content)
-            elif page := self._pages.get(content.get("sessionId", "")):
-                page.handle_event(content.get("method", ""), content.get("params", {}))
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(BrowserError("chromium closed the connection"))
+        try:
+            async for message in socket:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._receive(json.loads(message.data))
+        finally:  # also if this task is cancelled, as all tasks are when an event loop ends
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(BrowserError("the connection to chromium has ended"))
+
+    def _receive(self, content: Mapping[str, Any]) -> None:
+        waiting = self._waiting.get(content.get("id", 0))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(dict(content))
+        elif page := self._pages.get(content.get("sessionId", "")):
+            page.handle_event(content.get("method", ""), content.get("params", {}))
 
 
 def _thrown(details: Mapping[str, Any]) -> str:

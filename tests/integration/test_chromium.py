@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from PIL import Image
 
+from benchmarks.browser import chromium
 from benchmarks.browser.chromium import BrowserError
+from support.waiting import until, wait_until
 from support.webrtc.browser import Browser
 
 PAGE = """<!doctype html><title>one</title><meta name=viewport content="width=device-width">
@@ -65,3 +71,55 @@ async def test_a_page_is_shown_operated_and_observed(tmp_path: Path) -> None:
 
 async def _page(request: web.Request) -> web.Response:
     return web.Response(text=PAGE, content_type="text/html")
+
+
+def test_a_browser_is_closed_when_its_event_loop_ends() -> None:
+    """So it is after a test's timeout: the loop cancels all tasks, also the one that receives Chromium's answers."""
+    profiles: list[Path] = []
+
+    async def interrupted() -> None:
+        async with Browser() as browser:
+            profiles.append(browser._profile)
+            page = await browser.open()
+            asyncio.get_running_loop().call_soon(interrupt)
+            await page.wait_for("false")
+
+    with pytest.raises(KeyboardInterrupt), asyncio.Runner() as runner:
+        runner.run(interrupted())
+    wait_until(lambda: not processes(profiles[0]))
+    assert not profiles[0].exists()
+
+
+async def test_a_frozen_browser_is_killed_when_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chromium, "CLOSE_WITHIN_S", 0.1)
+    async with Browser() as browser:
+        assert browser._process is not None
+        os.killpg(browser._process.pid, signal.SIGSTOP)
+    await until(lambda: not processes(browser._profile))
+    assert not browser._profile.exists()
+
+
+async def test_a_command_fails_if_chromium_dies_meanwhile_or_before() -> None:
+    async with Browser() as browser:
+        page = await browser.open()
+        answer = asyncio.create_task(page.evaluate("new Promise(() => 0)"))
+        await until(lambda: browser._waiting)
+        await browser.kill()
+        with pytest.raises(BrowserError, match="connection to chromium has ended"):
+            await answer
+        with pytest.raises(BrowserError, match="connection to chromium has ended"):
+            await page.evaluate("1")
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def processes(profile: Path) -> list[int]:
+    """Return the processes of the browser with this profile."""
+    found: list[int] = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # the process has ended
+            if str(profile).encode() in file.read_bytes():
+                found.append(int(file.parent.name))
+    return found
