@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks import main
+from benchmarks.commands import models
 
 
 def test_figures_are_written_outside_the_published_results(
@@ -18,8 +19,8 @@ def test_figures_are_written_outside_the_published_results(
             return {"batches": []}
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(main.model_bench, "measure", lambda *_: Measured())
-    monkeypatch.setattr(main, "print_model", lambda *_: None)
+    monkeypatch.setattr(models.model_bench, "measure", lambda *_: Measured())
+    monkeypatch.setattr(models, "print_model", lambda *_: None)
     assert main.main(["model", "--quick"]) == 0
     assert (tmp_path / "build/benchmarks/model-quick.json").is_file()
     assert "written to build/benchmarks/model-quick.json" in capsys.readouterr().out

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from benchmarks import peers
+from benchmarks.commands.options import TABLE_WIDTH
 from benchmarks.engine.ingest_bench import JUDGED, goals, loads
 from benchmarks.engine.ingest_report import print_ingest
-from benchmarks.main import TABLE_WIDTH
 from benchmarks.rounds import Load, Measured, Plan
 from benchmarks.run_once import Figures
 

@@ -1,0 +1,1 @@
+"""The commands of the benchmarks, and the options that they share."""

@@ -1,0 +1,180 @@
+"""Commands that measure the model without cameras: its cost, and what it finds and learns."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import machine
+from benchmarks.commands.options import RESULTS, JsonOption, QuickOption, VideoOption, consoles, size_of, with_header
+from benchmarks.examples import example_bench
+from benchmarks.examples.example_report import print_examples
+from benchmarks.model import found as found_bench
+from benchmarks.model import model_bench
+from benchmarks.model.found_watching import VariantError, variants_of
+from benchmarks.paper import paper_bench
+from benchmarks.paper.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
+from benchmarks.report import print_model, write_json
+from benchmarks.run_once import RunFailedError
+from stages.profiles import PAPER
+from training.run.learning.training_run import TrainingError
+from training.sources.terms import DataFolderError
+from training.video.frames import VideoReadError
+
+
+def model(
+    profile: Annotated[str, typer.Option(help="edge, edge-open, kinetics-tps, or the path of a checkpoint.")] = "edge",
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Detector size.", show_default="the profile's")
+    ] = None,
+    batch: Annotated[list[int] | None, typer.Option(help="Frames per batch, e.g. 1 8.", show_default="1 2 4 8")] = None,
+    threads: Annotated[list[int] | None, typer.Option(help="CPU threads, e.g. 1 2.", show_default="1 2")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Batches measured per configuration.")] = 15,
+    video: VideoOption = None,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """Cost of the model per frame and person, by stage and batch size, and its lower bound by multiply-adds."""
+    console, progress = consoles()
+    plan = model_bench.ModelPlan(
+        profile,
+        size_of(size),
+        tuple(batch or ((1, 4) if quick else (1, 2, 4, 8))),
+        tuple(threads or ((1,) if quick else (1, 2))),
+        6 if quick else repeats,
+        video,
+    )
+    host = machine.describe()
+    file = json or RESULTS / f"model{'-quick' if quick else ''}.json"
+    measured = model_bench.measure(plan, progress.print, time.perf_counter)
+    write_json(file, with_header("model", host, measured.as_json()))
+    print_model(measured, host, console)
+    console.print(f"written to {file}")
+
+
+def paper(
+    profile: Annotated[str, typer.Option(help="kinetics-tps, or the path of a checkpoint with a detector.")] = PAPER,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    video: VideoOption = None,
+    cameras: Annotated[
+        int | None, typer.Option(min=1, help="Cameras.", show_default=f"{CPU_CAMERAS}, on CUDA {CUDA_CAMERAS}")
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
+    batches: Annotated[int, typer.Option(min=1, help="Batches per run, with one frame of each camera.")] = 10,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of both contenders; 0 leaves one core free.")] = 0,
+    proposals: Annotated[
+        list[int] | None, typer.Option(help="Also measure with fewer proposals, e.g. 50 25.", show_default="50 25")
+    ] = None,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """The paper's profile against a plain loop of mmdet's `inference_detector` and heads person by person."""
+    console, progress = consoles()
+    if device != "cpu" and not device.startswith("cuda"):
+        raise typer.BadParameter(f"{device!r} is not cpu, cuda or cuda:N")
+    plan = paper_bench.PaperPlan(
+        profile,
+        device,
+        video,
+        cameras or (CUDA_CAMERAS if device.startswith("cuda") else CPU_CAMERAS),
+        2 if quick else pairs,
+        3 if quick else batches,
+        threads,
+        tuple(proposals or (50, 25)),
+        1.0 if quick else 8.0,
+    )
+    host = machine.describe()
+    kind = "paper-cuda" if device.startswith("cuda") else "paper"
+    file = json or RESULTS / f"{kind}{'-quick' if quick else ''}.json"
+    measured = paper_bench.measure(plan, progress.print)
+    write_json(file, with_header("paper", host, measured.as_json()))
+    print_paper(measured, host, console)
+    console.print(f"written to {file}")
+
+
+def examples(
+    base: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Checkpoint that knows none of the actions.")],
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Data folder of recorded motion.")],
+    action: Annotated[list[str] | None, typer.Option(help="Action to learn from captures of five people.")] = None,
+    filmed: Annotated[list[str] | None, typer.Option(help="Action to learn from pieces of labelled videos.")] = None,
+    recorded: Annotated[bool, typer.Option("--recorded", metavar="", help="Also train on the data folder.")] = False,
+    people: Annotated[example_bench.JudgingPeople, typer.Option(help="Captured people to test on.")] = "test",
+    draws: Annotated[int, typer.Option(min=1, help="Draws of ten clips for each action.")] = 1,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """Accuracy of an action that a checkpoint learns from ten clips, on people who are not in them."""
+    console, progress = consoles()
+    actions = (*(action or ()), *(filmed or ()))
+    if not actions:
+        raise typer.BadParameter("name an action, such as --action clap or --filmed push_up")
+    plan = example_bench.ExamplePlan(base, data, actions, tuple(filmed or ()), people, recorded, 1 if quick else draws)
+    plan = replace(plan, minutes=0.2) if quick else plan
+    host = machine.describe()
+    file = json or RESULTS / f"examples{'-quick' if quick else ''}.json"
+    try:
+        measured = example_bench.measure(plan, progress.print)
+    except (ValueError, DataFolderError, TrainingError) as error:
+        raise RunFailedError(str(error)) from None
+    write_json(file, with_header("examples", host, measured.as_json()))
+    print_examples(measured, console)
+    console.print(f"written to {file}")
+
+
+def found(
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:FIELD=VALUE,…",
+            help="Settings of the model to measure, such as regions:detection=regions,sweep_s=2; may be repeated. "
+            "The others are compared with the first.",
+            show_default="the default settings",
+        ),
+    ] = None,
+    people: Annotated[int, typer.Option(min=0, help="Drawn people, a third of each height.")] = 300,
+    picture: Annotated[str, typer.Option(metavar="WxH", help="Size of drawn pictures, even.")] = "1280x720",
+    scenes: Annotated[int, typer.Option(min=0, help="Drawn scenes without people.")] = 40,
+    footage: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder with the labelled videos of le2i, urfd, or both.",
+            show_default="none",
+        ),
+    ] = None,
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="Labelled videos of each source, evenly chosen.", show_default="all")
+    ] = None,
+    quick: QuickOption = False,
+    json: JsonOption = None,
+) -> None:
+    """Share of people who are found, wrong tracks, and CPU time of the model, by variants of its settings."""
+    console, progress = consoles()
+    size = size_of(picture)
+    if size is None or min(size) < 128 or any(side % 2 for side in size):
+        raise typer.BadParameter(f"--picture {picture}: both sides must be even, and at least 128")
+    try:
+        variants = variants_of(variant or ["default:"])
+    except VariantError as error:
+        raise typer.BadParameter(f"--variant {error}") from None
+    if not people and not scenes and footage is None:
+        raise typer.BadParameter("--people 0 --scenes 0 without --footage leaves nothing to measure")
+    plan = found_bench.FoundPlan(tuple(variants), size, people, scenes, footage, clips)
+    plan = replace(plan, people=min(6, people), scenes=min(2, scenes), clips=1) if quick else plan
+    host = machine.describe()
+    file = json or RESULTS / f"found{'-quick' if quick else ''}.json"
+
+    def save(measured: found_bench.FoundMeasured) -> None:
+        write_json(file, with_header("found", host, measured.as_json()))
+
+    try:
+        measured = found_bench.measure(plan, progress.print, save)
+    except (ValueError, VideoReadError) as error:
+        raise RunFailedError(str(error)) from None
+    found_bench.print_found(measured, host, console)
+    console.print(f"written to {file}")
