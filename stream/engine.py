@@ -17,9 +17,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Literal
-
-import msgspec
 
 from ring_buffers.frames import Lease
 from stages.types import Model
@@ -115,7 +112,7 @@ class Engine:
             engine_metrics.derive_recording_metrics(self.metrics, self.recorder)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
-        self._event_streams = EventStreams(self.publisher.on_message, self._last_json)
+        self._event_streams = EventStreams(self.publisher.on_message, self.publisher.last_json)
         self._live_pictures = LivePictures()
         self._picture_streams = PictureStreams(self._live_pictures, self.cameras.configs)
         self._worker = BatchWorker(
@@ -314,7 +311,7 @@ class Engine:
             stats=lambda: self.stats(measure=False),
             streams=lambda: self._http.streams if self._http is not None else 0,
             config=lambda: self.config,
-            last=self._last_json,
+            last=self.publisher.last_json,
         )
         server = HttpServer(
             self.config.http,
@@ -333,12 +330,6 @@ class Engine:
         )
         engine_metrics.derive_http_metrics(self.metrics, server, self._event_streams, self._live_pictures)
         return server
-
-    def _last_json(self, kind: Literal["results", "status"], camera: str) -> bytes | None:
-        body = self.publisher.last(results.topic(kind, camera))
-        if body is None or self.config.publish.encoding == "json":
-            return body
-        return msgspec.json.encode(results.decode(body))
 
     # -- cameras ------------------------------------------------------------------------------------------------
     def add_camera(self, config: CameraConfig) -> None:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 import zmq
@@ -25,7 +25,7 @@ from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.last_value import LastValues
 from stream.messaging.replay import ReplayServer, open_router
-from stream.results import STATS_TOPIC, Event, Frame, Message, Stats, Status, topic
+from stream.results import STATS_TOPIC, Event, Frame, Message, Stats, Status, decode, topic
 from stream.settings.engine import PublishConfig
 from telemetry.observer import Observer
 
@@ -212,6 +212,13 @@ class Publisher:
     def last(self, topic: str) -> bytes | None:
         """Return the last body published on this topic, as encoded; None if there is none. Any thread may call this."""
         return self._last.last(topic.encode())
+
+    def last_json(self, kind: Literal["results", "status"], camera: str) -> bytes | None:
+        """Return the last result or status of a camera as JSON; None if there is none. Any thread may call this."""
+        body = self.last(topic(kind, camera))
+        if body is None or self._config.encoding == "json":
+            return body
+        return msgspec.json.encode(decode(body))
 
     def forget(self, camera: str) -> None:
         """Drop the last values of a removed camera. Its history ages out; its numbering stays."""
