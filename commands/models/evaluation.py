@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.ending import error_console
-from training.benchmark.evaluation_summary import THRESHOLDS, PartTally, Summary, as_json, summarise
 from training.benchmark.observed_answers import read_answers, recognise
 from training.benchmark.psc import evaluate
-from training.benchmark.submission import read_ground_truth, read_prediction
+from training.benchmark.reports.evaluation_summary import THRESHOLDS, PartTally, Summary, as_json, summarise
+from training.benchmark.submissions.submission import read_ground_truth, read_prediction
 
 
 class ReportError(RuntimeError):
@@ -55,7 +55,7 @@ def evaluate_submission(
 def _write(summary: Summary, path: Path, *, truth: str, prediction: str) -> None:
     try:
         # Importing matplotlib takes longer than the whole evaluation of a small set.
-        from training.benchmark.evaluation_report import write_report
+        from training.benchmark.reports.evaluation_report import write_report
 
         write_report(summary, path, truth=truth, prediction=prediction)
     except ImportError as error:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from training.benchmark.submission import PREDICTION_FILES
+from training.benchmark.submissions.submission import PREDICTION_FILES
 from training.kinetics_tps import Dataset, DatasetError, Seen, Video
 from training.kinetics_tps.write import write_whole
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from training.benchmark import decoding_errors
-from training.benchmark.submission import GroundTruth
-from training.benchmark.submission_columns import Flags, Floats
-from training.benchmark.submission_errors import MissingVideosError, Place, WrongValueError
+from training.benchmark.submissions import decoding_errors
+from training.benchmark.submissions.submission import GroundTruth
+from training.benchmark.submissions.submission_columns import Flags, Floats
+from training.benchmark.submissions.submission_errors import MissingVideosError, Place, WrongValueError
 
 SHARES: Floats = np.arange(101) / 100
 """Shares of a video at which the current answer is compared."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from support.training.psc_pairs import as_json
 from training.benchmark.psc import evaluate
-from training.benchmark.submission import (
+from training.benchmark.submissions.submission import (
     GroundTruth,
     Prediction,
     parse_ground_truth,
@@ -23,7 +23,7 @@ from training.benchmark.submission import (
     read_ground_truth,
     read_prediction,
 )
-from training.benchmark.submission_errors import (
+from training.benchmark.submissions.submission_errors import (
     MissingVideosError,
     Place,
     SubmissionError,

@@ -14,7 +14,12 @@ from typing import Any
 
 import msgspec
 
-from training.benchmark.submission_errors import Place, SubmissionError, UnreadableFileError, WrongValueError
+from training.benchmark.submissions.submission_errors import (
+    Place,
+    SubmissionError,
+    UnreadableFileError,
+    WrongValueError,
+)
 
 DECODING_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 """Errors that decoding raises: malformed or of the wrong type (msgspec), not UTF-8 (ValueError), nested too deeply."""

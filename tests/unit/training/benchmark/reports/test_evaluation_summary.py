@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from support.training.psc_pairs import Pair, as_json
-from training.benchmark.evaluation_summary import PartTally, Summary, summarise
-from training.benchmark.evaluation_summary import as_json as summary_as_json
 from training.benchmark.observed_answers import SHARES, read_answers, recognise
 from training.benchmark.psc import evaluate
-from training.benchmark.submission import GroundTruth, parse_ground_truth, parse_prediction
-from training.benchmark.submission_errors import (
+from training.benchmark.reports.evaluation_summary import PartTally, Summary, summarise
+from training.benchmark.reports.evaluation_summary import as_json as summary_as_json
+from training.benchmark.submissions.submission import GroundTruth, parse_ground_truth, parse_prediction
+from training.benchmark.submissions.submission_errors import (
     MissingVideosError,
     SubmissionError,
     UnreadableFileError,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.benchmark import evaluation_plots as plots
-from training.benchmark.evaluation_summary import THRESHOLDS, PartTally, Summary
 from training.benchmark.observed_answers import SHARES, Recognition
+from training.benchmark.reports import evaluation_plots as plots
+from training.benchmark.reports.evaluation_summary import THRESHOLDS, PartTally, Summary
 
 _CONFUSIONS_SHOWN = 20
 _CLASSES_BESIDE = 8

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from support.training.psc_pairs import Pair, as_json
-from training.benchmark.evaluation_report import render, write_report
-from training.benchmark.evaluation_summary import Summary, summarise
 from training.benchmark.observed_answers import Recognition, recognise
 from training.benchmark.psc import evaluate
-from training.benchmark.submission import parse_ground_truth, parse_prediction
+from training.benchmark.reports.evaluation_report import render, write_report
+from training.benchmark.reports.evaluation_summary import Summary, summarise
+from training.benchmark.submissions.submission import parse_ground_truth, parse_prediction
 
 SCRIPT = "<script>alert(1)</script>"
 ODD = "$x_{1}$ & \"q\" 's' --> ]]> #010203 {braces}"

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from training.benchmark import decoding_errors
-from training.benchmark.submission_columns import Integers, Names, People, PredictionReader, TruthReader
-from training.benchmark.submission_errors import MissingVideosError, Place, WrongValueError, abbreviated
+from training.benchmark.submissions import decoding_errors
+from training.benchmark.submissions.submission_columns import Integers, Names, People, PredictionReader, TruthReader
+from training.benchmark.submissions.submission_errors import MissingVideosError, Place, WrongValueError, abbreviated
 from training.kinetics_tps.names import GROUND_TRUTH_FILES
 
 PREDICTION_FILES = ("pred_vid_result.json", "pred_part_result.json")

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from training.benchmark import decoding_errors
-from training.benchmark.submission_errors import Place, TooManyError, WrongValueError
+from training.benchmark.submissions import decoding_errors
+from training.benchmark.submissions.submission_errors import Place, TooManyError, WrongValueError
 
 PEOPLE_PER_FRAME = 10
 PROPOSALS_PER_PART = 5

@@ -21,8 +21,8 @@ try:
 except ImportError:
     raise ImportError("the report's plots need matplotlib: pip install 'partstream[train]'") from None
 
-from training.benchmark.evaluation_summary import Summary
 from training.benchmark.observed_answers import SHARES, Recognition
+from training.benchmark.reports.evaluation_summary import Summary
 
 OTHER = "(not in the ground truth)"
 """The confusion matrix's column for predicted classes that the ground truth does not have."""

@@ -1,0 +1,1 @@
+"""Reports of an evaluation: its summary, a page and plots."""

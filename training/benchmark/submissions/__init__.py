@@ -1,0 +1,1 @@
+"""The result files of the benchmark: reading, checking, and their errors."""
