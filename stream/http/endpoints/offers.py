@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from stream.http.server.access import Needs
+from stream.http.server.access_control.access import Needs
 from stream.http.server.bodies import read_body
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Handler, Route

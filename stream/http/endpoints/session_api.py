@@ -8,13 +8,13 @@ from typing import Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from stream.http.server.access import Access
+from stream.http.server.access_control.access import Access
+from stream.http.server.access_control.gate import CALLER
+from stream.http.server.access_control.rate_limit import RateLimiter
+from stream.http.server.access_control.sessions import COOKIE, SESSION_LIFE_S, Sessions
 from stream.http.server.bodies import json_object
-from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
-from stream.http.server.rate_limit import RateLimiter
 from stream.http.server.routes import Answer, Route
-from stream.http.server.sessions import COOKIE, SESSION_LIFE_S, Sessions
 
 PATH = "/api/v1/session"
 

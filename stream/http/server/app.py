@@ -18,13 +18,13 @@ from pydantic import SecretStr
 from stream.http.endpoints.page_files import page_routes
 from stream.http.endpoints.session_api import SessionApi
 from stream.http.server import openapi, tls
-from stream.http.server.access import Access
+from stream.http.server.access_control.access import Access
+from stream.http.server.access_control.gate import Gate
+from stream.http.server.access_control.rate_limit import RateLimiter
+from stream.http.server.access_control.sessions import Sessions
 from stream.http.server.bind_address import BindAddress, resolve
 from stream.http.server.connections import CONNECTION_LIFE_S, Connections
-from stream.http.server.gate import Gate
-from stream.http.server.rate_limit import RateLimiter
 from stream.http.server.routes import Answer, Route
-from stream.http.server.sessions import Sessions
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
 

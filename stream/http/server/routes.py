@@ -1,6 +1,7 @@
 """Routes of the HTTP server, with the role that they need and their description for the OpenAPI document.
 
-`stream.http.server.gate` checks access before it calls a handler, and turns what the handler raises into a response.
+`stream.http.server.access_control.gate` checks access before it calls a handler, and turns what the handler raises into
+a response.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 from aiohttp import web
 from pydantic import BaseModel
 
-from stream.http.server.access import Needs
+from stream.http.server.access_control.access import Needs
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections import OrderedDict
 
-from stream.http.server.access import Role
+from stream.http.server.access_control.access import Role
 
 COOKIE = "partstream_session"
 

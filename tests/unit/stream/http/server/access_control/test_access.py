@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.http.server.access import Access, Caller, Role, allows, names_loopback, same_origin
+from stream.http.server.access_control.access import Access, Caller, Role, allows, names_loopback, same_origin
 from stream.http.server.bind_address import BindAddress, resolve
 from stream.settings.config_error import ConfigError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stream.http.server.rate_limit import RateLimiter
-from stream.http.server.sessions import Sessions
+from stream.http.server.access_control.rate_limit import RateLimiter
+from stream.http.server.access_control.sessions import Sessions
 
 
 def test_a_session_has_its_role_until_it_expires() -> None:

@@ -9,12 +9,12 @@ from time import monotonic
 
 from aiohttp import web
 
-from stream.http.server.access import Access, Caller, allows, embedded_elsewhere, same_origin
+from stream.http.server.access_control.access import Access, Caller, allows, embedded_elsewhere, same_origin
+from stream.http.server.access_control.rate_limit import RateLimiter
+from stream.http.server.access_control.sessions import COOKIE, Sessions
 from stream.http.server.connections import Connections
 from stream.http.server.problems import Problem, from_http
-from stream.http.server.rate_limit import RateLimiter
 from stream.http.server.routes import Handler, Route
-from stream.http.server.sessions import COOKIE, Sessions
 
 logger = logging.getLogger(__name__)
 

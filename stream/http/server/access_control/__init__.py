@@ -1,0 +1,1 @@
+"""Who may send a request: tokens, browsers' sessions, origins and rate limits."""
