@@ -28,7 +28,7 @@ from torch import Tensor
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription
 from stages.detection.detector import DetectorError
-from stages.detection.region_classes import RegionClasses
+from stages.detection.regions.region_classes import RegionClasses
 from stages.experimental_actions import KEY, stored_actions
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES

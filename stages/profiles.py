@@ -160,7 +160,7 @@ def region_detector(
     # Imported here, because these modules import torchvision.
     from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
     from stages.detection.paired_detector import PairedDetector
-    from stages.detection.region_detector import RegionDetector
+    from stages.detection.regions.region_detector import RegionDetector
 
     try:
         detector = CascadeRCNN.of(stored, parts).to(device)

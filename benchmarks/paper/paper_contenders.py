@@ -23,8 +23,8 @@ from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.detections import BatchDetections, FrameDetections
 from stages.detection.detector import Detector
-from stages.detection.region_classes import PERSON
-from stages.detection.region_detector import RegionDetections
+from stages.detection.regions.region_classes import PERSON
+from stages.detection.regions.region_detector import RegionDetections
 from stages.looks import Look
 from stages.pipeline import Pipeline
 from stages.profiles import load_detector

@@ -23,7 +23,7 @@ from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.cascade_rcnn import MAX_OBJECTS
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
-from stages.detection.region_classes import PERSON
+from stages.detection.regions.region_classes import PERSON
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.people.tracking import CameraTracker
 from stages.region_features.picture_scaling import STRIDE, normalised, scaled, scaled_size

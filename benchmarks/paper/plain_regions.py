@@ -1,6 +1,6 @@
 """Assignment of parts and held objects to people, as plain loops over lists.
 
-The rules are those of `stages.detection.part_assignment` and `stages.people.held_objects`.
+The rules are those of `stages.detection.regions.part_assignment` and `stages.people.held_objects`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from scipy.optimize import linear_sum_assignment
 
-from stages.detection.part_assignment import MIN_CONTAINED
+from stages.detection.regions.part_assignment import MIN_CONTAINED
 from stages.people.held_objects import HAND_REACH
 
 Box = tuple[float, float, float, float]

@@ -11,11 +11,11 @@ import torch
 
 from ring_buffers.window import StaggeredWindow
 from stages import step_scores
-from stages.detection import region_batches
 from stages.detection.detections import ObjectDetections, PartBoxes
 from stages.detection.keypoint_detector import MOVENET_THRESHOLDS
-from stages.detection.region_classes import RegionClasses
-from stages.detection.region_detector import RegionDetector
+from stages.detection.regions import region_batches
+from stages.detection.regions.region_classes import RegionClasses
+from stages.detection.regions.region_detector import RegionDetector
 from stages.heads.network import VisualInput
 from stages.people.batch_steps import BatchSteps
 from stages.people.held_objects import HAND_REACH, held_objects

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ring_buffers.frames import Lease
-from stages.detection.region_classes import PERSON
+from stages.detection.regions.region_classes import PERSON
 from stages.vocabulary import PARTS
 from training.kinetics_tps import AnnotatedFrame, Box, Lists, Video
 from training.picture_training.annotated_pictures import scaled_boxes, scaled_frames

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.detection.region_classes import PERSON
+from stages.detection.regions.region_classes import PERSON
 from stages.vocabulary import PARTS
 from training.annotated_videos.known_people import KnownPerson, read_known
 from training.annotated_videos.person_links import box_iou

@@ -29,7 +29,7 @@ from stages.detection.cascade_rcnn.two_stage import (
     propose,
 )
 from stages.detection.detector import DetectorError
-from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
+from stages.detection.regions.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
 from stages.detection.suppression import DetectionSettings, select_detections
 from stages.device.precision import computing_in
 from stages.vocabulary import PARTS

@@ -15,7 +15,7 @@ from benchmarks.paper.plain_pipeline import PlainPipeline
 from benchmarks.paper.plain_regions import Region, assign_regions, held_object
 from ring_buffers.frames import FrameMeta, Lease
 from stages.detection.detections import ObjectDetections
-from stages.detection.part_assignment import assign_parts
+from stages.detection.regions.part_assignment import assign_parts
 from stages.people.held_objects import held_objects
 from stages.pipeline import Pipeline
 from stages.profiles import load_detector

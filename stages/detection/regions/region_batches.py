@@ -18,7 +18,7 @@ from torch import Tensor
 from ring_buffers.frames import Lease, SlotFormat
 from ring_buffers.transfer import to_device, to_host
 from stages.detection.detections import PictureGroup, whole_area
-from stages.detection.region_classes import RegionClasses, RegionLayout
+from stages.detection.regions.region_classes import RegionClasses, RegionLayout
 from stages.detection.views.slot_pictures import pictures_by_shape
 
 

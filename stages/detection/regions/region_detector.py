@@ -13,9 +13,9 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.transfer import to_host
 from stages.detection.detections import BatchDetections, ObjectDetections, PartBoxes, epoch_scale
-from stages.detection.part_assignment import assign_parts
-from stages.detection.region_batches import RegionNetwork, detect_regions
-from stages.detection.region_classes import RegionClasses, RegionLayout
+from stages.detection.regions.part_assignment import assign_parts
+from stages.detection.regions.region_batches import RegionNetwork, detect_regions
+from stages.detection.regions.region_classes import RegionClasses, RegionLayout
 from stages.looks import Look
 from stages.settings import ScoreThresholds
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stages.detection.detector import DetectorError
-from stages.detection.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
+from stages.detection.regions.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
 
 PARTS = ("head", "hip")
 

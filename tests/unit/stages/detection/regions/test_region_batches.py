@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stages.detection import region_batches
 from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
-from stages.detection.region_batches import detect_regions
-from stages.detection.region_classes import RegionClasses, RegionLayout
+from stages.detection.regions import region_batches
+from stages.detection.regions.region_batches import detect_regions
+from stages.detection.regions.region_classes import RegionClasses, RegionLayout
 
 CPU = torch.device("cpu")
 
