@@ -130,6 +130,7 @@ def detector_graph(detector: MoveNet, strides: Sequence[int] = ()) -> Graph:
             },
         },
         {"height": SIZE_MULTIPLE, "width": SIZE_MULTIPLE},
+        convolutional=True,
     )
 
 

@@ -66,3 +66,5 @@ class Graph:
     """Other entries of the manifest."""
     multiples: Mapping[str, int] = field(default_factory=dict[str, int])
     """Variable axes whose length must be a multiple of a number."""
+    convolutional: bool = False
+    """Whether `onnx_model` can convert the graph, which takes less than a second."""

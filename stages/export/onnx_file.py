@@ -1,4 +1,4 @@
-"""Writing of graphs as ONNX files with torch's exporter.
+"""Writing of graphs as ONNX files: the detector's with `onnx_model`, the others' with torch's exporter.
 
 torch.export records where in the sources each node came from, and its own names of axes. Both are removed.
 """
@@ -52,7 +52,7 @@ def write(graph: Graph, path: Path, opset: int, properties: Mapping[str, str]) -
 
     if opset not in OPSETS:
         raise ExportError(f"opset {opset} can't be written; choose one from {OPSETS[0]} to {OPSETS[-1]}")
-    model = _exported(graph, opset)
+    model = _converted(graph, opset) if graph.convolutional else _exported(graph, opset)
     written = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if written != opset:
         raise ExportError(f"{graph.name}: can't be written in opset {opset}, only in {written}; use --opset {written}")
@@ -62,6 +62,15 @@ def write(graph: Graph, path: Path, opset: int, properties: Mapping[str, str]) -
     onnx.helper.set_model_props(model, dict(properties))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
+
+
+def _converted(graph: Graph, opset: int) -> Any:
+    """Return the ModelProto of a convolutional graph."""
+    import onnx
+
+    from stages.export.onnx_model import onnx_model
+
+    return onnx.load_from_string(onnx_model(graph, opset))
 
 
 def _exported(graph: Graph, opset: int) -> Any:

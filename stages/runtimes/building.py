@@ -66,7 +66,7 @@ def build(network: RunnableNetwork, candidate: Candidate, threads: int) -> Compu
             f"pip install '{_INSTALLED_WITH[runtime]}', or use torch"
         )
     try:
-        from stages.runtimes.onnx_model import onnx_model
+        from stages.export.onnx_model import onnx_model
 
         model = onnx_model(network.graph())
         if runtime == "onnxruntime":

@@ -33,7 +33,7 @@ from support.models.seeing_checkpoints import write_seeing_checkpoint
 from support.repository import REPOSITORY
 
 pytestmark = [
-    pytest.mark.timeout(900),  # tracing the detector takes half a minute, more on a machine that is busy
+    pytest.mark.timeout(900),  # tracing the heads takes long on a machine that is busy
     pytest.mark.usefixtures("all_runtimes"),
 ]
 

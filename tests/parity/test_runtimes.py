@@ -23,6 +23,7 @@ from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet
 from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
+from stages.export.onnx_model import onnx_model
 from stages.profiles import load_checkpoint, load_detector, load_profile
 from stages.runtimes import choosing, machine
 from stages.runtimes.agreement import BOUNDS, differences
@@ -37,7 +38,6 @@ from stages.runtimes.network import (
     RunnableNetwork,
     RuntimeUnavailableError,
 )
-from stages.runtimes.onnx_model import onnx_model
 from stages.runtimes.onnx_runtime import load_session
 from stages.runtimes.openvino_runtime import compiled_model
 from stages.runtimes.runnable_movenet import RunnableMoveNet, RunnableThunder
@@ -191,7 +191,7 @@ def test_auto_in_bfloat16_computes_in_bfloat16(tmp_path: Path) -> None:
 def test_a_network_that_a_runtime_cannot_load_is_an_error(
     runtime: str, title: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.runtimes.onnx_model.onnx_model", lambda graph: b"not a network")
+    monkeypatch.setattr("stages.export.onnx_model.onnx_model", lambda graph: b"not a network")
     with pytest.raises(RuntimeUnavailableError, match=rf"model\.runtime: {title} can't load nanodet: .*use torch"):
         build(made("nanodet"), Candidate(runtime, "float32"), 1)  # pyright: ignore[reportArgumentType]
 

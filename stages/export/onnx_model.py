@@ -1,4 +1,4 @@
-"""Conversion of a network's graph to an ONNX model, which ONNX Runtime and OpenVINO load.
+"""Conversion of a detection network's graph to an ONNX model, for export and for the other runtimes.
 
 torch's own exporter converts any network, but takes 10 to 20 seconds and needs onnxscript. The detection networks
 consist of a few kinds of operations: the module runs on a stand-in for its input, which adds a node for each of them.
@@ -19,8 +19,7 @@ from torch import Tensor
 from stages.export.graph import Graph, Port
 
 OPSET = 20
-IR_VERSION = 9
-"""The format that belongs to the opset; the onnx package's own default may be too new for ONNX Runtime."""
+"""Read by ONNX Runtime 1.17 and later."""
 _TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
 
 
@@ -28,8 +27,8 @@ class UnsupportedOperationError(AttributeError):
     """A network contains an operation that can't be converted."""
 
 
-def onnx_model(graph: Graph) -> bytes:
-    """Return the graph as a serialised ONNX model, with the names and axes of its ports.
+def onnx_model(graph: Graph, opset: int = OPSET) -> bytes:
+    """Return the graph as a serialised ONNX model, with the names and axes of its ports. `opset` is 18 or later.
 
     The module must do the same for every input. An operation in place is converted as if it returned a new tensor, so
     its input must not be read later. Raises `UnsupportedOperationError`.
@@ -40,8 +39,10 @@ def onnx_model(graph: Graph) -> bytes:
     named = [helper.make_node("Identity", [value.name], [port.name]) for value, port in zip(found, graph.outputs)]
     inputs, outputs = ([_info(port) for port in ports] for ports in (graph.inputs, graph.outputs))
     made = helper.make_graph([*nodes, *named], graph.name, inputs, outputs, constants)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    return model.SerializeToString()
+    opsets = [helper.make_opsetid("", opset)]
+    # The onnx package's own default of the format may be too new for ONNX Runtime.
+    version = helper.find_min_ir_version_for(opsets, ignore_unknown=True)
+    return helper.make_model(made, opset_imports=opsets, ir_version=version).SerializeToString()
 
 
 def _info(port: Port) -> onnx.ValueInfoProto:

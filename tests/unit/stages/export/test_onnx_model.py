@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.export.graph import Graph, Port
-from stages.runtimes.onnx_model import OPSET, UnsupportedOperationError, onnx_model
+from stages.export.onnx_model import OPSET, UnsupportedOperationError, onnx_model
 
 WEIGHT, BIAS = torch.linspace(-1, 1, 4 * 2 * 3 * 3).view(4, 2, 3, 3), torch.linspace(-1, 1, 4)
 
@@ -82,12 +82,13 @@ def test_what_is_not_converted_is_an_error(function: Callable[..., Any], reason:
         onnx_model(graph(function))
 
 
-def test_models_are_valid_and_name_their_axes() -> None:
+@pytest.mark.parametrize("opset", [18, OPSET, 23])
+def test_models_are_valid_and_name_their_axes(opset: int) -> None:
     made = graph(lambda m, x: F.conv2d(x, m.weight, m.bias, 1, 1, 1, 2))
     port = Port("y", ("pictures", 4, "height", "width"), "", "")
-    model = onnx.load_from_string(onnx_model(Graph("named", made.module, made.inputs, (port,), ())))
+    model = onnx.load_from_string(onnx_model(Graph("named", made.module, made.inputs, (port,), ()), opset))
     onnx.checker.check_model(model, full_check=True)
     for value, name in ((model.graph.input[0], "x"), (model.graph.output[0], "y")):
         axes = [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
         assert (value.name, axes) == (name, ["pictures", 4, "height", "width"])
-    assert [entry.version for entry in model.opset_import] == [OPSET]
+    assert [entry.version for entry in model.opset_import] == [opset]
