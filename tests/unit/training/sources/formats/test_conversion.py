@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.training.motion_files import walked, y_up
@@ -71,6 +71,7 @@ def test_leading_frames_are_left_out_and_one_frame_is_no_clip() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 40), st.floats(5, 240), st.integers(0, 2**32 - 1))
+@example(40, 239.996, 0)  # its sample 8 is 0.6 µs after a time of the result
 def test_resampling_equals_interpolating_each_joint_by_itself(frames: int, fps: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     joints = rng.normal(size=(frames, 20, 3)).astype(np.float32)
@@ -91,7 +92,9 @@ def test_resampling_equals_interpolating_each_joint_by_itself(frames: int, fps: 
             else:
                 (t0, p0), (t1, p1) = before[-1], after[0]
                 share = (time - t0) / (t1 - t0) if t1 > t0 else 0
-                np.testing.assert_allclose(point, p0 + share * (p1 - p0), atol=1e-4)
+                # Where a sample counts as being at this time, the joint may have moved on for the microsecond between.
+                moved = 1e-6 * fps * np.ptp([p for _, p in own], 0).max()
+                np.testing.assert_allclose(point, p0 + share * (p1 - p0), atol=1e-4 + moved)
 
 
 def test_the_floor_is_at_zero_and_the_pelvis_in_the_middle_also_with_missing_joints() -> None:
