@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -189,12 +191,18 @@ def is_number(node: ast.Constant) -> bool:
     return isinstance(node.value, int | float) and not isinstance(node.value, bool)
 
 
+@cache
+def parts(path: Path) -> list[ast.stmt]:
+    """Return the functions, classes and other statements of a file, which every rule reads."""
+    return ast.parse(path.read_text()).body
+
+
 def found(rule: Callable[[ast.AST], Iterator[ast.AST]]) -> dict[str, list[int]]:
     """Return the lines where test code breaks a rule, by `path::function` (outermost function, class or `module`)."""
     lines: dict[str, list[int]] = {}
     folder = "integration" if rule is short_product_limits else ""  # elsewhere clocks are fakes
     for path in sorted((REPOSITORY / "tests" / folder).rglob("*.py")):
-        for part in ast.parse(path.read_text()).body:
+        for part in parts(path):
             for node in rule(part):
                 where = f"{path.relative_to(REPOSITORY / 'tests')}::{getattr(part, 'name', 'module')}"
                 lines.setdefault(where, []).append(getattr(node, "lineno", 0))
