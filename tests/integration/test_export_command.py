@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
+from commands.demo.show import cut
 from run_stream import app
 from stages import checkpoint
 from stages.checkpoint import Checkpoint
@@ -138,6 +138,10 @@ np.savez("followed.npz", **dict(zip(("pictures", "sizes", "boxes", "keypoints", 
 """
 
 
+SECONDS = 4
+"""Of the video, at 30 frames and ten steps a second: more than a window of 25 steps."""
+
+
 class Followed(NamedTuple):
     pictures: np.ndarray
     sizes: np.ndarray
@@ -155,7 +159,7 @@ def followed(shipped: Exported, tmp_path_factory: pytest.TempPathFactory) -> Fol
     (example,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "export.md").read_text(), re.DOTALL)
     found = "        box, keypoints = best_person(picture)\n"
     assert found in example
-    shutil.copy(weights.locate("sports2d", "demo.mp4"), folder / "person.mp4")
+    cut(weights.locate("sports2d", "demo.mp4"), folder / "person.mp4", SECONDS)
     (folder / "follow.py").write_text("kept = []\n" + example.replace(found, found + SPY) + KEEP)
     done = subprocess.run(
         [sys.executable, "follow.py"],

@@ -44,13 +44,13 @@ pytestmark = [
 
 PEOPLE, FRAMES, WINDOW = 2, 11, 6
 CONFIGS = {
-    "two-layers": replace(SMALL, action_layers=2),
-    "seeing": SEEING,
     "objects-only-mean-of-parts": replace(SEEING, visual_regions="objects", graph="mean"),
     "single-frames-without-language": replace(SMALL, temporal=False, language=False),
     "person-embedding": replace(SEEING, person_hidden=9),
     "convolution-and-two-layers": replace(SMALL, action_kernel=4, action_layers=2),
-    "three-heads": replace(SMALL, posture_actions=("stand", "sit"), movement_actions=("walk", "run")),
+    "two-layers-and-three-heads": replace(
+        SMALL, action_layers=2, posture_actions=("stand", "sit"), movement_actions=("walk", "run")
+    ),
     "no-geometry-no-gates": replace(SEEING, geometry=False, relevance_gates=False),
 }
 

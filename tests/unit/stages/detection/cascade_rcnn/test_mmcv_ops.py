@@ -154,6 +154,6 @@ def test_processes_that_import_it_for_the_first_time_side_by_side_do_not_disturb
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     environment.pop("PARTSTREAM_CACHE", None)
     command = [sys.executable, "-c", SLOW_FIRST_IMPORT]
-    processes = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(3)]
+    processes = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
     errors = [process.communicate()[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], errors
+    assert [process.returncode for process in processes] == [0, 0], errors
