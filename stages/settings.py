@@ -195,7 +195,11 @@ class TrackingSettings(Section):
         default=0.1, ge=0, le=1, description="Minimum IoU between a detection and a track's predicted box."
     )
     confirm_frames: int = Field(
-        default=2, ge=1, le=1000, description="Detections before a track is confirmed and published."
+        default=2,
+        ge=1,
+        le=1000,
+        description="Detections before a track is confirmed and published; one for tracks that start in an epoch's "
+        "first frame.",
     )
 
 

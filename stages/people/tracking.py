@@ -115,17 +115,13 @@ class CameraTracker:
 
         Returns the confirmed tracks that were detected, ordered by track, and the ids of tracks that have ended.
         """
-        seconds = media_us * 1e-6
-        if self._last_seconds is not None and seconds <= self._last_seconds:
-            # Two frames may have the same time, but ByteTrack needs increasing times.
-            seconds = self._last_seconds + 1e-6
-        self._last_seconds = seconds
         detections = sv.Detections(
             xyxy=np.asarray(boxes, np.float32).reshape(-1, 4),
             confidence=np.asarray(scores, np.float32),
             data={"row": np.arange(len(boxes))},
         )
-        matched = self._tracker.update(detections, timestamp=seconds)
+        match = self._confirmed_at_once if self._last_seconds is None else self._matched
+        matched = match(detections, media_us)
         people: list[TrackedPerson] = []
         identities = matched.tracker_id if matched.tracker_id is not None else np.empty(0, np.int64)
         rows = np.asarray(matched.data.get("row", np.empty(0, np.int64)))
@@ -140,6 +136,26 @@ class CameraTracker:
         for track in ended:
             self._seen.pop(track, None)
         return people, ended
+
+    def _matched(self, detections: sv.Detections, media_us: int) -> sv.Detections:
+        seconds = media_us * 1e-6
+        if self._last_seconds is not None and seconds <= self._last_seconds:
+            # Two frames may have the same time, but ByteTrack needs increasing times.
+            seconds = self._last_seconds + 1e-6
+        self._last_seconds = seconds
+        return self._tracker.update(detections, timestamp=seconds)
+
+    def _confirmed_at_once(self, detections: sv.Detections, media_us: int) -> sv.Detections:
+        """Start and confirm the tracks of the first frame, as ByteTrack's authors do.
+
+        The package confirms no track at its first detection, and is therefore given the detections twice.
+        """
+        confirm_frames = self._tracker.minimum_consecutive_frames
+        self._tracker.minimum_consecutive_frames = 1
+        self._matched(detections, media_us)
+        matched = self._matched(detections, media_us)
+        self._tracker.minimum_consecutive_frames = confirm_frames
+        return matched
 
     def between(self, media_us: int) -> list[TrackedPerson]:
         """Extrapolate the boxes of the tracks detected last, for a frame without detection. Changes no state."""

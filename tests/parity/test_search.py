@@ -48,7 +48,7 @@ def analysed(pipeline: Pipeline, scenes: Sequence[Sequence[Person]]) -> list[Fra
 def shows(view: Region | None, person: Person) -> bool:
     if view is None:
         return False
-    left, top, side = view
+    left, top, side, *_ = view
     x1, y1, x2, y2 = person
     return left < x1 and top < y1 and x2 < left + side and y2 < top + side
 

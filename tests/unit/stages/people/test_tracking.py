@@ -31,10 +31,20 @@ def confirmed(tracker: CameraTracker, at_us: int = 0) -> int:
 
 def test_a_track_is_confirmed_by_its_second_detection() -> None:
     tracker = movenet_tracker()
-    assert tracker.update(*one(), 0) == ([], [])
-    people, ended = tracker.update(*one(2), 80_000)
+    nobody = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    assert tracker.update(*nobody, 0) == tracker.update(*one(), 80_000) == ([], [])
+    people, ended = tracker.update(*one(2), 160_000)
     assert [person.track for person in people] == [1] and ended == []
     assert people[0].detection == 0 and np.array_equal(people[0].box, one(2)[0][0])
+
+
+def test_tracks_of_the_first_frame_are_confirmed_at_once() -> None:
+    tracker = movenet_tracker()
+    boxes, scores = (np.concatenate(rows) for rows in zip(one(score=0.22), one(200), one(400), strict=True))
+    people, ended = tracker.update(boxes, scores, 0)
+    assert [(person.track, person.detection) for person in people] == [(1, 1), (2, 2)] and ended == []
+    people, _ = tracker.update(boxes, scores, 80_000)
+    assert [(person.track, person.detection) for person in people] == [(1, 1), (2, 2)]
 
 
 def test_a_weak_detection_continues_a_track_but_starts_none() -> None:
