@@ -125,24 +125,54 @@ def load_detector(
             )
     # On a CPU there are no kernel launches to save.
     graphed = cuda_graphs and torch.device(device).type == "cuda"
-    if checkpoint.detector is None:
-        movenet = _movenet(device, dtype, graphed)
-        thunder = _thunder(device, dtype) if second_looks or searches else None
-        nanodet = _nanodet(device, dtype) if objects or searches else None
-        if runtime != "torch" and torch.device(device).type == "cpu":
-            assert isinstance(movenet, MoveNet)
-            most = runtime_threads(threads)
-            formats = [slot_format(WARM_SOURCE, size) for size in detector_sizes]
-            sizes = [(REGION_SIDE, REGION_SIDE), *((format.size[1], format.size[0]) for format in formats)]
-            chosen = choose_runtime(RunnableMoveNet(movenet), runtime, precision, sizes, most)
-            others = [RunnableThunder(thunder)] if thunder is not None else []
-            for other in [*others, *([RunnableNanoDet(nanodet)] if nanodet is not None else [])]:
-                _use_same_runtime(other, chosen, most, required=runtime != "auto")
-        finder = ObjectFinder(nanodet, device) if nanodet is not None and objects else None
-        search = Search(nanodet, device) if nanodet is not None and searches else None
-        second_look = SecondLook(thunder, search, device) if thunder is not None else None
-        return KeypointDetector(movenet, slot_format, device, finder, second_look)
-    return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, dtype, graphed)
+    if checkpoint.detector is not None:
+        return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, dtype, graphed)
+    return keypoint_detector(
+        device,
+        precision,
+        graphed,
+        runtime,
+        detector_sizes,
+        threads,
+        objects=objects,
+        second_looks=second_looks,
+        searches=searches,
+    )
+
+
+def keypoint_detector(
+    device: torch.device | str = "cpu",
+    precision: Precision = "auto",
+    graphed: bool = False,
+    runtime: Runtime = "torch",
+    detector_sizes: Sequence[Size | None] = (None,),
+    threads: int = 0,
+    *,
+    objects: bool = False,
+    second_looks: bool = False,
+    searches: bool = False,
+) -> KeypointDetector:
+    """Return MoveNet, with its other networks for what is asked for; arguments and errors as `load_detector`.
+
+    `graphed` replays it as CUDA graphs, which needs a CUDA device.
+    """
+    dtype = vision_precision(precision, torch.device(device))
+    movenet = _movenet(device, dtype, graphed)
+    thunder = _thunder(device, dtype) if second_looks or searches else None
+    nanodet = _nanodet(device, dtype) if objects or searches else None
+    if runtime != "torch" and torch.device(device).type == "cpu":
+        assert isinstance(movenet, MoveNet)
+        most = runtime_threads(threads)
+        formats = [slot_format(WARM_SOURCE, size) for size in detector_sizes]
+        sizes = [(REGION_SIDE, REGION_SIDE), *((format.size[1], format.size[0]) for format in formats)]
+        chosen = choose_runtime(RunnableMoveNet(movenet), runtime, precision, sizes, most)
+        others = [RunnableThunder(thunder)] if thunder is not None else []
+        for other in [*others, *([RunnableNanoDet(nanodet)] if nanodet is not None else [])]:
+            _use_same_runtime(other, chosen, most, required=runtime != "auto")
+    finder = ObjectFinder(nanodet, device) if nanodet is not None and objects else None
+    search = Search(nanodet, device) if nanodet is not None and searches else None
+    second_look = SecondLook(thunder, search, device) if thunder is not None else None
+    return KeypointDetector(movenet, slot_format, device, finder, second_look)
 
 
 def region_detector(

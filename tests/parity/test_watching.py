@@ -16,6 +16,7 @@ from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.people.batch_steps import BatchSteps
 from stages.pipeline import Pipeline
+from stages.profiles import keypoint_detector
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import PipelineSettings, WindowSettings
@@ -87,9 +88,9 @@ def watched(video: Path, folder: Path) -> Clip:
 
 
 def run_keypoints_live(video: Path, network: ActionNetwork) -> list[FrameAnalysis]:
-    """Return what the pipeline publishes for each frame with a network that reads no regions."""
+    """Return what the pipeline publishes for each frame with a network that reads no regions, by default settings."""
     settings = PipelineSettings(window=WindowSettings(steps=WINDOW))
-    detector = KeypointDetector(MoveNet.load(), slot_format)
+    detector = keypoint_detector(runtime="auto", second_looks=True, searches=True)
     model = Pipeline(detector, Checkpoint(network, "edge", False, "none"), settings)
     return [analysis for _, analysis in analyse_video(model, video, rehearse=True)]
 

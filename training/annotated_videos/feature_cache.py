@@ -1,7 +1,7 @@
 """A cache of watched videos: `CACHE/<code>-<settings>/<video>.safetensors`.
 
-That of a data set in the Kinetics-TPS layout is `DIR/.features`. `<code>` is a hash of MoveNet's weights and of the
-code that decides what is seen, `<settings>` one of the settings. Comments and docstrings of the code do not count.
+That of a data set in the Kinetics-TPS layout is `DIR/.features`. `<code>` is a hash of the detector's weights and of
+the code that decides what is seen, `<settings>` one of the settings. Comments and docstrings of the code do not count.
 Folders of other code are removed after a week without use. A file's key is the hash of the video's bytes.
 Annotations are not part of it: labels are matched at each start, so that a corrected annotation needs no detection. A
 bad video never ends a run: it is skipped, named and counted.
@@ -37,9 +37,13 @@ from training.video.frames import VideoReadError
 FEATURES = ".features"
 """The cache of a data set in the Kinetics-TPS layout."""
 DETECTOR = "movenet-multipose"
+SECOND_LOOKS = ("movenet-thunder", "nanodet")
+"""Also needed for videos that are watched as a camera's default settings watch them."""
 CODE = (
+    "ring_buffers/motion/*.py",
     "ring_buffers/slot_writers.py",
     "stages/detection/**/*.py",
+    "stages/device/host_pictures.py",
     "stages/device/plane_pictures.py",
     "stages/device/precision.py",
     "stages/keypoint_features/*.py",
@@ -133,8 +137,9 @@ def features_file(folder: Path, video: str) -> Path:
 
 @functools.cache
 def detector_sha256() -> str:
-    """Return one hash of the detector's pinned weights."""
-    return _hash(file.sha256.encode() for file in sorted(weights.asset(DETECTOR).files, key=lambda file: file.name))
+    """Return one hash of the pinned weights of MoveNet and of the networks for second looks."""
+    files = (file for name in (DETECTOR, *SECOND_LOOKS) for file in weights.asset(name).files)
+    return _hash(file.sha256.encode() for file in sorted(files, key=lambda file: file.name))
 
 
 @functools.cache
@@ -201,7 +206,8 @@ def _watch_all(
             yield _watch(watcher, folder, video)
         return
     if settings.detector is None:
-        weights.locate(DETECTOR)  # raises here instead of in each worker
+        for asset in (DETECTOR, *(() if settings.detection == "full" else SECOND_LOOKS)):
+            weights.locate(asset)  # raises here instead of in each worker
     else:
         settings.detector.make()
     spawn = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
@@ -232,7 +238,12 @@ def make_watcher(settings: WatchSettings) -> Watcher:
     from stages.detection.keypoint_detector import KeypointDetector
     from stages.detection.movenet.movenet import MoveNet, slot_format
 
-    return Watcher(KeypointDetector(MoveNet.load(), slot_format), settings)
+    if settings.detection == "full":
+        return Watcher(KeypointDetector(MoveNet.load(), slot_format), settings)
+    from stages.profiles import keypoint_detector
+
+    # One thread, because the videos are watched side by side.
+    return Watcher(keypoint_detector(runtime="auto", threads=1, second_looks=True, searches=True), settings)
 
 
 def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat:

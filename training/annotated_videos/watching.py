@@ -15,7 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from stages.detection.detections import PictureGroup
 from stages.detection.detector import Detector
+from stages.detection.views.slot_pictures import planes_for, with_motion
 from stages.heads.network import VisualInput
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.people.batch_steps import BatchSteps
@@ -24,7 +26,7 @@ from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.people.smoothing import SmoothingConfig
 from stages.region_extractors import MapRegionExtractor, RegionExtractor, VggRegionExtractor
 from stages.region_features.roi_features import RoiConfig
-from stages.settings import ModelSettings, PipelineSettings
+from stages.settings import DetectionMode, ModelSettings, PipelineSettings
 from stages.types import FrameAnalysis, Model, ModelInfo
 from stages.vocabulary import PARTS, packaged
 from training.annotated_videos.regions.detector_source import DetectorSource
@@ -40,13 +42,17 @@ With the longest features (34 kB per person and step) that is 40 minutes of one 
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """Settings for watching videos; people are detected and tracked with the default settings of a camera.
+    """Settings for watching videos; people are tracked with the default settings of a camera.
 
+    `detection`: as `model.detection`. With `full`, the whole picture of every frame is looked at. Otherwise people are
+    found as a camera's default settings find them, with second looks and searches; in frames that are not looked at,
+    they are where the engine would publish them.
     `roi`: regions and their pooling, None for no RoI features. `vgg`: the VGG-16 that reads regions instead of the
     detector's maps. `detector`: the detector in place of MoveNet.
     """
 
     detector_size: tuple[int, int] | None = None
+    detection: DetectionMode = "full"
     roi: RoiConfig | None = None
     vgg: FeatureSource | None = None
     detector: DetectorSource | None = None
@@ -65,10 +71,20 @@ class Watcher(Model):
         self._detector = detector
         self._region_extractor = _region_extractor(self.settings, device)
         # Tracked people need a vocabulary for their states and actions, but none are computed here.
-        stages = PipelineSettings(model=ModelSettings(detection="full"))
+        stages = PipelineSettings(model=ModelSettings(detection=self.settings.detection))
         self._max_people = stages.model.max_people
+        gated = self.settings.detection != "full"
+        regions = gated and detector.sees_regions and not isinstance(self._region_extractor, VggRegionExtractor)
+        self._format_of = planes_for(detector.slot_format) if regions else detector.slot_format
+        if gated:
+            self._format_of = with_motion(self._format_of)
         self._tracker = PeopleTracker(
-            stages, stages.thresholds(detector.default_thresholds), packaged("edge"), SmoothingConfig()
+            stages,
+            stages.thresholds(detector.default_thresholds),
+            packaged("edge"),
+            SmoothingConfig(),
+            sees_regions=regions,
+            looks_again=regions and detector.looks_again,
         )
         self._seen = _SightingCollector()
 
@@ -90,8 +106,8 @@ class Watcher(Model):
         return self._seen.sightings()
 
     def slot_format(self, source_size: tuple[int, int], detector_size: tuple[int, int] | None) -> SlotFormat:
-        """Return the slot format that the detector takes."""
-        return self._detector.slot_format(source_size, detector_size)
+        """Return the format of the pictures that the detector reads."""
+        return self._format_of(source_size, detector_size)
 
     def warm_up(self) -> None:
         """Do nothing: a slow first frame does not matter here."""
@@ -101,16 +117,18 @@ class Watcher(Model):
         """Watch a batch, in order; the analyses are empty."""
         metas = [lease.meta for lease in frames]
         batch = self._tracker.begin(metas)
-        (wave,) = batch.waves()  # it looks everywhere
-        looks = batch.looks(wave)
-        found = self._detector.detect(frames, looks, self._max_people)
         steps = batch.steps
+        groups: list[PictureGroup] = []
         try:
-            batch.track(wave, looks, found.frames)
+            for wave in batch.waves():
+                looks = batch.looks(wave)
+                found = self._detector.detect([frames[index] for index in wave], looks, self._max_people)
+                batch.track(wave, looks, found.frames)
+                groups += found.of_frames(wave).groups
             work = batch.people()
             visual = None
             if len(steps) and self._region_extractor is not None:
-                visual = self._region_extractor.extract(steps, metas, found.groups)
+                visual = self._region_extractor.extract(steps, metas, groups)
             for person in steps.people:
                 steps.commit(person.key)
         finally:
@@ -146,7 +164,7 @@ class _SightingCollector:
         """Keep all people seen in a batch, except in the rehearsal (frame -1)."""
         for frame in work:
             for seen in frame.seen:
-                if frame.meta.frame < 0 or seen.tracked.detection < 0:
+                if frame.meta.frame < 0:
                     continue
                 self._rows.append((frame.meta, seen))
                 if seen.step is not None:

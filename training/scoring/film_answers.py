@@ -30,7 +30,7 @@ def watch_settings(checkpoint: Checkpoint, detector_size: tuple[int, int] | None
             "one without them"
         )
     network = checkpoint.network.config
-    return WatchSettings(detector_size, roi=RoiConfig.of(network) if network.visual else None)
+    return WatchSettings(detector_size, "auto", roi=RoiConfig.of(network) if network.visual else None)
 
 
 def answered_film(checkpoint: Checkpoint, watched: WatchedVideo, *, person: str = "") -> AnsweredFilm:

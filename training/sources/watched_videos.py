@@ -128,7 +128,7 @@ def watch_segmented(
 
     Arguments and errors are those of `watch_data_folder`.
     """
-    settings, cache = settings or WatchSettings(), cache or watched_cache()
+    settings, cache = settings or WatchSettings(detection="auto"), cache or watched_cache()
     hashes, skipped = _hashes(videos)
     once = {sha256: VideoFile(sha256, path, sha256) for path, sha256 in hashes.items()}  # two sources may share a video
     bad = {hashes[one.path]: one.message for one in watch_videos(cache, [*once.values()], settings, workers, progress)}

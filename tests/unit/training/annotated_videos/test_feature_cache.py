@@ -32,14 +32,12 @@ ALL_CODE = feature_cache.CODE + feature_cache.REGION_CODE
 WITHOUT_EFFECT = (
     "ring_buffers/feature_window.py",
     "ring_buffers/frames.py",
-    "ring_buffers/motion/*.py",
     "ring_buffers/state_bank.py",
     "ring_buffers/transfer.py",
     "ring_buffers/window.py",
     "stages/checkpoint.py",
     "stages/device/device_memory.py",
     "stages/device/halving.py",
-    "stages/device/host_pictures.py",
     "stages/device/stage_timer.py",
     "stages/ease_levels.py",
     "stages/experimental_actions.py",
@@ -59,7 +57,7 @@ WITHOUT_EFFECT = (
 )
 """Modules that watching imports but that do not change what is seen: containers, transfers, the learned stages, files.
 
-Videos are watched with whole pictures from the host, in torch: without the motion gate and other runtimes.
+All runtimes find the same, and videos are watched without easing.
 
 `sightings` has a format number of its own.
 """
@@ -201,6 +199,7 @@ def test_each_setting_has_its_own_cache_folder(tmp_path: Path, stand_in: StandIn
     for settings in (*ways, *ways):
         opened(root, settings)
     assert stand_in.pictures == len(ways) * 2 * SHOWN
+    ways.append(WatchSettings(detection="auto"))
     assert len({features_folder(root / FEATURES, settings) for settings in ways}) == len(ways)
 
 
