@@ -240,8 +240,8 @@ class TrainingConfig(Section):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32",
         description="Precision of the operations that are safe with fewer bits. bfloat16 is nearly twice as "
-        "fast on processors that support it (avx512_bf16, amx_bf16), and half as fast on others. float16, with scaled "
-        "losses, is for CUDA.",
+        "fast on processors that support it (avx512_bf16, amx_bf16), and half as fast on others; float32 is used on "
+        "those that can't. float16, with scaled losses, is for CUDA.",
     )
     start: str | None = Field(
         None,

@@ -32,6 +32,7 @@ from training.run.learning.errors import DivergedError, TrainingError
 from training.run.learning.keeping import KeptAnswers
 from training.run.learning.learned import Learned
 from training.run.learning.losses import Postures, Rarity, implied_postures, losses, measure_rarity
+from training.run.learning.precision import autocast_type
 from training.run.learning.warm_start import (
     WarmStartError,
     begin_from,
@@ -101,6 +102,7 @@ class Run:
         if postures is not None:
             self.postures = Postures(postures.columns.to(self.device), postures.of_action.to(self.device))
         self.optimiser = optimiser_for(self.learned, config.optimiser)
+        self._autocast = autocast_type(config, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
         self.average: WeightAverage | None = None
         if config.optimiser.ema_decay:
@@ -175,8 +177,7 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         self.learned.train()
-        dtype = torch.float16 if config.precision == "float16" else torch.bfloat16
-        with torch.autocast(self.device.type, dtype=dtype, enabled=config.precision != "float32"):
+        with torch.autocast(self.device.type, dtype=self._autocast, enabled=self._autocast is not None):
             outputs = self.learned(target)
         # Losses in float32: sums over a batch need more than 8 bits of mantissa.
         outputs = SequenceOutputs(*(tensor.float() for tensor in outputs))
