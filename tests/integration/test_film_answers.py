@@ -70,7 +70,7 @@ def test_cached_answers_and_events_equal_the_pipelines_in_every_frame(
     [watched] = watch_data_folder(data, ["street"], settings=watch_settings(checkpoint), cache=cache)
     film = answered_film(checkpoint, watched)
     engine, events, people = ActionEvents(), list[tuple[int, str, int]](), 0
-    analysed = list(analyse_video(load_model(profile, "cpu", threads=1), watched.video.path, rehearse=True))
+    analysed = list(analyse_video(load_model(profile, "cpu", threads=1), watched.video.path))
     for meta, analysis in analysed:
         expected, found = seen_people(analysis), film.answers.get(meta.frame, ())
         assert [one.track for one in found] == [one.track for one in expected]

@@ -90,13 +90,13 @@ def test_the_watched_pipeline_gives_the_pipelines_results_also_from_memory(
     checkpoint, settings = make(), PipelineSettings(model=ModelSettings(detection="full"))
     network = MoveNet.load()
     detector = KeypointDetector(network, slot_format)
-    plain = list(analyse_video(Pipeline(detector, checkpoint, settings), film, rehearse=True))
+    plain = list(analyse_video(Pipeline(detector, checkpoint, settings), film))
     remembering = CachingDetector(network, settings.model.max_people, keep_maps=True)
     watched = WatchedPipeline(KeypointDetector(remembering, slot_format), remembering, checkpoint, settings)
     assert any(frame.analysis.people for frame in plain)
     for _ in range(2):
         steps = watched.effort.steps
-        for one, other in zip(plain, analyse_video(watched, film, rehearse=True), strict=True):
+        for one, other in zip(plain, analyse_video(watched, film), strict=True):
             assert len(one.analysis.people) == len(other.analysis.people)
             for a, b in zip(one.analysis.people, other.analysis.people):
                 assert (a.track, a.action and a.action.label) == (b.track, b.action and b.action.label)

@@ -72,7 +72,7 @@ def test_a_new_action_is_learned_and_named_by_the_pipeline_and_its_events(
     events = ActionEvents()
     labels = [
         event.label
-        for meta, analysis in analyse_video(model, clips / "stroll" / "a.mp4", rehearse=True)
+        for meta, analysis in analyse_video(model, clips / "stroll" / "a.mp4")
         for event in events.update(meta, analysis)
         if event.kind in ("started", "changed")
     ]

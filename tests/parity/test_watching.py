@@ -19,7 +19,7 @@ from stages.pipeline import Pipeline
 from stages.profiles import keypoint_detector
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import REGION_OF_PART
-from stages.settings import PipelineSettings, WindowSettings
+from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from stages.step_scores import PersonInputs
 from stages.third_party import weights
 from stages.types import FrameAnalysis
@@ -92,7 +92,7 @@ def run_keypoints_live(video: Path, network: ActionNetwork) -> list[FrameAnalysi
     settings = PipelineSettings(window=WindowSettings(steps=WINDOW))
     detector = keypoint_detector(runtime="auto", second_looks=True, searches=True)
     model = Pipeline(detector, Checkpoint(network, "edge", False, "none"), settings)
-    return [analysis for _, analysis in analyse_video(model, video, rehearse=True)]
+    return [analysis for _, analysis in analyse_video(model, video)]
 
 
 def run_live(
@@ -108,10 +108,10 @@ def run_live(
             inputs_of[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
 
     record_inputs(monkeypatch, record)
-    settings = PipelineSettings(window=WindowSettings(steps=WINDOW))
+    settings = PipelineSettings(model=ModelSettings(detection="full"), window=WindowSettings(steps=WINDOW))
     detector = KeypointDetector(MoveNet.load(), slot_format)
     model = Pipeline(detector, Checkpoint(network, "edge", False, "none"), settings)
-    return [analysis for _, analysis in analyse_video(model, video, rehearse=True)], inputs_of
+    return [analysis for _, analysis in analyse_video(model, video)], inputs_of
 
 
 def test_training_has_the_pipelines_inputs_and_evaluation_gives_its_published_results(

@@ -96,7 +96,7 @@ class Watcher(Model):
         than `MOST_ROI_BYTES`.
         """
         self._seen = _SightingCollector()
-        for frame in analyse_video(self, path, self.settings.detector_size, rehearse=True):
+        for frame in analyse_video(self, path, self.settings.detector_size):
             if self._seen.roi_bytes > MOST_ROI_BYTES:
                 raise VideoReadError(
                     f"{path}: its RoI features took {MOST_ROI_BYTES / 2**20:.0f} MiB after "
@@ -161,11 +161,9 @@ class _SightingCollector:
         self._steps = 0
 
     def add(self, work: Sequence[FramePeople], steps: BatchSteps, visual: VisualInput | None) -> None:
-        """Keep all people seen in a batch, except in the rehearsal (frame -1)."""
+        """Keep all people seen in a batch."""
         for frame in work:
             for seen in frame.seen:
-                if frame.meta.frame < 0:
-                    continue
                 self._rows.append((frame.meta, seen))
                 if seen.step is not None:
                     self._keypoints.append(steps.steps[seen.step].keypoints)

@@ -99,8 +99,7 @@ def answer_video(
     """Run every frame through the model; frames 1, 1 + every, … are reported, and all count for the class.
 
     `actions`: the model's vocabulary. The answer for a video that cannot be read to its end is based on the frames
-    before the error, and has `error`. `on_frame` is called with the number of frames done. The model processes the
-    first frame twice, because the benchmark scores frame 1.
+    before the error, and has `error`. `on_frame` is called with the number of frames done.
     """
     frames: dict[str, PredictedFrame] = {}
     online: list[Answer] = []
@@ -110,7 +109,7 @@ def answer_video(
     except VideoError as error:
         reason = str(error)
     try:
-        for meta, analysis in analyse_video(model, path, made_with.detector_size, rehearse=True):
+        for meta, analysis in analyse_video(model, path, made_with.detector_size):
             vote.add(analysis)
             label, score = vote.answer()
             online.append((meta.media_us / 1e6, label, round(score, 4)))

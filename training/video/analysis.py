@@ -9,8 +9,6 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from ring_buffers.frames import FrameMeta, Lease
 from stages.device.halving import Halving
 from stages.types import FrameAnalysis, Model
@@ -35,25 +33,19 @@ def analyse_video(
     detector_size: tuple[int, int] | None = None,
     *,
     until_s: float | None = None,
-    rehearse: bool = False,
     without: Container[int] = (),
 ) -> Iterator[AnalysedFrame]:
     """Yield each frame's analysis, up to `until_s` of media time if given; the model forgets the video at its end.
 
-    `detector_size` (width, height) is that of a camera's configuration; None lets the model choose. With `rehearse`,
-    the model processes the first frame beforehand as frame -1, and its result is dropped: people are published only
-    from their second detection, so those in the first frame are then published. Frames whose number, from 0, is in
-    `without` are decoded but not shown to the model, as if they had been dropped. Raises `VideoReadError` where the
-    video cannot be read, after the frames before that, and for a video without frames.
+    `detector_size` (width, height) is that of a camera's configuration; None lets the model choose. Frames whose
+    number, from 0, is in `without` are decoded but not shown to the model, as if they had been dropped. Raises
+    `VideoReadError` where the video cannot be read, after the frames before that, and for a video without frames.
     """
     halving = Halving("detection", "frames", Observer())
     leases = video_frames(path, lambda size: model.slot_format(size, detector_size), until_s=until_s, without=without)
     empty = True
     try:
         for batch in _batches(leases):
-            if rehearse and empty:
-                first = batch[0]
-                model.process([msgspec.structs.replace(first, meta=msgspec.structs.replace(first.meta, frame=-1))])
             empty = False
             for lease, analysis in zip(batch, _analyses(model, batch, halving), strict=True):
                 yield AnalysedFrame(lease.meta, analysis)

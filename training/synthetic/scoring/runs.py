@@ -164,15 +164,14 @@ def read_video_truth(video: KnownVideo) -> Truth:
 def answer_known_video(model: WatchedModel, video: KnownVideo, shown: Collection[int]) -> VideoAnswers:
     """Run the frames `shown` of a video, by number from 0, through a model.
 
-    As in `training.benchmark.predict`, the model sees the first frame twice, because people are reported from their
-    second detection on and the benchmark scores frame 1. A video that cannot be read to its end has an `error`.
+    A video that cannot be read to its end has an `error`.
     """
     frames: list[AnsweredFrame] = []
     reported: dict[str, PredictedFrame] = {}
     vote, problem, before = ClassVote(model.actions), None, model.effort
     without = set(range(video.frames)) - set(shown)
     try:
-        for meta, analysis in analyse_video(model, video.path, rehearse=True, without=without):
+        for meta, analysis in analyse_video(model, video.path, without=without):
             if meta.frame >= video.frames:
                 problem = f"has more than the {video.frames} frames in the manifest"
                 break

@@ -26,7 +26,7 @@ from training.synthetic.videos.truth import truth_file
 
 __all__ = ["stand_in"]
 POOLING = RoiConfig(bins=2)
-SHOWN = FRAMES + 1
+SHOWN = FRAMES
 """Pictures of a video: its frames, and the first once before."""
 ALL_CODE = feature_cache.CODE + feature_cache.REGION_CODE
 WITHOUT_EFFECT = (

@@ -63,18 +63,6 @@ def test_stopping_early_ends_the_videos_tracks(tmp_path: Path) -> None:
     assert model.forgotten == ["film.mp4"]
 
 
-def test_a_rehearsal_shows_the_first_frame_once_before_and_drops_its_answer(tmp_path: Path) -> None:
-    shown: list[tuple[int, int]] = []
-
-    def say(lease: Lease) -> FrameAnalysis:
-        shown.append((lease.meta.frame, lease.meta.media_us))
-        return FrameAnalysis(tracks=len(shown))
-
-    kept = list(analyse_video(Scripted(say), make_film(tmp_path / "film.mp4", 9), rehearse=True))
-    assert shown == [(-1, 0), *((number, number * 100_000) for number in range(9))]
-    assert [(frame.meta.frame, frame.analysis.tracks) for frame in kept] == [(at, at + 2) for at in range(9)]
-
-
 def test_single_frames_equal_those_of_the_whole_video_and_later_ones_are_not_decoded(tmp_path: Path) -> None:
     film = put_clip(tmp_path / "clip.mp4")
     every = pictures(film)
