@@ -79,7 +79,7 @@ class ModelSettings(Section):
         "find people who keep still. Up to four times as long while nothing moves and nobody is tracked.",
     )
     objects_s: float | None = Field(
-        default=1.0,
+        default=2.0,
         ge=0,
         le=3600,
         description="Seconds of media time between looks for objects near people, which NanoDet takes where MoveNet "
@@ -93,7 +93,7 @@ class ModelSettings(Section):
         "`full`, no more often than people make steps (`window.max_steps_per_second`).",
     )
     second_looks: float = Field(
-        default=4.0,
+        default=2.0,
         ge=0,
         le=1000,
         description="Unless `detection` is `full`: most second looks per camera and second of media time. MoveNet "

@@ -64,8 +64,8 @@ def test_a_model_without_errors_scores_perfectly(tmp_path: Path, models: dict[st
     assert found["set"] == {"name": None, "seed": 3, "code": "c" * 64, "videos": 2}
     assert (found["profile"], found["weights"][:11]) == ("edge", "sha256:edge")
     assert "100.0% (100.0% of 33 person-frames)" in done.stdout and "0.9999 (100.0%)" in done.stdout
-    # Every frame once, and the first one once before; two models of one name would be the same.
-    assert models["edge"].shown == [-1, *range(11)] * 2
+    # Every frame once; two models of one name would be the same.
+    assert models["edge"].shown == [*range(11)] * 2
     assert models["edge"].forgotten == ["steps.mp4", "hands.mp4"]
 
 
@@ -91,12 +91,12 @@ def test_frames_are_taken_away_at_random_in_a_second_pass_and_evenly_in_the_firs
     assert found["with_drops"]["share"] == 0.6 and found["with_drops"]["lost"] == 0.0
     assert found["with_drops"]["online"]["person_frames"] == 3 * 4 and found["online"]["person_frames"] == 33
     shown = models["edge"].shown
-    first, dropped = shown[:12], shown[12 : 12 + 5]
-    assert first == [-1, *range(11)] and dropped[1:] == remaining("steps", range(11), 0.6, 0)
+    first, dropped = shown[:11], shown[11 : 11 + 4]
+    assert first == [*range(11)] and dropped == remaining("steps", range(11), 0.6, 0)
     models["edge"].shown.clear()
     assert generated(*words, "--every", 2).exit_code == 0
     found = json.loads((tmp_path / "out.json").read_text())
-    assert models["edge"].shown == [-1, 0, 2, 4, 6, 8, 10] * 2
+    assert models["edge"].shown == [0, 2, 4, 6, 8, 10] * 2
     assert found["benchmark"]["area"] is None and found["online"]["macro"] == 1.0
 
 
