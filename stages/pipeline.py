@@ -291,7 +291,7 @@ class Pipeline(Model):
         return device_memory(self._device, self._weights, self._states.nbytes)
 
     def ease(self, level: int, spared: Collection[str] = ()) -> None:
-        """Detect at most as often as the level permits, and in no larger pictures, but for the cameras `spared`."""
+        """Detect at most as often as the level permits, and in no larger pictures, except on the cameras `spared`."""
         self._level, self._spared = self._ease_levels[level], spared
         self._tracker.ease(self._level, spared)
 

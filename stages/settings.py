@@ -31,8 +31,8 @@ class ModelSettings(Section):
 
     profile: str = Field(
         default="edge",
-        description="edge, kinetics-tps, the path of a checkpoint, or `free`: an empty model that detects no people, "
-        "for measuring everything around the model.",
+        description="edge, edge-open, kinetics-tps, the path of a checkpoint, or `free`: an empty model that detects "
+        "no people, for measuring everything around the model.",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.")
     pictures: Literal["auto", "host", "device"] = Field(
@@ -82,14 +82,14 @@ class ModelSettings(Section):
         default=2.0,
         ge=0,
         le=3600,
-        description="Seconds of media time between looks for objects near people, which NanoDet takes where MoveNet "
+        description="Seconds of media time between looks for objects near people, made by NanoDet if MoveNet "
         "is the detector; null or 0: none. Objects in hands move with them in between. None at an ease level above 0.",
     )
     detect_every: int = Field(
         default=1,
         ge=1,
         le=60,
-        description="Detect on every k-th frame at most; boxes in between are interpolated. Unless `detection` is "
+        description="Detect on every k-th frame at most; boxes in between are extrapolated. Unless `detection` is "
         "`full`, no more often than people make steps (`window.max_steps_per_second`).",
     )
     second_looks: float = Field(

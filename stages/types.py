@@ -59,7 +59,7 @@ class ActionAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class PersonAnalysis:
-    """One confirmed track in this frame. `detected` is false where the box was interpolated between detections.
+    """One confirmed track in this frame. `detected` is false where the box was extrapolated from earlier detections.
 
     `action` is None until the track's first step.
     """

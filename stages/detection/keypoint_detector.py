@@ -108,9 +108,9 @@ class KeypointDetector:
         found = detect_keypoints(frames, looks, self._network, max_people, self._device)
         rows_of = found.people
         if self._second_look is not None:
-            # Where only a search looks, nobody has been found yet.
-            nobody = np.zeros((0, DETECTION_WIDTH), np.float32)
-            searched = {index: nobody for index, look in enumerate(looks) if look.search is not None}
+            # In frames with only a search, no person has been found yet.
+            no_rows = np.zeros((0, DETECTION_WIDTH), np.float32)
+            searched = {index: no_rows for index, look in enumerate(looks) if look.search is not None}
             refined = self._second_look.refine(frames, looks, searched | rows_of)
             rows_of = {index: _best(rows, max_people) for index, rows in refined.items()}
         people = {index: KeypointDetections.of(rows, frames[index].meta) for index, rows in rows_of.items()}

@@ -2,9 +2,9 @@
 
 Where nothing moves and nobody is tracked, it looks at nothing. Else it looks at regions around motion and tracked
 people or, where that costs less, at the whole picture. A sweep, a look at the whole picture every few seconds, finds
-people who were already there and keep still. Whoever is tracked is looked at, moving or not.
+people who were already there and keep still. A tracked person is looked at, moving or not.
 
-Sweeps and searches are rarer in a calm scene: nothing has moved, and nobody was tracked, since the look at the whole
+Sweeps and searches are rarer in a calm scene: nothing has moved, and no person was tracked, since the look at the whole
 picture before.
 """
 

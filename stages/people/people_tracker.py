@@ -224,7 +224,7 @@ class PeopleTracker:
     def _with_second_looks(self, meta: FrameMeta, epoch: _Epoch, look: Look, newest: bool) -> Look:
         """Return the look with the second looks and the search that are due."""
         view = epoch.planner.search_view(meta, newest or look.anything)
-        # Whoever a second look has found is confirmed by others in the next frames, or the track ends.
+        # A person found by a second look is confirmed by further ones in the next frames, or the track ends.
         if look.anything and (second_looks := epoch.planner.second_looks(meta) + epoch.tracker.unconfirmed):
             look = replace(look, expected=tuple(epoch.tracker.expected(meta.media_us)), second_looks=second_looks)
         return look if view is None else look.with_search(view)

@@ -17,12 +17,14 @@ FIRST_ROUND_US = 1_500_000
 class SearchPlanner:
     """Plans the searches of one camera's epoch, in order of its frames.
 
-    Views are due at even times. One that is late, after a pause, does not move the next ones, so that cameras that
+    Views are due at equal intervals. One that is late, after a pause, does not move the next ones, so that cameras that
     pause together do not search together afterwards.
     """
 
     def __init__(self, search_s: float, phase: float = 0.0) -> None:
-        """`search_s`: seconds of a round. `phase`: share, below 1, of the time between views, by which all are late."""
+        """`search_s`: seconds of a round. `phase`: share, below 1, of the time between views, by which all views
+        are delayed.
+        """
         self._round_us = round(search_s * 1e6)
         self._phase = phase
         self._begin_us: int | None = None

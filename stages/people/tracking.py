@@ -90,9 +90,9 @@ class CameraTracker:
         return found
 
     def expected(self, media_us: int) -> list[Box]:
-        """Return where everyone should be who is tracked and was found not long ago, those who are not confirmed first.
+        """Return the expected boxes of tracked people who were found recently, unconfirmed tracks first.
 
-        They must be found in each frame until they are.
+        An unconfirmed track must be detected in every frame until it is confirmed.
         """
         found: list[Box] = []
         for track in sorted(self._tracker.tracks, key=lambda track: track.tracker_id >= 0):

@@ -28,7 +28,7 @@ class ChoiceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cores: int
     torch_threads: int
     threads: int
-    """Of the other runtimes."""
+    """Number of threads of the other runtimes."""
     sizes: list[tuple[int, int]]
     """Heights and widths."""
     precision: str

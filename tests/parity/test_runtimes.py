@@ -210,7 +210,7 @@ def test_the_configuration_sets_the_runtime_of_the_detector(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(("setting", "of_torch", "of_others"), [(0, 2, 3), (5, 5, 5)])
-def test_by_default_other_runtimes_use_the_core_too_that_torch_leaves_to_decoding(
+def test_by_default_other_runtimes_also_use_the_core_that_torch_leaves_to_decoding(
     setting: int, of_torch: int, of_others: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torchs, others = list[int](), list[int]()

@@ -26,11 +26,11 @@ from support.models.scripted_people import Spot, assert_same, run
 
 VIEWS = search_views(SIZE)
 STANDS: Person = (100, 200, 130, 260)
-"""Somebody who keeps still."""
+"""A person who keeps still."""
 
 
 def blind_pipeline(confirm_frames: int = 2, search_s: float = 4.0) -> tuple[Pipeline, BrightSearchNetwork]:
-    """A pipeline whose first look finds nobody."""
+    """A pipeline whose first look finds no people."""
     settings = PipelineSettings(
         model=ModelSettings(objects_s=None, search_s=search_s, sweep_s=5.0),
         tracking=TrackingSettings(confirm_frames=confirm_frames),
@@ -68,7 +68,7 @@ def test_people_whom_only_the_search_finds_are_confirmed(confirm_frames: int) ->
 
 
 @pytest.mark.parametrize("confirm_frames", [2, 3, 5])
-def test_somebody_who_comes_later_is_confirmed_beside_people_whom_the_first_look_keeps_losing(
+def test_a_person_who_enters_later_is_confirmed_although_the_first_look_finds_no_people(
     confirm_frames: int,
 ) -> None:
     pipeline, _ = blind_pipeline(confirm_frames)
@@ -91,7 +91,7 @@ def test_a_frame_with_nothing_else_to_look_at_is_searched_and_says_so() -> None:
     assert found[0].look.search is None, "its result does not wait"
 
 
-def test_somebody_still_whom_the_first_frames_hide_is_found_without_a_sweep() -> None:
+def test_a_still_person_missed_by_the_first_look_is_found_without_a_sweep() -> None:
     pipeline, _ = blind_pipeline()
     found = analysed(pipeline, [[STANDS]] * 20)
     whole = [number for number, one in enumerate(found) if one.look.whole]

@@ -11,7 +11,7 @@ SEARCH_SIDE = 416
 TILES = 3
 """Tiles along the longer side of a picture that is larger than that."""
 OVERLAP = 48
-"""Least overlap of tiles, in the source's pixels, so that somebody small is whole in one of them."""
+"""Least overlap of tiles, in the source's pixels, so that one tile contains all of a small person."""
 
 
 @lru_cache

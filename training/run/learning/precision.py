@@ -14,20 +14,20 @@ logger = logging.getLogger(__name__)
 
 
 def autocast_type(config: TrainingConfig, device: torch.device) -> torch.dtype | None:
-    """Return the type, or None for float32: also for bfloat16 on a CPU that can't compute LSTMs in it."""
+    """Return the type, or None for float32: also for bfloat16 on a CPU that cannot compute LSTMs in it."""
     if config.precision == "float32":
         return None
     if config.precision == "float16":
         return torch.float16
     if device.type == "cpu" and not _cpu_has_bfloat16():
-        logger.warning("precision: this processor can't compute in bfloat16; the run computes in float32")
+        logger.warning("precision: this processor cannot compute in bfloat16; the run computes in float32")
         return None
     return torch.bfloat16
 
 
 @cache
 def _cpu_has_bfloat16() -> bool:
-    """Return whether torch computes LSTMs in bfloat16 on this processor; it has no public function that tells."""
+    """Return whether torch computes LSTMs in bfloat16 on this processor; torch has no public function for this."""
     try:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             nn.LSTM(4, 4)(torch.zeros(1, 1, 4))

@@ -213,7 +213,7 @@ def test_a_pause_without_second_looks_is_not_made_up_for() -> None:
     assert counts == [4, 1]
 
 
-def test_searches_change_no_sweep() -> None:
+def test_searches_do_not_change_the_times_of_sweeps() -> None:
     assert sweeps(search_s=15.0) == sweeps()
     assert sweeps(0.5, range(1000), search_s=15.0) == sweeps(0.5, range(1000))
 

@@ -76,7 +76,7 @@ def test_later_rounds_are_spread_evenly_over_the_set_time() -> None:
     assert all(abs(gap - SPACING_US) < STEP_US for gap in gaps)
 
 
-def test_rounds_of_a_calm_scene_are_as_much_longer_as_sweeps_and_motion_ends_that() -> None:
+def test_calm_rounds_are_lengthened_by_the_rarity_until_motion_resumes() -> None:
     calm_us = range(20_000_000, 200_000_000)
     found = [at for at, _ in searched(frames(240), rarity=lambda at: 4 if at in calm_us else 1)]
     calm = [at for at in found if at in calm_us]
@@ -98,7 +98,7 @@ PAUSES = st.lists(st.integers(STEP_US, 200_000_000), min_size=1, max_size=5)
 
 
 @given(PAUSES, st.floats(0, 0.99))
-def test_what_was_missed_in_pauses_is_not_made_up_for(pauses: list[int], phase: float) -> None:
+def test_views_missed_in_a_pause_are_not_searched_later(pauses: list[int], phase: float) -> None:
     times, at = list[int](), 0
     for pause in pauses:
         at += pause
@@ -121,7 +121,7 @@ def test_cameras_that_begin_or_pause_together_do_not_search_together() -> None:
     assert {at for at, count in together.items() if count > 1 and at > FIRST_ROUND_US} <= after_pauses
 
 
-def test_a_view_is_left_to_the_newest_frame_and_stays_left() -> None:
+def test_a_view_postponed_from_an_older_frame_is_due_in_the_next_frame_only() -> None:
     planner = SearchPlanner(ROUND_S)
     planner.begin(frame(0))
     first, second = frame(STEP_US), frame(2 * STEP_US)
