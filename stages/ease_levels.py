@@ -23,8 +23,10 @@ OBJECTS_COST = 0.4
 SECOND_LOOK_COST = 0.25
 """The same of a second look: Thunder takes about 1.5 times as long as MultiPose for a picture of 256x256, which costs a
 sixth."""
-SEARCH_COST = 7 * OBJECTS_COST + 6 * SECOND_LOOK_COST
-"""The same of a search: seven tiles, as of a picture of 16:9, and second looks at as many people as one can find."""
+VIEW_COST = OBJECTS_COST + SECOND_LOOK_COST
+"""The same of a view that is searched, with a second look at one person found there."""
+SEARCH_VIEWS = 7
+"""Views of a search, as of a picture of 16:9."""
 
 
 class Detection(NamedTuple):
@@ -82,19 +84,20 @@ class FurtherLooks:
 
     objects: float = 0.0
     second_looks: float = 0.0
-    searches: float = 0.0
+    views: float = 0.0
+    """Views that are searched."""
 
     def cost(self, detection_rate: float) -> float:
         """Return the cost of a camera with these detections a second, in whole pictures of full size a second.
 
-        All looks are in frames with a detection, in each at most one for objects, one search, and the second looks of a
+        A frame with a detection has at most one look for objects, one view that is searched, and the second looks of a
         second.
         """
         second_looks = min(self.second_looks, detection_rate * max(self.second_looks, 1.0))
         return (
             OBJECTS_COST * min(self.objects, detection_rate)
             + SECOND_LOOK_COST * second_looks
-            + SEARCH_COST * min(self.searches, detection_rate)
+            + VIEW_COST * min(self.views, detection_rate)
         )
 
 

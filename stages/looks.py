@@ -1,4 +1,4 @@
-"""Where the detector looks in a frame: at the whole picture, at square regions, or at nothing."""
+"""Where the detector looks in a frame: at the whole picture, at regions, or at nothing."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class Look:
     second_looks: int = 0
     """Maximum number of people who are looked at a second time."""
     search: Region | None = None
-    """Which view of the picture is searched for people whom the first look misses; None in most frames. Where there is
-    nothing else to look at, the look is at `regions` without any."""
+    """Which view of the picture is searched for people whom the first look misses; None in most frames. If nothing
+    else is looked at, `kind` is `regions`, and `regions` is empty."""
 
     @property
     def whole(self) -> bool:
@@ -76,7 +76,7 @@ class Look:
         return self.kind in ("whole", "regions")
 
     @property
-    def squares(self) -> tuple[Region, ...]:
+    def published_regions(self) -> tuple[Region, ...]:
         """The regions and the view that is searched; nothing if the detector sees the whole picture anyway."""
         return self.regions if self.whole or self.search is None else (*self.regions, self.search)
 

@@ -26,7 +26,7 @@ from stages.detection.views.slot_pictures import planes_for, with_motion
 from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
 from stages.device.stage_timer import StageTimer
-from stages.ease_levels import FULL_QUALITY, EaseLevel, FurtherLooks, ease_levels
+from stages.ease_levels import FULL_QUALITY, SEARCH_VIEWS, EaseLevel, FurtherLooks, ease_levels
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
 from stages.looks import Look
@@ -82,7 +82,7 @@ def _further_looks(model: ModelSettings, looks_for_objects: bool, looks_again: b
     return FurtherLooks(
         1 / model.objects_s if looks_for_objects and model.objects_s else 0.0,
         model.second_looks if looks_again else 0.0,
-        1 / max(model.search_s, model.sweep_s) if looks_again and model.search_s else 0.0,
+        SEARCH_VIEWS / model.search_s if looks_again and model.search_s else 0.0,
     )
 
 
@@ -145,6 +145,7 @@ class Pipeline(Model):
             regions,
             detector.looks_for_objects,
             looks_again,
+            square_regions=self._device.type == "cuda",
         )
         self._states = ActionStates(
             self._network.action_lstm,

@@ -199,7 +199,7 @@ class TrackingSettings(Section):
         ge=1,
         le=1000,
         description="Detections before a track is confirmed and published; one for tracks that start in an epoch's "
-        "first frame.",
+        "first frame. For others, 1 has the effect of 2.",
     )
 
 

@@ -54,8 +54,8 @@ CameraState = Literal["connecting", "live", "stalled", "reconnecting", "ended", 
 Look = Annotated[
     Literal["whole", "regions", "nothing", "skipped"],
     about(
-        "What the detector looked at: the whole picture; the `regions`; nothing, because nothing moved and nobody was "
-        "tracked; or nothing, because the frame was skipped between detections. Absent: whole."
+        "What the detector looked at: the whole picture; the `regions`; nothing, because nothing moved, no person was "
+        "tracked and no search was due; or nothing, because the frame was skipped between detections. Absent: whole."
     ),
 ]
 

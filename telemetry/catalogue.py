@@ -80,7 +80,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "frame_regions_total",
         "counter",
-        "Regions of frames that the detector looked at, including views searched for small people.",
+        "Regions of frames that the detector looked at, without views searched for small people.",
         ("camera",),
         derived=True,
     ),

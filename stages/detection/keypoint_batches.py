@@ -77,7 +77,7 @@ def detect_keypoints(
     by_shape: defaultdict[tuple[int, int], list[tuple[int, Region]]] = defaultdict(list)
     for index, look in enumerate(looks):
         for region in look.regions:
-            by_shape[_shape(region, device)].append((index, region))
+            by_shape[region.seen()].append((index, region))
     for shape, regions in by_shape.items():
         areas = [_area(region, frames[index].meta) for index, region in regions]
         run([index for index, _ in regions], region_pictures(frames, regions, device, shape=shape), areas)
@@ -100,14 +100,6 @@ def detect_keypoints(
         rows = pictures[0] if look.whole else merged_people(pictures, shown[index], meta.format.size, max_people)
         people[index] = in_epoch_pixels(rows, look, meta)
     return BatchKeypoints(people, groups)
-
-
-def _shape(region: Region, device: torch.device) -> tuple[int, int]:
-    """Return width and height of the picture in which the network sees a region.
-
-    On CUDA all are squares, black beyond the region, because a batch of one shape takes less time there.
-    """
-    return (REGION_SIDE, REGION_SIDE) if device.type == "cuda" else region.seen()
 
 
 def in_epoch_pixels(rows: NDArray[np.float32], look: Look, meta: FrameMeta) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ Cut = tuple[int, int, int, int]
 """Left, top, width and height of a part of a picture, in its pixels; left and top are even."""
 
 WRITERS_KEPT = 128
-"""Pairs of sizes whose preparations are kept: one per size of region and picture, about 10 kB each."""
+"""Pairs of sizes whose preparations are kept: one per scale, width and height of a region, about 10 kB each."""
 
 
 def whole_picture(planes: np.ndarray, format: SlotFormat) -> np.ndarray:

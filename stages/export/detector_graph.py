@@ -124,6 +124,7 @@ def detector_graph(detector: MoveNet, strides: Sequence[int] = ()) -> Graph:
                 "peak_window": decoding.PEAK_WINDOW,
                 "faint": decoding.MIN_CENTRE_SCORE,
                 "spread": decoding.SPREAD,
+                "least_cells": decoding.LEAST_CELLS,
                 "keypoint_score": decoding.KEYPOINT_SCORE,
                 "duplicate": decoding.DUPLICATE_OVERLAP,
                 "oks_sigmas": list(decoding.COCO_SIGMAS),

@@ -49,16 +49,19 @@ class LookPlanner:
         phase: float = 0.0,
         second_looks: float = 0.0,
         search_s: float | None = None,
+        squares: bool = False,
     ) -> None:
         """`compare`: whether to look at the whole picture where regions would cost more. `second_looks` per second.
 
         `search_s`: seconds in which all views of a picture are searched once; None: there are no searches.
+        `squares`: whether all regions are squares.
 
-        `phase`: share, below 1, of what the time between sweeps grows by, by which the next one is early; searches are
-        late by that share of the time between them. Cameras that begin together then do not sweep and search together
-        ever after.
+        `phase`: share, below 1, of the growth of the time between sweeps by which the next sweep is earlier, and of the
+        time between searched views by which they are later. Cameras that start together therefore sweep and search at
+        different times.
         """
         self._compare = compare
+        self._squares = squares
         self._sweep_us = round(sweep_s * 1e6)
         self._phase = phase
         self._second_looks = second_looks
@@ -104,7 +107,7 @@ class LookPlanner:
         if not boxes:
             return NOTHING
         content, target = meta.format.content, meta.format.target or meta.format.content
-        regions = cover([_clipped(box, size) for box in boxes], size, content[0] / size[0])
+        regions = cover([_clipped(box, size) for box in boxes], size, content[0] / size[0], self._squares)
         if self._compare and cost(regions) > WHOLE_ABOVE * target[0] * target[1]:
             return WHOLE
         return look_at(regions)

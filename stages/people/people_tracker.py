@@ -151,17 +151,19 @@ class PeopleTracker:
         sees_regions: bool = False,
         looks_for_objects: bool = False,
         looks_again: bool = False,
+        square_regions: bool = False,
     ) -> None:
         """`sees_regions`: whether the detector does; otherwise it gets whole pictures in their place.
 
         `looks_for_objects`, `looks_again`: whether the detector looks for objects, and makes second looks and searches,
-        when it is asked to.
+        when it is asked to. `square_regions`: whether all regions are squares, which are faster in batches on CUDA.
         """
         self._tracking = settings.tracking
         self._thresholds = thresholds
         self._mode: DetectionMode = settings.model.detection
         self._sweep_s = settings.model.sweep_s
         self._sees_regions = sees_regions
+        self._square_regions = square_regions
         self._looks_for_objects = looks_for_objects
         objects_s = settings.model.objects_s
         self._objects_us = round(objects_s * 1e6) if looks_for_objects and objects_s else None
@@ -319,7 +321,9 @@ class PeopleTracker:
             tracker = CameraTracker(self._tracking, self._thresholds)
             # Films are analysed alike whatever their names.
             phase = 0.0 if meta.clock == "media" else crc32(meta.camera.encode()) / 2**32
-            planner = LookPlanner(self._mode == "auto", self._sweep_s, phase, self._second_looks, self._search_s)
+            planner = LookPlanner(
+                self._mode == "auto", self._sweep_s, phase, self._second_looks, self._search_s, self._square_regions
+            )
             kept_us = None if self._objects_us is None else _OBJECTS_KEPT * self._objects_us
             memory = ObjectMemory(self._vocabulary.parts, kept_us)
             epoch = self._epochs[meta.camera] = _Epoch(meta.epoch, tracker, planner, memory)

@@ -49,7 +49,7 @@ class LookCounts:
     def add(self, look: Look) -> None:
         """Count one frame."""
         self.frames[look.kind] += 1
-        self.regions += len(look.squares)
+        self.regions += len(look.regions)
         self.objects += look.objects is not None
         self.searched += look.search is not None
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from stages.runtimes.machine import available_cpu
 
 OWN_SHARE = 0.5
-"""Share of the CPU time that the engine may use, above which its own threads or its quota are why one of them waits."""
+"""Share of the CPU time available to the engine. Above it, waits are attributed to its own threads or its quota."""
 SCHEDULING = Path("/proc/thread-self/schedstat")
 """Nanoseconds on a core, nanoseconds in which it was ready and had none, and a count (Linux)."""
 
 
 class CoreWaits:
-    """Measures the thread that calls it."""
+    """Measures the thread that calls it. What the engine may use is read once."""
 
     def __init__(self) -> None:
         self._available = available_cpu()

@@ -36,7 +36,7 @@ def frame_message(
         ],
         trace_id=trace_id,
         look=analysis.look.kind,
-        regions=[_region_box(region, meta) for region in analysis.look.squares],
+        regions=[_region_box(region, meta) for region in analysis.look.published_regions],
     )
 
 

@@ -92,7 +92,7 @@ async def test_the_overlay_is_off_until_its_key_or_button_and_shows_each_results
                 continue
             (box,), place = one["detector"]["regions"], one["place"]
             scale = place["width"] / 640
-            left, top, side = look.regions[0]
+            left, top, side, *_ = look.regions[0]
             assert box == pytest.approx(
                 [
                     place["x"] + left * scale,

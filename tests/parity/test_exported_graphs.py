@@ -79,17 +79,15 @@ def people_inputs(config: NetworkConfig, script: NDArray[np.float32]) -> dict[st
 
     They start at the second frame, in which the tracks are confirmed.
     """
-    rows = script[1:].transpose(1, 0, 2)
+    rows = script.transpose(1, 0, 2)
     people, steps = rows.shape[:2]
     boxes = rows[..., :4] * np.tile(np.array([640 / 64, 384 / 38], np.float32), 2)
     keypoints = rows[..., 5:].reshape(people, steps, 17, 3) * np.array([640 / 64, 384 / 38, 1], np.float32)
-    geometry = sequence_features(keypoints, boxes, np.tile(np.arange(1, steps + 1) * STEP_US, (people, 1)))
+    geometry = sequence_features(keypoints, boxes, np.tile(np.arange(steps) * STEP_US, (people, 1)))
     found = part_boxes(keypoints, boxes, (640, 384))
     given: dict[str, NDArray] = {"parts": geometry.parts, "context": geometry.context, "present": found.present}
     if config.visual:
-        maps, _ = SeeingDetector(script)(
-            torch.from_numpy(np.stack([scripted_lease(n).picture for n in range(1, FRAMES)]))
-        )
+        maps, _ = SeeingDetector(script)(torch.from_numpy(np.stack([scripted_lease(n).picture for n in range(FRAMES)])))
         hands, hands_present = hand_regions(keypoints, boxes, (640, 384))
         flat = (torch.from_numpy(array).flatten(0, 1) for array in (found.boxes, hands, hands_present))
         regions = Regions(
@@ -156,8 +154,8 @@ def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(name: str, tm
     other = OtherRuntime(tmp_path, PEOPLE)
     vocabulary = checkpoint.vocabulary
     compared = 0
-    for frame in range(1, FRAMES):
-        answer = other.run_step({name: array[:, frame - 1] for name, array in given.items()})
+    for frame in range(FRAMES):
+        answer = other.run_step({name: array[:, frame] for name, array in given.items()})
         people = sorted(analyses[Spot("hall", 1, frame)].people, key=lambda person: person.box[0])
         assert len(people) == PEOPLE
         for row, person in enumerate(people):
@@ -169,7 +167,7 @@ def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(name: str, tm
                 place = vocabulary.part_index(part.part)
                 assert abs(part.relevance - answer.relevance[row, place]) <= 1e-5
                 compared += 1
-        assert not answer.relevance[~given["present"][:, frame - 1]].any()
+        assert not answer.relevance[~given["present"][:, frame]].any()
     assert compared > 100
 
 

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from ring_buffers.frame_ring import FrameRing
+from stages.looks import REGION_SIDE
 from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from stages.types import FrameAnalysis
 from stream.inference.batcher import Batcher
@@ -67,8 +68,8 @@ def test_sixty_people_in_view_of_one_camera_starve_no_other_camera_and_cheap_fra
             continue
         network.pictures.clear()
         analyses = pipeline.process(batch)
-        regions = network.pictures.count((256, 256))
-        took_ms = FRAME_MS * len(batch) + REGION_MS * regions + WHOLE_MS * (len(network.pictures) - regions)
+        whole = sum(size[1] > REGION_SIDE for size in network.pictures)
+        took_ms = FRAME_MS * len(batch) + REGION_MS * (len(network.pictures) - whole) + WHOLE_MS * whole
         now += round(took_ms * MS)
         if looked := sum(one.look.anything for one in analyses):
             batcher.batch_done(took_ms / 1000, looked)

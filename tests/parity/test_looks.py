@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ring_buffers.frames import Lease
-from stages.ease_levels import OBJECTS_COST, SEARCH_COST, SECOND_LOOK_COST
+from stages.ease_levels import OBJECTS_COST, SEARCH_VIEWS, SECOND_LOOK_COST, VIEW_COST
 from stages.looks import NOTHING, WHOLE, Region, look_at
 from stages.people.look_planner import LookPlanner
 from stages.settings import DetectionMode, ModelSettings, PipelineSettings, WindowSettings
@@ -193,19 +193,19 @@ def test_levels_that_look_no_more_rarely_than_steps_are_made_cost_the_same() -> 
     ("left_out", "saved"),
     [
         ({"second_looks": 0.0}, 4 * SECOND_LOOK_COST),
-        ({"search_s": 0.0}, SEARCH_COST / 15),
+        ({"search_s": 0.0}, SEARCH_VIEWS * VIEW_COST / 15),
         ({"objects_s": 0.0}, OBJECTS_COST),
-        ({"sweep_s": 30.0}, SEARCH_COST / 15 - SEARCH_COST / 30),
     ],
 )
 def test_second_looks_searches_and_looks_for_objects_are_part_of_the_cost_of_full_quality_only(
     left_out: dict[str, float], saved: float
 ) -> None:
+    chosen = {"second_looks": 4.0, "search_s": 15.0, "objects_s": 1.0}
     every, without = (
         bright_pipeline(
             PipelineSettings(model=ModelSettings.model_validate(model)), BrightObjectsNetwork(), BrightSecondNetwork()
         )[0]
-        for model in ({}, left_out)
+        for model in (chosen, chosen | left_out)
     )
     assert every.ease_cost(0, [5.0, 25.0]) - without.ease_cost(0, [5.0, 25.0]) == pytest.approx(2 * saved)
     assert every.ease_cost(1, [5.0, 25.0]) == without.ease_cost(1, [5.0, 25.0]) == 5.0 + 12.5

@@ -165,10 +165,11 @@ def test_the_network_in_narrow_bands_equals_the_network_in_one_piece(
         assert (in_bands[stride] - one).abs().max() <= 1e-5 * one.abs().max()
 
 
-def test_the_windowed_keypoint_search_equals_a_search_of_the_whole_map() -> None:
+@pytest.mark.parametrize(("height", "width"), [(40, 56), (72, 80)])
+def test_the_windowed_keypoint_search_equals_a_search_of_the_whole_map(height: int, width: int) -> None:
     """Compare with the graph's formula in float64, with sharp random peaks and boxes that exclude joints."""
     generator = torch.Generator().manual_seed(2)
-    height, width, people, parts = 40, 56, 9, 17
+    people, parts = 9, 17
     heatmap = torch.rand(1, parts, height, width, generator=generator) ** 8
     limits = torch.tensor([height, width], dtype=torch.float32)
     joints = torch.rand(1, people, parts, 2, generator=generator) * limits * 1.2 - limits * 0.1
@@ -184,7 +185,7 @@ def test_the_windowed_keypoint_search_equals_a_search_of_the_whole_map() -> None
         for part in range(parts):
             joint = joints[0, person, part].double()
             distance = (rows - joint[0])[:, None] ** 2 + (columns - joint[1])[None] ** 2
-            weight = torch.exp(-distance / (0.300048828125 * min(height, width)))
+            weight = torch.exp(-distance / (0.300048828125 * max(min(height, width), 64)))
             weighted[person, part] = heatmap[0, part].double() * weight * inside
     greatest = weighted[:6].amax(0)
     compared = 0

@@ -176,7 +176,7 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
     network = checkpoint.network
     graphs: dict[int, list[np.ndarray]] = {}
     held = 0
-    for n in range(1, FRAMES):
+    for n in range(FRAMES):
         said = singly[Spot("hall", 1, n)]
         rows = script[n]
         things = [
@@ -222,7 +222,7 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
             dt = np.array([0.0] + [STEP_US * 1e-6] * (count - 1))
             logits = plain_actions(network, np.stack(graph[step + 1 - count : step + 1]), dt)[-1]
             scores = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-            person = next(p for p in singly[Spot("hall", 1, step + 1)].people if p.track == track)
+            person = next(p for p in singly[Spot("hall", 1, step)].people if p.track == track)
             assert person.action is not None
             for label, score in person.action.top:
                 assert abs(score - scores[labels.index(label)]) <= 1e-5 * scores.max()

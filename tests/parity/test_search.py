@@ -87,7 +87,7 @@ def test_a_frame_with_nothing_else_to_look_at_is_searched_and_says_so() -> None:
     assert views == [VIEWS[number % len(VIEWS)] for number in range(len(views))] and len(views) > 2 * len(VIEWS)
     assert search.views == len(views)
     alone = [one.look for one in found if one.look.search is not None and not one.look.whole]
-    assert alone and all(look.kind == "regions" and look.squares == (look.search,) for look in alone)
+    assert alone and all(look.kind == "regions" and look.published_regions == (look.search,) for look in alone)
     assert found[0].look.search is None, "its result does not wait"
 
 

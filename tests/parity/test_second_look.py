@@ -77,7 +77,7 @@ def walker(number: int) -> Person:
 
 
 def test_second_looks_do_not_depend_on_how_frames_are_distributed_over_batches() -> None:
-    model = ModelSettings(objects_s=None, search_s=None)
+    model = ModelSettings(objects_s=None, search_s=None, second_looks=4.0)
     settings = PipelineSettings(model=model, window=WindowSettings(steps=12))
 
     def answers(size: int) -> tuple[dict[Spot, FrameAnalysis], int]:
@@ -98,7 +98,8 @@ def test_second_looks_do_not_depend_on_how_frames_are_distributed_over_batches()
 
 
 def test_an_eased_model_makes_no_second_looks_except_on_spared_cameras() -> None:
-    pipeline, _ = bright_pipeline(PipelineSettings(), second=(second := BrightSecondNetwork()))
+    settings = PipelineSettings(model=ModelSettings(second_looks=4.0))
+    pipeline, _ = bright_pipeline(settings, second=(second := BrightSecondNetwork()))
     pipeline.ease(1, {"yard"})
     scenes = [[walker(number)] for number in range(24)]
     for lease in drawn_frames(pipeline, scenes, "hall"):

@@ -197,19 +197,19 @@ def test_the_pipeline_gives_the_scores_of_training(name: str, mode: Any) -> None
 
 
 def scripted_outputs(network: ActionNetwork, script: np.ndarray) -> SequenceOutputs:
-    """Return the outputs of `forward` for the script's people, from the second frame, in which tracks are confirmed."""
-    rows = script[1:].transpose(1, 0, 2)  # [people, steps, 56]
+    """Return the outputs of `forward` for the script's people."""
+    rows = script.transpose(1, 0, 2)  # [people, steps, 56]
     people, steps = rows.shape[:2]
     scale = np.array([640 / 64, 384 / 38], np.float32)
     boxes = rows[..., :4] * np.tile(scale, 2)
     keypoints = rows[..., 5:].reshape(people, steps, 17, 3) * np.append(scale, np.float32(1))
-    times = np.tile(np.arange(1, steps + 1, dtype=np.int64) * STEP_US, (people, 1))
+    times = np.tile(np.arange(steps, dtype=np.int64) * STEP_US, (people, 1))
     geometry = sequence_features(keypoints, boxes, times)
     made_boxes = part_boxes(keypoints, boxes, (640, 384))
     hands, there = hand_regions(keypoints, boxes, (640, 384))
     visual = None
     if network.config.visual:
-        pictures = np.stack([scripted_lease(number).picture for number in range(1, steps + 1)])
+        pictures = np.stack([scripted_lease(number).picture for number in range(steps)])
         maps, _ = SeeingDetector(script)(torch.from_numpy(pictures))
         boxes_of_parts, hands_of_people, hands_there = (
             torch.from_numpy(array).flatten(0, 1) for array in (made_boxes.boxes, hands, there)

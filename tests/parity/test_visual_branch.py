@@ -16,7 +16,6 @@ from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import PipelineSettings, WindowSettings
 from stages.vocabulary import packaged
 from support.models.scripted_people import (
-    STEP_US,
     SeeingDetector,
     Spot,
     assert_same,
@@ -66,16 +65,16 @@ def test_batches_of_several_cameras_and_frames_give_the_results_of_single_frames
 def test_the_visual_branch_uses_each_persons_regions_in_their_own_picture() -> None:
     script = moving_people(2, 2)
     pipeline = seeing_pipeline(script)
-    found = run(pipeline, [[scripted_lease(0), scripted_lease(1)]])[Spot("hall", 1, 1)]
+    found = run(pipeline, [[scripted_lease(0), scripted_lease(1)]])[Spot("hall", 1, 0)]
 
-    rows = script[1]
+    rows = script[0]
     scale = np.array([640 / 64, 384 / 38], np.float32)
     boxes = rows[:, :4] * np.tile(scale, 2)
     keypoints = rows[:, 5:].reshape(-1, 17, 3) * np.append(scale, np.float32(1))
     made = part_boxes(keypoints, boxes, (640, 384))
     hands, there = hand_regions(keypoints, boxes, (640, 384))
-    geometry = sequence_features(keypoints[:, None], boxes[:, None], np.full((2, 1), STEP_US, np.int64))
-    maps, _ = SeeingDetector(script)(torch.from_numpy(scripted_lease(1).picture)[None])
+    geometry = sequence_features(keypoints[:, None], boxes[:, None], np.zeros((2, 1), np.int64))
+    maps, _ = SeeingDetector(script)(torch.from_numpy(scripted_lease(0).picture)[None])
     regions = Regions(
         torch.zeros(2, dtype=torch.int64),
         torch.from_numpy(made.boxes),

@@ -240,10 +240,13 @@ def make_watcher(settings: WatchSettings) -> Watcher:
 
     if settings.detection == "full":
         return Watcher(KeypointDetector(MoveNet.load(), slot_format), settings)
+    import torch
+
     from stages.profiles import keypoint_detector
 
-    # One thread, because the videos are watched side by side.
-    return Watcher(keypoint_detector(runtime="auto", threads=1, second_looks=True, searches=True), settings)
+    # As many threads as torch has, because videos may be watched side by side.
+    threads = torch.get_num_threads()
+    return Watcher(keypoint_detector(runtime="auto", threads=threads, second_looks=True, searches=True), settings)
 
 
 def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat:

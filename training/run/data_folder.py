@@ -24,7 +24,7 @@ KILLED = (
 
 
 def watch_settings(config: TrainingConfig) -> WatchSettings:
-    """Return a camera's default settings, with the RoI features that the network reads.
+    """Return settings that look at the whole picture of every frame, with the RoI features that the network reads.
 
     With a tuned VGG-16 there are no features to cache; pictures are read during training.
     """

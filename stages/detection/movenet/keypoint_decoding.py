@@ -18,7 +18,8 @@ SPREAD = 0.300048828125
 """The graph's constant: a keypoint's score at squared distance d from its regressed position is weighted by
 exp(−d / (SPREAD · min(h, w)))."""
 LEAST_CELLS = 64
-"""Least min(h, w) in that weight: in a narrow region people are as large as in a square one."""
+"""Least min(h, w) in that weight. In narrow pictures it differs from the published graph, because people in a narrow
+region are as large as in a square one."""
 GRAPH_PEOPLE = 6
 """People that the published graph returns."""
 KEYPOINT_SCORE = 0.126953125

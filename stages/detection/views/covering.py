@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from stages.looks import EIGHTHS, REGION_SIDE, Region
@@ -16,8 +17,8 @@ Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the frame's picture."""
 
 SIDES = (160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 4096, 8192)
-"""Sides of the squares of which regions are parts, multiples of 16. They are few, because the scaling of each is
-prepared separately. The first enlarges: people of 40 pixels are then seen at 64."""
+"""Sides of the squares of which regions are parts, multiples of 16. The first enlarges: people of 40 pixels are then
+seen at 64."""
 DETAIL = 180
 """Boxes are seen at this length in pixels, if they are not too small or too large for it. A box has a margin: a person
 in it is about 128 pixels tall."""
@@ -31,14 +32,15 @@ _ROOM = 4
 """Pixels around boxes: rounding the corner to even pixels moves a region by up to two."""
 
 
-def cover(boxes: Sequence[Box], size: tuple[int, int], whole_scale: float) -> list[Region]:
+def cover(boxes: Sequence[Box], size: tuple[int, int], whole_scale: float, squares: bool = False) -> list[Region]:
     """Return regions of a picture of `size` (width, height), each box inside one of them as far as the picture goes.
 
-    `whole_scale`: pixels of the detector's whole picture per pixel of the frame's.
+    `whole_scale`: pixels of the detector's whole picture per pixel of the frame's. `squares`: whether all regions are
+    squares, as large as they must be.
     """
     groups: list[_Group] = []
     for box in sorted(boxes, key=lambda box: (-_extent(box), box)):
-        alone = _Group.of(box, whole_scale)
+        alone = _Group.of(box, whole_scale, squares)
         joined = [(group.joined(alone), index) for index, group in enumerate(groups)]
         dearer = [
             (cost([group.region(size)]) - cost([groups[index].region(size)]), index, group)
@@ -50,14 +52,22 @@ def cover(boxes: Sequence[Box], size: tuple[int, int], whole_scale: float) -> li
             groups[least[1]] = least[2]
         else:
             groups.append(alone)
-    shown = [(group, group.region(size)) for group in groups]
-    # A region is often larger than its group, and may show all boxes of another in enough detail.
-    for pair in sorted(shown, key=lambda pair: len(pair[0].boxes)):
-        largest = max(pair[0].limit, pair[1].side)
-        others = [region for group, region in shown if group is not pair[0] and region.side <= largest]
-        if all(any(_shows(region, box) for region in others) for box in pair[0].boxes):
-            shown.remove(pair)
-    return [region for _, region in shown]
+    return _needed([_Shown.of(group, group.region(size)) for group in groups])
+
+
+def _needed(shown: list[_Shown]) -> list[Region]:
+    """Return the regions without those whose boxes others show in enough detail, being larger than their own boxes."""
+    for one in sorted(shown, key=lambda one: len(one.boxes)):
+        others = [other for other in shown if other is not one and other.region.side <= one.largest]
+        takers = [next((other for other in others if _shows(other.region, box)), None) for box in one.boxes]
+        if None in takers:
+            continue
+        shown = [other for other in shown if other is not one]
+        for taker, box in zip(takers, one.boxes, strict=True):
+            if taker is not None:
+                taker.boxes.append(box)
+                taker.largest = min(taker.largest, one.largest)
+    return [one.region for one in shown]
 
 
 def cost(regions: Iterable[Region]) -> int:
@@ -69,26 +79,30 @@ class _Group(NamedTuple):
     """Boxes that share a region: the box around them, and the sides of the square of which the region is part.
 
     `limit`: the largest side that shows each box in enough detail to share. `enough`: the side that gives all boxes
-    `DETAIL`.
+    `DETAIL`; 0 for squares, which cost the same at any scale. `fewest`: eighths of the region's width and height.
     """
 
     boxes: tuple[Box, ...]
     around: Box
     limit: float
     enough: float
+    fewest: int
 
     @staticmethod
-    def of(box: Box, whole_scale: float) -> _Group:
+    def of(box: Box, whole_scale: float, squares: bool) -> _Group:
         extent = max(_extent(box), 1.0)
         limit = REGION_SIDE / max(min(whole_scale, SHARED_DETAIL / extent), 1e-6)
-        return _Group((box,), box, max(extent + _ROOM, limit), extent * REGION_SIDE / DETAIL)
+        limit = max(extent + _ROOM, limit)
+        if squares:
+            return _Group((box,), box, limit, 0.0, EIGHTHS)
+        return _Group((box,), box, limit, extent * REGION_SIDE / DETAIL, FEWEST)
 
     def joined(self, other: _Group) -> _Group:
         first, second = self.around, other.around
         low = min(first[0], second[0]), min(first[1], second[1])
         high = max(first[2], second[2]), max(first[3], second[3])
         boxes = self.boxes + other.boxes
-        return _Group(boxes, (*low, *high), min(self.limit, other.limit), min(self.enough, other.enough))
+        return _Group(boxes, (*low, *high), min(self.limit, other.limit), min(self.enough, other.enough), self.fewest)
 
     def region(self, size: tuple[int, int]) -> Region:
         """Return the region, moved into a picture of `size`."""
@@ -98,10 +112,24 @@ class _Group(NamedTuple):
         side = min(max([side, *(one for one in SIDES if one <= self.enough)]), longest)
         x1, y1, x2, y2 = self.around
         columns, rows = (
-            min(max(math.ceil((length + _ROOM) * EIGHTHS / side), FEWEST), EIGHTHS) for length in (x2 - x1, y2 - y1)
+            min(max(math.ceil((length + _ROOM) * EIGHTHS / side), self.fewest), EIGHTHS)
+            for length in (x2 - x1, y2 - y1)
         )
         width, height = Region(0, 0, side, columns, rows).size
         return Region(_begin(x1, x2, width, size[0]), _begin(y1, y2, height, size[1]), side, columns, rows)
+
+
+@dataclass(slots=True, eq=False)
+class _Shown:
+    """A region, the boxes for which it is needed, and the largest side that shows them in enough detail."""
+
+    boxes: list[Box]
+    largest: float
+    region: Region
+
+    @staticmethod
+    def of(group: _Group, region: Region) -> _Shown:
+        return _Shown(list(group.boxes), max(group.limit, region.side), region)
 
 
 def _shows(region: Region, box: Box) -> bool:

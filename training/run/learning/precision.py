@@ -20,7 +20,9 @@ def autocast_type(config: TrainingConfig, device: torch.device) -> torch.dtype |
     if config.precision == "float16":
         return torch.float16
     if device.type == "cpu" and not _cpu_has_bfloat16():
-        logger.warning("precision: this processor cannot compute in bfloat16; the run computes in float32")
+        logger.warning(
+            "precision: this processor cannot compute in bfloat16; the run computes in float32; set precision: float32"
+        )
         return None
     return torch.bfloat16
 
@@ -29,7 +31,8 @@ def autocast_type(config: TrainingConfig, device: torch.device) -> torch.dtype |
 def _cpu_has_bfloat16() -> bool:
     """Return whether torch computes LSTMs in bfloat16 on this processor; torch has no public function for this."""
     try:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        # The weights are random, and must not change the numbers that the run draws.
+        with torch.random.fork_rng(devices=[]), torch.autocast("cpu", dtype=torch.bfloat16):
             nn.LSTM(4, 4)(torch.zeros(1, 1, 4))
     except RuntimeError:
         return False

@@ -31,8 +31,7 @@ def confirmed(tracker: CameraTracker, at_us: int = 0) -> int:
 
 def test_a_track_is_confirmed_by_its_second_detection() -> None:
     tracker = movenet_tracker()
-    nobody = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-    assert tracker.update(*nobody, 0) == tracker.update(*one(), 80_000) == ([], [])
+    assert tracker.update(*NONE, 0) == tracker.update(*one(), 80_000) == ([], [])
     people, ended = tracker.update(*one(2), 160_000)
     assert [person.track for person in people] == [1] and ended == []
     assert people[0].detection == 0 and np.array_equal(people[0].box, one(2)[0][0])
@@ -161,10 +160,11 @@ def test_a_lost_person_is_expected_where_they_were_going_as_large_as_they_were_f
     assert tracker.expected(1_300_000) and not tracker.expected(1_500_000)
 
 
-def test_somebody_seen_once_is_expected_too() -> None:
+def test_a_person_seen_once_is_expected_too() -> None:
     tracker = movenet_tracker()
-    tracker.update(*one(), 0)
-    assert len(tracker.expected(80_000)) == 1
+    tracker.update(*NONE, 0)
+    tracker.update(*one(), 80_000)
+    assert tracker.unconfirmed == len(tracker.expected(160_000)) == 1
 
 
 def test_people_who_are_not_confirmed_are_expected_first() -> None:

@@ -26,8 +26,6 @@ from training.synthetic.videos.truth import truth_file
 
 __all__ = ["stand_in"]
 POOLING = RoiConfig(bins=2)
-SHOWN = FRAMES
-"""Pictures of a video: its frames, and the first once before."""
 ALL_CODE = feature_cache.CODE + feature_cache.REGION_CODE
 WITHOUT_EFFECT = (
     "ring_buffers/feature_window.py",
@@ -87,24 +85,24 @@ def test_videos_are_watched_again_only_if_the_video_the_settings_or_the_code_cha
 ) -> None:
     root = put_folder(tmp_path, each=1)
     fingerprint = opened(root).fingerprint
-    assert stand_in.pictures == 2 * SHOWN
-    assert opened(root).fingerprint == fingerprint and stand_in.pictures == 2 * SHOWN
+    assert stand_in.pictures == 2 * FRAMES
+    assert opened(root).fingerprint == fingerprint and stand_in.pictures == 2 * FRAMES
 
     put_dataset(root, [annotated(root, "wave", "wave-0", left_arm="bend")])
     labelled = opened(root)
-    assert stand_in.pictures == 2 * SHOWN, "another annotation needs no detection"
+    assert stand_in.pictures == 2 * FRAMES, "another annotation needs no detection"
     assert labelled.fingerprint != fingerprint
     assert "hold" not in labelled.vocabulary.states_of["left_hand"]
 
     with video_file(root, "train", "wave", "wave-0").open("ab") as file:
         file.write(b"\0" * 8)
     opened(root)
-    assert stand_in.pictures == 3 * SHOWN, "one video has changed"
+    assert stand_in.pictures == 3 * FRAMES, "one video has changed"
     opened(root, WatchSettings(roi=RoiConfig(bins=1)))
-    assert stand_in.pictures == 5 * SHOWN, "regions are pooled differently"
+    assert stand_in.pictures == 5 * FRAMES, "regions are pooled differently"
     monkeypatch.setattr(feature_cache, "code_sha256", lambda reads_regions: "another version")
     opened(root, WatchSettings(roi=RoiConfig(bins=1)))
-    assert stand_in.pictures == 7 * SHOWN
+    assert stand_in.pictures == 7 * FRAMES
 
 
 def test_the_code_hash_covers_every_module_that_decides_what_is_seen() -> None:
@@ -198,7 +196,7 @@ def test_each_setting_has_its_own_cache_folder(tmp_path: Path, stand_in: StandIn
     ways = [WatchSettings(), WatchSettings(detector_size=(256, 256)), WatchSettings(roi=POOLING)]
     for settings in (*ways, *ways):
         opened(root, settings)
-    assert stand_in.pictures == len(ways) * 2 * SHOWN
+    assert stand_in.pictures == len(ways) * 2 * FRAMES
     ways.append(WatchSettings(detection="auto"))
     assert len({features_folder(root / FEATURES, settings) for settings in ways}) == len(ways)
 
@@ -221,7 +219,7 @@ def test_unused_cache_folders_of_other_code_are_removed_and_nothing_else(
             os.utime(path, (long_ago, long_ago))
     opened(root)
     assert {path.name for path in kept.iterdir()} == mine | {"notes", "fedcba9876543210"}
-    assert stand_in.pictures == 2 * 2 * SHOWN, "this version's files are kept"
+    assert stand_in.pictures == 2 * 2 * FRAMES, "this version's files are kept"
 
     monkeypatch.setattr(feature_cache, "code_sha256", lambda reads_regions: "another version")
     opened(root)

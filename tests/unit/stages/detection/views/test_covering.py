@@ -85,6 +85,16 @@ def test_a_region_is_no_wider_and_no_higher_than_what_it_must_show() -> None:
     assert cost([standing]) == cost([lying]) < cost([Region(0, 0, standing.side)]) / 2
 
 
+@given(pictures_with_boxes(), st.floats(0.05, 3))
+def test_squares_show_every_box_where_only_squares_are_wanted(
+    made: tuple[tuple[int, int], list[Box]], scale: float
+) -> None:
+    size, boxes = made
+    regions = cover(boxes, size, scale, squares=True)
+    assert all(region.seen() == (REGION_SIDE, REGION_SIDE) for region in regions)
+    assert all(any(shows(region, box, size) for region in regions) for box in boxes)
+
+
 def test_a_near_person_is_seen_no_larger_than_needed() -> None:
     (near,) = cover([(300.0, 20.0, 700.0, 700.0)], (1280, 720), 0.6)
     assert DETAIL <= 680 * REGION_SIDE / near.side < 1.25 * DETAIL

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips, stand_in_priors, started, tiny
+from training.run.learning.precision import autocast_type
 from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, TrainingError, network_sizes, schedule
 from training.sequences.features import to_tensors
@@ -40,12 +41,13 @@ def plain_steps(config: TrainingConfig, count: int) -> tuple[list[float], Action
     share = first.states[first.real].float().mean(0)
     rarity = ((1 - share) / share.clamp(min=1e-3)).sqrt().clamp(0.7, 5.0)
     totals: list[float] = []
+    has_bfloat16 = autocast_type(config, torch.device("cpu")) is not None
     for step in range(count):
         target = to_tensors(generator.batch(config.data.batch, config.data.window))
         for group in optimiser.param_groups:
             group["lr"] = 0.003 * schedule(step, config.steps, config.optimiser.warm_up)
         network.train()
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_bfloat16):
             read = network(target.parts, target.context, target.present, target.dt, real=target.real)
         total = _plain_loss([tensor.float() for tensor in read], target, rarity, torch.from_numpy(vocabulary.mask()))
         optimiser.zero_grad(set_to_none=True)
