@@ -93,7 +93,7 @@ class ModelSettings(Section):
         "`full`, no more often than people make steps (`window.max_steps_per_second`).",
     )
     second_looks: float = Field(
-        default=2.0,
+        default=1.0,
         ge=0,
         le=1000,
         description="Unless `detection` is `full`: most second looks per camera and second of media time. MoveNet "
@@ -101,7 +101,7 @@ class ModelSettings(Section):
         "unclear. 0: none. None at an ease level above 0.",
     )
     search_s: float | None = Field(
-        default=15.0,
+        default=30.0,
         ge=0,
         le=3600,
         description="Unless `detection` is `full`: seconds of media time in which NanoDet searches all views of the "
