@@ -15,7 +15,7 @@ from benchmarks.cameras.scenes import SCENES
 from benchmarks.commands.options import RESULTS, JsonOption, QuickOption, consoles, size_of, with_header
 from benchmarks.engine import end_to_end_bench, engine_bench, ingest_bench, telemetry_bench
 from benchmarks.engine.end_to_end_report import print_end_to_end
-from benchmarks.engine.end_to_end_trial import EngineOptions, usable_cores
+from benchmarks.engine.end_to_end_trial import EngineOptions, core_ids
 from benchmarks.engine.ingest_report import print_ingest
 from benchmarks.report import print_engine, write_json
 from benchmarks.rounds import Goal, Load, Measured, Plan, measure
@@ -134,7 +134,7 @@ def end_to_end(
     console, progress = consoles()
     if unknown := set(scene or ()) - set(SCENES):
         raise typer.BadParameter(f"unknown scene {sorted(unknown)}; available: {', '.join(SCENES)}")
-    usable = len(usable_cores())
+    usable = len(core_ids())
     if cores and max(cores) > usable:
         raise typer.BadParameter(f"--cores {max(cores)}: this process may use {usable}")
     sizes = [size_of(one) for one in resolution or ()]

@@ -15,7 +15,7 @@ from benchmarks import stats
 from benchmarks.cameras.clip import Clip
 from benchmarks.cameras.scenes import ROOM, SCENES, STILL, STREET, scene_clip, video_of
 from benchmarks.engine.camera_search import CameraSearch, largest_sustained, smallest_failed
-from benchmarks.engine.end_to_end_trial import EngineOptions, Placement, Trial, place, run_trial, usable_cores
+from benchmarks.engine.end_to_end_trial import EngineOptions, Placement, Trial, core_ids, place, run_trial
 from benchmarks.rounds import Goal, camera_count
 from benchmarks.run_once import RunFailedError
 from stream.config import load
@@ -185,7 +185,7 @@ def measure(
     Raises ValueError if the plan asks for more cores than there are, or the configuration or footage is invalid,
     `WeightsError`, `CameraServerError`, and `RunFailedError` if the engine failed in every cell.
     """
-    usable = usable_cores()
+    usable = core_ids()
     placements = {cores: place(cores, usable) for cores in plan.cores}
     measured = EndToEndMeasured(plan, len(usable))
     # Configuration and footage first, so that an error in them comes before an hour of trials.

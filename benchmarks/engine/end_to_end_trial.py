@@ -89,7 +89,7 @@ class Trial:
         return self.received / self.due if self.due else 0.0
 
 
-def usable_cores() -> list[int]:
+def core_ids() -> list[int]:
     """Return the cores on which this process may run."""
     return sorted(os.sched_getaffinity(0))
 

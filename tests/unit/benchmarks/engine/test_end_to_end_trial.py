@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cameras.camera_client import Sent
-from benchmarks.engine.end_to_end_trial import Placement, frame_numbers, pinned, place, results_of, usable_cores
+from benchmarks.engine.end_to_end_trial import Placement, core_ids, frame_numbers, pinned, place, results_of
 
 MS = 1_000_000
 FPS = 5
@@ -113,13 +113,13 @@ def test_more_cores_than_there_are_is_an_error(cores: int) -> None:
 
 
 def test_a_thread_started_on_some_cores_stays_there_and_the_block_ends_for_its_caller() -> None:
-    before, seen = usable_cores(), list[set[int]]()
+    before, seen = core_ids(), list[set[int]]()
     thread = threading.Thread(target=lambda: (go.wait(), seen.append(os.sched_getaffinity(0))))
     go = threading.Event()
     with pinned(before[:1]):
         thread.start()
-        assert usable_cores() == before[:1]
-    assert usable_cores() == before
+        assert core_ids() == before[:1]
+    assert core_ids() == before
     go.set()
     thread.join()
     assert seen == [set(before[:1])]
