@@ -13,7 +13,7 @@ from benchmarks.cameras import barcode
 from benchmarks.cameras.camera_client import Cameras
 from benchmarks.cameras.clip import Recipe, prepared
 from benchmarks.contenders.partstream_telemetry import without_metrics
-from benchmarks.engine.end_to_end_trial import EngineOptions, place, run_trial, usable_cores
+from benchmarks.engine.end_to_end_trial import EngineOptions, core_ids, place, run_trial
 from benchmarks.run_once import Contender, RunFailedError, run_once
 from stages.free_model import FreeModel
 from stream.engine import Engine
@@ -56,7 +56,7 @@ def test_spread_cameras_begin_at_different_keyframes_of_the_clip(clip) -> None:
 
 
 def test_a_trial_counts_each_due_result_and_the_cpu_of_each_process(clip) -> None:
-    placement = place(1, usable_cores())
+    placement = place(1, core_ids())
     trial, settings = run_trial(clip, 2, 0, placement, EngineOptions(profile="free"), seconds=1.5, warm_up_s=0.5)
     assert trial.due == pytest.approx(2 * 1.5 * 25, rel=0.1)
     assert 0 < trial.received <= trial.due
@@ -70,7 +70,7 @@ def test_a_trial_of_a_configuration_that_is_wrong_says_what_is(clip, tmp_path) -
     config = tmp_path / "engine.yaml"
     config.write_text("model: {sweeps: 5}\n")
     with pytest.raises(RunFailedError, match=r"engine\.yaml: .*sweeps"):
-        run_trial(clip, 1, 0, place(1, usable_cores()), EngineOptions(config=config), seconds=1, warm_up_s=0)
+        run_trial(clip, 1, 0, place(1, core_ids()), EngineOptions(config=config), seconds=1, warm_up_s=0)
 
 
 def phase_ms(times_ns: np.ndarray) -> float:

@@ -82,27 +82,26 @@ async def test_the_overlay_is_off_until_its_key_or_button_and_shows_each_results
         assert await page.evaluate(f"{CANVAS}.drawn.detector") is None
         await page.press("d")
         await page.wait_for(f"{CANVAS}.drawn.detector")
-        seen = await collected(page, 60)
-        kinds: set[str] = set()
-        for one in seen:
-            look, lit = LookingModel.look(one["frame"]), one["detector"]["kinds"]
-            assert look.kind in lit
-            kinds.add(look.kind)
-            if not look.regions:
-                continue
-            (box,), place = one["detector"]["regions"], one["place"]
-            scale = place["width"] / 640
-            left, top, side, *_ = look.regions[0]
-            assert box == pytest.approx(
-                [
-                    place["x"] + left * scale,
-                    place["y"] + top * scale,
-                    place["x"] + (left + side) * scale,
-                    place["y"] + (top + side) * scale,
-                ],
-                abs=0.1,
-            )
-        assert kinds == {"whole", "regions", "nothing", "skipped"}
+        missing = {"whole", "regions", "nothing", "skipped"}
+        while missing:  # a slow browser draws few frames of each kind
+            for one in await collected(page, 10):
+                look, lit = LookingModel.look(one["frame"]), one["detector"]["kinds"]
+                assert look.kind in lit
+                missing.discard(look.kind)
+                if not look.regions:
+                    continue
+                (box,), place = one["detector"]["regions"], one["place"]
+                scale = place["width"] / 640
+                left, top, side, *_ = look.regions[0]
+                assert box == pytest.approx(
+                    [
+                        place["x"] + left * scale,
+                        place["y"] + top * scale,
+                        place["x"] + (left + side) * scale,
+                        place["y"] + (top + side) * scale,
+                    ],
+                    abs=0.1,
+                )
         await page.press("d")
         await page.wait_for(f"!{CANVAS}.drawn.detector")
         assert page.errors == []
@@ -128,11 +127,13 @@ async def test_regions_stay_in_sight_while_frames_are_skipped() -> None:
         await page.wait_for(f"{CANVAS}?.drawn?.withResult")
         await page.press("d")
         await page.wait_for(f"{CANVAS}.drawn.detector?.kinds.includes('nothing')")
-        seen = [one for one in await collected(page, 60) if one["frame"] // 20 % 4 == 0 and one["frame"] % 20 > 0]
-        assert len(seen) > 10
+        seen, skipped = list[dict[str, Any]](), list[dict[str, Any]]()
+        while len(seen) <= 10 or not skipped:  # a slow browser draws few of these frames
+            drawn = await collected(page, 10)
+            seen += [one for one in drawn if one["frame"] // 20 % 4 == 0 and one["frame"] % 20 > 0]
+            skipped = [one for one in seen if LookingModel.look(one["frame"]) is SKIPPED]
         assert all(len(one["detector"]["regions"]) == 1 for one in seen)
-        skipped = [one for one in seen if LookingModel.look(one["frame"]) is SKIPPED]
-        assert skipped and all({"regions", "skipped"} <= set(one["detector"]["kinds"]) for one in skipped)
+        assert all({"regions", "skipped"} <= set(one["detector"]["kinds"]) for one in skipped)
 
 
 async def test_lines_are_light_on_any_picture_and_fade_after_the_look() -> None:
