@@ -7,9 +7,9 @@ networks that detect people, parts and objects.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -49,6 +49,15 @@ class KeypointNetwork(Protocol):
         ...
 
 
+@runtime_checkable
+class SideBySide(Protocol):
+    """A keypoint network that can compute several batches side by side."""
+
+    def each(self, batches: Sequence[Tensor]) -> Iterator[tuple[dict[int, Tensor], Any]]:
+        """Yield what the network returns for each batch."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchKeypoints:
     """The detections of a batch, and the pictures with their maps.
@@ -64,23 +73,24 @@ def detect_keypoints(
     frames: Sequence[Lease], looks: Sequence[Look], network: KeypointNetwork, max_people: int, device: torch.device
 ) -> BatchKeypoints:
     """Run the network on what the `looks` ask for. Frames with regions must have slots of planes."""
-    groups: list[PictureGroup] = []
-    packed: list[Tensor] = []
-
-    def run(indices: list[int], pictures: Tensor, areas: list[Area]) -> None:
-        maps, heads = network(pictures)
-        groups.append(PictureGroup(indices, pictures, maps, areas))
-        packed.append(network.decode(heads, max_people).packed)
-
+    shown: list[tuple[list[int], Tensor, list[Area]]] = []
     for indices, pictures in pictures_by_shape(frames, [look.whole for look in looks], device):
-        run(indices, pictures, [whole_area(frames[index].meta) for index in indices])
+        shown.append((indices, pictures, [whole_area(frames[index].meta) for index in indices]))
     by_shape: defaultdict[tuple[int, int], list[tuple[int, Region]]] = defaultdict(list)
     for index, look in enumerate(looks):
         for region in look.regions:
             by_shape[region.seen()].append((index, region))
     for shape, regions in by_shape.items():
         areas = [_area(region, frames[index].meta) for index, region in regions]
-        run([index for index, _ in regions], region_pictures(frames, regions, device, shape=shape), areas)
+        pictures = region_pictures(frames, regions, device, shape=shape)
+        shown.append(([index for index, _ in regions], pictures, areas))
+    batches = [pictures for _, pictures, _ in shown]
+    groups: list[PictureGroup] = []
+    packed: list[Tensor] = []
+    computed = network.each(batches) if isinstance(network, SideBySide) else map(network, batches)
+    for (indices, pictures, areas), (maps, heads) in zip(shown, computed, strict=True):
+        groups.append(PictureGroup(indices, pictures, maps, areas))
+        packed.append(network.decode(heads, max_people).packed)
     people: dict[int, NDArray[np.float32]] = {}
     if not packed:
         return BatchKeypoints(people, groups)
@@ -92,12 +102,12 @@ def detect_keypoints(
         start += tensor.numel()
         for index, rows in zip(group.frames, pictures, strict=True):
             found[index].append(rows)
-    shown: defaultdict[int, list[Region]] = defaultdict(list)
+    regions_of: defaultdict[int, list[Region]] = defaultdict(list)
     for index, region in (one for regions in by_shape.values() for one in regions):
-        shown[index].append(region)
+        regions_of[index].append(region)
     for index, pictures in found.items():
         look, meta = looks[index], frames[index].meta
-        rows = pictures[0] if look.whole else merged_people(pictures, shown[index], meta.format.size, max_people)
+        rows = pictures[0] if look.whole else merged_people(pictures, regions_of[index], meta.format.size, max_people)
         people[index] = in_epoch_pixels(rows, look, meta)
     return BatchKeypoints(people, groups)
 

@@ -58,4 +58,4 @@ def openvino_computation(model: bytes, precision: PrecisionName, threads: int) -
         # The request overwrites its outputs in the next call.
         return tuple(torch.from_numpy(request.get_output_tensor(index).data.copy()) for index in range(count))
 
-    return compute
+    return lambda batches: [compute(pictures) for pictures in batches]

@@ -16,6 +16,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from torch import Tensor
 
 from stages.detection.computation import Computation
@@ -38,7 +39,7 @@ from stages.runtimes.network import (
     RunnableNetwork,
     RuntimeUnavailableError,
 )
-from stages.runtimes.onnx_runtime import load_session
+from stages.runtimes.onnx_runtime import load_session, onnxruntime_computation
 from stages.runtimes.openvino_runtime import compiled_model
 from stages.runtimes.runnable_movenet import RunnableMoveNet, RunnableThunder
 from stages.runtimes.runnable_nanodet import RunnableNanoDet
@@ -107,7 +108,8 @@ def computation(name: str, candidate: Candidate) -> Computation | None:
 def outputs(name: str, candidate: Candidate, shown: Tensor) -> tuple[Tensor, ...]:
     compute = computation(name, candidate)
     assert compute is not None
-    return compute(shown)
+    (found,) = compute([shown])
+    return found
 
 
 @pytest.mark.parametrize("candidate", OTHERS, ids=str)
@@ -160,6 +162,31 @@ def test_onnx_runtime_uses_its_threads_and_leaves_those_of_torch(threads: int) -
     options = load_session(model("nanodet"), threads).get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
     assert torch.get_num_threads() == 1
+
+
+def test_regions_computed_side_by_side_have_the_maps_that_each_has_alone() -> None:
+    shown = torch.from_numpy(pictures("nanodet")[0])
+    regions = [
+        shown[None, :height, :width] for height, width in ((64, 96), (256, 256), (160, 128), (64, 96), (256, 96))
+    ]
+    batches = [*regions[:2], shown[None, :288, :320], *regions[2:]]
+    compute = onnxruntime_computation(model("nanodet"), 2)
+    together = compute(batches)
+    for batch, found in zip(batches, together, strict=True):
+        (alone,) = compute([batch])
+        assert all(torch.equal(one, other) for one, other in zip(found, alone, strict=True))
+    in_turn = onnxruntime_computation(model("nanodet"), 1)(batches)
+    for found, expected in zip(together, in_turn, strict=True):
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_a_picture_that_fails_beside_others_is_an_error_and_the_next_pictures_are_computed() -> None:
+    compute = onnxruntime_computation(model("nanodet"), 2)
+    small = torch.zeros(1, *SMALLEST, 3, dtype=torch.uint8)
+    with pytest.raises(InvalidArgument):
+        compute([small, torch.zeros(1, *SMALLEST, 4, dtype=torch.uint8), small])
+    assert len(compute([small, small])) == 2
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -224,7 +251,7 @@ def test_by_default_other_runtimes_also_use_the_core_that_torch_leaves_to_decodi
     monkeypatch.setattr("stages.runtimes.onnx_runtime.load_session", load)
     load_profile(PipelineSettings(model=ModelSettings(device="cpu", threads=setting, runtime="onnxruntime")))
     assert torchs == [of_torch]
-    assert others == [of_others] * 3, "those of the three networks"
+    assert others == [of_others, 1] * 3, "of each network, for large and for small pictures"
 
 
 def test_auto_is_the_default_and_measures_the_sizes_of_regions_and_of_the_configured_cameras(

@@ -6,7 +6,7 @@ are multiples of 32, and returns any number of people.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ring_buffers.frames import SlotFormat
 from stages.detection.computation import Computation
 from stages.detection.movenet import keypoint_decoding as decoding
 from stages.detection.movenet.movenet_network import FEATURE_CHANNELS, STRIDE, Network, neighbourhoods
-from stages.detection.movenet.pose_heads import Heads, maps_and_heads, maps_and_heads_of_batch
+from stages.detection.movenet.pose_heads import Heads, maps_and_heads, maps_and_heads_of_batches
 from stages.detection.tfjs_graph import Constants, read_weights
 from stages.third_party import weights
 
@@ -94,12 +94,19 @@ class MoveNet(nn.Module):
 
         pictures `[B, H, W, 3]` uint8 RGB on the model's device; H and W are multiples of 32.
         """
-        if pictures.shape[1] % SIZE_MULTIPLE or pictures.shape[2] % SIZE_MULTIPLE:
-            raise ValueError(f"height and width must be multiples of 32, not {tuple(pictures.shape[1:3])}")
-        return maps_and_heads_of_batch(self.network, pictures, self.precision, self.computation)
+        (found,) = self.each([pictures])
+        return found
+
+    @torch.no_grad()
+    def each(self, batches: Sequence[Tensor]) -> Iterator[tuple[dict[int, Tensor], Heads]]:
+        """Yield what the network returns for each batch. Other runtimes than torch may compute them side by side."""
+        for pictures in batches:
+            if pictures.shape[1] % SIZE_MULTIPLE or pictures.shape[2] % SIZE_MULTIPLE:
+                raise ValueError(f"height and width must be multiples of 32, not {tuple(pictures.shape[1:3])}")
+        yield from maps_and_heads_of_batches(self.network, batches, self.precision, self.computation)
 
     def _run(self, pictures: Tensor) -> tuple[dict[int, Tensor], Heads]:
-        return maps_and_heads(self.network, pictures, self.precision, self.computation)
+        return maps_and_heads(self.network, pictures, self.precision)
 
     @torch.no_grad()
     def decode(self, heads: Heads, max_people: int, suppress_duplicates: bool = True) -> Detections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,19 +29,11 @@ class Heads:
     features: Tensor
 
 
-def maps_and_heads(
-    network: PoseNetwork, pictures: Tensor, precision: torch.dtype, computation: Computation | None = None
-) -> tuple[dict[int, Tensor], Heads]:
-    """Compute the feature maps by stride and the heads; both have the type of the weights.
+def maps_and_heads(network: PoseNetwork, pictures: Tensor, precision: torch.dtype) -> tuple[dict[int, Tensor], Heads]:
+    """Compute the feature maps by stride and the heads in torch; both have the type of the weights.
 
     pictures `[B, H, W, 3]` uint8 RGB on the network's device. `precision`: compute precision of the convolutions.
-    `computation` takes their place if given, and returns the centre, the keypoint heatmap and the maps; those of the
-    coarser strides may be left out.
     """
-    if computation is not None:
-        centre, heatmap, *levels = computation(pictures)
-        maps = dict(zip(FEATURE_CHANNELS, levels))
-        return maps, Heads(centre, heatmap, maps[STRIDE])
     dtype = network.last.weight.dtype
     x = pictures.permute(0, 3, 1, 2).to(dtype).mul_(_PIXEL_SCALE).sub_(1.0)
     with computing_in(precision, x.device):
@@ -52,17 +45,35 @@ def maps_and_heads(
     return maps, Heads(centre.to(dtype).sigmoid_()[:, 0], heatmap.to(dtype).sigmoid_(), maps[STRIDE])
 
 
-def maps_and_heads_of_batch(
-    network: PoseNetwork, pictures: Tensor, precision: torch.dtype, computation: Computation | None = None
-) -> tuple[dict[int, Tensor], Heads]:
-    """Compute the same as `maps_and_heads`, on the CPU picture by picture.
+def maps_and_heads_of_batches(
+    network: PoseNetwork, batches: Sequence[Tensor], precision: torch.dtype, computation: Computation | None = None
+) -> Iterator[tuple[dict[int, Tensor], Heads]]:
+    """Yield what `maps_and_heads` computes of each batch, on the CPU picture by picture.
 
-    On the CPU a whole batch is no faster, and at 768x576 slower: it causes 30,000 page faults per picture.
+    On the CPU a whole batch is no faster, and at 768x576 slower: it causes 30,000 page faults per picture. If
+    `computation` is given, it computes all pictures at once, and returns of each the centre, the keypoint heatmap and
+    the maps in the order of `FEATURE_CHANNELS`; those of the coarser strides may be left out.
     """
-    if pictures.is_cuda or len(pictures) <= 1:
-        return maps_and_heads(network, pictures, precision, computation)
-    singles = [maps_and_heads(network, picture[None], precision, computation) for picture in pictures]
-    maps = {stride: torch.cat([maps[stride] for maps, _ in singles]) for stride in singles[0][0]}
-    centre = torch.cat([heads.centre for _, heads in singles])
-    heatmap = torch.cat([heads.keypoint_heatmap for _, heads in singles])
+    if computation is None:
+        for batch in batches:
+            pictures = [batch] if batch.is_cuda else batch.split(1)
+            yield _joined([maps_and_heads(network, picture, precision) for picture in pictures])
+        return
+    computed = iter(computation([picture for batch in batches for picture in batch.split(1)]))
+    for batch in batches:
+        yield _joined([_named(next(computed)) for _ in batch.split(1)])
+
+
+def _named(outputs: tuple[Tensor, ...]) -> tuple[dict[int, Tensor], Heads]:
+    centre, heatmap, *levels = outputs
+    maps = dict(zip(FEATURE_CHANNELS, levels))
+    return maps, Heads(centre, heatmap, maps[STRIDE])
+
+
+def _joined(pictures: list[tuple[dict[int, Tensor], Heads]]) -> tuple[dict[int, Tensor], Heads]:
+    if len(pictures) == 1:
+        return pictures[0]
+    maps = {stride: torch.cat([maps[stride] for maps, _ in pictures]) for stride in pictures[0][0]}
+    centre = torch.cat([heads.centre for _, heads in pictures])
+    heatmap = torch.cat([heads.keypoint_heatmap for _, heads in pictures])
     return maps, Heads(centre, heatmap, maps[STRIDE])

@@ -16,7 +16,7 @@ from stages.detection.computation import Computation
 from stages.detection.movenet.keypoint_decoding import best_near
 from stages.detection.movenet.movenet import KEYPOINTS
 from stages.detection.movenet.movenet_network import STRIDE, ThunderNetwork, neighbourhoods
-from stages.detection.movenet.pose_heads import Heads, maps_and_heads_of_batch
+from stages.detection.movenet.pose_heads import Heads, maps_and_heads_of_batches
 from stages.detection.tfjs_graph import Constants, read_weights
 from stages.third_party import weights
 
@@ -57,7 +57,8 @@ class Thunder(nn.Module):
         """
         if tuple(crops.shape[1:]) != (SIDE, SIDE, 3):
             raise ValueError(f"crops must have the shape [B, {SIDE}, {SIDE}, 3], not {list(crops.shape)}")
-        return maps_and_heads_of_batch(self.network, crops, self.precision, self.computation)[1]
+        ((_, heads),) = maps_and_heads_of_batches(self.network, [crops], self.precision, self.computation)
+        return heads
 
     @torch.no_grad()
     def decode(self, heads: Heads) -> Tensor:

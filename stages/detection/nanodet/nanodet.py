@@ -118,15 +118,17 @@ class NanoDet(nn.Module):
         """
         if pictures.shape[1] % SIZE_MULTIPLE or pictures.shape[2] % SIZE_MULTIPLE:
             raise ValueError(f"height and width must be multiples of 32, not {tuple(pictures.shape[1:3])}")
-        if pictures.is_cuda or len(pictures) <= 1:
+        if pictures.is_cuda:
             return self._run(pictures)
         # On the CPU a whole batch is no faster, and one by one no picture affects the results of another.
-        singles = [self._run(picture[None]).maps for picture in pictures]
+        batches = pictures.split(1)
+        if self.computation is None:
+            singles = [self._run(batch).maps for batch in batches]
+        else:
+            singles = self.computation(batches)
         return Heads(tuple(torch.cat(maps) for maps in zip(*singles, strict=True)))
 
     def _run(self, pictures: Tensor) -> Heads:
-        if self.computation is not None:
-            return Heads(self.computation(pictures))
         dtype = self.network.stem.weight.dtype
         x = pictures.permute(0, 3, 1, 2).to(dtype).sub_(self.mean).div_(self.spread)
         with computing_in(self.precision, x.device):

@@ -54,7 +54,7 @@ class BrightestCell:
     def detect(self, picture: NDArray[np.uint8]) -> Detected:
         shown = torch.from_numpy(picture)[None]
         if self.computation is not None:
-            (brightness,) = self.computation(shown)
+            ((brightness,),) = self.computation([shown])
         else:
             (brightness,) = [self.module(shown) for _ in range(self.torch_runs)][-1]
         best = int(brightness.argmax())
