@@ -93,7 +93,7 @@ class ModelSettings(Section):
         "`full`, no more often than people make steps (`window.max_steps_per_second`).",
     )
     second_looks: float = Field(
-        default=4.0,
+        default=2.0,
         ge=0,
         le=1000,
         description="Unless `detection` is `full`: most second looks per camera and second of media time. MoveNet "
