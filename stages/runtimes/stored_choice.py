@@ -15,7 +15,7 @@ import msgspec
 
 from stages.runtimes.network import Candidate, PrecisionName, RuntimeName
 
-FORMAT = "partstream.runtime/3"
+FORMAT = "partstream.runtime/4"
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class ChoiceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StoredChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A choice, and the measurements that led to it."""
 
-    format: Literal["partstream.runtime/3"]
+    format: Literal["partstream.runtime/4"]
     key: ChoiceKey
     runtime: RuntimeName
     precision: PrecisionName

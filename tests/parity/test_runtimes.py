@@ -6,6 +6,7 @@ OpenVINO is that of the extra `openvino`. `tests/unit/stages/runtimes` tests the
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -49,6 +50,7 @@ from stream.inference.model_loading import load_model
 from stream.settings.config_error import ConfigError
 from support.models.brightest_cell import BrightestCell
 from support.models.reference_frames import CASES, NANODET_CASES, THUNDER_CASES, picture
+from support.waiting import PATIENCE_S
 from telemetry.observer import Observer
 
 pytestmark = pytest.mark.usefixtures("all_runtimes")
@@ -142,6 +144,10 @@ def test_a_batch_gives_the_same_as_single_pictures_whatever_size_was_run_before(
 ) -> None:
     batch = torch.from_numpy(np.stack([shown[:256, :256] for shown in pictures(name)[:2]]))
     first = [value.clone() for value in outputs(name, candidate, batch)]
+    compute = computation(name, candidate)
+    assert compute is not None
+    for row, maps in enumerate(compute([batch[:1], batch[1:]])):
+        assert all(torch.equal(one[0], other[row]) for one, other in zip(maps, first, strict=True))
     small = outputs(name, candidate, torch.zeros(3, *SMALLEST, 3, dtype=torch.uint8))
     assert all(value.shape[0] == 3 and value.shape[-1] == 2 * value.shape[-2] for value in small)
     for row in range(2):
@@ -179,6 +185,29 @@ def test_regions_computed_side_by_side_have_the_maps_that_each_has_alone() -> No
     for found, expected in zip(together, in_turn, strict=True):
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other)
+
+
+def test_batches_of_several_regions_keep_their_order_and_find_what_torch_finds() -> None:
+    shown = torch.from_numpy(np.stack([one[:256, :256] for one in pictures("movenet-multipose")[:3]]))
+    batches = [shown[:2], shown[2:, :, :192], shown[[2, 0, 1], :224], shown[:0]]
+    torchs, other = MoveNet.load(), MoveNet.load()
+    use_runtime(RunnableMoveNet(other), ONNXRUNTIME, 2)
+    found = [other.decode(heads, 8).packed for _, heads in other.each(batches[:3])]
+    expected = [torchs.decode(heads, 8).packed for _, heads in torchs.each(batches[:3])]
+    assert expected[0][0, 0, 4] > 0.1, "somebody is found"
+    for one, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, wanted, atol=1e-2, rtol=1e-4)
+    assert [len(heads.centre) for _, heads in other.each(batches)] == [2, 1, 3, 0]
+
+
+def test_regions_are_computed_in_a_process_that_was_forked_afterwards() -> None:
+    compute = onnxruntime_computation(model("nanodet"), 2)
+    small = [torch.zeros(1, *SMALLEST, 3, dtype=torch.uint8)] * 3
+    compute(small)
+    child = multiprocessing.get_context("fork").Process(target=compute, args=(small,))
+    child.start()
+    child.join(PATIENCE_S)
+    assert child.exitcode == 0
 
 
 def test_a_picture_that_fails_beside_others_is_an_error_and_the_next_pictures_are_computed() -> None:

@@ -59,9 +59,10 @@ def maps_and_heads_of_batches(
             pictures = [batch] if batch.is_cuda else batch.split(1)
             yield _joined([maps_and_heads(network, picture, precision) for picture in pictures])
         return
-    computed = iter(computation([picture for batch in batches for picture in batch.split(1)]))
+    computed = computation([picture for batch in batches for picture in batch.split(1)])
+    computed.reverse()  # popped, so that what has been joined is freed
     for batch in batches:
-        yield _joined([_named(next(computed)) for _ in batch.split(1)])
+        yield _joined([_named(computed.pop()) for _ in batch.split(1)])
 
 
 def _named(outputs: tuple[Tensor, ...]) -> tuple[dict[int, Tensor], Heads]:
