@@ -43,13 +43,14 @@ pytestmark = [
 ]
 
 PEOPLE, FRAMES, WINDOW = 2, 11, 6
+# Heads and step are files of their own, so that each configuration varies both.
 CONFIGS = {
-    "objects-only-mean-of-parts": replace(SEEING, visual_regions="objects", graph="mean"),
+    "objects-only-mean-of-parts-and-convolution-of-two-layers": replace(
+        SEEING, visual_regions="objects", graph="mean", action_kernel=4, action_layers=2
+    ),
     "single-frames-without-language": replace(SMALL, temporal=False, language=False),
-    "person-embedding": replace(SEEING, person_hidden=9),
-    "convolution-and-two-layers": replace(SMALL, action_kernel=4, action_layers=2),
-    "two-layers-and-three-heads": replace(
-        SMALL, action_layers=2, posture_actions=("stand", "sit"), movement_actions=("walk", "run")
+    "person-embedding-and-two-layers-with-three-heads": replace(
+        SEEING, person_hidden=9, action_layers=2, posture_actions=("stand", "sit"), movement_actions=("walk", "run")
     ),
     "no-geometry-no-gates": replace(SEEING, geometry=False, relevance_gates=False),
 }
