@@ -49,7 +49,15 @@ from stream.config import Config
 from stream.inference.model_loading import load_model
 from stream.settings.config_error import ConfigError
 from support.models.brightest_cell import BrightestCell
-from support.models.reference_frames import CASES, NANODET_CASES, THUNDER_CASES, picture
+from support.models.reference_frames import (
+    BFLOAT16_CASES,
+    CASES,
+    EMULATES_BFLOAT16,
+    NANODET_CASES,
+    THUNDER_CASES,
+    Case,
+    picture,
+)
 from support.waiting import PATIENCE_S
 from telemetry.observer import Observer
 
@@ -59,6 +67,12 @@ NETWORKS = ("movenet-multipose", "movenet-thunder", "nanodet")
 PICTURES = {"movenet-multipose": CASES, "movenet-thunder": THUNDER_CASES, "nanodet": NANODET_CASES}
 SURE = {"movenet-multipose": 15, "movenet-thunder": 3, "nanodet": 10}
 """Detections in these pictures that torch is sure of, or a few less."""
+EMULATED = {
+    "movenet-multipose": (BFLOAT16_CASES, 5),
+    "movenet-thunder": (THUNDER_CASES[:2], 1),
+    "nanodet": (NANODET_CASES[:1], 3),
+}
+"""Pictures for torch in bfloat16 on processors that emulate it, and detections in them that it is sure of."""
 OTHERS = CANDIDATES[1:]
 ONNXRUNTIME, OPENVINO = Candidate("onnxruntime", "float32"), Candidate("openvino", "float32")
 FLOAT32 = pytest.mark.parametrize("candidate", [ONNXRUNTIME, OPENVINO], ids=str)
@@ -81,14 +95,14 @@ def made(name: str) -> RunnableNetwork:
 
 
 @cache
-def pictures(name: str) -> list[NDArray[np.uint8]]:
-    return [picture(case) for case in PICTURES[name]]
+def pictures(name: str, cases: tuple[Case, ...] = ()) -> list[NDArray[np.uint8]]:
+    return [picture(case) for case in cases or PICTURES[name]]
 
 
 @cache
-def reference(name: str) -> list[Detected]:
+def reference(name: str, cases: tuple[Case, ...]) -> list[Detected]:
     network = made(name)
-    return [network.detect(shown) for shown in pictures(name)]
+    return [network.detect(shown) for shown in pictures(name, cases)]
 
 
 @cache
@@ -119,9 +133,11 @@ def outputs(name: str, candidate: Candidate, shown: Tensor) -> tuple[Tensor, ...
 def test_detections_in_real_pictures_agree_with_float32_torch(name: str, candidate: Candidate) -> None:
     network = made(name)
     network.use(TYPES[candidate.precision], computation(name, candidate))
-    found = [network.detect(shown) for shown in pictures(name)]
-    different = differences(reference(name), found, network.sure_score)
-    assert different.sure >= SURE[name]
+    emulated = EMULATES_BFLOAT16 and candidate == Candidate("torch", "bfloat16")
+    cases, sure = EMULATED[name] if emulated else (PICTURES[name], SURE[name])
+    found = [network.detect(shown) for shown in pictures(name, cases)]
+    different = differences(reference(name, cases), found, network.sure_score)
+    assert different.sure >= sure
     assert different.reason_against(BOUNDS[candidate.precision]) is None, different
     assert different.score > 0, "the candidate really computed"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 
 from stages.third_party import weights
 
@@ -49,6 +50,10 @@ NANODET_CASES = (
     Case("yard-416x416", "sports2d", "demo.mp4", 80, 100, 560, 416, 416, 2),
     Case("office-416x416", "talking", "jwpIntro.mp4", 10, 0, 200, 416, 416),
 )
+EMULATES_BFLOAT16 = torch.backends.mkldnn.is_available() and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+"""Whether this processor lacks bfloat16, so that torch takes several seconds for 256 x 256 pixels."""
+BFLOAT16_CASES = THUNDER_CASES[:3] if EMULATES_BFLOAT16 else CASES
+"""People in whom MoveNet is compared with itself in bfloat16: six in small pictures where it is emulated."""
 _BY_NETWORK = {"movenet-multipose": CASES, "movenet-thunder": THUNDER_CASES, "nanodet": NANODET_CASES}
 
 
