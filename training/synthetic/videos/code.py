@@ -11,6 +11,7 @@ import hashlib
 import io
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[3]
@@ -47,8 +48,12 @@ def code_hash(root: Path = _ROOT) -> str:
     return digest.hexdigest()
 
 
+@cache
 def code_of(source: bytes) -> bytes:
-    """Return a module's source without imports, docstrings, comments and white space."""
+    """Return a module's source without imports, docstrings, comments and white space.
+
+    Results are kept: commands ask for the hash several times, and reading all modules takes a second.
+    """
     lines = source.splitlines(keepends=True)
     starts = [0]
     for line in lines:
