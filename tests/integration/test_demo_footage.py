@@ -12,8 +12,8 @@ from commands.demo.show import SCENES, Scene, cut
 from stages.third_party import weights
 from stream.config import Config
 
-SECONDS = 4.0
-"""The shortest footage is not much longer."""
+SECONDS = 2.0
+"""Two keyframes, and two windows of steps."""
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.camera for scene in SCENES])
