@@ -78,15 +78,15 @@ def test_no_rows_and_no_groups_give_an_empty_mask(fixed: bool) -> None:
         assert kept.shape == (groups, count) and kept.dtype == torch.bool
 
 
-def test_a_start_on_the_cpu_does_not_import_torchvision_which_can_be_imported_later() -> None:
-    """Its import takes two seconds of every start."""
+def test_a_start_on_the_cpu_imports_neither_torchvision_nor_transformers() -> None:
+    """Their imports take seconds of every start, and only features of a VGG need them."""
     program = (
         "import sys, torch\n"
         "from stages.profiles import load_profile\n"
         "from stages.settings import ModelSettings, PipelineSettings\n"
         "settings = PipelineSettings(model=ModelSettings(device='cpu', threads=1, runtime='onnxruntime'))\n"
         "load_profile(settings).warm_up()\n"
-        "assert 'torchvision' not in sys.modules\n"
+        "assert not {'torchvision', 'transformers', 'huggingface_hub'} & set(sys.modules)\n"
         "import torchvision.ops\n"
         "assert torchvision.ops.nms(torch.ones(2, 4), torch.ones(2), 0.5).tolist() == [0, 1], 'a later import works'"
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -207,11 +205,3 @@ def test_an_inconsistent_file_of_our_format_is_rejected(metadata: dict[str, str]
 def test_long_lists_of_tensors_are_shortened_with_a_count() -> None:
     with pytest.raises(WeightsError, match=r"here: .*missing: .* and \d+ more"):
         vgg_from_tensors(TINY, {}, "here")
-
-
-def test_profiles_without_these_features_start_without_torchvision_and_transformers() -> None:
-    program = (
-        "import sys, stages.profiles; print({'torchvision', 'transformers', 'huggingface_hub'} & set(sys.modules))"
-    )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stdout.strip() == "set()"
