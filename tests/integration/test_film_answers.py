@@ -31,7 +31,7 @@ from training.sources.motion_clips import POSES
 from training.sources.watched_videos import watch_data_folder
 from training.video.analysis import analyse_video
 
-FRAMES, PER_SECOND, SIZE = 60, 20, (640, 480)
+FRAMES, PER_SECOND, SIZE = 60, 20, (512, 384)
 """More steps than a window has, so that states are reset, and frames between them that are not looked at."""
 TIES = 2e-3
 """RoI features are cached as float16, so that scores differ by less than this."""
