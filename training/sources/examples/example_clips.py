@@ -9,13 +9,12 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from training.annotated_videos.feature_cache import Progress
 from training.kinetics_tps.names import ANNOTATIONS, VIDEOS
 from training.kinetics_tps.video_facts import VideoError
 from training.kinetics_tps.video_roles import Role
@@ -23,7 +22,10 @@ from training.sources.formats.reading import FormatError
 from training.sources.formats.videos import read_action_folders, video_facts
 from training.sources.segmented_videos import EXTENSIONS, Segment, SegmentedVideo
 from training.sources.terms import FILE, DataFolderError
-from training.sources.watched_videos import WatchedVideo, watch_segmented
+
+if TYPE_CHECKING:
+    from training.annotated_videos.feature_cache import Progress
+    from training.sources.watched_videos import WatchedVideo
 
 SOURCE = "examples"
 """The name of the clips' source, in batches and in a checkpoint's metrics."""
@@ -141,6 +143,9 @@ def open_examples(
     Raises `DataFolderError` for a folder that cannot be used or an action without any clip to learn from,
     `WeightsError` without the detector, and OSError if the cache cannot be written.
     """
+    # Imported here because it imports torch, for which a look at a folder's layout need not wait.
+    from training.sources.watched_videos import watch_segmented
+
     found, left_out = find_clips(folder)
     roles: list[Role] = ["train"] * len(found)
     watched, skipped = watch_segmented(found, roles, workers=workers, progress=progress, cache=cache)
@@ -176,7 +181,7 @@ def with_roles(videos: Sequence[WatchedVideo], *, hold_out: bool) -> list[Watche
         action = action_of(video)
         place, seen[action] = seen[action], seen[action] + 1
         held = hold_out and numbers[action] >= FEWEST_TO_MEASURE and place % 5 == 2
-        made.append(WatchedVideo(video.video, "test" if held else "train", video.seen, video.action, video.actions))
+        made.append(replace(video, role="test" if held else "train"))
     return made
 
 
