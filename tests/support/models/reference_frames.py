@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import av
@@ -70,8 +71,9 @@ def region(frame: np.ndarray, case: Case) -> np.ndarray:
     return taken
 
 
+@cache
 def decoded(asset: str, file: str, index: int) -> av.VideoFrame:
-    """One frame of fetched footage, counted from 0."""
+    """One frame of fetched footage, counted from 0. Several cases are regions of the same frame."""
     with av.open(str(weights.locate(asset, file))) as container:
         for at, frame in enumerate(container.decode(video=0)):
             if at == index:
