@@ -109,12 +109,12 @@ def sleeps(tree: ast.AST) -> Iterator[ast.AST]:
 def compared_clocks(tree: ast.AST) -> Iterator[ast.AST]:
     """Find comparisons with a clock's value, or with a variable that was computed from one."""
     names: set[str] = set()
-    assignments = [node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)]
+    assignments = [node for node in nodes(tree) if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)]
     for assignment in assignments:
         targets = assignment.targets if isinstance(assignment, ast.Assign) else [assignment.target]
         if assignment.value is not None and is_time(assignment.value, names):
             names |= {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Compare) and any(is_time(side, names) for side in (node.left, *node.comparators)):
             yield node
 
@@ -135,7 +135,7 @@ def short_limits(tree: ast.AST) -> Iterator[ast.AST]:
 def short_product_limits(tree: ast.AST) -> Iterator[ast.AST]:
     """Find short timeouts of the product, which a busy machine may exceed."""
     given: list[tuple[ast.AST, str, ast.expr]] = []
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call):
             given += [(node, keyword.arg or "", keyword.value) for keyword in node.keywords]
         elif isinstance(node, ast.Dict):
@@ -151,7 +151,7 @@ def released_ports(tree: ast.AST) -> Iterator[ast.AST]:
 
     Use `support.ports.reserved_port`, or port 0 where the server itself can report its port.
     """
-    for block in ast.walk(tree):
+    for block in nodes(tree):
         if not isinstance(block, ast.With) or not isinstance(last := block.body[-1], ast.Assign | ast.Return):
             continue
         if last.value is not None and [name_of(call.func) for call in calls(last.value)] == ["getsockname"]:
@@ -175,8 +175,14 @@ def is_time(node: ast.expr, names: set[str]) -> bool:
             return False
 
 
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Return a tree's nodes, which every rule looks at."""
+    return tuple(ast.walk(tree))
+
+
 def calls(tree: ast.AST) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return (node for node in nodes(tree) if isinstance(node, ast.Call))
 
 
 def name_of(function: ast.expr) -> str:
