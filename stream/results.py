@@ -99,6 +99,11 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Action | None
     parts: Annotated[list[Part], about("The visible parts.")]
     detected: Annotated[bool, about("False if the box is extrapolated from detections before. Absent: true.")] = True
+    foot: Annotated[
+        tuple[float, float] | None,
+        about("Where the person stands: x, y in pixels of the message's `size`. Absent: the camera has no zones."),
+    ] = None
+    zones: Annotated[list[str], about("The camera's zones that the foot point is in. Absent: none.")] = []
 
 
 class DetectedObject(msgspec.Struct, frozen=True, omit_defaults=True):

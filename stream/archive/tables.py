@@ -46,6 +46,9 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("parts", pa.list_(_PART)),
             ("action_experimental", pa.bool_()),
             ("holds", pa.list_(pa.string())),
+            ("foot_x", pa.float32()),
+            ("foot_y", pa.float32()),
+            ("zones", pa.list_(pa.string())),
         ]
     ),
     "frames": pa.schema(
@@ -207,6 +210,8 @@ def _person_row(frame: Frame, person: Person, parts: int) -> Row:
         ],
         action.experimental if action is not None else None,
         sorted({part.holds for part in person.parts if part.holds is not None}),
+        *(person.foot or (None, None)),
+        person.zones,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta
 from stream import results
+from stream.cameras.camera_zones import CameraZones
 from stream.cameras.events import ActionEvents
 from stream.cameras.look_counts import LookCounts
 from stream.live.live_video import LiveVideo
@@ -21,8 +22,8 @@ from telemetry.tally import Histogram
 class Camera:
     """A camera of the engine.
 
-    The inference thread writes `tracks`, `epoch`, `events`, `ages` and `capture_ages`, and adds to `looks`; the event
-    loop writes the rest.
+    The inference thread writes `tracks`, `epoch`, `events`, `zones`, `ages` and `capture_ages`, and adds to `looks`;
+    the event loop writes the rest.
     """
 
     config: CameraConfig
@@ -41,6 +42,7 @@ class Camera:
     """Seconds from a frame's capture, if the camera reports its clock."""
     looks: LookCounts = field(default_factory=LookCounts)
     """Published frames, by what the detector looked at."""
+    zones: CameraZones = field(default_factory=CameraZones)
     fps: tuple[float, float] = (0.0, 0.0)
     """Frames decoded and published per second, as last measured."""
     _counted: tuple[int, int] = (0, 0)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from ring_buffers.frames import FrameMeta
 from stages.looks import Region
 from stages.types import FrameAnalysis, PersonAnalysis
 from stream import results
+from stream.rules.zones import Place
+
+NO_PLACES: Mapping[int, Place] = MappingProxyType({})
 
 
 def frame_message(
-    meta: FrameMeta, analysis: FrameAnalysis, model: results.ModelRef, trace_id: str | None = None
+    meta: FrameMeta,
+    analysis: FrameAnalysis,
+    model: results.ModelRef,
+    trace_id: str | None = None,
+    places: Mapping[int, Place] = NO_PLACES,
 ) -> results.Frame:
     """Return the result of one frame; the publisher fills in run, number and time.
+
+    `places`: where each person is, by track, if the camera has zones.
 
     Scores are rounded to 4 digits and boxes to a tenth of a pixel: more digits are noise.
     """
@@ -29,7 +39,7 @@ def frame_message(
         published_us=0,
         size=meta.size,
         model=model,
-        people=[_person(person, meta, model.experimental) for person in analysis.people],
+        people=[_person(person, meta, model.experimental, places.get(person.track)) for person in analysis.people],
         objects=[
             results.DetectedObject(found.label, rounded_box(found.box), round(found.score, 4), found.detected)
             for found in analysis.objects
@@ -62,7 +72,9 @@ def capture_time_of(meta: FrameMeta, media_us: int) -> int:
     return meta.capture_us - (meta.media_us - media_us)
 
 
-def _person(person: PersonAnalysis, meta: FrameMeta, experimental: Collection[str]) -> results.Person:
+def _person(
+    person: PersonAnalysis, meta: FrameMeta, experimental: Collection[str], place: Place | None
+) -> results.Person:
     action = person.action
     return results.Person(
         track=person.track,
@@ -89,4 +101,6 @@ def _person(person: PersonAnalysis, meta: FrameMeta, experimental: Collection[st
             for part in person.parts
         ],
         detected=person.detected,
+        foot=None if place is None else (round(place.foot[0], 1), round(place.foot[1], 1)),
+        zones=[] if place is None else list(place.zones),
     )

@@ -13,6 +13,7 @@ from stages.settings import Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.source_address import SourceAddress
 from stream.settings.source_kinds import ADDRESS_FORMS, PACES
+from stream.settings.zones import MOST_ZONES, ZoneConfig, ZoneName
 
 DetectorSide = Annotated[int, Field(ge=32, le=4096)]
 
@@ -63,6 +64,12 @@ class CameraConfig(Section):
         None,
         description="Width and height of the detector's input; multiples of 32 are best. Unset: the model chooses. "
         "Small (256, 256) suits people near the camera, large (768, 576) people far away.",
+    )
+    zones: dict[ZoneName, ZoneConfig] = Field(
+        default_factory=dict[str, ZoneConfig],
+        max_length=MOST_ZONES,
+        json_schema_extra={"additionalProperties": False},
+        description="Named parts of the picture. Results then list the zones that each person is in (docs/zones.md).",
     )
     ring_slots: int = Field(
         8, ge=2, le=256, description="Frames held between decoding and inference; 8 are 0.3 s at 25 fps."

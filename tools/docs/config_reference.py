@@ -73,7 +73,8 @@ def page() -> str:
         for inner, field in section["properties"].items():
             nested = _section(field, definitions)
             if nested is not None:
-                sections.insert(sections.index((name, section)) + 1, (f"{name}.{inner}[]", nested))
+                kind = "[]" if field.get("type") == "array" else ".NAME"
+                sections.insert(sections.index((name, section)) + 1, (f"{name}.{inner}{kind}", nested))
     for name, section in sections:
         lines += ["", f"## {name}", "", _linked(section.get("description", "").strip()), ""]
         lines += _table(section["properties"].items(), set(section.get("required", [])), definitions)
@@ -82,7 +83,8 @@ def page() -> str:
 
 
 def _section(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any] | None:
-    reference = field.get("$ref") or field.get("items", {}).get("$ref")
+    (named,) = field.get("patternProperties", {"": {}}).values()
+    reference = field.get("$ref") or field.get("items", {}).get("$ref") or named.get("$ref")
     return definitions[reference.rsplit("/", 1)[1]] if reference else None
 
 
@@ -120,7 +122,8 @@ def _values(field: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]
         return
     kind = "section" if "$ref" in field else str(field.get("type", "any"))
     if kind == "object":
-        yield "{name: " + " ".join(_values(field["additionalProperties"], definitions)) + ", …}"
+        (named,) = field.get("patternProperties", {"": field.get("additionalProperties")}).values()
+        yield "{name: " + " ".join(_values(named, definitions)) + ", …}"
         return
     if kind == "array":
         inner = [" ".join(_values(item, definitions)) for item in field.get("prefixItems", [field.get("items", {})])]

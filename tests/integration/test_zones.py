@@ -1,0 +1,112 @@
+"""Zones of a running engine: in results, changed over the control API, and kept over a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ring_buffers.frames import Lease
+from stages.free_model import FreeModel
+from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
+from stream import results
+from stream.engine import Engine
+from support.engines.controlled_engine import Client, configured
+from support.waiting import until
+
+SOURCE = "pattern:200x100@25"
+HALL = {"points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+
+
+class Walker(FreeModel):
+    """A person 40 pixels tall whose foot point moves 1 pixel a frame, from x 0 to 199, again and again."""
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        walk = ActionAnalysis("walk", 0.9, 0, [("walk", 0.9)], "walk", 0.9)
+        return [
+            FrameAnalysis(people=[PersonAnalysis(1, (x - 10.0, 50.0, x + 10.0, 90.0), 0.9, walk, [])], tracks=1)
+            for x in (lease.meta.frame % 200 for lease in frames)
+        ]
+
+
+def camera(**settings: Any) -> dict[str, Any]:
+    return {"id": "door", "source": SOURCE, **settings}
+
+
+async def test_results_name_the_zone_while_a_person_walks_through_it() -> None:
+    async with Engine(configured(camera(pace="fast", zones={"hall": HALL})), model=Walker()) as engine:
+        feet = dict[float, list[str]]()
+        async for message in engine.results():
+            if isinstance(message, results.Frame):
+                (person,) = message.people
+                assert person.foot is not None and person.foot[1] == 90.0
+                feet[person.foot[0]] = person.zones
+                if len(feet) == 200:
+                    break
+    # 3 % of 40 pixels beyond the border at x 100.
+    assert all(zones == (["hall"] if x <= 101 else []) for x, zones in feet.items() if x not in (0, 1))
+
+
+async def test_zones_set_and_removed_over_the_control_api_apply_without_a_new_epoch(tmp_path: Path) -> None:
+    config = configured(camera(), state_file=str(tmp_path / "cameras.json"))
+    async with Engine(config, model=Walker()) as engine, aiohttp.ClientSession() as session:
+        client = Client(session, engine.http_address or "")
+        frames: list[results.Frame] = []
+        engine.publisher.on_message(lambda topic, one: frames.append(one) if isinstance(one, results.Frame) else None)
+
+        def seen(zones: list[str]) -> bool:
+            return any(frame.people and frame.people[0].zones == zones for frame in frames)
+
+        await until(lambda: seen([]))
+        assert frames[0].people[0].foot is None
+        everywhere = {"points": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+        path = "/api/v1/cameras/door"
+        status, changed, _ = await client.ask("PATCH", path, json={"zones": {"yard": everywhere}})
+        assert (status, changed["settings"]["zones"]) == (200, {"yard": everywhere | {"ignore": False}})
+        await until(lambda: seen(["yard"]))
+        hidden = {"yard": everywhere | {"ignore": True}}
+        assert (await client.ask("PATCH", path, json={"zones": hidden}))[0] == 200
+        await until(lambda: frames[-1].people == [])
+        assert (await client.ask("PATCH", path, json={"zones": None}))[0] == 200
+        await until(lambda: bool(frames[-1].people) and frames[-1].people[0].foot is None)
+        assert {frame.epoch for frame in frames} == {1}
+        assert (await client.ask("PATCH", path, json={"zones": {"yard": everywhere}}))[0] == 200
+    async with Engine(config, model=Walker()) as engine:
+        assert list(engine.cameras.configs["door"].zones) == ["yard"], "kept in the state file"
+
+
+@pytest.mark.parametrize(
+    ("zones", "field"),
+    [
+        ({"hall": {"points": [[0, 0], [1, 1], [1, 0], [0, 1]]}}, "zones.hall.points"),
+        ({"hall": {"points": [[0, 0], [1, 1]]}}, "zones.hall.points"),
+        ({"hall": {"points": [[0, 0], [1, 0], [1, 2]]}}, "zones.hall.points.2.1"),
+        ({"The Hall": HALL}, "zones.The Hall.[key]"),
+        ({f"zone{n}": HALL for n in range(65)}, "zones"),
+        ({"hall": HALL | {"colour": "red"}}, "zones.hall.colour"),
+    ],
+)
+async def test_a_wrong_zone_is_an_error_that_names_it_and_the_old_zones_stay(zones: dict[str, Any], field: str) -> None:
+    async with (
+        Engine(configured(camera(zones={"hall": HALL})), model=Walker()) as engine,
+        aiohttp.ClientSession() as session,
+    ):
+        client = Client(session, engine.http_address or "")
+        status, body, _ = await client.ask("PATCH", "/api/v1/cameras/door", json={"zones": zones})
+        assert (status, [error["field"] for error in body["errors"]]) == (422, [field])
+        assert list(engine.cameras.configs["door"].zones) == ["hall"]
+
+
+async def test_an_ignored_persons_action_ends_with_an_event() -> None:
+    ignored = {"hall": HALL | {"ignore": True}}
+    async with Engine(configured(camera(pace="fast", zones=ignored)), model=Walker()) as engine:
+        kinds: list[str] = []
+        async for message in engine.results():
+            if isinstance(message, results.Event):
+                kinds.append(message.kind)
+                if len(kinds) == 4:
+                    break
+    assert kinds == ["started", "ended", "started", "ended"]
