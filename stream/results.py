@@ -103,7 +103,9 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
         tuple[float, float] | None,
         about("Where the person stands: x, y in pixels of the message's `size`. Absent: the camera has no zones."),
     ] = None
-    zones: Annotated[list[str], about("The camera's zones that the foot point is in. Absent: none.")] = []
+    zones: Annotated[
+        list[str], about("The camera's zones that the person is in, in alphabetical order. Absent: none.")
+    ] = []
 
 
 class DetectedObject(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -147,7 +147,12 @@ METRICS: tuple[MetricSpec, ...] = (
         "Batches halved because they did not fit into device memory, by stage.",
         ("stage",),
     ),
-    MetricSpec("people_total", "counter", "People in published results, counted once per frame.", ("camera",)),
+    MetricSpec(
+        "people_total",
+        "counter",
+        "People in analysed frames, counted once per frame, with those in ignored zones.",
+        ("camera",),
+    ),
     MetricSpec("tracks_active", "gauge", "People currently tracked.", ("camera",)),
     MetricSpec("state_bank_slots", "gauge", "Slots of the state bank for tracked people, used and free.", ("state",)),
     MetricSpec("state_evictions_total", "counter", "Hidden states evicted because the state bank was full."),

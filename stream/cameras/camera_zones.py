@@ -8,7 +8,7 @@ from dataclasses import replace
 from ring_buffers.frames import FrameMeta
 from stages.types import FrameAnalysis
 from stream.messaging.assemble import NO_PLACES
-from stream.rules.zones import Place, Standing, Zones, foot_point
+from stream.rules.zones import Located, Place, Zones, between_feet
 from stream.settings.zones import ZoneConfig
 
 
@@ -19,33 +19,26 @@ class CameraZones:
         self._configured: Mapping[str, ZoneConfig] | None = None
         self._epoch = 0
         self._zones: Zones | None = None
-        self._reported: set[int] = set()
-        """Tracks of the last frame that were not in an ignored zone."""
 
     def apply(
         self, meta: FrameMeta, analysis: FrameAnalysis, configured: Mapping[str, ZoneConfig]
     ) -> tuple[FrameAnalysis, Mapping[int, Place]]:
         """Return the analysis without people who are ignored, and the places of the others by track.
 
-        Those who have entered an ignored zone are in its `ended`, so that their actions end. Without zones, it is the
+        The tracks of those who are ignored are in its `ended`, so that their actions end. Without zones, it is the
         analysis as it was, and there are no places.
         """
         changed = configured is not self._configured and configured != self._configured
         self._configured = configured
         if changed or meta.epoch != self._epoch:
             self._zones = Zones(configured, meta.size) if configured else None
-            self._epoch, self._reported = meta.epoch, set()
+            self._epoch = meta.epoch
         if self._zones is None:
             return analysis, NO_PLACES
-        people = [
-            Standing(person.track, foot_point(person.box, person.parts), person.box[3] - person.box[1])
-            for person in analysis.people
-        ]
-        places = self._zones.update(people, analysis.ended)
-        present = {person.track for person in people}
-        ignored = sorted(present & self._reported - places.keys())
-        self._reported = (self._reported - present - set(analysis.ended)) | places.keys()
-        if len(places) == len(people) and not ignored:
+        people = [Located(person.track, person.box, between_feet(person.parts)) for person in analysis.people]
+        places = self._zones.update(people, meta.media_us, analysis.ended)
+        if len(places) == len(people):
             return analysis, places
         kept = [person for person in analysis.people if person.track in places]
+        ignored = [person.track for person in analysis.people if person.track not in places]
         return replace(analysis, people=kept, ended=[*analysis.ended, *ignored]), places

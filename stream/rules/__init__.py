@@ -1,1 +1,1 @@
-"""Zones: where in a camera's picture people are. Pure, in media time, without input and output."""
+"""Zones: where in a camera's picture people are. Pure, without input and output."""

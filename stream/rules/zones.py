@@ -7,6 +7,7 @@ before the person enters or leaves, so that a trembling box does not change zone
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -19,8 +20,12 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
 BORDER = 0.03
-"""Distance from a border, in heights of the person's box, at which the person enters or leaves: 5 cm for an adult."""
-_FEET = frozenset({"left_foot", "right_foot"})
+"""Distance from a border, in lengths of the longer side of the person's box, at which the person enters or leaves: 5 cm
+for an adult."""
+BORDER_OF_ZONE = 0.5
+"""The most of it, in radii of the largest circle inside the zone: narrow zones can be entered, too."""
+FEET_KEPT_US = 1_000_000
+"""For so long, feet that are hidden are expected where they were in the box."""
 
 
 class PlacedPart(Protocol):
@@ -37,28 +42,38 @@ class PlacedPart(Protocol):
         ...
 
 
-class Standing(NamedTuple):
-    """A tracked person in one frame: foot point and height in pixels."""
+class Located(NamedTuple):
+    """A tracked person in one frame: the box, and the point between both feet if they are visible, in pixels."""
 
     track: int
-    foot: Point
-    height: float
+    box: Box
+    feet: Point | None
 
 
 class Place(NamedTuple):
-    """Where a person is: the foot point in pixels, and the names of the zones in their configured order."""
+    """Where a person is: the foot point in pixels, inside the picture, and the names of the zones in order."""
 
     foot: Point
     zones: tuple[str, ...]
 
 
-def foot_point(box: Box, parts: Iterable[PlacedPart]) -> Point:
-    """Return where a person stands: between both feet if they are visible, else the middle of the box's lower edge."""
-    feet = [part.box for part in parts if part.part in _FEET]
-    if len(feet) < len(_FEET):
-        return ((box[0] + box[2]) / 2, box[3])
-    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = feet
-    return ((ax1 + ax2 + bx1 + bx2) / 4, (ay1 + ay2 + by1 + by2) / 4)
+def between_feet(parts: Iterable[PlacedPart]) -> Point | None:
+    """Return the point between both feet, or None if one is not visible."""
+    boxes = {part.part: part.box for part in parts}
+    left, right = boxes.get("left_foot"), boxes.get("right_foot")
+    if left is None or right is None:
+        return None
+    return ((left[0] + left[2] + right[0] + right[2]) / 4, (left[1] + left[3] + right[1] + right[3]) / 4)
+
+
+@dataclass(slots=True)
+class _Track:
+    inside: NDArray[np.bool_] | None = None
+    """Of each zone, after the last frame; None before the first."""
+    offset: Point = (0.0, 0.0)
+    """From the middle of the box's lower edge to the feet, in sizes of the box."""
+    seen_us: int = -FEET_KEPT_US
+    """When the feet were last visible."""
 
 
 class Zones:
@@ -66,32 +81,54 @@ class Zones:
 
     def __init__(self, zones: Mapping[str, ZoneConfig], size: tuple[int, int]) -> None:
         """`size`: width and height of the epoch's first picture, in whose pixels people are."""
-        self._names = list(zones)
-        self._ignored = np.array([zone.ignore for zone in zones.values()], bool)
+        self._names = sorted(zones)
+        self._size = size
+        self._ignored = np.array([zones[name].ignore for name in self._names], bool)
         scale = np.array(size, float)
-        self._polygons = np.array([shapely.Polygon(np.array(zone.points) * scale) for zone in zones.values()], object)
+        polygons = [shapely.Polygon(np.array(zones[name].points) * scale) for name in self._names]
+        # Where a zone ends with the picture there is no border to cross.
+        frame = shapely.box(0, 0, *size).boundary
+        self._borders = np.array([polygon.boundary.difference(frame) for polygon in polygons], object)
+        self._most = BORDER_OF_ZONE * np.array([shapely.maximum_inscribed_circle(one).length for one in polygons])
+        self._polygons = np.array(polygons, object)
         shapely.prepare(self._polygons)
-        self._borders = shapely.boundary(self._polygons)
-        self._inside: dict[int, NDArray[np.bool_]] = {}
-        """Of each track, the zones that it is in."""
+        self._tracks: dict[int, _Track] = {}
 
-    def update(self, people: Sequence[Standing], ended: Iterable[int] = ()) -> dict[int, Place]:
+    def update(self, people: Sequence[Located], media_us: int, ended: Iterable[int] = ()) -> dict[int, Place]:
         """Return the places, by track, of those people of the next frame who are not in a zone that is ignored.
 
         `ended`: tracks that have ended, which are forgotten.
         """
         for track in ended:
-            self._inside.pop(track, None)
+            self._tracks.pop(track, None)
         if not people:
             return {}
-        feet = shapely.points([person.foot for person in people])
-        within = shapely.contains(self._polygons, feet[:, None])  # [people, zones]
-        distance = shapely.distance(self._borders, feet[:, None])
+        tracks = [self._tracks.setdefault(person.track, _Track()) for person in people]
+        feet = [self._foot(person, track, media_us) for person, track in zip(people, tracks, strict=True)]
+        points = shapely.points(feet)[:, None]
+        within = shapely.intersects(self._polygons, points)  # [people, zones]
+        distance = np.nan_to_num(shapely.distance(self._borders, points), nan=np.inf)
+        sizes = np.array([max(box[2] - box[0], box[3] - box[1]) for _, box, _ in people])
+        beyond = distance > np.minimum(BORDER * sizes[:, None], self._most)
+        before = np.array(
+            [row if track.inside is None else track.inside for row, track in zip(within, tracks, strict=True)]
+        )
+        now = np.where(beyond, within, before)
+        reported = np.logical_not((now & self._ignored).any(axis=1)).tolist()
         places: dict[int, Place] = {}
-        for person, inside, far in zip(people, within, distance, strict=True):
-            before = self._inside.get(person.track, inside)
-            self._inside[person.track] = now = np.where(far > BORDER * person.height, inside, before)
-            if not (now & self._ignored).any():
-                names = tuple(self._names[index] for index in np.flatnonzero(now))
-                places[person.track] = Place(person.foot, names)
+        for index, (person, track) in enumerate(zip(people, tracks, strict=True)):
+            track.inside = now[index]
+            if reported[index]:
+                names = tuple(name for name, inside in zip(self._names, now[index].tolist(), strict=True) if inside)
+                places[person.track] = Place(feet[index], names)
         return places
+
+    def _foot(self, person: Located, track: _Track, media_us: int) -> Point:
+        """Return the foot point: at the feet if they were visible lately, else the middle of the box's lower edge."""
+        x1, y1, x2, y2 = person.box
+        x, y, width, height = (x1 + x2) / 2, y2, max(x2 - x1, 1.0), max(y2 - y1, 1.0)
+        if person.feet is not None:
+            track.offset, track.seen_us = ((person.feet[0] - x) / width, (person.feet[1] - y) / height), media_us
+        if media_us - track.seen_us < FEET_KEPT_US:
+            x, y = x + track.offset[0] * width, y + track.offset[1] * height
+        return (min(max(x, 0.0), self._size[0]), min(max(y, 0.0), self._size[1]))

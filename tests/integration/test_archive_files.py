@@ -264,6 +264,7 @@ def test_every_field_of_every_message_is_in_a_row(tmp_path: Path) -> None:
     assert [state["label"] for state in person["parts"][0]["states"]] == ["wave", "raise"]
     assert (person["track"], person["action"], person["x2"], person["y1"]) == (1, "wave", 590.0, 118.5)
     assert person["action_experimental"] is False and person["holds"] == ["cup"]
+    assert (person["foot_x"], person["foot_y"], person["zones"]) == (None, None, [])
     assert person["since_utc"] == "2026-09-21 14:13:18.4"
     assert ask(tmp_path, "SELECT camera, people, objects[1].label, profile, look FROM {frames}") == [
         ("lobby", 1, "cup", "edge", "whole")

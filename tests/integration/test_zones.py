@@ -47,7 +47,8 @@ async def test_results_name_the_zone_while_a_person_walks_through_it() -> None:
                 if len(feet) == 200:
                     break
     # 3 % of 40 pixels beyond the border at x 100.
-    assert all(zones == (["hall"] if x <= 101 else []) for x, zones in feet.items() if x not in (0, 1))
+    assert all(zones == (["hall"] if x <= 101 else []) for x, zones in feet.items() if x > 1)
+    assert feet[0] == feet[1] == ["hall"]
 
 
 async def test_zones_set_and_removed_over_the_control_api_apply_without_a_new_epoch(tmp_path: Path) -> None:
@@ -73,7 +74,8 @@ async def test_zones_set_and_removed_over_the_control_api_apply_without_a_new_ep
         assert (await client.ask("PATCH", path, json={"zones": None}))[0] == 200
         await until(lambda: bool(frames[-1].people) and frames[-1].people[0].foot is None)
         assert {frame.epoch for frame in frames} == {1}
-        assert (await client.ask("PATCH", path, json={"zones": {"yard": everywhere}}))[0] == 200
+        for zones in ({"hall": HALL}, {"yard": everywhere}):  # the second replaces the first
+            assert (await client.ask("PATCH", path, json={"zones": zones}))[0] == 200
     async with Engine(config, model=Walker()) as engine:
         assert list(engine.cameras.configs["door"].zones) == ["yard"], "kept in the state file"
 
@@ -85,7 +87,7 @@ async def test_zones_set_and_removed_over_the_control_api_apply_without_a_new_ep
         ({"hall": {"points": [[0, 0], [1, 1]]}}, "zones.hall.points"),
         ({"hall": {"points": [[0, 0], [1, 0], [1, 2]]}}, "zones.hall.points.2.1"),
         ({"The Hall": HALL}, "zones.The Hall.[key]"),
-        ({f"zone{n}": HALL for n in range(65)}, "zones"),
+        ({f"zone{n}": HALL for n in range(33)}, "zones"),
         ({"hall": HALL | {"colour": "red"}}, "zones.hall.colour"),
     ],
 )

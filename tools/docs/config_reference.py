@@ -96,7 +96,7 @@ def _linked(text: str) -> str:
 def _table(fields: Any, required: set[str], definitions: dict[str, Any]) -> list[str]:
     lines = ["| Setting | Values | Default | Meaning |", "|---|---|---|---|"]
     for name, field in fields:
-        empty: list[Any] | None = [] if field.get("type") == "array" else None
+        empty = {"array": [], "object": {}}.get(str(field.get("type")))
         default = json.dumps(field.get("default", empty), ensure_ascii=False)
         cells = (
             f"`{name}`",

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from stream.http.server.problems import Problem
 
-MAX_JSON_BYTES = 16 * 1024
-"""A camera's settings take about 1 KiB."""
+MAX_JSON_BYTES = 64 * 1024
+"""A camera's settings take about 1 KiB, and as many zones as are allowed 46 KiB."""
 
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 

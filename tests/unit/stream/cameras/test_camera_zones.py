@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ring_buffers.frames import FrameMeta, SlotFormat
-from stages.types import FrameAnalysis, PersonAnalysis
+from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream.cameras.camera_zones import CameraZones
+from stream.cameras.events import ActionEvents
 from stream.messaging.assemble import frame_message
 from stream.results import ModelRef
 from stream.settings.zones import ZoneConfig
@@ -42,19 +45,29 @@ def test_messages_have_each_persons_foot_point_and_zones() -> None:
     assert [(person.foot, person.zones) for person in people] == [((100.0, 400.0), ["left"]), ((500.0, 400.0), [])]
 
 
-def test_a_person_who_enters_an_ignored_zone_ends_once_and_is_reported_again_after_leaving() -> None:
+def test_a_person_in_an_ignored_zone_has_ended_and_is_reported_again_after_leaving() -> None:
     zones, seen = CameraZones(), list[tuple[list[int], list[int]]]()
     for frame, x in enumerate((500, 200, 210, 500)):
         analysis, _ = zones.apply(meta(frame), standing_at(x, 600), {"left": IGNORED_LEFT})
         seen.append(([person.track for person in analysis.people], analysis.ended))
-    assert seen == [([1, 2], []), ([2], [1]), ([2], []), ([1, 2], [])]
+    assert seen == [([1, 2], []), ([2], [1]), ([2], [1]), ([1, 2], [])]
 
 
-def test_a_person_who_was_always_ignored_ends_no_action() -> None:
+def test_an_action_ends_when_an_ignored_zone_is_set_around_the_person_and_only_once() -> None:
+    zones, events = CameraZones(), ActionEvents()
+    walk = ActionAnalysis("walk", 0.9, 0, [("walk", 0.9)], "walk", 0.9)
+    walking = FrameAnalysis(people=[replace(standing_at(100).people[0], action=walk)])
+    kinds: list[list[str]] = []
+    for frame, configured in enumerate(({}, {"left": IGNORED_LEFT}, {"left": IGNORED_LEFT}, {})):
+        analysis, _ = zones.apply(meta(frame), walking, configured)
+        kinds.append([event.kind for event in events.update(meta(frame), analysis)])
+    assert kinds == [["started"], ["ended"], [], ["started"]]
+
+
+def test_frames_between_detections_have_zones() -> None:
     zones = CameraZones()
-    for frame in range(2):
-        analysis, places = zones.apply(meta(frame), standing_at(100), {"left": IGNORED_LEFT})
-        assert analysis.people == [] and analysis.ended == [] and not places
+    between = FrameAnalysis(people=[replace(person, detected=False) for person in standing_at(100).people])
+    assert zones.apply(meta(0), between, {"left": LEFT})[1][1].zones == ("left",)
 
 
 def test_zones_apply_from_the_next_frame_after_a_change_and_equal_ones_keep_who_is_inside() -> None:
