@@ -123,12 +123,12 @@ async def test_an_invalid_setting_is_an_error_that_names_the_field(body: dict[st
     ("options", "expected"),
     [
         ({"data": b"{", "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
-        ({"data": b"[" * 14_000, "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
+        ({"data": b"[" * 60_000, "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
         ({"data": b'{"max_fps": NaN}', "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
         ({"data": b'{"source": "\xff"}', "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
         ({"data": b"[1]", "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
         ({"data": b"source=x", "headers": {"Content-Type": "text/plain"}}, (415, "unsupported-body")),
-        ({"data": b"x" * 17_000, "headers": {"Content-Type": "application/json"}}, (413, "body-too-large")),
+        ({"data": b"x" * 66_000, "headers": {"Content-Type": "application/json"}}, (413, "body-too-large")),
         (
             {"data": b"x", "headers": {"Content-Type": "application/json", "Content-Encoding": "gzip"}},
             (415, "unsupported-body"),
@@ -145,7 +145,7 @@ async def test_no_depth_of_nesting_causes_an_internal_error() -> None:
     async with running(configured()) as (_, client):
         for opened, value, closed in (("[", "", "]"), ('{"a":', "1", "}")):
             answers: set[int] = set()
-            for depth in range(20, 2_700, 10):
+            for depth in (*range(20, 2_700, 10), 5_000, 10_000):
                 body = f'{{"source": {opened * depth}{value}{closed * depth}}}'
                 headers = {"Content-Type": "application/json"}
                 answers.add((await client.ask("PUT", f"{CAMERAS}/a", data=body, headers=headers))[0])
