@@ -318,3 +318,11 @@ def test_positions_remember_the_latest_epochs_of_the_latest_run() -> None:
         positions.reached(TOPIC, "new", epoch, epoch * 10)
     positions.reached(TOPIC, "new", EPOCHS_FOLLOWED, 5)
     assert positions.all() == [Position(TOPIC, "new", epoch, epoch * 10) for epoch in range(3, EPOCHS_FOLLOWED + 3)]
+
+
+def test_where_a_person_stands_is_in_columns_of_its_own() -> None:
+    frame = wire.frame()
+    person = msgspec.structs.replace(frame.people[0], foot=(501.0, 600.5), zones=["hall", "yard"])
+    (row,) = (row for table, row in rows_of(msgspec.structs.replace(frame, people=[person]), 3) if table == "people")
+    columns = dict(zip(SCHEMAS["people"].names, row, strict=True))
+    assert (columns["foot_x"], columns["foot_y"], columns["zones"]) == (501.0, 600.5, ["hall", "yard"])

@@ -210,7 +210,7 @@ def test_batches_of_several_regions_keep_their_order_and_find_what_torch_finds()
     use_runtime(RunnableMoveNet(other), ONNXRUNTIME, 2)
     found = [other.decode(heads, 8).packed for _, heads in other.each(batches[:3])]
     expected = [torchs.decode(heads, 8).packed for _, heads in torchs.each(batches[:3])]
-    assert expected[0][0, 0, 4] > 0.1, "somebody is found"
+    assert expected[0][0, 0, 4] > 0.1, "a person is found"
     for one, wanted in zip(found, expected, strict=True):
         torch.testing.assert_close(one, wanted, atol=1e-2, rtol=1e-4)
     assert [len(heads.centre) for _, heads in other.each(batches)] == [2, 1, 3, 0]
