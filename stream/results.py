@@ -15,6 +15,7 @@ FRAME_SCHEMA = "partstream.frame/1"
 EVENT_SCHEMA = "partstream.event/1"
 STATUS_SCHEMA = "partstream.status/1"
 STATS_SCHEMA = "partstream.stats/1"
+ALERT_SCHEMA = "partstream.alert/1"
 
 
 def about(description: str, **rules: object) -> Meta:
@@ -90,6 +91,16 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     holds: Annotated[str | None, about("Of a hand: the label of the object in or at it. Absent: none.")] = None
 
 
+class RuleAction(msgspec.Struct, frozen=True):
+    """An action written in the rules file that a person does now, beside the model's."""
+
+    label: Annotated[str, about("The action's name in the rules file.")]
+    score: Score
+    since_us: Annotated[int, about("When it began to hold without a break, microseconds since 1970, UTC.")]
+    source: Annotated[Literal["rule"], about("Always `rule`: written, not learnt.")]
+    parts: Annotated[list[str], about("The body parts whose conditions hold.")]
+
+
 class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     """One tracked person. `action` is null before the track's first step of the action model."""
 
@@ -99,12 +110,31 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Action | None
     parts: Annotated[list[Part], about("The visible parts.")]
     detected: Annotated[bool, about("False if the box is extrapolated from detections before. Absent: true.")] = True
+    stature: Annotated[float | None, about("Estimated height when standing upright, pixels. Absent: unknown.")] = None
+    trunk: Annotated[
+        float | None,
+        about("Angle of the line from the hips to the head from upright, degrees, 0 … 180. Absent: unknown."),
+    ] = None
+    hips: Annotated[float | None, about("Height of the hips above the foot point, statures. Absent: unknown.")] = None
+    speed: Annotated[
+        float | None, about("Speed of the foot point over the last second, statures per second. Absent: unknown.")
+    ] = None
+    crossed: Annotated[
+        list[tuple[str, Literal["left", "right"]]],
+        about(
+            "Lines that the person has crossed since the camera's previous frame, and the side they are on now, as "
+            "seen when looking from the line's first point to its second. Absent: none."
+        ),
+    ] = []
     foot: Annotated[
         tuple[float, float] | None,
         about("Where the person stands: x, y in pixels of the message's `size`. Absent: the camera has no zones."),
     ] = None
     zones: Annotated[
         list[str], about("The camera's zones that the person is in, in alphabetical order. Absent: none.")
+    ] = []
+    rule_actions: Annotated[
+        list[RuleAction], about("Actions of the rules file that the person does, in alphabetical order. Absent: none.")
     ] = []
 
 
@@ -144,7 +174,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=EVENT_SCHEMA):
-    """Topic `events/v1/<camera>/`: a person's smoothed action started, changed or ended."""
+    """Topic `events/v1/<camera>/`: a person's smoothed action, or one of the rules file, started, changed or ended."""
 
     run: Run
     seq: Seq
@@ -160,6 +190,52 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     since_us: Annotated[int, about("When the action `label` began, microseconds since 1970, UTC.")]
     box: Box | None = None
     experimental: Annotated[bool, about("Whether `label` is an experimental action. Absent: false.")] = False
+    source: Annotated[
+        Literal["model", "rule"], about("`rule` for an action of the rules file, which never changes. Absent: model.")
+    ] = "model"
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=ALERT_SCHEMA):
+    """Topic `alerts/v1/<camera>/`: a rule's alert began, was updated, or was cleared."""
+
+    run: Run
+    seq: Seq
+    camera: CameraId
+    epoch: Epoch
+    frame: FrameNumber
+    alert: Annotated[str, about("The alert's id, the same in all its messages.")]
+    rule: Annotated[str, about("The rule's name in the rules file.")]
+    severity: Literal["info", "warning", "critical"]
+    state: Annotated[
+        Literal["began", "updated", "cleared"],
+        about("`updated`: still on, every 10 s of media time and when acknowledged."),
+    ]
+    reason: Annotated[str, about("Why, as a sentence.")]
+    zone: Annotated[str | None, about("The rule's zone that the alert is about; null without one.")]
+    line: Annotated[str | None, about("The line that was crossed; null for other rules.")]
+    track: Annotated[
+        int | None, about("The person, as in the results of the same epoch; null for rules about a number of people.")
+    ]
+    people: Annotated[int | None, about("The number of people; null for rules about one person.")]
+    action: Annotated[str | None, about("The action of the rule that the person does; null for rules without one.")]
+    score: Annotated[float | None, about("The action's score; null without an action.", minimum=0, maximum=1)]
+    box: Annotated[Box | None, about("The person's box when last seen; null for rules about a number of people.")]
+    capture_us: Annotated[
+        int, about("When the frame that decided it was captured, microseconds since 1970, UTC.", minimum=0)
+    ]
+    since_us: Annotated[int, about("When the conditions began to hold, microseconds since 1970, UTC.")]
+    began_us: Annotated[int, about("When the alert began: `capture_us` of its first message.")]
+    clear_reason: Annotated[
+        Literal["over", "left", "epoch", "no_results", "restart", "rules", "camera"] | None,
+        about(
+            "Of `cleared`: the conditions no longer hold (`over`), the person is no longer seen (`left`), a new epoch "
+            "began (`epoch`), no result came for 3 s (`no_results`), the engine ended or crashed (`restart`), the rule "
+            "was changed or removed (`rules`), or the camera was stopped or removed (`camera`). Else null."
+        ),
+    ]
+    acknowledged_us: Annotated[
+        int | None, about("When a user acknowledged it, microseconds since 1970, UTC. Absent: not acknowledged.")
+    ] = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=STATUS_SCHEMA):
@@ -229,7 +305,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
     load: Load
 
 
-Message = Frame | Event | Status | Stats
+Message = Frame | Event | Status | Stats | Alert
 
 _from_json = msgspec.json.Decoder(Message)
 _from_msgpack = msgspec.msgpack.Decoder(Message)
@@ -248,7 +324,7 @@ def decode(body: bytes) -> Message:
         raise msgspec.DecodeError("nested too deep") from None
 
 
-def topic(kind: Literal["results", "events", "status"], camera: str) -> str:
+def topic(kind: Literal["results", "events", "status", "alerts"], camera: str) -> str:
     """Return the topic of a camera's messages. It ends in a slash, so that it matches no other topic as a prefix."""
     return f"{kind}/v1/{camera}/"
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from commands.console.load_words import load_words
 from commands.console.printable import Printable
-from stream.results import CameraStats, Event, Frame, Message, Part, Person, Stats, Status
+from stream.results import Alert, CameraStats, Event, Frame, Message, Part, Person, Stats, Status
 
 EVENTS_SHOWN = 6
 PEOPLE_SHOWN = 12
@@ -36,7 +36,7 @@ class LiveTable:
         self._frames: dict[str, Frame] = {}
         self._status: dict[str, Status] = {}
         self._stats: Stats | None = None
-        self._events: deque[Event] = deque(maxlen=EVENTS_SHOWN)
+        self._events: deque[Event | Alert] = deque(maxlen=EVENTS_SHOWN)
         self._run = ""
         self._hint = "Waiting for an engine to publish …"
         self._note = ""
@@ -63,7 +63,9 @@ class LiveTable:
                 self._frames.pop(message.camera, None)
             case Status():
                 self._status[message.camera] = message
-            case Event():
+            case Alert(state="updated"):
+                pass
+            case Event() | Alert():
                 self._events.append(message)
             case Stats():
                 self._stats = message
@@ -87,7 +89,7 @@ class LiveTable:
         if not all(frame.model.trained for frame in self._frames.values()):
             parts.append(Text("The model is not trained: its labels are meaningless.", "red"))
         if self._events and width >= MEDIUM:
-            parts += [Text(), *(_event_line(event) for event in self._events)]
+            parts += [Text(), *(_line(message) for message in self._events)]
         yield Printable(Group(*parts))
 
     def _rates(self) -> dict[str, CameraStats]:
@@ -183,18 +185,27 @@ def _seconds(us: int) -> float:
     return _bounded(us) / 1e6
 
 
-def _event_line(event: Event) -> Text:
+def _line(message: Event | Alert) -> Text:
     try:
-        at = datetime.fromtimestamp(_seconds(event.capture_us)).strftime("%H:%M:%S")
+        at = datetime.fromtimestamp(_seconds(message.capture_us)).strftime("%H:%M:%S")
     except (ValueError, OverflowError, OSError):
         at = "no time"
-    text = Text(f"{at}  {event.camera}  person {event.track}  {event.kind} ", "dim", no_wrap=True, overflow="ellipsis")
-    text.append(event.label.replace("_", " "), "cyan" if event.kind != "ended" else "dim")
-    if event.experimental:
+    text = Text(f"{at}  {message.camera}  ", "dim", no_wrap=True, overflow="ellipsis")
+    if isinstance(message, Alert):
+        return _alert(message, text)
+    text.append(f"person {message.track}  {message.kind} ", "dim")
+    text.append(message.label.replace("_", " "), "cyan" if message.kind != "ended" else "dim")
+    if message.experimental:
         text.append(" (experimental)", "yellow")
-    if event.previous:
-        text.append(f" after {event.previous.replace('_', ' ')}", "dim")
+    if message.previous:
+        text.append(f" after {message.previous.replace('_', ' ')}", "dim")
     return text
+
+
+def _alert(alert: Alert, text: Text) -> Text:
+    began = alert.state == "began"
+    text.append(f"{alert.severity} {alert.rule}" if began else f"{alert.rule} cleared", "bold red" if began else "dim")
+    return text.append(f"  {alert.reason}", "" if began else "dim")
 
 
 def _name(camera: str, width: int) -> Text:

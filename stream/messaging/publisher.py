@@ -25,7 +25,7 @@ from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.last_value import LastValues
 from stream.messaging.replay import ReplayServer, open_router
-from stream.results import STATS_TOPIC, Event, Frame, Message, Stats, Status, decode, topic
+from stream.results import STATS_TOPIC, Alert, Event, Frame, Message, Stats, Status, decode, topic
 from stream.settings.engine import PublishConfig
 from telemetry.observer import Observer
 
@@ -38,7 +38,7 @@ stamp = msgspec.structs.force_setattr
 _WITH_MORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 _AT_ONCE = int(zmq.NOBLOCK)
 
-AnyMessage = TypeVar("AnyMessage", Frame, Event, Status, Stats)
+AnyMessage = TypeVar("AnyMessage", Frame, Event, Status, Stats, Alert)
 MessageListener = Callable[[str, Message], None]
 """Receives the topic and the message."""
 
@@ -245,6 +245,8 @@ class Publisher:
                 name = topic("results", camera)
             case Event():
                 name = topic("events", camera)
+            case Alert():
+                name = topic("alerts", camera)
             case Status():
                 name = topic("status", camera)
             case Stats():

@@ -22,7 +22,7 @@ from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, unknown_parameters
 from stream.http.server.slow_clients import bound_buffers, disconnect, is_gone, write
 from stream.messaging.publisher import MessageListener
-from stream.results import Event, Frame, Message, Stats, Status
+from stream.results import Alert, Event, Frame, Message, Stats, Status
 from stream.settings.camera_id import CAMERA_ID
 
 UNSENT = 1024
@@ -48,10 +48,10 @@ POLL_S = 1.0
 
 RETRY = b"retry: 2000\n\n"
 
-KINDS: dict[type[Message], str] = {Frame: "results", Event: "events", Status: "status", Stats: "stats"}
+KINDS: dict[type[Message], str] = {Frame: "results", Event: "events", Status: "status", Stats: "stats", Alert: "alerts"}
 """Kinds of messages, as in their topics."""
 
-DEFAULT_KINDS = ("results", "events", "status")
+DEFAULT_KINDS = ("results", "events", "status", "alerts")
 
 LastMessage = Callable[[Literal["results", "status"], str], bytes | None]
 """Takes a kind and a camera, and returns the last message of that topic as JSON, or None."""

@@ -22,6 +22,7 @@ from stream.results import (
     ModelRef,
     Part,
     Person,
+    RuleAction,
     Stats,
     Status,
     decode,
@@ -186,10 +187,16 @@ def test_the_json_schemas_are_valid_and_describe_every_field(tmp_path: Path) -> 
 
 def test_the_page_on_the_wire_names_every_field_and_topic() -> None:
     page = (DOCS / "wire.md").read_text(encoding="utf-8")
-    for kind in (*get_args(Message), ModelRef, Person, Action, Part, CameraStats):
+    for kind in (*get_args(Message), ModelRef, Person, Action, RuleAction, Part, CameraStats):
         for field in kind.__struct_fields__:
             assert f"`{field}`" in page or f'"{field}"' in page, f"{kind.__name__}.{field}"
-    for name in ("results/v1/<camera>/", "events/v1/<camera>/", "status/v1/<camera>/", "stats/v1/"):
+    for name in (
+        "results/v1/<camera>/",
+        "events/v1/<camera>/",
+        "status/v1/<camera>/",
+        "stats/v1/",
+        "alerts/v1/<camera>/",
+    ):
         assert f"`{name}`" in page
 
 

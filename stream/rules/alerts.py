@@ -1,0 +1,173 @@
+"""The alerts of one rule for one camera: when each begins, is updated, and is cleared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from msgspec.structs import replace
+
+from stream.results import Alert, Box
+from stream.rules.compiled import Rule
+
+UPDATE_US = 10_000_000
+"""Media time between two messages about an alert that stays on."""
+
+ClearReason = Literal["over", "left", "epoch", "no_results", "restart", "rules", "camera"]
+
+
+class Moment(NamedTuple):
+    """A frame: its camera and number, and its times in microseconds."""
+
+    camera: str
+    epoch: int
+    frame: int
+    capture_us: int
+    media_us: int
+
+
+class Key(NamedTuple):
+    """What an alert of a rule is about: a zone or line if the rule has one, and a person unless people are counted."""
+
+    place: str | None
+    track: int | None
+
+
+class Finding(NamedTuple):
+    """What an alert says of the frame that it is about."""
+
+    reason: str
+    action: str | None
+    score: float | None
+    people: int | None
+    box: Box | None
+
+
+Describe = Callable[[Key, int], Finding]
+"""Takes a key and for how long the conditions have held for it, in microseconds."""
+
+
+@dataclass(slots=True)
+class _Open:
+    message: Alert
+    held_us: int
+    """Media time at which the conditions last held."""
+    told_us: int
+    """Media time of the last message."""
+
+
+class RuleAlerts:
+    """The open alerts of one rule and camera. `update` is called for every frame."""
+
+    def __init__(self, rule: Rule, new_id: Callable[[], str]) -> None:
+        self.rule = rule
+        self._new_id = new_id
+        self._open: dict[Key, _Open] = {}
+        self._sent: dict[str | None, Moment] = {}
+        """When the last alert began, by place."""
+
+    def __len__(self) -> int:
+        """Open alerts."""
+        return len(self._open)
+
+    def update(
+        self, moment: Moment, holding: Mapping[Key, int], present: Container[object], room: int, describe: Describe
+    ) -> list[Alert]:
+        """Return the messages of this frame: first the alerts that are cleared, then those updated, then new ones.
+
+        `holding`: the keys for which all conditions hold, and since when, in media time; `present`: the tracks in the
+        frame; `room`: alerts that may begin. Those for which there is no room, or whose rule is cooling down, begin
+        later if they still hold.
+        """
+        now = moment.media_us
+        cleared: list[Alert] = []
+        updated: list[Alert] = []
+        for key, alert in list(self._open.items()):
+            since_us = holding.get(key)
+            if since_us is not None:
+                alert.held_us = now
+                if now - alert.told_us >= UPDATE_US or (self.rule.config.momentary and now > alert.told_us):
+                    alert.told_us = now
+                    alert.message = self._message(moment, key, since_us, describe, alert.message)
+                    updated.append(alert.message)
+            elif now - alert.held_us >= self.rule.config.clear_after:
+                left = key.track is not None and key.track not in present
+                cleared.append(self._clear(key, moment, "left" if left else "over"))
+        began: list[Alert] = []
+        for key, since_us in holding.items():
+            if key not in self._open and len(began) < room and self._cooled(key.place, moment):
+                message = self._message(moment, key, since_us, describe, None)
+                self._open[key] = _Open(message, now, now)
+                self._sent[key.place] = moment
+                began.append(message)
+        return cleared + updated + began
+
+    def has(self, key: Key) -> bool:
+        """Return whether an alert of this key is open."""
+        return key in self._open
+
+    def end(self, moment: Moment, reason: ClearReason) -> list[Alert]:
+        """Clear all alerts at this moment, and return the messages."""
+        return [self._clear(key, moment, reason) for key in list(self._open)]
+
+    def next_change_us(self, holding: bool) -> int | None:
+        """Return the media time from which a frame like the last one may have a message; None if there is no such time.
+
+        `holding`: whether the conditions held in the last frame for every open alert.
+        """
+        clear_after = self.rule.config.clear_after
+        return min(
+            (alert.told_us + UPDATE_US if holding else alert.held_us + clear_after for alert in self._open.values()),
+            default=None,
+        )
+
+    def cooled_us(self, place: str | None, moment: Moment) -> int:
+        """Return the media time from which an alert of this place may begin, in the epoch of `moment`."""
+        sent = self._sent.get(place)
+        if sent is None:
+            return moment.media_us
+        return moment.media_us - _elapsed_us(sent, moment) + self.rule.config.cooldown
+
+    def _cooled(self, place: str | None, moment: Moment) -> bool:
+        sent = self._sent.get(place)
+        return sent is None or _elapsed_us(sent, moment) >= self.rule.config.cooldown
+
+    def _clear(self, key: Key, moment: Moment, reason: ClearReason) -> Alert:
+        last = self._open.pop(key).message
+        return replace(last, state="cleared", frame=moment.frame, capture_us=moment.capture_us, clear_reason=reason)
+
+    def _message(self, moment: Moment, key: Key, since_us: int, describe: Describe, before: Alert | None) -> Alert:
+        lasted_us = moment.media_us - since_us
+        finding = describe(key, lasted_us)
+        config = self.rule.config
+        return Alert(
+            run="",
+            seq=0,
+            camera=moment.camera,
+            epoch=moment.epoch,
+            frame=moment.frame,
+            alert=self._new_id() if before is None else before.alert,
+            rule=self.rule.name,
+            severity=config.severity,
+            state="began" if before is None else "updated",
+            reason=finding.reason,
+            zone=key.place if config.crosses is None else None,
+            line=config.crosses,
+            track=key.track,
+            people=finding.people,
+            action=finding.action,
+            score=finding.score,
+            box=finding.box,
+            capture_us=moment.capture_us,
+            since_us=moment.capture_us - lasted_us if before is None else before.since_us,
+            began_us=moment.capture_us if before is None else before.began_us,
+            clear_reason=None,
+        )
+
+
+def _elapsed_us(before: Moment, now: Moment) -> int:
+    """Return the time between two moments: media time, or capture time if an epoch lies between them."""
+    if before.epoch == now.epoch:
+        return now.media_us - before.media_us
+    return now.capture_us - before.capture_us

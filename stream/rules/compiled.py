@@ -1,0 +1,93 @@
+"""A rules file compiled for evaluation: the signals it needs, its written actions and its rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream.rules.conditions import Compiler, Node, least_score
+from stream.rules.hours import Hours
+from stream.rules.signals import Signal
+from stream.settings.rules import RuleConfig, RulesConfig
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAction:
+    """A written action. `index` is that of its score in a person's values."""
+
+    name: str
+    index: int
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAction:
+    """An action of a rule: its name, the index of its score in a person's values, and the lowest that matches."""
+
+    name: str
+    index: int
+    least: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule. It matches any of `actions`; without any, every person."""
+
+    name: str
+    config: RuleConfig
+    actions: tuple[RuleAction, ...]
+    hours: Hours | None
+    meaning: tuple[object, ...]
+    """Everything its answers depend on: rules of two files with equal meanings answer the same."""
+
+    def applies_to(self, camera: str) -> bool:
+        """Return whether the rule is for this camera."""
+        return self.config.cameras is None or camera in self.config.cameras
+
+
+class CompiledRules:
+    """A compiled rules file. It has no memory, so that the evaluators of all cameras share it.
+
+    A person's values are the scores of the written actions, in the order of `written`, then the values of `signals`.
+    """
+
+    def __init__(self, config: RulesConfig) -> None:
+        self.config = config
+        order = config.written_order()
+        self._indices = {Signal("action", "", name): index for index, name in enumerate(order)}
+        compiler = Compiler(self._index, config.actions)
+        self.written = tuple(
+            WrittenAction(name, index, compiler.node(config.actions[name])) for index, name in enumerate(order)
+        )
+        self.slots = compiler.slots
+        """Slots of a person's memory."""
+        self.rules = tuple(self._rule(name, rule) for name, rule in config.rules.items())
+        self.signals = tuple(self._indices)[len(order) :]
+        """What must be known of each person, beside zones and lines."""
+
+    def _rule(self, name: str, rule: RuleConfig) -> Rule:
+        config = self.config
+        actions = tuple(
+            RuleAction(
+                action,
+                self._index(Signal("action", "", action)),
+                least_score(action, rule.score, config.actions),
+            )
+            for action in rule.actions
+        )
+        hours = None if rule.hours is None else Hours(rule.hours, config.time_zone or "")
+        written = self._used(rule.actions)
+        meaning = (rule, tuple((action, config.actions[action]) for action in sorted(written)))
+        return Rule(name, rule, actions, hours, (*meaning, config.time_zone if hours is not None else None))
+
+    def _used(self, actions: tuple[str, ...]) -> set[str]:
+        """Return the written actions among these and, again, among those that they refer to."""
+        used: set[str] = set()
+        wanted = set(actions)
+        while wanted:
+            used |= (found := {name for name in wanted if name in self.config.actions} - used)
+            inside = [one for name in found for _, one in self.config.actions[name].walk("")]
+            wanted = {name for one in inside for name in one.actions}
+        return used
+
+    def _index(self, signal: Signal) -> int:
+        return self._indices.setdefault(signal, len(self._indices))

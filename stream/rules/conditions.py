@@ -1,0 +1,246 @@
+"""Conditions compiled for evaluation: trees that turn a person's signals, frame by frame, into a score or `NO`.
+
+A condition's memory of a person is a list with one slot for each node that needs one; slots begin as None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stream.rules.runs import Run
+from stream.rules.signals import Signal
+from stream.settings.conditions import Condition, Range
+
+NO = -1.0
+"""The condition does not hold. Other values are scores from 0 to 1."""
+DEFAULT_SCORE = 0.5
+DEFAULT_PART_SCORE = 0.2
+"""Parts with lower scores are not published by the packaged profiles."""
+POSTURES: Mapping[str, tuple[float, float]] = {"upright": (0.0, 30.0), "leaning": (30.0, 60.0), "level": (60.0, 181.0)}
+"""Angles of the trunk from upright, degrees: the first inclusive, the second exclusive."""
+
+
+@dataclass(slots=True)
+class _Steps:
+    """The progress of one condition after another."""
+
+    last_us: list[int | None]
+    """When each condition last held after those before it, media time."""
+    held: list[bool]
+    """Whether it did in the last frame."""
+
+
+Slots = list[Run | _Steps | None]
+
+
+class Node(Protocol):
+    """A compiled condition."""
+
+    def score(self, signals: Sequence[float], slots: Slots, media_us: int) -> float:
+        """Take the person's next frame. Return `NO`, or the score with which the condition holds."""
+        ...
+
+    def parts(self, signals: Sequence[float]) -> list[str]:
+        """Return the parts whose conditions hold in this frame, in the order of the condition."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """A signal from `least` to `most`, both inclusive, whose score is that of `scored`, 1 without one."""
+
+    signal: int
+    least: float
+    most: float
+    scored: tuple[tuple[int, float], ...]
+    """Signals that are scores, with the lowest that each needs; the smallest is the condition's score."""
+    part: str
+
+    def score(self, signals: Sequence[float], slots: Slots, media_us: int) -> float:
+        if not self.least <= signals[self.signal] <= self.most:
+            return NO
+        score = 1.0
+        for index, least in self.scored:
+            value = signals[index]
+            if value < least or value == 0.0:  # a score of 0 is that of something absent
+                return NO
+            score = min(score, value)
+        return score
+
+    def parts(self, signals: Sequence[float]) -> list[str]:
+        return [self.part] if self.part and self.score(signals, [], 0) != NO else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Combination:
+    """All of the conditions, or any of them. All are evaluated, because they remember what they saw."""
+
+    inside: tuple[Node, ...]
+    every: bool
+
+    def score(self, signals: Sequence[float], slots: Slots, media_us: int) -> float:
+        scores = [node.score(signals, slots, media_us) for node in self.inside]
+        return min(scores) if self.every else max(scores)
+
+    def parts(self, signals: Sequence[float]) -> list[str]:
+        return [part for node in self.inside for part in node.parts(signals)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Not:
+    inside: Node
+
+    def score(self, signals: Sequence[float], slots: Slots, media_us: int) -> float:
+        return 1.0 if self.inside.score(signals, slots, media_us) == NO else NO
+
+    def parts(self, signals: Sequence[float]) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """The condition has held for a time. While an interruption is bridged, the score is the last one."""
+
+    inside: Node
+    for_us: int
+    slot: int
+
+    def score(self, signals: Sequence[float], slots: Slots, media_us: int) -> float:
+        score = self.inside.score(signals, slots, media_us)
+        run = slots[self.slot]
+        if run is None:
+            if score == NO:
+                return NO
+            run = slots[self.slot] = Run()
+        assert isinstance(run, Run)
+        run.add(score != NO, media_us)
+        if score != NO:
+            run.score = score
+        return run.score if run.lasted(self.for_us, media_us) else NO
+
+    def since_us(self, slots: Slots) -> int:
+        """Return when the condition began to hold, media time; it holds now."""
+        run = slots[self.slot]
+        assert isinstance(run, Run)
+        return run.since_us
+
+    def parts(self, signals: Sequence[float]) -> list[str]:
+        return self.inside.parts(signals)
+
+
+@dataclass(frozen=True, slots=True)
+class _Then:
+    """The conditions held one after another. Once one follows the one before it, it may hold for as long as it will."""
+
+    inside: tuple[Node, ...]
+    within_us: int
+    slot: int
+
+    def score(self, signals: Sequence[float], slots: Slots, media_us: int) -> float:
+        scores = [node.score(signals, slots, media_us) for node in self.inside]
+        steps = slots[self.slot]
+        if steps is None:
+            steps = slots[self.slot] = _Steps([None] * len(scores), [False] * len(scores))
+        assert isinstance(steps, _Steps)
+        for index in reversed(range(len(scores))):  # so that a step follows an earlier frame of the one before it
+            before = steps.last_us[index - 1] if index else media_us
+            follows = before is not None and media_us - before <= self.within_us
+            steps.held[index] = scores[index] != NO and (follows or steps.held[index])
+            if steps.held[index]:
+                steps.last_us[index] = media_us
+        return scores[-1] if steps.held[-1] else NO
+
+    def parts(self, signals: Sequence[float]) -> list[str]:
+        return self.inside[-1].parts(signals)
+
+
+def least_score(action: str, score: float | None, written: Container[str]) -> float:
+    """Return the lowest score of an action that matches: `score` if it is set."""
+    return score if score is not None else 0.0 if action in written else DEFAULT_SCORE
+
+
+class Compiler:
+    """Compiles conditions, and counts their slots."""
+
+    def __init__(self, signal_index: Callable[[Signal], int], written: Container[str]) -> None:
+        """`signal_index` returns the index of a signal in the values that nodes will get.
+
+        `written`: the actions of the rules file. Their scores have been checked, so by default any is enough.
+        """
+        self.slots = 0
+        self._index = signal_index
+        self._written = written
+
+    def node(self, condition: Condition, score: float | None = None) -> Node:
+        """Return the compiled condition. `score` is the lowest score if the condition does not set one."""
+        score = condition.score if condition.score is not None else score
+        node = self._bare(condition, score)
+        return For(node, condition.for_, self._slot()) if condition.for_ else node
+
+    def _bare(self, condition: Condition, score: float | None) -> Node:
+        inside = tuple(self.node(one, score) for _, one in condition.inside())
+        match condition.kind:
+            case "all" | "any":
+                return _Combination(inside, condition.kind == "all")
+            case "not":
+                return _Not(inside[0])
+            case "then":
+                assert condition.within is not None
+                return _Then(inside, condition.within, self._slot())
+            case "action":
+                tests = tuple(
+                    self._scored(Signal("action", "", name), least_score(name, score, self._written), "")
+                    for name in condition.actions
+                )
+                return tests[0] if len(tests) == 1 else _Combination(tests, every=False)
+            case _:
+                return self._test(condition, score)
+
+    def _test(self, condition: Condition, score: float | None) -> Node:
+        part = condition.part or ""
+        seen = DEFAULT_PART_SCORE if score is None else score
+        match condition.kind:
+            case "state":
+                least = DEFAULT_SCORE if score is None else score
+                return self._scored(Signal("state", part, condition.state or ""), least, part)
+            case "holds":
+                return self._measured(Signal("holds", part, condition.holds or ""), 1.0, math.inf, part, seen)
+            case "near":
+                signal = Signal("near", part, condition.near or "")
+                return self._measured(signal, 0.0, condition.distance, part, seen, condition.near)
+            case "near_object":
+                signal = Signal("near_object", part, condition.near_object or "")
+                return self._measured(signal, 0.0, condition.distance, part, seen)
+            case "above":
+                signal = Signal("above", part, condition.above or "")
+                return self._measured(signal, condition.by, math.inf, part, seen, condition.above)
+            case "posture":
+                low, high = POSTURES[condition.posture or ""]
+                return _Test(self._index(Signal("trunk")), low, math.nextafter(high, low), (), "")
+            case "hips":
+                return self._range(Signal("hips"), condition.hips)
+            case _:
+                return self._range(Signal("speed"), condition.speed)
+
+    def _scored(self, signal: Signal, least: float, part: str) -> Node:
+        index = self._index(signal)
+        return _Test(index, 0.0, math.inf, ((index, least),), part)
+
+    def _measured(
+        self, signal: Signal, least: float, most: float, part: str, seen: float, other: str | None = None
+    ) -> Node:
+        scored = tuple((self._index(Signal("part", name)), seen) for name in (part, other) if name is not None)
+        return _Test(self._index(signal), least, most, scored, part)
+
+    def _range(self, signal: Signal, limits: Range | None) -> Node:
+        assert limits is not None
+        least = -math.inf if limits.at_least is None else limits.at_least
+        most = math.inf if limits.at_most is None else limits.at_most
+        return _Test(self._index(signal), least, most, (), "")
+
+    def _slot(self) -> int:
+        self.slots += 1
+        return self.slots - 1

@@ -1,0 +1,168 @@
+"""The evaluator: applies a rules file to the results of one camera, frame by frame.
+
+It is the same for a running engine and for a back-test. It reads only what results contain, in media time, so that the
+same results always give the same alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from stream.results import Alert, RuleAction
+from stream.rules.alerts import ClearReason, Moment
+from stream.rules.compiled import CompiledRules
+from stream.rules.conditions import NO, For, Slots
+from stream.rules.hours import MINUTE_US
+from stream.rules.rule_state import RuleState
+from stream.rules.runs import UNSEEN_US
+from stream.rules.seen import Seen
+
+MOST_OPEN = 256
+"""Open alerts of a camera. Further ones begin when others are cleared."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of a person between frames."""
+
+    slots: Slots
+    seen_us: int
+    zones: Sequence[str]
+    since_us: dict[str, int] = field(default_factory=dict[str, int])
+    """Written action → since when it has held without a break, media time."""
+
+
+class Findings(NamedTuple):
+    """What the rules say about a frame: the written actions of each person, by track, and messages about alerts."""
+
+    actions: dict[int, list[RuleAction]]
+    alerts: list[Alert]
+
+
+class Evaluator:
+    """Applies the rules to one camera's frames, in order. `new_id` returns ids for alerts."""
+
+    def __init__(self, rules: CompiledRules, camera: str, new_id: Callable[[], str]) -> None:
+        self.camera = camera
+        self._new_id = new_id
+        self._last: Moment | None = None
+        self._empty = False
+        """Whether the last frame had no people."""
+        self._people: dict[int, _Memory] = {}
+        self._rules = rules
+        self._states = [RuleState(rule, new_id) for rule in rules.rules if rule.applies_to(camera)]
+
+    @property
+    def open(self) -> dict[str, int]:
+        """The number of open alerts by rule."""
+        return {state.rule.name: len(state.alerts) for state in self._states}
+
+    def use(self, rules: CompiledRules) -> list[Alert]:
+        """Use another rules file from the next frame on. Return the messages that clear the alerts of changed rules.
+
+        Rules whose meaning has not changed keep their alerts and what they have seen.
+        """
+        kept = {(state.rule.name, state.rule.meaning): state for state in self._states}
+        states: list[RuleState] = []
+        for rule in rules.rules:
+            if rule.applies_to(self.camera):
+                state = kept.pop((rule.name, rule.meaning), None) or RuleState(rule, self._new_id)
+                state.use(rule)
+                states.append(state)
+        cleared = [alert for state in kept.values() for alert in self._end(state, "rules")]
+        if rules.config.actions != self._rules.config.actions:
+            self._people = {
+                track: _Memory([None] * rules.slots, memory.seen_us, memory.zones)
+                for track, memory in self._people.items()
+            }
+        self._rules, self._states = rules, states
+        return cleared
+
+    def update(self, moment: Moment, people: Sequence[Seen], *, contiguous: bool = False) -> Findings:
+        """Take the next frame. A frame whose media time is before that of the last one in its epoch is ignored.
+
+        `contiguous`: the frames between the last one and this one were left out; they were no more than `UNSEEN_US`
+        apart, as empty as the last one, and before `quiet_until`.
+        """
+        alerts: list[Alert] = []
+        last = self._last
+        if last is not None and last.epoch == moment.epoch:
+            if moment.media_us < last.media_us:
+                return Findings({}, [])
+            if moment.media_us - last.media_us > UNSEEN_US and not contiguous:
+                alerts = self.end("no_results")
+        elif last is not None:
+            alerts = self.end("epoch")
+        self._last, self._empty = moment, not people
+        self._remember(moment, people)
+        actions = {seen.track: found for seen in people if (found := self._written(moment, seen))}
+        present = {seen.track for seen in people}
+        room = MOST_OPEN - sum(len(state.alerts) for state in self._states)
+        for state in self._states:
+            before = len(state.alerts)
+            alerts += state.update(moment, people, present, room)
+            room += before - len(state.alerts)
+        return Findings(actions, alerts)
+
+    def end(self, reason: ClearReason) -> list[Alert]:
+        """Forget everything but cooldowns, and return the messages that clear all alerts, at the last frame."""
+        alerts = [alert for state in self._states for alert in self._end(state, reason)]
+        self._people.clear()
+        return alerts
+
+    def quiet_until(self) -> tuple[int, int]:
+        """Return the media and capture times before which frames without people change nothing.
+
+        Such frames may be left out if the last frame was empty: give the evaluator the first frame at or after either
+        time, and the last frame before the next with people, as `contiguous`.
+        """
+        last = self._last
+        if last is None or not self._empty:
+            return (0, 0)
+        times = [time for state in self._states if (time := state.quiet_until_us(last)) is not None]
+        timed = any(state.rule.hours is not None for state in self._states)
+        never = last.media_us + (1 << 62)
+        capture_us = (last.capture_us // MINUTE_US + 1) * MINUTE_US if timed else last.capture_us + (1 << 62)
+        return min(times, default=never), capture_us
+
+    # -- people -------------------------------------------------------------------------------------------------
+    def _remember(self, moment: Moment, people: Sequence[Seen]) -> None:
+        for track in [track for track, memory in self._people.items() if moment.media_us - memory.seen_us > UNSEEN_US]:
+            del self._people[track]
+            for state in self._states:
+                state.forget(track)
+        for seen in people:
+            memory = self._people.get(seen.track)
+            if memory is None:
+                memory = self._people[seen.track] = _Memory([None] * self._rules.slots, moment.media_us, seen.zones)
+            elif seen.zones != memory.zones:
+                before, now = frozenset(memory.zones), frozenset(seen.zones)
+                seen.entered, seen.left = now - before, before - now
+                memory.zones = seen.zones
+            memory.seen_us = moment.media_us
+
+    def _written(self, moment: Moment, seen: Seen) -> list[RuleAction]:
+        """Put the scores of written actions before the person's values, and return those that hold."""
+        written = self._rules.written
+        values = seen.values = [0.0] * len(written) + seen.values
+        memory = self._people[seen.track]
+        found: list[RuleAction] = []
+        for action in written:
+            score = action.node.score(values, memory.slots, moment.media_us)
+            if score == NO:
+                memory.since_us.pop(action.name, None)
+                continue
+            values[action.index] = score
+            since_us = memory.since_us.setdefault(action.name, moment.media_us)
+            if isinstance(action.node, For):
+                since_us = action.node.since_us(memory.slots)
+            parts = list(dict.fromkeys(action.node.parts(values)))
+            seen.parts = {**(seen.parts or {}), action.name: parts}
+            capture_us = moment.capture_us - (moment.media_us - since_us)
+            found.append(RuleAction(action.name, round(score, 4), capture_us, "rule", parts))
+        return sorted(found, key=lambda action: action.label)
+
+    def _end(self, state: RuleState, reason: ClearReason) -> Iterable[Alert]:
+        return [] if self._last is None else state.end(self._last, reason)
