@@ -139,7 +139,7 @@ class BatchWorker:
         for event in camera.enter(meta):
             self._publisher.publish(event)
         trace_id = None if self._traces is None else self._traces.trace_id(meta)
-        analysis, places = camera.zones.apply(meta, analysis, camera.config.zones)
+        analysis, places = camera.zones.apply(meta, analysis, camera.config.zones, camera.config.lines)
         self._publisher.publish(frame_message(meta, analysis, self.model_ref, trace_id, places))
         handed_ns = time.monotonic_ns()
         if self._traces is not None:

@@ -60,6 +60,11 @@ Look = Annotated[
     ),
 ]
 
+Crossing = Annotated[
+    tuple[str, Literal["left", "right"]],
+    about("A line, and its side that the person is on now, as seen when looking from its start to its end."),
+]
+
 
 class ModelRef(msgspec.Struct, frozen=True, omit_defaults=True):
     """The model of a result. `trained` is false for random weights, whose labels have no meaning."""
@@ -110,28 +115,42 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Action | None
     parts: Annotated[list[Part], about("The visible parts.")]
     detected: Annotated[bool, about("False if the box is extrapolated from detections before. Absent: true.")] = True
-    stature: Annotated[float | None, about("Estimated height when standing upright, pixels. Absent: unknown.")] = None
-    trunk: Annotated[
-        float | None,
-        about("Angle of the line from the hips to the head from upright, degrees, 0 … 180. Absent: unknown."),
-    ] = None
-    hips: Annotated[float | None, about("Height of the hips above the foot point, statures. Absent: unknown.")] = None
-    speed: Annotated[
-        float | None, about("Speed of the foot point over the last second, statures per second. Absent: unknown.")
-    ] = None
-    crossed: Annotated[
-        list[tuple[str, Literal["left", "right"]]],
-        about(
-            "Lines that the person has crossed since the camera's previous frame, and the side they are on now, as "
-            "seen when looking from the line's first point to its second. Absent: none."
-        ),
-    ] = []
     foot: Annotated[
         tuple[float, float] | None,
-        about("Where the person stands: x, y in pixels of the message's `size`. Absent: the camera has no zones."),
+        about(
+            "Where the person stands: x, y in pixels of the message's `size`, inside the picture. "
+            "Absent: published by an older version."
+        ),
     ] = None
     zones: Annotated[
         list[str], about("The camera's zones that the person is in, in alphabetical order. Absent: none.")
+    ] = []
+    stature: Annotated[
+        float | None,
+        about("The person's estimated standing height in pixels, whatever the posture. Absent: as for `foot`."),
+    ] = None
+    trunk: Annotated[
+        int | None,
+        about(
+            "Degrees between upright and the line from the hips to the head: 0 upright, 90 level, 180 head down. "
+            "Absent: hips or head are not visible.",
+            minimum=0,
+            maximum=180,
+        ),
+    ] = None
+    hips: Annotated[
+        float | None, about("Height of the hips above `foot` in the picture, in statures. Absent: not visible.")
+    ] = None
+    speed: Annotated[
+        float | None,
+        about(
+            "Speed of `foot` in the picture over the last second of media time, in statures per second. Absent for the "
+            "first half second of a track.",
+            minimum=0,
+        ),
+    ] = None
+    crossed: Annotated[
+        list[Crossing], about("The camera's lines that the person crossed since the camera's last frame. Absent: none.")
     ] = []
     rule_actions: Annotated[
         list[RuleAction], about("Actions of the rules file that the person does, in alphabetical order. Absent: none.")

@@ -31,7 +31,7 @@ from telemetry.observer import Observer
 JOIN_WITHIN_S = 1.6
 """Longest wait for the thread of a stopped camera; one that hangs in a library is abandoned."""
 
-ADJUSTABLE = frozenset({"max_fps", "staleness_ms", "zones"})
+ADJUSTABLE = frozenset({"max_fps", "staleness_ms", "zones", "lines"})
 """Settings that change without a restart of the camera; any other one restarts it, in a new epoch."""
 
 IDS_REMEMBERED = 4096

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 from ring_buffers.frames import FrameMeta
 from stages.looks import Region
 from stages.types import FrameAnalysis, PersonAnalysis
 from stream import results
-from stream.rules.zones import Place
+from stream.rules.bodies import Body
+from stream.rules.lines import Crossing
+
+
+class Place(NamedTuple):
+    """What is known of where a person is: the published parts, what is measured of them, zones, and lines crossed."""
+
+    parts: Sequence[results.Part]
+    body: Body
+    zones: Sequence[str] = ()
+    crossed: Sequence[Crossing] = ()
+
 
 NO_PLACES: Mapping[int, Place] = MappingProxyType({})
 
@@ -23,7 +35,7 @@ def frame_message(
 ) -> results.Frame:
     """Return the result of one frame; the publisher fills in run, number and time.
 
-    `places`: where each person is, by track, if the camera has zones.
+    `places`: where each person is, by track.
 
     Scores are rounded to 4 digits and boxes to a tenth of a pixel: more digits are noise.
     """
@@ -72,13 +84,29 @@ def capture_time_of(meta: FrameMeta, media_us: int) -> int:
     return meta.capture_us - (meta.media_us - media_us)
 
 
+def published_parts(person: PersonAnalysis) -> list[results.Part]:
+    """Return the visible parts as published."""
+    return [
+        results.Part(
+            part=part.part,
+            box=rounded_box(part.box),
+            score=round(part.score, 4),
+            relevance=round(part.relevance, 4),
+            states=[(state, round(score, 4)) for state, score in part.states],
+            holds=part.holds,
+        )
+        for part in person.parts
+    ]
+
+
 def _person(
     person: PersonAnalysis, meta: FrameMeta, experimental: Collection[str], place: Place | None
 ) -> results.Person:
     action = person.action
+    body = None if place is None else place.body
     return results.Person(
         track=person.track,
-        box=rounded_box(person.box),
+        box=rounded_box(person.box) if body is None else body.box,
         score=round(person.score, 4),
         action=None
         if action is None
@@ -89,18 +117,13 @@ def _person(
             top=[(label, round(score, 4)) for label, score in action.top],
             experimental=action.label in experimental,
         ),
-        parts=[
-            results.Part(
-                part=part.part,
-                box=rounded_box(part.box),
-                score=round(part.score, 4),
-                relevance=round(part.relevance, 4),
-                states=[(state, round(score, 4)) for state, score in part.states],
-                holds=part.holds,
-            )
-            for part in person.parts
-        ],
+        parts=published_parts(person) if place is None else list(place.parts),
         detected=person.detected,
-        foot=None if place is None else (round(place.foot[0], 1), round(place.foot[1], 1)),
+        foot=None if body is None else body.foot,
         zones=[] if place is None else list(place.zones),
+        stature=None if body is None else body.stature,
+        trunk=None if body is None else body.trunk,
+        hips=None if body is None else body.hips,
+        speed=None if body is None else body.speed,
+        crossed=[] if place is None else list(place.crossed),
     )

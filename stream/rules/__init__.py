@@ -1,1 +1,1 @@
-"""Zones: where in a camera's picture people are. Pure, without input and output."""
+"""Measures of bodies, zones and lines: where in a camera's picture people are. Pure, without input and output."""

@@ -13,7 +13,7 @@ from stages.settings import Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.source_address import SourceAddress
 from stream.settings.source_kinds import ADDRESS_FORMS, PACES
-from stream.settings.zones import MOST_ZONES, ZoneConfig, ZoneName
+from stream.settings.zones import MOST_LINES, MOST_ZONES, LineConfig, ZoneConfig, ZoneName
 
 DetectorSide = Annotated[int, Field(ge=32, le=4096)]
 
@@ -70,6 +70,13 @@ class CameraConfig(Section):
         max_length=MOST_ZONES,
         json_schema_extra={"additionalProperties": False},
         description="Named parts of the picture. Results then list the zones that each person is in (docs/zones.md).",
+    )
+    lines: dict[ZoneName, LineConfig] = Field(
+        default_factory=dict[str, LineConfig],
+        max_length=MOST_LINES,
+        json_schema_extra={"additionalProperties": False},
+        description="Named lines across the picture. Results then list the lines that each person crosses "
+        "(docs/zones.md).",
     )
     ring_slots: int = Field(
         8, ge=2, le=256, description="Frames held between decoding and inference; 8 are 0.3 s at 25 fps."

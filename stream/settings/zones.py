@@ -1,7 +1,8 @@
-"""Settings of zones: named parts of a camera's picture."""
+"""Settings of zones and lines: named parts of a camera's picture."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated
 
@@ -11,9 +12,13 @@ from stages.settings import Section
 
 MOST_ZONES = 32
 """Zones of a camera."""
+MOST_LINES = 32
+"""Lines of a camera."""
 _MOST_POINTS = 32
 _LEAST_AREA = 1e-5
 """Of the picture. Smaller polygons are mistakes: a square of 3 pixels in 1280x720."""
+_LEAST_LENGTH = 0.01
+"""Of the picture's sides."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[Share, Share]
@@ -47,4 +52,23 @@ class ZoneConfig(Section):
             raise ValueError(f"the outline crosses or touches itself{near}: list the corners in order along it")
         if polygon.area < _LEAST_AREA:
             raise ValueError("the zone has almost no area")
+        return value
+
+
+class LineConfig(Section):
+    """A line across the picture, which people cross from one side to the other (docs/zones.md)."""
+
+    points: tuple[Point, Point] = Field(
+        description="Start and end, as shares of the picture's width and height from the top left. Left and right are "
+        "the sides as seen when looking from the start to the end.",
+    )
+
+    @field_validator("points")
+    @classmethod
+    def _are_apart_and_inside(cls, value: tuple[Point, Point]) -> tuple[Point, Point]:
+        (x1, y1), (x2, y2) = value
+        if math.hypot(x2 - x1, y2 - y1) < _LEAST_LENGTH:
+            raise ValueError("the two points are the same, or nearly: they must be at least 0.01 apart")
+        if x1 == x2 in (0, 1) or y1 == y2 in (0, 1):
+            raise ValueError("the line is the edge of the picture: no person can be seen to cross it")
         return value

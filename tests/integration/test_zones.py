@@ -1,4 +1,4 @@
-"""Zones of a running engine: in results, changed over the control API, and kept over a restart."""
+"""Zones and lines of a running engine: in results, changed over the control API, and kept over a restart."""
 
 from __future__ import annotations
 
@@ -62,7 +62,6 @@ async def test_zones_set_and_removed_over_the_control_api_apply_without_a_new_ep
             return any(frame.people and frame.people[0].zones == zones for frame in frames)
 
         await until(lambda: seen([]))
-        assert frames[0].people[0].foot is None
         everywhere = {"points": [[0, 0], [1, 0], [1, 1], [0, 1]]}
         path = "/api/v1/cameras/door"
         status, changed, _ = await client.ask("PATCH", path, json={"zones": {"yard": everywhere}})
@@ -72,7 +71,7 @@ async def test_zones_set_and_removed_over_the_control_api_apply_without_a_new_ep
         assert (await client.ask("PATCH", path, json={"zones": hidden}))[0] == 200
         await until(lambda: frames[-1].people == [])
         assert (await client.ask("PATCH", path, json={"zones": None}))[0] == 200
-        await until(lambda: bool(frames[-1].people) and frames[-1].people[0].foot is None)
+        await until(lambda: bool(frames[-1].people) and not frames[-1].people[0].zones)
         assert {frame.epoch for frame in frames} == {1}
         for zones in ({"hall": HALL}, {"yard": everywhere}):  # the second replaces the first
             assert (await client.ask("PATCH", path, json={"zones": zones}))[0] == 200
@@ -100,6 +99,34 @@ async def test_a_wrong_zone_is_an_error_that_names_it_and_the_old_zones_stay(zon
         status, body, _ = await client.ask("PATCH", "/api/v1/cameras/door", json={"zones": zones})
         assert (status, [error["field"] for error in body["errors"]]) == (422, [field])
         assert list(engine.cameras.configs["door"].zones) == ["hall"]
+
+
+async def test_results_name_a_line_set_over_the_control_api_each_time_a_person_crosses_it() -> None:
+    async with Engine(configured(camera()), model=Walker()) as engine, aiohttp.ClientSession() as session:
+        client = Client(session, engine.http_address or "")
+        crossings, epochs = list[tuple[float, list[results.Crossing]]](), set[int]()
+
+        def note(topic: str, message: results.Message) -> None:
+            if isinstance(message, results.Frame):
+                epochs.add(message.epoch)
+                crossings.extend(
+                    (one.foot[0], one.crossed) for one in message.people if one.foot is not None and one.crossed
+                )
+
+        engine.publisher.on_message(note)
+        wrong = {"fence": {"points": [[0.5, 0.5], [0.5, 0.5]]}}
+        status, body, _ = await client.ask("PATCH", "/api/v1/cameras/door", json={"lines": wrong})
+        assert (status, [error["field"] for error in body["errors"]]) == (422, ["lines.fence.points"])
+        lines = {"fence": {"points": [[0.5, 0], [0.5, 1]]}}
+        status, changed, _ = await client.ask("PATCH", "/api/v1/cameras/door", json={"lines": lines})
+        assert (status, changed["settings"]["lines"]) == (200, lines)
+        await until(lambda: len(crossings) >= 3)
+    # To the right in steps of a pixel, beyond x 100 by 3 % of 40 pixels, and back to x 0 at once.
+    for x, crossed in crossings:
+        assert abs(x - 100) > 1.2
+        assert crossed == [("fence", "left" if x > 100 else "right")]
+    assert {x > 100 for x, _ in crossings} == {True, False}
+    assert epochs == {1}
 
 
 async def test_an_ignored_persons_action_ends_with_an_event() -> None:

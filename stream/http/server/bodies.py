@@ -10,7 +10,7 @@ from aiohttp import web
 from stream.http.server.problems import Problem
 
 MAX_JSON_BYTES = 64 * 1024
-"""A camera's settings take about 1 KiB, and as many zones as are allowed 46 KiB."""
+"""A camera's settings take about 1 KiB, and as many zones and lines as are allowed 52 KiB."""
 
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 

@@ -30,17 +30,18 @@ def standing_at(*feet: float, ended: tuple[int, ...] = ()) -> FrameAnalysis:
     return FrameAnalysis(people=people, ended=list(ended), tracks=len(people))
 
 
-def test_without_zones_the_analysis_is_unchanged_and_messages_have_no_foot_points() -> None:
+def test_without_zones_the_analysis_is_unchanged_and_messages_have_measures_but_no_zones() -> None:
     analysis = standing_at(100)
-    same, places = CameraZones().apply(meta(0), analysis, {})
-    assert same is analysis and not places
+    same, places = CameraZones().apply(meta(0), analysis, {}, {})
+    assert same is analysis
     (person,) = frame_message(meta(0), same, ModelRef("edge", "", True), None, places).people
-    assert person.foot is None and person.zones == []
+    assert (person.foot, person.stature, person.zones, person.crossed) == ((100.0, 400.0), 100.0, [], [])
+    assert person.trunk is person.hips is person.speed is None
 
 
 def test_messages_have_each_persons_foot_point_and_zones() -> None:
     zones = CameraZones()
-    analysis, places = zones.apply(meta(0), standing_at(100, 500.04), {"left": LEFT})
+    analysis, places = zones.apply(meta(0), standing_at(100, 500.04), {"left": LEFT}, {})
     people = frame_message(meta(0), analysis, ModelRef("edge", "", True), None, places).people
     assert [(person.foot, person.zones) for person in people] == [((100.0, 400.0), ["left"]), ((500.0, 400.0), [])]
 
@@ -48,7 +49,7 @@ def test_messages_have_each_persons_foot_point_and_zones() -> None:
 def test_a_person_in_an_ignored_zone_has_ended_and_is_reported_again_after_leaving() -> None:
     zones, seen = CameraZones(), list[tuple[list[int], list[int]]]()
     for frame, x in enumerate((500, 200, 210, 500)):
-        analysis, _ = zones.apply(meta(frame), standing_at(x, 600), {"left": IGNORED_LEFT})
+        analysis, _ = zones.apply(meta(frame), standing_at(x, 600), {"left": IGNORED_LEFT}, {})
         seen.append(([person.track for person in analysis.people], analysis.ended))
     assert seen == [([1, 2], []), ([2], [1]), ([2], [1]), ([1, 2], [])]
 
@@ -59,7 +60,7 @@ def test_an_action_ends_when_an_ignored_zone_is_set_around_the_person_and_only_o
     walking = FrameAnalysis(people=[replace(standing_at(100).people[0], action=walk)])
     kinds: list[list[str]] = []
     for frame, configured in enumerate(({}, {"left": IGNORED_LEFT}, {"left": IGNORED_LEFT}, {})):
-        analysis, _ = zones.apply(meta(frame), walking, configured)
+        analysis, _ = zones.apply(meta(frame), walking, configured, {})
         kinds.append([event.kind for event in events.update(meta(frame), analysis)])
     assert kinds == [["started"], ["ended"], [], ["started"]]
 
@@ -67,19 +68,19 @@ def test_an_action_ends_when_an_ignored_zone_is_set_around_the_person_and_only_o
 def test_frames_between_detections_have_zones() -> None:
     zones = CameraZones()
     between = FrameAnalysis(people=[replace(person, detected=False) for person in standing_at(100).people])
-    assert zones.apply(meta(0), between, {"left": LEFT})[1][1].zones == ("left",)
+    assert zones.apply(meta(0), between, {"left": LEFT}, {})[1][1].zones == ("left",)
 
 
 def test_zones_apply_from_the_next_frame_after_a_change_and_equal_ones_keep_who_is_inside() -> None:
     zones = CameraZones()
-    assert zones.apply(meta(0), standing_at(300), {"left": LEFT})[1][1].zones == ("left",)
+    assert zones.apply(meta(0), standing_at(300), {"left": LEFT}, {})[1][1].zones == ("left",)
     at_the_border = standing_at(321)
-    assert zones.apply(meta(1), at_the_border, {"left": LEFT.model_copy()})[1][1].zones == ("left",)
-    assert zones.apply(meta(2), at_the_border, {"hall": LEFT})[1][1].zones == ()
-    assert not zones.apply(meta(3), at_the_border, {})[1]
+    assert zones.apply(meta(1), at_the_border, {"left": LEFT.model_copy()}, {})[1][1].zones == ("left",)
+    assert zones.apply(meta(2), at_the_border, {"hall": LEFT}, {})[1][1].zones == ()
+    assert zones.apply(meta(3), at_the_border, {}, {})[1][1].zones == ()
 
 
 def test_a_new_epoch_forgets_who_was_inside() -> None:
     zones = CameraZones()
-    zones.apply(meta(0), standing_at(300), {"left": LEFT})
-    assert zones.apply(meta(0, epoch=2), standing_at(321), {"left": LEFT})[1][1].zones == ()
+    zones.apply(meta(0), standing_at(300), {"left": LEFT}, {})
+    assert zones.apply(meta(0, epoch=2), standing_at(321), {"left": LEFT}, {})[1][1].zones == ()
