@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 MAX_BYTES = 1 << 20
@@ -94,13 +95,19 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def error_text(error: ValidationError, model: type[BaseModel], *, command: str, show_values: bool = False) -> str:
+def error_text(
+    error: ValidationError | Sequence[ErrorDetails],
+    model: type[BaseModel],
+    *,
+    command: str,
+    show_values: bool = False,
+) -> str:
     """Return the errors of settings validated as `model`, each by its field, on one line.
 
     `command` lists all settings; it is named if no setting resembles an unknown one. `show_values` quotes wrong values;
     leave it off if they may be secret.
     """
-    found = error.errors(include_url=False)
+    found = error.errors(include_url=False) if isinstance(error, ValidationError) else error
     lines = [_line(one, model, command, show_values) for one in found[:MOST_ERRORS]]
     more = len(found) - MOST_ERRORS
     return "; ".join([*lines, f"and {more} more errors"] if more > 0 else lines)
@@ -127,13 +134,18 @@ def _nearest(location: Sequence[str | int], model: type[BaseModel]) -> str | Non
     """Return the setting of the same section that is spelt most like an unknown one, or that it abbreviates."""
     sections = [model]
     for step in location[:-1]:
-        fields = [section.model_fields[step] for section in sections if step in section.model_fields]
+        fields = [field for section in sections for name, field in _fields(section) if name == step]
         # A step that is no field is an index of a list or the tag of a union.
         sections = [inner for field in fields for inner in _sections_in(field.annotation)] or sections
-    key, names = str(location[-1]), sorted({name for section in sections for name in section.model_fields})
+    key, names = str(location[-1]), sorted({name for section in sections for name, _ in _fields(section)})
     similar = difflib.get_close_matches(key, names, 1)
     abbreviated = [name for name in names if name.startswith(key) or key in name.split("_")]
     return next(iter(similar or abbreviated), None)
+
+
+def _fields(section: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """Return a section's fields with their names in the file."""
+    return [(field.alias or name, field) for name, field in section.model_fields.items()]
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou, nms
 
-from stages.detection.nanodet.nanodet import CLASS_NAMES, MIN_SCORE, SUPPRESSION_OVERLAP, Boxes, Heads, NanoDet
+from stages.detection.nanodet.class_names import CLASS_NAMES
+from stages.detection.nanodet.nanodet import MIN_SCORE, SUPPRESSION_OVERLAP, Boxes, Heads, NanoDet
 from stages.detection.nanodet.nanodet_network import CLASSES, STRIDES
 from support.models.reference_frames import CASES, NANODET_CASES, Case, picture
 from support.repository import REPOSITORY

@@ -13,7 +13,8 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.transfer import to_host
 from stages.detection.detections import ObjectDetections
-from stages.detection.nanodet.nanodet import CLASS_NAMES, TRAINED_SIDE
+from stages.detection.nanodet.class_names import CLASS_NAMES
+from stages.detection.nanodet.nanodet import TRAINED_SIDE
 from stages.detection.suppression import nms_mask
 from stages.detection.views.slot_pictures import region_pictures
 from stages.looks import Look, Region

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.transfer import to_host
 from stages.detection.box_overlap import iou
-from stages.detection.nanodet.nanodet import CLASS_NAMES, NanoDet
+from stages.detection.nanodet.class_names import CLASS_NAMES
+from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.second_look.needs import SAME, SURE
 from stages.detection.views.search_views import SEARCH_SIDE
 from stages.detection.views.slot_pictures import region_pictures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ring_buffers.frames import FrameMeta, SlotFormat
-from stages.detection.nanodet.nanodet import CLASS_NAMES
+from stages.detection.nanodet.class_names import CLASS_NAMES
 from stages.detection.nanodet.object_looks import objects_of
 from stages.looks import Region
 
