@@ -14,6 +14,8 @@ from stages.device.halving import Halving, TooLargeError
 from stages.looks import WHOLE, Look
 from stages.types import FrameAnalysis, Model
 from stream import results
+from stream.alerts.alert_book import AlertBook
+from stream.alerts.rules_in_force import RulesInForce
 from stream.cameras.camera import Camera
 from stream.inference.batcher import Batcher
 from stream.inference.load_watch import LoadWatch
@@ -38,6 +40,8 @@ class BatchWorker:
         cameras: Mapping[str, Camera],
         publisher: Publisher,
         live_pictures: LivePictures,
+        alerts: AlertBook,
+        rules: RulesInForce,
         observer: Observer,
         health: Health,
         traces: FrameTraces | None,
@@ -56,6 +60,8 @@ class BatchWorker:
         self._cameras = cameras
         self._publisher = publisher
         self._live_pictures = live_pictures
+        self._alerts = alerts
+        self._rules = rules
         self._observer = observer
         self._health = health
         self._traces = traces
@@ -77,6 +83,12 @@ class BatchWorker:
             return self._model.needs_look(meta, newest)
         except Exception:
             return True  # the same error in a batch is logged and counted
+
+    def end_silent(self) -> None:
+        """Clear the alerts of cameras that have had no result for some time."""
+        for camera in list(self._cameras.values()):
+            if not camera.stopped:
+                camera.publish_ended(camera.rules.end_if_silent(), self._publisher, self._alerts)
 
     def run(self, batch: list[Lease]) -> None:
         """Run the model over a batch, publish every frame, and release the slots."""
@@ -140,13 +152,17 @@ class BatchWorker:
             self._publisher.publish(event)
         trace_id = None if self._traces is None else self._traces.trace_id(meta)
         analysis, places = camera.zones.apply(meta, analysis, camera.config.zones, camera.config.lines)
-        self._publisher.publish(frame_message(meta, analysis, self.model_ref, trace_id, places))
+        message = frame_message(meta, analysis, self.model_ref, trace_id, places)
+        written_events, alerts = camera.rules.apply(message, self._rules.compiled)
+        self._publisher.publish(message)
         handed_ns = time.monotonic_ns()
         if self._traces is not None:
             self._traces.published(meta, handed_ns, len(analysis.people))
         age_s = (handed_ns - meta.arrival_ns) / 1e9
         self.processed += 1
         self._live_pictures.offer(lease)
+        if alerts:
+            self._alerts.take(alerts, lease)
         camera.ring.release(lease)
         camera.tracks = analysis.tracks
         camera.looks.add(analysis.look)
@@ -158,5 +174,5 @@ class BatchWorker:
         self._observer.frame_published(meta.camera, age_s, capture_age_s)
         if age_s * 1e9 > camera.staleness_ns and camera.ring.policy == "latest":
             self._load.published_late()
-        for event in camera.events.update(meta, analysis, self.model_ref.experimental):
+        for event in (*camera.events.update(meta, analysis, self.model_ref.experimental), *written_events):
             self._publisher.publish(event)

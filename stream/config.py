@@ -43,6 +43,20 @@ class Config(Section):
     webrtc: WebRtcConfig = Field(default_factory=WebRtcConfig)  # pyright: ignore[reportArgumentType]
     recording: RecordingConfig = Field(default_factory=RecordingConfig)  # pyright: ignore[reportArgumentType]
     tracing: TracingConfig = Field(default_factory=TracingConfig)  # pyright: ignore[reportArgumentType]
+    rules_file: Annotated[
+        Path | None,
+        Field(
+            description="File of written actions and of rules that raise alerts (docs/rules.md). It is read again when "
+            "it changes."
+        ),
+    ] = None
+    alerts_file: Annotated[
+        Path | None,
+        Field(
+            description="File that remembers open alerts, so that they are cleared after a crash. Unset: the rules "
+            "file's name with the ending `.open-alerts.jsonl`, in its folder."
+        ),
+    ] = None
     once: bool = Field(False, description="Stop when every source has ended (files).")
     results: Annotated[Path | None, Field(description="File for every result as a JSON line.")] = None
     state_file: Annotated[

@@ -15,18 +15,23 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
+from typing import Any
 
 from ring_buffers.frames import Lease
 from stages.types import Model
 from stream import engine_metrics, results
+from stream.alerts.alert_book import AlertBook
+from stream.alerts.open_alerts_file import open_alerts_file
+from stream.alerts.rules_in_force import RulesInForce
 from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control
 from stream.cameras.lost_frames import LostFrames
 from stream.cameras.registry import CameraRegistry
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
+from stream.http.endpoints.alerts_api import AlertsApi
 from stream.http.endpoints.clips_api import ClipsApi
 from stream.http.endpoints.control_api import ControlApi
 from stream.http.endpoints.event_streams import EventStreams
@@ -48,6 +53,7 @@ from stream.messaging.publisher import Publisher
 from stream.messaging.results_file import ResultsFile
 from stream.recording.configured_names import check_actions, warn_of_missing_cameras
 from stream.recording.recorder import Recorder
+from stream.rules_file import Places
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import SharedTransports
 from stream.sources.rtsp.fallback import NativeRtsp
@@ -59,6 +65,8 @@ from telemetry.observer import Guarded, Observer
 
 logger = logging.getLogger(__name__)
 
+SILENCE_EVERY_S = 2.0
+"""Interval at which cameras without results are looked for, whose alerts are to be cleared."""
 STOP_WITHIN_S = 1.6
 """Time for all parts together to stop; the rest of two seconds is for the end of the process."""
 
@@ -89,6 +97,8 @@ class Engine:
         self._load = LoadWatch(self._batcher, adapt=config.overload == "adapt")
         self._inference: InferenceThread[list[Lease]] | None = None
         self.publisher = Publisher(config.publish, self.run, self.observer)
+        self.rules = RulesInForce(config.rules_file, self._places)
+        self.alerts = AlertBook(self.publisher.publish, open_alerts_file(config.rules_file, config.alerts_file))
         self._peers = Peers(config.webrtc, self.observer)
         self._publishers = Publishers(self._peers)
         self._viewers = Viewers(self._peers)
@@ -103,9 +113,11 @@ class Engine:
             self._in_loop,
             self._check_finished,
             SharedTransports(self._peers, self._publishers, self._native_rtsp),
+            self.alerts,
             self.recorder,
         )
         self._cameras = self.cameras.running
+        engine_metrics.derive_alert_metrics(self.metrics, self.alerts, self.rules)
         engine_metrics.derive_metrics(self.metrics, self._cameras, self._batcher, self._load, self.publisher)
         engine_metrics.derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
         if self.recorder is not None:
@@ -121,6 +133,8 @@ class Engine:
             self._cameras,
             self.publisher,
             self._live_pictures,
+            self.alerts,
+            self.rules,
             self.observer,
             self.health,
             traces,
@@ -134,7 +148,7 @@ class Engine:
         self._feeds = MessageFeeds(self.publisher)
         self._results_file: ResultsFile | None = None
         self._lost_frames = LostFrames()
-        self._stats_task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._finished = asyncio.Event()
         self._started_ns = self._counted_ns = time.monotonic_ns()
         self._failure: BaseException | None = None
@@ -170,6 +184,7 @@ class Engine:
         if self._tracing is not None:
             self._tracing.start()
         await self.publisher.start()
+        await asyncio.to_thread(self.alerts.start)
         if self._results_file is not None:
             self.publisher.on_message(self._results_file.write)
         if self.recorder is not None:
@@ -179,8 +194,10 @@ class Engine:
         if self._http is not None:
             await self._http.start()
         model = await self._load_model(self._inference)
-        self._stats_task = asyncio.create_task(self._publish_stats(), name="stats")
-        self._stats_task.add_done_callback(self._task_ended)
+        self._begin_task(self._publish_stats(), "stats")
+        if self.config.rules_file is not None:
+            self._begin_task(self.rules.watch(), "rules file")
+            self._begin_task(self._end_silent(self._inference), "silent cameras")
         self.cameras.begin(model, self._inference, self.config.cameras)
 
     async def stop(self) -> None:
@@ -200,13 +217,12 @@ class Engine:
         if self._tracing is not None:
             within_s = max(0.1, deadline - time.monotonic() - 0.4)
             ending.append(asyncio.create_task(asyncio.to_thread(self._tracing.stop, within_s)))
-        if self._stats_task is not None:
-            self._stats_task.cancel()
-            await asyncio.gather(self._stats_task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for camera in self._cameras.values():
             camera.ring.close()
-            for event in camera.events.close():
-                self.publisher.publish(event)
+            camera.end("restart", self.publisher, self.alerts)
         joined = [
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in list(self._cameras.values())  # a camera may be removed meanwhile
@@ -217,6 +233,7 @@ class Engine:
         self._event_streams.close()
         self._picture_streams.close()
         await asyncio.to_thread(self._live_pictures.close)
+        await asyncio.to_thread(self.alerts.close)
         if self._http is not None:
             await self._http.stop()
         await asyncio.gather(*ending)
@@ -237,6 +254,11 @@ class Engine:
         await self._finished.wait()
         if self._failure is not None:
             raise EngineFailedError(f"a bug in partstream: {self._failure!r}; see the log") from self._failure
+
+    def _begin_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._task_ended)
+        self._tasks.append(task)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -322,6 +344,7 @@ class Engine:
                 *api.routes(),
                 *self._picture_streams.routes(),
                 *ProfilingApi(self.profiling).routes(),
+                *AlertsApi(self.alerts, self.rules).routes(),
                 *ClipsApi(self.recorder.library if self.recorder is not None else None).routes(),
                 *WhipApi(self.cameras, self._publishers).routes(),
                 *WhepApi(self.cameras, self._viewers).routes(),
@@ -352,9 +375,10 @@ class Engine:
 
     # -- the model ----------------------------------------------------------------------------------------------
     async def _load_model(self, inference: InferenceThread[list[Lease]]) -> Model:
+        await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
         if self._model is None:
             self._model = await inference.run(load_model, self.config, self.observer)
-        check_actions(self.config.recording, self._model.actions)
+        check_actions(self.config.recording, self._model.actions, self.rules.written)
         info = self._model.info
         self._worker.model_ref = results.ModelRef(info.profile, info.weights, info.trained, list(info.experimental))
         self.observer.model_loaded(info.profile, info.weights)
@@ -364,6 +388,15 @@ class Engine:
         self.health.device(True, "", time.monotonic())
         await inference.run(self._worker.use, self._model)
         return self._model
+
+    async def _end_silent(self, inference: InferenceThread[list[Lease]]) -> None:
+        while True:
+            await asyncio.sleep(SILENCE_EVERY_S)
+            await inference.run(self._worker.end_silent)
+
+    def _places(self) -> dict[str, Places]:
+        cameras = self.cameras.configs.values() or self.config.cameras  # before any was started
+        return {camera.id: Places(camera.zones, camera.lines) for camera in cameras}
 
     async def _between_batches(self, function: Callable[[], None]) -> None:
         if self._inference is None:

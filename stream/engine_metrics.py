@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from stream.alerts.alert_book import AlertBook
+from stream.alerts.rules_in_force import RulesInForce
 from stream.cameras.camera import Camera
 from stream.http.endpoints.event_streams import EventStreams
 from stream.http.server.app import HttpServer
@@ -69,6 +71,18 @@ def derive_metrics(
     derive("subscriptions", lambda: [((), publisher.subscriptions)])
     derive("history_evicted_total", lambda: [((), publisher.evicted)])
     derive("curve_refused_total", lambda: [((), publisher.refused)])
+
+
+def derive_alert_metrics(metrics: PrometheusObserver, alerts: AlertBook, rules: RulesInForce) -> None:
+    """Add the metrics of alerts. A rule's open alerts are shown once it has had one on the camera."""
+
+    def open_alerts() -> Iterable[Series]:
+        counts = {(camera, rule): 0 for camera, rule, _ in list(alerts.began)}
+        return (counts | alerts.open()).items()
+
+    metrics.derive("alerts_total", lambda: list(alerts.began.items()))
+    metrics.derive("alerts_open", open_alerts)
+    metrics.derive("rules_loaded", lambda: [] if rules.compiled is None else [((), rules.error is None)])
 
 
 def derive_http_metrics(

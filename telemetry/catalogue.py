@@ -47,6 +47,16 @@ class MetricSpec:
 
 
 METRICS: tuple[MetricSpec, ...] = (
+    # -- alerts
+    MetricSpec("alerts_total", "counter", "Alerts that began, by rule.", ("camera", "rule", "severity"), derived=True),
+    MetricSpec("alerts_open", "gauge", "Alerts that are on, by rule.", ("camera", "rule"), derived=True),
+    MetricSpec(
+        "rules_loaded",
+        "gauge",
+        "1 if the rules file as it is now is in force, 0 if it has an error and the rules of before are; "
+        "absent without a rules file.",
+        derived=True,
+    ),
     # -- cameras
     MetricSpec("camera_state", "gauge", "1 for the camera's current state, 0 for the others.", ("camera", "state")),
     MetricSpec(

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta
 from stream import results
+from stream.alerts.alert_book import AlertBook
+from stream.cameras.camera_rules import CameraRules
 from stream.cameras.camera_zones import CameraZones
 from stream.cameras.events import ActionEvents
 from stream.cameras.look_counts import LookCounts
 from stream.live.live_video import LiveVideo
+from stream.messaging.publisher import Publisher
+from stream.results import Alert, Event
+from stream.rules.alerts import ClearReason
 from stream.settings.engine import CameraConfig
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
@@ -22,8 +27,8 @@ from telemetry.tally import Histogram
 class Camera:
     """A camera of the engine.
 
-    The inference thread writes `tracks`, `epoch`, `events`, `zones`, `ages` and `capture_ages`, and adds to `looks`;
-    the event loop writes the rest.
+    The inference thread writes `tracks`, `epoch`, `events`, `zones`, `rules`, `ages` and `capture_ages`, and adds to
+    `looks`; the event loop writes the rest.
     """
 
     config: CameraConfig
@@ -32,6 +37,7 @@ class Camera:
     status: CameraStatus
     live_video: LiveVideo
     """Its access units, for viewers of live video."""
+    rules: CameraRules
     stopped: bool = False
     tracks: int = 0
     epoch: int = 0
@@ -66,6 +72,18 @@ class Camera:
         self.events = ActionEvents()
         self.epoch = meta.epoch
         return closing
+
+    def end(self, reason: ClearReason, publisher: Publisher, alerts: AlertBook) -> None:
+        """End every current action and alert, and publish that. No more frames are published."""
+        for event in self.events.close():
+            publisher.publish(event)
+        self.publish_ended(self.rules.end(reason), publisher, alerts)
+
+    def publish_ended(self, ended: tuple[list[Event], list[Alert]], publisher: Publisher, alerts: AlertBook) -> None:
+        """Publish what the rules have ended."""
+        for event in ended[0]:
+            publisher.publish(event)
+        alerts.take(ended[1])
 
     def measure(self, seconds: float) -> None:
         """Measure the rates over the `seconds` since the last call, and the recent looks."""

@@ -15,7 +15,9 @@ from typing import Any
 
 from ring_buffers.frame_ring import FrameRing
 from stages.types import Model
+from stream.alerts.alert_book import AlertBook
 from stream.cameras.camera import Camera
+from stream.cameras.camera_rules import CameraRules
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
 from stream.live.live_video import LiveVideo
@@ -77,6 +79,7 @@ class CameraRegistry:
         in_loop: Callable[..., None],
         on_change: Callable[[], None],
         transports: SharedTransports,
+        alerts: AlertBook,
         recorder: Recorder | None = None,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}
@@ -94,6 +97,7 @@ class CameraRegistry:
         self._in_loop = in_loop
         self._on_change = on_change
         self._transports = transports
+        self._alerts = alerts
         self._recorder = recorder
         self._disabled: dict[str, CameraStatus] = {}
         self._model: Model | None = None
@@ -161,6 +165,7 @@ class CameraRegistry:
             del self.configs[camera_id]
             self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed())
             self._publisher.forget(camera_id)
+            self._alerts.forget(camera_id)
             self._clear(camera_id)
             self._on_change()
 
@@ -196,7 +201,8 @@ class CameraRegistry:
             packets=PacketSinks([video, recorded]) if recorded is not None else video,
             keyframe_wanted=video.keyframe_due,
         )
-        camera = Camera(config, ring, reader, reader.status, video)
+        rules = CameraRules(config.id, self._alerts.new_id)
+        camera = Camera(config, ring, reader, reader.status, video, rules)
         self.running[config.id] = camera
         self._observer.camera_added(config.id)
         self._batcher.add(ring, camera.staleness_ns)
@@ -241,8 +247,7 @@ class CameraRegistry:
         await self._inference.run(self._model.forget, camera_id)
         # The inference thread has finished the last batch with its frames.
         del self.running[camera_id]
-        for event in camera.events.close():
-            self._publisher.publish(event)
+        camera.end("camera", self._publisher, self._alerts)
         self.epochs.ended(camera_id, camera.reader.status.epoch)  # newer than camera.status
         self._observer.people_seen(camera_id, 0, 0)
 

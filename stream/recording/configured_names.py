@@ -12,13 +12,18 @@ from stream.settings.recording import RecordingConfig
 logger = logging.getLogger(__name__)
 
 
-def check_actions(recording: RecordingConfig, known: Sequence[str]) -> None:
-    """Raise `ConfigError` if an action in `recording.actions` is not among the model's; `known` is empty if unknown."""
+def check_actions(recording: RecordingConfig, known: Sequence[str], written: Sequence[str] = ()) -> None:
+    """Raise `ConfigError` if an action in `recording.actions` is neither `known` to the model nor `written` in rules.
+
+    `known` is empty if the model's actions are not known beforehand.
+    """
     if recording.directory is None or not known:
         return
     for name in recording.actions or ():
-        if name not in known:
-            raise ConfigError(f"recording.actions: the model has no action `{name}`; {_suggestion(name, known)}")
+        if name not in known and name not in written:
+            raise ConfigError(
+                f"recording.actions: the model has no action `{name}`; {_suggestion(name, [*known, *written])}"
+            )
 
 
 def warn_of_missing_cameras(recording: RecordingConfig, cameras: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from stream.results import Event
 
@@ -38,6 +39,18 @@ class ClipRules:
         return min_score is not None and score >= min_score
 
 
+class Doing(NamedTuple):
+    """What a track does one of at a time: the model's action (None), or a written action by name."""
+
+    track: int
+    written: str | None
+
+    @staticmethod
+    def of(event: Event) -> Doing:
+        """Return what an event is about."""
+        return Doing(event.track, event.label if event.source == "rule" else None)
+
+
 @dataclass(slots=True, eq=False)
 class PlannedEvent:
     """An action in a window. Times are in µs; `end_us` is None while it continues."""
@@ -64,8 +77,8 @@ class Window:
     last_end_us: int = 0
     """The latest end of its completed events."""
     events: list[PlannedEvent] = field(default_factory=list[PlannedEvent])
-    ongoing: dict[int, PlannedEvent] = field(default_factory=dict[int, PlannedEvent])
-    """Continuing events by track."""
+    ongoing: dict[Doing, PlannedEvent] = field(default_factory=dict["Doing", "PlannedEvent"])
+    """Continuing events."""
 
     @property
     def end_us(self) -> int:
@@ -81,15 +94,15 @@ class Window:
         """Set the media time of the clip's first frame, from which the maximum length counts."""
         self.limit_us = media_us + self.rules.longest_us
 
-    def add(self, event: PlannedEvent) -> None:
+    def add(self, doing: Doing, event: PlannedEvent) -> None:
         """Add an action."""
         if len(self.events) < MAX_EVENTS:
             self.events.append(event)
-        self.ongoing[event.track] = event
+        self.ongoing[doing] = event
 
-    def end(self, track: int, media_us: int) -> None:
-        """End the track's action."""
-        event = self.ongoing.pop(track, None)
+    def end(self, doing: Doing, media_us: int) -> None:
+        """End an action."""
+        event = self.ongoing.pop(doing, None)
         if event is not None:
             event.end_us = media_us
             self.last_end_us = max(self.last_end_us, media_us)
@@ -109,23 +122,24 @@ class ClipPlanner:
         latest = self.windows[-1] if self.windows else None
         if latest is not None and latest.epoch != event.epoch:
             latest = None
-        changed = latest is not None and event.track in latest.ongoing
+        doing = Doing.of(event)
+        changed = latest is not None and doing in latest.ongoing
         if latest is not None:
-            latest.end(event.track, media_us)
+            latest.end(doing, media_us)
         if event.kind == "ended" or not self.rules.wanted(event.label, event.score):
             return changed
         planned = PlannedEvent(
             event.track, event.label, event.score, event.capture_us, media_us, experimental=event.experimental
         )
         if latest is not None and media_us < latest.limit_us and media_us - self.rules.before_us <= latest.end_us:
-            latest.add(planned)
+            latest.add(doing, planned)
             return True
         if len(self.windows) >= MAX_WINDOWS:
             self.refused += 1
             return changed
         begin_us = max(0, media_us - self.rules.before_us)
         window = Window(self.rules, event.epoch, begin_us, begin_us + self.rules.longest_us)
-        window.add(planned)
+        window.add(doing, planned)
         self.windows.append(window)
         return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
 _FORM = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s?(ms|s|m|h)")
@@ -21,6 +21,14 @@ def microseconds(value: object) -> int:
     if result > LONGEST_US:
         raise ValueError("must be at most 24h")
     return result
+
+
+def setting_text(microseconds: int) -> str:
+    """Return a duration as it is written in settings, in the largest unit that leaves no fraction."""
+    unit, size = next(
+        ((unit, size) for unit, size in reversed(_UNITS.items()) if microseconds % size == 0), ("ms", 1000)
+    )
+    return f"{microseconds / size:g}{unit}" if microseconds else "0s"
 
 
 def duration_text(microseconds: int) -> str:
@@ -39,6 +47,7 @@ Duration = Annotated[
     int,
     Field(strict=True, ge=0),
     BeforeValidator(microseconds),
+    PlainSerializer(setting_text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,9}(\.\d{1,6})?\s?(ms|s|m|h)$"}),
 ]
 """Microseconds; written as a string with a unit."""

@@ -29,6 +29,8 @@ LABELS: dict[str, str] = {
     "Fallbacks: [rtsp.md](rtsp.md) and, for decoders, nvdec_not_built · nvdec_no_device · nvdec_codec. "
     "HTTP: the last part of the error's `type` ([control-api.md](control-api.md)). "
     "Clips: [recording.md](recording.md). Spans: " + " · ".join(LOST_REASONS),
+    "rule": "the rule's name in the rules file",
+    "severity": "info · warning · critical",
     "stage": "a stage of the pipeline",
     "state": "of cameras: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free; "
     "of recording: " + " · ".join(catalogue.RECORDING_STATES),

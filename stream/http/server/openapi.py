@@ -26,6 +26,10 @@ _IN_PATHS: dict[str, dict[str, Any]] = {
         "description": "The name of a profiling recording.",
         "schema": {"type": "string", "pattern": "^profiling-[0-9TZ-]{16,24}$"},
     },
+    "alert": {
+        "description": "The alert's id.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{8}-[0-9]{1,18}$"},
+    },
     "clip": {"description": "The clip's name.", "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,160}$"}},
 }
 """The parameters in routes' paths."""

@@ -17,6 +17,7 @@ TITLES = {
     "not-found": "Not found",
     "no-such-camera": "Camera not found",
     "no-such-clip": "Clip not found",
+    "no-such-alert": "Alert not found",
     "no-result-yet": "No result yet",
     "method-not-allowed": "Method not allowed",
     "no-room": "Insufficient capacity",

@@ -1,0 +1,133 @@
+"""The alert book: publishes alerts, and remembers those that are open and the latest that were.
+
+The inference thread publishes, the event loop reads and acknowledges. A lock keeps an alert's messages in order.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec.structs import force_setattr, replace
+
+from ring_buffers.frames import Lease
+from stream.alerts.alert_pictures import AlertPictures
+from stream.alerts.open_alerts_file import OpenAlertsFile
+from stream.results import Alert
+
+MOST_CLOSED = 500
+"""Alerts that are cleared and still listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An alert's last message, and whether it has a picture."""
+
+    alert: Alert
+    picture: bool
+
+
+class AlertBook:
+    """The alerts of one engine. `publish` is the publisher's method."""
+
+    def __init__(self, publish: Callable[[Alert], Alert], file: OpenAlertsFile | None) -> None:
+        self.pictures = AlertPictures()
+        self.began: Counter[tuple[str, str, str]] = Counter()
+        """Alerts that began since the engine's start, by camera, rule and severity."""
+        self._publish = publish
+        self._file = file
+        self._ids = secrets.token_hex(4)
+        self._count = 0
+        self._open: dict[str, Alert] = {}
+        self._closed: OrderedDict[str, Alert] = OrderedDict()  # the oldest first
+        self._lock = threading.RLock()
+
+    def start(self) -> None:
+        """Clear the alerts that an earlier run left open, before anything else is published. Blocks.
+
+        Raises `ConfigError` naming `alerts_file` if it cannot be used.
+        """
+        if self._file is None:
+            return
+        for left in self._file.start():
+            cleared = replace(left, state="cleared", epoch=0, clear_reason="restart")
+            self.take([cleared])
+
+    def new_id(self) -> str:
+        """Return the id of a new alert: unique, and in order within a run."""
+        self._count += 1
+        return f"{self._ids}-{self._count}"
+
+    def take(self, alerts: list[Alert], lease: Lease | None = None) -> None:
+        """Publish these messages. `lease`: the frame, for the pictures of alerts that begin."""
+        for alert in alerts:
+            with self._lock:
+                self._take(alert)
+        began = tuple(alert.alert for alert in alerts if alert.state == "began")
+        if began and lease is not None:
+            self.pictures.take(began, lease)
+
+    def acknowledge(self, alert: str) -> Entry | None:
+        """Acknowledge an alert, which publishes it again; once. Return it, or None if it is unknown."""
+        with self._lock:
+            last = self._open.get(alert) or self._closed.get(alert)
+            if last is None:
+                return None
+            if last.acknowledged_us is None:
+                state = "cleared" if last.state == "cleared" else "updated"
+                last = replace(last, state=state, acknowledged_us=time.time_ns() // 1000)
+                self._take(last)
+            return self._entry(last)
+
+    def entries(self, camera: str | None, *, only_open: bool) -> list[Entry]:
+        """Return the alerts, of one camera if given: the open ones first, each group the latest first."""
+        with self._lock:
+            found = list(reversed(self._open.values()))
+            if not only_open:
+                found += reversed(self._closed.values())
+        return [self._entry(alert) for alert in found if camera in (None, alert.camera)]
+
+    def open(self) -> Counter[tuple[str, str]]:
+        """Return the number of open alerts by camera and rule."""
+        with self._lock:
+            return Counter((alert.camera, alert.rule) for alert in self._open.values())
+
+    def forget(self, camera: str) -> None:
+        """Drop the counts of a removed camera."""
+        with self._lock:
+            for key in [key for key in self.began if key[0] == camera]:
+                del self.began[key]
+
+    def close(self) -> None:
+        """Stop encoding pictures, and close the file."""
+        self.pictures.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _take(self, alert: Alert) -> None:
+        """Publish a message and remember it. Needs the lock."""
+        before = self._open.get(alert.alert)
+        if before is not None and alert.acknowledged_us is None:
+            force_setattr(alert, "acknowledged_us", before.acknowledged_us)
+        cleared = alert.state == "cleared"
+        if self._file is not None and not cleared:
+            self._file.append(alert)
+        self._publish(alert)
+        if self._file is not None and cleared:
+            self._file.append(alert)
+        if alert.state == "began":
+            self.began[alert.camera, alert.rule, alert.severity] += 1
+        if not cleared:
+            self._open[alert.alert] = alert
+            return
+        self._open.pop(alert.alert, None)
+        self._closed[alert.alert] = alert
+        while len(self._closed) > MOST_CLOSED:
+            self._closed.popitem(last=False)
+
+    def _entry(self, alert: Alert) -> Entry:
+        return Entry(alert, self.pictures.get(alert.alert) is not None)

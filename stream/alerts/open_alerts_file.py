@@ -1,0 +1,125 @@
+"""The file of open alerts, so that the next run can clear them if this one ends without doing so.
+
+A journal of alert messages, as published: an alert is open if its last message is not `cleared`. Messages are appended
+before they are published, and cleared alerts after. A process that is killed may therefore clear an alert twice, but
+never leaves one open. The file is rewritten when it grows, and holds only the open alerts then.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from stream.results import Alert, decode
+from stream.settings.config_error import ConfigError
+
+logger = logging.getLogger(__name__)
+
+LARGEST = 1 << 20
+"""Bytes at which the file is rewritten, or twice the size of all open alerts."""
+MOST_READ = 64 << 20
+
+
+def open_alerts_file(rules: Path | None, configured: Path | None) -> OpenAlertsFile | None:
+    """Return the file for these rules: the configured one, or the default beside the rules; None without rules."""
+    if rules is None:
+        return None
+    return OpenAlertsFile(configured or rules.with_suffix(".open-alerts.jsonl"))
+
+
+class OpenAlertsFile:
+    """The file of one engine. A lock keeps a second engine from using it. Not thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._open: dict[str, Alert] = {}
+        self._bytes = 0
+        self._limit = LARGEST
+        self._failed = False
+
+    def start(self) -> list[Alert]:
+        """Open the file, and return the last message of each alert that an earlier run left open.
+
+        Raises `ConfigError` naming `alerts_file` if it cannot be used. Blocks.
+        """
+        path = self._path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lines = os.pread(self._descriptor, MOST_READ, 0).split(b"\n")
+        except BlockingIOError:
+            self.close()
+            raise ConfigError(f"alerts_file: {path} is in use by another engine: set another file") from None
+        except OSError as error:
+            self.close()
+            raise ConfigError(f"alerts_file: {path} can't be used ({error.strerror}): set alerts_file") from None
+        damaged = 0
+        for line in filter(None, lines):
+            try:
+                alert = decode(line)
+            except msgspec.DecodeError:  # the last line, if the machine stopped while it was written
+                damaged += 1
+                continue
+            if isinstance(alert, Alert):
+                self._note(alert)
+        if damaged:
+            logger.warning("alerts_file: %s: %d damaged lines are ignored", path, damaged)
+        self._bytes = sum(len(line) + 1 for line in lines)
+        return list(self._open.values())
+
+    def append(self, alert: Alert) -> None:
+        """Append a message. If that fails, it is logged once, and the alert goes on without."""
+        self._note(alert)
+        if self._descriptor is None:
+            return
+        line = msgspec.json.encode(alert) + b"\n"
+        try:
+            if self._bytes + len(line) > self._limit:
+                self._rewrite()
+            else:
+                os.write(self._descriptor, line)
+                self._bytes += len(line)
+            self._failed = False
+        except OSError as error:
+            if not self._failed:
+                logger.error(
+                    "alerts_file: %s can't be written (%s): after a crash, open alerts would stay on",
+                    self._path,
+                    error.strerror,
+                )
+            self._failed = True
+
+    def close(self) -> None:
+        """Close the file. May be called again."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)  # which ends the lock
+            self._descriptor = None
+
+    def _note(self, alert: Alert) -> None:
+        if alert.state == "cleared":
+            self._open.pop(alert.alert, None)
+        else:
+            self._open[alert.alert] = alert
+
+    def _rewrite(self) -> None:
+        """Replace the file by one that holds only the open alerts, and lock that one."""
+        lines = b"".join(msgspec.json.encode(alert) + b"\n" for alert in self._open.values())
+        temporary = self._path.with_name(f".{self._path.name}.new")
+        temporary.unlink(missing_ok=True)
+        new = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(new, lines)
+            temporary.replace(self._path)
+        except OSError:
+            os.close(new)
+            raise
+        self.close()
+        self._descriptor, self._bytes = new, len(lines)
+        self._limit = max(LARGEST, 2 * len(lines))

@@ -1,0 +1,100 @@
+"""The rules of a running camera, applied to its results before they are published."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from msgspec.structs import force_setattr
+
+from stream.cameras.written_events import WrittenEvents
+from stream.results import Alert, Event, Frame, Person
+from stream.rules.alerts import ClearReason, Moment
+from stream.rules.compiled import CompiledRules
+from stream.rules.evaluator import Evaluator
+from stream.rules.seen import Seen
+from stream.rules.signals import signals_of
+
+logger = logging.getLogger(__name__)
+
+SILENT_S = 10.0
+"""Time without a result after which open alerts are cleared. The evaluator needs the next result for that."""
+
+
+class CameraRules:
+    """Applies the rules in force to the results of one camera. Runs in the inference thread."""
+
+    def __init__(self, camera: str, new_id: Callable[[], str]) -> None:
+        self._camera = camera
+        self._new_id = new_id
+        self._rules: CompiledRules | None = None
+        self._evaluator: Evaluator | None = None
+        self._events = WrittenEvents()
+        self._applied_at = 0.0
+
+    def apply(self, frame: Frame, rules: CompiledRules | None) -> tuple[list[Event], list[Alert]]:
+        """Add the written actions to the people of a result that is about to be published.
+
+        `rules`: those in force. Returns the events of written actions and the messages about alerts, to be published
+        after the result. If the rules fail, which is a bug, the result has no written actions.
+        """
+        if rules is None and self._evaluator is None:
+            return [], []
+        self._applied_at = time.monotonic()
+        try:
+            return self._apply(frame, rules)
+        except Exception:
+            logger.exception("camera %s: the rules failed; its alerts are cleared", self._camera)
+            self._evaluator, failed = None, self._evaluator
+            self._rules = None  # so that the next result begins with a new evaluator
+            return [], [] if failed is None else failed.end("rules")
+
+    def end(self, reason: ClearReason) -> tuple[list[Event], list[Alert]]:
+        """End everything that is ongoing, and return the events and messages. Cooldowns go on."""
+        return self._events.close(), [] if self._evaluator is None else self._evaluator.end(reason)
+
+    def end_if_silent(self) -> tuple[list[Event], list[Alert]]:
+        """End everything that is ongoing if there was no result for `SILENT_S`, as `end` does."""
+        if self._evaluator is None or time.monotonic() - self._applied_at < SILENT_S:
+            return [], []
+        return self.end("no_results")
+
+    def _apply(self, frame: Frame, rules: CompiledRules | None) -> tuple[list[Event], list[Alert]]:
+        changed: list[Alert] = []
+        if rules is not self._rules:
+            changed = self._use(rules)
+        if self._evaluator is None or rules is None:
+            return self._events.update(frame), changed
+        moment = Moment(self._camera, frame.epoch, frame.frame, frame.capture_us, frame.media_time_us)
+        people = [
+            Seen(
+                person.track,
+                person.box,
+                person.zones,
+                person.crossed,
+                signals_of(person, frame.objects, rules.signals),
+                partial(_same, person),
+            )
+            for person in frame.people
+        ]
+        findings = self._evaluator.update(moment, people)
+        for person in frame.people:
+            if (actions := findings.actions.get(person.track)) is not None:
+                force_setattr(person, "rule_actions", actions)
+        return self._events.update(frame), changed + findings.alerts
+
+    def _use(self, rules: CompiledRules | None) -> list[Alert]:
+        self._rules = rules
+        if rules is None:
+            ended, self._evaluator = self._evaluator, None
+            return [] if ended is None else ended.end("rules")
+        if self._evaluator is None:
+            self._evaluator = Evaluator(rules, self._camera, self._new_id)
+            return []
+        return self._evaluator.use(rules)
+
+
+def _same(person: Person) -> Person:
+    return person

@@ -1,0 +1,143 @@
+"""Alerts and rules over HTTP: the alerts that are open or were lately, their pictures, and the rules in force."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+from stream.alerts.alert_book import AlertBook, Entry
+from stream.alerts.rules_in_force import RulesInForce, RulesView
+from stream.http.server.problems import Problem, invalid
+from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
+from stream.http.server.routes import Answer, Parameter, Route
+from stream.results import ALERT_SCHEMA, Alert, about
+from stream.settings.camera_id import CAMERA_ID
+
+PATH = "/api/v1/alerts"
+RULES = "/api/v1/rules"
+
+MAX_LIMIT = 500
+DEFAULT_LIMIT = 100
+
+QUERY = (
+    Parameter("camera", "Only alerts of this camera.", CAMERA_ID_SCHEMA),
+    Parameter(
+        "state",
+        "`open`: only alerts that are on; `all` (the default): also the latest that were cleared.",
+        {"type": "string", "enum": ["open", "all"]},
+    ),
+    Parameter(
+        "limit",
+        f"Maximum number of alerts; {DEFAULT_LIMIT} by default.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+    ),
+)
+
+
+class ListedAlert(Alert, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=ALERT_SCHEMA):
+    """An alert's last message, and whether there is a picture of the frame that began it."""
+
+    picture: Annotated[bool, about("Whether `GET /api/v1/alerts/{alert}/picture` has a picture.")]
+
+
+class AlertList(msgspec.Struct, frozen=True):
+    """Alerts: the open ones first, and of each group the latest first."""
+
+    open: Annotated[int, about("The number of open alerts of all cameras.")]
+    alerts: Annotated[list[ListedAlert], about("The alerts.")]
+
+
+class AlertsApi:
+    """Alerts and rules of one engine."""
+
+    def __init__(self, book: AlertBook, rules: RulesInForce) -> None:
+        self._book = book
+        self._rules = rules
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        one = (Answer(200, "The alert.", ListedAlert),)
+        return [
+            Route(
+                "GET",
+                PATH,
+                "read",
+                self._list,
+                "List alerts: the open ones, then the latest that were cleared.",
+                (Answer(200, "The alerts.", AlertList),),
+                query=QUERY,
+            ),
+            Route(
+                "GET",
+                PATH + "/{alert}/picture",
+                "read",
+                self._picture,
+                "Get the picture of the frame that began an alert. Those of the latest alerts are kept.",
+                (Answer(200, "JPEG.", None, "image/jpeg"),),
+            ),
+            Route(
+                "POST",
+                PATH + "/{alert}/acknowledge",
+                "control",
+                self._acknowledge,
+                "Acknowledge an alert, which publishes it again. Repeating a request changes nothing.",
+                one,
+            ),
+            Route(
+                "GET",
+                RULES,
+                "read",
+                self._show_rules,
+                "Get the rules in force.",
+                (Answer(200, "The rules.", RulesView),),
+            ),
+        ]
+
+    # -- handlers -----------------------------------------------------------------------------------------------
+    async def _list(self, request: web.Request) -> web.Response:
+        camera, only_open, limit = _query(request)
+        entries = self._book.entries(camera, only_open=only_open)[:limit]
+        answer = AlertList(open=self._book.open().total(), alerts=[_listed(entry) for entry in entries])
+        return _json(answer)
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        jpeg = self._book.pictures.get(request.match_info["alert"])
+        if jpeg is None:
+            raise Problem(404, "no-such-alert", f"unknown alert, or its picture is no longer kept: see GET {PATH}")
+        return web.Response(body=jpeg, content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+    async def _acknowledge(self, request: web.Request) -> web.Response:
+        entry = self._book.acknowledge(request.match_info["alert"])
+        if entry is None:
+            raise Problem(404, "no-such-alert", f"unknown alert, or it is no longer listed: see GET {PATH}")
+        return _json(_listed(entry))
+
+    async def _show_rules(self, request: web.Request) -> web.Response:
+        return _json(self._rules.view())
+
+
+def _listed(entry: Entry) -> ListedAlert:
+    alert = entry.alert
+    return ListedAlert(**{name: getattr(alert, name) for name in alert.__struct_fields__}, picture=entry.picture)
+
+
+def _json(answer: msgspec.Struct) -> web.Response:
+    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+
+def _query(request: web.Request) -> tuple[str | None, bool, int]:
+    """Return the query's camera, whether only open alerts are wanted, and limit. Raises `Problem` if it is invalid."""
+    query = request.query
+    errors = unknown_parameters(request, [one.name for one in QUERY])
+    camera, state, limit = query.get("camera"), query.get("state", "all"), query.get("limit", str(DEFAULT_LIMIT))
+    if camera is not None and not CAMERA_ID.fullmatch(camera):
+        errors.append(CAMERA_ERROR)
+    if state not in ("open", "all"):
+        errors.append(("state", "must be open or all"))
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):
+        errors.append(("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
+    if errors:
+        raise invalid(errors)
+    return camera, state == "open", int(limit)

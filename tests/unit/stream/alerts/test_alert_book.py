@@ -1,0 +1,83 @@
+"""The alert book: the list, acknowledgements, and bounds."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.alerts import alert_book
+from stream.alerts.alert_book import AlertBook
+from stream.results import Alert
+
+
+def alert(name: str, state: Literal["began", "updated", "cleared"] = "began", camera: str = "door") -> Alert:
+    fields: dict[str, Any] = dict.fromkeys(
+        ("zone", "line", "track", "people", "action", "score", "box", "clear_reason"), None
+    )
+    fields |= {"run": "", "seq": 0, "camera": camera, "epoch": 1, "frame": 7, "rule": "visitor", "severity": "info"}
+    fields |= {"reason": "person", "capture_us": 1, "since_us": 1, "began_us": 1}
+    return Alert(alert=name, state=state, **fields)
+
+
+class Published(list[Alert]):
+    def __call__(self, message: Alert) -> Alert:
+        self.append(message)
+        return message
+
+
+def names(book: AlertBook, camera: str | None = None, *, only_open: bool = False) -> list[str]:
+    return [entry.alert.alert for entry in book.entries(camera, only_open=only_open)]
+
+
+def test_open_alerts_come_first_and_of_each_group_the_latest_first() -> None:
+    book = AlertBook(Published(), None)
+    book.take([alert("a"), alert("b", camera="yard"), alert("c"), alert("a", "cleared"), alert("b", "updated", "yard")])
+    assert names(book) == ["c", "b", "a"]
+    assert names(book, only_open=True) == ["c", "b"] and names(book, "yard") == ["b"]
+    assert book.open() == {("door", "visitor"): 1, ("yard", "visitor"): 1}
+
+
+def test_an_acknowledgement_is_published_once_and_stays_in_later_messages() -> None:
+    published = Published()
+    book = AlertBook(published, None)
+    book.take([alert("a")])
+    entry = book.acknowledge("a")
+    assert entry is not None and entry.alert.acknowledged_us is not None
+    assert book.acknowledge("a") == entry and len(published) == 2
+    book.take([alert("a", "updated"), alert("a", "cleared")])
+    assert {one.acknowledged_us for one in published[1:]} == {entry.alert.acknowledged_us}
+    assert [one.state for one in published] == ["began", "updated", "updated", "cleared"]
+
+
+def test_a_cleared_alert_can_be_acknowledged_and_stays_cleared() -> None:
+    published = Published()
+    book = AlertBook(published, None)
+    book.take([alert("a"), alert("a", "cleared")])
+    assert book.acknowledge("a") is not None and published[-1].state == "cleared"
+    assert book.open().total() == 0 and book.acknowledge("b") is None
+
+
+def test_the_oldest_cleared_alerts_are_dropped_and_open_ones_never() -> None:
+    book = AlertBook(Published(), None)
+    book.take([alert("open")])
+    for number in range(alert_book.MOST_CLOSED + 5):
+        book.take([alert(str(number)), alert(str(number), "cleared")])
+    listed = names(book)
+    assert listed[0] == "open" and len(listed) == alert_book.MOST_CLOSED + 1 and "4" not in listed
+
+
+def test_the_counts_of_a_removed_camera_are_dropped() -> None:
+    book = AlertBook(Published(), None)
+    book.take([alert("a"), alert("b", camera="yard")])
+    book.forget("door")
+    assert book.began == {("yard", "visitor", "info"): 1}
+
+
+@given(st.integers(1, 50))
+def test_ids_of_a_run_are_unique_and_end_in_a_number_that_counts(count: int) -> None:
+    book = AlertBook(Published(), None)
+    ids = [book.new_id() for _ in range(count)]
+    assert [one.partition("-")[2] for one in ids] == [str(number) for number in range(1, count + 1)]
+    assert len({one.partition("-")[0] for one in ids}) == 1

@@ -1,0 +1,98 @@
+"""The file of open alerts: what a later run reads from it, whatever happened to this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.alerts import open_alerts_file
+from stream.alerts.open_alerts_file import OpenAlertsFile
+from stream.results import Alert
+from stream.settings.config_error import ConfigError
+
+
+def alert(name: str, state: Literal["began", "updated", "cleared"] = "began", **fields: Any) -> Alert:
+    defaults: dict[str, Any] = {
+        **dict.fromkeys(("zone", "line", "track", "people", "action", "score", "box", "clear_reason")),
+        **{"run": "", "seq": 0, "camera": "door", "epoch": 1, "frame": 7, "rule": "visitor", "severity": "info"},
+        **{"reason": "person", "capture_us": 1, "since_us": 1, "began_us": 1},
+    }
+    return Alert(alert=name, state=state, **(defaults | fields))
+
+
+def left_open(path: Path) -> set[str]:
+    file = OpenAlertsFile(path)
+    try:
+        return {one.alert for one in file.start()}
+    finally:
+        file.close()
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["began", "updated", "cleared"])), max_size=40),
+    st.integers(200, 4000),
+)
+def test_a_later_run_finds_exactly_the_alerts_that_were_not_cleared(
+    tmp_path_factory: pytest.TempPathFactory, messages: list[Any], largest: int
+) -> None:
+    path = tmp_path_factory.mktemp("alerts") / "open.jsonl"
+    wanted: set[str] = set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(open_alerts_file, "LARGEST", largest)
+        file = OpenAlertsFile(path)
+        assert file.start() == []
+        for name, state in messages:
+            file.append(alert(name, state))
+            wanted = wanted - {name} if state == "cleared" else wanted | {name}
+        file.close()
+        assert left_open(path) == wanted
+        assert path.stat().st_size <= max(largest, 2 * 400 * 6) + 400, "the file grows without bound"
+
+
+def test_a_line_that_was_cut_by_a_power_failure_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "open.jsonl"
+    file = OpenAlertsFile(path)
+    file.start()
+    for name in "ab":
+        file.append(alert(name))
+    file.close()
+    path.write_bytes(path.read_bytes()[:-20])
+    assert left_open(path) == {"a"}
+    assert "1 damaged lines are ignored" in caplog.text
+
+
+def test_a_file_in_use_by_another_engine_is_refused_until_that_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "open.jsonl"
+    first, second = OpenAlertsFile(path), OpenAlertsFile(path)
+    first.start()
+    first.append(alert("a"))
+    with pytest.raises(ConfigError, match="in use by another engine"):
+        second.start()
+    first.close()
+    assert [one.alert for one in second.start()] == ["a"]
+    second.close()
+
+
+def test_a_folder_that_is_a_file_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="alerts_file"):
+        OpenAlertsFile(tmp_path / "file" / "open.jsonl").start()
+
+
+def test_a_disk_that_cannot_be_written_is_logged_once_and_alerts_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    file = OpenAlertsFile(tmp_path / "open.jsonl")
+    file.start()
+    monkeypatch.setattr(open_alerts_file.os, "write", full)
+    for name in "abc":
+        file.append(alert(name))
+    file.close()
+    assert caplog.text.count("No space left on device") == 1
