@@ -64,14 +64,18 @@ class Evaluator:
 
         Rules whose meaning has not changed keep their alerts and what they have seen.
         """
-        kept = {(state.rule.name, state.rule.meaning): state for state in self._states}
+        before = {state.rule.name: state for state in self._states}
         states: list[RuleState] = []
         for rule in rules.rules:
             if rule.applies_to(self.camera):
-                state = kept.pop((rule.name, rule.meaning), None) or RuleState(rule, self._new_id)
-                state.use(rule)
+                state = before.get(rule.name)
+                if state is None or state.rule.meaning != rule.meaning:
+                    state = RuleState(rule, self._new_id)
+                else:
+                    del before[rule.name]
+                    state.use(rule)
                 states.append(state)
-        cleared = [alert for state in kept.values() for alert in self._end(state, "rules")]
+        cleared = [alert for state in before.values() for alert in self._end(state, "rules")]
         if rules.config.actions != self._rules.config.actions:
             self._people = {
                 track: _Memory([None] * rules.slots, memory.seen_us, memory.zones)
