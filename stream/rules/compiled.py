@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from stream.rules.conditions import Compiler, Node, least_score
 from stream.rules.hours import Hours
 from stream.rules.signals import Signal
+from stream.settings.conditions import Condition
 from stream.settings.rules import RuleConfig, RulesConfig
+
+Meaning = tuple[tuple[str, Condition], ...]
+"""Written actions, and those that they refer to, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,10 @@ class WrittenAction:
     name: str
     index: int
     node: Node
+    slots: slice
+    """Those of a person's memory that are its own."""
+    meaning: Meaning
+    """Actions of two files with equal meanings answer the same, and have the same slots in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +63,7 @@ class CompiledRules:
         order = config.written_order()
         self._indices = {Signal("action", "", name): index for index, name in enumerate(order)}
         compiler = Compiler(self._index, config.actions)
-        self.written = tuple(
-            WrittenAction(name, index, compiler.node(config.actions[name])) for index, name in enumerate(order)
-        )
+        self.written = tuple(self._action(name, index, compiler) for index, name in enumerate(order))
         self.slots = compiler.slots
         """Slots of a person's memory."""
         self.rules = tuple(self._rule(name, rule) for name, rule in config.rules.items())
@@ -75,11 +81,15 @@ class CompiledRules:
             for action in rule.actions
         )
         hours = None if rule.hours is None else Hours(rule.hours, config.time_zone or "")
-        written = self._used(rule.actions)
-        meaning = (rule, tuple((action, config.actions[action]) for action in sorted(written)))
-        return Rule(name, rule, actions, hours, (*meaning, config.time_zone if hours is not None else None))
+        meaning = (rule, self._meaning(rule.actions), config.time_zone if hours is not None else None)
+        return Rule(name, rule, actions, hours, meaning)
 
-    def _used(self, actions: tuple[str, ...]) -> set[str]:
+    def _action(self, name: str, index: int, compiler: Compiler) -> WrittenAction:
+        first = compiler.slots
+        node = compiler.node(self.config.actions[name])
+        return WrittenAction(name, index, node, slice(first, compiler.slots), self._meaning((name,)))
+
+    def _meaning(self, actions: tuple[str, ...]) -> Meaning:
         """Return the written actions among these and, again, among those that they refer to."""
         used: set[str] = set()
         wanted = set(actions)
@@ -87,7 +97,7 @@ class CompiledRules:
             used |= (found := {name for name in wanted if name in self.config.actions} - used)
             inside = [one for name in found for _, one in self.config.actions[name].walk("")]
             wanted = {name for one in inside for name in one.actions}
-        return used
+        return tuple((name, self.config.actions[name]) for name in sorted(used))
 
     def _index(self, signal: Signal) -> int:
         return self._indices.setdefault(signal, len(self._indices))

@@ -62,7 +62,7 @@ class Evaluator:
     def use(self, rules: CompiledRules) -> list[Alert]:
         """Use another rules file from the next frame on. Return the messages that clear the alerts of changed rules.
 
-        Rules whose meaning has not changed keep their alerts and what they have seen.
+        Rules and written actions whose meaning has not changed keep their alerts and what they have seen.
         """
         before = {state.rule.name: state for state in self._states}
         states: list[RuleState] = []
@@ -76,11 +76,7 @@ class Evaluator:
                     state.use(rule)
                 states.append(state)
         cleared = [alert for state in before.values() for alert in self._end(state, "rules")]
-        if rules.config.actions != self._rules.config.actions:
-            self._people = {
-                track: _Memory([None] * rules.slots, memory.seen_us, memory.zones)
-                for track, memory in self._people.items()
-            }
+        self._carry_over(rules)
         self._rules, self._states = rules, states
         return cleared
 
@@ -146,6 +142,23 @@ class Evaluator:
                 seen.entered, seen.left = now - before, before - now
                 memory.zones = seen.zones
             memory.seen_us = moment.media_us
+
+    def _carry_over(self, rules: CompiledRules) -> None:
+        """Keep of people's memories what belongs to written actions that mean the same in these rules."""
+        before = {action.name: action for action in self._rules.written}
+        kept = [
+            (action, old)
+            for action in rules.written
+            if (old := before.get(action.name)) is not None and old.meaning == action.meaning
+        ]
+        for memory in self._people.values():
+            slots: Slots = [None] * rules.slots
+            for action, old in kept:
+                slots[action.slots] = memory.slots[old.slots]
+            memory.slots = slots
+            memory.since_us = {
+                action.name: memory.since_us[action.name] for action, _ in kept if action.name in memory.since_us
+            }
 
     def _written(self, moment: Moment, seen: Seen) -> list[RuleAction]:
         """Put the scores of written actions before the person's values, and return those that hold."""
