@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from stream.results import Alert
@@ -54,7 +54,7 @@ class RuleState:
             self._runs.clear()
             holding: dict[Key, int] = {}
         elif config.people is not None:
-            holding = self._lasting(moment.media_us, self._counted(matches))
+            holding = self._lasting(moment.media_us, dict.fromkeys(self._counted(matches)))
         else:
             self._matches |= matches
             lasting = self._lasting(moment.media_us, matches, present)
@@ -151,7 +151,9 @@ class RuleState:
         self._counts |= {place: counts[place] for place in met}
         return [Key(place, None) for place in met]
 
-    def _lasting(self, media_us: int, met: Iterable[Key], present: Container[object] = (None,)) -> dict[Key, int]:
+    def _lasting(
+        self, media_us: int, met: Mapping[Key, object], present: Container[object] = (None,)
+    ) -> dict[Key, int]:
         """Return the keys whose conditions have held for long enough, and since when.
 
         `met`: the keys whose conditions hold now. They do not hold for other keys whose track is `present`; of tracks
@@ -161,7 +163,7 @@ class RuleState:
         for key in met:
             runs.setdefault(key, Run()).add(True, media_us)
         for key, run in list(runs.items()):
-            if run.until_us != media_us and key.track in present:
+            if key not in met and key.track in present:
                 run.add(False, media_us)
                 if run.over(media_us):
                     del runs[key]
