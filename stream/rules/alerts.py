@@ -64,8 +64,8 @@ class RuleAlerts:
         self.rule = rule
         self._new_id = new_id
         self._open: dict[Key, _Open] = {}
-        self._sent: dict[str | None, Moment] = {}
-        """When the last alert began, by place."""
+        self._sent: dict[str | None, int] = {}
+        """When the last alert began, by place; in the media time of the current epoch."""
 
     def __len__(self) -> int:
         """Open alerts."""
@@ -96,10 +96,10 @@ class RuleAlerts:
                 cleared.append(self._clear(key, moment, "left" if left else "over"))
         began: list[Alert] = []
         for key, since_us in holding.items():
-            if key not in self._open and len(began) < room and self._cooled(key.place, moment):
+            if key not in self._open and len(began) < room and now >= self.cooled_us(key.place, now):
                 message = self._message(moment, key, since_us, describe, None)
                 self._open[key] = _Open(message, now, now)
-                self._sent[key.place] = moment
+                self._sent[key.place] = now
                 began.append(message)
         return cleared + updated + began
 
@@ -122,16 +122,18 @@ class RuleAlerts:
             default=None,
         )
 
-    def cooled_us(self, place: str | None, moment: Moment) -> int:
-        """Return the media time from which an alert of this place may begin, in the epoch of `moment`."""
-        sent = self._sent.get(place)
-        if sent is None:
-            return moment.media_us
-        return moment.media_us - _elapsed_us(sent, moment) + self.rule.config.cooldown
+    def cooled_us(self, place: str | None, now: int) -> int:
+        """Return the media time from which an alert of this place may begin; `now` if none has."""
+        sent_us = self._sent.get(place)
+        return now if sent_us is None else sent_us + self.rule.config.cooldown
 
-    def _cooled(self, place: str | None, moment: Moment) -> bool:
-        sent = self._sent.get(place)
-        return sent is None or _elapsed_us(sent, moment) >= self.rule.config.cooldown
+    def begin_epoch(self, last: Moment, first: Moment) -> None:
+        """Let cooldowns go on in a new epoch. `last`: the last frame of the old one, `first`: the first of the new one.
+
+        Between them, the time by the clock has passed. None has if the clock was set back, so that a cooldown ends.
+        """
+        later_us = first.media_us - last.media_us - max(first.capture_us - last.capture_us, 0)
+        self._sent = {place: sent_us + later_us for place, sent_us in self._sent.items()}
 
     def _clear(self, key: Key, moment: Moment, reason: ClearReason) -> Alert:
         last = self._open.pop(key).message
@@ -164,10 +166,3 @@ class RuleAlerts:
             began_us=moment.capture_us if before is None else before.began_us,
             clear_reason=None,
         )
-
-
-def _elapsed_us(before: Moment, now: Moment) -> int:
-    """Return the time between two moments: media time, or capture time if an epoch lies between them."""
-    if before.epoch == now.epoch:
-        return now.media_us - before.media_us
-    return now.capture_us - before.capture_us

@@ -95,6 +95,8 @@ class Evaluator:
                 alerts = self.end("no_results")
         elif last is not None:
             alerts = self.end("epoch")
+            for state in self._states:
+                state.alerts.begin_epoch(last, moment)
         self._last, self._empty = moment, not people
         self._remember(moment, people)
         actions = {seen.track: found for seen in people if (found := self._written(moment, seen))}

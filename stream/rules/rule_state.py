@@ -91,7 +91,7 @@ class RuleState:
                 return now
             if not run.interrupted and not self.alerts.has(key):
                 lasted_us = run.since_us + (self.rule.config.for_ or 0)
-                times.append(max(lasted_us, self.alerts.cooled_us(key.place, last)))
+                times.append(max(lasted_us, self.alerts.cooled_us(key.place, now)))
         return min((time for time in times if time is not None), default=None)
 
     # -- one frame ----------------------------------------------------------------------------------------------

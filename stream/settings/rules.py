@@ -72,7 +72,8 @@ class RuleConfig(Section):
     cooldown: Duration = Field(
         30_000_000,
         validate_default=False,
-        description="The shortest time between two alerts of the rule, for each camera and zone. Default: 30s.",
+        description="The shortest time from the start of an alert to that of the rule's next, for each camera and zone "
+        "or line, in media time, and between two epochs by the clock. Default: 30s.",
     )
     clear_after: Duration = Field(
         3_000_000,

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from support.rules.steps import Watch, at, person, rules, told
+from support.rules.steps import CAPTURE_US, S, Watch, at, person, rules, told
 
 
 def test_of_two_frames_with_equal_times_the_second_counts() -> None:
     watch = Watch(rules(rules={"lying": {"action": "lie", "clear_after": "0s"}}))
     frames = [at(0, person(action="lie")), at(0, person(action="walk"))]
     assert told(watch.alerts(frames)) == ["0 began lying 1", "0 cleared lying 1 over"]
+
+
+def test_a_cooldown_goes_on_in_a_new_epoch_by_the_clock_and_ends_though_the_clock_was_set_back() -> None:
+    watch = Watch(rules(rules={"lying": {"action": "lie", "cooldown": "10s"}}))
+    lying = person(action="lie")
+    clock = CAPTURE_US + 100 * S
+    assert told(watch.alerts([at(50, capture_us=clock), at(51, lying, capture_us=clock + S)])) == ["101 began lying 1"]
+    # 4 seconds pass in the first epoch, 3 between the epochs, 3 in the second.
+    watch.alerts([at(53, lying, capture_us=clock), at(55, lying, capture_us=clock)])
+    frames = [at(second, lying, epoch=2, capture_us=clock + (second + 3) * S) for second in range(4)]
+    assert told(watch.alerts(frames)) == ["100 cleared lying 1 epoch", "106 began lying 1"]
+    set_back = [at(second, lying, epoch=3, capture_us=clock - 3600 * S) for second in range(0, 15, 2)]
+    assert told(watch.alerts(set_back)) == ["106 cleared lying 1 epoch", "-3500 began lying 1"]
