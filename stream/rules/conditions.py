@@ -27,10 +27,12 @@ POSTURES: Mapping[str, tuple[float, float]] = {"upright": (0.0, 30.0), "leaning"
 class _Steps:
     """The progress of one condition after another."""
 
-    last_us: list[int | None]
-    """When each condition last held after those before it, media time."""
     held: list[bool]
-    """Whether it did in the last frame."""
+    """Whether each condition held in the last frame."""
+    follows: list[bool]
+    """Whether it did after those before it."""
+    last_us: list[int | None]
+    """When it last did, media time."""
 
 
 Slots = list[Run | _Steps | None]
@@ -133,7 +135,11 @@ class For:
 
 @dataclass(frozen=True, slots=True)
 class _Then:
-    """The conditions held one after another. Once one follows the one before it, it may hold for as long as it will."""
+    """The conditions held one after another. Once one follows the one before it, it may hold for as long as it will.
+
+    A condition follows another if it begins to hold in a later frame than one in which that held, soon enough: one that
+    has held all the time follows nothing.
+    """
 
     inside: tuple[Node, ...]
     within_us: int
@@ -143,15 +149,20 @@ class _Then:
         scores = [node.score(signals, slots, media_us) for node in self.inside]
         steps = slots[self.slot]
         if steps is None:
-            steps = slots[self.slot] = _Steps([None] * len(scores), [False] * len(scores))
+            count = len(scores)
+            steps = slots[self.slot] = _Steps([False] * count, [False] * count, [None] * count)
         assert isinstance(steps, _Steps)
         for index in reversed(range(len(scores))):  # so that a step follows an earlier frame of the one before it
-            before = steps.last_us[index - 1] if index else media_us
-            follows = before is not None and media_us - before <= self.within_us
-            steps.held[index] = scores[index] != NO and (follows or steps.held[index])
-            if steps.held[index]:
+            holds = scores[index] != NO
+            if not holds:
+                steps.follows[index] = False
+            elif not steps.held[index]:
+                before = steps.last_us[index - 1] if index else media_us
+                steps.follows[index] = before is not None and media_us - before <= self.within_us
+            steps.held[index] = holds
+            if steps.follows[index]:
                 steps.last_us[index] = media_us
-        return scores[-1] if steps.held[-1] else NO
+        return scores[-1] if steps.follows[-1] else NO
 
     def parts(self, signals: Sequence[float]) -> list[str]:
         return self.inside[-1].parts(signals)

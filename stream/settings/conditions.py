@@ -75,7 +75,11 @@ class Condition(Section):
     any: list[Condition] | None = Field(None, min_length=1, max_length=16, description="At least one condition holds.")
     not_: Condition | None = Field(None, alias="not", description="The condition does not hold.")
     then: list[Condition] | None = Field(
-        None, min_length=2, max_length=4, description="The conditions held one after another; the last one holds."
+        None,
+        min_length=2,
+        max_length=4,
+        description="The conditions held one after another, and the last one holds. Each begins to hold in a later "
+        "frame than one in which the one before it held.",
     )
     within: Duration | None = Field(
         None, description="For `then`: the longest time from the end of one condition to the start of the next."
