@@ -106,15 +106,11 @@ class RuleState:
                     run.add(zone in seen.zones, media_us)
 
     def _match(self, people: Iterable[Seen], media_us: int) -> Iterator[tuple[Key, _Match]]:
-        dwell_us = self.rule.config.dwell
         for seen in people:
             action = self._action(seen.values)
-            if self.rule.actions and action is None:
-                continue
-            for place in self._where(seen):
-                key = Key(place, seen.track)
-                if dwell_us is None or ((stay := self._stays.get(key)) and stay.lasted(dwell_us, media_us)):
-                    yield key, _Match(seen, action)
+            if not self.rule.actions or action is not None:
+                for place in self._where(seen, media_us):
+                    yield Key(place, seen.track), _Match(seen, action)
 
     def _action(self, values: Sequence[float]) -> RuleAction | None:
         """Return the rule's action with the highest score of those that the person does."""
@@ -125,21 +121,25 @@ class RuleState:
                 best, highest = action, score
         return best
 
-    def _where(self, seen: Seen) -> Iterable[str | None]:
+    def _where(self, seen: Seen, media_us: int) -> Sequence[str | None]:
         """Return the places of the rule that the person is at, or passes in this frame."""
         config = self.rule.config
-        if config.momentary is not None:
-            if config.zones and not any(zone in seen.zones for zone in config.zones):
-                return ()
-            if config.crosses is not None:
-                sides = [side for line, side in seen.crossed if line == config.crosses]
-                return (config.crosses,) if any(config.to in (None, side) for side in sides) else ()
-            if config.enters is not None:
-                return (config.enters,) if config.enters in seen.entered else ()
-            return (config.leaves,) if config.leaves in seen.left else ()
-        if not config.zones:
-            return (None,)
-        return [zone for zone in config.zones if zone in seen.zones]
+        zones = [zone for zone in config.zones if zone in seen.zones and self._stayed(zone, seen.track, media_us)]
+        if config.momentary is None:
+            return zones if config.zones else (None,)
+        if config.zones and not zones:
+            return ()
+        if config.crosses is not None:
+            sides = [side for line, side in seen.crossed if line == config.crosses]
+            return (config.crosses,) if any(config.to in (None, side) for side in sides) else ()
+        if config.enters is not None:
+            return (config.enters,) if config.enters in seen.entered else ()
+        return (config.leaves,) if config.leaves in seen.left else ()
+
+    def _stayed(self, zone: str, track: int, media_us: int) -> bool:
+        """Return whether a person in this zone has been in it for the rule's `dwell`."""
+        dwell_us = self.rule.config.dwell
+        return dwell_us is None or self._stays[Key(zone, track)].lasted(dwell_us, media_us)
 
     def _counted(self, matches: Iterable[Key]) -> list[Key]:
         """Return a key for each place at which the number of people is within the rule's limits."""

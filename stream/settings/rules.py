@@ -49,11 +49,17 @@ class RuleConfig(Section):
         None, description="The lowest score of the action. Unset: 0.5 for the model's; written ones have their own."
     )
     zone: ZoneName | list[ZoneName] | None = Field(
-        None, description="The person is in this zone; of a list, each zone has its own alerts."
+        None,
+        description="The person is in this zone; of a list, each zone has its own alerts. With `leaves` or `crosses`: "
+        "is in any of them then.",
     )
     dwell: Duration | None = Field(None, description="The person has been in the zone for at least so long.")
-    enters: ZoneName | None = Field(None, description="The person enters this zone.")
-    leaves: ZoneName | None = Field(None, description="The person leaves this zone.")
+    enters: ZoneName | None = Field(
+        None, description="The person enters this zone. A person who is first seen in it does not."
+    )
+    leaves: ZoneName | None = Field(
+        None, description="The person leaves this zone. A person who is no longer seen does not."
+    )
     crosses: ZoneName | None = Field(None, description="The person crosses this line.")
     to: Side | None = Field(
         None,

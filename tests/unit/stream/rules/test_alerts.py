@@ -22,3 +22,19 @@ def test_a_cooldown_goes_on_in_a_new_epoch_by_the_clock_and_ends_though_the_cloc
     assert told(watch.alerts(frames)) == ["100 cleared lying 1 epoch", "106 began lying 1"]
     set_back = [at(second, lying, epoch=3, capture_us=clock - 3600 * S) for second in range(0, 15, 2)]
     assert told(watch.alerts(set_back)) == ["106 cleared lying 1 epoch", "-3500 began lying 1"]
+
+
+def test_a_person_who_crosses_a_line_after_a_stay_in_a_zone_meets_both_conditions() -> None:
+    watch = Watch(rules(rules={"after": {"crosses": "fence", "zone": ["desk", "hall"], "dwell": "2s"}}))
+    inside, crossing = person(zones=["hall"]), person(zones=["hall"], crossed=[("fence", "left")])
+    assert told(watch.alerts([at(0, inside), at(1, crossing), at(2, crossing)])) == ["2 began after 1"]
+
+
+def test_only_a_person_who_was_seen_outside_enters_and_only_one_who_is_seen_outside_leaves() -> None:
+    watch = Watch(rules(rules={"in": {"enters": "hall"}, "out": {"leaves": "hall"}}))
+    inside, outside = person(zones=["hall"]), person(zones=["desk"])
+    assert watch.alerts([at(0, inside), at(1), at(2, inside)]) == []
+    frames = [at(3, outside), at(4, inside)]
+    assert told(watch.alerts(frames)) == ["3 began out hall 1", "4 began in hall 1"]
+    late = [at(5), at(7), at(7.1, outside)]
+    assert told(watch.alerts(late)) == ["7 cleared in hall 1 left", "7 cleared out hall 1 left"]
