@@ -77,8 +77,8 @@ class RuleAlerts:
         """Return the messages of this frame: first the alerts that are cleared, then those updated, then new ones.
 
         `holding`: the keys for which all conditions hold, and since when, in media time; `present`: the tracks in the
-        frame; `room`: alerts that may begin. Those for which there is no room, or whose rule is cooling down, begin
-        later if they still hold.
+        frame; `room`: alerts that may begin, beside those that replace one of this rule. Those for which there is no
+        room, or whose rule is cooling down, begin later if they still hold: first those that have held for longest.
         """
         now = moment.media_us
         cleared: list[Alert] = []
@@ -94,14 +94,21 @@ class RuleAlerts:
             elif now - alert.held_us >= self.rule.config.clear_after:
                 left = key.track is not None and key.track not in present
                 cleared.append(self._clear(key, moment, "left" if left else "over"))
+        return cleared + updated + self._begin(moment, holding, room + len(cleared), describe)
+
+    def _begin(self, moment: Moment, holding: Mapping[Key, int], room: int, describe: Describe) -> list[Alert]:
+        now = moment.media_us
+        waiting = [key for key in holding if key not in self._open and now >= self.cooled_us(key.place, now)]
+        if len(waiting) > 1:
+            waiting.sort(key=lambda key: (holding[key], key.track or 0, key.place or ""))
         began: list[Alert] = []
-        for key, since_us in holding.items():
-            if key not in self._open and len(began) < room and now >= self.cooled_us(key.place, now):
-                message = self._message(moment, key, since_us, describe, None)
+        for key in waiting:
+            if len(began) < room and now >= self.cooled_us(key.place, now):
+                message = self._message(moment, key, holding[key], describe, None)
                 self._open[key] = _Open(message, now, now)
                 self._sent[key.place] = now
                 began.append(message)
-        return cleared + updated + began
+        return began
 
     def has(self, key: Key) -> bool:
         """Return whether an alert of this key is open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stream.rules.evaluator import MOST_OPEN
 from support.rules.steps import CAPTURE_US, S, Watch, at, person, rules, told
 
 
@@ -38,3 +39,23 @@ def test_only_a_person_who_was_seen_outside_enters_and_only_one_who_is_seen_outs
     assert told(watch.alerts(frames)) == ["3 began out hall 1", "4 began in hall 1"]
     late = [at(5), at(7), at(7.1, outside)]
     assert told(watch.alerts(late)) == ["7 cleared in hall 1 left", "7 cleared out hall 1 left"]
+
+
+def test_after_a_cooldown_the_alert_of_the_person_who_has_met_the_conditions_for_longest_begins() -> None:
+    watch = Watch(rules(rules={"lying": {"action": "lie", "for": "1s", "cooldown": "10s", "clear_after": "1s"}}))
+    one, two, three = (person(track, "lie") for track in (1, 2, 3))
+    frames = [at(0, one), at(1, one), at(2, three), at(3, two), at(4, three, two)]
+    assert told(watch.alerts(frames)) == ["1 began lying 1", "2 cleared lying 1 left"]
+    # Person 3 returns after person 2, as new.
+    frames = [at(7.1, two), at(9, two, three), at(10.9, two, three), at(11, three, two)]
+    assert told(watch.alerts(frames)) == ["11 began lying 2"]
+
+
+def test_a_camera_has_at_most_256_open_alerts_and_others_begin_when_one_is_cleared() -> None:
+    watch = Watch(rules(rules={"anyone": {"action": "walk", "cooldown": "0s", "clear_after": "0s"}}))
+    crowd = [person(track, "walk") for track in range(1, 301)]
+    assert len(watch.alerts([at(0, *crowd)])) == MOST_OPEN == watch.evaluator.open["anyone"]
+    assert told(watch.alerts([at(1, *crowd[2:])])) == [
+        *["1 cleared anyone 1 left", "1 cleared anyone 2 left"],
+        *["1 began anyone 257", "1 began anyone 258"],
+    ]
