@@ -118,14 +118,17 @@ class RuleAlerts:
         """Clear all alerts at this moment, and return the messages."""
         return [self._clear(key, moment, reason) for key in list(self._open)]
 
-    def next_change_us(self, holding: bool) -> int | None:
+    def next_change_us(self, holding: Container[Key]) -> int | None:
         """Return the media time from which a frame like the last one may have a message; None if there is no such time.
 
-        `holding`: whether the conditions held in the last frame for every open alert.
+        `holding`: the keys for which the conditions held in the last frame.
         """
         clear_after = self.rule.config.clear_after
         return min(
-            (alert.told_us + UPDATE_US if holding else alert.held_us + clear_after for alert in self._open.values()),
+            (
+                alert.told_us + UPDATE_US if key in holding else alert.held_us + clear_after
+                for key, alert in self._open.items()
+            ),
             default=None,
         )
 

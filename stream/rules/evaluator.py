@@ -117,8 +117,9 @@ class Evaluator:
     def quiet_until(self) -> tuple[int, int]:
         """Return the media and capture times before which frames without people change nothing.
 
-        Such frames may be left out if the last frame was empty: give the evaluator the first frame at or after either
-        time, and the last frame before the next with people, as `contiguous`.
+        Such frames may be left out if the last frame was empty. Give the evaluator, as `contiguous`, the first frame
+        at or after either time, and the last one before the capture time, people, a gap of more than `UNSEEN_US`,
+        a capture time that goes back, another epoch, or the end of the results.
         """
         last = self._last
         if last is None or not self._empty:

@@ -84,14 +84,17 @@ class RuleState:
         """
         now = last.media_us
         if self.rule.config.people is None:
-            return self.alerts.next_change_us(holding=False)
-        times = [self.alerts.next_change_us(holding=not any(run.interrupted for run in self._runs.values()))]
+            return self.alerts.next_change_us(holding=())
+        least_us = self.rule.config.for_ or 0
+        holding = {key for key, run in self._runs.items() if run.lasted(least_us, now)}
+        times = [self.alerts.next_change_us(holding)]
         for key, run in self._runs.items():
             if run.interrupted and not run.over(now):
                 return now
             if not run.interrupted and not self.alerts.has(key):
-                lasted_us = run.since_us + (self.rule.config.for_ or 0)
-                times.append(max(lasted_us, self.alerts.cooled_us(key.place, now)))
+                times.append(max(run.since_us + least_us, self.alerts.cooled_us(key.place, now)))
+            elif not run.interrupted and key not in holding:
+                times.append(run.since_us + least_us)
         return min((time for time in times if time is not None), default=None)
 
     # -- one frame ----------------------------------------------------------------------------------------------
