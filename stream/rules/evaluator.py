@@ -49,7 +49,7 @@ class Evaluator:
         self._new_id = new_id
         self._last: Moment | None = None
         self._empty = False
-        """Whether the last frame had no people."""
+        """Whether the last frame had no people, and nothing has happened since."""
         self._people: dict[int, _Memory] = {}
         self._rules = rules
         self._states = [RuleState(rule, new_id) for rule in rules.rules if rule.applies_to(camera)]
@@ -78,6 +78,7 @@ class Evaluator:
         cleared = [alert for state in before.values() for alert in self._end(state, "rules")]
         self._carry_over(rules)
         self._rules, self._states = rules, states
+        self._empty = False
         return cleared
 
     def update(self, moment: Moment, people: Sequence[Seen], *, contiguous: bool = False) -> Findings:
@@ -112,6 +113,7 @@ class Evaluator:
         """Forget everything but cooldowns, and return the messages that clear all alerts, at the last frame."""
         alerts = [alert for state in self._states for alert in self._end(state, reason)]
         self._people.clear()
+        self._empty = False
         return alerts
 
     def quiet_until(self) -> tuple[int, int]:

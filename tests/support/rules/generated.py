@@ -1,15 +1,17 @@
-"""Hypothesis strategies: rules files, and frames that they are applied to, with few names and values so that they meet.
+"""Random rules files, and frames that they are applied to, with few names and values so that they meet.
 
-Times are chosen around the limits of the evaluator: 0.5 s and 3 s.
+Times are chosen around the limits of the evaluator: 0.5 s and 3 s. All choices are made by a seeded
+`Random`: as hypothesis strategies they would take ten times as long as what they test.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from random import Random
+from typing import Any, TypeVar
 
-from hypothesis import strategies as st
-from pydantic import ValidationError
+from msgspec.structs import replace
 
 from stream.results import Action, DetectedObject, Part, Person
 from stream.rules.alerts import Moment
@@ -36,256 +38,189 @@ INSTANTS = tuple(
     )
 )
 SCORES = (0.1, 0.3, 0.5, 0.8)
+HOURS = (("22:00", "06:00"), ("00:00", "24:00"), ("02:00", "03:00"), ("02:30", "02:00"), ("06:00", "22:00"))
+NUMBERS = ({"at_most": 0}, {"at_most": 1}, {"at_least": 1}, {"at_least": 2}, {"at_least": 1, "at_most": 1})
 
-_score = st.sampled_from(SCORES)
-_duration = st.sampled_from(DURATIONS)
-_short = st.sampled_from(("200ms", "500ms", "1s", "3s"))
+Value = TypeVar("Value")
 
 
-def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return settings of which each may be left out."""
-    return st.fixed_dictionaries({}, optional={name.rstrip("_"): value for name, value in fields.items()})
+def _some(random: Random, values: Sequence[Value], most: int, least: int = 1) -> list[Value]:
+    """Return some different values, in any order."""
+    return random.sample(values, random.randint(least, min(most, len(values))))
+
+
+def _maybe(random: Random, **settings: Any) -> dict[str, Any]:
+    """Return some of the settings: in one case of four each."""
+    return {name.rstrip("_"): value for name, value in settings.items() if random.randrange(4) == 0}
 
 
 # -- conditions -------------------------------------------------------------------------------------------------------
-def _limits(*values: float) -> st.SearchStrategy[dict[str, float]]:
-    low, high = st.sampled_from(values), st.sampled_from(values)
-    return st.one_of(
-        low.map(lambda one: {"at_least": one}),
-        high.map(lambda one: {"at_most": one}),
-        st.tuples(low, high).map(lambda both: {"at_least": min(both), "at_most": max(both)}),
-    )
+def condition(random: Random, actions: Sequence[str], levels: int = 3) -> dict[str, Any]:
+    """Return a condition on one person, nested at most so deep, as in a rules file."""
+    kind = random.choice(("test", "all", "any", "not", "then")) if levels > 1 else "test"
+    options = _maybe(random, score=random.choice(SCORES), for_=random.choice(("200ms", "500ms", "1s", "3s")))
+    if kind == "test":
+        test = _test(random, actions)
+        if test.keys() & {"posture", "hips", "speed"}:
+            options.pop("score", None)
+        return test | options
+    count = 1 if kind == "not" else random.randint(2, 3) if kind == "then" else random.randint(1, 3)
+    inside = [condition(random, actions, levels - 1) for _ in range(count)]
+    if kind == "then":
+        options["within"] = random.choice(DURATIONS)
+    return {kind: inside[0] if kind == "not" else inside} | options
 
 
-def _tests(actions: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
-    part, action = st.sampled_from(PARTS), st.sampled_from(actions)
-    pair = st.permutations(PARTS).map(lambda names: names[:2])
-    scored = _some(score=_score, for_=_short)
-    return st.one_of(
-        st.builds(
-            lambda names, options: {"action": names, **options},
-            action | st.lists(action, min_size=1, max_size=2, unique=True),
-            scored,
-        ),
-        st.builds(
-            lambda one, state, options: {"part": one, "state": state, **options},
-            part,
-            st.sampled_from(("raise", "rest")),
-            scored,
-        ),
-        st.builds(
-            lambda one, what, options: {"part": one, "holds": what, **options},
-            part,
-            st.sampled_from(("phone", "any")),
-            scored,
-        ),
-        st.builds(
-            lambda both, distance, options: {"part": both[0], "near": both[1], **distance, **options},
-            pair,
-            _some(distance=st.sampled_from((0.1, 0.5))),
-            scored,
-        ),
-        st.builds(
-            lambda one, distance, options: {"part": one, "near_object": "phone", **distance, **options},
-            part,
-            _some(distance=st.sampled_from((0.1, 0.5))),
-            scored,
-        ),
-        st.builds(
-            lambda both, by, options: {"part": both[0], "above": both[1], **by, **options},
-            pair,
-            _some(by=st.sampled_from((-0.1, 0.1))),
-            scored,
-        ),
-        st.builds(
-            lambda test, options: {**test, **options},
-            st.one_of(
-                st.sampled_from(("upright", "leaning", "level")).map(lambda one: {"posture": one}),
-                _limits(0.1, 0.35, 0.5).map(lambda one: {"hips": one}),
-                _limits(0.0, 1.0, 1.5).map(lambda one: {"speed": one}),
-            ),
-            _some(for_=_short),
-        ),
-    )
+def _test(random: Random, actions: Sequence[str]) -> dict[str, Any]:
+    part, other = random.sample(PARTS, 2)
+    match random.randrange(9):
+        case 0 | 1:
+            return {"action": random.choice(actions) if random.randrange(2) else _some(random, actions, 2)}
+        case 2:
+            return {"part": part, "state": random.choice(("raise", "rest"))}
+        case 3:
+            return {"part": part, "holds": random.choice(("phone", "any"))}
+        case 4:
+            return {"part": part, "near": other} | _maybe(random, distance=random.choice((0.1, 0.5)))
+        case 5:
+            return {"part": part, "near_object": "phone"} | _maybe(random, distance=random.choice((0.1, 0.5)))
+        case 6:
+            return {"part": part, "above": other} | _maybe(random, by=random.choice((-0.1, 0.1)))
+        case 7:
+            return {"posture": random.choice(("upright", "leaning", "level"))}
+        case _:
+            if random.randrange(2):
+                return {"hips": _limits(random, (0.1, 0.35, 0.5))}
+            return {"speed": _limits(random, (0.0, 1.0, 1.5))}
 
 
-def conditions(actions: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return conditions on one person, nested at most three levels deep, as in a rules file."""
-
-    def combined(inside: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-        options = _some(score=_score, for_=_short)
-        return st.one_of(
-            st.builds(
-                lambda kind, some, more: {kind: some, **more},
-                st.sampled_from(("all", "any")),
-                st.lists(inside, min_size=1, max_size=3),
-                options,
-            ),
-            st.builds(lambda one, more: {"not": one, **more}, inside, options),
-            st.builds(
-                lambda some, within, more: {"then": some, "within": within, **more},
-                st.lists(inside, min_size=2, max_size=3),
-                _duration,
-                options,
-            ),
-        )
-
-    return st.recursive(_tests(actions), combined, max_leaves=5)
+def _limits(random: Random, values: Sequence[float]) -> dict[str, float]:
+    low, high = sorted((random.choice(values), random.choice(values)))
+    return random.choice(({"at_least": low}, {"at_most": high}, {"at_least": low, "at_most": high}))
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------
-_hours = st.builds(
-    lambda limits, more: {"from": limits[0], "to": limits[1], **more},
-    st.sampled_from(
-        (("22:00", "06:00"), ("00:00", "24:00"), ("02:00", "03:00"), ("02:30", "02:00"), ("06:00", "22:00"))
-    ),
-    _some(
-        days=st.lists(st.sampled_from(("mon", "thu", "sat", "sun")), min_size=1, max_size=3, unique=True),
-        time_zone=st.sampled_from(TIME_ZONES),
-    ),
-)
-_people = st.one_of(
-    st.sampled_from(({"at_most": 0}, {"at_most": 1}, {"at_least": 1}, {"at_least": 2}, {"at_least": 1, "at_most": 1}))
-)
+def rules_file(random: Random) -> RulesConfig:
+    """Return a rules file with up to three written actions and three rules."""
+    actions: dict[str, Any] = {}
+    for name in WRITTEN[: random.randint(0, 3)]:
+        actions[name] = condition(random, (*MODEL_ACTIONS, *actions))
+    rules = {f"rule{number}": _rule(random, (*MODEL_ACTIONS, *actions)) for number in range(random.randint(1, 3))}
+    return RulesConfig.model_validate({"time_zone": random.choice(TIME_ZONES), "actions": actions, "rules": rules})
 
 
-@st.composite
-def _rules(draw: st.DrawFn, actions: tuple[str, ...]) -> dict[str, Any]:
-    kind = draw(st.sampled_from(("person", "person", "moment", "people")))
-    zone = st.sampled_from(ZONES)
-    action = st.sampled_from(actions)
-    rule = draw(
-        _some(
-            action=action | st.lists(action, min_size=1, max_size=3, unique=True),
-            zone=zone | st.lists(zone, min_size=1, max_size=2, unique=True),
-            dwell=_duration,
-            score=_score,
-            hours=_hours,
-            cooldown=_duration,
-            clear_after=_duration,
-            cameras=st.sampled_from(([CAMERA], [CAMERA, "yard"], ["yard"])),
-        )
+def _rule(random: Random, actions: Sequence[str]) -> dict[str, Any]:
+    zones = _some(random, ZONES, 2)
+    rule = _maybe(
+        random,
+        zone=random.choice((zones, zones[0])),
+        hours=_hours(random),
+        cameras=random.choice(([CAMERA], [CAMERA, "yard"], ["yard"])),
     )
-    if kind == "moment":
-        field = draw(st.sampled_from(("enters", "leaves", "crosses")))
-        rule[field] = LINE if field == "crosses" else draw(zone)
-        if field == "crosses":
-            rule |= draw(_some(to=st.sampled_from(("left", "right"))))
-    else:
-        rule |= draw(_some(for_=_duration))
-    if kind == "people":
-        rule["people"] = draw(_people)
-    for needless in _needless(rule):
-        rule.pop(needless, None)
+    rule |= {"cooldown": random.choice(DURATIONS), "clear_after": random.choice(DURATIONS)}
+    if random.randrange(2):
+        rule["action"] = random.choice((_some(random, actions, 3), random.choice(actions)))
+        rule |= _maybe(random, score=random.choice(SCORES))
+    match random.randrange(5):
+        case 0:
+            rule["crosses"] = LINE
+            rule |= _maybe(random, to=random.choice(("left", "right")))
+        case 1:
+            rule["enters"] = random.choice(ZONES)
+            rule.pop("zone", None)
+        case 2:
+            rule["leaves"], other = random.sample(ZONES, 2)
+            rule |= {"zone": other} if "zone" in rule else {}
+        case 3:
+            rule["people"] = random.choice(NUMBERS)
+        case _:
+            if not rule.keys() & {"action", "zone"}:
+                rule["zone"] = zones
+    if not rule.keys() & {"crosses", "enters", "leaves"} and random.randrange(2):
+        rule["for"] = random.choice(DURATIONS)
+    if "zone" in rule and random.randrange(3) == 0:
+        rule["dwell"] = random.choice(DURATIONS)
     return rule
 
 
-def _needless(rule: dict[str, Any]) -> list[str]:
-    """Return the settings that the others rule out."""
-    found = [] if "action" in rule else ["score"]
-    zones = rule.get("zone", [])
-    if "enters" in rule or rule.get("leaves") in (zones if isinstance(zones, list) else [zones]):
-        found += ["zone", "dwell"]
-    return found if "zone" in rule else [*found, "dwell"]
-
-
-@st.composite
-def rules_files(draw: st.DrawFn) -> RulesConfig:
-    """Return rules files with up to three written actions and three rules."""
-    actions: dict[str, Any] = {}
-    for name in WRITTEN[: draw(st.integers(0, 3))]:
-        actions[name] = draw(conditions((*MODEL_ACTIONS, *actions)))
-    known = (*MODEL_ACTIONS, *actions)
-    written = {f"rule{number}": draw(_rules(known)) for number in range(draw(st.integers(1, 3)))}
-    for rule in written.values():
-        if not rule.keys() & {"action", "zone", "enters", "leaves", "crosses", "people"}:
-            rule["action"] = draw(st.sampled_from(known))
-    try:
-        return RulesConfig.model_validate(
-            {"time_zone": draw(st.sampled_from(TIME_ZONES)), "actions": actions, "rules": written}
-        )
-    except ValidationError as error:
-        raise AssertionError(f"{actions} {written}") from error
+def _hours(random: Random) -> dict[str, Any]:
+    begin, end = random.choice(HOURS)
+    days = _some(random, ("mon", "thu", "sat", "sun"), 3)
+    return {"from": begin, "to": end} | _maybe(random, days=days, time_zone=random.choice(TIME_ZONES))
 
 
 # -- results ----------------------------------------------------------------------------------------------------------
-_parts = st.lists(
-    st.builds(
-        lambda name, x, y, score, state, holds: Part(
-            name, (x - 5.0, y - 5.0, x + 5.0, y + 5.0), score, score, state, holds
-        ),
-        st.sampled_from(PARTS),
-        st.sampled_from((0, 10, 50, 60)),
-        st.sampled_from((0, 10, 50)),
-        st.sampled_from((0.1, 0.2, 0.5, 0.8)),
-        st.sampled_from(([], [("raise", 0.8)], [("rest", 0.6), ("raise", 0.3)])),
-        st.sampled_from((None, "phone", "cup")),
-    ),
-    max_size=3,
-    unique_by=lambda part: part.part,
-)
-
-
-@st.composite
-def _poses(draw: st.DrawFn) -> Person:
-    label = draw(st.sampled_from((None, *MODEL_ACTIONS)))
-    score = draw(_score)
-    return Person(
-        track=0,
-        box=(0.0, 0.0, draw(st.sampled_from((40.0, 50.0))), 100.0),
-        score=0.9,
-        action=None if label is None else Action(label, score, 0, [(label, score)]),
-        parts=draw(_parts),
-        stature=draw(st.sampled_from((100.0, 100.0, None))),
-        trunk=draw(st.sampled_from((None, 0.0, 29.0, 30.0, 60.0, 90.0))),
-        hips=draw(st.sampled_from((None, 0.1, 0.5))),
-        speed=draw(st.sampled_from((None, 0.0, 1.0, 1.2))),
-        zones=sorted(draw(st.sets(st.sampled_from(ZONES)))),
-        crossed=draw(st.sampled_from(([], [], [(LINE, "left")], [(LINE, "right"), (LINE, "left")]))),
-    )
-
-
+GAPS_US = (*(100_000, 100_000, 200_000, 400_000, 500_000) * 3, 1_000_000, 2_900_000)
+ODD_GAPS_US = (0, 3_000_000, 3_000_001, 3_500_000, -100_000)
+JUMPS_S = (3600, -3600, 7200, 12 * 3600, 86_400, -86_400, -1, 30)
 _OBJECTS = (DetectedObject("phone", (20.0, 0.0, 30.0, 10.0), 0.9),)
-_gaps = st.one_of(
-    st.sampled_from((100_000, 100_000, 200_000, 400_000, 500_000, 1_000_000, 2_900_000)),
-    st.sampled_from((0, 3_000_000, 3_000_001, 3_500_000, -100_000, 100_000)),
-)
-_jumps = st.sampled_from((0,) * 12 + (3600, -3600, 7200, 12 * 3600, 86_400, -1, 30))
 
 
-@st.composite
-def results(draw: st.DrawFn, most: int = 14, *, busy: bool = True) -> list[Step]:
+def results(random: Random, most: int = 20, *, busy: bool = True) -> list[Step]:
     """Return a camera's frames: people who come and go, gaps, equal times, frames out of order, and new epochs.
 
     `busy`: most frames have people.
     """
-    poses = draw(st.lists(_poses(), min_size=1, max_size=4))
-    capture_us = draw(st.sampled_from(INSTANTS))
-    media_us, epoch = draw(st.integers(0, 3)) * S, 1
+    poses = [_pose(random) for _ in range(random.randint(1, 4))]
+    tracks = range(1, 1 + random.randint(1, 3))
+    capture_us = random.choice(INSTANTS)
+    media_us, epoch = random.randint(0, 3) * S, 1
+    there = dict.fromkeys(tracks, False)
     steps: list[Step] = []
-    # Each person's pose in a frame, or -1 while they are absent.
-    who = st.lists(st.integers(-1 if busy else -3 * len(poses), len(poses) - 1), max_size=3)
-    for number in range(draw(st.integers(1, most))):
-        gap_us = draw(_gaps)
-        media_us, capture_us = media_us + gap_us, capture_us + gap_us + draw(_jumps) * S
-        if number and draw(st.integers(0, 15)) == 0:
-            epoch, media_us = epoch + 1, draw(st.integers(0, 3)) * S
-        people = tuple(_placed(poses[pose], track) for track, pose in enumerate(draw(who), start=1) if pose >= 0)
-        ended = "camera" if draw(st.integers(0, 30)) == 0 else None
+    for number in range(random.randint(1, most)):
+        gap_us = random.choice(ODD_GAPS_US if random.randrange(8) == 0 else GAPS_US)
+        media_us, capture_us = media_us + gap_us, capture_us + gap_us
+        if random.randrange(12) == 0:
+            capture_us += random.choice(JUMPS_S) * S
+        if number and random.randrange(16) == 0:
+            epoch, media_us = epoch + 1, random.randint(0, 3) * S
+        for track in tracks:
+            if random.randrange(3) == 0:
+                there[track] = random.randrange(4 if busy else 8) < (3 if busy else 1)
+        people = tuple(
+            _placed(random.choice(poses), track) for track in random.sample(tracks, len(tracks)) if there[track]
+        )
         steps.append(
             Step(
                 Moment(CAMERA, epoch, number, capture_us, media_us),
                 people,
-                _OBJECTS if draw(st.booleans()) else (),
-                ended,
+                _OBJECTS if random.randrange(2) else (),
+                "camera" if random.randrange(40) == 0 else None,
             )
         )
     return steps
 
 
+def _pose(random: Random) -> Person:
+    label = random.choice((None, *MODEL_ACTIONS, *MODEL_ACTIONS))
+    score = random.choice((0.3, 0.5, 0.8, 0.8))
+    return Person(
+        track=0,
+        box=(0.0, 0.0, random.choice((40.0, 50.0)), 100.0),
+        score=0.9,
+        action=None if label is None else Action(label, score, 0, [(label, score)]),
+        parts=[_part(random, name) for name in _some(random, PARTS, 3, 0)],
+        stature=random.choice((100.0, 100.0, 100.0, None)),
+        trunk=random.choice((None, 0.0, 29.0, 30.0, 60.0, 90.0)),
+        hips=random.choice((None, 0.1, 0.5)),
+        speed=random.choice((None, 0.0, 1.0, 1.2)),
+        zones=sorted(_some(random, ZONES, 2, 0)),
+        crossed=random.choice(([], [], [(LINE, "left")], [(LINE, "right"), (LINE, "left")])),
+    )
+
+
+def _part(random: Random, name: str) -> Part:
+    x, y = random.choice((0.0, 10.0, 50.0, 60.0)), random.choice((0.0, 10.0, 50.0))
+    return Part(
+        part=name,
+        box=(x - 5, y - 5, x + 5, y + 5),
+        score=random.choice((0.1, 0.2, 0.5, 0.8)),
+        relevance=random.choice((0.1, 0.9)),
+        states=random.choice(([], [("raise", 0.8)], [("rest", 0.6), ("raise", 0.3)])),
+        holds=random.choice((None, "phone", "cup")),
+    )
+
+
 def _placed(pose: Person, track: int) -> Person:
     x1, y1, x2, y2 = pose.box
-    return Person(
-        **{field: getattr(pose, field) for field in pose.__struct_fields__}
-        | {"track": track, "box": (x1 + track, y1, x2 + track, y2)}
-    )
+    return replace(pose, track=track, box=(x1 + track, y1, x2 + track, y2))

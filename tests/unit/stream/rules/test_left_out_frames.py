@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from stream.results import Alert
 from stream.rules.runs import UNSEEN_US
 from stream.settings.rules import RulesConfig
-from support.rules.generated import results, rules_files
+from support.rules.generated import results, rules_file
 from support.rules.plain_conditions import History
 from support.rules.steps import S, Step, Watch, at, person, rules, told
 
@@ -44,9 +46,10 @@ def alerts_of_some(config: RulesConfig, steps: Sequence[Step]) -> tuple[list[Ale
     return alerts, left_out
 
 
-@given(config=rules_files(), steps=results(most=25, busy=False))
-def test_random_results(config: RulesConfig, steps: list[Step]) -> None:
-    in_order = History(steps).steps
+@given(seed=st.integers(0, 2**32 - 1))
+def test_random_results(seed: int) -> None:
+    random = Random(seed)
+    config, in_order = rules_file(random), History(results(random, most=40, busy=False)).steps
     assert alerts_of_some(config, in_order)[0] == Watch(config).alerts(in_order)
 
 
@@ -83,3 +86,17 @@ def test_an_alert_is_cleared_in_time_after_the_hours_have_ended() -> None:
     assert steps[20].moment.capture_us // (60 * S) % (24 * 60) == 20 * 60 + 26
     alerts, _ = alerts_of_some(file, steps)
     assert alerts == Watch(file).alerts(steps)
+
+
+def test_no_frame_may_be_left_out_directly_after_the_results_were_ended_or_the_rules_changed() -> None:
+    file = rules(rules={"empty": {"people": {"at_most": 0}, "for": "5s"}})
+    watch = Watch(file)
+    watch.alerts([at(0), at(1)])
+    assert watch.evaluator.quiet_until()[0] == 5 * S
+    watch.evaluator.end("camera")
+    assert watch.evaluator.quiet_until() == (0, 0)
+    watch.alerts([at(2)])
+    assert watch.evaluator.quiet_until()[0] == 7 * S
+    watch.use(rules(rules={"gone": {"people": {"at_most": 0}, "for": "2s"}}))
+    assert watch.evaluator.quiet_until() == (0, 0)
+    assert told(watch.alerts([at(3), at(5)])) == ["5 began gone"]
