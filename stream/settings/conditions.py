@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from stages.settings import Section
 from stream.settings.durations import Duration
@@ -18,8 +27,33 @@ MOST_NODES = 64
 MOST_LEVELS = 8
 
 ActionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+MOST_NAMES = 64
+"""Names of a list."""
+
+
+def _one_or_more(value: object, names: ValidatorFunctionWrapHandler) -> object:
+    """Validate a name or a list of names, with one error for both."""
+    try:
+        return names(value)
+    except ValidationError:
+        raise ValueError(
+            f"must be a name of a-z, 0-9, - and _, or a list of 1 to {MOST_NAMES} different such names"
+        ) from None
+
+
+def _different(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a name is listed twice")
+    return names
+
+
+Names = Annotated[
+    ActionName | Annotated[list[ActionName], Field(min_length=1, max_length=MOST_NAMES), AfterValidator(_different)],
+    WrapValidator(_one_or_more),
+]
+"""A name or several, of actions or of zones: their forms are the same."""
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
-Score = Annotated[float, Field(ge=0, le=1)]
+Score = Annotated[float, Field(ge=0, le=1, strict=True)]
 Posture = Literal["upright", "leaning", "level"]
 
 _OF_PART = ("state", "near", "near_object", "holds", "above")
@@ -34,8 +68,8 @@ _OPTIONS = {"part": _OF_PART, "distance": ("near", "near_object"), "by": ("above
 class Range(Section):
     """Limits of a measure, both inclusive."""
 
-    at_least: float | None = Field(None, ge=-100, le=100, description="The smallest value.")
-    at_most: float | None = Field(None, ge=-100, le=100, description="The largest value.")
+    at_least: float | None = Field(None, ge=-100, le=100, strict=True, description="The smallest value.")
+    at_most: float | None = Field(None, ge=-100, le=100, strict=True, description="The largest value.")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Range:
@@ -53,7 +87,7 @@ class Condition(Section):
         serialize_by_alias=True, json_schema_extra={"oneOf": [{"required": [kind]} for kind in KINDS]}
     )
 
-    action: ActionName | list[ActionName] | None = Field(
+    action: Names | None = Field(
         None, description="The person's action, of the model or another written one; of a list, any."
     )
     part: Label | None = Field(None, description="The part for `state`, `near`, `near_object`, `holds` and `above`.")
@@ -85,9 +119,9 @@ class Condition(Section):
         None, description="For `then`: the longest time from the end of one condition to the start of the next."
     )
     distance: float = Field(
-        0.15, gt=0, le=2, description="For `near` and `near_object`: the largest distance, in statures."
+        0.15, gt=0, le=2, strict=True, description="For `near` and `near_object`: the largest distance, in statures."
     )
-    by: float = Field(0.0, ge=-1, le=1, description="For `above`: by at least so much, in statures.")
+    by: float = Field(0.0, ge=-1, le=1, strict=True, description="For `above`: by at least so much, in statures.")
     score: Score | None = Field(
         None,
         description="The lowest score of actions, states and parts, also of the conditions inside. "
@@ -139,6 +173,8 @@ class Condition(Section):
             raise ValueError(f"{kind} needs a part, for example part: left_hand")
         if kind == "then" and self.within is None:
             raise ValueError("then needs within, for example within: 3s")
+        if self.within == 0:
+            raise ValueError("within is 0, so that no condition can follow another")
         if kind in ("near", "above") and self.part == getattr(self, kind):
             raise ValueError(f"{kind} compares the part {self.part} with itself")
         if kind in _MEASURES and "score" in self.model_fields_set:

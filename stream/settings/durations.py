@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
-_FORM = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s?(ms|s|m|h)")
+_FORM = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ms|s|m|h)")
 LONGEST_US = 24 * _UNITS["h"]
 
 
@@ -48,6 +48,6 @@ Duration = Annotated[
     Field(strict=True, ge=0),
     BeforeValidator(microseconds),
     PlainSerializer(setting_text, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": r"^\d{1,9}(\.\d{1,6})?\s?(ms|s|m|h)$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})? ?(ms|s|m|h)$"}),
 ]
 """Microseconds; written as a string with a unit."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from stages.settings import Section
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+_CLOCK = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"
+_CLOCK_TIME = re.compile(_CLOCK)
 
 
 def _known(name: str) -> str:
@@ -21,21 +26,23 @@ def _known(name: str) -> str:
     return name
 
 
-def _quoted(value: object) -> object:
+def _clock_time(value: object) -> object:
     if isinstance(value, int):  # YAML reads 22:00 as a number to the base 60
         raise ValueError('must be in quotes, for example "22:00"')
+    if isinstance(value, str) and not _CLOCK_TIME.fullmatch(value):
+        raise ValueError('must be a time from "00:00" to "24:00" with two digits for the hour, for example "07:00"')
     return value
 
 
 TimeZoneName = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_known)]
-ClockTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$"), BeforeValidator(_quoted)]
+ClockTime = Annotated[str, BeforeValidator(_clock_time), WithJsonSchema({"type": "string", "pattern": _CLOCK})]
 
 
 class HoursConfig(Section):
-    """Times of the day. `to` is exclusive, and on the next day if it is not after `from`."""
+    """Times of the day. `to` is exclusive, and on the next day if it is before `from`."""
 
     from_: ClockTime = Field(alias="from", description='First minute, "22:00"; with quotes.')
-    to: ClockTime = Field(description='End, exclusive, "06:00"; at or before `from`: on the next day.')
+    to: ClockTime = Field(description='End, exclusive, "06:00"; before `from`: on the next day.')
     days: list[Day] | None = Field(
         None, min_length=1, description="Days on which the hours begin: mon, tue, … Unset: every day."
     )
@@ -43,6 +50,8 @@ class HoursConfig(Section):
 
     @model_validator(mode="after")
     def _has_a_length(self) -> HoursConfig:
-        if self.from_ == self.to or self.from_ == "24:00":
+        if self.from_ == "24:00":
+            raise ValueError('from is the end of a day; write "00:00"')
+        if self.from_ == self.to:
             raise ValueError("from and to are the same time; leave hours out for the whole day")
         return self

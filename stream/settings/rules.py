@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from stages.settings import Section
-from stream.settings.conditions import ActionName, Condition, Score, as_tuple, size_error
+from stream.settings.conditions import ActionName, Condition, Names, Score, as_tuple, size_error
 from stream.settings.durations import Duration
 from stream.settings.hours import HoursConfig, TimeZoneName
 from stream.settings.zones import ZoneName
@@ -16,6 +17,9 @@ from stream.settings.zones import ZoneName
 MOST_RULES = 256
 MOST_ACTIONS = 128
 """Written actions of a file."""
+
+LONGEST_CYCLE = 6
+"""Written actions of a cycle that an error names."""
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Severity = Literal["info", "warning", "critical"]
@@ -42,13 +46,13 @@ class PeopleRange(Section):
 class RuleConfig(Section):
     """When to raise an alert. All conditions must hold together, for one person, or for the number of `people`."""
 
-    action: ActionName | list[ActionName] | None = Field(
+    action: Names | None = Field(
         None, description="The person's action, of the model or a written one; of a list, any."
     )
     score: Score | None = Field(
         None, description="The lowest score of the action. Unset: 0.5 for the model's; written ones have their own."
     )
-    zone: ZoneName | list[ZoneName] | None = Field(
+    zone: Names | None = Field(
         None,
         description="The person is in this zone; of a list, each zone has its own alerts. With `leaves` or `crosses`: "
         "is in any of them then.",
@@ -123,9 +127,6 @@ class RuleConfig(Section):
             raise ValueError("to belongs to crosses")
         if self.action is None and "score" in self.model_fields_set:
             raise ValueError("score belongs to action")
-        for field, names in (("action", self.actions), ("zone", self.zones), ("cameras", tuple(self.cameras or ()))):
-            if len(set(names)) < len(names):
-                raise ValueError(f"{field} lists a name twice")
         return self
 
 
@@ -148,6 +149,14 @@ class RulesConfig(Section):
         description="Rules, by name.",
     )
 
+    @field_validator("actions", "rules", mode="before")
+    @classmethod
+    def _is_not_too_long(cls, value: object, info: ValidationInfo) -> object:
+        most = MOST_ACTIONS if info.field_name == "actions" else MOST_RULES
+        if isinstance(value, Sized) and len(value) > most:
+            raise ValueError(f"there are {len(value)}; at most {most} are allowed")
+        return {} if value is None else value  # a heading whose entries are all comments
+
     @model_validator(mode="after")
     def _fits_together(self) -> RulesConfig:
         for name, action in self.actions.items():
@@ -156,7 +165,7 @@ class RulesConfig(Section):
         try:
             self.written_order()
         except CycleError as error:
-            raise ValueError(f"actions: {' → '.join(reversed(error.args[1]))} refer to each other") from None
+            raise ValueError(_cycle_error(error.args[1])) from None
         for name, rule in self.rules.items():
             if rule.hours is not None and rule.hours.time_zone is None and self.time_zone is None:
                 raise ValueError(f"rules.{name}.hours: set time_zone, for example time_zone: Europe/Berlin")
@@ -169,3 +178,12 @@ class RulesConfig(Section):
             for name, action in self.actions.items()
         }
         return list(TopologicalSorter(graph).static_order())
+
+
+def _cycle_error(cycle: list[str]) -> str:
+    """Return the error for written actions of which each refers to the one before it; the first is also the last."""
+    names = cycle[:0:-1]
+    if len(names) == 1:
+        return f"actions.{names[0]} refers to itself"
+    shown = names[:LONGEST_CYCLE] + ["…"] * (len(names) > LONGEST_CYCLE)
+    return f"actions: {' → '.join([*shown, names[0]])} refer to each other"

@@ -67,7 +67,7 @@ def condition(random: Random, actions: Sequence[str], levels: int = 3) -> dict[s
     count = 1 if kind == "not" else random.randint(2, 3) if kind == "then" else random.randint(1, 3)
     inside = [condition(random, actions, levels - 1) for _ in range(count)]
     if kind == "then":
-        options["within"] = random.choice(DURATIONS)
+        options["within"] = random.choice(DURATIONS[1:])
     return {kind: inside[0] if kind == "not" else inside} | options
 
 
