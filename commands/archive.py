@@ -61,8 +61,11 @@ def archive_command(
     every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Interval between writes.")] = 60.0,
     partition: Annotated[PartitionBy, typer.Option(help="One folder per hour or day.")] = PartitionBy.hour,
     parts: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Body parts kept for each person, the most relevant first.")
-    ] = 3,
+        str,
+        typer.Option(
+            metavar="N|all", help="Body parts kept for each person, the most relevant first; `all` keeps all."
+        ),
+    ] = "3",
     keep: Annotated[str, typer.Option(metavar="SIZE", help="Maximum size; the oldest files are removed.")] = "20GB",
     keep_days: Annotated[
         float | None, typer.Option(min=0, metavar="DAYS", help="Maximum age of files.", show_default="no limit")
@@ -82,6 +85,7 @@ def archive_command(
     """
     endpoint = endpoint_to_connect_to(endpoint, elsewhere="the directory is given with --out")
     replay = endpoint_to_connect_to(replay) if replay is not None else None
+    kept_parts = _parts(parts)
     keep_bytes, free_bytes = _size("--keep", keep), _size("--least-free", least_free)
     try:
         from stream.archive.archive import Archive
@@ -105,7 +109,7 @@ def archive_command(
             least_free=free_bytes,
         )
         try:
-            archiver = Archiver(archive, every_s=every, parts=parts)
+            archiver = Archiver(archive, every_s=every, parts=kept_parts)
             messages = subscribe(
                 endpoint,
                 kinds=("results", "events", "status"),
@@ -151,6 +155,15 @@ def _summarise(archiver: Archiver, archive: Archive) -> None:
             f"{counts.unwritten} messages could not be written ({archiver.write_error}): free some space and run "
             "this command again, which requests the messages that the engine still holds"
         )
+
+
+def _parts(text: str) -> int | None:
+    """Return the number of parts to keep; None: all."""
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        fail(f"--parts {text} is neither a number nor all", EXIT_USAGE)
+    return int(text)
 
 
 def _size(option: str, text: str) -> int:

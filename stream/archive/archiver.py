@@ -27,8 +27,12 @@ logger = logging.getLogger(__name__)
 
 ROWS_PER_BATCH = 2000
 """Rows of a table held as objects, before they become columns, which need about a tenth of the memory."""
-BYTES_PER_ROW = 3000
-"""Approximate size of such a row: three of ten parts are kept, with their states."""
+BYTES_PER_ROW = 2200
+"""Approximate size of such a row without parts, with five actions."""
+BYTES_PER_PART = 1350
+"""Of each part with three states."""
+ALL_PARTS = 10
+"""Parts of a person in the packaged models."""
 WRITE_AGAIN_S = 5.0
 """Time until the next attempt after a failed write."""
 LAST_READ_S = 0.5
@@ -72,6 +76,8 @@ class Held:
     rows: dict[Table, list[Row]] = field(default_factory=dict[Table, list[Row]])
     batches: dict[Table, list[pa.RecordBatch]] = field(default_factory=dict[Table, list[pa.RecordBatch]])
     messages: int = 0
+    parts: int = 3
+    """Parts in a row."""
 
     def add(self, table: Table, row: Row) -> None:
         """Hold one more row."""
@@ -95,7 +101,7 @@ class Held:
     def bytes(self) -> int:
         """Approximate memory in use."""
         columns = sum(part.nbytes for parts in self.batches.values() for part in parts)
-        return columns + BYTES_PER_ROW * sum(len(rows) for rows in self.rows.values())
+        return columns + (BYTES_PER_ROW + BYTES_PER_PART * self.parts) * sum(len(rows) for rows in self.rows.values())
 
     def __bool__(self) -> bool:
         return self.messages > 0 or bool(self.rows) or bool(self.batches)
@@ -122,9 +128,14 @@ class ArchiverCounts:
 
 
 class Archiver:
-    """Writes into `archive` every `every_s` seconds, or sooner when rows take `most_held` bytes."""
+    """Writes into `archive` every `every_s` seconds, or sooner when rows take `most_held` bytes.
 
-    def __init__(self, archive: Archive, *, every_s: float = 60.0, parts: int = 3, most_held: int = 64 << 20) -> None:
+    `parts`: the number kept of each person; None: all.
+    """
+
+    def __init__(
+        self, archive: Archive, *, every_s: float = 60.0, parts: int | None = 3, most_held: int = 64 << 20
+    ) -> None:
         self.counts = ArchiverCounts()
         self.write_error = ""
         """Why writing fails at present; empty if it works."""
@@ -133,8 +144,11 @@ class Archiver:
         self._parts = parts
         self._most_held = most_held
         self._positions = Positions(archive.positions)
-        self._held = Held()
+        self._held = self._nothing()
         self._warned_silent = False
+
+    def _nothing(self) -> Held:
+        return Held(parts=ALL_PARTS if self._parts is None else min(self._parts, ALL_PARTS))
 
     @property
     def waiting(self) -> int:
@@ -227,7 +241,7 @@ class Archiver:
         error = writing.exception()
         if error is None:
             self.counts.messages += self._held.messages
-            self._held = Held()
+            self._held = self._nothing()
             if self.write_error:
                 self.write_error = ""
                 logger.info("archive %s: writing works again", self._archive.folder)

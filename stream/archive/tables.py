@@ -28,8 +28,11 @@ _PART = pa.struct(
         ("relevance", pa.float32()),
         ("score", pa.float32()),
         ("states", pa.list_(_LABELLED)),
+        *_BOX,
+        ("holds", pa.string()),
     ]
 )
+_CROSSING = pa.struct([("line", pa.string()), ("side", pa.string())])
 
 SCHEMAS: dict[Table, pa.Schema] = {
     "people": pa.schema(
@@ -49,6 +52,11 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("foot_x", pa.float32()),
             ("foot_y", pa.float32()),
             ("zones", pa.list_(pa.string())),
+            ("stature", pa.float32()),
+            ("trunk", pa.int16()),
+            ("hips", pa.float32()),
+            ("speed", pa.float32()),
+            ("crossed", pa.list_(_CROSSING)),
         ]
     ),
     "frames": pa.schema(
@@ -66,6 +74,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("trained", pa.bool_()),
             ("trace_id", pa.string()),
             ("look", pa.string()),
+            ("object_boxes", pa.list_(pa.list_(pa.float32()))),
         ]
     ),
     "events": pa.schema(
@@ -119,8 +128,10 @@ class UnusableError(ValueError):
     """The message has a number that no table can hold: its sender is not a partstream engine, or is broken."""
 
 
-def rows_of(message: Message, parts: int) -> Iterator[tuple[Table, Row]]:
+def rows_of(message: Message, parts: int | None) -> Iterator[tuple[Table, Row]]:
     """Yield the rows of a message with their tables; of each person at most `parts` parts, the most relevant first.
+
+    None: all parts.
 
     Raises `UnusableError` before the first row if a number is out of range.
     """
@@ -182,12 +193,15 @@ def _frame_row(frame: Frame) -> Row:
         frame.model.trained,
         frame.trace_id,
         frame.look,
+        [found.box for found in frame.objects],
     )
 
 
-def _person_row(frame: Frame, person: Person, parts: int) -> Row:
+def _person_row(frame: Frame, person: Person, parts: int | None) -> Row:
     action = person.action
     _check([action.since_us] if action is not None else [], [person.track])
+    if person.trunk is not None and not 0 <= person.trunk <= 180:
+        raise UnusableError(f"{person.trunk}° is not an angle of a trunk")
     relevant = sorted(person.parts, key=lambda part: -part.relevance)[:parts]
     return (
         *_frame_columns(frame),
@@ -205,6 +219,11 @@ def _person_row(frame: Frame, person: Person, parts: int) -> Row:
                 "relevance": part.relevance,
                 "score": part.score,
                 "states": _labelled(part.states),
+                "x1": part.box[0],
+                "y1": part.box[1],
+                "x2": part.box[2],
+                "y2": part.box[3],
+                "holds": part.holds,
             }
             for part in relevant
         ],
@@ -212,6 +231,11 @@ def _person_row(frame: Frame, person: Person, parts: int) -> Row:
         sorted({part.holds for part in person.parts if part.holds is not None}),
         *(person.foot or (None, None)),
         person.zones,
+        person.stature,
+        person.trunk,
+        person.hips,
+        person.speed,
+        [{"line": line, "side": side} for line, side in person.crossed],
     )
 
 

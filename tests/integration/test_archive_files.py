@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import support.engines.wire_messages as wire
 from stream.archive.archive import Archive, DiskSpaceError
@@ -264,10 +266,13 @@ def test_every_field_of_every_message_is_in_a_row(tmp_path: Path) -> None:
     assert [state["label"] for state in person["parts"][0]["states"]] == ["wave", "raise"]
     assert (person["track"], person["action"], person["x2"], person["y1"]) == (1, "wave", 590.0, 118.5)
     assert person["action_experimental"] is False and person["holds"] == ["cup"]
-    assert (person["foot_x"], person["foot_y"], person["zones"]) == (None, None, [])
+    assert (person["foot_x"], person["foot_y"], person["zones"]) == (503.5, 632.0, ["hall"])
+    assert (person["parts"][0]["x1"], person["parts"][0]["y2"], person["parts"][0]["holds"]) == (540.0, 178.0, "cup")
+    assert (person["stature"], person["trunk"], person["crossed"]) == (521.5, 4, [{"line": "door", "side": "right"}])
+    assert (round(person["hips"], 2), round(person["speed"], 2)) == (0.52, 0.03)
     assert person["since_utc"] == "2026-09-21 14:13:18.4"
-    assert ask(tmp_path, "SELECT camera, people, objects[1].label, profile, look FROM {frames}") == [
-        ("lobby", 1, "cup", "edge", "whole")
+    assert ask(tmp_path, "SELECT camera, people, objects[1].label, profile, look, object_boxes FROM {frames}") == [
+        ("lobby", 1, "cup", "edge", "whole", [[550.0, 150.0, 580.0, 180.0]])
     ]
     assert ask(tmp_path, "SELECT seq, kind, label, previous, x1, experimental FROM {events}") == [
         (4, "changed", "wave", "stand", 412, True)
@@ -284,6 +289,12 @@ def test_the_most_relevant_parts_of_a_person_are_kept() -> None:
     ((_, row),) = [found for found in rows_of(numbered([0])[0], 1) if found[0] == "people"]
     parts = row[SCHEMAS["people"].get_field_index("parts")]
     assert [part["part"] for part in parts] == ["right_hand"]  # pyright: ignore
+
+
+def test_all_parts_of_a_person_can_be_kept() -> None:
+    ((_, row),) = [found for found in rows_of(numbered([0])[0], None) if found[0] == "people"]
+    parts = row[SCHEMAS["people"].get_field_index("parts")]
+    assert [part["part"] for part in parts] == ["right_hand", "head"]  # pyright: ignore
 
 
 def test_a_missing_action_box_or_size_is_null() -> None:
@@ -320,9 +331,51 @@ def test_positions_remember_the_latest_epochs_of_the_latest_run() -> None:
     assert positions.all() == [Position(TOPIC, "new", epoch, epoch * 10) for epoch in range(3, EPOCHS_FOLLOWED + 3)]
 
 
-def test_where_a_person_stands_is_in_columns_of_its_own() -> None:
-    frame = wire.frame()
-    person = msgspec.structs.replace(frame.people[0], foot=(501.0, 600.5), zones=["hall", "yard"])
-    (row,) = (row for table, row in rows_of(msgspec.structs.replace(frame, people=[person]), 3) if table == "people")
-    columns = dict(zip(SCHEMAS["people"].names, row, strict=True))
-    assert (columns["foot_x"], columns["foot_y"], columns["zones"]) == (501.0, 600.5, ["hall", "yard"])
+def test_published_numbers_are_those_of_the_archive_rounded(tmp_path: Path) -> None:
+    values = [0.1, 33.3, 412.7, 1919.9, 4095.9, 7679.9]
+    people = [msgspec.structs.replace(wire.person(1), box=(value,) * 4, foot=(value, value)) for value in values]
+    archive = Archive(tmp_path)
+    write(archive, [msgspec.structs.replace(wire.frame(), run=wire.RUN, people=people)], 1)
+    archive.close()
+    read = ask(tmp_path, "SELECT x1, y2, foot_x FROM {people} ORDER BY x1")
+    assert [tuple(round(value, 1) for value in row) for row in read] == [(value,) * 3 for value in values]
+
+
+OLDER = {
+    "people": {"stature", "trunk", "hips", "speed", "crossed", "foot_x", "foot_y", "zones"},
+    "frames": {"object_boxes", "look"},
+}
+"""Columns that files of older versions do not have; their parts had no boxes either."""
+
+
+def test_files_of_older_versions_are_read_together_with_new_ones(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    write(archive, numbered([0]), 1)
+    archive.close()
+    for table, missing in OLDER.items():
+        for path in (tmp_path / table).rglob("*.parquet"):
+            rows = parquet.ParquetFile(path).read().drop_columns(sorted(missing))
+            if table == "people":
+                fields = list(SCHEMAS["people"].field("parts").type.value_type)[:4]
+                parts = pa.array(rows["parts"].to_pylist(), pa.list_(pa.struct(fields)))
+                rows = rows.set_column(rows.schema.get_field_index("parts"), "parts", parts)
+            parquet.write_table(rows, path)
+    archive = Archive(tmp_path)
+    write(archive, numbered([1]), 2)
+    archive.close()
+    every = "read_parquet('{}/**/*.parquet', union_by_name = true)"
+    people, frames = (every.format(tmp_path / table) for table in ("people", "frames"))
+    assert ask(
+        tmp_path, f"SELECT seq, stature, crossed, parts[1].part, parts[1].x1, parts[1].holds FROM {people} ORDER BY seq"
+    ) == [
+        (0, None, None, "right_hand", None, None),
+        (1, 521.5, [{"line": "door", "side": "right"}], "right_hand", 540.0, "cup"),
+    ]
+    assert ask(tmp_path, f"SELECT seq, look, object_boxes FROM {frames} ORDER BY seq") == [
+        (0, None, None),
+        (1, "whole", [[550.0, 150.0, 580.0, 180.0]]),
+    ]
+    assert ask(tmp_path, "SELECT seq, parts[1].part, x1 FROM {people} ORDER BY seq") == [
+        (0, "right_hand", 412.0),
+        (1, "right_hand", 412.0),
+    ], "queries for older files still work"

@@ -21,7 +21,7 @@ MODEL = ModelRef("edge", "sha256:" + "5a" * 32, True)
 
 
 def frame(camera: str = "lobby", epoch: int = 1, number: int = 0, people: int = 1) -> Frame:
-    """Return a result with `people` people of two parts each, about 700 bytes of JSON per person."""
+    """Return a result with `people` people of two parts each, about 830 bytes of JSON per person."""
     return Frame(
         run="",
         seq=0,
@@ -50,6 +50,13 @@ def person(track: int) -> Person:
             Part("right_hand", (540.0, 130.0, 585.0, 178.0), 0.81, 0.93, [("wave", 0.91), ("raise", 0.64)], "cup"),
             Part("head", (470.0, 118.5, 520.0, 180.0), 0.9, 0.12, [("look", 0.55)]),
         ],
+        foot=(503.5, 632.0),
+        zones=["hall"],
+        stature=521.5,
+        trunk=4,
+        hips=0.52,
+        speed=0.03,
+        crossed=[("door", "right")],
     )
 
 
