@@ -31,6 +31,7 @@ class App {
     this.actions = new Set()
     this.filter = ""
     this.detector = false // whether to show what the detector looks at
+    this.zones = true // whether to show the zones of the enlarged camera
     this.opened = null
     this.canChange = false
     this.connected = false
@@ -74,11 +75,12 @@ class App {
         whyPanel: field("why-panel"),
         why: field("why"),
       },
-      look,
+      () => ({ ...look(), zones: this.zones }),
       {
         close: () => this.open(null),
         change: (id) => this.form.open(this.cameras.get(id)),
         toggleDetector: () => this.#toggleDetector(),
+        toggleZones: () => this.#toggleZones(),
         drawn,
       },
     )
@@ -256,6 +258,12 @@ class App {
     this.detail.update()
   }
 
+  #toggleZones() {
+    this.zones = !this.zones
+    this.#redraw()
+    this.detail.update()
+  }
+
   #redraw() {
     this.wall.redraw()
     this.detail.screen?.redraw()
@@ -272,6 +280,7 @@ class App {
     } else if (typing) return
     else if (event.key === "/") field("filter").focus()
     else if (event.key.toLowerCase() === "d") this.#toggleDetector()
+    else if (event.key.toLowerCase() === "z" && this.opened) this.#toggleZones()
     else if (event.key === "?") field("help-dialog").showModal()
     else if (event.key === "ArrowLeft" && this.opened) this.#openNeighbour(-1)
     else if (event.key === "ArrowRight" && this.opened) this.#openNeighbour(1)

@@ -3,7 +3,18 @@
 import { actionColour, relevanceColour, trackColour } from "./colours.js"
 import { Screen, child } from "./screen.js"
 import { Figures, level } from "./wall.js"
-import { actionWords, clockTime, duration, heldWords, isExperimental, percent, stateWords, words } from "./words.js"
+import {
+  actionWords,
+  clockTime,
+  duration,
+  heldWords,
+  isExperimental,
+  percent,
+  stateWords,
+  words,
+  zoneWords,
+} from "./words.js"
+import { hasZones } from "./zone_overlay.js"
 
 const MAX_LANES = 10
 const WINDOWS = [
@@ -18,8 +29,9 @@ const EXPERIMENTAL = "The model is often wrong about this action in real video."
 
 export class Detail {
   /**
-   * `places`: the elements {detail, peoplePanel, people, whyPanel, why}. `look()` returns {filter, detector}. Calls
-   * `on.close()`, `on.change(id)`, `on.toggleDetector()`, and `on.drawn(…)` as a `Screen` does.
+   * `places`: the elements {detail, peoplePanel, people, whyPanel, why}. `look()` returns {filter, detector,
+   * zones}. Calls `on.close()`, `on.change(id)`, `on.toggleDetector()`, `on.toggleZones()`, and `on.drawn(…)` as a
+   * `Screen` does.
    */
   constructor(places, look, on) {
     this.places = places
@@ -55,6 +67,11 @@ export class Detail {
     this.detector.title = "Show what the detector looks at (D)"
     this.detector.setAttribute("aria-keyshortcuts", "d")
     this.detector.addEventListener("click", () => this.on.toggleDetector())
+    this.zones = child(head, "button", "toggle", "Zones")
+    this.zones.type = "button"
+    this.zones.title = "Show the zones and lines (Z)"
+    this.zones.setAttribute("aria-keyshortcuts", "z")
+    this.zones.addEventListener("click", () => this.on.toggleZones())
     if (canChange) {
       const change = child(head, "button", "change", "Edit")
       change.type = "button"
@@ -109,6 +126,8 @@ export class Detail {
     if (!camera) return
     this.screen.update()
     this.detector.setAttribute("aria-pressed", String(this.look().detector))
+    this.zones.setAttribute("aria-pressed", String(this.look().zones))
+    this.zones.hidden = !hasZones(camera.settings)
     this.figures.update(camera)
     this.state.dataset.level = level(camera)
     this.stateText.textContent = stateWords(camera.status)
@@ -183,6 +202,7 @@ export class Detail {
         if (!person.action) {
           row.doing.textContent = "no action yet"
           row.since.textContent = ""
+          markZones(row.doing, person)
           return
         }
         showAction(row.doing, person.action.label)
@@ -190,6 +210,7 @@ export class Detail {
         row.since.textContent = `${percent(person.action.score)} · ${ms < 500 ? "just now" : duration(ms)}`
         const held = heldWords(person)
         if (held) child(row.doing, "span", "mark", ` ${held}`)
+        markZones(row.doing, person)
       },
     )
   }
@@ -202,7 +223,8 @@ export class Detail {
     const verdict = document.createElement("div")
     verdict.className = "verdict"
     showAction(child(verdict, "strong"), person.action.label)
-    child(verdict, "span", "quiet", `#${person.track} · score ${percent(person.action.score)}`)
+    const about = [`#${person.track}`, `score ${percent(person.action.score)}`, zoneWords(person)].filter(Boolean)
+    child(verdict, "span", "quiet", about.join(" · "))
     const parts = bars("Body parts by relevance, with their states")
     const shown = [...person.parts].sort((a, b) => b.relevance - a.relevance).slice(0, MAX_PARTS)
     shown.forEach((part, index) => {
@@ -251,6 +273,11 @@ function makePerson(person) {
 function showAction(element, label) {
   element.textContent = words(label)
   if (isExperimental(label)) child(element, "span", "mark", " experimental").title = EXPERIMENTAL
+}
+
+function markZones(element, person) {
+  const where = zoneWords(person)
+  if (where) child(element, "span", "mark", ` ${where}`)
 }
 
 function bars(title) {

@@ -3,6 +3,7 @@
 import { drawDetector } from "./detector_overlay.js"
 import { drawPeople } from "./overlay.js"
 import { cameraProblem } from "./words.js"
+import { drawZones } from "./zone_overlay.js"
 
 const WAIT_MS = 250 // a picture waits this long for its result and is then shown without one
 const MAX_WAITING = 4
@@ -12,7 +13,10 @@ const EMPTY_AFTER_MS = 3000
 const MAX_SCALE = 2
 
 export class Screen {
-  /** `look()` returns {filter, chosen, states, detector}. Calls `onDrawn(camera, bitmap, epoch, frame)` after each picture. */
+  /**
+   * `look()` returns {filter, chosen, states, detector, zones}. Calls `onDrawn(camera, bitmap, epoch, frame)` after each
+   * picture.
+   */
   constructor(camera, look, onDrawn) {
     this.camera = camera
     this.look = look
@@ -139,11 +143,13 @@ export class Screen {
     const look = { ...this.look(), scale: this.#scale() }
     const detector =
       result && look.detector ? drawDetector(context, result, result.looks, place, look.scale) : null
-    const boxes = result ? drawPeople(context, result, place, look, detector ? [detector.box] : []) : []
+    const zones = look.zones ? drawZones(context, this.camera.settings, result, place, look.scale) : null
+    const taken = [...(detector ? [detector.box] : []), ...(zones?.boxes ?? [])]
+    const boxes = result ? drawPeople(context, result, place, look, taken) : []
     /** What is shown, for tests. */
     const captureUs = result?.capture_us ?? null
     const withResult = Boolean(result)
-    canvas.drawn = { epoch, frame, captureUs, place, boxes, detector, withResult, at: performance.now() }
+    canvas.drawn = { epoch, frame, captureUs, place, boxes, detector, zones, withResult, at: performance.now() }
     if (fresh) {
       this.onDrawn(this.camera, bitmap, epoch, frame)
       if (!this.message.hidden) this.update()

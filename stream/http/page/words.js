@@ -86,6 +86,9 @@ export function heldWords(person) {
   return labels.length ? `holds ${labels.sort().map(words).join(", ")}` : ""
 }
 
+/** Returns the zones that a person is in, for example "in hall"; empty if in none. */
+export const zoneWords = (person) => (person.zones?.length ? `in ${person.zones.join(", ")}` : "")
+
 /** Returns `right_hand` as "right hand". */
 export const words = (name) => name.replaceAll("_", " ")
 
