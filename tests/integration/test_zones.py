@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from ring_buffers.frames import Lease
-from stages.free_model import FreeModel
-from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
 from stream.engine import Engine
 from support.engines.controlled_engine import Client, configured
+from support.engines.walker import Walker
 from support.waiting import until
 
 SOURCE = "pattern:200x100@25"
 HALL = {"points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
-
-
-class Walker(FreeModel):
-    """A person 40 pixels tall whose foot point moves 1 pixel a frame, from x 0 to 199, again and again."""
-
-    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        walk = ActionAnalysis("walk", 0.9, 0, [("walk", 0.9)], "walk", 0.9)
-        return [
-            FrameAnalysis(people=[PersonAnalysis(1, (x - 10.0, 50.0, x + 10.0, 90.0), 0.9, walk, [])], tracks=1)
-            for x in (lease.meta.frame % 200 for lease in frames)
-        ]
 
 
 def camera(**settings: Any) -> dict[str, Any]:

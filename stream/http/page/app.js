@@ -81,6 +81,7 @@ class App {
         change: (id) => this.form.open(this.cameras.get(id)),
         toggleDetector: () => this.#toggleDetector(),
         toggleZones: () => this.#toggleZones(),
+        zonesSaved: () => this.list(),
         drawn,
       },
     )
@@ -145,7 +146,10 @@ class App {
       return
     }
     this.wall.arrange(this.cameras)
-    if (this.opened && !this.cameras.has(this.opened)) this.open(null)
+    if (this.opened && !this.cameras.has(this.opened)) {
+      this.detail.stopEditing()
+      this.open(null)
+    }
     this.#update()
     this.#choosePictures()
   }
@@ -224,6 +228,7 @@ class App {
   open(id, remember = true) {
     const from = this.opened
     if (id === from) return
+    if (this.detail.editor) return this.detail.editor.leave(() => this.open(id, remember))
     this.opened = id
     field("wall").hidden = Boolean(id)
     if (id) this.detail.open(this.cameras.get(id), this.canChange)
@@ -241,8 +246,11 @@ class App {
   }
 
   #openFromAddress() {
-    const id = location.hash.slice(1)
-    this.open(this.cameras.has(id) ? id : null, false)
+    const hash = location.hash.slice(1)
+    const id = this.cameras.has(hash) ? hash : null
+    const stays = id !== this.opened && this.detail.editor // until the user agrees to leave
+    if (stays) history.pushState(null, "", `#${this.opened}`)
+    this.open(id, Boolean(stays))
   }
 
   // -- the user's input ------------------------------------------------------------------------------------------
@@ -271,6 +279,7 @@ class App {
 
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return
+    if (this.detail.editor) return // it has its own keys
     const typing = event.target.matches("input, select, textarea")
     if (event.key === "Escape") {
       if (this.filter) this.#filterBy((field("filter").value = ""))

@@ -14,6 +14,7 @@ import {
   words,
   zoneWords,
 } from "./words.js"
+import { ZoneEditor } from "./zone_editor.js"
 import { hasZones } from "./zone_overlay.js"
 
 const MAX_LANES = 10
@@ -30,8 +31,8 @@ const EXPERIMENTAL = "The model is often wrong about this action in real video."
 export class Detail {
   /**
    * `places`: the elements {detail, peoplePanel, people, whyPanel, why}. `look()` returns {filter, detector,
-   * zones}. Calls `on.close()`, `on.change(id)`, `on.toggleDetector()`, `on.toggleZones()`, and `on.drawn(…)` as a
-   * `Screen` does.
+   * zones}. Calls `on.close()`, `on.change(id)`, `on.toggleDetector()`, `on.toggleZones()`, `on.zonesSaved()`,
+   * and `on.drawn(…)` as a `Screen` does.
    */
   constructor(places, look, on) {
     this.places = places
@@ -40,6 +41,8 @@ export class Detail {
     this.camera = null
     this.chosen = this.automatic = null
     this.screen = null
+    /** The editor of the camera's zones while it is open. */
+    this.editor = null
     for (const list of [places.detail, places.people]) {
       list.addEventListener("click", (event) => {
         const button = event.target.closest("[data-track]")
@@ -72,14 +75,19 @@ export class Detail {
     this.zones.title = "Show the zones and lines (Z)"
     this.zones.setAttribute("aria-keyshortcuts", "z")
     this.zones.addEventListener("click", () => this.on.toggleZones())
+    this.draw = child(head, "button", "draw")
+    this.draw.type = "button"
+    this.canChange = canChange
+    this.draw.addEventListener("click", () => this.#edit())
     if (canChange) {
       const change = child(head, "button", "change", "Edit")
       change.type = "button"
+      change.title = "Change the camera's settings"
       change.addEventListener("click", () => this.on.change(camera.id))
     }
-    this.screen = new Screen(camera, () => ({ ...this.look(), chosen: this.#track(), states: 3 }), this.on.drawn)
+    this.screen = new Screen(camera, () => this.#look(), this.on.drawn)
     detail.append(this.screen.element)
-    const timeline = child(detail, "section", "timeline")
+    const timeline = (this.timeline = child(detail, "section", "timeline"))
     timeline.setAttribute("aria-label", "Actions in the last minutes")
     child(child(timeline, "div", "timeline-head"), "h2", "", "Actions")
     this.lanes = child(timeline, "div", "lanes")
@@ -92,10 +100,47 @@ export class Detail {
   }
 
   close() {
+    this.stopEditing()
     this.screen?.close()
     this.screen = this.camera = this.chosen = this.automatic = null
     this.places.detail.replaceChildren()
     this.#show(false)
+  }
+
+  #look() {
+    const look = { ...this.look(), chosen: this.#track(), states: 3 }
+    return this.editor ? { ...look, zones: false, plain: true } : look
+  }
+
+  #edit() {
+    if (this.editor) return
+    const { detail } = this.places
+    this.editor = new ZoneEditor(this.camera, this.screen, detail, {
+      saved: () => {
+        this.stopEditing()
+        this.on.zonesSaved()
+      },
+      close: () => this.stopEditing(),
+    })
+    this.timeline.before(this.editor.form)
+    this.#showEditing()
+    this.editor.form.querySelector("[data-shape], [data-begin]").focus({ preventScroll: true })
+    this.screen.element.scrollIntoView({ block: "start" })
+  }
+
+  /** Close the editor of zones, without saving. */
+  stopEditing() {
+    if (!this.editor) return
+    this.editor.close()
+    this.editor = null
+    this.#showEditing()
+    this.draw.focus({ preventScroll: true })
+  }
+
+  #showEditing() {
+    this.timeline.hidden = Boolean(this.editor)
+    this.screen.redraw()
+    this.update()
   }
 
   #show(shown) {
@@ -127,7 +172,10 @@ export class Detail {
     this.screen.update()
     this.detector.setAttribute("aria-pressed", String(this.look().detector))
     this.zones.setAttribute("aria-pressed", String(this.look().zones))
-    this.zones.hidden = !hasZones(camera.settings)
+    this.zones.hidden = !hasZones(camera.settings) || Boolean(this.editor)
+    this.draw.hidden = !this.canChange || Boolean(this.editor)
+    this.draw.textContent = hasZones(camera.settings) ? "Edit zones" : "Draw zones"
+    this.editor?.update()
     this.figures.update(camera)
     this.state.dataset.level = level(camera)
     this.stateText.textContent = stateWords(camera.status)

@@ -14,8 +14,8 @@ export const matches = (person, filter) => !filter || (person.action?.label ?? "
 
 /**
  * `place`: the picture's rectangle on the canvas, {x, y, width, height}. `look`: {scale (canvas pixels per CSS pixel),
- * filter, chosen (a track or null), states (for how many parts of the chosen person the state is shown)}. `taken`:
- * boxes that labels must not cover. Returns the people's boxes as drawn, [{track, box: [x1, y1, x2, y2]}].
+ * filter, chosen (a track or null), states (for how many parts of the chosen person the state is shown), plain (only
+ * the people's boxes and foot points)}. `taken`: boxes that labels must not cover. Returns the people's boxes as drawn, [{track, box: [x1, y1, x2, y2]}].
  */
 export function drawPeople(canvas, result, place, look, taken = []) {
   const across = place.width / result.size[0]
@@ -27,11 +27,13 @@ export function drawPeople(canvas, result, place, look, taken = []) {
     place.y + y2 * down,
   ]
   const people = result.people.map((person) => ({ person, box: onCanvas(person.box) }))
-  const [shown, faint] = [
-    people.filter((one) => matches(one.person, look.filter)),
-    people.filter((one) => !matches(one.person, look.filter)),
-  ]
-  for (const { person, box } of faint) strokeBox(canvas, box, trackColour(person.track, 0.4), look.scale)
+  const isShown = ({ person }) => !look.plain && matches(person, look.filter)
+  const [shown, faint] = [people.filter(isShown), people.filter((one) => !isShown(one))]
+  for (const { person, box } of faint) strokeBox(canvas, box, trackColour(person.track, look.plain ? 0.8 : 0.4), look.scale)
+  if (look.plain) {
+    for (const { person } of people) if (person.foot) drawFoot(canvas, person, onCanvas([...person.foot, 0, 0]), look)
+    return people.map(({ person, box }) => ({ track: person.track, box }))
+  }
   for (const { person, box } of shown) drawParts(canvas, person, box, onCanvas, look)
   for (const { person, box } of shown) {
     const wide = person.track === look.chosen ? 2.5 : 1.75
@@ -47,6 +49,17 @@ export function drawPeople(canvas, result, place, look, taken = []) {
   for (const { person, box } of shown) drawAction(canvas, plates, person, box, look)
   for (const { person, box } of shown) drawStates(canvas, plates, person, box, onCanvas, look)
   return people.map(({ person, box }) => ({ track: person.track, box }))
+}
+
+/** A dot where a person stands. */
+function drawFoot(canvas, person, [x, y], look) {
+  canvas.beginPath()
+  canvas.arc(x, y, 4 * look.scale, 0, 2 * Math.PI)
+  canvas.fillStyle = trackColour(person.track)
+  canvas.fill()
+  canvas.strokeStyle = "#000c"
+  canvas.lineWidth = 1.5 * look.scale
+  canvas.stroke()
 }
 
 /** A thin box with its label inside. */

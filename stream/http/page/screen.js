@@ -14,7 +14,7 @@ const MAX_SCALE = 2
 
 export class Screen {
   /**
-   * `look()` returns {filter, chosen, states, detector, zones}. Calls `onDrawn(camera, bitmap, epoch, frame)` after each
+   * `look()` returns {filter, chosen, states, detector, zones, plain}. Calls `onDrawn(camera, bitmap, epoch, frame)` after each
    * picture.
    */
   constructor(camera, look, onDrawn) {
