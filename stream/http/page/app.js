@@ -1,6 +1,7 @@
 // The live page: connects the engine's messages, the views and the user's input.
 
 import { Problem, ask } from "./api.js"
+import { AlertsList } from "./alerts_list.js"
 import { Camera } from "./cameras.js"
 import { CameraForm } from "./camera_form.js"
 import { Detail } from "./detail.js"
@@ -46,6 +47,7 @@ class App {
     this.messages = new MessageFeed({
       message: (kind, message) => this.#take(kind, message),
       connection: (connected) => this.#connection(connected),
+      missed: () => this.alerts.available && this.alerts.load(),
       refused: () => this.session.askForToken(),
     })
     this.pictures = new PictureFeed({
@@ -65,6 +67,7 @@ class App {
     this.wall = new Wall(field("wall"), () => ({ ...look(), chosen: null, states: 1 }), {
       open: (id) => this.open(id),
       viewChanged: () => this.#choosePictures(),
+      alerts: (id) => this.alerts.openOf(id),
       drawn,
     })
     this.detail = new Detail(
@@ -81,12 +84,21 @@ class App {
         change: (id) => this.form.open(this.cameras.get(id)),
         toggleDetector: () => this.#toggleDetector(),
         toggleZones: () => this.#toggleZones(),
-        zonesSaved: () => this.list(),
+        zonesSaved: () => {
+          this.list()
+          if (this.alerts.available) this.alerts.load() // rules can name zones that are gone
+        },
+        alerts: (id) => this.alerts.openOf(id),
         drawn,
       },
     )
     this.events = new EventsList(field("events"), field("no-events"), {
       open: (id) => this.cameras.has(id) && this.open(id),
+    })
+    this.alerts = new AlertsList({
+      open: (id) => (id === null || this.cameras.has(id)) && this.open(id),
+      nowUs: (id) => this.cameras.get(id)?.latest?.capture_us ?? null,
+      changed: () => this.#update(),
     })
     this.form = new CameraForm({
       changed: () => this.list(),
@@ -127,7 +139,9 @@ class App {
     field("add").hidden = !this.canChange
     field("empty-control").hidden = !this.canChange
     field("empty-read").hidden = this.canChange
-    await this.list()
+    this.alerts.mayAcknowledge = this.canChange
+    await Promise.all([this.list(), this.alerts.load()])
+    this.messages.withAlerts = this.alerts.available
     this.messages.connect(!document.hidden)
     this.pictures.again()
     this.#openFromAddress()
@@ -163,6 +177,7 @@ class App {
       if (message.cameras.some((one) => !this.cameras.has(one.camera))) this.#listSoon()
       return
     }
+    if (kind === "alerts") return this.alerts.take(message)
     const camera = this.cameras.get(message.camera)
     if (!camera || message.state === "removed") return this.#listSoon()
     if (!camera.isNew(kind, message)) return
@@ -196,6 +211,7 @@ class App {
 
   #connection(connected) {
     if (connected && !this.connected) this.list() // for changes in the meantime
+    if (connected && this.alerts.available) this.alerts.load()
     this.connected = connected
     this.lost = !connected
     this.#updateHealth()
@@ -305,6 +321,8 @@ class App {
     this.wall.update()
     this.detail.update()
     this.events.choose(this.filter, this.opened)
+    this.alerts.choose(this.opened)
+    this.alerts.update()
     field("empty").hidden = this.cameras.size > 0 || !this.connected || Boolean(this.opened)
     this.#updateHealth()
   }

@@ -1,6 +1,7 @@
 // One camera, enlarged: its picture, a timeline of its people's actions, and the reasons for one person's action.
 
 import { actionColour, relevanceColour, trackColour } from "./colours.js"
+import { keep, quiet } from "./kept_rows.js"
 import { Screen, child } from "./screen.js"
 import { Figures, level } from "./wall.js"
 import {
@@ -32,7 +33,7 @@ export class Detail {
   /**
    * `places`: the elements {detail, peoplePanel, people, whyPanel, why}. `look()` returns {filter, detector,
    * zones}. Calls `on.close()`, `on.change(id)`, `on.toggleDetector()`, `on.toggleZones()`, `on.zonesSaved()`,
-   * and `on.drawn(…)` as a `Screen` does.
+   * `on.alerts(id)` for a camera's open alerts, and `on.drawn(…)` as a `Screen` does.
    */
   constructor(places, look, on) {
     this.places = places
@@ -108,7 +109,8 @@ export class Detail {
   }
 
   #look() {
-    const look = { ...this.look(), chosen: this.#track(), states: 3 }
+    const alarmed = new Set(this.on.alerts(this.camera.id).flatMap(({ zone, line }) => [zone, line]))
+    const look = { ...this.look(), chosen: this.#track(), states: 3, alarmed }
     return this.editor ? { ...look, zones: false, plain: true } : look
   }
 
@@ -343,28 +345,4 @@ function bar(parent, label, share, colour) {
   fill.style.background = colour
   child(row, "span", "value", percent(share))
   return row
-}
-
-function quiet(parent, text) {
-  if (parent.children.length === 1 && parent.firstChild.textContent === text) return
-  parent.replaceChildren()
-  rows.delete(parent)
-  child(parent, "p", "quiet", text)
-}
-
-const rows = new WeakMap()
-
-/** Keep one child for each item, in order. Children are reused by key, so that they keep the focus. */
-function keep(parent, items, keyOf, make, change) {
-  const known = rows.get(parent) ?? new Map()
-  const now = new Map(items.map((item) => [keyOf(item), known.get(keyOf(item)) ?? make(item)]))
-  rows.set(parent, now)
-  for (const item of items) change(now.get(keyOf(item)), item)
-  const elements = [...now.values()].map((row) => row.element)
-  if (
-    elements.length !== parent.childNodes.length ||
-    elements.some((element, index) => parent.childNodes[index] !== element)
-  ) {
-    parent.replaceChildren(...elements)
-  }
 }

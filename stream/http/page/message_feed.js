@@ -2,18 +2,22 @@
 
 import { Backoff, Problem, ask } from "./api.js"
 
-const STATES = ["status", "events", "stats"]
-const ALL = [...STATES, "results"]
+const ALL = ["status", "events", "stats", "alerts", "results"]
 const SILENT_AFTER_MS = 6000 // without messages for this long and three intervals of stats, the engine is lost
 
 export class MessageFeed {
-  /** Calls `on.message(kind, data)`, `on.connection(connected)`, and `on.refused()` if a token is needed. */
+  /**
+   * Calls `on.message(kind, data)`, `on.connection(connected)`, `on.missed()` after messages were lost, and
+   * `on.refused()` if a token is needed.
+   */
   constructor(on) {
     this.on = on
     this.backoff = new Backoff()
     this.source = null
     this.timer = 0
     this.withResults = true
+    /** Whether the engine knows alerts: it refuses kinds that it does not know. */
+    this.withAlerts = false
     this.receivedAt = 0
     this.statsAt = 0
     this.statsEveryMs = Infinity
@@ -24,7 +28,8 @@ export class MessageFeed {
   connect(withResults = this.withResults) {
     this.withResults = withResults
     this.close()
-    const query = (withResults ? ALL : STATES).map((kind) => `kind=${kind}`).join("&")
+    const kinds = ALL.filter((kind) => (kind !== "results" || withResults) && (kind !== "alerts" || this.withAlerts))
+    const query = kinds.map((kind) => `kind=${kind}`).join("&")
     const source = (this.source = new EventSource(`/api/v1/events?${query}`))
     this.receivedAt = performance.now()
     this.statsAt = 0
@@ -40,6 +45,7 @@ export class MessageFeed {
         this.on.message(kind, JSON.parse(event.data))
       })
     }
+    source.addEventListener("missed", () => this.on.missed())
     source.onerror = () => this.#reconnect()
   }
 

@@ -14,8 +14,8 @@ const MAX_SCALE = 2
 
 export class Screen {
   /**
-   * `look()` returns {filter, chosen, states, detector, zones, plain}. Calls `onDrawn(camera, bitmap, epoch, frame)` after each
-   * picture.
+   * `look()` returns {filter, chosen, states, detector, zones, alarmed, plain}. Calls `onDrawn(camera, bitmap, epoch,
+   * frame)` after each picture.
    */
   constructor(camera, look, onDrawn) {
     this.camera = camera
@@ -143,7 +143,7 @@ export class Screen {
     const look = { ...this.look(), scale: this.#scale() }
     const detector =
       result && look.detector ? drawDetector(context, result, result.looks, place, look.scale) : null
-    const zones = look.zones ? drawZones(context, this.camera.settings, result, place, look.scale) : null
+    const zones = look.zones ? drawZones(context, this.camera.settings, result, place, look.scale, look.alarmed) : null
     const taken = [...(detector ? [detector.box] : []), ...(zones?.boxes ?? [])]
     const boxes = result ? drawPeople(context, result, place, look, taken) : []
     /** What is shown, for tests. */

@@ -1,11 +1,15 @@
 // All cameras side by side. Pictures are requested only of the visible ones.
 
+import { badgeOf } from "./alerts_list.js"
 import { Screen, child } from "./screen.js"
 import { matches } from "./overlay.js"
 import { actionWords, cameraProblem, dropWords, duration, percent, plural, shortReason, stateWords } from "./words.js"
 
 export class Wall {
-  /** Calls `on.open(id)`, `on.viewChanged()`, and `on.drawn(…)` as a `Screen` does; `look()` as for a `Screen`. */
+  /**
+   * Calls `on.open(id)`, `on.viewChanged()`, `on.drawn(…)` as a `Screen` does, and `on.alerts(id)` for a camera's open
+   * alerts; `look()` as for a `Screen`.
+   */
   constructor(element, look, on) {
     this.element = element
     this.look = look
@@ -35,7 +39,7 @@ export class Wall {
   }
 
   update() {
-    for (const tile of this.tiles.values()) tile.update(this.look().filter)
+    for (const tile of this.tiles.values()) tile.update(this.look().filter, this.on.alerts(tile.camera.id))
   }
 
   redraw() {
@@ -88,17 +92,22 @@ class Tile {
     this.element.addEventListener("click", () => on.open(camera.id))
     this.screen = new Screen(camera, look, on.drawn)
     this.element.append(this.screen.element)
+    this.badge = child(this.screen.element, "span", "badge")
     const caption = child(this.element, "div", "caption")
     this.state = child(caption, "span", "state")
     child(this.state, "span", "dot")
     child(caption, "span", "name", camera.id)
     this.doing = child(caption, "span", "doing")
     this.figures = new Figures(caption)
-    this.update("")
+    this.update("", [])
   }
 
-  update(filter) {
+  update(filter, alerts) {
     const { camera } = this
+    const [mark, severity, quiet] = badgeOf(alerts)
+    const open = mark && plural(alerts.length, "open alert")
+    Object.assign(this.badge, { hidden: !mark, textContent: mark, title: open })
+    Object.assign(this.badge.dataset, { severity, quiet })
     this.screen.update()
     this.figures.update(camera)
     this.state.dataset.level = level(camera)
@@ -115,7 +124,7 @@ class Tile {
       : cameraProblem(camera.status)?.[1]
     this.element.setAttribute(
       "aria-label",
-      [`Camera ${camera.id}: ${stateWords(camera.status)}`, about, doing].filter(Boolean).join(", "),
+      [`Camera ${camera.id}: ${stateWords(camera.status)}`, open, about, doing].filter(Boolean).join(", "),
     )
   }
 

@@ -1,6 +1,7 @@
 // A camera's zones and lines, drawn over its picture: outline and name. Sizes are in the canvas's pixels.
 
 const SAND = "240 216 178"
+const ALARM = "255 122 112"
 const PAD = 6 // CSS pixels between an outline and a name
 const HATCH = 9 // CSS pixels between the strokes in an ignored zone
 const ARROW = 9
@@ -16,44 +17,49 @@ export function leftOf([[x1, y1], [x2, y2]]) {
 
 /**
  * Draws the zones and lines in a camera's settings. `result`: of the picture, or null; zones with people are filled.
- * `place`: the picture's rectangle on the canvas; `scale`: canvas pixels per CSS pixel. Returns {zones: [{name, points,
- * occupied}], lines: [{name, points}], boxes: of the names}, as drawn.
+ * `place`: the picture's rectangle on the canvas; `scale`: canvas pixels per CSS pixel; `alarmed`: names with an open
+ * alert. Returns {zones: [{name, points,
+ * ignore, occupied, alarmed}], lines: [{name, points, alarmed}], boxes: of the names}, as drawn.
  */
-export function drawZones(canvas, settings, result, place, scale) {
+export function drawZones(canvas, settings, result, place, scale, alarmed) {
   const onCanvas = ([x, y]) => [place.x + x * place.width, place.y + y * place.height]
   const occupied = new Set((result?.people ?? []).flatMap((person) => person.zones ?? []))
   const zones = Object.entries(settings.zones ?? {}).map(([name, { points, ignore }]) => {
-    return { name, points: points.map(onCanvas), ignore, occupied: occupied.has(name) }
+    return { name, points: points.map(onCanvas), ignore, occupied: occupied.has(name), alarmed: alarmed.has(name) }
   })
-  const lines = Object.entries(settings.lines ?? {}).map(([name, { points }]) => ({ name, points: points.map(onCanvas) }))
+  const lines = Object.entries(settings.lines ?? {}).map(([name, { points }]) => {
+    return { name, points: points.map(onCanvas), alarmed: alarmed.has(name) }
+  })
   for (const zone of zones) drawZone(canvas, zone, scale)
-  for (const line of lines) drawLine(canvas, line.points, scale)
+  for (const line of lines) drawLine(canvas, line, scale)
   const names = new Names(canvas, place, scale)
   for (const { name, points, ignore } of zones) names.inZone(ignore ? `${name} · ignored` : name, points, ignore)
   for (const { name, points } of lines) names.atLine(name, points)
   return { zones, lines, boxes: names.boxes }
 }
 
-function drawZone(canvas, { points, ignore, occupied }, scale) {
+function drawZone(canvas, { points, ignore, occupied, alarmed }, scale) {
   trace(canvas, points, true)
   if (ignore) hatch(canvas, points, scale)
   else {
-    canvas.fillStyle = `rgb(${SAND} / ${occupied ? 0.17 : 0.05})`
+    canvas.fillStyle = `rgb(${alarmed ? ALARM : SAND} / ${occupied ? 0.17 : 0.05})`
     canvas.fill()
   }
   trace(canvas, points, true)
   const dashes = ignore ? [5 * scale, 4 * scale] : []
-  stroke(canvas, dashes, occupied ? 2 : 1.5, ignore ? 0.75 : 1, scale)
+  const look = { dashes, colour: alarmed ? ALARM : SAND, width: alarmed ? 2.5 : occupied ? 2 : 1.5 }
+  stroke(canvas, look, ignore ? 0.75 : 1, scale)
 }
 
-function drawLine(canvas, points, scale) {
+function drawLine(canvas, { points, alarmed }, scale) {
+  const look = { dashes: [], colour: alarmed ? ALARM : SAND, width: alarmed ? 2.5 : 2 }
   trace(canvas, points, false)
-  stroke(canvas, [], 2, 1, scale)
+  stroke(canvas, look, 1, scale)
   const [[x1, y1], [x2, y2]] = points
   const angle = Math.atan2(y2 - y1, x2 - x1)
   const wing = (turn) => [x2 - ARROW * scale * Math.cos(angle + turn), y2 - ARROW * scale * Math.sin(angle + turn)]
   trace(canvas, [wing(0.5), [x2, y2], wing(-0.5)], false)
-  stroke(canvas, [], 2, 1, scale)
+  stroke(canvas, look, 1, scale)
 }
 
 function trace(canvas, points, closed) {
@@ -63,11 +69,11 @@ function trace(canvas, points, closed) {
 }
 
 /** Light on dark, so that it shows on any picture. */
-function stroke(canvas, dashes, width, strength, scale) {
+function stroke(canvas, { dashes, colour: ink, width }, strength, scale) {
   canvas.lineJoin = "round"
   for (const [colour, wide, pattern] of [
     [`rgb(0 0 0 / ${0.5 * strength})`, width + 2, []],
-    [`rgb(${SAND} / ${0.95 * strength})`, width, dashes],
+    [`rgb(${ink} / ${0.95 * strength})`, width, dashes],
   ]) {
     canvas.strokeStyle = colour
     canvas.lineWidth = wide * scale
@@ -132,10 +138,7 @@ class Names {
     const width = this.canvas.measureText(text).width
     const beside = ([across, down], side) => {
       const off = 8 * scale
-      return [
-        x + side * across * (off + width / 2) - width / 2,
-        y + side * down * (off + size / 2) - size / 2,
-      ]
+      return [x + side * across * (off + width / 2) - width / 2, y + side * down * (off + size / 2) - size / 2]
     }
     this.#write(text, [beside(leftOf(points), 1), beside(leftOf(points), -1)], false)
   }
