@@ -6,7 +6,7 @@ A clip depends only on the picture's size and its seed. Pictures have the camera
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import av
 import numpy as np
@@ -53,12 +53,13 @@ _SPEED = (0.3, 4.0)
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
     """The people in a frame: joints [K, 17, 2] and boxes of what is visible [K, 4] in pixels; visible shares [K]; areas
-    of whole persons in pixels [K]."""
+    of whole persons in pixels [K]; statures in pixels [K]."""
 
     joints: Array
     boxes: Array
     shares: Array
     areas: Array
+    statures: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,24 +70,28 @@ class Clip:
     frames: list[tuple[av.VideoFrame, int]]
     truth: list[Truth]
     moving: int = 0
+    rate: float = RATE
 
     @property
     def seconds(self) -> float:
-        return len(self.frames) / RATE
+        return len(self.frames) / self.rate
 
 
 class FixedCamera:
-    """Draws clips of (width, height) `size`. Raises `WeightsError` if bodies or motions are not installed."""
+    """Draws clips of (width, height) `size` with `rate` frames per second.
 
-    def __init__(self, size: Size, seed: int) -> None:
-        self._size, self._seed = size, seed
+    Raises `WeightsError` if bodies or motions are not installed.
+    """
+
+    def __init__(self, size: Size, seed: int, rate: float = RATE) -> None:
+        self._size, self._seed, self._rate = size, seed, rate
         self._library = MotionLibrary(weights.locate("motion"))
         self._model = load_body()
 
-    def people(self, number: int, height: float, count: int) -> Clip:
+    def people(self, number: int, height: float, count: int, actions: Sequence[str] = ACTIONS) -> Clip:
         """Draw `count` people who stand or walk across the picture and are about `height` pixels tall."""
         rng = np.random.default_rng([self._seed, 0, number])
-        opening = np.arange(round(PEOPLE_S * RATE)) / RATE
+        opening = np.arange(round(PEOPLE_S * self._rate)) / self._rate
         times = np.stack([opening, opening + _EXPOSURE_S], -1).reshape(-1)
         bearing = rng.uniform(-np.pi, np.pi)
         figures: list[Figure] = []
@@ -95,7 +100,7 @@ class FixedCamera:
             build = draw_builds(rng, 1)
             while not _ADULT_M[0] <= float(build.stature[0]) <= _ADULT_M[1]:
                 build = draw_builds(rng, 1)
-            action = ACTIONS[int(rng.integers(len(ACTIONS)))]
+            action = actions[int(rng.integers(len(actions)))]
             scene = draw_scene(rng, self._library, times, held_out=False, action=action, change_share=0.0)
             figures.append(draw_figure(self._model, rng, build))
             turn = rng.uniform(-np.pi, np.pi)
@@ -116,7 +121,7 @@ class FixedCamera:
 
         def truth_at(row: int, drawn: Rendering) -> Truth:
             now = [path[2 * row : 2 * row + 2].mean(0) for path in paths]
-            return _truth(drawn, in_picture(view, now, statures)[0])
+            return _truth(drawn, *in_picture(view, now, statures))
 
         return self._filmed(f"people-{number}", rng, stage, scene_at, np.ones(len(opening)), truth_at)
 
@@ -126,7 +131,7 @@ class FixedCamera:
         A person would be about `height` pixels tall.
         """
         rng = np.random.default_rng([self._seed, 1, number])
-        times = np.arange(round(EMPTY_S * RATE)) / RATE
+        times = np.arange(round(EMPTY_S * self._rate)) / self._rate
         bearing = rng.uniform(-np.pi, np.pi)
         places = self._places(rng, 3, height, bearing)
         upright = np.linspace(0, _MEAN_M, 17)
@@ -185,14 +190,14 @@ class FixedCamera:
         depth = _depth_anchor(stage)
         effects: Effects = replace(draw_effects(rng), jpeg=0)
         gain = None
-        clip = Clip(name, [], [])
+        clip = Clip(name, [], [], rate=self._rate)
         for row, share in enumerate(brightness.tolist()):
             scene = scene_at(row)
             drawn = render(replace(scene, objects=[*scene.objects, depth]), still)
             gain = gain or meter(drawn.light)
             picture = develop(drawn.light, effects, gain * share, rng)
             frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
-            clip.frames.append((frame, row * 1_000_000 // RATE))
+            clip.frames.append((frame, round(row * 1_000_000 / self._rate)))
             clip.truth.append(truth_at(row, drawn))
         return clip
 
@@ -207,17 +212,17 @@ def _depth_anchor(stage: Stage) -> Posed:
     return posed_object(make_ball(np.random.default_rng(0)), np.concatenate([np.zeros((3, 3)), far[:, None]], 1))
 
 
-def _truth(drawn: Rendering, points: Array) -> Truth:
-    """`points` [K, 17, 2] of the people, who are drawn first."""
+def _truth(drawn: Rendering, points: Array, statures: Array) -> Truth:
+    """`points` [K, 17, 2] and statures in pixels [K] of the people, who are drawn first."""
     count = len(points)
     corners = drawn.boxes[:count].astype(np.float64)
     boxes = np.concatenate([corners[:, :, :2].min(1), corners[:, :, 2:].max(1)], 1)
     shares = drawn.visible_share[:count].astype(np.float64)
-    return Truth(points, boxes, shares, drawn.visible[:count].sum(1) / np.maximum(shares, 1e-3))
+    return Truth(points, boxes, shares, drawn.visible[:count].sum(1) / np.maximum(shares, 1e-3), statures)
 
 
 def _nobody(row: int, drawn: Rendering) -> Truth:
-    return _truth(drawn, np.zeros((0, 17, 2)))
+    return _truth(drawn, np.zeros((0, 17, 2)), np.zeros(0))
 
 
 def _velocity(rng: Rng, bearing: float) -> Array:
