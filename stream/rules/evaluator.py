@@ -15,7 +15,7 @@ from stream.rules.alerts import ClearReason, Moment
 from stream.rules.compiled import CompiledRules
 from stream.rules.conditions import NO, For, Slots
 from stream.rules.hours import MINUTE_US
-from stream.rules.rule_state import RuleState
+from stream.rules.rule_state import People, RuleState
 from stream.rules.runs import UNSEEN_US
 from stream.rules.seen import Seen
 
@@ -101,12 +101,12 @@ class Evaluator:
         self._last, self._empty = moment, not people
         self._remember(moment, people)
         actions = {seen.track: found for seen in people if (found := self._written(moment, seen))}
-        present = {seen.track for seen in people}
+        there = People(people)
         room = MOST_OPEN - sum(len(state.alerts) for state in self._states)
         for state in self._states:
-            before = len(state.alerts)
-            alerts += state.update(moment, people, present, room)
-            room += before - len(state.alerts)
+            for alert in state.update(moment, there, room):
+                room += {"began": -1, "updated": 0, "cleared": 1}[alert.state]
+                alerts.append(alert)
         return Findings(actions, alerts)
 
     def end(self, reason: ClearReason) -> list[Alert]:

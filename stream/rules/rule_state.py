@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from stream.results import Alert
@@ -21,13 +20,28 @@ class _Match(NamedTuple):
     action: RuleAction | None
 
 
+class People:
+    """The people in a frame, as rules look for them."""
+
+    def __init__(self, people: Sequence[Seen]) -> None:
+        self.all = people
+        self.tracks = {seen.track for seen in people}
+        self.inside: dict[str, list[Seen]] = {}
+        """By the zones that they are in."""
+        self.moved: list[Seen] = []
+        """Those who entered or left a zone, or crossed a line."""
+        for seen in people:
+            for zone in seen.zones:
+                self.inside.setdefault(zone, []).append(seen)
+            if seen.crossed or seen.entered or seen.left:
+                self.moved.append(seen)
+
+
 class RuleState:
     """A rule and what it remembers: for how long its conditions have held, people's stays in its zones, its alerts."""
 
     def __init__(self, rule: Rule, new_id: Callable[[], str]) -> None:
-        self.rule = rule
         self.alerts = RuleAlerts(rule, new_id)
-        self._places: tuple[str | None, ...] = rule.config.zones or (None,)
         self._runs: dict[Key, Run] = {}
         self._stays: dict[Key, Run] = {}
         """Of people in the zones, for `dwell`."""
@@ -35,35 +49,46 @@ class RuleState:
         """The last match of each run, also for frames in which an interruption is bridged."""
         self._counts: dict[str | None, int] = {}
         """The number of people with which a rule about a number last held, by place."""
+        config = rule.config
+        self._zones = config.zones
+        self._for_us = config.for_ or 0
+        self._dwell_us = config.dwell
+        self._momentary = config.momentary is not None
+        self._limits = config.people
+        self.use(rule)
 
     def use(self, rule: Rule) -> None:
         """Use this rule, which has the same meaning, from now on: its actions may have other indices."""
         self.rule = self.alerts.rule = rule
+        self._actions = rule.actions
+        self._hours = rule.hours
 
-    def update(self, moment: Moment, people: Sequence[Seen], present: Container[object], room: int) -> list[Alert]:
-        """Take the next frame, and return its messages. `present`: its tracks; `room`: alerts that may begin."""
-        config = self.rule.config
-        active = self.rule.hours is None or self.rule.hours.include(moment.capture_us)
-        if config.dwell is not None:
-            self._stay(people, moment.media_us)
-        matches = dict(self._match(people, moment.media_us)) if active else {}
-        if config.momentary is not None:
+    def update(self, moment: Moment, people: People, room: int) -> list[Alert]:
+        """Take the next frame, and return its messages. `room`: alerts that may begin."""
+        now = moment.media_us
+        active = self._hours is None or self._hours.include(moment.capture_us)
+        if self._dwell_us is not None:
+            self._stay(people, now)
+        matches = self._match(people, now) if active else {}
+        if not matches and not self._runs and not len(self.alerts) and self._limits is None:
+            return []
+        if self._momentary:
             self._matches = matches
-            holding = dict.fromkeys(matches, moment.media_us)
+            holding = dict.fromkeys(matches, now)
         elif not active:
             self._runs.clear()
             holding: dict[Key, int] = {}
-        elif config.people is not None:
-            holding = self._lasting(moment.media_us, dict.fromkeys(self._counted(matches)))
+        elif self._limits is not None:
+            holding = self._lasting(now, self._counted(matches), (None,))
         else:
             self._matches |= matches
-            lasting = self._lasting(moment.media_us, matches, present)
-            holding = {key: since_us for key, since_us in lasting.items() if key.track in present}
-            if config.dwell is not None and not config.actions:  # the stay is what has lasted
+            lasting = self._lasting(now, matches, people.tracks)
+            holding = {key: since_us for key, since_us in lasting.items() if key.track in people.tracks}
+            if self._dwell_us is not None and not self._actions:  # the stay is what has lasted
                 holding = {key: self._stays[key].since_us for key in holding}
         if not holding and not len(self.alerts):
             return []
-        return self.alerts.update(moment, holding, present, room, self._describe)
+        return self.alerts.update(moment, holding, people.tracks, room, self._describe)
 
     def end(self, moment: Moment, reason: ClearReason) -> list[Alert]:
         """Clear all alerts at this moment and forget what was seen. Cooldowns go on."""
@@ -83,9 +108,9 @@ class RuleState:
         None: they never change anything, as long as the hours stay the same.
         """
         now = last.media_us
-        if self.rule.config.people is None:
+        if self._limits is None:
             return self.alerts.next_change_us(holding=())
-        least_us = self.rule.config.for_ or 0
+        least_us = self._for_us
         holding = {key for key, run in self._runs.items() if run.lasted(least_us, now)}
         times = [self.alerts.next_change_us(holding)]
         for key, run in self._runs.items():
@@ -98,65 +123,73 @@ class RuleState:
         return min((time for time in times if time is not None), default=None)
 
     # -- one frame ----------------------------------------------------------------------------------------------
-    def _stay(self, people: Sequence[Seen], media_us: int) -> None:
-        for seen in people:
-            for zone in self.rule.config.zones:
-                key = Key(zone, seen.track)
-                run = self._stays.get(key)
-                if zone in seen.zones:
-                    run = self._stays.setdefault(key, Run())
-                if run is not None:
-                    run.add(zone in seen.zones, media_us)
+    def _stay(self, people: People, media_us: int) -> None:
+        inside = {Key(zone, seen.track) for zone in self._zones for seen in people.inside.get(zone, ())}
+        for key in inside:
+            if key not in self._stays:
+                self._stays[key] = Run()
+        for key, run in self._stays.items():
+            if key.track in people.tracks:
+                run.add(key in inside, media_us)
 
-    def _match(self, people: Iterable[Seen], media_us: int) -> Iterator[tuple[Key, _Match]]:
-        for seen in people:
-            action = self._action(seen.values)
-            if not self.rule.actions or action is not None:
-                for place in self._where(seen, media_us):
-                    yield Key(place, seen.track), _Match(seen, action)
+    def _match(self, people: People, media_us: int) -> dict[Key, _Match]:
+        """Return the people who meet the conditions of one frame, by the place at which they are, or that they pass."""
+        found: dict[Key, _Match] = {}
+        if self._momentary:
+            for seen in people.moved:
+                self._add(found, self._passed(seen, media_us), seen)
+        elif not self._zones:
+            for seen in people.all:
+                self._add(found, (None,), seen)
+        else:
+            for zone in self._zones:
+                for seen in people.inside.get(zone, ()):
+                    if self._stayed(zone, seen.track, media_us):
+                        self._add(found, (zone,), seen)
+        return found
 
-    def _action(self, values: Sequence[float]) -> RuleAction | None:
-        """Return the rule's action with the highest score of those that the person does."""
+    def _add(self, found: dict[Key, _Match], places: Iterable[str | None], seen: Seen) -> None:
+        """Add a person at these places if they do the rule's action: of several, the one with the highest score."""
         best, highest = None, 0.0
-        for action in self.rule.actions:
-            score = values[action.index]
+        for action in self._actions:
+            score = seen.values[action.index]
             if score >= action.least and score > highest:
                 best, highest = action, score
-        return best
+        if best is not None or not self._actions:
+            for place in places:
+                found[Key(place, seen.track)] = _Match(seen, best)
 
-    def _where(self, seen: Seen, media_us: int) -> Sequence[str | None]:
-        """Return the places of the rule that the person is at, or passes in this frame."""
+    def _passed(self, seen: Seen, media_us: int) -> tuple[str, ...]:
+        """Return the zone or line of the rule if the person passes it in this frame."""
         config = self.rule.config
-        zones = [zone for zone in config.zones if zone in seen.zones and self._stayed(zone, seen.track, media_us)]
-        if config.momentary is None:
-            return zones if config.zones else (None,)
-        if config.zones and not zones:
+        if self._zones and not any(
+            zone in seen.zones and self._stayed(zone, seen.track, media_us) for zone in self._zones
+        ):
             return ()
         if config.crosses is not None:
-            sides = [side for line, side in seen.crossed if line == config.crosses]
-            return (config.crosses,) if any(config.to in (None, side) for side in sides) else ()
+            passed = any(line == config.crosses and config.to in (None, side) for line, side in seen.crossed)
+            return (config.crosses,) if passed else ()
         if config.enters is not None:
             return (config.enters,) if config.enters in seen.entered else ()
-        return (config.leaves,) if config.leaves in seen.left else ()
+        return (config.leaves,) if config.leaves is not None and config.leaves in seen.left else ()
 
     def _stayed(self, zone: str, track: int, media_us: int) -> bool:
         """Return whether a person in this zone has been in it for the rule's `dwell`."""
-        dwell_us = self.rule.config.dwell
-        return dwell_us is None or self._stays[Key(zone, track)].lasted(dwell_us, media_us)
+        return self._dwell_us is None or self._stays[Key(zone, track)].lasted(self._dwell_us, media_us)
 
-    def _counted(self, matches: Iterable[Key]) -> list[Key]:
+    def _counted(self, matches: Iterable[Key]) -> dict[Key, None]:
         """Return a key for each place at which the number of people is within the rule's limits."""
-        limits = self.rule.config.people
-        assert limits is not None
-        counts = Counter(key.place for key in matches)
-        least, most = limits.at_least or 0, limits.at_most
-        met = [place for place in self._places if least <= counts[place] and (most is None or counts[place] <= most)]
-        self._counts |= {place: counts[place] for place in met}
-        return [Key(place, None) for place in met]
+        assert self._limits is not None
+        counts: dict[str | None, int] = dict.fromkeys(self._zones or (None,), 0)
+        for place, _ in matches:
+            counts[place] += 1
+        least, most = self._limits.at_least or 0, self._limits.at_most
+        met = [place for place, count in counts.items() if least <= count and (most is None or count <= most)]
+        for place in met:
+            self._counts[place] = counts[place]
+        return {Key(place, None): None for place in met}
 
-    def _lasting(
-        self, media_us: int, met: Mapping[Key, object], present: Container[object] = (None,)
-    ) -> dict[Key, int]:
+    def _lasting(self, media_us: int, met: Mapping[Key, object], present: Container[object]) -> dict[Key, int]:
         """Return the keys whose conditions have held for long enough, and since when.
 
         `met`: the keys whose conditions hold now. They do not hold for other keys whose track is `present`; of tracks
@@ -164,15 +197,16 @@ class RuleState:
         """
         runs = self._runs
         for key in met:
-            runs.setdefault(key, Run()).add(True, media_us)
-        for key, run in list(runs.items()):
-            if key not in met and key.track in present:
-                run.add(False, media_us)
-                if run.over(media_us):
+            if key not in runs:
+                runs[key] = Run()
+            runs[key].add(True, media_us)
+        if len(met) < len(runs):
+            for key in [key for key in runs if key not in met and key.track in present]:
+                runs[key].add(False, media_us)
+                if runs[key].over(media_us):
                     del runs[key]
                     self._matches.pop(key, None)
-        least_us = self.rule.config.for_ or 0
-        return {key: run.since_us for key, run in runs.items() if run.lasted(least_us, media_us)}
+        return {key: run.since_us for key, run in runs.items() if run.lasted(self._for_us, media_us)}
 
     def _describe(self, key: Key, lasted_us: int) -> Finding:
         config = self.rule.config
