@@ -69,7 +69,8 @@ class _Test:
             value = signals[index]
             if value < least or value == 0.0:  # a score of 0 is that of something absent
                 return NO
-            score = min(score, value)
+            if value < score:
+                score = value
         return score
 
     def parts(self, signals: Sequence[float]) -> list[str]:
@@ -78,12 +79,23 @@ class _Test:
 
 @dataclass(frozen=True, slots=True)
 class _Combination:
-    """All of the conditions, or any of them. All are evaluated, because they remember what they saw."""
+    """All of the conditions, or any of them."""
 
     inside: tuple[Node, ...]
     every: bool
+    remembers: bool
+    """Whether all must be evaluated in every frame, because some remember what they saw."""
 
     def score(self, signals: Sequence[float], slots: Slots, media_us: int) -> float:
+        if self.every and not self.remembers:
+            lowest = 1.0
+            for node in self.inside:
+                score = node.score(signals, slots, media_us)
+                if score == NO:
+                    return NO
+                if score < lowest:
+                    lowest = score
+            return lowest
         scores = [node.score(signals, slots, media_us) for node in self.inside]
         return min(scores) if self.every else max(scores)
 
@@ -192,10 +204,11 @@ class Compiler:
         return For(node, condition.for_, self._slot()) if condition.for_ else node
 
     def _bare(self, condition: Condition, score: float | None) -> Node:
+        slots = self.slots
         inside = tuple(self.node(one, score) for _, one in condition.inside())
         match condition.kind:
             case "all" | "any":
-                return _Combination(inside, condition.kind == "all")
+                return _Combination(inside, condition.kind == "all", self.slots > slots)
             case "not":
                 return _Not(inside[0])
             case "then":
@@ -206,7 +219,7 @@ class Compiler:
                     self._scored(Signal("action", "", name), least_score(name, score, self._written), "")
                     for name in condition.actions
                 )
-                return tests[0] if len(tests) == 1 else _Combination(tests, every=False)
+                return tests[0] if len(tests) == 1 else _Combination(tests, every=False, remembers=False)
             case _:
                 return self._test(condition, score)
 

@@ -168,13 +168,16 @@ class Evaluator:
     def _written(self, moment: Moment, seen: Seen) -> list[RuleAction]:
         """Put the scores of written actions before the person's values, and return those that hold."""
         written = self._rules.written
+        if not written:
+            return []
         values = seen.values = [0.0] * len(written) + seen.values
         memory = self._people[seen.track]
         found: list[RuleAction] = []
         for action in written:
             score = action.node.score(values, memory.slots, moment.media_us)
             if score == NO:
-                memory.since_us.pop(action.name, None)
+                if memory.since_us:
+                    memory.since_us.pop(action.name, None)
                 continue
             values[action.index] = score
             since_us = memory.since_us.setdefault(action.name, moment.media_us)

@@ -43,6 +43,8 @@ class Scene(NamedTuple):
 
 def signals_of(person: Person, objects: Sequence[DetectedObject], signals: Sequence[Signal]) -> list[float]:
     """Return the values of `signals`, in order."""
+    if not signals:
+        return []
     scene = Scene(person, {part.part: part for part in person.parts}, objects)
     return [_READERS[signal.kind](scene, signal) for signal in signals]
 
