@@ -31,7 +31,7 @@ class History:
             elif step.ended is not None:
                 self.steps[-1] = self.steps[-1]._replace(ended=step.ended)
 
-    def time(self, frame: int) -> int:
+    def media_us(self, frame: int) -> int:
         """Return the frame's media time."""
         return self.steps[frame].moment.media_us
 
@@ -61,7 +61,7 @@ class History:
         later = frame
         for earlier in reversed(self.stretch(frame)):
             if self.person(track, earlier) is not None:
-                if self.time(later) - self.time(earlier) > GAP_US:
+                if self.media_us(later) - self.media_us(earlier) > GAP_US:
                     break
                 found.insert(0, earlier)
                 later = earlier
@@ -113,11 +113,13 @@ class PlainConditions:
         condition, history = self.config.actions[name], self.history
         sightings = history.sightings(track, frame)
         if condition.for_:
-            held = [(history.time(one), self._bare_score(condition, None, track, one) is not None) for one in sightings]
+            held = [
+                (history.media_us(one), self._bare_score(condition, None, track, one) is not None) for one in sightings
+            ]
             since_us = lasting_since(held, condition.for_)
             assert since_us is not None
             return since_us
-        return history.time(self._began(condition, None, track, frame))
+        return history.media_us(self._began(condition, None, track, frame))
 
     def parts(self, condition: Condition, least: float | None, track: int, frame: int) -> list[str]:
         """Return the parts whose tests hold in this frame, except inside `not`; of `then`, those of the last."""
@@ -139,7 +141,7 @@ class PlainConditions:
             return self._bare_score(condition, least, track, frame)
         history = self.history
         scores = [
-            (history.time(one), self._bare_score(condition, least, track, one))
+            (history.media_us(one), self._bare_score(condition, least, track, one))
             for one in history.sightings(track, frame)
         ]
         if lasting_since([(time, score is not None) for time, score in scores], condition.for_) is None:
@@ -174,7 +176,7 @@ class PlainConditions:
             return True
         began = self._began(condition.then[step], least, track, frame)
         return any(
-            self.history.time(began) - self.history.time(one) <= condition.within
+            self.history.media_us(began) - self.history.media_us(one) <= condition.within
             and self._step(condition, step - 1, least, track, one)
             for one in self.history.sightings(track, frame)
             if one < began

@@ -80,7 +80,7 @@ class PlainEvaluator:
         assert rule.dwell is not None
         return lasting_since(
             [
-                (self._history.time(one), zone in self._seen(track, one).zones)
+                (self._history.media_us(one), zone in self._seen(track, one).zones)
                 for one in self._history.sightings(track, frame)
             ],
             rule.dwell,
@@ -140,8 +140,8 @@ class PlainEvaluator:
         if not self._open_hours(rule, frame) or (track is not None and not self._history.person(track, frame)):
             return None
         if rule.momentary is not None:
-            return self._history.time(frame) if self._met(name, key, frame) else None
-        asked = [(self._history.time(one), self._met(name, key, one)) for one in self._asked(name, key, frame)]
+            return self._history.media_us(frame) if self._met(name, key, frame) else None
+        asked = [(self._history.media_us(one), self._met(name, key, one)) for one in self._asked(name, key, frame)]
         since_us = lasting_since(asked, rule.for_ or 0)
         if since_us is None or rule.dwell is None or rule.actions or track is None:
             return since_us
@@ -151,7 +151,7 @@ class PlainEvaluator:
 
     def _stay_since(self, rule: RuleConfig, zone: str, track: int, frame: int) -> int:
         sightings = self._history.sightings(track, frame)
-        inside = [(self._history.time(one), zone in self._seen(track, one).zones) for one in sightings]
+        inside = [(self._history.media_us(one), zone in self._seen(track, one).zones) for one in sightings]
         while not inside[-1][1]:
             inside.pop()
         since_us = lasting_since(inside, 0)
@@ -198,17 +198,17 @@ class PlainEvaluator:
 
     def _apply(self, name: str, frame: int) -> None:
         """Add the messages of a rule about this frame: those that clear, then those that update, then new ones."""
-        rule, now, time = self._rules[name], self._history.time(frame), self._history.time
+        rule, now = self._rules[name], self._history.media_us(frame)
         updated: list[tuple[Key, Alert, int]] = []
         for began, key, alert in self._opened(name):
-            told_us = time(self._last_message(alert.alert)[0])
+            told_us = self._history.media_us(self._last_message(alert.alert)[0])
             since_us = self._since(name, key, frame)
             if since_us is not None:
                 if now - told_us >= UPDATE_US or (rule.momentary is not None and now > told_us):
                     updated.append((key, alert, since_us))
                 continue
             held = max(one for one in range(began, frame) if self._since(name, key, one) is not None)
-            if now - time(held) >= rule.clear_after:
+            if now - self._history.media_us(held) >= rule.clear_after:
                 gone = key[1] is not None and self._history.person(key[1], frame) is None
                 self._clear(alert.alert, key, frame, "left" if gone else "over")
         for key, alert, since_us in updated:
