@@ -227,7 +227,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     severity: Literal["info", "warning", "critical"]
     state: Annotated[
         Literal["began", "updated", "cleared"],
-        about("`updated`: still on, every 10 s of media time and when acknowledged."),
+        about("`updated`: the conditions still hold, every 10 s of media time; and when acknowledged."),
     ]
     reason: Annotated[str, about("Why, as a sentence.")]
     zone: Annotated[str | None, about("The rule's zone that the alert is about; null without one.")]
@@ -238,7 +238,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     people: Annotated[int | None, about("The number of people; null for rules about one person.")]
     action: Annotated[str | None, about("The action of the rule that the person does; null for rules without one.")]
     score: Annotated[float | None, about("The action's score; null without an action.", minimum=0, maximum=1)]
-    box: Annotated[Box | None, about("The person's box when last seen; null for rules about a number of people.")]
+    box: Annotated[
+        Box | None, about("The person's box when the conditions last held; null for rules about a number of people.")
+    ]
     capture_us: Annotated[
         int, about("When the frame that decided it was captured, microseconds since 1970, UTC.", minimum=0)
     ]

@@ -107,7 +107,7 @@ class Condition(Section):
     )
     all: list[Condition] | None = Field(None, min_length=1, max_length=16, description="Every condition holds.")
     any: list[Condition] | None = Field(None, min_length=1, max_length=16, description="At least one condition holds.")
-    not_: Condition | None = Field(None, alias="not", description="The condition does not hold.")
+    not_: Condition | None = Field(None, alias="not", description="The condition does not hold, or cannot be told.")
     then: list[Condition] | None = Field(
         None,
         min_length=2,
@@ -125,10 +125,13 @@ class Condition(Section):
     score: Score | None = Field(
         None,
         description="The lowest score of actions, states and parts, also of the conditions inside. "
-        "Unset: 0.5; 0.2 for the parts of `near`, `above` and `holds`.",
+        "Unset: 0.5; 0.2 for the parts of `near`, `near_object`, `above` and `holds`; any for written actions.",
     )
     for_: Duration | None = Field(
-        None, alias="for", description="The condition must hold for so long; interruptions below 0.5 s are bridged."
+        None,
+        alias="for",
+        description="The condition must hold for so long; interruptions below 0.5 s, from when it last held until it "
+        "holds again, are bridged.",
     )
 
     @property

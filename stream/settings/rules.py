@@ -74,7 +74,10 @@ class RuleConfig(Section):
         None, description="The number of people who meet the conditions above; one alert per zone."
     )
     for_: Duration | None = Field(
-        None, alias="for", description="All this has held for so long; interruptions below 0.5 s are bridged."
+        None,
+        alias="for",
+        description="All this has held for so long, within the `hours`; interruptions below 0.5 s, from when it last "
+        "held until it holds again, are bridged.",
     )
     hours: HoursConfig | None = Field(None, description="Only at these times.")
     cameras: list[str] | None = Field(None, min_length=1, description="Only these cameras. Unset: all.")
@@ -88,7 +91,8 @@ class RuleConfig(Section):
     clear_after: Duration = Field(
         3_000_000,
         validate_default=False,
-        description="An alert is cleared when the conditions have not held for so long. Default: 3s.",
+        description="An alert is cleared when the conditions have not held for so long; bridged interruptions count as "
+        "holding. Default: 3s.",
     )
 
     @property
