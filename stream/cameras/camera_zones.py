@@ -12,7 +12,7 @@ from dataclasses import replace
 from ring_buffers.frames import FrameMeta
 from stages.types import FrameAnalysis
 from stream.messaging.assemble import NO_PLACES, Place, published_parts, rounded_box
-from stream.rules.bodies import Bodies, Seen
+from stream.rules.bodies import Bodies, SeenParts
 from stream.rules.lines import Lines
 from stream.rules.zones import Zones
 from stream.settings.zones import LineConfig, ZoneConfig
@@ -42,7 +42,9 @@ class CameraZones:
         """
         self._configure(meta, zones, lines)
         ended = analysis.ended
-        people = [Seen(person.track, rounded_box(person.box), published_parts(person)) for person in analysis.people]
+        people = [
+            SeenParts(person.track, rounded_box(person.box), published_parts(person)) for person in analysis.people
+        ]
         bodies = self._bodies.update(people, meta.media_us, ended)
         inside = None if self._zones is None else self._zones.update(bodies, meta.media_us, ended)
         reported = bodies if inside is None else [body for body in bodies if body.track in inside]

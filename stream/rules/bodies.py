@@ -79,7 +79,7 @@ class PlacedPart(Protocol):
 Part = TypeVar("Part", bound=PlacedPart, covariant=True)
 
 
-class Seen(NamedTuple, Generic[Part]):
+class SeenParts(NamedTuple, Generic[Part]):
     """A tracked person in one frame, with the visible parts."""
 
     track: int
@@ -128,7 +128,7 @@ class Bodies:
         self._width, self._height = size
         self._tracks = TrackMemory(_Track)
 
-    def update(self, people: Iterable[Seen[PlacedPart]], media_us: int, ended: Iterable[int] = ()) -> list[Body]:
+    def update(self, people: Iterable[SeenParts[PlacedPart]], media_us: int, ended: Iterable[int] = ()) -> list[Body]:
         """Return the measures of the people of the next frame, in order.
 
         `ended`: tracks that have ended, which are forgotten.
@@ -136,7 +136,7 @@ class Bodies:
         self._tracks.forget(ended, media_us)
         return [self._body(person, media_us) for person in people]
 
-    def _body(self, person: Seen[PlacedPart], media_us: int) -> Body:
+    def _body(self, person: SeenParts[PlacedPart], media_us: int) -> Body:
         number, box, placed = person
         track = self._tracks.of(number, media_us)
         parts = {part.part: part.box for part in placed}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stages.detection.part_boxes import part_boxes
 from stages.vocabulary import packaged
 from stream.results import Part
-from stream.rules.bodies import FEET_KEPT_US, Bodies, Body, Seen
+from stream.rules.bodies import FEET_KEPT_US, Bodies, Body, SeenParts
 from stream.rules.track_memory import KEPT_US
 
 SIZE = (1280, 720)
@@ -51,7 +51,7 @@ def seen(
     height: float = HEIGHT,
     without: Collection[str] = (),
     track: int = 1,
-) -> Seen[Part]:
+) -> SeenParts[Part]:
     """A person whose feet are at `foot` if standing; left and right are nearly the same, as seen from the side."""
     order = ["face"] * 5 + [name for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for _ in range(2)]
     keypoints = np.array(
@@ -68,10 +68,10 @@ def seen(
         for index, name in enumerate(PARTS)
         if boxes.present[index] and name not in without
     ]
-    return Seen(track, tuple(round(side, 1) for side in box), parts)  # pyright: ignore[reportArgumentType]
+    return SeenParts(track, tuple(round(side, 1) for side in box), parts)  # pyright: ignore[reportArgumentType]
 
 
-def after(bodies: Bodies, person: Seen[Part], seconds: float, start_us: int = 0) -> Body:
+def after(bodies: Bodies, person: SeenParts[Part], seconds: float, start_us: int = 0) -> Body:
     """Return the measures after so long in this posture."""
     (body,) = bodies.update([person], start_us)
     for number in range(1, round(seconds * 1e6 / FRAME_US) + 1):
@@ -163,7 +163,7 @@ def test_a_person_stands_at_the_feet_also_shortly_after_they_were_visible_and_el
     left, right = Part("left_foot", (100, 180, 110, 190), 1, 0, []), Part("right_foot", (110, 190, 120, 200), 1, 0, [])
 
     def foot(at_us: int, x: float, y: float, *parts: Part) -> tuple[float, float]:
-        return bodies.update([Seen(1, (x - 20, y - 100, x + 20, y), parts)], at_us)[0].foot
+        return bodies.update([SeenParts(1, (x - 20, y - 100, x + 20, y), parts)], at_us)[0].foot
 
     assert foot(0, 100, 200) == (100, 200) == foot(0, 100, 200, left), "both feet are needed"
     assert foot(1, 100, 200, left, right) == (110, 190)
@@ -206,7 +206,7 @@ def test_measures_of_any_boxes_are_finite_rounded_and_in_range(
     for box, parts, gap_us in frames:
         now_us += gap_us
         placed = [Part(name, corners, 1, 0, []) for name, corners in parts.items()]
-        (body,) = bodies.update([Seen(1, box, placed)], now_us)
+        (body,) = bodies.update([SeenParts(1, box, placed)], now_us)
         assert 0 <= body.foot[0] <= SIZE[0] and 0 <= body.foot[1] <= SIZE[1]
         assert 1 <= body.stature < 5000 and body.stature == round(body.stature, 1)
         assert body.trunk is None or 0 <= body.trunk <= 180
