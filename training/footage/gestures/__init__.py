@@ -1,0 +1,1 @@
+"""Gestures that no action label names: human labels of videos of a data folder."""
