@@ -57,6 +57,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("hips", pa.float32()),
             ("speed", pa.float32()),
             ("crossed", pa.list_(_CROSSING)),
+            ("visible_parts", pa.int16()),
         ]
     ),
     "frames": pa.schema(
@@ -120,6 +121,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
 """The first column of each table is the time that selects the partition."""
 
 YEAR_10000_US = 253_402_300_800_000_000
+MOST_PARTS = 2**15 - 1
 INT64_LIMIT = 2**63
 """Exclusive limit of numbers in a column."""
 
@@ -202,6 +204,8 @@ def _person_row(frame: Frame, person: Person, parts: int | None) -> Row:
     _check([action.since_us] if action is not None else [], [person.track])
     if person.trunk is not None and not 0 <= person.trunk <= 180:
         raise UnusableError(f"{person.trunk}° is not an angle of a trunk")
+    if len(person.parts) > MOST_PARTS:
+        raise UnusableError(f"a person with {len(person.parts)} parts is not of a partstream engine")
     relevant = sorted(person.parts, key=lambda part: -part.relevance)[:parts]
     return (
         *_frame_columns(frame),
@@ -236,6 +240,7 @@ def _person_row(frame: Frame, person: Person, parts: int | None) -> Row:
         person.hips,
         person.speed,
         [{"line": line, "side": side} for line, side in person.crossed],
+        len(person.parts),
     )
 
 

@@ -342,7 +342,7 @@ def test_published_numbers_are_those_of_the_archive_rounded(tmp_path: Path) -> N
 
 
 OLDER = {
-    "people": {"stature", "trunk", "hips", "speed", "crossed", "foot_x", "foot_y", "zones"},
+    "people": {"stature", "trunk", "hips", "speed", "crossed", "visible_parts", "foot_x", "foot_y", "zones"},
     "frames": {"object_boxes", "look"},
 }
 """Columns that files of older versions do not have; their parts had no boxes either."""
