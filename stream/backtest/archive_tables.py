@@ -1,0 +1,218 @@
+"""Reading an archive's files: only the columns that are needed, of the cameras and times that are looked at."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from stream.archive.tables import SCHEMAS
+from stream.backtest.segments import Numbers
+from stream.backtest.selection import Field, MissingFieldError, Selection
+from stream.backtest.signal_columns import Labels
+from stream.settings.config_error import ConfigError
+
+_DICTIONARY = pa.dictionary(pa.int32(), pa.string())
+_ENCODED = ("run", "camera")
+_PARTITION = re.compile(r"day=(\d{4})-(\d\d)-(\d\d)(?:/hour=(\d\d?))?/")
+_HOUR_US = 3_600_000_000
+COLUMNS: dict[Field, tuple[str, ...]] = {
+    "zones": ("zones",),
+    "crossed": ("crossed", "stature"),
+    "foot": ("foot_x", "foot_y", "stature"),
+    "stature": ("stature",),
+    "trunk": ("trunk", "stature"),
+    "hips": ("hips", "stature"),
+    "speed": ("speed", "stature"),
+    "parts": ("parts", "visible_parts"),
+    "part boxes": ("parts",),
+    "holds of parts": ("parts",),
+}
+"""The columns of `people` that hold a field. The stature tells whether measures were published at all."""
+_IN_PARTS: dict[Field, str] = {"part boxes": "x1", "holds of parts": "holds"}
+_ADVICE = (
+    "it was written by an older version, or without all parts. Archive with `partstream archive --parts all` and try "
+    "the rule on the results from then on; or leave the older ones out with --from"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of several files: the columns, the file of each row, and its number in the file."""
+
+    table: pa.Table
+    files: Sequence[Path]
+    file: Numbers
+    number: Numbers
+
+    def column(self, name: str) -> pa.Array:
+        """Return a column in one piece."""
+        return _one_piece(self.table.column(name))
+
+    def numbers(self, name: str) -> Numbers:
+        """Return a column of integers or times."""
+        return self.column(name).cast(pa.int64()).to_numpy(zero_copy_only=False)
+
+
+def files_of(folder: Path, table: Literal["frames", "people"], selection: Selection) -> list[Path]:
+    """Return a table's files, in the order of writing, without those of other times."""
+    found = [path for path in (folder / table).rglob("*.parquet") if _may_contain(path, folder, selection)]
+    return sorted(found, key=lambda path: (path.name, path.parent))
+
+
+def read_rows(
+    files: Sequence[Path], table: Literal["frames", "people"], columns: Collection[str], selection: Selection
+) -> Rows:
+    """Read these columns of the rows that are selected. Raises `ConfigError` that names a file and what it lacks."""
+    schema = pa.schema([_field(table, name) for name in dict.fromkeys([*columns, "capture_utc", "camera"])])
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        read = list(threads.map(lambda path: _read(path, schema, selection), files))
+    if not read:
+        return Rows(schema.empty_table(), files, np.zeros(0, np.int64), np.zeros(0, np.int64))
+    file = np.repeat(np.arange(len(read)), [part.num_rows for part, _ in read])
+    return Rows(pa.concat_tables([part for part, _ in read]), files, file, np.concatenate([row for _, row in read]))
+
+
+def check_fields(files: Sequence[Path], fields: Collection[Field]) -> None:
+    """Raise `MissingFieldError` for the first field that one of these files of `people` has no column for."""
+    for path in files if fields else ():
+        schema = _opened(path).schema_arrow
+        for field in sorted(fields):
+            for column in COLUMNS.get(field, ()):
+                if column not in schema.names:
+                    raise MissingFieldError(field, f"{path} (column {column})", _ADVICE)
+            inside = _IN_PARTS.get(field)
+            if inside is not None and schema.field("parts").type.value_type.get_field_index(inside) < 0:
+                raise MissingFieldError(field, f"{path} (column parts.{inside})", _ADVICE)
+
+
+def check_objects(files: Sequence[Path]) -> None:
+    """Raise `MissingFieldError` if one of these files of `frames` has no boxes of objects."""
+    for path in files:
+        if "object_boxes" not in _opened(path).schema_arrow.names:
+            raise MissingFieldError("objects", f"{path} (column object_boxes)", _ADVICE)
+
+
+def check_values(rows: Rows, fields: Collection[Field]) -> None:
+    """Raise `MissingFieldError` for a field that the engine did not publish, or of which parts were left out."""
+    for field in sorted(fields):
+        if "stature" in COLUMNS.get(field, ()):
+            _check_rows(rows, field, rows.column("stature").is_null(), "stature", "the engine was an older version")
+        if field == "parts":
+            lengths = rows.column("parts").value_lengths().fill_null(-1).to_numpy(zero_copy_only=False)
+            visible = rows.column("visible_parts").fill_null(-2).to_numpy(zero_copy_only=False)
+            advice = "it was archived without `--parts all`, so that parts are missing"
+            _check_rows(rows, field, pa.array(lengths != visible), "parts", advice)
+
+
+def read_row(path: Path, number: int, columns: Sequence[str]) -> dict[str, object]:
+    """Return columns of one row; null if the file does not have them."""
+    first, group = _row_group(path, number)
+    table = _read_group(path, group, tuple(columns))
+    row = table.slice(number - first, 1).to_pylist()[0]
+    return {name: row.get(name) for name in columns}
+
+
+def _check_rows(rows: Rows, field: Field, wrong: pa.Array, column: str, reason: str) -> None:
+    found = np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
+    if len(found):
+        path = rows.files[int(rows.file[found[0]])]
+        advice = f"{reason}. Leave these results out with --from or --camera, or archive others"
+        raise MissingFieldError(field, f"{path} (column {column})", advice)
+
+
+def _read(path: Path, schema: pa.Schema, selection: Selection) -> tuple[pa.Table, Numbers]:
+    try:
+        file = _opened(path)
+        table = file.read(schema.names, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from None
+    if missing := [name for name in schema.names if name not in table.column_names]:
+        raise ConfigError(f"{path}: is not of a partstream archive: it has no column {missing[0]}")
+    table = table.select(schema.names).replace_schema_metadata(None)
+    if table.schema != schema:
+        try:
+            table = table.cast(schema)
+        except (pa.ArrowException, ValueError) as error:
+            raise ConfigError(f"{path}: is not of a partstream archive: {error}") from None
+    wanted = _wanted(table, selection)
+    if wanted is None:
+        return table, np.arange(table.num_rows)
+    return table.filter(pa.array(wanted)), np.flatnonzero(wanted)
+
+
+def _wanted(table: pa.Table, selection: Selection) -> NDArray[np.bool_] | None:
+    """Return which rows are selected, None for all."""
+    wanted = np.ones(table.num_rows, bool)
+    if selection.cameras is not None:
+        cameras = Labels.of(_one_piece(table.column("camera")))
+        wanted &= np.isin(cameras.codes, [cameras.numbers.get(camera, -2) for camera in selection.cameras])
+    if selection.from_us is not None or selection.to_us is not None:
+        capture_us = table.column("capture_utc").cast(pa.int64()).to_numpy()
+        if selection.from_us is not None:
+            wanted &= capture_us >= selection.from_us
+        if selection.to_us is not None:
+            wanted &= capture_us < selection.to_us
+    return None if wanted.all() else wanted
+
+
+def _one_piece(column: pa.ChunkedArray) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else combined.chunk(0)
+
+
+def _field(table: Literal["frames", "people"], name: str) -> pa.Field:
+    field = SCHEMAS[table].field(name)
+    return field.with_type(_DICTIONARY) if name in _ENCODED else field
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path, read_dictionary=list(_ENCODED))
+
+
+@lru_cache(maxsize=64)
+def _row_groups(path: Path) -> tuple[int, ...]:
+    metadata = pq.read_metadata(path)
+    return tuple(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
+
+
+def _row_group(path: Path, number: int) -> tuple[int, int]:
+    """Return the first row of the group with this row, and the group's number."""
+    first = 0
+    for group, rows in enumerate(_row_groups(path)):
+        if number < first + rows:
+            return first, group
+        first += rows
+    raise IndexError(number)
+
+
+@lru_cache(maxsize=8)
+def _read_group(path: Path, group: int, columns: tuple[str, ...]) -> pa.Table:
+    file = _opened(path)
+    return file.read_row_group(group, [name for name in columns if name in file.schema_arrow.names])
+
+
+def _may_contain(path: Path, folder: Path, selection: Selection) -> bool:
+    """Return whether a file's folder is of a time that is selected."""
+    found = _PARTITION.search(path.relative_to(folder).as_posix())
+    if found is None:
+        return True
+    year, month, day, hour = found.groups()
+    first = datetime(int(year), int(month), int(day), int(hour or 0), tzinfo=UTC)
+    first_us = int(first.timestamp()) * 1_000_000
+    end_us = first_us + (_HOUR_US if hour is not None else 24 * _HOUR_US)
+    before = selection.to_us is not None and first_us >= selection.to_us
+    return not before and (selection.from_us is None or end_us > selection.from_us)
