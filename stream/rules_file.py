@@ -25,8 +25,6 @@ from stream.settings.rules import RuleConfig, RulesConfig
 SCHEMA_COMMAND = "partstream rules schema"
 HANDS = ("left_hand", "right_hand")
 _NAME_PATTERN: str = get_args(ActionName)[1].pattern
-_UNION_TAGS = ("constrained-str", "list[constrained-str]")
-"""How pydantic names the two forms of a value that may be a name or a list of names."""
 _MOST_LISTED = 60
 """Names that a message lists."""
 
@@ -55,7 +53,7 @@ def load_rules(path: Path) -> RulesConfig:
     try:
         return RulesConfig.model_validate(content)
     except ValidationError as error:
-        found = list(_plain(error.errors(include_url=False)))
+        found = [_worded(one) for one in error.errors(include_url=False)]
         text = error_text(found, RulesConfig, command=SCHEMA_COMMAND, show_values=True)
         raise ConfigError(f"{path}: {text}") from None
 
@@ -179,29 +177,14 @@ def _unknown(field: str, kind: str, name: str, known: Collection[str], what: str
     return f"{field}: unknown {kind} {name!r:.80}; {hint}{what}: {listed}"
 
 
-def _plain(errors: list[ErrorDetails]) -> Iterator[ErrorDetails]:
-    """Yield the errors in words for people. A value that may be a name or a list of names has one error, not two."""
-    seen: set[tuple[int | str, ...]] = set()
-    for error in errors:
-        location = error["loc"]
-        tag = next((index for index, step in enumerate(location) if step in _UNION_TAGS), None)
-        if tag is None:
-            yield _worded(error, location)
-        elif tag < len(location) - 1 or error["type"] not in ("string_type", "list_type"):
-            yield _worded(error, location[:tag] + location[tag + 1 :])
-        elif not isinstance(error["input"], str | list) and location[:tag] not in seen:
-            seen.add(location[:tag])
-            yield _worded(error, location[:tag], "must be a name or a list of names")
-
-
-def _worded(error: ErrorDetails, location: tuple[int | str, ...], message: str | None = None) -> ErrorDetails:
+def _worded(error: ErrorDetails) -> ErrorDetails:
+    """Return the error in words for people."""
     worded = error.copy()
+    location, context = error["loc"], error.get("ctx", {})
     worded["loc"] = location[:-1] if location[-1:] == ("[key]",) else location
-    context = error.get("ctx", {})
     if context.get("pattern") == _NAME_PATTERN:
-        message = "names consist of at most 63 characters a-z, 0-9, - and _, beginning with a letter or digit"
+        worded["msg"] = "names consist of at most 63 characters a-z, 0-9, - and _, beginning with a letter or digit"
     elif error["type"] == "too_long":
-        message = f"has too many entries; at most {context['max_length']} are allowed"
+        worded["msg"] = f"has too many entries; at most {context['max_length']} are allowed"
         worded["type"] = "value_error"  # the value would be too long to show
-    worded["msg"] = message or error["msg"]
     return worded

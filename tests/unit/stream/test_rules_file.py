@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from stream.rules_file import (
 )
 from stream.settings.config_error import ConfigError
 from stream.settings.rules import RulesConfig
+from support.repository import REPOSITORY
 
 EDGE = stored_names("edge")
 
@@ -54,8 +57,8 @@ def test_an_empty_file_has_no_rules(tmp_path: Path) -> None:
     [
         ("rules: {a: {zone: hall, for: -1s}}", ": rules.a.for: must be a number with a unit: 500ms, 10s, 5m or 2h"),
         ("rules: {a: {zone: hall, fro: 1s}}", ": rules.a.fro: unknown; did you mean `for`?"),
-        ("rules: {a: {zone: [hall, The Hall]}}", ": rules.a.zone.1: names consist of at most 63 characters"),
-        ("rules: {a: {zone: 3}}", ": rules.a.zone: must be a name or a list of names (got 3)"),
+        ("rules: {a: {zone: [hall, The Hall]}}", ": rules.a.zone: must be a name of a-z, 0-9, - and _, or a list"),
+        ("rules: {a: {zone: 3}}", ": rules.a.zone: must be a name of a-z, 0-9, - and _, or a list"),
         ("rules: {a: {action: }}", ": rules.a: a rule needs at least one of action, zone"),
         ("rules: {The Hall: {zone: hall}}", ": rules.The Hall: names consist of at most 63 characters"),
         ("actions: {a: {all: [{part: head}]}}", ": actions.a.all.0: a condition has exactly one test or combination"),
@@ -76,7 +79,7 @@ def test_all_errors_of_a_file_are_named_once(tmp_path: Path) -> None:
 
 def test_ten_thousand_rules_are_refused_in_one_line(tmp_path: Path) -> None:
     many = "".join(f"  r{index}: {{zone: hall}}\n" for index in range(10_000))
-    assert refused(tmp_path, f"rules:\n{many}") == ": rules: has too many entries; at most 256 are allowed"
+    assert refused(tmp_path, f"rules:\n{many}") == ": rules: there are 10000; at most 256 are allowed"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -173,3 +176,16 @@ def test_places_that_no_camera_of_the_rule_has_are_warned_of() -> None:
         "rules.b.crosses: unknown line 'fence'; lines of its cameras: none",
         "rules.d.crosses: unknown line 'gate'; lines of its cameras: fence",
     ]
+
+
+def test_the_example_rules_and_those_on_the_page_about_rules_are_valid_and_known_to_the_default_model(
+    tmp_path: Path,
+) -> None:
+    examples = [(REPOSITORY / "examples" / "rules.yaml").read_text()]
+    page = (REPOSITORY / "docs" / "rules.md").read_text()
+    examples += [textwrap.dedent(text) for text in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)]
+    assert len(examples) == 3
+    for number, text in enumerate(examples):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        check_names(load_rules(path), EDGE, str(path))
