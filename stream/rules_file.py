@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -56,6 +56,12 @@ def load_rules(path: Path) -> RulesConfig:
         found = [_worded(one) for one in error.errors(include_url=False)]
         text = error_text(found, RulesConfig, command=SCHEMA_COMMAND, show_values=True)
         raise ConfigError(f"{path}: {text}") from None
+
+
+def rules_schema() -> dict[str, Any]:
+    """Return the JSON Schema of rules files (draft 2020-12)."""
+    schema = RulesConfig.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "partstream rules file"}
 
 
 def stored_names(profile: str) -> CheckpointNames:
@@ -180,11 +186,8 @@ def _unknown(field: str, kind: str, name: str, known: Collection[str], what: str
 def _worded(error: ErrorDetails) -> ErrorDetails:
     """Return the error in words for people."""
     worded = error.copy()
-    location, context = error["loc"], error.get("ctx", {})
+    location = error["loc"]
     worded["loc"] = location[:-1] if location[-1:] == ("[key]",) else location
-    if context.get("pattern") == _NAME_PATTERN:
+    if error.get("ctx", {}).get("pattern") == _NAME_PATTERN:
         worded["msg"] = "names consist of at most 63 characters a-z, 0-9, - and _, beginning with a letter or digit"
-    elif error["type"] == "too_long":
-        worded["msg"] = f"has too many entries; at most {context['max_length']} are allowed"
-        worded["type"] = "value_error"  # the value would be too long to show
     return worded
