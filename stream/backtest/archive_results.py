@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from stream.backtest.archive_tables import (
     COLUMNS,
+    FIELDS_OF_PARTS,
     Rows,
     check_fields,
     check_objects,
@@ -61,7 +62,8 @@ def read_archives(folders: Sequence[Path], selection: Selection, fields: Collect
     objects = ("objects", "object_boxes") if with_objects else ()
     frames = read_rows(frame_files, "frames", (*_FRAME_COLUMNS, *sizes, *objects), selection)
     of_fields = tuple(name for field in sorted(fields) for name in COLUMNS.get(field, ()))
-    people = read_rows(people_files, "people", (*_PERSON_COLUMNS, *of_fields), selection)
+    in_parts = [name for field in sorted(fields) for name in FIELDS_OF_PARTS.get(field, ())]
+    people = read_rows(people_files, "people", (*_PERSON_COLUMNS, *of_fields), selection, in_parts)
     check_values(people, fields)
     recorded = _joined(frames, people)
     recorded.profiles = _profiles(frames)

@@ -36,10 +36,18 @@ COLUMNS: dict[Field, tuple[str, ...]] = {
     "hips": ("hips", "stature"),
     "speed": ("speed", "stature"),
     "parts": ("parts", "visible_parts"),
+    "states": ("parts",),
     "part boxes": ("parts",),
     "holds of parts": ("parts",),
 }
 """The columns of `people` that hold a field. The stature tells whether measures were published at all."""
+FIELDS_OF_PARTS: dict[Field, tuple[str, ...]] = {
+    "parts": ("part", "score"),
+    "states": ("states",),
+    "part boxes": ("x1", "y1", "x2", "y2"),
+    "holds of parts": ("holds",),
+}
+"""The fields in the column `parts` that are read."""
 _IN_PARTS: dict[Field, str] = {"part boxes": "x1", "holds of parts": "holds"}
 _ADVICE = (
     "it was written by an older version, or without all parts. Archive with `partstream archive --parts all` and try "
@@ -72,10 +80,17 @@ def files_of(folder: Path, table: Literal["frames", "people"], selection: Select
 
 
 def read_rows(
-    files: Sequence[Path], table: Literal["frames", "people"], columns: Collection[str], selection: Selection
+    files: Sequence[Path],
+    table: Literal["frames", "people"],
+    columns: Collection[str],
+    selection: Selection,
+    in_parts: Collection[str] = (),
 ) -> Rows:
-    """Read these columns of the rows that are selected. Raises `ConfigError` that names a file and what it lacks."""
-    schema = pa.schema([_field(table, name) for name in dict.fromkeys([*columns, "capture_utc", "camera"])])
+    """Read these columns of the rows that are selected; of the column `parts` the fields `in_parts`.
+
+    Raises `ConfigError` that names a file and what it lacks.
+    """
+    schema = pa.schema([_field(table, name, in_parts) for name in dict.fromkeys([*columns, "capture_utc", "camera"])])
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         read = list(threads.map(lambda path: _read(path, schema, selection), files))
     if not read:
@@ -135,11 +150,11 @@ def _check_rows(rows: Rows, field: Field, wrong: pa.Array, column: str, reason: 
 def _read(path: Path, schema: pa.Schema, selection: Selection) -> tuple[pa.Table, Numbers]:
     try:
         file = _opened(path)
-        table = file.read(schema.names, use_threads=False)
+        table = file.read(_leaves(file, schema), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from None
-    if missing := [name for name in schema.names if name not in table.column_names]:
-        raise ConfigError(f"{path}: is not of a partstream archive: it has no column {missing[0]}")
+    if missing := set(schema.names) - set(table.column_names):
+        raise ConfigError(f"{path}: is not of a partstream archive: it has no column {min(missing)}")
     table = table.select(schema.names).replace_schema_metadata(None)
     if table.schema != schema:
         try:
@@ -174,13 +189,26 @@ def _one_piece(column: pa.ChunkedArray) -> pa.Array:
     return combined if isinstance(combined, pa.Array) else combined.chunk(0)
 
 
-def _field(table: Literal["frames", "people"], name: str) -> pa.Field:
+def _field(table: Literal["frames", "people"], name: str, in_parts: Collection[str]) -> pa.Field:
     field = SCHEMAS[table].field(name)
+    if name == "parts":
+        return field.with_type(pa.list_(pa.struct([one for one in field.type.value_type if one.name in in_parts])))
     return field.with_type(_DICTIONARY) if name in _ENCODED else field
 
 
+def _leaves(file: pq.ParquetFile, schema: pa.Schema) -> list[str]:
+    """Return the columns of a file that the schema has, for `parts` only those of its fields."""
+    if "parts" not in schema.names:
+        return schema.names
+    wanted = {field.name for field in schema.field("parts").type.value_type}
+    paths = [file.schema.column(index).path for index in range(len(file.schema))]
+    inside = [path for path in paths if path.startswith("parts.") and wanted & set(path.split(".")[1:4])]
+    return [*(name for name in schema.names if name != "parts"), *inside]
+
+
 def _opened(path: Path) -> pq.ParquetFile:
-    return pq.ParquetFile(path, read_dictionary=list(_ENCODED))
+    # Buffering ahead takes longer for small files than it saves.
+    return pq.ParquetFile(path, read_dictionary=list(_ENCODED), pre_buffer=False)
 
 
 @lru_cache(maxsize=64)

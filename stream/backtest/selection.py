@@ -12,13 +12,24 @@ from stream.settings.config_error import ConfigError
 from stream.settings.rules import RulesConfig
 
 Field = Literal[
-    "zones", "crossed", "foot", "stature", "trunk", "hips", "speed", "parts", "part boxes", "holds of parts", "objects"
+    "zones",
+    "crossed",
+    "foot",
+    "stature",
+    "trunk",
+    "hips",
+    "speed",
+    "parts",
+    "states",
+    "part boxes",
+    "holds of parts",
+    "objects",
 ]
 """What a rule reads of people and objects, beside boxes and the model's actions."""
 MEASURES: tuple[Field, ...] = ("foot", "stature", "trunk", "hips", "speed", "crossed")
 """Fields that engines of older versions do not publish at all."""
 _OF_CONDITION: Mapping[str, frozenset[Field]] = {
-    "state": frozenset({"parts"}),
+    "state": frozenset({"parts", "states"}),
     "holds": frozenset({"parts", "holds of parts"}),
     "near": frozenset({"parts", "part boxes", "stature"}),
     "near_object": frozenset({"parts", "part boxes", "stature", "objects"}),
