@@ -84,10 +84,19 @@ class BatchWorker:
         except Exception:
             return True  # the same error in a batch is logged and counted
 
+    def _apply_rules(self, camera: Camera, message: results.Frame) -> tuple[list[results.Event], list[results.Alert]]:
+        try:
+            return camera.rules.apply(message, self._rules.compiled, camera.config.zones)
+        except Exception:
+            logger.exception("camera %s: the rules failed; it has none until they change", camera.config.id)
+            self._observer.stage_failed("rules")
+            self._alerts.clear(camera.config.id, "rules")
+            return camera.rules.close_events(), []
+
     def end_silent(self) -> None:
         """Clear the alerts of cameras that have had no result for some time."""
         for camera in list(self._cameras.values()):
-            if not camera.stopped:
+            if not camera.stopped and camera.ring.policy == "latest":  # others may wait long for the model
                 camera.publish_ended(camera.rules.end_if_silent(), self._publisher, self._alerts)
 
     def run(self, batch: list[Lease]) -> None:
@@ -153,7 +162,7 @@ class BatchWorker:
         trace_id = None if self._traces is None else self._traces.trace_id(meta)
         analysis, places = camera.zones.apply(meta, analysis, camera.config.zones, camera.config.lines)
         message = frame_message(meta, analysis, self.model_ref, trace_id, places)
-        written_events, alerts = camera.rules.apply(message, self._rules.compiled)
+        written_events, alerts = self._apply_rules(camera, message)
         self._publisher.publish(message)
         handed_ns = time.monotonic_ns()
         if self._traces is not None:

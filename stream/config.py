@@ -85,6 +85,12 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _alerts_have_a_file_of_their_own(self) -> Config:
+        if self.alerts_file is not None and self.alerts_file in (self.rules_file, self.results, self.state_file):
+            raise ValueError("alerts_file: must be a file of its own")
+        return self
+
+    @model_validator(mode="after")
     def _published_cameras_have_a_server(self) -> Config:
         for camera in self.cameras:
             if camera.source.kind == "whip" and self.http.bind is None:

@@ -97,8 +97,8 @@ class Engine:
         self._load = LoadWatch(self._batcher, adapt=config.overload == "adapt")
         self._inference: InferenceThread[list[Lease]] | None = None
         self.publisher = Publisher(config.publish, self.run, self.observer)
-        self.rules = RulesInForce(config.rules_file, self._places)
         self.alerts = AlertBook(self.publisher.publish, open_alerts_file(config.rules_file, config.alerts_file))
+        self.rules = RulesInForce(config.rules_file, self._places, self.alerts.keep_rules)
         self._peers = Peers(config.webrtc, self.observer)
         self._publishers = Publishers(self._peers)
         self._viewers = Viewers(self._peers)
@@ -183,6 +183,7 @@ class Engine:
             self._results_file = ResultsFile(self.config.results)
         if self._tracing is not None:
             self._tracing.start()
+        await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
         await self.publisher.start()
         await asyncio.to_thread(self.alerts.start)
         if self._results_file is not None:
@@ -198,6 +199,7 @@ class Engine:
         if self.config.rules_file is not None:
             self._begin_task(self.rules.watch(), "rules file")
             self._begin_task(self._end_silent(self._inference), "silent cameras")
+        await asyncio.to_thread(self.alerts.started)
         self.cameras.begin(model, self._inference, self.config.cameras)
 
     async def stop(self) -> None:
@@ -375,7 +377,6 @@ class Engine:
 
     # -- the model ----------------------------------------------------------------------------------------------
     async def _load_model(self, inference: InferenceThread[list[Lease]]) -> Model:
-        await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
         if self._model is None:
             self._model = await inference.run(load_model, self.config, self.observer)
         check_actions(self.config.recording, self._model.actions, self.rules.written)
@@ -392,11 +393,17 @@ class Engine:
     async def _end_silent(self, inference: InferenceThread[list[Lease]]) -> None:
         while True:
             await asyncio.sleep(SILENCE_EVERY_S)
-            await inference.run(self._worker.end_silent)
+            try:
+                await inference.run(self._worker.end_silent)
+            except RuntimeError:
+                return  # the thread has ended
 
     def _places(self) -> dict[str, Places]:
         cameras = self.cameras.configs.values() or self.config.cameras  # before any was started
-        return {camera.id: Places(camera.zones, camera.lines) for camera in cameras}
+        return {
+            camera.id: Places({name for name, zone in camera.zones.items() if not zone.ignore}, set(camera.lines))
+            for camera in cameras
+        }
 
     async def _between_batches(self, function: Callable[[], None]) -> None:
         if self._inference is None:

@@ -250,7 +250,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
         Literal["over", "left", "epoch", "no_results", "restart", "rules", "camera"] | None,
         about(
             "Of `cleared`: the conditions no longer hold (`over`), the person is no longer seen (`left`), a new epoch "
-            "began (`epoch`), no result came for 3 s (`no_results`), the engine ended or crashed (`restart`), the rule "
+            "began (`epoch`), no result came (`no_results`), the engine ended or crashed (`restart`), the rule "
             "was changed or removed (`rules`), or the camera was stopped or removed (`camera`). Else null."
         ),
     ]

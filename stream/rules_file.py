@@ -25,6 +25,8 @@ from stream.settings.rules import RuleConfig, RulesConfig
 SCHEMA_COMMAND = "partstream rules schema"
 HANDS = ("left_hand", "right_hand")
 _NAME_PATTERN: str = get_args(ActionName)[1].pattern
+MOST_VALUES = 100_000
+"""Values in a rules file, of all levels. YAML's aliases can multiply few lines."""
 _MOST_LISTED = 60
 """Names that a message lists."""
 
@@ -50,12 +52,21 @@ def load_rules(path: Path) -> RulesConfig:
         content = read_settings(path, ", for example `rules: {…}`")
     except SettingsFileError as error:
         raise ConfigError(str(error)) from None
+    if not _fits(content, [MOST_VALUES]):
+        raise ConfigError(f"{path}: has more than {MOST_VALUES:,} values; aliases count wherever they are used")
     try:
         return RulesConfig.model_validate(content)
     except ValidationError as error:
         found = [_worded(one) for one in error.errors(include_url=False)]
         text = error_text(found, RulesConfig, command=SCHEMA_COMMAND, show_values=True)
         raise ConfigError(f"{path}: {text}") from None
+
+
+def _fits(value: Any, left: list[int]) -> bool:
+    """Return whether there are at most `left` values in this one. Ends as soon as there are more."""
+    left[0] -= 1
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return left[0] >= 0 and all(_fits(one, left) for one in inside)
 
 
 def rules_schema() -> dict[str, Any]:

@@ -53,7 +53,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "rules_loaded",
         "gauge",
-        "1 if the rules file as it is now is in force, 0 if it has an error and the rules of before are; "
+        "1 if the rules file as it is now is in force, 0 if it has an error and the previous rules are; "
         "absent without a rules file.",
         derived=True,
     ),

@@ -11,7 +11,7 @@ import typer
 from commands.application import Application, lines
 from commands.configuration import load_config
 from commands.console.amounts import counted
-from commands.ending import EXIT_FAILED, console, error_console, printable
+from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, fail, printable
 
 if TYPE_CHECKING:
     from commands.cameras.probe import Probe
@@ -54,6 +54,8 @@ def check_command(
     Environment variables apply as for `run`. Exit code 2: the configuration is wrong.
     """
     settings = load_config(file, {}, [])
+    if settings.rules_file is not None:
+        _check_rules(settings.rules_file, settings.model.profile)
     cameras = counted(len(settings.cameras), "camera")
     error_console.print(printable(f"{file}: valid ({cameras})"), markup=False)
     if show:
@@ -66,6 +68,20 @@ def schema_command() -> None:
     from stream.config import Config
 
     console.print_json(data=Config.model_json_schema())
+
+
+def _check_rules(file: Path, profile: str) -> None:
+    """Check a rules file, with the names that the profile's checkpoint knows. Ends the command if it is wrong."""
+    from stages.third_party.weights import WeightsError
+    from stream.rules_file import check_names, load_rules, stored_names
+    from stream.settings.config_error import ConfigError
+
+    try:
+        rules = load_rules(file)
+        if profile != "free":
+            check_names(rules, stored_names(profile), str(file))
+    except (ConfigError, WeightsError) as error:
+        fail(f"rules_file: {error}", EXIT_USAGE)
 
 
 def _probe(cameras: list[CameraConfig]) -> list[Probe]:

@@ -5,11 +5,12 @@ The inference thread publishes, the event loop reads and acknowledges. A lock ke
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from msgspec.structs import force_setattr, replace
@@ -18,6 +19,9 @@ from ring_buffers.frames import Lease
 from stream.alerts.alert_pictures import AlertPictures
 from stream.alerts.open_alerts_file import OpenAlertsFile
 from stream.results import Alert
+from stream.rules.alerts import ClearReason
+
+logger = logging.getLogger(__name__)
 
 MOST_CLOSED = 500
 """Alerts that are cleared and still listed."""
@@ -42,6 +46,8 @@ class AlertBook:
         self._file = file
         self._ids = secrets.token_hex(4)
         self._count = 0
+        self._left: list[Alert] = []
+        """Alerts of earlier runs that this one has cleared."""
         self._open: dict[str, Alert] = {}
         self._closed: OrderedDict[str, Alert] = OrderedDict()  # the oldest first
         self._lock = threading.RLock()
@@ -53,9 +59,16 @@ class AlertBook:
         """
         if self._file is None:
             return
-        for left in self._file.start():
-            cleared = replace(left, state="cleared", epoch=0, clear_reason="restart")
-            self.take([cleared])
+        self._left = self._file.start()
+        for left in self._left:
+            self._publish(_restarted(left))
+
+    def started(self) -> None:
+        """Forget the alerts of earlier runs: this engine runs. If it had failed to start, the next one clears them."""
+        if self._file is not None:
+            for left in self._left:
+                self._file.append(_restarted(left))
+        self._left = []
 
     def new_id(self) -> str:
         """Return the id of a new alert: unique, and in order within a run."""
@@ -69,27 +82,46 @@ class AlertBook:
                 self._take(alert)
         began = tuple(alert.alert for alert in alerts if alert.state == "began")
         if began and lease is not None:
-            self.pictures.take(began, lease)
+            try:
+                self.pictures.take(began, lease)
+            except Exception:
+                logger.exception("there is no picture of %d alerts", len(began))
+
+    def clear(self, camera: str, reason: ClearReason) -> None:
+        """Clear all alerts of a camera that are still open."""
+        with self._lock:
+            left = [alert for alert in self._open.values() if alert.camera == camera]
+        self.take([replace(alert, state="cleared", clear_reason=reason) for alert in left])
+
+    def keep_rules(self, rules: Container[str]) -> None:
+        """Drop the counts of rules that no longer exist."""
+        with self._lock:
+            for key in [key for key in self.began if key[1] not in rules]:
+                del self.began[key]
 
     def acknowledge(self, alert: str) -> Entry | None:
-        """Acknowledge an alert, which publishes it again; once. Return it, or None if it is unknown."""
+        """Acknowledge an alert, and return it; None if it is unknown. An open one is published again, once."""
         with self._lock:
             last = self._open.get(alert) or self._closed.get(alert)
             if last is None:
                 return None
             if last.acknowledged_us is None:
-                state = "cleared" if last.state == "cleared" else "updated"
-                last = replace(last, state=state, acknowledged_us=time.time_ns() // 1000)
-                self._take(last)
+                now_us = time.time_ns() // 1000
+                if last.state == "cleared":
+                    last = self._closed[alert] = replace(last, acknowledged_us=now_us)
+                else:
+                    last = replace(last, state="updated", acknowledged_us=now_us)
+                    self._take(last)
             return self._entry(last)
 
-    def entries(self, camera: str | None, *, only_open: bool) -> list[Entry]:
-        """Return the alerts, of one camera if given: the open ones first, each group the latest first."""
+    def entries(self, camera: str | None, *, only_open: bool, limit: int) -> list[Entry]:
+        """Return up to `limit` alerts, of one camera if given: the open ones first, each group the latest first."""
         with self._lock:
             found = list(reversed(self._open.values()))
             if not only_open:
                 found += reversed(self._closed.values())
-        return [self._entry(alert) for alert in found if camera in (None, alert.camera)]
+        wanted = [alert for alert in found if camera in (None, alert.camera)]
+        return [self._entry(alert) for alert in wanted[:limit]]
 
     def open(self) -> Counter[tuple[str, str]]:
         """Return the number of open alerts by camera and rule."""
@@ -131,3 +163,7 @@ class AlertBook:
 
     def _entry(self, alert: Alert) -> Entry:
         return Entry(alert, self.pictures.get(alert.alert) is not None)
+
+
+def _restarted(alert: Alert) -> Alert:
+    return replace(alert, state="cleared", epoch=0, clear_reason="restart")

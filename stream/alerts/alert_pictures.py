@@ -26,8 +26,6 @@ class AlertPictures:
     """The pictures of the latest alerts, by id. The encoding thread starts with the first picture."""
 
     def __init__(self) -> None:
-        self.missed = 0
-        """Alerts without a picture because too many began at once."""
         self._waiting: deque[tuple[tuple[str, ...], SlotCopy]] = deque()
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()  # for the two above; held briefly
@@ -38,7 +36,6 @@ class AlertPictures:
     def take(self, alerts: tuple[str, ...], lease: Lease) -> None:
         """Keep a picture of this frame, whose slot is still leased, for the alerts of these ids."""
         if len(self._waiting) >= MOST_WAITING or self._closed:
-            self.missed += len(alerts)
             return
         copy = SlotCopy(lease.meta.format)
         copy.fill(lease.picture)

@@ -1,7 +1,7 @@
 """The file of open alerts, so that the next run can clear them if this one ends without doing so.
 
-A journal of alert messages, as published: an alert is open if its last message is not `cleared`. Messages are appended
-before they are published, and cleared alerts after. A process that is killed may therefore clear an alert twice, but
+A journal of the messages with which alerts began and were cleared: an alert without the second is open. The first is
+appended before it is published, and the second after. A process that is killed may therefore clear an alert twice, but
 never leaves one open. The file is rewritten when it grows, and holds only the open alerts then.
 """
 
@@ -25,10 +25,15 @@ MOST_READ = 64 << 20
 
 
 def open_alerts_file(rules: Path | None, configured: Path | None) -> OpenAlertsFile | None:
-    """Return the file for these rules: the configured one, or the default beside the rules; None without rules."""
+    """Return the configured file, or the default one beside the rules; None without either."""
     if rules is None:
-        return None
-    return OpenAlertsFile(configured or rules.with_suffix(".open-alerts.jsonl"))
+        return None if configured is None else OpenAlertsFile(configured)
+    return OpenAlertsFile(default_file(rules) if configured is None else configured)
+
+
+def default_file(rules: Path) -> Path:
+    """Return the file of open alerts for a rules file, unless another one is configured."""
+    return rules.with_suffix(".open-alerts.jsonl")
 
 
 class OpenAlertsFile:
@@ -59,32 +64,39 @@ class OpenAlertsFile:
         except OSError as error:
             self.close()
             raise ConfigError(f"alerts_file: {path} can't be used ({error.strerror}): set alerts_file") from None
+        lines = list(filter(None, lines))
         damaged = 0
-        for line in filter(None, lines):
+        for line in lines:
             try:
                 alert = decode(line)
-            except msgspec.DecodeError:  # the last line, if the machine stopped while it was written
-                damaged += 1
-                continue
+            except msgspec.DecodeError:  # a line that was being written when the machine stopped
+                alert = None
             if isinstance(alert, Alert):
                 self._note(alert)
+            else:
+                damaged += 1
+        if lines and damaged == len(lines):
+            self.close()
+            raise ConfigError(f"alerts_file: {path} is not a file of open alerts: delete it, or set another file")
         if damaged:
             logger.warning("alerts_file: %s: %d damaged lines are ignored", path, damaged)
         self._bytes = sum(len(line) + 1 for line in lines)
         return list(self._open.values())
 
     def append(self, alert: Alert) -> None:
-        """Append a message. If that fails, it is logged once, and the alert goes on without."""
+        """Append a message that begins or clears an alert; an update only replaces what is known of it.
+
+        If writing fails, it is logged once, and the alert goes on without.
+        """
         self._note(alert)
-        if self._descriptor is None:
+        if self._descriptor is None or alert.state == "updated":
             return
-        line = msgspec.json.encode(alert) + b"\n"
+        line = b"\n" + msgspec.json.encode(alert) + b"\n"  # after a line that was cut, too
         try:
-            if self._bytes + len(line) > self._limit:
+            _write(self._descriptor, line)
+            self._bytes += len(line)
+            if self._bytes > self._limit:
                 self._rewrite()
-            else:
-                os.write(self._descriptor, line)
-                self._bytes += len(line)
             self._failed = False
         except OSError as error:
             if not self._failed:
@@ -115,7 +127,8 @@ class OpenAlertsFile:
         new = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(new, lines)
+            _write(new, lines)
+            os.fsync(new)
             temporary.replace(self._path)
         except OSError:
             os.close(new)
@@ -123,3 +136,9 @@ class OpenAlertsFile:
         self.close()
         self._descriptor, self._bytes = new, len(lines)
         self._limit = max(LARGEST, 2 * len(lines))
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Write all of it: a disk that is almost full takes a part."""
+    while data:
+        data = data[os.write(descriptor, data) :]

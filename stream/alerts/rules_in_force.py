@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,6 @@ from stream.results import about
 from stream.rules.compiled import CompiledRules
 from stream.rules_file import CheckpointNames, Places, check_names, load_rules, place_warnings, stored_names
 from stream.settings.config_error import ConfigError
-from stream.settings.rules import RulesConfig
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +36,20 @@ class RulesView(msgspec.Struct, frozen=True):
 class RulesInForce:
     """The rules of one engine. `compiled` may be read by any thread; everything else belongs to the event loop."""
 
-    def __init__(self, path: Path | None, places: Callable[[], Mapping[str, Places]]) -> None:
-        """`places` returns the zones and lines of each camera."""
+    def __init__(
+        self,
+        path: Path | None,
+        places: Callable[[], Mapping[str, Places]],
+        on_change: Callable[[Container[str]], None] = lambda rules: None,
+    ) -> None:
+        """`places` returns the zones and lines of each camera. `on_change` gets the rules' names when they change."""
         self.compiled: CompiledRules | None = None
         self.error: str | None = None
         self._path = path
         self._places = places
+        self._on_change = on_change
+        self._warned: tuple[CompiledRules, Mapping[str, Places], list[str]] | None = None
+        """The last warnings, and what they are about."""
         self._names: CheckpointNames | None = None
         self._seen: tuple[int, ...] | None = None
         self._loaded_us: int | None = None
@@ -70,12 +77,12 @@ class RulesInForce:
                 continue
             self._seen = seen
             try:
-                config = await asyncio.to_thread(self._read, self._path)
+                rules = await asyncio.to_thread(self._read, self._path)
             except ConfigError as error:
                 self.error = str(error)
-                logger.error("rules_file: %s; the rules of before stay in force", error)
+                logger.error("rules_file: %s; the previous rules stay in force", error)
                 continue
-            self._use(config)
+            self._use(rules)
 
     @property
     def written(self) -> list[str]:
@@ -96,14 +103,16 @@ class RulesInForce:
             },
         )
 
-    def _read(self, path: Path) -> RulesConfig:
+    def _read(self, path: Path) -> CompiledRules:
         config = load_rules(path)
         if self._names is not None:
             check_names(config, self._names, str(path))
-        return config
+        return CompiledRules(config)
 
-    def _use(self, config: RulesConfig) -> None:
-        self.compiled = CompiledRules(config)
+    def _use(self, rules: CompiledRules) -> None:
+        self.compiled = rules
+        config = rules.config
+        self._on_change(config.rules)
         self.error = None
         self._loaded_us = time.time_ns() // 1000
         for warning in self._current_warnings():
@@ -117,7 +126,12 @@ class RulesInForce:
 
     def _current_warnings(self) -> list[str]:
         """Return the warnings; zones and lines may have changed since the file was read."""
-        return [] if self.compiled is None else place_warnings(self.compiled.config, self._places())
+        if self.compiled is None:
+            return []
+        places = self._places()
+        if self._warned is None or self._warned[0] is not self.compiled or self._warned[1] != places:
+            self._warned = (self.compiled, places, place_warnings(self.compiled.config, places))
+        return self._warned[2]
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:

@@ -68,7 +68,7 @@ class Camera:
         """Enter the epoch of a frame about to be published. Return the events that end a previous epoch."""
         if meta.epoch == self.epoch:
             return []
-        closing = self.events.close()
+        closing = [*self.events.close(), *self.rules.close_events()]
         self.events = ActionEvents()
         self.epoch = meta.epoch
         return closing
@@ -78,6 +78,7 @@ class Camera:
         for event in self.events.close():
             publisher.publish(event)
         self.publish_ended(self.rules.end(reason), publisher, alerts)
+        alerts.clear(self.config.id, reason)  # those of rules that have failed
 
     def publish_ended(self, ended: tuple[list[Event], list[Alert]], publisher: Publisher, alerts: AlertBook) -> None:
         """Publish what the rules have ended."""

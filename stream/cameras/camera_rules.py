@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from msgspec.structs import force_setattr
@@ -16,6 +16,7 @@ from stream.rules.compiled import CompiledRules
 from stream.rules.evaluator import Evaluator
 from stream.rules.seen import Seen
 from stream.rules.signals import signals_of
+from stream.settings.zones import ZoneConfig
 
 logger = logging.getLogger(__name__)
 
@@ -33,23 +34,31 @@ class CameraRules:
         self._evaluator: Evaluator | None = None
         self._events = WrittenEvents()
         self._applied_at = 0.0
+        self._zones: Mapping[str, ZoneConfig] | None = None
+        self._failed: CompiledRules | None = None
+        """Rules that have raised an error."""
 
-    def apply(self, frame: Frame, rules: CompiledRules | None) -> tuple[list[Event], list[Alert]]:
+    def apply(
+        self, frame: Frame, rules: CompiledRules | None, zones: Mapping[str, ZoneConfig]
+    ) -> tuple[list[Event], list[Alert]]:
         """Add the written actions to the people of a result that is about to be published.
 
-        `rules`: those in force. Returns the events of written actions and the messages about alerts, to be published
-        after the result. If the rules fail, which is a bug, the result has no written actions.
+        `rules`: those in force; `zones`: the camera's. Returns the events of written actions and the messages about
+        alerts, to be published after the result. Raises whatever the rules raise, which is a bug: the camera is then
+        without these rules.
         """
-        if rules is None and self._evaluator is None:
+        if self._evaluator is None and (rules is None or rules is self._failed):
             return [], []
         self._applied_at = time.monotonic()
         try:
-            return self._apply(frame, rules)
+            return self._apply(frame, rules, zones)
         except Exception:
-            logger.exception("camera %s: the rules failed; its alerts are cleared", self._camera)
-            self._evaluator, failed = None, self._evaluator
-            self._rules = None  # so that the next result begins with a new evaluator
-            return [], [] if failed is None else failed.end("rules")
+            self._failed, self._evaluator = rules, None
+            raise
+
+    def close_events(self) -> list[Event]:
+        """End the ongoing written actions of an epoch, and return the events."""
+        return self._events.close()
 
     def end(self, reason: ClearReason) -> tuple[list[Event], list[Alert]]:
         """End everything that is ongoing, and return the events and messages. Cooldowns go on."""
@@ -61,12 +70,18 @@ class CameraRules:
             return [], []
         return self.end("no_results")
 
-    def _apply(self, frame: Frame, rules: CompiledRules | None) -> tuple[list[Event], list[Alert]]:
+    def _apply(
+        self, frame: Frame, rules: CompiledRules | None, zones: Mapping[str, ZoneConfig]
+    ) -> tuple[list[Event], list[Alert]]:
         changed: list[Alert] = []
         if rules is not self._rules:
             changed = self._use(rules)
         if self._evaluator is None or rules is None:
             return self._events.update(frame), changed
+        if zones is not self._zones:
+            if zones != self._zones:
+                self._evaluator.place_zones(name for name, zone in zones.items() if not zone.ignore)
+            self._zones = zones
         moment = Moment(self._camera, frame.epoch, frame.frame, frame.capture_us, frame.media_time_us)
         people = [
             Seen(
@@ -87,11 +102,12 @@ class CameraRules:
 
     def _use(self, rules: CompiledRules | None) -> list[Alert]:
         self._rules = rules
+        self._failed = None
         if rules is None:
             ended, self._evaluator = self._evaluator, None
             return [] if ended is None else ended.end("rules")
         if self._evaluator is None:
-            self._evaluator = Evaluator(rules, self._camera, self._new_id)
+            self._evaluator, self._zones = Evaluator(rules, self._camera, self._new_id), None
             return []
         return self._evaluator.use(rules)
 

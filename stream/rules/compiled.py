@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from stages.settings import Section
 from stream.rules.conditions import Compiler, Node, least_score
 from stream.rules.hours import Hours
 from stream.rules.signals import Signal
-from stream.settings.conditions import Condition
 from stream.settings.rules import RuleConfig, RulesConfig
 
-Meaning = tuple[tuple[str, Condition], ...]
-"""Written actions, and those that they refer to, by name."""
+Meaning = bytes
+"""A digest of settings, and of those that they refer to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class WrittenAction:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleAction:
+class WantedAction:
     """An action of a rule: its name, the index of its score in a person's values, and the lowest that matches."""
 
     name: str
@@ -42,9 +44,9 @@ class Rule:
 
     name: str
     config: RuleConfig
-    actions: tuple[RuleAction, ...]
+    actions: tuple[WantedAction, ...]
     hours: Hours | None
-    meaning: tuple[object, ...]
+    meaning: Meaning
     """Everything its answers depend on: rules of two files with equal meanings answer the same."""
 
     def applies_to(self, camera: str) -> bool:
@@ -62,6 +64,11 @@ class CompiledRules:
         self.config = config
         order = config.written_order()
         self._indices = {Signal("action", "", name): index for index, name in enumerate(order)}
+        self._meanings: dict[str, Meaning] = {}
+        for name in order:
+            action = config.actions[name]
+            used = sorted({used for _, one in action.walk("") for used in one.actions})
+            self._meanings[name] = self._meaning(action, used)
         compiler = Compiler(self._index, config.actions)
         self.written = tuple(self._action(name, index, compiler) for index, name in enumerate(order))
         self.slots = compiler.slots
@@ -73,7 +80,7 @@ class CompiledRules:
     def _rule(self, name: str, rule: RuleConfig) -> Rule:
         config = self.config
         actions = tuple(
-            RuleAction(
+            WantedAction(
                 action,
                 self._index(Signal("action", "", action)),
                 least_score(action, rule.score, config.actions),
@@ -81,23 +88,18 @@ class CompiledRules:
             for action in rule.actions
         )
         hours = None if rule.hours is None else Hours(rule.hours, config.time_zone or "")
-        meaning = (rule, self._meaning(rule.actions), config.time_zone if hours is not None else None)
+        meaning = self._meaning(rule, rule.actions, config.time_zone if hours is not None else None)
         return Rule(name, rule, actions, hours, meaning)
 
     def _action(self, name: str, index: int, compiler: Compiler) -> WrittenAction:
         first = compiler.slots
         node = compiler.node(self.config.actions[name])
-        return WrittenAction(name, index, node, slice(first, compiler.slots), self._meaning((name,)))
+        return WrittenAction(name, index, node, slice(first, compiler.slots), self._meanings[name])
 
-    def _meaning(self, actions: tuple[str, ...]) -> Meaning:
-        """Return the written actions among these and, again, among those that they refer to."""
-        used: set[str] = set()
-        wanted = set(actions)
-        while wanted:
-            used |= (found := {name for name in wanted if name in self.config.actions} - used)
-            inside = [one for name in found for _, one in self.config.actions[name].walk("")]
-            wanted = {name for one in inside for name in one.actions}
-        return tuple((name, self.config.actions[name]) for name in sorted(used))
+    def _meaning(self, settings: Section, actions: Iterable[str], *more: object) -> Meaning:
+        """Return the digest of settings that refer to these actions, of which the written ones have their digests."""
+        used = {name: self._meanings[name].hex() for name in actions if name in self._meanings}
+        return hashlib.sha256(repr((settings.model_dump_json(by_alias=True), used, more)).encode()).digest()
 
     def _index(self, signal: Signal) -> int:
         return self._indices.setdefault(signal, len(self._indices))

@@ -29,7 +29,8 @@ class _Memory:
 
     slots: Slots
     seen_us: int
-    zones: Sequence[str]
+    zones: Sequence[str] | None
+    """None if those of before are no longer comparable."""
     since_us: dict[str, int] = field(default_factory=dict[str, int])
     """Written action → since when it has held without a break, media time."""
 
@@ -51,6 +52,7 @@ class Evaluator:
         self._empty = False
         """Whether the last frame had no people, and nothing has happened since."""
         self._people: dict[int, _Memory] = {}
+        self._zones: frozenset[str] | None = None
         self._rules = rules
         self._states = [RuleState(rule, new_id) for rule in rules.rules if rule.applies_to(camera)]
 
@@ -81,6 +83,17 @@ class Evaluator:
         self._empty = False
         return cleared
 
+    def place_zones(self, zones: Iterable[str]) -> None:
+        """Set the camera's zones in which people are reported, before the first frame and whenever zones change.
+
+        There is no answer about the number of people in other zones, and no person enters or leaves a zone because it
+        was changed. Without this call, the camera has every zone that rules name.
+        """
+        self._zones = frozenset(zones)
+        self._empty = False
+        for memory in self._people.values():
+            memory.zones = None
+
     def update(self, moment: Moment, people: Sequence[Seen], *, contiguous: bool = False) -> Findings:
         """Take the next frame. A frame whose media time is before that of the last one in its epoch is ignored.
 
@@ -101,7 +114,7 @@ class Evaluator:
         self._last, self._empty = moment, not people
         self._remember(moment, people)
         actions = {seen.track: found for seen in people if (found := self._written(moment, seen))}
-        there = People(people)
+        there = People(people, self._zones)
         room = MOST_OPEN - sum(len(state.alerts) for state in self._states)
         for state in self._states:
             for alert in state.update(moment, there, room):
@@ -143,8 +156,9 @@ class Evaluator:
             if memory is None:
                 memory = self._people[seen.track] = _Memory([None] * self._rules.slots, moment.media_us, seen.zones)
             elif seen.zones != memory.zones:
-                before, now = frozenset(memory.zones), frozenset(seen.zones)
-                seen.entered, seen.left = now - before, before - now
+                if memory.zones is not None:
+                    before, now = frozenset(memory.zones), frozenset(seen.zones)
+                    seen.entered, seen.left = now - before, before - now
                 memory.zones = seen.zones
             memory.seen_us = moment.media_us
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stream.results import Alert
 from stream.rules.alerts import ClearReason, Finding, Key, Moment, RuleAlerts
-from stream.rules.compiled import Rule, RuleAction
+from stream.rules.compiled import Rule, WantedAction
 from stream.rules.reasons import count_reason, person_reason
 from stream.rules.runs import Run
 from stream.rules.seen import Seen
@@ -17,14 +17,16 @@ class _Match(NamedTuple):
     """A person who meets a rule's conditions in a frame; `action` is None if the rule has none."""
 
     seen: Seen
-    action: RuleAction | None
+    action: WantedAction | None
 
 
 class People:
     """The people in a frame, as rules look for them."""
 
-    def __init__(self, people: Sequence[Seen]) -> None:
+    def __init__(self, people: Sequence[Seen], zones: frozenset[str] | None) -> None:
+        """`zones`: the camera's, None if it has every zone that rules name."""
         self.all = people
+        self.zones = zones
         self.tracks = {seen.track for seen in people}
         self.inside: dict[str, list[Seen]] = {}
         """By the zones that they are in."""
@@ -79,7 +81,7 @@ class RuleState:
             self._runs.clear()
             holding: dict[Key, int] = {}
         elif self._limits is not None:
-            holding = self._lasting(now, self._counted(matches), (None,))
+            holding = self._lasting(now, self._counted(matches, people.zones), (None,))
         else:
             self._matches |= matches
             lasting = self._lasting(now, matches, people.tracks)
@@ -177,10 +179,14 @@ class RuleState:
         """Return whether a person in this zone has been in it for the rule's `dwell`."""
         return self._dwell_us is None or self._stays[Key(zone, track)].lasted(self._dwell_us, media_us)
 
-    def _counted(self, matches: Iterable[Key]) -> dict[Key, None]:
-        """Return a key for each place at which the number of people is within the rule's limits."""
+    def _counted(self, matches: Iterable[Key], zones: frozenset[str] | None) -> dict[Key, None]:
+        """Return a key for each place at which the number of people is within the rule's limits.
+
+        `zones`: those of the camera, all if None. Of others it is not known how many people are in them.
+        """
         assert self._limits is not None
-        counts: dict[str | None, int] = dict.fromkeys(self._zones or (None,), 0)
+        there = self._zones or (None,)
+        counts = {place: 0 for place in there if place is None or zones is None or place in zones}
         for place, _ in matches:
             counts[place] += 1
         least, most = self._limits.at_least or 0, self._limits.at_most

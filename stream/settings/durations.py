@@ -25,10 +25,12 @@ def microseconds(value: object) -> int:
 
 def setting_text(microseconds: int) -> str:
     """Return a duration as it is written in settings, in the largest unit that leaves no fraction."""
-    unit, size = next(
-        ((unit, size) for unit, size in reversed(_UNITS.items()) if microseconds % size == 0), ("ms", 1000)
-    )
-    return f"{microseconds / size:g}{unit}" if microseconds else "0s"
+    if not microseconds:
+        return "0s"
+    for unit, size in reversed(_UNITS.items()):
+        if microseconds % size == 0:
+            return f"{microseconds // size}{unit}"
+    return f"{microseconds / 1000:.3f}".rstrip("0") + "ms"
 
 
 def duration_text(microseconds: int) -> str:

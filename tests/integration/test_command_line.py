@@ -168,6 +168,16 @@ def test_a_checked_configuration_is_printed_without_its_secrets(tmp_path: Path) 
     assert "s3cret" not in done.stdout
 
 
+def test_config_check_checks_the_rules_file_with_the_names_of_the_checkpoint(tmp_path: Path) -> None:
+    path, rules = tmp_path / "partstream.yaml", tmp_path / "rules.yaml"
+    path.write_text(f"rules_file: {rules}\n")
+    rules.write_text("rules: {down: {action: lies}}")
+    done = command("config", "check", str(path))
+    assert done.returncode == 2 and "rules.down.action: unknown action 'lies'; did you mean `lie`?" in done.stderr
+    rules.write_text("rules: {down: {action: lie}}")
+    assert command("config", "check", str(path)).returncode == 0
+
+
 def test_the_schema_of_the_configuration_is_json() -> None:
     assert json.loads(command("config", "schema").stdout)["title"] == "Config"
 

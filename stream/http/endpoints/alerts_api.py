@@ -98,7 +98,7 @@ class AlertsApi:
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _list(self, request: web.Request) -> web.Response:
         camera, only_open, limit = _query(request)
-        entries = self._book.entries(camera, only_open=only_open)[:limit]
+        entries = self._book.entries(camera, only_open=only_open, limit=limit)
         answer = AlertList(open=self._book.open().total(), alerts=[_listed(entry) for entry in entries])
         return _json(answer)
 

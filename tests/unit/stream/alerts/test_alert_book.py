@@ -28,7 +28,7 @@ class Published(list[Alert]):
 
 
 def names(book: AlertBook, camera: str | None = None, *, only_open: bool = False) -> list[str]:
-    return [entry.alert.alert for entry in book.entries(camera, only_open=only_open)]
+    return [entry.alert.alert for entry in book.entries(camera, only_open=only_open, limit=10_000)]
 
 
 def test_open_alerts_come_first_and_of_each_group_the_latest_first() -> None:
@@ -51,12 +51,23 @@ def test_an_acknowledgement_is_published_once_and_stays_in_later_messages() -> N
     assert [one.state for one in published] == ["began", "updated", "updated", "cleared"]
 
 
-def test_a_cleared_alert_can_be_acknowledged_and_stays_cleared() -> None:
+def test_a_cleared_alert_can_be_acknowledged_and_is_not_published_again() -> None:
     published = Published()
     book = AlertBook(published, None)
     book.take([alert("a"), alert("a", "cleared")])
-    assert book.acknowledge("a") is not None and published[-1].state == "cleared"
+    entry = book.acknowledge("a")
+    assert entry is not None and entry.alert.state == "cleared" and entry.alert.acknowledged_us is not None
+    assert book.acknowledge("a") == entry and len(published) == 2
     assert book.open().total() == 0 and book.acknowledge("b") is None
+
+
+def test_what_is_open_of_a_camera_can_be_cleared_as_a_whole() -> None:
+    published = Published()
+    book = AlertBook(published, None)
+    book.take([alert("a"), alert("b", camera="yard"), alert("c")])
+    book.clear("door", "rules")
+    assert [(one.alert, one.clear_reason) for one in published[3:]] == [("a", "rules"), ("c", "rules")]
+    assert names(book, only_open=True) == ["b"]
 
 
 def test_the_oldest_cleared_alerts_are_dropped_and_open_ones_never() -> None:
@@ -66,6 +77,15 @@ def test_the_oldest_cleared_alerts_are_dropped_and_open_ones_never() -> None:
         book.take([alert(str(number)), alert(str(number), "cleared")])
     listed = names(book)
     assert listed[0] == "open" and len(listed) == alert_book.MOST_CLOSED + 1 and "4" not in listed
+
+
+def test_the_counts_of_rules_that_no_longer_exist_are_dropped() -> None:
+    book = AlertBook(Published(), None)
+    book.take([alert("a")])
+    book.keep_rules({"visitor"})
+    assert book.began
+    book.keep_rules({"other"})
+    assert not book.began
 
 
 def test_the_counts_of_a_removed_camera_are_dropped() -> None:
