@@ -20,6 +20,7 @@ from commands.models import evaluate, export, predict
 from commands.models.footage import footage_app
 from commands.models.generated import generated_app
 from commands.models.train import train_app
+from commands.rules.command import rules_app
 from commands.top import command as top
 from commands.weights import weights_app
 
@@ -58,6 +59,7 @@ app.command("subscribe", epilog=subscribe.EPILOG, rich_help_panel=WATCH)(subscri
 app.command("top", epilog=top.EPILOG, rich_help_panel=WATCH)(top.top_command)
 app.command("archive", epilog=archive.EPILOG, rich_help_panel=KEEP)(archive.archive_command)
 app.command("annotate", rich_help_panel=KEEP)(annotate.annotate_command)
+app.add_typer(rules_app, name="rules", rich_help_panel=KEEP)
 app.add_typer(keys_app, name="keys", rich_help_panel=KEEP)
 app.command("doctor", epilog=doctor.EPILOG, rich_help_panel=SET_UP)(doctor.doctor_command)
 app.add_typer(config_app, name="config", rich_help_panel=SET_UP)

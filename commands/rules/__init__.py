@@ -1,0 +1,1 @@
+"""`partstream rules`: check rules files, and try them on recorded results."""

@@ -1,0 +1,45 @@
+"""Analysing videos for a trial of rules: the engine writes a results file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commands.configuration import parse_source
+
+if TYPE_CHECKING:
+    from stream.config import Config
+
+
+def analyse(videos: Sequence[str], config: Path | None, profile: str | None, results: Path) -> int:
+    """Analyse `[ID=]VIDEO` as cameras, as fast as the machine can, and return the engine's exit code.
+
+    A camera of the configuration with such an id gives its settings; its other cameras are not opened. Raises
+    `ConfigError`.
+    """
+    from commands.run import run_engine
+
+    return run_engine(settings_of(videos, config, profile, results))
+
+
+def settings_of(videos: Sequence[str], config: Path | None, profile: str | None, results: Path) -> Config:
+    """Return the settings of the engine that analyses the videos. Raises `ConfigError`."""
+    from stream.config import Config, load, with_cameras
+
+    overrides: dict[str, Any] = {
+        "results": results,
+        "once": True,
+        "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+        "http": {"bind": None},
+        "state_file": None,
+    }
+    if "rules_file" in Config.model_fields:
+        overrides["rules_file"] = None
+    if profile is not None:
+        overrides["model"] = {"profile": profile}
+    settings = load(config, overrides)
+    configured = {camera.id: camera.model_dump() for camera in settings.cameras}
+    cameras = [parse_source(video, number) for number, video in enumerate(videos)]
+    cameras = [configured.get(camera["id"], {}) | camera | {"pace": "fast"} for camera in cameras]
+    return with_cameras(settings, cameras, str(config or "configuration"))
