@@ -78,7 +78,8 @@ def page() -> str:
         "|---|---|",
         *(f"| `{name}` | {LABELS[name]} |" for name in sorted({label for spec in METRICS for label in spec.labels})),
         "",
-        f"A label other than `camera` and `rule` has at most {catalogue.MAX_CODES} values; further ones are counted as `other`.",
+        f"A label other than `camera` and `rule` has at most {catalogue.MAX_CODES} values; further ones are counted as "
+        "`other`.",
         "",
         "## Common queries",
         "",
