@@ -49,7 +49,7 @@ Describe = Callable[[Key, int], Finding]
 
 
 @dataclass(slots=True)
-class _Open:
+class OpenAlert:
     message: Alert
     held_us: int
     """Media time at which the conditions last held."""
@@ -63,13 +63,9 @@ class RuleAlerts:
     def __init__(self, rule: Rule, new_id: Callable[[], str]) -> None:
         self.rule = rule
         self._new_id = new_id
-        self._open: dict[Key, _Open] = {}
+        self.open: dict[Key, OpenAlert] = {}
         self._sent: dict[str | None, int] = {}
         """When the last alert began, by place; in the media time of the current epoch."""
-
-    def __len__(self) -> int:
-        """Open alerts."""
-        return len(self._open)
 
     def update(
         self, moment: Moment, holding: Mapping[Key, int], present: Container[object], room: int, describe: Describe
@@ -83,7 +79,7 @@ class RuleAlerts:
         now = moment.media_us
         cleared: list[Alert] = []
         updated: list[Alert] = []
-        for key, alert in list(self._open.items()):
+        for key, alert in list(self.open.items()):
             since_us = holding.get(key)
             if since_us is not None:
                 alert.held_us = now
@@ -98,25 +94,25 @@ class RuleAlerts:
 
     def _begin(self, moment: Moment, holding: Mapping[Key, int], room: int, describe: Describe) -> list[Alert]:
         now = moment.media_us
-        waiting = [key for key in holding if key not in self._open and now >= self.cooled_us(key.place, now)]
+        waiting = [key for key in holding if key not in self.open and now >= self.cooled_us(key.place, now)]
         if len(waiting) > 1:
             waiting.sort(key=lambda key: (holding[key], key.track or 0, key.place or ""))
         began: list[Alert] = []
         for key in waiting:
             if len(began) < room and now >= self.cooled_us(key.place, now):
                 message = self._message(moment, key, holding[key], describe, None)
-                self._open[key] = _Open(message, now, now)
+                self.open[key] = OpenAlert(message, now, now)
                 self._sent[key.place] = now
                 began.append(message)
         return began
 
     def has(self, key: Key) -> bool:
         """Return whether an alert of this key is open."""
-        return key in self._open
+        return key in self.open
 
     def end(self, moment: Moment, reason: ClearReason) -> list[Alert]:
         """Clear all alerts at this moment, and return the messages."""
-        return [self._clear(key, moment, reason) for key in list(self._open)]
+        return [self._clear(key, moment, reason) for key in list(self.open)]
 
     def next_change_us(self, holding: Container[Key]) -> int | None:
         """Return the media time from which a frame like the last one may have a message; None if there is no such time.
@@ -127,7 +123,7 @@ class RuleAlerts:
         return min(
             (
                 alert.told_us + UPDATE_US if key in holding else alert.held_us + clear_after
-                for key, alert in self._open.items()
+                for key, alert in self.open.items()
             ),
             default=None,
         )
@@ -146,7 +142,7 @@ class RuleAlerts:
         self._sent = {place: sent_us + later_us for place, sent_us in self._sent.items()}
 
     def _clear(self, key: Key, moment: Moment, reason: ClearReason) -> Alert:
-        last = self._open.pop(key).message
+        last = self.open.pop(key).message
         return replace(last, state="cleared", frame=moment.frame, capture_us=moment.capture_us, clear_reason=reason)
 
     def _message(self, moment: Moment, key: Key, since_us: int, describe: Describe, before: Alert | None) -> Alert:

@@ -51,15 +51,18 @@ class Evaluator:
         self._last: Moment | None = None
         self._empty = False
         """Whether the last frame had no people, and nothing has happened since."""
+        self._room = MOST_OPEN
+        """Alerts that may begin."""
         self._people: dict[int, _Memory] = {}
         self._zones: frozenset[str] | None = None
         self._rules = rules
         self._states = [RuleState(rule, new_id) for rule in rules.rules if rule.applies_to(camera)]
+        self._timed = any(state.rule.hours is not None for state in self._states)
 
     @property
     def open(self) -> dict[str, int]:
         """The number of open alerts by rule."""
-        return {state.rule.name: len(state.alerts) for state in self._states}
+        return {state.rule.name: len(state.alerts.open) for state in self._states}
 
     def use(self, rules: CompiledRules) -> list[Alert]:
         """Use another rules file from the next frame on. Return the messages that clear the alerts of changed rules.
@@ -80,6 +83,8 @@ class Evaluator:
         cleared = [alert for state in before.values() for alert in self._end(state, "rules")]
         self._carry_over(rules)
         self._rules, self._states = rules, states
+        self._timed = any(state.rule.hours is not None for state in states)
+        self._room = MOST_OPEN - sum(len(state.alerts.open) for state in states)
         self._empty = False
         return cleared
 
@@ -115,10 +120,9 @@ class Evaluator:
         self._remember(moment, people)
         actions = {seen.track: found for seen in people if (found := self._written(moment, seen))}
         there = People(people, self._zones)
-        room = MOST_OPEN - sum(len(state.alerts) for state in self._states)
         for state in self._states:
-            for alert in state.update(moment, there, room):
-                room += {"began": -1, "updated": 0, "cleared": 1}[alert.state]
+            for alert in state.update(moment, there, self._room):
+                self._room += {"began": -1, "updated": 0, "cleared": 1}[alert.state]
                 alerts.append(alert)
         return Findings(actions, alerts)
 
@@ -127,6 +131,7 @@ class Evaluator:
         alerts = [alert for state in self._states for alert in self._end(state, reason)]
         self._people.clear()
         self._empty = False
+        self._room = MOST_OPEN
         return alerts
 
     def quiet_until(self) -> tuple[int, int]:
@@ -140,9 +145,8 @@ class Evaluator:
         if last is None or not self._empty:
             return (0, 0)
         times = [time for state in self._states if (time := state.quiet_until_us(last)) is not None]
-        timed = any(state.rule.hours is not None for state in self._states)
         never = last.media_us + (1 << 62)
-        capture_us = (last.capture_us // MINUTE_US + 1) * MINUTE_US if timed else last.capture_us + (1 << 62)
+        capture_us = (last.capture_us // MINUTE_US + 1) * MINUTE_US if self._timed else last.capture_us + (1 << 62)
         return min(times, default=never), capture_us
 
     # -- people -------------------------------------------------------------------------------------------------

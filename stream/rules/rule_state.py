@@ -67,12 +67,14 @@ class RuleState:
 
     def update(self, moment: Moment, people: People, room: int) -> list[Alert]:
         """Take the next frame, and return its messages. `room`: alerts that may begin."""
+        if not people.all and not self.alerts.open and not self._runs and self._limits is None:
+            return []
         now = moment.media_us
         active = self._hours is None or self._hours.include(moment.capture_us)
         if self._dwell_us is not None:
             self._stay(people, now)
         matches = self._match(people, now) if active else {}
-        if not matches and not self._runs and not len(self.alerts) and self._limits is None:
+        if not matches and not self._runs and not self.alerts.open and self._limits is None:
             return []
         if self._momentary:
             self._matches = matches
@@ -88,7 +90,7 @@ class RuleState:
             holding = {key: since_us for key, since_us in lasting.items() if key.track in people.tracks}
             if self._dwell_us is not None and not self._actions:  # the stay is what has lasted
                 holding = {key: self._stays[key].since_us for key in holding}
-        if not holding and not len(self.alerts):
+        if not holding and not self.alerts.open:
             return []
         return self.alerts.update(moment, holding, people.tracks, room, self._describe)
 
@@ -111,7 +113,7 @@ class RuleState:
         """
         now = last.media_us
         if self._limits is None:
-            return self.alerts.next_change_us(holding=())
+            return self.alerts.next_change_us(holding=()) if self.alerts.open else None
         least_us = self._for_us
         holding = {key for key, run in self._runs.items() if run.lasted(least_us, now)}
         times = [self.alerts.next_change_us(holding)]
