@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -121,8 +122,15 @@ def _line(error: ErrorDetails, model: type[BaseModel], command: str, show_values
     message = plain_message(error)
     if error["type"] == "value_error":
         return f"{name}: {message}" if name else message
-    value = f" (got {error['input']!r:.60})" if show_values else ""
+    value = f" (got {_shown(error['input'])})" if show_values else ""
     return f"{name or 'the file'}: {message}{value}"
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{reprlib.repr(value):.60}"
+    except ValueError:  # an integer with more digits than Python converts
+        return "a number of too many digits"
 
 
 def plain_message(error: ErrorDetails) -> str:

@@ -86,7 +86,10 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _alerts_have_a_file_of_their_own(self) -> Config:
-        if self.alerts_file is not None and self.alerts_file in (self.rules_file, self.results, self.state_file):
+        if self.rules_file is not None and not self.rules_file.name:
+            raise ValueError("rules_file: must be a file")
+        others = [path.resolve() for path in (self.rules_file, self.results, self.state_file) if path is not None]
+        if self.alerts_file is not None and self.alerts_file.resolve() in others:
             raise ValueError("alerts_file: must be a file of its own")
         return self
 

@@ -27,6 +27,8 @@ HANDS = ("left_hand", "right_hand")
 _NAME_PATTERN: str = get_args(ActionName)[1].pattern
 MOST_VALUES = 100_000
 """Values in a rules file, of all levels. YAML's aliases can multiply few lines."""
+_MOST_COMPARED = 256
+"""Names among which the nearest is looked for; a comparison takes about 50 µs."""
 _MOST_LISTED = 60
 """Names that a message lists."""
 
@@ -48,6 +50,8 @@ class Places(NamedTuple):
 
 def load_rules(path: Path) -> RulesConfig:
     """Read a rules file. Raises `ConfigError` that names the file and every error by its field."""
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+        raise ConfigError(f"{path}: is not a file")
     try:
         content = read_settings(path, ", for example `rules: {…}`")
     except SettingsFileError as error:
@@ -134,6 +138,8 @@ def place_warnings(rules: RulesConfig, cameras: Mapping[str, Places]) -> list[st
     """
     warnings: list[str] = []
     for name, rule in rules.rules.items():
+        if len(warnings) >= MOST_ERRORS:
+            return [*warnings[:MOST_ERRORS], "and more"]
         field = f"rules.{name}"
         found = [_unknown(f"{field}.cameras", "camera", camera, cameras, "cameras") for camera in rule.cameras or ()]
         of = [places for camera, places in cameras.items() if rule.cameras is None or camera in rule.cameras]
@@ -186,7 +192,8 @@ def _unknown(field: str, kind: str, name: str, known: Collection[str], what: str
     """Return an error if the name is unknown: the nearest known one, and which there are."""
     if name in known:
         return None
-    nearest = next(iter(difflib.get_close_matches(name, known, 1)), None)
+    similar = difflib.get_close_matches(name, known, 1) if len(known) <= _MOST_COMPARED else []
+    nearest = next(iter(similar), None)
     hint = f"did you mean `{nearest}`? " if nearest else ""
     names = list(known)
     more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""

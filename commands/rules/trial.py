@@ -121,10 +121,12 @@ def _try(
             compiled = CompiledRules(only_used(one))
             messages: list[Alert] = []
             for camera, segments in recorded.segments.items():
+                names: list[str] | None = None
                 if camera in placed:
                     zones, lines = placed[camera].zones, placed[camera].lines
                     segments = [with_places(segment, zones, lines) for segment in segments]
-                messages += replay(segments, compiled)
+                    names = [name for name, zone in zones.items() if not zone.ignore]
+                messages += replay(segments, compiled, names)
             raised = sorted(raised_of_cameras(messages), key=lambda one: (one.began.began_us, one.began.camera))
             found.append(Found(messages, raised))
         coverage = [coverage_of(segments) for segments in recorded.segments.values()]

@@ -42,8 +42,9 @@ class AlertPictures:
         with self._lock:
             self._waiting.append((alerts, copy))
         if self._thread is None:
-            self._thread = threading.Thread(target=self._encode_all, name="alert pictures", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._encode_all, name="alert pictures", daemon=True)
+            thread.start()
+            self._thread = thread
         self._bell.ring()
 
     def get(self, alert: str) -> bytes | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from stream.results import Alert, decode
+from stream.results import ALERT_SCHEMA, Alert, decode
 from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 LARGEST = 1 << 20
 """Bytes at which the file is rewritten, or twice the size of all open alerts."""
 MOST_READ = 64 << 20
+_BEGINS = b'{"schema":"' + ALERT_SCHEMA.encode() + b'"'
 
 
 def open_alerts_file(rules: Path | None, configured: Path | None) -> OpenAlertsFile | None:
@@ -57,27 +58,24 @@ class OpenAlertsFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            lines = os.pread(self._descriptor, MOST_READ, 0).split(b"\n")
+            lines = os.pread(self._descriptor, MOST_READ + 1, 0).split(b"\n")
         except BlockingIOError:
             self.close()
             raise ConfigError(f"alerts_file: {path} is in use by another engine: set another file") from None
         except OSError as error:
             self.close()
             raise ConfigError(f"alerts_file: {path} can't be used ({error.strerror}): set alerts_file") from None
+        if sum(map(len, lines)) + len(lines) > MOST_READ:
+            self.close()
+            raise ConfigError(f"alerts_file: {path} is larger than {MOST_READ >> 20} MiB: delete it")
         lines = list(filter(None, lines))
-        damaged = 0
-        for line in lines:
-            try:
-                alert = decode(line)
-            except msgspec.DecodeError:  # a line that was being written when the machine stopped
-                alert = None
-            if isinstance(alert, Alert):
-                self._note(alert)
-            else:
-                damaged += 1
-        if lines and damaged == len(lines):
+        alerts = [_alert(line) for line in lines]
+        if not any(alerts) and any(map(_is_foreign, lines)):
             self.close()
             raise ConfigError(f"alerts_file: {path} is not a file of open alerts: delete it, or set another file")
+        for alert in filter(None, alerts):
+            self._note(alert)
+        damaged = alerts.count(None)
         if damaged:
             logger.warning("alerts_file: %s: %d damaged lines are ignored", path, damaged)
         self._bytes = sum(len(line) + 1 for line in lines)
@@ -95,7 +93,8 @@ class OpenAlertsFile:
         try:
             _write(self._descriptor, line)
             self._bytes += len(line)
-            if self._bytes > self._limit:
+            if self._failed or self._bytes > self._limit:  # what could not be written is written now
+                self._limit *= 2
                 self._rewrite()
             self._failed = False
         except OSError as error:
@@ -142,3 +141,19 @@ def _write(descriptor: int, data: bytes) -> None:
     """Write all of it: a disk that is almost full takes a part."""
     while data:
         data = data[os.write(descriptor, data) :]
+
+
+def _alert(line: bytes) -> Alert | None:
+    """Return the message in a line; None if the line is damaged or holds something else."""
+    try:
+        message = decode(line)
+        msgspec.msgpack.encode(message)  # numbers that cannot be published
+    except (msgspec.DecodeError, OverflowError):
+        return None
+    return message if isinstance(message, Alert) else None
+
+
+def _is_foreign(line: bytes) -> bool:
+    """Return whether a line is not the beginning of an alert, as a crash or a power failure may leave it."""
+    line = line.strip(b"\0")
+    return not _BEGINS.startswith(line[: len(_BEGINS)])

@@ -82,6 +82,10 @@ class RulesInForce:
                 self.error = str(error)
                 logger.error("rules_file: %s; the previous rules stay in force", error)
                 continue
+            except Exception as error:  # a bug; a file must not end the engine
+                self.error = f"{self._path}: reading it failed: {type(error).__name__}; see the log"
+                logger.exception("rules_file: reading it failed; the previous rules stay in force")
+                continue
             self._use(rules)
 
     @property

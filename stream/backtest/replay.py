@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import count, pairwise
 
 import numpy as np
@@ -16,12 +16,19 @@ from stream.rules.evaluator import Evaluator
 from stream.rules.runs import UNSEEN_US
 
 
-def replay(segments: Iterable[Segment], rules: CompiledRules, *, every_frame: bool = False) -> Iterator[Alert]:
+def replay(
+    segments: Iterable[Segment],
+    rules: CompiledRules,
+    zones: Collection[str] | None = None,
+    *,
+    every_frame: bool = False,
+) -> Iterator[Alert]:
     """Yield the messages about alerts that a running engine would have published, with run and `seq`.
 
-    `segments`: of one camera, in order. A new epoch clears the alerts of the one before, and a new run those of the run
-    before. Alerts that are on at the end stay open. Stretches without people are skipped as far as they change nothing;
-    `every_frame` evaluates them, too, with the same answers.
+    `segments`: of one camera, in order. `zones`: the camera's, except for ignored ones; None if it has every zone that
+    rules name. A new epoch clears the alerts of the one before, and a new run those of the run before. Alerts that are
+    on at the end stay open. Stretches without people are skipped as far as they change nothing; `every_frame` evaluates
+    them, too, with the same answers.
     """
     evaluator: Evaluator | None = None
     run = ""
@@ -39,6 +46,8 @@ def replay(segments: Iterable[Segment], rules: CompiledRules, *, every_frame: bo
             run = segment.run
             ids = (f"try-{segment.camera}-{number}" for number in numbers)
             evaluator = Evaluator(rules, segment.camera, ids.__next__)
+            if zones is not None:
+                evaluator.place_zones(zones)
         yield from numbered(_replay_segment(segment, evaluator, rules, every_frame))
 
 

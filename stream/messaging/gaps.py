@@ -99,7 +99,7 @@ class Sequences:
         """Record a message. Return None for a duplicate, to be discarded, else the holes before it, in order.
 
         The first message of a topic, or of a new `run` of the engine, has no hole before it, unless positions were
-        resumed.
+        resumed. A new run's alerts begin with those that end the earlier run's, so they are asked for.
         """
         followed = self._topics.get(topic)
         if followed is None or followed[0] != run:
@@ -107,7 +107,8 @@ class Sequences:
             self._topics.move_to_end(topic)
             if len(self._topics) > TOPICS_FOLLOWED:
                 self._topics.popitem(last=False)
-            from_zero = self._whole_topics if followed is None else self._whole_runs
+            whole = self._whole_runs or topic.startswith("alerts/")
+            from_zero = self._whole_topics if followed is None else whole
             return _skipped(topic, run, 0, epoch, seq) if from_zero else []
         self._topics.move_to_end(topic)
         due = followed[1]

@@ -151,10 +151,12 @@ class Evaluator:
 
     # -- people -------------------------------------------------------------------------------------------------
     def _remember(self, moment: Moment, people: Sequence[Seen]) -> None:
-        for track in [track for track, memory in self._people.items() if moment.media_us - memory.seen_us > UNSEEN_US]:
-            del self._people[track]
+        oldest_us = moment.media_us - UNSEEN_US
+        if gone := {track for track, memory in self._people.items() if memory.seen_us < oldest_us}:
+            for track in gone:
+                del self._people[track]
             for state in self._states:
-                state.forget(track)
+                state.forget(gone)
         for seen in people:
             memory = self._people.get(seen.track)
             if memory is None:

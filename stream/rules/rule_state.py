@@ -100,10 +100,10 @@ class RuleState:
             memory.clear()
         return self.alerts.end(moment, reason)
 
-    def forget(self, track: int) -> None:
-        """Forget a person who has not been seen for long. The alerts about them are cleared by `update`."""
+    def forget(self, tracks: Container[object]) -> None:
+        """Forget people who have not been seen for long. The alerts about them are cleared by `update`."""
         for memory in (self._runs, self._stays, self._matches):
-            for key in [key for key in memory if key.track == track]:
+            for key in [key for key in memory if key.track in tracks]:
                 del memory[key]
 
     def quiet_until_us(self, last: Moment) -> int | None:

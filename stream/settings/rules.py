@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from stages.settings import Section
+from stream.settings.camera_id import CAMERA_ID
 from stream.settings.conditions import ActionName, Condition, Names, Score, as_tuple, size_error
 from stream.settings.durations import Duration
 from stream.settings.hours import HoursConfig, TimeZoneName
@@ -22,6 +23,7 @@ LONGEST_CYCLE = 6
 """Written actions of a cycle that an error names."""
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+CameraId = Annotated[str, StringConstraints(pattern=f"^{CAMERA_ID.pattern}$")]
 Severity = Literal["info", "warning", "critical"]
 Side = Literal["left", "right"]
 
@@ -80,7 +82,9 @@ class RuleConfig(Section):
         "held until it holds again, are bridged.",
     )
     hours: HoursConfig | None = Field(None, description="Only at these times.")
-    cameras: list[str] | None = Field(None, min_length=1, description="Only these cameras. Unset: all.")
+    cameras: list[CameraId] | None = Field(
+        None, min_length=1, max_length=1000, description="Only these cameras. Unset: all."
+    )
     severity: Severity = Field("warning", description="info, warning or critical.")
     cooldown: Duration = Field(
         30_000_000,

@@ -115,7 +115,7 @@ async def test_endpoints_may_be_given_as_host_and_port() -> None:
 
 async def test_all_kinds_of_all_cameras_can_be_selected() -> None:
     async with publishing() as publisher, subscribe(publisher.endpoint, kinds=KINDS) as everything:
-        await until(lambda: publisher.subscriptions == 4)
+        await until(lambda: publisher.subscriptions == len(KINDS))
         sent: list[Message] = [
             publisher.publish(wire.frame("lobby")),
             publisher.publish(wire.frame("door")),

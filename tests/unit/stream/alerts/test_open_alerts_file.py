@@ -110,3 +110,40 @@ def test_a_disk_that_cannot_be_written_is_logged_once_and_alerts_go_on(
         file.append(alert(name))
     file.close()
     assert caplog.text.count("No space left on device") == 1
+
+
+@pytest.mark.parametrize(
+    "left", [b'{"schema":"partstream.al', b'{"schema":"partstream.alert/1","run":"ab', b"\0" * 305]
+)
+def test_what_a_crash_during_the_first_alert_leaves_is_no_reason_not_to_start(tmp_path: Path, left: bytes) -> None:
+    path = tmp_path / "open.jsonl"
+    path.write_bytes(left)
+    assert left_open(path) == set()
+
+
+def test_an_alert_that_began_while_the_disk_was_full_is_written_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "open.jsonl"
+    file = OpenAlertsFile(path)
+    file.start()
+    with monkeypatch.context() as patch:
+
+        def full(descriptor: int, data: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(open_alerts_file.os, "write", full)
+        file.append(alert("a"))
+    file.append(alert("b"))
+    file.close()
+    assert left_open(path) == {"a", "b"}
+
+
+def test_a_number_that_cannot_be_published_is_a_damaged_line(tmp_path: Path) -> None:
+    path = tmp_path / "open.jsonl"
+    file = OpenAlertsFile(path)
+    file.start()
+    file.append(alert("a"))
+    file.close()
+    path.write_bytes(path.read_bytes().replace(b'"capture_us":1', b'"capture_us":' + b"9" * 30))
+    assert left_open(path) == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -42,6 +43,8 @@ async def test_a_file_that_is_damaged_deleted_and_corrected_keeps_the_last_good_
         path.write_text("rules: {visitor: {zone: hall, severity: loud}}")
         await until(lambda: rules.error)
         assert "rules.visitor.severity" in str(rules.error) and rules.compiled is good
+        path.write_text(f"rules: {{visitor: {{zone: hall, people: {{at_least: 0x{'f' * 5000}}}}}}}")
+        await until(lambda: "rules.visitor.people.at_least" in str(rules.error))
         path.unlink()
         await until(lambda: "can't be read" in str(rules.error))
         assert rules.compiled is good
@@ -52,6 +55,12 @@ async def test_a_file_that_is_damaged_deleted_and_corrected_keeps_the_last_good_
 
 def test_a_rules_file_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"rules\.yaml: can't be read"):
+        RulesInForce(tmp_path / "rules.yaml", dict).load(None)
+
+
+def test_a_pipe_is_refused_instead_of_waiting_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rules.yaml")
+    with pytest.raises(ConfigError, match=r"rules\.yaml: is not a file"):
         RulesInForce(tmp_path / "rules.yaml", dict).load(None)
 
 
