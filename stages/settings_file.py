@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ MAX_BYTES = 1 << 20
 MOST_ERRORS = 20
 """Errors that one message names; further ones are counted."""
 LONGEST_NAME = 100
+_DICTIONARY = re.compile(r"\ba valid dictionary( or instance of \w+)?")
+"""Words of pydantic for what YAML calls a mapping."""
 
 
 class SettingsFileError(ValueError):
@@ -135,7 +138,8 @@ def _shown(value: object) -> str:
 
 def plain_message(error: ErrorDetails) -> str:
     """Return what is wrong with a value, to follow its name."""
-    return error["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    return _DICTIONARY.sub("a mapping of names to values", message).replace("a valid list", "a list, in brackets: […]")
 
 
 def _nearest(location: Sequence[str | int], model: type[BaseModel]) -> str | None:

@@ -85,7 +85,7 @@ class AlertBook:
             try:
                 self.pictures.take(began, lease)
             except Exception:
-                logger.exception("there is no picture of %d alerts", len(began))
+                logger.exception("taking the picture of %d alerts failed", len(began))
 
     def clear(self, camera: str, reason: ClearReason) -> None:
         """Clear all alerts of a camera that are still open."""

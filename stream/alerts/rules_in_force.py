@@ -122,7 +122,7 @@ class RulesInForce:
         for warning in self._current_warnings():
             logger.warning("rules_file: %s", warning)
         logger.info(
-            "rules_file: %s: %d rules and %d written actions are in force",
+            "rules_file: %s is in force (rules: %d, written actions: %d)",
             self._path,
             len(config.rules),
             len(config.actions),

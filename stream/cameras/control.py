@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import ValidationError
 
+from stages.settings_file import plain_message
 from stream.cameras.registry import CameraRegistry, differences
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config
@@ -131,7 +132,7 @@ class Control:
         except ValidationError as error:
             raise SettingsError(
                 [
-                    (".".join(str(step)[:64] for step in found["loc"]) or "settings", found["msg"])
+                    (".".join(str(step)[:64] for step in found["loc"]) or "settings", plain_message(found))
                     for found in error.errors(include_url=False, include_input=False, include_context=False)
                 ]
             ) from None

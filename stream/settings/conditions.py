@@ -171,7 +171,7 @@ class Condition(Section):
         kind = kinds[0]
         for option, allowed in _OPTIONS.items():
             if option in self.model_fields_set and kind not in allowed:
-                raise ValueError(f"{option} belongs to {', '.join(allowed)}, not to {kind}")
+                raise ValueError(f"{option} is an option of {', '.join(allowed)}, not of {kind}")
         if kind in _OF_PART and self.part is None:
             raise ValueError(f"{kind} needs a part, for example part: left_hand")
         if kind == "then" and self.within is None:

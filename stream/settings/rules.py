@@ -132,9 +132,9 @@ class RuleConfig(Section):
         if self.dwell is not None and not self.zone:
             raise ValueError("dwell needs a zone")
         if self.to is not None and self.crosses is None:
-            raise ValueError("to belongs to crosses")
+            raise ValueError("`to` can only be set with crosses")
         if self.action is None and "score" in self.model_fields_set:
-            raise ValueError("score belongs to action")
+            raise ValueError("score can only be set with action")
         return self
 
 

@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stages.settings_file import plain_message
 from stream.http.server.bodies import json_object
 from stream.http.server.file_answer import FileAnswer
 from stream.http.server.problems import Problem, invalid
@@ -75,7 +76,7 @@ class ProfilingApi:
             wanted = ProfilingRequest.model_validate(await json_object(request))
         except ValidationError as error:
             errors = error.errors(include_url=False)
-            raise invalid([(".".join(map(str, one["loc"])), one["msg"]) for one in errors]) from None
+            raise invalid([(".".join(map(str, one["loc"])), plain_message(one)) for one in errors]) from None
         try:
             recording = self._profiling.begin(wanted.seconds)
         except AlreadyProfilingError as error:
