@@ -161,6 +161,13 @@ def _sources(sources: Sequence[str], config: Path | None, profile: str | None, f
     videos = [source for source in sources if Path(source) not in [*archives, *files]]
     if not videos:
         return Sources(archives, files)
+    for source in videos:
+        if "=" not in source and ":" not in source and not Path(source).exists():
+            fail(
+                f"{source}: no such file or folder. A source is a folder of `partstream archive`, a file of "
+                "`partstream run --results`, or a video",
+                EXIT_USAGE,
+            )
     from commands.rules.videos import analyse
     from telemetry import logs
 

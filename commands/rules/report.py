@@ -28,22 +28,23 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         _show_labels(found["labels"], console)
     if "against" in found:
         for kind in ("new", "gone"):
-            _show_alerts(found["against"][kind], kind, console)
+            _show_alerts(found["against"][kind], f"{kind.capitalize()} alerts", console)
     else:
-        _show_alerts(found["alerts"], "alerts", console)
+        _show_alerts(found["alerts"], "Alerts", console)
 
 
 def _show_results(results: Mapping[str, Any], console: Console) -> None:
     for one in results["cameras"]:
         missing = f", {one['results_missing']} missing" if one["results_missing"] else ""
         gaps = f", {counted(len(one['gaps']), 'gap')}" if one["gaps"] else ""
+        covered = duration_text(round(one["hours"] * 3.6e9))
         line = (
-            f"{one['camera']}: {one['hours']:.2f} h of results from {_short(one['from'])} to {_short(one['to'])} UTC "
+            f"{one['camera']}: {covered} of results from {_short(one['from'])} to {_short(one['to'])} UTC "
             f"({one['results']} results, {one['results_with_people']} with people{missing}{gaps})"
         )
         _say(console, "", line)
     for name, what in (
-        ("duplicates", "results were there twice"),
+        ("duplicates", "results occur twice and were used once"),
         ("late", "results came after later ones and were left out"),
         ("without_people_rows", "results were left out, because rows of their people are missing"),
     ):
@@ -53,7 +54,7 @@ def _show_results(results: Mapping[str, Any], console: Console) -> None:
 
 def _show_rules(rules: Mapping[str, Mapping[str, Any]], console: Console) -> None:
     rates = any(rule["per_day"] is not None for rule in rules.values())
-    made = table("rule", "alerts", *(["a day and camera"] if rates else []), "longest", "most at")
+    made = table("rule", "alerts", *(["per day and camera"] if rates else []), "longest", "busiest hour, UTC")
     for name, rule in rules.items():
         low, high = rule["alerts_interval"]
         rate = rule["per_day"]
@@ -69,7 +70,7 @@ def _show_rules(rules: Mapping[str, Mapping[str, Any]], console: Console) -> Non
     show_title(console, "Alerts that the rules would have raised [95 % interval]")
     console.print(made)
     if not rates:
-        _say(console, "", "No rate a day is given for less than 24 hours of results.")
+        _say(console, "", "A rate per day needs at least 24 hours of results.")
     for name, rule in rules.items():
         for key, what in (("by_camera", "camera"), ("by_place", "zone or line")):
             if len(rule[key]) > 1:
@@ -98,12 +99,12 @@ def _show_alerts(alerts: Sequence[Mapping[str, Any]], title: str, console: Conso
     made = Table("began, UTC", "lasted", "camera", "rule", "who", "reason")
     for one in alerts[:MOST_LISTED]:
         who = f"track {one['track']}" if one["track"] is not None else counted(one["people"] or 0, "person")
-        lasted = duration_text(round(one["seconds"] * 1e6)) + ("" if one["ended"] is not None else ", on")
+        lasted = duration_text(round(one["seconds"] * 1e6)) + ("" if one["ended"] is not None else ", still open")
         cells = (_short(one["began"]), lasted, one["camera"], one["rule"], who.replace("persons", "people"))
         made.add_row(*map(text, (*cells, one["reason"])))
     console.print(made)
     if len(alerts) > MOST_LISTED:
-        _say(console, "", f"and {len(alerts) - MOST_LISTED} more; --json FILE has all")
+        _say(console, "", f"and {len(alerts) - MOST_LISTED} more; --json FILE writes all of them")
 
 
 def _share(share: Mapping[str, Any]) -> str:

@@ -113,7 +113,7 @@ def _try(
     with ExitStack() as stack:
         recorded = _read(sources, selection, fields, stack)
         if not recorded.segments:
-            raise ConfigError("there are no results of these cameras and times")
+            raise ConfigError("the sources contain no results of the chosen cameras and times")
         notes = [] if config is None else _check_cameras(recorded, sources, list(placed))
         notes += _check_profile(files, recorded, profile)
         found: list[Found] = []
@@ -151,7 +151,7 @@ def _read(sources: Sources, selection: Selection, fields: set[Field], stack: Exi
 
         archived = read_archives(sources.archives, selection, fields)
         if same := sorted(set(archived.segments) & set(recorded.segments)):
-            raise ConfigError(f"camera {same[0]} is in an archive and in a results file: try one after the other")
+            raise ConfigError(f"camera {same[0]} is in an archive and in a results file: try them in separate runs")
         recorded.segments |= archived.segments
         recorded.profiles |= archived.profiles
         recorded.duplicates += archived.duplicates
@@ -182,7 +182,11 @@ def _check_profile(files: Sequence[tuple[Path, RulesConfig]], recorded: Recorded
         for path, rules in files:
             check_names(rules, known, str(path))
     unknown = sorted(recorded.profiles - set(PACKAGED)) if profile is None else []
-    return [f"names were not checked against {name}, which is not packaged; use --profile" for name in unknown]
+    return [
+        f"the names in the rules were not checked, because the profile {name} is not packaged: give its checkpoint "
+        "with --profile"
+        for name in unknown
+    ]
 
 
 def _without(rules: RulesConfig, blocked: set[str]) -> RulesConfig:

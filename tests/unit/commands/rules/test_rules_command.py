@@ -86,7 +86,7 @@ def test_the_console_shows_counts_without_a_rate_for_less_than_a_day(tmp_path: P
     results = write_results(tmp_path / "r.jsonl", frames())
     done = partstream("rules", "try", written(tmp_path, "rules.yaml", RULES), results)
     assert "2 [0.24, 7.22]" in done.stdout
-    assert "No rate a day is given for less than 24 hours of results." in done.stdout
+    assert "A rate per day needs at least 24 hours of results." in done.stdout
     assert "lie 0.80 for 2 s in hall" in done.stdout and "track 2" in done.stdout
 
 
@@ -214,7 +214,7 @@ def test_times_are_selected_and_nothing_selected_is_an_error(tmp_path: Path) -> 
     until = tried(tmp_path, archive, "--to", "2026-09-21T14:13:40")
     assert until["rules"]["down"]["alerts"] == 1
     rules = tmp_path / "rules.yaml"
-    assert "no results of these cameras and times" in refused("try", rules, archive, "--from", "2026-10-01")
+    assert "no results of the chosen cameras and times" in refused("try", rules, archive, "--from", "2026-10-01")
     assert "--from yesterday is not a time" in refused("try", rules, archive, "--from", "yesterday")
 
 
@@ -227,7 +227,12 @@ def test_unknown_names_are_errors(tmp_path: Path) -> None:
 def test_a_profile_that_is_not_packaged_is_noted(tmp_path: Path) -> None:
     model = msgspec.structs.replace(recorded.MODEL, profile="mine")
     results = write_results(tmp_path / "r.jsonl", [msgspec.structs.replace(one, model=model) for one in frames()])
-    assert "names were not checked against mine" in tried(tmp_path, results)["notes"][0]
+    assert "the profile mine is not packaged" in tried(tmp_path, results)["notes"][0]
+
+
+def test_a_source_that_is_not_there_is_named_with_the_kinds_of_sources(tmp_path: Path) -> None:
+    error = refused("try", written(tmp_path, "rules.yaml", RULES), tmp_path / "archive-of-june")
+    assert "archive-of-june: no such file or folder. A source is a folder of `partstream archive`" in error
 
 
 def test_the_same_camera_in_two_kinds_of_source_is_an_error(tmp_path: Path) -> None:
