@@ -1,1 +1,1 @@
-"""Alerts of a running engine: the rules in force, the alerts that are open or were lately, and their pictures."""
+"""Alerts of a running engine: the rules in force, the open and the latest cleared alerts, and their pictures."""

@@ -1,4 +1,4 @@
-"""The alert book: publishes alerts, and remembers those that are open and the latest that were.
+"""The alert book: publishes alerts, and remembers the open ones and the latest that were cleared.
 
 The inference thread publishes, the event loop reads and acknowledges. A lock keeps an alert's messages in order.
 """

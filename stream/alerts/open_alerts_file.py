@@ -1,8 +1,9 @@
 """The file of open alerts, so that the next run can clear them if this one ends without doing so.
 
-A journal of the messages with which alerts began and were cleared: an alert without the second is open. The first is
-appended before it is published, and the second after. A process that is killed may therefore clear an alert twice, but
-never leaves one open. The file is rewritten when it grows, and holds only the open alerts then.
+A journal of the messages with which alerts began and were cleared: an alert without the latter is open. A message that
+begins an alert is appended before it is published, one that clears it afterwards. After a process was killed, an alert
+may therefore be cleared twice, but none stays open. When the file grows large, it is rewritten with the open alerts
+only.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class OpenAlertsFile:
     def append(self, alert: Alert) -> None:
         """Append a message that begins or clears an alert; an update only replaces what is known of it.
 
-        If writing fails, it is logged once, and the alert goes on without.
+        If writing fails, the error is logged once, and the alert is published without being recorded.
         """
         self._note(alert)
         if self._descriptor is None or alert.state == "updated":
@@ -100,7 +101,7 @@ class OpenAlertsFile:
         except OSError as error:
             if not self._failed:
                 logger.error(
-                    "alerts_file: %s can't be written (%s): after a crash, open alerts would stay on",
+                    "alerts_file: %s can't be written (%s): open alerts will not be cleared after a crash",
                     self._path,
                     error.strerror,
                 )

@@ -40,7 +40,7 @@ COLUMNS: dict[Field, tuple[str, ...]] = {
     "part boxes": ("parts",),
     "holds of parts": ("parts",),
 }
-"""The columns of `people` that hold a field. The stature tells whether measures were published at all."""
+"""The columns of `people` that hold a field. The stature shows whether the engine published measures."""
 FIELDS_OF_PARTS: dict[Field, tuple[str, ...]] = {
     "parts": ("part", "score"),
     "states": ("states",),

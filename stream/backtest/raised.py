@@ -11,7 +11,7 @@ from stream.results import Alert
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alert. `last`: its latest message about what happens; `cleared`: the one that ended it, None if it is on."""
+    """An alert. `last`: its latest `began` or `updated` message; `cleared`: the message that ended it, None if open."""
 
     began: Alert
     last: Alert
@@ -23,7 +23,7 @@ class Raised:
         return self.began.zone if self.began.line is None else self.began.line
 
     def ended_us(self, end_us: int) -> int:
-        """Return when it ended; `end_us` if it is on."""
+        """Return when it ended; `end_us` if it is open."""
         return end_us if self.cleared is None else self.cleared.capture_us
 
 

@@ -27,7 +27,7 @@ Field = Literal[
 ]
 """What a rule reads of people and objects, beside boxes and the model's actions."""
 MEASURES: tuple[Field, ...] = ("foot", "stature", "trunk", "hips", "speed", "crossed")
-"""Fields that engines of older versions do not publish at all."""
+"""Fields that engines of older versions do not publish."""
 _OF_CONDITION: Mapping[str, frozenset[Field]] = {
     "state": frozenset({"parts", "states"}),
     "holds": frozenset({"parts", "holds of parts"}),
@@ -75,7 +75,7 @@ class Recorded:
     profiles: set[str] = field(default_factory=set[str])
     """The profiles of their models."""
     duplicates: int = 0
-    """Results that were there more than once."""
+    """Results that occurred more than once."""
     late: int = 0
     """Results with an earlier media time than one before them; they are ignored, as by the engine."""
     incomplete: int = 0

@@ -47,7 +47,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Lists:
-    """A column of lists of structures, one after the other: the row of each element, and the elements' fields."""
+    """The lists of structures in a column, joined: the row of each element, and the elements' fields."""
 
     rows: Indices
     fields: Mapping[str, pa.Array]
@@ -63,7 +63,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The parts of all people, one after the other."""
+    """The parts of all people, in one column."""
 
     lists: Lists
     people: int
@@ -108,7 +108,7 @@ class _Parts:
 
 @dataclass(frozen=True)
 class Objects:
-    """The objects of all frames, one after the other, in the order of the frames: boxes are float64 [objects, 4]."""
+    """The objects of all frames, in the order of the frames: boxes are float64 [objects, 4]."""
 
     frames: Indices
     labels: Labels

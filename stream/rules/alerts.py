@@ -65,7 +65,7 @@ class RuleAlerts:
         self._new_id = new_id
         self.open: dict[Key, OpenAlert] = {}
         self._sent: dict[str | None, int] = {}
-        """When the last alert began, by place; in the media time of the current epoch."""
+        """When the last alert began, by place, in the media time of the current epoch."""
 
     def update(
         self, moment: Moment, holding: Mapping[Key, int], present: Container[object], room: int, describe: Describe
@@ -136,7 +136,7 @@ class RuleAlerts:
     def begin_epoch(self, last: Moment, first: Moment) -> None:
         """Let cooldowns go on in a new epoch. `last`: the last frame of the old one, `first`: the first of the new one.
 
-        Between them, the time by the clock has passed. None has if the clock was set back, so that a cooldown ends.
+        The time between them is taken from the clock; it is zero if the clock was set back.
         """
         later_us = first.media_us - last.media_us - max(first.capture_us - last.capture_us, 0)
         self._sent = {place: sent_us + later_us for place, sent_us in self._sent.items()}

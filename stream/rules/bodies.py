@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
 FEET_KEPT_US = 1_000_000
-"""For so long, feet that are hidden are expected where they were in the box."""
+"""Time for which hidden feet are expected where they were in the box."""
 
 # Lengths as shares of the standing height. Joints are at heights of .818 (shoulder), .530 (hip), .285 (knee) and .039
 # (ankle), and the head extends from .870 to 1: Drillis and Contini, "Body Segment Parameters", 1966, as quoted in
@@ -154,7 +154,7 @@ class Bodies:
         return Body(number, box, (x, y), stature, trunk, hips, speed)
 
     def _foot(self, box: Box, left: Box | None, right: Box | None, track: _Track, media_us: int) -> Point:
-        """Return the foot point: at the feet if they were visible lately, else the middle of the box's lower edge."""
+        """Return the foot point: at the feet if they were recently visible, else the middle of the box's lower edge."""
         x1, y1, x2, y2 = box
         x, y, width, height = (x1 + x2) / 2, y2, max(x2 - x1, 1.0), max(y2 - y1, 1.0)
         if left is not None and right is not None:

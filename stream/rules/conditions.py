@@ -147,7 +147,7 @@ class For:
 
 @dataclass(frozen=True, slots=True)
 class _Then:
-    """The conditions held one after another. Once one follows the one before it, it may hold for as long as it will.
+    """The conditions held one after another. A condition that follows the one before it may hold for any time.
 
     A condition follows another if it begins to hold in a later frame than one in which that held, soon enough: one that
     has held all the time follows nothing.

@@ -30,7 +30,7 @@ class _Memory:
     slots: Slots
     seen_us: int
     zones: Sequence[str] | None
-    """None if those of before are no longer comparable."""
+    """Those in which the person was last seen; None if the camera's zones have changed since."""
     since_us: dict[str, int] = field(default_factory=dict[str, int])
     """Written action → since when it has held without a break, media time."""
 

@@ -1,4 +1,4 @@
-"""Hours: whether the clock on the wall shows a time between two others, at an instant."""
+"""Hours: whether local time at an instant is between two times of the day."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 from stream.settings.hours import DAYS, HoursConfig
 
 MINUTE_US = 60_000_000
-"""The answer is the same within a minute, UTC: time zones differ by whole minutes."""
+"""The answer is the same within a minute of UTC, because time zones differ by whole minutes."""
 
 
 class Hours:
     """Hours of the day. Compares local time, so that a change to or from daylight saving needs no special case.
 
-    When clocks are set back, hours that lie in the repeated hour occur twice; times that are left out do not occur.
+    When clocks are set back, hours that lie in the repeated hour occur twice; when they are set forward, the hours that
+    are skipped do not occur.
     """
 
     def __init__(self, config: HoursConfig, time_zone: str) -> None:

@@ -9,7 +9,7 @@ from stream.rules.conditions import POSTURES
 from stream.settings.durations import duration_text
 
 MOST_PARTS = 2
-"""Parts named, the most relevant first; archives keep at least so many."""
+"""Parts named, the most relevant first; archives keep at least as many."""
 LOW_HIPS = 0.35
 """Height in statures from which hips are called low; they are at 0.53 in a standing adult (Drillis and Contini)."""
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 BRIDGED_US = 500_000
 """An interruption is bridged if it is shorter: single wrong labels do not end what a person does."""
 UNSEEN_US = 3_000_000
-"""A person, or a camera, that was not seen for longer is seen as new: what happened meanwhile is unknown."""
+"""A person or camera without results for longer is treated as new, because what happened meanwhile is unknown."""
 
 
 @dataclass(slots=True)
 class Run:
-    """How long a condition has held. `add` is called for every frame in which it can be told whether it holds."""
+    """How long a condition has held. `add` is called for every frame in which it is known whether it holds."""
 
     since_us: int = 0
     """When it began to hold."""
@@ -21,10 +21,10 @@ class Run:
     interrupted: bool = False
     """Whether it did not hold in a frame after `until_us`."""
     score: float = 0.0
-    """With which it last held."""
+    """The score with which it last held."""
 
     def add(self, holds: bool, media_us: int) -> None:
-        """Add the next frame. Gaps between frames are the caller's business: it starts a new run after a long one."""
+        """Add the next frame. After a long gap between frames, the caller starts a new run."""
         if holds:
             if self.until_us is None or (self.interrupted and media_us - self.until_us >= BRIDGED_US):
                 self.since_us = media_us

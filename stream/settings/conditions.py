@@ -1,4 +1,4 @@
-"""Settings of conditions: what a person does, as a tree over the model's actions, part states and measures.
+"""Settings of conditions on a person: trees of tests of the model's actions, part states and measures.
 
 A condition has one test (`action`, `state`, `near`, …) or one combination (`all`, `any`, `not`, `then`), and options.
 """
@@ -107,7 +107,9 @@ class Condition(Section):
     )
     all: list[Condition] | None = Field(None, min_length=1, max_length=16, description="Every condition holds.")
     any: list[Condition] | None = Field(None, min_length=1, max_length=16, description="At least one condition holds.")
-    not_: Condition | None = Field(None, alias="not", description="The condition does not hold, or cannot be told.")
+    not_: Condition | None = Field(
+        None, alias="not", description="The condition does not hold, or it is unknown whether it does."
+    )
     then: list[Condition] | None = Field(
         None,
         min_length=2,
@@ -121,7 +123,9 @@ class Condition(Section):
     distance: float = Field(
         0.15, gt=0, le=2, strict=True, description="For `near` and `near_object`: the largest distance, in statures."
     )
-    by: float = Field(0.0, ge=-1, le=1, strict=True, description="For `above`: by at least so much, in statures.")
+    by: float = Field(
+        0.0, ge=-1, le=1, strict=True, description="For `above`: the smallest difference in height, in statures."
+    )
     score: Score | None = Field(
         None,
         description="The lowest score of actions, states and parts, also of the conditions inside. "
@@ -130,8 +134,8 @@ class Condition(Section):
     for_: Duration | None = Field(
         None,
         alias="for",
-        description="The condition must hold for so long; interruptions below 0.5 s, from when it last held until it "
-        "holds again, are bridged.",
+        description="The shortest time for which the condition has held. Interruptions below 0.5 s, from when it last "
+        "held until it holds again, are bridged.",
     )
 
     @property

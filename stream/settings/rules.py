@@ -57,9 +57,9 @@ class RuleConfig(Section):
     zone: Names | None = Field(
         None,
         description="The person is in this zone; of a list, each zone has its own alerts. With `leaves` or `crosses`: "
-        "is in any of them then.",
+        "the person is in one of these zones at that moment.",
     )
-    dwell: Duration | None = Field(None, description="The person has been in the zone for at least so long.")
+    dwell: Duration | None = Field(None, description="The shortest time for which the person has been in the zone.")
     enters: ZoneName | None = Field(
         None, description="The person enters this zone. A person who is first seen in it does not."
     )
@@ -78,8 +78,8 @@ class RuleConfig(Section):
     for_: Duration | None = Field(
         None,
         alias="for",
-        description="All this has held for so long, within the `hours`; interruptions below 0.5 s, from when it last "
-        "held until it holds again, are bridged.",
+        description="The shortest time for which all conditions above have held, within the `hours`. Interruptions "
+        "below 0.5 s, from when they last held until they hold again, are bridged.",
     )
     hours: HoursConfig | None = Field(None, description="Only at these times.")
     cameras: list[CameraId] | None = Field(
@@ -89,14 +89,14 @@ class RuleConfig(Section):
     cooldown: Duration = Field(
         30_000_000,
         validate_default=False,
-        description="The shortest time from the start of an alert to that of the rule's next, for each camera and zone "
-        "or line, in media time, and between two epochs by the clock. Default: 30s.",
+        description="The shortest time between the starts of two alerts of the rule, for each camera and zone or line: "
+        "in media time, and from one epoch to the next by the clock. Default: 30s.",
     )
     clear_after: Duration = Field(
         3_000_000,
         validate_default=False,
-        description="An alert is cleared when the conditions have not held for so long; bridged interruptions count as "
-        "holding. Default: 3s.",
+        description="An alert is cleared when the conditions have not held for this time; bridged interruptions count "
+        "as holding. Default: 3s.",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Alerts and rules over HTTP: the alerts that are open or were lately, their pictures, and the rules in force."""
+"""Alerts and rules over HTTP: the open and the latest cleared alerts, their pictures, and the rules in force."""
 
 from __future__ import annotations
 
