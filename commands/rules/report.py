@@ -99,7 +99,7 @@ def _show_alerts(alerts: Sequence[Mapping[str, Any]], title: str, console: Conso
     made = Table("began, UTC", "lasted", "camera", "rule", "who", "reason")
     for one in alerts[:MOST_LISTED]:
         who = f"track {one['track']}" if one["track"] is not None else counted(one["people"] or 0, "person")
-        lasted = duration_text(round(one["seconds"] * 1e6)) + ("" if one["ended"] is not None else ", still open")
+        lasted = ("" if one["ended"] is not None else "> ") + duration_text(round(one["seconds"] * 1e6))
         cells = (_short(one["began"]), lasted, one["camera"], one["rule"], who.replace("persons", "people"))
         made.add_row(*map(text, (*cells, one["reason"])))
     console.print(made)
@@ -119,4 +119,4 @@ def _short(time: str) -> str:
 
 
 def _say(console: Console, style: str, line: str) -> None:
-    console.print(text(line), style=style or None, highlight=False)
+    console.print(text(line), style=style or None, highlight=False, soft_wrap=True)
