@@ -90,7 +90,8 @@ def try_command(
         comparison = compared(trial.files[0].raised, trial.files[1].raised, ends) if against is not None else None
         judgements = None
         if labels is not None:
-            judgements = judged(read_labels(labels, trial.segments), trial.files[0].raised, ends)
+            read = read_labels(labels, trial.segments, files[0][1].rules)
+            judgements = judged(read, trial.files[0].raised, ends)
     content = summary.summary(trial, comparison, judgements)
     report.show(content, console)
     _write(json_file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

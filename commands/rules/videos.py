@@ -25,7 +25,8 @@ def analyse(videos: Sequence[str], config: Path | None, profile: str | None, res
 
 def settings_of(videos: Sequence[str], config: Path | None, profile: str | None, results: Path) -> Config:
     """Return the settings of the engine that analyses the videos. Raises `ConfigError`."""
-    from stream.config import Config, load, with_cameras
+    from stream.config import load, with_cameras
+    from stream.settings.config_error import ConfigError
 
     overrides: dict[str, Any] = {
         "results": results,
@@ -33,13 +34,17 @@ def settings_of(videos: Sequence[str], config: Path | None, profile: str | None,
         "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
         "http": {"bind": None},
         "state_file": None,
+        "rules_file": None,
+        "alerts_file": None,
     }
-    if "rules_file" in Config.model_fields:
-        overrides["rules_file"] = None
     if profile is not None:
         overrides["model"] = {"profile": profile}
     settings = load(config, overrides)
     configured = {camera.id: camera.model_dump() for camera in settings.cameras}
     cameras = [parse_source(video, number) for number, video in enumerate(videos)]
     cameras = [configured.get(camera["id"], {}) | camera | {"pace": "fast"} for camera in cameras]
-    return with_cameras(settings, cameras, str(config or "configuration"))
+    settings = with_cameras(settings, cameras, str(config or "configuration"))
+    for camera in settings.cameras:
+        if not camera.source.traits.finite:
+            raise ConfigError(f"{camera.source}: has no end; rules can be tried on videos, results files and archives")
+    return settings

@@ -119,6 +119,8 @@ class RulesInForce:
         self._on_change(config.rules)
         self.error = None
         self._loaded_us = time.time_ns() // 1000
+        if not config.rules:
+            logger.warning("rules_file: %s has no rules: no alert will be raised", self._path)
         for warning in self._current_warnings():
             logger.warning("rules_file: %s", warning)
         logger.info(

