@@ -19,8 +19,8 @@ from stream.settings.zones import ZoneConfig
 
 BORDER = 0.05
 """Distance from a border, in lengths of the longer side of the person's box, at which the person enters or leaves: 9 cm
-for an adult. People who stand on a border, in the development half of `vtest`, change zones 11 times a minute; with 0.03
-it would be 20 times, with 0.08 5 times, and without it 101 times. A person who walks takes less than 0.1 s for it."""
+for an adult. People who stand on a border, in the development half of `vtest`, change zones 11 times a minute; with
+0.03 it would be 20 times, with 0.08 5 times, and without it 101 times. A person who walks takes under 0.1 s for it."""
 BORDER_OF_ZONE = 0.5
 """The most of it, in radii of the largest circle inside the zone: narrow zones can be entered, too."""
 
