@@ -1,4 +1,4 @@
-"""Time of a back-test: `python -m benchmarks.engine.backtest_bench` tries rules on a made-up archive of a week.
+"""Time of a back-test: `python -m benchmarks.rules.backtest_bench` tries rules on a made-up archive of a week.
 
 The archive has the form of a real one, a file a minute, written by `stream.archive`: one camera, five results a second,
 and one or two people with all parts in one minute of twenty.
@@ -195,7 +195,7 @@ def _part(rng: random.Random, name: str, x: float, y: float) -> Part:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the archive, unless its folder exists, measure, print and write the file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine.backtest_bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rules.backtest_bench", description=__doc__)
     parser.add_argument("--days", type=int, default=7, help="Days of results (default: 7).")
     parser.add_argument("--runs", type=int, default=6, help="Back-tests measured (default: 6).")
     parser.add_argument(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.engine import rules_bench
+from benchmarks.rules import rules_bench
 
 
 def test_a_round_gives_the_same_results_with_and_without_rules_and_raises_alerts(

@@ -1,4 +1,4 @@
-"""Cost of rules: `python -m benchmarks.engine.rules_bench` gives results of 64 cameras to their rules.
+"""Cost of rules: `python -m benchmarks.rules.rules_bench` gives results of 64 cameras to their rules.
 
 Each result has 10 people with all parts, in 20 zones; there are 50 rules and 6 written actions. The rounds alternate
 with the same results without rules. Measured is what the inference thread does with an analysis besides the model:
@@ -138,7 +138,7 @@ def run(compiled: CompiledRules | None, frames: list[list[FrameAnalysis]]) -> tu
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the figures and write them."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine.rules_bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rules.rules_bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=9, help="rounds; use 9 or more for a reliable interval")
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks/rules.json"))
     chosen = parser.parse_args(arguments)
