@@ -18,6 +18,8 @@ from telemetry.catalogue import METRICS
 
 async def busy_page(clips: Path) -> bytes:
     """Return the page of a running engine on which every metric has a series."""
+    rules = clips / "rules.yaml"
+    rules.write_text("rules: {empty: {people: {at_most: 0}}}")
     config = Config.model_validate(
         {
             "cameras": [{"id": name, "source": "pattern:64x64@50"} for name in ("lobby", "gate")],
@@ -25,6 +27,7 @@ async def busy_page(clips: Path) -> bytes:
             "http": {"bind": "127.0.0.1:0"},
             "recording": {"directory": str(clips)},
             "tracing": {"sample_ratio": 1e-12},
+            "rules_file": rules,
         }
     )
     async with Engine(config, model=FreeModel()) as engine:

@@ -21,7 +21,8 @@ from ring_buffers.slot_writers import picture_writer
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import slot_format
 from stages.detection.movenet.thunder import Thunder
-from stages.detection.nanodet.nanodet import CLASS_NAMES, NanoDet
+from stages.detection.nanodet.class_names import CLASS_NAMES
+from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.nanodet.object_looks import ObjectFinder
 from stages.detection.second_look.search import Search
 from stages.detection.second_look.second_look import SecondLook

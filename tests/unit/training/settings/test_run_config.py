@@ -96,7 +96,7 @@ def test_the_longest_window_of_a_run_is_the_longest_that_a_checkpoint_may_have(t
             "actions: {frame_weight: 0, every_step_weight: 0, last_step_weight: 0}",
             "there is nothing to learn",
         ),
-        ("optimiser: 3", "optimiser: .*dictionary"),
+        ("optimiser: 3", "optimiser: must be a mapping of names to values"),
         ("- a list", "must be a mapping"),
         ("a: [", "line 2: not valid YAML"),
     ],
