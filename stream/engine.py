@@ -28,7 +28,7 @@ from stream.alerts.rules_in_force import RulesInForce
 from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control
 from stream.cameras.lost_frames import LostFrames
-from stream.cameras.registry import CameraRegistry
+from stream.cameras.registry import CameraRegistry, places_of
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
 from stream.http.endpoints.alerts_api import AlertsApi
@@ -53,7 +53,6 @@ from stream.messaging.publisher import Publisher
 from stream.messaging.results_file import ResultsFile
 from stream.recording.configured_names import check_actions, warn_of_missing_cameras
 from stream.recording.recorder import Recorder
-from stream.rules_file import Places
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import SharedTransports
 from stream.sources.rtsp.fallback import NativeRtsp
@@ -98,7 +97,11 @@ class Engine:
         self._inference: InferenceThread[list[Lease]] | None = None
         self.publisher = Publisher(config.publish, self.run, self.observer)
         self.alerts = AlertBook(self.publisher.publish, open_alerts_file(config.rules_file, config.alerts_file))
-        self.rules = RulesInForce(config.rules_file, self._places, self.alerts.keep_rules)
+        self.rules = RulesInForce(
+            config.rules_file,
+            lambda: places_of(self.cameras.configs.values() or self.config.cameras),  # before any was started
+            self.alerts.keep_rules,
+        )
         self._peers = Peers(config.webrtc, self.observer)
         self._publishers = Publishers(self._peers)
         self._viewers = Viewers(self._peers)
@@ -198,7 +201,7 @@ class Engine:
         self._begin_task(self._publish_stats(), "stats")
         if self.config.rules_file is not None:
             self._begin_task(self.rules.watch(), "rules file")
-            self._begin_task(self._end_silent(self._inference), "silent cameras")
+            self._begin_task(self._inference.repeat(self._worker.end_silent, SILENCE_EVERY_S), "silent cameras")
         await asyncio.to_thread(self.alerts.started)
         self.cameras.begin(model, self._inference, self.config.cameras)
 
@@ -389,21 +392,6 @@ class Engine:
         self.health.device(True, "", time.monotonic())
         await inference.run(self._worker.use, self._model)
         return self._model
-
-    async def _end_silent(self, inference: InferenceThread[list[Lease]]) -> None:
-        while True:
-            await asyncio.sleep(SILENCE_EVERY_S)
-            try:
-                await inference.run(self._worker.end_silent)
-            except RuntimeError:
-                return  # the thread has ended
-
-    def _places(self) -> dict[str, Places]:
-        cameras = self.cameras.configs.values() or self.config.cameras  # before any was started
-        return {
-            camera.id: Places({name for name, zone in camera.zones.items() if not zone.ignore}, set(camera.lines))
-            for camera in cameras
-        }
 
     async def _between_batches(self, function: Callable[[], None]) -> None:
         if self._inference is None:

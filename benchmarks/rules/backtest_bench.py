@@ -34,7 +34,7 @@ from stream.settings.rules import RulesConfig
 MINUTE_US = 60_000_000
 STEP_US = 200_000
 BUSY = 20
-"""Every so many minutes have people."""
+"""One minute in this many has people."""
 STATES = ("raise", "wave", "reach", "hang")
 LIMIT_S, LIMIT_US = 10.0, 60.0
 """Goals: for the whole week, and for each frame with people."""

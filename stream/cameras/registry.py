@@ -8,7 +8,7 @@ after its removal, because epochs are never reused in a run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from stream.inference.inference_thread import InferenceThread
 from stream.live.live_video import LiveVideo
 from stream.messaging.publisher import Publisher
 from stream.recording.recorder import Recorder
+from stream.rules_file import Places
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import SharedTransports, make_opener
 from stream.sources.packet_sinks import PacketSinks
@@ -290,6 +291,14 @@ class CameraRegistry:
         self._observer.camera_state(status.camera, status.state)
         self.publish_status(status)
         self._on_change()
+
+
+def places_of(cameras: Iterable[CameraConfig]) -> dict[str, Places]:
+    """Return the zones, except for ignored ones, and the lines of each camera."""
+    return {
+        camera.id: Places({name for name, zone in camera.zones.items() if not zone.ignore}, set(camera.lines))
+        for camera in cameras
+    }
 
 
 def differences(one: CameraConfig, other: CameraConfig) -> set[str]:

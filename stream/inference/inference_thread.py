@@ -59,6 +59,17 @@ class InferenceThread(Generic[Batch]):
             self._refuse_calls()  # the thread may already have refused the others
         return await future
 
+    async def repeat(self, function: Callable[[], None], every_s: float) -> None:
+        """Call the function between two batches every `every_s` seconds, until the thread has ended."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self.run(function)
+            except RuntimeError:
+                if self._ended:
+                    return
+                raise
+
     def stop(self, timeout_s: float) -> bool:
         """Finish the current batch and the queued calls. Return false if they take longer than `timeout_s`."""
         self._stopping = True

@@ -88,7 +88,7 @@ class SeenParts(NamedTuple, Generic[Part]):
 
 
 class Body(NamedTuple):
-    """Measures of a person in one frame, rounded as they are published.
+    """Measures of a person in one frame, rounded like the published ones.
 
     `foot`: where the person stands, in pixels, inside the picture. `stature`: the standing height in pixels whatever
     the posture. `trunk`: degrees between the line from hips to head and upright, 0 … 180. `hips`: their height above

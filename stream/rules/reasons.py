@@ -20,7 +20,7 @@ def person_reason(
     """Return why there is an alert about a person.
 
     `action` with its score, if the rule has one; `place`: `in hall`, or a verb first: `crosses fence to the left`.
-    `parts`: those that a written action names. An action is explained by parts and posture, as far as they are known.
+    `parts`: those that a written action names. An action is explained by parts and posture, where these are known.
     """
     moment = bool(place) and not place.startswith("in ")
     lasted = [f"for {duration_text(lasted_us)}"] if lasted_us > 0 and not moment else []

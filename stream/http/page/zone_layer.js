@@ -81,7 +81,7 @@ export class ZoneLayer {
     this.show()
   }
 
-  /** Draw the shapes as they are. */
+  /** Draw all shapes. */
   show() {
     const { edits } = this
     const { shape: selected, drawing } = edits

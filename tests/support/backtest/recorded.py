@@ -26,7 +26,7 @@ MEASURES = st.integers(-300, 900).map(lambda number: round(number / 100, 2))
 
 
 def boxes() -> st.SearchStrategy[Box]:
-    """Boxes as they are published."""
+    """Boxes with the published numbers."""
     return st.tuples(PIXELS, PIXELS, PIXELS, PIXELS)
 
 

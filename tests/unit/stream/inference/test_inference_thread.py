@@ -194,3 +194,22 @@ def test_a_doorbell_rung_from_many_threads_never_fails_and_wakes_the_waiting_thr
         thread.join()
     assert woken == 20
     assert not failed
+
+
+async def test_a_call_is_repeated_until_the_thread_has_ended() -> None:
+    worked = Worked()
+    repeating = asyncio.create_task(worked.thread.repeat(lambda: worked.done.append("call"), 0.001))
+    await until(lambda: len(worked.done) >= 3)
+    assert worked.thread.stop(PATIENCE_S)
+    await repeating  # ends without an error
+
+
+async def test_an_error_of_a_repeated_call_is_not_taken_for_the_end_of_the_thread() -> None:
+    worked = Worked()
+
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await worked.thread.repeat(fail, 0.001)
+    assert worked.thread.stop(PATIENCE_S)
