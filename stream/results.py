@@ -227,7 +227,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     severity: Literal["info", "warning", "critical"]
     state: Annotated[
         Literal["began", "updated", "cleared"],
-        about("`updated`: the conditions still hold, every 10 s of media time; and when acknowledged."),
+        about("`updated`: the conditions still hold, told less often the longer they do; and when acknowledged."),
     ]
     reason: Annotated[str, about("Why, as a sentence.")]
     zone: Annotated[str | None, about("The rule's zone that the alert is about; null without one.")]

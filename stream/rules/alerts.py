@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from stream.results import Alert, Box
 from stream.rules.compiled import Rule
 
-UPDATE_US = 10_000_000
-"""Media time between two messages about an alert that stays on."""
+UPDATE_US, LONGEST_UPDATE_US = 10_000_000, 600_000_000
+"""Media time between two messages about an alert that stays on: a tenth of the time that it has been on, but no less
+than the first and no more than the second."""
 
 ClearReason = Literal["over", "left", "epoch", "no_results", "restart", "rules", "camera"]
 
@@ -50,11 +51,21 @@ Describe = Callable[[Key, int], Finding]
 
 @dataclass(slots=True)
 class OpenAlert:
+    """An alert that is on."""
+
     message: Alert
     held_us: int
     """Media time at which the conditions last held."""
     told_us: int
     """Media time of the last message."""
+    began_us: int
+    """Media time of the first message."""
+
+    @property
+    def update_us(self) -> int:
+        """Media time from which the next message is due if the conditions hold."""
+        lasted_us = self.told_us - self.began_us
+        return self.told_us + min(max(lasted_us // 10, UPDATE_US), LONGEST_UPDATE_US)
 
 
 class RuleAlerts:
@@ -83,7 +94,7 @@ class RuleAlerts:
             since_us = holding.get(key)
             if since_us is not None:
                 alert.held_us = now
-                if now - alert.told_us >= UPDATE_US or (self.rule.config.momentary and now > alert.told_us):
+                if now >= alert.update_us or (self.rule.config.momentary and now > alert.told_us):
                     alert.told_us = now
                     alert.message = self._message(moment, key, since_us, describe, alert.message)
                     updated.append(alert.message)
@@ -101,7 +112,7 @@ class RuleAlerts:
         for key in waiting:
             if len(began) < room and now >= self.cooled_us(key.place, now):
                 message = self._message(moment, key, holding[key], describe, None)
-                self.open[key] = OpenAlert(message, now, now)
+                self.open[key] = OpenAlert(message, now, now, now)
                 self._sent[key.place] = now
                 began.append(message)
         return began
@@ -121,10 +132,7 @@ class RuleAlerts:
         """
         clear_after = self.rule.config.clear_after
         return min(
-            (
-                alert.told_us + UPDATE_US if key in holding else alert.held_us + clear_after
-                for key, alert in self.open.items()
-            ),
+            (alert.update_us if key in holding else alert.held_us + clear_after for key, alert in self.open.items()),
             default=None,
         )
 

@@ -87,17 +87,16 @@ class _Combination:
     """Whether all must be evaluated in every frame, because some remember what they saw."""
 
     def score(self, signals: Sequence[float], slots: Slots, media_us: int) -> float:
-        if self.every and not self.remembers:
-            lowest = 1.0
-            for node in self.inside:
-                score = node.score(signals, slots, media_us)
-                if score == NO:
+        lowest, highest = 1.0, NO
+        for node in self.inside:
+            score = node.score(signals, slots, media_us)
+            if score > highest:
+                highest = score
+            if score < lowest:
+                if score == NO and self.every and not self.remembers:
                     return NO
-                if score < lowest:
-                    lowest = score
-            return lowest
-        scores = [node.score(signals, slots, media_us) for node in self.inside]
-        return min(scores) if self.every else max(scores)
+                lowest = score
+        return lowest if self.every else highest
 
     def parts(self, signals: Sequence[float]) -> list[str]:
         return [part for node in self.inside for part in node.parts(signals)]
@@ -164,17 +163,20 @@ class _Then:
             count = len(scores)
             steps = slots[self.slot] = _Steps([False] * count, [False] * count, [None] * count)
         assert isinstance(steps, _Steps)
-        for index in reversed(range(len(scores))):  # so that a step follows an earlier frame of the one before it
-            holds = scores[index] != NO
-            if not holds:
-                steps.follows[index] = False
-            elif not steps.held[index]:
-                before = steps.last_us[index - 1] if index else media_us
-                steps.follows[index] = before is not None and media_us - before <= self.within_us
-            steps.held[index] = holds
-            if steps.follows[index]:
-                steps.last_us[index] = media_us
-        return scores[-1] if steps.follows[-1] else NO
+        held, follows, last_us = steps.held, steps.follows, steps.last_us
+        index = len(scores)
+        while index:  # from the last one, so that a step follows an earlier frame of the one before it
+            index -= 1
+            if scores[index] == NO:
+                held[index] = follows[index] = False
+                continue
+            if not held[index]:
+                before = last_us[index - 1] if index else media_us
+                follows[index] = before is not None and media_us - before <= self.within_us
+                held[index] = True
+            if follows[index]:
+                last_us[index] = media_us
+        return scores[-1] if follows[-1] else NO
 
     def parts(self, signals: Sequence[float]) -> list[str]:
         return self.inside[-1].parts(signals)

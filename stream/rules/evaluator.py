@@ -15,7 +15,7 @@ from stream.rules.alerts import ClearReason, Moment
 from stream.rules.compiled import CompiledRules
 from stream.rules.conditions import NO, For, Slots
 from stream.rules.hours import MINUTE_US
-from stream.rules.rule_state import People, RuleState
+from stream.rules.rule_state import People, RuleState, rule_state
 from stream.rules.runs import UNSEEN_US
 from stream.rules.seen import Seen
 
@@ -56,7 +56,7 @@ class Evaluator:
         self._people: dict[int, _Memory] = {}
         self._zones: frozenset[str] | None = None
         self._rules = rules
-        self._states = [RuleState(rule, new_id) for rule in rules.rules if rule.applies_to(camera)]
+        self._states = [rule_state(rule, new_id) for rule in rules.rules if rule.applies_to(camera)]
         self._timed = any(state.rule.hours is not None for state in self._states)
 
     @property
@@ -75,7 +75,7 @@ class Evaluator:
             if rule.applies_to(self.camera):
                 state = before.get(rule.name)
                 if state is None or state.rule.meaning != rule.meaning:
-                    state = RuleState(rule, self._new_id)
+                    state = rule_state(rule, self._new_id)
                 else:
                     del before[rule.name]
                     state.use(rule)
@@ -118,7 +118,11 @@ class Evaluator:
                 state.alerts.begin_epoch(last, moment)
         self._last, self._empty = moment, not people
         self._remember(moment, people)
-        actions = {seen.track: found for seen in people if (found := self._written(moment, seen))}
+        actions: dict[int, list[RuleAction]] = {}
+        if self._rules.written:
+            for seen in people:
+                if found := self._written(moment, seen):
+                    actions[seen.track] = found
         there = People(people, self._zones)
         for state in self._states:
             for alert in state.update(moment, there, self._room):
@@ -188,26 +192,29 @@ class Evaluator:
     def _written(self, moment: Moment, seen: Seen) -> list[RuleAction]:
         """Put the scores of written actions before the person's values, and return those that hold."""
         written = self._rules.written
-        if not written:
-            return []
         values = seen.values = [0.0] * len(written) + seen.values
         memory = self._people[seen.track]
+        slots, since = memory.slots, memory.since_us
         found: list[RuleAction] = []
         for action in written:
-            score = action.node.score(values, memory.slots, moment.media_us)
+            score = action.node.score(values, slots, moment.media_us)
             if score == NO:
-                if memory.since_us:
-                    memory.since_us.pop(action.name, None)
+                if since:
+                    since.pop(action.name, None)
                 continue
             values[action.index] = score
-            since_us = memory.since_us.setdefault(action.name, moment.media_us)
+            since_us = since.setdefault(action.name, moment.media_us)
             if isinstance(action.node, For):
-                since_us = action.node.since_us(memory.slots)
+                since_us = action.node.since_us(slots)
             parts = list(dict.fromkeys(action.node.parts(values)))
             seen.parts = {**(seen.parts or {}), action.name: parts}
             capture_us = moment.capture_us - (moment.media_us - since_us)
             found.append(RuleAction(action.name, round(score, 4), capture_us, "rule", parts))
-        return sorted(found, key=lambda action: action.label)
+        return sorted(found, key=_label) if len(found) > 1 else found
 
     def _end(self, state: RuleState, reason: ClearReason) -> Iterable[Alert]:
         return [] if self._last is None else state.end(self._last, reason)
+
+
+def _label(action: RuleAction) -> str:
+    return action.label

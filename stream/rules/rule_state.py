@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 from stream.results import Alert
@@ -39,7 +41,14 @@ class People:
                 self.moved.append(seen)
 
 
-class RuleState:
+def rule_state(rule: Rule, new_id: Callable[[], str]) -> RuleState:
+    """Return a state of this rule that has seen nothing."""
+    if rule.config.momentary is not None:
+        return _PassingState(rule, new_id)
+    return _PersonState(rule, new_id) if rule.config.people is None else _CountState(rule, new_id)
+
+
+class RuleState(ABC):
     """A rule and what it remembers: for how long its conditions have held, people's stays in its zones, its alerts."""
 
     def __init__(self, rule: Rule, new_id: Callable[[], str]) -> None:
@@ -49,14 +58,9 @@ class RuleState:
         """Of people in the zones, for `dwell`."""
         self._matches: dict[Key, _Match] = {}
         """The last match of each run, also for frames in which an interruption is bridged."""
-        self._counts: dict[str | None, int] = {}
-        """The number of people with which a rule about a number last held, by place."""
-        config = rule.config
-        self._zones = config.zones
-        self._for_us = config.for_ or 0
-        self._dwell_us = config.dwell
-        self._momentary = config.momentary is not None
-        self._limits = config.people
+        self._zones = rule.config.zones
+        self._for_us = rule.config.for_ or 0
+        self._dwell_us = rule.config.dwell
         self.use(rule)
 
     def use(self, rule: Rule) -> None:
@@ -65,34 +69,9 @@ class RuleState:
         self._actions = rule.actions
         self._hours = rule.hours
 
-    def update(self, moment: Moment, people: People, room: int) -> list[Alert]:
+    @abstractmethod
+    def update(self, moment: Moment, people: People, room: int) -> Sequence[Alert]:
         """Take the next frame, and return its messages. `room`: alerts that may begin."""
-        if not people.all and not self.alerts.open and not self._runs and self._limits is None:
-            return []
-        now = moment.media_us
-        active = self._hours is None or self._hours.include(moment.capture_us)
-        if self._dwell_us is not None:
-            self._stay(people, now)
-        matches = self._match(people, now) if active else {}
-        if not matches and not self._runs and not self.alerts.open and self._limits is None:
-            return []
-        if self._momentary:
-            self._matches = matches
-            holding = dict.fromkeys(matches, now)
-        elif not active:
-            self._runs.clear()
-            holding: dict[Key, int] = {}
-        elif self._limits is not None:
-            holding = self._lasting(now, self._counted(matches, people.zones), (None,))
-        else:
-            self._matches |= matches
-            lasting = self._lasting(now, matches, people.tracks)
-            holding = {key: since_us for key, since_us in lasting.items() if key.track in people.tracks}
-            if self._dwell_us is not None and not self._actions:  # the stay is what has lasted
-                holding = {key: self._stays[key].since_us for key in holding}
-        if not holding and not self.alerts.open:
-            return []
-        return self.alerts.update(moment, holding, people.tracks, room, self._describe)
 
     def end(self, moment: Moment, reason: ClearReason) -> list[Alert]:
         """Clear all alerts at this moment and forget what was seen. Cooldowns go on."""
@@ -103,18 +82,208 @@ class RuleState:
     def forget(self, tracks: Container[object]) -> None:
         """Forget people who have not been seen for long. The alerts about them are cleared by `update`."""
         for memory in (self._runs, self._stays, self._matches):
-            for key in [key for key in memory if key.track in tracks]:
-                del memory[key]
+            if memory:
+                for key in [key for key in memory if key.track in tracks]:
+                    del memory[key]
 
     def quiet_until_us(self, last: Moment) -> int | None:
         """Return the media time before which frames as empty as the last one, `last`, change nothing.
 
         None: they never change anything, as long as the hours stay the same.
         """
-        now = last.media_us
-        if self._limits is None:
-            return self.alerts.next_change_us(holding=()) if self.alerts.open else None
-        least_us = self._for_us
+        return self.alerts.next_change_us(holding=()) if self.alerts.open else None
+
+    @abstractmethod
+    def _describe(self, key: Key, lasted_us: int) -> Finding: ...
+
+    def _active(self, moment: Moment) -> bool:
+        """Return whether the moment is within the rule's hours."""
+        return self._hours is None or self._hours.include(moment.capture_us)
+
+    def _stay(self, people: People, media_us: int) -> None:
+        """Take note of who is in the zones, for `dwell`."""
+        if not self._stays and people.inside.keys().isdisjoint(self._zones):
+            return
+        inside = {Key(zone, seen.track) for zone in self._zones for seen in people.inside.get(zone, ())}
+        for key in inside:
+            if key not in self._stays:
+                self._stays[key] = Run()
+        for key, run in self._stays.items():
+            if key.track in people.tracks:
+                run.add(key in inside, media_us)
+
+    def _stayed(self, zone: str, track: int, media_us: int) -> bool:
+        """Return whether a person in this zone has been in it for the rule's `dwell`."""
+        return self._dwell_us is None or self._stays[Key(zone, track)].lasted(self._dwell_us, media_us)
+
+    def _matching(self, people: People, media_us: int) -> dict[Key, _Match]:
+        """Return the people who meet the conditions of one frame, by the place at which they are."""
+        found: dict[Key, _Match] = {}
+        if not self._zones:
+            for seen in people.all:
+                if self._does(seen):
+                    found[Key(None, seen.track)] = self._match(seen)
+            return found
+        inside = people.inside
+        for zone in self._zones:
+            if zone in inside:
+                for seen in inside[zone]:
+                    if self._does(seen) and self._stayed(zone, seen.track, media_us):
+                        found[Key(zone, seen.track)] = self._match(seen)
+        return found
+
+    def _does(self, seen: Seen) -> bool:
+        """Return whether a person does one of the rule's actions, or the rule has none."""
+        actions = self._actions
+        if not actions:
+            return True
+        values = seen.values
+        for action in actions:
+            score = values[action.index]
+            if score > 0 and score >= action.least:  # a score of 0 is that of an action that the person does not do
+                return True
+        return False
+
+    def _match(self, seen: Seen) -> _Match:
+        """Return the match of a person who does one of the rule's actions: of several, that with the highest score."""
+        best, highest = None, 0.0
+        for action in self._actions:
+            score = seen.values[action.index]
+            if score >= action.least and score > highest:
+                best, highest = action, score
+        return _Match(seen, best)
+
+    def _finding(self, key: Key, lasted_us: int, place: str) -> Finding:
+        """Return what an alert says about a person. `place`: where, in words."""
+        seen, action = self._matches[key]
+        done = None if action is None else (action.name, round(seen.values[action.index], 4))
+        parts = () if action is None else (seen.parts or {}).get(action.name, ())
+        reason = person_reason(done, place, lasted_us, seen.person(), parts)
+        return Finding(reason, done and done[0], done and done[1], None, seen.box)
+
+
+class _PersonState(RuleState):
+    """A rule about what each person does, and where."""
+
+    def update(self, moment: Moment, people: People, room: int) -> Sequence[Alert]:
+        runs, is_open = self._runs, self.alerts.open
+        if not people.all and not is_open and not runs:
+            return ()
+        now = moment.media_us
+        active = self._active(moment)
+        if self._dwell_us is not None:
+            self._stay(people, now)
+        matches = self._matching(people, now) if active else {}
+        if not matches and not runs and not is_open:
+            return ()
+        holding: dict[Key, int] = {}
+        if active:
+            holding = self._lasting(matches, people.tracks, now)
+        else:
+            runs.clear()
+        return self.alerts.update(moment, holding, people.tracks, room, self._describe) if holding or is_open else ()
+
+    def _lasting(self, matches: dict[Key, _Match], present: Container[object], media_us: int) -> dict[Key, int]:
+        """Return the keys whose conditions have held for long enough, and since when.
+
+        Conditions do not hold for keys of present tracks that are not in `matches`; of tracks that are not present, it
+        is unknown.
+        """
+        runs, for_us = self._runs, self._for_us
+        self._matches |= matches
+        holding: dict[Key, int] = {}
+        for key in matches:
+            run = runs.get(key)
+            if run is None:
+                run = runs[key] = Run()
+            run.add(True, media_us)
+            if run.lasted(for_us, media_us):
+                holding[key] = run.since_us
+        if len(matches) < len(runs):
+            for key in [key for key in runs if key.track in present and key not in matches]:
+                run = runs[key]
+                run.add(False, media_us)
+                if run.over(media_us):
+                    del runs[key]
+                    self._matches.pop(key, None)
+                elif run.lasted(for_us, media_us):
+                    holding[key] = run.since_us
+        if self._dwell_us is not None and not self._actions:  # the stay is what has lasted
+            return {key: self._stays[key].since_us for key in holding}
+        return holding
+
+    def _describe(self, key: Key, lasted_us: int) -> Finding:
+        return self._finding(key, lasted_us, "" if key.place is None else f"in {key.place}")
+
+
+class _PassingState(RuleState):
+    """A rule about people who enter or leave a zone, or cross a line."""
+
+    def update(self, moment: Moment, people: People, room: int) -> Sequence[Alert]:
+        now = moment.media_us
+        if self._dwell_us is not None:
+            self._stay(people, now)
+        matches: dict[Key, _Match] = {}
+        if people.moved and self._active(moment):
+            for seen in people.moved:
+                if self._does(seen) and (place := self._passed(seen, now)) is not None:
+                    matches[Key(place, seen.track)] = self._match(seen)
+        if not matches and not self.alerts.open:
+            return ()
+        self._matches = matches
+        return self.alerts.update(moment, dict.fromkeys(matches, now), people.tracks, room, self._describe)
+
+    def _passed(self, seen: Seen, media_us: int) -> str | None:
+        """Return the zone or line of the rule if the person passes it in this frame."""
+        config = self.rule.config
+        if self._zones and not any(
+            zone in seen.zones and self._stayed(zone, seen.track, media_us) for zone in self._zones
+        ):
+            return None
+        if config.crosses is not None:
+            passed = any(line == config.crosses and config.to in (None, side) for line, side in seen.crossed)
+            return config.crosses if passed else None
+        if config.enters is not None:
+            return config.enters if config.enters in seen.entered else None
+        return config.leaves if config.leaves is not None and config.leaves in seen.left else None
+
+    def _describe(self, key: Key, lasted_us: int) -> Finding:
+        config = self.rule.config
+        if config.crosses is None:
+            return self._finding(key, lasted_us, f"{'enters' if config.enters else 'leaves'} {key.place}")
+        crossed = self._matches[key].seen.crossed
+        sides = [side for line, side in crossed if line == key.place and config.to in (None, side)]
+        return self._finding(key, lasted_us, f"crosses {key.place} to the {sides[-1]}")
+
+
+class _CountState(RuleState):
+    """A rule about the number of people, at each place that it names."""
+
+    def __init__(self, rule: Rule, new_id: Callable[[], str]) -> None:
+        super().__init__(rule, new_id)
+        assert rule.config.people is not None
+        self._least = rule.config.people.at_least or 0
+        self._most = math.inf if rule.config.people.at_most is None else rule.config.people.at_most
+        self._keys = {place: Key(place, None) for place in self._zones or (None,)}
+        self._counts: dict[str | None, int] = {}
+        """The number of people with which the rule last held, by place."""
+
+    def update(self, moment: Moment, people: People, room: int) -> Sequence[Alert]:
+        now = moment.media_us
+        active = self._active(moment)
+        if self._dwell_us is not None:
+            self._stay(people, now)
+        holding: dict[Key, int] = {}
+        if active:
+            holding = self._lasting(people, now)
+        else:
+            self._runs.clear()
+        if not holding and not self.alerts.open:
+            return ()
+        return self.alerts.update(moment, holding, people.tracks, room, self._describe)
+
+    def quiet_until_us(self, last: Moment) -> int | None:
+        now, least_us = last.media_us, self._for_us
         holding = {key for key, run in self._runs.items() if run.lasted(least_us, now)}
         times = [self.alerts.next_change_us(holding)]
         for key, run in self._runs.items():
@@ -126,114 +295,44 @@ class RuleState:
                 times.append(run.since_us + least_us)
         return min((time for time in times if time is not None), default=None)
 
-    # -- one frame ----------------------------------------------------------------------------------------------
-    def _stay(self, people: People, media_us: int) -> None:
-        inside = {Key(zone, seen.track) for zone in self._zones for seen in people.inside.get(zone, ())}
-        for key in inside:
-            if key not in self._stays:
-                self._stays[key] = Run()
-        for key, run in self._stays.items():
-            if key.track in people.tracks:
-                run.add(key in inside, media_us)
+    def _lasting(self, people: People, media_us: int) -> dict[Key, int]:
+        """Return where the number of people has been within the rule's limits for long enough, and since when."""
+        holding: dict[Key, int] = {}
+        for place, key in self._keys.items():
+            count = self._number(place, people, media_us)
+            met = count is not None and self._least <= count <= self._most
+            run = self._runs.get(key)
+            if run is None:
+                if not met:
+                    continue
+                run = self._runs[key] = Run()
+            run.add(met, media_us)
+            if count is not None and met:
+                self._counts[place] = count
+            elif run.over(media_us):
+                del self._runs[key]
+                continue
+            if run.lasted(self._for_us, media_us):
+                holding[key] = run.since_us
+        return holding
 
-    def _match(self, people: People, media_us: int) -> dict[Key, _Match]:
-        """Return the people who meet the conditions of one frame, by the place at which they are, or that they pass."""
-        found: dict[Key, _Match] = {}
-        if self._momentary:
-            for seen in people.moved:
-                self._add(found, self._passed(seen, media_us), seen)
-        elif not self._zones:
-            for seen in people.all:
-                self._add(found, (None,), seen)
-        else:
-            for zone in self._zones:
-                for seen in people.inside.get(zone, ()):
-                    if self._stayed(zone, seen.track, media_us):
-                        self._add(found, (zone,), seen)
-        return found
+    def _number(self, place: str | None, people: People, media_us: int) -> int | None:
+        """Return the number of people at this place who meet the rule's other conditions.
 
-    def _add(self, found: dict[Key, _Match], places: Iterable[str | None], seen: Seen) -> None:
-        """Add a person at these places if they do the rule's action: of several, the one with the highest score."""
-        best, highest = None, 0.0
-        for action in self._actions:
-            score = seen.values[action.index]
-            if score >= action.least and score > highest:
-                best, highest = action, score
-        if best is not None or not self._actions:
-            for place in places:
-                found[Key(place, seen.track)] = _Match(seen, best)
-
-    def _passed(self, seen: Seen, media_us: int) -> tuple[str, ...]:
-        """Return the zone or line of the rule if the person passes it in this frame."""
-        config = self.rule.config
-        if self._zones and not any(
-            zone in seen.zones and self._stayed(zone, seen.track, media_us) for zone in self._zones
-        ):
-            return ()
-        if config.crosses is not None:
-            passed = any(line == config.crosses and config.to in (None, side) for line, side in seen.crossed)
-            return (config.crosses,) if passed else ()
-        if config.enters is not None:
-            return (config.enters,) if config.enters in seen.entered else ()
-        return (config.leaves,) if config.leaves is not None and config.leaves in seen.left else ()
-
-    def _stayed(self, zone: str, track: int, media_us: int) -> bool:
-        """Return whether a person in this zone has been in it for the rule's `dwell`."""
-        return self._dwell_us is None or self._stays[Key(zone, track)].lasted(self._dwell_us, media_us)
-
-    def _counted(self, matches: Iterable[Key], zones: frozenset[str] | None) -> dict[Key, None]:
-        """Return a key for each place at which the number of people is within the rule's limits.
-
-        `zones`: those of the camera, all if None. Of others it is not known how many people are in them.
+        None for a zone that the camera does not have: it is not known how many people are there.
         """
-        assert self._limits is not None
-        there = self._zones or (None,)
-        counts = {place: 0 for place in there if place is None or zones is None or place in zones}
-        for place, _ in matches:
-            counts[place] += 1
-        least, most = self._limits.at_least or 0, self._limits.at_most
-        met = [place for place, count in counts.items() if least <= count and (most is None or count <= most)]
-        for place in met:
-            self._counts[place] = counts[place]
-        return {Key(place, None): None for place in met}
-
-    def _lasting(self, media_us: int, met: Mapping[Key, object], present: Container[object]) -> dict[Key, int]:
-        """Return the keys whose conditions have held for long enough, and since when.
-
-        `met`: the keys whose conditions hold now. They do not hold for other keys whose track is `present`; of tracks
-        that are not, it is unknown.
-        """
-        runs = self._runs
-        for key in met:
-            if key not in runs:
-                runs[key] = Run()
-            runs[key].add(True, media_us)
-        if len(met) < len(runs):
-            for key in [key for key in runs if key not in met and key.track in present]:
-                runs[key].add(False, media_us)
-                if runs[key].over(media_us):
-                    del runs[key]
-                    self._matches.pop(key, None)
-        return {key: run.since_us for key, run in runs.items() if run.lasted(self._for_us, media_us)}
+        if place is None:
+            return sum(map(self._does, people.all)) if self._actions else len(people.all)
+        if people.zones is not None and place not in people.zones:
+            return None
+        inside = people.inside.get(place, ())
+        if not self._actions and self._dwell_us is None:
+            return len(inside)
+        return sum(self._does(seen) and self._stayed(place, seen.track, media_us) for seen in inside)
 
     def _describe(self, key: Key, lasted_us: int) -> Finding:
         config = self.rule.config
-        if config.people is not None:
-            place = "" if key.place is None else f"in {key.place}"
-            actions = " or ".join(config.actions) or None
-            count = self._counts[key.place]
-            return Finding(count_reason(count, actions, place, lasted_us), None, None, count, None)
-        seen, action = self._matches[key]
-        done = None if action is None else (action.name, round(seen.values[action.index], 4))
-        parts = () if action is None else (seen.parts or {}).get(action.name, ())
-        reason = person_reason(done, self._place_words(key.place, seen), lasted_us, seen.person(), parts)
-        return Finding(reason, done and done[0], done and done[1], None, seen.box)
-
-    def _place_words(self, place: str | None, seen: Seen) -> str:
-        config = self.rule.config
-        if config.crosses is not None:
-            sides = [side for line, side in seen.crossed if line == place and config.to in (None, side)]
-            return f"crosses {place} to the {sides[-1]}"
-        if place is None:
-            return ""
-        return f"{'enters' if config.enters else 'leaves' if config.leaves else 'in'} {place}"
+        place = "" if key.place is None else f"in {key.place}"
+        count = self._counts[key.place]
+        reason = count_reason(count, " or ".join(config.actions) or None, place, lasted_us)
+        return Finding(reason, None, None, count, None)

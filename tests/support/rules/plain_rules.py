@@ -20,7 +20,6 @@ from support.rules.steps import Step
 
 Key = tuple[str | None, int | None]
 """A rule's zone or line, and a track; None for a rule without a place, and for one about a number of people."""
-UPDATE_US = 10_000_000
 MOST_OPEN = 256
 
 
@@ -204,7 +203,9 @@ class PlainEvaluator:
             told_us = self._history.media_us(self._last_message(alert.alert)[0])
             since_us = self._since(name, key, frame)
             if since_us is not None:
-                if now - told_us >= UPDATE_US or (rule.momentary is not None and now > told_us):
+                on_us = told_us - self._history.media_us(began)
+                due_us = told_us + max(10_000_000, min(on_us // 10, 600_000_000))
+                if now >= due_us or (rule.momentary is not None and now > told_us):
                     updated.append((key, alert, since_us))
                 continue
             held = max(one for one in range(began, frame) if self._since(name, key, one) is not None)

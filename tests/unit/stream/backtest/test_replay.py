@@ -172,5 +172,5 @@ def test_absence_within_hours_is_told_at_the_same_frames(
     compiled = rules_of(post=rule)
     skipped = list(replay([segment_of(rows)], compiled))
     assert told(skipped) == told(list(replay([segment_of(rows)], compiled, every_frame=True)))
-    if options.get("for", "0s") in ("0s", "400ms", "1s", "3s"):
+    if before_s >= 10 and options.get("for", "0s") in ("0s", "400ms", "1s", "3s"):  # also if hours end at 0
         assert skipped

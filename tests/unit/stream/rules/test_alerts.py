@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from itertools import pairwise
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -93,6 +94,17 @@ def test_an_open_alert_is_updated_every_ten_seconds_while_the_conditions_hold() 
     lying, walking = person(action="lie"), person(action="walk")
     frames = [at(second / 2, lying if second != 20 else walking) for second in range(44)]
     assert told(watch.alerts(frames)) == ["0 began it 1", "10.5 updated it 1", "20.5 updated it 1"]
+
+
+def test_an_alert_that_stays_on_is_updated_less_and_less_often_but_every_ten_minutes() -> None:
+    watch = watching(people={"at_most": 0})
+    updates = [alert.capture_us - alert.began_us for alert in watch.alerts([at(second) for second in range(8 * 3600)])][
+        1:
+    ]
+    assert [us // S for us in updates[:12]] == [*range(10, 101, 10), 110, 121]
+    pauses = [later - earlier for earlier, later in pairwise(updates)]
+    assert all(pause <= max(10 * S, on // 10 + S) for on, pause in zip(updates, pauses))
+    assert pauses == sorted(pauses) and pauses[-1] == 600 * S and len(updates) < 100
 
 
 def test_a_rule_bridges_interruptions_of_less_than_half_a_second_only_if_it_has_a_time() -> None:
