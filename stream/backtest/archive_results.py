@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,26 +22,24 @@ from stream.backtest.archive_tables import (
     read_row,
     read_rows,
 )
+from stream.backtest.archived_person import ArchivedPerson
 from stream.backtest.segments import Frames, Numbers, People, SeenPerson, Segment, order_of
 from stream.backtest.selection import Field, Recorded, Selection
 from stream.backtest.signal_columns import (
-    MEASURE_DIGITS,
     PIXEL_DIGITS,
-    SCORE_DIGITS,
     Labels,
     Lists,
     Objects,
     SignalColumns,
     published,
 )
-from stream.results import Box, Part, Person
+from stream.results import Box
 from stream.rules.bodies import Point
 from stream.rules.signals import Signal
 from stream.settings.config_error import ConfigError
 
 _FRAME_COLUMNS = ("run", "epoch", "seq", "frame", "media_time_us", "people")
 _PERSON_COLUMNS = ("run", "epoch", "seq", "track", "x1", "y1", "x2", "y2", "action", "action_score")
-_REASON_COLUMNS = ("parts", "trunk", "hips")
 _Epoch = tuple[str, str, int]
 """Camera, run and epoch."""
 Element = TypeVar("Element")
@@ -239,24 +237,10 @@ class _EpochPeople:
             return [None] * len(self.found.people)
         return list(zip(*(published(columns[axis], PIXEL_DIGITS).tolist() for axis in ("foot_x", "foot_y"))))
 
-    def _person(self, row: int) -> Person:
-        """Return the person, as far as reasons of alerts need it."""
+    def _person(self, row: int) -> ArchivedPerson:
+        """Return the person of a row, for reasons of alerts."""
         rows, at = self.table.rows, int(self.found.people[row])
-        values: dict[str, Any] = read_row(rows.files[int(rows.file[at])], int(rows.number[at]), _REASON_COLUMNS)
-        parts = [
-            Part(
-                part["part"],
-                (0.0, 0.0, 0.0, 0.0),
-                round(part["score"], SCORE_DIGITS),
-                round(part["relevance"], SCORE_DIGITS),
-                [(state["label"], round(state["score"], SCORE_DIGITS)) for state in part["states"]],
-            )
-            for part in values["parts"]
-        ]
-        hips = values["hips"]
-        track, box, *_ = self._places[row]
-        hips = None if hips is None else round(hips, MEASURE_DIGITS)
-        return Person(track, box, 0.0, None, parts, trunk=values["trunk"], hips=hips)
+        return ArchivedPerson(rows.files[int(rows.file[at])], int(rows.number[at]))
 
 
 def _texts(column: pa.Array) -> list[list[str]]:

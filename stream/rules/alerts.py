@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
@@ -49,23 +48,25 @@ Describe = Callable[[Key, int], Finding]
 """Takes a key and for how long the conditions have held for it, in microseconds."""
 
 
-@dataclass(slots=True)
 class OpenAlert:
     """An alert that is on."""
 
-    message: Alert
-    held_us: int
-    """Media time at which the conditions last held."""
-    told_us: int
-    """Media time of the last message."""
-    began_us: int
-    """Media time of the first message."""
+    __slots__ = ("_began_us", "held_us", "message", "told_us", "update_us")
 
-    @property
-    def update_us(self) -> int:
+    def __init__(self, message: Alert, media_us: int) -> None:
+        """`message`: the first one, at this media time."""
+        self.message = message
+        """The last message."""
+        self.held_us = self._began_us = media_us
+        """Media time at which the conditions last held."""
+        self.tell(media_us)
+
+    def tell(self, media_us: int) -> None:
+        """Take note of a message at this media time."""
+        self.told_us = media_us
+        """Media time of the last message."""
+        self.update_us = media_us + min(max((media_us - self._began_us) // 10, UPDATE_US), LONGEST_UPDATE_US)
         """Media time from which the next message is due if the conditions hold."""
-        lasted_us = self.told_us - self.began_us
-        return self.told_us + min(max(lasted_us // 10, UPDATE_US), LONGEST_UPDATE_US)
 
 
 class RuleAlerts:
@@ -77,6 +78,8 @@ class RuleAlerts:
         self.open: dict[Key, OpenAlert] = {}
         self._sent: dict[str | None, int] = {}
         """When the last alert began, by place, in the media time of the current epoch."""
+        self._clear_after = rule.config.clear_after
+        self._momentary = rule.config.momentary is not None
 
     def update(
         self, moment: Moment, holding: Mapping[Key, int], present: Container[object], room: int, describe: Describe
@@ -90,18 +93,21 @@ class RuleAlerts:
         now = moment.media_us
         cleared: list[Alert] = []
         updated: list[Alert] = []
+        held = 0
         for key, alert in list(self.open.items()):
             since_us = holding.get(key)
             if since_us is not None:
+                held += 1
                 alert.held_us = now
-                if now >= alert.update_us or (self.rule.config.momentary and now > alert.told_us):
-                    alert.told_us = now
+                if now >= alert.update_us or (self._momentary and now > alert.told_us):
                     alert.message = self._message(moment, key, since_us, describe, alert.message)
+                    alert.tell(now)
                     updated.append(alert.message)
-            elif now - alert.held_us >= self.rule.config.clear_after:
+            elif now - alert.held_us >= self._clear_after:
                 left = key.track is not None and key.track not in present
                 cleared.append(self._clear(key, moment, "left" if left else "over"))
-        return cleared + updated + self._begin(moment, holding, room + len(cleared), describe)
+        told = cleared + updated
+        return told + self._begin(moment, holding, room + len(cleared), describe) if held < len(holding) else told
 
     def _begin(self, moment: Moment, holding: Mapping[Key, int], room: int, describe: Describe) -> list[Alert]:
         now = moment.media_us
@@ -112,7 +118,7 @@ class RuleAlerts:
         for key in waiting:
             if len(began) < room and now >= self.cooled_us(key.place, now):
                 message = self._message(moment, key, holding[key], describe, None)
-                self.open[key] = OpenAlert(message, now, now, now)
+                self.open[key] = OpenAlert(message, now)
                 self._sent[key.place] = now
                 began.append(message)
         return began

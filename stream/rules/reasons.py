@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stream.results import Person
 from stream.rules.conditions import POSTURES
+from stream.rules.seen import Shown
 from stream.settings.durations import duration_text
 
 MOST_PARTS = 2
@@ -15,7 +15,7 @@ LOW_HIPS = 0.35
 
 
 def person_reason(
-    action: tuple[str, float] | None, place: str, lasted_us: int, person: Person, parts: Sequence[str]
+    action: tuple[str, float] | None, place: str, lasted_us: int, person: Shown, parts: Sequence[str]
 ) -> str:
     """Return why there is an alert about a person.
 
@@ -44,16 +44,17 @@ def count_reason(people: int, action: str | None, place: str, lasted_us: int) ->
     return " ".join(what)
 
 
-def _details(person: Person, parts: Sequence[str]) -> list[str]:
+def _details(person: Shown, parts: Sequence[str]) -> list[str]:
     """Return what explains an action: the parts that a written one names, else the most relevant parts' states."""
     if parts:
         details = [_words(part) for part in dict.fromkeys(parts)]
     else:
         relevant = sorted(person.parts, key=lambda part: -part.relevance)[:MOST_PARTS]
         details = [f"{_words(part.part)} {_words(part.states[0][0])}" for part in relevant if part.states]
-    if person.hips is not None and person.hips < LOW_HIPS:
+    hips, trunk = person.hips, person.trunk
+    if hips is not None and hips < LOW_HIPS:
         details.append("hips low")
-    if person.trunk is not None and not person.trunk < POSTURES["level"][0]:
+    if trunk is not None and not trunk < POSTURES["level"][0]:
         details.append("trunk level")
     return details
 
