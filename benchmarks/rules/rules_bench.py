@@ -34,7 +34,7 @@ from stream.rules.compiled import CompiledRules
 from stream.settings.rules import RulesConfig
 from stream.settings.zones import ZoneConfig
 
-CAMERAS, PEOPLE, ZONES, RULES, FRAMES = 64, 10, 20, 50, 10
+CAMERAS, PEOPLE, ZONES, RULES, FRAMES = 64, 10, 20, 50, 30
 SIZE = (1280, 720)
 STEP_US = 200_000
 ACTIONS = ("stand", "walk", "run", "sit", "lie", "fall")
