@@ -139,7 +139,7 @@ async def _run(archiver: Archiver, messages: Subscription[Message]) -> int:
 def _summarise(archiver: Archiver, archive: Archive) -> None:
     counts = archiver.counts
     logger.info(
-        "%d messages written, %d rows of people; %d gaps, %d messages lost; %d files, %s, %d files removed",
+        "%d messages written, %d rows of people; %d gaps, %d messages lost; %d files, %s, %d files removed, %d merged",
         counts.messages,
         counts.people,
         counts.gaps,
@@ -147,6 +147,7 @@ def _summarise(archiver: Archiver, archive: Archive) -> None:
         len(archive),
         size_text(archive.bytes_kept),
         archive.removed,
+        archive.merged,
     )
     if counts.unusable or counts.failed_writes:
         logger.warning("%d messages skipped, %d writes failed", counts.unusable, counts.failed_writes)

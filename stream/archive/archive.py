@@ -5,6 +5,12 @@ name the time of writing, both UTC. Writing has three steps: files with the endi
 replaced by one rename, with the names of these files and the position of each topic; then the files' final names. After
 a crash before the second step nothing of the write remains; after a later crash the next start completes it. Readers of
 `*.parquet` see whole files only. A lock allows one process per folder. Not thread-safe.
+
+Merging small files has the same steps. Here `archive.json` also names the files that the merged one replaces, and these
+are removed before the merged file gets its final name. A reader thus never sees a row twice, and a name never stands
+for other rows. A reader that listed the files before finds that one is missing, and one that lists them in the
+millisecond between misses the group's rows. Until the merge is complete, `archive.json` has version 2: earlier
+versions of this module would leave the replaced files in place, and reject it instead.
 """
 
 from __future__ import annotations
@@ -12,14 +18,13 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import filelock
 import msgspec
@@ -27,6 +32,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stream.archive.files import PART, ArchiveFiles, is_own_name, name_of, written
+from stream.archive.merging import DamagedFileError, SmallFiles
 from stream.archive.tables import SCHEMAS, Table, batch
 from stream.messaging.gaps import Position
 from stream.settings.config_error import ConfigError
@@ -34,23 +41,23 @@ from stream.settings.config_error import ConfigError
 logger = logging.getLogger(__name__)
 
 Partition = Literal["hour", "day"]
-STATE, LOCK, PART = "archive.json", "archive.lock", ".part"
+STATE, LOCK = "archive.json", "archive.lock"
 EARLIER_STATE = "bridge.json"
 """Name of the state file in archives of version 0.1, when the command was called `bridge`."""
 SCHEMA_KEY = b"partstream.archive/1"
-_NAME_FORMAT = "%Y%m%dT%H%M%S%f"
-_FILE = re.compile(
-    rf"(?:{'|'.join(SCHEMAS)})/day=\d{{4}}-\d\d-\d\d(?:/hour=\d\d?)?/(?P<written>\d{{8}}T\d{{12}})Z\.parquet"
-)
 _US = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
 
 class ArchiveState(msgspec.Struct, frozen=True):
-    """The content of `archive.json`: the position of each topic, and files that may not have their final names yet."""
+    """The content of `archive.json`: the position of each topic, and files that may not have their final names yet.
+
+    `replaced`: the files whose rows are in `files` as well; version 2 if there are any.
+    """
 
     positions: list[Position]
     files: list[str]
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
+    replaced: list[str] = []
 
 
 class DiskSpaceError(OSError):
@@ -80,14 +87,19 @@ class Archive:
         self.positions: list[Position] = []
         """The position of each topic in the archive."""
         self.removed = 0
-        """Number of deleted files."""
+        """Number of files deleted as the oldest."""
+        self.merged = 0
+        """Number of files whose rows were merged into others."""
         self._partition: Partition = partition
         self._keep_bytes = keep_bytes
         self._keep_days = keep_days
         self._least_free = least_free
         self._now = now
-        self._files: dict[str, int] = {}  # path in the folder → bytes
+        self._files = ArchiveFiles()
+        self._small = SmallFiles(folder, self._files, keep_bytes, keep_days)
         self._unnamed: list[str] = []  # written, but perhaps without their final names
+        self._replaced: list[str] = []  # in `_unnamed` as well, but perhaps not yet removed
+        self._merge_failed = False
         self._lock = filelock.FileLock(folder / LOCK, blocking=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +117,7 @@ class Archive:
     @property
     def bytes_kept(self) -> int:
         """Bytes of all files."""
-        return sum(self._files.values())
+        return self._files.bytes
 
     def __len__(self) -> int:
         """Number of files."""
@@ -118,26 +130,39 @@ class Archive:
         if free < self._least_free:
             room = f"{free >> 20} MiB are free, but {self._least_free >> 20} MiB must stay free"
             raise DiskSpaceError(errno.ENOSPC, room)
-        written: list[str] = []
-        try:
+        paths: list[str] = []
+        with self._discarding_parts(paths):
             name = self._new_name()
             for table, batches in tables.items():
                 for place, rows in self._by_partition(table, batches):
                     path = f"{place}/{name}"
-                    written.append(path)
-                    self._write_part(path, rows)
-            self._save(ArchiveState(list(positions), written))
-        except BaseException:
-            for path in [*written, STATE]:
-                with suppress(OSError):
-                    (self.folder / (path + PART)).unlink(missing_ok=True)
-            raise
-        self.positions, self._unnamed = list(positions), written
+                    paths.append(path)
+                    with self._part(path) as file:
+                        _write_rows(rows, file)
+            self._save(ArchiveState(list(positions), paths))
+        self.positions, self._unnamed = list(positions), paths
         try:
             self._name_files()
             self._retain()
         except OSError as error:  # the rows are safe; the next write completes this
             logger.warning("archive %s: %s", self.folder, error.strerror or error)
+
+    def merge(self) -> bool:
+        """Merge one group of small files. Return false if there is none, or merging fails, which is logged."""
+        try:
+            self._name_files()
+            group = self._small.group(self._now())
+            needed = sum(self._files.size(path) for path in group)
+            if not group or shutil.disk_usage(self.folder).free - needed < self._least_free:
+                return False
+            self._merge(group)
+        except OSError as error:  # nothing is lost; the next merge completes this
+            if not self._merge_failed:
+                logger.warning("archive %s: small files can't be merged: %s", self.folder, error.strerror or error)
+            self._merge_failed = True
+            return False
+        self._merge_failed = False
+        return True
 
     def close(self) -> None:
         """Release the lock. May be called again."""
@@ -146,19 +171,20 @@ class Archive:
     # -- opening ------------------------------------------------------------------------------------------------
     def _open(self) -> None:
         state = self._read_state()
-        self.positions, self._unnamed = state.positions, state.files
+        self.positions, self._unnamed, self._replaced = state.positions, state.files, state.replaced
         self._name_files()
         for path, name in self._own_files():
             if name.endswith(PART):
                 path.unlink()
             else:
-                self._files[name] = path.stat().st_size
-        absent: list[Table] = [table for table in SCHEMAS if not any(name.startswith(table) for name in self._files)]
+                self._files.add(name, path.stat().st_size)
+        absent: list[Table] = [table for table in SCHEMAS if table not in self._files.tables()]
         # A file without rows, so that queries find every table and its columns from the beginning.
         day, hour = self._place(int(self._now() * 1e6))
         for table in absent:
             path = f"{table}/{day}{hour}/{self._new_name()}"
-            self._write_part(path, pa.Table.from_batches([batch(table, [])]))
+            with self._part(path) as file:
+                _write_rows(pa.Table.from_batches([batch(table, [])]), file)
             self._unnamed = [path]
             self._name_files()
         self._retain()
@@ -181,17 +207,15 @@ class Archive:
         for table in SCHEMAS:
             for path in (self.folder / table).rglob("*"):
                 name = path.relative_to(self.folder).as_posix()
-                if _is_own_name(name.removesuffix(PART)) and path.is_file() and not path.is_symlink():
+                if is_own_name(name.removesuffix(PART)) and path.is_file() and not path.is_symlink():
                     yield path, name
 
     # -- writing ------------------------------------------------------------------------------------------------
     def _new_name(self) -> str:
         """Return a name that sorts after all others, even if the clock was set back."""
-        written = datetime.fromtimestamp(self._now(), UTC)
-        if self._files:
-            newest = _written(max(self._files, key=_own_name))
-            written = max(written, newest + timedelta(microseconds=1))
-        return f"{written:{_NAME_FORMAT}}Z.parquet"
+        now = datetime.fromtimestamp(self._now(), UTC)
+        newest = self._files.newest()
+        return name_of(now if newest is None else max(now, written(newest) + timedelta(microseconds=1)))
 
     def _by_partition(self, table: Table, batches: Sequence[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
         """Yield the rows of each partition with its folder."""
@@ -207,11 +231,38 @@ class Archive:
         moment = datetime(1970, 1, 1) + timedelta(microseconds=time_us)
         return f"day={moment:%Y-%m-%d}", f"/hour={moment.hour}" if self._partition == "hour" else ""
 
-    def _write_part(self, path: str, rows: pa.Table) -> None:
+    def _merge(self, group: list[str]) -> None:
+        path = self._small.merged_name(group)
+        assert path is not None
+        try:
+            with self._discarding_parts([path]):
+                with self._part(path) as file:
+                    self._small.write(group, file)
+                self._save(ArchiveState(self.positions, [path], 2, group))
+        except DamagedFileError as error:
+            self._small.leave_out(error)
+            return
+        self._unnamed, self._replaced = [path], group
+        self._name_files()
+
+    @contextmanager
+    def _discarding_parts(self, paths: Sequence[str]) -> Iterator[None]:
+        """Remove these unfinished files after an error."""
+        try:
+            yield
+        except BaseException:
+            for path in [*paths, STATE]:
+                with suppress(OSError):
+                    (self.folder / (path + PART)).unlink(missing_ok=True)
+            raise
+
+    @contextmanager
+    def _part(self, path: str) -> Iterator[IO[bytes]]:
+        """Open an unfinished file, which is on the disk afterwards."""
         part = self.folder / (path + PART)
         part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            pq.write_table(rows.replace_schema_metadata({SCHEMA_KEY: b""}), file, compression="zstd")
+            yield file
             file.flush()
             os.fsync(file.fileno())
         for folder in part.parents:  # which may be new
@@ -228,61 +279,65 @@ class Archive:
         part.replace(self.folder / STATE)
 
     def _name_files(self) -> None:
-        """Give written files their final names, once `archive.json` is on disk. May be repeated after an error."""
+        """Give written files their final names, once `archive.json` is on disk. May be repeated after an error.
+
+        Files that they replace are removed first.
+        """
+        for name in (*self._unnamed, *self._replaced):
+            if not is_own_name(name):
+                raise ConfigError(f"{self.folder / STATE} names {name!r}, which is not a file of an archive")
         if self._unnamed:
             _sync_folder(self.folder)
+        if self._replaced:
+            self._remove_replaced()
         while self._unnamed:
             name = self._unnamed[-1]
             path = self.folder / name
-            if not _is_own_name(name):
-                raise ConfigError(f"{self.folder / STATE} names {name!r}, which is not a file of an archive")
             with suppress(FileNotFoundError):  # it already has its name
                 (self.folder / (name + PART)).replace(path)
-                _sync_folder(path.parent)
             with suppress(FileNotFoundError):  # it was deleted to make room
-                self._files[name] = path.stat().st_size
+                _sync_folder(path.parent)
+                self._files.add(name, path.stat().st_size)
             self._unnamed.pop()
+        if self._replaced:
+            self._save(ArchiveState(self.positions, []))
+            self._replaced = []
+
+    def _remove_replaced(self) -> None:
+        if not any((self.folder / (name + ending)).exists() for name in self._unnamed for ending in (PART, "")):
+            return  # its rows are only in the files that it would replace
+        for name in self._replaced:
+            (self.folder / name).unlink(missing_ok=True)
+            if name in self._files:
+                self._files.remove(name)
+                self.merged += 1
 
     # -- retention ----------------------------------------------------------------------------------------------
     def _retain(self) -> None:
         kept = self.bytes_kept
-        oldest_first = sorted(self._files, key=_own_name)
-        last = {name.partition("/")[0]: name for name in oldest_first}
-        for name in oldest_first:
-            age_s = self._now() - _written(name).timestamp()
-            too_old = self._keep_days is not None and age_s > self._keep_days * 86_400
+        oldest_kept = self._now() - (self._keep_days or 0) * 86_400
+        last: set[str] = set()
+        removed: list[str] = []
+        for name in self._files.oldest_first():
+            too_old = self._keep_days is not None and written(name).timestamp() < oldest_kept
             if not too_old and kept <= self._keep_bytes:
                 break
-            if name in last.values():
-                continue
+            last = last or self._files.last_of_tables()
+            if name not in last:
+                removed.append(name)
+                kept -= self._files.size(name)
+        for name in removed:
             path = self.folder / name
             path.unlink(missing_ok=True)
-            kept -= self._files.pop(name)
+            self._files.remove(name)
             self.removed += 1
             for emptied in list(path.parents)[: name.count("/") - 1]:
                 with suppress(OSError):  # it is not empty
                     emptied.rmdir()
 
 
-def _is_own_name(path: str) -> bool:
-    """Return whether a path in the folder is that of a file of an archive, with a time of writing that exists."""
-    if not _FILE.fullmatch(path):
-        return False
-    try:
-        _written(path)
-    except ValueError:
-        return False
-    return True
-
-
-def _own_name(path: str) -> str:
-    """Return a file's name without folders; the names sort by time of writing."""
-    return path.rpartition("/")[2]
-
-
-def _written(path: str) -> datetime:
-    """Return when a file was written, from its name."""
-    return datetime.strptime(_own_name(path).removesuffix("Z.parquet"), _NAME_FORMAT).replace(tzinfo=UTC)
+def _write_rows(rows: pa.Table, file: IO[bytes]) -> None:
+    pq.write_table(rows.replace_schema_metadata({SCHEMA_KEY: b""}), file, compression="zstd")
 
 
 def _sync_folder(folder: Path) -> None:

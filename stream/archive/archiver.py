@@ -1,8 +1,8 @@
 """The archiver: reads a subscription and writes it into an archive, in batches of some minutes.
 
-It holds the rows that are not written yet, in bounded memory. While it writes, and while it cannot write, it does not
-read: messages then queue in the subscription and the engine, and those that are dropped are a gap, filled by replay or
-counted. It ends when it is cancelled, after writing what it holds.
+It holds the rows that are not written yet, in bounded memory. While it writes, merges small files, or cannot write, it
+does not read: messages then queue in the subscription and the engine, and those that are dropped are a gap, filled by
+replay or counted. It ends when it is cancelled, after writing what it holds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import errno
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -130,6 +130,8 @@ class ArchiverCounts:
 class Archiver:
     """Writes into `archive` every `every_s` seconds, or sooner when rows take `most_held` bytes.
 
+    After each write it merges one group of small files.
+
     `parts`: the number kept of each person; None: all.
     """
 
@@ -166,6 +168,8 @@ class Archiver:
                     while await self._read(messages, self._every_s if not self.write_error else WRITE_AGAIN_S):
                         self._warn_if_silent(messages.counts)
                         await self._write_or_wait()
+                        if not self.write_error:
+                            await self._merge()
                 except asyncio.CancelledError:
                     await self._read(messages, LAST_READ_S)
                     raise
@@ -230,15 +234,8 @@ class Archiver:
         """Write the held rows in a thread. Return whether it succeeded. Cancelling waits until it is done."""
         if not self._held:
             return True
-        held = self._held.all()
-        writing = asyncio.create_task(asyncio.to_thread(self._archive.write, held, self._positions.all()))
-        cancelled = False
-        while not writing.done():
-            try:
-                await asyncio.wait({writing})
-            except asyncio.CancelledError:
-                cancelled = True
-        error = writing.exception()
+        held, positions = self._held.all(), self._positions.all()
+        error, cancelled = await _in_thread(lambda: self._archive.write(held, positions))
         if error is None:
             self.counts.messages += self._held.messages
             self._held = self._nothing()
@@ -253,6 +250,14 @@ class Archiver:
             raise asyncio.CancelledError
         return error is None
 
+    async def _merge(self) -> None:
+        """Merge one group of small files in a thread. Cancelling waits until it is done."""
+        error, cancelled = await _in_thread(self._archive.merge)
+        if error is not None:
+            raise error
+        if cancelled:
+            raise asyncio.CancelledError
+
     def _failed(self, error: OSError) -> None:
         self.counts.failed_writes += 1
         if not self.write_error:
@@ -264,6 +269,18 @@ class Archiver:
                 self.waiting,
             )
         self.write_error = reason_of(error)
+
+
+async def _in_thread(function: Callable[[], object]) -> tuple[BaseException | None, bool]:
+    """Call a function in a thread. Return its error, and whether this was cancelled meanwhile."""
+    running = asyncio.create_task(asyncio.to_thread(function))
+    cancelled = False
+    while not running.done():
+        try:
+            await asyncio.wait({running})
+        except asyncio.CancelledError:
+            cancelled = True
+    return running.exception(), cancelled
 
 
 def reason_of(error: OSError) -> str:

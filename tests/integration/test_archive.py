@@ -66,6 +66,15 @@ async def test_stopping_writes_messages_that_were_read_or_on_their_way(
     assert numbers(tmp_path) == list(range(200))
 
 
+async def test_small_files_are_merged_while_messages_are_archived(tmp_path: Path) -> None:
+    async with publishing() as publisher, archiving(publisher, tmp_path) as archiver:
+        for number in range(10):
+            publisher.publish(wire.frame(number=number))
+            await until(lambda written=number + 1: archiver.counts.messages == written)
+        await until(lambda: len(list((tmp_path / "frames" / "day=2026-09-21").rglob("*.parquet"))) < 4)
+    assert numbers(tmp_path) == list(range(10))
+
+
 async def test_the_next_run_requests_what_was_published_meanwhile_and_archives_nothing_twice(tmp_path: Path) -> None:
     async with publishing() as publisher:
         async with archiving(publisher, tmp_path) as first:

@@ -6,10 +6,7 @@ import errno
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -18,64 +15,20 @@ from pyarrow import parquet
 
 import support.engines.wire_messages as wire
 from stream.archive.archive import Archive, DiskSpaceError
-from stream.archive.archiver import Held, Positions
+from stream.archive.archiver import Positions
 from stream.archive.tables import SCHEMAS, UnusableError, batch, gap_row, rows_of
 from stream.messaging.gaps import EPOCHS_FOLLOWED, Position
-from stream.results import Frame, Message, Status
+from stream.results import Frame, Status
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap
+from support.engines.archive_writes import HOUR_US, TOPIC, PowerCutError, numbered, power_cut_at, write
 from support.engines.archiving import ask, numbers
-
-HOUR_US = 3_600_000_000
-TOPIC = "results/v1/lobby/"
-
-
-def numbered(seqs: Sequence[int], apart_us: int = 40_000) -> list[Message]:
-    """Return results with one person each, at this interval."""
-    start = wire.frame().capture_us
-    return [
-        msgspec.structs.replace(wire.frame(), run=wire.RUN, seq=seq, capture_us=start + seq * apart_us) for seq in seqs
-    ]
-
-
-def write(archive: Archive, messages: Sequence[Message], next_seq: int) -> None:
-    held = Held()
-    for message in messages:
-        for table, row in rows_of(message, 3):
-            held.add(table, row)
-    archive.write(held.all(), [Position(TOPIC, wire.RUN, 1, next_seq)])
 
 
 @pytest.fixture(autouse=True)
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for the disk."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
-class PowerCutError(BaseException):
-    """The power is cut: nothing more is written, and nothing is cleaned up."""
-
-
-@contextmanager
-def power_cut_at(step: int) -> Iterator[list[str]]:
-    """Raise `PowerCutError` from the step-th call on that changes the disk. Yield the calls that were made."""
-    done: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-
-        def cut(owner: Any, name: str) -> None:
-            original = getattr(owner, name)
-
-            def call(*arguments: Any, **options: Any) -> Any:
-                if len(done) + 1 >= step:
-                    raise PowerCutError
-                done.append(name)
-                return original(*arguments, **options)
-
-            patch.setattr(owner, name, call)
-
-        for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "mkdir"), (Path, "open")):
-            cut(owner, name)
-        yield done
 
 
 def test_after_a_power_cut_at_any_step_each_row_is_archived_once(tmp_path: Path) -> None:

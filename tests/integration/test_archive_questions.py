@@ -101,7 +101,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
         for part, relevance in (("right_hand", 0.93), ("head", 0.12))
     ],
     "Minutes that each camera wasn't live": [("yard", "reconnecting", "silent", 2.0)],
-    "Merge past days": [(60 + 2 * 65,)],
+    "Copy past days": [(60 + 2 * 65,)],
 }
 
 
