@@ -206,21 +206,26 @@ def _leaves(file: pq.ParquetFile, schema: pa.Schema) -> list[str]:
     return [*(name for name in schema.names if name != "parts"), *inside]
 
 
-def _opened(path: Path) -> pq.ParquetFile:
+def _opened(path: Path, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
     # Buffering ahead takes longer for small files than it saves.
-    return pq.ParquetFile(path, read_dictionary=list(_ENCODED), pre_buffer=False)
+    try:
+        return pq.ParquetFile(path, metadata=metadata, read_dictionary=list(_ENCODED), pre_buffer=False)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: was removed or merged with others while the archive was read: run this again"
+        ) from None
 
 
 @lru_cache(maxsize=64)
-def _row_groups(path: Path) -> tuple[int, ...]:
-    metadata = pq.read_metadata(path)
-    return tuple(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
+def _row_groups(path: Path) -> tuple[pq.FileMetaData, tuple[int, ...]]:
+    metadata = _opened(path).metadata
+    return metadata, tuple(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
 
 
 def _row_group(path: Path, number: int) -> tuple[int, int]:
     """Return the first row of the group with this row, and the group's number."""
     first = 0
-    for group, rows in enumerate(_row_groups(path)):
+    for group, rows in enumerate(_row_groups(path)[1]):
         if number < first + rows:
             return first, group
         first += rows
@@ -229,8 +234,8 @@ def _row_group(path: Path, number: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=8)
 def _read_group(path: Path, group: int, columns: tuple[str, ...]) -> pa.Table:
-    file = _opened(path)
-    return file.read_row_group(group, [name for name in columns if name in file.schema_arrow.names])
+    file = _opened(path, _row_groups(path)[0])
+    return file.read_row_group(group, [name for name in columns if name in file.schema_arrow.names], use_threads=False)
 
 
 def _may_contain(path: Path, folder: Path, selection: Selection) -> bool:
