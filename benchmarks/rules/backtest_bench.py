@@ -1,7 +1,7 @@
 """Time of a back-test: `python -m benchmarks.rules.backtest_bench` tries rules on a made-up archive of a week.
 
-The archive has the form of a real one, a file a minute, written by `stream.archive`: one camera, five results a second,
-and one or two people with all parts in one minute of twenty.
+The archive is written by `stream.archive` as a real one would be, every minute, with the small files of past hours
+merged: one camera, five results a second, and one or two people with all parts in one minute of twenty.
 """
 
 from __future__ import annotations
@@ -91,24 +91,26 @@ class BacktestRun:
 
 
 def write_week(folder: Path, days: int, seed: int = 1) -> None:
-    """Write an archive for each day: a file a minute of frames, and of people where there are any."""
+    """Write an archive minute by minute, of frames, and of people where there are any."""
     rng = random.Random(seed)
     first_us = 1_790_000_000_000_000 // MINUTE_US * MINUTE_US
     per_minute = MINUTE_US // STEP_US
     empty = batch("frames", [row for seq in range(per_minute) for _, row in rows_of(_frame(first_us, seq, []), None)])
-    for day in range(days):
-        archive = Archive(folder / f"day{day}", keep_bytes=1 << 40)
-        for minute in range(day * 24 * 60, (day + 1) * 24 * 60):
-            seqs = range(minute * per_minute, (minute + 1) * per_minute)
-            if minute % BUSY:
-                archive.write({"frames": [_later(empty, first_us, seqs)]}, [])
-                continue
+    now_s = first_us / 1e6
+    archive = Archive(folder, keep_bytes=1 << 40, now=lambda: now_s)
+    for minute in range(days * 24 * 60):
+        seqs = range(minute * per_minute, (minute + 1) * per_minute)
+        batches: dict[Table, list[pa.RecordBatch]] = {"frames": [_later(empty, first_us, seqs)]}
+        if minute % BUSY == 0:
             rows: dict[Table, list[Row]] = {"frames": [], "people": []}
             for seq, people in zip(seqs, _visit(rng, minute, first_us, seqs)):
                 for table, row in rows_of(_frame(first_us, seq, people), None):
                     rows[table].append(row)
-            archive.write({table: [batch(table, own)] for table, own in rows.items()}, [])
-        archive.close()
+            batches = {table: [batch(table, own)] for table, own in rows.items()}
+        now_s += 60
+        archive.write(batches, [])
+        archive.merge()
+    archive.close()
 
 
 def run(folders: Sequence[Path], rules: RulesConfig) -> BacktestRun:
@@ -198,9 +200,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rules.backtest_bench", description=__doc__)
     parser.add_argument("--days", type=int, default=7, help="Days of results (default: 7).")
     parser.add_argument("--runs", type=int, default=6, help="Back-tests measured (default: 6).")
-    parser.add_argument(
-        "--folder", type=Path, help="Folder of the archives, one for each day; kept, and used if it exists."
-    )
+    parser.add_argument("--folder", type=Path, help="Folder of the archive; kept, and used if it exists.")
     parser.add_argument("--json", type=Path, help="File to write.")
     options = parser.parse_args(arguments)
     console, host = Console(), machine.describe()
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str]) -> int:
         if not folder.exists():
             write_week(folder, options.days)
         rules = RulesConfig.model_validate(RULES)
-        runs = [run(sorted(folder.iterdir()), rules) for _ in range(options.runs)]
+        runs = [run([folder], rules) for _ in range(options.runs)]
     print_machine(host, console)
     one = runs[0]
     console.print(f"{one.frames} frames, {one.busy} with people, {len(rules.rules)} rules, {one.messages} messages")
