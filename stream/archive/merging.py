@@ -25,10 +25,12 @@ logger = logging.getLogger(__name__)
 
 CLOSED_AFTER = timedelta(minutes=5)
 """Time after the end of an hour or day in which its last rows are written."""
-LEAST_FILES, MOST_FILES = 8, 256
+LEAST_FILES, MOST_FILES = 3, 256
 """Files of a group."""
 MOST_BYTES = 16 << 20
-"""Bytes of a group; a file of an eighth of it and more is not small."""
+"""Bytes of a group."""
+SMALL = 8
+"""A file of this part of a group's most bytes, and a larger one, is not small."""
 MOST_SPAN = timedelta(minutes=70)
 """Time between the writing of the first and the last file of a group: an hour, and the rest of its rows."""
 OF_LIMIT = 20
@@ -123,7 +125,7 @@ class SmallFiles:
             if path in self._left_out:
                 continue
             own = self._files.size(path)
-            small = own < self._most_bytes // LEAST_FILES
+            small = own < self._most_bytes // SMALL
             full = near and (
                 size + own > self._most_bytes
                 or len(near) == MOST_FILES
