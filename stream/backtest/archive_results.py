@@ -142,18 +142,19 @@ def _numbered(rows: Rows) -> _Numbered:
     """Group the rows by camera, run and epoch."""
     cameras, runs = Labels.of(rows.column("camera")), Labels.of(rows.column("run"))
     epoch = rows.numbers("epoch")
-    keys = np.stack([cameras.codes, runs.codes, epoch])
-    changes = np.flatnonzero(np.any(np.diff(keys, axis=1) != 0, axis=0)) + 1
+    keys = (cameras.codes, runs.codes, epoch)
+    changes = np.flatnonzero(np.logical_or.reduce([column[1:] != column[:-1] for column in keys])) + 1
     camera_of = {number: label for label, number in cameras.numbers.items()}
     run_of = {number: label for label, number in runs.numbers.items()}
     groups: dict[tuple[int, int, int], Numbers] = {}
     if len(changes) < 1000:
         pieces: dict[tuple[int, int, int], list[Numbers]] = {}
         for piece in np.split(np.arange(len(epoch)), changes) if len(epoch) else []:
-            pieces.setdefault(tuple(keys[:, piece[0]].tolist()), []).append(piece)
+            key = (int(cameras.codes[piece[0]]), int(runs.codes[piece[0]]), int(epoch[piece[0]]))
+            pieces.setdefault(key, []).append(piece)
         groups = {key: np.concatenate(own) for key, own in pieces.items()}
     else:
-        unique, inverse = np.unique(keys, axis=1, return_inverse=True)
+        unique, inverse = np.unique(np.stack(keys), axis=1, return_inverse=True)
         order = np.argsort(inverse, kind="stable")
         ends = np.flatnonzero(np.diff(inverse[order])) + 1
         for key, own in zip(unique.T.tolist(), np.split(order, ends), strict=True):

@@ -111,7 +111,12 @@ class RuleAlerts:
 
     def _begin(self, moment: Moment, holding: Mapping[Key, int], room: int, describe: Describe) -> list[Alert]:
         now = moment.media_us
-        waiting = [key for key in holding if key not in self.open and now >= self.cooled_us(key.place, now)]
+        sent = self._sent
+        waiting = [
+            key
+            for key in holding
+            if key not in self.open and (key.place not in sent or now >= self.cooled_us(key.place, now))
+        ]
         if len(waiting) > 1:
             waiting.sort(key=lambda key: (holding[key], key.track or 0, key.place or ""))
         began: list[Alert] = []

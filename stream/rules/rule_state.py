@@ -96,21 +96,19 @@ class RuleState(ABC):
     @abstractmethod
     def _describe(self, key: Key, lasted_us: int) -> Finding: ...
 
-    def _active(self, moment: Moment) -> bool:
-        """Return whether the moment is within the rule's hours."""
-        return self._hours is None or self._hours.include(moment.capture_us)
-
     def _stay(self, people: People, media_us: int) -> None:
         """Take note of who is in the zones, for `dwell`."""
-        if not self._stays and people.inside.keys().isdisjoint(self._zones):
-            return
-        inside = {Key(zone, seen.track) for zone in self._zones for seen in people.inside.get(zone, ())}
+        stays, tracks = self._stays, people.tracks
+        inside = [Key(zone, seen.track) for zone in self._zones for seen in people.inside.get(zone, ())]
         for key in inside:
-            if key not in self._stays:
-                self._stays[key] = Run()
-        for key, run in self._stays.items():
-            if key.track in people.tracks:
-                run.add(key in inside, media_us)
+            run = stays.get(key)
+            if run is None:
+                run = stays[key] = Run()
+            run.add(True, media_us)
+        if len(inside) < len(stays):
+            for key, run in stays.items():
+                if key.track in tracks and key not in inside:
+                    run.add(False, media_us)
 
     def _stayed(self, zone: str, track: int, media_us: int) -> bool:
         """Return whether a person in this zone has been in it for the rule's `dwell`."""
@@ -119,17 +117,11 @@ class RuleState(ABC):
     def _matching(self, people: People, media_us: int) -> dict[Key, _Match]:
         """Return the people who meet the conditions of one frame, by the place at which they are."""
         found: dict[Key, _Match] = {}
-        if not self._zones:
-            for seen in people.all:
-                if self._does(seen):
-                    found[Key(None, seen.track)] = self._match(seen)
-            return found
-        inside = people.inside
-        for zone in self._zones:
-            if zone in inside:
-                for seen in inside[zone]:
-                    if self._does(seen) and self._stayed(zone, seen.track, media_us):
-                        found[Key(zone, seen.track)] = self._match(seen)
+        does, inside = self._does, people.inside
+        for zone in self._zones or (None,):
+            for seen in people.all if zone is None else inside.get(zone, ()):
+                if does(seen) and (zone is None or self._stayed(zone, seen.track, media_us)):
+                    found[Key(zone, seen.track)] = self._match(seen)
         return found
 
     def _does(self, seen: Seen) -> bool:
@@ -170,14 +162,13 @@ class _PersonState(RuleState):
         if not people.all and not is_open and not runs:
             return ()
         now = moment.media_us
-        active = self._active(moment)
         if self._dwell_us is not None:
             self._stay(people, now)
-        matches = self._matching(people, now) if active else {}
+        matches = self._matching(people, now)
         if not matches and not runs and not is_open:
             return ()
         holding: dict[Key, int] = {}
-        if active:
+        if self._hours is None or self._hours.include(moment.capture_us):
             holding = self._lasting(matches, people.tracks, now)
         else:
             runs.clear()
@@ -224,7 +215,7 @@ class _PassingState(RuleState):
         if self._dwell_us is not None:
             self._stay(people, now)
         matches: dict[Key, _Match] = {}
-        if people.moved and self._active(moment):
+        if people.moved and (self._hours is None or self._hours.include(moment.capture_us)):
             for seen in people.moved:
                 if self._does(seen) and (place := self._passed(seen, now)) is not None:
                     matches[Key(place, seen.track)] = self._match(seen)
@@ -270,11 +261,10 @@ class _CountState(RuleState):
 
     def update(self, moment: Moment, people: People, room: int) -> Sequence[Alert]:
         now = moment.media_us
-        active = self._active(moment)
         if self._dwell_us is not None:
             self._stay(people, now)
         holding: dict[Key, int] = {}
-        if active:
+        if self._hours is None or self._hours.include(moment.capture_us):
             holding = self._lasting(people, now)
         else:
             self._runs.clear()
