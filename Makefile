@@ -3,6 +3,8 @@ SHELL := bash
 VENV ?= .venv
 PYTHON ?= $(firstword $(foreach v,python3.11 python3.12 python3.13 python3,$(if $(shell $(v) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo ok),$(v))))
 BIN := $(VENV)/bin
+# Where this is set, each of the many processes that tests start would compile the sources again.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests that run side by side. Much of their time is waiting, so one more than the two cores that they are meant for.
 WORKERS ?= 3
 TESTS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder

@@ -63,6 +63,17 @@ RUNTIMES = ("onnxruntime", "openvino")
 _MADE_ONCE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Search for garbage only after collection: all test files are imported, with millions of objects that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder for what is made once, in the process that began the run; workers get its name."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
