@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import msgspec
-from hypothesis import strategies as st
 
 from stream.archive.archive import Archive
 from stream.archive.tables import Row, Table, batch, rows_of
@@ -20,64 +20,75 @@ PARTS = ("head", "left_hand", "right_hand", "left_arm", "hip")
 STATES = ("raise", "wave", "hold cup")
 OBJECTS = ("cup", "cell phone")
 
-SCORES = st.integers(0, 10_000).map(lambda number: number / 10_000)
-PIXELS = st.integers(-500, 40_000).map(lambda number: round(number / 10, 1))
-MEASURES = st.integers(-300, 900).map(lambda number: round(number / 100, 2))
+
+def content(seed: int) -> list[tuple[list[Person], list[DetectedObject]]]:
+    """Return the people and objects of up to six frames, with published numbers.
+
+    All choices are made by a seeded `Random`: as hypothesis strategies they would take longer than what they test.
+    """
+    random = Random(seed)
+    return [(_people(random), _objects(random)) for _ in range(random.randint(1, 6))]
 
 
-def boxes() -> st.SearchStrategy[Box]:
-    """Boxes with the published numbers."""
-    return st.tuples(PIXELS, PIXELS, PIXELS, PIXELS)
+def _people(random: Random) -> list[Person]:
+    return [_person(random, track) for track in random.sample(range(1, 6), random.randint(0, 3))]
 
 
-LABELLED = st.lists(st.sampled_from(STATES), unique=True, max_size=3).flatmap(
-    lambda labels: st.tuples(*(st.tuples(st.just(label), SCORES) for label in labels)).map(list)
-)
-
-
-def parts() -> st.SearchStrategy[list[Part]]:
-    """The visible parts of a person."""
-    one = st.builds(
-        Part,
-        part=st.sampled_from(PARTS),
-        box=boxes(),
-        score=SCORES,
-        relevance=SCORES,
-        states=LABELLED,
-        holds=st.sampled_from([None, None, *OBJECTS]),
+def _person(random: Random, track: int) -> Person:
+    action = Action(random.choice(("lie", "walk")), _score(random), T0, [])
+    return Person(
+        track=track,
+        box=_box(random),
+        score=_score(random),
+        action=random.choice((None, action)),
+        parts=[_part(random, name) for name in random.sample(PARTS, random.randint(0, 5))],
+        foot=(_pixel(random), _pixel(random)),
+        zones=sorted(random.sample(("desk", "hall"), random.randint(0, 2))),
+        stature=random.choice((0.0, random.randint(10, 20_000) / 10)),
+        trunk=random.choice((None, random.choice((0, 180, random.randint(0, 180))))),
+        hips=random.choice((None, _measure(random))),
+        speed=random.choice((None, abs(_measure(random)))),
+        crossed=[
+            (line, random.choice(("left", "right")))
+            for line in random.sample(("fence", "gate"), random.choice((0, 0, 1, 2)))
+        ],
     )
-    return st.lists(one, max_size=5, unique_by=lambda part: part.part)
 
 
-def people() -> st.SearchStrategy[list[Person]]:
-    """The people of a frame."""
-    action = st.builds(
-        Action, label=st.sampled_from(["lie", "walk"]), score=SCORES, since_us=st.just(T0), top=st.just([])
+def _part(random: Random, name: str) -> Part:
+    return Part(
+        part=name,
+        box=_box(random),
+        score=_score(random),
+        relevance=_score(random),
+        states=[(label, _score(random)) for label in random.sample(STATES, random.randint(0, 3))],
+        holds=random.choice((None, None, *OBJECTS)),
     )
-    one = st.builds(
-        Person,
-        track=st.integers(1, 5),
-        box=boxes(),
-        score=SCORES,
-        action=st.one_of(st.none(), action),
-        parts=parts(),
-        foot=st.tuples(PIXELS, PIXELS),
-        zones=st.lists(st.sampled_from(["desk", "hall"]), unique=True).map(sorted),
-        stature=st.one_of(st.just(0.0), st.integers(10, 20_000).map(lambda number: number / 10)),
-        trunk=st.one_of(st.none(), st.integers(0, 180)),
-        hips=st.one_of(st.none(), MEASURES),
-        speed=st.one_of(st.none(), MEASURES.map(abs)),
-        crossed=st.lists(
-            st.tuples(st.sampled_from(["fence", "gate"]), st.sampled_from(["left", "right"])),
-            unique_by=lambda crossing: crossing[0],
-        ),
-    )
-    return st.lists(one, max_size=3, unique_by=lambda person: person.track)
 
 
-def objects() -> st.SearchStrategy[list[DetectedObject]]:
-    """The objects of a frame."""
-    return st.lists(st.builds(DetectedObject, label=st.sampled_from(OBJECTS), box=boxes(), score=SCORES), max_size=3)
+def _objects(random: Random) -> list[DetectedObject]:
+    return [
+        DetectedObject(label=random.choice(OBJECTS), box=_box(random), score=_score(random))
+        for _ in range(random.randint(0, 3))
+    ]
+
+
+def _score(random: Random) -> float:
+    """Return 0 or 1 in a tenth of cases each."""
+    return random.choice((0.0, 1.0, *(random.randint(0, 10_000) / 10_000 for _ in range(8))))
+
+
+def _pixel(random: Random) -> float:
+    """Return 0, or one of a few equal numbers, in a fifth of cases each."""
+    return random.choice((0.0, float(random.randint(0, 3) * 100), *(random.randint(-5000, 40_000) / 10,) * 3))
+
+
+def _measure(random: Random) -> float:
+    return random.choice((0.0, *(random.randint(-300, 900) / 100,) * 4))
+
+
+def _box(random: Random) -> Box:
+    return (_pixel(random), _pixel(random), _pixel(random), _pixel(random))
 
 
 def frame(
