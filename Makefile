@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 # Each environment records its checkout, so that another one (through a link) does not point it at itself.
 OWN = test ! -s $(ENGINE) || grep -qxF "$(CURDIR)" $(ENGINE) || { echo "$(VENV) belongs to $$(cat $(ENGINE)), and packages must be installed: run make there, or delete $(VENV) here" >&2; exit 1; }
 
-.PHONY: help demo test test-fast test-lowest flaky lint format hooks bench soak train docs dist clean
+.PHONY: help demo test tests test-fast test-lowest flaky lint format hooks bench soak train docs dist clean
 .DEFAULT_GOAL := help
 
 help:
@@ -57,9 +57,13 @@ demo: $(ENGINE)
 	@deploy/system-packages.sh demo
 	@$(BIN)/python run_stream.py demo
 
-test: $(READY) lint
+# pyright computes on one core for a minute, so it runs beside the tests.
+test: $(READY)
 	@deploy/system-packages.sh test
 	@$(BIN)/python run_stream.py weights fetch
+	@$(MAKE) --no-print-directory --jobs 2 lint tests
+
+tests: $(READY)
 	@$(BIN)/python -m pytest -m "not soak" $(TESTS)
 
 test-fast: $(READY)
