@@ -159,7 +159,7 @@ def test_a_new_epoch_and_a_new_run_clear_alerts_and_number_messages_from_0() -> 
 @settings(max_examples=60)
 @given(
     before_s=st.integers(1, 400),
-    step_us=st.sampled_from([80_000, 333_333, 1_000_000, 2_900_000]),
+    step_us=st.sampled_from([200_000, 333_333, 1_000_000, 2_900_000]),
     hours=st.sampled_from([("00:00", "00:05"), ("23:00", "00:01"), ("12:00", "00:00"), ("00:00", "00:02")]),
     options=st.fixed_dictionaries({}, optional={"for": DURATIONS, "clear_after": DURATIONS, "cooldown": DURATIONS}),
 )

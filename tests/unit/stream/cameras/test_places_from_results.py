@@ -6,7 +6,6 @@ import random
 from typing import NamedTuple
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,24 +60,23 @@ def walked(seed: int, steps: int) -> list[FrameAnalysis]:
     return analyses
 
 
-def published(analyses: list[FrameAnalysis], encode: str) -> list[Frame]:
+def published(analyses: list[FrameAnalysis]) -> list[Frame]:
+    """Return the published results as subscribers read them, which are the same in both encodings."""
     zones, frames = CameraZones(), list[Frame]()
     for number, analysis in enumerate(analyses):
         at = number * 80_000
         meta = FrameMeta("door", 1, number, at, at, "media", 0, 0, SIZE, SlotFormat("rgb24", SIZE, SIZE))
         kept, places = zones.apply(meta, analysis, ZONES, LINES)
         message = frame_message(meta, kept, ModelRef("edge", "", True), None, places)
-        body = msgspec.json.encode(message) if encode == "json" else msgspec.msgpack.encode(message)
-        read = decode(body)
-        assert isinstance(read, Frame)
+        read = decode(msgspec.json.encode(message))
+        assert isinstance(read, Frame) and read == decode(msgspec.msgpack.encode(message))
         frames.append(read)
     return frames
 
 
-@pytest.mark.parametrize("encode", ["json", "msgpack"])
 @given(seed=st.integers(0, 2**32))
-def test_zones_and_crossings_computed_from_results_are_the_published_ones(encode: str, seed: int) -> None:
-    frames = published(walked(seed, 60), encode)
+def test_zones_and_crossings_computed_from_results_are_the_published_ones(seed: int) -> None:
+    frames = published(walked(seed, 60))
     reported = {name: zone for name, zone in ZONES.items() if not zone.ignore}
     zones, lines = Zones(reported, SIZE), Lines(LINES, SIZE)
     for frame in frames:
@@ -91,7 +89,7 @@ def test_zones_and_crossings_computed_from_results_are_the_published_ones(encode
 
 
 def test_the_random_walks_enter_zones_are_ignored_and_cross_lines() -> None:
-    frames = [frame for seed in range(5) for frame in published(walked(seed, 60), "json")]
+    frames = [frame for seed in range(5) for frame in published(walked(seed, 60))]
     people = [person for frame in frames for person in frame.people]
     assert {zone for person in people for zone in person.zones} == {"hall", "slit"}
     assert {crossing for person in people for crossing in person.crossed} == {
