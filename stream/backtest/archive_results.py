@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -40,6 +41,8 @@ from stream.settings.config_error import ConfigError
 
 _FRAME_COLUMNS = ("run", "epoch", "seq", "frame", "media_time_us", "people")
 _PERSON_COLUMNS = ("run", "epoch", "seq", "track", "x1", "y1", "x2", "y2", "action", "action_score")
+_BLOCK = 8192
+"""People whose columns are turned into objects at once, which bounds the memory."""
 _Epoch = tuple[str, str, int]
 """Camera, run and epoch."""
 Element = TypeVar("Element")
@@ -197,51 +200,59 @@ class _EpochPeople:
 
     def people(self, signals: Sequence[Signal]) -> People:
         """Return what reads the people of a frame, with these signals."""
-        frames = np.repeat(np.arange(len(self.frames)), np.diff(self.found.first))
-        with_objects = any(signal.kind == "near_object" for signal in signals)
-        objects = self.table.objects(self.frames) if with_objects else None
-        values = SignalColumns(self._columns, len(self.found.people), frames, objects).values(signals)
-        numbers = {index: number for number, index in enumerate(self.found.busy.tolist())}
-        first, places, person = self.found.first.tolist(), self._places, self._person
+        frames = self._in_order(signals)
 
         def of(index: int) -> list[SeenPerson]:
-            number = numbers[index]
-            return [
-                SeenPerson(*places[row], values[row], partial(person, row), foot=feet[row])
-                for row in range(first[number], first[number + 1])
-            ]
+            found, people = next(frames)
+            assert found == index, "frames with people are read once each, in order"
+            return people
 
-        feet = self._feet
         return of
 
-    @cached_property
-    def _columns(self) -> dict[str, pa.Array]:
-        rows = self.found.people
+    def _in_order(self, signals: Sequence[Signal]) -> Iterator[tuple[int, list[SeenPerson]]]:
+        """Yield each busy frame's index, and its people."""
+        first = self.found.first
+        blocks = first.searchsorted(np.arange(_BLOCK, int(first[-1]), _BLOCK)).tolist()
+        for begin, end in pairwise(sorted({0, *blocks, len(self.frames)})):
+            rows = self.found.people[first[begin] : first[end]]
+            columns = self._columns(rows)
+            objects = None
+            if any(signal.kind == "near_object" for signal in signals):
+                objects = self.table.objects(self.frames[begin:end])
+            counts = np.diff(first[begin : end + 1])
+            frames = np.repeat(np.arange(end - begin), counts)
+            values = SignalColumns(columns, len(rows), frames, objects).values(signals)
+            people = (
+                SeenPerson(*place, own, partial(self._person, row), foot=foot)
+                for place, own, foot, row in zip(_places(columns), values, _feet(columns), rows.tolist(), strict=True)
+            )
+            for index, count in zip(self.found.busy[begin:end].tolist(), counts.tolist(), strict=True):
+                yield index, list(islice(people, count))
+
+    def _columns(self, rows: Numbers) -> dict[str, pa.Array]:
         if len(rows) and np.all(np.diff(rows) == 1):
             return {name: one.slice(int(rows[0]), len(rows)) for name, one in self.table.columns.items()}
         return {name: one.take(pa.array(rows)) for name, one in self.table.columns.items()}
 
-    @cached_property
-    def _places(self) -> list[tuple[int, Box, Sequence[str], Sequence[tuple[str, str]]]]:
-        """Of each person: track, box, zones and crossings."""
-        columns = self._columns
-        none: list[tuple[()]] = [()] * len(self.found.people)
-        zones = _texts(columns["zones"]) if "zones" in columns else none
-        crossed = _pairs(columns["crossed"]) if "crossed" in columns else none
-        boxes = zip(*(published(columns[side], PIXEL_DIGITS).tolist() for side in ("x1", "y1", "x2", "y2")))
-        return list(zip(columns["track"].to_pylist(), boxes, zones, crossed, strict=True))
-
-    @cached_property
-    def _feet(self) -> Sequence[Point | None]:
-        columns = self._columns
-        if "foot_x" not in columns:
-            return [None] * len(self.found.people)
-        return list(zip(*(published(columns[axis], PIXEL_DIGITS).tolist() for axis in ("foot_x", "foot_y"))))
-
     def _person(self, row: int) -> ArchivedPerson:
         """Return the person of a row, for reasons of alerts."""
-        rows, at = self.table.rows, int(self.found.people[row])
-        return ArchivedPerson(rows.files[int(rows.file[at])], int(rows.number[at]))
+        rows = self.table.rows
+        return ArchivedPerson(rows.files[int(rows.file[row])], int(rows.number[row]))
+
+
+def _places(people: Mapping[str, pa.Array]) -> Iterator[tuple[int, Box, Sequence[str], Sequence[tuple[str, str]]]]:
+    """Return each person's track, box, zones and crossings."""
+    none: list[tuple[()]] = [()] * len(people["track"])
+    zones = _texts(people["zones"]) if "zones" in people else none
+    crossed = _pairs(people["crossed"]) if "crossed" in people else none
+    boxes = zip(*(published(people[side], PIXEL_DIGITS).tolist() for side in ("x1", "y1", "x2", "y2")))
+    return zip(people["track"].to_pylist(), boxes, zones, crossed, strict=True)
+
+
+def _feet(people: Mapping[str, pa.Array]) -> Sequence[Point | None]:
+    if "foot_x" not in people:
+        return [None] * len(people["track"])
+    return list(zip(*(published(people[axis], PIXEL_DIGITS).tolist() for axis in ("foot_x", "foot_y"))))
 
 
 def _texts(column: pa.Array) -> list[list[str]]:

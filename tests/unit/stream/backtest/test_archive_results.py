@@ -146,7 +146,7 @@ def test_rows_of_many_epochs_in_turn_are_grouped(tmp_path: Path) -> None:
         "c1": 700,
         "c2": 700,
     }
-    assert found.segments["c2"][0].people([])(5)[0].track == 2
+    assert found.segments["c2"][0].people([])(0)[0].track == 2
 
 
 def test_cameras_and_times_are_selected(tmp_path: Path) -> None:
