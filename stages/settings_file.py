@@ -46,7 +46,8 @@ def read_settings(path: Path, advice: str) -> dict[str, Any]:
         raise SettingsFileError(f"{path}: is nested too deep") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        what = error.problem if isinstance(error, _InvalidError) else "not valid YAML"
+        problem = getattr(error, "problem", None)
+        what = problem if isinstance(error, _InvalidError) else f"not valid YAML{f' ({problem})' if problem else ''}"
         raise SettingsFileError(f"{path}{f', line {mark.line + 1}' if mark else ''}: {what}") from None
     if content is None:
         return {}

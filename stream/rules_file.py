@@ -58,6 +58,8 @@ def load_rules(path: Path) -> RulesConfig:
         raise ConfigError(str(error)) from None
     if not _fits(content, [MOST_VALUES]):
         raise ConfigError(f"{path}: has more than {MOST_VALUES:,} values; aliases count wherever they are used")
+    if "cameras" in content and "rules" not in content:
+        raise ConfigError(f"{path}: is a configuration of the engine, which names its rules file in `rules_file`")
     try:
         return RulesConfig.model_validate(content)
     except ValidationError as error:
@@ -146,8 +148,11 @@ def place_warnings(rules: RulesConfig, cameras: Mapping[str, Places]) -> list[st
         zones = sorted({zone for places in of for zone in places.zones})
         lines = sorted({line for places in of for line in places.lines})
         for where, kind, place in places_of(rule):
-            there = lines if kind == "line" else zones
-            found.append(_unknown(f"{field}.{where}", kind, place, there, f"{kind}s of its cameras"))
+            there, other = (lines, zones) if kind == "line" else (zones, lines)
+            if place not in there and place in other:
+                found.append(f"{field}.{where}: {place} is not a {kind}, but a {'zone' if kind == 'line' else 'line'}")
+            else:
+                found.append(_unknown(f"{field}.{where}", kind, place, there, f"{kind}s of its cameras"))
         warnings += [warning for warning in found if warning is not None]
     return warnings
 

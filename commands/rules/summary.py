@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import stats
 from commands.rules.trial import Trial
-from stream.backtest.coverage import Coverage
+from stream.backtest.coverage import Coverage, utc_text
 from stream.backtest.labels import Judged, Label
 from stream.backtest.raised import Comparison, Raised
 from stream.settings.rules import RuleConfig
@@ -48,12 +48,6 @@ def summary(
     if judgements is not None:
         found["labels"] = {rule: _judged(one, trial.end_us) for rule, one in judgements.items()}
     return found
-
-
-def utc_text(time_us: int) -> str:
-    """Return a time as ISO 8601, UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(time_us // 1_000_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_us % 1_000_000 // 1000:03d}Z"
 
 
 def _rule(name: str, rule: RuleConfig, raised: Sequence[Raised], trial: Trial) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.backtest.coverage import Coverage, coverage_of
+from stream.backtest.coverage import Coverage, coverage_of, utc_text
 from stream.backtest.places import with_places
 from stream.backtest.raised import Raised, raised_of
 from stream.backtest.replay import replay
@@ -23,6 +23,10 @@ from stream.settings.rules import RulesConfig
 
 if TYPE_CHECKING:
     from stream.config import Config
+
+
+_MOST_LISTED = 10
+"""Cameras that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def _try(
     with ExitStack() as stack:
         recorded = _read(sources, selection, fields, stack)
         if not recorded.segments:
-            raise ConfigError("the sources contain no results of the chosen cameras and times")
+            raise ConfigError(_no_results(sources, selection, stack))
         notes = [] if config is None else _check_cameras(recorded, sources, list(placed))
         notes += _check_profile(files, recorded, profile)
         found: list[Found] = []
@@ -159,6 +163,17 @@ def _read(sources: Sources, selection: Selection, fields: set[Field], stack: Exi
         recorded.incomplete += archived.incomplete
     recorded.segments = dict(sorted(recorded.segments.items()))
     return recorded
+
+
+def _no_results(sources: Sources, selection: Selection, stack: ExitStack) -> str:
+    """Return why nothing is selected: what the sources contain."""
+    everything = _read(sources, Selection(), set(), stack).segments
+    if not everything:
+        return "the sources contain no results"
+    found = [coverage_of(segments) for segments in everything.values()]
+    listed = [f"{one.camera} from {utc_text(one.first_us)} to {utc_text(one.last_us)}" for one in found[:_MOST_LISTED]]
+    more = f" and {len(found) - _MOST_LISTED} more cameras" if len(found) > _MOST_LISTED else ""
+    return f"the sources contain no results of the chosen cameras and times, but of {', '.join(listed)}{more}"
 
 
 def _check_cameras(recorded: Recorded, sources: Sources, configured: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -36,6 +37,12 @@ class Coverage:
     def hours(self) -> float:
         """Hours of results."""
         return self.looked_us / 3.6e9
+
+
+def utc_text(time_us: int) -> str:
+    """Return a time as ISO 8601, UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(time_us // 1_000_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_us % 1_000_000 // 1000:03d}Z"
 
 
 def coverage_of(segments: Sequence[Segment]) -> Coverage:

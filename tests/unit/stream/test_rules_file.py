@@ -158,6 +158,13 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         stored_names(str(path))
 
 
+def test_a_configuration_of_the_engine_is_not_taken_for_a_rules_file(tmp_path: Path) -> None:
+    path = tmp_path / "partstream.yaml"
+    path.write_text("cameras:\n  - {id: hall, source: rtsp://192.0.2.1/}\n")
+    with pytest.raises(ConfigError, match="is a configuration of the engine"):
+        load_rules(path)
+
+
 def test_places_that_no_camera_of_the_rule_has_are_warned_of() -> None:
     rules = RulesConfig.model_validate(
         {
@@ -166,6 +173,7 @@ def test_places_that_no_camera_of_the_rule_has_are_warned_of() -> None:
                 "b": {"crosses": "fence", "cameras": ["lobby", "yrad"]},
                 "c": {"enters": "yard-zone"},
                 "d": {"crosses": "gate"},
+                "e": {"crosses": "hall"},
             }
         }
     )
@@ -175,6 +183,7 @@ def test_places_that_no_camera_of_the_rule_has_are_warned_of() -> None:
         "rules.b.cameras: unknown camera 'yrad'; did you mean `yard`? cameras: lobby, yard",
         "rules.b.crosses: unknown line 'fence'; lines of its cameras: none",
         "rules.d.crosses: unknown line 'gate'; lines of its cameras: fence",
+        "rules.e.crosses: hall is not a line, but a zone",
     ]
 
 
