@@ -143,8 +143,16 @@ async def test_an_added_route_is_protected_and_in_the_openapi_document(client: a
 
     config = HttpConfig.model_validate({"bind": "0.0.0.0:0", "read_token": "reads", "control_token": "controls"})
     routes = [
-        Route("POST", "/whip/{camera}", "control", publish, "Publish a camera.", (Answer(201, "An answer."),)),
-        Route("GET", "/faulty", "open", faulty, "Fails."),
+        Route(
+            "POST",
+            "/whip/{camera}",
+            "control",
+            publish,
+            "Publish a camera.",
+            (Answer(201, "An answer."),),
+            scope="none",
+        ),
+        Route("GET", "/faulty", "open", faulty, "Fails.", scope="none"),
     ]
     server = HttpServer(config, metrics=METRICS.exposition, ready=all_well, alive=all_well, routes=routes)
     await server.start()
@@ -272,7 +280,7 @@ async def test_a_client_that_sends_its_request_too_slowly_is_disconnected(reques
     async def body(request: web.Request) -> web.Response:
         return web.Response(text=str(len(await read_body(request, 1 << 30))))
 
-    server = make(life_s=0.5, routes=[Route("POST", "/body", "read", body, "Read a body.")])
+    server = make(life_s=0.5, routes=[Route("POST", "/body", "read", body, "Read a body.", scope="none")])
     await server.start()
     reader, writer = await asyncio.open_connection(*host_and_port(server))
 

@@ -31,6 +31,12 @@ async def test_the_document_has_every_route_and_responses_match_it() -> None:
         assert {(route.method.lower(), route.path) for route in engine._http._routes} == {
             (method, path) for path, methods in document["paths"].items() for method in methods
         }
+        for route in engine._http._routes:
+            assert document["paths"][route.path][route.method.lower()]["x-scope"] == route.scope
+            if "{camera}" in route.path:
+                assert route.scope == "camera", route
+            if route.needs == "open":
+                assert route.scope == "none", route
         identifiers = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
         assert len(identifiers) == len(set(identifiers))
         for path, name in ANSWERED.items():

@@ -68,6 +68,7 @@ class AlertsApi:
                 "List alerts: the open ones, then the latest that were cleared.",
                 (Answer(200, "The alerts.", AlertList),),
                 query=QUERY,
+                scope="filtered",
             ),
             Route(
                 "GET",
@@ -76,6 +77,7 @@ class AlertsApi:
                 self._picture,
                 "Get the picture of the frame that began an alert. Those of the latest alerts are kept.",
                 (Answer(200, "JPEG.", None, "image/jpeg"),),
+                scope="camera",
             ),
             Route(
                 "POST",
@@ -84,6 +86,7 @@ class AlertsApi:
                 self._acknowledge,
                 "Acknowledge an alert, which publishes it again. Repeating a request changes nothing.",
                 one,
+                scope="camera",
             ),
             Route(
                 "GET",
@@ -92,6 +95,7 @@ class AlertsApi:
                 self._show_rules,
                 "Get the rules in force.",
                 (Answer(200, "The rules.", RulesView),),
+                scope="filtered",
             ),
         ]
 

@@ -56,6 +56,7 @@ class ClipsApi:
                 "List clips of events, newest first.",
                 (Answer(200, "The clips.", ClipList),),
                 query=QUERY,
+                scope="filtered",
             ),
             Route(
                 "GET",
@@ -65,6 +66,7 @@ class ClipsApi:
                 "Get a clip's video. Range requests are supported.",
                 (Answer(200, "MP4.", None, "video/mp4"), Answer(206, "A range of the video.", None, "video/mp4")),
                 long_lived=True,
+                scope="camera",
             ),
             Route(
                 "GET",
@@ -74,6 +76,7 @@ class ClipsApi:
                 "Get the results of a clip's frames, one per line, as published.",
                 (Answer(200, "JSON lines.", None, "application/x-ndjson"),),
                 long_lived=True,
+                scope="camera",
             ),
         ]
 

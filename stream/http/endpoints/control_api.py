@@ -54,6 +54,7 @@ class ControlApi:
                 self._status,
                 "Get the state of the engine and of all cameras.",
                 (Answer(200, "The state.", EngineView),),
+                scope="filtered",
             ),
             Route(
                 "GET",
@@ -62,8 +63,9 @@ class ControlApi:
                 self._list,
                 "List the cameras.",
                 (Answer(200, "The cameras.", CameraListView),),
+                scope="filtered",
             ),
-            Route("GET", path, "read", self._get, "Get a camera.", one),
+            Route("GET", path, "read", self._get, "Get a camera.", one, scope="camera"),
             Route(
                 "PUT",
                 path,
@@ -72,6 +74,7 @@ class ControlApi:
                 "Create or replace a camera. Omitted settings get their defaults. Repeating a request changes nothing.",
                 (*one, Answer(201, "The camera was created.", CameraView)),
                 body=settings_schema(),
+                scope="camera",
             ),
             Route(
                 "PATCH",
@@ -81,6 +84,7 @@ class ControlApi:
                 "Change the given settings of a camera; null restores a default.",
                 one,
                 body=changes_schema(),
+                scope="camera",
             ),
             Route(
                 "DELETE",
@@ -89,6 +93,7 @@ class ControlApi:
                 self._delete,
                 "Delete a camera.",
                 (Answer(204, "The camera was deleted, or did not exist."),),
+                scope="camera",
             ),
             Route(
                 "GET",
@@ -97,6 +102,7 @@ class ControlApi:
                 self._result,
                 "Get the latest result of a camera.",
                 (Answer(200, "The result, as published.", results.Frame),),
+                scope="camera",
             ),
             Route(
                 "GET",
@@ -125,6 +131,7 @@ class ControlApi:
                     ),
                 ),
                 long_lived=True,
+                scope="filtered",
             ),
             Route(
                 "GET",
@@ -133,6 +140,7 @@ class ControlApi:
                 self._config,
                 "Get the effective configuration, with the current cameras and without secrets.",
                 (Answer(200, "The configuration.", Config),),
+                scope="whole",
             ),
         ]
 

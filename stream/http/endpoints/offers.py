@@ -36,9 +36,9 @@ def session_routes(
     accepted = Answer(204, "`Accept-Post` contains it.")
     ended = Answer(204, "The session has ended.")
     return [
-        Route("POST", path, needs, offer, to_offer, (answer,), body=SESSION_DESCRIPTION, body_type=SDP),
-        Route("OPTIONS", path, "read", _options, "Get the accepted content type.", (accepted,)),
-        Route("DELETE", path + "/{session}", needs, delete, to_end, (ended,)),
+        Route("POST", path, needs, offer, to_offer, (answer,), body=SESSION_DESCRIPTION, body_type=SDP, scope="camera"),
+        Route("OPTIONS", path, "read", _options, "Get the accepted content type.", (accepted,), scope="camera"),
+        Route("DELETE", path + "/{session}", needs, delete, to_end, (ended,), scope="camera"),
     ]
 
 

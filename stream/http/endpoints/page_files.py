@@ -36,7 +36,7 @@ def page_routes() -> list[Route]:
 def _route(path: str, body: bytes, content_type: str) -> Route:
     summary = "The live page." if path == "/" else "A file of the live page."
     answers = (Answer(200, "The file.", None, content_type),)
-    return Route("GET", path, "open", _handler(body, content_type), summary, answers, limited=False)
+    return Route("GET", path, "open", _handler(body, content_type), summary, answers, limited=False, scope="none")
 
 
 def _handler(body: bytes, content_type: str) -> Handler:

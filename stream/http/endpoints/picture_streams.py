@@ -77,7 +77,15 @@ class PictureStreams:
         )
         return [
             Route(
-                "GET", ONE, "read", self._one, "Stream live pictures of a camera.", answer, query=size, long_lived=True
+                "GET",
+                ONE,
+                "read",
+                self._one,
+                "Stream live pictures of a camera.",
+                answer,
+                query=size,
+                long_lived=True,
+                scope="camera",
             ),
             Route(
                 "GET",
@@ -88,6 +96,7 @@ class PictureStreams:
                 answer,
                 query=(cameras, *size),
                 long_lived=True,
+                scope="filtered",
             ),
         ]
 

@@ -51,6 +51,7 @@ class ProfilingApi:
                 "Record for a few seconds where the inference thread spends its time. One recording at a time.",
                 (Answer(202, "The recording has started; `Location` is the path of its file.", ProfilingRecording),),
                 body=ProfilingRequest,
+                scope="whole",
             ),
             Route(
                 "GET",
@@ -59,6 +60,7 @@ class ProfilingApi:
                 self._list,
                 "List the profiling recordings of this run, newest first.",
                 (Answer(200, "The recordings.", ProfilingRecordingList),),
+                scope="whole",
             ),
             Route(
                 "GET",
@@ -68,6 +70,7 @@ class ProfilingApi:
                 "Download a profiling recording, a Chrome trace for https://ui.perfetto.dev.",
                 (Answer(200, "The trace.", None, TRACE), Answer(206, "A range of the trace.", None, TRACE)),
                 long_lived=True,
+                scope="whole",
             ),
         ]
 

@@ -8,7 +8,7 @@ from typing import Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from stream.http.server.access_control.access import Access
+from stream.http.server.access_control.access import Access, Role
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.access_control.rate_limit import RateLimiter
 from stream.http.server.access_control.sessions import COOKIE, SESSION_LIFE_S, Sessions
@@ -33,7 +33,7 @@ class Login(BaseModel):
 class SessionView(BaseModel):
     """The caller's role."""
 
-    role: Literal["read", "control"] = Field(description="`control` includes `read`.")
+    role: Role = Field(description="`control` includes `review`, which includes `read`.")
     by: Literal["loopback", "token", "session"] = Field(
         description="What gives the role: being on this machine, a token, or a cookie."
     )
@@ -52,9 +52,26 @@ class SessionApi:
         """Return the routes."""
         role_answer = (Answer(200, "The role.", SessionView),)
         return [
-            Route("GET", PATH, "read", self._show, "Get the caller's role.", role_answer),
-            Route("POST", PATH, "open", self._begin, "Exchange a token for a session cookie.", role_answer, body=Login),
-            Route("DELETE", PATH, "open", self._end, "End the session.", (Answer(204, "The session has ended."),)),
+            Route("GET", PATH, "read", self._show, "Get the caller's role.", role_answer, scope="none"),
+            Route(
+                "POST",
+                PATH,
+                "open",
+                self._begin,
+                "Exchange a token for a session cookie.",
+                role_answer,
+                body=Login,
+                scope="none",
+            ),
+            Route(
+                "DELETE",
+                PATH,
+                "open",
+                self._end,
+                "End the session.",
+                (Answer(204, "The session has ended."),),
+                scope="none",
+            ),
         ]
 
     async def _show(self, request: web.Request) -> web.Response:

@@ -152,8 +152,8 @@ class HttpServer:
         health = (Answer(200, "The probe succeeds.", _VERDICT),)
         return [
             *page_routes(),
-            Route("GET", "/healthz", "open", self._health, "Liveness probe.", health, limited=False),
-            Route("GET", "/readyz", "open", self._readiness, "Readiness probe.", health, limited=False),
+            Route("GET", "/healthz", "open", self._health, "Liveness probe.", health, limited=False, scope="none"),
+            Route("GET", "/readyz", "open", self._readiness, "Readiness probe.", health, limited=False, scope="none"),
             Route(
                 "GET",
                 "/metrics",
@@ -162,6 +162,7 @@ class HttpServer:
                 "Prometheus metrics.",
                 (Answer(200, "The metrics.", None, "text/plain"),),
                 limited=False,
+                scope="whole",
             ),
             Route(
                 "GET",
@@ -170,6 +171,7 @@ class HttpServer:
                 self._openapi,
                 "This document.",
                 (Answer(200, "OpenAPI 3.1.", {"title": "OpenApi", "type": "object"}),),
+                scope="none",
             ),
         ]
 

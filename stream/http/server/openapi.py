@@ -75,6 +75,7 @@ def _operation(route: Route, schemas: dict[str, Any], problem: dict[str, Any]) -
         | {"default": problem},
         "security": [] if route.needs == "open" else [{}, {"token": []}, {"session": []}],
         "x-needs": route.needs,
+        "x-scope": route.scope,
     }
     parameters = [
         *({"name": name, "in": "path", "required": True, **_IN_PATHS[name]} for name in names),

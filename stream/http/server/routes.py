@@ -7,8 +7,8 @@ a response.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -20,6 +20,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 Schema = type[BaseModel] | type[msgspec.Struct] | dict[str, Any]
 """The shape of a body: a model or a JSON Schema."""
+
+
+Scope = Literal["none", "camera", "filtered", "whole"]
+"""Whose data a route gives or changes. `none`: no camera's. `camera`: one camera's, which the path names. `filtered`:
+those of the cameras that the caller sees, which is up to the handler. `whole`: all cameras' at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Route:
     """A method and a path in aiohttp's syntax, for example with `{camera}`, and its handler.
 
     GET routes also serve HEAD unless they are long-lived. `long_lived`: the response is a stream; it counts towards
-    `http.max_streams` and can last an hour. `limited`: requests count towards `http.requests_per_second`.
+    `http.max_streams` and can last an hour. `limited`: requests count towards `http.requests_per_second`. `scope`
+    has no default, so that it cannot be forgotten.
     """
 
     method: str
@@ -60,6 +66,7 @@ class Route:
     query: tuple[Parameter, ...] = ()
     long_lived: bool = False
     limited: bool = True
+    scope: Scope = field(kw_only=True)
 
     @property
     def changes(self) -> bool:

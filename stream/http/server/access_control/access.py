@@ -8,19 +8,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Role = Literal["read", "control"]
-"""The role that a token gives; `control` includes `read`."""
+Role = Literal["read", "review", "control"]
+"""The role that a token gives; each includes those before it."""
 
-Needs = Literal["open", "read", "control"]
+Needs = Literal["open", "read", "review", "control"]
 """The role that a route needs; `open` routes need none."""
+
+_RANKS: tuple[Needs, ...] = ("open", "read", "review", "control")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The sender of a request: the role (None: open routes only), and what it is based on."""
+    """The sender of a request: the role (None: open routes only), and what it is based on.
+
+    `name` is the token's, or `loopback`. `cameras`: those whose data the caller may have; None: all.
+    """
 
     role: Role | None
     by: Literal["none", "loopback", "token", "session"]
+    name: str
+    cameras: frozenset[str] | None
+
+    def sees(self, camera: str) -> bool:
+        """Return whether the caller may have data of this camera, which need not exist."""
+        return self.cameras is None or camera in self.cameras
+
+
+NOBODY = Caller(None, "none", "", frozenset())
+"""The sender of a request without a valid token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +57,12 @@ class Access:
         `host` and `authorization` are the headers' values, or empty; `session` is the role of the session cookie.
         """
         if self.trust_loopback and names_loopback(host):
-            return Caller("control", "loopback")
+            return Caller("control", "loopback", "loopback", None)
         scheme, _, given = authorization.partition(" ")
         role = self.role_of(given.strip()) if scheme.lower() == "bearer" else None
         if role is not None:
-            return Caller(role, "token")
-        return Caller(session, "session" if session is not None else "none")
+            return Caller(role, "token", role, None)
+        return Caller(session, "session", session, None) if session is not None else NOBODY
 
     def role_of(self, given: str) -> Role | None:
         """Return the role of a token. Both tokens are always compared, in constant time."""
@@ -59,7 +74,7 @@ class Access:
 
     def advice(self, needs: Role) -> str:
         """Say how to get this role."""
-        by_control = needs == "control" or (self.control_token != "" and self.read_token == "")
+        by_control = needs != "read" or (self.control_token != "" and self.read_token == "")
         name = "http.control_token" if by_control else "http.read_token"
         if self.control_token if by_control else self.read_token:
             return f"send `Authorization: Bearer <{name}>`"
@@ -70,7 +85,7 @@ class Access:
 
 def allows(role: Role | None, needs: Needs) -> bool:
     """Return whether the role is sufficient."""
-    return needs == "open" or role == "control" or role == needs
+    return needs == "open" or (role is not None and _RANKS.index(role) >= _RANKS.index(needs))
 
 
 def names_loopback(host: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.http.server.access_control.access import Access, Caller, Role, allows, names_loopback, same_origin
+from stream.http.server.access_control.access import NOBODY, Access, Caller, Role, allows, names_loopback, same_origin
 from stream.http.server.bind_address import BindAddress, resolve
 from stream.settings.config_error import ConfigError
 
@@ -64,11 +64,24 @@ def test_the_control_token_reads_too_and_the_read_token_controls_nothing() -> No
     assert not allows("read", "control") and not allows(None, "read") and allows(None, "open")
 
 
+def test_each_role_includes_those_before_it() -> None:
+    roles: tuple[Role, ...] = ("read", "review", "control")
+    for rank, given in enumerate(roles):
+        assert [allows(given, needs) for needs in roles] == [place <= rank for place in range(3)]
+
+
+def test_a_caller_sees_the_cameras_of_its_list_and_a_caller_without_a_token_none() -> None:
+    assert Caller("read", "token", "a", None).sees("door")
+    listed = Caller("read", "token", "a", frozenset({"door"}))
+    assert listed.sees("door") and not listed.sees("hall")
+    assert not NOBODY.sees("door")
+
+
 def test_a_session_is_used_if_no_valid_token_is_given() -> None:
     access = Access(False, "reader", "keeper")
-    assert access.caller("h", "Bearer wrong", "control") == Caller("control", "session")
-    assert access.caller("h", "Bearer reader", "control") == Caller("read", "token")
-    assert access.caller("h", "", None) == Caller(None, "none")
+    assert access.caller("h", "Bearer wrong", "control") == Caller("control", "session", "control", None)
+    assert access.caller("h", "Bearer reader", "control") == Caller("read", "token", "read", None)
+    assert access.caller("h", "", None) == NOBODY
 
 
 @pytest.mark.parametrize(
