@@ -21,6 +21,7 @@ from commands.models.footage import footage_app
 from commands.models.generated import generated_app
 from commands.models.train import train_app
 from commands.rules.command import rules_app
+from commands.tokens.command import tokens_app
 from commands.top import command as top
 from commands.weights import weights_app
 
@@ -61,6 +62,7 @@ app.command("archive", epilog=archive.EPILOG, rich_help_panel=KEEP)(archive.arch
 app.command("annotate", rich_help_panel=KEEP)(annotate.annotate_command)
 app.add_typer(rules_app, name="rules", rich_help_panel=KEEP)
 app.add_typer(keys_app, name="keys", rich_help_panel=KEEP)
+app.add_typer(tokens_app, name="tokens", rich_help_panel=KEEP)
 app.command("doctor", epilog=doctor.EPILOG, rich_help_panel=SET_UP)(doctor.doctor_command)
 app.add_typer(config_app, name="config", rich_help_panel=SET_UP)
 app.add_typer(weights_app, name="weights", rich_help_panel=SET_UP)

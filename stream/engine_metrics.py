@@ -90,6 +90,9 @@ def derive_http_metrics(
 ) -> None:
     """Add the metrics of the HTTP server."""
     metrics.derive("http_refused_total", lambda: [((code,), server.refused.get(code, 0)) for code in TITLES])
+    metrics.derive(
+        "http_tokens_loaded", lambda: [] if server.tokens_in_force is None else [((), server.tokens_in_force)]
+    )
     metrics.derive("http_streams", lambda: [((), server.streams)])
     metrics.derive("http_events_skipped_total", lambda: [((), events.skipped)])
     metrics.derive("live_pictures_total", lambda: [((), pictures.encoded)])

@@ -207,6 +207,13 @@ METRICS: tuple[MetricSpec, ...] = (
         ("reason",),
         derived=True,
     ),
+    MetricSpec(
+        "http_tokens_loaded",
+        "gauge",
+        "1 if the tokens file as it is now is in force, 0 if it has an error and the previous tokens are; "
+        "absent without a tokens file.",
+        derived=True,
+    ),
     MetricSpec("http_streams", "gauge", "Open HTTP streams, such as event streams.", derived=True),
     MetricSpec(
         "http_events_skipped_total",

@@ -114,13 +114,29 @@ class AlertBook:
                     self._take(last)
             return self._entry(last)
 
-    def entries(self, camera: str | None, *, only_open: bool, limit: int) -> list[Entry]:
-        """Return up to `limit` alerts, of one camera if given: the open ones first, each group the latest first."""
+    def camera_of(self, alert: str) -> str | None:
+        """Return the camera of an alert; None if it is unknown or no longer listed."""
+        with self._lock:
+            last = self._open.get(alert) or self._closed.get(alert)
+        return last.camera if last is not None else None
+
+    def entries(
+        self,
+        camera: str | None,
+        *,
+        only_open: bool,
+        limit: int,
+        sees: Callable[[str], bool] = lambda camera: True,
+    ) -> list[Entry]:
+        """Return up to `limit` alerts, of one camera if given: the open ones first, each group the latest first.
+
+        `sees` returns whether alerts of a camera are wanted.
+        """
         with self._lock:
             found = list(reversed(self._open.values()))
             if not only_open:
                 found += reversed(self._closed.values())
-        wanted = [alert for alert in found if camera in (None, alert.camera)]
+        wanted = [alert for alert in found if camera in (None, alert.camera) and sees(alert.camera)]
         return [self._entry(alert) for alert in wanted[:limit]]
 
     def open(self) -> Counter[tuple[str, str]]:

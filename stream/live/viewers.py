@@ -61,6 +61,10 @@ class Viewers:
                 self._forget(name)
             raise
 
+    def has(self, camera: str, key: str) -> bool:
+        """Return whether a session exists."""
+        return (camera, key) in self._sessions
+
     def end(self, camera: str, key: str) -> None:
         """End a session, if it exists."""
         with self._lock:

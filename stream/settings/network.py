@@ -24,6 +24,11 @@ class HttpConfig(Section):
     control_token: SecretStr | None = Field(
         None, description="Token to read, and to change cameras. Unset: other hosts cannot change anything."
     )
+    tokens_file: Path | None = Field(
+        None,
+        description="File of further tokens, each with a name, a right and cameras (docs/security.md). It is read "
+        "again when it changes.",
+    )
     tls_certificate: Path | None = Field(None, description="PEM file of the certificate and its chain, for HTTPS.")
     tls_key: Path | None = Field(None, description="PEM file of the certificate's private key, without a passphrase.")
     cors_origins: list[str] = Field(

@@ -150,7 +150,7 @@ async def test_an_added_route_is_protected_and_in_the_openapi_document(client: a
             publish,
             "Publish a camera.",
             (Answer(201, "An answer."),),
-            scope="none",
+            scope="camera",
         ),
         Route("GET", "/faulty", "open", faulty, "Fails.", scope="none"),
     ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
 from stream.alerts.alert_book import AlertBook, Entry
 from stream.alerts.rules_in_force import RulesInForce, RulesView
+from stream.http.server.access_control.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
-from stream.http.server.routes import Answer, Parameter, Route
+from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.results import ALERT_SCHEMA, Alert, about
 from stream.settings.camera_id import CAMERA_ID
 
@@ -45,7 +46,7 @@ class ListedAlert(Alert, frozen=True, kw_only=True, omit_defaults=True, tag_fiel
 class AlertList(msgspec.Struct, frozen=True):
     """Alerts: the open ones first, and of each group the latest first."""
 
-    open: Annotated[int, about("The number of open alerts of all cameras.")]
+    open: Annotated[int, about("The number of open alerts of all cameras that the caller sees.")]
     alerts: Annotated[list[ListedAlert], about("The alerts.")]
 
 
@@ -78,15 +79,17 @@ class AlertsApi:
                 "Get the picture of the frame that began an alert. Those of the latest alerts are kept.",
                 (Answer(200, "JPEG.", None, "image/jpeg"),),
                 scope="camera",
+                camera_of=CameraOf("alert", self._book.camera_of, _no_picture),
             ),
             Route(
                 "POST",
                 PATH + "/{alert}/acknowledge",
-                "control",
+                "review",
                 self._acknowledge,
                 "Acknowledge an alert, which publishes it again. Repeating a request changes nothing.",
                 one,
                 scope="camera",
+                camera_of=CameraOf("alert", self._book.camera_of, _unknown),
             ),
             Route(
                 "GET",
@@ -102,24 +105,52 @@ class AlertsApi:
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _list(self, request: web.Request) -> web.Response:
         camera, only_open, limit = _query(request)
-        entries = self._book.entries(camera, only_open=only_open, limit=limit)
-        answer = AlertList(open=self._book.open().total(), alerts=[_listed(entry) for entry in entries])
+        sees = request[CALLER].sees
+        entries = self._book.entries(camera, only_open=only_open, limit=limit, sees=sees)
+        count = sum(count for (camera, _), count in self._book.open().items() if sees(camera))
+        answer = AlertList(open=count, alerts=[_listed(entry) for entry in entries])
         return _json(answer)
 
     async def _picture(self, request: web.Request) -> web.Response:
         jpeg = self._book.pictures.get(request.match_info["alert"])
         if jpeg is None:
-            raise Problem(404, "no-such-alert", f"unknown alert, or its picture is no longer kept: see GET {PATH}")
+            raise _no_picture()
         return web.Response(body=jpeg, content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
         entry = self._book.acknowledge(request.match_info["alert"])
         if entry is None:
-            raise Problem(404, "no-such-alert", f"unknown alert, or it is no longer listed: see GET {PATH}")
+            raise _unknown()
         return _json(_listed(entry))
 
     async def _show_rules(self, request: web.Request) -> web.Response:
-        return _json(self._rules.view())
+        return _json(seen_rules(self._rules.view(), request[CALLER].cameras))
+
+
+def seen_rules(view: RulesView, cameras: frozenset[str] | None) -> RulesView:
+    """Return what a caller who sees these cameras may know: the rules for them, without the names of others.
+
+    Warnings and errors of the file can name any camera, so they are not shown. None: the caller sees all cameras.
+    """
+    if cameras is None:
+        return view
+    rules: dict[str, dict[str, Any]] = {}
+    for name, rule in view.rules.items():
+        own = [camera for camera in rule["cameras"] if camera in cameras] if "cameras" in rule else None
+        if own is None:
+            rules[name] = rule
+        elif own:
+            rules[name] = {**rule, "cameras": own}
+    error = None if view.error is None else "the file as it is now has an error, so the previous rules are in force"
+    return RulesView(None, view.loaded_us, error, [], view.actions, rules)
+
+
+def _no_picture() -> Problem:
+    return Problem(404, "no-such-alert", f"unknown alert, or its picture is no longer kept: see GET {PATH}")
+
+
+def _unknown() -> Problem:
+    return Problem(404, "no-such-alert", f"unknown alert, or it is no longer listed: see GET {PATH}")
 
 
 def _listed(entry: Entry) -> ListedAlert:

@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from stream.http.server.access_control.gate import CALLER
 from stream.http.server.file_answer import FileAnswer
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
-from stream.http.server.routes import Answer, Parameter, Route
+from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
 from stream.settings.camera_id import CAMERA_ID
@@ -47,6 +48,7 @@ class ClipsApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
+        of_clip = CameraOf("clip", self._camera_of, _unknown)
         return [
             Route(
                 "GET",
@@ -67,6 +69,7 @@ class ClipsApi:
                 (Answer(200, "MP4.", None, "video/mp4"), Answer(206, "A range of the video.", None, "video/mp4")),
                 long_lived=True,
                 scope="camera",
+                camera_of=of_clip,
             ),
             Route(
                 "GET",
@@ -77,16 +80,17 @@ class ClipsApi:
                 (Answer(200, "JSON lines.", None, "application/x-ndjson"),),
                 long_lived=True,
                 scope="camera",
+                camera_of=of_clip,
             ),
         ]
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _list(self, request: web.Request) -> web.Response:
         camera, action, before, limit = _query(request)
-        library = self._library
+        library, sees = self._library, request[CALLER].sees
         found: list[Clip] = []
         for clip in library.clips() if library is not None else []:
-            if (before is None or clip.name < before) and _matches(clip, camera, action):
+            if (before is None or clip.name < before) and sees(clip.camera) and _matches(clip, camera, action):
                 found.append(clip)
                 if len(found) == limit:
                     break
@@ -111,12 +115,20 @@ class ClipsApi:
         await response.prepare(request)
         return response
 
+    def _camera_of(self, name: str) -> str | None:
+        clip = self._library.clip(name) if self._library is not None else None
+        return clip.camera if clip is not None else None
+
     def _file(self, request: web.Request, ending: str) -> Path:
         """Return the path of a clip's file. Only names in the library are looked up on the disk."""
         name = request.match_info["clip"]
         if self._library is None or self._library.clip(name) is None:
-            raise Problem(404, "no-such-clip", f"unknown clip, or it was deleted to make room: see GET {PATH}")
+            raise _unknown()
         return self._library.directory / (name + ending)
+
+
+def _unknown() -> Problem:
+    return Problem(404, "no-such-clip", f"unknown clip, or it was deleted to make room: see GET {PATH}")
 
 
 def _matches(clip: Clip, camera: str | None, action: str | None) -> bool:

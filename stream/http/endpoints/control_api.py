@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import msgspec
 from aiohttp import web
 from pydantic import BaseModel
 
@@ -19,6 +20,7 @@ from stream.cameras.registry import CameraRegistry
 from stream.config import Config
 from stream.http.endpoints.event_streams import DEFAULT_KINDS, KINDS, EventStreams, LastMessage
 from stream.http.endpoints.views import CameraListView, CameraView, EngineView, camera_view, engine_view
+from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ID_SCHEMA
@@ -146,10 +148,13 @@ class ControlApi:
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _status(self, request: web.Request) -> web.Response:
-        return _json(engine_view(self.stats(), self.streams(), self._views()))
+        views, stats = self._views(request), self.stats()
+        if request[CALLER].cameras is not None:  # the number of all tracked people would tell of other cameras
+            stats = msgspec.structs.replace(stats, state_slots_used=sum(view.status.tracks for view in views))
+        return _json(engine_view(stats, self.streams(), views))
 
     async def _list(self, request: web.Request) -> web.Response:
-        return _json(CameraListView(cameras=self._views()))
+        return _json(CameraListView(cameras=self._views(request)))
 
     async def _get(self, request: web.Request) -> web.Response:
         return _json(self._view(request.match_info["camera"]))
@@ -178,13 +183,14 @@ class ControlApi:
         return web.Response(body=body, content_type="application/json")
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
-        return await self.events.follow(request, list(self.cameras.configs))
+        return await self.events.follow(request, list(self.cameras.configs), request[CALLER])
 
     async def _config(self, request: web.Request) -> web.Response:
         return _json(self.config().model_copy(update={"cameras": list(self.cameras.configs.values())}))
 
-    def _views(self) -> list[CameraView]:
-        return [camera_view(self.cameras, camera_id) for camera_id in self.cameras.configs]
+    def _views(self, request: web.Request) -> list[CameraView]:
+        sees = request[CALLER].sees
+        return [camera_view(self.cameras, camera_id) for camera_id in self.cameras.configs if sees(camera_id)]
 
     def _view(self, camera_id: str) -> CameraView:
         if camera_id not in self.cameras.configs:

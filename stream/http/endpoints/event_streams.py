@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from stream.http.server.access_control.access import Caller
 from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, unknown_parameters
@@ -60,7 +61,8 @@ LastMessage = Callable[[Literal["results", "status"], str], bytes | None]
 class _Client:
     """A client: its filter, and the messages that wait for it."""
 
-    def __init__(self, kinds: frozenset[str], cameras: frozenset[str]) -> None:
+    def __init__(self, kinds: frozenset[str], cameras: frozenset[str], caller: Caller) -> None:
+        self.caller = caller
         self.kinds = kinds
         self.cameras = cameras
         self.changed = asyncio.Event()
@@ -69,7 +71,11 @@ class _Client:
         self._bytes = 0
 
     def wants(self, kind: str, camera: str) -> bool:
-        return kind in self.kinds and (not self.cameras or kind == "stats" or camera in self.cameras)
+        if kind not in self.kinds:
+            return False
+        if kind == "stats":  # they are about all cameras
+            return self.caller.cameras is None
+        return self.caller.sees(camera) and (not self.cameras or camera in self.cameras)
 
     def put(self, chunk: bytes) -> int:
         """Queue a chunk, and return how many older ones were dropped."""
@@ -122,9 +128,12 @@ class EventStreams:
         for client in self._clients:
             client.changed.set()
 
-    async def follow(self, request: web.Request, cameras: list[str]) -> web.StreamResponse:
-        """Stream messages until the client disconnects, beginning with the last messages of `cameras`."""
-        client = _client_for(request)
+    async def follow(self, request: web.Request, cameras: list[str], caller: Caller) -> web.StreamResponse:
+        """Stream messages until the client disconnects, beginning with the last messages of `cameras`.
+
+        Messages of cameras that the caller does not see are left out.
+        """
+        client = _client_for(request, caller)
         if self._closed:
             raise Problem(503, "not-now", "the engine is stopping")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
@@ -228,7 +237,7 @@ def _event(name: str, body: bytes) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), body)
 
 
-def _client_for(request: web.Request) -> _Client:
+def _client_for(request: web.Request, caller: Caller) -> _Client:
     """Return a client for the query. Raises `Problem` if it is invalid."""
     errors = unknown_parameters(request, ("camera", "kind"))
     kinds = request.query.getall("kind", list(DEFAULT_KINDS))
@@ -239,4 +248,6 @@ def _client_for(request: web.Request) -> _Client:
         errors.append(CAMERA_ERROR)
     if errors:
         raise invalid(errors)
-    return _Client(frozenset(kinds), frozenset(cameras))
+    if "stats" in kinds and caller.cameras is not None:
+        raise Problem(403, "not-your-camera", "`stats` concern all cameras, and the token is for some")
+    return _Client(frozenset(kinds), frozenset(cameras), caller)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from stream.http.server.access_control.access import Needs
+from stream.http.server.access_control.revocation import HOLD
 from stream.http.server.bodies import read_body
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Handler, Route
@@ -20,13 +21,27 @@ RETRY_LATER = {"Retry-After": "10"}
 
 
 def session_routes(
-    path: str, needs: Needs, offer: Handler, end: Callable[[str, str], object], *, to_offer: str, to_end: str
+    path: str,
+    needs: Needs,
+    offer: Handler,
+    end: Callable[[str, str], object],
+    exists: Callable[[str, str], bool],
+    *,
+    to_offer: str,
+    to_end: str,
 ) -> list[Route]:
     """Return the routes of WebRTC sessions at `path`, which contains `{camera}`.
 
-    `offer` handles an SDP offer. `end` ends a session, given its camera and its key, if it exists. `to_offer` and
-    `to_end` describe the two in the API's documentation.
+    `offer` handles an SDP offer. `end` ends a session, given its camera and its key, if it exists, and `exists` returns
+    whether it does. `to_offer` and `to_end` describe the two in the API's documentation. A session ends when the token
+    that began it no longer permits it.
     """
+
+    async def begin(request: web.Request) -> web.StreamResponse:
+        response = await offer(request)
+        session = request.match_info["camera"], response.headers["Location"].rpartition("/")[2]
+        request[HOLD].end_when_revoked(lambda: end(*session), lambda: exists(*session))
+        return response
 
     async def delete(request: web.Request) -> web.Response:
         end(request.match_info["camera"], request.match_info["session"])
@@ -36,7 +51,7 @@ def session_routes(
     accepted = Answer(204, "`Accept-Post` contains it.")
     ended = Answer(204, "The session has ended.")
     return [
-        Route("POST", path, needs, offer, to_offer, (answer,), body=SESSION_DESCRIPTION, body_type=SDP, scope="camera"),
+        Route("POST", path, needs, begin, to_offer, (answer,), body=SESSION_DESCRIPTION, body_type=SDP, scope="camera"),
         Route("OPTIONS", path, "read", _options, "Get the accepted content type.", (accepted,), scope="camera"),
         Route("DELETE", path + "/{session}", needs, delete, to_end, (ended,), scope="camera"),
     ]

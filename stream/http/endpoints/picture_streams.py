@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from stream.cameras.control import no_such_camera
+from stream.http.server.access_control.gate import CALLER
 from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import unknown_parameters
@@ -112,7 +113,8 @@ class PictureStreams:
         cameras = list(dict.fromkeys(request.query.getall("camera", [])))
         if not 1 <= len(cameras) <= MAX_CAMERAS or not all(map(CAMERA_ID.fullmatch, cameras)):
             raise invalid([("camera", f"give the ids of 1 to {MAX_CAMERAS} cameras")])
-        return await self._follow(request, cameras, width, max_fps, lambda: True)
+        seen = [camera for camera in cameras if request[CALLER].sees(camera)]
+        return await self._follow(request, seen, width, max_fps, lambda: True)
 
     async def _follow(
         self, request: web.Request, cameras: Sequence[str], width: int, max_fps: float, still_wanted: Callable[[], bool]

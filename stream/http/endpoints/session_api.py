@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from time import monotonic
+import logging
+from time import monotonic, time_ns
 from typing import Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from stream.http.server.access_control.access import Access, Role
+from stream.http.server.access_control.access import Access, Caller
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.access_control.rate_limit import RateLimiter
 from stream.http.server.access_control.sessions import COOKIE, SESSION_LIFE_S, Sessions
+from stream.http.server.access_control.tokens import Role
 from stream.http.server.bodies import json_object
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Route
+from telemetry.repeat_limiter import RepeatLimiter
+
+logger = logging.getLogger(__name__)
 
 PATH = "/api/v1/session"
 
@@ -27,7 +32,7 @@ class Login(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    token: str = Field(min_length=1, max_length=1024, description="The read or the control token.")
+    token: str = Field(min_length=1, max_length=1024, description="The token.")
 
 
 class SessionView(BaseModel):
@@ -37,6 +42,8 @@ class SessionView(BaseModel):
     by: Literal["loopback", "token", "session"] = Field(
         description="What gives the role: being on this machine, a token, or a cookie."
     )
+    name: str = Field(description="The token's name; `read` and `control` are those of the configuration.")
+    cameras: list[str] | None = Field(description="The cameras that the caller sees; null: all.")
 
 
 class SessionApi:
@@ -47,6 +54,7 @@ class SessionApi:
         self._sessions = sessions
         self._limiter = limiter
         self._secure = secure
+        self._logged = RepeatLimiter(limit=20, per_s=60.0)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -75,28 +83,30 @@ class SessionApi:
         ]
 
     async def _show(self, request: web.Request) -> web.Response:
-        caller = request[CALLER]
-        return web.json_response({"role": caller.role, "by": caller.by})
+        return web.json_response(_view(request[CALLER]))
 
     async def _begin(self, request: web.Request) -> web.Response:
         body = await json_object(request)
         token = body.get("token")
         if set(body) != {"token"} or not isinstance(token, str) or not token:
             raise invalid([("token", "must be a string, and the only field")])
-        role = self._access.role_of(token)
-        if role is None:
-            self._limiter.punish(request.remote or "", monotonic(), GUESS_COST)
+        address = request.remote or ""
+        grant = self._access.find(token, time_ns() // 1000)
+        if grant is None:
+            self._limiter.punish(address, monotonic(), GUESS_COST)
             raise Problem(
                 401,
                 "unauthorised",
-                "the token is neither http.read_token nor http.control_token",
+                "the token is unknown, or has expired",
                 errors=[("token", "unknown token")],
                 headers={"WWW-Authenticate": 'Bearer realm="partstream"'},
             )
-        response = web.json_response({"role": role, "by": "session"})
+        if self._logged.admit(grant.name, monotonic())[0]:
+            logger.info("http: token %s signed in from %s", grant.name, address)
+        response = web.json_response(_view(Caller(grant.role, "session", grant.name, grant.cameras)))
         response.set_cookie(
             COOKIE,
-            self._sessions.begin(role, monotonic()),
+            self._sessions.begin(grant, monotonic()),
             max_age=SESSION_LIFE_S,
             path="/",
             httponly=True,
@@ -110,3 +120,8 @@ class SessionApi:
         response = web.Response(status=204)
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict", secure=self._secure)
         return response
+
+
+def _view(caller: Caller) -> dict[str, object]:
+    cameras = None if caller.cameras is None else sorted(caller.cameras)
+    return {"role": caller.role, "by": caller.by, "name": caller.name, "cameras": cameras}

@@ -33,6 +33,7 @@ class WhepApi:
             "read",
             self._view,
             self.viewers.end,
+            self.viewers.has,
             to_offer="Receive a camera's own video, without re-encoding.",
             to_end="End a viewer's session.",
         )

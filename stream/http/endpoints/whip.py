@@ -34,6 +34,7 @@ class WhipApi:
             "control",
             self._publish,
             self.publishers.end,
+            self.publishers.has,
             to_offer="Publish to a camera whose source is `whip`. Replaces the current publisher, if any.",
             to_end="End a publisher's session.",
         )

@@ -139,7 +139,7 @@ class App {
     field("add").hidden = !this.canChange
     field("empty-control").hidden = !this.canChange
     field("empty-read").hidden = this.canChange
-    this.alerts.mayAcknowledge = this.canChange
+    this.alerts.mayAcknowledge = role !== "read"
     await Promise.all([this.list(), this.alerts.load()])
     this.messages.withAlerts = this.alerts.available
     this.messages.connect(!document.hidden)

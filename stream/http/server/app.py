@@ -18,10 +18,11 @@ from pydantic import SecretStr
 from stream.http.endpoints.page_files import page_routes
 from stream.http.endpoints.session_api import SessionApi
 from stream.http.server import openapi, tls
-from stream.http.server.access_control.access import Access
+from stream.http.server.access_control.access import Access, configured_grants
 from stream.http.server.access_control.gate import Gate
 from stream.http.server.access_control.rate_limit import RateLimiter
 from stream.http.server.access_control.sessions import Sessions
+from stream.http.server.access_control.tokens import TokensFile
 from stream.http.server.bind_address import BindAddress, resolve
 from stream.http.server.connections import CONNECTION_LIFE_S, Connections
 from stream.http.server.routes import Answer, Route
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 RENDER_WITHIN_S = 10.0
 """Prometheus' default scrape timeout."""
 
+CHECK_EVERY_S = 0.5
+"""Interval at which access is checked again. A change of the tokens file applies after one to two of them."""
+
 Exposition = Callable[[str], tuple[bytes, str]]
 """Takes the `Accept` header and returns the metrics page and its content type. Called in the rendering thread."""
 
@@ -43,9 +47,9 @@ Verdict = Callable[[], tuple[bool, list[str]]]
 class HttpServer:
     """Serves `/healthz`, `/readyz`, `/metrics`, the live page, sessions, `routes`, and an OpenAPI document of them.
 
-    Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the TLS files cannot be used, or if
-    `bind` is null, which disables the server. `on_end` is called with the task that accepts connections when it ends,
-    also if it fails.
+    Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the tokens file or the TLS files cannot
+    be used, or if `bind` is null, which disables the server. `on_end` is called with each task of the server when it
+    ends, also if it fails.
     """
 
     def __init__(
@@ -62,12 +66,15 @@ class HttpServer:
         if config.bind is None:
             raise ConfigError("http.bind is null, which disables the HTTP server")
         self._bind: BindAddress = resolve(config.bind)
-        access = Access(self._bind.loopback, _secret(config.read_token), _secret(config.control_token))
-        if not self._bind.loopback and not (access.read_token or access.control_token):
+        configured = configured_grants(_secret(config.read_token), _secret(config.control_token))
+        settings = {grant.digest: f"http.{grant.name}_token" for grant in configured}
+        self._tokens = TokensFile(config.tokens_file, settings) if config.tokens_file is not None else None
+        access = Access(self._bind.loopback, configured, self._tokens)
+        if not self._bind.loopback and not configured and self._tokens is None:
             raise ConfigError(
                 f"http.bind: other hosts can reach {config.bind}, so /metrics and the API need a token: set "
                 "http.read_token (PARTSTREAM_HTTP__READ_TOKEN) and, to change cameras from there, http.control_token, "
-                "or bind to 127.0.0.1"
+                "or http.tokens_file, or bind to 127.0.0.1"
             )
         certificate, key = config.tls_certificate, config.tls_key
         self._tls = tls.server_context(certificate, key) if certificate is not None and key is not None else None
@@ -77,6 +84,7 @@ class HttpServer:
         self._connections = Connections(config.max_streams, connection_life_s, self._tls)
         self._listener: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._on_end = on_end
         sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
         self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins)
@@ -95,6 +103,11 @@ class HttpServer:
     def refused(self) -> Mapping[str, int]:
         """Rejected requests by the problem's code."""
         return self._gate.refused
+
+    @property
+    def tokens_in_force(self) -> bool | None:
+        """Whether the tokens file as it is now is in force; None without one."""
+        return self._tokens.error is None if self._tokens is not None else None
 
     async def start(self) -> None:
         """Start to listen. Raises `ConfigError` naming http.bind if the address cannot be bound."""
@@ -120,8 +133,10 @@ class HttpServer:
             ) from None
         self._listener = listener
         self._serving = asyncio.create_task(self._connections.serve(listener, runner.server), name="http server")
+        self._watching = asyncio.create_task(self._watch_access(), name="http access")
         if self._on_end is not None:
             self._serving.add_done_callback(self._on_end)
+            self._watching.add_done_callback(self._on_end)
         port = listener.getsockname()[1]
         scheme = "https" if self._tls is not None else "http"
         self.address = f"{scheme}://{BindAddress(self._bind.host, port, self._bind.loopback)}"
@@ -137,6 +152,10 @@ class HttpServer:
             serving, self._serving = self._serving, None
             serving.cancel()
             await asyncio.wait([serving])
+        if self._watching is not None:
+            watching, self._watching = self._watching, None
+            watching.cancel()
+            await asyncio.wait([watching])
         if self._listener is not None:
             self._listener.close()  # also if the task was cancelled before it began
             self._listener = None
@@ -146,6 +165,14 @@ class HttpServer:
         if self._rendering is not None:
             self._rendering.shutdown(wait=False, cancel_futures=True)
             self._rendering = None
+
+    async def _watch_access(self) -> None:
+        """Read the tokens file when it changes, and end what no longer has access."""
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            if self._tokens is not None:
+                await self._tokens.look()
+            self._gate.end_revoked()
 
     # -- responses ----------------------------------------------------------------------------------------------
     def _own_routes(self) -> list[Route]:

@@ -13,6 +13,7 @@ CONTENT_TYPE = "application/problem+json"
 TITLES = {
     "unauthorised": "No valid token",
     "forbidden": "Insufficient role",
+    "not-your-camera": "Not for this token's cameras",
     "foreign-origin": "Request from another origin",
     "not-found": "Not found",
     "no-such-camera": "Camera not found",

@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from stream.http.server.access_control.access import Needs
+from stream.http.server.problems import Problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -25,6 +26,19 @@ Schema = type[BaseModel] | type[msgspec.Struct] | dict[str, Any]
 Scope = Literal["none", "camera", "filtered", "whole"]
 """Whose data a route gives or changes. `none`: no camera's. `camera`: one camera's, which the path names. `filtered`:
 those of the cameras that the caller sees, which is up to the handler. `whole`: all cameras' at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraOf:
+    """How to find the camera of a route of scope `camera` whose path does not contain `{camera}`.
+
+    `camera` takes the value of the path's `parameter` and returns the camera, or None. `unknown` makes the problem that
+    the handler raises if there is no such thing.
+    """
+
+    parameter: str
+    camera: Callable[[str], str | None]
+    unknown: Callable[[], Problem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,14 @@ class Route:
     long_lived: bool = False
     limited: bool = True
     scope: Scope = field(kw_only=True)
+    camera_of: CameraOf | None = None
+
+    def __post_init__(self) -> None:
+        parameter = "camera" if self.camera_of is None else self.camera_of.parameter
+        if (self.scope == "camera") != (f"{{{parameter}}}" in self.path):
+            raise ValueError(f"{self.method} {self.path}: a path with `{{{parameter}}}` has the scope `camera`")
+        if self.needs == "open" and self.scope != "none":
+            raise ValueError(f"{self.method} {self.path}: an open route gives no camera's data")
 
     @property
     def changes(self) -> bool:

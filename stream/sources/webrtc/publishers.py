@@ -96,6 +96,12 @@ class Publishers:
                 self._changed.wait(STOP_CHECK_S)
         raise StoppedError
 
+    def has(self, camera: str, key: str) -> bool:
+        """Return whether a session exists."""
+        with self._changed:
+            publication = self._current.get(camera)
+        return publication is not None and publication.key == key
+
     def end(self, camera: str, key: str) -> bool:
         """End this session, and return whether it existed."""
         with self._changed:

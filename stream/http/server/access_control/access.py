@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Role = Literal["read", "review", "control"]
-"""The role that a token gives; each includes those before it."""
+from stream.http.server.access_control.tokens import Grant, Role, TokensFile, digest_of, find
 
 Needs = Literal["open", "read", "review", "control"]
 """The role that a route needs; `open` routes need none."""
@@ -37,6 +35,9 @@ class Caller:
 NOBODY = Caller(None, "none", "", frozenset())
 """The sender of a request without a valid token."""
 
+LOOPBACK = Caller("control", "loopback", "loopback", None)
+"""The sender of a request on this machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -48,39 +49,56 @@ class Access:
     """
 
     trust_loopback: bool
-    read_token: str = field(default="", repr=False)
-    control_token: str = field(default="", repr=False)
+    configured: Sequence[Grant] = field(default=(), repr=False)
+    """The grants of `http.read_token` and `http.control_token`, as far as they are set."""
+    file: TokensFile | None = None
 
-    def caller(self, host: str, authorization: str, session: Role | None) -> Caller:
-        """Identify the sender.
+    def caller(self, host: str, authorization: str, session: Grant | None, at_us: int) -> Caller:
+        """Identify the sender at this time, microseconds since 1970, UTC.
 
-        `host` and `authorization` are the headers' values, or empty; `session` is the role of the session cookie.
+        `host` and `authorization` are the headers' values, or empty; `session` is what the session cookie grants.
         """
         if self.trust_loopback and names_loopback(host):
-            return Caller("control", "loopback", "loopback", None)
+            return LOOPBACK
         scheme, _, given = authorization.partition(" ")
-        role = self.role_of(given.strip()) if scheme.lower() == "bearer" else None
-        if role is not None:
-            return Caller(role, "token", role, None)
-        return Caller(session, "session", session, None) if session is not None else NOBODY
+        grant = self.find(given.strip(), at_us) if scheme.lower() == "bearer" else None
+        if grant is not None:
+            return Caller(grant.role, "token", grant.name, grant.cameras)
+        if session is not None and self.is_current(session, at_us):
+            return Caller(session.role, "session", session.name, session.cameras)
+        return NOBODY
 
-    def role_of(self, given: str) -> Role | None:
-        """Return the role of a token. Both tokens are always compared, in constant time."""
-        # As bytes, because compare_digest accepts only ASCII text.
-        raw = given.encode("utf-8", "surrogatepass")
-        reads = hmac.compare_digest(raw, self.read_token.encode()) and self.read_token != ""
-        controls = hmac.compare_digest(raw, self.control_token.encode()) and self.control_token != ""
-        return "control" if controls else "read" if reads else None
+    def find(self, token: str, at_us: int) -> Grant | None:
+        """Return what a token grants; None if it is unknown or has expired."""
+        return find(self._grants(), token, at_us)
+
+    def is_current(self, grant: Grant, at_us: int) -> bool:
+        """Return whether the token still grants the same."""
+        return grant.is_valid(at_us) and grant in self._grants()
 
     def advice(self, needs: Role) -> str:
         """Say how to get this role."""
-        by_control = needs != "read" or (self.control_token != "" and self.read_token == "")
-        name = "http.control_token" if by_control else "http.read_token"
-        if self.control_token if by_control else self.read_token:
-            return f"send `Authorization: Bearer <{name}>`"
+        if self.file is not None:
+            return f"send `Authorization: Bearer` and a token of http.tokens_file that permits to {_VERBS[needs]}"
+        names = [grant.name for grant in self.configured]
+        name = "control" if needs != "read" or names == ["control"] else "read"
+        if name in names:
+            return f"send `Authorization: Bearer <http.{name}_token>`"
         if self.trust_loopback:
-            return f"use a loopback address such as 127.0.0.1, or set {name} and send it"
-        return f"set {name} and send it: other hosts have no access without it"
+            return f"use a loopback address such as 127.0.0.1, or set http.{name}_token and send it"
+        return f"set http.{name}_token and send it: other hosts have no access without it"
+
+    def _grants(self) -> Sequence[Grant]:
+        return [*self.configured, *(self.file.grants if self.file is not None else ())]
+
+
+_VERBS: dict[Role, str] = {"read": "look", "review": "review", "control": "control"}
+
+
+def configured_grants(read_token: str, control_token: str) -> list[Grant]:
+    """Return the grants of the two tokens of the configuration; an empty one grants nothing."""
+    tokens: tuple[tuple[Role, str], ...] = (("read", read_token), ("control", control_token))
+    return [Grant(role, role, None, digest_of(token)) for role, token in tokens if token]
 
 
 def allows(role: Role | None, needs: Needs) -> bool:

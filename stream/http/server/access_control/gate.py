@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from time import monotonic
+from time import monotonic, time_ns
 
 from aiohttp import web
 
 from stream.http.server.access_control.access import Access, Caller, allows, embedded_elsewhere, same_origin
 from stream.http.server.access_control.rate_limit import RateLimiter
+from stream.http.server.access_control.revocation import HOLD, Credentials, Revocation
+from stream.http.server.access_control.scopes import NotYourCameraError, check_scope
 from stream.http.server.access_control.sessions import COOKIE, Sessions
 from stream.http.server.connections import Connections
 from stream.http.server.problems import Problem, from_http
 from stream.http.server.routes import Handler, Route
+from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +49,9 @@ class Gate:
         self._limiter = limiter
         self._connections = connections
         self._origins = frozenset(cors_origins)
+        self._revocation = Revocation(self._identify)
+        self._logged_from = RepeatLimiter(limit=1, per_s=60.0)
+        self._logged = RepeatLimiter(limit=5, per_s=10.0)
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -54,13 +60,23 @@ class Gate:
             if self._is_preflight(request):
                 return _preflight(request)
             route = self.routes.get(request.match_info.route)
-            self._admit(request, route)
-            if route is not None and route.long_lived:
-                with self._connections.stream(request):
-                    return await handler(request)
-            return await handler(request)
+            credentials = _credentials(request)
+            self._admit(request, route, credentials)
+            if route is None or route.needs == "open":
+                return await handler(request)
+            with self._revocation.request(request, credentials, request[CALLER]):
+                if route.long_lived:
+                    with self._connections.stream(request):
+                        return await handler(request)
+                return await handler(request)
+        except NotYourCameraError as problem:
+            self.refused["not-your-camera"] += 1
+            self._log_refusal(request, problem)
+            return problem.response()
         except Problem as problem:
             refusal = problem
+            if problem.code in ("unauthorised", "forbidden"):
+                self._log_refusal(request, problem)
         except web.HTTPException as error:
             if error.status < 400:
                 raise
@@ -73,6 +89,12 @@ class Gate:
         self.refused[refusal.code] += 1
         return refusal.response()
 
+    def end_revoked(self) -> None:
+        """End the sessions, streams and open requests whose token was removed, has expired, or was changed."""
+        at_us = time_ns() // 1000
+        self._sessions.end_except(lambda grant: self._access.is_current(grant, at_us))
+        self._revocation.check()
+
     def cors(self, request: web.BaseRequest) -> Mapping[str, str]:
         """Return the headers that let pages of the listed origins read the response."""
         origin = request.headers.get("Origin", "")
@@ -84,17 +106,19 @@ class Gate:
             "Vary": "Origin",
         }
 
-    def _admit(self, request: web.Request, route: Route | None) -> None:
+    def _identify(self, credentials: Credentials) -> Caller:
+        session = self._sessions.grant(credentials.cookie, monotonic()) if credentials.cookie else None
+        return self._access.caller(credentials.host, credentials.authorization, session, time_ns() // 1000)
+
+    def _admit(self, request: web.Request, route: Route | None, credentials: Credentials) -> None:
         """Raise `Problem` if the request is not allowed. Unknown addresses need a token too, to reveal nothing."""
         now = monotonic()
         address = request.remote or ""
         if route is None or route.limited:
             self._check_rate(self._limiter.take(address, now))
-        host = request.headers.get("Host", "")
-        secret = request.cookies.get(COOKIE, "")
-        session = self._sessions.role(secret, now) if secret else None
-        caller = self._access.caller(host, request.headers.get("Authorization", ""), session)
+        caller = self._identify(credentials)
         request[CALLER] = caller
+        request[HOLD] = self._revocation.hold(credentials, caller)
         needs = route.needs if route is not None else "read"
         if not allows(caller.role, needs):
             assert needs != "open"
@@ -109,7 +133,19 @@ class Gate:
                 headers={"WWW-Authenticate": 'Bearer realm="partstream"'},
             )
         if needs != "open" or (route is not None and route.changes):
-            self._check_origin(request, caller, host, changes=route is not None and route.changes)
+            self._check_origin(request, caller, credentials.host, changes=route is not None and route.changes)
+        if route is not None:
+            check_scope(route, caller, request.match_info)
+
+    def _log_refusal(self, request: web.Request, problem: Problem) -> None:
+        """Log a refused request, without what its sender wrote. Once a minute for an address, and seldom for all."""
+        now, address = monotonic(), request.remote or ""
+        if self._logged_from.admit(address, now)[0] and self._logged.admit("refused", now)[0]:
+            route = self.routes.get(request.match_info.route)
+            path = f"{route.method} {route.path}" if route is not None else "an unknown address"
+            caller = request.get(CALLER)
+            name = f"of token {caller.name} " if caller is not None and caller.name else ""
+            logger.warning("http: refused a request %sfrom %s to %s: %s", name, address, path, problem.code)
 
     def _check_rate(self, wait_s: float) -> None:
         if wait_s > 0:
@@ -146,6 +182,11 @@ class Gate:
             and "Access-Control-Request-Method" in request.headers
             and request.headers.get("Origin", "").lower() in self._origins
         )
+
+
+def _credentials(request: web.Request) -> Credentials:
+    headers = request.headers
+    return Credentials(headers.get("Host", ""), headers.get("Authorization", ""), request.cookies.get(COOKIE, ""))
 
 
 def _preflight(request: web.Request) -> web.Response:

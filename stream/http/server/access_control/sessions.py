@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
 
-from stream.http.server.access_control.access import Role
+from stream.http.server.access_control.tokens import Grant, digest_of
 
 COOKIE = "partstream_session"
 
@@ -18,34 +18,35 @@ SESSIONS = 256
 
 
 class Sessions:
-    """Roles by secret. Times are monotonic seconds. Digests are the keys, so that look-up times reveal nothing."""
+    """Grants by secret. Times are monotonic seconds. Digests are the keys, so that look-up times reveal nothing."""
 
     def __init__(self, limit: int = SESSIONS, life_s: float = SESSION_LIFE_S) -> None:
         self._limit = limit
         self._life_s = life_s
-        self._sessions: OrderedDict[bytes, tuple[Role, float]] = OrderedDict()  # oldest first
+        self._sessions: OrderedDict[bytes, tuple[Grant, float]] = OrderedDict()  # oldest first
 
-    def begin(self, role: Role, now: float) -> str:
+    def begin(self, grant: Grant, now: float) -> str:
         """Begin a session and return its secret."""
         secret = secrets.token_urlsafe(32)
-        self._sessions[_digest(secret)] = (role, now + self._life_s)
+        self._sessions[digest_of(secret)] = (grant, now + self._life_s)
         while len(self._sessions) > self._limit:
             self._sessions.popitem(last=False)
         return secret
 
-    def role(self, secret: str, now: float) -> Role | None:
-        """Return the role of a session, or None if there is no such session or it has expired."""
-        key = _digest(secret)
-        role, ends = self._sessions.get(key, (None, 0.0))
-        if role is not None and now >= ends:
+    def grant(self, secret: str, now: float) -> Grant | None:
+        """Return what a session grants, or None if there is no such session or it has expired."""
+        key = digest_of(secret)
+        grant, ends = self._sessions.get(key, (None, 0.0))
+        if grant is not None and now >= ends:
             del self._sessions[key]
             return None
-        return role
+        return grant
 
     def end(self, secret: str) -> None:
         """End a session."""
-        self._sessions.pop(_digest(secret), None)
+        self._sessions.pop(digest_of(secret), None)
 
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+    def end_except(self, is_current: Callable[[Grant], bool]) -> None:
+        """End the sessions whose token no longer grants what it did."""
+        for key in [key for key, (grant, _) in self._sessions.items() if not is_current(grant)]:
+            del self._sessions[key]

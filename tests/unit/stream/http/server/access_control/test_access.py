@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from stream.http.server.access_control.access import NOBODY, Access, Caller, Role, allows, names_loopback, same_origin
+from stream.http.server.access_control.access import (
+    NOBODY,
+    Access,
+    Caller,
+    allows,
+    configured_grants,
+    names_loopback,
+    same_origin,
+)
+from stream.http.server.access_control.tokens import Grant, Role, digest_of, find
 from stream.http.server.bind_address import BindAddress, resolve
 from stream.settings.config_error import ConfigError
 
@@ -35,29 +46,33 @@ def test_any_other_host_header_is_not(host: str) -> None:
     assert not names_loopback(host)
 
 
-def role(access: Access, host: str, authorization: str = "", session: Role | None = None) -> Role | None:
-    return access.caller(host, authorization, session).role
+def with_tokens(trust_loopback: bool, read: str = "", control: str = "") -> Access:
+    return Access(trust_loopback, configured_grants(read, control))
+
+
+def role(access: Access, host: str, authorization: str = "") -> Role | None:
+    return access.caller(host, authorization, None, 0).role
 
 
 def test_on_loopback_a_request_by_loopback_name_needs_no_token() -> None:
-    assert role(Access(True), "localhost:9090") == "control"
-    assert role(Access(True, "secret"), "127.0.0.1:9090") == "control"
+    assert role(with_tokens(True), "localhost:9090") == "control"
+    assert role(with_tokens(True, "secret"), "127.0.0.1:9090") == "control"
 
 
 def test_on_loopback_another_host_name_needs_the_token() -> None:
-    assert role(Access(True, "secret"), "engine.example") is None
-    assert role(Access(True, "secret"), "engine.example", "Bearer secret") == "read"
-    assert role(Access(True, ""), "engine.example", "Bearer ") is None
+    assert role(with_tokens(True, "secret"), "engine.example") is None
+    assert role(with_tokens(True, "secret"), "engine.example", "Bearer secret") == "read"
+    assert role(with_tokens(True, ""), "engine.example", "Bearer ") is None
 
 
 def test_elsewhere_even_a_loopback_host_header_needs_the_token() -> None:
-    access = Access(False, "secret")
+    access = with_tokens(False, "secret")
     assert role(access, "localhost") is None
     assert role(access, "localhost", "Bearer secret") == "read"
 
 
 def test_the_control_token_reads_too_and_the_read_token_controls_nothing() -> None:
-    access = Access(False, "reader", "keeper")
+    access = with_tokens(False, "reader", "keeper")
     assert role(access, "h", "Bearer keeper") == "control"
     assert role(access, "h", "Bearer reader") == "read"
     assert allows("control", "read") and allows("control", "control") and allows("read", "read")
@@ -78,10 +93,40 @@ def test_a_caller_sees_the_cameras_of_its_list_and_a_caller_without_a_token_none
 
 
 def test_a_session_is_used_if_no_valid_token_is_given() -> None:
-    access = Access(False, "reader", "keeper")
-    assert access.caller("h", "Bearer wrong", "control") == Caller("control", "session", "control", None)
-    assert access.caller("h", "Bearer reader", "control") == Caller("read", "token", "read", None)
-    assert access.caller("h", "", None) == NOBODY
+    access = with_tokens(False, "reader", "keeper")
+    session = access.find("keeper", 0)
+    assert access.caller("h", "Bearer wrong", session, 0) == Caller("control", "session", "control", None)
+    assert access.caller("h", "Bearer reader", session, 0) == Caller("read", "token", "read", None)
+    assert access.caller("h", "", None, 0) == NOBODY
+
+
+def test_a_session_is_not_used_once_its_token_grants_something_else() -> None:
+    grant = Grant("anna", "control", None, digest_of("a"), expires_us=100)
+    assert Access(False, [grant]).caller("h", "", grant, 99).name == "anna"
+    assert Access(False, [grant]).caller("h", "", grant, 100) == NOBODY
+    for changed in (
+        replace(grant, role="read"),
+        replace(grant, cameras=frozenset({"door"})),
+        replace(grant, digest=digest_of("b")),
+        replace(grant, expires_us=None),
+    ):
+        assert Access(False, [changed]).caller("h", "", grant, 99) == NOBODY
+
+
+def test_an_expired_token_is_unknown() -> None:
+    access = Access(False, [Grant("anna", "read", None, digest_of("a"), expires_us=100)])
+    assert role(access, "h", "Bearer a") == "read"
+    assert access.caller("h", "Bearer a", None, 100) == NOBODY
+
+
+def test_all_tokens_are_compared_wherever_the_right_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    grants = [Grant(name, "read", None, digest_of(name)) for name in "abcde"]
+    compared: list[bytes] = []
+    monkeypatch.setattr("hmac.compare_digest", lambda given, other: bool(compared.append(other)) or given == other)
+    for given in ("a", "e", "none of them"):
+        compared.clear()
+        find(grants, given, 0)
+        assert compared == [grant.digest for grant in grants]
 
 
 @pytest.mark.parametrize(
@@ -99,15 +144,17 @@ def test_a_session_is_used_if_no_valid_token_is_given() -> None:
     ],
 )
 def test_a_wrong_or_odd_authorization_is_refused(header: str) -> None:
-    assert role(Access(False, "secret"), "engine.example", header) is None
+    assert role(with_tokens(False, "secret"), "engine.example", header) is None
 
 
 def test_no_token_is_never_a_token() -> None:
-    assert Access(False, "secret", "").role_of("") is None
+    assert with_tokens(False, "secret", "").find("", 0) is None
+    of_nothing = Grant("a", "control", None, digest_of(""))
+    assert Access(False, [of_nothing]).find("", 0) is None
 
 
 def test_the_scheme_is_read_in_any_case_and_the_token_is_not_shown() -> None:
-    access = Access(False, "secret", "more-secret")
+    access = with_tokens(False, "secret", "more-secret")
     assert role(access, "", "bearer secret") == "read"
     assert "secret" not in repr(access)
 

@@ -6,29 +6,39 @@ import pytest
 
 from stream.http.server.access_control.rate_limit import RateLimiter
 from stream.http.server.access_control.sessions import Sessions
+from stream.http.server.access_control.tokens import Grant, digest_of
+
+ANNA, BEN = (Grant(name, "read", None, digest_of(name)) for name in ("anna", "ben"))
 
 
-def test_a_session_has_its_role_until_it_expires() -> None:
+def test_a_session_has_its_grant_until_it_expires() -> None:
     sessions = Sessions(life_s=10.0)
-    secret = sessions.begin("control", 100.0)
-    assert sessions.role(secret, 109.9) == "control"
-    assert sessions.role(secret, 110.0) is None
-    assert sessions.role(secret, 100.0) is None, "once it is over it stays over"
+    secret = sessions.begin(ANNA, 100.0)
+    assert sessions.grant(secret, 109.9) == ANNA
+    assert sessions.grant(secret, 110.0) is None
+    assert sessions.grant(secret, 100.0) is None, "once it is over it stays over"
 
 
-def test_an_ended_and_an_unknown_session_have_no_role() -> None:
+def test_an_ended_and_an_unknown_session_have_no_grant() -> None:
     sessions = Sessions()
-    secret = sessions.begin("read", 0.0)
+    secret = sessions.begin(BEN, 0.0)
     sessions.end(secret)
     sessions.end("never was")
-    assert sessions.role(secret, 1.0) is None
-    assert sessions.role("\udcff", 1.0) is None
+    assert sessions.grant(secret, 1.0) is None
+    assert sessions.grant("\udcff", 1.0) is None
 
 
 def test_of_too_many_sessions_the_oldest_ends() -> None:
     sessions = Sessions(limit=2)
-    first, second, third = (sessions.begin("read", 0.0) for _ in range(3))
-    assert [sessions.role(secret, 1.0) for secret in (first, second, third)] == [None, "read", "read"]
+    first, second, third = (sessions.begin(BEN, 0.0) for _ in range(3))
+    assert [sessions.grant(secret, 1.0) for secret in (first, second, third)] == [None, BEN, BEN]
+
+
+def test_sessions_of_a_token_that_is_no_longer_in_force_end() -> None:
+    sessions = Sessions()
+    of_anna, of_ben = sessions.begin(ANNA, 0.0), sessions.begin(BEN, 0.0)
+    sessions.end_except(lambda grant: grant == BEN)
+    assert (sessions.grant(of_anna, 1.0), sessions.grant(of_ben, 1.0)) == (None, BEN)
 
 
 def test_an_address_may_send_twice_its_rate_at_once_and_then_its_rate() -> None:

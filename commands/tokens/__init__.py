@@ -1,0 +1,1 @@
+"""`partstream tokens`."""

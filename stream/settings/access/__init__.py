@@ -1,0 +1,1 @@
+"""Settings of access to the HTTP server."""

@@ -1,0 +1,115 @@
+"""The tokens file: what it may contain, and when it is read again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream.http.server.access_control.tokens import TokensFile, digest_of, find
+from stream.settings.access.tokens import load_tokens
+from stream.settings.config_error import ConfigError
+from support.listed_tokens import listed, secret_of, write_tokens
+
+IN_2027_US = 1_798_761_600_000_000
+
+
+def test_a_token_has_the_role_and_the_cameras_that_the_file_gives_it(tmp_path: Path) -> None:
+    file = TokensFile(
+        write_tokens(
+            tmp_path / "tokens.yaml",
+            listed("anna", "review", ["hall", "door"]),
+            listed("admin", "control", expires="2027-01-01"),
+        ),
+        {},
+    )
+    anna = find(file.grants, secret_of("anna"), 0)
+    assert anna is not None
+    assert (anna.name, anna.role, anna.cameras) == ("anna", "review", frozenset({"hall", "door"}))
+    admin = find(file.grants, secret_of("admin"), IN_2027_US - 1)
+    assert admin is not None and (admin.role, admin.cameras) == ("control", None)
+    assert find(file.grants, secret_of("admin"), IN_2027_US) is None
+    assert find(file.grants, "another", 0) is None
+    assert digest_of(secret_of("anna")).hex() not in repr(file.grants)
+
+
+@pytest.mark.parametrize("written", ["2027-01-01", "2027-01-01T00:00:00Z", '"2027-01-01 01:00:00+01:00"'])
+def test_a_date_is_its_beginning_in_utc(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "tokens.yaml"
+    path.write_text(f"tokens: [{{name: a, sha256: '{'0' * 64}', right: look, cameras: all, expires: {written}}}]")
+    path.chmod(0o600)
+    assert load_tokens(path).tokens[0].expires_us == IN_2027_US
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ([listed("a", "rule")], r"tokens\.0\.right: must be 'look', 'review' or 'control'"),
+        ([listed("a", cameras=[])], r"tokens\.0\.cameras"),
+        ([listed("a", cameras="hall")], r"tokens\.0\.cameras"),
+        ([listed("a", cameras=["Hall"])], r"tokens\.0\.cameras"),
+        ([listed("control")], r"control is the name of a caller that is not in this file"),
+        ([listed("a b")], r"tokens\.0\.name"),
+        ([listed("a", expires="soon")], r"tokens\.0\.expires: 'soon' is not a date or time"),
+        ([listed("a", expire="2027-01-01")], r"did you mean `expires`"),
+        ([listed("a"), listed("b") | {"name": "a"}], r"two have the same name a"),
+        ([listed("a"), listed("a") | {"name": "b"}], r"two have the same sha256"),
+        ([{"name": "a", "sha256": "0" * 64}], r"tokens\.0\.right: .*tokens\.0\.cameras"),
+        ([listed("a") | {"sha256": "secret"}], r"tokens\.0\.sha256"),
+    ],
+)
+def test_a_mistake_is_named_by_its_field_and_no_digest_is_shown(
+    tmp_path: Path, tokens: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        TokensFile(write_tokens(tmp_path / "tokens.yaml", *tokens), {})
+    assert str(caught.value).startswith("http.tokens_file: ")
+    assert digest_of(secret_of("a")).hex() not in str(caught.value) and "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o620, 0o666])
+def test_a_file_that_others_can_read_or_write_is_refused(tmp_path: Path, mode: int) -> None:
+    path = write_tokens(tmp_path / "tokens.yaml", listed("a"))
+    path.chmod(mode)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        TokensFile(path, {})
+
+
+def test_a_file_that_is_missing_or_none_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for path in (tmp_path / "missing", tmp_path, tmp_path / "pipe"):
+        with pytest.raises(ConfigError, match=r"http\.tokens_file: .*(can't be read|is not a file)"):
+            TokensFile(path, {})
+
+
+def test_a_token_of_the_configuration_may_not_be_listed_with_another_right(tmp_path: Path) -> None:
+    path = write_tokens(tmp_path / "tokens.yaml", listed("anna", "control"))
+    with pytest.raises(ConfigError, match=r"token anna is the same as http\.read_token"):
+        TokensFile(path, {digest_of(secret_of("anna")): "http.read_token"})
+
+
+async def test_a_change_applies_once_the_file_is_the_same_twice(tmp_path: Path) -> None:
+    path = write_tokens(tmp_path / "tokens.yaml", listed("anna"))
+    file = TokensFile(path, {})
+    write_tokens(path, listed("ben"))
+    await file.look()
+    assert [grant.name for grant in file.grants] == ["anna"]
+    await file.look()
+    assert [grant.name for grant in file.grants] == ["ben"]
+
+
+async def test_a_file_that_becomes_invalid_or_disappears_leaves_the_tokens_and_says_so(tmp_path: Path) -> None:
+    path = write_tokens(tmp_path / "tokens.yaml", listed("anna"))
+    file = TokensFile(path, {})
+    for spoil in (lambda: path.write_text("tokens: {"), lambda: path.unlink()):
+        spoil()
+        for _ in range(3):
+            await file.look()
+        assert file.error is not None
+        assert [grant.name for grant in file.grants] == ["anna"]
+    write_tokens(path)
+    for _ in range(2):
+        await file.look()
+    assert (file.error, file.grants) == (None, ())
