@@ -93,6 +93,8 @@ def derive_http_metrics(
     metrics.derive(
         "http_tokens_loaded", lambda: [] if server.tokens_in_force is None else [((), server.tokens_in_force)]
     )
+    metrics.derive("http_audit_lines_total", lambda: [((), server.audit.written)])
+    metrics.derive("http_audit_errors_total", lambda: [((), server.audit.failed)])
     metrics.derive("http_streams", lambda: [((), server.streams)])
     metrics.derive("http_events_skipped_total", lambda: [((), events.skipped)])
     metrics.derive("live_pictures_total", lambda: [((), pictures.encoded)])

@@ -214,6 +214,13 @@ METRICS: tuple[MetricSpec, ...] = (
         "absent without a tokens file.",
         derived=True,
     ),
+    MetricSpec("http_audit_lines_total", "counter", "Lines written to the audit file.", derived=True),
+    MetricSpec(
+        "http_audit_errors_total",
+        "counter",
+        "Lines that could not be written to the audit file, and are in the log.",
+        derived=True,
+    ),
     MetricSpec("http_streams", "gauge", "Open HTTP streams, such as event streams.", derived=True),
     MetricSpec(
         "http_events_skipped_total",

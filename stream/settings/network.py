@@ -29,6 +29,11 @@ class HttpConfig(Section):
         description="File of further tokens, each with a name, a right and cameras (docs/security.md). It is read "
         "again when it changes.",
     )
+    audit_file: Path | None = Field(
+        None,
+        description="File that gets a JSON line for each change over HTTP (docs/security.md). Unset: the lines go to "
+        "the log.",
+    )
     tls_certificate: Path | None = Field(None, description="PEM file of the certificate and its chain, for HTTPS.")
     tls_key: Path | None = Field(None, description="PEM file of the certificate's private key, without a passphrase.")
     cors_origins: list[str] = Field(

@@ -19,6 +19,7 @@ from stream.http.endpoints.page_files import page_routes
 from stream.http.endpoints.session_api import SessionApi
 from stream.http.server import openapi, tls
 from stream.http.server.access_control.access import Access, configured_grants
+from stream.http.server.access_control.audit import Audit
 from stream.http.server.access_control.gate import Gate
 from stream.http.server.access_control.rate_limit import RateLimiter
 from stream.http.server.access_control.sessions import Sessions
@@ -47,9 +48,9 @@ Verdict = Callable[[], tuple[bool, list[str]]]
 class HttpServer:
     """Serves `/healthz`, `/readyz`, `/metrics`, the live page, sessions, `routes`, and an OpenAPI document of them.
 
-    Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the tokens file or the TLS files cannot
-    be used, or if `bind` is null, which disables the server. `on_end` is called with each task of the server when it
-    ends, also if it fails.
+    Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the tokens file, the audit file or
+    the TLS files cannot be used, or if `bind` is null, which disables the server. `on_end` is called with each task of
+    the server when it ends, also if it fails.
     """
 
     def __init__(
@@ -86,8 +87,9 @@ class HttpServer:
         self._serving: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._on_end = on_end
+        self.audit = Audit(config.audit_file)
         sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
-        self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins)
+        self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins, self.audit)
         login = SessionApi(access, sessions, limiter, secure=self._tls is not None)
         self._routes = [*self._own_routes(), *login.routes(), *routes]
         self._document = openapi.document(self._routes)

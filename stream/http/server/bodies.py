@@ -9,6 +9,9 @@ from aiohttp import web
 
 from stream.http.server.problems import Problem
 
+FIELDS = web.RequestKey("FIELDS", list)
+"""The names of the fields of the request's body, once `json_object` has read it."""
+
 MAX_JSON_BYTES = 64 * 1024
 """A camera's settings take about 1 KiB, and as many zones and lines as are allowed 52 KiB."""
 
@@ -46,4 +49,5 @@ async def json_object(request: web.Request, limit: int = MAX_JSON_BYTES) -> dict
         raise Problem(400, "not-json", "the JSON is nested too deeply") from None
     if not isinstance(decoded, dict):
         raise Problem(400, "not-json", "the body must be a JSON object")
+    request[FIELDS] = list(cast(dict[str, object], decoded))
     return cast(dict[str, object], decoded)

@@ -28,6 +28,7 @@ TITLES = {
     "invalid": "Invalid request",
     "too-many-requests": "Too many requests",
     "not-kept": "Change not saved",
+    "audit-unwritable": "Audit file cannot be written",
     "profiling-already": "Profiling in progress",
     "not-profiled": "Profiling not possible",
     "no-such-recording": "Profiling recording not found",

@@ -94,3 +94,8 @@ class Route:
     def changes(self) -> bool:
         """Whether the route can change anything."""
         return self.method not in ("GET", "HEAD", "OPTIONS")
+
+    @property
+    def audited(self) -> bool:
+        """Whether a request leaves a line in the audit file. Those that only need the right to look change nothing."""
+        return self.changes and self.needs in ("review", "control")

@@ -10,6 +10,7 @@ from time import monotonic, time_ns
 from aiohttp import web
 
 from stream.http.server.access_control.access import Access, Caller, allows, embedded_elsewhere, same_origin
+from stream.http.server.access_control.audit import Audit
 from stream.http.server.access_control.rate_limit import RateLimiter
 from stream.http.server.access_control.revocation import HOLD, Credentials, Revocation
 from stream.http.server.access_control.scopes import NotYourCameraError, check_scope
@@ -40,6 +41,7 @@ class Gate:
         limiter: RateLimiter,
         connections: Connections,
         cors_origins: Sequence[str],
+        audit: Audit,
     ) -> None:
         self.routes: dict[object, Route] = {}
         self.refused: Counter[str] = Counter()
@@ -49,6 +51,7 @@ class Gate:
         self._limiter = limiter
         self._connections = connections
         self._origins = frozenset(cors_origins)
+        self._audit = audit
         self._revocation = Revocation(self._identify)
         self._logged_from = RepeatLimiter(limit=1, per_s=60.0)
         self._logged = RepeatLimiter(limit=5, per_s=10.0)
@@ -68,6 +71,8 @@ class Gate:
                 if route.long_lived:
                     with self._connections.stream(request):
                         return await handler(request)
+                if route.audited:
+                    return await self._audited(request, route, handler)
                 return await handler(request)
         except NotYourCameraError as problem:
             self.refused["not-your-camera"] += 1
@@ -105,6 +110,23 @@ class Gate:
             "Access-Control-Expose-Headers": "Location, Retry-After",
             "Vary": "Origin",
         }
+
+    async def _audited(self, request: web.Request, route: Route, handler: Handler) -> web.StreamResponse:
+        """Call the handler of a request that can change something, and write the line of it, however it ends."""
+        self._audit.check()
+        status: int | None = None
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        except (Problem, web.HTTPException) as error:
+            status = error.status
+            raise
+        except Exception:
+            status = 500
+            raise
+        finally:
+            self._audit.write(request, route, request[CALLER], status)
 
     def _identify(self, credentials: Credentials) -> Caller:
         session = self._sessions.grant(credentials.cookie, monotonic()) if credentials.cookie else None
