@@ -31,15 +31,10 @@ from stream.cameras.lost_frames import LostFrames
 from stream.cameras.registry import CameraRegistry, places_of
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
-from stream.http.endpoints.alerts_api import AlertsApi
-from stream.http.endpoints.clips_api import ClipsApi
-from stream.http.endpoints.control_api import ControlApi
 from stream.http.endpoints.event_streams import EventStreams
 from stream.http.endpoints.picture_streams import PictureStreams
-from stream.http.endpoints.profiling_api import ProfilingApi
-from stream.http.endpoints.whep import WhepApi
-from stream.http.endpoints.whip import WhipApi
 from stream.http.server.app import HttpServer
+from stream.http_routes import make_http_server
 from stream.inference import device_budget, memory_budget
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
@@ -147,7 +142,28 @@ class Engine:
             config.profiling_directory, self._between_batches, lambda: self._batcher.frames.count
         )
         """Profiling of the inference thread, on demand."""
-        self._http = self._make_http_server() if config.http.bind is not None else None
+        self._http: HttpServer | None = None
+        if config.http.bind is not None:
+            self._http = make_http_server(
+                config=lambda: self.config,
+                stats=lambda: self.stats(measure=False),
+                ready=self._ready,
+                health=self.health,
+                metrics=self.metrics,
+                publisher=self.publisher,
+                cameras=self.cameras,
+                control=self.control,
+                alerts=self.alerts,
+                rules=self.rules,
+                recorder=self.recorder,
+                event_streams=self._event_streams,
+                picture_streams=self._picture_streams,
+                live_pictures=self._live_pictures,
+                profiling=self.profiling,
+                publishers=self._publishers,
+                viewers=self._viewers,
+                on_end=self._task_ended,
+            )
         self._feeds = MessageFeeds(self.publisher)
         self._results_file: ResultsFile | None = None
         self._lost_frames = LostFrames()
@@ -329,35 +345,6 @@ class Engine:
             subscriptions=self.publisher.subscriptions,
             load=self._load.report(),
         )
-
-    def _make_http_server(self) -> HttpServer:
-        api = ControlApi(
-            self.cameras,
-            self.control,
-            self._event_streams,
-            stats=lambda: self.stats(measure=False),
-            streams=lambda: self._http.streams if self._http is not None else 0,
-            config=lambda: self.config,
-            last=self.publisher.last_json,
-        )
-        server = HttpServer(
-            self.config.http,
-            metrics=self.metrics.exposition,
-            ready=self._ready,
-            alive=self.health.alive,
-            routes=[
-                *api.routes(),
-                *self._picture_streams.routes(),
-                *ProfilingApi(self.profiling).routes(),
-                *AlertsApi(self.alerts, self.rules).routes(),
-                *ClipsApi(self.recorder.library if self.recorder is not None else None).routes(),
-                *WhipApi(self.cameras, self._publishers).routes(),
-                *WhepApi(self.cameras, self._viewers).routes(),
-            ],
-            on_end=self._task_ended,
-        )
-        engine_metrics.derive_http_metrics(self.metrics, server, self._event_streams, self._live_pictures)
-        return server
 
     # -- cameras ------------------------------------------------------------------------------------------------
     def add_camera(self, config: CameraConfig) -> None:

@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 
 from ring_buffers.doorbell import Doorbell
 from ring_buffers.frames import Lease
-from stream.live.live_jpeg import JpegMaker, SlotCopy, rounded_width
+from stream.pictures.jpeg import JpegMaker, SlotCopy, rounded_width
 
 logger = logging.getLogger(__name__)
 

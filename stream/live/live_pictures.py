@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ring_buffers.doorbell import Doorbell
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stream.live.live_jpeg import JpegMaker, SlotCopy, rounded_width
+from stream.pictures.jpeg import JpegMaker, SlotCopy, rounded_width
 from stream.sources.decoding.frame_writer import RateLimit
 
 logger = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import unknown_parameters
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.http.server.slow_clients import bound_buffers, disconnect, is_gone, write
-from stream.live.live_jpeg import WIDTHS
 from stream.live.live_pictures import LivePicture, LivePictures
+from stream.pictures.jpeg import WIDTHS
 from stream.settings.camera_id import CAMERA_ID
 
 ONE = "/api/v1/cameras/{camera}/pictures"

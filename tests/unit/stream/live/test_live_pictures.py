@@ -13,7 +13,7 @@ import pytest
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stream.live import live_pictures
-from stream.live.live_jpeg import JpegMaker, SlotCopy
+from stream.pictures.jpeg import JpegMaker, SlotCopy
 from stream.live.live_pictures import LivePicture, LivePictures
 from support.waiting import wait_until
 

@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks.cameras import barcode
 from ring_buffers.frames import Colours, SlotFormat
 from ring_buffers.slot_writers import frame_colours, picture_writer
-from stream.live.live_jpeg import WIDTHS, JpegMaker, SlotCopy, rounded_width
+from stream.pictures.jpeg import WIDTHS, JpegMaker, SlotCopy, rounded_width
 
 
 def gradient(width: int, height: int) -> np.ndarray:

@@ -1,0 +1,85 @@
+"""The HTTP server of an engine, with every route."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from stream import engine_metrics
+from stream.alerts.alert_book import AlertBook
+from stream.alerts.rules_in_force import RulesInForce
+from stream.cameras.control import Control
+from stream.cameras.registry import CameraRegistry
+from stream.config import Config
+from stream.http.endpoints.alerts_api import AlertsApi
+from stream.http.endpoints.clips_api import ClipsApi
+from stream.http.endpoints.control_api import ControlApi
+from stream.http.endpoints.event_streams import EventStreams
+from stream.http.endpoints.picture_streams import PictureStreams
+from stream.http.endpoints.profiling_api import ProfilingApi
+from stream.http.endpoints.whep import WhepApi
+from stream.http.endpoints.whip import WhipApi
+from stream.http.server.app import HttpServer
+from stream.inference.profiling import Profiling
+from stream.live.live_pictures import LivePictures
+from stream.live.viewers import Viewers
+from stream.messaging.publisher import Publisher
+from stream.recording.recorder import Recorder
+from stream.results import Stats
+from stream.sources.webrtc.publishers import Publishers
+from telemetry.health import Health
+from telemetry.metrics import PrometheusObserver
+
+
+def make_http_server(
+    *,
+    config: Callable[[], Config],
+    stats: Callable[[], Stats],
+    ready: Callable[[], tuple[bool, list[str]]],
+    health: Health,
+    metrics: PrometheusObserver,
+    publisher: Publisher,
+    cameras: CameraRegistry,
+    control: Control,
+    alerts: AlertBook,
+    rules: RulesInForce,
+    recorder: Recorder | None,
+    event_streams: EventStreams,
+    picture_streams: PictureStreams,
+    live_pictures: LivePictures,
+    profiling: Profiling,
+    publishers: Publishers,
+    viewers: Viewers,
+    on_end: Callable[[asyncio.Task[None]], None],
+) -> HttpServer:
+    """Return the HTTP server of an engine with these parts, and add its metrics.
+
+    `config` and `stats` return what is valid when they are called; `on_end` is called when a task of the server ends.
+    """
+    api = ControlApi(
+        cameras,
+        control,
+        event_streams,
+        stats=stats,
+        streams=lambda: server.streams,
+        config=config,
+        last=publisher.last_json,
+    )
+    server = HttpServer(
+        config().http,
+        metrics=metrics.exposition,
+        ready=ready,
+        alive=health.alive,
+        routes=[
+            *api.routes(),
+            *picture_streams.routes(),
+            *ProfilingApi(profiling).routes(),
+            *AlertsApi(alerts, rules).routes(),
+            *ClipsApi(recorder.library if recorder is not None else None).routes(),
+            *WhipApi(cameras, publishers).routes(),
+            *WhepApi(cameras, viewers).routes(),
+        ],
+        on_end=on_end,
+    )
+    engine_metrics.derive_http_metrics(metrics, server, event_streams, live_pictures)
+    return server

@@ -1,0 +1,1 @@
+"""JPEGs of frames, for live pictures and for pictures of events."""
