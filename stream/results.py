@@ -212,6 +212,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     source: Annotated[
         Literal["model", "rule"], about("`rule` for an action of the rules file, which never changes. Absent: model.")
     ] = "model"
+    event: Annotated[
+        str,
+        about("The id of the action `label`: the same when it begins and when it ends. Absent: an older version's."),
+    ] = ""
+    previous_event: Annotated[
+        str | None, about("For `changed`: the id of the previous action, which has ended. Absent: none.")
+    ] = None
+    media_time_us: Annotated[
+        int | None, about("Media time of `frame`, as in the results. Absent: published by an older version.")
+    ] = None
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=ALERT_SCHEMA):
@@ -256,6 +266,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     ]
     acknowledged_us: Annotated[
         int | None, about("When a user acknowledged it, microseconds since 1970, UTC. Absent: not acknowledged.")
+    ] = None
+    media_time_us: Annotated[
+        int | None, about("Media time of `frame`, as in the results. Absent: published by an older version.")
     ] = None
 
 

@@ -6,7 +6,6 @@ The inference thread publishes, the event loop reads and acknowledges. A lock ke
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -17,6 +16,7 @@ from msgspec.structs import force_setattr, replace
 
 from ring_buffers.frames import Lease
 from stream.alerts.alert_pictures import AlertPictures
+from stream.alerts.numbered_ids import NumberedIds
 from stream.alerts.open_alerts_file import OpenAlertsFile
 from stream.results import Alert
 from stream.rules.alerts import ClearReason
@@ -44,8 +44,8 @@ class AlertBook:
         """Alerts that began since the engine's start, by camera, rule and severity."""
         self._publish = publish
         self._file = file
-        self._ids = secrets.token_hex(4)
-        self._count = 0
+        self.new_id = NumberedIds().new
+        """Returns the id of a new alert."""
         self._left: list[Alert] = []
         """Alerts of earlier runs that this one has cleared."""
         self._open: dict[str, Alert] = {}
@@ -69,11 +69,6 @@ class AlertBook:
             for left in self._left:
                 self._file.append(_restarted(left))
         self._left = []
-
-    def new_id(self) -> str:
-        """Return the id of a new alert: unique, and in order within a run."""
-        self._count += 1
-        return f"{self._ids}-{self._count}"
 
     def take(self, alerts: list[Alert], lease: Lease | None = None) -> None:
         """Publish these messages. `lease`: the frame, for the pictures of alerts that begin."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ring_buffers.frame_ring import FrameRing
@@ -38,10 +39,12 @@ class Camera:
     live_video: LiveVideo
     """Its access units, for viewers of live video."""
     rules: CameraRules
+    new_event_id: Callable[[], str]
+    """Returns the id of an action that begins."""
     stopped: bool = False
     tracks: int = 0
     epoch: int = 0
-    events: ActionEvents = field(default_factory=ActionEvents)
+    events: ActionEvents = field(init=False)
     ages: Histogram = field(default_factory=lambda: Histogram(SECONDS_BUCKETS))
     """Seconds from a frame's arrival until its result was handed to ZeroMQ."""
     capture_ages: Histogram = field(default_factory=lambda: Histogram(SECONDS_BUCKETS))
@@ -52,6 +55,9 @@ class Camera:
     fps: tuple[float, float] = (0.0, 0.0)
     """Frames decoded and published per second, as last measured."""
     _counted: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        self.events = ActionEvents(self.new_event_id)
 
     @property
     def staleness_ns(self) -> int:
@@ -69,7 +75,7 @@ class Camera:
         if meta.epoch == self.epoch:
             return []
         closing = [*self.events.close(), *self.rules.close_events()]
-        self.events = ActionEvents()
+        self.events = ActionEvents(self.new_event_id)
         self.epoch = meta.epoch
         return closing
 

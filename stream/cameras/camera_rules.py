@@ -27,12 +27,13 @@ SILENT_S = 10.0
 class CameraRules:
     """Applies the rules in force to the results of one camera. Runs in the inference thread."""
 
-    def __init__(self, camera: str, new_id: Callable[[], str]) -> None:
+    def __init__(self, camera: str, new_id: Callable[[], str], new_event_id: Callable[[], str] = str) -> None:
+        """`new_id` and `new_event_id` return the ids of alerts, and of the actions of events."""
         self._camera = camera
         self._new_id = new_id
         self._rules: CompiledRules | None = None
         self._evaluator: Evaluator | None = None
-        self._events = WrittenEvents()
+        self._events = WrittenEvents(new_event_id)
         self._applied_at = 0.0
         self._zones: Mapping[str, ZoneConfig] | None = None
         self._failed: CompiledRules | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from stream.messaging.assemble import capture_time_of, rounded_box
 class _Current:
     """The action of one track, as last seen."""
 
+    id: str
     label: str
     since_media_us: int
     score: float
@@ -26,7 +27,9 @@ class _Current:
 class ActionEvents:
     """Derives events from the analyses of one camera and epoch; keeps one label per live track."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_id: Callable[[], str] = str) -> None:
+        """`new_id` returns the id of an action that begins; by default, actions have none."""
+        self._new_id = new_id
         self._current: dict[int, _Current] = {}
         self._last: FrameMeta | None = None
 
@@ -49,12 +52,17 @@ class ActionEvents:
                 before.score, before.box = action.smoothed_score, box
                 continue
             now = self._current[person.track] = _Current(
-                action.smoothed, meta.media_us, action.smoothed_score, box, action.smoothed in experimental
+                self._new_id(),
+                action.smoothed,
+                meta.media_us,
+                action.smoothed_score,
+                box,
+                action.smoothed in experimental,
             )
             if before is None:
                 events.append(_event(meta, person.track, "started", now))
             else:
-                events.append(_event(meta, person.track, "changed", now, before.label))
+                events.append(_event(meta, person.track, "changed", now, before))
         for track in analysis.ended:
             events.extend(self._end(track, meta))
         return events
@@ -77,7 +85,7 @@ def _event(
     track: int,
     kind: Literal["started", "changed", "ended"],
     action: _Current,
-    previous: str | None = None,
+    previous: _Current | None = None,
 ) -> results.Event:
     """Return the message; the publisher fills in run and number."""
     return results.Event(
@@ -89,10 +97,13 @@ def _event(
         track=track,
         kind=kind,
         label=action.label,
-        previous=previous,
+        previous=None if previous is None else previous.label,
         score=round(action.score, 4),
         capture_us=meta.capture_us,
         since_us=capture_time_of(meta, action.since_media_us),
         box=action.box,
         experimental=action.experimental,
+        event=action.id,
+        previous_event=None if previous is None else previous.id or None,
+        media_time_us=meta.media_us,
     )

@@ -16,6 +16,7 @@ from typing import Any
 from ring_buffers.frame_ring import FrameRing
 from stages.types import Model
 from stream.alerts.alert_book import AlertBook
+from stream.alerts.numbered_ids import NumberedIds
 from stream.cameras.camera import Camera
 from stream.cameras.camera_rules import CameraRules
 from stream.inference.batcher import Batcher
@@ -100,6 +101,7 @@ class CameraRegistry:
         self._transports = transports
         self._alerts = alerts
         self._recorder = recorder
+        self._new_event_id = NumberedIds("e").new
         self._disabled: dict[str, CameraStatus] = {}
         self._model: Model | None = None
         self._inference: InferenceThread[Any] | None = None
@@ -202,8 +204,8 @@ class CameraRegistry:
             packets=PacketSinks([video, recorded]) if recorded is not None else video,
             keyframe_wanted=video.keyframe_due,
         )
-        rules = CameraRules(config.id, self._alerts.new_id)
-        camera = Camera(config, ring, reader, reader.status, video, rules)
+        rules = CameraRules(config.id, self._alerts.new_id, self._new_event_id)
+        camera = Camera(config, ring, reader, reader.status, video, rules, self._new_event_id)
         self.running[config.id] = camera
         self._observer.camera_added(config.id)
         self._batcher.add(ring, camera.staleness_ns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -13,7 +13,9 @@ from stream.rules.runs import UNSEEN_US
 class WrittenEvents:
     """Derives the events from a camera's results; keeps one event per person and action that is ongoing."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_id: Callable[[], str] = str) -> None:
+        """`new_id` returns the id of an action that begins; by default, actions have none."""
+        self._new_id = new_id
         self._current: dict[tuple[int, str], Event] = {}
         self._seen_us: dict[int, int] = {}
         """When each person with an ongoing action was last in a result, media time."""
@@ -36,8 +38,9 @@ class WrittenEvents:
             if seen_us == frame.media_time_us or frame.media_time_us - seen_us > UNSEEN_US:
                 events.append(_ended(self._current.pop(key), frame))
         for key, (person, action) in now.items():
-            event = _event(frame, person, action, "started")
-            if key not in self._current:
+            ongoing = self._current.get(key)
+            event = _event(frame, person, action, self._new_id() if ongoing is None else ongoing.event)
+            if ongoing is None:
                 events.append(event)
             self._current[key] = event
         tracks = {track for track, _ in self._current}
@@ -52,7 +55,8 @@ class WrittenEvents:
         return ended
 
 
-def _event(frame: Frame, person: Person, action: RuleAction, kind: Literal["started", "ended"]) -> Event:
+def _event(frame: Frame, person: Person, action: RuleAction, name: str) -> Event:
+    """Return the message that an action has started; `name`: its id."""
     return Event(
         run="",
         seq=0,
@@ -60,7 +64,7 @@ def _event(frame: Frame, person: Person, action: RuleAction, kind: Literal["star
         epoch=frame.epoch,
         frame=frame.frame,
         track=person.track,
-        kind=kind,
+        kind="started",
         label=action.label,
         previous=None,
         score=action.score,
@@ -68,8 +72,16 @@ def _event(frame: Frame, person: Person, action: RuleAction, kind: Literal["star
         since_us=action.since_us,
         box=person.box,
         source="rule",
+        event=name,
+        media_time_us=frame.media_time_us,
     )
 
 
 def _ended(event: Event, frame: Frame) -> Event:
-    return replace(event, kind="ended", frame=frame.frame, capture_us=frame.capture_us)
+    return replace(
+        event,
+        kind="ended",
+        frame=frame.frame,
+        capture_us=frame.capture_us,
+        media_time_us=frame.media_time_us,
+    )

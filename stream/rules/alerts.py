@@ -162,7 +162,14 @@ class RuleAlerts:
 
     def _clear(self, key: Key, moment: Moment, reason: ClearReason) -> Alert:
         last = self.open.pop(key).message
-        return replace(last, state="cleared", frame=moment.frame, capture_us=moment.capture_us, clear_reason=reason)
+        return replace(
+            last,
+            state="cleared",
+            frame=moment.frame,
+            capture_us=moment.capture_us,
+            media_time_us=moment.media_us,
+            clear_reason=reason,
+        )
 
     def _message(self, moment: Moment, key: Key, since_us: int, describe: Describe, before: Alert | None) -> Alert:
         lasted_us = moment.media_us - since_us
@@ -190,4 +197,5 @@ class RuleAlerts:
             since_us=moment.capture_us - lasted_us if before is None else before.since_us,
             began_us=moment.capture_us if before is None else before.began_us,
             clear_reason=None,
+            media_time_us=moment.media_us,
         )

@@ -46,8 +46,11 @@ async def test_alerts_begin_and_are_cleared_with_their_reasons_and_reach_subscri
         assert (action.label, action.source, action.parts) == ("hands_up", "rule", ["left_hand", "right_hand"])
         started = next(one for one in messages if isinstance(one, results.Event) and one.source == "rule")
         assert (started.kind, started.label, started.frame) == ("started", "hands_up", frame.frame)
+        assert started.event and started.media_time_us == frame.media_time_us
     ended = [one for one in messages if isinstance(one, results.Event) and one.source == "rule"][-1]
     assert ended.kind == "ended"
+    ids = {one.event for one in messages if isinstance(one, results.Event) and one.kind == "ended"}
+    assert ids == {one.event for one in messages if isinstance(one, results.Event) and one.kind == "started"}
     left = {one.alert: one.state for one in messages if isinstance(one, results.Alert)}
     assert set(left.values()) == {"cleared"}, "nothing stays on when the engine stops"
 

@@ -191,6 +191,7 @@ class PlainEvaluator:
             state="cleared",
             frame=moment.frame,
             capture_us=moment.capture_us,
+            media_time_us=moment.media_us,
             clear_reason=reason,  # pyright: ignore[reportArgumentType]
         )
         self._log.append((frame, key, cleared))
@@ -282,6 +283,7 @@ class PlainEvaluator:
             since_us=moment.capture_us - lasted_us if first is None else first.since_us,
             began_us=moment.capture_us if first is None else first.began_us,
             clear_reason=None,
+            media_time_us=moment.media_us,
         )
         self._log.append((frame, key, message))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream.cameras.events import ActionEvents
@@ -107,3 +109,15 @@ def test_since_is_counted_back_in_media_time_from_the_capture_time() -> None:
     assert action is not None
     assert message.capture_us - action.since_us == 2_000_000
     assert message.media_time_us == 3_000_000
+
+
+def test_an_action_has_one_id_from_the_event_that_begins_it_to_the_one_that_ends_it() -> None:
+    numbers = count(1)
+    events = ActionEvents(lambda: f"e-{next(numbers)}")
+    said = [*events.update(meta(0), doing("walk")), *events.update(meta(1), doing("wave")), *events.close()]
+    assert [(one.kind, one.event, one.previous_event) for one in said] == [
+        ("started", "e-1", None),
+        ("changed", "e-2", "e-1"),
+        ("ended", "e-2", None),
+    ]
+    assert [one.media_time_us for one in said] == [0, 100_000, 100_000]

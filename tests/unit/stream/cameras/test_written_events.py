@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from stream.cameras.written_events import WrittenEvents
 from stream.results import Event, Frame, ModelRef, Person, RuleAction
 
@@ -65,3 +67,16 @@ def test_a_new_epoch_ends_everything_with_the_last_result_of_the_old_one() -> No
     first, second = events.update(frame(0, (1, ("hands_up",)), epoch=2))
     assert (first.kind, first.epoch, first.capture_us) == ("ended", 1, 10**15 + SECOND)
     assert (second.kind, second.epoch) == ("started", 2)
+
+
+def test_a_written_action_has_one_id_from_its_begin_to_its_end_and_names_the_frames() -> None:
+    numbers = count(1)
+    events = WrittenEvents(lambda: f"e-{next(numbers)}")
+    said = events.update(frame(0, (1, ("crouch_low",)), (2, ("crouch_low",))))
+    events.update(frame(SECOND, (1, ("crouch_low",)), (2, ("crouch_low",))))
+    said += events.update(frame(2 * SECOND, (1, ()), (2, ("crouch_low",))))
+    assert [(one.track, one.kind, one.event, one.media_time_us) for one in said] == [
+        (1, "started", "e-1", 0),
+        (2, "started", "e-2", 0),
+        (1, "ended", "e-1", 2 * SECOND),
+    ]

@@ -13,8 +13,8 @@ import pytest
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stream.live import live_pictures
-from stream.pictures.jpeg import JpegMaker, SlotCopy
 from stream.live.live_pictures import LivePicture, LivePictures
+from stream.pictures.jpeg import JpegMaker, SlotCopy
 from support.waiting import wait_until
 
 FORMAT = SlotFormat("rgb24", (64, 48), (64, 48))

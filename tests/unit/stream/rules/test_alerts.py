@@ -87,6 +87,7 @@ def test_an_alert_begins_once_the_conditions_have_held_and_is_cleared_after_they
     (cleared,) = watch.alerts([at(13, person(7, "walk", zones=["hall"]), frame=13)])
     assert (cleared.state, cleared.clear_reason, cleared.frame, cleared.alert) == ("cleared", "over", 13, began.alert)
     assert (cleared.since_us, cleared.began_us, cleared.reason) == (began.since_us, began.began_us, began.reason)
+    assert (began.media_time_us, cleared.media_time_us) == (10 * S, 13 * S)
 
 
 def test_an_open_alert_is_updated_every_ten_seconds_while_the_conditions_hold() -> None:
