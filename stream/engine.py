@@ -102,7 +102,7 @@ class Engine:
         self._viewers = Viewers(self._peers)
         self._native_rtsp = NativeRtsp()
         clips = config.recording.directory
-        self.recorder = Recorder(config.recording, clips, self.run) if clips is not None else None
+        self.recorder = Recorder(config.recording, clips, self.publisher) if clips is not None else None
         """The recorder of clips; None without recording."""
         self.cameras = CameraRegistry(
             self._batcher,

@@ -16,6 +16,7 @@ EVENT_SCHEMA = "partstream.event/1"
 STATUS_SCHEMA = "partstream.status/1"
 STATS_SCHEMA = "partstream.stats/1"
 ALERT_SCHEMA = "partstream.alert/1"
+CLIP_READY_SCHEMA = "partstream.clip-ready/1"
 
 
 def about(description: str, **rules: object) -> Meta:
@@ -59,6 +60,7 @@ Look = Annotated[
         "tracked and no search was due; or nothing, because the frame was skipped between detections. Absent: whole."
     ),
 ]
+EndReason = Literal["complete", "longest", "epoch", "format", "camera", "behind", "budget", "low_disk"]
 
 Crossing = Annotated[
     tuple[str, Literal["left", "right"]],
@@ -272,6 +274,28 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     ] = None
 
 
+class ClipReady(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=CLIP_READY_SCHEMA
+):
+    """Topic `clips/v1/<camera>/`: a clip is complete, and all its files are in place."""
+
+    run: Run
+    seq: Seq
+    camera: CameraId
+    epoch: Epoch
+    clip: Annotated[str, about("The clip's name: `GET /api/v1/clips/{clip}` has the video until it is deleted.")]
+    start_us: Annotated[int, about("Capture time of the first frame, microseconds since 1970, UTC.")]
+    end_us: Annotated[int, about("Capture time of the last frame, microseconds since 1970, UTC.")]
+    start_media_time_us: Annotated[
+        int, about("Media time of the first frame. A `media_time_us` minus this is the time in the clip.")
+    ]
+    end_media_time_us: Annotated[int, about("Media time of the last frame.")]
+    ended: Annotated[EndReason, about("Why the clip ended, as in its metadata.")]
+    bytes: Annotated[int, about("Size of all its files.", minimum=0)]
+    events: Annotated[list[str], about("Ids of the actions that caused it, in order of time.")]
+    alerts: Annotated[list[str], about("Ids of the alerts that caused it, in order of time.")]
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=STATUS_SCHEMA):
     """Topic `status/v1/<camera>/`: a camera changed its state."""
 
@@ -339,7 +363,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
     load: Load
 
 
-Message = Frame | Event | Status | Stats | Alert
+Message = Frame | Event | Status | Stats | Alert | ClipReady
 
 _from_json = msgspec.json.Decoder(Message)
 _from_msgpack = msgspec.msgpack.Decoder(Message)
@@ -358,7 +382,7 @@ def decode(body: bytes) -> Message:
         raise msgspec.DecodeError("nested too deep") from None
 
 
-def topic(kind: Literal["results", "events", "status", "alerts"], camera: str) -> str:
+def topic(kind: Literal["results", "events", "status", "alerts", "clips"], camera: str) -> str:
     """Return the topic of a camera's messages. It ends in a slash, so that it matches no other topic as a prefix."""
     return f"{kind}/v1/{camera}/"
 

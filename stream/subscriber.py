@@ -31,8 +31,8 @@ from stream.settings.camera_id import CAMERA_ID, camera_id_error
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["results", "events", "status", "stats", "alerts"]
-KINDS: tuple[Kind, ...] = ("results", "events", "status", "stats", "alerts")
+Kind = Literal["results", "events", "status", "stats", "alerts", "clips"]
+KINDS: tuple[Kind, ...] = ("results", "events", "status", "stats", "alerts", "clips")
 AnyMessage = TypeVar("AnyMessage", bound=Message, covariant=True)
 
 REPLAY_PAGE = 500

@@ -53,7 +53,7 @@ class LastValues:
         return min(self._pending.values(), default=None)
 
     def forget(self, topics: set[bytes]) -> None:
-        """Drop these topics of a removed camera."""
+        """Drop the last values of these topics."""
         for topic in topics:
             self._bodies.pop(topic, None)
             self._resent_at.pop(topic, None)

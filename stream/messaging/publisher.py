@@ -25,7 +25,7 @@ from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.last_value import LastValues
 from stream.messaging.replay import ReplayServer, open_router
-from stream.results import STATS_TOPIC, Alert, Event, Frame, Message, Stats, Status, decode, topic
+from stream.results import STATS_TOPIC, Alert, ClipReady, Event, Frame, Message, Stats, Status, decode, topic
 from stream.settings.engine import PublishConfig
 from telemetry.observer import Observer
 
@@ -38,7 +38,7 @@ stamp = msgspec.structs.force_setattr
 _WITH_MORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 _AT_ONCE = int(zmq.NOBLOCK)
 
-AnyMessage = TypeVar("AnyMessage", Frame, Event, Status, Stats, Alert)
+AnyMessage = TypeVar("AnyMessage", Frame, Event, Status, Stats, Alert, ClipReady)
 MessageListener = Callable[[str, Message], None]
 """Receives the topic and the message."""
 
@@ -220,6 +220,13 @@ class Publisher:
             return body
         return msgspec.json.encode(decode(body))
 
+    def withdraw(self, message: ClipReady) -> None:
+        """Stop sending this message to new subscribers: the clip was deleted. Replay still has it."""
+        with self._lock:
+            route = self._routes.pop((ClipReady, message.camera), None)
+            if route is not None:
+                self._last.forget({route.topic_bytes})
+
     def forget(self, camera: str) -> None:
         """Drop the last values of a removed camera. Its history ages out; its numbering stays."""
         with self._lock:
@@ -247,6 +254,8 @@ class Publisher:
                 name = topic("events", camera)
             case Alert():
                 name = topic("alerts", camera)
+            case ClipReady():
+                name = topic("clips", camera)
             case Status():
                 name = topic("status", camera)
             case Stats():

@@ -10,17 +10,18 @@ import logging
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from av.error import FFmpegError
 
 from stream.recording.clip_file import ClipError
-from stream.recording.clips import ClipEvent, EndReason
+from stream.recording.clips import Clip, ClipAlert, ClipEvent
 from stream.recording.library import ClipLibrary, reason_of
 from stream.recording.open_clip import ClipLostError, OpenClip
 from stream.recording.packets import PacketRing
 from stream.recording.planning import ClipPlanner, ClipRules, Window
-from stream.results import Event, Frame
+from stream.results import Alert, EndReason, Event, Frame
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,10 @@ class ClipCounts:
 
 
 class CameraRecording:
-    """Recording of one camera. `run` is the engine's run; `counts` is shared with later starts of the camera."""
+    """Recording of one camera. `run` is the engine's run; `counts` is shared with later starts of the camera.
+
+    `on_kept` is called with each complete clip and its size in bytes, once all its files are in place.
+    """
 
     def __init__(
         self,
@@ -69,12 +73,14 @@ class CameraRecording:
         packets: PacketRing,
         library: ClipLibrary,
         counts: ClipCounts,
+        on_kept: Callable[[Clip, int], None] = lambda clip, size: None,
     ) -> None:
         self.camera = camera
         self.packets = packets
         self.counts = counts
         self._run = run
         self._library = library
+        self._on_kept = on_kept
         self._planner = ClipPlanner(rules)
         self._results: deque[tuple[int, Frame]] = deque(maxlen=RESULTS_HELD)
         """Results with their arrival, monotonic ns."""
@@ -91,8 +97,8 @@ class CameraRecording:
             while oldest_ns is not None and self._results and self._results[0][0] < oldest_ns:
                 self._results.popleft()
 
-    def take_event(self, event: Event) -> bool:
-        """Take a published event, after its frame's result. Return whether `advance` has work to do."""
+    def take_event(self, event: Event | Alert) -> bool:
+        """Take a published event or alert, after its frame's result. Return whether `advance` has work to do."""
         with self._lock:
             if not self._results:
                 return False
@@ -149,13 +155,15 @@ class CameraRecording:
         if not clip.complete(stopping):
             return False
         with self._lock:  # the publishing thread changes its events
-            events = _clip_events(window)
-        finished = clip.finish(self._run, events)
-        self._library.keep(finished)
+            events, alerts = clip_events(window), clip_alerts(window)
+        finished = clip.finish(self._run, events, alerts)
+        size = self._library.keep(finished)
         longest_s = window.rules.longest_us / 1e6
         ending = ENDINGS[finished.ended].format(longest_s=longest_s)
         logger.info("camera %s: clip %s (%s)", self.camera, clip.name, ending)
         self._clip = None
+        if self._library.clip(clip.name) is not None:  # it may exceed the budget
+            self._on_kept(finished, size)
         return True
 
     def _end_of(self, window: Window) -> tuple[int, EndReason]:
@@ -172,8 +180,8 @@ class CameraRecording:
             return None
         if first.media_us > window.end_us:
             raise ClipLostError("no_key_frame")
-        cause = window.events[0]
-        name = self._library.begin(cause.capture_us, self.camera, cause.action)
+        cause = window.causes[0]
+        name = self._library.begin(cause.message.capture_us, self.camera, cause.name)
         self._clip = OpenClip(self.camera, name, self._library, first, packets.reorder)
         with self._lock:
             window.began(first.media_us)
@@ -181,9 +189,9 @@ class CameraRecording:
 
     def _fail(self, reason: str, window: Window, why: str) -> None:
         self.counts.failed[reason] += 1
-        action = window.events[0].action
+        cause = window.causes[0].name
         fields = {"camera": self.camera, "reason": reason}
-        logger.warning("camera %s: no clip of %r (%s): %s", self.camera, action, reason, why, extra=fields)
+        logger.warning("camera %s: no clip of %r (%s): %s", self.camera, cause, reason, why, extra=fields)
         if self._clip is not None:
             self._clip.abandon()
             self._clip = None
@@ -193,19 +201,41 @@ class CameraRecording:
         if refused:
             self._refused_reported += refused
             self.counts.failed["behind"] += refused
-            logger.warning("camera %s: %d events have no clip, because writing cannot keep up", self.camera, refused)
+            logger.warning(
+                "camera %s: %d events have no clip, because writing cannot keep up", self.camera, refused
+            )
 
 
-def _clip_events(window: Window) -> list[ClipEvent]:
+def clip_events(window: Window) -> list[ClipEvent]:
+    """Return the actions that caused a window's clip."""
     return [
         ClipEvent(
-            event.track,
-            event.action,
-            round(event.score, 4),
-            event.capture_us,
-            event.media_us,
-            event.end_us,
-            event.experimental,
+            cause.message.track,
+            cause.message.label,
+            round(cause.message.score, 4),
+            cause.message.capture_us,
+            cause.media_us,
+            cause.end_us,
+            cause.message.experimental,
+            cause.message.event,
         )
-        for event in window.events
+        for cause in window.causes
+        if isinstance(cause.message, Event)
+    ]
+
+
+def clip_alerts(window: Window) -> list[ClipAlert]:
+    """Return the alerts that caused a window's clip."""
+    return [
+        ClipAlert(
+            cause.message.alert,
+            cause.message.rule,
+            cause.message.severity,
+            cause.message.reason,
+            cause.message.capture_us,
+            cause.media_us,
+            cause.end_us,
+        )
+        for cause in window.causes
+        if isinstance(cause.message, Alert)
     ]

@@ -8,16 +8,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from stream.results import CameraId, Count, Epoch, Micros, Run, Score, about
+from stream.results import CameraId, Count, EndReason, Epoch, Micros, Run, Score, about
 
 CLIP_SCHEMA = "partstream.clip/1"
 
 NAME = re.compile(r"[0-9]{8}T[0-9]{9}Z_[a-z0-9][a-z0-9_-]{0,62}_[a-z0-9_-]{1,48}")
-"""A clip's name: UTC time of its first event to the millisecond, camera and action. Names sort by time."""
+"""A clip's name: UTC time of its first event or alert to the millisecond, camera, and action or rule. Names sort by
+time."""
 
 MAX_ACTION_LENGTH = 40
-
-EndReason = Literal["complete", "longest", "epoch", "format", "camera", "behind", "budget", "low_disk"]
 
 
 class ClipEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,6 +31,21 @@ class ClipEvent(msgspec.Struct, frozen=True, omit_defaults=True):
         int | None, about("End of the action in media time; null if it continued after the clip.")
     ]
     experimental: Annotated[bool, about("Whether `action` is an experimental action. Absent: false.")] = False
+    event: Annotated[str, about("The id of the action, as in the events. Absent: recorded by an older version.")] = ""
+
+
+class ClipAlert(msgspec.Struct, frozen=True):
+    """An alert that caused the clip."""
+
+    alert: Annotated[str, about("The alert's id.")]
+    rule: Annotated[str, about("The rule's name.")]
+    severity: Literal["info", "warning", "critical"]
+    reason: Annotated[str, about("Why it began, as a sentence.")]
+    capture_us: Annotated[int, about("Begin of the alert, microseconds since 1970, UTC.")]
+    media_time_us: Annotated[int, about("Begin of the alert in media time, as in the results.")]
+    end_media_time_us: Annotated[
+        int | None, about("Media time at which it was cleared; null if it was still on after the clip.")
+    ]
 
 
 class Clip(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=CLIP_SCHEMA):
@@ -41,7 +55,8 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=CL
     run: Run
     camera: CameraId
     epoch: Epoch
-    events: Annotated[list[ClipEvent], about("The events that caused the clip, in order of time.")]
+    events: Annotated[list[ClipEvent], about("The actions that caused the clip, in order of time.")]
+    alerts: Annotated[list[ClipAlert], about("The alerts that caused the clip, in order of time.")] = []
     start_us: Annotated[int, about("Capture time of the first frame, microseconds since 1970, UTC.")]
     end_us: Annotated[int, about("Capture time of the last frame, microseconds since 1970, UTC.")]
     start_media_time_us: Annotated[

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,12 +56,18 @@ class _Entry:
 
 
 class ClipLibrary:
-    """The clips in one directory. `budget` and `least_free` are in bytes."""
+    """The clips in one directory. `budget` and `least_free` are in bytes.
 
-    def __init__(self, directory: Path, budget: int, least_free: int) -> None:
+    `on_deleted` is called with the name of each clip that was deleted to make room.
+    """
+
+    def __init__(
+        self, directory: Path, budget: int, least_free: int, on_deleted: Callable[[str], None] = lambda name: None
+    ) -> None:
         self.directory = directory
         self.budget = budget
         self._least_free = least_free
+        self._on_deleted = on_deleted
         self._entries: dict[str, _Entry] = {}
         self._growing: dict[str, int] = {}
         """Size in bytes of the clips that are being written."""
@@ -115,8 +121,11 @@ class ClipLibrary:
         """Return the path of a clip's file while it is being written."""
         return self.directory / f"{name}{ending}{PART}"
 
-    def keep(self, clip: Clip) -> None:
-        """Write the metadata and give all files their final names. The clip exists once its last file does."""
+    def keep(self, clip: Clip) -> int:
+        """Write the metadata and give all files their final names. Return their size in bytes.
+
+        The clip exists once its last file does.
+        """
         metadata = self.part(clip.name, METADATA)
         metadata.write_bytes(msgspec.json.format(msgspec.json.encode(clip), indent=1) + b"\n")
         for ending in ENDINGS:
@@ -132,6 +141,7 @@ class ClipLibrary:
             self._make_room()
         except OSError as error:
             self.failed(error)  # the new clip is kept nevertheless
+        return size
 
     def discard(self, name: str) -> None:
         """Delete the files of a failed clip. Never raises."""
@@ -157,6 +167,7 @@ class ClipLibrary:
                 (self.directory / (oldest + ending)).unlink(missing_ok=True)
             with self._lock:
                 self.bytes_kept -= self._entries.pop(oldest).size
+            self._on_deleted(oldest)
         return True
 
     def failed(self, error: OSError) -> None:

@@ -10,10 +10,10 @@ from typing import IO
 import msgspec
 
 from stream.recording.clip_file import ClipFile
-from stream.recording.clips import Clip, ClipEvent, EndReason
+from stream.recording.clips import Clip, ClipAlert, ClipEvent
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary, sync
 from stream.recording.packets import HeldUnit, PacketRing
-from stream.results import Frame
+from stream.results import EndReason, Frame
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class OpenClip:
         """Return whether the clip is complete."""
         return self.ended is not None and (self._results_over or stopping)
 
-    def finish(self, run: str, events: list[ClipEvent]) -> Clip:
+    def finish(self, run: str, events: list[ClipEvent], alerts: list[ClipAlert]) -> Clip:
         """Close the files, and return the clip's metadata."""
         video, lines = self._video, self._lines
         assert video is not None and lines is not None and self.ended is not None
@@ -135,6 +135,7 @@ class OpenClip:
             camera=self._camera,
             epoch=self._epoch,
             events=[event for event in events if event.media_time_us <= video.last_us],
+            alerts=[alert for alert in alerts if alert.media_time_us <= video.last_us],
             start_us=video.first_capture_us,
             end_us=video.last_capture_us,
             start_media_time_us=video.first_us,

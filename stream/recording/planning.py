@@ -1,13 +1,12 @@
-"""Plans which seconds of a camera become clips: from events to windows of media time."""
+"""Plans which seconds of a camera become clips: from events and alerts to windows of media time."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from stream.results import Event
+from stream.results import Alert, Event
 
 ORDINARY = frozenset({"stand", "walk", "sit", "lie", "carry", "other"})
 """Frequent actions that cause clips only if they are configured."""
@@ -18,50 +17,60 @@ DEFAULT_SCORE = 0.5
 MAX_WINDOWS = 4
 """Maximum number of windows, for example if a camera reconnects repeatedly."""
 
-MAX_EVENTS = 64
-"""Maximum number of events listed for a clip; further ones only extend it."""
+MAX_CAUSES = 64
+"""Maximum number of events and alerts listed for a clip; further ones only extend it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipRules:
-    """Which actions cause clips, and durations in µs. `actions`: minimum score by name; None means the defaults."""
+    """What causes clips, and durations in µs. `actions`: minimum score by name; None means the defaults."""
 
     actions: Mapping[str, float] | None
     before_us: int
     after_us: int
     longest_us: int
+    alerts: bool = True
+    """Whether alerts cause clips."""
 
-    def wanted(self, label: str, score: float) -> bool:
-        """Return whether an action that begins with this score causes a clip."""
-        if self.actions is None:
-            return label not in ORDINARY and score >= DEFAULT_SCORE
-        min_score = self.actions.get(label)
-        return min_score is not None and score >= min_score
+    def begins(self, message: Event | Alert) -> bool:
+        """Return whether a message begins something that causes a clip."""
+        if isinstance(message, Alert):
+            return self.alerts and message.state == "began"
+        return message.kind != "ended" and wanted(self.actions, message.label, message.score)
 
 
-class Doing(NamedTuple):
-    """What a track does one of at a time: the model's action (None), or a written action by name."""
+def wanted(actions: Mapping[str, float] | None, label: str, score: float) -> bool:
+    """Return whether an action that begins with this score is one of `actions`, as in `ClipRules`."""
+    if actions is None:
+        return label not in ORDINARY and score >= DEFAULT_SCORE
+    min_score = actions.get(label)
+    return min_score is not None and score >= min_score
 
-    track: int
-    written: str | None
 
-    @staticmethod
-    def of(event: Event) -> Doing:
-        """Return what an event is about."""
-        return Doing(event.track, event.label if event.source == "rule" else None)
+Doing = tuple[int, str | None] | str
+"""What lasts: of a track, the model's action (None) or a written action by name; or an alert by its id."""
+
+
+def doing_of(message: Event | Alert) -> Doing:
+    """Return what a message is about."""
+    if isinstance(message, Alert):
+        return message.alert
+    return message.track, message.label if message.source == "rule" else None
 
 
 @dataclass(slots=True, eq=False)
-class PlannedEvent:
-    """An action in a window. Times are in µs; `end_us` is None while it continues."""
+class Cause:
+    """An action or alert in a window. Times are in µs; `end_us` is None while it continues."""
 
-    track: int
-    action: str
-    score: float
-    capture_us: int
+    message: Event | Alert
+    """The message that began it."""
     media_us: int
     end_us: int | None = None
-    experimental: bool = False
+
+    @property
+    def name(self) -> str:
+        """The action or, for an alert, the rule."""
+        return self.message.rule if isinstance(self.message, Alert) else self.message.label
 
 
 @dataclass(slots=True, eq=False)
@@ -75,14 +84,14 @@ class Window:
     limit_us: int
     """The latest possible end."""
     last_end_us: int = 0
-    """The latest end of its completed events."""
-    events: list[PlannedEvent] = field(default_factory=list[PlannedEvent])
-    ongoing: dict[Doing, PlannedEvent] = field(default_factory=dict["Doing", "PlannedEvent"])
-    """Continuing events."""
+    """The latest end of its completed causes."""
+    causes: list[Cause] = field(default_factory=list[Cause])
+    ongoing: dict[Doing, Cause] = field(default_factory=dict[Doing, Cause])
+    """Continuing causes."""
 
     @property
     def end_us(self) -> int:
-        """The end as known so far. A continuing action extends it to the limit."""
+        """The end as known so far. A continuing cause extends it to the limit."""
         return self.limit_us if self.ongoing else min(self.limit_us, self.last_end_us + self.rules.after_us)
 
     @property
@@ -94,52 +103,52 @@ class Window:
         """Set the media time of the clip's first frame, from which the maximum length counts."""
         self.limit_us = media_us + self.rules.longest_us
 
-    def add(self, doing: Doing, event: PlannedEvent) -> None:
-        """Add an action."""
-        if len(self.events) < MAX_EVENTS:
-            self.events.append(event)
-        self.ongoing[doing] = event
+    def add(self, doing: Doing, cause: Cause) -> None:
+        """Add an action or alert."""
+        if len(self.causes) < MAX_CAUSES:
+            self.causes.append(cause)
+        self.ongoing[doing] = cause
 
     def end(self, doing: Doing, media_us: int) -> None:
-        """End an action."""
-        event = self.ongoing.pop(doing, None)
-        if event is not None:
-            event.end_us = media_us
+        """End an action or alert."""
+        cause = self.ongoing.pop(doing, None)
+        if cause is not None:
+            cause.end_us = media_us
             self.last_end_us = max(self.last_end_us, media_us)
 
 
 class ClipPlanner:
-    """Turns a camera's events, in order, into `windows`: the clips to write, the first one first."""
+    """Turns a camera's events and alerts, in order, into `windows`: the clips to write, the first one first."""
 
     def __init__(self, rules: ClipRules) -> None:
         self.rules = rules
         self.windows: deque[Window] = deque()
         self.refused = 0
-        """Events without a clip because too many windows waited."""
+        """Events and alerts without a clip because too many windows waited."""
 
-    def take(self, event: Event, media_us: int) -> bool:
-        """Take an event whose frame has this media time. Return whether it began or changed a window."""
+    def take(self, message: Event | Alert, media_us: int) -> bool:
+        """Take a message whose frame has this media time. Return whether it began or changed a window."""
+        if isinstance(message, Alert) and message.state == "updated":
+            return False
         latest = self.windows[-1] if self.windows else None
-        if latest is not None and latest.epoch != event.epoch:
+        if latest is not None and latest.epoch != message.epoch:
             latest = None
-        doing = Doing.of(event)
+        doing = doing_of(message)
         changed = latest is not None and doing in latest.ongoing
         if latest is not None:
             latest.end(doing, media_us)
-        if event.kind == "ended" or not self.rules.wanted(event.label, event.score):
+        if not self.rules.begins(message):
             return changed
-        planned = PlannedEvent(
-            event.track, event.label, event.score, event.capture_us, media_us, experimental=event.experimental
-        )
+        cause = Cause(message, media_us)
         if latest is not None and media_us < latest.limit_us and media_us - self.rules.before_us <= latest.end_us:
-            latest.add(doing, planned)
+            latest.add(doing, cause)
             return True
         if len(self.windows) >= MAX_WINDOWS:
             self.refused += 1
             return changed
         begin_us = max(0, media_us - self.rules.before_us)
-        window = Window(self.rules, event.epoch, begin_us, begin_us + self.rules.longest_us)
-        window.add(doing, planned)
+        window = Window(self.rules, message.epoch, begin_us, begin_us + self.rules.longest_us)
+        window.add(doing, cause)
         self.windows.append(window)
         return True
 

@@ -1,4 +1,4 @@
-"""Records clips around selected events of all recorded cameras.
+"""Records clips around selected events and alerts of all recorded cameras.
 
 A writer thread runs from `start` to `stop`. The engine only keeps packets in rings and passes on published messages, so
 that a slow, full or missing disk delays the writer alone.
@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ring_buffers.doorbell import Doorbell
+from stream.messaging.publisher import Publisher
 from stream.recording.camera_recording import CameraRecording, ClipCounts
+from stream.recording.clips import Clip
 from stream.recording.library import ClipLibrary
 from stream.recording.packets import PacketRing
 from stream.recording.planning import ClipRules
-from stream.results import Event, Frame, Message
+from stream.results import Alert, ClipReady, Event, Frame, Message
 from stream.settings.engine import CameraConfig
 from stream.settings.recording import LATE_S, RecordingConfig
 
@@ -30,17 +32,20 @@ IDLE_S = 30.0
 
 
 class Recorder:
-    """Records clips into `directory`. Thread-safe."""
+    """Records clips into `directory`, and publishes a message about each that is complete. Thread-safe."""
 
-    def __init__(self, config: RecordingConfig, directory: Path, run: str) -> None:
-        self.library = ClipLibrary(directory, int(config.budget), int(config.least_free))
+    def __init__(self, config: RecordingConfig, directory: Path, publisher: Publisher) -> None:
+        self.library = ClipLibrary(directory, int(config.budget), int(config.least_free), self._deleted)
         self._config = config
-        self._run = run
+        self._publisher = publisher
+        self._last: dict[str, ClipReady] = {}
+        """Of each recorded camera, the message about its latest clip."""
         self._rules = ClipRules(
             config.actions,
             round(config.seconds_before * 1e6),
             round(config.seconds_after * 1e6),
             round(config.max_clip_s * 1e6),
+            config.alerts,
         )
         # Replaced and never changed, because other threads iterate over them.
         self._cameras: Mapping[str, CameraRecording] = {}
@@ -72,7 +77,9 @@ class Recorder:
             self._retire(camera.id)
             if packets is not None:
                 counts = self._counts.setdefault(camera.id, ClipCounts())
-                recording = CameraRecording(camera.id, self._run, self._rules, packets, self.library, counts)
+                recording = CameraRecording(
+                    camera.id, self._publisher.run, self._rules, packets, self.library, counts, self._kept
+                )
                 self._cameras = {**self._cameras, camera.id: recording}
         self._bell.ring()
         return packets
@@ -109,7 +116,7 @@ class Recorder:
             recording = self._cameras.get(message.camera)
             if recording is not None:
                 recording.take_frame(message)
-        elif isinstance(message, Event):
+        elif isinstance(message, (Event, Alert)):
             recording = self._cameras.get(message.camera)
             if recording is not None and recording.take_event(message):
                 self._bell.ring()
@@ -134,6 +141,42 @@ class Recorder:
             # Nothing else is affected, but the error must be visible.
             logger.critical("internal error: recording has stopped", exc_info=True)
             self.library.close_after_error()
+
+    def _kept(self, clip: Clip, size: int) -> None:
+        """Publish that a clip is complete."""
+        message = ClipReady(
+            run="",
+            seq=0,
+            camera=clip.camera,
+            epoch=clip.epoch,
+            clip=clip.name,
+            start_us=clip.start_us,
+            end_us=clip.end_us,
+            start_media_time_us=clip.start_media_time_us,
+            end_media_time_us=clip.end_media_time_us,
+            ended=clip.ended,
+            bytes=size,
+            events=[event.event for event in clip.events if event.event],
+            alerts=[alert.alert for alert in clip.alerts],
+        )
+        try:
+            self._publisher.publish(message)
+        except RuntimeError:
+            logger.warning("clip %s was complete too late to be published", clip.name)
+            return
+        self._last[clip.camera] = message
+        if clip.camera not in self._cameras:  # new subscribers hear nothing of a camera that was removed
+            self._withdraw(message)
+
+    def _deleted(self, name: str) -> None:
+        for message in list(self._last.values()):
+            if message.clip == name:
+                self._withdraw(message)
+
+    def _withdraw(self, message: ClipReady) -> None:
+        """Send this message to no new subscriber."""
+        del self._last[message.camera]
+        self._publisher.withdraw(message)
 
     @property
     def _idle(self) -> bool:

@@ -16,7 +16,7 @@ longer."""
 
 
 class RecordingConfig(Section):
-    """Clips of the seconds around events (docs/recording.md)."""
+    """Clips of the seconds around events and alerts (docs/recording.md)."""
 
     directory: Path | None = Field(None, description="Directory of the clips. Unset: no recording.")
     actions: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = Field(
@@ -24,6 +24,7 @@ class RecordingConfig(Section):
         description="Actions that start a clip, with their minimum scores: `{fall: 0.6, kick: 0.5}`. Unset: "
         "all except stand, walk, sit, lie, carry and other, from 0.5.",
     )
+    alerts: bool = Field(True, description="Whether alerts of rules start clips, too.")
     cameras: list[str] = Field(default_factory=list[str], description="Ids of the cameras to record. Empty: all.")
     seconds_before: float = Field(5.0, ge=0, le=120, description="Minimum time in a clip before its event.")
     seconds_after: float = Field(5.0, ge=0, le=600, description="Time in a clip after the end of its last event.")

@@ -23,7 +23,7 @@ from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, unknown_parameters
 from stream.http.server.slow_clients import bound_buffers, disconnect, is_gone, write
 from stream.messaging.publisher import MessageListener
-from stream.results import Alert, Event, Frame, Message, Stats, Status
+from stream.results import Alert, ClipReady, Event, Frame, Message, Stats, Status
 from stream.settings.camera_id import CAMERA_ID
 
 UNSENT = 1024
@@ -49,7 +49,14 @@ POLL_S = 1.0
 
 RETRY = b"retry: 2000\n\n"
 
-KINDS: dict[type[Message], str] = {Frame: "results", Event: "events", Status: "status", Stats: "stats", Alert: "alerts"}
+KINDS: dict[type[Message], str] = {
+    Frame: "results",
+    Event: "events",
+    Status: "status",
+    Stats: "stats",
+    Alert: "alerts",
+    ClipReady: "clips",
+}
 """Kinds of messages, as in their topics."""
 
 DEFAULT_KINDS = ("results", "events", "status", "alerts")

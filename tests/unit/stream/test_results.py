@@ -14,6 +14,7 @@ from stream.results import (
     STATS_TOPIC,
     Action,
     CameraStats,
+    ClipReady,
     DetectedObject,
     Event,
     Frame,
@@ -95,6 +96,18 @@ MESSAGES: list[Message] = [
     Event(kind="started", label="carry", previous=None, experimental=True, **EVENT),
     Status(state="connecting", reason=None, message="connecting", clock=None, size=None, **STATUS),
     Status(state="stalled", reason="stalled", message="no picture for 3 s", clock="rtcp", size=(640, 480), **STATUS),
+    ClipReady(
+        clip="20261125T211442795Z_lobby_fall",
+        start_us=1,
+        end_us=9,
+        start_media_time_us=1,
+        end_media_time_us=9,
+        ended="complete",
+        bytes=1000,
+        events=["e0123abcd-1"],
+        alerts=[],
+        **{"run": RUN, "seq": 0, "camera": "lobby", "epoch": 1},
+    ),
     Stats(ready=False, ready_reason="the model is loading", cameras=[], **STATS),
     Stats(
         ready=True,
@@ -197,6 +210,7 @@ def test_the_page_on_the_wire_names_every_field_and_topic() -> None:
         "status/v1/<camera>/",
         "stats/v1/",
         "alerts/v1/<camera>/",
+        "clips/v1/<camera>/",
     ):
         assert f"`{name}`" in page
 

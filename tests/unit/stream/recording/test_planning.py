@@ -8,9 +8,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.recording.camera_recording import _clip_events
-from stream.recording.planning import MAX_EVENTS, MAX_WINDOWS, ClipPlanner, ClipRules
-from stream.results import Event
+from stream.recording.camera_recording import clip_alerts, clip_events
+from stream.recording.planning import MAX_CAUSES, MAX_WINDOWS, ClipPlanner, ClipRules, wanted
+from stream.results import Alert, Event
 
 S = 1_000_000
 RULES = ClipRules({"fall": 0.6, "kick": 0.5}, before_us=5 * S, after_us=3 * S, longest_us=60 * S)
@@ -39,6 +39,26 @@ def event(
     )
 
 
+def alert(name: str = "a", state: Literal["began", "updated", "cleared"] = "began") -> Alert:
+    nothing = dict.fromkeys(("zone", "line", "track", "people", "action", "score", "box", "clear_reason"), None)
+    return Alert(
+        run="",
+        seq=0,
+        camera="cam",
+        epoch=1,
+        frame=0,
+        alert=name,
+        rule="empty",
+        severity="info",
+        state=state,
+        reason="0 people in hall",
+        capture_us=0,
+        since_us=0,
+        began_us=0,
+        **nothing,  # pyright: ignore[reportArgumentType]
+    )
+
+
 def spans(planner: ClipPlanner) -> list[tuple[float, float]]:
     return [(window.begin_us / S, window.end_us / S) for window in planner.windows]
 
@@ -56,7 +76,7 @@ def test_a_clip_marks_the_experimental_actions_that_caused_it() -> None:
     planner = ClipPlanner(RULES)
     planner.take(msgspec.structs.replace(event("kick"), experimental=True), 20 * S)
     planner.take(event("fall", track=2), 21 * S)
-    found = _clip_events(planner.windows[0])
+    found = clip_events(planner.windows[0])
     assert [(one.action, one.experimental) for one in found] == [("kick", True), ("fall", False)]
 
 
@@ -70,10 +90,9 @@ def test_only_configured_actions_with_enough_score_make_clips() -> None:
 
 
 def test_without_configured_actions_common_ones_make_no_clips() -> None:
-    usual = ClipRules(None, 0, 0, S)
-    assert [usual.wanted(label, 0.5) for label in ("stand", "walk", "sit", "lie", "carry", "other")] == [False] * 6
-    assert usual.wanted("fall", 0.5)
-    assert not usual.wanted("fall", 0.49)
+    assert [wanted(None, label, 0.5) for label in ("stand", "walk", "sit", "lie", "carry", "other")] == [False] * 6
+    assert wanted(None, "fall", 0.5)
+    assert not wanted(None, "fall", 0.49)
 
 
 def test_events_that_overlap_extend_the_clip_and_later_ones_make_their_own() -> None:
@@ -89,7 +108,7 @@ def test_events_that_overlap_extend_the_clip_and_later_ones_make_their_own() -> 
     assert spans(planner) == [(15, 42)]
     planner.take(event(track=3), 48 * S)
     assert [begin for begin, _ in spans(planner)] == [15, 43]
-    assert [planned.action for planned in planner.windows[0].events] == ["fall", "kick", "fall"]
+    assert [cause.name for cause in planner.windows[0].causes] == ["fall", "kick", "fall"]
 
 
 def test_a_clip_is_no_longer_than_allowed_from_its_first_picture_on() -> None:
@@ -149,9 +168,27 @@ def test_after_any_events_windows_are_bounded_and_contain_their_events(steps: li
         assert len(planner.windows) <= MAX_WINDOWS
         for window in planner.windows:
             assert 0 < window.end_us - window.begin_us <= RULES.longest_us
-            assert 0 < len(window.events) <= MAX_EVENTS
-            for planned in window.events:
-                assert window.begin_us <= max(0, planned.media_us - RULES.before_us) or planned is not window.events[0]
+            assert 0 < len(window.causes) <= MAX_CAUSES
+            for planned in window.causes:
+                assert window.begin_us <= max(0, planned.media_us - RULES.before_us) or planned is not window.causes[0]
                 assert window.begin_us <= planned.media_us <= window.end_us
         if written and planner.windows:
             planner.done(planner.windows[0])
+
+
+def test_an_alert_is_shown_from_before_its_begin_until_after_it_was_cleared() -> None:
+    planner = ClipPlanner(RULES)
+    assert planner.take(alert(), 20 * S)
+    assert not planner.take(alert(state="updated"), 30 * S) and spans(planner) == [(15, 75)]
+    assert planner.take(event(track=1), 31 * S), "an action and an alert share a clip"
+    assert planner.take(alert(state="cleared"), 32 * S) and spans(planner) == [(15, 75)]
+    assert planner.take(event("stand", "changed"), 33 * S) and spans(planner) == [(15, 36)]
+    (window,) = planner.windows
+    (found,) = clip_alerts(window)
+    assert (found.alert, found.rule, found.media_time_us, found.end_media_time_us) == ("a", "empty", 20 * S, 32 * S)
+    assert [one.action for one in clip_events(window)] == ["fall"]
+
+
+def test_alerts_start_no_clips_if_that_is_switched_off() -> None:
+    planner = ClipPlanner(ClipRules(None, 0, 0, S, alerts=False))
+    assert not planner.take(alert(), 20 * S) and not planner.windows
