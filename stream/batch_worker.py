@@ -17,6 +17,7 @@ from stream import results
 from stream.alerts.alert_book import AlertBook
 from stream.alerts.rules_in_force import RulesInForce
 from stream.cameras.camera import Camera
+from stream.incidents.pictures import FramePictures
 from stream.inference.batcher import Batcher
 from stream.inference.load_watch import LoadWatch
 from stream.live.live_pictures import LivePictures
@@ -41,6 +42,7 @@ class BatchWorker:
         publisher: Publisher,
         live_pictures: LivePictures,
         alerts: AlertBook,
+        pictures: FramePictures,
         rules: RulesInForce,
         observer: Observer,
         health: Health,
@@ -61,6 +63,7 @@ class BatchWorker:
         self._publisher = publisher
         self._live_pictures = live_pictures
         self._alerts = alerts
+        self._pictures = pictures
         self._rules = rules
         self._observer = observer
         self._health = health
@@ -169,9 +172,12 @@ class BatchWorker:
             self._traces.published(meta, handed_ns, len(analysis.people))
         age_s = (handed_ns - meta.arrival_ns) / 1e9
         self.processed += 1
+        events = [*camera.events.update(meta, analysis, self.model_ref.experimental), *written_events]
         self._live_pictures.offer(lease)
+        if alerts or events:
+            self._pictures.take([*alerts, *events], lease, message)  # before anyone knows of them
         if alerts:
-            self._alerts.take(alerts, lease)
+            self._alerts.take(alerts)
         camera.ring.release(lease)
         camera.tracks = analysis.tracks
         camera.looks.add(analysis.look)
@@ -183,5 +189,5 @@ class BatchWorker:
         self._observer.frame_published(meta.camera, age_s, capture_age_s)
         if age_s * 1e9 > camera.staleness_ns and camera.ring.policy == "latest":
             self._load.published_late()
-        for event in (*camera.events.update(meta, analysis, self.model_ref.experimental), *written_events):
+        for event in events:
             self._publisher.publish(event)

@@ -17,6 +17,7 @@ from stages.settings import ModelSettings, Section, TrackingSettings, WindowSett
 from stages.settings_file import SettingsFileError, error_text, merged, read_settings
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
+from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.network import HttpConfig, WebRtcConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.tracing import TracingConfig
@@ -42,6 +43,7 @@ class Config(Section):
     http: HttpConfig = Field(default_factory=HttpConfig)  # pyright: ignore[reportArgumentType]
     webrtc: WebRtcConfig = Field(default_factory=WebRtcConfig)  # pyright: ignore[reportArgumentType]
     recording: RecordingConfig = Field(default_factory=RecordingConfig)  # pyright: ignore[reportArgumentType]
+    incidents: IncidentsConfig = Field(default_factory=IncidentsConfig)  # pyright: ignore[reportArgumentType]
     tracing: TracingConfig = Field(default_factory=TracingConfig)  # pyright: ignore[reportArgumentType]
     rules_file: Annotated[
         Path | None,

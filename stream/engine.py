@@ -35,6 +35,8 @@ from stream.http.endpoints.event_streams import EventStreams
 from stream.http.endpoints.picture_streams import PictureStreams
 from stream.http.server.app import HttpServer
 from stream.http_routes import make_http_server
+from stream.incidents.pictures import FramePictures, MemoryPictures
+from stream.incidents.store import make_store
 from stream.inference import device_budget, memory_budget
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
@@ -104,6 +106,9 @@ class Engine:
         clips = config.recording.directory
         self.recorder = Recorder(config.recording, clips, self.publisher) if clips is not None else None
         """The recorder of clips; None without recording."""
+        self.incidents = make_store(config.incidents, config.recording.actions, self._has_clip)
+        """The kept alerts and events; None without a directory for them."""
+        self._pictures = FramePictures(self.incidents or MemoryPictures(), config.incidents.width)
         self.cameras = CameraRegistry(
             self._batcher,
             self.publisher,
@@ -120,6 +125,8 @@ class Engine:
         engine_metrics.derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
         if self.recorder is not None:
             engine_metrics.derive_recording_metrics(self.metrics, self.recorder)
+        if self.incidents is not None:
+            engine_metrics.derive_incident_metrics(self.metrics, self.incidents, self._pictures)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
         self._event_streams = EventStreams(self.publisher.on_message, self.publisher.last_json)
@@ -132,6 +139,7 @@ class Engine:
             self.publisher,
             self._live_pictures,
             self.alerts,
+            self._pictures,
             self.rules,
             self.observer,
             self.health,
@@ -154,6 +162,8 @@ class Engine:
                 cameras=self.cameras,
                 control=self.control,
                 alerts=self.alerts,
+                pictures=self._pictures,
+                incidents=self.incidents,
                 rules=self.rules,
                 recorder=self.recorder,
                 event_streams=self._event_streams,
@@ -204,6 +214,9 @@ class Engine:
             self._tracing.start()
         await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
         await self.publisher.start()
+        if self.incidents is not None:
+            await asyncio.to_thread(self.incidents.start)
+            self.publisher.on_message(self.incidents.take)
         await asyncio.to_thread(self.alerts.start)
         if self._results_file is not None:
             self.publisher.on_message(self._results_file.write)
@@ -254,6 +267,9 @@ class Engine:
         self._event_streams.close()
         self._picture_streams.close()
         await asyncio.to_thread(self._live_pictures.close)
+        await asyncio.to_thread(self._pictures.close)
+        if self.incidents is not None:
+            await asyncio.to_thread(self.incidents.close, max(0.1, deadline - time.monotonic()))
         await asyncio.to_thread(self.alerts.close)
         if self._http is not None:
             await self._http.stop()
@@ -370,6 +386,7 @@ class Engine:
         if self._model is None:
             self._model = await inference.run(load_model, self.config, self.observer)
         check_actions(self.config.recording, self._model.actions, self.rules.written)
+        check_actions(self.config.incidents, self._model.actions, self.rules.written, "incidents")
         info = self._model.info
         self._worker.model_ref = results.ModelRef(info.profile, info.weights, info.trained, list(info.experimental))
         self.observer.model_loaded(info.profile, info.weights)
@@ -379,6 +396,9 @@ class Engine:
         self.health.device(True, "", time.monotonic())
         await inference.run(self._worker.use, self._model)
         return self._model
+
+    def _has_clip(self, name: str) -> bool:
+        return self.recorder is not None and self.recorder.library.clip(name) is not None
 
     async def _between_batches(self, function: Callable[[], None]) -> None:
         if self._inference is None:

@@ -10,6 +10,8 @@ from stream.cameras.camera import Camera
 from stream.http.endpoints.event_streams import EventStreams
 from stream.http.server.app import HttpServer
 from stream.http.server.problems import TITLES
+from stream.incidents.pictures import FramePictures
+from stream.incidents.store import IncidentStore
 from stream.inference.batcher import Batcher
 from stream.inference.load_watch import LoadWatch
 from stream.live.live_pictures import LivePictures
@@ -20,7 +22,7 @@ from stream.recording.recorder import Recorder
 from stream.settings.config_error import ConfigError
 from stream.settings.tracing import TracingConfig
 from stream.sources.webrtc.peers import Peers
-from telemetry.catalogue import ICE_STATES, RECORDING_STATES, TOPIC_KINDS
+from telemetry.catalogue import ICE_STATES, INCIDENT_KINDS, RECORDING_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
 from telemetry.reasons import DropReason
 from telemetry.tracing.frame_traces import FrameTraces
@@ -134,6 +136,19 @@ def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) ->
     derive("clip_packets_held", of_cameras(lambda camera: len(camera.packets)))
     derive("clip_packet_bytes", of_cameras(lambda camera: camera.packets.bytes_held))
     derive("clip_packets_overflowed_total", of_cameras(lambda camera: camera.packets.overflows))
+
+
+def derive_incident_metrics(metrics: PrometheusObserver, store: IncidentStore, pictures: FramePictures) -> None:
+    """Add the metrics of kept alerts and events."""
+    derive = metrics.derive
+    derive("incidents_state", lambda: [((state,), state == store.condition.state) for state in RECORDING_STATES])
+    derive("incidents_total", lambda: [((kind,), store.began[kind]) for kind in INCIDENT_KINDS])
+    derive("incidents_dropped_total", lambda: [((kind,), store.dropped[kind]) for kind in INCIDENT_KINDS])
+    derive("incident_pictures_bytes", lambda: [((), store.bytes_kept)])
+    derive(
+        "incident_pictures_lost_total",
+        lambda: [(("busy",), pictures.dropped.total()), (("disk",), store.pictures_lost)],
+    )
 
 
 class FrameTracing:

@@ -15,11 +15,14 @@ from stream.http.endpoints.alerts_api import AlertsApi
 from stream.http.endpoints.clips_api import ClipsApi
 from stream.http.endpoints.control_api import ControlApi
 from stream.http.endpoints.event_streams import EventStreams
+from stream.http.endpoints.incidents_api import IncidentsApi
 from stream.http.endpoints.picture_streams import PictureStreams
 from stream.http.endpoints.profiling_api import ProfilingApi
 from stream.http.endpoints.whep import WhepApi
 from stream.http.endpoints.whip import WhipApi
 from stream.http.server.app import HttpServer
+from stream.incidents.pictures import FramePictures
+from stream.incidents.store import IncidentStore
 from stream.inference.profiling import Profiling
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
@@ -42,6 +45,8 @@ def make_http_server(
     cameras: CameraRegistry,
     control: Control,
     alerts: AlertBook,
+    pictures: FramePictures,
+    incidents: IncidentStore | None,
     rules: RulesInForce,
     recorder: Recorder | None,
     event_streams: EventStreams,
@@ -74,7 +79,8 @@ def make_http_server(
             *api.routes(),
             *picture_streams.routes(),
             *ProfilingApi(profiling).routes(),
-            *AlertsApi(alerts, rules).routes(),
+            *AlertsApi(alerts, pictures, rules).routes(),
+            *IncidentsApi(incidents, pictures).routes(),
             *ClipsApi(recorder.library if recorder is not None else None).routes(),
             *WhipApi(cameras, publishers).routes(),
             *WhepApi(cameras, viewers).routes(),

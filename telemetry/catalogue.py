@@ -22,6 +22,8 @@ ICE_STATES = ("new", "checking", "completed", "failed", "closed")
 TOPIC_KINDS = ("results", "events", "status", "alerts", "clips")
 MEMORY_KINDS = ("weights", "states", "peak", "free", "total")
 RECORDING_STATES = ("ready", "low_disk", "unwritable")
+INCIDENT_KINDS = ("alert", "event")
+PICTURE_LOSSES = ("busy", "disk")
 REPLAY_STATUSES = ("ok", "too_old", "unknown_run", "bad_request")
 
 MAX_CODES = 64
@@ -269,5 +271,29 @@ METRICS: tuple[MetricSpec, ...] = (
         ("camera",),
         derived=True,
     ),
+    # -- kept alerts and events: no series without incidents.directory
+    MetricSpec(
+        "incidents_state",
+        "gauge",
+        "1 for the current state of keeping alerts and events, 0 for the others.",
+        ("state",),
+        derived=True,
+    ),
+    MetricSpec("incidents_total", "counter", "Alerts and events to keep, by kind.", ("kind",), derived=True),
+    MetricSpec(
+        "incidents_dropped_total",
+        "counter",
+        "Changes of kept alerts and events that are lost: too many at once, or they could not be written.",
+        ("kind",),
+        derived=True,
+    ),
+    MetricSpec(
+        "incident_pictures_lost_total",
+        "counter",
+        "Pictures of alerts and events that are lost: too many at once (busy), or not writable (disk).",
+        ("reason",),
+        derived=True,
+    ),
+    MetricSpec("incident_pictures_bytes", "gauge", "Size of the kept pictures, in bytes.", derived=True),
 )
 """All metrics in the order of the page. docs/metrics.md is generated from this table."""

@@ -81,6 +81,8 @@ def _ports(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
 
 def _folders(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
     yield "recording.directory", partial(disk.recording, config.recording)
+    if config.incidents.directory is not None:
+        yield "incidents.directory", partial(disk.folder, "incidents.directory", config.incidents.directory)
     yield "weights cache", disk.cache
     for field, file in (("results", config.results), ("state_file", config.state_file)):
         if isinstance(file, Path):

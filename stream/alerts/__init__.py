@@ -1,1 +1,1 @@
-"""Alerts of a running engine: the rules in force, the open and the latest cleared alerts, and their pictures."""
+"""Alerts of a running engine: the rules in force, and the open and the latest cleared alerts."""

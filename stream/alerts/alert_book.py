@@ -10,12 +10,9 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Container
-from dataclasses import dataclass
 
 from msgspec.structs import force_setattr, replace
 
-from ring_buffers.frames import Lease
-from stream.alerts.alert_pictures import AlertPictures
 from stream.alerts.numbered_ids import NumberedIds
 from stream.alerts.open_alerts_file import OpenAlertsFile
 from stream.results import Alert
@@ -27,19 +24,10 @@ MOST_CLOSED = 500
 """Alerts that are cleared and still listed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An alert's last message, and whether it has a picture."""
-
-    alert: Alert
-    picture: bool
-
-
 class AlertBook:
     """The alerts of one engine. `publish` is the publisher's method."""
 
     def __init__(self, publish: Callable[[Alert], Alert], file: OpenAlertsFile | None) -> None:
-        self.pictures = AlertPictures()
         self.began: Counter[tuple[str, str, str]] = Counter()
         """Alerts that began since the engine's start, by camera, rule and severity."""
         self._publish = publish
@@ -70,17 +58,11 @@ class AlertBook:
                 self._file.append(_restarted(left))
         self._left = []
 
-    def take(self, alerts: list[Alert], lease: Lease | None = None) -> None:
-        """Publish these messages. `lease`: the frame, for the pictures of alerts that begin."""
+    def take(self, alerts: list[Alert]) -> None:
+        """Publish these messages."""
         for alert in alerts:
             with self._lock:
                 self._take(alert)
-        began = tuple(alert.alert for alert in alerts if alert.state == "began")
-        if began and lease is not None:
-            try:
-                self.pictures.take(began, lease)
-            except Exception:
-                logger.exception("taking the picture of %d alerts failed", len(began))
 
     def clear(self, camera: str, reason: ClearReason) -> None:
         """Clear all alerts of a camera that are still open."""
@@ -94,8 +76,11 @@ class AlertBook:
             for key in [key for key in self.began if key[1] not in rules]:
                 del self.began[key]
 
-    def acknowledge(self, alert: str) -> Entry | None:
-        """Acknowledge an alert, and return it; None if it is unknown. An open one is published again, once."""
+    def acknowledge(self, alert: str) -> Alert | None:
+        """Acknowledge an alert, and return its last message; None if it is unknown.
+
+        An open alert is published again, once.
+        """
         with self._lock:
             last = self._open.get(alert) or self._closed.get(alert)
             if last is None:
@@ -107,7 +92,7 @@ class AlertBook:
                 else:
                     last = replace(last, state="updated", acknowledged_us=now_us)
                     self._take(last)
-            return self._entry(last)
+            return last
 
     def camera_of(self, alert: str) -> str | None:
         """Return the camera of an alert; None if it is unknown or no longer listed."""
@@ -126,6 +111,10 @@ class AlertBook:
         """Return up to `limit` alerts, of one camera if given: the open ones first, each group the latest first.
 
         `sees` returns whether alerts of a camera are wanted.
+    def entries(self, camera: str | None, *, only_open: bool, limit: int) -> list[Alert]:
+        """Return the last messages of up to `limit` alerts, of one camera if given.
+
+        The open ones come first, and of each group the latest.
         """
         with self._lock:
             found = list(reversed(self._open.values()))
@@ -133,6 +122,7 @@ class AlertBook:
                 found += reversed(self._closed.values())
         wanted = [alert for alert in found if camera in (None, alert.camera) and sees(alert.camera)]
         return [self._entry(alert) for alert in wanted[:limit]]
+        return [alert for alert in found if camera in (None, alert.camera)][:limit]
 
     def open(self) -> Counter[tuple[str, str]]:
         """Return the number of open alerts by camera and rule."""
@@ -146,8 +136,7 @@ class AlertBook:
                 del self.began[key]
 
     def close(self) -> None:
-        """Stop encoding pictures, and close the file."""
-        self.pictures.close()
+        """Close the file."""
         if self._file is not None:
             self._file.close()
 
@@ -171,9 +160,6 @@ class AlertBook:
         self._closed[alert.alert] = alert
         while len(self._closed) > MOST_CLOSED:
             self._closed.popitem(last=False)
-
-    def _entry(self, alert: Alert) -> Entry:
-        return Entry(alert, self.pictures.get(alert.alert) is not None)
 
 
 def _restarted(alert: Alert) -> Alert:

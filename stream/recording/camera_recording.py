@@ -201,9 +201,7 @@ class CameraRecording:
         if refused:
             self._refused_reported += refused
             self.counts.failed["behind"] += refused
-            logger.warning(
-                "camera %s: %d events have no clip, because writing cannot keep up", self.camera, refused
-            )
+            logger.warning("camera %s: %d events have no clip, because writing cannot keep up", self.camera, refused)
 
 
 def clip_events(window: Window) -> list[ClipEvent]:

@@ -1,4 +1,4 @@
-"""Checks of the names in `recording.actions` and `recording.cameras`."""
+"""Checks of the names in `recording.actions`, `incidents.actions` and `recording.cameras`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from stream.settings.config_error import ConfigError
+from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.recording import RecordingConfig
 
 logger = logging.getLogger(__name__)
 
 
-def check_actions(recording: RecordingConfig, known: Sequence[str], written: Sequence[str] = ()) -> None:
-    """Raise `ConfigError` if an action in `recording.actions` is neither `known` to the model nor `written` in rules.
+def check_actions(
+    settings: RecordingConfig | IncidentsConfig,
+    known: Sequence[str],
+    written: Sequence[str] = (),
+    section: str = "recording",
+) -> None:
+    """Raise `ConfigError` if one of a section's `actions` is neither `known` to the model nor `written` in rules.
 
     `known` is empty if the model's actions are not known beforehand.
     """
-    if recording.directory is None or not known:
+    if settings.directory is None or not known:
         return
-    for name in recording.actions or ():
+    for name in settings.actions or ():
         if name not in known and name not in written:
             raise ConfigError(
-                f"recording.actions: the model has no action `{name}`; {_suggestion(name, [*known, *written])}"
+                f"{section}.actions: the model has no action `{name}`; {_suggestion(name, [*known, *written])}"
             )
 
 

@@ -23,7 +23,8 @@ def recording_alerts(folder: Path) -> Any:
     config = with_rules(folder, RULES, **PATIENT)
     settings = {"directory": folder / "clips", "actions": {}, "seconds_before": 0.2, "seconds_after": 0.2}
     settings |= {"least_free": 0, "packet_seconds": PATIENCE_S + 60}
-    return type(config).model_validate(dict(config) | {"recording": settings})
+    incidents = {"directory": folder / "incidents", "least_free": 0}
+    return type(config).model_validate(dict(config) | {"recording": settings, "incidents": incidents})
 
 
 async def test_clip_ready_names_a_clip_whose_files_are_in_place_and_the_alerts_that_caused_it(tmp_path: Path) -> None:
@@ -50,6 +51,8 @@ async def test_clip_ready_names_a_clip_whose_files_are_in_place_and_the_alerts_t
             listed = (await client.get("/api/v1/clips"))["clips"]
             (clip,) = [one for one in listed if one["name"] == ready.clip]
             assert [(one["alert"], one["severity"]) for one in clip["alerts"]] == [(alert.alert, "critical")]
+            kept = await client.get(f"/api/v1/incidents/{alert.alert}")
+            assert (kept["clip"], kept["began_us"]) == (ready.clip, alert.began_us)
             page = (await client.ask("GET", "/metrics"))[1]
             assert 'partstream_results_published_total{camera="door",topic_kind="clips"}' in page
 
@@ -59,6 +62,7 @@ async def test_clip_ready_names_a_clip_whose_files_are_in_place_and_the_alerts_t
             recorder.library.budget = 1
             await until(lambda: not recorder.library.clips())
             await until(lambda: engine.publisher.last(TOPIC) is None)
+            assert (await client.get(f"/api/v1/incidents/{alert.alert}"))["clip"] is None
             recorder.library.budget = 10**9
             await until(lambda: engine.publisher.last(TOPIC) is not None)
             body = engine.publisher.last(TOPIC)

@@ -15,8 +15,10 @@ LABELS: dict[str, str] = {
     "camera": "the configured camera id; empty for the engine's `stats` topic",
     "clock": " · ".join(catalogue.CLOCKS),
     "ice": " · ".join(catalogue.ICE_STATES),
-    "kind": " · ".join(catalogue.MEMORY_KINDS)
-    + ". `states`: hidden states of tracked people; `peak`: the highest use so far",
+    "kind": "of memory: "
+    + " · ".join(catalogue.MEMORY_KINDS)
+    + " (`states`: hidden states of tracked people; `peak`: the highest use so far); of incidents: "
+    + " · ".join(catalogue.INCIDENT_KINDS),
     "look": " · ".join(catalogue.LOOKS)
     + ". `nothing`: nothing moved and nobody was tracked; `skipped`: between two detections "
     "([detector.md](detector.md#where-the-detector-looks))",
@@ -28,12 +30,15 @@ LABELS: dict[str, str] = {
     + " ([rtsp.md](rtsp.md#packet-loss)). Reconnections: [runbook.md](runbook.md#partstreamcameradown). "
     "Fallbacks: [rtsp.md](rtsp.md) and, for decoders, nvdec_not_built · nvdec_no_device · nvdec_codec. "
     "HTTP: the last part of the error's `type` ([control-api.md](control-api.md)). "
-    "Clips: [recording.md](recording.md). Spans: " + " · ".join(LOST_REASONS),
+    "Clips: [recording.md](recording.md). Pictures: "
+    + " · ".join(catalogue.PICTURE_LOSSES)
+    + ". Spans: "
+    + " · ".join(LOST_REASONS),
     "rule": "the rule's name in the rules file",
     "severity": "info · warning · critical",
     "stage": "a stage of the pipeline",
     "state": "of cameras: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free; "
-    "of recording: " + " · ".join(catalogue.RECORDING_STATES),
+    "of recording and of kept alerts and events: " + " · ".join(catalogue.RECORDING_STATES),
     "status": " · ".join(catalogue.REPLAY_STATUSES),
     "topic_kind": " · ".join((*catalogue.TOPIC_KINDS, "stats")),
     "weights": "hash of the checkpoint, `sha256:…`",

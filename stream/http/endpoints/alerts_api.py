@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+import asyncio
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
 
-from stream.alerts.alert_book import AlertBook, Entry
+from stream.alerts.alert_book import AlertBook
 from stream.alerts.rules_in_force import RulesInForce, RulesView
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
 from stream.http.server.routes import Answer, CameraOf, Parameter, Route
+from stream.http.endpoints import incident_picture
+from stream.http.server.problems import Problem, invalid
+from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
+from stream.http.server.routes import Answer, Parameter, Route
+from stream.incidents.pictures import FramePictures
 from stream.results import ALERT_SCHEMA, Alert, about
 from stream.settings.camera_id import CAMERA_ID
 
@@ -53,8 +60,9 @@ class AlertList(msgspec.Struct, frozen=True):
 class AlertsApi:
     """Alerts and rules of one engine."""
 
-    def __init__(self, book: AlertBook, rules: RulesInForce) -> None:
+    def __init__(self, book: AlertBook, pictures: FramePictures, rules: RulesInForce) -> None:
         self._book = book
+        self._pictures = pictures
         self._rules = rules
 
     def routes(self) -> list[Route]:
@@ -76,10 +84,11 @@ class AlertsApi:
                 PATH + "/{alert}/picture",
                 "read",
                 self._picture,
-                "Get the picture of the frame that began an alert. Those of the latest alerts are kept.",
+                "Get the picture of the frame that began an alert.",
                 (Answer(200, "JPEG.", None, "image/jpeg"),),
                 scope="camera",
                 camera_of=CameraOf("alert", self._book.camera_of, _no_picture),
+                query=incident_picture.QUERY,
             ),
             Route(
                 "POST",
@@ -122,6 +131,19 @@ class AlertsApi:
         if entry is None:
             raise _unknown()
         return _json(_listed(entry))
+        alerts = self._book.entries(camera, only_open=only_open, limit=limit)
+        return _json(AlertList(open=self._book.open().total(), alerts=await self._listed(alerts)))
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        name = request.match_info["alert"]
+        return await incident_picture.picture_answer(request, self._pictures, name, "no-such-alert")
+
+    async def _acknowledge(self, request: web.Request) -> web.Response:
+        alert = self._book.acknowledge(request.match_info["alert"])
+        if alert is None:
+            raise Problem(404, "no-such-alert", f"unknown alert, or it is no longer listed: see GET {PATH}")
+        (listed,) = await self._listed([alert])
+        return _json(listed)
 
     async def _show_rules(self, request: web.Request) -> web.Response:
         return _json(seen_rules(self._rules.view(), request[CALLER].cameras))
@@ -152,10 +174,14 @@ def _no_picture() -> Problem:
 def _unknown() -> Problem:
     return Problem(404, "no-such-alert", f"unknown alert, or it is no longer listed: see GET {PATH}")
 
-
-def _listed(entry: Entry) -> ListedAlert:
-    alert = entry.alert
-    return ListedAlert(**{name: getattr(alert, name) for name in alert.__struct_fields__}, picture=entry.picture)
+    async def _listed(self, alerts: list[Alert]) -> list[ListedAlert]:
+        shown = await asyncio.to_thread(self._pictures.kept.with_pictures, [alert.alert for alert in alerts])
+        return [
+            ListedAlert(
+                **{name: getattr(alert, name) for name in alert.__struct_fields__}, picture=alert.alert in shown
+            )
+            for alert in alerts
+        ]
 
 
 def _json(answer: msgspec.Struct) -> web.Response:

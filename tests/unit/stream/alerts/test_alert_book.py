@@ -28,7 +28,7 @@ class Published(list[Alert]):
 
 
 def names(book: AlertBook, camera: str | None = None, *, only_open: bool = False) -> list[str]:
-    return [entry.alert.alert for entry in book.entries(camera, only_open=only_open, limit=10_000)]
+    return [entry.alert for entry in book.entries(camera, only_open=only_open, limit=10_000)]
 
 
 def test_open_alerts_come_first_and_of_each_group_the_latest_first() -> None:
@@ -44,10 +44,10 @@ def test_an_acknowledgement_is_published_once_and_stays_in_later_messages() -> N
     book = AlertBook(published, None)
     book.take([alert("a")])
     entry = book.acknowledge("a")
-    assert entry is not None and entry.alert.acknowledged_us is not None
+    assert entry is not None and entry.acknowledged_us is not None
     assert book.acknowledge("a") == entry and len(published) == 2
     book.take([alert("a", "updated"), alert("a", "cleared")])
-    assert {one.acknowledged_us for one in published[1:]} == {entry.alert.acknowledged_us}
+    assert {one.acknowledged_us for one in published[1:]} == {entry.acknowledged_us}
     assert [one.state for one in published] == ["began", "updated", "updated", "cleared"]
 
 
@@ -56,7 +56,7 @@ def test_a_cleared_alert_can_be_acknowledged_and_is_not_published_again() -> Non
     book = AlertBook(published, None)
     book.take([alert("a"), alert("a", "cleared")])
     entry = book.acknowledge("a")
-    assert entry is not None and entry.alert.state == "cleared" and entry.alert.acknowledged_us is not None
+    assert entry is not None and entry.state == "cleared" and entry.acknowledged_us is not None
     assert book.acknowledge("a") == entry and len(published) == 2
     assert book.open().total() == 0 and book.acknowledge("b") is None
 

@@ -1,0 +1,231 @@
+"""Kept alerts and events over HTTP: listed by time, each with its picture and result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args
+
+import msgspec
+from aiohttp import web
+
+from stream.http.endpoints import incident_picture
+from stream.http.server.problems import Problem, invalid
+from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
+from stream.http.server.routes import Answer, Parameter, Route
+from stream.incidents.incident import Incident, IncidentList, IncidentQuery, Kind, Timeline, Verdict
+from stream.incidents.pictures import FramePictures
+from stream.incidents.store import IncidentStore, StoreUnavailableError
+from stream.results import Frame
+from stream.settings.camera_id import CAMERA_ID
+
+PATH = "/api/v1/incidents"
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 50
+MAX_BUCKETS = 500
+DEFAULT_BUCKETS = 96
+LONGEST_TEXT = 200
+LATEST_US = 2**53
+"""The largest time that JavaScript represents exactly."""
+
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
+_TIME: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": LATEST_US}
+_CHOICES: dict[str, tuple[str, ...]] = {"kind": get_args(Kind), "verdict": ("none", *get_args(Verdict))}
+FILTERS = (
+    Parameter(
+        "camera", "Only incidents of this camera; can be repeated.", {"type": "array", "items": CAMERA_ID_SCHEMA}
+    ),
+    Parameter("kind", "Only alerts or only events.", {"type": "string", "enum": list(_CHOICES["kind"])}),
+    Parameter("rule", "Only alerts of this rule.", _TEXT),
+    Parameter("action", "Only incidents with this action.", _TEXT),
+    Parameter(
+        "verdict",
+        "Only incidents with this verdict; `none`: without one.",
+        {"type": "string", "enum": list(_CHOICES["verdict"])},
+    ),
+    Parameter("from", "Only what began at this time or later, microseconds since 1970, UTC.", _TIME),
+    Parameter("to", "Only what began before this time, microseconds since 1970, UTC.", _TIME),
+)
+PAGING = (
+    Parameter("before", "Only what follows in the list: `before` of the previous page.", _TEXT),
+    Parameter(
+        "limit",
+        f"Maximum number of incidents; {DEFAULT_LIMIT} by default.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+    ),
+)
+BUCKETS = (
+    Parameter(
+        "buckets",
+        f"Number of parts, at most; {DEFAULT_BUCKETS} by default.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_BUCKETS},
+    ),
+)
+
+Found = TypeVar("Found")
+
+
+class IncidentsApi:
+    """Kept alerts and events of one engine. There are none without a `store`, which means that none are kept."""
+
+    def __init__(self, store: IncidentStore | None, pictures: FramePictures) -> None:
+        self._store = store
+        self._pictures = pictures
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route(
+                "GET",
+                PATH,
+                "read",
+                self._list,
+                "List kept alerts and events, the latest first.",
+                (Answer(200, "The incidents.", IncidentList),),
+                query=(*FILTERS, *PAGING),
+            ),
+            Route(
+                "GET",
+                PATH + "/timeline",
+                "read",
+                self._timeline,
+                "Count kept alerts and events by time. `from` and `to` are required.",
+                (Answer(200, "The counts.", Timeline),),
+                query=(*FILTERS, *BUCKETS),
+            ),
+            Route(
+                "GET",
+                PATH + "/{incident}",
+                "read",
+                self._show,
+                "Get a kept alert or event.",
+                (Answer(200, "The incident.", Incident),),
+            ),
+            Route(
+                "GET",
+                PATH + "/{incident}/picture",
+                "read",
+                self._picture,
+                "Get the picture of the frame that began an alert or event.",
+                (Answer(200, "JPEG.", None, "image/jpeg"),),
+                query=incident_picture.QUERY,
+            ),
+            Route(
+                "GET",
+                PATH + "/{incident}/result",
+                "read",
+                self._result,
+                "Get the result of the frame that began an alert or event, as published.",
+                (Answer(200, "The result.", Frame),),
+            ),
+        ]
+
+    # -- handlers -----------------------------------------------------------------------------------------------
+    async def _list(self, request: web.Request) -> web.Response:
+        query, _ = _query(request, PAGING)
+        store = self._store
+        if store is None:
+            return _json(IncidentList("off", "incidents.directory is not set", 0, 0, [], None))
+        found: list[Incident] = []
+        if store.condition.state != "unwritable":
+            found = await _read(store.find, query)
+        last = found[-1] if len(found) == query.limit else None
+        condition = store.condition
+        return _json(
+            IncidentList(
+                condition.state,
+                condition.message,
+                store.bytes_kept,
+                store.budget,
+                found,
+                None if last is None else f"{last.began_us}:{last.id}",
+            )
+        )
+
+    async def _timeline(self, request: web.Request) -> web.Response:
+        query, buckets = _query(request, BUCKETS)
+        return _json(Timeline([] if self._store is None else await _read(self._store.timeline, query, buckets)))
+
+    async def _show(self, request: web.Request) -> web.Response:
+        return _json(await self._incident(request))
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        name = request.match_info["incident"]
+        return await incident_picture.picture_answer(request, self._pictures, name, "no-such-incident")
+
+    async def _result(self, request: web.Request) -> web.Response:
+        name = request.match_info["incident"]
+        found = await _read(self._pictures.picture, name)
+        if isinstance(found, str):
+            raise incident_picture.missing(found, "no-such-incident")
+        if found.result is None:
+            raise Problem(410, "no-longer-kept", "the result was lost when the engine crashed")
+        return _json(found.result)
+
+    async def _incident(self, request: web.Request) -> Incident:
+        store, name = self._store, request.match_info["incident"]
+        found = None if store is None else await _read(store.get, name)
+        if found is None:
+            deleted = store is not None and await _read(store.was_deleted, name)
+            raise incident_picture.missing("gone" if deleted else "unknown", "no-such-incident")
+        return found
+
+
+async def _read(function: Callable[..., Found], *arguments: Any) -> Found:
+    """Call a function of the store in a thread. Raises `Problem` if the store cannot be read."""
+    try:
+        return await asyncio.to_thread(function, *arguments)
+    except StoreUnavailableError as error:
+        raise incident_picture.unavailable(error) from None
+
+
+def _json(answer: msgspec.Struct) -> web.Response:
+    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+
+def _query(request: web.Request, further: tuple[Parameter, ...]) -> tuple[IncidentQuery, int]:
+    """Return the query, and the number of buckets. Raises `Problem` if it is invalid."""
+    query = request.query
+    errors = unknown_parameters(request, [one.name for one in (*FILTERS, *further)])
+    numbers = {
+        "from": _number(query.get("from"), 0, LATEST_US),
+        "to": _number(query.get("to"), 0, LATEST_US),
+        "limit": _number(query.get("limit", str(DEFAULT_LIMIT)), 1, MAX_LIMIT),
+        "buckets": _number(query.get("buckets", str(DEFAULT_BUCKETS)), 1, MAX_BUCKETS),
+    }
+    cameras = query.getall("camera", [])
+    if not all(map(CAMERA_ID.fullmatch, cameras)):
+        errors.append(CAMERA_ERROR)
+    for name, choices in _CHOICES.items():
+        if query.get(name, choices[0]) not in choices:
+            errors.append((name, f"must be one of {', '.join(choices)}"))
+    for name in ("rule", "action"):
+        if not 0 < len(query.get(name, ".")) <= LONGEST_TEXT:
+            errors.append((name, f"must have 1 to {LONGEST_TEXT} characters"))
+    for name, number in numbers.items():
+        if isinstance(number, str):
+            errors.append((name, number))
+    before_us, colon, before_id = query.get("before", "0:0").partition(":")
+    before = _number(before_us, 0, LATEST_US)
+    if not isinstance(before, int) or not colon or not 0 < len(before_id) <= LONGEST_TEXT:
+        errors.append(("before", "must be `before` of the previous page"))
+    begin, end = numbers["from"], numbers["to"]
+    if further is BUCKETS and not errors and not (isinstance(begin, int) and isinstance(end, int) and begin < end):
+        errors.append(("from", "give from and to, the later one as to"))
+    if errors:
+        raise invalid(errors)
+    wanted: dict[str, Any] = {name: query.get(name) for name in ("kind", "rule", "action", "verdict")}
+    paging: dict[str, Any] = {"before": (before, before_id) if "before" in query else None, "limit": numbers["limit"]}
+    times: dict[str, Any] = {"from_us": begin, "to_us": end}
+    buckets = numbers["buckets"]
+    assert isinstance(buckets, int)
+    return IncidentQuery(cameras=tuple(dict.fromkeys(cameras)) or None, **wanted, **paging, **times), buckets
+
+
+def _number(text: str | None, least: int, most: int) -> int | str | None:
+    """Return the number, None if there is none, or the error in it."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
+        return int(text)
+    return f"must be a whole number from {least} to {most}"

@@ -1,0 +1,1 @@
+"""Incidents: alerts and actions that began, kept with a picture of their frame."""

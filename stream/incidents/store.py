@@ -1,0 +1,421 @@
+"""The store of incidents: a database and picture files in one directory, within a budget.
+
+The publishing thread only queues what a message changes; a writer thread writes it, several messages in one
+transaction. The encoding thread of pictures writes their files. So a slow, full or missing disk delays neither the
+engine nor its messages: what does not fit into the queue, or cannot be written, is counted and lost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from ring_buffers.doorbell import Doorbell
+from stream.incidents import database, retention
+from stream.incidents.database import FrameKey, Statement
+from stream.incidents.incident import Bucket, Incident, IncidentQuery, Kind, Missing, Picture, Verdict
+from stream.incidents.picture_files import PictureFiles
+from stream.incidents.store_condition import StoreCondition
+from stream.recording.planning import wanted
+from stream.results import Alert, ClipReady, Event, Frame, Message
+from stream.settings.config_error import ConfigError
+from stream.settings.incidents.incidents import IncidentsConfig
+
+logger = logging.getLogger(__name__)
+
+MOST_WAITING = 2000
+"""Changes that wait for the writer; events are already lost at half of it, so that they leave room for alerts."""
+BATCH = 500
+"""Changes in one transaction."""
+TICK_S = 5.0
+"""Interval at which old incidents are looked for, and a database that could not be opened is tried again."""
+DAY_US = 86_400_000_000
+
+
+class StoreUnavailableError(Exception):
+    """The database cannot be read at the moment. The argument says why."""
+
+
+class IncidentStore:
+    """The incidents of one engine, and those of earlier runs in the same directory. Thread-safe.
+
+    `actions`: minimum scores of the actions that are kept, as in `ClipRules`. `clip_exists` returns whether there is a
+    clip of this name.
+    """
+
+    def __init__(
+        self,
+        config: IncidentsConfig,
+        directory: Path,
+        actions: Mapping[str, float] | None,
+        clip_exists: Callable[[str], bool] = lambda name: False,
+    ) -> None:
+        self.budget = int(config.budget)
+        self.bytes_kept = 0
+        """Size of the kept pictures and their results."""
+        self.began: Counter[Kind] = Counter()
+        """Incidents that began since the start, by kind, including those that are lost."""
+        self.pictures_lost = 0
+        """Pictures that could not be written."""
+        self.condition = StoreCondition(directory)
+        self._directory = directory
+        self._keep_us = round(config.keep_days * DAY_US)
+        self._actions = actions
+        self._clip_exists = clip_exists
+        self._files = PictureFiles(directory, int(config.least_free))
+        self._database: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        """For writing to the database, and the bytes kept."""
+        self._lock_file: int | None = None
+        self._model: bytes | None = None
+        self._model_of: object = None
+        self._refused: Counter[Kind] = Counter()
+        self._unwritten: Counter[Kind] = Counter()
+        self._writing = 0
+        self._damage: sqlite3.Error | None = None
+        """What a reader has met, for the writer."""
+        self._look_at = 0.0
+        """When old incidents are looked for again, monotonic seconds."""
+        self._waiting: deque[Statement] = deque()
+        self._bell = Doorbell()
+        self._thread = threading.Thread(target=self._write, name="incidents", daemon=True)
+        self._closed = False
+
+    def start(self) -> None:
+        """Open the store and start the writer. Blocks.
+
+        Raises `ConfigError` if another engine uses the directory. If the store cannot be opened now, that is logged,
+        and tried again.
+        """
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._lock_file = os.open(self._directory / "incidents.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise ConfigError(
+                f"incidents.directory: {self._directory} is in use by another engine: set another directory"
+            ) from None
+        except OSError as error:
+            self._failed(error)
+        with self._lock:
+            self._open()
+        self._thread.start()
+
+    def close(self, within_s: float = 1.0) -> None:
+        """Write what waits, for at most `within_s` seconds, and close. May be called again."""
+        self._closed = True
+        self._bell.ring()
+        if self._thread.ident is not None:
+            self._thread.join(within_s)
+            if self._thread.is_alive():
+                logger.warning("the latest incidents are lost: writing them took too long")
+                return
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        if self._lock_file is not None:
+            os.close(self._lock_file)  # which ends the lock
+            self._lock_file = None
+
+    # -- the publishing thread ----------------------------------------------------------------------------------
+    def wants(self, message: Alert | Event) -> bool:
+        """Return whether this message begins something that is kept."""
+        if isinstance(message, Alert):
+            return message.state == "began"
+        return message.kind != "ended" and wanted(self._actions, message.label, message.score)
+
+    def take(self, topic: str, message: Message) -> None:
+        """Take a published message; never blocks."""
+        if isinstance(message, Frame):
+            if message.model is not self._model_of:
+                self._model, self._model_of = msgspec.json.encode(message.model), message.model
+            return
+        if not isinstance(message, (Alert, Event, ClipReady)):
+            return
+        begins = not isinstance(message, ClipReady) and self.wants(message)
+        for statement in database.statements(message, begins, self._model):
+            most = MOST_WAITING if statement.kind == "alert" else MOST_WAITING // 2
+            if len(self._waiting) >= most or self._closed:
+                self._refuse(statement.kind)
+                continue
+            self._waiting.append(statement)
+        if begins:
+            self.began["alert" if isinstance(message, Alert) else "event"] += 1
+        if self._waiting:
+            self._bell.ring()
+
+    # -- the encoding thread of pictures ------------------------------------------------------------------------
+    def keep(self, ids: Sequence[str], result: Frame, jpeg: bytes) -> None:
+        """Keep the picture of a frame. Blocks; what cannot be written is counted and lost."""
+        key = FrameKey(result.run, result.camera, result.epoch, result.frame)
+        body, kept_us = msgspec.json.encode(result), time.time_ns() // 1000
+        size = len(jpeg) + len(body)
+        try:
+            name = self._files.write(key, kept_us, jpeg)
+            with self._lock:
+                if self._database is None:
+                    raise sqlite3.OperationalError("the database is not open")
+                self._database.execute(
+                    "INSERT OR REPLACE INTO pictures VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*key, name, size, kept_us, body),
+                )
+                self.bytes_kept += size
+        except (OSError, sqlite3.Error) as error:
+            self.pictures_lost += 1
+            self._failed(error)
+        else:
+            self.condition.works()
+            self._bell.ring()
+
+    # -- any thread ---------------------------------------------------------------------------------------------
+    @property
+    def waiting(self) -> int:
+        """Changes of incidents that are not written yet."""
+        return len(self._waiting) + self._writing
+
+    @property
+    def dropped(self) -> Counter[Kind]:
+        """Changes of incidents that are lost, by kind: too many waited, or they could not be written."""
+        return self._refused + self._unwritten
+
+    def find(self, query: IncidentQuery) -> list[Incident]:
+        """Return the incidents that match, the latest first. Raises `StoreUnavailableError`. Blocks."""
+        with self._reading() as connection:
+            return [self._with_clip(one) for one in database.find(connection, query)]
+
+    def get(self, name: str) -> Incident | None:
+        """Return the incident of this id, or None. Raises `StoreUnavailableError`. Blocks."""
+        with self._reading() as connection:
+            found = database.get(connection, name)
+        return None if found is None else self._with_clip(found)
+
+    def was_deleted(self, name: str) -> bool:
+        """Return whether there was an incident of this id. Raises `StoreUnavailableError`. Blocks."""
+        with self._reading() as connection:
+            return database.was_deleted(connection, name)
+
+    def timeline(self, query: IncidentQuery, buckets: int) -> list[Bucket]:
+        """Return how many incidents began in each part of the query's time range, which is needed.
+
+        Raises `StoreUnavailableError`. Blocks.
+        """
+        with self._reading() as connection:
+            return database.timeline(connection, query, buckets)
+
+    def set_verdict(
+        self, ids: Sequence[str], verdict: Verdict | None, truth: str | None, by: str, at_us: int
+    ) -> list[Incident]:
+        """Set or, with None, remove what a person said of these incidents. Return those that exist, as they are now.
+
+        Raises `StoreUnavailableError` if that cannot be written, and changes nothing then. Blocks.
+        """
+        said = (verdict, truth, by, at_us) if verdict is not None else (None,) * 4
+        with self._lock:
+            connection = self._open()
+            if connection is None:
+                raise StoreUnavailableError(self.condition.message)
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    connection.executemany(database.VERDICT, [(*said, name) for name in ids])
+                    connection.execute("COMMIT")
+                except BaseException:
+                    self._roll_back(connection)
+                    raise
+            except sqlite3.Error as error:
+                self._failed(error)
+                raise StoreUnavailableError(str(error)) from None
+        return [found for name in ids if (found := self.get(name)) is not None]
+
+    def picture(self, name: str) -> Picture | Missing:
+        """Return the picture of an incident and its result, or why there is none. Blocks.
+
+        Raises `StoreUnavailableError`.
+        """
+        with self._reading() as connection:
+            row = database.picture_of(connection, name)
+            if row is None:
+                return "gone" if database.was_deleted(connection, name) else "unknown"
+        if row.file is None:
+            return "none"
+        jpeg = None if row.bytes is None else self._files.read(row.file)
+        if jpeg is None:
+            return "gone"
+        return Picture(jpeg, None if row.result is None else msgspec.json.decode(row.result, type=Frame))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with database.reading(self._directory) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            if database.is_damaged(error):
+                self._damage = error
+                self._bell.ring()
+            raise StoreUnavailableError(str(error)) from None
+
+    def with_pictures(self, names: Collection[str]) -> set[str]:
+        """Return which of these incidents have a picture; none if the database cannot be read. Blocks."""
+        try:
+            with self._reading() as connection:
+                return database.with_pictures(connection, names)
+        except StoreUnavailableError:
+            return set()
+
+    def _with_clip(self, incident: Incident) -> Incident:
+        """Return the incident without a clip that was deleted."""
+        gone = incident.clip is not None and not self._clip_exists(incident.clip)
+        return replace(incident, clip=None) if gone else incident
+
+    # -- the writer thread --------------------------------------------------------------------------------------
+    def _write(self) -> None:
+        while True:
+            self._bell.wait(TICK_S)
+            closing = self._closed  # read before the queue, so that nothing is left in it
+            try:
+                self._check()
+                while self._waiting:
+                    self._write_batch()
+                if self._delete_if_due() and not closing:
+                    self._bell.ring()
+            except Exception:  # a bug; the engine does not depend on this thread
+                logger.exception("internal error while incidents were written")
+            if closing:
+                return
+
+    def _write_batch(self) -> None:
+        self._writing = min(BATCH, len(self._waiting))
+        batch = [self._waiting.popleft() for _ in range(self._writing)]
+        try:
+            self._write_statements(batch)
+        finally:
+            self._writing = 0
+
+    def _write_statements(self, batch: Sequence[Statement]) -> None:
+        with self._lock:
+            connection = self._open()
+            try:
+                if connection is None:
+                    raise sqlite3.OperationalError("the database is not open")
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    for statement in batch:
+                        connection.execute(statement.sql, statement.values)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    self._roll_back(connection)
+                    raise
+            except sqlite3.Error as error:
+                self._unwritten.update(statement.kind for statement in batch)
+                self._failed(error)
+                return
+        if self.condition.state == "unwritable":
+            self.condition.works()
+
+    def _check(self) -> None:
+        """Replace a database that a reader found damaged, and look whether a full disk has room again."""
+        damage, self._damage = self._damage, None
+        if damage is not None:
+            with self._lock:
+                self._failed(damage)
+        if self.condition.state == "low_disk":
+            try:
+                self._files.check_room()
+            except OSError as error:
+                self._failed(error)
+            else:
+                self.condition.works()
+
+    def _delete_if_due(self) -> bool:
+        """Delete what is too old or too much. Return whether there may be more to delete."""
+        now = time.monotonic()
+        if self.bytes_kept <= self.budget and now < self._look_at:
+            return False
+        self._look_at = now + TICK_S
+        with self._lock:
+            connection = self._open()
+            if connection is None:
+                return False
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    freed = retention.free_bytes(connection, self._files, self.bytes_kept, self.budget)
+                    freed += retention.delete_old(connection, self._files, time.time_ns() // 1000 - self._keep_us)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    self._roll_back(connection)
+                    raise
+            except (OSError, sqlite3.Error) as error:
+                self._failed(error)
+                return False
+            self.bytes_kept -= freed
+        return freed > 0
+
+    @staticmethod
+    def _roll_back(connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+    def _open(self) -> sqlite3.Connection | None:
+        """Return the database, which is opened if it is not; None if that fails now. Needs the lock."""
+        if self._database is not None:
+            return self._database
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            try:
+                connection = database.open_for_writing(self._directory)
+            except sqlite3.Error as error:
+                if not database.is_damaged(error):
+                    raise
+                self._put_aside(error)
+                connection = database.open_for_writing(self._directory)
+            self.bytes_kept = retention.adopt(connection, self._files)
+        except (OSError, sqlite3.Error) as error:
+            self._failed(error)
+            return None
+        self._database = connection
+        return connection
+
+    def _put_aside(self, error: sqlite3.Error) -> None:
+        aside = database.put_aside(self._directory)
+        logger.error(
+            "incidents: the database is damaged (%s): it was renamed to %s, and a new one begins", error, aside.name
+        )
+
+    def _refuse(self, kind: Kind) -> None:
+        if not self._refused.total():
+            logger.warning("incidents: more begin than can be written; those lost are counted")
+        self._refused[kind] += 1
+
+    def _failed(self, error: OSError | sqlite3.Error) -> None:
+        """Put a damaged database aside, and note any other error."""
+        if isinstance(error, sqlite3.Error) and database.is_damaged(error) and self._database is not None:
+            self._database.close()
+            self._database = None
+            try:
+                return self._put_aside(error)
+            except OSError as again:
+                error = again
+        self.condition.failed(error)
+
+
+def make_store(
+    config: IncidentsConfig, recorded: Mapping[str, float] | None, clip_exists: Callable[[str], bool]
+) -> IncidentStore | None:
+    """Return the configured store; None without a directory. `recorded`: the actions of clips, with minimum scores."""
+    if config.directory is None:
+        return None
+    actions = recorded if config.actions is None else config.actions
+    return IncidentStore(config, config.directory, actions, clip_exists)

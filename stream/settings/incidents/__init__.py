@@ -1,0 +1,1 @@
+"""Settings of kept alerts and events."""
