@@ -267,7 +267,7 @@ class Engine:
         self._event_streams.close()
         self._picture_streams.close()
         await asyncio.to_thread(self._live_pictures.close)
-        await asyncio.to_thread(self._pictures.close)
+        await asyncio.to_thread(self._pictures.close, max(0.1, deadline - time.monotonic() - 0.2))
         if self.incidents is not None:
             await asyncio.to_thread(self.incidents.close, max(0.1, deadline - time.monotonic()))
         await asyncio.to_thread(self.alerts.close)

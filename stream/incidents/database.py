@@ -50,6 +50,7 @@ _IN_CLIP = (
     "UPDATE incidents SET clip = ? WHERE camera = ? AND run = ? AND epoch = ? AND media_time_us BETWEEN ? AND ? "
     "AND clip IS NULL"
 )
+PICTURE = "INSERT OR REPLACE INTO pictures VALUES(?, ?, ?, ?, ?, ?, ?, ?)"
 VERDICT = "UPDATE incidents SET verdict = ?, truth = ?, by = ?, at_us = ? WHERE id = ?"
 _PICTURE = (
     "SELECT p.file, p.bytes, p.result FROM incidents i LEFT JOIN pictures p USING(run, camera, epoch, frame) "

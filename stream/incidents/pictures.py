@@ -130,21 +130,22 @@ class FramePictures:
         found = self.kept.picture(name)
         return "waiting" if waits and not isinstance(found, Picture) else found
 
-    def close(self) -> None:
-        """Stop the thread after the picture that it is encoding. May be called again."""
+    def close(self, within_s: float = 1.0) -> None:
+        """Keep what waits, for at most `within_s` seconds, and stop. May be called again."""
         self._closed = True
         self._bell.ring()
         if self._thread is not None:
-            self._thread.join(1.0)
+            self._thread.join(within_s)
 
     def _drop(self, messages: Sequence[Alert | Event]) -> None:
         self.dropped.update("alert" if isinstance(message, Alert) else "event" for message in messages)
 
     def _encode_all(self) -> None:
         maker = JpegMaker()
-        while not self._closed:
+        while True:
             self._bell.wait()
-            while self._waiting and not self._closed:
+            closing = self._closed  # read before the queue, so that nothing is left in it
+            while self._waiting:
                 job = self._waiting[0]
                 self._encoding = job.ids  # before it leaves the queue, so that it is always found in one of them
                 self._waiting.popleft()
@@ -154,3 +155,5 @@ class FramePictures:
                     logger.exception("camera %s: encoding a picture failed", job.result.camera)
                     self._drop(job.messages)
                 self._encoding = ()
+            if closing:
+                return

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -162,19 +162,21 @@ class IncidentStore:
         key = FrameKey(result.run, result.camera, result.epoch, result.frame)
         body, kept_us = msgspec.json.encode(result), time.time_ns() // 1000
         size = len(jpeg) + len(body)
+        name: str | None = None
         try:
             name = self._files.write(key, kept_us, jpeg)
             with self._lock:
                 if self._database is None:
                     raise sqlite3.OperationalError("the database is not open")
-                self._database.execute(
-                    "INSERT OR REPLACE INTO pictures VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*key, name, size, kept_us, body),
-                )
+                self._database.execute(database.PICTURE, (*key, name, size, kept_us, body))
                 self.bytes_kept += size
         except (OSError, sqlite3.Error) as error:
             self.pictures_lost += 1
-            self._failed(error)
+            with self._lock:
+                self._failed(error)
+            if name is not None:
+                with suppress(OSError):  # it would not count towards the budget
+                    self._files.delete(name)
         else:
             self.condition.works()
             self._bell.ring()
@@ -318,10 +320,10 @@ class IncidentStore:
                     self._roll_back(connection)
                     raise
             except sqlite3.Error as error:
-                self._unwritten.update(statement.kind for statement in batch)
                 self._failed(error)
+                self._unwritten.update(statement.kind for statement in batch)
                 return
-        if self.condition.state == "unwritable":
+        if not self.condition.waits_for_room:
             self.condition.works()
 
     def _check(self) -> None:
@@ -330,7 +332,7 @@ class IncidentStore:
         if damage is not None:
             with self._lock:
                 self._failed(damage)
-        if self.condition.state == "low_disk":
+        if self.condition.waits_for_room:
             try:
                 self._files.check_room()
             except OSError as error:

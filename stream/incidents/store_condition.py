@@ -20,16 +20,19 @@ class StoreCondition:
         self.state: State = "ready"
         self.message = ""
         """Why incidents or pictures cannot be kept, and what to do; empty if they can."""
+        self.waits_for_room = False
+        """Whether only pictures are not written, because less than the configured minimum is free."""
         self._directory = directory
 
     def works(self) -> None:
         """Note that writing works."""
         if self.state != "ready":
             logger.info("incidents: %s is written again", self._directory)
-        self.state, self.message = "ready", ""
+        self.state, self.message, self.waits_for_room = "ready", "", False
 
     def failed(self, error: OSError | sqlite3.Error) -> None:
         """Note why something could not be written."""
+        self.waits_for_room = isinstance(error, NoRoomError)
         if isinstance(error, NoRoomError):
             return self._set("low_disk", str(error.strerror))
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -126,9 +126,12 @@ class IncidentsApi:
         store = self._store
         if store is None:
             return _json(IncidentList("off", "incidents.directory is not set", 0, 0, [], None))
-        found: list[Incident] = []
-        if store.condition.state != "unwritable":
-            found = await _read(store.find, query)
+        try:
+            found = await asyncio.to_thread(store.find, query)
+        except StoreUnavailableError as error:
+            if store.condition.state != "unwritable":
+                raise incident_picture.unavailable(error) from None
+            found = []
         last = found[-1] if len(found) == query.limit else None
         condition = store.condition
         return _json(

@@ -18,7 +18,7 @@ from stream.incidents.pictures import FramePictures, MemoryPictures
 from stream.results import Alert, Event, Frame
 from support.engines.wire_messages import frame as waving
 from support.incidents import alert, event, frame
-from support.waiting import wait_until
+from support.waiting import PATIENCE_S, wait_until
 
 FORMAT = SlotFormat("rgb24", (64, 48), (64, 48))
 
@@ -86,8 +86,8 @@ def test_copies_that_wait_are_bounded_and_leave_room_for_alerts() -> None:
     assert len(pictures._waiting) == module.MOST_WAITING
     assert pictures.dropped == {"event": 92, "alert": 92}
     kept.may.release(200)
-    wait_until(lambda: not pictures._waiting)
-    pictures.close()
+    pictures.close(PATIENCE_S)
+    assert len(kept.with_pictures([f"0123abcd-{number}" for number in range(1, 101)])) == 8, "none is lost at the end"
 
 
 def test_a_picture_that_cannot_be_taken_is_counted_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -225,6 +225,19 @@ def test_a_disk_that_takes_nothing_loses_incidents_which_are_counted_and_the_sto
     made.close()
 
 
+def test_a_picture_that_the_database_does_not_take_leaves_no_file_behind(tmp_path: Path) -> None:
+    made = opened(tmp_path)
+    assert made._database is not None
+    made._database.execute("PRAGMA query_only = TRUE")
+    made.keep([], frame(1), JPEG)
+    assert (made.pictures_lost, made.bytes_kept, made.condition.state) == (1, 0, "unwritable")
+    assert not list(tmp_path.glob("pictures/*"))
+    made._database.execute("PRAGMA query_only = FALSE")
+    made.keep([], frame(2), JPEG)
+    assert made.condition.state == "ready" and len(list(tmp_path.glob("pictures/*/*"))) == 1
+    made.close()
+
+
 def test_a_flood_of_10000_alerts_is_bounded_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made = opened(tmp_path)
     with made._lock:  # the writer waits for the disk
