@@ -107,22 +107,17 @@ class AlertBook:
         only_open: bool,
         limit: int,
         sees: Callable[[str], bool] = lambda camera: True,
-    ) -> list[Entry]:
-        """Return up to `limit` alerts, of one camera if given: the open ones first, each group the latest first.
-
-        `sees` returns whether alerts of a camera are wanted.
-    def entries(self, camera: str | None, *, only_open: bool, limit: int) -> list[Alert]:
+    ) -> list[Alert]:
         """Return the last messages of up to `limit` alerts, of one camera if given.
 
-        The open ones come first, and of each group the latest.
+        The open ones come first, and of each group the latest. `sees` returns whether alerts of a camera are wanted.
         """
         with self._lock:
             found = list(reversed(self._open.values()))
             if not only_open:
                 found += reversed(self._closed.values())
         wanted = [alert for alert in found if camera in (None, alert.camera) and sees(alert.camera)]
-        return [self._entry(alert) for alert in wanted[:limit]]
-        return [alert for alert in found if camera in (None, alert.camera)][:limit]
+        return wanted[:limit]
 
     def open(self) -> Counter[tuple[str, str]]:
         """Return the number of open alerts by camera and rule."""

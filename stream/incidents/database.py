@@ -6,6 +6,7 @@ run, camera, epoch and frame.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterator
@@ -29,7 +30,10 @@ CREATE TABLE IF NOT EXISTS incidents(
   id TEXT PRIMARY KEY, kind TEXT, camera TEXT, run TEXT, epoch INTEGER, frame INTEGER, track INTEGER, rule TEXT,
   action TEXT, severity TEXT, reason TEXT, score REAL, began_us INTEGER, ended_us INTEGER, media_time_us INTEGER,
   acknowledged_us INTEGER, clip TEXT, model BLOB, kept_us INTEGER, verdict TEXT, truth TEXT, by TEXT, at_us INTEGER);
-CREATE INDEX IF NOT EXISTS by_time ON incidents(began_us, id);
+CREATE INDEX IF NOT EXISTS by_time ON incidents(began_us, id, kind);
+CREATE INDEX IF NOT EXISTS by_camera ON incidents(camera, began_us, id);
+CREATE INDEX IF NOT EXISTS by_rule ON incidents(rule, began_us, id);
+CREATE INDEX IF NOT EXISTS by_action ON incidents(action, began_us, id);
 CREATE INDEX IF NOT EXISTS by_frame ON incidents(camera, run, epoch, media_time_us);
 CREATE TABLE IF NOT EXISTS pictures(
   run TEXT, camera TEXT, epoch INTEGER, frame INTEGER, file TEXT, bytes INTEGER, kept_us INTEGER, result BLOB,
@@ -128,10 +132,11 @@ def _began(message: Alert | Event, model: bytes | None) -> dict[str, Value]:
 
 # -- files ------------------------------------------------------------------------------------------------------------
 def open_for_writing(folder: Path) -> sqlite3.Connection:
-    """Open the database, and create it if there is none. Raises `sqlite3.Error`; see `is_damaged`.
+    """Open the database, and create it if there is none. Raises OSError or `sqlite3.Error`; see `is_damaged`.
 
     Killing the process loses nothing, a power failure may lose the last second.
     """
+    os.close(os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's other files follow it
     connection = sqlite3.connect(folder / NAME, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -143,7 +148,6 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    (folder / NAME).chmod(0o600)
     return connection
 
 

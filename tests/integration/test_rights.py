@@ -38,6 +38,8 @@ QUERIES = {
     "/api/v1/pictures": [f"?camera={SEEN}&camera={HIDDEN}&width=160"],
     "/api/v1/events": ["", f"?camera={HIDDEN}&camera={SEEN}"],
     "/api/v1/alerts": ["", f"?camera={HIDDEN}", "?limit=1"],
+    "/api/v1/incidents": ["", f"?camera={HIDDEN}", f"?camera={SEEN}&camera={HIDDEN}", "?limit=1"],
+    "/api/v1/incidents/timeline": ["?from=0&to=9000000000000000"],
     "/api/v1/clips": ["", f"?camera={HIDDEN}", "?limit=1"],
 }
 """The queries with which a route is asked; others are asked with none."""
@@ -51,6 +53,7 @@ def values(shared: Shared, camera: str) -> dict[str, str]:
     return {
         "camera": camera,
         "alert": shared.alerts.get(camera, "00000000-1"),
+        "incident": shared.alerts.get(camera, "00000000-1"),
         "clip": shared.clips.get(camera, "20000101T000000000Z_none_fall"),
         "session": "none",
         "recording": "profiling-20000101T000000Z",
@@ -98,7 +101,7 @@ async def test_a_viewer_sees_only_its_cameras_in_every_answer(tmp_path: Path) ->
                 expected = 403 if described["x-scope"] == "whole" else 200
                 assert status == expected, (method, path, status, content)
                 assert HIDDEN.encode() not in content, (method, path + query)
-                if path in (*QUERIES, "/api/v1/status", "/api/v1/rules") and "=1" not in query:
+                if path in (*QUERIES, "/api/v1/status", "/api/v1/rules") and not re.search("=1|from=", query):
                     asked += 1
                     assert (SEEN.encode() in content) is (query != f"?camera={HIDDEN}"), path + query
                     _, whole = await answered(shared, "admin", method, path, path + query)
@@ -129,7 +132,7 @@ async def test_a_hidden_camera_is_answered_for_like_one_that_does_not_exist(tmp_
         hidden = shared.engine.cameras.configs[HIDDEN]
         assert (hidden.max_fps, str(hidden.source)) == (None, "pattern:200x100@25")
         alerts = shared.engine.alerts.entries(HIDDEN, only_open=False, limit=9)
-        assert alerts and not any(entry.alert.acknowledged_us for entry in alerts)
+        assert alerts and not any(entry.acknowledged_us for entry in alerts)
 
 
 async def test_each_right_permits_what_it_includes_and_nothing_else(tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ async def test_each_right_permits_what_it_includes_and_nothing_else(tmp_path: Pa
                 assert status < 500, (token, method, path, content)
             alert = shared.alerts[SEEN]
             entries = shared.engine.alerts.entries(SEEN, only_open=False, limit=99)
-            acknowledged = {entry.alert.alert for entry in entries if entry.alert.acknowledged_us}
+            acknowledged = {entry.alert for entry in entries if entry.acknowledged_us}
             assert (alert in acknowledged) is (token != "viewer")
         for token in ("viewer", "reviewer"):
             for method, options in (("PATCH", {"json": {"max_fps": 3}}), ("DELETE", {})):

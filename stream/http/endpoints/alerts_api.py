@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
 from stream.alerts.alert_book import AlertBook
 from stream.alerts.rules_in_force import RulesInForce, RulesView
+from stream.http.endpoints import incident_picture
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
 from stream.http.server.routes import Answer, CameraOf, Parameter, Route
-from stream.http.endpoints import incident_picture
-from stream.http.server.problems import Problem, invalid
-from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
-from stream.http.server.routes import Answer, Parameter, Route
 from stream.incidents.pictures import FramePictures
 from stream.results import ALERT_SCHEMA, Alert, about
 from stream.settings.camera_id import CAMERA_ID
@@ -86,9 +82,9 @@ class AlertsApi:
                 self._picture,
                 "Get the picture of the frame that began an alert.",
                 (Answer(200, "JPEG.", None, "image/jpeg"),),
-                scope="camera",
-                camera_of=CameraOf("alert", self._book.camera_of, _no_picture),
                 query=incident_picture.QUERY,
+                scope="camera",
+                camera_of=CameraOf("alert", self._book.camera_of, _unknown),
             ),
             Route(
                 "POST",
@@ -115,24 +111,9 @@ class AlertsApi:
     async def _list(self, request: web.Request) -> web.Response:
         camera, only_open, limit = _query(request)
         sees = request[CALLER].sees
-        entries = self._book.entries(camera, only_open=only_open, limit=limit, sees=sees)
+        alerts = self._book.entries(camera, only_open=only_open, limit=limit, sees=sees)
         count = sum(count for (camera, _), count in self._book.open().items() if sees(camera))
-        answer = AlertList(open=count, alerts=[_listed(entry) for entry in entries])
-        return _json(answer)
-
-    async def _picture(self, request: web.Request) -> web.Response:
-        jpeg = self._book.pictures.get(request.match_info["alert"])
-        if jpeg is None:
-            raise _no_picture()
-        return web.Response(body=jpeg, content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
-
-    async def _acknowledge(self, request: web.Request) -> web.Response:
-        entry = self._book.acknowledge(request.match_info["alert"])
-        if entry is None:
-            raise _unknown()
-        return _json(_listed(entry))
-        alerts = self._book.entries(camera, only_open=only_open, limit=limit)
-        return _json(AlertList(open=self._book.open().total(), alerts=await self._listed(alerts)))
+        return _json(AlertList(open=count, alerts=await self._listed(alerts)))
 
     async def _picture(self, request: web.Request) -> web.Response:
         name = request.match_info["alert"]
@@ -141,12 +122,21 @@ class AlertsApi:
     async def _acknowledge(self, request: web.Request) -> web.Response:
         alert = self._book.acknowledge(request.match_info["alert"])
         if alert is None:
-            raise Problem(404, "no-such-alert", f"unknown alert, or it is no longer listed: see GET {PATH}")
+            raise _unknown()
         (listed,) = await self._listed([alert])
         return _json(listed)
 
     async def _show_rules(self, request: web.Request) -> web.Response:
         return _json(seen_rules(self._rules.view(), request[CALLER].cameras))
+
+    async def _listed(self, alerts: list[Alert]) -> list[ListedAlert]:
+        shown = await asyncio.to_thread(self._pictures.kept.with_pictures, [alert.alert for alert in alerts])
+        return [
+            ListedAlert(
+                **{name: getattr(alert, name) for name in alert.__struct_fields__}, picture=alert.alert in shown
+            )
+            for alert in alerts
+        ]
 
 
 def seen_rules(view: RulesView, cameras: frozenset[str] | None) -> RulesView:
@@ -167,21 +157,8 @@ def seen_rules(view: RulesView, cameras: frozenset[str] | None) -> RulesView:
     return RulesView(None, view.loaded_us, error, [], view.actions, rules)
 
 
-def _no_picture() -> Problem:
-    return Problem(404, "no-such-alert", f"unknown alert, or its picture is no longer kept: see GET {PATH}")
-
-
 def _unknown() -> Problem:
     return Problem(404, "no-such-alert", f"unknown alert, or it is no longer listed: see GET {PATH}")
-
-    async def _listed(self, alerts: list[Alert]) -> list[ListedAlert]:
-        shown = await asyncio.to_thread(self._pictures.kept.with_pictures, [alert.alert for alert in alerts])
-        return [
-            ListedAlert(
-                **{name: getattr(alert, name) for name in alert.__struct_fields__}, picture=alert.alert in shown
-            )
-            for alert in alerts
-        ]
 
 
 def _json(answer: msgspec.Struct) -> web.Response:

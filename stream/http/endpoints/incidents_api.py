@@ -10,9 +10,10 @@ import msgspec
 from aiohttp import web
 
 from stream.http.endpoints import incident_picture
+from stream.http.server.access_control.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
-from stream.http.server.routes import Answer, Parameter, Route
+from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.incidents.incident import Incident, IncidentList, IncidentQuery, Kind, Timeline, Verdict
 from stream.incidents.pictures import FramePictures
 from stream.incidents.store import IncidentStore, StoreUnavailableError
@@ -25,6 +26,7 @@ DEFAULT_LIMIT = 50
 MAX_BUCKETS = 500
 DEFAULT_BUCKETS = 96
 LONGEST_TEXT = 200
+UNKNOWN = "no-such-incident"
 LATEST_US = 2**53
 """The largest time that JavaScript represents exactly."""
 
@@ -74,6 +76,7 @@ class IncidentsApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
+        of_incident = CameraOf("incident", self._camera_of, lambda: incident_picture.missing("unknown", UNKNOWN))
         return [
             Route(
                 "GET",
@@ -83,6 +86,7 @@ class IncidentsApi:
                 "List kept alerts and events, the latest first.",
                 (Answer(200, "The incidents.", IncidentList),),
                 query=(*FILTERS, *PAGING),
+                scope="filtered",
             ),
             Route(
                 "GET",
@@ -92,6 +96,7 @@ class IncidentsApi:
                 "Count kept alerts and events by time. `from` and `to` are required.",
                 (Answer(200, "The counts.", Timeline),),
                 query=(*FILTERS, *BUCKETS),
+                scope="filtered",
             ),
             Route(
                 "GET",
@@ -100,6 +105,8 @@ class IncidentsApi:
                 self._show,
                 "Get a kept alert or event.",
                 (Answer(200, "The incident.", Incident),),
+                scope="camera",
+                camera_of=of_incident,
             ),
             Route(
                 "GET",
@@ -109,6 +116,8 @@ class IncidentsApi:
                 "Get the picture of the frame that began an alert or event.",
                 (Answer(200, "JPEG.", None, "image/jpeg"),),
                 query=incident_picture.QUERY,
+                scope="camera",
+                camera_of=of_incident,
             ),
             Route(
                 "GET",
@@ -117,6 +126,8 @@ class IncidentsApi:
                 self._result,
                 "Get the result of the frame that began an alert or event, as published.",
                 (Answer(200, "The result.", Frame),),
+                scope="camera",
+                camera_of=of_incident,
             ),
         ]
 
@@ -154,23 +165,31 @@ class IncidentsApi:
 
     async def _picture(self, request: web.Request) -> web.Response:
         name = request.match_info["incident"]
-        return await incident_picture.picture_answer(request, self._pictures, name, "no-such-incident")
+        return await incident_picture.picture_answer(request, self._pictures, name, UNKNOWN)
 
     async def _result(self, request: web.Request) -> web.Response:
         name = request.match_info["incident"]
         found = await _read(self._pictures.picture, name)
         if isinstance(found, str):
-            raise incident_picture.missing(found, "no-such-incident")
+            raise incident_picture.missing(found, UNKNOWN)
         if found.result is None:
             raise Problem(410, "no-longer-kept", "the result was lost when the engine crashed")
         return _json(found.result)
+
+    def _camera_of(self, name: str) -> str | None:
+        """Return the camera of an incident; None if it is unknown or cannot be read now. Blocks for about a ms."""
+        try:
+            found = None if self._store is None else self._store.get(name)
+        except StoreUnavailableError:
+            return None
+        return None if found is None else found.camera
 
     async def _incident(self, request: web.Request) -> Incident:
         store, name = self._store, request.match_info["incident"]
         found = None if store is None else await _read(store.get, name)
         if found is None:
             deleted = store is not None and await _read(store.was_deleted, name)
-            raise incident_picture.missing("gone" if deleted else "unknown", "no-such-incident")
+            raise incident_picture.missing("gone" if deleted else "unknown", UNKNOWN)
         return found
 
 
@@ -222,7 +241,14 @@ def _query(request: web.Request, further: tuple[Parameter, ...]) -> tuple[Incide
     times: dict[str, Any] = {"from_us": begin, "to_us": end}
     buckets = numbers["buckets"]
     assert isinstance(buckets, int)
-    return IncidentQuery(cameras=tuple(dict.fromkeys(cameras)) or None, **wanted, **paging, **times), buckets
+    return IncidentQuery(cameras=_seen(cameras, request[CALLER].cameras), **wanted, **paging, **times), buckets
+
+
+def _seen(wanted: list[str], visible: frozenset[str] | None) -> tuple[str, ...] | None:
+    """Return the wanted cameras that the caller sees. Without wanted ones: all that the caller sees; None means all."""
+    if visible is None:
+        return tuple(dict.fromkeys(wanted)) or None
+    return tuple(sorted(visible & set(wanted) if wanted else visible))
 
 
 def _number(text: str | None, least: int, most: int) -> int | str | None:

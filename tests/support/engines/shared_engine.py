@@ -12,6 +12,7 @@ import msgspec
 
 from stream import results
 from stream.engine import Engine
+from stream.incidents.incident import Picture
 from stream.recording.clips import Clip, ClipEvent, clip_name
 from support.engines.alerting import LEFT_HALF, Walker
 from support.engines.controlled_engine import OFF_LOOPBACK, Client, configured
@@ -54,7 +55,8 @@ async def shared_engine(folder: Path, **http: Any) -> AsyncGenerator[Shared]:
         *({"id": camera, "source": "pattern:200x100@25", **zones} for camera in (SEEN, HIDDEN)),
         http={**OFF_LOOPBACK, "tokens_file": tokens, **http},
         rules_file=rules,
-        recording={"directory": clips},
+        recording={"directory": clips, "alerts": False},
+        incidents={"directory": folder / "incidents", "least_free": 0},
         profiling_directory=folder / "profiling",
     )
     engine = Engine(config, model=Walker())
@@ -70,7 +72,7 @@ async def shared_engine(folder: Path, **http: Any) -> AsyncGenerator[Shared]:
         shared = Shared(engine, Client(session, address), tokens)
         shared.alerts = began
         await until(lambda: {SEEN, HIDDEN} <= began.keys())
-        await until(lambda: all(engine.alerts.pictures.get(alert) for alert in began.values()))
+        await until(lambda: all(isinstance(engine._pictures.picture(name), Picture) for name in began.values()))
         yield shared
 
 

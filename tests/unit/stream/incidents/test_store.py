@@ -305,6 +305,14 @@ def test_verdicts_are_kept_changed_and_removed(kept: IncidentStore) -> None:
     assert (first.verdict, first.by) == (None, None)
 
 
+def test_only_the_engine_s_user_can_read_the_files(kept: IncidentStore, tmp_path: Path) -> None:
+    give(kept, alert(1))
+    kept.keep([], frame(1), JPEG)
+    files = [path for path in (tmp_path / "incidents").rglob("*") if path.is_file()]
+    assert len(files) == 5, "the database with its journal, the lock, and a picture"
+    assert not any(path.stat().st_mode & 0o077 for path in files)
+
+
 def test_only_files_of_pictures_are_touched(tmp_path: Path) -> None:
     other = tmp_path / picture_files.FOLDER / "2026-01-01" / "holiday.jpg"
     other.parent.mkdir(parents=True)
