@@ -36,7 +36,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 """What is sent with each request that changes something."""
 QUERIES = {
     "/api/v1/pictures": [f"?camera={SEEN}&camera={HIDDEN}&width=160"],
-    "/api/v1/events": ["", f"?camera={HIDDEN}&camera={SEEN}"],
+    "/api/v1/events": ["", f"?camera={HIDDEN}&camera={SEEN}", "?kind=stats"],
     "/api/v1/alerts": ["", f"?camera={HIDDEN}", "?limit=1"],
     "/api/v1/incidents": ["", f"?camera={HIDDEN}", f"?camera={SEEN}&camera={HIDDEN}", "?limit=1"],
     "/api/v1/incidents/timeline": ["?from=0&to=9000000000000000"],
@@ -44,7 +44,8 @@ QUERIES = {
 }
 """The queries with which a route is asked; others are asked with none."""
 STREAMS = {"/api/v1/pictures", "/api/v1/events", "/api/v1/cameras/{camera}/pictures"}
-ENOUGH_BYTES = 15_000
+ENOUGH_BYTES, FEW_BYTES = 15_000, 3_000
+"""Of a stream: enough for messages of all cameras; statistics contain all of them."""
 RANKS = ["open", "read", "review", "control"]
 
 
@@ -74,7 +75,7 @@ async def answered(shared: Shared, token: str, method: str, path: str, filled: s
     async with shared.client.session.request(method, shared.client.address + filled, **options) as answer:
         content = str(answer.headers).encode()
         if path in STREAMS and answer.status == 200:
-            while len(content) < ENOUGH_BYTES:
+            while len(content) < (FEW_BYTES if "stats" in filled else ENOUGH_BYTES):
                 content += await answer.content.readany()
         else:
             content += await answer.read()
@@ -106,7 +107,7 @@ async def test_a_viewer_sees_only_its_cameras_in_every_answer(tmp_path: Path) ->
                     assert (SEEN.encode() in content) is (query != f"?camera={HIDDEN}"), path + query
                     _, whole = await answered(shared, "admin", method, path, path + query)
                     assert HIDDEN.encode() in whole, "the same search finds it with a token for all cameras"
-        assert asked >= 8
+        assert asked >= 9
         names = {name for path in document[1]["paths"] for name in re.findall(r"{(\w+)}", path)}
         assert names <= values(shared, SEEN).keys()
 
@@ -176,7 +177,7 @@ async def test_counts_and_rules_tell_nothing_of_hidden_cameras(tmp_path: Path) -
         (tmp_path / "rules.yaml").write_text(f"rules: {{{HIDDEN}: {{zone: 1}}}}")
         await until(lambda: shared.engine.rules.error)
         _, view, _ = await ask("GET", "/api/v1/rules", headers=bearer("viewer"))
-        assert "has an error" in view["error"] and HIDDEN not in str(view)
+        assert view["error"] and HIDDEN not in str(view)
 
 
 async def test_a_token_controls_its_cameras_and_creates_no_other(tmp_path: Path) -> None:
@@ -191,5 +192,3 @@ async def test_a_token_controls_its_cameras_and_creates_no_other(tmp_path: Path)
         named = await ask("PUT", path + SEEN, json={"id": HIDDEN, "source": PATTERN}, headers=headers)
         assert named[0] == 422
         assert list(shared.engine.cameras.configs) == [HIDDEN, SEEN]
-        _, body, _ = await ask("GET", "/api/v1/events?kind=stats", headers=headers)
-        assert "not-your-camera" in str(body)

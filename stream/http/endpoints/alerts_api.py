@@ -153,7 +153,7 @@ def seen_rules(view: RulesView, cameras: frozenset[str] | None) -> RulesView:
             rules[name] = rule
         elif own:
             rules[name] = {**rule, "cameras": own}
-    error = None if view.error is None else "the file as it is now has an error, so the previous rules are in force"
+    error = None if view.error is None else "its details need a token for all cameras"
     return RulesView(None, view.loaded_us, error, [], view.actions, rules)
 
 

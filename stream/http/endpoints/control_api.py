@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import msgspec
 from aiohttp import web
 from pydantic import BaseModel
 
@@ -18,7 +17,7 @@ from stream.cameras import control
 from stream.cameras.control import Control, no_such_camera
 from stream.cameras.registry import CameraRegistry
 from stream.config import Config
-from stream.http.endpoints.event_streams import DEFAULT_KINDS, KINDS, EventStreams, LastMessage
+from stream.http.endpoints.event_streams import DEFAULT_KINDS, KINDS, EventStreams, LastMessage, seen_stats
 from stream.http.endpoints.views import CameraListView, CameraView, EngineView, camera_view, engine_view
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
@@ -148,10 +147,8 @@ class ControlApi:
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _status(self, request: web.Request) -> web.Response:
-        views, stats = self._views(request), self.stats()
-        if request[CALLER].cameras is not None:  # the number of all tracked people would tell of other cameras
-            stats = msgspec.structs.replace(stats, state_slots_used=sum(view.status.tracks for view in views))
-        return _json(engine_view(stats, self.streams(), views))
+        stats = seen_stats(self.stats(), request[CALLER].cameras)
+        return _json(engine_view(stats, self.streams(), self._views(request)))
 
     async def _list(self, request: web.Request) -> web.Response:
         return _json(CameraListView(cameras=self._views(request)))

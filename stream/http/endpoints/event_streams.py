@@ -78,10 +78,8 @@ class _Client:
         self._bytes = 0
 
     def wants(self, kind: str, camera: str) -> bool:
-        if kind not in self.kinds:
-            return False
-        if kind == "stats":  # they are about all cameras
-            return self.caller.cameras is None
+        if kind not in self.kinds or kind == "stats":
+            return kind in self.kinds
         return self.caller.sees(camera) and (not self.cameras or camera in self.cameras)
 
     def put(self, chunk: bytes) -> int:
@@ -226,13 +224,42 @@ class EventStreams:
         for message in messages:
             kind, camera = _topic(message)
             interested = self._interested(kind, camera)
-            if interested:
-                chunk = _event(kind, msgspec.json.encode(message))
-                for client in interested:
-                    self.skipped += client.put(chunk)
+            chunks: dict[
+                frozenset[str] | None, bytes
+            ] = {}  # by the cameras that clients see, if that makes a difference
+            for client in interested:
+                cameras = client.caller.cameras if isinstance(message, Stats) else None
+                if cameras not in chunks:
+                    seen = seen_stats(message, cameras) if isinstance(message, Stats) else message
+                    chunks[cameras] = _event(kind, msgspec.json.encode(seen))
+                self.skipped += client.put(chunks[cameras])
 
     def _interested(self, kind: str, camera: str) -> list[_Client]:
         return [client for client in self._clients if client.wants(kind, camera)]
+
+
+def seen_stats(stats: Stats, cameras: frozenset[str] | None) -> Stats:
+    """Return what a caller who sees these cameras may know of the statistics; None: the caller sees all.
+
+    Fields are taken over one by one, so that one that is added does not tell of other cameras.
+    """
+    if cameras is None:
+        return stats
+    own = [camera for camera in stats.cameras if camera.camera in cameras]
+    return Stats(
+        run=stats.run,
+        seq=stats.seq,
+        at_us=stats.at_us,
+        uptime_s=stats.uptime_s,
+        ready=stats.ready,
+        ready_reason=stats.ready_reason,
+        model=stats.model,
+        cameras=own,
+        state_slots_used=sum(camera.tracks for camera in own),  # of all cameras, it would tell of people at others
+        state_slots=stats.state_slots,
+        subscriptions=stats.subscriptions,
+        load=stats.load,
+    )
 
 
 def _topic(message: Message) -> tuple[str, str]:
@@ -255,6 +282,4 @@ def _client_for(request: web.Request, caller: Caller) -> _Client:
         errors.append(CAMERA_ERROR)
     if errors:
         raise invalid(errors)
-    if "stats" in kinds and caller.cameras is not None:
-        raise Problem(403, "not-your-camera", "`stats` concern all cameras, and the token is for some")
     return _Client(frozenset(kinds), frozenset(cameras), caller)
