@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from support.engines.controlled_engine import OFF_LOOPBACK, PATTERN, Client, configured, running
+from support.engines.shared_engine import clip_of, write_clip
 from support.listed_tokens import bearer, listed, secret_of, write_tokens
 from support.waiting import until
 from support.webrtc.webrtc_publisher import Publisher
@@ -84,6 +85,33 @@ async def test_signing_out_ends_the_streams_of_the_session(tmp_path: Path) -> No
         answer = await client.session.get(client.address + STREAMS[0])
         assert (await client.ask("DELETE", SESSION, headers={"Origin": client.address}))[0] == 204
         await ended(answer)
+
+
+async def test_a_removed_token_ends_a_download_in_the_middle(tmp_path: Path) -> None:
+    size = 40_000_000  # more than the buffers of sockets hold
+    tokens = write_tokens(tmp_path / "tokens.yaml", listed("anna", cameras=["door"]))
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    write_clip(clips, "door")
+    name = clip_of("door").name
+    (clips / f"{name}.mp4").write_bytes(bytes(size))
+    http = {**OFF_LOOPBACK, "tokens_file": tokens}
+    async with running(configured(http=http, recording={"directory": clips})) as (engine, client):
+        address = f"{client.address}/api/v1/clips/{name}"
+        await until(lambda: engine.recorder is not None and engine.recorder.library.clip(name))
+        answer = await client.session.get(address, headers=bearer("anna"))
+        assert (answer.status, answer.content_length) == (200, size)
+        read = len(await answer.content.readany())
+        write_tokens(tokens)
+        assert engine._http is not None
+        server = engine._http
+        await until(lambda: server.streams == 0)
+        try:
+            while chunk := await answer.content.readany():
+                read += len(chunk)
+        except aiohttp.ClientError:
+            pass
+        assert read < size
 
 
 async def test_a_removed_token_ends_its_webrtc_sessions(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class Gate:
             self._admit(request, route, credentials)
             if route is None or route.needs == "open":
                 return await handler(request)
-            with self._revocation.request(request, credentials, request[CALLER]):
+            with self._revocation.request(request, credentials, request[CALLER], long_lived=route.long_lived):
                 if route.long_lived:
                     with self._connections.stream(request):
                         return await handler(request)

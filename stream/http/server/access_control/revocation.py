@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -54,10 +55,15 @@ class Revocation:
         self._admitted: dict[int, _Admitted] = {}
 
     @contextmanager
-    def request(self, request: web.Request, credentials: Credentials, caller: Caller) -> Generator[None]:
-        """Watch a request while it is handled."""
+    def request(
+        self, request: web.Request, credentials: Credentials, caller: Caller, *, long_lived: bool
+    ) -> Generator[None]:
+        """Watch a request while it is handled. A long-lived handler is cancelled; others may be changing something."""
+        handler = asyncio.current_task() if long_lived else None
 
         def cut() -> None:
+            if handler is not None:  # asyncio's sendfile does not notice that its connection was aborted
+                handler.cancel()
             if request.transport is not None:
                 request.transport.abort()
 
