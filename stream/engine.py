@@ -360,6 +360,7 @@ class Engine:
             state_slots=0 if self._model is None else self._model.state_slots,
             subscriptions=self.publisher.subscriptions,
             load=self._load.report(),
+            open_alerts=self.alerts.open_ids(),
         )
 
     # -- cameras ------------------------------------------------------------------------------------------------

@@ -361,6 +361,12 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
     state_slots: Annotated[int, about("Slots for hidden states of tracked people.", minimum=0)]
     subscriptions: Annotated[int, about("Subscriptions of connected subscribers.", minimum=0)]
     load: Load
+    open_alerts: Annotated[
+        list[str] | None,
+        about(
+            "Ids of all alerts that are on, sorted; null if there are more than 1,000, and absent in older versions."
+        ),
+    ] = None
 
 
 Message = Frame | Event | Status | Stats | Alert | ClipReady

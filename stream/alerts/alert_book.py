@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 MOST_CLOSED = 500
 """Alerts that are cleared and still listed."""
+MOST_IDS = 1_000
+"""Open alerts of which the statistics list the ids."""
 
 
 class AlertBook:
@@ -123,6 +125,11 @@ class AlertBook:
         """Return the number of open alerts by camera and rule."""
         with self._lock:
             return Counter((alert.camera, alert.rule) for alert in self._open.values())
+
+    def open_ids(self) -> list[str] | None:
+        """Return the ids of the open alerts, sorted; None if there are more than `MOST_IDS`."""
+        with self._lock:
+            return sorted(self._open) if len(self._open) <= MOST_IDS else None
 
     def forget(self, camera: str) -> None:
         """Drop the counts of a removed camera."""

@@ -31,6 +31,14 @@ def names(book: AlertBook, camera: str | None = None, *, only_open: bool = False
     return [entry.alert for entry in book.entries(camera, only_open=only_open, limit=10_000)]
 
 
+def test_the_ids_of_open_alerts_are_listed_unless_there_are_very_many() -> None:
+    book = AlertBook(Published(), None)
+    book.take([alert("b"), alert("a"), alert("c"), alert("c", "cleared")])
+    assert book.open_ids() == ["a", "b"]
+    book.take([alert(str(number)) for number in range(999)])
+    assert book.open_ids() is None
+
+
 def test_open_alerts_come_first_and_of_each_group_the_latest_first() -> None:
     book = AlertBook(Published(), None)
     book.take([alert("a"), alert("b", camera="yard"), alert("c"), alert("a", "cleared"), alert("b", "updated", "yard")])
