@@ -8,8 +8,8 @@ demo=(gstreamer1.0-rtsp gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstr
   gstreamer1.0-plugins-ugly gstreamer1.0-libav libgstrtspserver-1.0-0 gir1.2-gst-rtsp-server-1.0
   gir1.2-gst-plugins-base-1.0 python3-gi opencv-doc)
 # Prometheus to scrape an engine, with promtool to check /metrics and the rules; Chromium to publish a camera and open
-# pages; VLC as another RTSP server.
-test=("${demo[@]}" prometheus chromium vlc-bin vlc-plugin-base)
+# pages; VLC as another RTSP server; an MQTT broker.
+test=("${demo[@]}" prometheus chromium vlc-bin vlc-plugin-base mosquitto mosquitto-clients)
 # Load beside the tests.
 flaky=("${test[@]}" stress-ng)
 
@@ -38,7 +38,7 @@ fi
 echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-# Keep packages (prometheus) from starting their services: only the programs are needed.
+# Keep packages (prometheus, mosquitto) from starting their services: only the programs are needed.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT

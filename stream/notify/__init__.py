@@ -1,0 +1,1 @@
+"""Notifications: alerts of an engine to MQTT, webhooks, phones and mail (docs/notify.md)."""

@@ -1,0 +1,396 @@
+"""The ledger: a SQLite file of alerts, of messages to each target, and of how far the engine's topics were read.
+
+What a burst of messages changes is written in one transaction, synchronously: after a kill at any instant, either all
+of it is there or none. A try is recorded before it is made, so that a message that may have arrived is known to be sent
+again. One process writes; others may read, and may put a message back (`retry`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from stream.messaging.gaps import EPOCHS_FOLLOWED, Position
+from stream.results import Alert
+from stream.settings.config_error import ConfigError
+
+VERSION = 1
+BUSY_S = 5.0
+"""Time for which a write waits for another process."""
+ALERTS_KEPT_US = 30 * 24 * 3_600_000_000
+"""Closed alerts are known for this time, so that none is announced twice."""
+MOST_SENT = 100_000
+"""Sent messages that stay listed."""
+
+DeliveryState = Literal["pending", "sent", "held", "given_up"]
+
+_SCHEMA = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE positions(topic TEXT, run TEXT, epoch INTEGER, next_seq INTEGER, PRIMARY KEY(topic, run, epoch))
+    WITHOUT ROWID;
+CREATE TABLE alerts(id TEXT PRIMARY KEY, camera TEXT, rule TEXT, run TEXT, open INTEGER, opened_us INTEGER,
+    last_us INTEGER, on_until_us INTEGER, closed_by TEXT, shown INTEGER, announced INTEGER, message BLOB);
+CREATE INDEX alerts_by_camera ON alerts(camera, open, last_us);
+CREATE TABLE deliveries(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, target TEXT, lane TEXT, kind TEXT, alert TEXT,
+    critical INTEGER, plan BLOB, body BLOB, state TEXT CHECK(state IN ('pending', 'sent', 'held', 'given_up')),
+    attempts INTEGER DEFAULT 0, due_us INTEGER, created_us INTEGER, done_us INTEGER, error TEXT DEFAULT '',
+    UNIQUE(target, id));
+CREATE INDEX deliveries_by_lane ON deliveries(target, state, lane, seq);
+CREATE INDEX deliveries_by_alert ON deliveries(alert, target);
+CREATE INDEX deliveries_to_sum_up ON deliveries(target, due_us) WHERE state = 'held' AND due_us > 0;
+CREATE TABLE rules(camera TEXT, rule TEXT, armed INTEGER, PRIMARY KEY(camera, rule)) WITHOUT ROWID;
+CREATE TABLE mqtt_topics(target TEXT, topic TEXT, PRIMARY KEY(target, topic)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """What is known of an alert. `message` is its last message; `run` the engine's run that sent it."""
+
+    id: str
+    camera: str
+    rule: str
+    run: str
+    open: bool
+    opened_us: int
+    """When it became known."""
+    last_us: int
+    """When it last changed."""
+    on_until_us: int
+    """Its sensor is on until then, also if it is closed."""
+    closed_by: str
+    """The engine's `clear_reason`, or `stats`, `new_run` or `engine_lost`; empty while open."""
+    shown: bool
+    """Whether sensors show it; not of a disarmed rule."""
+    announced: bool
+    """Whether messages about it are sent; not of a disarmed rule, or if it was open at notify's first start."""
+    message: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A message to a target that is not in the ledger yet. `held` is why it is held back; empty: it is to be sent."""
+
+    id: str
+    target: str
+    lane: str
+    kind: str
+    alert: str
+    critical: bool
+    plan: bytes
+    held: str = ""
+    due_us: int = 0
+    """Of a held message: when to sum it up; 0: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message to a target. `body` is what is sent, empty until the first try."""
+
+    seq: int
+    id: str
+    target: str
+    lane: str
+    kind: str
+    alert: str
+    critical: bool
+    plan: bytes
+    body: bytes
+    state: DeliveryState
+    attempts: int
+    due_us: int
+    created_us: int
+    done_us: int
+    error: str
+
+
+_ALERT = "id, camera, rule, run, open, opened_us, last_us, on_until_us, closed_by, shown, announced, message"
+_DELIVERY = (
+    "seq, id, target, lane, kind, alert, critical, plan, body, state, attempts, due_us, created_us, done_us, error"
+)
+_decode_alert = msgspec.json.Decoder(Alert)
+
+
+class Ledger:
+    """The ledger in the file `path`, made if missing. Methods block until the disk has what they write.
+
+    `read_only` needs no lock. Raises `ConfigError` if the file is no ledger, or in use by another notify; methods raise
+    `sqlite3.Error` if the disk fails.
+    """
+
+    def __init__(self, path: Path, now_us: int = 0, *, read_only: bool = False, locked: bool = True) -> None:
+        self._lock: int | None = None
+        if read_only and not path.is_file():
+            raise ConfigError(f"{path}: there is no ledger; `partstream notify` makes it")
+        try:
+            if not read_only and locked:
+                self._lock = _lock(path)
+            address = f"file:{path.resolve()}" + ("?mode=ro" if read_only else "")
+            self.db = sqlite3.connect(address, BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
+            if not read_only:
+                path.chmod(0o600)
+                self.db.execute("PRAGMA journal_mode = WAL")
+                self.db.execute("PRAGMA synchronous = FULL")
+            self._migrate(path, now_us, read_only=read_only)
+        except (sqlite3.Error, OSError) as error:
+            self._unlock()
+            raise ConfigError(f"{path}: can't be used as a ledger: {error}") from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _migrate(self, path: Path, now_us: int, *, read_only: bool) -> None:
+        (version,) = self.db.execute("PRAGMA user_version").fetchone()
+        if version == 0 and not read_only:
+            with self.transaction():
+                for statement in _SCHEMA.split(";\n"):
+                    if statement.strip():
+                        self.db.execute(statement)
+                self.set_meta("created_us", now_us)
+                self.db.execute(f"PRAGMA user_version = {VERSION}")
+        elif version != VERSION:
+            raise ConfigError(f"{path}: is a ledger of version {version}, and this partstream reads version {VERSION}")
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Write all that happens inside, or nothing."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.db.execute("COMMIT")
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+
+    def version(self) -> int:
+        """Return a number that changes when another process has written."""
+        return int(self.db.execute("PRAGMA data_version").fetchone()[0])
+
+    # -- meta and positions -------------------------------------------------------------------------------------
+    def meta(self, name: str) -> str | int | None:
+        """Return a value, None if there is none."""
+        row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def set_meta(self, name: str, value: str | int) -> None:
+        """Set a value."""
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def positions(self) -> list[Position]:
+        """Return how far each topic was read."""
+        return [Position(*row) for row in self.db.execute("SELECT topic, run, epoch, next_seq FROM positions")]
+
+    def reached(self, positions: Iterable[Position]) -> None:
+        """Record how far topics were read. Only the latest run and epochs of a topic are kept."""
+        for one in positions:
+            self.db.execute("DELETE FROM positions WHERE topic = ? AND run <> ?", (one.topic, one.run))
+            self.db.execute(
+                "INSERT INTO positions VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next_seq = excluded.next_seq",
+                (one.topic, one.run, one.epoch, one.next_seq),
+            )
+            self.db.execute(
+                "DELETE FROM positions WHERE topic = ? AND epoch <= ?", (one.topic, one.epoch - EPOCHS_FOLLOWED)
+            )
+
+    # -- alerts -------------------------------------------------------------------------------------------------
+    def alert(self, name: str) -> AlertRow | None:
+        """Return an alert."""
+        row = self.db.execute(f"SELECT {_ALERT} FROM alerts WHERE id = ?", (name,)).fetchone()
+        return None if row is None else _alert(row)
+
+    def open_alerts(self) -> list[AlertRow]:
+        """Return the open alerts."""
+        return [_alert(row) for row in self.db.execute(f"SELECT {_ALERT} FROM alerts WHERE open = 1")]
+
+    def closed_alerts(self, each: int) -> list[AlertRow]:
+        """Return the latest `each` closed alerts of each camera, the oldest first."""
+        cameras = [camera for (camera,) in self.db.execute("SELECT DISTINCT camera FROM alerts")]
+        query = f"SELECT {_ALERT} FROM alerts WHERE camera = ? AND open = 0 ORDER BY last_us DESC LIMIT ?"
+        rows = [row for camera in cameras for row in self.db.execute(query, (camera, each))]
+        return sorted((_alert(row) for row in rows), key=lambda alert: alert.last_us)
+
+    def put_alert(self, row: AlertRow) -> None:
+        """Write an alert."""
+        values = [getattr(row, name) for name in _ALERT.split(", ")[:-1]]
+        self.db.execute(
+            f"INSERT OR REPLACE INTO alerts ({_ALERT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, msgspec.json.encode(row.message)),
+        )
+
+    # -- rules --------------------------------------------------------------------------------------------------
+    def rules(self) -> dict[tuple[str, str], bool]:
+        """Return whether each (camera, rule) is armed."""
+        return {(camera, rule): bool(on) for camera, rule, on in self.db.execute("SELECT * FROM rules")}
+
+    def set_rule(self, camera: str, rule: str, *, armed: bool) -> None:
+        """Write that a rule exists, and whether it is armed."""
+        self.db.execute("INSERT OR REPLACE INTO rules VALUES (?, ?, ?)", (camera, rule, armed))
+
+    def remove_rule(self, camera: str, rule: str) -> None:
+        """Write that a rule no longer exists."""
+        self.db.execute("DELETE FROM rules WHERE camera = ? AND rule = ?", (camera, rule))
+
+    # -- topics -------------------------------------------------------------------------------------------------
+    def mqtt_topics(self, target: str) -> set[str]:
+        """Return the retained topics that a broker may have."""
+        return {topic for (topic,) in self.db.execute("SELECT topic FROM mqtt_topics WHERE target = ?", (target,))}
+
+    def set_mqtt_topics(self, target: str, added: Iterable[str], removed: Iterable[str] = ()) -> None:
+        """Write which retained topics a broker may have."""
+        self.db.executemany("INSERT OR IGNORE INTO mqtt_topics VALUES (?, ?)", [(target, topic) for topic in added])
+        self.db.executemany(
+            "DELETE FROM mqtt_topics WHERE target = ? AND topic = ?", [(target, topic) for topic in removed]
+        )
+
+    # -- deliveries ---------------------------------------------------------------------------------------------
+    def plan(self, planned: Planned, now_us: int) -> bool:
+        """Add a message, unless the target has it already. Return whether it was added."""
+        cursor = self.db.execute(
+            "INSERT OR IGNORE INTO deliveries"
+            "(id, target, lane, kind, alert, critical, plan, state, due_us, created_us, done_us, error) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+            (
+                planned.id,
+                planned.target,
+                planned.lane,
+                planned.kind,
+                planned.alert,
+                planned.critical,
+                planned.plan,
+                "held" if planned.held else "pending",
+                planned.due_us,
+                now_us,
+                planned.held,
+            ),
+        )
+        return cursor.rowcount == 1
+
+    def head(self, target: str, lane: str) -> Delivery | None:
+        """Return the lane's next message."""
+        query = "target = ? AND state = 'pending' AND lane = ? ORDER BY seq LIMIT 1"
+        return next(iter(self._deliveries(query, target, lane)), None)
+
+    def lanes(self, target: str) -> list[str]:
+        """Return the lanes in which messages wait."""
+        query = "SELECT DISTINCT lane FROM deliveries WHERE target = ? AND state = 'pending'"
+        return [lane for (lane,) in self.db.execute(query, (target,))]
+
+    def of_alert(self, alert: str, target: str) -> list[Delivery]:
+        """Return a target's messages about an alert, in their order."""
+        return self._deliveries("alert = ? AND target = ? ORDER BY seq", alert, target)
+
+    def find(
+        self, *, target: str | None = None, state: str | None = None, seq: int = 0, limit: int = 1000
+    ) -> list[Delivery]:
+        """Return the latest messages, the oldest first; of one target, state or number if given."""
+        query = "(?1 IS NULL OR target = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 = 0 OR seq = ?3)"
+        return self._deliveries(query + " ORDER BY seq DESC LIMIT ?4", target, state, seq, limit)[::-1]
+
+    def trying(self, seq: int, body: bytes) -> None:
+        """Record that a try begins, with this body."""
+        self.db.execute(
+            "UPDATE deliveries SET attempts = attempts + 1, body = ? WHERE seq = ? AND state = 'pending'", (body, seq)
+        )
+
+    def tried(self, seq: int, state: DeliveryState, now_us: int, error: str = "", due_us: int = 0) -> None:
+        """Record how a try ended, or that a message is held back."""
+        done_us = 0 if state == "pending" else now_us
+        self.db.execute(
+            "UPDATE deliveries SET state = ?, error = ?, due_us = ?, done_us = ? WHERE seq = ?",
+            (state, error, due_us, done_us, seq),
+        )
+
+    def retry(self, *, seq: int = 0, target: str | None = None) -> int:
+        """Send messages that were given up or held back: one, or those given up of a target. Return their number."""
+        query = "UPDATE deliveries SET state = 'pending', due_us = 0, done_us = 0, error = '' WHERE "
+        if seq:
+            return self.db.execute(query + "state IN ('given_up', 'held') AND seq = ?", (seq,)).rowcount
+        return self.db.execute(query + "state = 'given_up' AND target = ?", (target,)).rowcount
+
+    def count(self, target: str, state: DeliveryState) -> int:
+        """Return the number of messages in a state."""
+        query = "SELECT count(*) FROM deliveries WHERE target = ? AND state = ?"
+        return int(self.db.execute(query, (target, state)).fetchone()[0])
+
+    def oldest_pending_us(self, target: str) -> int | None:
+        """Return when the oldest message that waits was made."""
+        query = "SELECT min(created_us) FROM deliveries WHERE target = ? AND state = 'pending'"
+        return self.db.execute(query, (target,)).fetchone()[0]
+
+    def oldest_untried(self, target: str, limit: int) -> list[Delivery]:
+        """Return messages that may be held back: those not critical first, then the oldest."""
+        query = "target = ? AND state = 'pending' AND attempts = 0 ORDER BY critical, seq LIMIT ?"
+        return self._deliveries(query, target, limit)
+
+    def held_due(self, target: str, now_us: int) -> list[Delivery]:
+        """Return held messages that are to be summed up now."""
+        return self._deliveries(
+            "target = ? AND state = 'held' AND due_us > 0 AND due_us <= ? ORDER BY seq", target, now_us
+        )
+
+    def summed_up(self, deliveries: Iterable[Delivery]) -> None:
+        """Record that held messages were summed up."""
+        self.db.executemany("UPDATE deliveries SET due_us = 0 WHERE seq = ?", [(one.seq,) for one in deliveries])
+
+    def planned_since(self, target: str, since_us: int) -> list[tuple[int, str, str, str]]:
+        """Return (created_us, kind, alert, lane) of messages since then that were not held back."""
+        query = (
+            "SELECT created_us, kind, alert, lane FROM deliveries "
+            "WHERE target = ? AND state <> 'held' AND created_us >= ? ORDER BY seq"
+        )
+        return list(self.db.execute(query, (target, since_us)))
+
+    def prune(self, now_us: int, keep_days: int) -> None:
+        """Delete what need not be known any longer."""
+        before = now_us - keep_days * 24 * 3_600_000_000
+        self.db.execute(
+            "DELETE FROM deliveries WHERE state <> 'pending' AND due_us = 0 AND max(done_us, created_us) < ?", (before,)
+        )
+        self.db.execute(
+            "DELETE FROM deliveries WHERE state IN ('sent', 'held') AND due_us = 0 AND seq <= "
+            "(SELECT coalesce(max(seq), 0) FROM deliveries) - ?",
+            (MOST_SENT,),
+        )
+        self.db.execute("DELETE FROM alerts WHERE open = 0 AND last_us < ?", (now_us - ALERTS_KEPT_US,))
+
+    def _deliveries(self, where: str, *values: object) -> list[Delivery]:
+        rows = self.db.execute(f"SELECT {_DELIVERY} FROM deliveries WHERE {where}", values)
+        return [_delivery(row) for row in rows]
+
+
+def _alert(row: tuple[Any, ...]) -> AlertRow:
+    values: dict[str, Any] = dict(zip(_ALERT.split(", "), row, strict=True))
+    values.update({name: bool(values[name]) for name in ("open", "shown", "announced")})
+    values["message"] = _decode_alert.decode(values["message"])
+    return AlertRow(**values)
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    values: dict[str, Any] = dict(zip(_DELIVERY.split(", "), row, strict=True))
+    return Delivery(**values | {"critical": bool(values["critical"]), "body": values["body"] or b""})
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(f"{path}: is in use by another `partstream notify`") from None
+    return descriptor

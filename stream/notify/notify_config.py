@@ -1,0 +1,220 @@
+"""The configuration of `partstream notify`: a YAML file, in which the targets are named."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from stages.settings import Section
+from stages.settings_file import SettingsFileError, error_text, read_settings
+from stream.settings.config_error import ConfigError
+from stream.settings.durations import Duration, microseconds
+from stream.settings.hours import HoursConfig, TimeZoneName
+from telemetry.redaction import redact
+
+logger = logging.getLogger(__name__)
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+State = Literal["began", "updated", "acknowledged", "cleared"]
+Severity = Literal["info", "warning", "critical"]
+
+
+class EngineConfig(Section):
+    """The engine whose messages are read."""
+
+    endpoint: str = Field("tcp://127.0.0.1:5555", description="The engine's `publish.endpoint`.")
+    replay: str | None = Field(
+        "tcp://127.0.0.1:5556", description="The engine's `publish.replay`. Null: missed messages are lost."
+    )
+    api: str | None = Field(
+        None, description="Address of the engine's HTTP server, for the list of rules, acknowledging and pictures."
+    )
+    token_file: Path | None = Field(
+        None, description="File of a token of that server: `http.control_token`, needed to acknowledge."
+    )
+    ca_file: Path | None = Field(None, description="PEM file of the authority of that server's certificate.")
+    server_key: str | None = Field(None, description="CURVE: the engine's public key, or a file that holds it.")
+    key_file: Path | None = Field(None, description="CURVE: file of the own secret key.")
+
+
+class TargetConfig(Section):
+    """What every target may set."""
+
+    states: list[State] = Field(default=["began"], description="Messages of an alert that are sent.")
+    cameras: list[str] | None = Field(None, description="Only these cameras. Unset: all.")
+    rules: list[str] | None = Field(None, description="Only these rules. Unset: all.")
+    severity: list[Severity] | None = Field(None, description="Only these severities. Unset: all.")
+    quiet_hours: HoursConfig | None = Field(
+        None, description="Hours in which alerts are held back; at their end one message sums them up."
+    )
+    critical: bool = Field(True, description="Whether critical alerts are sent in quiet hours.")
+    group_within: Duration = Field(
+        0, description="After an alert, further ones of the same camera and rule within this time are held back."
+    )
+    most_per_minute: int | None = Field(
+        None, ge=1, le=100_000, description="Most messages a minute; further ones are held back. Unset: no limit."
+    )
+    most_pending: int = Field(
+        10_000, ge=10, le=1_000_000, description="Most messages that wait; beyond it, the oldest are held back."
+    )
+    give_up_after: Duration = Field(
+        microseconds("24h"), gt=0, description="Age at which a message that cannot be delivered is given up."
+    )
+    notices: bool = Field(True, description="Whether to report lost messages and an engine that is silent.")
+
+    def wants(self, camera: str, rule: str, severity: str) -> bool:
+        """Return whether alerts of this camera, rule and severity go to the target."""
+        return (
+            (self.cameras is None or camera in self.cameras)
+            and (self.rules is None or rule in self.rules)
+            and (self.severity is None or severity in self.severity)
+        )
+
+
+class MqttConfig(TargetConfig):
+    """An MQTT broker."""
+
+    kind: Literal["mqtt"]
+    states: list[State] = Field(
+        default=["began", "updated", "acknowledged", "cleared"], description="Messages of an alert that are sent."
+    )
+    broker: str = Field(description="`mqtt://HOST[:PORT]` or, with TLS, `mqtts://HOST[:PORT]`.")
+    node: Name = Field("partstream", description="Name of this installation: topics begin with `partstream/NODE/`.")
+    username: str | None = Field(None, description="User name at the broker.")
+    password_file: Path | None = Field(None, description="File of the password.")
+    ca_file: Path | None = Field(None, description="PEM file of the authority of the broker's certificate.")
+    protocol: Literal["5", "3.1.1"] = Field("5", description="Version of MQTT, in quotes.")
+    discovery: str | None = Field(
+        "homeassistant", description="Prefix of Home Assistant's discovery topics. Null: no discovery."
+    )
+    people: bool = Field(True, description="Whether to publish the number of people by action.")
+    events: bool = Field(False, description="Whether to publish events of actions.")
+    expiry: Duration = Field(
+        microseconds("5m"), description="MQTT 5: time after which the broker drops a message that is not retained."
+    )
+    settle: Duration = Field(
+        microseconds("2s"), description="Time between discovery and the first alert, which Home Assistant needs."
+    )
+    allow_plaintext: bool = Field(False, description="Allow a password without TLS to another host.")
+
+    @field_validator("broker")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path not in ("", "/"):
+            raise ValueError("must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+        if parts.username or parts.password:
+            raise ValueError("must not contain a password: set username and password_file")
+        _ = parts.port
+        return value
+
+    @model_validator(mode="after")
+    def _password_is_protected(self) -> MqttConfig:
+        parts = urlsplit(self.broker)
+        if self.password_file and parts.scheme == "mqtt" and not (self.allow_plaintext or _loopback(parts.hostname)):
+            raise ValueError("the password would be sent without TLS: use mqtts://, or set allow_plaintext: true")
+        if self.password_file and self.username is None:
+            raise ValueError("password_file needs username")
+        return self
+
+
+class WebhookConfig(TargetConfig):
+    """An HTTP address, to which each message is posted with a signature."""
+
+    kind: Literal["webhook"]
+    states: list[State] = Field(
+        default=["began", "acknowledged", "cleared"], description="Messages of an alert that are sent."
+    )
+    url: str = Field(description="`https://…`; `http://…` only on this machine.")
+    secret_files: list[Path] = Field(
+        min_length=1, max_length=4, description="Files of secrets, `whsec_…`; each signs, so that one can be replaced."
+    )
+    ca_file: Path | None = Field(None, description="PEM file of the authority of the server's certificate.")
+    allow_plaintext: bool = Field(False, description="Allow `http://` to another host.")
+
+    @model_validator(mode="after")
+    def _address(self) -> WebhookConfig:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("url must be https://…")
+        if parts.scheme == "http" and not (self.allow_plaintext or _loopback(parts.hostname)):
+            raise ValueError("url: alerts would be sent without TLS: use https://, or set allow_plaintext: true")
+        return self
+
+
+class AppriseConfig(TargetConfig):
+    """Phones, mail and chats, by Apprise."""
+
+    kind: Literal["apprise"]
+    urls_file: Path = Field(description="File of Apprise's addresses, one a line.")
+    picture: bool = Field(False, description="Attach the picture of the alert; needs `engine.api`.")
+
+
+Target = Annotated[MqttConfig | WebhookConfig | AppriseConfig, Field(discriminator="kind")]
+
+
+class NotifyConfig(Section):
+    """The whole configuration."""
+
+    engine: EngineConfig = Field(default_factory=EngineConfig)  # pyright: ignore[reportArgumentType]
+    ledger: Path = Field(Path("notify.db"), description="File that remembers alerts and deliveries; made if missing.")
+    metrics: str | None = Field(
+        "127.0.0.1:9097", pattern=r"^.+:\d{1,5}$", description="HOST:PORT of /metrics and /healthz. Null: no server."
+    )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Address of the engine's pages, for links in messages. Unset: no links.",
+    )
+    time_zone: TimeZoneName = Field("UTC", description="Time zone of texts, and of quiet hours without their own.")
+    late_after: Duration = Field(
+        microseconds("60s"), description="Age at which an alert is sent as late instead of as new."
+    )
+    least_on: Duration = Field(microseconds("2s"), description="Shortest time for which a sensor stays on.")
+    engine_silent: Duration = Field(
+        microseconds("15s"), gt=0, description="Time without messages after which cameras are unavailable."
+    )
+    engine_lost: Duration = Field(
+        microseconds("5m"), gt=0, description="Time without messages after which all alerts are closed."
+    )
+    keep_days: int = Field(7, ge=1, le=365, description="Days for which messages that were sent stay listed.")
+    targets: dict[Name, Target] = Field(min_length=1, description="The targets, by name.")
+
+
+def load(path: Path) -> NotifyConfig:
+    """Read the file. Raises `ConfigError` that names the errors by file and field, without secrets."""
+    try:
+        content: dict[str, Any] = read_settings(path, ", for example `targets: {…}`")
+        return NotifyConfig.model_validate(content)
+    except SettingsFileError as error:
+        raise ConfigError(str(error)) from None
+    except ValidationError as error:
+        text = redact(error_text(error, NotifyConfig, command="partstream notify schema"))
+        raise ConfigError(f"{path}: {text}") from None
+
+
+def secret(path: Path) -> str:
+    """Return the secret in a file, without its line break, and warn if others may read it. Raises `ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+        if path.stat().st_mode & 0o077:
+            logger.warning("%s holds a secret, and other users may read it: chmod 600", path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
+    if not text:
+        raise ConfigError(f"{path}: is empty")
+    return text
+
+
+def _loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,98 @@
+"""The tries of messages in the ledger: what is sent, and when it is tried again. A try is recorded first."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from stream.notify.ledger import Delivery, Ledger
+from stream.notify.notice import Notice, decode, encode, with_late, with_text
+from stream.notify.notify_config import NotifyConfig
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
+SPREAD = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The target has confirmed the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The message may not have arrived. `final`: it is not tried again. `retry_after_s`: the target's wish."""
+
+    reason: str
+    retry_after_s: float = 0.0
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A try that is recorded. `notice` is None for an event. `number` counts from 1: above, it may have arrived."""
+
+    delivery: Delivery
+    body: bytes
+    notice: Notice | None
+    number: int
+
+
+def retry_in_s(attempts: int, retry_after_s: float, spread: float) -> float:
+    """Return the time until the next try: 1, 2, 4 … 300 s, by `spread` (-1 … 1) up to a fifth more or less."""
+    backoff = FIRST_RETRY_S * 2 ** min(attempts - 1, 16)
+    return max(1.0, min(LONGEST_RETRY_S, max(backoff, retry_after_s)) * (1 + SPREAD * spread))
+
+
+class Outbox:
+    """Begins and ends tries. Its methods raise `sqlite3.Error` if the disk fails: then nothing may be sent."""
+
+    def __init__(self, config: NotifyConfig, ledger: Ledger) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._zone = ZoneInfo(config.time_zone)
+
+    def begin(self, delivery: Delivery, now_us: int, links: Mapping[str, str] | None = None) -> Attempt:
+        """Record a try, and return what to send. The first try decides what is sent; later ones send the same."""
+        with self._ledger.transaction():
+            body = delivery.body or self._frozen(delivery, now_us, dict(links or {}))
+            self._ledger.trying(delivery.seq, body)
+        notice = None if delivery.kind == "event" else decode(body)
+        return Attempt(delivery, body, notice, delivery.attempts + 1)
+
+    def end(self, attempt: Attempt, result: Sent | Failed, now_us: int) -> float | None:
+        """Record how a try ended. Return the seconds until the next one, None if there is none."""
+        delivery = attempt.delivery
+        wait_s: float | None = None
+        with self._ledger.transaction():
+            if isinstance(result, Sent):
+                self._ledger.tried(delivery.seq, "sent", now_us)
+            elif result.final or now_us - delivery.created_us >= self._give_up_after(delivery.target):
+                self._ledger.tried(delivery.seq, "given_up", now_us, result.reason)
+            else:
+                wait_s = retry_in_s(attempt.number, result.retry_after_s, random.uniform(-1, 1))
+                self._ledger.tried(delivery.seq, "pending", now_us, result.reason, now_us + round(wait_s * 1e6))
+        return wait_s
+
+    def _give_up_after(self, target: str) -> int:
+        return self._config.targets[target].give_up_after
+
+    def _frozen(self, delivery: Delivery, now_us: int, links: dict[str, str]) -> bytes:
+        """Return what is sent. If the alert is late and over, its end is part of it, and is not sent again."""
+        if delivery.kind == "event":
+            return delivery.plan
+        notice = decode(delivery.plan)
+        ended: Notice | None = None
+        if delivery.kind == "began" and notice.alert is not None:
+            late = now_us - notice.alert.began_us > self._config.late_after
+            waiting = self._ledger.of_alert(delivery.alert, delivery.target) if late else []
+            waiting = [one for one in waiting if one.seq > delivery.seq and one.state == "pending" and not one.attempts]
+            ended = next((decode(one.plan) for one in waiting if one.kind == "cleared"), None)
+            for one in waiting if ended is not None else ():
+                self._ledger.tried(one.seq, "held", now_us, f"part of {delivery.id}")
+        last, closed_by = (ended.alert, ended.closed_by) if ended is not None else (None, "")
+        notice = with_late(notice, now_us, self._config.late_after, ended=last, closed_by=closed_by)
+        return encode(with_text(replace(notice, links=links), self._zone))

@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from stream.notify.alert_states import NEW_RUN_US
+from stream.notify.intake import Intake, Received
+from stream.notify.ledger import Ledger
+from stream.notify.notice import Notice, decode
+from stream.notify.outbox import Failed, Outbox, Sent, retry_in_s
+from stream.results import Message
+from support.engines import wire_messages
+from support.notify.fed_alerts import NEXT_RUN, NOW_US, RUN, SECOND, alert, config, stats
+
+MINUTE = 60 * SECOND
+
+
+class Notify:
+    """Intake and outbox without network; `targets` is the webhook `hook` unless the settings have others."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.path = folder / "notify.db"
+        self.settings = config(self.path, **settings)
+        self.now_us = NOW_US
+        self.open()
+
+    def open(self) -> None:
+        self.ledger = Ledger(self.path, NOW_US)
+        self.intake = Intake(self.settings, self.ledger, self.now_us)
+        self.outbox = Outbox(self.settings, self.ledger)
+
+    def restart(self) -> None:
+        self.ledger.close()
+        self.open()
+
+    def take(self, *messages: Message, replayed: bool = False) -> None:
+        self.intake.take([Received(one, replayed) for one in messages], self.now_us)
+
+    def tick(self, seconds: float = 0) -> None:
+        self.now_us += round(seconds * SECOND)
+        self.intake.tick(self.now_us)
+
+    def send(self, target: str = "hook") -> list[Notice]:
+        """Send what waits, and return it."""
+        sent: list[Notice] = []
+        for lane in self.ledger.lanes(target):
+            while (waiting := self.ledger.head(target, lane)) is not None:
+                attempt = self.outbox.begin(waiting, self.now_us)
+                assert attempt.notice is not None
+                self.outbox.end(attempt, Sent(), self.now_us)
+                sent.append(attempt.notice)
+        return sent
+
+    def states(self, target: str = "hook") -> list[tuple[str, str]]:
+        return [(one.alert.alert if one.alert is not None else "", one.state) for one in self.send(target)]
+
+
+@pytest.fixture
+def notify(tmp_path: Path) -> Iterator[Notify]:
+    made = Notify(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def hook(**settings: Any) -> dict[str, Any]:
+    return {"targets": {"hook": {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": ["s"], **settings}}}
+
+
+def test_an_alert_is_announced_when_it_begins_is_acknowledged_and_ends(notify: Notify) -> None:
+    notify.take(alert("1"), alert("1", "updated", seq=1), alert("1", "updated", seq=2, acknowledged_us=5))
+    notify.take(alert("1", "cleared", seq=3))
+    assert notify.states() == [("1", "began"), ("1", "acknowledged"), ("1", "cleared")]
+    assert notify.intake.rules == {("door", "fall"): True}
+
+
+def test_repeated_messages_are_announced_once_also_after_a_restart(notify: Notify) -> None:
+    messages = [alert("1"), alert("1", "cleared", seq=1), alert("2", seq=2)]
+    notify.take(*messages)
+    assert len(notify.states()) == 3
+    notify.restart()
+    notify.take(*messages, replayed=True)
+    assert notify.states() == []
+    assert set(notify.intake.states.open) == {"2"}
+
+
+def test_a_late_alert_is_never_announced_as_new(notify: Notify) -> None:
+    notify.take(alert("1"))
+    notify.now_us += 2 * MINUTE
+    (notice,) = notify.send()
+    assert (notice.state, notice.late, notice.id) == ("late", True, "1:began")
+    assert notice.text.startswith("Late: door: fall since ")
+
+
+def test_an_alert_that_is_over_before_it_could_be_announced_is_one_message(notify: Notify) -> None:
+    notify.take(alert("1"), alert("2", camera="yard"))
+    notify.take(alert("1", "cleared", at_us=NOW_US + 30 * SECOND, began_us=NOW_US, seq=1))
+    notify.now_us += 2 * MINUTE
+    by_alert = {one.alert.alert: one for one in notify.send() if one.alert is not None}
+    assert {name: one.state for name, one in by_alert.items()} == {"1": "closed", "2": "late"}
+    closed = by_alert["1"]
+    assert (closed.late, closed.closed_by) == (True, "over")
+    assert closed.alert is not None and closed.alert.capture_us == NOW_US + 30 * SECOND
+
+
+def test_a_short_alert_is_announced_with_its_end_when_both_are_in_time(notify: Notify) -> None:
+    notify.take(alert("1"), alert("1", "cleared", seq=1))
+    assert notify.states() == [("1", "began"), ("1", "cleared")]
+
+
+def test_a_try_that_may_have_arrived_is_known_and_sends_the_same(notify: Notify) -> None:
+    notify.take(alert("1"))
+    waiting = notify.ledger.head("hook", "door")
+    assert waiting is not None
+    first = notify.outbox.begin(waiting, notify.now_us)
+    notify.now_us += 2 * MINUTE
+    notify.restart()  # killed after the try
+    again = notify.ledger.head("hook", "door")
+    assert again is not None
+    second = notify.outbox.begin(again, notify.now_us)
+    assert (first.number, second.number) == (1, 2) and first.body == second.body
+
+
+def test_retries_wait_longer_each_time_and_end_after_a_day_or_when_the_target_refuses(notify: Notify) -> None:
+    assert [retry_in_s(number, 0, 0) for number in (1, 2, 3, 9, 50)] == [1, 2, 4, 256, 300]
+    assert retry_in_s(1, 60, 0) == 60 and retry_in_s(1, 9999, 0) == 300 and retry_in_s(1, 0, -1) == 1
+    notify.take(alert("1"), alert("2", camera="yard"))
+    for lane, seconds, result, state in [
+        ("door", 0, Failed("answered 500"), "pending"),
+        ("door", 86_400, Failed("answered 500"), "given_up"),
+        ("yard", 0, Failed("answered 410", final=True), "given_up"),
+    ]:
+        waiting = notify.ledger.head("hook", lane)
+        assert waiting is not None
+        attempt = notify.outbox.begin(waiting, notify.now_us)
+        wait_s = notify.outbox.end(attempt, result, notify.now_us + seconds * SECOND)
+        assert (wait_s is None) == (state == "given_up")
+        assert notify.ledger.find(seq=waiting.seq)[0].state == state
+
+
+def test_a_burst_that_the_disk_refuses_is_taken_when_it_is_offered_again(notify: Notify) -> None:
+    notify.take(alert("1"))
+
+    def refuse(action: int, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_INSERT else sqlite3.SQLITE_OK
+
+    notify.ledger.db.set_authorizer(refuse)
+    burst = [alert("1", "cleared", seq=1), alert("2", seq=2)]
+    for _ in range(2):
+        with pytest.raises(sqlite3.Error):
+            notify.take(*burst)
+    notify.ledger.db.set_authorizer(None)
+    notify.take(*burst)
+    assert notify.states() == [("1", "began"), ("1", "cleared"), ("2", "began")]
+    assert set(notify.intake.states.open) == {"2"}
+
+
+def test_alerts_of_a_run_that_crashed_are_closed_and_told(notify: Notify) -> None:
+    notify.take(alert("1"))
+    notify.take(stats(run=NEXT_RUN))
+    notify.tick(NEW_RUN_US / SECOND)
+    assert [(one.state, one.closed_by) for one in notify.send()] == [("began", ""), ("cleared", "new_run")]
+
+
+def test_a_lost_engine_closes_all_alerts_and_is_told_once(notify: Notify) -> None:
+    notify.take(alert("1"))
+    notify.tick(14)
+    assert not notify.intake.silent
+    notify.tick(2)
+    assert notify.intake.silent
+    notify.tick(300)
+    notify.tick(300)
+    assert sorted(notify.states()) == [("", "notice"), ("1", "closed")]
+    assert notify.intake.states.on(notify.now_us) == {}
+
+
+def test_lost_messages_are_told_once_a_minute(notify: Notify) -> None:
+    notify.intake.gap(3)
+    notify.tick()
+    notify.intake.gap(4)
+    notify.tick(1)
+    assert [one.text.split()[0] for one in notify.send()] == ["3"]
+    notify.tick(60)
+    assert [one.text.split()[0] for one in notify.send()] == ["4"]
+
+
+def test_replayed_statistics_close_nothing(notify: Notify) -> None:
+    notify.take(alert("1"))
+    for seq in range(3):
+        notify.take(stats(seq=seq), replayed=True)
+    assert set(notify.intake.states.open) == {"1"}
+
+
+def test_a_target_gets_only_the_alerts_that_it_wants(tmp_path: Path) -> None:
+    notify = Notify(tmp_path, **hook(cameras=["door"], rules=["fall"], severity=["critical"], states=["began"]))
+    wanted: dict[str, Any] = {"severity": "critical"}
+    notify.take(alert("1", **wanted), alert("2"), alert("3", camera="yard", **wanted), alert("4", rule="x", **wanted))
+    notify.take(alert("1", "cleared", seq=9, **wanted))
+    assert notify.states() == [("1", "began")]
+
+
+def test_a_disarmed_rule_is_not_announced_and_arming_does_not_announce_what_began_before(notify: Notify) -> None:
+    notify.take(alert("1"))
+    assert not notify.intake.set_armed("door", "unknown", armed=False)
+    assert notify.intake.set_armed("door", "fall", armed=False)
+    assert notify.intake.states.on(NOW_US) == {}
+    notify.take(alert("2", seq=1))
+    notify.restart()
+    assert notify.intake.set_armed("door", "fall", armed=True)
+    notify.take(alert("1", "cleared", seq=2), alert("2", "cleared", seq=3), alert("3", seq=4))
+    assert notify.states() == [("1", "began"), ("3", "began")]
+
+
+def test_rules_of_the_engine_replace_those_known_except_with_open_alerts(notify: Notify) -> None:
+    notify.take(alert("1"))
+    assert notify.intake.set_rules([("door", "fence")])
+    assert notify.intake.rules.keys() == {("door", "fall"), ("door", "fence")}
+    notify.take(alert("1", "cleared", seq=1))
+    assert notify.intake.set_rules([("door", "fence")])
+    assert not notify.intake.set_rules([("door", "fence")])
+
+
+# -- shaping ----------------------------------------------------------------------------------------------------
+def test_a_flood_of_10000_alerts_is_bounded_counted_and_said(tmp_path: Path) -> None:
+    notify = Notify(tmp_path, **hook(most_pending=500))
+    total = 10_000
+    for first in range(0, total, 64):
+        names = range(first, min(total, first + 64))
+        notify.take(*(alert(str(n), seq=n, severity="critical" if n % 100 == 0 else "warning") for n in names))
+        assert notify.ledger.count("hook", "pending") <= 500
+    held = notify.intake.counts.held["hook", "flood"]
+    assert held == total - 500 == notify.ledger.count("hook", "held")
+    notify.tick(60)
+    sent = notify.send()
+    (summary,) = [one.held for one in sent if one.held is not None]
+    assert (summary.messages, summary.by, summary.rules) == (held, {"flood": held}, {"fall": held})
+    assert sum(one.alert is not None and one.alert.severity == "critical" for one in sent) == 100
+    notify.ledger.close()
+
+
+def test_quiet_hours_hold_alerts_back_until_one_summary_at_their_end_and_critical_ones_pass(tmp_path: Path) -> None:
+    quiet = {"from": "14:00", "to": "15:00"}  # NOW_US is 2026-09-21 14:13:20 UTC
+    notify = Notify(tmp_path, engine_lost="24h", **hook(quiet_hours=quiet))
+    notify.take(alert("1"), alert("2", seq=1), alert("3", seq=2, severity="critical", rule="fire"))
+    notify.take(alert("1", "cleared", seq=3))
+    notify.tick(60)
+    assert notify.states() == [("3", "began")]
+    notify.restart()
+    notify.tick(46 * 60)
+    (summary,) = notify.send()
+    assert summary.held is not None and summary.held.rules == {"fall": 2}
+    assert summary.text == "2 messages held back from 14:13:20 to 14:13:20 (quiet_hours): fall 2"
+    notify.tick(60)
+    assert notify.send() == []
+    notify.ledger.close()
+
+
+def test_a_cap_holds_back_what_exceeds_it_and_sums_it_up_after_the_minute(tmp_path: Path) -> None:
+    notify = Notify(tmp_path, **hook(most_per_minute=2))
+    notify.take(*(alert(str(number), seq=number) for number in range(5)))
+    notify.take(*(alert(str(number), "cleared", seq=10 + number) for number in range(5)))
+    assert notify.states() == [("0", "began"), ("1", "began"), ("0", "cleared"), ("1", "cleared")]
+    notify.restart()
+    notify.take(alert("6", seq=20))
+    assert notify.states() == [], "the cap holds after a restart"
+    notify.tick(61)
+    (summary,) = notify.send()
+    assert summary.held is not None and summary.held.by == {"cap": 4}
+    notify.ledger.close()
+
+
+def test_alerts_of_one_rule_within_a_time_are_one_message_and_a_summary(tmp_path: Path) -> None:
+    notify = Notify(tmp_path, **hook(group_within="10s"))
+    notify.take(alert("1"), alert("2", seq=1), alert("3", seq=2, rule="fence"), alert("4", camera="yard"))
+    assert sorted(notify.states()) == [("1", "began"), ("3", "began"), ("4", "began")]
+    notify.tick(11)
+    (summary,) = notify.send()
+    assert summary.held is not None and summary.held.by == {"group": 1}
+    notify.take(alert("5", seq=3))
+    assert notify.states() == [("5", "began")]
+    notify.ledger.close()
+
+
+# -- cameras and events -----------------------------------------------------------------------------------------
+def test_people_are_counted_by_action_and_forgotten_with_their_epoch(notify: Notify) -> None:
+    event = msgspec.structs.replace(wire_messages.event("door"), run=RUN)
+
+    def people(**fields: Any) -> dict[str, int]:
+        notify.take(msgspec.structs.replace(event, **fields))
+        return notify.intake.view.cameras["door"].actions
+
+    notify.take(stats())
+    assert people(track=1, kind="started", label="walk") == {"walk": 1}
+    assert people(track=2, kind="started", label="walk") == {"walk": 2}
+    assert people(track=2, kind="changed", label="sit") == {"sit": 1, "walk": 1}
+    assert people(track=3, kind="started", label="hands_up", source="rule") == {"sit": 1, "walk": 1}
+    assert people(track=1, kind="ended", label="walk") == {"sit": 1}
+    assert people(track=1, epoch=2, kind="started", label="walk") == {"walk": 1}
+    assert people(track=9, epoch=1, kind="started", label="run") == {"walk": 1}, "an old epoch"
+
+
+def test_a_camera_that_two_statistics_lack_is_removed(notify: Notify) -> None:
+    notify.take(stats(cameras=("door", "yard")))
+    notify.take(stats(cameras=("yard",), seq=1))
+    assert set(notify.intake.view.cameras) == {"door", "yard"}
+    notify.take(stats(cameras=("yard",), seq=2))
+    assert set(notify.intake.view.cameras) == {"yard"}
+
+
+def test_events_go_to_targets_that_want_them_once(tmp_path: Path) -> None:
+    target = {"kind": "mqtt", "broker": "mqtt://127.0.0.1", "events": True, "cameras": ["door"]}
+    notify = Notify(tmp_path, targets={"house": target})
+    event = msgspec.structs.replace(wire_messages.event("door"), run=RUN)
+    for _ in range(2):
+        notify.take(event, msgspec.structs.replace(event, camera="yard"))
+    (waiting,) = notify.ledger.find()
+    assert (waiting.kind, waiting.lane, waiting.plan) == ("event", "door", msgspec.json.encode(event))
+    notify.ledger.close()
+
+
+def test_a_notice_is_read_as_it_was_written(notify: Notify) -> None:
+    notify.take(alert("1"))
+    (waiting,) = notify.ledger.find()
+    assert decode(waiting.plan).alert == alert("1")

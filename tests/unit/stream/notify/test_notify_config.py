@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stream.notify.notify_config import MqttConfig, NotifyConfig, load, secret
+from stream.settings.config_error import ConfigError
+
+EXAMPLE = """
+ledger: notify.db
+late_after: 90s
+targets:
+  house: {kind: mqtt, broker: "mqtts://broker:8883", node: home, username: p, password_file: pw}
+  hook: {kind: webhook, url: "https://x.example/p", secret_files: [s1, s2], rules: [fall], give_up_after: 12h}
+  phone: {kind: apprise, urls_file: u, quiet_hours: {from: "22:00", to: "07:00"}, group_within: 10s, most_per_minute: 6}
+"""
+
+
+def loaded(folder: Path, text: str) -> NotifyConfig:
+    path = folder / "notify.yaml"
+    path.write_text(text)
+    return load(path)
+
+
+def test_the_kinds_of_targets_are_read_with_their_defaults(tmp_path: Path) -> None:
+    config = loaded(tmp_path, EXAMPLE)
+    house, phone = config.targets["house"], config.targets["phone"]
+    assert isinstance(house, MqttConfig) and house.discovery == "homeassistant"
+    assert (config.late_after, config.targets["hook"].give_up_after) == (90_000_000, 12 * 3_600_000_000)
+    assert (phone.states, phone.group_within) == (["began"], 10_000_000)
+    assert house.wants("door", "fall", "info") and not config.targets["hook"].wants("door", "fence", "info")
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [
+        ({"kind": "mqtt", "broker": "broker:1883"}, "must be mqtt://HOST"),
+        ({"kind": "mqtt", "broker": "mqtts://u:secret@broker"}, "must not contain a password"),
+        ({"kind": "mqtt", "broker": "mqtt://b", "username": "u", "password_file": "p"}, "without TLS"),
+        ({"kind": "mqtt", "broker": "mqtts://b", "password_file": "p"}, "needs username"),
+        ({"kind": "webhook", "url": "http://x.example", "secret_files": ["s"]}, "without TLS"),
+        ({"kind": "webhook", "url": "ftp://x.example", "secret_files": ["s"]}, "must be https"),
+        ({"kind": "webhook", "url": "https://x.example", "secret_files": []}, "secret_files"),
+        ({"kind": "pager"}, "kind"),
+        ({"kind": "apprise", "urls_file": "u", "severities": []}, "severities: unknown"),
+    ],
+)
+def test_an_error_names_its_field_and_no_secret(tmp_path: Path, target: dict[str, Any], error: str) -> None:
+    with pytest.raises(ConfigError, match=error) as raised:
+        loaded(tmp_path, yaml.safe_dump({"targets": {"one": target}}))
+    assert "secret@" not in str(raised.value) and "notify.yaml" in str(raised.value)
+
+
+def test_plaintext_is_allowed_on_this_machine_and_on_request(tmp_path: Path) -> None:
+    for url, allow in [("http://127.0.0.1:8000/", False), ("http://localhost/", False), ("http://x.example/", True)]:
+        hook = {"kind": "webhook", "url": url, "secret_files": ["s"], "allow_plaintext": allow}
+        assert loaded(tmp_path, yaml.safe_dump({"targets": {"one": hook}}))
+
+
+def test_a_secret_is_read_without_its_line_break_and_others_readers_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("whsec_abc\n")
+    path.chmod(0o600)
+    assert secret(path) == "whsec_abc" and not caplog.records
+    path.chmod(0o644)
+    with caplog.at_level(logging.WARNING):
+        secret(path)
+    assert "chmod 600" in caplog.text and "abc" not in caplog.text
+    path.write_text("")
+    with pytest.raises(ConfigError, match="is empty"):
+        secret(path)
+    with pytest.raises(ConfigError, match="can't be read"):
+        secret(tmp_path / "none")
