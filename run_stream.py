@@ -20,6 +20,7 @@ from commands.models import evaluate, export, predict
 from commands.models.footage import footage_app
 from commands.models.generated import generated_app
 from commands.models.train import train_app
+from commands.notify.command import notify_app
 from commands.rules.command import rules_app
 from commands.tokens.command import tokens_app
 from commands.top import command as top
@@ -59,6 +60,7 @@ app.command("demo", rich_help_panel=WATCH)(demo_command)
 app.command("subscribe", epilog=subscribe.EPILOG, rich_help_panel=WATCH)(subscribe.subscribe_command)
 app.command("top", epilog=top.EPILOG, rich_help_panel=WATCH)(top.top_command)
 app.command("archive", epilog=archive.EPILOG, rich_help_panel=KEEP)(archive.archive_command)
+app.add_typer(notify_app, name="notify", rich_help_panel=KEEP)
 app.command("annotate", rich_help_panel=KEEP)(annotate.annotate_command)
 app.add_typer(rules_app, name="rules", rich_help_panel=KEEP)
 app.add_typer(keys_app, name="keys", rich_help_panel=KEEP)

@@ -250,6 +250,13 @@ class Subscription(Generic[AnyMessage]):
                 await self._receive(self._socket)
         raise StopAsyncIteration
 
+    def request_rest(self, name: str, run: str, epoch: int) -> None:
+        """Request what follows the last message of topic `name`, run and epoch, before the next message is returned.
+
+        For a reader that learns otherwise that messages at the end are missing, which no later number shows.
+        """
+        self._holes.append(self._sequences.rest(name, run, epoch))
+
     def close(self) -> None:
         """Close the sockets at once. A waiting iteration ends. May be called again."""
         context, self._context, self._socket, self._replay = self._context, None, None, None

@@ -297,3 +297,27 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("incident_pictures_bytes", "gauge", "Size of the kept pictures, in bytes.", derived=True),
 )
 """All metrics in the order of the page. docs/metrics.md is generated from this table."""
+
+
+NOTIFY_METRICS: tuple[MetricSpec, ...] = (
+    MetricSpec("notify_messages_total", "counter", "Messages of the engine read.", ("kind",)),
+    MetricSpec("notify_lost_total", "counter", "Messages of the engine that replay could not provide."),
+    MetricSpec(
+        "notify_deliveries_total", "counter", "Tries of messages: sent, retried, given_up.", ("target", "outcome")
+    ),
+    MetricSpec("notify_pending", "gauge", "Messages that wait.", ("target",)),
+    MetricSpec("notify_oldest_pending_seconds", "gauge", "Age of the oldest message that waits.", ("target",)),
+    MetricSpec(
+        "notify_held_total",
+        "counter",
+        "Messages held back. `disarmed` has no target.",
+        ("target", "reason"),
+    ),
+    MetricSpec("notify_open_alerts", "gauge", "Alerts that are on.", ("camera", "rule")),
+    MetricSpec("notify_closed_total", "counter", "Alerts that ended, by `clear_reason` or by notify's own.", ("by",)),
+    MetricSpec("notify_mqtt_connected", "gauge", "1 if connected to the broker.", ("target",)),
+    MetricSpec("notify_mqtt_connections_total", "counter", "Connections made to the broker.", ("target",)),
+    MetricSpec("notify_commands_total", "counter", "Commands over MQTT.", ("command", "outcome")),
+    MetricSpec("notify_ledger_errors_total", "counter", "Failed reads and writes of the ledger."),
+)
+"""Metrics of `partstream notify`, which has a page of its own."""

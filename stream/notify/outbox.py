@@ -44,7 +44,7 @@ class Attempt:
 def retry_in_s(attempts: int, retry_after_s: float, spread: float) -> float:
     """Return the time until the next try: 1, 2, 4 … 300 s, by `spread` (-1 … 1) up to a fifth more or less."""
     backoff = FIRST_RETRY_S * 2 ** min(attempts - 1, 16)
-    return max(1.0, min(LONGEST_RETRY_S, max(backoff, retry_after_s)) * (1 + SPREAD * spread))
+    return max(FIRST_RETRY_S, min(LONGEST_RETRY_S, max(backoff, retry_after_s)) * (1 + SPREAD * spread))
 
 
 class Outbox:

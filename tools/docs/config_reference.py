@@ -77,8 +77,8 @@ def page() -> str:
                 sections.insert(sections.index((name, section)) + 1, (f"{name}.{inner}{kind}", nested))
     for name, section in sections:
         lines += ["", f"## {name}", "", _linked(section.get("description", "").strip()), ""]
-        lines += _table(section["properties"].items(), set(section.get("required", [])), definitions)
-    lines += ["", "## Top level", "", *_table(top, set(), definitions), ""]
+        lines += table(section["properties"].items(), set(section.get("required", [])), definitions)
+    lines += ["", "## Top level", "", *table(top, set(), definitions), ""]
     return "\n".join(lines)
 
 
@@ -93,7 +93,8 @@ def _linked(text: str) -> str:
     return re.sub(r"docs/([a-z-]+\.md)", r"[\1](\1)", text)
 
 
-def _table(fields: Any, required: set[str], definitions: dict[str, Any]) -> list[str]:
+def table(fields: Any, required: set[str], definitions: dict[str, Any]) -> list[str]:
+    """Return the settings of a section, with those of its JSON Schema, as lines of a Markdown table."""
     lines = ["| Setting | Values | Default | Meaning |", "|---|---|---|---|"]
     for name, field in fields:
         empty = {"array": [], "object": {}}.get(str(field.get("type")))

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from telemetry import catalogue
-from telemetry.catalogue import METRICS, MetricSpec
+from telemetry.catalogue import METRICS, NOTIFY_METRICS, MetricSpec
 from telemetry.reasons import DiscardReason, DropReason
 from telemetry.tracing.span_export import LOST_REASONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 LABELS: dict[str, str] = {
+    "by": "why an alert ended: the engine's `clear_reason`, or stats · new_run · engine_lost ([notify.md](notify.md))",
     "camera": "the configured camera id; empty for the engine's `stats` topic",
     "clock": " · ".join(catalogue.CLOCKS),
+    "command": "arm · disarm · acknowledge · unknown",
     "ice": " · ".join(catalogue.ICE_STATES),
     "kind": "of memory: "
     + " · ".join(catalogue.MEMORY_KINDS)
@@ -22,6 +24,7 @@ LABELS: dict[str, str] = {
     "look": " · ".join(catalogue.LOOKS)
     + ". `nothing`: nothing moved and nobody was tracked; `skipped`: between two detections "
     "([detector.md](detector.md#where-the-detector-looks))",
+    "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown",
     "profile": "the model's profile",
     "reason": "a short code. Dropped frames: "
     + " · ".join(DropReason)
@@ -32,7 +35,7 @@ LABELS: dict[str, str] = {
     "HTTP: the last part of the error's `type` ([control-api.md](control-api.md)). "
     "Clips: [recording.md](recording.md). Pictures: "
     + " · ".join(catalogue.PICTURE_LOSSES)
-    + ". Spans: "
+    + ". Held messages: quiet_hours · group · cap · flood · disarmed ([notify.md](notify.md)). Spans: "
     + " · ".join(LOST_REASONS),
     "rule": "the rule's name in the rules file",
     "severity": "info · warning · critical",
@@ -40,6 +43,7 @@ LABELS: dict[str, str] = {
     "state": "of cameras: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free; "
     "of recording and of kept alerts and events: " + " · ".join(catalogue.RECORDING_STATES),
     "status": " · ".join(catalogue.REPLAY_STATUSES),
+    "target": "a target in the configuration of `partstream notify`",
     "topic_kind": " · ".join((*catalogue.TOPIC_KINDS, "stats")),
     "weights": "hash of the checkpoint, `sha256:…`",
 }
@@ -77,11 +81,22 @@ def page() -> str:
         "",
         "`/metrics` also has metrics of the process (`process_…`): resident memory, CPU time, start time, open files.",
         "",
+        "## Metrics of `partstream notify`",
+        "",
+        "[`partstream notify`](notify.md) has a page of its own, at `metrics` of its configuration.",
+        "",
+        "| Metric | Type | Labels | Meaning |",
+        "|---|---|---|---|",
+        *(_row(spec) for spec in NOTIFY_METRICS),
+        "",
         "## Labels",
         "",
         "| Label | Values |",
         "|---|---|",
-        *(f"| `{name}` | {LABELS[name]} |" for name in sorted({label for spec in METRICS for label in spec.labels})),
+        *(
+            f"| `{name}` | {LABELS[name]} |"
+            for name in sorted({label for spec in (*METRICS, *NOTIFY_METRICS) for label in spec.labels})
+        ),
         "",
         f"A label other than `camera` and `rule` has at most {catalogue.MAX_CODES} values; further ones are counted as "
         "`other`.",

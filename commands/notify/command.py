@@ -1,0 +1,187 @@
+"""`partstream notify`: alerts to MQTT, webhooks, phones and mail; and what became of each message."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from commands.application import Application, lines
+from commands.ending import EXIT_USAGE, console, errors, fail, printable
+from commands.extra_packages import install_command
+from commands.until_signal import until_signal
+
+if TYPE_CHECKING:
+    from stream.notify.ledger import Delivery
+    from stream.notify.notify_config import NotifyConfig
+
+logger = logging.getLogger(__name__)
+
+notify_app = Application(invoke_without_command=True)
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="YAML file of the targets; see docs/notify.md.")
+]
+DEFAULT = Path("notify.yaml")
+EXTRAS = {"aiomqtt": "notify", "standardwebhooks": "notify", "apprise": "apprise"}
+
+
+class ListedState(StrEnum):
+    """State of a message."""
+
+    pending = "pending"
+    sent = "sent"
+    held = "held"
+    given_up = "given_up"
+
+
+@notify_app.callback(
+    epilog=lines(
+        "`partstream notify --config notify.yaml`",
+        "`partstream notify list --state given_up`",
+        "`partstream notify test phone`",
+    )
+)
+def notify_command(
+    context: typer.Context,
+    config: ConfigOption = DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines.")] = False,
+) -> None:
+    """Send alerts to MQTT and Home Assistant, webhooks, phones and mail.
+
+    Runs beside the engine, and continues where it stopped: what happened meanwhile is requested from the engine.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from telemetry import logs
+
+    logs.configure(json=as_json)
+    with errors():
+        settings = _loaded(config)
+        try:
+            from stream.notify.notifier import Notifier
+
+            notifier = Notifier(settings)
+        except ModuleNotFoundError as error:
+            fail(f"{error.name} is missing. Install it: {install_command(EXTRAS.get(error.name or '', 'notify'))}", 2)
+
+        async def run() -> int:
+            await notifier.run()
+            return 0
+
+        logger.info("reading %s; targets: %s", settings.engine.endpoint, ", ".join(settings.targets))
+        try:
+            code = until_signal(run())
+        except* ValueError as group:
+            raise group.exceptions[0] from None
+    raise typer.Exit(code)
+
+
+@notify_app.command("list")
+def list_command(
+    config: ConfigOption = DEFAULT,
+    target: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this target.")] = None,
+    state: Annotated[ListedState | None, typer.Option(help="Only in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Most messages, the latest.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """List messages: what waits, what was sent, what was held back and what was given up, and why."""
+    from stream.notify.ledger import Ledger
+
+    with errors():
+        ledger = Ledger(_loaded(config).ledger, read_only=True)
+        found = ledger.find(target=target, state=state.value if state is not None else None, limit=limit)
+        ledger.close()
+    if as_json:
+        for one in found:
+            typer.echo(json.dumps(_view(one)))
+        return
+    table = Table("No.", "Target", "Message", "Camera", "State", "Tries", "Made", "Reason", box=None)
+    for one in found:
+        made = datetime.fromtimestamp(one.created_us / 1e6).strftime("%Y-%m-%d %H:%M:%S")
+        cells = (str(one.seq), one.target, one.id, one.lane, one.state, str(one.attempts), made, one.error)
+        table.add_row(*map(printable, cells))
+    console.print(table)
+
+
+@notify_app.command("retry")
+def retry_command(
+    number: Annotated[int | None, typer.Argument(metavar="NUMBER", help="Number of a message in `list`.")] = None,
+    config: ConfigOption = DEFAULT,
+    target: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All messages of this target that were given up.")
+    ] = None,
+) -> None:
+    """Send messages again that were given up, or one that was held back."""
+    from stream.notify.ledger import Ledger
+
+    if (number is None) == (target is None):
+        fail("give either the number of a message or --target", EXIT_USAGE)
+    with errors():
+        ledger = Ledger(_loaded(config).ledger, locked=False)
+        count = ledger.retry(seq=number or 0, target=target)
+        ledger.close()
+    if not count:
+        fail("there is no such message that was given up or held back; see `partstream notify list`")
+    typer.echo(f"{count} messages will be sent")
+
+
+@notify_app.command("test")
+def test_command(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Name of a target in the configuration.")],
+    config: ConfigOption = DEFAULT,
+) -> None:
+    """Send a test message to a target. It is queued, and `partstream notify` sends it."""
+    from stream.notify.intake import test_notice
+    from stream.notify.lanes import now_us
+    from stream.notify.ledger import Ledger
+
+    with errors():
+        settings = _loaded(config)
+        if target not in settings.targets:
+            fail(f"{config} has no target {target}; it has {', '.join(settings.targets)}", EXIT_USAGE)
+        ledger = Ledger(settings.ledger, now_us(), locked=False)
+        ledger.plan(test_notice(target, now_us()), now_us())
+        ledger.close()
+    typer.echo("queued; `partstream notify list` shows what becomes of it")
+
+
+@notify_app.command("schema")
+def schema_command(
+    notice: Annotated[bool, typer.Option("--notice", help="Of the messages instead.")] = False,
+) -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    from stream.notify.notice import json_schema
+    from stream.notify.notify_config import NotifyConfig
+
+    json.dump(json_schema() if notice else NotifyConfig.model_json_schema(), sys.stdout, indent=2)
+    typer.echo()
+
+
+def _loaded(path: Path) -> NotifyConfig:
+    from stream.notify.notify_config import load
+
+    return load(path)
+
+
+def _view(one: Delivery) -> dict[str, object]:
+    return {
+        "number": one.seq,
+        "id": one.id,
+        "target": one.target,
+        "camera": one.lane or None,
+        "kind": one.kind,
+        "alert": one.alert or None,
+        "state": one.state,
+        "tries": one.attempts,
+        "made_us": one.created_us,
+        "done_us": one.done_us or None,
+        "next_try_us": one.due_us if one.state == "pending" and one.due_us else None,
+        "reason": one.error or None,
+    }

@@ -1,0 +1,89 @@
+"""The engine's HTTP server, as notify uses it: rules, acknowledging, pictures. It may have no address."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Any
+
+import aiohttp
+
+from stream.notify.notify_config import EngineConfig, secret
+from stream.settings.config_error import ConfigError
+
+logger = logging.getLogger(__name__)
+
+WITHIN_S = 5.0
+MOST_PICTURE_BYTES = 8 << 20
+
+_ERRORS = (aiohttp.ClientError, TimeoutError, ValueError)
+
+
+class EngineApi:
+    """Requests to the engine. Its methods return None if it does not answer. Raises `ConfigError` for its files."""
+
+    def __init__(self, config: EngineConfig, public_url: str | None) -> None:
+        self._address = config.api.rstrip("/") if config.api is not None else None
+        self._public_url = public_url.rstrip("/") if public_url is not None else None
+        self._headers = {"Authorization": f"Bearer {secret(config.token_file)}"} if config.token_file else {}
+        self._tls = tls_context(config.ca_file)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def rules(self) -> list[tuple[str, list[str] | None]] | None:
+        """Return the rules in force, each with its cameras; None for all cameras."""
+        status, body = await self._ask("GET", "/api/v1/rules", as_json=True)
+        rules = body.get("rules") if status == 200 and isinstance(body, dict) else None
+        if not isinstance(rules, dict):
+            return None
+        return [(str(name), settings.get("cameras")) for name, settings in rules.items() if isinstance(settings, dict)]
+
+    async def acknowledge(self, alert: str) -> bool:
+        """Acknowledge an alert. Return whether the engine did."""
+        status, _ = await self._ask("POST", f"/api/v1/alerts/{alert}/acknowledge")
+        return status == 200
+
+    async def picture(self, alert: str) -> bytes | None:
+        """Return the JPEG of the frame that began an alert."""
+        status, body = await self._ask("GET", f"/api/v1/alerts/{alert}/picture")
+        return body if status == 200 and isinstance(body, bytes) and body else None
+
+    async def links(self, alert: str) -> dict[str, str]:
+        """Return public addresses of what the engine has of an alert."""
+        if self._public_url is None or await self.picture(alert) is None:
+            return {}
+        return {"picture": f"{self._public_url}/api/v1/alerts/{alert}/picture"}
+
+    async def _ask(self, method: str, path: str, *, as_json: bool = False) -> tuple[int, Any]:
+        if self._address is None:
+            return 0, None
+        self._session = self._session or aiohttp.ClientSession(
+            headers=self._headers, timeout=aiohttp.ClientTimeout(total=WITHIN_S)
+        )
+        try:
+            async with self._session.request(
+                method, self._address + path, ssl=self._tls or True, allow_redirects=False
+            ) as response:
+                body = await response.content.read(MOST_PICTURE_BYTES)
+                while len(body) < MOST_PICTURE_BYTES and (more := await response.content.read(MOST_PICTURE_BYTES)):
+                    body += more
+                if response.status not in (200, 404):
+                    logger.warning("the engine answered %d to %s %s", response.status, method, path)
+                return response.status, await response.json() if as_json and response.status == 200 else body
+        except _ERRORS as error:
+            logger.warning("the engine did not answer %s %s: %s", method, path, error or type(error).__name__)
+            return 0, None
+
+
+def tls_context(ca_file: Any) -> ssl.SSLContext | None:
+    """Return a context that trusts the authority in a PEM file; None without a file. Raises `ConfigError`."""
+    if ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{ca_file}: is not a certificate in PEM format ({error})") from None

@@ -1,0 +1,115 @@
+"""The lanes of a target: one for each camera, in which one message is under way at a time, in order.
+
+A lane runs while messages wait in it. While the ledger cannot be written nothing is sent, because a try that is not
+recorded could be repeated without a mark.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from stream.notify.ledger import Delivery, Ledger
+from stream.notify.outbox import LONGEST_RETRY_S, Attempt, Failed, Outbox, Sent
+
+logger = logging.getLogger(__name__)
+
+LEDGER_AGAIN_S = 5.0
+"""Time until the next attempt to write the ledger."""
+AT_ONCE = 16
+"""Messages of a target that are under way at once, each in its lane."""
+
+
+class Sender(Protocol):
+    """A way to reach a target."""
+
+    async def ready(self) -> None:
+        """Wait until the target can be tried."""
+
+    async def send(self, attempt: Attempt) -> Sent | Failed:
+        """Send a message once."""
+        ...
+
+
+def now_us() -> int:
+    """Return the time, microseconds since 1970, UTC."""
+    return time.time_ns() // 1000
+
+
+class Lanes:
+    """The lanes of the target `name`.
+
+    `links` returns the addresses of an alert; `ledger_failed` gets each error of the ledger.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ledger: Ledger,
+        outbox: Outbox,
+        sender: Sender,
+        links: Callable[[str], Awaitable[dict[str, str]]],
+        ledger_failed: Callable[[sqlite3.Error], None],
+    ) -> None:
+        self.outcomes: Counter[str] = Counter()
+        """Tries by outcome: sent, retried, given_up."""
+        self._name = name
+        self._ledger = ledger
+        self._outbox = outbox
+        self._sender = sender
+        self._links = links
+        self._ledger_failed = ledger_failed
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def wake(self) -> None:
+        """Start the lanes in which messages wait."""
+        for lane in self._ledger.lanes(self._name):
+            if lane not in self._tasks:
+                self._tasks[lane] = asyncio.create_task(self._run(lane), name=f"{self._name}: {lane}")
+
+    async def close(self) -> None:
+        """Stop. What is under way may have arrived, and is sent again, with a mark, after the next start."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, lane: str) -> None:
+        try:
+            while True:
+                try:
+                    waiting = self._ledger.head(self._name, lane)
+                    if waiting is None:
+                        return
+                    wait_s = await self._try(waiting)
+                except sqlite3.Error as error:
+                    self._ledger_failed(error)
+                    wait_s = LEDGER_AGAIN_S
+                if wait_s:
+                    await asyncio.sleep(wait_s)
+        finally:
+            del self._tasks[lane]
+
+    async def _try(self, waiting: Delivery) -> float | None:
+        """Send a message once. Return the seconds until the lane goes on."""
+        if waiting.due_us:  # of a process before this one
+            await asyncio.sleep(min(max(0.0, (waiting.due_us - now_us()) / 1e6), LONGEST_RETRY_S))
+        await self._sender.ready()
+        async with self._at_once:
+            links = {} if waiting.body or not waiting.alert else await self._links(waiting.alert)
+            attempt = self._outbox.begin(waiting, now_us(), links)
+            result = await self._sender.send(attempt)
+        wait_s = self._outbox.end(attempt, result, now_us())
+        if isinstance(result, Sent):
+            self.outcomes["sent"] += 1
+            return None
+        self.outcomes["given_up" if wait_s is None else "retried"] += 1
+        log = logger.error if wait_s is None else logger.info
+        log("%s: message %s was not delivered (%s)", self._name, waiting.id, result.reason)
+        return wait_s

@@ -1,0 +1,231 @@
+"""Notify: reads the engine's messages into the ledger, and sends what waits to each target, until it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from stream.notify.engine_api import EngineApi
+from stream.notify.intake import Intake, Outcome, Received
+from stream.notify.lanes import LEDGER_AGAIN_S, Lanes, Sender, now_us
+from stream.notify.ledger import Ledger
+from stream.notify.notify_config import NotifyConfig, WebhookConfig
+from stream.notify.outbox import Outbox
+from stream.notify.status_server import Series, StatusServer
+from stream.results import Message, Stats, topic
+from stream.settings.config_error import ConfigError
+from stream.subscriber import Gap, Subscription, subscribe
+
+logger = logging.getLogger(__name__)
+
+BURST, BURST_S = 64, 0.02
+"""Messages of one transaction, and the time for which further ones are awaited."""
+HIGH_WATER_MARK = 10_000
+TICK_S = 1.0
+RULES_S = 10.0
+"""Interval of asking for the engine's rules."""
+
+
+class ClosedSender(Sender, Protocol):
+    """A sender that is closed at the end."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+class Notifier:
+    """One notify. Raises `ConfigError` if the ledger, a secret or an address cannot be used."""
+
+    def __init__(self, config: NotifyConfig) -> None:
+        self.config = config
+        self.ledger = Ledger(config.ledger, now_us())
+        self.intake = Intake(config, self.ledger, now_us())
+        self.api = EngineApi(config.engine, config.public_url)
+        self.outbox = Outbox(config, self.ledger)
+        self.lanes: dict[str, Lanes] = {}
+        self.ledger_error = ""
+        """Why the ledger cannot be written; empty if it can."""
+        self.ledger_errors = 0
+        self.status = StatusServer(config.metrics, self.metrics, self.errors) if config.metrics is not None else None
+        self._senders: dict[str, ClosedSender] = {}
+        self._version = self.ledger.version()
+        self._stats: Stats | None = None
+        self._subscription: Subscription[Message] | None = None
+        self._offered_rules: list[tuple[str, list[str] | None]] | None = None
+        for name, target in config.targets.items():
+            if isinstance(target, WebhookConfig):
+                from stream.notify.webhook_sender import WebhookSender
+
+                self._senders[name] = WebhookSender(target)
+            else:
+                raise ConfigError(f"targets.{name}: kind {target.kind} is not available yet")
+            self.lanes[name] = Lanes(
+                name, self.ledger, self.outbox, self._senders[name], self.api.links, self._ledger_failed
+            )
+
+    async def run(self) -> None:
+        """Read and send until cancelled."""
+        async with AsyncExitStack() as stack:
+            stack.callback(self.ledger.close)
+            stack.push_async_callback(self.api.close)
+            if self.status is not None:
+                await self.status.start()
+                stack.push_async_callback(self.status.stop)
+                logger.info("metrics and health: %s", self.status.address)
+            for sender in self._senders.values():
+                stack.push_async_callback(sender.close)
+            for lanes in self.lanes.values():
+                stack.push_async_callback(lanes.close)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(), name="read")
+                tasks.create_task(self._tick(), name="tick")
+                if self.config.engine.api is not None:
+                    tasks.create_task(self._ask_for_rules(), name="rules")
+                self._wake(self.lanes)
+
+    # -- reading ------------------------------------------------------------------------------------------------
+    async def _read(self) -> None:
+        engine = self.config.engine
+        positions = self.intake.positions()
+        self._subscription = subscribe(
+            engine.endpoint,
+            kinds=("alerts", "events", "status", "stats"),
+            replay=engine.replay,
+            on_gap=self._gap,
+            high_water_mark=HIGH_WATER_MARK,
+            server_key=engine.server_key,
+            key_file=engine.key_file,
+            resume=positions,
+        )
+        async with self._subscription as messages:
+            while True:
+                burst = [await self._next(messages)]
+                try:
+                    async with asyncio.timeout(BURST_S):
+                        while len(burst) < BURST:
+                            burst.append(await self._next(messages))
+                except TimeoutError:
+                    pass
+                await self._take(burst)
+
+    async def _next(self, messages: Subscription[Message]) -> Received:
+        replayed = messages.counts.replayed
+        message = await anext(messages)
+        return Received(message, messages.counts.replayed != replayed)
+
+    async def _take(self, burst: list[Received]) -> None:
+        """Take messages; again and again if the disk fails: the engine's history has those that follow."""
+        outcome = await self._retried(lambda: self.intake.take(burst, now_us()))
+        for one in burst:
+            if isinstance(one.message, Stats) and not one.replayed:
+                self._stats = one.message
+        if outcome.request_alerts and self._stats is not None and self._subscription is not None:
+            for camera in self._stats.cameras:
+                self._subscription.request_rest(topic("alerts", camera.camera), self._stats.run, camera.epoch)
+        self._done(outcome)
+
+    async def _tick(self) -> None:
+        while True:
+            self._done(await self._retried(lambda: self.intake.tick(now_us())))
+            version = self.ledger.version()
+            if version != self._version:  # `notify retry` or `notify test`
+                self._version = version
+                self._wake(self.lanes)
+            await asyncio.sleep(TICK_S)
+
+    async def _ask_for_rules(self) -> None:
+        while True:
+            rules = await self.api.rules()
+            if rules is not None:
+                self._offered_rules = rules
+            self.apply_rules()
+            await asyncio.sleep(RULES_S)
+
+    def apply_rules(self) -> None:
+        """Take the engine's rules for the cameras that are known."""
+        if self._offered_rules is None or not self.intake.view.cameras:
+            return
+        known = self.intake.view.cameras
+        pairs = [
+            (camera, rule)
+            for rule, cameras in self._offered_rules
+            for camera in known
+            if cameras is None or camera in cameras
+        ]
+        try:
+            if self.intake.set_rules(pairs):
+                self._done(Outcome(shown=True))
+        except sqlite3.Error as error:
+            self._ledger_failed(error)
+
+    async def _retried(self, work: Callable[[], Outcome]) -> Outcome:
+        while True:
+            try:
+                outcome = work()
+            except sqlite3.Error as error:
+                self._ledger_failed(error)
+                await asyncio.sleep(LEDGER_AGAIN_S)
+                continue
+            if self.ledger_error:
+                logger.warning("the ledger can be written again")
+                self.ledger_error = ""
+            return outcome
+
+    def _done(self, outcome: Outcome) -> None:
+        self._wake(outcome.targets)
+
+    def _wake(self, targets: Iterable[str]) -> None:
+        for name in targets:
+            try:
+                self.lanes[name].wake()
+            except sqlite3.Error as error:
+                self._ledger_failed(error)
+
+    def _gap(self, gap: Gap) -> None:
+        if gap.topic.startswith("alerts/"):
+            self.intake.gap(gap.missed - gap.replayed)
+
+    def _ledger_failed(self, error: sqlite3.Error) -> None:
+        self.ledger_errors += 1
+        if not self.ledger_error:
+            logger.error("the ledger %s can't be written (%s); nothing is sent meanwhile", self.config.ledger, error)
+        self.ledger_error = str(error)
+
+    # -- status -------------------------------------------------------------------------------------------------
+    def errors(self) -> list[str]:
+        """Return why notify is not well."""
+        errors = [f"the ledger can't be written: {self.ledger_error}"] if self.ledger_error else []
+        return errors + (["no message from the engine"] if self.intake.silent else [])
+
+    def metrics(self) -> dict[str, Iterable[Series]]:
+        """Return the metrics by name."""
+        counts = self.intake.counts
+        now = now_us()
+        pending: list[Series] = []
+        oldest: list[Series] = []
+        for name in self.lanes:
+            since_us = self.ledger.oldest_pending_us(name)
+            pending.append(((name,), self.ledger.count(name, "pending")))
+            oldest.append(((name,), 0.0 if since_us is None else max(0.0, (now - since_us) / 1e6)))
+        opened = Counter((row.camera, row.rule) for row in self.intake.states.open.values())
+        outcomes = {(name, key): count for name, lanes in self.lanes.items() for key, count in lanes.outcomes.items()}
+        return {
+            "notify_messages_total": _labelled(counts.messages),
+            "notify_lost_total": [((), counts.lost)],
+            "notify_deliveries_total": list(outcomes.items()),
+            "notify_pending": pending,
+            "notify_oldest_pending_seconds": oldest,
+            "notify_held_total": list(counts.held.items()),
+            "notify_open_alerts": [(key, opened.get(key, 0)) for key in self.intake.rules],
+            "notify_closed_total": _labelled(counts.closed),
+            "notify_ledger_errors_total": [((), self.ledger_errors)],
+        }
+
+
+def _labelled(counts: Mapping[str, int]) -> list[Series]:
+    return [((name,), count) for name, count in counts.items()]

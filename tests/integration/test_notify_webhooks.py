@@ -1,0 +1,168 @@
+"""`partstream notify` against a receiver of webhooks that fails in many ways."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from typer.testing import CliRunner
+
+from run_stream import app
+from support.notify.alert_engine import AlertEngine, notifying, settings
+from support.notify.webhook_receiver import SECRET, Answer, Post, Receiver, receiver
+from support.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def soon() -> Iterator[None]:
+    """Let a try that gets no answer end soon, and the next one follow soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stream.notify.webhook_sender.WITHIN_S", 1.0)
+        patch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.02)
+        patch.setattr("stream.notify.outbox.LONGEST_RETRY_S", 0.1)
+        yield
+
+
+def hook(folder: Path, server: Receiver, **more: Any) -> dict[str, Any]:
+    file = folder / "secret"
+    file.write_text(SECRET)
+    file.chmod(0o600)
+    return {"hook": {"kind": "webhook", "url": server.url, "secret_files": [str(file)], **more}}
+
+
+def firsts(posts: list[Post], camera: str) -> list[str]:
+    return list(dict.fromkeys(post.id for post in posts if post.camera == camera))
+
+
+async def test_alerts_arrive_at_least_once_with_the_same_id_in_order_whatever_the_receiver_answers(
+    tmp_path: Path,
+) -> None:
+    answers: list[Answer] = ["500", "hang", "reset", "twice", "lost", "redirect", "429", "500", "twice"]
+    engine = AlertEngine("door", "yard")
+    await engine.start()
+    async with receiver(*answers) as server, notifying(settings(engine, tmp_path, hook(tmp_path, server))) as notifier:
+        await until(lambda: notifier.intake.view.cameras.keys() == {"door", "yard"})
+        names = {camera: [engine.begin(camera) for _ in range(4)] for camera in engine.cameras}
+        for camera in engine.cameras:
+            for name in names[camera]:
+                engine.clear(name)
+        wanted = {c: [f"{name}:{state}" for state in ("began", "cleared") for name in names[c]] for c in names}
+        await until(lambda: {post.id for post in server.taken} == {one for some in wanted.values() for one in some})
+        await until(lambda: notifier.ledger.count("hook", "pending") == 0)
+    await engine.stop()
+    for camera in engine.cameras:
+        assert firsts(server.posts, camera) == wanted[camera] == firsts(server.taken, camera)
+    for name in {post.id for post in server.posts}:
+        tries = [post for post in server.posts if post.id == name]
+        assert [post.attempt for post in tries] == list(range(1, len(tries) + 1)), "each repetition is marked"
+        assert len({json.dumps(post.body) for post in tries}) == 1
+    assert {post.body["type"] for post in server.posts} == {"alert.began", "alert.cleared"}
+
+
+async def test_what_happens_while_notify_is_away_is_delivered_by_the_next_one(tmp_path: Path) -> None:
+    engine = AlertEngine()
+    await engine.start()
+    async with receiver() as server:
+        config = settings(engine, tmp_path, hook(tmp_path, server))
+        async with notifying(config):
+            first = engine.begin()
+            await until(lambda: len(server.taken) == 1)
+        engine.clear(first)
+        second = engine.begin()
+        async with notifying(config):
+            await until(lambda: len(server.taken) == 3)
+            assert [post.id for post in server.posts] == [f"{first}:began", f"{first}:cleared", f"{second}:began"]
+    await engine.stop()
+
+
+async def test_the_list_shows_what_waits_and_what_was_given_up_which_can_be_retried(tmp_path: Path) -> None:
+    engine = AlertEngine()
+    await engine.start()
+    file = tmp_path / "notify.yaml"
+
+    def listed(*arguments: str) -> list[dict[str, Any]]:
+        done = CliRunner().invoke(app, ["notify", "list", "--config", str(file), "--json", *arguments])
+        assert done.exit_code == 0, done.output
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    async with receiver("410") as server:
+        targets = hook(tmp_path, server)
+        config = settings(engine, tmp_path, targets)
+        file.write_text(json.dumps({"ledger": str(config.ledger), "targets": targets}))
+        async with notifying(config) as notifier:
+            engine.begin()
+            (given_up,) = await until(lambda: listed("--state", "given_up"))
+            assert (given_up["tries"], given_up["reason"], given_up["camera"]) == (1, "answered 410", "door")
+            assert notifier.status is not None
+            async with aiohttp.ClientSession() as session:
+                async with session.get(notifier.status.address + "/metrics") as response:
+                    assert 'deliveries_total{outcome="given_up",target="hook"} 1.0' in await response.text()
+                async with session.get(notifier.status.address + "/healthz") as response:
+                    assert (response.status, await response.json()) == (200, {"ok": True, "errors": []})
+            done = CliRunner().invoke(app, ["notify", "retry", str(given_up["number"]), "--config", str(file)])
+            assert done.exit_code == 0, done.output
+            done = CliRunner().invoke(app, ["notify", "test", "hook", "--config", str(file)])
+            assert done.exit_code == 0, done.output
+            await until(lambda: len(server.taken) == 2)
+            assert {post.body["type"] for post in server.taken} == {"alert.began", "notify.test"}
+            await until(lambda: {one["state"] for one in listed()} == {"sent"})
+    await engine.stop()
+    table = CliRunner().invoke(app, ["notify", "list", "--config", str(file)], env={"COLUMNS": "160"})
+    assert "sent" in table.output and "hook" in table.output
+
+
+async def test_nothing_is_sent_while_the_ledger_cannot_be_written_and_nothing_is_lost(tmp_path: Path) -> None:
+    import sqlite3
+
+    def refuse(action: int, *_: object) -> int:
+        changes = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE)
+        return sqlite3.SQLITE_DENY if action in changes else sqlite3.SQLITE_OK
+
+    engine = AlertEngine()
+    await engine.start()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("lanes", "notifier"):
+            patch.setattr(f"stream.notify.{module}.LEDGER_AGAIN_S", 0.02)
+        async with receiver() as server, notifying(settings(engine, tmp_path, hook(tmp_path, server))) as notifier:
+            await until(lambda: bool(notifier.intake.view.cameras))
+            notifier.ledger.db.set_authorizer(refuse)
+            name = engine.begin()
+            await until(lambda: notifier.ledger_errors > 3)
+            assert server.posts == [] and "can't be written" in notifier.errors()[0]
+            notifier.ledger.db.set_authorizer(None)
+            await until(lambda: [post.id for post in server.taken] == [f"{name}:began"])
+            assert notifier.errors() == []
+    await engine.stop()
+
+
+@pytest.mark.soak
+async def test_thousands_of_alerts_survive_a_receiver_that_fails_at_random(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    weights = {"ok": 60, "500": 12, "reset": 10, "lost": 10, "twice": 6, "hang": 2}
+    answers: list[Any] = rng.choices(list(weights), list(weights.values()), k=5000)
+    engine = AlertEngine(*(f"c{number}" for number in range(8)))
+    await engine.start()
+    async with receiver(*answers) as server, notifying(settings(engine, tmp_path, hook(tmp_path, server))) as notifier:
+        await until(lambda: len(notifier.intake.view.cameras) == 8)
+        wanted: dict[str, list[str]] = {camera: [] for camera in engine.cameras}
+        for _ in range(1000):
+            camera = rng.choice(engine.cameras)
+            name = engine.begin(camera)
+            engine.clear(name)
+            wanted[camera] += [f"{name}:began", f"{name}:cleared"]
+            if rng.random() < 0.1:
+                await until(lambda: notifier.ledger.count("hook", "pending") < 50)
+        await until(lambda: sum(len({post.id for post in server.taken}) for _ in (0,)) == 2000)
+        await until(lambda: notifier.ledger.count("hook", "pending") == 0)
+    await engine.stop()
+    for camera, names in wanted.items():
+        assert firsts(server.taken, camera) == names
+    repeated = [post for post in server.taken if post.attempt > 1]
+    print(f"{len(server.posts)} posts, {len(server.taken)} taken, {len(repeated)} of them marked as repetitions")
+    unmarked = [post.id for post in server.taken if post.attempt == 1]
+    assert len(unmarked) == len(set(unmarked))
