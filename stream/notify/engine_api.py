@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import ssl
 from typing import Any
@@ -73,7 +74,7 @@ class EngineApi:
                     body += more
                 if response.status not in (200, 404):
                     logger.warning("the engine answered %d to %s %s", response.status, method, path)
-                return response.status, await response.json() if as_json and response.status == 200 else body
+                return response.status, json.loads(body) if as_json and response.status == 200 else body
         except _ERRORS as error:
             logger.warning("the engine did not answer %s %s: %s", method, path, error or type(error).__name__)
             return 0, None

@@ -32,6 +32,8 @@ class EngineView:
 
     def __init__(self) -> None:
         self.cameras: dict[str, CameraView] = {}
+        self.listed = False
+        """Whether statistics have listed all cameras."""
 
     def new_run(self) -> None:
         """Forget the people of the run before."""
@@ -63,6 +65,7 @@ class EngineView:
         return set()
 
     def _listed(self, stats: Stats) -> set[str]:
+        self.listed = True
         listed = {one.camera: one for one in stats.cameras}
         for name, one in listed.items():
             camera = self.cameras.setdefault(name, CameraView())

@@ -6,20 +6,23 @@ import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stream.notify.engine_api import EngineApi
 from stream.notify.intake import Intake, Outcome, Received
 from stream.notify.lanes import LEDGER_AGAIN_S, Lanes, Sender, now_us
 from stream.notify.ledger import Ledger
-from stream.notify.notify_config import NotifyConfig, WebhookConfig
+from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
 from stream.notify.outbox import Outbox
 from stream.notify.status_server import Series, StatusServer
 from stream.results import Message, Stats, topic
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Subscription, subscribe
+
+if TYPE_CHECKING:
+    from stream.notify.targets.mqtt_session import MqttSession
 
 logger = logging.getLogger(__name__)
 
@@ -52,21 +55,33 @@ class Notifier:
         """Why the ledger cannot be written; empty if it can."""
         self.ledger_errors = 0
         self.status = StatusServer(config.metrics, self.metrics, self.errors) if config.metrics is not None else None
+        self.sessions: dict[str, MqttSession] = {}
         self._senders: dict[str, ClosedSender] = {}
         self._version = self.ledger.version()
         self._stats: Stats | None = None
         self._subscription: Subscription[Message] | None = None
         self._offered_rules: list[tuple[str, list[str] | None]] | None = None
         for name, target in config.targets.items():
-            if isinstance(target, WebhookConfig):
-                from stream.notify.webhook_sender import WebhookSender
+            self._senders[name] = sender = self._sender(name, target)
+            self.lanes[name] = Lanes(name, self.ledger, self.outbox, sender, self.api.links, self._ledger_failed)
 
-                self._senders[name] = WebhookSender(target)
-            else:
-                raise ConfigError(f"targets.{name}: kind {target.kind} is not available yet")
-            self.lanes[name] = Lanes(
-                name, self.ledger, self.outbox, self._senders[name], self.api.links, self._ledger_failed
-            )
+    def _sender(self, name: str, target: Target) -> ClosedSender:
+        """Return the sender of a target. Its packages are imported only if they are needed."""
+        if isinstance(target, WebhookConfig):
+            from stream.notify.targets.webhook_sender import WebhookSender
+
+            return WebhookSender(target)
+        if isinstance(target, MqttConfig):
+            from stream.notify.targets.mqtt_session import MqttSession
+            from stream.notify.targets.mqtt_topics import desired
+
+            def wanted(earlier: Collection[str]) -> tuple[dict[str, bytes], bool]:
+                return desired(target, self.intake, earlier, now_us())
+
+            session = MqttSession(name, target, self.ledger, wanted, self._command, self._ledger_failed)
+            self.sessions[name] = session
+            return session
+        raise ConfigError(f"targets.{name}: kind {target.kind} is not available yet")
 
     async def run(self) -> None:
         """Read and send until cancelled."""
@@ -84,6 +99,8 @@ class Notifier:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(), name="read")
                 tasks.create_task(self._tick(), name="tick")
+                for name, session in self.sessions.items():
+                    tasks.create_task(session.run(), name=name)
                 if self.config.engine.api is not None:
                     tasks.create_task(self._ask_for_rules(), name="rules")
                 self._wake(self.lanes)
@@ -178,6 +195,29 @@ class Notifier:
 
     def _done(self, outcome: Outcome) -> None:
         self._wake(outcome.targets)
+        if outcome.shown:
+            for session in self.sessions.values():
+                session.changed()
+
+    async def _command(self, parts: list[str], text: str) -> str:
+        """Do what a command says. Return the outcome: done, failed, unknown."""
+        match parts:
+            case ["alert", alert, "set"] if text == "ACKNOWLEDGE" and alert in self.intake.states.open:
+                return "done" if await self.api.acknowledge(alert) else "failed"
+            case ["set"] if text in ("ARM", "DISARM"):
+                rules = list(self.intake.rules)
+            case [camera, "rule", rule, "set"] if text in ("ARM", "DISARM") and (camera, rule) in self.intake.rules:
+                rules = [(camera, rule)]
+            case _:
+                return "unknown"
+        try:
+            for camera, rule in rules:
+                self.intake.set_armed(camera, rule, armed=text == "ARM")
+        except sqlite3.Error as error:
+            self._ledger_failed(error)
+            return "failed"
+        self._done(Outcome(shown=True))
+        return "done"
 
     def _wake(self, targets: Iterable[str]) -> None:
         for name in targets:
@@ -213,6 +253,9 @@ class Notifier:
             pending.append(((name,), self.ledger.count(name, "pending")))
             oldest.append(((name,), 0.0 if since_us is None else max(0.0, (now - since_us) / 1e6)))
         opened = Counter((row.camera, row.rule) for row in self.intake.states.open.values())
+        commands: Counter[tuple[str, str]] = Counter()
+        for session in self.sessions.values():
+            commands.update(session.commands)
         outcomes = {(name, key): count for name, lanes in self.lanes.items() for key, count in lanes.outcomes.items()}
         return {
             "notify_messages_total": _labelled(counts.messages),
@@ -223,6 +266,9 @@ class Notifier:
             "notify_held_total": list(counts.held.items()),
             "notify_open_alerts": [(key, opened.get(key, 0)) for key in self.intake.rules],
             "notify_closed_total": _labelled(counts.closed),
+            "notify_mqtt_connected": [((name,), one.connected) for name, one in self.sessions.items()],
+            "notify_mqtt_connections_total": [((name,), one.connections) for name, one in self.sessions.items()],
+            "notify_commands_total": list(commands.items()),
             "notify_ledger_errors_total": [((), self.ledger_errors)],
         }
 

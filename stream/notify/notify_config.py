@@ -185,6 +185,13 @@ class NotifyConfig(Section):
     keep_days: int = Field(7, ge=1, le=365, description="Days for which messages that were sent stay listed.")
     targets: dict[Name, Target] = Field(min_length=1, description="The targets, by name.")
 
+    @model_validator(mode="after")
+    def _pictures_have_a_source(self) -> NotifyConfig:
+        for name, target in self.targets.items():
+            if isinstance(target, AppriseConfig) and target.picture and self.engine.api is None:
+                raise ValueError(f"targets.{name}.picture: pictures come from the engine's HTTP server; set engine.api")
+        return self
+
 
 def load(path: Path) -> NotifyConfig:
     """Read the file. Raises `ConfigError` that names the errors by file and field, without secrets."""

@@ -22,7 +22,7 @@ from support.waiting import until
 def soon() -> Iterator[None]:
     """Let a try that gets no answer end soon, and the next one follow soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stream.notify.webhook_sender.WITHIN_S", 1.0)
+        patch.setattr("stream.notify.targets.webhook_sender.WITHIN_S", 1.0)
         patch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.02)
         patch.setattr("stream.notify.outbox.LONGEST_RETRY_S", 0.1)
         yield

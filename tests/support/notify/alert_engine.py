@@ -88,9 +88,11 @@ class AlertEngine:
         self.publisher.publish(replace(message))
 
 
-def settings(engine: AlertEngine, folder: Path, targets: dict[str, Any], **more: Any) -> NotifyConfig:
-    """Return notify's configuration for this engine."""
-    reached = {"endpoint": engine.endpoint, "replay": engine.replay}
+def settings(
+    engine: AlertEngine, folder: Path, targets: dict[str, Any], api: dict[str, Any] | None = None, **more: Any
+) -> NotifyConfig:
+    """Return notify's configuration for this engine; `api` has further settings of `engine`."""
+    reached = {"endpoint": engine.endpoint, "replay": engine.replay, **(api or {})}
     return NotifyConfig.model_validate(
         {"engine": reached, "ledger": str(folder / "notify.db"), "metrics": "127.0.0.1:0", "targets": targets, **more}
     )

@@ -18,6 +18,7 @@ from support.ports import reserved_port
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 Answer = Literal["ok", "500", "410", "429", "redirect", "hang", "reset", "twice", "lost"]
 """`lost`: the message is taken, and the connection reset before the answer."""
+OK: Answer = "ok"
 TAKEN = ("ok", "twice", "lost")
 
 
@@ -88,7 +89,7 @@ class Receiver:
         headers = {name.lower(): value for name, value in pairs}
         body = await reader.readexactly(int(headers["content-length"]))
         Webhook(SECRET).verify(body.decode(), headers)
-        answer: Answer = next(self._answers, "ok")
+        answer = next(self._answers, None) or OK
         self.posts.append(Post(headers, json.loads(body), answer))
         if answer == "hang":
             await reader.read()  # until the sender gives up

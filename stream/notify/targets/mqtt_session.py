@@ -1,0 +1,301 @@
+"""The connection to an MQTT broker: made again whenever it is lost, with all retained state each time.
+
+Each connection has a client of its own: one that reconnects would repeat unconfirmed messages without a mark. State is
+not taken from what was published before, because the broker may have lost it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import sqlite3
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from stream.notify.engine_api import tls_context
+from stream.notify.ledger import Ledger
+from stream.notify.notify_config import MqttConfig, secret
+from stream.notify.outbox import Attempt, Failed, Sent
+from stream.notify.targets import mqtt_topics
+from stream.notify.targets.mqtt_topics import OFFLINE, ONLINE, availability, base_of
+
+logger = logging.getLogger(__name__)
+
+CONFIRMED_WITHIN_S = 10.0
+"""Time for the broker's confirmation of a message."""
+KEEPALIVE_S = 15
+SHORTEST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
+DEBOUNCE_S = 0.05
+PEOPLE_S = 1.0
+"""Shortest interval between two numbers of people of a camera."""
+REFRESH_S = 60.0
+"""Interval of repeating sensors, a third of the time after which Home Assistant takes them for unavailable."""
+AT_ONCE = 16
+LONGEST_COMMAND = 64
+"""Bytes of a command."""
+FAREWELL_S = 2.0
+
+Desired = Callable[[Collection[str]], tuple[dict[str, bytes], bool]]
+"""Returns the payload of each retained topic, and whether these are all; gets the topics that the broker may have."""
+Command = Callable[[list[str], str], Awaitable[str]]
+"""Takes the parts of a command's topic after the base, and its text; returns `done`, `failed` or `unknown`."""
+
+
+class MqttSession:
+    """One broker, as a sender. Raises `ConfigError` for its files."""
+
+    def __init__(
+        self,
+        name: str,
+        config: MqttConfig,
+        ledger: Ledger,
+        desired: Desired,
+        command: Command,
+        ledger_failed: Callable[[sqlite3.Error], None],
+    ) -> None:
+        self.connections = 0
+        self.commands: Counter[tuple[str, str]] = Counter()
+        """Commands by name and outcome."""
+        self._name = name
+        self._config = config
+        self._ledger = ledger
+        self._desired = desired
+        self._command = command
+        self._ledger_failed = ledger_failed
+        self._password = secret(config.password_file) if config.password_file is not None else None
+        self._tls = self._context()
+        self._client: aiomqtt.Client | None = None
+        self._ready = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._again = asyncio.Event()
+        self._stuck = asyncio.Event()
+        self._under_way: set[asyncio.Future[Sent | Failed]] = set()
+        self._published: dict[str, bytes] = {}
+        self._not_before_s: dict[str, float] = {}
+        """When a number of people may be published again, seconds of the loop's clock."""
+        self._warned = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._client is not None
+
+    def changed(self) -> None:
+        """Publish what differs in the retained state, soon."""
+        self._changed.set()
+
+    async def ready(self) -> None:
+        """Wait until messages can be sent."""
+        await self._ready.wait()
+
+    async def send(self, attempt: Attempt) -> Sent | Failed:
+        """Publish a message, and wait until the broker has confirmed it."""
+        client = self._client
+        if client is None:
+            return Failed("not connected")
+        sending = asyncio.ensure_future(self._send(client, attempt))
+        self._under_way.add(sending)
+        try:
+            await asyncio.wait({sending})
+        finally:
+            self._under_way.discard(sending)
+            sending.cancel()
+        if sending.cancelled():
+            return Failed("the connection was lost")
+        return sending.result()
+
+    async def _send(self, client: aiomqtt.Client, attempt: Attempt) -> Sent | Failed:
+        properties: Properties | None = None
+        if self._config.protocol == "5" and self._config.expiry:
+            properties = Properties(PacketTypes.PUBLISH)
+            properties.MessageExpiryInterval = max(1, self._config.expiry // 1_000_000)
+        try:
+            for topic, body in mqtt_topics.stream_messages(self._config, attempt):
+                await self._publish(client, topic, body, retain=False, properties=properties)
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            self._stuck.set()
+            return Failed(str(error) or type(error).__name__)
+        return Sent()
+
+    async def close(self) -> None:
+        """Do nothing: `run` closes the connection when it is cancelled."""
+
+    async def run(self) -> None:
+        """Keep a connection, until cancelled; then report that notify is gone."""
+        wait_s = SHORTEST_RETRY_S
+        while True:
+            try:
+                async with self._new_client() as client:
+                    wait_s = SHORTEST_RETRY_S
+                    self.connections += 1
+                    try:
+                        await self._serve(client)
+                    except asyncio.CancelledError:
+                        with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+                            await client.publish(
+                                availability(self._config), OFFLINE, qos=1, retain=True, timeout=FAREWELL_S
+                            )
+                        raise
+            except* (aiomqtt.MqttError, OSError) as group:
+                self._lost(group.exceptions[0])
+            await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+            wait_s = min(LONGEST_RETRY_S, wait_s * 2)
+
+    def _lost(self, error: BaseException) -> None:
+        if not self._warned:
+            logger.warning("%s: no connection to %s (%s); messages wait", self._name, self._config.broker, error)
+        self._warned = True
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        """Publish all state, then what changes, and take commands, until the connection is lost."""
+        base = base_of(self._config)
+        topics = [f"{base}/set", f"{base}/+/rule/+/set", f"{base}/alert/+/set"]
+        if self._config.discovery is not None:
+            topics.append(f"{self._config.discovery}/status")
+        await client.subscribe([(topic, 1) for topic in topics])
+        self._published.clear()
+        self._changed.set()
+        self._client = client
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._take_commands(client))
+                tasks.create_task(self._end_if_stuck())
+                await self._publish_differences(client, everything=True)
+                logger.info("%s: connected to %s", self._name, self._config.broker)
+                self._warned = False
+                tasks.create_task(self._keep_published(client))
+                await asyncio.sleep(self._config.settle / 1e6)
+                self._ready.set()
+        finally:
+            self._ready.clear()
+            self._client = None
+            for sending in self._under_way:
+                sending.cancel()
+
+    async def _end_if_stuck(self) -> None:
+        """End the connection when the broker did not confirm a message."""
+        self._stuck.clear()
+        await self._stuck.wait()
+        raise aiomqtt.MqttError("a message was not confirmed")
+
+    async def _keep_published(self, client: aiomqtt.Client) -> None:
+        loop = asyncio.get_running_loop()
+        refresh_s = loop.time() + REFRESH_S
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PEOPLE_S):
+                    await self._changed.wait()
+            await asyncio.sleep(DEBOUNCE_S)
+            self._changed.clear()
+            everything = loop.time() >= refresh_s or self._again.is_set()
+            if everything:
+                refresh_s = loop.time() + REFRESH_S
+                self._again.clear()
+            await self._publish_differences(client, everything=everything)
+
+    async def _publish_differences(self, client: aiomqtt.Client, *, everything: bool) -> None:
+        """Publish the retained topics that changed, empty those that are gone, and record which there are."""
+        try:
+            known = self._ledger.mqtt_topics(self._name)
+        except sqlite3.Error as error:
+            self._ledger_failed(error)
+            known = set(self._published)
+        wanted, complete = self._desired(known)
+        gone = known - wanted.keys() if complete else set[str]()
+        self._record(added=wanted.keys() - known)
+        now_s = asyncio.get_running_loop().time()
+        changed = {
+            topic: body
+            for topic, body in wanted.items()
+            if everything or (self._published.get(topic) != body and now_s >= self._not_before_s.get(topic, 0.0))
+        }
+        self._not_before_s |= {topic: now_s + PEOPLE_S for topic in changed if topic.endswith("/people")}
+        await self._publish_all(client, mqtt_topics.removals(self._config, gone, wanted))
+        await self._publish_all(client, changed | dict.fromkeys(gone, b""))
+        self._record(removed=gone)
+
+    def _record(self, added: Collection[str] = (), removed: Collection[str] = ()) -> None:
+        if not added and not removed:
+            return
+        try:
+            with self._ledger.transaction():
+                self._ledger.set_mqtt_topics(self._name, added, removed)
+        except sqlite3.Error as error:
+            self._ledger_failed(error)
+        for topic in removed:
+            self._published.pop(topic, None)
+
+    async def _publish_all(self, client: aiomqtt.Client, messages: Mapping[str, bytes]) -> None:
+        """Publish retained messages, several at once, in their order."""
+        items = list(messages.items())
+        for first in range(0, len(items), AT_ONCE):
+            some = items[first : first + AT_ONCE]
+            await asyncio.gather(*(self._publish(client, topic, body, retain=True) for topic, body in some))
+
+    async def _publish(
+        self, client: aiomqtt.Client, topic: str, body: bytes, *, retain: bool, properties: Properties | None = None
+    ) -> None:
+        """Publish with QoS 1. Raises `MqttError` if the broker does not confirm it, which ends the connection."""
+        await client.publish(topic, body, qos=1, retain=retain, properties=properties, timeout=CONFIRMED_WITHIN_S)
+        if retain:
+            self._published[topic] = body
+
+    # -- commands -----------------------------------------------------------------------------------------------
+    async def _take_commands(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            topic = message.topic.value
+            body = message.payload if isinstance(message.payload, bytes) else b""
+            if self._config.discovery is not None and topic == f"{self._config.discovery}/status":
+                if body == ONLINE and not message.retain:
+                    await asyncio.sleep(random.uniform(1.0, 3.0))  # as Home Assistant asks, so that it is not flooded
+                    self._again.set()
+                    self._changed.set()
+                continue
+            await self._take_command(topic, body, retained=bool(message.retain))
+
+    async def _take_command(self, topic: str, body: bytes, *, retained: bool) -> None:
+        text = body.decode("ascii", "replace") if len(body) <= LONGEST_COMMAND else ""
+        name = text.lower() if text in ("ARM", "DISARM", "ACKNOWLEDGE") else "unknown"
+        if retained:
+            logger.warning("%s: a retained command on %s is ignored: commands must not be retained", self._name, topic)
+            outcome = "retained"
+        else:
+            outcome = "unknown"
+            if name != "unknown":
+                parts = topic.removeprefix(base_of(self._config) + "/").split("/")
+                outcome = await self._command(parts, text)
+        self.commands[name, outcome] += 1
+
+    # -- connection ---------------------------------------------------------------------------------------------
+    def _new_client(self) -> aiomqtt.Client:
+        parts = urlsplit(self._config.broker)
+        five = self._config.protocol == "5"
+        options: dict[str, Any] = {} if five else {"clean_session": True}
+        return aiomqtt.Client(
+            parts.hostname or "",
+            parts.port or (8883 if self._tls is not None else 1883),
+            username=self._config.username,
+            password=self._password,
+            identifier=f"partstream-{self._config.node}",
+            protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
+            will=aiomqtt.Will(availability(self._config), OFFLINE, qos=1, retain=True),
+            timeout=CONFIRMED_WITHIN_S,
+            keepalive=KEEPALIVE_S,
+            tls_context=self._tls,
+            logger=logging.getLogger(f"{__name__}.client"),
+            **options,
+        )
+
+    def _context(self) -> ssl.SSLContext | None:
+        if urlsplit(self._config.broker).scheme != "mqtts":
+            return None
+        return tls_context(self._config.ca_file) or ssl.create_default_context()

@@ -1,0 +1,257 @@
+"""`partstream notify` and a real mosquitto with TLS and a password."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.notify.alert_engine import AlertEngine, notifying, settings
+from support.notify.mosquitto import Mosquitto, mosquitto
+from support.notify.mqtt_client import MqttClient, client_of
+from support.waiting import until
+
+BASE = "partstream/home"
+CONFIG = "homeassistant/device/partstream_home_door/config"
+
+
+@pytest.fixture(autouse=True)
+def soon() -> Iterator[None]:
+    """Let notify reconnect and retry soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stream.notify.targets.mqtt_session.LONGEST_RETRY_S", 0.5)
+        patch.setattr("stream.notify.targets.mqtt_session.SHORTEST_RETRY_S", 0.05)
+        patch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.05)
+        yield
+
+
+def house(broker: Mosquitto, **more: Any) -> dict[str, Any]:
+    return {"house": {**broker.target, "node": "home", "settle": "50ms", **more}}
+
+
+def sensor(client: MqttClient, camera: str = "door", rule: str = "fall") -> Any:
+    value = client.value(f"{BASE}/{camera}/rule/{rule}")
+    return value["state"] if value else None
+
+
+async def test_alerts_turn_a_sensor_on_and_off_over_a_kill_of_the_broker(tmp_path: Path) -> None:
+    engine = AlertEngine("door", "yard")
+    await engine.start()
+    async with mosquitto(tmp_path) as broker:
+        config = settings(engine, tmp_path, house(broker), least_on="0s")
+        async with notifying(config) as notifier, client_of(broker) as client:
+            name = engine.begin("door", reason="person lies")
+            await until(lambda: sensor(client) == "ON")
+            value = client.value(f"{BASE}/door/rule/fall")
+            assert (value["alerts"], value["reason"], value["severity"]) == ([name], "person lies", "warning")
+            await until(lambda: len(client.stream(f"{BASE}/door/notice")) == 1)
+            (notice,) = client.stream(f"{BASE}/door/alert")
+            assert (notice["id"], notice["attempt"], notice["redelivered"]) == (f"{name}:began", 1, False)
+            assert client.stream(f"{BASE}/door/notice")[0]["event_type"] == "began"
+            assert client.value(f"{BASE}/availability") == client.value(f"{BASE}/door/availability") == "online"
+            assert client.value(f"{BASE}/door/live") == "ON"
+
+            broker.kill()
+            engine.clear(name)
+            other = engine.begin("yard")
+            await until(lambda: other in notifier.intake.states.open)
+            await broker.start()
+            await until(lambda: sensor(client) == "OFF" and sensor(client, "yard") == "ON")
+            assert client.value(f"{BASE}/door/alerts")["recent"][-1]["alert"] == name
+            await until(lambda: notifier.ledger.count("house", "pending") == 0)
+            assert notifier.sessions["house"].connections == 2
+        assert Counter(one.state for one in _rows(tmp_path)) == {"sent": 3}
+    await engine.stop()
+
+
+async def test_availability_follows_notify_and_the_engine(tmp_path: Path) -> None:
+    engine = AlertEngine()
+    await engine.start()
+    async with mosquitto(tmp_path) as broker, client_of(broker) as client:
+        config = settings(engine, tmp_path, house(broker), engine_silent="1s")
+        async with notifying(config):
+            await until(lambda: client.value(f"{BASE}/door/availability") == "online")
+            await engine.stop()
+            await until(lambda: client.value(f"{BASE}/door/availability") == "offline")
+        await until(lambda: client.value(f"{BASE}/availability") == "offline")
+        async with notifying(config):  # the engine is still away
+            await until(lambda: client.value(f"{BASE}/availability") == "online")
+            assert client.value(f"{BASE}/door/availability") == "offline"
+            await engine.start()
+            await until(lambda: client.value(f"{BASE}/door/availability") == "online")
+    await engine.stop()
+
+
+async def test_commands_disarm_and_arm_a_rule_and_a_retained_command_changes_nothing(tmp_path: Path) -> None:
+    engine = AlertEngine()
+    await engine.start()
+    async with mosquitto(tmp_path) as broker, client_of(broker) as client:
+        command, armed = f"{BASE}/door/rule/fall/set", f"{BASE}/door/rule/fall/armed"
+        await client.publish(command, "DISARM", retain=True)
+        async with notifying(settings(engine, tmp_path, house(broker))) as notifier:
+            session = notifier.sessions["house"]
+            first = engine.begin()
+            await until(lambda: sensor(client) == "ON" and session.commands["disarm", "retained"] == 1)
+            assert client.value(armed) == "ON"
+            await client.publish(command, "DISARM")
+            await until(lambda: client.value(armed) == "OFF" and sensor(client) == "OFF")
+            second = engine.begin()
+            await until(lambda: second in notifier.intake.states.open)
+            for topic, body in [(command, "x" * 100), (f"{BASE}/door/rule/none/set", "ARM"), (command, "OPEN")]:
+                await client.publish(topic, body)
+            await client.publish(f"{BASE}/alert/{first}/set", "ACKNOWLEDGE")
+            await client.publish(command, "ARM")
+            await until(lambda: client.value(armed) == "ON")
+            third = engine.begin()
+            await until(lambda: any(third in one["id"] for one in client.stream(f"{BASE}/door/alert")))
+            await until(lambda: client.value(f"{BASE}/door/rule/fall")["alerts"] == [third])
+            assert not any(second in one["id"] for one in client.stream(f"{BASE}/door/alert"))
+            assert session.commands == {
+                ("disarm", "retained"): 1,
+                ("disarm", "done"): 1,
+                ("unknown", "unknown"): 2,
+                ("arm", "unknown"): 1,
+                ("acknowledge", "failed"): 1,
+                ("arm", "done"): 1,
+            }
+    await engine.stop()
+
+
+async def test_discovery_describes_a_camera_and_is_withdrawn_with_it_also_by_a_later_notify(tmp_path: Path) -> None:
+    engine = AlertEngine("door", "yard")
+    await engine.start()
+    async with mosquitto(tmp_path) as broker, client_of(broker) as client:
+        config = settings(engine, tmp_path, house(broker), least_on="0s")
+        async with notifying(config) as notifier:
+            fence = engine.begin(rule="fence")
+            await until(lambda: "rule_fence" in (client.value(CONFIG) or {"cmps": ()})["cmps"])
+            described = client.value(CONFIG)
+            assert set(described["cmps"]) == {"rule_fence", "armed_fence", "alerts", "live", "people"}
+            assert described["cmps"]["armed_fence"]["ret"] is False
+            assert described["cmps"]["rule_fence"]["stat_t"] == f"{BASE}/door/rule/fence"
+            engine.clear(fence)
+            engine.begin(rule="fall")
+            await until(lambda: "rule_fall" in client.value(CONFIG)["cmps"] and notifier.intake.states.on(2**60) != {})
+            await until(lambda: fence not in notifier.intake.states.open)
+            assert notifier.intake.set_rules([("door", "fall")])
+            notifier.sessions["house"].changed()
+            await until(lambda: client.values.get(f"{BASE}/door/rule/fence") == b"")
+            bodies = [one.json["cmps"].get("rule_fence") for one in client.messages if one.topic == CONFIG]
+            assert {"p": "binary_sensor"} in bodies and bodies[-1] is None
+        engine.cameras = ("yard",)
+        async with notifying(config):
+            await until(lambda: bool(engine.statistics() or client.values.get(CONFIG) == b""))
+            await until(lambda: client.values[f"{BASE}/door/availability"] == b"")
+            left = {topic for topic, body in client.values.items() if topic.startswith(f"{BASE}/door/") and body}
+            streams = {f"{BASE}/door/{name}" for name in ("alert", "notice")}
+            assert left <= streams, "nothing of the camera is retained"
+    await engine.stop()
+
+
+async def test_home_assistants_birth_message_gets_everything_again_and_people_are_published(tmp_path: Path) -> None:
+    engine = AlertEngine()
+    await engine.start()
+    async with (
+        mosquitto(tmp_path) as broker,
+        client_of(broker) as client,
+        notifying(settings(engine, tmp_path, house(broker, events=True))) as notifier,
+    ):
+        await until(lambda: notifier.sessions["house"].connected and CONFIG in client.values)
+        engine.event("door", track=1, kind="started", label="walk", previous=None)
+        await until(lambda: client.value(f"{BASE}/door/people") == {"people": 1, "actions": {"walk": 1}})
+        await until(lambda: [one["label"] for one in client.stream(f"{BASE}/door/event")] == ["walk"])
+        before = sum(one.topic == CONFIG for one in client.messages)
+        await client.publish("homeassistant/status", "online")
+        await until(lambda: sum(one.topic == CONFIG for one in client.messages) > before)
+    await engine.stop()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+async def test_a_broker_killed_fifty_times_leaves_no_sensor_wrong_and_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    rng = random.Random(50)
+    engine = AlertEngine("door", "yard", "hall")
+    rules = ("fall", "fence")
+    told: list[str] = []
+    listed: set[str] = set()
+    await engine.start()
+    stop = asyncio.Event()
+
+    async def raise_alerts() -> None:
+        while not stop.is_set():
+            if engine.open and rng.random() < 0.5:
+                name = rng.choice(list(engine.open))
+                told.append(f"{name}:cleared")
+                engine.clear(name)
+            else:
+                told.append(f"{engine.begin(rng.choice(engine.cameras), rng.choice(rules))}:began")
+            engine.statistics()
+            await _for_a_while(rng.uniform(0.05, 0.4))
+
+    async with (
+        mosquitto(tmp_path) as broker,
+        client_of(broker) as client,
+        notifying(settings(engine, tmp_path, house(broker), least_on="0s")) as notifier,
+    ):
+        raising = asyncio.create_task(raise_alerts())
+        for _ in range(50):
+            await _for_a_while(rng.uniform(0.2, 1.5))
+            broker.kill()
+            await _for_a_while(rng.uniform(0.0, 0.7))
+            await broker.start()
+        stop.set()
+        await raising
+        await until(lambda: notifier.ledger.count("house", "pending") == 0)
+        await until(lambda: client.connected)
+        wanted = {(camera, rule): "OFF" for camera in engine.cameras for rule in rules}
+        wanted |= {(one.camera, one.rule): "ON" for one in engine.open.values()}
+        await until(lambda: {key: sensor(client, *key) for key in wanted} == wanted)
+        for name in list(engine.open):
+            told.append(f"{name}:cleared")
+            engine.clear(name)
+        off = dict.fromkeys(wanted, "OFF")
+        await until(lambda: {key: sensor(client, *key) for key in off} == off)
+        await until(lambda: notifier.ledger.count("house", "pending") == 0)
+        connections = notifier.sessions["house"].connections
+    await engine.stop()
+    streamed = [one.json for one in client.messages if one.topic.endswith("/alert")]
+    for one in client.messages:
+        if one.topic.endswith("/alerts") and one.body:
+            for alert in (*one.json["open"], *one.json["recent"]):
+                listed.add(f"{alert['alert']}:began")
+                listed |= {f"{alert['alert']}:cleared"} if alert["closed_by"] else set()
+    states = Counter(one.state for one in _rows(tmp_path))
+    ids = Counter(one["id"] for one in streamed)
+    repeated = [one for one in streamed if one["redelivered"]]
+    missed = set(told) - set(ids)
+    print(
+        f"{len(told)} messages, {connections} connections, {len(streamed)} received, {len(repeated)} marked as repeated"
+        f", {len(missed)} only in the lists, {states}"
+    )
+    assert set(states) == {"sent"} and states["sent"] == len(told)
+    assert set(told) <= set(ids) | listed, "nothing is lost"
+    unmarked = Counter(one["id"] for one in streamed if not one["redelivered"])
+    assert max(unmarked.values()) == 1, "nothing is doubled without a mark"
+    assert connections >= 50
+
+
+def _rows(folder: Path) -> list[Any]:
+    from stream.notify.ledger import Ledger
+
+    ledger = Ledger(folder / "notify.db", read_only=True)
+    try:
+        return ledger.find(limit=100_000)
+    finally:
+        ledger.close()
+
+
+async def _for_a_while(seconds: float) -> None:
+    """Let time pass between two kills."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.Event().wait()
