@@ -18,7 +18,6 @@ from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, Webhoo
 from stream.notify.outbox import Outbox
 from stream.notify.status_server import Series, StatusServer
 from stream.results import Message, Stats, topic
-from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Subscription, subscribe
 
 if TYPE_CHECKING:
@@ -81,7 +80,9 @@ class Notifier:
             session = MqttSession(name, target, self.ledger, wanted, self._command, self._ledger_failed)
             self.sessions[name] = session
             return session
-        raise ConfigError(f"targets.{name}: kind {target.kind} is not available yet")
+        from stream.notify.targets.apprise_sender import AppriseSender
+
+        return AppriseSender(target, self.api.picture)
 
     async def run(self) -> None:
         """Read and send until cancelled."""
