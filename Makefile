@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 # Each environment records its checkout, so that another one (through a link) does not point it at itself.
 OWN = test ! -s $(ENGINE) || grep -qxF "$(CURDIR)" $(ENGINE) || { echo "$(VENV) belongs to $$(cat $(ENGINE)), and packages must be installed: run make there, or delete $(VENV) here" >&2; exit 1; }
 
-.PHONY: help demo test tests test-fast test-lowest flaky lint format hooks bench soak train docs dist clean
+.PHONY: help demo test tests test-fast test-lowest flaky lint format hooks bench soak home-assistant train docs dist clean
 .DEFAULT_GOAL := help
 
 help:
@@ -102,7 +102,19 @@ bench: $(READY)
 	@$(BIN)/python run_stream.py bench paper
 	@$(BIN)/python run_stream.py bench end-to-end
 
-soak: $(READY)
+# Home Assistant for `make soak`, in an environment of its own: it needs Python 3.13.2 or newer.
+HOMEASSISTANT := build/home-assistant/.ready
+PYTHON313 ?= $(firstword $(foreach v,/usr/bin/python3.13 python3.13,$(if $(shell $(v) -c "import sys; sys.exit(sys.version_info < (3, 13, 2))" 2>/dev/null && echo ok),$(v))))
+home-assistant: $(HOMEASSISTANT)
+$(HOMEASSISTANT):
+	@test -n "$(PYTHON313)" || { echo "the tests with Home Assistant need Python 3.13.2 or newer" >&2; exit 1; }
+	@echo "Installing Home Assistant into build/home-assistant (about a minute)"
+	@$(PYTHON313) -m venv build/home-assistant
+	@build/home-assistant/bin/python -m pip install --quiet uv
+	@build/home-assistant/bin/uv pip install --quiet --python build/home-assistant/bin/python homeassistant==2026.2.3 paho-mqtt==2.1.0
+	@touch $@
+
+soak: $(READY) $(HOMEASSISTANT)
 	@deploy/system-packages.sh test
 	@$(BIN)/python -m pytest -m soak -s
 

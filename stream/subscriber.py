@@ -250,12 +250,13 @@ class Subscription(Generic[AnyMessage]):
                 await self._receive(self._socket)
         raise StopAsyncIteration
 
-    def request_rest(self, name: str, run: str, epoch: int) -> None:
-        """Request what follows the last message of topic `name`, run and epoch, before the next message is returned.
+    def request_all(self, name: str, run: str, epoch: int) -> None:
+        """Request all messages of topic `name`, run and epoch, also those received, before the next one is returned.
 
-        For a reader that learns otherwise that messages at the end are missing, which no later number shows.
+        For a reader that learns otherwise that some are missing: the numbers show neither messages before the first
+        one received nor messages at the end.
         """
-        self._holes.append(self._sequences.rest(name, run, epoch))
+        self._holes.append(Hole(name, run, epoch, 0, None))
 
     def close(self) -> None:
         """Close the sockets at once. A waiting iteration ends. May be called again."""

@@ -127,11 +127,6 @@ class Sequences:
             del due[min(due)]
         return holes
 
-    def rest(self, topic: str, run: str, epoch: int) -> Hole:
-        """Return what follows the last message of (topic, run, epoch): it may be missing without a later one."""
-        followed, due = self._topics.get(topic, ("", {}))
-        return Hole(topic, run, epoch, due.get(epoch, 0) if followed == run else 0, None)
-
     def recovered(self, hole: Hole, seq: int) -> None:
         """Record that replay returned message `seq` of this hole: if it arrives again, it is a duplicate."""
         run, due = self._topics.get(hole.topic, ("", {}))

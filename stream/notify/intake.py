@@ -207,8 +207,9 @@ class Intake:
             for camera in self.view.take(message):
                 self.states.forget_camera(camera)
             if isinstance(message, Stats):
-                found, outcome.request_alerts = self.states.reconcile(message, now_us)
+                found, unknown = self.states.reconcile(message, now_us)
                 changes += found
+                outcome.request_alerts |= unknown
         return changes
 
     def _commit(

@@ -45,9 +45,9 @@ class Notifier:
 
     def __init__(self, config: NotifyConfig) -> None:
         self.config = config
+        self.api = EngineApi(config.engine, config.public_url)
         self.ledger = Ledger(config.ledger, now_us())
         self.intake = Intake(config, self.ledger, now_us())
-        self.api = EngineApi(config.engine, config.public_url)
         self.outbox = Outbox(config, self.ledger)
         self.lanes: dict[str, Lanes] = {}
         self.ledger_error = ""
@@ -58,11 +58,17 @@ class Notifier:
         self._senders: dict[str, ClosedSender] = {}
         self._version = self.ledger.version()
         self._stats: Stats | None = None
+        self._requested: set[tuple[str, str, int]] = set()
+        """What was requested although it may have been read: that parts of it are gone is no loss."""
         self._subscription: Subscription[Message] | None = None
         self._offered_rules: list[tuple[str, list[str] | None]] | None = None
-        for name, target in config.targets.items():
-            self._senders[name] = sender = self._sender(name, target)
-            self.lanes[name] = Lanes(name, self.ledger, self.outbox, sender, self.api.links, self._ledger_failed)
+        try:
+            for name, target in config.targets.items():
+                self._senders[name] = sender = self._sender(name, target)
+                self.lanes[name] = Lanes(name, self.ledger, self.outbox, sender, self.api.links, self._ledger_failed)
+        except BaseException:
+            self.ledger.close()
+            raise
 
     def _sender(self, name: str, target: Target) -> ClosedSender:
         """Return the sender of a target. Its packages are imported only if they are needed."""
@@ -144,7 +150,9 @@ class Notifier:
                 self._stats = one.message
         if outcome.request_alerts and self._stats is not None and self._subscription is not None:
             for camera in self._stats.cameras:
-                self._subscription.request_rest(topic("alerts", camera.camera), self._stats.run, camera.epoch)
+                name = topic("alerts", camera.camera)
+                self._requested.add((name, self._stats.run, camera.epoch))
+                self._subscription.request_all(name, self._stats.run, camera.epoch)
         self._done(outcome)
 
     async def _tick(self) -> None:
@@ -228,7 +236,8 @@ class Notifier:
                 self._ledger_failed(error)
 
     def _gap(self, gap: Gap) -> None:
-        if gap.topic.startswith("alerts/"):
+        requested = gap.first_seq == 0 and (gap.topic, gap.run, gap.epoch) in self._requested
+        if gap.topic.startswith("alerts/") and not requested:
             self.intake.gap(gap.missed - gap.replayed)
 
     def _ledger_failed(self, error: sqlite3.Error) -> None:

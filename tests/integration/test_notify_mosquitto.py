@@ -6,11 +6,14 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stream.notify.notify_config import NotifyConfig
+from support.engines.alerting import engine_with, with_rules
 from support.notify.alert_engine import AlertEngine, notifying, settings
 from support.notify.mosquitto import Mosquitto, mosquitto
 from support.notify.mqtt_client import MqttClient, client_of
@@ -24,6 +27,7 @@ CONFIG = "homeassistant/device/partstream_home_door/config"
 def soon() -> Iterator[None]:
     """Let notify reconnect and retry soon."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stream.notify.notifier.RULES_S", 0.1)
         patch.setattr("stream.notify.targets.mqtt_session.LONGEST_RETRY_S", 0.5)
         patch.setattr("stream.notify.targets.mqtt_session.SHORTEST_RETRY_S", 0.05)
         patch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.05)
@@ -169,6 +173,64 @@ async def test_home_assistants_birth_message_gets_everything_again_and_people_ar
         await client.publish("homeassistant/status", "online")
         await until(lambda: sum(one.topic == CONFIG for one in client.messages) > before)
     await engine.stop()
+
+
+async def test_an_alert_that_was_on_before_the_first_start_is_shown_and_off_after_a_crash_of_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.notify.alert_states.NEW_RUN_US", 200_000)
+    engine = AlertEngine()
+    await engine.start()
+    left_on = engine.begin(began_us=1, capture_us=1)
+    engine.clear(engine.begin())  # the last message of the topic, which is all that a new subscriber gets by itself
+    async with (
+        mosquitto(tmp_path) as broker,
+        client_of(broker) as client,
+        notifying(settings(engine, tmp_path, house(broker), least_on="0s")) as notifier,
+    ):
+        await until(lambda: bool(engine.statistics() or sensor(client) == "ON"))
+        assert client.value(f"{BASE}/door/rule/fall")["alerts"] == [left_on]
+        assert not any(left_on in one.id for one in notifier.ledger.find()), "it is shown, and not announced"
+        await engine.stop()
+        engine.crash()
+        await engine.start()
+        await until(lambda: bool(engine.statistics() or sensor(client) == "OFF"))
+        row = notifier.ledger.alert(left_on)
+        assert row is not None and row.closed_by == "new_run"
+    await engine.stop()
+
+
+async def test_an_alert_of_a_real_engine_is_shown_acknowledged_by_a_command_and_off_when_the_engine_stops(
+    tmp_path: Path,
+) -> None:
+    rules = "rules: {visitor: {zone: hall, clear_after: 1h}, never: {zone: hall, dwell: 1h}}"
+    async with (
+        mosquitto(tmp_path) as broker,
+        client_of(broker) as client,
+        AsyncExitStack() as notify,
+        engine_with(with_rules(tmp_path, rules)) as (engine, _, _),
+    ):
+        reached = {"endpoint": engine.publisher.endpoint, "replay": engine.publisher.replay_endpoint}
+        config = NotifyConfig.model_validate(
+            {
+                "engine": {**reached, "api": engine.http_address},
+                "ledger": str(tmp_path / "notify.db"),
+                "metrics": None,
+                "targets": house(broker),
+            }
+        )
+        notifier = await notify.enter_async_context(notifying(config))
+        state, events = f"{BASE}/door/rule/visitor", f"{BASE}/door/notice"
+        await until(lambda: sensor(client, rule="visitor") == "ON")
+        (name,) = client.value(state)["alerts"]
+        assert client.value(state)["acknowledged"] is False
+        await client.publish(f"{BASE}/alert/{name}/set", "ACKNOWLEDGE")
+        await until(lambda: client.value(state)["acknowledged"] is True)
+        await until(lambda: "acknowledged" in [one["event_type"] for one in client.stream(events)])
+        await until(lambda: sensor(client, rule="never") == "OFF")  # a rule without an alert is known, too
+        await engine.stop()
+        await until(lambda: sensor(client, rule="visitor") == "OFF")
+        assert notifier.intake.states.open == {}
 
 
 @pytest.mark.soak

@@ -71,7 +71,7 @@ class AlertEngine:
         """Begin an alert, and return its id."""
         self._count += 1
         name = f"{self._ids}-{self._count}"
-        self._publish(alert(name, camera=camera, rule=rule, at_us=_now_us(), **fields))
+        self._publish(replace(alert(name, camera=camera, rule=rule, at_us=_now_us()), **fields))
         return name
 
     def clear(self, name: str) -> None:

@@ -23,14 +23,6 @@ def test_the_first_message_of_a_topic_has_no_hole_before_it() -> None:
     assert follow.seen(TOPIC, "run", 3, 1001) == []
 
 
-def test_the_rest_after_the_last_message_can_be_requested() -> None:
-    follow = Sequences()
-    follow.seen(TOPIC, "run", 1, 10)
-    assert follow.rest(TOPIC, "run", 1) == Hole(TOPIC, "run", 1, 11, None)
-    assert follow.rest(TOPIC, "run", 2) == Hole(TOPIC, "run", 2, 0, None)
-    assert follow.rest(TOPIC, "other", 1) == Hole(TOPIC, "other", 1, 0, None)
-
-
 def test_a_skipped_number_is_a_hole_before_the_message() -> None:
     follow = Sequences()
     follow.seen(TOPIC, "run", 1, 10)

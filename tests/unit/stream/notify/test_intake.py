@@ -188,6 +188,12 @@ def test_lost_messages_are_told_once_a_minute(notify: Notify) -> None:
     assert [one.text.split()[0] for one in notify.send()] == ["4"]
 
 
+def test_unknown_alerts_are_requested_also_if_statistics_that_list_them_are_in_one_burst(notify: Notify) -> None:
+    burst = [Received(stats("9", seq=seq)) for seq in range(4)]
+    assert notify.intake.take(burst, NOW_US).request_alerts
+    assert not notify.intake.take(burst, NOW_US).request_alerts, "once"
+
+
 def test_replayed_statistics_close_nothing(notify: Notify) -> None:
     notify.take(alert("1"))
     for seq in range(3):

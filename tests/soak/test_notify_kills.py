@@ -1,0 +1,107 @@
+"""`partstream notify` as a process, killed again and again while alerts arrive and the receiver fails at random."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream.notify.ledger import Ledger
+from support.notify.alert_engine import AlertEngine
+from support.notify.webhook_receiver import SECRET, receiver
+from support.repository import REPOSITORY
+from support.waiting import until
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
+KILLS = 40
+
+
+async def test_notify_killed_at_random_loses_nothing_and_doubles_nothing_without_a_mark(tmp_path: Path) -> None:
+    rng = random.Random(40)
+    weights = {"ok": 75, "500": 8, "reset": 8, "lost": 9}
+    answers: list[Any] = rng.choices(list(weights), list(weights.values()), k=10_000)
+    engine = AlertEngine("door", "yard", "hall")
+    wanted: dict[str, list[str]] = {camera: [] for camera in engine.cameras}
+    stop = asyncio.Event()
+    await engine.start()
+
+    async def raise_alerts() -> None:
+        while not stop.is_set():
+            if engine.open and rng.random() < 0.5:
+                name, alert = rng.choice(list(engine.open.items()))
+                wanted[alert.camera].append(f"{name}:cleared")
+                engine.clear(name)
+            else:
+                camera = rng.choice(engine.cameras)
+                wanted[camera].append(f"{engine.begin(camera)}:began")
+            engine.statistics()
+            await _or(stop, rng.uniform(0.05, 0.4))
+
+    async with receiver(*answers) as server:
+        secret, config = tmp_path / "secret", tmp_path / "notify.yaml"
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        hook = {"kind": "webhook", "url": server.url, "secret_files": [str(secret)]}
+        reached = {"endpoint": engine.endpoint, "replay": engine.replay}
+        settings = {
+            "engine": reached,
+            "ledger": str(tmp_path / "notify.db"),
+            "metrics": None,
+            "targets": {"hook": hook},
+        }
+        config.write_text(json.dumps(settings))
+        raising = asyncio.create_task(raise_alerts())
+        for _ in range(KILLS):
+            posts = len(server.posts)
+            process = await _started(config, tmp_path / "output.log")
+            await until(lambda posts=posts: len(server.posts) > posts)
+            await _or(stop, rng.uniform(0.0, 0.6))
+            process.kill()
+            await process.wait()
+        process = await _started(config, tmp_path / "output.log")
+        stop.set()
+        await raising
+        everything = {name for names in wanted.values() for name in names}
+        await until(lambda: {post.id for post in server.taken} == everything)
+        process.terminate()
+        assert await process.wait() == 143
+    await engine.stop()
+    for camera, names in wanted.items():
+        assert list(dict.fromkeys(post.id for post in server.taken if post.camera == camera)) == names
+    unmarked = Counter(post.id for post in server.taken if post.attempt == 1)
+    assert max(unmarked.values()) == 1
+    ledger = Ledger(tmp_path / "notify.db", read_only=True)
+    states = Counter(one.state for one in ledger.find(limit=100_000))
+    ledger.close()
+    repeated = sum(post.attempt > 1 for post in server.taken)
+    print(f"{KILLS} kills, {len(everything)} messages, {len(server.taken)} taken, {repeated} of them marked; {states}")
+
+
+async def _started(config: Path, output: Path) -> asyncio.subprocess.Process:
+    with output.open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(REPOSITORY / "run_stream.py"),
+            "notify",
+            "--config",
+            str(config),
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])},
+        )
+
+
+async def _or(event: asyncio.Event, seconds: float) -> None:
+    """Let time pass between two alerts or before a kill, unless the test ends."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

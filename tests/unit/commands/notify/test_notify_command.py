@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from run_stream import app
+from stream.notify.ledger import Ledger, Planned
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["notify", *arguments], env={"COLUMNS": "200"})
+    return done.exit_code, done.output + done.stderr
+
+
+def configured(folder: Path) -> str:
+    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(folder / "secret")]}
+    path = folder / "notify.yaml"
+    path.write_text(json.dumps({"ledger": str(folder / "notify.db"), "targets": {"hook": hook}}))
+    return str(path)
+
+
+def test_wrong_files_are_named(tmp_path: Path) -> None:
+    code, text = run("--config", str(tmp_path / "none.yaml"))
+    assert code == 2 and "none.yaml: can't be read" in text
+    config = configured(tmp_path)
+    code, text = run("list", "--config", config)
+    assert code == 2 and "there is no ledger" in text
+    code, text = run("test", "other", "--config", config)
+    assert code == 2 and "has no target other; it has hook" in text
+    code, text = run("--config", config)
+    assert code == 2 and "secret: can't be read" in text
+    (tmp_path / "secret").write_text("whsec_?")
+    code, text = run("--config", config)
+    assert code == 2 and "is not a secret of the form whsec_" in text and "?" not in text
+
+
+def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retried(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    assert run("test", "hook", "--config", config)[0] == 0
+    code, text = run("list", "--config", config)
+    assert code == 0 and "pending" in text and "test-" in text
+    assert run("retry", "1", "--config", config)[0] == 1
+    assert run("retry", "--config", config)[0] == 2
+    ledger = Ledger(tmp_path / "notify.db", locked=False)
+    ledger.plan(Planned("a\x1b[31m", "hook", "door", "began", "a", False, b"{}"), 1)
+    ledger.tried(2, "given_up", 2, "answered 410")
+    ledger.close()
+    code, text = run("list", "--config", config, "--state", "given_up")
+    assert code == 0 and "answered 410" in text and "\x1b[31m" not in text
+    code, text = run("list", "--config", config, "--json", "--target", "hook")
+    assert [json.loads(line)["state"] for line in text.splitlines()] == ["pending", "given_up"]
+    assert run("retry", "--target", "hook", "--config", config) == (0, "1 messages will be sent\n")
+
+
+def test_schemas_are_printed() -> None:
+    assert "targets" in json.loads(run("schema")[1])["properties"]
+    assert "Notice" in json.loads(run("schema", "--notice")[1])["$defs"]
