@@ -69,7 +69,10 @@ def notify_command(
 
             notifier = Notifier(settings)
         except ModuleNotFoundError as error:
-            fail(f"{error.name} is missing. Install it: {install_command(EXTRAS.get(error.name or '', 'notify'))}", 2)
+            fail(
+                f"{error.name} is missing. Install it: {install_command(EXTRAS.get(error.name or '', 'notify'))}",
+                EXIT_USAGE,
+            )
 
         async def run() -> int:
             await notifier.run()
@@ -78,8 +81,10 @@ def notify_command(
         logger.info("reading %s; targets: %s", settings.engine.endpoint, ", ".join(settings.targets))
         try:
             code = until_signal(run())
-        except* ValueError as group:
-            raise group.exceptions[0] from None
+        except ExceptionGroup as group:
+            if not isinstance(group.exceptions[0], ValueError):
+                raise
+            fail(str(group.exceptions[0]), EXIT_USAGE)
     raise typer.Exit(code)
 
 

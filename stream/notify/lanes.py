@@ -91,6 +91,9 @@ class Lanes:
                 except sqlite3.Error as error:
                     self._ledger_failed(error)
                     wait_s = LEDGER_AGAIN_S
+                except Exception:
+                    logger.exception("%s: sending failed unexpectedly; it is tried again", self._name)
+                    wait_s = LEDGER_AGAIN_S
                 if wait_s:
                     await asyncio.sleep(wait_s)
         finally:

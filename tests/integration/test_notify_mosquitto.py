@@ -163,7 +163,7 @@ async def test_home_assistants_birth_message_gets_everything_again_and_people_ar
     async with (
         mosquitto(tmp_path) as broker,
         client_of(broker) as client,
-        notifying(settings(engine, tmp_path, house(broker, events=True))) as notifier,
+        notifying(settings(engine, tmp_path, house(broker, events=True, protocol="3.1.1"))) as notifier,
     ):
         await until(lambda: notifier.sessions["house"].connected and CONFIG in client.values)
         engine.event("door", track=1, kind="started", label="walk", previous=None)

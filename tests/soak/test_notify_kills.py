@@ -20,7 +20,7 @@ from support.repository import REPOSITORY
 from support.waiting import until
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
-KILLS = 40
+KILLS = 20
 
 
 async def test_notify_killed_at_random_loses_nothing_and_doubles_nothing_without_a_mark(tmp_path: Path) -> None:
@@ -54,6 +54,7 @@ async def test_notify_killed_at_random_loses_nothing_and_doubles_nothing_without
             "engine": reached,
             "ledger": str(tmp_path / "notify.db"),
             "metrics": None,
+            "late_after": "24h",
             "targets": {"hook": hook},
         }
         config.write_text(json.dumps(settings))

@@ -136,4 +136,7 @@ def test_systemd_restarts_the_engine_unless_a_restart_would_not_help() -> None:
     assert service["RestartPreventExitStatus"].split() == [str(EXIT_USAGE), str(EXIT_WEIGHTS)]
     assert service["SuccessExitStatus"] == "4 143"
     assert service["User"] == "partstream"
+    unit.read_string((DEPLOY / "systemd" / "partstream-notify.service").read_text(encoding="utf-8"))
+    assert unit["Service"]["RestartPreventExitStatus"] == str(EXIT_USAGE)
+    assert unit["Service"]["SuccessExitStatus"] == "143"
     assert "u partstream " in (DEPLOY / "systemd" / "partstream.conf").read_text(encoding="utf-8")

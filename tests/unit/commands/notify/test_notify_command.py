@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -34,6 +35,15 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("whsec_?")
     code, text = run("--config", config)
     assert code == 2 and "is not a secret of the form whsec_" in text and "?" not in text
+    (tmp_path / "secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    settings = json.loads(Path(config).read_text())
+    Path(config).write_text(json.dumps(settings | {"metrics": None, "engine": {"endpoint": "nonsense"}}))
+    code, text = run("--config", config)
+    assert code == 2 and "nonsense" in text
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        Path(config).write_text(json.dumps(settings | {"metrics": f"127.0.0.1:{taken.getsockname()[1]}"}))
+        code, text = run("--config", config)
+    assert code == 2 and "metrics: 127.0.0.1" in text and "can't be bound" in text
 
 
 def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retried(tmp_path: Path) -> None:
