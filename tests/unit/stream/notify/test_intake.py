@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from stream.notify.alert_states import NEW_RUN_US
 from stream.notify.intake import Intake, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notice import Notice, decode
 from stream.notify.outbox import Failed, Outbox, Sent, retry_in_s
-from stream.results import Message
+from stream.results import Alert, Message
 from support.engines import wire_messages
 from support.notify.fed_alerts import NEXT_RUN, NOW_US, RUN, SECOND, alert, config, stats
 
@@ -228,6 +232,72 @@ def test_rules_of_the_engine_replace_those_known_except_with_open_alerts(notify:
     notify.take(alert("1", "cleared", seq=1))
     assert notify.intake.set_rules([("door", "fence")])
     assert not notify.intake.set_rules([("door", "fence")])
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("begin"), st.sampled_from(["door", "yard"])),
+            st.tuples(st.sampled_from(["clear", "again"]), st.integers(0, 5)),
+            st.tuples(st.sampled_from(["send", "fail", "restart", "disk", "crash"]), st.none()),
+        ),
+        max_size=25,
+    )
+)
+def test_each_alert_is_announced_once_whatever_fails_in_between(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any]]
+) -> None:
+    notify = Notify(tmp_path_factory.mktemp("notify"))
+    log: list[Alert] = []  # what the engine published: notify may read any part of it again
+    opened: list[Alert] = []
+    taken: list[tuple[str, int]] = []
+
+    def publish(message: Alert) -> None:
+        log.append(message)
+        notify.take(message)
+
+    def send(result: Sent | Failed, *, recorded: bool = True) -> None:
+        for lane in notify.ledger.lanes("hook"):
+            waiting = notify.ledger.head("hook", lane)
+            assert waiting is not None
+            attempt = notify.outbox.begin(waiting, notify.now_us)
+            if isinstance(result, Sent):
+                taken.append((waiting.id, attempt.number))
+            if recorded:
+                notify.outbox.end(attempt, result, notify.now_us)
+
+    for what, value in steps:
+        if what == "begin":
+            opened.append(alert(str(len(log)), camera=value, seq=len(log)))
+            publish(opened[-1])
+        elif what == "clear" and opened:
+            last = opened.pop(value % len(opened))
+            publish(replace(last, state="cleared", clear_reason="over", seq=len(log)))
+        elif what == "again":
+            notify.take(*log[-value:], replayed=True)
+        elif what == "send":
+            send(Sent())
+        elif what == "fail":
+            send(Failed("answered 500"))
+        elif what == "crash":
+            send(Sent(), recorded=False)
+            notify.restart()
+        elif what == "restart":
+            notify.restart()
+        elif what == "disk" and log:
+            notify.ledger.db.set_authorizer(lambda action, *_: int(action == sqlite3.SQLITE_INSERT))
+            with suppress(sqlite3.Error):
+                notify.take(alert("never", seq=0))
+            notify.ledger.db.set_authorizer(None)
+            notify.take(*log)
+    while notify.ledger.lanes("hook"):
+        send(Sent())
+    assert {name for name, _ in taken} == {f"{one.alert}:{one.state}" for one in log}
+    first = [name for name, number in taken if number == 1]
+    assert len(first) == len(set(first)), "a repetition is marked"
+    assert notify.intake.states.open.keys() == {one.alert for one in opened}
+    notify.ledger.close()
 
 
 # -- shaping ----------------------------------------------------------------------------------------------------
