@@ -25,8 +25,9 @@ CONFIG = "homeassistant/device/partstream_home_door/config"
 
 @pytest.fixture(autouse=True)
 def soon() -> Iterator[None]:
-    """Let notify reconnect and retry soon."""
+    """Let notify reconnect and retry soon, and give a busy broker more time."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stream.notify.targets.mqtt_session.CONFIRMED_WITHIN_S", 60.0)
         patch.setattr("stream.notify.notifier.RULES_S", 0.1)
         patch.setattr("stream.notify.targets.mqtt_session.LONGEST_RETRY_S", 0.5)
         patch.setattr("stream.notify.targets.mqtt_session.SHORTEST_RETRY_S", 0.05)

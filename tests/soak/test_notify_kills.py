@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from stream.notify.ledger import Ledger
+from stream.settings.config_error import ConfigError
 from support.notify.alert_engine import AlertEngine
 from support.notify.webhook_receiver import SECRET, receiver
 from support.repository import REPOSITORY
@@ -58,15 +59,16 @@ async def test_notify_killed_at_random_loses_nothing_and_doubles_nothing_without
             "targets": {"hook": hook},
         }
         config.write_text(json.dumps(settings))
+        process = await _started(config, tmp_path / "output.log")
+        await until(lambda: bool(engine.statistics() or _has_read(tmp_path / "notify.db")))
         raising = asyncio.create_task(raise_alerts())
         for _ in range(KILLS):
             posts = len(server.posts)
-            process = await _started(config, tmp_path / "output.log")
             await until(lambda posts=posts: len(server.posts) > posts)
             await _or(stop, rng.uniform(0.0, 0.6))
             process.kill()
             await process.wait()
-        process = await _started(config, tmp_path / "output.log")
+            process = await _started(config, tmp_path / "output.log")
         stop.set()
         await raising
         everything = {name for names in wanted.values() for name in names}
@@ -83,6 +85,20 @@ async def test_notify_killed_at_random_loses_nothing_and_doubles_nothing_without
     ledger.close()
     repeated = sum(post.attempt > 1 for post in server.taken)
     print(f"{KILLS} kills, {len(everything)} messages, {len(server.taken)} taken, {repeated} of them marked; {states}")
+
+
+def _has_read(path: Path) -> bool:
+    """Return whether notify knows where to continue: before its first start, alerts are not of interest."""
+    if not path.is_file():
+        return False
+    try:
+        ledger = Ledger(path, read_only=True)
+    except ConfigError:
+        return False  # it is being made
+    try:
+        return bool(ledger.positions())
+    finally:
+        ledger.close()
 
 
 async def _started(config: Path, output: Path) -> asyncio.subprocess.Process:
