@@ -29,6 +29,8 @@ from stream.notify.targets import mqtt_topics
 from stream.notify.targets.mqtt_topics import OFFLINE, ONLINE, availability, base_of
 
 logger = logging.getLogger(__name__)
+client_logger = logging.getLogger(f"{__name__}.client")
+client_logger.setLevel(logging.CRITICAL)  # what it reports of a lost connection is reported here
 
 CONFIRMED_WITHIN_S = 10.0
 """Time for the broker's confirmation of a message."""
@@ -40,6 +42,9 @@ PEOPLE_S = 1.0
 REFRESH_S = 60.0
 """Interval of repeating sensors, a third of the time after which Home Assistant takes them for unavailable."""
 AT_ONCE = 16
+"""Retained topics that are published at once."""
+MOST_PENDING = 64
+"""Messages without a confirmation from which on the library warns: more than ever are under way."""
 LONGEST_COMMAND = 64
 """Bytes of a command."""
 FAREWELL_S = 2.0
@@ -157,6 +162,7 @@ class MqttSession:
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         """Publish all state, then what changes, and take commands, until the connection is lost."""
+        client.pending_calls_threshold = MOST_PENDING
         base = base_of(self._config)
         topics = [f"{base}/set", f"{base}/+/rule/+/set", f"{base}/alert/+/set"]
         if self._config.discovery is not None:
@@ -291,7 +297,7 @@ class MqttSession:
             timeout=CONFIRMED_WITHIN_S,
             keepalive=KEEPALIVE_S,
             tls_context=self._tls,
-            logger=logging.getLogger(f"{__name__}.client"),
+            logger=client_logger,
             **options,
         )
 
