@@ -1,0 +1,1 @@
+"""`partstream notify`: alerts to MQTT, webhooks, phones and mail."""
