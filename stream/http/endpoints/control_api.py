@@ -19,6 +19,7 @@ from stream.cameras.registry import CameraRegistry
 from stream.config import Config
 from stream.http.endpoints.event_streams import DEFAULT_KINDS, KINDS, EventStreams, LastMessage, seen_stats
 from stream.http.endpoints.views import CameraListView, CameraView, EngineView, camera_view, engine_view
+from stream.http.server import openapi
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
 from stream.http.server.problems import Problem, invalid
@@ -200,7 +201,7 @@ EVENT_STREAM = "text/event-stream"
 
 def settings_schema() -> dict[str, Any]:
     """Return the JSON Schema of a camera's settings; `id` is optional, because the path contains it."""
-    schema = CameraConfig.model_json_schema()
+    schema = CameraConfig.model_json_schema(ref_template=openapi.REFERENCE)
     schema["properties"]["id"] |= CAMERA_ID_SCHEMA
     schema["properties"]["source"]["examples"] = ["pattern:640x360@25"]
     schema["required"] = ["source"]

@@ -38,7 +38,8 @@ _IN_PATHS: dict[str, dict[str, Any]] = {
 }
 """The parameters in routes' paths."""
 
-_REFERENCE = "#/components/schemas/{model}"
+REFERENCE = "#/components/schemas/{model}"
+"""Where a schema is that another one refers to."""
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def _schema(schema: Schema, schemas: dict[str, Any]) -> dict[str, Any]:
         name, own = schema["title"], schema
     elif issubclass(schema, BaseModel):
         name = schema.__name__
-        own = _without_write_only(schema.model_json_schema(ref_template=_REFERENCE, mode="serialization"))
+        own = _without_write_only(schema.model_json_schema(ref_template=REFERENCE, mode="serialization"))
     else:
         (reference,), definitions = msgspec.json.schema_components(
             (schema,), ref_template="#/components/schemas/{name}"
@@ -121,7 +122,7 @@ def _schema(schema: Schema, schemas: dict[str, Any]) -> dict[str, Any]:
     own = dict(own)
     schemas.update(own.pop("$defs", {}))
     schemas[name] = own
-    return {"$ref": _REFERENCE.format(model=name)}
+    return {"$ref": REFERENCE.format(model=name)}
 
 
 def _without_write_only(schema: Any) -> Any:
