@@ -241,7 +241,9 @@ class Browser:
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
-        address = await self._debugging_address(self._process)
+        await self._connect(await self._debugging_address(self._process))
+
+    async def _connect(self, address: str) -> None:
         self._http = aiohttp.ClientSession()
         self._socket = await self._http.ws_connect(address, max_msg_size=0)
         self._listener = asyncio.create_task(self._listen(self._socket), name="chromium")

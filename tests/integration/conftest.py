@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.webrtc.browser import BrowserWindow
+
 LIMITS = (
     "benchmarks.cameras.rtsp_server.START_TIMEOUT_S",
     "stream.cameras.registry.JOIN_WITHIN_S",
@@ -37,3 +39,10 @@ def patient_engine() -> Iterator[None]:
         for limit in LIMITS:
             patch.setattr(limit, GIVE_UP_AFTER_S)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_browser() -> Iterator[None]:
+    """End the Chromium of this process after its last test."""
+    yield
+    BrowserWindow.end()

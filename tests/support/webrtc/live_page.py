@@ -9,7 +9,7 @@ from benchmarks.browser.chromium import Page
 from stages.types import Model
 from stream.config import Config
 from stream.engine import Engine
-from support.webrtc.browser import Browser
+from support.webrtc.browser import BrowserWindow
 
 DESKTOP = (1440, 900)
 
@@ -19,7 +19,7 @@ async def shown(
     config: Config, model: Model | None, size: tuple[int, int] = DESKTOP
 ) -> AsyncGenerator[tuple[Engine, Page]]:
     """Run an engine, and yield it with its page in a browser."""
-    async with Engine(config, model=model) as engine, Browser() as browser:
+    async with Engine(config, model=model) as engine, BrowserWindow() as browser:
         assert engine.http_address is not None
         yield engine, await browser.open(engine.http_address.replace("0.0.0.0", "127.0.0.1") + "/", size=size)
 
