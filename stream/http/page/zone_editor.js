@@ -268,7 +268,8 @@ export class ZoneEditor {
     const changes = Object.keys(KINDS)
       .map((kind) => [kind, settingsOf(shapes, kind)])
       .filter(([kind, now]) => latest[kind] !== undefined && !same(now, latest[kind]))
-    if (changes.length) await ask("PATCH", path, Object.fromEntries(changes))
+    const saved = changes.length ? (await ask("PATCH", path, Object.fromEntries(changes))).settings : latest
+    this.camera.settings = saved // an editor that is opened before the page asks for them again begins with them
     this.on.saved()
   }
 
