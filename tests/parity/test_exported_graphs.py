@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,13 +45,14 @@ pytestmark = [
 ]
 
 PEOPLE, FRAMES, WINDOW = 2, 11, 6
+SEVERAL_HEADS = "person-embedding-and-two-layers-with-three-heads"
 # Heads and step are files of their own, so that each configuration varies both.
 CONFIGS = {
     "objects-only-mean-of-parts-and-convolution-of-two-layers": replace(
         SEEING, visual_regions="objects", graph="mean", action_kernel=4, action_layers=2
     ),
     "single-frames-without-language": replace(SMALL, temporal=False, language=False),
-    "person-embedding-and-two-layers-with-three-heads": replace(
+    SEVERAL_HEADS: replace(
         SEEING, person_hidden=9, action_layers=2, posture_actions=("stand", "sit"), movement_actions=("walk", "run")
     ),
     "no-geometry-no-gates": replace(SEEING, geometry=False, relevance_gates=False),
@@ -141,18 +144,38 @@ class OtherRuntime:
         return Answer(relevance, states, scores.reshape(2, people, -1)[plan.answer])
 
 
+class Exported(NamedTuple):
+    checkpoint: Checkpoint
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
+    """Return a function that exports heads and step of a configuration once, because tracing takes seconds."""
+
+    @functools.cache
+    def once(name: str) -> Exported:
+        checkpoint = load_checkpoint("edge") if name == "shipped" else untrained(CONFIGS[name])
+        folder = tmp_path_factory.mktemp("exported")
+        made = export(checkpoint, None, folder, ["heads", "step"])
+        assert [part.file.name for part in made] == ["heads.onnx", "step.onnx"]
+        return Exported(checkpoint, folder)
+
+    return once
+
+
 @pytest.mark.parametrize("name", ["shipped", *CONFIGS])
-def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(name: str, tmp_path: Path) -> None:
-    checkpoint = load_checkpoint("edge") if name == "shipped" else untrained(CONFIGS[name])
+def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(
+    name: str, exported: Callable[[str], Exported]
+) -> None:
+    checkpoint, folder = exported(name)
     script = moving_people(FRAMES, PEOPLE, seed=4)
-    made = export(checkpoint, None, tmp_path, ["heads", "step"])
-    assert [part.file.name for part in made] == ["heads.onnx", "step.onnx"]
     pipeline = Pipeline(
         scripted_detector(SeeingDetector(script)), checkpoint, PipelineSettings(window=WindowSettings(steps=WINDOW))
     )
     analyses = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
     given = people_inputs(checkpoint.network.config, script)
-    other = OtherRuntime(tmp_path, PEOPLE)
+    other = OtherRuntime(folder, PEOPLE)
     vocabulary = checkpoint.vocabulary
     compared = 0
     for frame in range(FRAMES):
@@ -172,12 +195,10 @@ def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(name: str, tm
     assert compared > 100
 
 
-def test_part_states_in_onnx_runtime_are_those_of_the_network(tmp_path: Path) -> None:
-    checkpoint, script = untrained(SEEING), moving_people(FRAMES, PEOPLE, seed=5)
-    export(checkpoint, None, tmp_path, ["heads"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["heads.json", "heads.onnx"]
-    given = people_inputs(SEEING, script)
-    session = onnxruntime.InferenceSession(tmp_path / "heads.onnx")
+def test_part_states_in_onnx_runtime_are_those_of_the_network(exported: Callable[[str], Exported]) -> None:
+    checkpoint, folder = exported(SEVERAL_HEADS)
+    given = people_inputs(checkpoint.network.config, moving_people(FRAMES, PEOPLE, seed=5))
+    session = onnxruntime.InferenceSession(folder / "heads.onnx")
     for people in (1, 2, 20):  # one person, two, and all
         flat = {name: array.reshape(-1, *array.shape[2:])[:people] for name, array in given.items()}
         states = session.run(["states"], flat)[0]
@@ -200,6 +221,7 @@ def test_a_network_of_vgg_features_needs_no_geometry_and_one_object_per_person(t
         object_regions=object_regions_of(10),
     )
     made = export(untrained(config), None, tmp_path, ["heads"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["heads.json", "heads.onnx"]
     assert {one.output for one in made[0].differences} == {"relevance", "states", "graph", "action_input"}
     about = json.loads(made[0].manifest.read_text())
     assert [(port["name"], port["shape"]) for port in about["inputs"]] == [
