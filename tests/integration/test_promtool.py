@@ -20,12 +20,16 @@ async def busy_page(clips: Path) -> bytes:
     """Return the page of a running engine on which every metric has a series."""
     rules = clips / "rules.yaml"
     rules.write_text("rules: {empty: {people: {at_most: 0}}}")
+    tokens = clips / "tokens.yaml"
+    tokens.write_text("tokens: []")
+    tokens.chmod(0o600)
     config = Config.model_validate(
         {
             "cameras": [{"id": name, "source": "pattern:64x64@50"} for name in ("lobby", "gate")],
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
-            "http": {"bind": "127.0.0.1:0"},
+            "http": {"bind": "127.0.0.1:0", "tokens_file": tokens},
             "recording": {"directory": str(clips)},
+            "incidents": {"directory": clips / "incidents"},
             "tracing": {"sample_ratio": 1e-12},
             "rules_file": rules,
         }
