@@ -27,7 +27,7 @@ async def test_the_page_shows_only_the_tokens_cameras_and_asks_again_when_it_is_
         await page.wait_for(f"Boolean({ROW}?.querySelector('button.acknowledge'))")
         await page.evaluate(f"{ROW}.querySelector('button.acknowledge').click()")
         book = shared.engine.alerts
-        await until(lambda: any(one.alert.acknowledged_us for one in book.entries(SEEN, only_open=True, limit=9)))
+        await until(lambda: any(one.acknowledged_us for one in book.entries(SEEN, only_open=True, limit=9)))
         assert HIDDEN not in await page.evaluate("document.documentElement.outerHTML")
         assert [error for error in page.errors if "status of 401" not in error] == []
 

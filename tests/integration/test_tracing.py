@@ -133,10 +133,12 @@ async def test_only_the_configured_share_of_frames_is_traced(
 
 async def test_the_trace_of_a_lost_batch_names_the_failed_stage_and_contains_no_secret(collector: Collector) -> None:
     await run_engine(1.0, frames=10, model=Staged(fails_on=3))
-    (lost,) = [span for span in collector.named("frame") if span.error]
-    assert lost.error == "stage detection failed: ValueError"
-    assert lost.attributes["partstream.frame"] == 3 and lost.attributes["partstream.dropped"] == "stage_error"
-    assert [part.name for part in collector.children(lost)] == ["decode", "wait", "analyse"]
+    lost = [span for span in collector.named("frame") if span.error]  # the others are of the same batch
+    assert 3 in [span.attributes["partstream.frame"] for span in lost]
+    for span in lost:
+        assert span.error == "stage detection failed: ValueError"
+        assert span.attributes["partstream.dropped"] == "stage_error"
+        assert [part.name for part in collector.children(span)] == ["decode", "wait", "analyse"]
     assert "hunter2" not in repr(collector.spans)
 
 
