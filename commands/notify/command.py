@@ -79,12 +79,7 @@ def notify_command(
             return 0
 
         logger.info("reading %s; targets: %s", settings.engine.endpoint, ", ".join(settings.targets))
-        try:
-            code = until_signal(run())
-        except ExceptionGroup as group:
-            if not isinstance(group.exceptions[0], ValueError):
-                raise
-            fail(str(group.exceptions[0]), EXIT_USAGE)
+        code = until_signal(run())
     raise typer.Exit(code)
 
 

@@ -21,7 +21,7 @@ class Held(msgspec.Struct, frozen=True):
 
     messages: Annotated[int, about("Their number.")]
     by: Annotated[dict[str, int], about("The number by reason: `quiet_hours`, `group`, `cap`, `flood`.")]
-    rules: Annotated[dict[str, int], about("The number by rule.")]
+    rules: Annotated[dict[str, int], about("The number by rule; `events` and `notices` count messages without one.")]
     from_us: Annotated[int, about("When the first was held back, microseconds since 1970, UTC.")]
     to_us: Annotated[int, about("When the last was held back.")]
 

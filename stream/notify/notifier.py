@@ -18,6 +18,7 @@ from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, Webhoo
 from stream.notify.outbox import Outbox
 from stream.notify.status_server import Series, StatusServer
 from stream.results import Message, Stats, topic
+from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Subscription, subscribe
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ class Notifier:
         self._stats: Stats | None = None
         self._requested: set[tuple[str, str, int]] = set()
         """What was requested although it may have been read: that parts of it are gone is no loss."""
-        self._subscription: Subscription[Message] | None = None
         self._offered_rules: list[tuple[str, list[str] | None]] | None = None
         try:
+            self._subscription = self._subscribed()
             for name, target in config.targets.items():
                 self._senders[name] = sender = self._sender(name, target)
                 self.lanes[name] = Lanes(name, self.ledger, self.outbox, sender, self.api.links, self._ledger_failed)
@@ -113,19 +114,24 @@ class Notifier:
                 self._wake(self.lanes)
 
     # -- reading ------------------------------------------------------------------------------------------------
-    async def _read(self) -> None:
+    def _subscribed(self) -> Subscription[Message]:
+        """Return the subscription, which is not open yet, so that only its settings can be wrong."""
         engine = self.config.engine
-        positions = self.intake.positions()
-        self._subscription = subscribe(
-            engine.endpoint,
-            kinds=("alerts", "events", "status", "stats"),
-            replay=engine.replay,
-            on_gap=self._gap,
-            high_water_mark=HIGH_WATER_MARK,
-            server_key=engine.server_key,
-            key_file=engine.key_file,
-            resume=positions,
-        )
+        try:
+            return subscribe(
+                engine.endpoint,
+                kinds=("alerts", "events", "status", "stats"),
+                replay=engine.replay,
+                on_gap=self._gap,
+                high_water_mark=HIGH_WATER_MARK,
+                server_key=engine.server_key,
+                key_file=engine.key_file,
+                resume=self.intake.positions(),
+            )
+        except ValueError as error:
+            raise ConfigError(f"engine: {error}") from None
+
+    async def _read(self) -> None:
         async with self._subscription as messages:
             while True:
                 burst = [await self._next(messages)]
@@ -148,7 +154,7 @@ class Notifier:
         for one in burst:
             if isinstance(one.message, Stats) and not one.replayed:
                 self._stats = one.message
-        if outcome.request_alerts and self._stats is not None and self._subscription is not None:
+        if outcome.request_alerts and self._stats is not None:
             for camera in self._stats.cameras:
                 name = topic("alerts", camera.camera)
                 self._requested.add((name, self._stats.run, camera.epoch))

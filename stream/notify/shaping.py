@@ -65,8 +65,8 @@ def summary(held: Iterable[Delivery]) -> Held:
     times: list[int] = []
     for one in held:
         by[one.error] = by.get(one.error, 0) + 1
-        alert = decode(one.plan).alert
-        rule = alert.rule if alert is not None else "notices"
+        alert = decode(one.plan).alert if one.kind != "event" else None
+        rule = alert.rule if alert is not None else "events" if one.kind == "event" else "notices"
         rule = rule if rule in rules or len(rules) < MOST_RULES else "other"
         rules[rule] = rules.get(rule, 0) + 1
         times.append(one.created_us)

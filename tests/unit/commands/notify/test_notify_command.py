@@ -4,6 +4,7 @@ import json
 import socket
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from run_stream import app
@@ -44,6 +45,17 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
         Path(config).write_text(json.dumps(settings | {"metrics": f"127.0.0.1:{taken.getsockname()[1]}"}))
         code, text = run("--config", config)
     assert code == 2 and "metrics: 127.0.0.1" in text and "can't be bound" in text
+
+
+def test_an_error_of_a_value_while_it_runs_is_no_error_of_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(notifier: object) -> None:
+        raise ExceptionGroup("tasks", [ValueError("unexpected")])
+
+    monkeypatch.setattr("stream.notify.notifier.Notifier.run", fails)
+    (tmp_path / "secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    assert run("--config", configured(tmp_path))[0] == 1, "2 keeps systemd from starting it again"
 
 
 def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retried(tmp_path: Path) -> None:

@@ -318,6 +318,19 @@ def test_a_flood_of_10000_alerts_is_bounded_counted_and_said(tmp_path: Path) -> 
     notify.ledger.close()
 
 
+def test_events_that_a_flood_holds_back_are_summed_up(tmp_path: Path) -> None:
+    target = {"kind": "mqtt", "broker": "mqtt://127.0.0.1", "events": True, "most_pending": 10}
+    notify = Notify(tmp_path, targets={"house": target})
+    event = msgspec.structs.replace(wire_messages.event("door"), run=RUN)
+    notify.take(*(msgspec.structs.replace(event, seq=seq) for seq in range(30)))
+    assert notify.ledger.count("house", "held") == 20
+    notify.tick(60)
+    (waiting,) = [one for one in notify.ledger.find(state="pending") if one.kind == "summary"]
+    summary = decode(waiting.plan).held
+    assert summary is not None and (summary.by, summary.rules) == ({"flood": 20}, {"events": 20})
+    notify.ledger.close()
+
+
 def test_quiet_hours_hold_alerts_back_until_one_summary_at_their_end_and_critical_ones_pass(tmp_path: Path) -> None:
     quiet = {"from": "14:00", "to": "15:00"}  # NOW_US is 2026-09-21 14:13:20 UTC
     notify = Notify(tmp_path, engine_lost="24h", **hook(quiet_hours=quiet))
