@@ -157,14 +157,16 @@ class Intake:
 
     @contextmanager
     def _all_or_nothing(self, now_us: int) -> Generator[None]:
-        """Take the states from the ledger again after a transaction that failed."""
+        """Take the states from the ledger again after a transaction that failed, and forget how far it had read."""
         if self._stale:
             self._load(now_us)
             self._stale = False
+        dirty = self._dirty.copy()
         try:
             yield
         except BaseException:
             self._stale = True
+            self._dirty = dirty  # otherwise `tick` would write that the burst was read, before it is offered again
             raise
 
     def _load(self, now_us: int) -> None:

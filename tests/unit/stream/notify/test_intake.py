@@ -163,6 +163,17 @@ def test_a_burst_that_the_disk_refuses_is_taken_when_it_is_offered_again(notify:
     assert set(notify.intake.states.open) == {"2"}
 
 
+def test_a_tick_between_does_not_write_that_a_burst_was_read_that_the_disk_refused(notify: Notify) -> None:
+    notify.take(alert("1"))
+    read = notify.intake.positions()
+    notify.ledger.db.set_authorizer(lambda action, *_: int(action == sqlite3.SQLITE_INSERT))
+    with pytest.raises(sqlite3.Error):
+        notify.take(alert("2", seq=1))
+    notify.ledger.db.set_authorizer(None)
+    notify.tick(600)
+    assert notify.intake.positions() == read, "a notify that ends now reads the alert again"
+
+
 def test_alerts_of_a_run_that_crashed_are_closed_and_told(notify: Notify) -> None:
     notify.take(alert("1"))
     notify.take(stats(run=NEXT_RUN))
