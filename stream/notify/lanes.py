@@ -106,7 +106,9 @@ class Lanes:
         await self._sender.ready()
         async with self._at_once:
             links = {} if waiting.body or not waiting.alert else await self._links(waiting.alert)
-            attempt = self._outbox.begin(waiting, now_us(), links)
+            attempt = self._outbox.begin(waiting.seq, now_us(), links)
+            if attempt is None:
+                return None
             result = await self._sender.send(attempt)
         wait_s = self._outbox.end(attempt, result, now_us())
         if isinstance(result, Sent):

@@ -302,6 +302,10 @@ class Ledger:
         query = "(?1 IS NULL OR target = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 = 0 OR seq = ?3)"
         return self._deliveries(query + " ORDER BY seq DESC LIMIT ?4", target, state, seq, limit)[::-1]
 
+    def waits(self, seq: int) -> Delivery | None:
+        """Return a message as it is now; None if it no longer waits."""
+        return next(iter(self._deliveries("seq = ? AND state = 'pending'", seq)), None)
+
     def trying(self, seq: int, body: bytes) -> None:
         """Record that a try begins, with this body."""
         self.db.execute(

@@ -55,9 +55,15 @@ class Outbox:
         self._ledger = ledger
         self._zone = ZoneInfo(config.time_zone)
 
-    def begin(self, delivery: Delivery, now_us: int, links: Mapping[str, str] | None = None) -> Attempt:
-        """Record a try, and return what to send. The first try decides what is sent; later ones send the same."""
+    def begin(self, seq: int, now_us: int, links: Mapping[str, str] | None = None) -> Attempt | None:
+        """Record a try, and return what to send; None if the message was held back since the lane found it.
+
+        The first try decides what is sent; later ones send the same.
+        """
         with self._ledger.transaction():
+            delivery = self._ledger.waits(seq)
+            if delivery is None:
+                return None
             body = delivery.body or self._frozen(delivery, now_us, dict(links or {}))
             self._ledger.trying(delivery.seq, body)
         notice = None if delivery.kind == "event" else decode(body)

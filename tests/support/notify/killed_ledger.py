@@ -68,7 +68,8 @@ def run(folder: Path, kill_at: int) -> None:
             intake.take(burst, now_us)
         for lane in ledger.lanes("hook"):
             while (waiting := ledger.head("hook", lane)) is not None:
-                attempt = outbox.begin(waiting, now_us)
+                attempt = outbox.begin(waiting.seq, now_us)
+                assert attempt is not None
                 line = {"id": waiting.id, "lane": lane, "attempt": attempt.number, "body": attempt.body.decode()}
                 os.write(lines, json.dumps(line).encode() + b"\n")
                 failed = attempt.number == 1 and waiting.seq % 4 == 0

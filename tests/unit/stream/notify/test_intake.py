@@ -13,55 +13,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stream.notify.alert_states import NEW_RUN_US
-from stream.notify.intake import Intake, Received
-from stream.notify.ledger import Ledger
-from stream.notify.notice import Notice, decode
-from stream.notify.outbox import Failed, Outbox, Sent, retry_in_s
-from stream.results import Alert, Message
+from stream.notify.intake import Received
+from stream.notify.notice import decode
+from stream.notify.outbox import Failed, Sent, retry_in_s
+from stream.results import Alert
 from support.engines import wire_messages
-from support.notify.fed_alerts import NEXT_RUN, NOW_US, RUN, SECOND, alert, config, stats
+from support.notify.fed_alerts import NEXT_RUN, NOW_US, RUN, SECOND, alert, stats
+from support.notify.without_network import Notify, hook
 
 MINUTE = 60 * SECOND
-
-
-class Notify:
-    """Intake and outbox without network; `targets` is the webhook `hook` unless the settings have others."""
-
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        self.path = folder / "notify.db"
-        self.settings = config(self.path, **settings)
-        self.now_us = NOW_US
-        self.open()
-
-    def open(self) -> None:
-        self.ledger = Ledger(self.path, NOW_US)
-        self.intake = Intake(self.settings, self.ledger, self.now_us)
-        self.outbox = Outbox(self.settings, self.ledger)
-
-    def restart(self) -> None:
-        self.ledger.close()
-        self.open()
-
-    def take(self, *messages: Message, replayed: bool = False) -> None:
-        self.intake.take([Received(one, replayed) for one in messages], self.now_us)
-
-    def tick(self, seconds: float = 0) -> None:
-        self.now_us += round(seconds * SECOND)
-        self.intake.tick(self.now_us)
-
-    def send(self, target: str = "hook") -> list[Notice]:
-        """Send what waits, and return it."""
-        sent: list[Notice] = []
-        for lane in self.ledger.lanes(target):
-            while (waiting := self.ledger.head(target, lane)) is not None:
-                attempt = self.outbox.begin(waiting, self.now_us)
-                assert attempt.notice is not None
-                self.outbox.end(attempt, Sent(), self.now_us)
-                sent.append(attempt.notice)
-        return sent
-
-    def states(self, target: str = "hook") -> list[tuple[str, str]]:
-        return [(one.alert.alert if one.alert is not None else "", one.state) for one in self.send(target)]
 
 
 @pytest.fixture
@@ -69,10 +29,6 @@ def notify(tmp_path: Path) -> Iterator[Notify]:
     made = Notify(tmp_path)
     yield made
     made.ledger.close()
-
-
-def hook(**settings: Any) -> dict[str, Any]:
-    return {"targets": {"hook": {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": ["s"], **settings}}}
 
 
 def test_an_alert_is_announced_when_it_begins_is_acknowledged_and_ends(notify: Notify) -> None:
@@ -118,14 +74,10 @@ def test_a_short_alert_is_announced_with_its_end_when_both_are_in_time(notify: N
 
 def test_a_try_that_may_have_arrived_is_known_and_sends_the_same(notify: Notify) -> None:
     notify.take(alert("1"))
-    waiting = notify.ledger.head("hook", "door")
-    assert waiting is not None
-    first = notify.outbox.begin(waiting, notify.now_us)
-    notify.now_us += 2 * MINUTE
+    first = notify.begin()
+    notify.tick(59)
     notify.restart()  # killed after the try
-    again = notify.ledger.head("hook", "door")
-    assert again is not None
-    second = notify.outbox.begin(again, notify.now_us)
+    second = notify.begin()
     assert (first.number, second.number) == (1, 2) and first.body == second.body
 
 
@@ -138,12 +90,10 @@ def test_retries_wait_longer_each_time_and_end_after_a_day_or_when_the_target_re
         ("door", 86_400, Failed("answered 500"), "given_up"),
         ("yard", 0, Failed("answered 410", final=True), "given_up"),
     ]:
-        waiting = notify.ledger.head("hook", lane)
-        assert waiting is not None
-        attempt = notify.outbox.begin(waiting, notify.now_us)
+        attempt = notify.begin(lane)
         wait_s = notify.outbox.end(attempt, result, notify.now_us + seconds * SECOND)
         assert (wait_s is None) == (state == "given_up")
-        assert notify.ledger.find(seq=waiting.seq)[0].state == state
+        assert notify.ledger.find(seq=attempt.delivery.seq)[0].state == state
 
 
 def test_a_burst_that_the_disk_refuses_is_taken_when_it_is_offered_again(notify: Notify) -> None:
@@ -270,11 +220,9 @@ def test_each_alert_is_announced_once_whatever_fails_in_between(
 
     def send(result: Sent | Failed, *, recorded: bool = True) -> None:
         for lane in notify.ledger.lanes("hook"):
-            waiting = notify.ledger.head("hook", lane)
-            assert waiting is not None
-            attempt = notify.outbox.begin(waiting, notify.now_us)
+            attempt = notify.begin(lane)
             if isinstance(result, Sent):
-                taken.append((waiting.id, attempt.number))
+                taken.append((attempt.delivery.id, attempt.number))
             if recorded:
                 notify.outbox.end(attempt, result, notify.now_us)
 

@@ -1,0 +1,66 @@
+"""Notify without a network: what it reads is given, and what it would send is returned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stream.notify.intake import Intake, Received
+from stream.notify.ledger import Ledger
+from stream.notify.notice import Notice
+from stream.notify.outbox import Attempt, Outbox, Sent
+from stream.results import Message
+from support.notify.fed_alerts import NOW_US, SECOND, config
+
+
+class Notify:
+    """Intake and outbox without network; `targets` is the webhook `hook` unless the settings have others."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.path = folder / "notify.db"
+        self.settings = config(self.path, **settings)
+        self.now_us = NOW_US
+        self.open()
+
+    def open(self) -> None:
+        self.ledger = Ledger(self.path, NOW_US)
+        self.intake = Intake(self.settings, self.ledger, self.now_us)
+        self.outbox = Outbox(self.settings, self.ledger)
+
+    def restart(self) -> None:
+        self.ledger.close()
+        self.open()
+
+    def take(self, *messages: Message, replayed: bool = False) -> None:
+        self.intake.take([Received(one, replayed) for one in messages], self.now_us)
+
+    def tick(self, seconds: float = 0) -> None:
+        self.now_us += round(seconds * SECOND)
+        self.intake.tick(self.now_us)
+
+    def begin(self, lane: str = "door", target: str = "hook") -> Attempt:
+        """Begin a try of what waits in a lane."""
+        waiting = self.ledger.head(target, lane)
+        assert waiting is not None
+        attempt = self.outbox.begin(waiting.seq, self.now_us)
+        assert attempt is not None
+        return attempt
+
+    def send(self, target: str = "hook") -> list[Notice]:
+        """Send what waits, and return it."""
+        sent: list[Notice] = []
+        for lane in self.ledger.lanes(target):
+            while (waiting := self.ledger.head(target, lane)) is not None:
+                attempt = self.outbox.begin(waiting.seq, self.now_us)
+                assert attempt is not None and attempt.notice is not None
+                self.outbox.end(attempt, Sent(), self.now_us)
+                sent.append(attempt.notice)
+        return sent
+
+    def states(self, target: str = "hook") -> list[tuple[str, str]]:
+        return [(one.alert.alert if one.alert is not None else "", one.state) for one in self.send(target)]
+
+
+def hook(**settings: Any) -> dict[str, Any]:
+    """Return settings with one webhook."""
+    return {"targets": {"hook": {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": ["s"], **settings}}}

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from stream.notify.lanes import Lanes
+from stream.notify.outbox import Attempt, Failed, Sent
+from support.notify.fed_alerts import alert
+from support.notify.without_network import Notify, hook
+from support.waiting import until
+
+
+class Target:
+    """A sender that is ready when the test says so."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.asked = 0
+        self.sent: list[tuple[str, int]] = []
+
+    async def ready(self) -> None:
+        self.asked += 1
+        await self.open.wait()
+
+    async def send(self, attempt: Attempt) -> Sent | Failed:
+        self.sent.append((attempt.delivery.id, attempt.number))
+        return Sent()
+
+
+async def test_what_a_flood_holds_back_while_the_target_is_away_is_not_sent(tmp_path: Path) -> None:
+    async def links(name: str) -> dict[str, str]:
+        return {}
+
+    notify = Notify(tmp_path, **hook(most_pending=10))
+    target = Target()
+    lanes = Lanes("hook", notify.ledger, notify.outbox, target, links, lambda error: pytest.fail(str(error)))
+    notify.take(alert("0"))
+    lanes.wake()
+    await until(lambda: target.asked == 1)
+    notify.take(*(alert(str(number), seq=number) for number in range(1, 15)))
+    assert {one.id for one in notify.ledger.find(state="held")} == {f"{number}:began" for number in range(5)}
+    target.open.set()
+    await until(lambda: notify.ledger.count("hook", "pending") == 0)
+    assert target.sent == [(f"{number}:began", 1) for number in range(5, 15)]
+    assert notify.ledger.count("hook", "held") == 5
+    await lanes.close()
+    notify.ledger.close()
+
+
+def test_a_try_begins_with_what_the_ledger_has_now(tmp_path: Path) -> None:
+    notify = Notify(tmp_path)
+    notify.take(alert("1"))
+    first, second = notify.begin(), notify.begin()
+    assert (first.number, second.number, first.body) == (1, 2, second.body)
+    notify.ledger.tried(first.delivery.seq, "held", notify.now_us, "flood")
+    assert notify.outbox.begin(first.delivery.seq, notify.now_us) is None
+    assert notify.ledger.find()[0].attempts == 2
+    notify.ledger.close()
