@@ -59,7 +59,7 @@ encode = msgspec.json.Encoder().encode
 
 
 def with_late(notice: Notice, now_us: int, late_after_us: int, *, ended: Alert | None, closed_by: str) -> Notice:
-    """Return the message as it is to be sent now for the first time.
+    """Return the message as it is to be sent now.
 
     `ended`: the alert's last message, if its end waits behind this message. An alert that began too long ago is `late`,
     or `closed` if it also ended.

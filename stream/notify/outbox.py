@@ -58,13 +58,18 @@ class Outbox:
     def begin(self, seq: int, now_us: int, links: Mapping[str, str] | None = None) -> Attempt | None:
         """Record a try, and return what to send; None if the message was held back since the lane found it.
 
-        The first try decides what is sent; later ones send the same.
+        The first try decides what is sent; later ones send the same, except that what has become late says so.
         """
         with self._ledger.transaction():
             delivery = self._ledger.waits(seq)
             if delivery is None:
                 return None
-            body = delivery.body or self._frozen(delivery, now_us, dict(links or {}))
+            if not delivery.body:
+                body = self._frozen(delivery, now_us, dict(links or {}))
+            elif delivery.kind != "event":
+                body = self._late(delivery.body, now_us)
+            else:
+                body = delivery.body
             self._ledger.trying(delivery.seq, body)
         notice = None if delivery.kind == "event" else decode(body)
         return Attempt(delivery, body, notice, delivery.attempts + 1)
@@ -85,6 +90,12 @@ class Outbox:
 
     def _give_up_after(self, target: str) -> int:
         return self._config.targets[target].give_up_after
+
+    def _late(self, body: bytes, now_us: int) -> bytes:
+        """Return what is sent again. The end is left to its own message: a receiver may ignore this repetition."""
+        notice = decode(body)
+        late = with_late(notice, now_us, self._config.late_after, ended=None, closed_by="")
+        return body if late == notice else encode(with_text(replace(late, text=""), self._zone))
 
     def _frozen(self, delivery: Delivery, now_us: int, links: dict[str, str]) -> bytes:
         """Return what is sent. If the alert is late and over, its end is part of it, and is not sent again."""

@@ -70,7 +70,7 @@ class WebhookSender:
 
 
 def payload(attempt: Attempt) -> bytes:
-    """Return the body, the same for each try."""
+    """Return the body, the same for each try unless the message has become late."""
     notice = attempt.notice
     assert notice is not None, "webhooks get no events"
     kind = f"alert.{notice.state}" if notice.alert is not None else f"notify.{notice.state}"

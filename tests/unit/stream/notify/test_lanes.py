@@ -7,7 +7,7 @@ import pytest
 
 from stream.notify.lanes import Lanes
 from stream.notify.outbox import Attempt, Failed, Sent
-from support.notify.fed_alerts import alert
+from support.notify.fed_alerts import SECOND, alert
 from support.notify.without_network import Notify, hook
 from support.waiting import until
 
@@ -46,6 +46,21 @@ async def test_what_a_flood_holds_back_while_the_target_is_away_is_not_sent(tmp_
     assert target.sent == [(f"{number}:began", 1) for number in range(5, 15)]
     assert notify.ledger.count("hook", "held") == 5
     await lanes.close()
+    notify.ledger.close()
+
+
+def test_a_repetition_that_has_become_late_is_not_sent_as_new_and_its_end_follows(tmp_path: Path) -> None:
+    notify = Notify(tmp_path)
+    notify.take(alert("1"))
+    first = notify.begin()
+    notify.outbox.end(first, Failed("no answer"), notify.now_us)
+    notify.take(alert("1", "cleared", seq=1))
+    notify.now_us += 61 * SECOND
+    again, end = notify.send()
+    assert (again.id, again.state, again.late) == ("1:began", "late", True)
+    assert again.text.startswith("Late: door: fall since ")
+    assert end.state == "cleared"
+    assert notify.ledger.find()[0].attempts == 2
     notify.ledger.close()
 
 
