@@ -68,6 +68,10 @@ class Intake:
         self.view = EngineView()
         self.rules: dict[tuple[str, str], bool] = {}
         """Whether each known (camera, rule) is armed."""
+        self._armed: dict[tuple[str, str], bool] = {}
+        """The same, also of those in `_removed`."""
+        self._removed: set[tuple[str, str]] = set()
+        """Disarmed rules that the engine no longer has: they are still disarmed when it has them again."""
         self._config = config
         self._ledger = ledger
         self._heard_us = now_us
@@ -139,21 +143,30 @@ class Intake:
                 for row in list(self.states.open.values()):
                     if (row.camera, row.rule) == (camera, rule):
                         self._ledger.put_alert(self.states.hide(row))
-        self.rules[camera, rule] = armed
+        self._read_rules()
         return True
 
     def set_rules(self, known: Iterable[tuple[str, str]]) -> bool:
-        """Take the engine's list of rules. Return whether it differs. Rules with open alerts stay."""
+        """Take the engine's list of rules. Return whether it differs. Rules with open alerts stay.
+
+        One that is disarmed remains so when the engine has it again.
+        """
         wanted = set(known) | {(row.camera, row.rule) for row in self.states.open.values()}
         if wanted == self.rules.keys():
             return False
         with self._ledger.transaction():
-            for camera, rule in wanted - self.rules.keys():
+            for camera, rule in wanted - self._armed.keys():
                 self._ledger.set_rule(camera, rule, armed=True)
-            for camera, rule in self.rules.keys() - wanted:
-                self._ledger.remove_rule(camera, rule)
-        self.rules = self._ledger.rules()
+            for camera, rule in self._armed.keys() - wanted:
+                if self._armed[camera, rule]:
+                    self._ledger.remove_rule(camera, rule)
+        self._removed = {key for key, armed in self._armed.items() if not armed and key not in wanted}
+        self._read_rules()
         return True
+
+    def _read_rules(self) -> None:
+        self._armed = self._ledger.rules()
+        self.rules = {key: armed for key, armed in self._armed.items() if key not in self._removed}
 
     @contextmanager
     def _all_or_nothing(self, now_us: int) -> Generator[None]:
@@ -172,11 +185,11 @@ class Intake:
     def _load(self, now_us: int) -> None:
         """Take the states from the ledger."""
         ledger, config = self._ledger, self._config
-        self.rules = ledger.rules()
+        self._read_rules()
         self.states = AlertStates(
             [*ledger.closed_alerts(RECENT), *ledger.open_alerts()],
             ledger.alert,
-            lambda camera, rule: self.rules.get((camera, rule), True),
+            lambda camera, rule: self._armed.get((camera, rule), True),
             run=str(ledger.meta("run") or ""),
             since_us=int(ledger.meta("created_us") or 0) - config.late_after,
             least_on_us=config.least_on,
@@ -234,7 +247,7 @@ class Intake:
         with self._ledger.transaction():
             for change in changes:
                 self._ledger.put_alert(change.row)
-                if (change.row.camera, change.row.rule) not in self.rules:
+                if (change.row.camera, change.row.rule) not in self._armed:
                     self._ledger.set_rule(change.row.camera, change.row.rule, armed=True)
                 closed[change.row.closed_by] += change.what in ("cleared", "closed")
                 if change.what == "noted" and change.row.open and not change.row.shown:
@@ -261,7 +274,8 @@ class Intake:
             if prune:
                 self._ledger.prune(now_us, self._config.keep_days)
         if changes:
-            self.rules = self._ledger.rules()
+            self._removed -= {(change.row.camera, change.row.rule) for change in changes}
+            self._read_rules()
         self._dirty.clear()
         self._written_us = now_us
         self._pruned_us = now_us if prune else self._pruned_us

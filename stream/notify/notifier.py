@@ -179,8 +179,8 @@ class Notifier:
             await asyncio.sleep(RULES_S)
 
     def apply_rules(self) -> None:
-        """Take the engine's rules for the cameras that are known."""
-        if self._offered_rules is None or not self.intake.view.cameras:
+        """Take the engine's rules, once all its cameras are known: the rules of others count as removed."""
+        if self._offered_rules is None or not self.intake.view.listed:
             return
         known = self.intake.view.cameras
         pairs = [

@@ -195,6 +195,20 @@ def test_rules_of_the_engine_replace_those_known_except_with_open_alerts(notify:
     assert not notify.intake.set_rules([("door", "fence")])
 
 
+def test_a_disarmed_rule_stays_disarmed_while_the_engine_does_not_list_it(notify: Notify) -> None:
+    notify.intake.set_rules([("door", "fall"), ("yard", "fall")])
+    assert notify.intake.set_armed("yard", "fall", armed=False)
+    notify.restart()
+    assert notify.intake.set_rules([("door", "fall")])
+    assert notify.intake.rules == {("door", "fall"): True}, "its sensor is removed"
+    notify.take(alert("0"))
+    assert not notify.intake.set_rules([("door", "fall")])
+    notify.take(alert("1", camera="yard"))
+    assert notify.states() == [("0", "began")]
+    assert notify.intake.set_rules([("door", "fall"), ("yard", "fall")]) is False, "the alert has shown it again"
+    assert notify.intake.rules == {("door", "fall"): True, ("yard", "fall"): False}
+
+
 @settings(max_examples=40)
 @given(
     st.lists(
