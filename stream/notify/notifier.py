@@ -163,19 +163,30 @@ class Notifier:
 
     async def _tick(self) -> None:
         while True:
-            self._done(await self._retried(lambda: self.intake.tick(now_us())))
-            version = self.ledger.version()
-            if version != self._version:  # `notify retry` or `notify test`
-                self._version = version
-                self._wake(self.lanes)
+            try:
+                self._done(await self._retried(self._due))
+            except Exception:
+                logger.exception("what is due failed unexpectedly; it is tried again")
+                await asyncio.sleep(LEDGER_AGAIN_S)
             await asyncio.sleep(TICK_S)
+
+    def _due(self) -> Outcome:
+        version = self.ledger.version()
+        outcome = self.intake.tick(now_us())
+        if version != self._version:  # `notify retry` or `notify test`
+            self._version = version
+            outcome.targets |= self.lanes.keys()
+        return outcome
 
     async def _ask_for_rules(self) -> None:
         while True:
-            rules = await self.api.rules()
-            if rules is not None:
-                self._offered_rules = rules
-            self.apply_rules()
+            try:
+                rules = await self.api.rules()
+                if rules is not None:
+                    self._offered_rules = rules
+                self.apply_rules()
+            except Exception:
+                logger.exception("the engine's rules could not be taken; they are requested again")
             await asyncio.sleep(RULES_S)
 
     def apply_rules(self) -> None:

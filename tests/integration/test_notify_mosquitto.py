@@ -74,6 +74,34 @@ async def test_alerts_turn_a_sensor_on_and_off_over_a_kill_of_the_broker(tmp_pat
     await engine.stop()
 
 
+async def test_an_unexpected_error_of_a_connection_ends_only_the_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stream.notify.targets import mqtt_topics
+
+    original, calls = mqtt_topics.desired, 0
+
+    def fails(*values: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls <= 2:
+            raise ValueError("unexpected")
+        return original(*values)
+
+    monkeypatch.setattr(mqtt_topics, "desired", fails)
+    engine = AlertEngine()
+    await engine.start()
+    async with (
+        mosquitto(tmp_path) as broker,
+        client_of(broker) as client,
+        notifying(settings(engine, tmp_path, house(broker))) as notifier,
+    ):
+        engine.begin()
+        await until(lambda: sensor(client) == "ON")
+        assert notifier.sessions["house"].connections == 3
+    await engine.stop()
+
+
 async def test_availability_follows_notify_and_the_engine(tmp_path: Path) -> None:
     engine = AlertEngine()
     await engine.start()

@@ -88,6 +88,8 @@ class MqttSession:
         self._not_before_s: dict[str, float] = {}
         """When a number of people may be published again, seconds of the loop's clock."""
         self._warned = False
+        self._wait_s = SHORTEST_RETRY_S
+        """Time until the next connection. It grows until one has published all state."""
 
     @property
     def connected(self) -> bool:
@@ -136,11 +138,9 @@ class MqttSession:
 
     async def run(self) -> None:
         """Keep a connection, until cancelled; then report that notify is gone."""
-        wait_s = SHORTEST_RETRY_S
         while True:
             try:
                 async with self._new_client() as client:
-                    wait_s = SHORTEST_RETRY_S
                     self.connections += 1
                     try:
                         await self._serve(client)
@@ -152,8 +152,10 @@ class MqttSession:
                         raise
             except* (aiomqtt.MqttError, OSError) as group:
                 self._lost(group.exceptions[0])
+            except* Exception:
+                logger.exception("%s: the connection failed unexpectedly; it is made again", self._name)
+            wait_s, self._wait_s = self._wait_s, min(LONGEST_RETRY_S, self._wait_s * 2)
             await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
-            wait_s = min(LONGEST_RETRY_S, wait_s * 2)
 
     def _lost(self, error: BaseException) -> None:
         if not self._warned:
@@ -180,6 +182,7 @@ class MqttSession:
                 self._warned = False
                 tasks.create_task(self._keep_published(client))
                 await asyncio.sleep(self._config.settle / 1e6)
+                self._wait_s = SHORTEST_RETRY_S
                 self._ready.set()
         finally:
             self._ready.clear()

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream.notify.intake import Intake
+from stream.notify.ledger import Ledger
+from support.notify.alert_engine import notifying
+from support.notify.fed_alerts import config
+from support.ports import reserved_port
+from support.waiting import until
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize(
+    ("patched", "name", "error"),
+    [(Ledger, "version", sqlite3.OperationalError("disk")), (Intake, "tick", ValueError("unexpected"))],
+)
+async def test_an_error_of_what_is_due_does_not_end_notify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patched: Any, name: str, error: Exception
+) -> None:
+    for constant in ("LEDGER_AGAIN_S", "TICK_S"):
+        monkeypatch.setattr(f"stream.notify.notifier.{constant}", 0.01)
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(file)]}
+    engine = {"endpoint": f"tcp://127.0.0.1:{reserved_port()}", "replay": None}
+    async with notifying(config(tmp_path / "notify.db", engine=engine, targets={"hook": hook})):
+        original, calls = getattr(patched, name), 0
+
+        def fails(*values: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls <= 2:
+                raise error
+            return original(*values)
+
+        monkeypatch.setattr(patched, name, fails)
+        await until(lambda: calls > 4)
