@@ -33,13 +33,13 @@ def availability(config: MqttConfig) -> str:
 def desired(config: MqttConfig, intake: Intake, earlier: Collection[str], now_us: int) -> tuple[dict[str, bytes], bool]:
     """Return the payload of each retained topic, and whether these are all.
 
-    `earlier`: topics that the broker may have. Until the engine has listed its cameras, theirs stay, as unavailable.
+    `earlier`: topics that the broker may have. Until the engine has listed its cameras, theirs stay, as unavailable,
+    and show the alerts that the ledger has.
     """
     base = base_of(config)
     found = {availability(config): ONLINE}
     if not intake.view.listed:
-        cameras = [topic for topic in earlier if topic.startswith(f"{base}/") and topic.endswith("/availability")]
-        return {topic: OFFLINE for topic in cameras if topic.count("/") == 3} | found, False
+        return found | _of_ledger(config, intake, earlier, now_us), False
     on = intake.states.on(now_us)
     for name, camera in intake.view.cameras.items():
         if config.cameras is not None and name not in config.cameras:
@@ -67,13 +67,41 @@ def desired(config: MqttConfig, intake: Intake, earlier: Collection[str], now_us
         for rule, armed in rules.items():
             found[f"{own}/rule/{rule}"] = encode(_sensor(on.get((name, rule), ()) if armed else ()))
             found[f"{own}/rule/{rule}/armed"] = b"ON" if armed else b"OFF"
-        opened = [_short(row) for row in intake.states.open.values() if row.camera == name and row.rule in rules]
-        recent = [_short(row) for row in intake.states.recent.get(name, ()) if row.rule in rules]
-        found[f"{own}/alerts"] = encode({"open": opened, "recent": recent})
+        found[f"{own}/alerts"] = _alerts(intake, name, rules)
         if config.discovery is not None:
             topic = f"{config.discovery}/device/{PROJECT}_{config.node}_{name}/config"
             found[topic] = encode(discovery(config, name, rules))
     return found, True
+
+
+def _of_ledger(config: MqttConfig, intake: Intake, earlier: Collection[str], now_us: int) -> dict[str, bytes]:
+    """Return those of the topics that are known without the engine."""
+    on = intake.states.on(now_us)
+    rules: dict[str, set[str]] = {}
+    listing: list[str] = []
+    found: dict[str, bytes] = {}
+    for topic in earlier:
+        match topic.removeprefix(base_of(config) + "/").split("/"):
+            case [camera, "availability"]:
+                found[topic] = OFFLINE
+            case [camera, "alerts"]:
+                listing.append(camera)
+            case [camera, "rule", rule]:
+                rules.setdefault(camera, set()).add(rule)
+                armed = intake.rules.get((camera, rule), True)
+                found[topic] = encode(_sensor(on.get((camera, rule), ()) if armed else ()))
+            case _:
+                pass
+    return found | {
+        f"{base_of(config)}/{camera}/alerts": _alerts(intake, camera, rules.get(camera, ())) for camera in listing
+    }
+
+
+def _alerts(intake: Intake, camera: str, rules: Collection[str]) -> bytes:
+    """Return the payload of a camera's alerts."""
+    opened = [_short(row) for row in intake.states.open.values() if row.camera == camera and row.rule in rules]
+    recent = [_short(row) for row in intake.states.recent.get(camera, ()) if row.rule in rules]
+    return encode({"open": opened, "recent": recent})
 
 
 def discovery(config: MqttConfig, camera: str, rules: Collection[str]) -> dict[str, Any]:
