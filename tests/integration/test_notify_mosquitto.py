@@ -102,6 +102,28 @@ async def test_an_unexpected_error_of_a_connection_ends_only_the_connection(
     await engine.stop()
 
 
+async def test_what_the_broker_refuses_is_not_delivered_and_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    alerts, live = f"{BASE}/door/alert", f"{BASE}/door/live"
+    engine = AlertEngine()
+    await engine.start()
+    async with mosquitto(tmp_path) as broker, client_of(broker) as client:
+        broker.deny(alerts, live)
+        async with notifying(settings(engine, tmp_path, house(broker))) as notifier:
+            engine.begin()
+            (waiting,) = await until(lambda: [one for one in notifier.ledger.find() if one.error])
+            assert (waiting.state, waiting.error) == ("pending", "the broker refused it: Not authorized")
+            assert sensor(client) == "ON" and live not in client.values, "what it takes is published"
+            assert f"{live}: the broker refused it" in caplog.text
+            broker.deny()
+            await until(lambda: notifier.ledger.count("house", "sent") == 1)
+            await until(lambda: client.stream(alerts))
+            assert client.stream(alerts)[0]["redelivered"]
+            assert notifier.sessions["house"].connections == 1
+    await engine.stop()
+
+
 async def test_availability_follows_notify_and_the_engine(tmp_path: Path) -> None:
     engine = AlertEngine()
     await engine.start()

@@ -26,6 +26,7 @@ from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, secret
 from stream.notify.outbox import Attempt, Failed, Sent
 from stream.notify.targets import mqtt_topics
+from stream.notify.targets.mqtt_client import ConfirmedClient, RefusedError
 from stream.notify.targets.mqtt_topics import OFFLINE, ONLINE, availability, base_of
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ class MqttSession:
         self._stuck = asyncio.Event()
         self._under_way: set[asyncio.Future[Sent | Failed]] = set()
         self._published: dict[str, bytes] = {}
+        self._refused: set[str] = set()
+        """Retained topics of which the broker refused the last message."""
         self._not_before_s: dict[str, float] = {}
         """When a number of people may be published again, seconds of the loop's clock."""
         self._warned = False
@@ -128,6 +131,8 @@ class MqttSession:
         try:
             for topic, body in mqtt_topics.stream_messages(self._config, attempt):
                 await self._publish(client, topic, body, retain=False, properties=properties)
+        except RefusedError as error:
+            return Failed(str(error))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self._stuck.set()
             return Failed(str(error) or type(error).__name__)
@@ -248,7 +253,19 @@ class MqttSession:
         items = list(messages.items())
         for first in range(0, len(items), AT_ONCE):
             some = items[first : first + AT_ONCE]
-            await asyncio.gather(*(self._publish(client, topic, body, retain=True) for topic, body in some))
+            await asyncio.gather(*(self._publish_retained(client, topic, body) for topic, body in some))
+
+    async def _publish_retained(self, client: aiomqtt.Client, topic: str, body: bytes) -> None:
+        """Publish a retained message. One that the broker refuses is published again with all others."""
+        try:
+            await self._publish(client, topic, body, retain=True)
+        except RefusedError as error:
+            self._published[topic] = body
+            if topic not in self._refused:
+                logger.warning("%s: %s: %s", self._name, topic, error)
+            self._refused.add(topic)
+        else:
+            self._refused.discard(topic)
 
     async def _publish(
         self, client: aiomqtt.Client, topic: str, body: bytes, *, retain: bool, properties: Properties | None = None
@@ -289,7 +306,7 @@ class MqttSession:
         parts = urlsplit(self._config.broker)
         five = self._config.protocol == "5"
         options: dict[str, Any] = {} if five else {"clean_session": True}
-        return aiomqtt.Client(
+        return ConfirmedClient(
             parts.hostname or "",
             parts.port or (8883 if self._tls is not None else 1883),
             username=self._config.username,

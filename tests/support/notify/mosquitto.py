@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -37,6 +38,10 @@ class Mosquitto:
             self.password_file = folder / "password"
             self.password_file.write_text(PASSWORD + "\n")
             self.password_file.chmod(0o600)
+        self._rights = folder / "rights"
+        self._rights.write_text(f"topic readwrite #\nuser {USER}\ntopic readwrite #\n")
+        self._rights.chmod(0o600)
+        lines.append(f"acl_file {self._rights}")
         lines.append(f"allow_anonymous {'false' if secure else 'true'}")
         self._file.write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,6 +64,13 @@ class Mosquitto:
             [str(PROGRAM), "-c", str(self._file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         await until(self._listens)
+
+    def deny(self, *topics: str) -> None:
+        """Refuse the messages of these topics from now on, and no others."""
+        denied = "".join(f"topic deny {topic}\n" for topic in topics)
+        self._rights.write_text(f"topic readwrite #\nuser {USER}\ntopic readwrite #\n{denied}")
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         """End it at once, as a power cut does."""
