@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from commands.application import Application, lines
@@ -94,7 +98,7 @@ def list_command(
     """List messages: what waits, what was sent, what was held back and what was given up, and why."""
     from stream.notify.ledger import Ledger
 
-    with errors():
+    with _ledger_errors():
         ledger = Ledger(_loaded(config).ledger, read_only=True)
         found = ledger.find(target=target, state=state.value if state is not None else None, limit=limit)
         ledger.close()
@@ -106,7 +110,7 @@ def list_command(
     for one in found:
         made = datetime.fromtimestamp(one.created_us / 1e6).strftime("%Y-%m-%d %H:%M:%S")
         cells = (str(one.seq), one.target, one.id, one.lane, one.state, str(one.attempts), made, one.error)
-        table.add_row(*map(printable, cells))
+        table.add_row(*(escape(printable(cell)) for cell in cells))
     console.print(table)
 
 
@@ -123,7 +127,7 @@ def retry_command(
 
     if (number is None) == (target is None):
         fail("give either the number of a message or --target", EXIT_USAGE)
-    with errors():
+    with _ledger_errors():
         ledger = Ledger(_loaded(config).ledger, locked=False)
         count = ledger.retry(seq=number or 0, target=target)
         ledger.close()
@@ -142,7 +146,7 @@ def test_command(
     from stream.notify.lanes import now_us
     from stream.notify.ledger import Ledger
 
-    with errors():
+    with _ledger_errors():
         settings = _loaded(config)
         if target not in settings.targets:
             fail(f"{config} has no target {target}; it has {', '.join(settings.targets)}", EXIT_USAGE)
@@ -162,6 +166,16 @@ def schema_command(
 
     json.dump(json_schema() if notice else NotifyConfig.model_json_schema(), sys.stdout, indent=2)
     typer.echo()
+
+
+@contextmanager
+def _ledger_errors() -> Generator[None]:
+    """End the command with a message also if the disk fails, or another process writes for long."""
+    try:
+        with errors():
+            yield
+    except sqlite3.Error as error:
+        fail(f"the ledger can't be used: {error}")
 
 
 def _loaded(path: Path) -> NotifyConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Iterator
@@ -62,6 +63,25 @@ async def test_alerts_arrive_at_least_once_with_the_same_id_in_order_whatever_th
         assert [post.attempt for post in tries] == list(range(1, len(tries) + 1)), "each repetition is marked"
         assert len({json.dumps(post.body) for post in tries}) == 1
     assert {post.body["type"] for post in server.posts} == {"alert.began", "alert.cleared"}
+
+
+async def test_an_answer_that_is_no_http_is_told_without_the_path_of_the_address(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"nonsense\r\n\r\n")
+        writer.close()
+
+    engine = AlertEngine()
+    await engine.start()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server, receiver() as other:
+        port = server.sockets[0].getsockname()[1]
+        targets = hook(tmp_path, other, url=f"http://127.0.0.1:{port}/services/token123")
+        async with notifying(settings(engine, tmp_path, targets)) as notifier:
+            engine.begin()
+            (failed,) = await until(lambda: [one for one in notifier.ledger.find() if one.error])
+            assert "HTTP" in failed.error or "status" in failed.error
+            assert "token123" not in failed.error
+    await engine.stop()
 
 
 async def test_what_happens_while_notify_is_away_is_delivered_by_the_next_one(tmp_path: Path) -> None:

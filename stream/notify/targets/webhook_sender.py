@@ -51,7 +51,7 @@ class WebhookSender:
         except TimeoutError:
             return Failed(f"no answer within {WITHIN_S:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Failed(str(error) or type(error).__name__)
+            return Failed(_reason(error))
         if 200 <= status < 300:
             return Sent()
         wait_s = float(after) if after.isascii() and after.isdigit() and len(after) <= LONGEST_RETRY_AFTER else 0.0
@@ -76,6 +76,15 @@ def payload(attempt: Attempt) -> bytes:
     kind = f"alert.{notice.state}" if notice.alert is not None else f"notify.{notice.state}"
     timestamp = datetime.fromtimestamp(notice.at_us / 1e6, UTC).isoformat()
     return encode({"type": kind, "timestamp": timestamp, "data": notice})
+
+
+def _reason(error: Exception) -> str:
+    """Return why a try failed. Paths of addresses are secrets of many receivers, and some errors quote the address."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return " ".join(f"{type(error).__name__}: {error.message}".split())
+    if isinstance(error, ValueError):
+        return type(error).__name__
+    return str(error) or type(error).__name__
 
 
 def _signer(text: str, file: str) -> Webhook:

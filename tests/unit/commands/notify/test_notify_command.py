@@ -76,6 +76,27 @@ def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retri
     assert run("retry", "--target", "hook", "--config", config) == (0, "1 messages will be sent\n")
 
 
+def test_a_reason_of_a_receiver_is_shown_as_it_is(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    ledger = Ledger(tmp_path / "notify.db")
+    ledger.plan(Planned("a", "hook", "door", "began", "a", False, b"{}"), 1)
+    ledger.tried(1, "given_up", 2, "refused [/bold] [link=x]")
+    ledger.close()
+    code, text = run("list", "--config", config)
+    assert code == 0 and "refused [/bold] [link=x]" in text
+
+
+def test_a_ledger_that_another_process_writes_for_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.notify.ledger.BUSY_S", 0.01)
+    config = configured(tmp_path)
+    ledger = Ledger(tmp_path / "notify.db")
+    with ledger.transaction():
+        for command in [("test", "hook"), ("retry", "--target", "hook")]:
+            code, text = run(*command, "--config", config)
+            assert code == 1 and "partstream: the ledger can't be used: database is locked" in text
+    ledger.close()
+
+
 def test_schemas_are_printed() -> None:
     assert "targets" in json.loads(run("schema")[1])["properties"]
     assert "Notice" in json.loads(run("schema", "--notice")[1])["$defs"]
