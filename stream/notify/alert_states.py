@@ -78,9 +78,10 @@ class AlertStates:
         self._close_others_us = now_us + NEW_RUN_US
 
     def new_run(self, run: str, now_us: int) -> None:
-        """A message of another run arrived: the engine was restarted."""
+        """A message of another run arrived: the engine was restarted. If it was shortly before, that time counts."""
         self.run = run
-        self._close_others_us = now_us + NEW_RUN_US
+        if self._close_others_us is None:
+            self._close_others_us = now_us + NEW_RUN_US
 
     def take(self, alert: Alert, now_us: int) -> list[Change]:
         """Take a message, and return what it changes."""

@@ -68,6 +68,16 @@ def test_a_new_run_closes_what_it_does_not_report_after_some_seconds() -> None:
     assert states.rows["1"].closed_by == "new_run" and set(states.open) == {"2"}
 
 
+def test_an_engine_that_restarts_again_and_again_does_not_keep_a_sensor_on() -> None:
+    states = Fed()
+    states.fed(alert("1"))
+    for number in range(4):
+        now_us = NOW_US + number * NEW_RUN_US // 3
+        states.new_run(f"{number:032x}", now_us)
+        states.written(states.due(now_us))
+    assert states.rows["1"].closed_by == "new_run" and SENSOR not in states.on(LATER_US)
+
+
 def test_an_alert_of_an_earlier_run_that_arrives_late_does_not_stay_on() -> None:
     states = Fed()
     states.new_run(NEXT_RUN, NOW_US)
