@@ -20,6 +20,7 @@ from telemetry.redaction import redact
 logger = logging.getLogger(__name__)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+HIGHEST_PORT = 65_535
 State = Literal["began", "updated", "acknowledged", "cleared"]
 Severity = Literal["info", "warning", "critical"]
 
@@ -32,7 +33,9 @@ class EngineConfig(Section):
         "tcp://127.0.0.1:5556", description="The engine's `publish.replay`. Null: missed messages are lost."
     )
     api: str | None = Field(
-        None, description="Address of the engine's HTTP server, for the list of rules, acknowledging and pictures."
+        None,
+        pattern=r"^https?://[^/]",
+        description="Address of the engine's HTTP server, for the list of rules, acknowledging and pictures.",
     )
     token_file: Path | None = Field(
         None, description="File of a token of that server: `http.control_token`, needed to acknowledge."
@@ -90,7 +93,9 @@ class MqttConfig(TargetConfig):
     ca_file: Path | None = Field(None, description="PEM file of the authority of the broker's certificate.")
     protocol: Literal["5", "3.1.1"] = Field("5", description="Version of MQTT, in quotes.")
     discovery: str | None = Field(
-        "homeassistant", description="Prefix of Home Assistant's discovery topics. Null: no discovery."
+        "homeassistant",
+        pattern=r"^[^/+#\x00]+(/[^/+#\x00]+)*$",
+        description="Prefix of Home Assistant's discovery topics. Null: no discovery.",
     )
     people: bool = Field(True, description="Whether to publish the number of people by action.")
     events: bool = Field(False, description="Whether to publish events of actions.")
@@ -142,6 +147,7 @@ class WebhookConfig(TargetConfig):
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("url must be https://…")
+        _ = parts.port
         if parts.scheme == "http" and not (self.allow_plaintext or _loopback(parts.hostname)):
             raise ValueError("url: alerts would be sent without TLS: use https://, or set allow_plaintext: true")
         return self
@@ -184,6 +190,13 @@ class NotifyConfig(Section):
     )
     keep_days: int = Field(7, ge=1, le=365, description="Days for which messages that were sent stay listed.")
     targets: dict[Name, Target] = Field(min_length=1, description="The targets, by name.")
+
+    @field_validator("metrics")
+    @classmethod
+    def _port(cls, value: str | None) -> str | None:
+        if value is not None and int(value.rpartition(":")[2]) > HIGHEST_PORT:
+            raise ValueError(f"the port must be 0 to {HIGHEST_PORT}")
+        return value
 
     @model_validator(mode="after")
     def _pictures_have_a_source(self) -> NotifyConfig:

@@ -45,6 +45,10 @@ def test_the_kinds_of_targets_are_read_with_their_defaults(tmp_path: Path) -> No
         ({"kind": "webhook", "url": "http://x.example", "secret_files": ["s"]}, "without TLS"),
         ({"kind": "webhook", "url": "ftp://x.example", "secret_files": ["s"]}, "must be https"),
         ({"kind": "webhook", "url": "https://x.example", "secret_files": []}, "secret_files"),
+        ({"kind": "webhook", "url": "https://x.example:99999/p", "secret_files": ["s"]}, "[Pp]ort"),
+        ({"kind": "mqtt", "broker": "mqtt://b", "discovery": "home/#"}, "discovery"),
+        ({"kind": "mqtt", "broker": "mqtt://b", "discovery": "home/"}, "discovery"),
+        ({"kind": "mqtt", "broker": "mqtt://b", "discovery": ""}, "discovery"),
         ({"kind": "pager"}, "kind"),
         ({"kind": "apprise", "urls_file": "u", "severities": []}, "severities: unknown"),
     ],
@@ -53,6 +57,23 @@ def test_an_error_names_its_field_and_no_secret(tmp_path: Path, target: dict[str
     with pytest.raises(ConfigError, match=error) as raised:
         loaded(tmp_path, yaml.safe_dump({"targets": {"one": target}}))
     assert "secret@" not in str(raised.value) and "notify.yaml" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"metrics": "127.0.0.1:65536"}, "metrics: .*the port must be 0 to 65535"),
+        ({"engine": {"api": "127.0.0.1:8080"}}, "engine.api"),
+        ({"engine": {"api": "ftp://host"}}, "engine.api"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_an_error_of_its_field(
+    tmp_path: Path, settings: dict[str, Any], error: str
+) -> None:
+    target = {"kind": "mqtt", "broker": "mqtt://127.0.0.1", "discovery": "home/assistant"}
+    assert loaded(tmp_path, yaml.safe_dump({"targets": {"one": target}}))
+    with pytest.raises(ConfigError, match=error):
+        loaded(tmp_path, yaml.safe_dump({"targets": {"one": target}, **settings}))
 
 
 def test_plaintext_is_allowed_on_this_machine_and_on_request(tmp_path: Path) -> None:
