@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,11 +139,14 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
     os.close(os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's other files follow it
     connection = sqlite3.connect(folder / NAME, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
-            raise sqlite3.DatabaseError(f"it has version {version}, not {VERSION}")
+            raise sqlite3.DatabaseError(
+                f"{NAME} has version {version}, and this version of partstream writes {VERSION}: update partstream, or "
+                "set another incidents.directory"
+            )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(SCHEMA)
     except BaseException:
         connection.close()
@@ -152,21 +155,21 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
 
 
 def is_damaged(error: sqlite3.Error) -> bool:
-    """Return whether the database cannot be used again, rather than not now."""
-    if isinstance(error, sqlite3.OperationalError):
-        return False
+    """Return whether SQLite found the database damaged. Errors of other kinds, or without a code, do not say so."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is None or code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def put_aside(folder: Path) -> Path:
-    """Rename the database's files, so that a new one can be created. Return the new name. Raises OSError."""
+    """Rename the database and its journal, so that a new one can be created. Return the new name. Raises OSError."""
     aside = folder / f"{NAME}{DAMAGED}{time.time_ns()}"
-    for ending in ("-wal", "-shm"):
-        (folder / (NAME + ending)).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        (folder / f"{NAME}-wal").rename(f"{aside}-wal")  # the latest incidents may be only there
+    (folder / f"{NAME}-shm").unlink(missing_ok=True)
     (folder / NAME).rename(aside)
-    for old in sorted(folder.glob(f"{NAME}{DAMAGED}*"))[:-MOST_DAMAGED]:
-        old.unlink(missing_ok=True)
+    for old in sorted(folder.glob(f"{NAME}{DAMAGED}*[0-9]"))[:-MOST_DAMAGED]:
+        for path in (old, Path(f"{old}-wal")):
+            path.unlink(missing_ok=True)
     return aside
 
 

@@ -122,9 +122,10 @@ class IncidentStore:
             if self._thread.is_alive():
                 logger.warning("the latest incidents are lost: writing them took too long")
                 return
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        with self._lock:  # pictures may still be written
+            connection, self._database = self._database, None
+        if connection is not None:
+            connection.close()
         if self._lock_file is not None:
             os.close(self._lock_file)  # which ends the lock
             self._lock_file = None
@@ -227,7 +228,7 @@ class IncidentStore:
         with self._lock:
             connection = self._open()
             if connection is None:
-                raise StoreUnavailableError(self.condition.message)
+                raise StoreUnavailableError(self.condition.message or "the engine is stopping")
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -371,8 +372,8 @@ class IncidentStore:
             connection.execute("ROLLBACK")
 
     def _open(self) -> sqlite3.Connection | None:
-        """Return the database, which is opened if it is not; None if that fails now. Needs the lock."""
-        if self._database is not None:
+        """Return the database, which is opened if it is not; None if that fails now or it is closed. Needs the lock."""
+        if self._database is not None or self._closed:
             return self._database
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
