@@ -160,6 +160,15 @@ def is_damaged(error: sqlite3.Error) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+def confirm_damage(folder: Path) -> bool:
+    """Return whether a look at the whole database finds it damaged. Takes some 0.1 s for 100 MB."""
+    try:
+        with reading(folder) as connection:
+            return connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+    except sqlite3.Error as error:
+        return is_damaged(error)
+
+
 def put_aside(folder: Path) -> Path:
     """Rename the database and its journal, so that a new one can be created. Return the new name. Raises OSError."""
     aside = folder / f"{NAME}{DAMAGED}{time.time_ns()}"

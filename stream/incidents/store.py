@@ -83,8 +83,10 @@ class IncidentStore:
         self._refused: Counter[Kind] = Counter()
         self._unwritten: Counter[Kind] = Counter()
         self._writing = 0
-        self._damage: sqlite3.Error | None = None
-        """What a reader has met, for the writer."""
+        self._generation = 0
+        """The number of databases that were put aside."""
+        self._damage: tuple[int, sqlite3.Error] | None = None
+        """The generation of a database that a reader found damaged, and the error, for the writer."""
         self._look_at = 0.0
         """When old incidents are looked for again, monotonic seconds."""
         self._waiting: deque[Statement] = deque()
@@ -260,12 +262,13 @@ class IncidentStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
+        generation = self._generation
         try:
             with database.reading(self._directory) as connection:
                 yield connection
         except sqlite3.Error as error:
             if database.is_damaged(error):
-                self._damage = error
+                self._damage = (generation, error)
                 self._bell.ring()
             raise StoreUnavailableError(str(error)) from None
 
@@ -331,8 +334,10 @@ class IncidentStore:
         """Replace a database that a reader found damaged, and look whether a full disk has room again."""
         damage, self._damage = self._damage, None
         if damage is not None:
+            generation, error = damage
             with self._lock:
-                self._failed(damage)
+                if generation == self._generation:  # a late reader still had the one before
+                    self._failed(error)
         if self.condition.waits_for_room:
             try:
                 self._files.check_room()
@@ -380,9 +385,8 @@ class IncidentStore:
             try:
                 connection = database.open_for_writing(self._directory)
             except sqlite3.Error as error:
-                if not database.is_damaged(error):
+                if not self._put_aside(error):
                     raise
-                self._put_aside(error)
                 connection = database.open_for_writing(self._directory)
             self.bytes_kept = retention.adopt(connection, self._files)
         except (OSError, sqlite3.Error) as error:
@@ -391,11 +395,24 @@ class IncidentStore:
         self._database = connection
         return connection
 
-    def _put_aside(self, error: sqlite3.Error) -> None:
+    def _put_aside(self, error: sqlite3.Error) -> bool:
+        """Put the database aside, and return True, if this error says that it is damaged and a check confirms that.
+
+        Raises OSError. Needs the lock.
+        """
+        if self._closed or not database.is_damaged(error):
+            return False
+        if self._database is not None:
+            self._database.close()  # also if only what it has read is damaged
+            self._database = None
+        if not database.confirm_damage(self._directory):
+            return False
         aside = database.put_aside(self._directory)
+        self._generation += 1
         logger.error(
             "incidents: the database is damaged (%s): it was renamed to %s, and a new one begins", error, aside.name
         )
+        return True
 
     def _refuse(self, kind: Kind) -> None:
         if not self._refused.total():
@@ -404,13 +421,11 @@ class IncidentStore:
 
     def _failed(self, error: OSError | sqlite3.Error) -> None:
         """Put a damaged database aside, and note any other error."""
-        if isinstance(error, sqlite3.Error) and database.is_damaged(error) and self._database is not None:
-            self._database.close()
-            self._database = None
-            try:
-                return self._put_aside(error)
-            except OSError as again:
-                error = again
+        try:
+            if isinstance(error, sqlite3.Error) and self._put_aside(error):
+                return
+        except OSError as again:
+            error = again
         self.condition.failed(error)
 
 

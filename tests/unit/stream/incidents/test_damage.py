@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from stream.incidents import database
+from stream.incidents import database, store
 from stream.incidents.database import DAMAGED, MOST_DAMAGED, NAME
 from stream.incidents.incident import IncidentQuery
 from stream.incidents.store import IncidentStore, StoreUnavailableError
 from support.incidents import JPEG, alert, frame, give, opened
+from support.waiting import wait_until
 
 
 def aside(folder: Path) -> list[Path]:
@@ -77,3 +78,49 @@ def test_a_journal_is_put_aside_with_its_database_and_deleted_with_it(tmp_path: 
         name = database.put_aside(tmp_path)
         assert Path(f"{name}-wal").read_text() == f"journal {number}"
     assert [path.read_text() for path in aside(tmp_path)] == ["2", "journal 2", "3", "journal 3"]
+
+
+def corrupt() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def damage(made: IncidentStore, folder: Path) -> None:
+    """Overwrite most of the database of an open store."""
+    assert made._database is not None
+    made._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with (folder / NAME).open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 40_000)
+
+
+def test_late_readers_of_a_damaged_database_leave_the_new_one_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "TICK_S", 0.02)
+    monkeypatch.setattr(database, "confirm_damage", lambda folder: True)  # so that only the reader's age counts
+    made = opened(tmp_path)
+    give(made, *(alert(number) for number in range(1, 300)))
+    damage(made, tmp_path)
+    with pytest.raises(StoreUnavailableError), made._reading():
+        with pytest.raises(StoreUnavailableError):
+            made.find(IncidentQuery())
+        wait_until(lambda: len(aside(tmp_path)) == 1)
+        give(made, alert(1000))
+        raise corrupt()
+    wait_until(lambda: made._damage is None)
+    give(made, alert(1001))
+    assert len(aside(tmp_path)) == 1 and ids(made) == ["0123abcd-1001", "0123abcd-1000"]
+    made.close()
+
+
+def test_damage_that_a_check_does_not_confirm_leaves_the_database_in_place(tmp_path: Path) -> None:
+    made = opened(tmp_path)
+    give(made, alert(1))
+    with pytest.raises(StoreUnavailableError), made._reading():
+        raise corrupt()
+    wait_until(lambda: made._database is None or aside(tmp_path))
+    give(made, alert(2))
+    assert (made.condition.state, aside(tmp_path)) == ("ready", []) and ids(made) == ["0123abcd-2", "0123abcd-1"]
+    made.close()
