@@ -66,7 +66,10 @@ def adopt(database: sqlite3.Connection, files: PictureFiles) -> int:
                 database.execute("INSERT OR REPLACE INTO pictures VALUES(?, ?, ?, ?, ?, ?, ?, NULL)", row)
         for missing in known.values():
             database.execute(_PICTURE_GONE, (missing,))
-    finally:
         database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
     (kept,) = database.execute("SELECT coalesce(sum(bytes), 0) FROM pictures").fetchone()
     return kept

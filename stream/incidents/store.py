@@ -383,15 +383,22 @@ class IncidentStore:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             try:
-                connection = database.open_for_writing(self._directory)
+                return self._opened()
             except sqlite3.Error as error:
                 if not self._put_aside(error):
                     raise
-                connection = database.open_for_writing(self._directory)
-            self.bytes_kept = retention.adopt(connection, self._files)
+                return self._opened()
         except (OSError, sqlite3.Error) as error:
-            self._failed(error)
+            self.condition.failed(error)
             return None
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = database.open_for_writing(self._directory)
+        try:
+            self.bytes_kept = retention.adopt(connection, self._files)
+        except BaseException:
+            connection.close()
+            raise
         self._database = connection
         return connection
 

@@ -95,6 +95,24 @@ def damage(made: IncidentStore, folder: Path) -> None:
         file.write(b"\xff" * 40_000)
 
 
+def test_damage_that_is_found_while_pictures_are_compared_is_repaired(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    give(first, alert(1))
+    for number in range(1, 100):
+        first.keep([], frame(number), JPEG)
+    assert first._database is not None
+    (page,) = first._database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'pictures'").fetchone()
+    first.close()
+    with (tmp_path / NAME).open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    second = opened(tmp_path)
+    give(second, alert(2))
+    assert (second.condition.state, ids(second)) == ("ready", ["0123abcd-2"])
+    assert second.bytes_kept == 99 * len(JPEG) and aside(tmp_path)
+    second.close()
+
+
 def test_late_readers_of_a_damaged_database_leave_the_new_one_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
