@@ -68,7 +68,9 @@ class TokensFile:
         """Why the file as it is now is not in force; None if it is."""
         self._path = path
         self._others = others
-        self._used = self._seen = _identity(path)
+        self._seen = _identity(path)
+        self._used = self._seen
+        """The file that is in force; empty if the latest could not be used."""
         try:
             self.grants = self._read()
         except ConfigError as error:
@@ -79,18 +81,21 @@ class TokensFile:
         before, self._seen = self._seen, await asyncio.to_thread(_identity, self._path)
         if self._seen == self._used or self._seen != before:
             return
-        self._used = self._seen
+        seen = self._seen
         try:
             grants = await asyncio.to_thread(self._read)
         except ConfigError as error:
+            self._used = ()  # read again at the next call: the disk may have failed for a moment only
+            if str(error) != self.error:
+                logger.error("http.tokens_file: %s; the previous tokens stay in force", error)
             self.error = str(error)
-            logger.error("http.tokens_file: %s; the previous tokens stay in force", error)
             return
         except Exception as error:  # a bug; a file must not end the engine
+            self._used = seen
             self.error = f"{self._path}: reading it failed: {type(error).__name__}; see the log"
             logger.exception("http.tokens_file: reading it failed; the previous tokens stay in force")
             return
-        self.error = None
+        self._used, self.error = seen, None
         changed = sorted({grant.name for grant in {*grants} ^ {*self.grants}})
         self.grants = grants
         logger.info("http.tokens_file: %s is in force; changed tokens: %s", self._path, ", ".join(changed) or "none")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stream.http.server.access_control import tokens as tokens_module
 from stream.http.server.access_control.tokens import TokensFile, digest_of, find
 from stream.settings.access.tokens import load_tokens
 from stream.settings.config_error import ConfigError
@@ -112,4 +113,23 @@ async def test_a_file_that_becomes_invalid_or_disappears_leaves_the_tokens_and_s
     write_tokens(path)
     for _ in range(2):
         await file.look()
+    assert (file.error, file.grants) == (None, ())
+
+
+async def test_a_file_that_cannot_be_read_for_a_moment_is_read_again_and_the_error_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_tokens(tmp_path / "tokens.yaml", listed("anna"))
+    file = TokensFile(path, {})
+
+    def fail(path: Path) -> Any:
+        raise ConfigError(f"{path}: can't be read: Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tokens_module, "load_tokens", fail)
+        write_tokens(path)
+        for _ in range(4):
+            await file.look()
+    assert file.error is not None and caplog.text.count("Input/output error") == 1
+    await file.look()
     assert (file.error, file.grants) == (None, ())
