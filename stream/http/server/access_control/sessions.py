@@ -16,6 +16,9 @@ SESSION_LIFE_S = 12 * 3600
 SESSIONS = 256
 """Maximum number of sessions; a further one ends the oldest."""
 
+SESSIONS_OF_GRANT = 16
+"""The same for each token, so that one does not end the sessions of the others."""
+
 
 class Sessions:
     """Grants by secret. Times are monotonic seconds. Digests are the keys, so that look-up times reveal nothing."""
@@ -28,6 +31,9 @@ class Sessions:
     def begin(self, grant: Grant, now: float) -> str:
         """Begin a session and return its secret."""
         secret = secrets.token_urlsafe(32)
+        of_grant = [key for key, (other, _) in self._sessions.items() if other == grant]
+        for key in of_grant[: max(0, len(of_grant) - SESSIONS_OF_GRANT + 1)]:
+            del self._sessions[key]
         self._sessions[digest_of(secret)] = (grant, now + self._life_s)
         while len(self._sessions) > self._limit:
             self._sessions.popitem(last=False)

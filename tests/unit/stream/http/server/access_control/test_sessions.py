@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stream.http.server.access_control.rate_limit import RateLimiter
-from stream.http.server.access_control.sessions import Sessions
+from stream.http.server.access_control.sessions import SESSIONS, SESSIONS_OF_GRANT, Sessions
 from stream.http.server.access_control.tokens import Grant, digest_of
 
 ANNA, BEN = (Grant(name, "read", None, digest_of(name)) for name in ("anna", "ben"))
@@ -32,6 +32,15 @@ def test_of_too_many_sessions_the_oldest_ends() -> None:
     sessions = Sessions(limit=2)
     first, second, third = (sessions.begin(BEN, 0.0) for _ in range(3))
     assert [sessions.grant(secret, 1.0) for secret in (first, second, third)] == [None, BEN, BEN]
+
+
+def test_many_sessions_of_one_token_end_none_of_another() -> None:
+    sessions = Sessions()
+    of_anna = sessions.begin(ANNA, 0.0)
+    of_ben = [sessions.begin(BEN, 0.0) for _ in range(SESSIONS)]
+    assert sessions.grant(of_anna, 1.0) == ANNA
+    assert [sessions.grant(secret, 1.0) for secret in of_ben[-SESSIONS_OF_GRANT:]] == [BEN] * SESSIONS_OF_GRANT
+    assert sessions.grant(of_ben[-SESSIONS_OF_GRANT - 1], 1.0) is None
 
 
 def test_sessions_of_a_token_that_is_no_longer_in_force_end() -> None:
