@@ -85,7 +85,7 @@ class HttpServer:
         self._connections = Connections(config.max_streams, connection_life_s, self._tls)
         self._listener: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
         self._on_end = on_end
         self.audit = Audit(config.audit_file)
         sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
@@ -135,10 +135,12 @@ class HttpServer:
             ) from None
         self._listener = listener
         self._serving = asyncio.create_task(self._connections.serve(listener, runner.server), name="http server")
-        self._watching = asyncio.create_task(self._watch_access(), name="http access")
+        self._watching = [asyncio.create_task(self._watch_access(), name="http access")]
+        if self._tokens is not None:
+            self._watching.append(asyncio.create_task(self._watch_tokens(self._tokens), name="http tokens"))
         if self._on_end is not None:
-            self._serving.add_done_callback(self._on_end)
-            self._watching.add_done_callback(self._on_end)
+            for task in (self._serving, *self._watching):
+                task.add_done_callback(self._on_end)
         port = listener.getsockname()[1]
         scheme = "https" if self._tls is not None else "http"
         self.address = f"{scheme}://{BindAddress(self._bind.host, port, self._bind.loopback)}"
@@ -154,10 +156,13 @@ class HttpServer:
             serving, self._serving = self._serving, None
             serving.cancel()
             await asyncio.wait([serving])
-        if self._watching is not None:
-            watching, self._watching = self._watching, None
-            watching.cancel()
-            await asyncio.wait([watching])
+        watching, self._watching = self._watching, []
+        for task in watching:
+            task.cancel()
+        if watching:
+            await asyncio.wait(watching)
+        if self._tokens is not None:
+            self._tokens.close()
         if self._listener is not None:
             self._listener.close()  # also if the task was cancelled before it began
             self._listener = None
@@ -169,12 +174,19 @@ class HttpServer:
             self._rendering = None
 
     async def _watch_access(self) -> None:
-        """Read the tokens file when it changes, and end what no longer has access."""
+        """End what no longer has access. Waits for no file, which a disk may keep for long."""
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
-            if self._tokens is not None:
-                await self._tokens.look()
             self._gate.end_revoked()
+
+    async def _watch_tokens(self, file: TokensFile) -> None:
+        """Read the tokens file when it changes."""
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            changed = file.grants
+            await file.look()
+            if file.grants is not changed:
+                self._gate.end_revoked()
 
     # -- responses ----------------------------------------------------------------------------------------------
     def _own_routes(self) -> list[Route]:

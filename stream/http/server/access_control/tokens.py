@@ -6,15 +6,18 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from stream.settings.access.tokens import Right, load_tokens
 from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Role = Literal["read", "review", "control"]
 """The role that a token gives; each includes those before it."""
@@ -68,6 +71,7 @@ class TokensFile:
         """Why the file as it is now is not in force; None if it is."""
         self._path = path
         self._others = others
+        self._thread: ThreadPoolExecutor | None = None
         self._seen = _identity(path)
         self._used = self._seen
         """The file that is in force; empty if the latest could not be used."""
@@ -78,12 +82,12 @@ class TokensFile:
 
     async def look(self) -> None:
         """Read the file if it has changed and has then stayed the same since the last call: it may be half written."""
-        before, self._seen = self._seen, await asyncio.to_thread(_identity, self._path)
+        before, self._seen = self._seen, await self._in_thread(_identity, self._path)
         if self._seen == self._used or self._seen != before:
             return
         seen = self._seen
         try:
-            grants = await asyncio.to_thread(self._read)
+            grants = await self._in_thread(self._read)
         except ConfigError as error:
             self._used = ()  # read again at the next call: the disk may have failed for a moment only
             if str(error) != self.error:
@@ -99,6 +103,18 @@ class TokensFile:
         changed = sorted({grant.name for grant in {*grants} ^ {*self.grants}})
         self.grants = grants
         logger.info("http.tokens_file: %s is in force; changed tokens: %s", self._path, ", ".join(changed) or "none")
+
+    def close(self) -> None:
+        """End the thread that reads the file. May be called again."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._thread = None
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function in a thread of its own: asyncio's are shared, and requests could keep all of them."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="tokens file")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     def _read(self) -> tuple[Grant, ...]:
         grants = tuple(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +136,18 @@ async def test_a_file_that_cannot_be_read_for_a_moment_is_read_again_and_the_err
     assert file.error is not None and caplog.text.count("Input/output error") == 1
     await file.look()
     assert (file.error, file.grants) == (None, ())
+
+
+async def test_a_change_applies_while_all_of_asyncio_s_threads_are_busy(tmp_path: Path) -> None:
+    path = write_tokens(tmp_path / "tokens.yaml", listed("anna"))
+    file = TokensFile(path, {})
+    free, threads = threading.Event(), ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(threads)
+    busy = asyncio.ensure_future(asyncio.to_thread(free.wait))
+    write_tokens(path)
+    for _ in range(2):
+        await file.look()
+    assert file.grants == () and not busy.done()
+    free.set()
+    await busy
+    file.close()
