@@ -13,7 +13,13 @@ AT_ONCE = 200
 
 _OLDEST_PICTURES = "SELECT rowid, file, bytes FROM pictures WHERE bytes IS NOT NULL ORDER BY rowid LIMIT ?"
 _PICTURE_GONE = "UPDATE pictures SET bytes = NULL, result = NULL WHERE rowid = ?"
-_OLD_PICTURES = "SELECT rowid, file, bytes FROM pictures WHERE kept_us < ? ORDER BY rowid LIMIT ?"
+_OLD_PICTURES = "SELECT rowid, file, bytes FROM pictures WHERE kept_us < ? AND bytes IS NOT NULL ORDER BY rowid LIMIT ?"
+_OLD_AND_GONE = (
+    "DELETE FROM pictures WHERE rowid IN (SELECT p.rowid FROM pictures p WHERE p.kept_us < ? AND p.bytes IS NULL "
+    "AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.camera = p.camera AND i.run = p.run AND i.epoch = p.epoch "
+    "AND i.frame = p.frame) LIMIT ?)"
+)
+"""An incident with a verdict stays, and so does the row that says that its picture was deleted."""
 _OLD_INCIDENTS = "SELECT rowid, id FROM incidents WHERE kept_us < ? AND verdict IS NULL ORDER BY rowid LIMIT ?"
 _FIRST_INCIDENTS = "SELECT rowid, id FROM incidents WHERE verdict IS NULL ORDER BY rowid LIMIT ?"
 _DELETED = "INSERT INTO deleted VALUES(?, ?) ON CONFLICT(prefix) DO UPDATE SET highest = max(highest, excluded.highest)"
@@ -37,10 +43,9 @@ def delete_old(database: sqlite3.Connection, files: PictureFiles, before_us: int
     the maximum number. Those with a verdict stay, without their pictures. Return the bytes of the deleted pictures."""
     freed = 0
     for row, file, size in database.execute(_OLD_PICTURES, (before_us, AT_ONCE)).fetchall():
-        if size is not None:
-            files.delete(file)
-            freed += size
-        database.execute("DELETE FROM pictures WHERE rowid = ?", (row,))
+        files.delete(file)
+        freed += size
+        database.execute(_PICTURE_GONE, (row,))
     old = database.execute(_OLD_INCIDENTS, (before_us, AT_ONCE)).fetchall()
     (count,) = database.execute("SELECT count(*) FROM incidents").fetchone()
     if count - len(old) > MOST_INCIDENTS:
@@ -49,6 +54,7 @@ def delete_old(database: sqlite3.Connection, files: PictureFiles, before_us: int
         prefix, _, number = name.rpartition("-")
         database.execute("DELETE FROM incidents WHERE rowid = ?", (row,))
         database.execute(_DELETED, (prefix, int(number) if number.isdigit() else 0))
+    database.execute(_OLD_AND_GONE, (before_us, AT_ONCE))
     return freed
 
 

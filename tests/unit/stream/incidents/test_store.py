@@ -155,12 +155,15 @@ def test_old_incidents_are_deleted_and_their_ids_are_still_known_as_deleted(
     made.keep([], frame(1), JPEG)
     made.set_verdict(["0123abcd-1"], "right", None, "Ann", 5)
     give(made, *(alert(number) for number in range(2, 6)))
+    made.keep([], frame(5), JPEG)
     wait_until(lambda: len(ids(made)) == 2)
     assert ids(made) == ["0123abcd-5", "0123abcd-1"], "one with a verdict stays"
     assert (made.picture("0123abcd-2"), made.picture("0123abcd-77")) == ("gone", "unknown")
     made._keep_us = -S  # everything is too old now
     wait_until(lambda: ids(made) == ["0123abcd-1"] and not made.bytes_kept)
-    assert made.picture("0123abcd-1") == "none" and not list(tmp_path.glob("pictures/*"))
+    assert made.picture("0123abcd-1") == "gone" and not list(tmp_path.glob("pictures/*"))
+    assert made._database is not None
+    assert made._database.execute("SELECT frame FROM pictures").fetchall() == [(1,)], "of the one that stays"
     made.close()
 
 
