@@ -67,7 +67,9 @@ class IncidentList(msgspec.Struct, frozen=True):
         ),
     ]
     message: Annotated[str, about("Why they cannot be kept, and what to do; empty if they can.")]
-    bytes: Annotated[int, about("Size of the kept pictures and their results.", minimum=0)]
+    bytes: Annotated[
+        int, about("Size of the kept pictures and their results; 0 with a token for some cameras.", minimum=0)
+    ]
     budget: Count
     incidents: Annotated[list[Incident], about("The latest first.")]
     before: Annotated[str | None, about("The parameter `before` of the next page; null if this is the last one.")]

@@ -149,7 +149,7 @@ class IncidentsApi:
             IncidentList(
                 condition.state,
                 condition.message,
-                store.bytes_kept,
+                store.bytes_kept if request[CALLER].cameras is None else 0,  # of others, it tells when people come
                 store.budget,
                 found,
                 None if last is None else f"{last.began_us}:{last.id}",
