@@ -97,7 +97,7 @@ class ClipsApi:
         answer = ClipList(
             state=library.state if library is not None else "off",
             message=library.message if library is not None else "recording.directory is not set",
-            bytes=library.bytes_kept if library is not None else 0,
+            bytes=library.bytes_kept if library is not None and request[CALLER].cameras is None else 0,
             budget=library.budget if library is not None else 0,
             clips=found,
         )

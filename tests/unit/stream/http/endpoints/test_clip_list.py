@@ -1,0 +1,26 @@
+"""The list of clips does not tell of cameras that the caller does not see."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from stream.http.endpoints.clips_api import ClipsApi
+from stream.http.server.access_control.access import Caller
+from stream.http.server.access_control.gate import CALLER
+
+
+@pytest.mark.parametrize(("cameras", "size"), [(None, 7), (frozenset({"yard"}), 0)])
+async def test_the_size_of_all_clips_is_only_for_those_who_see_all_cameras(
+    cameras: frozenset[str] | None, size: int
+) -> None:
+    library: Any = SimpleNamespace(state="ready", message="", bytes_kept=7, budget=9, clips=lambda: [])
+    listing = ClipsApi(library).routes()[0]
+    request = make_mocked_request("GET", listing.path)
+    request[CALLER] = Caller("read", "token", "anna", cameras)
+    response = await listing.handler(request)
+    assert msgspec.json.decode(getattr(response, "body", b""))["bytes"] == size
