@@ -222,7 +222,7 @@ class IncidentStore:
     def set_verdict(
         self, ids: Sequence[str], verdict: Verdict | None, truth: str | None, by: str, at_us: int
     ) -> list[Incident]:
-        """Set or, with None, remove what a person said of these incidents. Return those that exist, as they are now.
+        """Set or, with None, remove what a person said of these incidents. Return those that exist, after the change.
 
         Raises `StoreUnavailableError` if that cannot be written, and changes nothing then. Blocks.
         """
