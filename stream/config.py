@@ -18,6 +18,7 @@ from stages.settings_file import SettingsFileError, error_text, merged, read_set
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
 from stream.settings.incidents.incidents import IncidentsConfig
+from stream.settings.incidents.verdicts import VerdictsConfig
 from stream.settings.network import HttpConfig, WebRtcConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.tracing import TracingConfig
@@ -44,6 +45,7 @@ class Config(Section):
     webrtc: WebRtcConfig = Field(default_factory=WebRtcConfig)  # pyright: ignore[reportArgumentType]
     recording: RecordingConfig = Field(default_factory=RecordingConfig)  # pyright: ignore[reportArgumentType]
     incidents: IncidentsConfig = Field(default_factory=IncidentsConfig)  # pyright: ignore[reportArgumentType]
+    verdicts: VerdictsConfig = Field(default_factory=VerdictsConfig)  # pyright: ignore[reportArgumentType]
     tracing: TracingConfig = Field(default_factory=TracingConfig)  # pyright: ignore[reportArgumentType]
     rules_file: Annotated[
         Path | None,

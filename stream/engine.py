@@ -37,6 +37,7 @@ from stream.http.server.app import HttpServer
 from stream.http_routes import make_http_server
 from stream.incidents.pictures import FramePictures, MemoryPictures
 from stream.incidents.store import make_store
+from stream.incidents.verdicts.verdict_desk import make_desk
 from stream.inference import device_budget, memory_budget
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
@@ -108,6 +109,8 @@ class Engine:
         """The recorder of clips; None without recording."""
         self.incidents = make_store(config.incidents, config.recording.actions, self._has_clip)
         """The kept alerts and events; None without a directory for them."""
+        library = self.recorder.library if self.recorder is not None else None
+        self._verdicts = make_desk(self.incidents, config.incidents, config.verdicts, library)
         self._pictures = FramePictures(self.incidents or MemoryPictures(), config.incidents.width)
         self.cameras = CameraRegistry(
             self._batcher,
@@ -164,6 +167,8 @@ class Engine:
                 alerts=self.alerts,
                 pictures=self._pictures,
                 incidents=self.incidents,
+                verdicts=self._verdicts,
+                actions=lambda: [] if self._model is None else self._model.actions,
                 rules=self.rules,
                 recorder=self.recorder,
                 event_streams=self._event_streams,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stream import engine_metrics
 from stream.alerts.alert_book import AlertBook
@@ -18,11 +18,13 @@ from stream.http.endpoints.event_streams import EventStreams
 from stream.http.endpoints.incidents_api import IncidentsApi
 from stream.http.endpoints.picture_streams import PictureStreams
 from stream.http.endpoints.profiling_api import ProfilingApi
+from stream.http.endpoints.review_api import ReviewApi
 from stream.http.endpoints.whep import WhepApi
 from stream.http.endpoints.whip import WhipApi
 from stream.http.server.app import HttpServer
 from stream.incidents.pictures import FramePictures
 from stream.incidents.store import IncidentStore
+from stream.incidents.verdicts.verdict_desk import VerdictDesk
 from stream.inference.profiling import Profiling
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
@@ -47,6 +49,8 @@ def make_http_server(
     alerts: AlertBook,
     pictures: FramePictures,
     incidents: IncidentStore | None,
+    verdicts: VerdictDesk | None,
+    actions: Callable[[], Sequence[str]],
     rules: RulesInForce,
     recorder: Recorder | None,
     event_streams: EventStreams,
@@ -59,7 +63,8 @@ def make_http_server(
 ) -> HttpServer:
     """Return the HTTP server of an engine with these parts, and add its metrics.
 
-    `config` and `stats` return what is valid when they are called; `on_end` is called when a task of the server ends.
+    `config`, `stats` and `actions` (the model's) return what is valid when they are called; `on_end` is called when a
+    task of the server ends.
     """
     api = ControlApi(
         cameras,
@@ -81,6 +86,7 @@ def make_http_server(
             *ProfilingApi(profiling).routes(),
             *AlertsApi(alerts, pictures, rules).routes(),
             *IncidentsApi(incidents, pictures).routes(),
+            *ReviewApi(verdicts, lambda: sorted({*actions(), *rules.written})).routes(),
             *ClipsApi(recorder.library if recorder is not None else None).routes(),
             *WhipApi(cameras, publishers).routes(),
             *WhepApi(cameras, viewers).routes(),

@@ -73,6 +73,16 @@ class ClipsApi:
             ),
             Route(
                 "GET",
+                PATH + "/{clip}/metadata",
+                "read",
+                self._metadata,
+                "Get a clip's description, as in the list.",
+                (Answer(200, "The clip.", Clip),),
+                scope="camera",
+                camera_of=of_clip,
+            ),
+            Route(
+                "GET",
                 PATH + "/{clip}/results",
                 "read",
                 self._results,
@@ -109,6 +119,12 @@ class ClipsApi:
         response = FileAnswer(self._file(request, VIDEO), headers={"Content-Type": "video/mp4", **policy})
         await response.prepare(request)
         return response
+
+    async def _metadata(self, request: web.Request) -> web.Response:
+        clip = None if self._library is None else self._library.clip(request.match_info["clip"])
+        if clip is None:
+            raise _unknown()
+        return web.Response(body=msgspec.json.encode(clip), content_type="application/json")
 
     async def _results(self, request: web.Request) -> web.StreamResponse:
         response = FileAnswer(self._file(request, RESULTS), headers={"Content-Type": "application/x-ndjson"})

@@ -23,6 +23,7 @@ TITLES = {
     "no-picture": "No picture",
     "no-longer-kept": "No longer kept",
     "not-ready": "Not ready yet",
+    "verdict-not-kept": "Verdict not saved",
     "no-result-yet": "No result yet",
     "method-not-allowed": "Method not allowed",
     "no-room": "Insufficient capacity",

@@ -1,0 +1,1 @@
+"""Verdicts of people on what the engine saw, as the review page writes and training reads them."""

@@ -1,0 +1,1 @@
+"""Verdicts of people on incidents, kept in the layout that training reads."""

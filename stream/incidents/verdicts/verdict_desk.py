@@ -1,0 +1,202 @@
+"""What people say of incidents: into the store, and into the folder that training reads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+from stages.verdicts.verdict_file import Said as Learned
+from stages.verdicts.verdict_file import Verdict as Label
+from stream.incidents.incident import Incident, Verdict
+from stream.incidents.store import IncidentStore, StoreUnavailableError
+from stream.incidents.verdicts.tracks import track_of
+from stream.incidents.verdicts.verdict_folder import VerdictFolder
+from stream.recording.clips import Clip
+from stream.recording.library import RESULTS, ClipLibrary
+from stream.results import about
+from stream.settings.incidents.incidents import IncidentsConfig
+from stream.settings.incidents.verdicts import VerdictsConfig
+
+Why = Literal["no-such-incident", "nothing-to-learn", "no-clip", "no-track"]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a verdict on one incident."""
+
+    id: Annotated[str, about("The incident's id.")]
+    saved: Annotated[bool, about("Whether the incident now has this verdict.")]
+    learned: Annotated[bool, about("Whether training can learn from it: it is in the folder of verdicts.")]
+    why: Annotated[
+        Why | None,
+        about(
+            "Why it was not saved (`no-such-incident`), or why training cannot learn from it: `nothing-to-learn` (it "
+            "is skipped or has no action), `no-clip` (no clip shows it, or not yet), `no-track` (the clip does not "
+            "show the person). Null if training can."
+        ),
+    ]
+    incident: Annotated[Incident | None, about("The incident as it is now; null if there is none.")]
+
+
+class Said(NamedTuple):
+    """A verdict and who gives it. `truth` is the true action of `really`. Without `verdict`: it is taken back."""
+
+    verdict: Verdict | None
+    truth: str | None
+    by: str
+
+
+class VerdictsUnwritableError(Exception):
+    """A verdict could not be written; the incident keeps the one that it had. The argument says why.
+
+    `done` are those that were saved before.
+    """
+
+    def __init__(self, why: str, done: Sequence[Outcome]) -> None:
+        super().__init__(why)
+        self.done = done
+
+
+class VerdictDesk:
+    """The verdicts on the incidents of a store. Thread-safe; `say` blocks.
+
+    `library`: the clips, if they are recorded.
+    """
+
+    def __init__(self, store: IncidentStore, folder: VerdictFolder, library: ClipLibrary | None) -> None:
+        self.store = store
+        self.folder = folder
+        self._library = library
+        self._lock = threading.Lock()
+
+    def say(self, ids: Sequence[str], said: Said, sees: Callable[[str], bool] = lambda camera: True) -> list[Outcome]:
+        """Set the verdict of these incidents, and return what became of each.
+
+        Incidents of cameras that the caller does not see are treated as if they did not exist. A verdict that an
+        incident already has changes nothing, except that a clip that was missing is kept. Raises
+        `VerdictsUnwritableError`.
+        """
+        done: list[Outcome] = []
+        with self._lock:
+            for name in dict.fromkeys(ids):
+                try:
+                    incident = self.store.get(name)
+                    visible = incident is not None and sees(incident.camera)
+                    done.append(
+                        self._say(incident, said)
+                        if incident is not None and visible
+                        else Outcome(name, False, False, "no-such-incident", None)
+                    )
+                except StoreUnavailableError as error:
+                    raise VerdictsUnwritableError(str(error), done) from None
+                except OSError as error:
+                    raise VerdictsUnwritableError(error.strerror or str(error), done) from None
+                finally:
+                    self.folder.delete_unused()
+        return done
+
+    def counts(self) -> tuple[int, int]:
+        """Return the numbers of verdicts for training and of their clips. Blocks. Raises OSError."""
+        with self._lock:
+            return self.folder.counts()
+
+    def _say(self, incident: Incident, said: Said) -> Outcome:
+        verdict, truth = said.verdict, said.truth
+        if verdict == "really" and truth == incident.action:
+            verdict = "right"
+        truth = {"right": incident.action, "really": truth}.get(verdict or "")
+        changes = (verdict, truth) != (incident.verdict, incident.truth)
+        at_us = time.time_ns() // 1000 if changes or incident.at_us is None else incident.at_us
+        by = said.by if changes or incident.by is None else incident.by
+        before = self.folder.get(incident.id)
+        why = self._learn(incident, verdict, truth, by, at_us, before)
+        if changes:
+            try:
+                incident = self._store(incident, verdict, truth, by, at_us)
+            except StoreUnavailableError:
+                self.folder.restore(incident.id, before)
+                raise
+        return Outcome(incident.id, True, why is None and verdict is not None, why, incident)
+
+    def _store(self, incident: Incident, verdict: Verdict | None, truth: str | None, by: str, at_us: int) -> Incident:
+        (now,) = self.store.set_verdict([incident.id], verdict, truth, by, at_us)
+        was = {"verdict": incident.verdict, "truth": incident.truth, "by": incident.by, "at_us": incident.at_us}
+        self.folder.log(
+            {
+                "at_us": at_us,
+                "by": by,
+                "id": incident.id,
+                "camera": incident.camera,
+                "before": was if incident.verdict is not None else None,
+                "after": {"verdict": verdict, "truth": truth} if verdict is not None else None,
+            }
+        )
+        return now
+
+    def _learn(
+        self,
+        incident: Incident,
+        verdict: Verdict | None,
+        truth: str | None,
+        by: str,
+        at_us: int,
+        before: Label | None,
+    ) -> Why | None:
+        """Write the label for training, or remove it. Return why there is none."""
+        learned: Learned | None = verdict if verdict in ("right", "wrong", "really") else None
+        if learned is None or incident.action is None or incident.track is None:
+            self.folder.remove(incident.id)
+            return None if verdict is None else "nothing-to-learn"
+        content = {"verdict": learned, "truth": truth, "by": by, "at_us": at_us}
+        if before is not None and self.folder.has_clip(before.clip):  # the recorder may have deleted its own
+            self.folder.put(msgspec.structs.replace(before, **content), self.folder.directory)
+            return None
+        clip, recorded = self._clip(incident)
+        if clip is None:
+            return "no-clip"
+        try:
+            found = track_of(incident, clip, recorded / (clip.name + RESULTS))
+            if found is None:
+                return "no-track"
+            model = incident.model
+            label = Label(
+                id=incident.id,
+                clip=clip.name,
+                camera=incident.camera,
+                epoch=incident.epoch,
+                track=incident.track,
+                said=incident.action,
+                model="" if model is None else f"{model.profile} {model.weights}".strip(),
+                **found._asdict(),
+                **content,
+            )
+            self.folder.put(label, recorded)
+        except FileNotFoundError:
+            return "no-clip"  # deleted to make room meanwhile
+        return None
+
+    def _clip(self, incident: Incident) -> tuple[Clip | None, Path]:
+        library = self._library
+        if library is None or incident.clip is None:
+            return None, Path()
+        clip = library.clip(incident.clip)
+        same = clip is not None and (clip.run, clip.camera, clip.epoch) == (
+            incident.run,
+            incident.camera,
+            incident.epoch,
+        )
+        return (clip if same else None), library.directory
+
+
+def make_desk(
+    store: IncidentStore | None, incidents: IncidentsConfig, config: VerdictsConfig, library: ClipLibrary | None
+) -> VerdictDesk | None:
+    """Return the desk for a store; None without one."""
+    if store is None or incidents.directory is None:
+        return None
+    directory = config.directory or incidents.directory / "verdicts"
+    return VerdictDesk(store, VerdictFolder(directory, config), library)

@@ -1,0 +1,27 @@
+"""Settings of the verdicts of people on alerts and events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ByteSize, Field
+
+from stages.settings import Section
+
+
+class VerdictsConfig(Section):
+    """What people said of alerts and events, kept for training with the clips (docs/review.md)."""
+
+    directory: Path | None = Field(
+        None,
+        description="Directory of the verdicts and their clips. Unset: `verdicts` in `incidents.directory`.",
+    )
+    budget: ByteSize = Field(
+        ByteSize(20 * 10**9),
+        ge=1 << 20,
+        description="Space for the clips of verdicts, in bytes or as `20GB`. Nothing is deleted to make room: when it "
+        "is used up, verdicts that need another clip are refused.",
+    )
+    least_free: ByteSize = Field(
+        ByteSize(10**9), description="No clip is kept for a verdict while the disk has less free space than this."
+    )

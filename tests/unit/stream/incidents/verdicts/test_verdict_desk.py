@@ -1,0 +1,211 @@
+"""Verdicts on incidents: in the store, and in the folder that training reads."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from stages.verdicts import verdict_file
+from stages.verdicts.verdict_file import Verdict
+from stream.incidents.store import IncidentStore, StoreUnavailableError
+from stream.incidents.verdicts.verdict_desk import Said, VerdictDesk, VerdictsUnwritableError
+from stream.incidents.verdicts.verdict_folder import VerdictFolder
+from stream.recording.library import ENDINGS
+from stream.settings import private_file
+from stream.settings.incidents.verdicts import VerdictsConfig
+from support.incidents import alert, give
+from support.reviewing import FRAME_US, S, box_at, fell, keep, library_at, shown_files, store_at
+
+RIGHT, WRONG, SKIP = Said("right", None, "anna"), Said("wrong", None, "anna"), Said("skip", None, "anna")
+SIT, BACK = Said("really", "sit", "ben"), Said(None, None, "ben")
+FIRST = "e0123abcd-1"
+
+
+class Desk:
+    """A desk with two events of falls, and one of a kick, which has no clip."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.clips = folder / "clips"
+        self.verdicts = folder / "verdicts"
+        self.store: IncidentStore = store_at(folder / "incidents")
+        self.recorded = keep(self.store, self.clips, [fell(1), fell(2, "yard"), fell(3, label="kick")])
+        self.library = library_at(self.clips)
+        self.folder = VerdictFolder(self.verdicts, VerdictsConfig.model_validate({"least_free": 0, **settings}))
+        self.desk = VerdictDesk(self.store, self.folder, self.library)
+
+    def say(self, said: Said, *ids: str) -> list[tuple[bool, bool, str | None]]:
+        return [(one.saved, one.learned, one.why) for one in self.desk.say(ids or (FIRST,), said)]
+
+    def label(self, name: str = FIRST) -> Verdict | None:
+        path = verdict_file.label_path(self.verdicts, name)
+        return verdict_file.read(path) if path.exists() else None
+
+    def verdict(self, name: str = FIRST) -> tuple[str | None, str | None, str | None]:
+        found = self.store.get(name)
+        assert found is not None
+        return found.verdict, found.truth, found.by
+
+    def log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.verdicts / verdict_file.LOG).read_text().splitlines()]
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_a_verdict_has_the_clip_the_boxes_of_the_person_and_the_label(at: Desk) -> None:
+    assert at.say(SIT) == [(True, True, None)]
+    label = at.label()
+    assert label is not None
+    assert (label.said, label.verdict, label.truth, label.by) == ("fall", "really", "sit", "ben")
+    assert (label.camera, label.track, label.clip) == ("door", 7, at.recorded[0].name)
+    assert (label.first_us, label.end_us, label.size) == (10 * FRAME_US, 10 * FRAME_US + S, (320, 180))
+    assert label.boxes == [(number * FRAME_US, *box_at(number)) for number in range(10, 35)]
+    assert verdict_file.is_verdicts_folder(at.verdicts)
+    for ending in ENDINGS:
+        name = at.recorded[0].name + ending
+        assert (at.verdicts / "clips" / name).samefile(at.clips / name)
+    assert verdict_file.label_path(at.verdicts, FIRST).stat().st_mode & 0o777 == 0o600
+    assert at.verdict() == ("really", "sit", "ben")
+    (line,) = at.log()
+    assert (line["by"], line["id"], line["before"]) == ("ben", FIRST, None)
+    assert line["after"] == {"verdict": "really", "truth": "sit"}
+
+
+def test_repeating_a_verdict_changes_nothing_and_another_one_replaces_it(at: Desk) -> None:
+    at.say(RIGHT)
+    first = at.label()
+    assert first is not None and first.truth == "fall"
+    at.say(RIGHT._replace(by="ben"))
+    assert at.label() == first and len(at.log()) == 1
+    at.say(WRONG)
+    second = at.label()
+    assert second is not None and (second.verdict, second.truth) == ("wrong", None)
+    assert [(line["before"] or {}).get("verdict") for line in at.log()] == [None, "right"]
+    assert at.say(Said("really", "fall", "anna")) == [(True, True, None)]
+    assert at.verdict() == ("right", "fall", "anna")
+
+
+def test_a_verdict_that_is_taken_back_leaves_no_label_and_no_clip(at: Desk) -> None:
+    at.say(RIGHT, FIRST, "e0123abcd-2")
+    assert at.desk.counts() == (2, 2)
+    assert at.say(BACK) == [(True, False, None)]
+    assert at.label() is None and at.verdict() == (None, None, None)
+    assert shown_files(at.verdicts / "clips", at.recorded[0]) == [False] * 3
+    assert shown_files(at.verdicts / "clips", at.recorded[1]) == [True] * 3
+    assert shown_files(at.clips, at.recorded[0]) == [True] * 3
+
+
+def test_a_clip_is_kept_after_the_recorder_has_deleted_its_own_and_its_verdict_can_change(at: Desk) -> None:
+    at.say(RIGHT)
+    at.library.budget = 1
+    at.library.update_size("none", 0)
+    assert shown_files(at.clips, at.recorded[0]) == [False] * 3
+    assert at.say(SIT) == [(True, True, None)]
+    label = at.label()
+    assert label is not None and label.truth == "sit" and len(label.boxes) == 25
+    assert at.say(RIGHT, "e0123abcd-2") == [(True, False, "no-clip")]
+
+
+def test_what_training_cannot_learn_from_is_saved_all_the_same_and_says_why(at: Desk) -> None:
+    give(at.store, alert(40, track=None), alert(41, action="fall", track=55))
+    assert at.say(RIGHT, "e0123abcd-3") == [(True, False, "no-clip")]
+    assert at.say(RIGHT, "0123abcd-40") == [(True, False, "nothing-to-learn")]
+    assert at.say(RIGHT, "e0123abcd-999") == [(False, False, "no-such-incident")]
+    assert at.verdict("e0123abcd-3") == ("right", "kick", "anna")
+    at.say(RIGHT)
+    assert at.say(SKIP) == [(True, False, "nothing-to-learn")]
+    assert at.label() is None and at.verdict() == ("skip", None, "anna")
+    results = at.clips / f"{at.recorded[1].name}.jsonl"
+    results.write_bytes(b"damaged\n")
+    assert at.say(RIGHT, "e0123abcd-2") == [(True, False, "no-track")]
+
+
+def test_a_clip_that_is_complete_after_the_verdict_is_kept_when_the_verdict_is_repeated(at: Desk) -> None:
+    with mock.patch.object(at.library, "clip", return_value=None):
+        assert at.say(RIGHT) == [(True, False, "no-clip")]
+    before = at.store.get(FIRST)
+    assert at.say(RIGHT._replace(by="ben")) == [(True, True, None)]
+    label = at.label()
+    assert label is not None and before is not None and (label.by, label.at_us) == ("anna", before.at_us)
+
+
+def test_incidents_of_cameras_that_the_caller_does_not_see_do_not_exist(at: Desk) -> None:
+    outcomes = at.desk.say([FIRST, "e0123abcd-2"], RIGHT, lambda camera: camera == "door")
+    assert [(one.saved, one.why, one.incident is None) for one in outcomes] == [
+        (True, None, False),
+        (False, "no-such-incident", True),
+    ]
+    assert at.verdict("e0123abcd-2") == (None, None, None)
+
+
+@pytest.mark.parametrize("function", ["replace", "link"])
+def test_a_full_disk_refuses_the_verdict_and_keeps_the_one_before(at: Desk, function: str) -> None:
+    at.say(RIGHT)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    target: Any = private_file if function == "replace" else os
+    with mock.patch.object(target, function, side_effect=full), pytest.raises(VerdictsUnwritableError) as caught:
+        at.desk.say([FIRST] if function == "replace" else ["e0123abcd-2"], WRONG)
+    assert "No space left" in str(caught.value) and caught.value.done == []
+    label = at.label()
+    assert label is not None and label.verdict == "right" and at.verdict() == ("right", "fall", "anna")
+    assert at.label("e0123abcd-2") is None and at.verdict("e0123abcd-2") == (None, None, None)
+    assert not any(shown_files(at.verdicts / "clips", at.recorded[1]))
+    assert at.say(WRONG, FIRST, "e0123abcd-2") == [(True, True, None)] * 2
+
+
+def test_a_store_that_cannot_be_written_leaves_the_label_as_it_was(at: Desk) -> None:
+    at.say(RIGHT)
+    for said in (WRONG, BACK):
+        unavailable = mock.patch.object(at.store, "set_verdict", side_effect=StoreUnavailableError("no"))
+        with unavailable, pytest.raises(VerdictsUnwritableError):
+            at.desk.say([FIRST], said)
+        label = at.label()
+        assert label is not None and label.verdict == "right"
+        assert all(shown_files(at.verdicts / "clips", at.recorded[0]))
+    assert len(at.log()) == 1
+
+
+def test_clips_are_copied_to_another_disk_unless_too_little_is_free(at: Desk) -> None:
+    other = OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    real = os.link
+    with mock.patch.object(os, "link", side_effect=other):
+        at.folder._least_free = 1 << 60
+        with pytest.raises(VerdictsUnwritableError, match=r"verdicts\.least_free"):
+            at.desk.say([FIRST], RIGHT)
+        at.folder._least_free = 0
+        assert at.say(RIGHT) == [(True, True, None)]
+    assert os.link is real
+    name = at.recorded[0].name + ".mp4"
+    assert (at.verdicts / "clips" / name).read_bytes() == (at.clips / name).read_bytes()
+    assert not (at.verdicts / "clips" / name).samefile(at.clips / name)
+
+
+def test_clips_beyond_the_budget_are_refused_and_none_is_deleted(at: Desk) -> None:
+    at.say(RIGHT)
+    at.folder._budget = 1
+    with pytest.raises(VerdictsUnwritableError, match=r"verdicts\.budget"):
+        at.desk.say(["e0123abcd-2"], RIGHT)
+    assert all(shown_files(at.verdicts / "clips", at.recorded[0]))
+    assert at.say(WRONG) == [(True, True, None)]
+
+
+def test_a_damaged_verdict_is_named_and_left_and_the_others_work(at: Desk) -> None:
+    at.say(RIGHT, FIRST, "e0123abcd-2")
+    path = verdict_file.label_path(at.verdicts, FIRST)
+    path.write_text(path.read_text()[:50])
+    again = VerdictDesk(at.store, VerdictFolder(at.verdicts, VerdictsConfig.model_validate({})), at.library)
+    assert again.counts() == (1, 1)
+    (damaged,) = again.folder.damaged
+    assert damaged.startswith(f"{FIRST}.json: ") and len(path.read_text()) == 50
+    assert [one.learned for one in again.say([FIRST, "e0123abcd-2"], WRONG)] == [True, True]
