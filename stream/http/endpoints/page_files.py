@@ -1,4 +1,6 @@
-"""The live page's files, read at start-up and served under fixed addresses. No path is looked up on the disk.
+"""The files of the live page and of the review page, read at start-up and served under fixed addresses.
+
+No path is looked up on the disk.
 
 They are open, because they contain no data. Their Content-Security-Policy limits the browser to content from this
 server, whatever a camera's name or a response contains.
@@ -7,34 +9,42 @@ server, whatever a camera's name or a response contains.
 from __future__ import annotations
 
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from aiohttp import web
 
 from stream.http.server.routes import Answer, Handler, Route
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; "
+    "connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 ROOT_FILE = "index.html"
+REVIEW = "review"
+"""The folder of the review page, and its address."""
 
 
 def page_routes() -> list[Route]:
-    """Return the routes `/` and `/page/NAME` for each file."""
+    """Return the routes `/`, `/review`, and `/page/NAME` for each other file."""
     folder = resources.files("stream.http") / "page"
-    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    return [*_routes(folder, "/", "/page/"), *_routes(folder / REVIEW, f"/{REVIEW}", f"/page/{REVIEW}/")]
+
+
+def _routes(folder: Traversable, root: str, others: str) -> list[Route]:
+    files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     return [
-        _route("/" if name == ROOT_FILE else f"/page/{name}", body, TYPES[suffix])
+        _route(root if name == ROOT_FILE else others + name, body, TYPES[suffix])
         for name, body in sorted(files.items())
         if (suffix := name[name.rfind(".") :]) in TYPES
     ]
 
 
 def _route(path: str, body: bytes, content_type: str) -> Route:
-    summary = "The live page." if path == "/" else "A file of the live page."
+    summary = {"/": "The live page.", f"/{REVIEW}": "The review page."}.get(path, "A file of a page.")
     answers = (Answer(200, "The file.", None, content_type),)
     return Route("GET", path, "open", _handler(body, content_type), summary, answers, limited=False, scope="none")
 

@@ -19,31 +19,38 @@ from support.repository import REPOSITORY
 from telemetry.metrics import PrometheusObserver
 
 FOLDER = REPOSITORY / "stream" / "http" / "page"
-FILES = sorted(FOLDER.iterdir())
+FILES = sorted(file for file in FOLDER.rglob("*") if file.is_file())
+
+
+def address_of(file: Path) -> str:
+    """Return where a page file is served."""
+    roots = {"index.html": "/", "review/index.html": "/review"}
+    name = file.relative_to(FOLDER).as_posix()
+    return roots.get(name, f"/page/{name}")
 
 
 def test_every_file_has_its_address_and_is_part_of_the_package() -> None:
-    assert {route.path for route in page_routes()} == {
-        "/" if file.name == "index.html" else f"/page/{file.name}" for file in FILES
-    }
+    assert {route.path for route in page_routes()} == {address_of(file) for file in FILES}
     assert all(file.suffix in TYPES for file in FILES)
     setup = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     patterns = setup["stream.http"]
-    assert all(any(fnmatch(f"page/{file.name}", pattern) for pattern in patterns) for file in FILES)
+    assert all(
+        any(fnmatch(f"page/{file.relative_to(FOLDER).as_posix()}", pattern) for pattern in patterns) for file in FILES
+    )
 
 
 def test_page_files_refer_only_to_existing_local_files() -> None:
     served = {route.path for route in page_routes()}
     for file in FILES:
         text = file.read_text()
-        for name in re.findall(r'from "\./([^"]+)"', text):
-            assert f"/page/{name}" in served, (file.name, name)
+        for name in re.findall(r'from "(\.[^"]+)"', text):
+            assert address_of((file.parent / name).resolve()) in served, (file.name, name)
         for path in re.findall(r'(?:src|href)="(/page/[^"]+)"', text):
             assert path in served, (file.name, path)
         assert set(re.findall(r"https?://[\w.]+", text)) <= {"http://www.w3.org"}, f"{file.name} loads from elsewhere"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(FOLDER)))
 def test_no_page_file_inserts_html_or_runs_text_as_code(file: Path) -> None:
     text = file.read_text()
     for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
@@ -77,13 +84,20 @@ async def test_page_files_are_served_with_their_policy_and_nothing_else_is_serve
     try:
         async with ClientSession() as session:
             for file in FILES:
-                path = "/" if file.name == "index.html" else f"/page/{file.name}"
-                async with session.get(address + path) as answer:
+                async with session.get(address + address_of(file)) as answer:
                     assert (answer.status, answer.content_type) == (200, TYPES[file.suffix])
                     assert await answer.read() == file.read_bytes()
                     assert answer.headers["Content-Security-Policy"] == POLICY
                     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-            for path in ("/page/", "/page/../app.py", "/page/%2e%2e/app.py", "/page/..%2fapp.py", "/page/index.html"):
+            for path in (
+                "/page/",
+                "/page/../app.py",
+                "/page/%2e%2e/app.py",
+                "/page/review/",
+                "/page/review/index.html",
+                "/page/..%2fapp.py",
+                "/page/index.html",
+            ):
                 async with session.get(f"{address}{path}") as answer:
                     assert answer.status == 401, path
     finally:

@@ -1,0 +1,108 @@
+// The review page: connects the filters, the list, the player and the verdicts.
+
+import { Problem, ask } from "../api.js"
+import { Session } from "../session.js"
+import { themeButton } from "../theme.js"
+import { Filters } from "./filters.js"
+import { IncidentList } from "./incident_list.js"
+import { Keys } from "./keys.js"
+import { Player } from "./player.js"
+import { Timeline } from "./timeline.js"
+import { Verdicts } from "./verdicts.js"
+
+const RETRY_MS = 2000
+const NEW_EVERY_MS = 15000
+
+const field = (id) => document.getElementById(id)
+
+class Review {
+  constructor() {
+    this.session = new Session({ signedIn: (role) => this.#signedIn(role) })
+    this.filters = new Filters(field("filters"), () => this.load())
+    this.timeline = new Timeline((fromUs, toUs) => this.filters.narrow(fromUs, toUs))
+    this.player = new Player()
+    this.list = new IncidentList(field("list"), {
+      failed: (error) => this.#failed(error),
+      chosen: (incident) => this.player.show(incident),
+      changed: () => this.#count(),
+    })
+    this.verdicts = new Verdicts({
+      targets: () => this.list.targets(),
+      judged: (incidents) => this.list.replace(incidents),
+      advance: () => this.list.advance(),
+      failed: (error) => this.#failed(error),
+    })
+    this.keys = new Keys({
+      move: (by, extend) => this.list.move(by, extend),
+      all: () => this.list.selectAll(),
+      one: () => this.list.selectOne(),
+      play: () => this.player.toggle(),
+      overlay: () => this.player.toggleOverlay(),
+      say: (verdict) => this.verdicts.say(verdict),
+      really: () => this.verdicts.askReally(),
+      undo: () => this.verdicts.undo(),
+      filter: () => this.filters.focus(),
+      help: () => field("help-dialog").showModal(),
+    })
+    themeButton(field("theme"))
+    field("help-open").addEventListener("click", () => field("help-dialog").showModal())
+    field("help-close").addEventListener("click", () => field("help-dialog").close())
+    field("new").addEventListener("click", () => this.load())
+    setInterval(() => this.ready && !document.hidden && this.#lookForNew(), NEW_EVERY_MS)
+  }
+
+  async begin() {
+    try {
+      await this.session.begin()
+    } catch (error) {
+      this.#failed(error)
+      setTimeout(() => this.begin(), RETRY_MS)
+    }
+  }
+
+  /** Load the list and the timeline for the filters. */
+  async load() {
+    field("new").hidden = true
+    const query = this.filters.query()
+    await Promise.all([
+      this.list.load(query),
+      this.timeline.load(query, this.filters.narrowed).catch((error) => this.#failed(error)),
+    ])
+  }
+
+  async #signedIn(role) {
+    this.verdicts.allow(role !== "read")
+    this.keys.mayJudge = role !== "read"
+    await this.filters.fill().catch((error) => this.#failed(error))
+    await this.load()
+    this.ready = true
+    field("list").focus({ preventScroll: true })
+  }
+
+  async #lookForNew() {
+    const { incidents } = await ask("GET", `/api/v1/incidents?${this.filters.query()}&limit=1`).catch(() => ({}))
+    if (incidents?.length && incidents[0].id !== this.list.items[0]?.id) field("new").hidden = false
+  }
+
+  #count() {
+    const { items, more, selected } = this.list
+    const chosen = selected.size > 1 ? `, ${selected.size} selected` : ""
+    field("count").textContent = items.length ? `${items.length}${more ? "+" : ""} shown${chosen}` : ""
+    field("empty").hidden = items.length > 0
+    this.#notice(this.list.state === "ready" ? "" : this.list.message)
+  }
+
+  #failed(error) {
+    if (error instanceof Problem && error.status === 401) return this.session.askForToken()
+    this.#notice(error.message, "bad")
+  }
+
+  #notice(text, level = "") {
+    const notice = field("notice")
+    notice.textContent = text
+    notice.hidden = !text
+    notice.dataset.level = level
+  }
+}
+
+new Review().begin()
