@@ -222,6 +222,8 @@ class Engine:
         if self.incidents is not None:
             await asyncio.to_thread(self.incidents.start)
             self.publisher.on_message(self.incidents.take)
+        if self._verdicts is not None:
+            self.publisher.on_message(self._verdicts.take)
         await asyncio.to_thread(self.alerts.start)
         if self._results_file is not None:
             self.publisher.on_message(self._results_file.write)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -14,8 +15,11 @@ import msgspec
 from stages.verdicts import verdict_file
 from stream.settings import private_file
 from support.engines.controlled_engine import configured, running
+from support.engines.recording_engine import between, recorded, recording
+from support.engines.small_clips import make_clip
 from support.listed_tokens import bearer, listed, write_tokens
 from support.reviewing import fell, reviewed
+from support.waiting import until
 
 FIRST, SECOND, WALKED = "e0123abcd-1", "e0123abcd-2", "e0123abcd-3"
 EVENTS = [fell(1), fell(2, "yard"), fell(3, label="kick")]
@@ -135,3 +139,25 @@ async def test_without_kept_incidents_there_is_nothing_to_judge(tmp_path: Path) 
         state = await client.get("/api/v1/verdicts")
         assert (state["state"], state["message"]) == ("off", "incidents.directory is not set")
         assert (await client.ask("PUT", f"/api/v1/incidents/{FIRST}/verdict", json={"verdict": "right"}))[0] == 404
+
+
+async def test_a_verdict_on_an_action_that_goes_on_is_kept_with_its_clip_once_that_is_complete(tmp_path: Path) -> None:
+    film = await asyncio.to_thread(make_clip, tmp_path / "film.mp4", 150)
+    config = recording(tmp_path / "clips", {"id": "door", "source": str(film)})
+    kept = {"incidents": {"directory": tmp_path / "incidents", "least_free": 0}}
+    config = type(config).model_validate(dict(config) | kept)
+    async with recorded(config, between(2.0, 3.0)) as running:
+
+        async def begun() -> Any:
+            return (await running.client.get("/api/v1/incidents"))["incidents"]
+
+        (fall,) = await until(begun)
+        path = f"/api/v1/incidents/{fall['id']}/verdict"
+        assert (await running.client.ask("PUT", path, json={"verdict": "wrong"}))[0] == 200
+        clip = await running.clip()
+        label = tmp_path / "incidents" / "verdicts" / "labels" / f"{fall['id']}.json"
+        await until(label.exists)
+        verdict = verdict_file.read(label)
+        assert (verdict.clip, verdict.said, verdict.verdict, verdict.truth) == (clip.name, "fall", "wrong", None)
+        assert len(verdict.boxes) == 25 and verdict.boxes[0] == (verdict.first_us, 1.0, 2.0, 30.0, 40.0)
+        assert verdict.end_us - verdict.first_us == 1_000_000

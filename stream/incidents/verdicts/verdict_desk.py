@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,9 +19,14 @@ from stream.incidents.verdicts.tracks import track_of
 from stream.incidents.verdicts.verdict_folder import VerdictFolder
 from stream.recording.clips import Clip
 from stream.recording.library import RESULTS, ClipLibrary
-from stream.results import about
+from stream.results import ClipReady, Message, about
 from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.incidents.verdicts import VerdictsConfig
+
+logger = logging.getLogger(__name__)
+
+MOST_WITHOUT_CLIP = 1000
+"""Verdicts that wait for their clip; the earliest are given up, because their clips are never recorded."""
 
 Why = Literal["no-such-incident", "nothing-to-learn", "no-clip", "no-track"]
 
@@ -72,6 +78,8 @@ class VerdictDesk:
         self.folder = folder
         self._library = library
         self._lock = threading.Lock()
+        self._without_clip: dict[str, None] = {}
+        """The ids of incidents whose verdict came before their clip was complete, the earliest first."""
 
     def say(self, ids: Sequence[str], said: Said, sees: Callable[[str], bool] = lambda camera: True) -> list[Outcome]:
         """Set the verdict of these incidents, and return what became of each.
@@ -99,6 +107,27 @@ class VerdictDesk:
                     self.folder.delete_unused()
         return done
 
+    def take(self, topic: str, message: Message) -> None:
+        """Take a published message; never blocks. Verdicts that came before their clip are then kept for training."""
+        if isinstance(message, ClipReady) and self._without_clip:
+            threading.Thread(target=self._learn_later, args=(message,), name="verdicts", daemon=True).start()
+
+    def _learn_later(self, ready: ClipReady) -> None:
+        with self._lock:
+            for name in list(self._without_clip):
+                try:
+                    incident = self.store.get(name)
+                    if incident is None or incident.verdict is None:
+                        self._without_clip.pop(name, None)
+                    elif _shows(ready, incident):
+                        incident = msgspec.structs.replace(incident, clip=ready.clip)
+                        self._say(incident, Said(incident.verdict, incident.truth, incident.by or ""))
+                except StoreUnavailableError as error:
+                    logger.error("verdicts: %s cannot be kept for training: %s", name, error)
+                except OSError as error:
+                    logger.error("verdicts: %s cannot be kept for training: %s", name, error.strerror)
+            self.folder.delete_unused()
+
     def counts(self) -> tuple[int, int]:
         """Return the numbers of verdicts for training and of their clips. Blocks. Raises OSError."""
         with self._lock:
@@ -114,6 +143,11 @@ class VerdictDesk:
         by = said.by if changes or incident.by is None else incident.by
         before = self.folder.get(incident.id)
         why = self._learn(incident, verdict, truth, by, at_us, before)
+        self._without_clip.pop(incident.id, None)
+        if why == "no-clip":
+            self._without_clip[incident.id] = None
+            if len(self._without_clip) > MOST_WITHOUT_CLIP:
+                del self._without_clip[next(iter(self._without_clip))]
         if changes:
             try:
                 incident = self._store(incident, verdict, truth, by, at_us)
@@ -190,6 +224,15 @@ class VerdictDesk:
             incident.epoch,
         )
         return (clip if same else None), library.directory
+
+
+def _shows(ready: ClipReady, incident: Incident) -> bool:
+    """Return whether a clip shows the begin of an incident."""
+    return (
+        (ready.run, ready.camera, ready.epoch) == (incident.run, incident.camera, incident.epoch)
+        and incident.media_time_us is not None
+        and ready.start_media_time_us <= incident.media_time_us <= ready.end_media_time_us
+    )
 
 
 def make_desk(

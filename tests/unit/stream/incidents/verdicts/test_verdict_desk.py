@@ -21,7 +21,8 @@ from stream.recording.library import ENDINGS
 from stream.settings import private_file
 from stream.settings.incidents.verdicts import VerdictsConfig
 from support.incidents import alert, give
-from support.reviewing import FRAME_US, S, box_at, fell, keep, library_at, shown_files, store_at
+from support.reviewing import FRAME_US, S, box_at, fell, keep, library_at, ready, shown_files, store_at
+from support.waiting import wait_until
 
 RIGHT, WRONG, SKIP = Said("right", None, "anna"), Said("wrong", None, "anna"), Said("skip", None, "anna")
 SIT, BACK = Said("really", "sit", "ben"), Said(None, None, "ben")
@@ -138,6 +139,19 @@ def test_a_clip_that_is_complete_after_the_verdict_is_kept_when_the_verdict_is_r
     assert at.say(RIGHT._replace(by="ben")) == [(True, True, None)]
     label = at.label()
     assert label is not None and before is not None and (label.by, label.at_us) == ("anna", before.at_us)
+
+
+def test_a_clip_that_becomes_complete_after_the_verdict_is_kept(at: Desk) -> None:
+    with mock.patch.object(at.library, "clip", return_value=None):
+        assert at.say(RIGHT, FIRST, "e0123abcd-2") == [(True, False, "no-clip")] * 2
+    at.say(BACK, "e0123abcd-2")
+    for clip in at.recorded:
+        at.desk.take("", ready(clip))
+    wait_until(lambda: at.label() is not None)
+    label = at.label()
+    assert label is not None and (label.verdict, label.by) == ("right", "anna")
+    assert at.label("e0123abcd-2") is None and len(at.log()) == 3
+    assert at.desk.counts() == (1, 1)
 
 
 def test_incidents_of_cameras_that_the_caller_does_not_see_do_not_exist(at: Desk) -> None:
