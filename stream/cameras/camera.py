@@ -15,6 +15,7 @@ from stream.cameras.events import ActionEvents
 from stream.cameras.look_counts import LookCounts
 from stream.live.live_video import LiveVideo
 from stream.messaging.publisher import Publisher
+from stream.privacy.camera_exit import CameraExit
 from stream.results import Alert, Event
 from stream.rules.alerts import ClearReason
 from stream.settings.engine import CameraConfig
@@ -38,6 +39,8 @@ class Camera:
     status: CameraStatus
     live_video: LiveVideo
     """Its access units, for viewers of live video."""
+    exit: CameraExit
+    """The way by which its pixels and packets leave the engine."""
     rules: CameraRules
     new_event_id: Callable[[], str]
     """Returns the id of an action that begins."""
@@ -66,6 +69,8 @@ class Camera:
 
     def video_refusal(self) -> str | None:
         """Return why its video cannot be sent to viewers, as the end of a sentence; None if it can."""
+        if (refusal := self.exit.video_refusal) is not None:
+            return refusal
         if self.config.ring_policy == "every":
             return "it is read faster than real time"
         return self.live_video.refusal()

@@ -19,6 +19,7 @@ from stream.cameras.registry import CameraRegistry, differences
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config
 from stream.inference import memory_budget
+from stream.privacy.strictness import KnownPrivacy
 from stream.settings.camera_id import CAMERA_ID
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
@@ -56,6 +57,10 @@ class NotSavedError(ControlError):
     """The state file cannot be written, so the change was not made."""
 
 
+class PrivateError(ControlError):
+    """A camera would show more than its privacy permits."""
+
+
 class NotNowError(ControlError):
     """The engine is starting or stopping, or too many changes wait."""
 
@@ -70,6 +75,7 @@ class Control:
         self._cameras = cameras
         self._config = config
         self._state = state
+        self._privacy = KnownPrivacy(config.cameras)
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -136,6 +142,8 @@ class Control:
                     for found in error.errors(include_url=False, include_input=False, include_context=False)
                 ]
             ) from None
+        if (refusal := self._privacy.refusal(config)) is not None:
+            raise PrivateError(refusal)
         if before is None or before.source.reveal() != config.source.reveal():
             self._check_scheme(config.source)
         self._check_room(config, before)
@@ -192,6 +200,8 @@ class Control:
         self._waiting += 1
         try:
             async with self._turn:
+                for config in self._cameras.configs.values():  # before one is removed
+                    self._privacy.add(config)
                 yield
         finally:
             self._waiting -= 1

@@ -23,11 +23,11 @@ from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
 from stream.live.live_video import LiveVideo
 from stream.messaging.publisher import Publisher
+from stream.privacy.camera_exit import CameraExit
 from stream.recording.recorder import Recorder
 from stream.rules_file import Places
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import SharedTransports, make_opener
-from stream.sources.packet_sinks import PacketSinks
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from telemetry.observer import Observer
@@ -192,7 +192,8 @@ class CameraRegistry:
             on_finished=partial(self._in_loop, self._on_change),
         )
         video = LiveVideo()
-        recorded = self._recorder.add_camera(config) if self._recorder is not None else None
+        leaving = CameraExit(config)
+        recorded = self._recorder.add_camera(config, leaving.video_refusal) if self._recorder is not None else None
         reader = CameraReader(
             config,
             ring,
@@ -201,11 +202,12 @@ class CameraRegistry:
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self.epochs.of(config.id) + 1,
             make_opener=partial(make_opener, shared=self._transports),
-            packets=PacketSinks([video, recorded]) if recorded is not None else video,
+            packets=leaving.packet_sink([video, recorded] if recorded is not None else [video]),
+            mask_for=leaving.mask_for,
             keyframe_wanted=video.keyframe_due,
         )
         rules = CameraRules(config.id, self._alerts.new_id, self._new_event_id)
-        camera = Camera(config, ring, reader, reader.status, video, rules, self._new_event_id)
+        camera = Camera(config, ring, reader, reader.status, video, leaving, rules, self._new_event_id)
         self.running[config.id] = camera
         self._observer.camera_added(config.id)
         self._batcher.add(ring, camera.staleness_ns)

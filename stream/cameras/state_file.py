@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from stages.settings import Section
+from stream.privacy.strictness import KnownPrivacy
 from stream.settings import private_file
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
@@ -62,7 +63,13 @@ class CameraStateFile:
                 "delete it to start with the cameras of the configuration"
             ) from None
         cameras = {name: camera for name, camera in self._configured.items() if name not in kept.removed}
-        return list((cameras | {camera.id: camera for camera in kept.cameras}).values())
+        # The configuration may hide more than it did when the change was kept.
+        known = KnownPrivacy(self._configured.values())
+        try:
+            changed = {camera.id: known.applied(camera) for camera in kept.cameras}
+        except ValueError as error:
+            raise ConfigError(f"state_file: {self.path}: {error}") from None
+        return list((cameras | changed).values())
 
     def save(self, cameras: Iterable[CameraConfig]) -> None:
         """Save these cameras. Blocks until they are on disk; on OSError the old file stays."""

@@ -46,7 +46,7 @@ ENDINGS: dict[EndReason, str] = {
 }
 """Explanations for the reasons of a clip's end."""
 
-FAIL_REASONS = ("low_disk", "disk_full", "unwritable", "no_key_frame", "behind", "codec", "internal")
+FAIL_REASONS = ("low_disk", "disk_full", "unwritable", "no_key_frame", "behind", "codec", "privacy", "internal")
 
 
 @dataclass(slots=True)
@@ -62,7 +62,8 @@ class ClipCounts:
 class CameraRecording:
     """Recording of one camera. `run` is the engine's run; `counts` is shared with later starts of the camera.
 
-    `on_kept` is called with each complete clip and its size in bytes, once all its files are in place.
+    `on_kept` is called with each complete clip and its size in bytes, once all its files are in place. With a
+    `refusal`, which says why, every clip fails for privacy.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class CameraRecording:
         library: ClipLibrary,
         counts: ClipCounts,
         on_kept: Callable[[Clip, int], None] = lambda clip, size: None,
+        refusal: str | None = None,
     ) -> None:
         self.camera = camera
         self.packets = packets
@@ -81,6 +83,7 @@ class CameraRecording:
         self._run = run
         self._library = library
         self._on_kept = on_kept
+        self._refusal = refusal
         self._planner = ClipPlanner(rules)
         self._results: deque[tuple[int, Frame]] = deque(maxlen=RESULTS_HELD)
         """Results with their arrival, monotonic ns."""
@@ -126,7 +129,7 @@ class CameraRecording:
                     return
                 self.counts.written += 1
             except ClipLostError as error:
-                self._fail(str(error), window, WHY_LOST[str(error)])
+                self._fail(str(error), window, WHY_LOST.get(str(error)) or self._refusal or "")
             except OSError as error:
                 self._library.failed(error)
                 self._fail(reason_of(error), window, error.strerror or str(error))
@@ -172,6 +175,8 @@ class CameraRecording:
 
     def _begin(self, window: Window, stopping: bool) -> OpenClip | None:
         """Open the clip once its first frame is available."""
+        if self._refusal is not None:
+            raise ClipLostError("privacy")
         packets = self.packets
         first = packets.start_for(window.epoch, window.begin_us)
         if first is None:

@@ -70,15 +70,18 @@ class Recorder:
             logger.warning("open clips are lost: writing them took too long")
 
     # -- cameras ------------------------------------------------------------------------------------------------
-    def add_camera(self, camera: CameraConfig) -> PacketRing | None:
-        """Return the ring for the packets of a camera that starts now, or None if it is not recorded."""
+    def add_camera(self, camera: CameraConfig, refusal: str | None = None) -> PacketRing | None:
+        """Return the ring for the packets of a camera that starts now, or None if it is not recorded.
+
+        With a `refusal`, which says why, each of its clips fails for privacy: its packets must not reach the ring.
+        """
         packets = self._new_packets(camera)
         with self._changing:
             self._retire(camera.id)
             if packets is not None:
                 counts = self._counts.setdefault(camera.id, ClipCounts())
                 recording = CameraRecording(
-                    camera.id, self._publisher.run, self._rules, packets, self.library, counts, self._kept
+                    camera.id, self._publisher.run, self._rules, packets, self.library, counts, self._kept, refusal
                 )
                 self._cameras = {**self._cameras, camera.id: recording}
         self._bell.ring()

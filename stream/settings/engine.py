@@ -11,6 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from ring_buffers.frames import Policy
 from stages.settings import Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
+from stream.settings.privacy.masks import MOST_MASKS, MaskConfig
+from stream.settings.privacy.modes import PrivacyMode
 from stream.settings.source_address import SourceAddress
 from stream.settings.source_kinds import ADDRESS_FORMS, PACES
 from stream.settings.zones import MOST_LINES, MOST_ZONES, LineConfig, ZoneConfig, ZoneName
@@ -78,6 +80,13 @@ class CameraConfig(Section):
         description="Named lines across the picture. Results then list the lines that each person crosses "
         "(docs/zones.md).",
     )
+    masks: dict[ZoneName, MaskConfig] = Field(
+        default_factory=dict[str, MaskConfig],
+        max_length=MOST_MASKS,
+        json_schema_extra={"additionalProperties": False},
+        description="Named parts of the picture that are black for the model, in pictures and everywhere else "
+        "(docs/privacy.md). Clips and live video of the camera are then refused.",
+    )
     ring_slots: int = Field(
         8, ge=2, le=256, description="Frames held between decoding and inference; 8 are 0.3 s at 25 fps."
     )
@@ -89,6 +98,11 @@ class CameraConfig(Section):
         0.25, gt=0, le=3600, description="First wait before a reconnect; it doubles each time."
     )
     reconnect_max_s: float = Field(15.0, gt=0, le=86400, description="Longest wait before a reconnect.")
+
+    @property
+    def privacy_mode(self) -> PrivacyMode:
+        """How much of the camera's pictures is hidden."""
+        return "masked" if self.masks else "off"
 
     @property
     def ring_policy(self) -> Policy:

@@ -14,7 +14,8 @@ MOST_ZONES = 32
 """Zones of a camera."""
 MOST_LINES = 32
 """Lines of a camera."""
-_MOST_POINTS = 32
+MOST_POINTS = 32
+"""Corners of a zone or mask."""
 _LEAST_AREA = 1e-5
 """Of the picture. Smaller polygons are mistakes: a square of 3 pixels in 1280x720."""
 _LEAST_LENGTH = 0.01
@@ -27,12 +28,28 @@ Point = tuple[Share, Share]
 ZoneName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
+def checked_outline(points: list[Point], what: str) -> list[Point]:
+    """Return the corners if they are those of a simple polygon. Raises ValueError; `what` names the polygon in it."""
+    import shapely  # Most commands check no zones.
+
+    if shapely.MultiPoint(points).convex_hull.area < _LEAST_AREA:
+        raise ValueError(f"all corners are nearly on one line: the {what} has no area")
+    polygon = shapely.Polygon(points)
+    if not polygon.is_valid:
+        place = re.search(r"\[(\S+) (\S+)\]", shapely.is_valid_reason(polygon))
+        near = f" near [{float(place[1]):.3g}, {float(place[2]):.3g}]" if place else ""
+        raise ValueError(f"the outline crosses or touches itself{near}: list the corners in order along it")
+    if polygon.area < _LEAST_AREA:
+        raise ValueError(f"the {what} has almost no area")
+    return points
+
+
 class ZoneConfig(Section):
     """A part of the picture (docs/zones.md)."""
 
     points: list[Point] = Field(
         min_length=3,
-        max_length=_MOST_POINTS,
+        max_length=MOST_POINTS,
         description="Corners in order, as shares of the picture's width and height from the top left: "
         "`[[0, 0.5], [1, 0.5], [1, 1], [0, 1]]` is the lower half.",
     )
@@ -41,18 +58,7 @@ class ZoneConfig(Section):
     @field_validator("points")
     @classmethod
     def _are_a_simple_polygon(cls, value: list[Point]) -> list[Point]:
-        import shapely  # Most commands check no zones.
-
-        if shapely.MultiPoint(value).convex_hull.area < _LEAST_AREA:
-            raise ValueError("all corners are nearly on one line: the zone has no area")
-        polygon = shapely.Polygon(value)
-        if not polygon.is_valid:
-            place = re.search(r"\[(\S+) (\S+)\]", shapely.is_valid_reason(polygon))
-            near = f" near [{float(place[1]):.3g}, {float(place[2]):.3g}]" if place else ""
-            raise ValueError(f"the outline crosses or touches itself{near}: list the corners in order along it")
-        if polygon.area < _LEAST_AREA:
-            raise ValueError("the zone has almost no area")
-        return value
+        return checked_outline(value, "zone")
 
 
 class LineConfig(Section):

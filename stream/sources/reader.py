@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from av.video.codeccontext import VideoCodecContext
 
 from ring_buffers.frame_ring import FrameRing
+from ring_buffers.frames import SlotFormat
 from stream.results import CameraState
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
@@ -27,7 +28,7 @@ from stream.sources.backoff import Backoff
 from stream.sources.decoding import nvdec
 from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoded, Decoder
-from stream.sources.decoding.frame_writer import FrameWriter, SlotFormatOf
+from stream.sources.decoding.frame_writer import FrameWriter, Mask, SlotFormatOf
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import EndedError, InternalError, SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
@@ -49,8 +50,8 @@ class CameraReader:
     """Reads one camera. `on_status` is called in its thread at every change of state, epoch or clock.
 
     `first_epoch` continues the count of an earlier camera with the same id in this run. `packets` also gets the access
-    units. `keyframe_wanted(now)` (monotonic s) returns whether the sender is to be asked for a keyframe. `now_ns` is
-    the monotonic clock.
+    units. `keyframe_wanted(now)` (monotonic s) returns whether the sender is to be asked for a keyframe. `mask_for`
+    returns the mask for a format, which is applied to every picture. `now_ns` is the monotonic clock.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class CameraReader:
         first_epoch: int = 1,
         packets: PacketSink | None = None,
         keyframe_wanted: Callable[[float], bool] = lambda now_s: False,
+        mask_for: Callable[[SlotFormat], Mask] | None = None,
         make_opener: MakeOpener = make_opener,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -98,6 +100,7 @@ class CameraReader:
             first_epoch=first_epoch,
             stopping=self._stopping.is_set,
             on_stamp=packets.shown if packets is not None else None,
+            mask_for=mask_for,
         )
         self._thread = threading.Thread(target=self._run, name=f"camera-{config.id}", daemon=True)
 

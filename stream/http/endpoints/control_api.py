@@ -228,6 +228,8 @@ async def _applied(change: Awaitable[T]) -> T:
         raise invalid(error.errors) from None
     except control.NoSuchCameraError as error:
         raise Problem(404, "no-such-camera", str(error)) from None
+    except control.PrivateError as error:
+        raise Problem(403, "private", str(error)) from None
     except control.NoCapacityError as error:
         raise Problem(409, "no-room", str(error)) from None
     except control.NotSavedError as error:

@@ -26,6 +26,7 @@ TITLES = {
     "verdict-not-kept": "Verdict not saved",
     "no-result-yet": "No result yet",
     "method-not-allowed": "Method not allowed",
+    "private": "Forbidden by the camera's privacy",
     "no-room": "Insufficient capacity",
     "body-too-large": "Body too large",
     "not-json": "Invalid JSON",

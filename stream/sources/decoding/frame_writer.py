@@ -8,12 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 import av
+import numpy as np
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Clock, FrameMeta, SlotFormat
 from ring_buffers.motion.motion_gate import MotionGate
+from ring_buffers.motion.motion_map import MotionMap
 from ring_buffers.slot_writers import PictureWriter, frame_colours, picture_writer, shown_size
 from stream.sources.decoding.clock import CameraClock, Discontinuity, Stamp
 from stream.sources.decoding.decoder import Decoded
@@ -27,6 +30,18 @@ RATE_SLACK_US = 1_000
 WAIT_FOR_SLOT_S = 0.2
 
 SlotFormatOf = Callable[[tuple[int, int], tuple[int, int] | None], SlotFormat]
+
+
+class Mask(Protocol):
+    """Hides parts of the pictures of one format."""
+
+    def apply(self, picture: np.ndarray) -> None:
+        """Hide the parts in a slot (uint8, `SlotFormat.shape`)."""
+        ...
+
+    def hide(self, motion: MotionMap) -> MotionMap:
+        """Return the map without the motion in these parts."""
+        ...
 
 
 class RateLimit:
@@ -66,8 +81,12 @@ class FrameWriter:
         first_epoch: int = 1,
         stopping: Callable[[], bool] = lambda: False,
         on_stamp: Callable[[UnitTimes, int, Stamp], None] | None = None,
+        mask_for: Callable[[SlotFormat], Mask] | None = None,
     ) -> None:
-        """`on_stamp(times, epoch, stamp)` is called for each shown picture, including pictures that are not kept."""
+        """`on_stamp(times, epoch, stamp)` is called for each shown picture, including pictures that are not kept.
+
+        With `mask_for`, no slot becomes ready before the mask for its format has been applied.
+        """
         self._camera = camera
         self._ring = ring
         self._slot_format = slot_format
@@ -76,6 +95,8 @@ class FrameWriter:
         self._rate = RateLimit(max_fps)
         self._stopping = stopping
         self._on_stamp = on_stamp
+        self._mask_for = mask_for
+        self._mask: Mask | None = None
         self._next_epoch = first_epoch
         self._new_epoch_wanted = True
         self._format: SlotFormat | None = None
@@ -124,18 +145,20 @@ class FrameWriter:
         return changed
 
     def _begin_epoch(self, frame: av.VideoFrame, size: tuple[int, int]) -> None:
-        self._new_epoch_wanted = False
+        self._new_epoch_wanted = True  # until it has begun, so that no picture is written with an older mask
         self.epoch = self._next_epoch
         self._next_epoch += 1
         self.size = size
         self._format = self._slot_format(size, self._detector_size)
         if self._format.pixels == "planes":
             self._format = replace(self._format, colours=frame_colours(frame))
+        self._mask = self._mask_for(self._format) if self._mask_for is not None else None
         self._writer = picture_writer(self._format)
         self._gate.begin_epoch()
         self._clock.begin_epoch()
         self._rate.restart()
         self._ring.begin_epoch(self.epoch, self._format)
+        self._new_epoch_wanted = False
 
     def _commit(self, frame: av.VideoFrame, stamp: Stamp, arrival_ns: int) -> None:
         ring = self._ring
@@ -148,7 +171,12 @@ class FrameWriter:
         assert self._writer is not None and self._format is not None and self.size is not None
         try:
             self._writer.write(frame, slot.picture)
+            if self._mask is not None:
+                # Not on the decoded frame, from which the decoder may predict later ones.
+                self._mask.apply(slot.picture)
             motion = self._gate.look(frame, stamp.media_us) if self._format.motion else None
+            if self._mask is not None and motion is not None:
+                motion = self._mask.hide(motion)
         except BaseException:
             ring.abandon(slot)
             raise

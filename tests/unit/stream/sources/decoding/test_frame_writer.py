@@ -4,11 +4,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
+from msgspec.structs import replace
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Colours, FrameMeta, Policy, SlotFormat
+from ring_buffers.motion.motion_map import MotionMap
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoder
@@ -272,3 +275,56 @@ def test_planes_carry_the_colours_of_their_epochs_first_picture() -> None:
     camera.writer.write(decoded)
     (meta,) = camera.metas()
     assert meta.format.colours == Colours("bt709", full_range=True)
+
+
+class Blackening:
+    """A mask that blackens everything, or fails."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails = fails
+
+    def apply(self, picture: np.ndarray) -> None:
+        if self.fails:
+            raise ValueError("odd")
+        picture[:] = 0
+
+    def hide(self, motion: MotionMap) -> MotionMap:
+        return replace(motion, cells=bytes(len(motion.cells)))
+
+
+def with_motion(source: tuple[int, int], detector: tuple[int, int] | None) -> SlotFormat:
+    return SlotFormat("planes", source, source, motion=True)
+
+
+def test_a_mask_is_applied_before_a_slot_becomes_ready() -> None:
+    ring = FrameRing("cam", 4)
+    writer = FrameWriter("cam", ring, with_motion, CameraClock(live=True), mask_for=lambda format: Blackening())
+    writer.write(picture(0, 0))
+    lease = ring.lease()
+    assert lease is not None and not lease.picture.any()
+    assert lease.meta.motion is not None and lease.meta.motion.everything and not lease.meta.motion.moves
+
+
+def test_a_picture_whose_mask_fails_never_becomes_ready() -> None:
+    ring = FrameRing("cam", 4)
+    writer = FrameWriter("cam", ring, with_motion, CameraClock(live=True), mask_for=lambda format: Blackening(True))
+    for number in range(3):
+        with pytest.raises(ValueError, match="odd"):
+            writer.write(picture(number * 40_000, number * 40_000))
+    assert ring.ready == 0 and ring.lease() is None
+
+
+def test_without_the_mask_for_a_new_size_nothing_becomes_ready() -> None:
+    ring = FrameRing("cam", 4)
+
+    def mask_for(format: SlotFormat) -> Blackening:
+        if format.size != (64, 48):
+            raise ValueError("no mask")
+        return Blackening()
+
+    writer = FrameWriter("cam", ring, with_motion, CameraClock(live=True), mask_for=mask_for)
+    writer.write(picture(0, 0))
+    for number in range(1, 4):
+        with pytest.raises(ValueError, match="no mask"):
+            writer.write(picture(number * 40_000, number * 40_000, (96, 96)))
+    assert ring.ready == 1

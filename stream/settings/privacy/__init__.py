@@ -1,0 +1,1 @@
+"""Settings of what the pictures of cameras show."""

@@ -1,0 +1,96 @@
+"""Privacy masks of a real engine: black in what leaves, no packet to anyone, and stricter only over HTTP."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.free_model import FreeModel
+from stream.cameras.state_file import CameraStateFile
+from stream.engine import Engine
+from support.engines.controlled_engine import PATTERN, Client, configured, running
+from support.engines.recording_engine import between, recorded, recording
+from support.waiting import until
+
+CAMERA = "/api/v1/cameras/hall"
+LEFT = {"points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+ALL = {"points": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+MASKED = {"id": "hall", "source": PATTERN, "masks": {"window": LEFT}}
+
+
+async def live_picture(client: Client) -> np.ndarray:
+    """Return the next live picture of the camera: uint8 [height, width, 3]."""
+    async with client.session.get(f"{client.address}{CAMERA}/pictures") as answer:
+        received = b""
+        while b"\xff\xd9" not in received:
+            received += await answer.content.readany()
+    jpeg = received[received.index(b"\xff\xd8") : received.index(b"\xff\xd9") + 2]
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+
+
+@pytest.mark.parametrize("masked", [True, False])
+async def test_a_mask_is_black_in_live_pictures(masked: bool) -> None:
+    async with running(configured(MASKED if masked else {"id": "hall", "source": PATTERN})) as (_, client):
+        picture = await live_picture(client)
+        assert picture.shape == (96, 128, 3)
+        assert (picture[:, :64].max() < 20) == masked
+        assert picture[:, 72:].max() > 100
+
+
+async def test_no_packet_of_a_masked_camera_reaches_a_viewer_or_a_clip_and_both_say_why(tmp_path: Path) -> None:
+    async with recorded(recording(tmp_path, MASKED), between(1, 2)) as engine:
+        await until(lambda: engine.failed("hall") == {"privacy": 1})
+        assert engine.recorder.cameras["hall"].packets.oldest_serial == 0
+        assert engine.recorder.cameras["hall"].packets.oldest_arrival_ns is None
+        assert engine.engine.cameras.running["hall"].reader._packets is None
+        assert not list(tmp_path.glob("*.mp4*"))
+        headers = {"Content-Type": "application/sdp"}
+        status, problem, _ = await engine.client.ask("POST", "/whep/hall", data="v=0", headers=headers)
+        assert (status, problem["type"]) == (409, "urn:partstream:problem:not-sendable")
+        assert "privacy masks" in problem["detail"]
+        assert "privacy masks" in (await engine.client.get(CAMERA))["no_video"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("PATCH", {"masks": None}),
+        ("PATCH", {"masks": {}}),
+        ("PATCH", {"masks": {"window": {"points": [[0, 0], [0.4, 0], [0.4, 1], [0, 1]]}}}),
+        ("PUT", {"source": PATTERN}),
+    ],
+)
+async def test_a_camera_cannot_be_made_laxer_over_http(change: tuple[str, dict[str, Any]]) -> None:
+    method, body = change
+    async with running(configured(MASKED)) as (engine, client):
+        before = engine.cameras.configs["hall"]
+        status, problem, _ = await client.ask(method, CAMERA, json=body)
+        assert (status, problem["type"]) == (403, "urn:partstream:problem:private")
+        assert engine.cameras.configs["hall"] is before
+
+
+async def test_a_camera_that_is_deleted_and_added_again_or_masked_over_http_stays_masked() -> None:
+    async with running(configured({"id": "hall", "source": PATTERN})) as (engine, client):
+        await until(lambda: engine.cameras.status("hall").state == "live")
+        status, changed, _ = await client.ask("PATCH", CAMERA, json={"masks": {"window": LEFT}})
+        assert (status, changed["settings"]["masks"]["window"]["points"]) == (200, LEFT["points"])
+        await until(lambda: engine.cameras.status("hall").epoch == 2)
+        assert (await live_picture(client))[:, :64].max() < 20
+        assert (await client.ask("DELETE", CAMERA))[0] == 204
+        assert (await client.ask("PUT", CAMERA, json={"source": PATTERN}))[0] == 403
+        assert (await client.ask("PUT", CAMERA, json={"source": PATTERN, "masks": {"all": ALL}}))[0] == 201
+
+
+async def test_kept_changes_do_not_outlive_stricter_masks_in_the_configuration(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    CameraStateFile(state, configured({"id": "hall", "source": PATTERN}).cameras).save(
+        configured({"id": "hall", "source": PATTERN, "max_fps": 5}).cameras
+    )
+    async with Engine(configured(MASKED, state_file=str(state)), model=FreeModel()) as engine:
+        hall = engine.cameras.configs["hall"]
+        assert (hall.max_fps, list(hall.masks)) == (5, ["window"])
