@@ -164,7 +164,7 @@ class BatchWorker:
             self._publisher.publish(event)
         trace_id = None if self._traces is None else self._traces.trace_id(meta)
         analysis, places = camera.zones.apply(meta, analysis, camera.config.zones, camera.config.lines)
-        message = frame_message(meta, analysis, self.model_ref, trace_id, places)
+        message = frame_message(meta, analysis, self.model_ref, trace_id, places, camera.exit.stated)
         written_events, alerts = self._apply_rules(camera, message)
         self._publisher.publish(message)
         handed_ns = time.monotonic_ns()
@@ -173,9 +173,10 @@ class BatchWorker:
         age_s = (handed_ns - meta.arrival_ns) / 1e9
         self.processed += 1
         events = [*camera.events.update(meta, analysis, self.model_ref.experimental), *written_events]
-        self._live_pictures.offer(lease)
+        shown = camera.exit.show(lease, message)
+        self._live_pictures.offer(shown)
         if alerts or events:
-            self._pictures.take([*alerts, *events], lease, message)  # before anyone knows of them
+            self._pictures.take([*alerts, *events], shown, message)  # before anyone knows of them
         if alerts:
             self._alerts.take(alerts)
         camera.ring.release(lease)

@@ -20,6 +20,7 @@ from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
 from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.incidents.verdicts import VerdictsConfig
 from stream.settings.network import HttpConfig, WebRtcConfig
+from stream.settings.privacy.modes import PrivacyConfig
 from stream.settings.recording import RecordingConfig
 from stream.settings.tracing import TracingConfig
 from stream.settings.unknown_variables import warn_of_unknown_variables
@@ -46,6 +47,7 @@ class Config(Section):
     recording: RecordingConfig = Field(default_factory=RecordingConfig)  # pyright: ignore[reportArgumentType]
     incidents: IncidentsConfig = Field(default_factory=IncidentsConfig)  # pyright: ignore[reportArgumentType]
     verdicts: VerdictsConfig = Field(default_factory=VerdictsConfig)  # pyright: ignore[reportArgumentType]
+    privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)  # pyright: ignore[reportArgumentType]
     tracing: TracingConfig = Field(default_factory=TracingConfig)  # pyright: ignore[reportArgumentType]
     rules_file: Annotated[
         Path | None,
@@ -86,6 +88,11 @@ class Config(Section):
             if camera.id in seen:
                 raise ValueError(f"camera id {camera.id!r} is used twice; every camera needs its own")
             seen.add(camera.id)
+        return self
+
+    @model_validator(mode="after")
+    def _cameras_are_at_least_as_private(self) -> Config:
+        self.cameras[:] = [camera.at_least(self.privacy.mode) for camera in self.cameras]
         return self
 
     @model_validator(mode="after")

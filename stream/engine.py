@@ -49,6 +49,7 @@ from stream.live.viewers import Viewers
 from stream.messaging.feed import Feed, MessageFeeds
 from stream.messaging.publisher import Publisher
 from stream.messaging.results_file import ResultsFile
+from stream.privacy.strictness import KnownPrivacy
 from stream.recording.configured_names import check_actions, warn_of_missing_cameras
 from stream.recording.recorder import Recorder
 from stream.settings.engine import CameraConfig
@@ -111,7 +112,8 @@ class Engine:
         """The kept alerts and events; None without a directory for them."""
         library = self.recorder.library if self.recorder is not None else None
         self._verdicts = make_desk(self.incidents, config.incidents, config.verdicts, library)
-        self._pictures = FramePictures(self.incidents or MemoryPictures(), config.incidents.width)
+        privacy = KnownPrivacy(config.cameras, config.privacy.mode)
+        self._pictures = FramePictures(self.incidents or MemoryPictures(), config.incidents.width, privacy.permits)
         self.cameras = CameraRegistry(
             self._batcher,
             self.publisher,
@@ -121,6 +123,7 @@ class Engine:
             SharedTransports(self._peers, self._publishers, self._native_rtsp),
             self.alerts,
             self.recorder,
+            privacy,
         )
         self._cameras = self.cameras.running
         engine_metrics.derive_alert_metrics(self.metrics, self.alerts, self.rules)

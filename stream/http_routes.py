@@ -80,6 +80,7 @@ def make_http_server(
         metrics=metrics.exposition,
         ready=ready,
         alive=health.alive,
+        privacy=cameras.count_modes,
         routes=[
             *api.routes(),
             *picture_streams.routes(),
@@ -87,7 +88,7 @@ def make_http_server(
             *AlertsApi(alerts, pictures, rules).routes(),
             *IncidentsApi(incidents, pictures).routes(),
             *ReviewApi(verdicts, lambda: sorted({*actions(), *rules.written})).routes(),
-            *ClipsApi(recorder.library if recorder is not None else None).routes(),
+            *ClipsApi(recorder.library if recorder is not None else None, cameras.privacy.mode_of).routes(),
             *WhipApi(cameras, publishers).routes(),
             *WhepApi(cameras, viewers).routes(),
         ],

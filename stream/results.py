@@ -61,6 +61,13 @@ Look = Annotated[
     ),
 ]
 EndReason = Literal["complete", "longest", "epoch", "format", "camera", "behind", "budget", "low_disk"]
+Privacy = Annotated[
+    Literal["masked", "skeleton"],
+    about(
+        "What is hidden of the camera's pictures: parts of them (`masked`), or all (`skeleton`), so that pictures are "
+        "drawn from results. Absent: nothing."
+    ),
+]
 
 Crossing = Annotated[
     tuple[str, Literal["left", "right"]],
@@ -192,6 +199,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     regions: Annotated[
         list[Box], about("The parts of the picture that the detector looked at. Absent: none, or the whole picture.")
     ] = []
+    privacy: Privacy | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=EVENT_SCHEMA):
@@ -313,6 +321,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     clock: Clock | None
     size: Size | None
     source: Annotated[str, about("The source's address without secrets.")]
+    privacy: Privacy | None = None
 
 
 class CameraStats(msgspec.Struct, frozen=True):

@@ -19,7 +19,6 @@ from stream.cameras.registry import CameraRegistry, differences
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config
 from stream.inference import memory_budget
-from stream.privacy.strictness import KnownPrivacy
 from stream.settings.camera_id import CAMERA_ID
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
@@ -75,7 +74,6 @@ class Control:
         self._cameras = cameras
         self._config = config
         self._state = state
-        self._privacy = KnownPrivacy(config.cameras)
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -142,7 +140,8 @@ class Control:
                     for found in error.errors(include_url=False, include_input=False, include_context=False)
                 ]
             ) from None
-        if (refusal := self._privacy.refusal(config)) is not None:
+        config = config.at_least(self._cameras.privacy.everywhere)
+        if (refusal := self._cameras.privacy.refusal(config)) is not None:
             raise PrivateError(refusal)
         if before is None or before.source.reveal() != config.source.reveal():
             self._check_scheme(config.source)
@@ -200,8 +199,6 @@ class Control:
         self._waiting += 1
         try:
             async with self._turn:
-                for config in self._cameras.configs.values():  # before one is removed
-                    self._privacy.add(config)
                 yield
         finally:
             self._waiting -= 1

@@ -24,9 +24,11 @@ from stream.inference.inference_thread import InferenceThread
 from stream.live.live_video import LiveVideo
 from stream.messaging.publisher import Publisher
 from stream.privacy.camera_exit import CameraExit
+from stream.privacy.strictness import KnownPrivacy
 from stream.recording.recorder import Recorder
 from stream.rules_file import Places
 from stream.settings.engine import CameraConfig
+from stream.settings.privacy.modes import MODES
 from stream.sources.open_transport import SharedTransports, make_opener
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
@@ -83,6 +85,7 @@ class CameraRegistry:
         transports: SharedTransports,
         alerts: AlertBook,
         recorder: Recorder | None = None,
+        privacy: KnownPrivacy | None = None,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}
         """Settings of every camera, including disabled ones."""
@@ -93,6 +96,8 @@ class CameraRegistry:
         """Whether any source has delivered a frame."""
         self.changed = False
         """Whether a camera was added, changed or removed after `begin`."""
+        self.privacy = privacy or KnownPrivacy()
+        """What is hidden of each camera, and was hidden of removed ones."""
         self._batcher = batcher
         self._publisher = publisher
         self._observer = observer
@@ -129,8 +134,10 @@ class CameraRegistry:
         if config.id in self.configs:
             raise ValueError(f"camera {config.id}: the id is in use; remove the camera first")
         self.changed = True
+        config = config.at_least(self.privacy.everywhere)
         self._begin(config)
         self.configs[config.id] = config
+        self.privacy.add(config)
 
     async def change(self, config: CameraConfig) -> None:
         """Apply new settings to the camera of this id, if any differ.
@@ -138,6 +145,7 @@ class CameraRegistry:
         `ADJUSTABLE` settings apply from the next frame on; any other one restarts the camera, in a new epoch. Raises
         KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
+        config = config.at_least(self.privacy.everywhere)
         async with self._changing:
             different = differences(self.configs[config.id], config)
             if not different:
@@ -151,6 +159,7 @@ class CameraRegistry:
                     await self._end(camera)
                 self._begin(config)
             self.configs[config.id] = config
+            self.privacy.add(config)
             self._on_change()
 
     async def remove(self, camera_id: str) -> None:
@@ -269,6 +278,11 @@ class CameraRegistry:
     def _not_running(self, config: CameraConfig, reason: str, message: str) -> CameraStatus:
         initial = CameraStatus.initial(config, self.epochs.of(config.id))
         return replace(initial, state="ended", reason=reason, message=f"camera {config.id}: {message}")
+
+    def count_modes(self) -> dict[str, int]:
+        """Return the number of cameras in each mode of privacy."""
+        modes = [config.privacy_mode for config in self.configs.values()]
+        return {mode: modes.count(mode) for mode in MODES}
 
     @property
     def accepting(self) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from ring_buffers.doorbell import Doorbell
-from ring_buffers.frames import Lease
 from stream.incidents.incident import Kind, Missing, Picture
-from stream.pictures.jpeg import JpegMaker, SlotCopy, rounded_width
+from stream.pictures.jpeg import Encodable, JpegMaker, SlotCopy, rounded_width
+from stream.privacy.shown import Shown
 from stream.results import Alert, Event, Frame
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class MemoryPictures:
 class _Job(NamedTuple):
     messages: Sequence[Alert | Event]
     result: Frame
-    copy: SlotCopy
+    copy: Encodable
 
     @property
     def ids(self) -> list[str]:
@@ -90,7 +90,14 @@ class _Job(NamedTuple):
 class FramePictures:
     """Takes pictures and hands them to `kept`. The encoding thread starts with the first picture."""
 
-    def __init__(self, kept: KeptPictures, width: int = WIDTH_IN_MEMORY) -> None:
+    def __init__(
+        self,
+        kept: KeptPictures,
+        width: int = WIDTH_IN_MEMORY,
+        permitted: Callable[[Frame | None], bool] = lambda result: True,
+    ) -> None:
+        """`permitted` returns whether a kept picture with this result, None if it was lost, may still be shown."""
+        self._permitted = permitted
         self.kept = kept
         self.dropped: Counter[Kind] = Counter()
         """Alerts and events without a picture, because too many waited or it could not be encoded."""
@@ -101,7 +108,7 @@ class FramePictures:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def take(self, messages: Sequence[Alert | Event], lease: Lease, result: Frame) -> None:
+    def take(self, messages: Sequence[Alert | Event], shown: Shown, result: Frame) -> None:
         """Take a picture of this frame, whose slot is still leased, for what begins with it. Never raises."""
         wanted = [message for message in messages if self.kept.wants(message)]
         if not wanted or self._closed:
@@ -111,14 +118,13 @@ class FramePictures:
             self._drop(wanted)
             return
         try:
-            copy = SlotCopy(lease.meta.format)
-            copy.fill(lease.picture)
+            copy = shown.copy(SlotCopy)
             if self._thread is None:
                 thread = threading.Thread(target=self._encode_all, name="incident pictures", daemon=True)
                 thread.start()
                 self._thread = thread
         except Exception:
-            logger.exception("camera %s: taking a picture of frame %d failed", lease.meta.camera, lease.meta.frame)
+            logger.exception("camera %s: taking a picture of frame %d failed", shown.meta.camera, shown.meta.frame)
             self._drop(wanted)
             return
         self._waiting.append(_Job(wanted, result, copy))
@@ -128,7 +134,9 @@ class FramePictures:
         """Return the picture of an alert or event, or why there is none. May block."""
         waits = any(name in job.ids for job in list(self._waiting)) or name in self._encoding
         found = self.kept.picture(name)
-        return "waiting" if waits and not isinstance(found, Picture) else found
+        if isinstance(found, Picture):
+            return found if self._permitted(found.result) else "private"
+        return "waiting" if waits else found
 
     def close(self, within_s: float = 1.0) -> None:
         """Keep what waits, for at most `within_s` seconds, and stop. May be called again."""

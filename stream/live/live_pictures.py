@@ -1,6 +1,6 @@
-"""Live pictures: the model's input as JPEGs for viewers, identified by epoch and frame.
+"""Live pictures: what may be shown of the model's input as JPEGs for viewers, identified by epoch and frame.
 
-When a frame's result is published, its slot is copied if a viewer waits for a picture of the camera. A separate thread
+When a frame's result is published, its picture is copied if a viewer waits for one of the camera. A separate thread
 scales and encodes the copy. A viewer gets the next picture only after asking for it, so a slow viewer gets fewer and
 newer pictures, and nothing queues. Viewers do not slow the engine.
 """
@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ring_buffers.doorbell import Doorbell
-from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stream.pictures.jpeg import JpegMaker, SlotCopy, rounded_width
+from ring_buffers.frames import FrameMeta, SlotFormat
+from stream.pictures.jpeg import Encodable, JpegMaker, SlotCopy, rounded_width
+from stream.privacy.shown import Shown
 from stream.sources.decoding.frame_writer import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ class Watch:
 @dataclass(slots=True)
 class _Job:
     meta: FrameMeta
-    copy: SlotCopy
+    copy: Encodable
     watches: list[Watch]
 
 
@@ -105,18 +107,18 @@ class LivePictures:
                 self._watched.pop(watch.camera, None)
                 self._spare.pop(watch.camera, None)
 
-    def offer(self, lease: Lease) -> None:
+    def offer(self, shown: Shown) -> None:
         """Offer a published frame whose slot is still leased. Without viewers this costs a dict look-up."""
-        watches = self._watched.get(lease.meta.camera)
+        watches = self._watched.get(shown.meta.camera)
         if not watches:
             return
         now_us = self._now_us()
         due = [watch for watch in watches if watch.take_turn(now_us)]
         if due:
             try:
-                self._schedule(lease, due)
+                self._schedule(shown, due)
             except Exception:
-                self._failed(lease.meta.camera, due)
+                self._failed(shown.meta.camera, due)
 
     def close(self) -> None:
         """Stop the thread after the picture that it is encoding."""
@@ -125,17 +127,16 @@ class LivePictures:
         if self._thread is not None:
             self._thread.join(1.0)
 
-    def _schedule(self, lease: Lease, due: list[Watch]) -> None:
-        camera = lease.meta.camera
-        copy = self._take_copy(camera, lease.meta.format)
-        copy.fill(lease.picture)
+    def _schedule(self, shown: Shown, due: list[Watch]) -> None:
+        camera = shown.meta.camera
+        copy = shown.copy(partial(self._take_copy, camera))
         with self._lock:
             older = self._pending.pop(camera, None)
             if older is not None:
                 self.skipped += 1
                 self._give_back(camera, older.copy)
                 due = older.watches + due
-            self._pending[camera] = _Job(lease.meta, copy, due)
+            self._pending[camera] = _Job(shown.meta, copy, due)
         self._bell.ring()
 
     def _take_copy(self, camera: str, format: SlotFormat) -> SlotCopy:
@@ -147,8 +148,10 @@ class LivePictures:
                     return copy
         return SlotCopy(format)
 
-    def _give_back(self, camera: str, copy: SlotCopy) -> None:
-        """Keep a copy for reuse. Needs the lock."""
+    def _give_back(self, camera: str, copy: Encodable) -> None:
+        """Keep a slot's copy for reuse. Needs the lock."""
+        if not isinstance(copy, SlotCopy):
+            return
         spare = self._spare.setdefault(camera, []) if camera in self._watched else []
         if len(spare) < COPIES:
             spare.append(copy)

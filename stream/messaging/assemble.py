@@ -32,10 +32,11 @@ def frame_message(
     model: results.ModelRef,
     trace_id: str | None = None,
     places: Mapping[int, Place] = NO_PLACES,
+    privacy: results.Privacy | None = None,
 ) -> results.Frame:
     """Return the result of one frame; the publisher fills in run, number and time.
 
-    `places`: where each person is, by track.
+    `places`: where each person is, by track. `privacy`: what is hidden of the camera's pictures.
 
     Scores are rounded to 4 digits and boxes to a tenth of a pixel: more digits are noise.
     """
@@ -59,6 +60,7 @@ def frame_message(
         trace_id=trace_id,
         look=analysis.look.kind,
         regions=[_region_box(region, meta) for region in analysis.look.published_regions],
+        privacy=privacy,
     )
 
 

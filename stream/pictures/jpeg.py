@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from fractions import Fraction
-from typing import cast
+from typing import Protocol, cast
 
 import av
 import numpy as np
@@ -32,6 +32,20 @@ MIN_SIDE = 16
 def rounded_width(wanted: int) -> int:
     """Return the width that serves a request for `wanted` pixels."""
     return next((width for width in WIDTHS if width >= wanted), WIDTHS[-1])
+
+
+class Encodable(Protocol):
+    """A picture that can be encoded later."""
+
+    @property
+    def format(self) -> SlotFormat:
+        """Its format: planes or rgb24, with their colours."""
+        ...
+
+    @property
+    def frame(self) -> av.VideoFrame:
+        """Its pixels, yuv420p or rgb24."""
+        ...
 
 
 class SlotCopy:
@@ -60,7 +74,7 @@ class JpegMaker:
         self._reformatter = VideoReformatter()
         self._encoders: OrderedDict[tuple[int, int], VideoCodecContext] = OrderedDict()
 
-    def make(self, copy: SlotCopy, width: int) -> bytes:
+    def make(self, copy: Encodable, width: int) -> bytes:
         """Encode the picture as JPEG, at most `width` pixels wide. It is never enlarged."""
         size = _fitted(copy.frame.width, copy.frame.height, width)
         colours = copy.format.colours

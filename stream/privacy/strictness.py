@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import count
+from typing import Literal
 
+from stream.results import Frame
 from stream.settings.engine import CameraConfig
 from stream.settings.privacy.masks import MOST_MASKS
+from stream.settings.privacy.modes import MODES, PrivacyMode
 
 MOST_KNOWN = 4096
 """Cameras whose privacy is remembered. A further one is refused, because none may be forgotten."""
@@ -18,7 +21,9 @@ class KnownPrivacy:
     A camera is known by its id and by its address, so that it cannot be shown by adding it under another id.
     """
 
-    def __init__(self, configured: Iterable[CameraConfig] = ()) -> None:
+    def __init__(self, configured: Iterable[CameraConfig] = (), everywhere: Literal["off", "skeleton"] = "off") -> None:
+        """`everywhere`: the least privacy of all cameras."""
+        self.everywhere: Literal["off", "skeleton"] = everywhere
         self._known: dict[str, CameraConfig] = {}
         for config in configured:
             self.add(config)
@@ -29,6 +34,20 @@ class KnownPrivacy:
             self._known[config.id] = config
         else:
             self._known.pop(config.id, None)
+
+    def mode_of(self, camera_id: str) -> PrivacyMode:
+        """Return how much is hidden of a camera, which may have been removed."""
+        known = self._known.get(camera_id)
+        return self.everywhere if known is None else known.at_least(self.everywhere).privacy_mode
+
+    def permits(self, result: Frame | None) -> bool:
+        """Return whether a kept picture with this result hides as much as is hidden now.
+
+        Without its result, which tells its camera, a picture is permitted only if nothing is hidden of any camera.
+        """
+        if result is None:
+            return self.everywhere == "off" and not self._known
+        return MODES.index(result.privacy or "off") >= MODES.index(self.mode_of(result.camera))
 
     def refusal(self, config: CameraConfig) -> str | None:
         """Return why these settings would show more than is known to be permitted; None if they would not."""
@@ -57,6 +76,8 @@ def _same_camera(one: CameraConfig, other: CameraConfig) -> bool:
 
 def laxer(before: CameraConfig, now: CameraConfig) -> str | None:
     """Return what `now` would show that `before` hides, as a sentence without its end; None if nothing."""
+    if before.privacy == "skeleton" != now.privacy:
+        return "its privacy must stay `skeleton`"
     if before.masks and before.masks != now.masks and not _covers(now, before):
         return "its masks must cover what they cover now"
     return None
@@ -73,6 +94,7 @@ def _covers(now: CameraConfig, before: CameraConfig) -> bool:
 
 def stricter(configured: CameraConfig, kept: CameraConfig) -> CameraConfig:
     """Return `kept` with what `configured` hides as well. Raises ValueError if there would be too many masks."""
+    kept = kept.at_least(configured.privacy)
     if laxer(configured, kept) is None:
         return kept
     masks = dict(kept.masks)

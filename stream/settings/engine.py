@@ -12,7 +12,7 @@ from ring_buffers.frames import Policy
 from stages.settings import Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.privacy.masks import MOST_MASKS, MaskConfig
-from stream.settings.privacy.modes import PrivacyMode
+from stream.settings.privacy.modes import PrivacyMode, WantedPrivacy
 from stream.settings.source_address import SourceAddress
 from stream.settings.source_kinds import ADDRESS_FORMS, PACES
 from stream.settings.zones import MOST_LINES, MOST_ZONES, LineConfig, ZoneConfig, ZoneName
@@ -87,6 +87,11 @@ class CameraConfig(Section):
         description="Named parts of the picture that are black for the model, in pictures and everywhere else "
         "(docs/privacy.md). Clips and live video of the camera are then refused.",
     )
+    privacy: WantedPrivacy = Field(
+        "off",
+        description="`skeleton`: no pixel of the camera leaves the engine. Pictures are drawn from the results; clips "
+        "and live video are refused (docs/privacy.md).",
+    )
     ring_slots: int = Field(
         8, ge=2, le=256, description="Frames held between decoding and inference; 8 are 0.3 s at 25 fps."
     )
@@ -102,7 +107,13 @@ class CameraConfig(Section):
     @property
     def privacy_mode(self) -> PrivacyMode:
         """How much of the camera's pictures is hidden."""
+        if self.privacy == "skeleton":
+            return "skeleton"
         return "masked" if self.masks else "off"
+
+    def at_least(self, privacy: Literal["off", "skeleton"]) -> CameraConfig:
+        """Return these settings with at least this privacy."""
+        return self if privacy in ("off", self.privacy) else self.model_copy(update={"privacy": privacy})
 
     @property
     def ring_policy(self) -> Policy:

@@ -33,7 +33,7 @@ from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import EndedError, InternalError, SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
 from stream.sources.packet_sinks import PacketSink
-from stream.sources.status import CameraStatus
+from stream.sources.status import CameraStatus, stated_privacy
 from stream.sources.transport import CodecParameters, Fallback, StoppedError, Transport, TransportOpener
 from telemetry.observer import Observer
 from telemetry.reasons import DiscardReason
@@ -295,6 +295,7 @@ class CameraReader:
             frames.size,
             time.time_ns() // 1000,
             str(self._config.source),
+            stated_privacy(self._config),
         )
         try:
             self._on_status(self.status)

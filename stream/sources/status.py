@@ -30,11 +30,15 @@ class CameraStatus:
     """UTC, µs."""
     source: str
     """The source's address without secrets."""
+    privacy: results.Privacy | None = None
+    """What is hidden of its pictures."""
 
     @classmethod
     def initial(cls, config: CameraConfig, epoch: int = 0) -> CameraStatus:
         """Return the status of a camera before its first opening."""
-        return cls(config.id, "connecting", None, "connecting", epoch, None, None, _now_us(), str(config.source))
+        shown = str(config.source)
+        hidden = stated_privacy(config)
+        return cls(config.id, "connecting", None, "connecting", epoch, None, None, _now_us(), shown, hidden)
 
     def removed(self) -> CameraStatus:
         """Return the status of the same camera after its removal from the engine."""
@@ -54,7 +58,13 @@ class CameraStatus:
             clock=self.clock,
             size=self.size,
             source=self.source,
+            privacy=self.privacy,
         )
+
+
+def stated_privacy(config: CameraConfig) -> results.Privacy | None:
+    """Return what is hidden of a camera's pictures, as messages state it."""
+    return None if config.privacy_mode == "off" else config.privacy_mode
 
 
 def _now_us() -> int:

@@ -87,7 +87,7 @@ async def test_port_zero_picks_a_port_and_every_page_answers(client: aiohttp.Cli
     try:
         assert server.address.startswith("http://127.0.0.1:") and not server.address.endswith(":0")
         async with client.get(server.address + "/healthz") as answer:
-            assert (answer.status, await answer.json()) == (200, {"alive": True, "reasons": []})
+            assert (answer.status, await answer.json()) == (200, {"alive": True, "reasons": [], "privacy": {}})
         async with client.get(server.address + "/readyz") as answer:
             assert (answer.status, await answer.json()) == (200, {"ready": True, "reasons": []})
         async with client.get(server.address + "/metrics") as answer:

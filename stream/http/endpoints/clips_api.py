@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
 from stream.settings.camera_id import CAMERA_ID
+from stream.settings.privacy.modes import PrivacyMode
 
 PATH = "/api/v1/clips"
 
@@ -43,7 +45,11 @@ QUERY = (
 class ClipsApi:
     """Clips of one engine. There are none without a `library`, which means that recording is off."""
 
-    def __init__(self, library: ClipLibrary | None) -> None:
+    def __init__(
+        self, library: ClipLibrary | None, privacy_of: Callable[[str], PrivacyMode] = lambda camera: "off"
+    ) -> None:
+        """`privacy_of` returns how much is hidden of a camera now. Clips of a camera that hides anything are older."""
+        self._privacy_of = privacy_of
         self._library = library
 
     def routes(self) -> list[Route]:
@@ -115,8 +121,12 @@ class ClipsApi:
 
     async def _video(self, request: web.Request) -> web.StreamResponse:
         # A browser that opens the video directly wraps it in a page, which must be allowed to load it.
+        path = self._file(request, VIDEO)
+        clip = self._library.clip(request.match_info["clip"]) if self._library is not None else None
+        if clip is None or self._privacy_of(clip.camera) != "off":
+            raise Problem(403, "private", "the clip was recorded when less of the camera was hidden than now")
         policy = {"Content-Security-Policy": "default-src 'none'; media-src 'self'"}
-        response = FileAnswer(self._file(request, VIDEO), headers={"Content-Type": "video/mp4", **policy})
+        response = FileAnswer(path, headers={"Content-Type": "video/mp4", **policy})
         await response.prepare(request)
         return response
 

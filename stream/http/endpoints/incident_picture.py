@@ -57,6 +57,8 @@ def missing(why: Missing, unknown: str) -> Problem:
         return Problem(425, "not-ready", "the picture is being encoded", headers={"Retry-After": "1"})
     if why == "gone":
         return Problem(410, "no-longer-kept", "it was deleted: see incidents.budget and incidents.keep_days")
+    if why == "private":
+        return Problem(403, "private", "it was taken when less of the camera was hidden than now")
     if why == "none":
         return Problem(404, "no-picture", "no picture was taken: too many began at once, or the disk was full")
     return Problem(404, unknown, "unknown, or no longer kept")

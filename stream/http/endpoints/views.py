@@ -11,6 +11,7 @@ from stream.cameras.look_counts import KINDS, in_words
 from stream.cameras.registry import CameraRegistry
 from stream.results import Load, ModelRef, Stats
 from stream.settings.engine import CameraConfig
+from stream.settings.privacy.modes import PrivacyMode
 
 State = Literal["connecting", "live", "stalled", "reconnecting", "ended", "removed"]
 
@@ -51,6 +52,9 @@ class CameraView(View):
     id: str = Field(description="The camera's id.")
     settings: CameraConfig = Field(description="All settings; the source without secrets.")
     status: CameraStatusView
+    privacy: PrivacyMode = Field(
+        description="What is hidden of its pictures: nothing (`off`), parts (`masked`), or all (`skeleton`)."
+    )
     no_video: str | None = Field(
         description="Why the camera's own video cannot be forwarded (WHEP), as the end of a sentence; null if it can."
     )
@@ -131,6 +135,7 @@ def camera_view(cameras: CameraRegistry, camera_id: str) -> CameraView:
             looks=looks,
             detection=in_words(looks),
         ),
+        privacy=config.privacy_mode,
         no_video=camera.video_refusal() if camera is not None else "it is not being read",
     )
 

@@ -28,6 +28,7 @@ export class Camera {
   take(view) {
     this.settings = view.settings
     this.status = view.status
+    this.privacy = view.privacy
   }
 
   #reset() {
@@ -57,6 +58,7 @@ export class Camera {
 
   addStatus(status) {
     const { state, reason, message, at_us, epoch, clock, size } = status
+    this.privacy = status.privacy ?? "off"
     this.status = { ...this.status, state, reason, message, at_us, epoch, clock, size: size ?? this.status.size }
     if (state !== "live") this.samples = []
   }

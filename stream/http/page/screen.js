@@ -11,6 +11,10 @@ const VIDEO_WAIT_MS = 700 // video arrives before its results
 const MAX_VIDEO_WAITING = 20
 const EMPTY_AFTER_MS = 3000
 const MAX_SCALE = 2
+const PRIVACY = {
+  masked: ["Masked", "Parts of the picture are hidden by privacy masks"],
+  skeleton: ["Drawn, no pixels", "The picture is drawn from results: no pixel of the camera leaves the engine"],
+}
 
 export class Screen {
   /**
@@ -27,6 +31,7 @@ export class Screen {
     this.canvas.setAttribute("role", "img")
     this.canvas.setAttribute("aria-label", `Live picture of camera ${camera.id}`)
     this.chip = child(this.element, "span", "chip")
+    this.privacy = child(this.element, "span", "privacy")
     this.message = child(this.element, "div", "message")
     this.headline = child(this.message, "strong")
     this.text = child(this.message, "span")
@@ -94,6 +99,10 @@ export class Screen {
     const empty = camera.live && this.shown && performance.now() - camera.peopleAtMs > EMPTY_AFTER_MS
     this.chip.hidden = !empty
     this.chip.textContent = "No people detected"
+    const hidden = PRIVACY[camera.privacy]
+    this.privacy.hidden = !hidden
+    this.privacy.textContent = hidden?.[0] ?? ""
+    this.privacy.title = hidden?.[1] ?? ""
   }
 
   close() {

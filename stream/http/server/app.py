@@ -49,7 +49,8 @@ class HttpServer:
     """Serves `/healthz`, `/readyz`, `/metrics`, the live page, sessions, `routes`, and an OpenAPI document of them.
 
     Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the tokens file, the audit file or
-    the TLS files cannot be used, or if `bind` is null, which disables the server. `on_end` is called with each task of
+    the TLS files cannot be used, or if `bind` is null, which disables the server. `privacy` returns the number of
+    cameras by how much is hidden of them. `on_end` is called with each task of
     the server when it ends, also if it fails.
     """
 
@@ -60,6 +61,7 @@ class HttpServer:
         metrics: Exposition,
         ready: Verdict,
         alive: Verdict,
+        privacy: Callable[[], Mapping[str, int]] = dict,
         routes: Sequence[Route] = (),
         on_end: Callable[[asyncio.Task[None]], None] | None = None,
         connection_life_s: float = CONNECTION_LIFE_S,
@@ -80,6 +82,7 @@ class HttpServer:
         certificate, key = config.tls_certificate, config.tls_key
         self._tls = tls.server_context(certificate, key) if certificate is not None and key is not None else None
         self._metrics, self._ready, self._alive = metrics, ready, alive
+        self._privacy = privacy
         self._runner: web.AppRunner | None = None
         self._rendering: ThreadPoolExecutor | None = None
         self._connections = Connections(config.max_streams, connection_life_s, self._tls)
@@ -217,7 +220,7 @@ class HttpServer:
         ]
 
     async def _health(self, request: web.Request) -> web.Response:
-        return _verdict("alive", self._alive())
+        return _verdict("alive", self._alive(), privacy=dict(self._privacy()))
 
     async def _readiness(self, request: web.Request) -> web.Response:
         return _verdict("ready", self._ready())
@@ -251,15 +254,22 @@ class HttpServer:
 _VERDICT = {
     "title": "Verdict",
     "type": "object",
-    "properties": {"reasons": {"type": "array", "items": {"type": "string"}}},
+    "properties": {
+        "reasons": {"type": "array", "items": {"type": "string"}},
+        "privacy": {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "Of `/healthz`: the number of cameras by how much is hidden of their pictures.",
+        },
+    },
     "required": ["reasons"],
 }
 """The same body with status 503 gives the reasons for a failure."""
 
 
-def _verdict(name: str, verdict: tuple[bool, list[str]]) -> web.Response:
+def _verdict(name: str, verdict: tuple[bool, list[str]], **more: object) -> web.Response:
     succeeds, reasons = verdict
-    return web.json_response({name: succeeds, "reasons": reasons}, status=200 if succeeds else 503)
+    return web.json_response({name: succeeds, "reasons": reasons, **more}, status=200 if succeeds else 503)
 
 
 def _reason(error: OSError) -> str:

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-PrivacyMode = Literal["off", "masked"]
-"""`masked`: parts are black."""
+from pydantic import BeforeValidator, Field
+
+from stages.settings import Section
+
+PrivacyMode = Literal["off", "masked", "skeleton"]
+"""`masked`: parts are black. `skeleton`: no pixel leaves the engine. Each hides more than the one before."""
+MODES: tuple[PrivacyMode, ...] = ("off", "masked", "skeleton")
+
+
+def _off(value: object) -> object:
+    return "off" if value is False else value  # YAML reads an unquoted `off` as false
+
+
+WantedPrivacy = Annotated[Literal["off", "skeleton"], BeforeValidator(_off)]
+
+
+class PrivacyConfig(Section):
+    """What leaves the engine of all cameras (docs/privacy.md)."""
+
+    mode: WantedPrivacy = Field(
+        "off",
+        description="`skeleton`: all cameras are as with their own `privacy: skeleton`, those added at run time too.",
+    )

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.incidents import pictures as module
 from stream.incidents.incident import Picture
 from stream.incidents.overlay_picture import with_overlay
 from stream.incidents.pictures import FramePictures, MemoryPictures
+from stream.privacy.shown import ShownSlot
 from stream.results import Alert, Event, Frame
 from support.engines.wire_messages import frame as waving
 from support.incidents import alert, event, frame
@@ -23,9 +24,9 @@ from support.waiting import PATIENCE_S, wait_until
 FORMAT = SlotFormat("rgb24", (64, 48), (64, 48))
 
 
-def lease(number: int) -> Lease:
+def shown(number: int) -> ShownSlot:
     meta = FrameMeta("door", 1, number, number * 40_000, number, "arrival", 0, 0, (64, 48), FORMAT)
-    return Lease(meta, np.full(FORMAT.shape, number % 256, np.uint8), 0)
+    return ShownSlot(meta, np.full(FORMAT.shape, number % 256, np.uint8))
 
 
 class SlowlyKept(MemoryPictures):
@@ -45,15 +46,15 @@ class SlowlyKept(MemoryPictures):
 
 def test_a_picture_is_of_the_slot_as_it_was_though_it_is_encoded_later() -> None:
     kept = SlowlyKept()
-    pictures, taken = FramePictures(kept), lease(200)
+    pictures, taken = FramePictures(kept), shown(200)
     pictures.take([alert(1), event(1)], taken, frame(1))
-    taken.picture[:] = 0  # the ring uses the slot again
+    taken._picture[:] = 0  # the ring uses the slot again
     assert pictures.picture("0123abcd-1") == pictures.picture("e0123abcd-1") == "waiting"
     kept.may.release()
     found = wait_until(lambda: isinstance(one := pictures.picture("0123abcd-1"), Picture) and one)
     assert isinstance(found, Picture) and found == pictures.picture("e0123abcd-1")
-    shown = np.asarray(Image.open(io.BytesIO(found.jpeg)))
-    assert shown.shape == (48, 64, 3) and np.all(np.abs(shown.astype(int) - 200) < 5)
+    seen = np.asarray(Image.open(io.BytesIO(found.jpeg)))
+    assert seen.shape == (48, 64, 3) and np.all(np.abs(seen.astype(int) - 200) < 5)
     pictures.close()
 
 
@@ -63,7 +64,7 @@ def test_without_a_store_only_alerts_that_begin_have_pictures_and_the_latest_are
     monkeypatch.setattr(module, "MOST_IN_MEMORY", 2)
     pictures = FramePictures(MemoryPictures())
     for number in (1, 2, 3):
-        pictures.take([alert(number), alert(9, "updated"), event(number)], lease(number), frame(number))
+        pictures.take([alert(number), alert(9, "updated"), event(number)], shown(number), frame(number))
         wait_until(lambda: not pictures._waiting and not pictures._encoding)
     assert pictures.kept.with_pictures([f"0123abcd-{number}" for number in (1, 2, 3, 9)]) == {
         "0123abcd-2",
@@ -76,13 +77,13 @@ def test_without_a_store_only_alerts_that_begin_have_pictures_and_the_latest_are
 def test_copies_that_wait_are_bounded_and_leave_room_for_alerts() -> None:
     kept = SlowlyKept()
     pictures = FramePictures(kept)
-    pictures.take([event(0)], lease(0), frame(0))
+    pictures.take([event(0)], shown(0), frame(0))
     wait_until(lambda: bool(pictures._encoding))
     for number in range(1, 101):
-        pictures.take([event(number)], lease(number), frame(number))
+        pictures.take([event(number)], shown(number), frame(number))
     assert len(pictures._waiting) == module.MOST_WAITING_EVENTS
     for number in range(1, 101):
-        pictures.take([alert(number)], lease(number), frame(number))
+        pictures.take([alert(number)], shown(number), frame(number))
     assert len(pictures._waiting) == module.MOST_WAITING
     assert pictures.dropped == {"event": 92, "alert": 92}
     kept.may.release(200)
@@ -92,9 +93,9 @@ def test_copies_that_wait_are_bounded_and_leave_room_for_alerts() -> None:
 
 def test_a_picture_that_cannot_be_taken_is_counted_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
     pictures = FramePictures(MemoryPictures())
-    broken = Lease(lease(1).meta, np.zeros((3, 5), np.uint8), 0)
+    broken = ShownSlot(shown(1).meta, np.zeros((3, 5), np.uint8))
     pictures.take([alert(1)], broken, frame(1))
-    pictures.take([alert(2)], lease(2), frame(2))
+    pictures.take([alert(2)], shown(2), frame(2))
     wait_until(lambda: isinstance(pictures.picture("0123abcd-2"), Picture))
     assert pictures.dropped == {"alert": 1} and "taking a picture of frame 1 failed" in caplog.text
     pictures.close()

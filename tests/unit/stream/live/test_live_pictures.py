@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.live import live_pictures
 from stream.live.live_pictures import LivePicture, LivePictures
-from stream.pictures.jpeg import JpegMaker, SlotCopy
+from stream.pictures.jpeg import Encodable, JpegMaker
+from stream.privacy.shown import ShownSlot
 from support.waiting import wait_until
 
 FORMAT = SlotFormat("rgb24", (64, 48), (64, 48))
 
 
-def lease(frame: int, camera: str = "door", format: SlotFormat = FORMAT) -> Lease:
+def shown(frame: int, camera: str = "door", format: SlotFormat = FORMAT) -> ShownSlot:
     meta = FrameMeta(camera, 3, frame, frame * 40_000, 1_000_000 + frame, "arrival", 0, 0, (64, 48), format)
-    return Lease(meta, np.full(format.shape, frame % 256, np.uint8), 0)
+    return ShownSlot(meta, np.full(format.shape, frame % 256, np.uint8))
 
 
 class SlowMaker(JpegMaker):
@@ -33,7 +34,7 @@ class SlowMaker(JpegMaker):
         self.begun = threading.Semaphore(0)
         self.may = threading.Semaphore(0)
 
-    def make(self, copy: SlotCopy, width: int) -> bytes:
+    def make(self, copy: Encodable, width: int) -> bytes:
         self.begun.release()
         assert self.may.acquire()
         return b"jpeg of %d at %d" % (np.frombuffer(copy.frame.planes[0], np.uint8)[0], width)  # type: ignore[call-overload]
@@ -56,7 +57,7 @@ def test_without_viewers_nothing_is_copied_and_no_thread_runs(monkeypatch: pytes
     monkeypatch.setattr(live_pictures, "SlotCopy", None)  # calling it would fail
     pictures = LivePictures()
     for frame in range(10):
-        pictures.offer(lease(frame))
+        pictures.offer(shown(frame))
     assert (pictures.encoded, pictures.skipped, pictures._thread) == (0, 0, None)
     pictures.close()
 
@@ -64,16 +65,16 @@ def test_without_viewers_nothing_is_copied_and_no_thread_runs(monkeypatch: pytes
 def test_a_picture_names_its_frame_and_the_next_arrives_only_on_request(pictures: LivePictures) -> None:
     got: queue.Queue[LivePicture] = queue.Queue()
     watch = pictures.watch("door", 640, 1000, got.put)
-    pictures.offer(lease(7, "other"))
-    pictures.offer(lease(8))
+    pictures.offer(shown(7, "other"))
+    pictures.offer(shown(8))
     picture = got.get()
     assert (picture.camera, picture.epoch, picture.frame, picture.capture_us) == ("door", 3, 8, 1_000_008)
     assert picture.jpeg.startswith(b"\xff\xd8") and picture.jpeg.endswith(b"\xff\xd9")
     for frame in range(9, 30):
-        pictures.offer(lease(frame))
+        pictures.offer(shown(frame))
     assert pictures.encoded == 1 and not pictures._pending, "no viewer waits for them"
     watch.request_next()
-    pictures.offer(lease(30))
+    pictures.offer(shown(30))
     assert got.get().frame == 30, "the one after asking, not one from before"
 
 
@@ -81,14 +82,14 @@ def test_the_requested_rate_is_not_exceeded() -> None:
     pictures = LivePictures(itertools.count(0, 20_000).__next__)
     got: queue.Queue[int] = queue.Queue()
     watch = pictures.watch("door", 640, 5, lambda picture: got.put(picture.frame))
-    shown: list[int] = []
+    numbers: list[int] = []
     for frame in range(31):
         watch.request_next()
-        pictures.offer(lease(frame))
+        pictures.offer(shown(frame))
         if frame % 10 == 0:
-            shown.append(got.get())
+            numbers.append(got.get())
     pictures.close()
-    assert shown == [0, 10, 20, 30]
+    assert numbers == [0, 10, 20, 30]
     assert got.empty()
 
 
@@ -98,11 +99,11 @@ def test_while_one_is_encoded_only_the_newest_waits(pictures: LivePictures) -> N
     watches = [pictures.watch("door", 640, 1000, got.put) for _ in range(4)]
     for watch in watches[1:]:
         watch.take_turn(0)
-    pictures.offer(lease(1))
+    pictures.offer(shown(1))
     assert maker.begun.acquire()  # the first is in hand
     for number, watch in enumerate(watches[1:], 2):
         watch.request_next()
-        pictures.offer(lease(number))
+        pictures.offer(shown(number))
     maker.may.release(2)
     assert [got.get().frame for _ in range(4)] == [1, 4, 4, 4]
     assert (pictures.encoded, pictures.skipped) == (2, 2)
@@ -115,7 +116,7 @@ def test_viewers_of_the_same_width_share_a_picture(pictures: LivePictures) -> No
     got: queue.Queue[bytes] = queue.Queue()
     for width in (150, 160, 320):
         pictures.watch("door", width, 1000, lambda picture: got.put(picture.jpeg))
-    pictures.offer(lease(5))
+    pictures.offer(shown(5))
     jpegs = [got.get() for _ in range(3)]
     assert sorted(jpegs) == [b"jpeg of 5 at 160", b"jpeg of 5 at 160", b"jpeg of 5 at 320"]
     assert pictures.encoded == 2
@@ -125,11 +126,11 @@ def test_cameras_take_turns(pictures: LivePictures) -> None:
     maker = slow_down(pictures)
     got: queue.Queue[str] = queue.Queue()
     watches = {name: pictures.watch(name, 160, 1000, lambda picture: got.put(picture.camera)) for name in "abc"}
-    pictures.offer(lease(0, "a"))
+    pictures.offer(shown(0, "a"))
     assert maker.begun.acquire()
     for name in "bca":
         watches[name].request_next()
-        pictures.offer(lease(1, name))
+        pictures.offer(shown(1, name))
     maker.may.release(4)
     assert [got.get() for _ in range(4)] == ["a", "b", "c", "a"]
 
@@ -142,17 +143,17 @@ def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_arrives(
     made: Any = pictures._maker.make
     faults = iter([ValueError("odd"), None])
 
-    def make(copy: SlotCopy, width: int) -> bytes:
+    def make(copy: Encodable, width: int) -> bytes:
         if fault := next(faults):
             raise fault
         return made(copy, width)
 
     monkeypatch.setattr(pictures._maker, "make", make)
-    broken = lease(1)
-    pictures.offer(Lease(broken.meta, np.zeros(7, np.uint8), 0))  # fails in the thread that offers
-    pictures.offer(lease(2))  # fails in the thread that encodes
+    broken = shown(1)
+    pictures.offer(ShownSlot(broken.meta, np.zeros(7, np.uint8)))  # fails in the thread that offers
+    pictures.offer(shown(2))  # fails in the thread that encodes
     wait_until(lambda: watch._waits)
-    pictures.offer(lease(3))
+    pictures.offer(shown(3))
     assert got.get().frame == 3
     assert caplog.text.count("encoding a live picture failed") == 2
 
@@ -161,12 +162,12 @@ def test_a_viewer_that_leaves_receives_nothing_and_the_last_one_frees_the_copies
     got: queue.Queue[int] = queue.Queue()
     first, second = (pictures.watch("door", 640, 1000, lambda picture: got.put(picture.frame)) for _ in range(2))
     pictures.unwatch(first)
-    pictures.offer(lease(1))
+    pictures.offer(shown(1))
     assert got.get() == 1
     pictures.unwatch(second)
     pictures.unwatch(second)
     second.request_next()
-    pictures.offer(lease(2))
+    pictures.offer(shown(2))
     assert pictures._watched == {}
     assert pictures.encoded == 1
     wait_until(lambda: pictures._spare == {})

@@ -1,0 +1,98 @@
+"""Skeleton mode of a real engine: said wherever it applies, and kept up whatever is asked over HTTP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stream import results
+from stream.config import load
+from support.engines.alerting import engine_with, with_rules
+from support.engines.code_model import CodeModel
+from support.engines.controlled_engine import PATTERN, configured, running
+from support.waiting import until
+from support.webrtc.live_page import shown, tile
+
+CAMERA = "/api/v1/cameras/door"
+RULES = "rules: {visitor: {zone: hall, clear_after: 200ms, cooldown: 0s, severity: critical}}"
+
+
+async def test_the_mode_is_stated_in_messages_views_and_the_health_check() -> None:
+    cameras = (
+        {"id": "door", "source": PATTERN, "privacy": "skeleton"},
+        {"id": "hall", "source": PATTERN, "masks": {"all": {"points": [[0, 0], [1, 0], [1, 1], [0, 1]]}}},
+        {"id": "yard", "source": PATTERN},
+    )
+    wanted: dict[str, Any] = {"door": "skeleton", "hall": "masked", "yard": None}
+    async with running(configured(*cameras)) as (engine, client):
+        seen: list[results.Message] = []
+        engine.publisher.on_message(lambda topic, message: seen.append(message))
+        await until(lambda: {one.camera for one in seen if isinstance(one, results.Frame)} == set(wanted))
+        for one in seen:
+            if isinstance(one, (results.Frame, results.Status)):
+                assert one.privacy == wanted[one.camera]
+        for name, mode in wanted.items():
+            assert engine.cameras.status(name).wire("", 0).privacy == mode
+            view = await client.get(f"/api/v1/cameras/{name}")
+            assert view["privacy"] == (mode or "off")
+            assert ("skeleton" in (view["no_video"] or "")) == (mode == "skeleton")
+        assert (await client.get("/healthz"))["privacy"] == {"off": 1, "masked": 1, "skeleton": 1}
+
+
+async def test_a_mode_for_all_cameras_holds_for_those_added_later(tmp_path: Path) -> None:
+    file = tmp_path / "partstream.yaml"
+    file.write_text("privacy: {mode: skeleton}\ncameras: [{id: door, source: 'pattern:', privacy: off}]\n")
+    assert load(file).cameras[0].privacy_mode == "skeleton"
+    config = configured({"id": "door", "source": PATTERN}, privacy={"mode": "skeleton"}, state_file=tmp_path / "state")
+    async with running(config) as (engine, client):
+        for method, body in (("PUT", {"source": PATTERN, "privacy": "off"}), ("PATCH", {"privacy": None})):
+            status, made, _ = await client.ask(method, "/api/v1/cameras/late", json=body)
+            assert status in (200, 201) and made["privacy"] == made["settings"]["privacy"] == "skeleton"
+        engine.add_camera(configured({"id": "own", "source": PATTERN}).cameras[0])
+        assert {config.privacy_mode for config in engine.cameras.configs.values()} == {"skeleton"}
+        assert (await client.get("/healthz"))["privacy"] == {"off": 0, "masked": 0, "skeleton": 3}
+
+
+async def test_a_camera_becomes_private_over_http_at_once_and_for_good(tmp_path: Path) -> None:
+    config = with_rules(tmp_path, RULES, source="pattern:320x180@25")
+    config = type(config).model_validate(
+        dict(config) | {"incidents": {"directory": tmp_path / "incidents", "least_free": 0}}
+    )
+    async with engine_with(config) as (_, client, _):
+
+        async def pictured() -> list[str]:
+            found = (await client.get("/api/v1/incidents?kind=alert"))["incidents"]
+            return [one["id"] for one in found if one["picture"]]
+
+        await until(pictured)
+        (*_, before) = await pictured()
+        path = f"/api/v1/incidents/{before}/picture"
+        assert (await client.ask("HEAD", path))[0] == 200
+        assert (await client.ask("PATCH", CAMERA, json={"privacy": "skeleton"}))[0] == 200
+        status, problem, _ = await client.ask("GET", path)
+        assert (status, problem["type"]) == (403, "urn:partstream:problem:private")
+        for privacy in ("off", None):
+            status, problem, _ = await client.ask("PATCH", CAMERA, json={"privacy": privacy})
+            assert (status, problem["type"]) == (403, "urn:partstream:problem:private")
+
+        async def newer() -> bool:
+            return before != (await pictured())[0]
+
+        await until(newer)
+        (drawn, *_) = await pictured()
+        assert (await client.get(f"/api/v1/incidents/{drawn}/result"))["privacy"] == "skeleton"
+        assert (await client.ask("HEAD", f"/api/v1/incidents/{drawn}/picture"))[0] == 200
+        assert (await client.ask("DELETE", CAMERA))[0] == 204
+        assert (await client.ask("GET", path))[0] == 403, "also after the camera was removed"
+        assert (await client.ask("PUT", CAMERA, json={"source": "pattern:320x180@25"}))[0] == 403
+
+
+async def test_the_page_says_it_on_each_picture() -> None:
+    cameras = ({"id": "door", "source": PATTERN, "privacy": "skeleton"}, {"id": "yard", "source": PATTERN})
+    async with shown(configured(*cameras), CodeModel()) as (_, page):
+        for camera in ("door", "yard"):
+            await page.wait_for(f"document.querySelector({json.dumps(tile(camera, 'canvas'))})?.drawn?.withResult")
+        words = "document.querySelector({}).innerText"
+        assert await page.evaluate(words.format(json.dumps(tile("door", ".privacy")))) == "Drawn, no pixels"
+        assert await page.evaluate(f"document.querySelector({json.dumps(tile('yard', '.privacy'))}).hidden")
