@@ -30,7 +30,8 @@ class Labels:
     """Targets of the s steps of a video (`Sightings.step`), in their order, by the rows and columns of a vocabulary.
 
     `action` int64 [s], −1 where there is none; `states` bool [s, parts, states] with `states_known` bool [s, parts];
-    `relevance` bool [s, parts] with `relevance_known` bool [s, parts].
+    `relevance` bool [s, parts] with `relevance_known` bool [s, parts]. `excluded` int64 [s]: an action that a step does
+    not show, −1 for none; None if no step has one.
     """
 
     action: NDArray[np.int64]
@@ -38,6 +39,7 @@ class Labels:
     states_known: NDArray[np.bool_]
     relevance: NDArray[np.bool_]
     relevance_known: NDArray[np.bool_]
+    excluded: NDArray[np.int64] | None = None
 
 
 @dataclass(slots=True)

@@ -42,6 +42,8 @@ class WatchedVideo:
     """A labelled video, the people seen in it, and the action of each of their s steps.
 
     `action` int64 [s]: index into `actions`, −1 unknown. `features`: the file with RoI features, if there are any.
+    `excluded` int64 [s]: the action, of `actions`, that a step does not show though its own is unknown, −1 for none;
+    None if no step has one.
     """
 
     video: SegmentedVideo
@@ -50,6 +52,7 @@ class WatchedVideo:
     action: NDArray[np.int64]
     actions: tuple[str, ...]
     features: Path | None = None
+    excluded: NDArray[np.int64] | None = None
 
     def clip(self, vocabulary: Vocabulary) -> Clip:
         """Return the video with the targets of its steps.
@@ -57,7 +60,8 @@ class WatchedVideo:
         Actions outside the vocabulary are unknown, and so are part states. Relevance is known where the action says it.
         """
         known = {name: index for index, name in enumerate(vocabulary.actions)}
-        action = np.array([*(known.get(name, -1) for name in self.actions), -1], np.int64)[self.action]
+        named = np.array([*(known.get(name, -1) for name in self.actions), -1], np.int64)
+        action = named[self.action]
         defining, certain = (
             np.concatenate([table, np.zeros_like(table[:1])]) for table in relevance_of_actions(vocabulary)
         )
@@ -68,6 +72,7 @@ class WatchedVideo:
             states_known=np.zeros(shape, bool),
             relevance=defining[action],
             relevance_known=certain[action],
+            excluded=None if self.excluded is None else named[self.excluded],
         )
         main = Counter(self.action[self.action >= 0].tolist()).most_common(1)
         return Clip(

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.engines.small_clips import make_clip
-from support.training.data_folders import one_person, seen_people
+from support.training.data_folders import seen_people
 from support.training.example_people import watched_examples
-from training.annotated_videos.feature_cache import VideoFile, features_file, features_folder
-from training.annotated_videos.sightings import Sightings, write_sightings
-from training.annotated_videos.watching import WatchSettings
+from support.training.watched_clips import GivenPeople
 from training.sources.examples import example_clips
 from training.sources.examples.example_clips import find_clips, layout_of, open_examples, with_roles
 from training.sources.terms import DataFolderError
@@ -24,18 +22,8 @@ def put_clip(folder: Path, name: str, first_number: int = 0) -> Path:
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Sightings]:
-    """People to be seen in clips by file name; a clip that is not listed shows one person throughout."""
-    seen: dict[str, Sightings] = {}
-
-    def watch(cache: Path, videos: list[VideoFile], settings: WatchSettings, *_: object) -> list[object]:
-        for video in videos:
-            people = seen.get(video.path.name, seen_people(one_person(10)))
-            write_sightings(features_file(features_folder(cache, settings), video.name), video.sha256, people, None)
-        return []
-
-    monkeypatch.setattr("training.sources.watched_videos.watch_videos", watch)
-    return seen
+def watched(monkeypatch: pytest.MonkeyPatch) -> GivenPeople:
+    return GivenPeople(monkeypatch)
 
 
 def test_a_folder_of_clips_by_action_is_told_from_annotated_videos(tmp_path: Path) -> None:
@@ -77,7 +65,7 @@ def test_a_clip_lasts_from_its_first_frame_to_its_last(tmp_path: Path) -> None:
     assert [(one.first, one.end, one.label) for one in clip.segments] == [(0, 10, "hop")]
 
 
-def test_clips_that_cannot_be_used_are_left_out_and_named(tmp_path: Path, watched: dict[str, Sightings]) -> None:
+def test_clips_that_cannot_be_used_are_left_out_and_named(tmp_path: Path, watched: GivenPeople) -> None:
     put_clip(tmp_path / "mine", "hop/good.mp4")
     put_clip(tmp_path / "mine", "hop/empty_scene.mp4", first_number=50)
     (tmp_path / "mine" / "hop" / "broken.mp4").write_bytes(b"no video")
@@ -92,7 +80,7 @@ def test_clips_that_cannot_be_used_are_left_out_and_named(tmp_path: Path, watche
     assert found.summary()["clips"] == {"hop": {"learned": 1, "held_out": 0}}
 
 
-def test_an_action_without_a_usable_clip_is_an_error(tmp_path: Path, watched: dict[str, Sightings]) -> None:
+def test_an_action_without_a_usable_clip_is_an_error(tmp_path: Path, watched: GivenPeople) -> None:
     put_clip(tmp_path / "mine", "hop/good.mp4")
     put_clip(tmp_path / "mine", "skip/empty_scene.mp4", first_number=50)
     watched["empty_scene.mp4"] = seen_people({})
@@ -107,7 +95,7 @@ def test_one_in_five_clips_is_held_out_if_there_are_five(clips: int, held_out: i
     assert all(video.role == "train" for video in with_roles(watched_examples("hop", clips), hold_out=False))
 
 
-def test_another_division_is_another_fingerprint(tmp_path: Path, watched: dict[str, Sightings]) -> None:
+def test_another_division_is_another_fingerprint(tmp_path: Path, watched: GivenPeople) -> None:
     for number in range(example_clips.FEWEST_TO_MEASURE):
         put_clip(tmp_path / "mine", f"hop/{number}.mp4", first_number=number)
     one = open_examples(tmp_path / "mine", cache=tmp_path / "cache")

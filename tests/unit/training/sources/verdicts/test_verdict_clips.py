@@ -1,0 +1,196 @@
+"""A folder of verdicts: which can be used, whom they are on, what its clips show, and which are held out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from stages.verdicts import verdict_file
+from stages.verdicts.verdict_file import Verdict
+from stages.vocabulary import packaged
+from support.training.data_folders import one_person, seen_people, watched_video
+from support.training.judged_people import FRAME_US, judged_flapping, put_verdicts, verdict
+from support.training.watched_clips import GivenPeople
+from training.annotated_videos.sightings import Sightings
+from training.sources.terms import DataFolderError
+from training.sources.verdicts.matching import matching_track
+from training.sources.verdicts.verdict_clips import SOURCE, JudgedClip, judged_clip, open_verdicts, with_roles
+
+WORDS = packaged("edge")
+SMALL, LARGE = (20, 60, 60, 160), (120, 20, 300, 230)
+TWO = seen_people({1: dict.fromkeys(range(100), LARGE), 2: dict.fromkeys(range(100), SMALL)})
+ALONE = seen_people(one_person())
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> GivenPeople:
+    return GivenPeople(monkeypatch)
+
+
+def judged(seen: Sightings, *verdicts: Verdict) -> JudgedClip:
+    made, left_out = judged_clip(watched_video(SOURCE, "clip", seen=seen), verdicts)
+    assert made is not None and left_out == []
+    return made
+
+
+# Whom a verdict is on
+
+
+def test_the_track_with_the_boxes_is_learned_not_the_largest() -> None:
+    clip = judged(TWO, verdict(1, "fall", "sit", TWO, track=2))
+    assert clip.judged[0].track == 2
+    labels = clip.watched.clip(WORDS).labels
+    track = TWO.track[TWO.step]
+    assert (labels.action[track == 2] == WORDS.actions.index("sit")).all()
+    assert (labels.action[track == 1] == -1).all()
+
+
+def test_boxes_in_a_picture_of_another_size_are_scaled() -> None:
+    one = verdict(1, "fall", "sit", TWO, track=2)
+    halved = replace(one, size=(160, 120), boxes=[(at, *(side / 2 for side in box)) for at, *box in one.boxes])
+    assert matching_track(TWO, halved, (320, 240), 25.0) == 2
+    assert matching_track(TWO, replace(one, size=(160, 120)), (320, 240), 25.0) is None
+
+
+@pytest.mark.parametrize(("frames", "track"), [(50, 1), (49, None)])
+def test_a_track_must_be_seen_at_half_of_the_times(frames: int, track: int | None) -> None:
+    seen = seen_people(one_person(frames))
+    assert matching_track(seen, verdict(1, "fall", None, ALONE), (320, 240), 25.0) == track
+
+
+def test_times_may_differ_by_up_to_half_a_frame() -> None:
+    one = verdict(1, "fall", None, ALONE)
+    for late, track in ((FRAME_US // 2 - 1, 1), (30 * FRAME_US, 1), (60 * FRAME_US, None)):
+        boxes = [(at + late, *box) for at, *box in one.boxes]
+        moved = replace(one, boxes=boxes, end_us=one.end_us + late)
+        assert matching_track(ALONE, moved, (320, 240), 25.0) == track
+
+
+def test_no_person_has_the_boxes() -> None:
+    made, left_out = judged_clip(watched_video(SOURCE, "clip"), [verdict(1, "fall", None, TWO, track=2)])
+    assert made is None and left_out == ["e0000abcd-1: no person in clip.mp4 has its boxes"]
+    nothing = seen_people({})
+    assert matching_track(nothing, verdict(1, "fall", None, ALONE), (320, 240), 25.0) is None
+
+
+def test_a_person_without_a_step_in_the_span_is_not_learned() -> None:
+    one = verdict(1, "fall", None, ALONE, span=(41, 42))
+    made, left_out = judged_clip(watched_video(SOURCE, "clip", seen=ALONE), [one])
+    assert made is None and "is not seen well enough" in left_out[0]
+
+
+# What a clip shows
+
+
+def test_right_and_really_are_labels_in_the_span_and_wrong_excludes_an_action() -> None:
+    clip = judged(
+        ALONE,
+        verdict(1, "walk", "walk", ALONE, span=(0, 20)),
+        verdict(2, "fall", "sit", ALONE, span=(20, 40)),
+        verdict(3, "fall", None, ALONE, span=(40, 60)),
+    )
+    labels = clip.watched.clip(WORDS).labels
+    assert labels.excluded is not None
+    walk, sit, fall = (WORDS.actions.index(name) for name in ("walk", "sit", "fall"))
+    for first, action, excluded in ((0, walk, -1), (10, sit, -1), (20, -1, fall), (30, -1, -1)):
+        assert set(labels.action[first : first + 10]) == {action}
+        assert set(labels.excluded[first : first + 10]) == {excluded}
+    assert (labels.action[30:] == -1).all() and (labels.excluded[30:] == -1).all()
+    assert clip.frames(clip.judged[1]) == (20, 40)
+
+
+@pytest.mark.parametrize("really_first", [True, False])
+def test_where_two_verdicts_differ_the_later_one_counts(really_first: bool) -> None:
+    really = verdict(1 if really_first else 3, "walk", "fall", ALONE)
+    wrong = verdict(2, "fall", None, ALONE)
+    labels = judged(ALONE, wrong, really).watched.clip(WORDS).labels
+    assert labels.excluded is not None
+    fall = WORDS.actions.index("fall")
+    assert set(labels.action) == {-1 if really_first else fall}
+    assert set(labels.excluded) == {fall if really_first else -1}
+
+
+def test_an_exclusion_does_not_replace_another_label() -> None:
+    clip = judged(ALONE, verdict(1, "walk", "sit", ALONE), verdict(2, "fall", None, ALONE))
+    labels = clip.watched.clip(WORDS).labels
+    assert labels.excluded is not None
+    assert set(labels.action) == {WORDS.actions.index("sit")} and set(labels.excluded) == {-1}
+
+
+# The folder
+
+
+def test_a_clip_with_several_verdicts_is_watched_once(tmp_path: Path, watched: GivenPeople) -> None:
+    seen = seen_people(one_person(10))
+    both = [verdict(n, "fall", truth, seen, clip="one", span=(0, 10)) for n, truth in ((1, None), (2, "sit"))]
+    found = open_verdicts(put_verdicts(tmp_path, *both), cache=tmp_path / "cache")
+    assert watched.watched == ["one.mp4"]
+    assert [len(clip.judged) for clip in found.clips] == [2]
+    assert found.counts() == {"fall": {"really": 1, "wrong": 1}}
+
+
+def test_damaged_files_and_unusable_verdicts_are_named_and_the_others_used(
+    tmp_path: Path, watched: GivenPeople, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = seen_people(one_person(10))
+    good, gone, empty = (verdict(n, "fall", None, seen, span=(0, 10)) for n in (1, 2, 3))
+    folder = put_verdicts(tmp_path, good, gone, empty)
+    (folder / "clips" / "clip-02.mp4").unlink()
+    watched["clip-03.mp4"] = seen_people({})
+    (folder / "labels" / "e0000abcd-4.json").write_text("{")
+    skipped = verdict_file.encode(good).replace('"wrong"', '"skip"').replace("abcd-1", "abcd-5")
+    (folder / "labels" / "e0000abcd-5.json").write_text(skipped)
+    with caplog.at_level(logging.WARNING):
+        found = open_verdicts(folder, cache=tmp_path / "cache")
+    assert [one.verdict for _, one in found.verdicts()] == [good]
+    assert len(found.damaged) == 2 and "e0000abcd-4.json" in caplog.text
+    left_out = "\n".join(found.left_out)
+    assert "e0000abcd-2" in left_out and "is missing" in left_out
+    assert "e0000abcd-3: no person" in left_out
+    assert found.summary()["damaged"] == 2 and found.summary()["learned"] == {"fall": {"wrong": 1}}
+
+
+def test_a_folder_without_a_usable_verdict_is_an_error_with_counts(tmp_path: Path, watched: GivenPeople) -> None:
+    with pytest.raises(DataFolderError, match=r"is not a folder of verdicts"):
+        open_verdicts(tmp_path, cache=tmp_path / "cache")
+    folder = put_verdicts(tmp_path / "verdicts")
+    with pytest.raises(DataFolderError, match=r"no verdict that can be used\. Verdicts read: none; damaged files: 0"):
+        open_verdicts(folder, cache=tmp_path / "cache")
+    put_verdicts(folder, verdict(1, "fall", None, TWO, track=2, span=(0, 10)))
+    with pytest.raises(DataFolderError, match=r"Verdicts read: 1 wrong; .*left out: 1\. e0000abcd-1: no person in"):
+        open_verdicts(folder, cache=tmp_path / "cache")
+
+
+# Roles
+
+
+def held_out(clips: list[JudgedClip]) -> list[str]:
+    return [clip.name for clip in with_roles(clips, hold_out=True) if clip.held_out]
+
+
+def test_one_in_five_clips_of_each_said_is_held_out() -> None:
+    falls = [judged_flapping(number, "fall", None) for number in range(1, 13)]
+    sits = [judged_flapping(number, "sit", "lie") for number in range(20, 24)]
+    assert held_out(falls + sits) == ["clip-03", "clip-08"]
+    assert held_out([*falls, *sits, judged_flapping(24, "sit", "sit")]) == ["clip-03", "clip-08", "clip-22"]
+    assert not any(clip.held_out for clip in with_roles(falls, hold_out=False))
+
+
+def test_later_verdicts_do_not_change_the_role_of_a_clip() -> None:
+    falls = [judged_flapping(number, "fall", None, clip=f"c{40 - number}") for number in range(1, 14)]
+    before = held_out(falls[:8])
+    assert held_out(falls[::-1])[: len(before)] == before == ["c37", "c32"]
+
+
+def test_the_fingerprint_is_of_verdicts_and_roles(tmp_path: Path, watched: GivenPeople) -> None:
+    seen = seen_people(one_person(10))
+    some = [verdict(number, "fall", None, seen, span=(0, 10)) for number in range(1, 6)]
+    folder = put_verdicts(tmp_path, *some)
+    found = [open_verdicts(folder, cache=tmp_path / "cache", hold_out=hold_out) for hold_out in (True, True, False)]
+    assert found[0].fingerprint == found[1].fingerprint != found[2].fingerprint
+    assert found[0].summary()["held_out_clips"] == ["clip-03"]
+    put_verdicts(folder, replace(some[0], verdict="really", truth="sit"))
+    assert open_verdicts(folder, cache=tmp_path / "cache").fingerprint != found[0].fingerprint

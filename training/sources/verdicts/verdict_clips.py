@@ -1,0 +1,259 @@
+"""A folder of verdicts (`stages.verdicts.verdict_file`): read, its clips watched, and divided into roles.
+
+`open_verdicts(folder)` returns `VerdictClips`: every clip with a usable verdict, watched once. Of each `JudgedClip`:
+
+- `watched` is the clip as `training.scoring.film_answers.answered_film` takes it: all people (`watched.seen`) with
+  keypoints, boxes and times, and the actions that the verdicts say (`watched.action`) or exclude (`watched.excluded`);
+- `judged` are its verdicts, each with the number of the track that it is on, as in `watched.seen.track`; `frames` gives
+  the frames of its span;
+- `held_out` says whether the clip is never learned, but measured. A checkpoint that learned from verdicts has the names
+  of those that it never saw in `metrics["verdicts"]["held_out_clips"]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.verdicts.verdict_file import CLIP_ENDINGS, CLIPS, LAYOUT, Verdict, is_verdicts_folder, read_all
+from training.kinetics_tps.video_roles import Role
+from training.sources.formats.reading import FormatError
+from training.sources.formats.videos import video_facts
+from training.sources.segmented_videos import SegmentedVideo
+from training.sources.terms import DataFolderError
+from training.sources.verdicts.matching import matching_track
+
+if TYPE_CHECKING:
+    from training.annotated_videos.feature_cache import Progress
+    from training.annotated_videos.sightings import Sightings
+    from training.sources.watched_videos import WatchedVideo
+
+logger = logging.getLogger(__name__)
+
+SOURCE = "verdicts"
+"""The name of the clips' source, in batches and in a checkpoint's metrics."""
+FEWEST_TO_MEASURE = 5
+"""Fewest clips with verdicts on an action of which one in five is held out."""
+
+
+class Judged(NamedTuple):
+    """A verdict, and the number of the track in the watched clip that it is on."""
+
+    verdict: Verdict
+    track: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedClip:
+    """A watched clip and its usable verdicts, at least one, in order of `at_us`."""
+
+    watched: WatchedVideo
+    judged: tuple[Judged, ...]
+
+    @property
+    def name(self) -> str:
+        """The common name of the clip's files."""
+        return self.watched.video.name
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the clip is only measured. All verdicts of a clip are held out together."""
+        return self.watched.role == "test"
+
+    def inside(self, judged: Judged) -> NDArray[np.bool_]:
+        """Return which sightings of `watched.seen`, bool [n], are the verdict's person in its span."""
+        return _inside(self.watched.seen, judged)
+
+    def frames(self, judged: Judged) -> tuple[int, int]:
+        """Return the first frame in which the person is seen in the verdict's span, and the one after the last."""
+        frames = self.watched.seen.frame[self.inside(judged)]
+        return int(frames.min()), int(frames.max()) + 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerdictClips:
+    """The clips with usable verdicts, by time of their first verdict.
+
+    `left_out`: messages about verdicts that cannot be used, each with its id; `damaged`: about files that hold no
+    verdict.
+    """
+
+    folder: Path
+    clips: tuple[JudgedClip, ...]
+    left_out: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    fingerprint: str = field(default="")
+    """Hash of the verdicts, of what is seen in their clips, and of the roles."""
+
+    def verdicts(self, *, held_out: bool | None = None) -> Iterator[tuple[JudgedClip, Judged]]:
+        """Yield the usable verdicts with their clips; `held_out`: only those that are held out, or only the others."""
+        for clip in self.clips:
+            if held_out is None or clip.held_out == held_out:
+                yield from ((clip, one) for one in clip.judged)
+
+    def counts(self, *, held_out: bool | None = None) -> dict[str, dict[str, int]]:
+        """Return the number of usable verdicts by the action that was said, and by verdict."""
+        found: dict[str, Counter[str]] = {}
+        for _, one in self.verdicts(held_out=held_out):
+            found.setdefault(one.verdict.said, Counter())[one.verdict.verdict] += 1
+        return {said: dict(sorted(found[said].items())) for said in sorted(found)}
+
+    def summary(self) -> dict[str, Any]:
+        """Return what was learned from and what was held out, for a checkpoint's metrics."""
+        return {
+            "folder": self.folder.name,
+            "fingerprint": self.fingerprint,
+            "learned": self.counts(held_out=False),
+            "held_out": self.counts(held_out=True),
+            "held_out_clips": sorted(clip.name for clip in self.clips if clip.held_out),
+            "left_out": len(self.left_out),
+            "damaged": len(self.damaged),
+        }
+
+
+def open_verdicts(
+    folder: Path,
+    *,
+    hold_out: bool = True,
+    workers: int = 1,
+    progress: Progress | None = None,
+    cache: Path | None = None,
+) -> VerdictClips:
+    """Read the verdicts, and watch their clips with MoveNet, in `workers` processes where they are not cached.
+
+    A clip is watched once, whatever the number of its verdicts. `progress` is called with (clips done, clips); `cache`:
+    the folder of watched videos, by default the user's. Damaged files are logged and left out. Raises
+    `DataFolderError` for a folder that holds no verdicts, or none that can be used, `WeightsError` without the
+    detector, and OSError if the folder cannot be read or the cache cannot be written.
+    """
+    # Imported here because it imports torch, for which a look at a folder's layout need not wait.
+    from training.sources.watched_videos import watch_segmented
+
+    by_clip, damaged = _read(folder)
+    videos, left_out = _videos(folder, by_clip)
+    roles: list[Role] = ["train"] * len(videos)
+    watched, skipped = watch_segmented(videos, roles, workers=workers, progress=progress, cache=cache)
+    for video in videos:
+        if video.path in skipped:
+            left_out += [f"{one.id}: {video.path}: {skipped[video.path]}" for one in by_clip[video.name]]
+    clips: list[JudgedClip] = []
+    for video in watched:
+        clip, messages = judged_clip(video, by_clip[video.video.name])
+        left_out += messages
+        if clip is not None:
+            clips.append(clip)
+    if not clips:
+        counted = Counter(verdict.verdict for verdicts in by_clip.values() for verdict in verdicts)
+        read = ", ".join(f"{number} {name}" for name, number in sorted(counted.items())) or "none"
+        raise DataFolderError(
+            f"{folder}: holds no verdict that can be used. Verdicts read: {read}; damaged files: {len(damaged)}; left "
+            f"out: {len(left_out)}. {'; '.join([*damaged, *left_out]):.600}"
+        )
+    made = tuple(with_roles(clips, hold_out=hold_out))
+    return VerdictClips(folder, made, tuple(left_out), tuple(damaged), _fingerprint(made))
+
+
+def judged_clip(video: WatchedVideo, verdicts: Sequence[Verdict]) -> tuple[JudgedClip | None, list[str]]:
+    """Match the verdicts of a watched clip with its tracks.
+
+    Returns the clip, None if no verdict can be used, and messages about those that cannot.
+    """
+    judged: list[Judged] = []
+    left_out: list[str] = []
+    for verdict in sorted(verdicts, key=lambda one: (one.at_us, one.id)):
+        track = matching_track(video.seen, verdict, video.video.size, video.video.fps)
+        if track is None:
+            left_out.append(f"{verdict.id}: no person in {video.video.path} has its boxes")
+        elif not (_inside(video.seen, one := Judged(verdict, track)) & video.seen.step).any():
+            left_out.append(f"{verdict.id}: the person in {video.video.path} is not seen well enough in its span")
+        else:
+            judged.append(one)
+    if not judged:
+        return None, left_out
+    return JudgedClip(_labelled(video, judged), tuple(judged)), left_out
+
+
+def with_roles(clips: Sequence[JudgedClip], *, hold_out: bool) -> list[JudgedClip]:
+    """Return the clips by time of their first verdict, with the third of every five of each `said` held out.
+
+    A clip is held out with all its verdicts, whichever action chose it. Of an action with verdicts in fewer than five
+    clips, none is. Verdicts that are added later do not change the role of a clip, except where they make it five.
+    """
+    ordered = sorted(clips, key=lambda clip: (clip.judged[0].verdict.at_us, clip.name))
+    held: set[str] = set()
+    for said in sorted({one.verdict.said for clip in ordered for one in clip.judged}):
+        own = [clip.name for clip in ordered if any(one.verdict.said == said for one in clip.judged)]
+        if hold_out and len(own) >= FEWEST_TO_MEASURE:
+            held.update(own[2::5])
+    return [
+        replace(clip, watched=replace(clip.watched, role="test" if clip.name in held else "train")) for clip in ordered
+    ]
+
+
+def _read(folder: Path) -> tuple[dict[str, list[Verdict]], list[str]]:
+    """Return the verdicts of each clip, and messages about damaged files, which are logged."""
+    if not is_verdicts_folder(folder):
+        raise DataFolderError(f"{folder}: is not a folder of verdicts that this version reads ({LAYOUT})")
+    by_clip: dict[str, list[Verdict]] = {}
+    damaged: list[str] = []
+    for one in read_all(folder):
+        if isinstance(one, Verdict):
+            by_clip.setdefault(one.clip, []).append(one)
+        else:
+            damaged.append(str(one))
+            logger.warning("%s: left out, not a valid verdict: %s", folder, one)
+    return by_clip, damaged
+
+
+def _videos(folder: Path, by_clip: dict[str, list[Verdict]]) -> tuple[list[SegmentedVideo], list[str]]:
+    """Return the clips that can be opened, and messages about the verdicts on others."""
+    videos: list[SegmentedVideo] = []
+    left_out: list[str] = []
+    for name in sorted(by_clip):
+        path = folder / CLIPS / (name + CLIP_ENDINGS[0])
+        try:
+            frames, fps, size = video_facts(path)
+        except FormatError as error:
+            left_out += [f"{verdict.id}: {error}" for verdict in by_clip[name]]
+        else:
+            videos.append(SegmentedVideo(SOURCE, name, path, frames, fps, size, ()))
+    return videos, left_out
+
+
+def _inside(seen: Sightings, judged: Judged) -> NDArray[np.bool_]:
+    verdict = judged.verdict
+    return (seen.track == judged.track) & (seen.time_us >= verdict.first_us) & (seen.time_us < verdict.end_us)
+
+
+def _labelled(video: WatchedVideo, judged: Sequence[Judged]) -> WatchedVideo:
+    """Return the video with the actions that the verdicts say and exclude. Where they differ, the later one counts."""
+    actions = tuple(sorted({one.verdict.truth or one.verdict.said for one in judged}))
+    action, excluded = np.full((2, len(video.seen)), -1, np.int64)
+    for one in judged:
+        rows, index = _inside(video.seen, one), actions.index(one.verdict.truth or one.verdict.said)
+        if one.verdict.truth is not None:
+            action[rows], excluded[rows] = index, -1
+        else:
+            action[rows & (action == index)] = -1
+            excluded[rows & (action < 0)] = index
+    step = video.seen.step
+    return replace(video, action=action[step], excluded=excluded[step], actions=actions)
+
+
+def _fingerprint(clips: Sequence[JudgedClip]) -> str:
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(f"{clip.name} {clip.watched.role}\n".encode())
+        for one in clip.judged:
+            digest.update(b"%d " % one.track + msgspec.json.encode(one.verdict))
+        digest.update(np.ascontiguousarray(clip.watched.seen.keypoints).tobytes())
+    return digest.hexdigest()
