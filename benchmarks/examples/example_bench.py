@@ -21,10 +21,11 @@ from stages.heads.network import ActionNetwork
 from stages.profiles import load_checkpoint
 from stages.third_party import weights
 from training.kinetics_tps.video_roles import Role
-from training.run.example_run import example_run, for_examples
+from training.run.clip_run import for_clips
+from training.run.example_run import example_run
 from training.run.train import train
 from training.settings import run_config
-from training.settings.examples_config import MINUTES
+from training.settings.clips_config import MINUTES
 from training.sources.examples.example_clips import ExampleClips, with_roles
 from training.sources.recorded import open_recorded
 from training.sources.roles import unit_of
@@ -197,14 +198,14 @@ class ExampleBench:
             data["recorded"] = {"folder": str(plan.data)}
         # The benchmark's own judges take the place of the evaluation on generated sequences.
         given = {"start": str(plan.base), "seed": draw, "data": data, "evaluation": {"sequences": 0}}
-        config = for_examples(run_config.load(None, given), run)
+        config = for_clips(run_config.load(None, given), run)
         with tempfile.TemporaryDirectory(prefix="partstream-bench-") as folder:
             outcome = train(
                 config,
                 Path(folder, "learned.safetensors"),
                 minutes=plan.minutes,
                 motions=self.motions,
-                examples=run,
+                clips=run,
                 recorded=self.recorded if plan.recorded else None,
             )
         return outcome.checkpoint.network, outcome.step

@@ -14,21 +14,22 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 from commands.ending import printable
-from commands.models.example_console import example_summary, watch_examples
+from commands.models.analysing import analysing
+from commands.models.clips.example_console import example_summary, watch_examples
 from stages.packaged_checkpoints import EDGE, EDGE_OPEN
 from stages.profiles import load_checkpoint
 from stages.third_party import weights
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.feature_cache import DETECTOR
 from training.console.stopping import stopped_by_signals
+from training.run.clip_run import ClipRun, for_clips
 from training.run.data_folder import KILLED, watched_folder
-from training.run.example_run import for_examples
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError, choose_device
 from training.run.provenance import training_command
 from training.run.starting_sizes import with_sizes_of
 from training.run.train import Outcome, check_output, train
-from training.settings.examples_config import MINUTES
+from training.settings.clips_config import MINUTES
 from training.settings.model_config import MOVENET
 from training.settings.run_config import TrainingConfig
 from training.sources.missing import missing_sources
@@ -52,7 +53,7 @@ def train_profile(
 ) -> Outcome:
     """Train and write the checkpoint to `out`, with a progress bar.
 
-    `file` is the configuration's file, for the command that the checkpoint records. With examples, `minutes` is by
+    `file` is the configuration's file, for the command that the checkpoint records. With clips, `minutes` is by
     default `MINUTES`, and counts from the start, with the time to watch the clips. Ctrl-C and SIGTERM end the run
     after the current step, a second one at once. A folder's videos are first analysed in `workers` processes; there,
     Ctrl-C ends the run at once and keeps the results.
@@ -69,17 +70,17 @@ def train_profile(
     check_output(out)
     choose_device(config)  # before anything is fetched
     torch.set_num_threads(threads)
-    if config.data.recorded.folder is not None or (config.data.folder is None and config.data.examples.folder is None):
+    if config.data.recorded.folder is not None or (config.data.folder is None and config.data.clips is None):
         _name_missing(config, console)
     for name in needed(config):
         _fetch(name, console)
-    if config.start is not None and config.data.examples.folder is None:
+    if config.start is not None and config.data.clips is None:
         config = with_sizes_of(config, load_checkpoint(config.start))
     videos = _analyse_folder(config, workers, console) if config.data.folder else None
     recorded = _open_recorded(config, workers, console) if config.data.recorded.folder else None
-    examples = watch_examples(config, workers, console) if config.data.examples.folder else None
-    if examples is not None:
-        config = for_examples(config, examples)
+    clips = _watch_clips(config, workers, console)
+    if clips is not None:
+        config = for_clips(config, clips)
         minutes = max(0.0, (MINUTES if minutes is None else minutes) - (time.monotonic() - begun) / 60)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
@@ -100,7 +101,7 @@ def train_profile(
             minutes=minutes,
             videos=videos,
             recorded=recorded,
-            examples=examples,
+            clips=clips,
             command=command,
             report=report,
             stop=stop,
@@ -137,25 +138,27 @@ _ENDINGS = {
 def needed(config: TrainingConfig) -> list[str]:
     """Return the names of the assets that a run reads, so that a missing one is found before hours of work."""
     model = config.model
-    named = [] if config.data.examples.folder else [model.language_model]  # the checkpoint has its table
+    named = [] if config.data.clips else [model.language_model]  # the checkpoint has its table
     if model.visual != "none" and model.regions == "vgg" and model.vgg.weights is not None:
         named.append(model.vgg.weights)
     known = {asset.name for asset in weights.assets()}
     return [
         # What a data folder lacks is generated.
-        *(["motion"] if generates(config, ["examples"]) else []),
+        *(["motion"] if generates(config, ["examples", "verdicts"]) else []),
         *([DETECTOR] if _watches(config) else []),
         *(name for name in named if name in known),
     ]
 
 
+def _watch_clips(config: TrainingConfig, workers: int, console: Console) -> ClipRun | None:
+    """Return the run on the configuration's clips, None without any."""
+    return watch_examples(config, workers, console) if config.data.examples.folder else None
+
+
 def _watches(config: TrainingConfig) -> bool:
     """Return whether the run may need MoveNet to analyse videos."""
     data = config.data
-    return (
-        bool(data.examples.folder or (data.folder and config.model.detector == MOVENET))
-        or data.recorded.shares["tracks"] > 0
-    )
+    return bool(data.clips or (data.folder and config.model.detector == MOVENET)) or data.recorded.shares["tracks"] > 0
 
 
 def _fetch(name: str, console: Console) -> None:
@@ -169,10 +172,8 @@ def _fetch(name: str, console: Console) -> None:
 
 def _analyse_folder(config: TrainingConfig, workers: int, console: Console) -> Folder:
     """Run the detector on the folder's videos, with a bar. Print which videos and labels are skipped."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("analysing videos", total=None)
-        videos = watched_folder(config, workers, lambda done, total: progress.update(task, completed=done, total=total))
+    with analysing("analysing videos", console) as progress:
+        videos = watched_folder(config, workers, progress)
     for video in videos.skipped[:FIRST_SKIPPED]:
         console.print(f"[red]skipped:[/] {escape(f'{video.path}: {video.message}')}", highlight=False, soft_wrap=True)
     if len(videos.skipped) > FIRST_SKIPPED:
@@ -195,13 +196,9 @@ def _analyse_folder(config: TrainingConfig, workers: int, console: Console) -> F
 
 def _open_recorded(config: TrainingConfig, workers: int, console: Console) -> RecordedMotion:
     """Read recorded motion and run the detector on its videos, with a bar. Print the sources and their terms."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("analysing videos of the data folder", total=None)
+    with analysing("analysing videos of the data folder", console) as progress:
         try:
-            recorded = open_recorded(
-                config.data.recorded, workers, lambda done, total: progress.update(task, completed=done, total=total)
-            )
+            recorded = open_recorded(config.data.recorded, workers, progress)
         except BrokenProcessPool:
             raise TrainingError(f"{config.data.recorded.folder}: {KILLED}") from None
         except OSError as error:

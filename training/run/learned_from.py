@@ -17,11 +17,11 @@ def initial_terms(config: TrainingConfig) -> WeightTerms:
 
 
 def resulting_terms(
-    initial: WeightTerms, videos: Folder | None, recorded: RecordedMotion | None, examples: str | None = None
+    initial: WeightTerms, videos: Folder | None, recorded: RecordedMotion | None, clips: str | None = None
 ) -> WeightTerms:
     """Return the terms of weights that start from `initial` and learn from these videos and this recorded motion.
 
-    `examples`: the name of the folder of clips of new actions, if there is one.
+    `clips`: the name of the folder of clips from which a checkpoint learns further, if there is one.
     """
     terms = initial
     if recorded is not None:
@@ -33,8 +33,8 @@ def resulting_terms(
         )
     if videos is not None and not _generated(videos):
         terms = terms.with_sources(annotated_videos(videos.root.name))
-    if examples is not None:
-        terms = terms.with_sources(annotated_videos(examples))
+    if clips is not None:
+        terms = terms.with_sources(annotated_videos(clips))
     return terms
 
 

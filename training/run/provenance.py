@@ -71,7 +71,8 @@ def training_command(config: TrainingConfig, out: Path, file: Path | None = None
     words = ["partstream", "train", "--profile", config.profile]
     if file is not None:
         words += ["--config", file.name]
-    data = config.data.folder or config.data.examples.folder
+    clips = config.data.clips
+    data = config.data.folder if clips is None else clips.folder
     if data is not None:
         words += ["--data", Path(data).name]
     if config.data.recorded.folder is not None:

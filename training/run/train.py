@@ -25,8 +25,8 @@ from stages.weight_terms import LEARNED_FROM, WeightTerms, weight_terms
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.regions.detector_source import detector_source
 from training.annotated_videos.regions.feature_source import feature_source
+from training.run.clip_run import ClipRun, LearnedClips
 from training.run.data_folder import learned_vocabulary
-from training.run.example_run import ExampleRun
 from training.run.learned_from import check_profile, initial_terms, resulting_terms
 from training.run.learning.batches import generates
 from training.run.learning.learned import Learned
@@ -39,7 +39,6 @@ from training.run.validation.prevalence import apply_prevalence, check_actions
 from training.run.validation.selection import Selection
 from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
-from training.sources.examples.example_clips import ExampleClips
 from training.sources.recorded import RecordedMotion
 from training.sources.terms import DataFolderError
 
@@ -87,7 +86,7 @@ def train(
     priors: PriorTable | None = None,
     videos: Folder | None = None,
     recorded: RecordedMotion | None = None,
-    examples: ExampleRun | None = None,
+    clips: ClipRun | None = None,
     command: str = "",
     report: Report | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -98,8 +97,9 @@ def train(
     step, ends it at once and without an evaluation. Both leave the resume file and a checkpoint of the current state.
     `motions`: folder of motion clips, by default the cache's (`weights.locate`). `priors`: language table, by default
     that of the configured model. `videos`: result of `watched_folder` for this configuration, if it has a folder.
-    `recorded`: result of `open_recorded`, if it has a data folder of recorded motion. `examples`: what
-    `open_example_run` returns, if it has examples; the configuration is then that of `for_examples`.
+    `recorded`: result of `open_recorded`, if it has a data folder of recorded motion. `clips`: what
+    `open_example_run` or `open_verdict_run` returns, if it has such clips; the configuration is then that of
+    `for_clips`.
     Raises TrainingError (DivergedError if a loss is not finite), CheckpointError, WeightsError, MotionFormatError,
     LanguageModelError, DataFolderError for recorded motion that shows no body, and DatasetError if no video can be read
     any more.
@@ -108,12 +108,12 @@ def train(
         raise ValueError("give videos if and only if the configuration has data.folder")
     if (recorded is None) != (config.data.recorded.folder is None):
         raise ValueError("give recorded motion if and only if the configuration has data.recorded.folder")
-    if (examples is None) != (config.data.examples.folder is None):
-        raise ValueError("give examples if and only if the configuration has data.examples.folder")
+    if (clips is None) != (config.data.clips is None):
+        raise ValueError("give clips if and only if the configuration has data.clips")
     check_output(out)
-    if examples is not None:
-        vocabulary, known = examples.vocabulary, examples.start.network
-        priors = priors or examples.priors()
+    if clips is not None:
+        vocabulary, known = clips.vocabulary, clips.start.network
+        priors = priors or clips.priors()
     else:
         vocabulary, known = learned_vocabulary(config) if videos is None else videos.vocabulary, None
     try:
@@ -127,27 +127,26 @@ def train(
     sources: dict[str, Source] = {}
     if recorded is not None:
         try:
-            # A new action is learned from its examples alone: elsewhere it is unknown.
+            # A new action is learned from its clips alone: elsewhere it is unknown.
             named = vocabulary if known is None else known.vocabulary
             sources = recorded.sources(named, config.seed, config.data.recorded.actions)
         except DataFolderError:  # a ValueError too, but not about the setting
             raise
         except ValueError as error:
             raise TrainingError(f"data.recorded.actions: {error}") from None
-    if examples is not None:
-        sources |= examples.source(config.seed)
+    if clips is not None:
+        sources[clips.name] = clips.source(config.seed)
     # The shares of recorded motion that the data folder lacks are generated.
     folder = motions or (weights.locate("motion") if generates(config, sources) else weights.folder("motion"))
-    content = _fingerprint(videos, recorded, None if examples is None else examples.clips)
+    content = _fingerprint(videos, recorded, None if clips is None else clips.clips)
     run = Run(config, folder, rows, vocabulary, learned, content, sources, known)
-    held_out = HeldOut(config, folder, videos, recorded, vocabulary if known is None else known.vocabulary, examples)
+    held_out = HeldOut(config, folder, videos, recorded, vocabulary if known is None else known.vocabulary, clips)
     keeper = _Keeper(run, out, command, held_out, table)
-    if examples is not None:
-        keeper.smoothing = examples.start.smoothing
-        keeper.experimental = (*examples.start.experimental, *examples.new)
+    if clips is not None:
+        keeper.smoothing = clips.start.smoothing
+        keeper.experimental = (*clips.start.experimental, *clips.new)
     keeper.begin(resume)
-    clips = config.data.examples.folder
-    keeper.terms = resulting_terms(keeper.initial, videos, recorded, None if clips is None else Path(clips).name)
+    keeper.terms = resulting_terms(keeper.initial, videos, recorded, None if clips is None else clips.clips.folder.name)
     check_profile(config.profile, keeper.terms)
     recent: deque[dict[str, float]] = deque(maxlen=RECENT)
     started = saved = time.monotonic()
@@ -193,7 +192,7 @@ def check_output(out: Path) -> None:
         raise TrainingError(f"{out}: is in the folder of the packaged checkpoints; write to another one, such as runs/")
 
 
-def _fingerprint(*learned: Folder | RecordedMotion | ExampleClips | None) -> str | None:
+def _fingerprint(*learned: Folder | RecordedMotion | LearnedClips | None) -> str | None:
     """Return one text for what is learned from besides generated motion, None for nothing."""
     return " ".join(data.fingerprint for data in learned if data is not None) or None
 

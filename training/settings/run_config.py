@@ -16,11 +16,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from stages.packaged_checkpoints import EDGE_OPEN
 from stages.settings_file import SettingsFileError, error_text, merged, read_settings
-from training.settings.examples_config import DEFAULTS, ExamplesConfig
+from training.settings.clips_config import DEFAULTS, ClipsConfig
+from training.settings.examples_config import ExamplesConfig
 from training.settings.model_config import MOVENET, ModelConfig, Section
 from training.settings.recorded_config import RecordedConfig
 
 WIDTH = 120
+_CLIPS: tuple[type[ClipsConfig], ...] = (ExamplesConfig,)
 _PositiveWeight = Annotated[float, Field(gt=0, le=1000)]
 
 
@@ -83,6 +85,11 @@ class DataConfig(Section):
         le=1000,
         description="Batches from which means, standard deviations and rarities are computed before the first step.",
     )
+
+    @property
+    def clips(self) -> ClipsConfig | None:
+        """The section of the clips from which the checkpoint `start` learns further; None without any."""
+        return self.examples if self.examples.folder is not None else None
 
     @property
     def only_folder(self) -> bool:
@@ -265,18 +272,19 @@ class TrainingConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _examples_have_a_start(self) -> TrainingConfig:
-        if self.data.examples.folder is None:
+    def _clips_have_a_start(self) -> TrainingConfig:
+        clips = self.data.clips
+        if clips is None:
             return self
         if self.start is None:
             raise ValueError(
-                "data.examples adds actions to a trained checkpoint: set start (--from), such as --from edge"
+                f"data.{clips.name} is learned by a trained checkpoint: set start (--from), such as --from edge"
             )
         if self.data.folder is not None:
-            raise ValueError("data.examples and data.folder are two ways to train: set one of them to null")
-        if self.data.examples.share + sum(self.data.recorded.shares.values()) > 1 + 1e-9:
+            raise ValueError(f"data.{clips.name} and data.folder are two ways to train: set one of them to null")
+        if clips.share + sum(self.data.recorded.shares.values()) > 1 + 1e-9:
             raise ValueError(
-                "data.examples.share and the shares of data.recorded are shares of a batch: together at most 1"
+                f"data.{clips.name}.share and the shares of data.recorded are shares of a batch: together at most 1"
             )
         return self
 
@@ -293,11 +301,9 @@ class TrainingConfig(Section):
     @model_validator(mode="after")
     def _folder_is_there(self) -> TrainingConfig:
         of_folder = self.data.vocabulary == "folder" or (self.data.vocabulary == "auto" and self.data.only_folder)
-        if self.data.without_actions and (
-            self.data.examples.folder is not None or (self.data.folder is not None and of_folder)
-        ):
+        if self.data.without_actions and (self.data.clips is not None or (self.data.folder is not None and of_folder)):
             raise ValueError(
-                "data.without_actions: it leaves out actions of the profile, whose vocabulary examples and the folder "
+                "data.without_actions: it leaves out actions of the profile, whose vocabulary clips and the folder "
                 "replace: set it to []"
             )
         if self.data.folder is None:
@@ -366,10 +372,11 @@ def _settings(section: Section, indent: str) -> Iterator[str]:
 
 
 def _with_defaults(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a file, with those that a run with examples has unless the file gives others."""
+    """Return the settings of a file, with those that a run with clips has unless the file gives others."""
     data = content.get("data")
-    examples = data.get("examples") if isinstance(data, Mapping) else None
-    return merged(DEFAULTS, content) if isinstance(examples, Mapping) and examples.get("folder") else content
+    sections = [data.get(section.name) for section in _CLIPS] if isinstance(data, Mapping) else []
+    given = any(isinstance(section, Mapping) and section.get("folder") for section in sections)
+    return merged(DEFAULTS, content) if given else content
 
 
 def _comment(text: str, indent: str) -> list[str]:

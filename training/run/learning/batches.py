@@ -37,7 +37,7 @@ class Batches:
         generated: Vocabulary | None = None,
     ) -> None:
         """`motions`: the folder of motion clips; `clips`: the training videos of a data folder; `recorded`: sources of
-        recorded motion and examples by name; `generated`: the vocabulary of generated motion, if it is a part of
+        recorded motion and clips by name; `generated`: the vocabulary of generated motion, if it is a part of
         `vocabulary`.
 
         Raises ValueError if the vocabulary lacks a generated action, or no video has a known person.
@@ -135,8 +135,8 @@ def rows_by_source(config: TrainingConfig, available: Collection[str] | None = N
 def generates(config: TrainingConfig, available: Collection[str] | None = None) -> bool:
     """Return whether a batch has generated sequences.
 
-    Sources: `generated`, `folder`, `examples`, and those of recorded motion. `available`: the last two that have data,
-    by default all; the others' shares are generated.
+    Sources: `generated`, `folder`, the name of the section of clips (`DataConfig.clips`), and those of recorded motion.
+    `available`: the last two that have data, by default all; the others' shares are generated.
     """
     return "generated" in _shares(config, available)
 
@@ -145,8 +145,8 @@ def _shares(config: TrainingConfig, available: Collection[str] | None) -> dict[s
     """Return the share of each source that has one."""
     data = config.data
     shares = data.recorded.shares
-    if data.examples.folder is not None:
-        shares |= {"examples": data.examples.share}
+    if data.clips is not None:
+        shares |= {data.clips.name: data.clips.share}
     shares = {name: share for name, share in shares.items() if available is None or name in available}
     rest = max(0.0, 1 - sum(shares.values()))
     if data.folder is not None:

@@ -1,6 +1,6 @@
-"""Keeping the answers of the network that a run starts from, while it learns new actions from examples.
+"""Keeping the answers of the network that a run starts from, while it learns from clips.
 
-Distillation as in learning without forgetting (Li and Hoiem, 2016): on everything except the examples, the answers of
+Distillation as in learning without forgetting (Li and Hoiem, 2016): on everything except the clips, the answers of
 the frozen initial network replace the labels.
 """
 
@@ -20,35 +20,35 @@ from training.sequences.tensors import Tensors
 class KeptAnswers:
     """The answers of a starting network, whose actions are the first of the learning network's."""
 
-    def __init__(self, start: ActionNetwork, examples: slice, weight: float, device: torch.device) -> None:
-        """`examples`: the rows of a batch that are examples."""
+    def __init__(self, start: ActionNetwork, clips: slice, weight: float, device: torch.device) -> None:
+        """`clips`: the rows of a batch that are clips, whose labels count."""
         self._start = copy.deepcopy(start).to(device).eval().requires_grad_(False)
-        self._examples = examples
+        self._clips = clips
         self.weight = weight
 
     def unlabelled(self, target: Tensors) -> Tensors:
-        """Return the batch with the labels of examples alone."""
-        examples = self._is_example(target)
+        """Return the batch with the labels of clips alone."""
+        clips = self._is_clip(target)
         return dataclasses.replace(
             target,
-            action=torch.where(examples[:, None], target.action, -1),
-            states_known=target.states_known & examples[:, None, None, None],
-            relevance_known=target.relevance_known & examples[:, None, None],
+            action=torch.where(clips[:, None], target.action, -1),
+            states_known=target.states_known & clips[:, None, None, None],
+            relevance_known=target.relevance_known & clips[:, None, None],
         )
 
     def loss(self, outputs: SequenceOutputs, target: Tensors, mask: Tensor) -> Tensor:
         """Return the distance to the starting network's answers; 0 where all are the same.
 
         `target` has all labels. Where a step's label is an old action, a new one counts as wrong. Elsewhere only the
-        odds of the old actions among each other are kept, because the step may show a new action. Examples of old
+        odds of the old actions among each other are kept, because the step may show a new action. Clips of old
         actions keep only part states and relevance. `mask` bool [parts, states].
         """
         with torch.no_grad():
             answers = self._start(target.parts, target.context, target.present, target.dt, real=target.real)
         old = answers.action_logits.shape[-1]
-        examples = self._is_example(target)[:, None]
-        labelled = target.real & ~examples & (target.action >= 0) & (target.action < old)
-        open_steps = target.real & ~labelled & ~(examples & (target.action >= 0) & (target.action < old))
+        clips = self._is_clip(target)[:, None]
+        labelled = target.real & ~clips & (target.action >= 0) & (target.action < old)
+        open_steps = target.real & ~labelled & ~(clips & (target.action >= 0) & (target.action < old))
 
         def distance(logits: Tensor, kept: Tensor) -> Tensor:
             wanted = kept.softmax(-1)
@@ -63,9 +63,9 @@ class KeptAnswers:
         relevance = _binary_distance(outputs.relevance_logits, answers.relevance_logits)
         return actions + 0.5 * frames + _mean(states, shown[..., None] & mask) + _mean(relevance, shown)
 
-    def _is_example(self, target: Tensors) -> Tensor:
+    def _is_clip(self, target: Tensors) -> Tensor:
         found = torch.zeros(len(target.last), dtype=torch.bool, device=target.last.device)
-        found[self._examples] = True
+        found[self._clips] = True
         return found
 
 

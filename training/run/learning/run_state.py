@@ -93,7 +93,7 @@ def _restored(run: Run, path: Path, content: dict[str, Any]) -> dict[str, Any]:
         )
     if content["fingerprint"] != run.fingerprint:
         data = run.config.data
-        folders = (data.folder, data.recorded.folder, data.examples.folder)
+        folders = (data.folder, data.recorded.folder, None if data.clips is None else data.clips.folder)
         raise TrainingError(
             f"{path}: was written by a run on other videos, annotations or motion than "
             f"{' and '.join(folder for folder in folders if folder)} holds now; restore those, or remove it"

@@ -73,8 +73,8 @@ class Run:
         known: ActionNetwork | None = None,
     ) -> None:
         """`motions`: the folder of motion clips; `priors`: the language table; `clips`: the training videos of a data
-        folder; `recorded`: sources of recorded motion, and of examples, by name; `fingerprint`: of the videos and the
-        recorded motion. `known`: with examples, the network that begins, whose actions are the first of `vocabulary`.
+        folder; `recorded`: sources of recorded motion, and of clips, by name; `fingerprint`: of the videos and the
+        recorded motion. `known`: with clips, the network that begins, whose actions are the first of `vocabulary`.
 
         Raises TrainingError for a device that is missing or unsuitable, and for data that cannot be learned from.
         """
@@ -110,9 +110,9 @@ class Run:
         self.rarity = Rarity(torch.ones(self.mask.shape, device=self.device))
         self._known = known
         self._kept: KeptAnswers | None = None
-        if known is not None and config.data.examples.keep_weight:
-            place = self.batches.place("examples")
-            self._kept = KeptAnswers(known, place, config.data.examples.keep_weight, self.device)
+        added = config.data.clips
+        if known is not None and added is not None and added.keep_weight:
+            self._kept = KeptAnswers(known, self.batches.place(added.name), added.keep_weight, self.device)
         self.step = 0
 
     @property

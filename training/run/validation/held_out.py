@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 
 import torch
 
+from stages.heads.network import ActionNetwork
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clip_pictures import LostVideoError
 from training.annotated_videos.clips import Clip, Folder
+from training.run.clip_run import ClipRun
 from training.run.example_run import ExampleRun
 from training.run.learning.batches import generates
 from training.run.learning.learned import Learned
@@ -24,6 +26,7 @@ from training.run.learning.training_run import TrainingError
 from training.run.validation.clip_evaluation import calibrate_clips, evaluate_clips
 from training.run.validation.example_evaluation import ExampleEvaluation
 from training.run.validation.generated_evaluation import calibrate, evaluate
+from training.run.validation.known_actions import KnownActions
 from training.run.validation.recorded_evaluation import RecordedEvaluation
 from training.run.validation.selection import Metric, clip_metric, generated_metric
 from training.settings.run_config import TrainingConfig
@@ -47,11 +50,11 @@ class HeldOut:
         videos: Folder | None,
         recorded: RecordedMotion | None = None,
         vocabulary: Vocabulary | None = None,
-        examples: ExampleRun | None = None,
+        clips: ClipRun | None = None,
     ) -> None:
         """Raises TrainingError if no recorded person is held out and nothing else can select the weights."""
         self._config, self._motions, self._videos, self._recorded = config, motions, videos, recorded
-        available = {*(() if recorded is None else recorded.available), *(() if examples is None else ("examples",))}
+        available = {*(() if recorded is None else recorded.available), *(() if clips is None else (clips.name,))}
         self._generates = generates(config, available)
         self._people: RecordedEvaluation | None = None
         if recorded is not None and vocabulary is not None:
@@ -65,7 +68,7 @@ class HeldOut:
                     raise TrainingError(str(error)) from None
                 other = "generated sequences" if videos is None else "held-out videos"
                 logger.warning("%s; %s select the weights instead", error, other)
-        self._examples = examples
+        self._clips = clips
         self.lost: dict[str, str] = {}
         """Held-out videos that could no longer be read and are left out, with the reason."""
 
@@ -115,10 +118,8 @@ class HeldOut:
         """Return the final figures: `held_out` for generated sequences, `held_out_videos` for a folder's videos,
         `held_out_people` for recorded motion, which also selected the weights; `held_out_examples` for examples."""
         count, window, found = self._config.evaluation.sequences, self._config.data.window, dict[str, Any]()
-        if self._examples is not None:
-            seed, some = self._config.seed + TEST_SEED, count if self._generates else 0
-            measure = ExampleEvaluation(self._examples, self._motions, some, window=window, seed=seed)
-            found["held_out_examples"] = measure.figures(learned.network)
+        if self._clips is not None:
+            found[f"held_out_{self._clips.name}"] = self._clip_figures(self._clips, learned.network)
         elif self._generates and count:
             seed = self._config.seed + TEST_SEED
             found["held_out"] = evaluate(learned.network, self._motions, count, seed=seed, window=window)
@@ -131,6 +132,14 @@ class HeldOut:
         if self._people is not None:
             found["held_out_people"] = self._people.figures(learned.network)
         return found
+
+    def _clip_figures(self, run: ClipRun, network: ActionNetwork) -> dict[str, Any]:
+        """Return the figures of held-out clips and of the actions that the start knew."""
+        count, window = self._config.evaluation.sequences if self._generates else 0, self._config.data.window
+        seed = self._config.seed + TEST_SEED
+        known = KnownActions(run.start.network.vocabulary, self._motions, count, window=window, seed=seed)
+        assert isinstance(run, ExampleRun)
+        return ExampleEvaluation(run, known, window=window).figures(network)
 
     def _of_readable(self, clips: Sequence[Clip], ask: Callable[[Sequence[Clip]], Figures]) -> Figures | None:
         """Return `ask` of the clips that can still be read; None if there is none.
@@ -150,7 +159,7 @@ class HeldOut:
         return {
             **({} if self._videos is None else {"data": self._videos.summary()}),
             **({} if self._recorded is None else {"recorded": self._recorded.summary()}),
-            **({} if self._examples is None else {"examples": self._examples.clips.summary()}),
+            **({} if self._clips is None else {self._clips.name: self._clips.clips.summary()}),
         }
 
     @property

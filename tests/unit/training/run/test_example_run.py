@@ -21,15 +21,18 @@ from stages.people.smoothing import SmoothingConfig
 from stages.vocabulary import packaged
 from support.training.example_people import example_clips, starting_checkpoint, watched_examples
 from support.training.training_examples import motion_clips, tiny
+from training.run import clip_run
 from training.run import example_run as runs
-from training.run.example_run import ExampleRun, example_run, for_examples, grown, open_example_run
+from training.run.clip_run import for_clips, grown
+from training.run.example_run import ExampleRun, example_run, open_example_run
 from training.run.learning.batches import rows_by_source
 from training.run.learning.keeping import KeptAnswers
 from training.run.learning.training_run import Run, TrainingError
 from training.run.train import Outcome, train
 from training.run.validation.example_evaluation import ExampleEvaluation
+from training.run.validation.known_actions import KnownActions
 from training.sequences.tensors import Tensors
-from training.settings.examples_config import DEFAULTS
+from training.settings.clips_config import DEFAULTS
 from training.settings.run_config import TrainingConfig, TrainingConfigError, load
 from training.sources.examples.example_tracks import ExampleTracks
 from training.synthetic.sequences.generator import Generator
@@ -47,7 +50,7 @@ def on_examples(run: ExampleRun, **changes: Any) -> TrainingConfig:
     data = {"examples": {"folder": "my_clips", **changes.pop("examples", {})}, **changes.pop("data", {})}
     optimiser = {"learning_rate": 0.005, "warm_up": 2, "ema_decay": 0.0}
     config = tiny(start="edge", data=data, optimiser=optimiser, **changes)
-    return for_examples(config, run)
+    return for_clips(config, run)
 
 
 def begun(run: ExampleRun, config: TrainingConfig) -> Run:
@@ -56,7 +59,7 @@ def begun(run: ExampleRun, config: TrainingConfig) -> Run:
         motion_clips(),
         run.priors().rows,
         run.vocabulary,
-        recorded=run.source(config.seed),
+        recorded={run.name: run.source(config.seed)},
         known=run.start.network,
     )
     made.normalise()
@@ -65,7 +68,7 @@ def begun(run: ExampleRun, config: TrainingConfig) -> Run:
 
 
 def trained(run: ExampleRun, out: Path, config: TrainingConfig, **options: Any) -> Outcome:
-    return train(config, out, motions=motion_clips(), examples=run, **options)
+    return train(config, out, motions=motion_clips(), clips=run, **options)
 
 
 @torch.no_grad()
@@ -282,7 +285,8 @@ def test_recall_and_precision_are_those_of_an_independent_count(flap: ExampleRun
     always = begun(flap, on_examples(flap)).network.eval()
     with torch.no_grad():
         always.action_lstm.get_parameter("scores.bias")[-1] = 100.0
-    found = ExampleEvaluation(flap, motion_clips(), 48, window=8, seed=1).figures(always)
+    known = KnownActions(WORDS, motion_clips(), 48, window=8, seed=1)
+    found = ExampleEvaluation(flap, known, window=8).figures(always)
     assert found["actions"]["flap"]["recall"] == 1.0
     # All of the old actions are mistaken for it: one right answer among as many as there are actions.
     assert found["actions"]["flap"]["precision"] == pytest.approx(1 / (1 + len(WORDS.actions)), abs=0.002)
@@ -302,7 +306,7 @@ def test_a_cache_that_cannot_be_written_and_a_killed_process_end_the_run_with_ad
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(runs, "load_checkpoint", lambda _: starting_checkpoint())
+    monkeypatch.setattr(clip_run, "load_checkpoint", lambda _: starting_checkpoint())
     monkeypatch.setattr(runs, "open_examples", fail)
     monkeypatch.setattr(train_console, "open_recorded", fail)
     data = {"examples": {"folder": "my_clips"}, "recorded": {"folder": "my_clips"}}

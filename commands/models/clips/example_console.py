@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from commands.ending import printable
+from commands.models.analysing import analysing
 from training.run.example_run import ExampleRun, open_example_run
 from training.settings.run_config import TrainingConfig
 from training.sources.examples.example_clips import FEWEST_TO_MEASURE
@@ -20,10 +21,8 @@ ADVISED = 10
 
 def watch_examples(config: TrainingConfig, workers: int, console: Console) -> ExampleRun:
     """Run the detector on the clips, with a bar. Print what will be learned, and what was left out and why."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("analysing clips", total=None)
-        run = open_example_run(config, workers, lambda done, total: progress.update(task, completed=done, total=total))
+    with analysing("analysing clips", console) as progress:
+        run = open_example_run(config, workers, progress)
     for message in run.clips.left_out:
         console.print(f"[red]left out:[/] {escape(printable(message))}", highlight=False, soft_wrap=True)
     for line in notes(run):
@@ -58,12 +57,17 @@ def example_summary(found: dict[str, Any]) -> Table:
     for action, figures in found["actions"].items():
         shown = [f"{figures[name]:.0%}" if name in figures else "not measured" for name in ("recall", "precision")]
         table.add_row(action, str(figures["learned"]), str(figures["held_out"]), *shown)
+    caption_known_actions(table, found)
+    return table
+
+
+def caption_known_actions(table: Table, found: Mapping[str, Any]) -> None:
+    """Write below a table what became of the actions that the checkpoint knew, if it was measured."""
     if "before" in found:
         table.caption = (
             f"known actions on generated motion: {found['before']:.1%} correct before, {found['after']:.1%} after"
         )
         table.caption_justify = "left"
-    return table
 
 
 def _clips(number: int) -> str:
