@@ -49,10 +49,10 @@ def check_command(
 
     if is_data_folder(folder):
         check_data_folder(folder, as_json=as_json, errors=None if every else FIRST_FILES)
-    if _has_examples(folder):
+    if _has_clips(folder):
         fail(
-            f"{folder}: contains example clips; `partstream train --from edge --data {folder}` checks them and names "
-            "those that it leaves out",
+            f"{folder}: contains example clips or verdicts; `partstream train --from edge --data {folder}` checks them "
+            "and names those that it leaves out",
             EXIT_USAGE,
         )
     with _errors(), progress_bar("checking videos") as progress:
@@ -115,12 +115,12 @@ def show_report(report: CheckReport, console: Console, files: int | None) -> Non
         console.print(f"… and {len(by_file) - files} more files: --all lists them, --json prints all for programs")
 
 
-def _has_examples(folder: Path) -> bool:
+def _has_clips(folder: Path) -> bool:
     from training.sources.examples.example_clips import layout_of
     from training.sources.terms import DataFolderError
 
     try:
-        return layout_of(folder) == "examples"
+        return layout_of(folder) != "annotated"
     except (DataFolderError, OSError):
         return False
 

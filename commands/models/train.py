@@ -39,6 +39,7 @@ ConfigOption = Annotated[
     epilog=lines(
         "`partstream train --out runs/edge.safetensors`",
         "`partstream train --from edge --data my_clips --out runs/mine.safetensors`",
+        "`partstream train --from edge --data verdicts --out runs/mine.safetensors`",
         "`partstream train config > mine.yaml`",
         "`partstream train --config mine.yaml --minutes 20`",
     )
@@ -51,7 +52,7 @@ def train_command(
         typer.Option(
             metavar="DIR",
             help="Annotated videos in the Kinetics-TPS layout; or, with --from, a folder of short clips for each "
-            "action.",
+            "action, or the review page's folder of verdicts.",
             show_default="none",
         ),
     ] = None,
@@ -76,7 +77,7 @@ def train_command(
         typer.Option(
             metavar="0 to 1",
             help="Share of --data in each batch. 1 (annotated videos only): no generated motion, only their actions.",
-            show_default="0.5; of examples 0.25",
+            show_default="0.5; of clips 0.25",
         ),
     ] = None,
     start: Annotated[
@@ -90,7 +91,7 @@ def train_command(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Steps of the optimiser.", show_default="3000; with examples 300"),
+        typer.Option(metavar="N", help="Steps of the optimiser.", show_default="3000; with clips 300"),
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of all random numbers.", show_default="0")] = None,
     device: Annotated[
@@ -102,7 +103,7 @@ def train_command(
             min=0,
             metavar="N",
             help="End after this time, with a checkpoint.",
-            show_default="none; with examples 10",
+            show_default="none; with clips 10",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the training state beside --out.")] = False,
@@ -116,8 +117,8 @@ def train_command(
     """Train a checkpoint, a detector or an extractor.
 
     Without a command, train a checkpoint: the models of part relevance, part states, part graph and actions. They learn
-    from generated motion, and also from recorded motion (--recorded), annotated videos or example clips (--data) if
-    given. Ctrl-C ends the run and keeps its state.
+    from generated motion, and also from recorded motion (--recorded), annotated videos, example clips or verdicts
+    (--data) if given. Ctrl-C ends the run and keeps its state.
     """
     if context.invoked_subcommand is not None:
         return
@@ -180,9 +181,10 @@ def _data(folder: Path | None, share: float | None) -> dict[str, Any]:
         from training.sources.examples.example_clips import layout_of
 
         with exiting({DataFolderError: EXIT_USAGE}):
-            if layout_of(folder) == "examples":
-                given: dict[str, Any] = {"folder": str(folder), "share": share}
-                return {"examples": {name: value for name, value in given.items() if value is not None}}
+            layout = layout_of(folder)
+        if layout != "annotated":
+            given: dict[str, Any] = {"folder": str(folder), "share": share}
+            return {layout: {name: value for name, value in given.items() if value is not None}}
     return {"folder": None if folder is None else str(folder), "folder_share": share}
 
 

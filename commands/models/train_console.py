@@ -16,6 +16,7 @@ from rich.table import Table
 from commands.ending import printable
 from commands.models.analysing import analysing
 from commands.models.clips.example_console import example_summary, watch_examples
+from commands.models.clips.verdict_console import verdict_summary, watch_verdicts
 from stages.packaged_checkpoints import EDGE, EDGE_OPEN
 from stages.profiles import load_checkpoint
 from stages.third_party import weights
@@ -110,6 +111,8 @@ def train_profile(
         console.print(_people_summary(outcome.checkpoint.metrics["held_out_people"]))
     if "held_out_examples" in outcome.checkpoint.metrics:
         console.print(example_summary(outcome.checkpoint.metrics["held_out_examples"]))
+    if "held_out_verdicts" in outcome.checkpoint.metrics:
+        console.print(verdict_summary(outcome.checkpoint.metrics["held_out_verdicts"]))
     for name, title in _TITLES.items():
         if name in outcome.checkpoint.metrics:
             console.print(_summary(title, outcome.checkpoint.metrics[name]))
@@ -152,7 +155,9 @@ def needed(config: TrainingConfig) -> list[str]:
 
 def _watch_clips(config: TrainingConfig, workers: int, console: Console) -> ClipRun | None:
     """Return the run on the configuration's clips, None without any."""
-    return watch_examples(config, workers, console) if config.data.examples.folder else None
+    if config.data.verdicts.folder is not None:
+        return watch_verdicts(config, workers, console)
+    return watch_examples(config, workers, console) if config.data.examples.folder is not None else None
 
 
 def _watches(config: TrainingConfig) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from run_stream import app
 from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
 from stream.cameras.events import ActionEvents
+from support.training.films import write_film
 from training.video.analysis import analyse_video
 
 FRAMES, PER_SECOND, SIZE = 24, 10, (320, 192)
@@ -28,23 +28,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with av.open(str(weights.locate("sports2d", "demo.mp4"))) as footage:
         frames = [frame.reformat(*SIZE, "yuv420p") for frame in islice(footage.decode(video=0), 0, 4 * FRAMES, 2)]
     for name, shown in (("a", frames[:FRAMES]), ("b", frames[FRAMES:])):
-        _write(folder / "stroll" / f"{name}.mp4", shown)
+        write_film(folder / "stroll" / f"{name}.mp4", shown, PER_SECOND)
     empty = av.VideoFrame(*SIZE, "yuv420p")
     for plane in empty.planes:
         plane.update(bytes([128]) * plane.buffer_size)
-    _write(folder / "stroll" / "empty_scene.mp4", [empty] * FRAMES)
+    write_film(folder / "stroll" / "empty_scene.mp4", [empty] * FRAMES, PER_SECOND)
     (folder / "stroll" / "damaged.mp4").write_bytes(b"no video")
     return folder
-
-
-def _write(path: Path, frames: list[av.VideoFrame]) -> None:
-    with av.open(str(path), "w") as film:
-        stream = film.add_stream("libx264", rate=PER_SECOND, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        for number, frame in enumerate(frames):
-            frame.pts, frame.time_base = number, Fraction(1, PER_SECOND)
-            film.mux(stream.encode(frame))
-        film.mux(stream.encode(None))
 
 
 def train(folder: Path, *options: str) -> tuple[int, str]:

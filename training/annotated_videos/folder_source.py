@@ -156,6 +156,9 @@ def sequences(
     def gathered(name: str) -> NDArray:
         return np.stack([getattr(cut.clip.labels, name)[steps] for cut, steps in zip(cuts, taken, strict=True)])
 
+    excluded = None
+    if any(cut.clip.labels.excluded is not None for cut in cuts):
+        excluded = torch.from_numpy(np.where(real, np.stack([*map(_excluded, cuts, taken)]), -1))
     states = torch.from_numpy(gathered("states"))
     present = np.stack([cut.clip.present[steps] for cut, steps in zip(cuts, taken, strict=True)])
     return Tensors(
@@ -171,7 +174,14 @@ def sequences(
         real=torch.from_numpy(real),
         last=torch.from_numpy(lengths - 1),
         visual=_visual(cuts, taken, real, rng, unseen_share, regions),
+        excluded=excluded,
     )
+
+
+def _excluded(cut: Cut, steps: Integers) -> Integers:
+    """Return the actions that steps do not show, −1 for none."""
+    excluded = cut.clip.labels.excluded
+    return np.full(len(steps), -1, np.int64) if excluded is None else excluded[steps]
 
 
 def walk_back(rng: np.random.Generator, last: int, most: int) -> Integers:

@@ -46,6 +46,7 @@ def portable_config(config: TrainingConfig) -> dict[str, Any]:
         (content["data"], "folder"),
         (content["data"]["recorded"], "folder"),
         (content["data"]["examples"], "folder"),
+        (content["data"]["verdicts"], "folder"),
         (content, "start"),
         (content["model"], "detector"),
         (content["model"]["vgg"], "weights"),

@@ -21,7 +21,8 @@ class Tensors:
     [N, T] in seconds, and `visual` with N · T rows, None without RoI features. Targets: `action` int64 [N, T]
     (−1: none), `states` and `states_known` bool [N, T, parts, states], `relevance` and `relevance_known` bool
     [N, T, parts]; unknown states are not learned. `real` bool [N, T]: not padding; `last` int64 [N]: the last real
-    step. `pictures`: the pictures to compute `visual` from, if the extractor is tuned.
+    step. `excluded` int64 [N, T]: an action that a step with an unknown one does not show (−1: none); None if no step
+    has one. `pictures`: the pictures to compute `visual` from, if the extractor is tuned.
     """
 
     parts: Tensor
@@ -36,6 +37,7 @@ class Tensors:
     real: Tensor
     last: Tensor
     visual: VisualInput | None = None
+    excluded: Tensor | None = None
     pictures: tuple[StepPictures, ...] | None = None
 
     def to(self, device: torch.device) -> Tensors:
@@ -47,10 +49,11 @@ class Tensors:
         if visual is not None:
             known = None if visual.known is None else visual.known.to(device)
             visual = VisualInput(visual.parts.to(device), visual.objects.to(device), known)
-        return dataclasses.replace(Tensors(**moved), visual=visual, pictures=self.pictures)
+        excluded = None if self.excluded is None else self.excluded.to(device)
+        return dataclasses.replace(Tensors(**moved), visual=visual, excluded=excluded, pictures=self.pictures)
 
     def _tensors(self) -> dict[str, Any]:
-        apart = ("visual", "pictures")
+        apart = ("visual", "excluded", "pictures")
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in apart}
 
 
@@ -61,6 +64,9 @@ def joined(first: Tensors, second: Tensors) -> Tensors:
     """
     ones, others = first._tensors(), second._tensors()
     together: dict[str, Any] = {name: torch.cat([tensor, others[name]]) for name, tensor in ones.items()}
+    if first.excluded is not None or second.excluded is not None:
+        both = (torch.full_like(one.action, -1) if one.excluded is None else one.excluded for one in (first, second))
+        together["excluded"] = torch.cat([*both])
     rows, more = first.real.numel(), second.real.numel()
     if first.pictures is not None or second.pictures is not None:
         moved = (dataclasses.replace(one, rows=one.rows + rows) for one in second.pictures or ())

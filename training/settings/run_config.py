@@ -20,9 +20,10 @@ from training.settings.clips_config import DEFAULTS, ClipsConfig
 from training.settings.examples_config import ExamplesConfig
 from training.settings.model_config import MOVENET, ModelConfig, Section
 from training.settings.recorded_config import RecordedConfig
+from training.settings.verdicts_config import VerdictsConfig
 
 WIDTH = 120
-_CLIPS: tuple[type[ClipsConfig], ...] = (ExamplesConfig,)
+_CLIPS: tuple[type[ClipsConfig], ...] = (ExamplesConfig, VerdictsConfig)
 _PositiveWeight = Annotated[float, Field(gt=0, le=1000)]
 
 
@@ -31,11 +32,13 @@ class TrainingConfigError(ValueError):
 
 
 class DataConfig(Section):
-    """Source of the sequences: generated and recorded motion, examples, and a folder of annotated videos."""
+    """Source of the sequences: generated and recorded motion, examples, verdicts, and a folder of annotated videos."""
 
     recorded: RecordedConfig = RecordedConfig.model_validate({})
 
     examples: ExamplesConfig = ExamplesConfig.model_validate({})
+
+    verdicts: VerdictsConfig = VerdictsConfig.model_validate({})
 
     folder: str | None = Field(
         None, min_length=1, description="Annotated videos in the Kinetics-TPS layout; null: generated motion only."
@@ -89,7 +92,7 @@ class DataConfig(Section):
     @property
     def clips(self) -> ClipsConfig | None:
         """The section of the clips from which the checkpoint `start` learns further; None without any."""
-        return self.examples if self.examples.folder is not None else None
+        return next((one for one in (self.examples, self.verdicts) if one.folder is not None), None)
 
     @property
     def only_folder(self) -> bool:
@@ -282,6 +285,8 @@ class TrainingConfig(Section):
             )
         if self.data.folder is not None:
             raise ValueError(f"data.{clips.name} and data.folder are two ways to train: set one of them to null")
+        if self.data.examples.folder is not None and self.data.verdicts.folder is not None:
+            raise ValueError("data.examples and data.verdicts are two ways to train: set one of them to null")
         if clips.share + sum(self.data.recorded.shares.values()) > 1 + 1e-9:
             raise ValueError(
                 f"data.{clips.name}.share and the shares of data.recorded are shares of a batch: together at most 1"

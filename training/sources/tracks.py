@@ -33,7 +33,7 @@ _FULL_LENGTH = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Shown:
+class Shown:
     """One video with an action: as it is and mirrored, the steps of the action, and the first step of their track."""
 
     clip: Clip
@@ -46,7 +46,7 @@ class _Shown:
 class _OfSource:
     """One source's videos with an action, by person."""
 
-    people: tuple[tuple[_Shown, ...], ...]
+    people: tuple[tuple[Shown, ...], ...]
 
     @property
     def share(self) -> float:
@@ -93,13 +93,32 @@ class Tracks(SeededSource):
         shares = np.array([source.share for source in sources])
         source = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
         person = source.people[int(rng.integers(len(source.people)))]
-        shown = person[int(rng.integers(len(person)))]
-        end = int(rng.integers(len(shown.ends)))
-        first = int(shown.begins[end])
-        length = window if rng.random() < _FULL_LENGTH else int(rng.integers(1, window + 1))
-        steps = first + walk_back(rng, int(shown.ends[end]) - first, length + HISTORY_STEPS - 1)
-        clip = shown.mirrored if rng.random() < 0.5 else shown.clip
-        return Cut(clip, steps, max(0, len(steps) - length))
+        return cut_before(person[int(rng.integers(len(person)))], window, rng)
+
+
+def cut_before(shown: Shown, window: int, rng: np.random.Generator) -> Cut:
+    """Return a sequence of 1 to `window` steps after its lead that ends with one of `shown.ends`, mirrored or not."""
+    end = int(rng.integers(len(shown.ends)))
+    first = int(shown.begins[end])
+    length = window if rng.random() < _FULL_LENGTH else int(rng.integers(1, window + 1))
+    steps = first + walk_back(rng, int(shown.ends[end]) - first, length + HISTORY_STEPS - 1)
+    clip = shown.mirrored if rng.random() < 0.5 else shown.clip
+    return Cut(clip, steps, max(0, len(steps) - length))
+
+
+def shown_steps(clip: Clip, of_step: NDArray[np.int64], vocabulary: Vocabulary) -> dict[str, Shown]:
+    """Return the steps of each action of a clip. `of_step` int64 [s]: the action of each step, −1 for none."""
+    if not (of_step >= 0).any():
+        return {}
+    turned = mirrored(clip, vocabulary)
+    begins = np.zeros(len(clip.rows), np.int64)
+    for first, stop in clip.tracks():
+        begins[first:stop] = first
+    found: dict[str, Shown] = {}
+    for index in np.unique(of_step[of_step >= 0]).tolist():
+        ends = np.flatnonzero(of_step == index)
+        found[vocabulary.actions[index]] = Shown(clip, turned, ends, begins[ends])
+    return found
 
 
 def mirrored(clip: Clip, vocabulary: Vocabulary) -> Clip:
@@ -139,17 +158,12 @@ def _mirrored_boxes(boxes: NDArray[np.float32], width: np.float32) -> NDArray[np
 
 def _by_action(videos: Sequence[WatchedVideo], vocabulary: Vocabulary) -> dict[str, list[_OfSource]]:
     """Return the sources of each action that a step is labelled with, in the vocabulary's order."""
-    found: dict[str, dict[str, dict[str, list[_Shown]]]] = {name: {} for name in vocabulary.actions}
+    found: dict[str, dict[str, dict[str, list[Shown]]]] = {name: {} for name in vocabulary.actions}
     for video in videos:
         clip = dataclasses.replace(video.clip(vocabulary), features=None)
-        turned = mirrored(clip, vocabulary)
-        begins = np.zeros(len(clip.rows), np.int64)
-        for first, stop in clip.tracks():
-            begins[first:stop] = first
-        for index in np.unique(clip.labels.action[clip.labels.action >= 0]).tolist():
-            ends = np.flatnonzero(clip.labels.action == index)
-            people = found[vocabulary.actions[index]].setdefault(video.video.source, {})
-            people.setdefault(unit_of(video.video), []).append(_Shown(clip, turned, ends, begins[ends]))
+        for action, shown in shown_steps(clip, clip.labels.action, vocabulary).items():
+            people = found[action].setdefault(video.video.source, {})
+            people.setdefault(unit_of(video.video), []).append(shown)
     return {
         action: [_OfSource(tuple(map(tuple, people.values()))) for people in sources.values()]
         for action, sources in found.items()

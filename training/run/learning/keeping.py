@@ -14,7 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stages.heads.network import ActionNetwork, SequenceOutputs
+from training.run.learning.losses import excluded_actions
 from training.sequences.tensors import Tensors
+
+_NEVER = -1e4
+"""A score whose probability is 0 in float32. Infinity would give 0 · ∞ in the divergence."""
 
 
 class KeptAnswers:
@@ -41,7 +45,8 @@ class KeptAnswers:
 
         `target` has all labels. Where a step's label is an old action, a new one counts as wrong. Elsewhere only the
         odds of the old actions among each other are kept, because the step may show a new action. Clips of old
-        actions keep only part states and relevance. `mask` bool [parts, states].
+        actions keep only part states and relevance. Where an action is excluded, the odds of the others are kept.
+        `mask` bool [parts, states].
         """
         with torch.no_grad():
             answers = self._start(target.parts, target.context, target.present, target.dt, real=target.real)
@@ -49,11 +54,15 @@ class KeptAnswers:
         clips = self._is_clip(target)[:, None]
         labelled = target.real & ~clips & (target.action >= 0) & (target.action < old)
         open_steps = target.real & ~labelled & ~(clips & (target.action >= 0) & (target.action < old))
+        excluded = None if target.excluded is None else excluded_actions(target.excluded, old)
 
         def distance(logits: Tensor, kept: Tensor) -> Tensor:
+            known = logits[..., :old]
+            if excluded is not None:
+                kept, known = (scores.masked_fill(excluded, _NEVER) for scores in (kept, known))
             wanted = kept.softmax(-1)
             full = F.kl_div(logits.log_softmax(-1)[..., :old], wanted, reduction="none").sum(-1)
-            among = F.kl_div(logits[..., :old].log_softmax(-1), wanted, reduction="none").sum(-1)
+            among = F.kl_div(known.log_softmax(-1), wanted, reduction="none").sum(-1)
             return _mean(torch.where(labelled, full, among), labelled | open_steps)
 
         actions = distance(outputs.action_logits, answers.action_logits)

@@ -13,8 +13,9 @@ from stages.heads.network import SequenceOutputs
 from training.sequences.tensors import Tensors
 from training.settings.run_config import ActionsConfig, StatesConfig, TrainingConfig
 
-TERMS = ("total", "states", "relevance", "frame", "every_step", "last_step", "postures")
-"""Names of reported and logged losses: the weighted sum, then its unweighted terms. `postures` only if configured."""
+TERMS = ("total", "states", "relevance", "frame", "every_step", "last_step", "postures", "excluded")
+"""Names of reported and logged losses: the weighted sum, then its unweighted terms. `postures` only if configured,
+`excluded` only with verdicts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,11 +122,31 @@ def losses(
         + actions.every_step_weight * every
         + actions.last_step_weight * last
     )
-    terms = [state, relevance, frame, every, last]
+    terms: dict[str, Tensor] = dict(zip(TERMS, (total, state, relevance, frame, every, last)))
     if postures is not None:
-        terms.append(posture_loss(outputs.action_logits.flatten(0, 1), target.action.flatten(), postures))
-        total = total + actions.posture_weight * terms[-1]
-    return dict(zip(TERMS, (total, *terms)))
+        terms["postures"] = posture_loss(outputs.action_logits.flatten(0, 1), target.action.flatten(), postures)
+        terms["total"] = terms["total"] + actions.posture_weight * terms["postures"]
+    if target.excluded is not None:
+        terms["excluded"] = excluded_loss(outputs.action_logits, target.excluded)
+        terms["total"] = terms["total"] + config.data.verdicts.wrong_weight * terms["excluded"]
+    return terms
+
+
+def excluded_loss(logits: Tensor, excluded: Tensor) -> Tensor:
+    """Return the mean of −log(1 − p) over the steps with an excluded action, whose probability is p; 0 without any.
+
+    `logits` [N, T, actions], `excluded` int64 [N, T], −1 for none. The others gain in proportion to their probability.
+    """
+    some = excluded >= 0
+    # In logarithms, because 1 − p is 0 in float32 for a certain answer.
+    others = logits.masked_fill(excluded_actions(excluded, logits.shape[-1]), -torch.inf)
+    lost = logits.logsumexp(-1) - others.logsumexp(-1)
+    return (lost * some).sum() / some.sum().clamp(min=1)
+
+
+def excluded_actions(excluded: Tensor, actions: int) -> Tensor:
+    """Return bool [N, T, actions], true at the excluded action of a step. `excluded` as in `excluded_loss`."""
+    return excluded[..., None] == torch.arange(actions, device=excluded.device)
 
 
 def state_loss(logits: Tensor, truth: Tensor, positive: Tensor, config: StatesConfig) -> Tensor:

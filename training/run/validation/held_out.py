@@ -29,6 +29,8 @@ from training.run.validation.generated_evaluation import calibrate, evaluate
 from training.run.validation.known_actions import KnownActions
 from training.run.validation.recorded_evaluation import RecordedEvaluation
 from training.run.validation.selection import Metric, clip_metric, generated_metric
+from training.run.validation.verdict_evaluation import VerdictEvaluation
+from training.run.verdict_run import VerdictRun
 from training.settings.run_config import TrainingConfig
 from training.sources.recorded import RecordedMotion
 
@@ -116,7 +118,8 @@ class HeldOut:
 
     def figures(self, learned: Learned) -> dict[str, Any]:
         """Return the final figures: `held_out` for generated sequences, `held_out_videos` for a folder's videos,
-        `held_out_people` for recorded motion, which also selected the weights; `held_out_examples` for examples."""
+        `held_out_people` for recorded motion, which also selected the weights; `held_out_examples` and
+        `held_out_verdicts` for clips."""
         count, window, found = self._config.evaluation.sequences, self._config.data.window, dict[str, Any]()
         if self._clips is not None:
             found[f"held_out_{self._clips.name}"] = self._clip_figures(self._clips, learned.network)
@@ -138,6 +141,8 @@ class HeldOut:
         count, window = self._config.evaluation.sequences if self._generates else 0, self._config.data.window
         seed = self._config.seed + TEST_SEED
         known = KnownActions(run.start.network.vocabulary, self._motions, count, window=window, seed=seed)
+        if isinstance(run, VerdictRun):
+            return VerdictEvaluation(run, known, window=window).figures(network)
         assert isinstance(run, ExampleRun)
         return ExampleEvaluation(run, known, window=window).figures(network)
 

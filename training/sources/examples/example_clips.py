@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from stages.verdicts.verdict_file import LAYOUT, is_verdicts_folder
 from training.kinetics_tps.names import ANNOTATIONS, VIDEOS
 from training.kinetics_tps.video_facts import VideoError
 from training.kinetics_tps.video_roles import Role
@@ -33,7 +34,7 @@ FEWEST_TO_MEASURE = 5
 """Fewest clips of an action of which one in five is held out."""
 _LABEL = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
-Layout = Literal["annotated", "examples"]
+Layout = Literal["annotated", "examples", "verdicts"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,11 +72,15 @@ class ExampleClips:
 
 
 def layout_of(folder: Path) -> Layout:
-    """Return which of the two layouts a folder has: annotated videos as in Kinetics-TPS, or examples by action.
+    """Return which layout a folder has: annotated videos as in Kinetics-TPS, examples by action, or verdicts.
 
     A folder that does not exist counts as annotated; opening it gives the error. Raises `DataFolderError` for a folder
-    with neither layout.
+    with none of them.
     """
+    if (folder / LAYOUT).is_file():
+        if not is_verdicts_folder(folder):
+            raise DataFolderError(f"{folder / LAYOUT}: marks no folder of verdicts that this version reads")
+        return "verdicts"
     if not folder.is_dir() or any((folder / name).is_dir() for name in (*VIDEOS.values(), ANNOTATIONS)):
         return "annotated"
     if (folder / FILE).is_file():
@@ -86,8 +91,9 @@ def layout_of(folder: Path) -> Layout:
     if any(_is_video(path) for path in folder.iterdir()):
         hint = f" The videos in {folder} itself have no action: move them to a folder with its name."
     raise DataFolderError(
-        f"{folder}: holds neither examples nor annotated videos. Examples are a folder of clips for each action, such "
-        f"as {folder}/star_jump/clip-1.mp4; annotated videos lie in {VIDEOS['train']}/ and {ANNOTATIONS}/.{hint}"
+        f"{folder}: holds neither examples nor annotated videos nor verdicts. Examples are a folder of clips for each "
+        f"action, such as {folder}/star_jump/clip-1.mp4; annotated videos lie in {VIDEOS['train']}/ and "
+        f"{ANNOTATIONS}/; a folder of verdicts has {LAYOUT}.{hint}"
     )
 
 

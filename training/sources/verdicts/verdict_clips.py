@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,6 +50,11 @@ class Judged(NamedTuple):
 
     verdict: Verdict
     track: int
+
+    @property
+    def action(self) -> str:
+        """The action that is the person's, or that is excluded if the verdict is `wrong`."""
+        return self.verdict.truth or self.verdict.said
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +104,21 @@ class VerdictClips:
         for clip in self.clips:
             if held_out is None or clip.held_out == held_out:
                 yield from ((clip, one) for one in clip.judged)
+
+    def within(self, actions: Collection[str]) -> VerdictClips:
+        """Return the verdicts that say or exclude one of these actions; the others are left out."""
+        clips: list[JudgedClip] = []
+        left_out: list[str] = []
+        for clip in self.clips:
+            kept = [one for one in clip.judged if one.action in actions]
+            left_out += [
+                f"{one.verdict.id}: the checkpoint has no action {one.action!r}"
+                for one in clip.judged
+                if one not in kept
+            ]
+            if kept:
+                clips.append(replace(clip, judged=tuple(kept)))
+        return replace(self, clips=tuple(clips), left_out=(*self.left_out, *left_out))
 
     def counts(self, *, held_out: bool | None = None) -> dict[str, dict[str, int]]:
         """Return the number of usable verdicts by the action that was said, and by verdict."""
@@ -236,10 +256,10 @@ def _inside(seen: Sightings, judged: Judged) -> NDArray[np.bool_]:
 
 def _labelled(video: WatchedVideo, judged: Sequence[Judged]) -> WatchedVideo:
     """Return the video with the actions that the verdicts say and exclude. Where they differ, the later one counts."""
-    actions = tuple(sorted({one.verdict.truth or one.verdict.said for one in judged}))
+    actions = tuple(sorted({one.action for one in judged}))
     action, excluded = np.full((2, len(video.seen)), -1, np.int64)
     for one in judged:
-        rows, index = _inside(video.seen, one), actions.index(one.verdict.truth or one.verdict.said)
+        rows, index = _inside(video.seen, one), actions.index(one.action)
         if one.verdict.truth is not None:
             action[rows], excluded[rows] = index, -1
         else:

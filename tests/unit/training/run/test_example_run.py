@@ -16,19 +16,19 @@ from torch import Tensor
 
 from commands.models import train_console
 from stages.checkpoint import load as load_checkpoint
-from stages.heads.network import ActionNetwork, SequenceOutputs
+from stages.heads.network import SequenceOutputs
 from stages.people.smoothing import SmoothingConfig
 from stages.vocabulary import packaged
+from support.training.clip_runs import begun, generated, on_clips, probabilities, trained
 from support.training.example_people import example_clips, starting_checkpoint, watched_examples
 from support.training.training_examples import motion_clips, tiny
 from training.run import clip_run
 from training.run import example_run as runs
-from training.run.clip_run import for_clips, grown
+from training.run.clip_run import grown
 from training.run.example_run import ExampleRun, example_run, open_example_run
 from training.run.learning.batches import rows_by_source
 from training.run.learning.keeping import KeptAnswers
-from training.run.learning.training_run import Run, TrainingError
-from training.run.train import Outcome, train
+from training.run.learning.training_run import TrainingError
 from training.run.validation.example_evaluation import ExampleEvaluation
 from training.run.validation.known_actions import KnownActions
 from training.sequences.tensors import Tensors
@@ -47,39 +47,7 @@ def flap() -> ExampleRun:
 
 
 def on_examples(run: ExampleRun, **changes: Any) -> TrainingConfig:
-    data = {"examples": {"folder": "my_clips", **changes.pop("examples", {})}, **changes.pop("data", {})}
-    optimiser = {"learning_rate": 0.005, "warm_up": 2, "ema_decay": 0.0}
-    config = tiny(start="edge", data=data, optimiser=optimiser, **changes)
-    return for_clips(config, run)
-
-
-def begun(run: ExampleRun, config: TrainingConfig) -> Run:
-    made = Run(
-        config,
-        motion_clips(),
-        run.priors().rows,
-        run.vocabulary,
-        recorded={run.name: run.source(config.seed)},
-        known=run.start.network,
-    )
-    made.normalise()
-    made.start_from("start")
-    return made
-
-
-def trained(run: ExampleRun, out: Path, config: TrainingConfig, **options: Any) -> Outcome:
-    return train(config, out, motions=motion_clips(), clips=run, **options)
-
-
-@torch.no_grad()
-def probabilities(network: ActionNetwork, batch: Tensors) -> Tensor:
-    network.eval()
-    return network(batch.parts, batch.context, batch.present, batch.dt).action_logits.softmax(-1)
-
-
-def generated(run: ExampleRun, config: TrainingConfig) -> Tensors:
-    """Return fixed generated sequences, drawn like the run's own."""
-    return begun(run, config).batches.sources["generated"].batch(24, 8)
+    return on_clips(run, changes.pop("examples", None), **changes)
 
 
 # Vocabulary and configuration

@@ -1,0 +1,193 @@
+"""A run that learns from verdicts: its vocabulary, what it learns and keeps, what it never learns, what it reports."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from commands.models.clips.verdict_console import notes, verdict_summary
+from stages.checkpoint import Checkpoint
+from stages.checkpoint import load as load_checkpoint
+from stages.vocabulary import packaged
+from support.training.clip_runs import begun, generated, on_clips, probabilities, trained
+from support.training.example_people import starting_checkpoint
+from support.training.judged_people import judged_flapping, verdict_clips
+from support.training.training_examples import motion_clips
+from training.run.learning.training_run import TrainingError
+from training.run.validation.known_actions import KnownActions
+from training.run.validation.verdict_evaluation import VerdictEvaluation
+from training.run.verdict_run import VerdictRun, verdict_run
+from training.settings.clips_config import DEFAULTS
+from training.settings.run_config import TrainingConfigError, load
+from training.sources.terms import DataFolderError
+from training.sources.verdicts.verdict_clips import JudgedClip
+from training.sources.verdicts.verdict_tracks import VerdictTracks
+
+WORDS = packaged("edge")
+
+
+@pytest.fixture(scope="module")
+def start() -> Checkpoint:
+    return starting_checkpoint()
+
+
+def some(*verdicts: tuple[int, str, str | None]) -> list[JudgedClip]:
+    """Return `count` clips of each (count, said, truth)."""
+    named = [(said, truth) for count, said, truth in verdicts for _ in range(count)]
+    return [judged_flapping(number, *one) for number, one in enumerate(named, 1)]
+
+
+@pytest.fixture(scope="module")
+def judged(start: Checkpoint) -> VerdictRun:
+    """Six falls that were none, and six that were a new action."""
+    return verdict_run(verdict_clips(some((6, "fall", None), (6, "wave", "flap"))), start)
+
+
+# Vocabulary and configuration
+
+
+def test_verdicts_have_the_defaults_of_clips() -> None:
+    config = load(None, {"start": "edge", "data": {"verdicts": {"folder": "verdicts"}}})
+    assert config.steps == DEFAULTS["steps"] == 300 and config.data.verdicts.share == 0.25
+    assert config.data.clips == config.data.verdicts
+    both = {"examples": {"folder": "my_clips"}, "verdicts": {"folder": "verdicts"}}
+    with pytest.raises(TrainingConfigError, match=r"data\.examples and data\.verdicts are two ways"):
+        load(None, {"start": "edge", "data": both})
+    with pytest.raises(TrainingConfigError, match=r"data\.verdicts .*set start \(--from\), such as --from edge"):
+        load(None, {"data": {"verdicts": {"folder": "verdicts"}}})
+
+
+def test_a_new_action_is_one_that_a_verdict_really_names(judged: VerdictRun) -> None:
+    assert judged.new == ("flap",)
+    assert on_clips(judged).actions.prevalence == {"flap": 2.0}
+
+
+def test_verdicts_on_actions_that_the_checkpoint_lacks_are_left_out_and_named(start: Checkpoint) -> None:
+    clips = some((1, "loiter", "loiter"), (1, "loiter", None), (1, "fall", "Evening Stroll"), (1, "fall", "sit"))
+    run = verdict_run(verdict_clips(clips), start)
+    assert run.new == () and run.clips.counts() == {"fall": {"really": 1}}
+    assert run.clips.left_out == (
+        "e0000abcd-1: the checkpoint has no action 'loiter'",
+        "e0000abcd-2: the checkpoint has no action 'loiter'",
+        "e0000abcd-3: the checkpoint has no action 'Evening Stroll'",
+    )
+    assert notes(run)[-1] == "1 verdicts on 1 clips; left out: 3; damaged files: 0"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "message"),
+    [
+        ([(3, "loiter", None)], r"verdicts: holds no verdict to learn from \(left out: 3; .*has no action 'loiter'"),
+        (
+            [(3, "fall", None), (1, "sit", None)],
+            r"all 4 verdicts to learn from are wrong \(fall: 3 wrong; sit: 1 wrong; left out: 0; damaged files: 0\)",
+        ),
+        ([(4, "fall", "fall")], r"all 4 verdicts to learn from are right .*Judge others as well that are wrong"),
+    ],
+)
+def test_verdicts_without_use_or_contrast_are_an_error_with_counts(
+    verdicts: list[tuple[int, str, str | None]], message: str, start: Checkpoint
+) -> None:
+    with pytest.raises(DataFolderError, match=message):
+        verdict_run(verdict_clips(some(*verdicts)), start)
+
+
+# Sequences
+
+
+def test_sequences_end_with_labels_and_exclusions_and_show_no_clip_that_is_held_out(judged: VerdictRun) -> None:
+    source = VerdictTracks(judged.clips.clips, judged.vocabulary, 1)
+    assert source.kinds() == (("flap", True), ("fall", False))
+    held_out = {clip.name for clip in judged.clips.clips if clip.held_out}
+    assert len(held_out) == 2
+    names = {source.draw(8).clip.name for _ in range(200)}
+    assert names == {f"verdicts/{clip.name}" for clip in judged.clips.clips if not clip.held_out}
+    batch = source.batch(40, 8)
+    assert batch.excluded is not None
+    ends = torch.arange(40), batch.last
+    labels, excluded = batch.action[ends], batch.excluded[ends]
+    assert set(labels.tolist()) == {-1, len(WORDS.actions)}
+    assert set(excluded.tolist()) == {-1, WORDS.actions.index("fall")}
+    assert ((labels >= 0) ^ (excluded >= 0)).all()
+    assert (batch.excluded[~batch.real] == -1).all()
+
+
+def test_a_restored_source_continues_exactly(judged: VerdictRun) -> None:
+    one, other = (VerdictTracks(judged.clips.clips, judged.vocabulary, seed) for seed in (1, 2))
+    one.batch(3, 8)
+    other.restore(one.state())
+    first, second = one.batch(5, 8), other.batch(5, 8)
+    assert torch.equal(first.parts, second.parts) and torch.equal(first.action, second.action)
+
+
+# Learning
+
+
+def test_a_wrong_verdict_lowers_only_the_excluded_action(start: Checkpoint, tmp_path: Path) -> None:
+    others = VerdictTracks(some((6, "fall", None)), WORDS, 9).batch(24, 8)  # the same people, varied otherwise
+    before = probabilities(start.network, others)
+    said = int(before[others.real].mean(0).argmax())
+    clips = verdict_clips(some((12, WORDS.actions[said], None)), hold_out=False)
+    run = VerdictRun(clips, start, WORDS)
+    section = {"share": 0.34, "keep_weight": 3, "wrong_weight": 2.0}
+    config = on_clips(run, section, steps=80, data={"batch": 9, "reuse": 5, "pool": 10})
+    network = trained(run, tmp_path / "mine.safetensors", config).checkpoint.network
+    after = probabilities(network, others)
+    assert float(after[others.real][:, said].mean()) < 0.4 * float(before[others.real][:, said].mean())
+    rest = [action for action in range(len(WORDS.actions)) if action != said]
+    odds = [(shares / shares.sum(-1, keepdim=True))[others.real] for shares in (before[..., rest], after[..., rest])]
+    assert float(0.5 * (odds[0] - odds[1]).abs().sum(-1).mean()) < 0.15, "mean total variation"
+    batch = generated(run, config)
+    kept = [probabilities(one, batch)[batch.real] for one in (start.network, network)]
+    assert float(0.5 * (kept[0] - kept[1]).abs().sum(-1).mean()) < 0.15, "elsewhere the answers are kept"
+
+
+def test_only_the_rows_of_verdicts_have_labels_or_exclusions(judged: VerdictRun) -> None:
+    run = begun(judged, on_clips(judged, {"share": 0.5}))
+    batch, place = run.batches.next(), run.batches.place("verdicts")
+    assert place == slice(3, 6) and batch.excluded is not None
+    assert (batch.excluded[:3] == -1).all()
+    assert (torch.maximum(batch.excluded, batch.action)[place][torch.arange(3), batch.last[place]] >= 0).all()
+    losses = run.advance().losses
+    assert losses["excluded"] >= 0 and np.isfinite(losses["total"])
+
+
+def test_the_checkpoint_names_what_it_learned_and_what_was_held_out(judged: VerdictRun, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    trained(judged, path, on_clips(judged, evaluation={"sequences": 24}, log={"every": 1}))
+    made = load_checkpoint(path)
+    kept = made.metrics["verdicts"]
+    assert kept["held_out_clips"] == ["clip-03", "clip-09"] and kept["fingerprint"] == "made"
+    assert kept["learned"] == {"fall": {"wrong": 5}, "wave": {"really": 5}}
+    assert kept["held_out"] == {"fall": {"wrong": 1}, "wave": {"really": 1}}
+    figures = made.metrics["held_out_verdicts"]
+    assert {*figures["actions"]["fall"]} == {"learned", "held_out", "false"}
+    assert {*figures["actions"]["wave"]} == {"learned", "held_out", "found", "false"}
+    assert {"before", "after"} <= figures.keys()
+    assert verdict_summary(figures).row_count == 2
+    assert made.network.vocabulary.actions == (*WORDS.actions, "flap") and made.experimental == ("flap",)
+    assert "excluded" in path.with_name(path.name + ".log.csv").read_text().splitlines()[0]
+
+
+def test_the_figures_are_those_of_an_independent_count(judged: VerdictRun) -> None:
+    """The learned network always answers `flap`, in two held-out clips."""
+    always = begun(judged, on_clips(judged)).network.eval()
+    with torch.no_grad():
+        always.action_lstm.get_parameter("scores.bias")[-1] = 100.0
+    known = KnownActions(WORDS, motion_clips(), 0, window=8, seed=1)
+    found = VerdictEvaluation(judged, known, window=8).figures(always)["actions"]
+    assert found["wave"]["found"] == [0.0, 1.0], "the start does not know the action"
+    assert found["wave"]["false"][1] == found["fall"]["false"][1] == 0.0
+
+
+def test_a_run_does_not_resume_on_other_verdicts(judged: VerdictRun, tmp_path: Path) -> None:
+    config, steps = on_clips(judged), iter(range(100))
+    trained(judged, tmp_path / "a.safetensors", config, stop=lambda: next(steps) >= 2)
+    clips = verdict_clips(some((6, "fall", None), (6, "wave", "flap")), hold_out=False)
+    changed = VerdictRun(dataclasses.replace(clips, fingerprint="other"), judged.start, judged.vocabulary)
+    with pytest.raises(TrainingError, match=r"other videos, annotations or motion than my_clips"):
+        trained(changed, tmp_path / "a.safetensors", config, resume=True)
