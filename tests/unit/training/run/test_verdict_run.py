@@ -134,10 +134,10 @@ def test_a_wrong_verdict_lowers_only_the_excluded_action(start: Checkpoint, tmp_
     clips = verdict_clips(some((12, WORDS.actions[said], None)), hold_out=False)
     run = VerdictRun(clips, start, WORDS)
     section = {"share": 0.34, "keep_weight": 3, "wrong_weight": 2.0}
-    config = on_clips(run, section, steps=80, data={"batch": 9, "reuse": 5, "pool": 10})
+    config = on_clips(run, section, steps=60, data={"batch": 9, "reuse": 5, "pool": 10})
     network = trained(run, tmp_path / "mine.safetensors", config).checkpoint.network
     after = probabilities(network, others)
-    assert float(after[others.real][:, said].mean()) < 0.4 * float(before[others.real][:, said].mean())
+    assert float(after[others.real][:, said].mean()) < 0.5 * float(before[others.real][:, said].mean())
     rest = [action for action in range(len(WORDS.actions)) if action != said]
     odds = [(shares / shares.sum(-1, keepdim=True))[others.real] for shares in (before[..., rest], after[..., rest])]
     assert float(0.5 * (odds[0] - odds[1]).abs().sum(-1).mean()) < 0.15, "mean total variation"
