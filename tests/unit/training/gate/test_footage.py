@@ -1,0 +1,26 @@
+"""Judged instants of two checkpoints, by person and action."""
+
+from __future__ import annotations
+
+from training.footage.scoring import Judged
+from training.gate.decision import LabelledPerson
+from training.gate.footage import labelled_people
+
+
+def judged(person: int, truth: str, answer: str | None, clip: str = "vtest") -> Judged:
+    return Judged(clip, person, 0.0, 1.0, truth, answer, 0.9, missed=answer is None)
+
+
+def test_answers_are_counted_by_person_and_action() -> None:
+    old = [judged(1, "walk", "walk"), judged(1, "walk", "run"), judged(1, "sit", "sit"), judged(2, "walk", "walk")]
+    new = [judged(1, "walk", "walk"), judged(1, "walk", "walk"), judged(1, "sit", None), judged(2, "walk", "sit")]
+    assert labelled_people(old, new) == [
+        LabelledPerson("vtest/1", "sit", 1, 1, 0),
+        LabelledPerson("vtest/1", "walk", 2, 1, 2),
+        LabelledPerson("vtest/2", "walk", 1, 1, 0),
+    ]
+
+
+def test_people_of_other_clips_are_others() -> None:
+    both = [judged(1, "walk", "walk"), judged(1, "walk", "walk", clip="talking")]
+    assert [one.unit for one in labelled_people(both, both)] == ["talking/1", "vtest/1"]

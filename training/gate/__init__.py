@@ -1,0 +1,1 @@
+"""Comparison of a new checkpoint with the one in use, before it takes its place."""
