@@ -15,6 +15,7 @@ from commands.config.command import config_app
 from commands.data.command import data_app
 from commands.demo.command import demo_command
 from commands.doctor import command as doctor
+from commands.gate import command as gate
 from commands.keys import keys_app
 from commands.models import evaluate, export, predict
 from commands.models.footage import footage_app
@@ -73,6 +74,7 @@ app.add_typer(data_app, name="data", rich_help_panel=MODELS)
 app.command("predict", epilog=predict.EPILOG, rich_help_panel=MODELS)(predict.predict_command)
 app.command("export", epilog=export.EPILOG, rich_help_panel=MODELS)(export.export_command)
 app.command("evaluate", epilog=evaluate.EPILOG, rich_help_panel=MEASURE)(evaluate.evaluate_command)
+app.command("gate", epilog=gate.EPILOG, rich_help_panel=MEASURE)(gate.gate_command)
 app.add_typer(footage_app, name="footage", rich_help_panel=MEASURE)
 app.add_typer(generated_app, name="generated", rich_help_panel=MEASURE)
 app.command("bench", context_settings=bench.ALL_ARGUMENTS, add_help_option=False, rich_help_panel=MEASURE)(

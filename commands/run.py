@@ -16,6 +16,7 @@ from commands.cameras.missing import remind
 from commands.configuration import ConfigOption, SourcesArgument, load_config
 from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import EXIT_NO_SOURCE, EXIT_USAGE, console, errors, fail, print_error
+from commands.gate.gate_file import log_gate
 from commands.until_signal import until_signal
 from stream.settings.source_kinds import PACES
 
@@ -117,6 +118,8 @@ def run_command(
     settings = load_config(config, overrides, sources or [], of_cameras)
     if not settings.cameras and settings.state_file is None:
         fail("no cameras: name a source (see --help) or list them under `cameras:` in a --config file", EXIT_USAGE)
+    with errors():
+        log_gate(settings.model.profile)
     raise typer.Exit(run_engine(settings, table=table))
 
 

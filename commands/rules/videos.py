@@ -25,21 +25,10 @@ def analyse(videos: Sequence[str], config: Path | None, profile: str | None, res
 
 def settings_of(videos: Sequence[str], config: Path | None, profile: str | None, results: Path) -> Config:
     """Return the settings of the engine that analyses the videos. Raises `ConfigError`."""
-    from stream.config import load, with_cameras
+    from stream.config import with_cameras
     from stream.settings.config_error import ConfigError
 
-    overrides: dict[str, Any] = {
-        "results": results,
-        "once": True,
-        "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
-        "http": {"bind": None},
-        "state_file": None,
-        "rules_file": None,
-        "alerts_file": None,
-    }
-    if profile is not None:
-        overrides["model"] = {"profile": profile}
-    settings = load(config, overrides)
+    settings = quiet_settings(config, profile, results)
     configured = {camera.id: camera.model_dump() for camera in settings.cameras}
     cameras = [parse_source(video, number) for number, video in enumerate(videos)]
     cameras = [configured.get(camera["id"], {}) | camera | {"pace": "fast"} for camera in cameras]
@@ -48,3 +37,27 @@ def settings_of(videos: Sequence[str], config: Path | None, profile: str | None,
         if not camera.source.traits.finite:
             raise ConfigError(f"{camera.source}: has no end; rules can be tried on videos, results files and archives")
     return settings
+
+
+def quiet_settings(config: Path | None, profile: str | None, results: Path, device: str | None = None) -> Config:
+    """Return the settings of an engine that only analyses videos, and keeps nothing but `results`.
+
+    `config` gives its model and cameras. Raises `ConfigError`.
+    """
+    from stream.config import load
+
+    model = {"profile": profile, "device": device}
+    overrides: dict[str, Any] = {
+        "results": results,
+        "once": True,
+        "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+        "http": {"bind": None},
+        "recording": {"directory": None},
+        "incidents": {"directory": None},
+        "verdicts": {"directory": None},
+        "state_file": None,
+        "rules_file": None,
+        "alerts_file": None,
+        "model": {name: value for name, value in model.items() if value is not None},
+    }
+    return load(config, overrides)

@@ -20,7 +20,7 @@ def edge_of(*actions: str) -> Checkpoint:
     words = replace(edge.vocabulary, actions=actions)
     network = ActionNetwork(edge.network.config, words, edge.network.language_priors.table)
     begin_from(network, edge.network)
-    return replace(edge, network=network.eval().requires_grad_(False), experimental=(), sha256="")
+    return Checkpoint(network.eval().requires_grad_(False), edge.profile, True, edge.language_model)
 
 
 def shuffled(checkpoint: Checkpoint) -> Checkpoint:

@@ -18,7 +18,7 @@ GROUPS = {
     "Keep and connect": ["archive", "notify", "annotate", "rules", "keys", "tokens"],
     "Set up": ["doctor", "config", "weights"],
     "Models": ["train", "data", "predict", "export"],
-    "Measure": ["evaluate", "footage", "generated", "bench"],
+    "Measure": ["evaluate", "gate", "footage", "generated", "bench"],
 }
 
 

@@ -12,7 +12,7 @@ from support.training.training_examples import motion_clips
 from training.gate.decision import FORGETTING, Measured, Sequences, decide
 from training.gate.forgetting import sequences_of_actions
 
-EACH = 14
+EACH = 10
 
 
 @pytest.fixture(scope="module")

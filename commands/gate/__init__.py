@@ -1,0 +1,1 @@
+"""`partstream gate`: compare a new checkpoint with the one in use."""

@@ -1,0 +1,67 @@
+"""Events of a checkpoint's answers: confirmed, judged wrong, and outside what people confirmed."""
+
+from __future__ import annotations
+
+from support.training.answered_films import film
+from support.training.data_folders import one_person, seen_people, watched_video
+from support.training.judged_people import verdict
+from training.gate.decision import Judged
+from training.gate.verdict_answers import Span, confirmed_spans, judged_verdicts, unconfirmed_events
+from training.sources.verdicts.verdict_clips import SOURCE, JudgedClip, judged_clip
+
+BOXES = {1: one_person(100)[1], 2: dict.fromkeys(range(100), (200, 40, 280, 220))}
+LONG = 100
+KNOWN = {"fall", "lie", "walk"}
+
+
+def clip(*judged: tuple[str, str | None, int, tuple[int, int]]) -> JudgedClip:
+    """Return a clip of two people with verdicts: what was said, what is true, the track, and its frames."""
+    seen = seen_people(BOXES)
+    verdicts = [
+        verdict(number, said, truth, seen, clip="clip", track=track, span=span)
+        for number, (said, truth, track, span) in enumerate(judged)
+    ]
+    made, left_out = judged_clip(watched_video(SOURCE, "clip", seen=seen), verdicts)
+    assert made is not None, left_out
+    return made
+
+
+def answers(first: str, second: str = "w" * LONG):
+    return {"clip": film(" " * LONG, first, second)}
+
+
+FALLS = "w" * 40 + "f" * 20 + "w" * 40
+WALKS = "w" * LONG
+
+
+def test_an_event_is_found_if_its_person_does_it_in_the_span() -> None:
+    one = clip(("fall", "fall", 1, (35, 65)), ("fall", "fall", 2, (35, 65)), ("fall", "fall", 1, (70, 90)))
+    found = judged_verdicts([one], answers(FALLS), answers(WALKS, FALLS), known=KNOWN, held_out=())
+    assert found.confirmed == [
+        Judged("fall", False, True, False),
+        Judged("fall", False, False, True),
+        Judged("fall", False, False, False),
+    ]
+    assert not found.wrong
+
+
+def test_what_was_said_wrongly_is_raised_again_or_not_and_a_named_truth_is_confirmed() -> None:
+    one = clip(("fall", None, 1, (35, 65)), ("fall", "walk", 1, (0, 40)))
+    found = judged_verdicts([one], answers(FALLS), answers(WALKS), known=KNOWN, held_out={"clip"})
+    assert found.wrong == [Judged("fall", True, True, False), Judged("fall", True, False, False)]
+    assert found.confirmed == [Judged("walk", True, True, True)]
+
+
+def test_actions_that_neither_checkpoint_has_are_left_out() -> None:
+    one = clip(("lying_still", "lying_still", 1, (0, 50)), ("lying_still", "fall", 1, (35, 65)))
+    found = judged_verdicts([one], answers(FALLS), answers(FALLS), known=KNOWN, held_out=())
+    assert found.confirmed == [Judged("fall", False, True, True)] and not found.wrong
+
+
+def test_events_outside_confirmed_spans_of_their_action_are_false_alarms() -> None:
+    one = clip(("fall", "fall", 1, (35, 65)), ("fall", None, 2, (0, 20)))
+    assert confirmed_spans(one) == [Span("fall", 35, 65)]
+    (shown,) = answers(FALLS, "f" * 20 + "l" * 80).values()
+    assert unconfirmed_events(shown, {"fall"}, confirmed_spans(one)) == 1
+    assert unconfirmed_events(shown, {"fall", "lie"}, confirmed_spans(one)) == 2
+    assert unconfirmed_events(shown, {"fall"}, [Span("lie", 35, 65)]) == 2
