@@ -46,17 +46,25 @@ def checkpoints(few: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> di
     return paths
 
 
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+PEOPLE = {f"clip-{number:02}.mp4": flapping(number) for number in range(8)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return verdicts on eight people: six wave, as was said, and two do not walk in the end."""
-    people = GivenPeople(monkeypatch)
-    verdicts: list[Any] = []
-    for number in range(8):
-        people[f"clip-{number:02}.mp4"] = seen = flapping(number)
-        said, truth = ("wave", "wave") if number < 6 else ("walk", None)
-        verdicts.append(verdict(number, said, truth, seen, span=(20, 100)))
+    verdicts = [
+        verdict(number, *(("wave", "wave") if number < 6 else ("walk", None)), seen, span=(20, 100))
+        for number, seen in enumerate(PEOPLE.values())
+    ]
+    return put_verdicts(tmp_path_factory.mktemp("data") / "verdicts", *verdicts)
+
+
+@pytest.fixture
+def data(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the verdicts, with the people in their clips given."""
+    GivenPeople(monkeypatch).update(PEOPLE)
     monkeypatch.setattr("training.sources.watched_videos.watched_cache", lambda: tmp_path / "watched")
-    return put_verdicts(tmp_path / "verdicts", *verdicts)
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -220,3 +228,12 @@ def test_run_logs_whether_the_checkpoint_passed(
         for profile in ("edge", "free"):
             log_gate(profile)
         assert not caplog.records
+
+
+def test_the_run_command_logs_it_before_the_engine_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("commands.run.run_engine", lambda settings, table: 0)
+    done = CliRunner().invoke(app, ["run", "pattern:128x96@25", "--profile", str(tmp_path / "mine.safetensors")])
+    assert done.exit_code == 0, done.output
+    assert "mine.safetensors was not gated" in caplog.text + done.output
