@@ -19,9 +19,10 @@ _STYLES = {"passed": "", "refused": "red", "not measured": "yellow"}
 
 def show(checks: Sequence[Check], console: Console) -> None:
     """Print a table: each check over all actions, and the actions that refuse the checkpoint."""
-    table = Table()
-    for column in ("check", "of", "OLD [95 %]", "NEW", "result"):
-        table.add_column(column, justify="right" if column in ("of", "OLD [95 %]", "NEW") else "left", overflow="fold")
+    table = Table("check")
+    for column in ("of", "OLD [95 %]", "NEW"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("result", no_wrap=True)
     table.add_column("why", overflow="fold")
     for check in checks:
         if check.part and check.outcome == "passed":

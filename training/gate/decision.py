@@ -22,8 +22,8 @@ LEAST_LOST, LOST_SHARE = 2, 0.05
 LEAST_INSTANTS = 20
 """Labelled instants below which an action of the footage is not judged by itself."""
 
-CONFIRMED, HELD_OUT = "confirmed events", "confirmed events, held out"
-REPEATED, BACK_TEST = "false alarms, judged wrong", "false alarms, back-test"
+CONFIRMED, HELD_OUT = "confirmed events", "confirmed events (held out)"
+REPEATED, BACK_TEST = "false alarms (judged wrong)", "false alarms (back-test)"
 FOOTAGE, FORGETTING = "footage", "forgetting"
 REQUIRED = (CONFIRMED, REPEATED, BACK_TEST, FOOTAGE, FORGETTING)
 """The checks that a checkpoint must pass. `HELD_OUT` is part of the first, and there only if clips are held out."""
@@ -125,7 +125,7 @@ def passed(checks: Iterable[Check], *, allow_unmeasured: bool = False) -> bool:
 
 def _confirmed(ones: Sequence[Judged], missing: Mapping[str, str]) -> Iterator[Check]:
     if not ones:
-        yield _not_measured(CONFIRMED, missing, "no verdict confirms an event")
+        yield _not_measured(CONFIRMED, missing, "no verdict confirms one")
         return
     labels = sorted({one.label for one in ones})
     parts = [_confirmed_part(label, [one for one in ones if one.label == label]) for label in labels]
@@ -143,8 +143,7 @@ def _confirmed_part(label: str, ones: Sequence[Judged]) -> Check:
         CONFIRMED,
         label,
         "refused" if refused else "passed",
-        f"{lost} lost, {gained} gained"
-        + (f": more than {LOST_SHARE:.0%} of {len(ones)}, and at least {LEAST_LOST}" if refused else ""),
+        f"{lost} lost, {gained} gained" + (f": more than {LOST_SHARE:.0%}" if refused else ""),
         of=len(ones),
         old=_share(one.old for one in ones),
         new=_share(one.new for one in ones),
@@ -154,7 +153,7 @@ def _confirmed_part(label: str, ones: Sequence[Judged]) -> Check:
 
 def _repeated(ones: Sequence[Judged], missing: Mapping[str, str]) -> Check:
     if not ones:
-        return _not_measured(REPEATED, missing, "no verdict says that an event was wrong")
+        return _not_measured(REPEATED, missing, "no verdict says so")
     return _pairs(REPEATED, ones, "new")
 
 
@@ -254,7 +253,7 @@ def _forgetting(sequences: Mapping[str, Sequences], missing: Mapping[str, str]) 
         FORGETTING,
         "",
         "passed",
-        f"generated sequences of {len(parts)} actions; least p = {min(corrected):.2g}",
+        f"{len(parts)} actions; least p = {min(corrected):.2g}",
         of=count,
         old=old / count,
         new=new / count,
