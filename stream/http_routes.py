@@ -22,6 +22,7 @@ from stream.http.endpoints.review_api import ReviewApi
 from stream.http.endpoints.whep import WhepApi
 from stream.http.endpoints.whip import WhipApi
 from stream.http.server.app import HttpServer
+from stream.http.server.request_threads import RequestThreads
 from stream.incidents.pictures import FramePictures
 from stream.incidents.store import IncidentStore
 from stream.incidents.verdicts.verdict_desk import VerdictDesk
@@ -34,6 +35,9 @@ from stream.results import Stats
 from stream.sources.webrtc.publishers import Publishers
 from telemetry.health import Health
 from telemetry.metrics import PrometheusObserver
+
+READING, WRITING = "kept alerts and events to be read", "verdicts to be written"
+"""What requests wait for."""
 
 
 def make_http_server(
@@ -75,6 +79,7 @@ def make_http_server(
         config=config,
         last=publisher.last_json,
     )
+    reading, writing = RequestThreads("incident readers", 2, READING), RequestThreads("verdicts", 1, WRITING)
     server = HttpServer(
         config().http,
         metrics=metrics.exposition,
@@ -85,13 +90,14 @@ def make_http_server(
             *api.routes(),
             *picture_streams.routes(),
             *ProfilingApi(profiling).routes(),
-            *AlertsApi(alerts, pictures, rules).routes(),
-            *IncidentsApi(incidents, pictures).routes(),
-            *ReviewApi(verdicts, lambda: sorted({*actions(), *rules.written})).routes(),
+            *AlertsApi(alerts, pictures, rules, reading).routes(),
+            *IncidentsApi(incidents, pictures, reading).routes(),
+            *ReviewApi(verdicts, lambda: sorted({*actions(), *rules.written}), reading, writing).routes(),
             *ClipsApi(recorder.library if recorder is not None else None, cameras.privacy.mode_of).routes(),
             *WhipApi(cameras, publishers).routes(),
             *WhepApi(cameras, viewers).routes(),
         ],
+        threads=(reading, writing),
         on_end=on_end,
     )
     engine_metrics.derive_http_metrics(metrics, server, event_streams, live_pictures)

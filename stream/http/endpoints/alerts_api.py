@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +13,7 @@ from stream.http.endpoints import incident_picture
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
+from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.incidents.pictures import FramePictures
 from stream.results import ALERT_SCHEMA, Alert, about
@@ -54,9 +54,10 @@ class AlertList(msgspec.Struct, frozen=True):
 
 
 class AlertsApi:
-    """Alerts and rules of one engine."""
+    """Alerts and rules of one engine. Pictures are read in the threads `reading`."""
 
-    def __init__(self, book: AlertBook, pictures: FramePictures, rules: RulesInForce) -> None:
+    def __init__(self, book: AlertBook, pictures: FramePictures, rules: RulesInForce, reading: RequestThreads) -> None:
+        self._reading = reading
         self._book = book
         self._pictures = pictures
         self._rules = rules
@@ -84,7 +85,7 @@ class AlertsApi:
                 (Answer(200, "JPEG.", None, "image/jpeg"),),
                 query=incident_picture.QUERY,
                 scope="camera",
-                camera_of=CameraOf("alert", self._book.camera_of, _unknown),
+                camera_of=CameraOf("alert", self._camera_of, _unknown),
             ),
             Route(
                 "POST",
@@ -94,7 +95,7 @@ class AlertsApi:
                 "Acknowledge an alert, which publishes it again. Repeating a request changes nothing.",
                 one,
                 scope="camera",
-                camera_of=CameraOf("alert", self._book.camera_of, _unknown),
+                camera_of=CameraOf("alert", self._camera_of, _unknown),
             ),
             Route(
                 "GET",
@@ -117,7 +118,7 @@ class AlertsApi:
 
     async def _picture(self, request: web.Request) -> web.Response:
         name = request.match_info["alert"]
-        return await incident_picture.picture_answer(request, self._pictures, name, "no-such-alert")
+        return await incident_picture.picture_answer(request, self._reading, self._pictures, name, "no-such-alert")
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
         alert = self._book.acknowledge(request.match_info["alert"])
@@ -129,8 +130,14 @@ class AlertsApi:
     async def _show_rules(self, request: web.Request) -> web.Response:
         return _json(seen_rules(self._rules.view(), request[CALLER].cameras))
 
+    async def _camera_of(self, name: str) -> str | None:
+        return self._book.camera_of(name)
+
     async def _listed(self, alerts: list[Alert]) -> list[ListedAlert]:
-        shown = await asyncio.to_thread(self._pictures.kept.with_pictures, [alert.alert for alert in alerts])
+        try:
+            shown = await self._reading.run(self._pictures.kept.with_pictures, [alert.alert for alert in alerts])
+        except Problem:  # the alerts are known nevertheless
+            shown = set[str]()
         return [
             ListedAlert(
                 **{name: getattr(alert, name) for name in alert.__struct_fields__}, picture=alert.alert in shown

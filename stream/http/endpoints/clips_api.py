@@ -141,7 +141,7 @@ class ClipsApi:
         await response.prepare(request)
         return response
 
-    def _camera_of(self, name: str) -> str | None:
+    async def _camera_of(self, name: str) -> str | None:
         clip = self._library.clip(name) if self._library is not None else None
         return clip.camera if clip is not None else None
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import unknown_parameters
+from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Parameter
 from stream.incidents.incident import Missing
 from stream.incidents.overlay_picture import with_overlay
@@ -23,8 +22,13 @@ QUERY = (
 )
 
 
-async def picture_answer(request: web.Request, pictures: FramePictures, name: str, unknown: str) -> web.Response:
-    """Return the JPEG of an incident. `unknown`: the problem's code if there is no such incident. Raises `Problem`."""
+async def picture_answer(
+    request: web.Request, reading: RequestThreads, pictures: FramePictures, name: str, unknown: str
+) -> web.Response:
+    """Return the JPEG of an incident, which is read in the threads `reading`.
+
+    `unknown`: the problem's code if there is no such incident. Raises `Problem`.
+    """
     errors = unknown_parameters(request, [one.name for one in QUERY])
     overlay = request.query.get("overlay", "false")
     if overlay not in ("true", "false"):
@@ -32,7 +36,7 @@ async def picture_answer(request: web.Request, pictures: FramePictures, name: st
     if errors:
         raise invalid(errors)
     try:
-        found = await asyncio.to_thread(pictures.picture, name)
+        found = await reading.run(pictures.picture, name)
     except StoreUnavailableError as error:
         raise unavailable(error) from None
     if isinstance(found, str):
@@ -40,7 +44,7 @@ async def picture_answer(request: web.Request, pictures: FramePictures, name: st
     jpeg = found.jpeg
     if overlay == "true":
         try:
-            jpeg = await asyncio.to_thread(with_overlay, found)
+            jpeg = await reading.run(with_overlay, found)
         except (OSError, ValueError) as error:
             raise Problem(410, "no-longer-kept", f"the picture cannot be drawn on: {error}") from None
     return web.Response(body=jpeg, content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})

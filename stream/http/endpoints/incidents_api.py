@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
@@ -13,6 +12,7 @@ from stream.http.endpoints import incident_picture
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
+from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.incidents.incident import Incident, IncidentList, IncidentQuery, Kind, Timeline, Verdict
 from stream.incidents.pictures import FramePictures
@@ -68,10 +68,14 @@ Found = TypeVar("Found")
 
 
 class IncidentsApi:
-    """Kept alerts and events of one engine. There are none without a `store`, which means that none are kept."""
+    """Kept alerts and events of one engine. There are none without a `store`, which means that none are kept.
 
-    def __init__(self, store: IncidentStore | None, pictures: FramePictures) -> None:
+    The store is read in the threads `reading`.
+    """
+
+    def __init__(self, store: IncidentStore | None, pictures: FramePictures, reading: RequestThreads) -> None:
         self._store = store
+        self._reading = reading
         self._pictures = pictures
 
     def routes(self) -> list[Route]:
@@ -138,7 +142,7 @@ class IncidentsApi:
         if store is None:
             return _json(IncidentList("off", "incidents.directory is not set", 0, 0, [], None))
         try:
-            found = await asyncio.to_thread(store.find, query)
+            found = await self._reading.run(store.find, query)
         except StoreUnavailableError as error:
             if store.condition.state != "unwritable":
                 raise incident_picture.unavailable(error) from None
@@ -158,47 +162,53 @@ class IncidentsApi:
 
     async def _timeline(self, request: web.Request) -> web.Response:
         query, buckets = _query(request, BUCKETS)
-        return _json(Timeline([] if self._store is None else await _read(self._store.timeline, query, buckets)))
+        return _json(Timeline([] if self._store is None else await self._read(self._store.timeline, query, buckets)))
 
     async def _show(self, request: web.Request) -> web.Response:
         return _json(await self._incident(request))
 
     async def _picture(self, request: web.Request) -> web.Response:
         name = request.match_info["incident"]
-        return await incident_picture.picture_answer(request, self._pictures, name, UNKNOWN)
+        return await incident_picture.picture_answer(request, self._reading, self._pictures, name, UNKNOWN)
 
     async def _result(self, request: web.Request) -> web.Response:
         name = request.match_info["incident"]
-        found = await _read(self._pictures.picture, name)
+        found = await self._read(self._pictures.picture, name)
         if isinstance(found, str):
             raise incident_picture.missing(found, UNKNOWN)
         if found.result is None:
             raise Problem(410, "no-longer-kept", "the result was lost when the engine crashed")
         return _json(found.result)
 
-    def _camera_of(self, name: str) -> str | None:
-        """Return the camera of an incident; None if it is unknown or cannot be read now. Blocks for about a ms."""
-        try:
-            found = None if self._store is None else self._store.get(name)
-        except StoreUnavailableError:
-            return None
-        return None if found is None else found.camera
+    async def _camera_of(self, name: str) -> str | None:
+        return await camera_of(self._store, self._reading, name)
 
     async def _incident(self, request: web.Request) -> Incident:
         store, name = self._store, request.match_info["incident"]
-        found = None if store is None else await _read(store.get, name)
+        found = None if store is None else await self._read(store.get, name)
         if found is None:
-            deleted = store is not None and await _read(store.was_deleted, name)
+            deleted = store is not None and await self._read(store.was_deleted, name)
             raise incident_picture.missing("gone" if deleted else "unknown", UNKNOWN)
         return found
 
+    async def _read(self, function: Callable[..., Found], *arguments: Any) -> Found:
+        """Call a function of the store in a thread. Raises `Problem` if the store cannot be read."""
+        try:
+            return await self._reading.run(function, *arguments)
+        except StoreUnavailableError as error:
+            raise incident_picture.unavailable(error) from None
 
-async def _read(function: Callable[..., Found], *arguments: Any) -> Found:
-    """Call a function of the store in a thread. Raises `Problem` if the store cannot be read."""
+
+async def camera_of(store: IncidentStore | None, reading: RequestThreads, name: str) -> str | None:
+    """Return the camera of an incident; None if it is unknown or cannot be read now.
+
+    Raises `Problem` if too many requests wait.
+    """
     try:
-        return await asyncio.to_thread(function, *arguments)
-    except StoreUnavailableError as error:
-        raise incident_picture.unavailable(error) from None
+        found = None if store is None else await reading.run(store.get, name)
+    except StoreUnavailableError:
+        return None
+    return None if found is None else found.camera
 
 
 def _json(answer: msgspec.Struct) -> web.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -12,13 +11,13 @@ from aiohttp import web
 from stages.verdicts.verdict_file import ID, LONGEST_NAME, NEW_ACTION
 from stream.http.endpoints import incident_picture
 from stream.http.endpoints.incidents_api import PATH as INCIDENTS
-from stream.http.endpoints.incidents_api import UNKNOWN
+from stream.http.endpoints.incidents_api import UNKNOWN, camera_of
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
 from stream.http.server.problems import Problem, invalid
+from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, CameraOf, Route
 from stream.incidents.incident import Verdict
-from stream.incidents.store import StoreUnavailableError
 from stream.incidents.verdicts.verdict_desk import Outcome, Said, VerdictDesk, VerdictsUnwritableError
 from stream.results import Count, about
 
@@ -100,9 +99,20 @@ class VerdictsState(msgspec.Struct, frozen=True):
 
 
 class ReviewApi:
-    """Verdicts of one engine; without a `desk`, no incidents are kept. `actions` returns the known actions."""
+    """Verdicts of one engine; without a `desk`, no incidents are kept. `actions` returns the known actions.
 
-    def __init__(self, desk: VerdictDesk | None, actions: Callable[[], Sequence[str]]) -> None:
+    Verdicts are written in the threads `writing`.
+    """
+
+    def __init__(
+        self,
+        desk: VerdictDesk | None,
+        actions: Callable[[], Sequence[str]],
+        reading: RequestThreads,
+        writing: RequestThreads,
+    ) -> None:
+        self._reading = reading
+        self._writing = writing
         self._desk = desk
         self._actions = actions
 
@@ -184,7 +194,7 @@ class ReviewApi:
             return _json(VerdictsState("off", "incidents.directory is not set", 0, 0, []))
         folder = self._desk.folder
         try:
-            verdicts, clips = await asyncio.to_thread(self._desk.counts)
+            verdicts, clips = await self._writing.run(self._desk.counts)
         except OSError as error:
             why = f"{folder.directory} cannot be used: {error.strerror}"
             return _json(VerdictsState("unwritable", why, 0, 0, list(folder.damaged)))
@@ -207,7 +217,7 @@ class ReviewApi:
         if self._desk is None:
             return [Outcome(name, False, False, "no-such-incident", None) for name in dict.fromkeys(ids)]
         try:
-            return await asyncio.to_thread(self._desk.say, ids, Said(verdict, truth, caller.name), caller.sees)
+            return await self._writing.run(self._desk.say, ids, Said(verdict, truth, caller.name), caller.sees)
         except VerdictsUnwritableError as error:
             saved = f"; {len(error.done)} of {len(ids)} were saved" if len(ids) > 1 else ""
             raise Problem(507, "verdict-not-kept", f"{error}{saved}: the others keep the verdict they had") from None
@@ -232,13 +242,8 @@ class ReviewApi:
             raise invalid(errors)
         return cast(Verdict | None, verdict), cast(str | None, truth)
 
-    def _camera_of(self, name: str) -> str | None:
-        """Return the camera of an incident; None if it is unknown or cannot be read now. Blocks for about a ms."""
-        try:
-            found = None if self._desk is None else self._desk.store.get(name)
-        except StoreUnavailableError:
-            return None
-        return None if found is None else found.camera
+    async def _camera_of(self, name: str) -> str | None:
+        return await camera_of(None if self._desk is None else self._desk.store, self._reading, name)
 
 
 def _json(answer: msgspec.Struct) -> web.Response:

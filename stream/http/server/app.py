@@ -26,6 +26,7 @@ from stream.http.server.access_control.sessions import Sessions
 from stream.http.server.access_control.tokens import TokensFile
 from stream.http.server.bind_address import BindAddress, resolve
 from stream.http.server.connections import CONNECTION_LIFE_S, Connections
+from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, Route
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
@@ -50,8 +51,8 @@ class HttpServer:
 
     Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the tokens file, the audit file or
     the TLS files cannot be used, or if `bind` is null, which disables the server. `privacy` returns the number of
-    cameras by how much is hidden of them. `on_end` is called with each task of
-    the server when it ends, also if it fails.
+    cameras by how much is hidden of them. `threads` are those of the routes, which end with the server. `on_end` is
+    called with each task of the server when it ends, also if it fails.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class HttpServer:
         alive: Verdict,
         privacy: Callable[[], Mapping[str, int]] = dict,
         routes: Sequence[Route] = (),
+        threads: Sequence[RequestThreads] = (),
         on_end: Callable[[asyncio.Task[None]], None] | None = None,
         connection_life_s: float = CONNECTION_LIFE_S,
     ) -> None:
@@ -90,6 +92,7 @@ class HttpServer:
         self._serving: asyncio.Task[None] | None = None
         self._watching: list[asyncio.Task[None]] = []
         self._on_end = on_end
+        self._threads = threads
         self.audit = Audit(config.audit_file)
         sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
         self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins, self.audit)
@@ -175,6 +178,8 @@ class HttpServer:
         if self._rendering is not None:
             self._rendering.shutdown(wait=False, cancel_futures=True)
             self._rendering = None
+        for threads in self._threads:
+            threads.close()
 
     async def _watch_access(self) -> None:
         """End what no longer has access. Waits for no file, which a disk may keep for long."""

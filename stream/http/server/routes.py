@@ -32,12 +32,12 @@ those of the cameras that the caller sees, which is up to the handler. `whole`: 
 class CameraOf:
     """How to find the camera of a route of scope `camera` whose path does not contain `{camera}`.
 
-    `camera` takes the value of the path's `parameter` and returns the camera, or None. `unknown` makes the problem that
-    the handler raises if there is no such thing.
+    `camera` takes the value of the path's `parameter` and returns the camera, or None; it must not block the event
+    loop. `unknown` makes the problem that the handler raises if there is no such thing.
     """
 
     parameter: str
-    camera: Callable[[str], str | None]
+    camera: Callable[[str], Awaitable[str | None]]
     unknown: Callable[[], Problem]
 
 

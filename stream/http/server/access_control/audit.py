@@ -78,8 +78,8 @@ class Audit:
                 f"nothing can be changed while http.audit_file cannot be written: {error.strerror}",
             ) from None
 
-    def write(self, request: web.Request, route: Route, caller: Caller, status: int | None) -> None:
-        """Write the line of a request. `status`: of its response; None if there was none."""
+    def write(self, request: web.Request, route: Route, caller: Caller, camera: str | None, status: int | None) -> None:
+        """Write the line of a request that concerns `camera`. `status`: of its response; None if there was none."""
         line = {
             "at_us": _now_us(),
             "name": caller.name,
@@ -87,7 +87,8 @@ class Audit:
             "address": request.remote or "",
             "method": route.method,
             "route": route.path,
-            **_concerned(request, route),
+            "camera": None if camera is None else camera[:LONGEST],
+            "target": _target(request),
             "fields": known_fields(request.get(FIELDS, []), route.body),
             "status": status,
         }
@@ -141,14 +142,10 @@ def known_fields(names: Iterable[str], body: Schema | None) -> list[str]:
     return sorted({name if name in known else UNKNOWN_FIELD for name in names})
 
 
-def _concerned(request: web.Request, route: Route) -> dict[str, str | None]:
-    """Return the camera that a request concerns, and what else its path names. A session's key is a secret."""
-    values = {name: value[:LONGEST] for name, value in request.match_info.items()}
-    camera = values.pop("camera", None)
-    if route.camera_of is not None:
-        camera = route.camera_of.camera(request.match_info[route.camera_of.parameter])
-    values.pop("session", None)
-    return {"camera": camera, "target": next(iter(values.values()), None)}
+def _target(request: web.Request) -> str | None:
+    """Return what the path names besides a camera. A session's key is a secret."""
+    values = (value for name, value in request.match_info.items() if name not in ("camera", "session"))
+    return next((value[:LONGEST] for value in values), None)
 
 
 def _rotate(path: Path) -> None:

@@ -65,6 +65,7 @@ class Gate:
             route = self.routes.get(request.match_info.route)
             credentials = _credentials(request)
             self._admit(request, route, credentials)
+            camera = await check_scope(route, request[CALLER], request.match_info) if route is not None else None
             if route is None or route.needs == "open":
                 return await handler(request)
             with self._revocation.request(request, credentials, request[CALLER], long_lived=route.long_lived):
@@ -72,7 +73,7 @@ class Gate:
                     with self._connections.stream(request):
                         return await handler(request)
                 if route.audited:
-                    return await self._audited(request, route, handler)
+                    return await self._audited(request, route, camera, handler)
                 return await handler(request)
         except NotYourCameraError as problem:
             self.refused["not-your-camera"] += 1
@@ -111,7 +112,9 @@ class Gate:
             "Vary": "Origin",
         }
 
-    async def _audited(self, request: web.Request, route: Route, handler: Handler) -> web.StreamResponse:
+    async def _audited(
+        self, request: web.Request, route: Route, camera: str | None, handler: Handler
+    ) -> web.StreamResponse:
         """Call the handler of a request that can change something, and write the line of it, however it ends."""
         self._audit.check()
         status: int | None = None
@@ -126,7 +129,7 @@ class Gate:
             status = 500
             raise
         finally:
-            self._audit.write(request, route, request[CALLER], status)
+            self._audit.write(request, route, request[CALLER], camera, status)
 
     def _identify(self, credentials: Credentials) -> Caller:
         session = self._sessions.grant(credentials.cookie, monotonic()) if credentials.cookie else None
@@ -156,8 +159,6 @@ class Gate:
             )
         if needs != "open" or (route is not None and route.changes):
             self._check_origin(request, caller, credentials.host, changes=route is not None and route.changes)
-        if route is not None:
-            check_scope(route, caller, request.match_info)
 
     def _log_refusal(self, request: web.Request, problem: Problem) -> None:
         """Log a refused request, without what its sender wrote. Once a minute for an address, and seldom for all."""

@@ -1,18 +1,29 @@
-"""The list of incidents does not tell of cameras that the caller does not see."""
+"""Incidents over HTTP: what a list tells of other cameras, and in which threads they are read."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from stream.http.endpoints.incidents_api import PATH, IncidentsApi
-from stream.http.server.access_control.access import Caller
+from stream.http.endpoints.review_api import ReviewApi
+from stream.http.server.access_control.access import LOOPBACK, Caller
 from stream.http.server.access_control.gate import CALLER
-from stream.incidents.incident import IncidentList
+from stream.http.server.access_control.scopes import NotYourCameraError, check_scope
+from stream.http.server.problems import Problem
+from stream.http.server.request_threads import MOST_WAITING, RequestThreads
+from stream.incidents.incident import Incident, IncidentList
 from stream.incidents.pictures import FramePictures
+from stream.incidents.verdicts.verdict_desk import VerdictDesk
+from stream.incidents.verdicts.verdict_folder import VerdictFolder
+from stream.settings.incidents.verdicts import VerdictsConfig
 from support.incidents import JPEG, alert, frame, give, opened
 
 
@@ -23,11 +34,62 @@ async def test_the_size_of_all_pictures_is_only_for_those_who_see_all_cameras(
     store = opened(tmp_path)
     give(store, alert(1))
     store.keep([], frame(1), JPEG)
-    (listing, *_) = IncidentsApi(store, FramePictures(store)).routes()
+    reading = RequestThreads("readers", 2, "kept alerts")
+    (listing, *_) = IncidentsApi(store, FramePictures(store), reading).routes()
     request = make_mocked_request("GET", PATH)
     request[CALLER] = Caller("read", "token", "anna", cameras)
     response = await listing.handler(request)
     body = getattr(response, "body", b"")
     assert msgspec.json.decode(body, type=IncidentList).bytes == (store.bytes_kept if cameras is None else 0)
     assert store.bytes_kept > 0
+    reading.close()
+    store.close()
+
+
+async def test_a_slow_disk_keeps_no_thread_of_the_event_loop_and_further_queries_are_refused(tmp_path: Path) -> None:
+    store, free = opened(tmp_path), threading.Event()
+    reading = RequestThreads("readers", 2, "kept alerts")
+    (listing, *_) = IncidentsApi(store, FramePictures(store), reading).routes()
+    request = make_mocked_request("GET", PATH)
+    request[CALLER] = LOOPBACK
+
+    def slow(query: object) -> list[Incident]:
+        free.wait()
+        return []
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    with mock.patch.object(store, "find", slow):
+        queries = [asyncio.ensure_future(listing.handler(request)) for _ in range(2 + MOST_WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(Problem) as refused:
+            await listing.handler(request)
+        assert (refused.value.status, refused.value.code) == (503, "not-now")
+        assert await asyncio.to_thread(threading.current_thread) is not threading.main_thread()
+        free.set()
+        assert [answer.status for answer in await asyncio.gather(*queries)] == [200] * (2 + MOST_WAITING)
+    reading.close()
+    store.close()
+
+
+@pytest.mark.parametrize("api", ["incidents", "review"])
+async def test_the_camera_of_an_incident_is_not_read_in_the_event_loop(tmp_path: Path, api: str) -> None:
+    store, read_in = opened(tmp_path), list[threading.Thread]()
+    give(store, alert(1))
+    reading = RequestThreads("readers", 2, "kept alerts")
+    desk = VerdictDesk(store, VerdictFolder(tmp_path, VerdictsConfig.model_validate({})), None)
+    incidents, review = IncidentsApi(store, FramePictures(store), reading), ReviewApi(desk, list, reading, reading)
+    (route, *_) = [one for one in (incidents if api == "incidents" else review).routes() if one.camera_of is not None]
+    original = store.get
+
+    def get(name: str) -> Incident | None:
+        read_in.append(threading.current_thread())
+        return original(name)
+
+    with mock.patch.object(store, "get", get):
+        viewer = Caller("review", "token", "anna", frozenset({"door"}))
+        assert await check_scope(route, viewer, {"incident": "0123abcd-1"}) == "door"
+        with pytest.raises(NotYourCameraError):
+            await check_scope(route, viewer, {"incident": "0123abcd-2"})
+    assert len(read_in) == 2 and threading.main_thread() not in read_in
+    reading.close()
     store.close()

@@ -12,7 +12,13 @@ from stream.http.server.problems import Problem
 from stream.http.server.routes import CameraOf, Route
 
 HANDLER = cast(Any, None)
-OF_CLIP = CameraOf("clip", {"1": "door", "2": "hall"}.get, lambda: Problem(404, "no-such-clip", "unknown clip"))
+
+
+async def camera_of(clip: str) -> str | None:
+    return {"1": "door", "2": "hall"}.get(clip)
+
+
+OF_CLIP = CameraOf("clip", camera_of, lambda: Problem(404, "no-such-clip", "unknown clip"))
 VIEWER = Caller("read", "token", "viewer", frozenset({"door"}))
 
 
@@ -41,20 +47,20 @@ def test_a_route_without_a_scope_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("clip", "code"), [("1", None), ("2", "no-such-clip"), ("3", "no-such-clip")])
-def test_the_camera_of_what_a_path_names_is_looked_up(clip: str, code: str | None) -> None:
+async def test_the_camera_of_what_a_path_names_is_looked_up(clip: str, code: str | None) -> None:
     route = Route("GET", "/clips/{clip}", "read", HANDLER, "", scope="camera", camera_of=OF_CLIP)
-    check_scope(route, LOOPBACK, {"clip": clip})
+    await check_scope(route, LOOPBACK, {"clip": clip})
     if code is None:
-        check_scope(route, VIEWER, {"clip": clip})
+        await check_scope(route, VIEWER, {"clip": clip})
     else:
         with pytest.raises(NotYourCameraError) as caught:
-            check_scope(route, VIEWER, {"clip": clip})
+            await check_scope(route, VIEWER, {"clip": clip})
         assert (caught.value.status, caught.value.code) == (404, code)
 
 
-def test_only_a_token_for_all_cameras_gets_what_concerns_all() -> None:
+async def test_only_a_token_for_all_cameras_gets_what_concerns_all() -> None:
     route = Route("GET", "/all", "read", HANDLER, "", scope="whole")
-    check_scope(route, Caller("read", "token", "prometheus", None), {})
+    await check_scope(route, Caller("read", "token", "prometheus", None), {})
     with pytest.raises(NotYourCameraError) as caught:
-        check_scope(route, VIEWER, {})
+        await check_scope(route, VIEWER, {})
     assert (caught.value.status, caught.value.code) == (403, "not-your-camera")

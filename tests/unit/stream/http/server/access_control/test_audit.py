@@ -24,7 +24,7 @@ def test_a_full_file_is_rotated_and_five_are_kept(tmp_path: Path, monkeypatch: p
     file = tmp_path / "audit.jsonl"
     written = Audit(file)
     for status in range(200, 220):
-        written.write(make_mocked_request("POST", "/change"), ROUTE, LOOPBACK, status)
+        written.write(make_mocked_request("POST", "/change"), ROUTE, LOOPBACK, None, status)
     names = ["audit.jsonl", *(f"audit.jsonl.{number}" for number in range(1, 6))]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     kept = "".join((tmp_path / name).read_text() for name in reversed(names)).splitlines()
