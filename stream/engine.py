@@ -227,6 +227,7 @@ class Engine:
             self.publisher.on_message(self.incidents.take)
         if self._verdicts is not None:
             self.publisher.on_message(self._verdicts.take)
+            self._verdicts.start()
         await asyncio.to_thread(self.alerts.start)
         if self._results_file is not None:
             self.publisher.on_message(self._results_file.write)

@@ -72,6 +72,8 @@ class ClipLibrary:
         self._growing: dict[str, int] = {}
         """Size in bytes of the clips that are being written."""
         self._lock = threading.Lock()
+        self.opened = threading.Event()
+        """Set once the directory was read, or could not be."""
         self.bytes_kept = 0
         """Size in bytes of all clips, including incomplete ones."""
         self.state: State = "ready"
@@ -88,6 +90,8 @@ class ClipLibrary:
             self.check_disk()
         except OSError as error:
             self.failed(error)
+        finally:
+            self.opened.set()
 
     def check_disk(self) -> bool:
         """Return whether the disk has room for a clip, and update the state."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import msgspec
 
 from stages.verdicts.verdict_file import Said as Learned
 from stages.verdicts.verdict_file import Verdict as Label
-from stream.incidents.incident import Incident, Verdict
+from stream.incidents.incident import Incident, IncidentQuery, Verdict
 from stream.incidents.store import IncidentStore, StoreUnavailableError
 from stream.incidents.verdicts.tracks import track_of
 from stream.incidents.verdicts.verdict_folder import VerdictFolder
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 MOST_WITHOUT_CLIP = 1000
 """Verdicts that wait for their clip; the earliest are given up, because their clips are never recorded."""
+
+PAGE = 1000
+"""Incidents that are read at once."""
 
 Why = Literal["no-such-incident", "nothing-to-learn", "no-clip", "no-track"]
 
@@ -81,6 +85,13 @@ class VerdictDesk:
         self._without_clip: dict[str, None] = {}
         """The ids of incidents whose verdict came before their clip was complete, the earliest first."""
 
+    def start(self) -> None:
+        """Keep, in a thread, the clips of verdicts that an earlier run was given before the clips were complete."""
+        if self._library is not None:
+            threading.Thread(
+                target=self._learn_earlier, args=(self._library,), name="earlier verdicts", daemon=True
+            ).start()
+
     def say(self, ids: Sequence[str], said: Said, sees: Callable[[str], bool] = lambda camera: True) -> list[Outcome]:
         """Set the verdict of these incidents, and return what became of each.
 
@@ -111,6 +122,51 @@ class VerdictDesk:
         """Take a published message; never blocks. Verdicts that came before their clip are then kept for training."""
         if isinstance(message, ClipReady) and self._without_clip:
             threading.Thread(target=self._learn_later, args=(message,), name="verdicts", daemon=True).start()
+
+    def _learn_earlier(self, library: ClipLibrary) -> None:
+        library.opened.wait()
+        clips: dict[tuple[str, str, int], list[Clip]] = {}
+        for clip in library.clips():
+            clips.setdefault((clip.run, clip.camera, clip.epoch), []).append(clip)
+        failed, why = 0, ""
+        try:
+            for incident in self._judged():
+                try:
+                    self._learn_again(incident.id, clips)
+                except OSError as error:
+                    failed, why = failed + 1, error.strerror or str(error)
+        except StoreUnavailableError as error:
+            logger.error("verdicts: those without a clip cannot be looked for: %s", error)
+        if failed:
+            logger.error("verdicts: %d cannot be kept for training: %s", failed, why)
+
+    def _judged(self) -> Iterator[Incident]:
+        """Yield the incidents with a verdict that training could learn from, but has no label of."""
+        for verdict in get_args(Learned):
+            page = IncidentQuery(verdict=verdict, limit=PAGE)
+            while found := self.store.find(page):
+                yield from (one for one in found if not self.folder.has_label(one.id))
+                page = replace(page, before=(found[-1].began_us, found[-1].id))
+
+    def _learn_again(self, name: str, clips: Mapping[tuple[str, str, int], Sequence[Clip]]) -> None:
+        """Keep the clip of a verdict. The store may not know it: it was complete when the engine was killed."""
+        with self._lock:
+            incident = self.store.get(name)
+            if incident is None or incident.verdict is None:
+                return
+            if incident.clip is None:
+                at_us = incident.media_time_us
+                shows = (
+                    clip.name
+                    for clip in clips.get((incident.run, incident.camera, incident.epoch), ())
+                    if at_us is not None and clip.start_media_time_us <= at_us <= clip.end_media_time_us
+                )
+                incident = msgspec.structs.replace(incident, clip=next(shows, None))
+            if incident.clip is not None:
+                try:
+                    self._say(incident, Said(incident.verdict, incident.truth, incident.by or ""))
+                finally:
+                    self.folder.delete_unused()
 
     def _learn_later(self, ready: ClipReady) -> None:
         with self._lock:

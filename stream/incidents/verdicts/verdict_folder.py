@@ -86,6 +86,10 @@ class VerdictFolder:
             self._note_damaged(error)
             return None
 
+    def has_label(self, name: str) -> bool:
+        """Return whether there is a verdict on this alert or event, perhaps a damaged one. From any thread."""
+        return verdict_file.label_path(self.directory, name).exists()
+
     def has_clip(self, clip: str) -> bool:
         """Return whether this clip is in the folder."""
         return all(path.exists() for path in verdict_file.clip_paths(self.directory, clip))

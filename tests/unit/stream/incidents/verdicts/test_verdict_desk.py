@@ -17,11 +17,11 @@ from stages.verdicts.verdict_file import Verdict
 from stream.incidents.store import IncidentStore, StoreUnavailableError
 from stream.incidents.verdicts.verdict_desk import Said, VerdictDesk, VerdictsUnwritableError
 from stream.incidents.verdicts.verdict_folder import VerdictFolder
-from stream.recording.library import ENDINGS
+from stream.recording.library import ENDINGS, ClipLibrary
 from stream.settings import private_file
 from stream.settings.incidents.verdicts import VerdictsConfig
 from support.incidents import alert, give
-from support.reviewing import FRAME_US, S, box_at, fell, keep, library_at, ready, shown_files, store_at
+from support.reviewing import FRAME_US, S, box_at, fell, keep, library_at, ready, shown_files, store_at, write_recorded
 from support.waiting import wait_until
 
 RIGHT, WRONG, SKIP = Said("right", None, "anna"), Said("wrong", None, "anna"), Said("skip", None, "anna")
@@ -139,6 +139,41 @@ def test_a_clip_that_is_complete_after_the_verdict_is_kept_when_the_verdict_is_r
     assert at.say(RIGHT._replace(by="ben")) == [(True, True, None)]
     label = at.label()
     assert label is not None and before is not None and (label.by, label.at_us) == ("anna", before.at_us)
+
+
+def test_after_a_restart_verdicts_that_came_before_their_clip_still_get_it(at: Desk) -> None:
+    with mock.patch.object(at.library, "clip", return_value=None):
+        at.say(RIGHT, FIRST, "e0123abcd-2", "e0123abcd-3")
+        at.say(SKIP, "e0123abcd-2")
+    unknown = fell(4)  # the engine was killed before the store took the message that its clip is complete
+    give(at.store, unknown)
+    clip = write_recorded(at.clips, unknown)
+    at.say(RIGHT, unknown.event)
+    said = at.store.get(FIRST)
+    assert said is not None and at.label() is None
+    library = ClipLibrary(at.clips, 10**9, 0)
+    again = VerdictDesk(at.store, at.folder, library)
+    again.start()
+    library.open()  # another thread of the engine does it
+    wait_until(lambda: at.label() is not None and at.label(unknown.event) is not None)
+    label, other = at.label(), at.label(unknown.event)
+    assert label is not None and other is not None and other.clip == clip.name
+    assert (label.by, label.at_us, label.clip) == ("anna", said.at_us, at.recorded[0].name)
+    assert again.counts() == (2, 2)
+    assert at.label("e0123abcd-2") is None and at.label("e0123abcd-3") is None
+    assert shown_files(at.verdicts / "clips", clip) == [True] * 3
+
+
+def test_verdicts_that_cannot_be_kept_after_a_restart_are_counted_in_one_line(
+    at: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with mock.patch.object(at.library, "clip", return_value=None):
+        at.say(RIGHT, FIRST, "e0123abcd-2")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with mock.patch.object(private_file, "replace", side_effect=full):
+        at.desk.start()
+        wait_until(lambda: bool(caplog.messages))
+    assert caplog.messages == ["verdicts: 2 cannot be kept for training: No space left on device"]
 
 
 def test_a_clip_that_becomes_complete_after_the_verdict_is_kept(at: Desk) -> None:
