@@ -32,17 +32,24 @@ CREATE TABLE IF NOT EXISTS incidents(
   acknowledged_us INTEGER, clip TEXT, model BLOB, kept_us INTEGER, verdict TEXT, truth TEXT, by TEXT, at_us INTEGER);
 CREATE INDEX IF NOT EXISTS by_time ON incidents(began_us, id, kind);
 CREATE INDEX IF NOT EXISTS by_camera ON incidents(camera, began_us, id);
-CREATE INDEX IF NOT EXISTS by_rule ON incidents(rule, began_us, id);
+DROP INDEX IF EXISTS by_rule;
+CREATE INDEX IF NOT EXISTS of_rule ON incidents(rule, began_us, id) WHERE rule IS NOT NULL;
 CREATE INDEX IF NOT EXISTS by_action ON incidents(action, began_us, id);
+CREATE INDEX IF NOT EXISTS judged ON incidents(verdict, began_us, id) WHERE verdict IS NOT NULL;
+CREATE INDEX IF NOT EXISTS judged_frames ON incidents(camera, run, epoch, frame) WHERE verdict IS NOT NULL;
+CREATE INDEX IF NOT EXISTS unjudged ON incidents(kept_us) WHERE verdict IS NULL;
 CREATE INDEX IF NOT EXISTS by_frame ON incidents(camera, run, epoch, media_time_us);
 CREATE TABLE IF NOT EXISTS pictures(
   run TEXT, camera TEXT, epoch INTEGER, frame INTEGER, file TEXT, bytes INTEGER, kept_us INTEGER, result BLOB,
   PRIMARY KEY(run, camera, epoch, frame));
+CREATE INDEX IF NOT EXISTS kept_pictures ON pictures(kept_us, bytes) WHERE bytes IS NOT NULL;
+CREATE INDEX IF NOT EXISTS gone_pictures ON pictures(kept_us) WHERE bytes IS NULL;
 CREATE TABLE IF NOT EXISTS deleted(prefix TEXT PRIMARY KEY, highest INTEGER);
 PRAGMA user_version = {VERSION};
 """
 """`pictures.bytes` is null once the file was deleted. `deleted` has the highest number of the ids of each run that were
-deleted, so that they can be told from ids that never existed."""
+deleted, so that they can be told from ids that never existed. Partial indexes serve `retention`, which otherwise reads
+whole tables, and take no room for other rows."""
 
 _BEGAN = (
     "INSERT OR IGNORE INTO incidents VALUES(:id, :kind, :camera, :run, :epoch, :frame, :track, :rule, :action, "

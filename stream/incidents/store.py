@@ -14,19 +14,20 @@ import sqlite3
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from ring_buffers.doorbell import Doorbell
 from stream.incidents import database, retention
 from stream.incidents.database import FrameKey, Statement
-from stream.incidents.incident import Bucket, Incident, IncidentQuery, Kind, Missing, Picture, Verdict
+from stream.incidents.incident import Incident, Kind, Verdict
 from stream.incidents.picture_files import PictureFiles
+from stream.incidents.retention import Retention
 from stream.incidents.store_condition import StoreCondition
+from stream.incidents.stored_incidents import StoredIncidents, StoreUnavailableError
 from stream.recording.planning import wanted
 from stream.results import Alert, ClipReady, Event, Frame, Message
 from stream.settings.config_error import ConfigError
@@ -39,15 +40,13 @@ MOST_WAITING = 2000
 BATCH = 500
 """Changes in one transaction."""
 TICK_S = 5.0
-"""Interval at which old incidents are looked for, and a database that could not be opened is tried again."""
+"""Interval at which a database that could not be opened, and a full disk, are tried again."""
+LOOK_EVERY_S = 60.0
+"""Interval at which old incidents are looked for; what is above the budget is deleted at once."""
 DAY_US = 86_400_000_000
 
 
-class StoreUnavailableError(Exception):
-    """The database cannot be read at the moment. The argument says why."""
-
-
-class IncidentStore:
+class IncidentStore(StoredIncidents):
     """The incidents of one engine, and those of earlier runs in the same directory. Thread-safe.
 
     `actions`: minimum scores of the actions that are kept, as in `ClipRules`. `clip_exists` returns whether there is a
@@ -61,6 +60,7 @@ class IncidentStore:
         actions: Mapping[str, float] | None,
         clip_exists: Callable[[str], bool] = lambda name: False,
     ) -> None:
+        super().__init__(directory, PictureFiles(directory, int(config.least_free)), clip_exists)
         self.budget = int(config.budget)
         self.bytes_kept = 0
         """Size of the kept pictures and their results."""
@@ -69,11 +69,9 @@ class IncidentStore:
         self.pictures_lost = 0
         """Pictures that could not be written."""
         self.condition = StoreCondition(directory)
-        self._directory = directory
         self._keep_us = round(config.keep_days * DAY_US)
         self._actions = actions
-        self._clip_exists = clip_exists
-        self._files = PictureFiles(directory, int(config.least_free))
+        self._retention = Retention(self._files, self.budget)
         self._database: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         """For writing to the database, and the bytes kept."""
@@ -83,8 +81,6 @@ class IncidentStore:
         self._refused: Counter[Kind] = Counter()
         self._unwritten: Counter[Kind] = Counter()
         self._writing = 0
-        self._generation = 0
-        """The number of databases that were put aside."""
         self._damage: tuple[int, sqlite3.Error] | None = None
         """The generation of a database that a reader found damaged, and the error, for the writer."""
         self._look_at = 0.0
@@ -195,30 +191,6 @@ class IncidentStore:
         """Changes of incidents that are lost, by kind: too many waited, or they could not be written."""
         return self._refused + self._unwritten
 
-    def find(self, query: IncidentQuery) -> list[Incident]:
-        """Return the incidents that match, the latest first. Raises `StoreUnavailableError`. Blocks."""
-        with self._reading() as connection:
-            return [self._with_clip(one) for one in database.find(connection, query)]
-
-    def get(self, name: str) -> Incident | None:
-        """Return the incident of this id, or None. Raises `StoreUnavailableError`. Blocks."""
-        with self._reading() as connection:
-            found = database.get(connection, name)
-        return None if found is None else self._with_clip(found)
-
-    def was_deleted(self, name: str) -> bool:
-        """Return whether there was an incident of this id. Raises `StoreUnavailableError`. Blocks."""
-        with self._reading() as connection:
-            return database.was_deleted(connection, name)
-
-    def timeline(self, query: IncidentQuery, buckets: int) -> list[Bucket]:
-        """Return how many incidents began in each part of the query's time range, which is needed.
-
-        Raises `StoreUnavailableError`. Blocks.
-        """
-        with self._reading() as connection:
-            return database.timeline(connection, query, buckets)
-
     def set_verdict(
         self, ids: Sequence[str], verdict: Verdict | None, truth: str | None, by: str, at_us: int
     ) -> list[Incident]:
@@ -244,46 +216,9 @@ class IncidentStore:
                 raise StoreUnavailableError(str(error)) from None
         return [found for name in ids if (found := self.get(name)) is not None]
 
-    def picture(self, name: str) -> Picture | Missing:
-        """Return the picture of an incident and its result, or why there is none. Blocks.
-
-        Raises `StoreUnavailableError`.
-        """
-        with self._reading() as connection:
-            row = database.picture_of(connection, name)
-            if row is None:
-                return "gone" if database.was_deleted(connection, name) else "unknown"
-        if row.file is None:
-            return "none"
-        jpeg = None if row.bytes is None else self._files.read(row.file)
-        if jpeg is None:
-            return "gone"
-        return Picture(jpeg, None if row.result is None else msgspec.json.decode(row.result, type=Frame))
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        generation = self._generation
-        try:
-            with database.reading(self._directory) as connection:
-                yield connection
-        except sqlite3.Error as error:
-            if database.is_damaged(error):
-                self._damage = (generation, error)
-                self._bell.ring()
-            raise StoreUnavailableError(str(error)) from None
-
-    def with_pictures(self, names: Collection[str]) -> set[str]:
-        """Return which of these incidents have a picture; none if the database cannot be read. Blocks."""
-        try:
-            with self._reading() as connection:
-                return database.with_pictures(connection, names)
-        except StoreUnavailableError:
-            return set()
-
-    def _with_clip(self, incident: Incident) -> Incident:
-        """Return the incident without a clip that was deleted."""
-        gone = incident.clip is not None and not self._clip_exists(incident.clip)
-        return replace(incident, clip=None) if gone else incident
+    def _found_damaged(self, generation: int, error: sqlite3.Error) -> None:
+        self._damage = (generation, error)
+        self._bell.ring()
 
     # -- the writer thread --------------------------------------------------------------------------------------
     def _write(self) -> None:
@@ -348,10 +283,10 @@ class IncidentStore:
 
     def _delete_if_due(self) -> bool:
         """Delete what is too old or too much. Return whether there may be more to delete."""
-        now = time.monotonic()
-        if self.bytes_kept <= self.budget and now < self._look_at:
+        due = time.monotonic() >= self._look_at
+        if self.bytes_kept <= self.budget and not due:
             return False
-        self._look_at = now + TICK_S
+        old, more = 0, False
         with self._lock:
             connection = self._open()
             if connection is None:
@@ -359,17 +294,22 @@ class IncidentStore:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    freed = retention.free_bytes(connection, self._files, self.bytes_kept, self.budget)
-                    freed += retention.delete_old(connection, self._files, time.time_ns() // 1000 - self._keep_us)
+                    freed = self._retention.free_bytes(connection, self.bytes_kept)
+                    if due:
+                        before_us = time.time_ns() // 1000 - self._keep_us
+                        old, more = self._retention.delete_old(connection, before_us)
                     connection.execute("COMMIT")
                 except BaseException:
                     self._roll_back(connection)
                     raise
             except (OSError, sqlite3.Error) as error:
+                self._retention.look_again()
                 self._failed(error)
                 return False
-            self.bytes_kept -= freed
-        return freed > 0
+            self.bytes_kept -= freed + old
+        if due and not more:
+            self._look_at = time.monotonic() + LOOK_EVERY_S
+        return freed > 0 or more
 
     @staticmethod
     def _roll_back(connection: sqlite3.Connection) -> None:
@@ -396,6 +336,7 @@ class IncidentStore:
         connection = database.open_for_writing(self._directory)
         try:
             self.bytes_kept = retention.adopt(connection, self._files)
+            self._retention.look_again()
         except BaseException:
             connection.close()
             raise

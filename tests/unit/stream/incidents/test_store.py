@@ -150,6 +150,7 @@ def test_old_incidents_are_deleted_and_their_ids_are_still_known_as_deleted(
 ) -> None:
     monkeypatch.setattr(retention, "MOST_INCIDENTS", 2)
     monkeypatch.setattr(store, "TICK_S", 0.02)
+    monkeypatch.setattr(store, "LOOK_EVERY_S", 0.02)
     made = opened(tmp_path)
     give(made, alert(1))
     made.keep([], frame(1), JPEG)
