@@ -373,7 +373,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
     open_alerts: Annotated[
         list[str] | None,
         about(
-            "Ids of all alerts that are on, sorted; null if there are more than 1,000, and absent in older versions."
+            "Ids of all alerts that are on, sorted; null if there are more than 1,000, and for tokens for some "
+            "cameras. Absent in older versions."
         ),
     ] = None
 

@@ -25,7 +25,7 @@ CLIP_ENDINGS = (".mp4", ".jsonl", ".json")
 """The files of a clip: its video, its results, and its description, which is written last."""
 
 Said = Literal["right", "wrong", "really"]
-ID = re.compile(r"e?[0-9a-f]{8}-[0-9]{1,18}")
+ID = re.compile(r"e?[0-9a-f]{8}(?:[0-9a-f]{8})?-[0-9]{1,18}")
 CLIP = re.compile(r"[A-Za-z0-9_-]{1,160}")
 NEW_ACTION = re.compile(r"[a-z][a-z0-9_]{0,39}")
 """The form of the name of an action that the model does not have."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Container
 
 from msgspec.structs import force_setattr, replace
 
-from stream.alerts.numbered_ids import NumberedIds
 from stream.alerts.open_alerts_file import OpenAlertsFile
 from stream.results import Alert
 from stream.rules.alerts import ClearReason
@@ -34,8 +33,6 @@ class AlertBook:
         """Alerts that began since the engine's start, by camera, rule and severity."""
         self._publish = publish
         self._file = file
-        self.new_id = NumberedIds().new
-        """Returns the id of a new alert."""
         self._left: list[Alert] = []
         """Alerts of earlier runs that this one has cleared."""
         self._open: dict[str, Alert] = {}

@@ -6,16 +6,17 @@ import secrets
 
 
 class NumberedIds:
-    """Ids of one kind and run: the prefix, 8 random hexadecimal digits of the run, `-`, and a number from 1.
+    """Ids of one kind and camera: the prefix, 16 random hexadecimal digits, `-`, and a number from 1.
 
-    Used by the inference thread alone.
+    Each camera has its own, so that an id does not tell how much begins at others. The digits make ids of all cameras
+    and runs differ. Used by the inference thread alone.
     """
 
     def __init__(self, prefix: str = "") -> None:
-        self._run = prefix + secrets.token_hex(4)
+        self._begin = prefix + secrets.token_hex(8)
         self._count = 0
 
     def new(self) -> str:
-        """Return the next id: unique, and in order within a run."""
+        """Return the next id: unique, and in the order of the camera's ids."""
         self._count += 1
-        return f"{self._run}-{self._count}"
+        return f"{self._begin}-{self._count}"

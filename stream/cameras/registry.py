@@ -106,7 +106,8 @@ class CameraRegistry:
         self._transports = transports
         self._alerts = alerts
         self._recorder = recorder
-        self._new_event_id = NumberedIds("e").new
+        self._ids: dict[str, tuple[NumberedIds, NumberedIds]] = {}
+        """Of the alerts and the actions of each camera, whose numbers do not tell of other cameras."""
         self._disabled: dict[str, CameraStatus] = {}
         self._model: Model | None = None
         self._inference: InferenceThread[Any] | None = None
@@ -175,6 +176,7 @@ class CameraRegistry:
                 await self._end(camera)
             self._disabled.pop(camera_id, None)
             del self.configs[camera_id]
+            self._ids.pop(camera_id, None)
             self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed())
             self._publisher.forget(camera_id)
             self._alerts.forget(camera_id)
@@ -215,8 +217,9 @@ class CameraRegistry:
             mask_for=leaving.mask_for,
             keyframe_wanted=video.keyframe_due,
         )
-        rules = CameraRules(config.id, self._alerts.new_id, self._new_event_id)
-        camera = Camera(config, ring, reader, reader.status, video, leaving, rules, self._new_event_id)
+        alert_ids, event_ids = self._ids.setdefault(config.id, (NumberedIds(), NumberedIds("e")))
+        rules = CameraRules(config.id, alert_ids.new, event_ids.new)
+        camera = Camera(config, ring, reader, reader.status, video, leaving, rules, event_ids.new)
         self.running[config.id] = camera
         self._observer.camera_added(config.id)
         self._batcher.add(ring, camera.staleness_ns)

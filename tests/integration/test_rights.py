@@ -115,6 +115,16 @@ async def test_a_viewer_sees_only_its_cameras_in_every_answer(tmp_path: Path) ->
         assert names <= values(shared, SEEN).keys()
 
 
+async def test_ids_and_statistics_do_not_tell_what_begins_at_other_cameras(tmp_path: Path) -> None:
+    async with shared_engine(tmp_path) as shared:
+        own, other = shared.alerts[SEEN].split("-"), shared.alerts[HIDDEN].split("-")
+        assert own[0] != other[0] and own[1] == other[1] == "1", "each camera counts for itself"
+        path = "/api/v1/events"
+        for token, told in (("viewer", b'"open_alerts":null'), ("admin", b'"open_alerts":[')):
+            _, content = await answered(shared, token, "get", path, path + "?kind=stats")
+            assert told in content, token
+
+
 @pytest.mark.parametrize("token", ["viewer", "keeper"])
 async def test_a_hidden_camera_is_answered_for_like_one_that_does_not_exist(tmp_path: Path, token: str) -> None:
     async with shared_engine(tmp_path) as shared:

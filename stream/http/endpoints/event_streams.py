@@ -241,7 +241,7 @@ class EventStreams:
 def seen_stats(stats: Stats, cameras: frozenset[str] | None) -> Stats:
     """Return what a caller who sees these cameras may know of the statistics; None: the caller sees all.
 
-    Fields are taken over one by one, so that one that is added does not tell of other cameras.
+    Fields are taken over one by one, so that one that is added does not tell of other cameras. `open_alerts` does.
     """
     if cameras is None:
         return stats

@@ -28,11 +28,11 @@ _IN_PATHS: dict[str, dict[str, Any]] = {
     },
     "alert": {
         "description": "The alert's id.",
-        "schema": {"type": "string", "pattern": "^[0-9a-f]{8}-[0-9]{1,18}$"},
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{8}([0-9a-f]{8})?-[0-9]{1,18}$"},
     },
     "incident": {
         "description": "The id of an alert, or of an event's action.",
-        "schema": {"type": "string", "pattern": "^e?[0-9a-f]{8}-[0-9]{1,18}$"},
+        "schema": {"type": "string", "pattern": "^e?[0-9a-f]{8}([0-9a-f]{8})?-[0-9]{1,18}$"},
     },
     "clip": {"description": "The clip's name.", "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,160}$"}},
 }

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from stream.alerts import alert_book
 from stream.alerts.alert_book import AlertBook
 from stream.results import Alert
@@ -101,11 +98,3 @@ def test_the_counts_of_a_removed_camera_are_dropped() -> None:
     book.take([alert("a"), alert("b", camera="yard")])
     book.forget("door")
     assert book.began == {("yard", "visitor", "info"): 1}
-
-
-@given(st.integers(1, 50))
-def test_ids_of_a_run_are_unique_and_end_in_a_number_that_counts(count: int) -> None:
-    book = AlertBook(Published(), None)
-    ids = [book.new_id() for _ in range(count)]
-    assert [one.partition("-")[2] for one in ids] == [str(number) for number in range(1, count + 1)]
-    assert len({one.partition("-")[0] for one in ids}) == 1
