@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.browser.chromium import Page
+from stream.incidents.incident import IncidentQuery
 from support.engines.small_clips import make_clip
+from support.incidents import give
 from support.listed_tokens import listed, secret_of, write_tokens
 from support.repository import REPOSITORY
-from support.reviewing import box_at, fell, reviewed
+from support.reviewing import box_at, fell, reviewed, store_at
 from support.waiting import until
 from support.webrtc.browser import BrowserWindow
 
@@ -19,6 +21,12 @@ ARTEFACTS = REPOSITORY / "tests" / "artefacts"
 DESKTOP, PHONE = (1280, 800), (360, 740)
 CURRENT = "document.querySelector('#list li[data-current]')"
 SELECTED = "document.querySelectorAll('#list li[aria-selected=true]').length"
+ROWS = "document.querySelectorAll('#list li').length"
+IN_SIGHT = """(() => {
+  const {left, top} = document.querySelector('#list').getBoundingClientRect()
+  return document.elementFromPoint(left + 40, top + 20)?.closest('li')
+})()"""
+"""The first row of the list that is in sight."""
 SAID = "document.querySelector('#said').textContent"
 DRAWN = "document.querySelector('#overlay').drawn"
 VIDEO = "document.querySelector('#video')"
@@ -118,6 +126,49 @@ async def test_two_hundred_events_are_reviewed_by_keyboard_alone(tmp_path: Path)
         assert page.errors == []
 
 
+async def test_of_a_thousand_events_only_some_are_loaded_and_in_the_page_at_once(tmp_path: Path) -> None:
+    store = store_at(tmp_path / "incidents")
+    for first in (0, 600):
+        give(store, *(fell(number, label="kick") for number in range(first, first + 600)))
+    store.close()
+    async with reviewed(tmp_path, []) as (engine, client, _), BrowserWindow() as browser:
+        page = await browser.open(client.address + "/review", size=DESKTOP)
+        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-1199'")
+        await page.wait_for("document.querySelector('#count').textContent === '1,200 found'")
+        await page.wait_for(f"{ROWS} <= 200 && {CURRENT}.ariaSetSize === '1200' && {CURRENT}.ariaPosInSet === '1'")
+
+        async def at_the_end() -> bool:
+            await page.press("End")
+            assert await page.evaluate(ROWS) <= 200
+            return await page.evaluate(f"{CURRENT}?.dataset.incident === 'e0123abcd-0'")
+
+        await until(at_the_end)
+        await page.wait_for(f"{CURRENT}.ariaPosInSet === '1200'")
+        await page.press("Home")
+        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-1199' && {CURRENT}.ariaPosInSet === '1'")
+
+        await page.evaluate("document.querySelector('#list').scrollTop = 75 * 600")
+        await page.wait_for(f"{IN_SIGHT}?.dataset.incident === 'e0123abcd-599'")
+        await page.wait_for(f"100 <= {ROWS} && {ROWS} <= 200 && !{CURRENT}")
+        await page.press("j")  # from the chosen one, which is far away
+        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-1198'")
+        await page.evaluate("document.querySelector('#list').scrollTop = 75 * 360")
+        await page.wait_for(f"{IN_SIGHT}?.dataset.incident === 'e0123abcd-839'")
+        await page.evaluate(f"{IN_SIGHT}.dispatchEvent(new MouseEvent('click', {{bubbles: true, shiftKey: true}}))")
+        await page.wait_for("document.querySelector('#count').textContent === '1,200 found, 360 selected'")
+        await page.press("w")
+        await page.wait_for(f"{SAID}.startsWith('Wrong: 360 verdicts saved')")
+        kept = engine.incidents
+        assert kept is not None
+        wrong = kept.find(IncidentQuery(verdict="wrong", limit=1000))
+        assert [one.id for one in wrong] == [f"e0123abcd-{number}" for number in range(1198, 838, -1)]
+        await page.evaluate("document.querySelector('#list').scrollTop = 75 * 1180")
+        await page.wait_for(f"{IN_SIGHT}?.dataset.incident === 'e0123abcd-19'")
+        await page.evaluate(f"{IN_SIGHT}.dispatchEvent(new MouseEvent('click', {{bubbles: true, shiftKey: true}}))")
+        await page.wait_for("document.querySelector('#notice').textContent.includes('At most 500')")
+        assert page.errors == []
+
+
 async def test_clip_and_overlay_show_the_same_frame(tmp_path: Path) -> None:
     film = await asyncio.to_thread(make_clip, tmp_path / "film.mp4", 50)
     async with reviewed(tmp_path, [fell(1)], film) as (_, client, _), BrowserWindow() as browser:
@@ -166,6 +217,10 @@ async def test_the_page_fits_a_phone_and_both_themes(tmp_path: Path) -> None:
             )
             assert len(sizes) == 4 and min(sizes) >= 44, sizes
             await page.screenshot(ARTEFACTS / f"review-phone-{scheme}.png")
+            await page.evaluate("scrollTo(0, 1500)")
+            await page.wait_for("scrollY > 1000 && document.querySelector('#stage').getBoundingClientRect().top === 0")
+            await page.screenshot(ARTEFACTS / f"review-phone-list-{scheme}.png")
+            await page.evaluate("scrollTo(0, 0)")
         assert len(grounds) == 2
         await page.click("#judge [data-verdict=skip]")
         await page.wait_for("document.querySelectorAll('#list .said-chip[data-verdict=skip]').length === 1")

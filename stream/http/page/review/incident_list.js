@@ -1,15 +1,19 @@
-// The list of alerts and events, the latest first. It is loaded in pages, and one of it is chosen or several are.
+// The list of alerts and events, the latest first. Only a window of it is in the page; one is chosen, or several are.
 
-import { ask } from "../api.js"
 import { keep } from "../kept_rows.js"
 import { child } from "../screen.js"
 import { clockTime, percent, words } from "../words.js"
+import { IncidentPages, PATH, order } from "./incident_pages.js"
 import { timeWords } from "./timeline.js"
 
-const PATH = "/api/v1/incidents"
-const PAGE = 50
-const NEAR_END = 10 // rows; nearer to the end, the next page is loaded
+const NEAR_END = 10 // rows; nearer to an end, the next page is loaded
+const NEAR_PX = 600 // the same when scrolling
+const MOST_SELECTED = 500
+const TRIES = 3 // of a picture; the engine refuses too many at once
+const TRY_AGAIN_MS = 2000
 const SEVERITIES = { critical: "▲", warning: "◆", info: "●" }
+
+const TOO_MANY = `At most ${MOST_SELECTED} can be selected at once.`
 
 /** Returns an incident's action or rule in words. */
 export const titleOf = (incident) => words(incident.rule ?? incident.action ?? "")
@@ -27,32 +31,36 @@ export class IncidentList {
   constructor(element, on) {
     this.element = element
     this.on = on
-    this.items = []
-    this.current = -1
-    this.anchor = -1
-    /** The ids of what is selected, which includes the current one. */
-    this.selected = new Set()
-    this.state = "ready"
-    this.message = ""
-    this.more = null // `before` of the next page
+    this.pages = new IncidentPages(new URLSearchParams())
+    /** The chosen incident, which need not be in the window. */
+    this.current = null
+    this.anchor = null // where the selection began
+    /** What is selected, by id, in the window or not. It includes the current one. */
+    this.selected = new Map()
+    this.newest = null // the id of the first of the list
+    this.total = null // number of incidents, if it is known
     this.loading = null
     this.moves = 0 // counts selections
-    this.query = new URLSearchParams()
     element.addEventListener("click", (event) => this.#click(event))
-    element.addEventListener("scroll", () => this.#scrolled())
+    element.addEventListener("scroll", () => this.#scrolled(), { passive: true })
     addEventListener("scroll", () => this.#scrolled(), { passive: true }) // phones scroll the page
+  }
+
+  /** What is in the window. */
+  get items() {
+    return this.pages.items
   }
 
   /** Load the first page of a query, and choose its first incident. */
   async load(query) {
-    const loading = (this.loading = this.#page(query, null))
+    const pages = new IncidentPages(query)
+    const loading = (this.loading = pages.loadAfter())
     try {
-      const answer = await loading
+      await loading
       if (this.loading !== loading) return // another query came after
-      this.query = query
-      this.items = []
-      this.#add(answer)
-      this.#choose(this.items.length ? 0 : -1, false)
+      this.pages = pages
+      this.newest = this.items[0]?.id ?? null
+      this.#choose(this.items[0] ?? null)
       this.element.scrollTop = 0
     } catch (error) {
       this.on.failed(error)
@@ -61,14 +69,27 @@ export class IncidentList {
     }
   }
 
+  /** Take the number of incidents that match, or null. */
+  count(total) {
+    this.total = total
+    this.#show()
+  }
+
   /** Go to another incident. `extend`: select all from where the selection began. */
   async move(by, extend) {
-    const wanted = this.current + by
     const move = ++this.moves
-    if (wanted >= this.items.length && this.more) await this.#loadMore()
+    const { current } = this
+    if (by < -1e5 && this.pages.hasBefore) await this.#load(() => this.pages.jump(0))
+    else if (current && this.#index(current) < 0)
+      await this.#load(() => this.pages.jump(this.pages.numberOf(current)))
+    const wanted = () => this.#index(current) + by
+    if (wanted() < 0 && this.pages.hasBefore) await this.#load(() => this.pages.loadBefore())
+    if (wanted() >= this.items.length && this.pages.hasAfter) await this.#load(() => this.pages.loadAfter())
     if (!this.items.length || move !== this.moves) return // another selection came after
-    this.#choose(Math.min(this.items.length - 1, Math.max(0, wanted)), extend)
-    if (this.current > this.items.length - NEAR_END) this.#loadMore()
+    const index = Math.min(this.items.length - 1, Math.max(0, wanted()))
+    await this.#choose(this.items[index], extend)
+    if (index > this.items.length - NEAR_END && this.pages.hasAfter) this.#load(() => this.pages.loadAfter())
+    else if (index < NEAR_END && this.pages.hasBefore) this.#load(() => this.pages.loadBefore())
   }
 
   /** Go to the next incident after a verdict, if only one is selected. */
@@ -76,109 +97,145 @@ export class IncidentList {
     if (this.selected.size <= 1) this.move(1, false)
   }
 
+  /** Select all that are in the window. */
   selectAll() {
     this.moves++
-    this.selected = new Set(this.items.map((one) => one.id))
+    this.selected = byId(this.items)
     this.#show()
   }
 
   /** Select only the current incident. */
   selectOne() {
-    this.#choose(this.current, false)
+    this.#choose(this.current)
   }
 
   /** Returns the selected incidents. */
   targets() {
-    return this.items.filter((one) => this.selected.has(one.id))
+    return [...this.selected.values()].sort(order)
   }
 
   /** Take incidents that have changed. */
   replace(incidents) {
-    const changed = new Map(incidents.map((one) => [one.id, one]))
-    this.items = this.items.map((one) => changed.get(one.id) ?? one)
+    const changed = byId(incidents)
+    this.pages.replace(changed)
+    for (const id of this.selected.keys()) if (changed.has(id)) this.selected.set(id, changed.get(id))
+    const current = changed.get(this.current?.id)
+    if (current) this.current = current
     this.#show()
-    const current = this.items[this.current]
-    if (current && changed.has(current.id)) this.on.chosen(current)
+    if (current) this.on.chosen(current)
   }
 
-  async #page(query, before) {
-    const page = new URLSearchParams(query)
-    page.set("limit", PAGE)
-    if (before) page.set("before", before)
-    return ask("GET", `${PATH}?${page}`)
+  #index(one) {
+    return one ? this.items.findIndex((other) => other.id === one.id) : -1
   }
 
-  #add({ incidents, before, state, message }) {
-    const known = new Set(this.items.map((one) => one.id))
-    this.items = [...this.items, ...incidents.filter((one) => !known.has(one.id))]
-    this.more = before
-    this.state = state
-    this.message = message
-  }
-
-  async #loadMore() {
-    if (!this.more) return
+  /** Change the window. Waits for a change that is being made, and makes none then. */
+  async #load(change) {
     if (this.loading) return this.loading.catch(() => null)
-    const loading = (this.loading = this.#page(this.query, this.more))
+    const { pages } = this
+    this.#measure()
+    const loading = (this.loading = change())
     try {
-      const answer = await loading
-      if (this.loading !== loading) return
-      this.#add(answer)
-      this.#show()
+      await loading
+      if (this.loading === loading && this.pages === pages) this.#show()
     } catch (error) {
       this.on.failed(error)
     } finally {
-      if (this.loading === loading) this.loading = null
+      if (this.loading === loading) {
+        this.loading = null
+        requestAnimationFrame(() => this.#scrolled()) // the user may have scrolled on meanwhile
+      }
+    }
+  }
+
+  /** Note the height of each page in the window, which is left free once the page is dropped. */
+  #measure() {
+    let at = 0
+    for (const page of this.pages.held) {
+      const rows = [this.element.children[at], this.element.children[at + page.items.length - 1]]
+      if (page.items.length && rows[0] && rows[1])
+        page.height = rows[1].getBoundingClientRect().bottom - rows[0].getBoundingClientRect().top
+      at += page.items.length
     }
   }
 
   #scrolled() {
-    const last = this.element.lastElementChild
-    if (!this.more || !last) return
-    const bottom = Math.min(innerHeight, this.element.getBoundingClientRect().bottom)
-    if (last.getBoundingClientRect().top < bottom + 600) this.#loadMore()
+    const { firstElementChild: first, lastElementChild: last } = this.element
+    if (this.loading || !first) return
+    const { pages } = this
+    const list = this.element.getBoundingClientRect()
+    const [top, bottom] = [Math.max(0, list.top), Math.min(innerHeight, list.bottom)]
+    const [begin, end] = [first.getBoundingClientRect().top, last.getBoundingClientRect().bottom]
+    if ((begin > bottom && pages.hasBefore) || (end < top && pages.end < pages.pages.length))
+      this.#load(() => pages.jump(this.#pageAt(top - begin)))
+    else if (end < bottom + NEAR_PX && pages.hasAfter) this.#load(() => pages.loadAfter())
+    else if (begin > top - NEAR_PX && pages.hasBefore) this.#load(() => pages.loadBefore())
+  }
+
+  /** Returns the number of the page that has its place this far below the first one in the window, px. */
+  #pageAt(offset) {
+    this.#measure()
+    let at = offset + heightOf(this.pages.pages.slice(0, this.pages.first))
+    const number = this.pages.pages.findIndex((page) => (at -= page.height) < 0)
+    return number < 0 ? this.pages.pages.length - 1 : number
   }
 
   #click(event) {
     const row = event.target.closest("li")
-    if (!row) return
-    const index = this.items.findIndex((one) => one.id === row.dataset.incident)
+    const one = row && this.items.find((other) => other.id === row.dataset.incident)
+    if (!one) return
     if (event.ctrlKey || event.metaKey) {
-      const { id } = this.items[index]
-      const selected = new Set(this.selected)
-      if (!selected.delete(id)) selected.add(id)
-      this.#choose(index, false)
-      this.selected = selected.size ? selected : this.selected
-      this.#show()
+      const selected = new Map(this.selected)
+      if (!selected.delete(one.id)) selected.set(one.id, one)
+      this.#choose(one, false, selected.size ? selected : undefined)
     } else {
-      this.#choose(index, event.shiftKey)
+      this.#choose(one, event.shiftKey)
     }
   }
 
-  #choose(index, extend) {
-    this.moves++
-    if (!extend) this.anchor = index
-    const before = this.items[this.current]?.id
-    this.current = index
-    const [first, last] = [Math.min(this.anchor, index), Math.max(this.anchor, index)]
-    this.selected = new Set(index < 0 ? [] : this.items.slice(first, last + 1).map((one) => one.id))
+  /** Choose one of the window. `extend`: select all from the anchor to it; else only it, or `selected`. */
+  async #choose(one, extend = false, selected = byId(one ? [one] : [])) {
+    const move = ++this.moves
+    if (!extend || !this.anchor) this.anchor = one
+    else selected = await this.#between(...[this.anchor, one].sort(order)).catch((error) => this.on.failed(error))
+    if (!selected || move !== this.moves) return
+    const before = this.current?.id
+    this.current = one
+    this.selected = selected
     this.#show()
-    const now = this.items[index] ?? null
-    if (now === null || now.id !== before) this.on.chosen(now)
-    this.element.children[index]?.scrollIntoView({ block: "nearest" })
+    if (one === null || one.id !== before) this.on.chosen(one)
+    this.element.children[this.#index(one)]?.scrollIntoView({ block: "nearest" })
+  }
+
+  /** Returns what there is from one incident to another, by id. */
+  async #between(from, to) {
+    const { pages } = this
+    const whole = pages.pages.slice(pages.numberOf(from) + 1, pages.numberOf(to))
+    if (whole.reduce((sum, page) => sum + page.count, 0) > MOST_SELECTED) throw new Error(TOO_MANY)
+    const found = [...this.selected.values(), ...this.items].filter(
+      (one) => order(from, one) <= 0 && order(one, to) <= 0,
+    )
+    const selected = byId(found)
+    for (const one of await pages.between(from, to, found)) selected.set(one.id, one)
+    if (selected.size > MOST_SELECTED) throw new Error(TOO_MANY)
+    return selected
   }
 
   #show() {
+    const { pages, element, items } = this
+    const { before } = pages
+    const places = new Map(items.map((one, index) => [one.id, before + index + 1]))
     keep(
-      this.element,
-      this.items,
+      element,
+      items,
       (one) => one.id,
       (one) => this.#make(one),
-      (row, one) => this.#fill(row, one),
+      (row, one) => this.#fill(row, one, places.get(one.id)),
     )
-    const current = this.items[this.current]
-    if (current) this.element.setAttribute("aria-activedescendant", `incident-${current.id}`)
-    else this.element.removeAttribute("aria-activedescendant")
+    element.style.setProperty("--above", `${heightOf(pages.pages.slice(0, pages.first))}px`)
+    element.style.setProperty("--below", `${heightOf(pages.pages.slice(pages.end))}px`)
+    if (this.#index(this.current) >= 0) element.setAttribute("aria-activedescendant", `incident-${this.current.id}`)
+    else element.removeAttribute("aria-activedescendant")
     this.on.changed()
   }
 
@@ -191,8 +248,7 @@ export class IncidentList {
     if (picture) {
       const image = child(thumb, "img")
       Object.assign(image, { loading: "lazy", decoding: "async", alt: "" })
-      image.addEventListener("error", () => (image.hidden = true))
-      image.src = `${PATH}/${encodeURIComponent(id)}/picture`
+      loadPicture(image, `${PATH}/${encodeURIComponent(id)}/picture`)
     }
     const text = child(element, "span", "text")
     const head = child(text, "span", "head")
@@ -203,10 +259,12 @@ export class IncidentList {
     return { element, what, verdict, where, reason }
   }
 
-  #fill(row, one) {
+  #fill(row, one, place) {
     const { element } = row
     element.setAttribute("aria-selected", this.selected.has(one.id))
-    element.toggleAttribute("data-current", one === this.items[this.current])
+    element.toggleAttribute("data-current", one.id === this.current?.id)
+    element.setAttribute("aria-posinset", place)
+    element.setAttribute("aria-setsize", this.total === null ? -1 : Math.max(this.total, place))
     const sign = one.kind === "alert" ? `${SEVERITIES[one.severity] ?? "●"} ` : ""
     setText(row.what, `${sign}${titleOf(one)}${one.kind === "event" && one.score ? ` ${percent(one.score)}` : ""}`)
     const today = new Date(one.began_us / 1000).toDateString() === new Date().toDateString()
@@ -222,4 +280,19 @@ export class IncidentList {
 
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text
+}
+
+const byId = (incidents) => new Map(incidents.map((one) => [one.id, one]))
+
+const heightOf = (pages) => pages.reduce((sum, page) => sum + page.height, 0)
+
+/** Load a picture, and try again after an error. */
+function loadPicture(image, path) {
+  let tried = 1
+  image.addEventListener("error", () => {
+    image.hidden = true
+    if (tried++ < TRIES) setTimeout(() => image.isConnected && (image.src = `${path}?overlay=false`), TRY_AGAIN_MS)
+  })
+  image.addEventListener("load", () => (image.hidden = false))
+  image.src = path
 }

@@ -6,7 +6,7 @@ const HELP = [
   [["J", "↓"], "Next"],
   [["K", "↑"], "Previous"],
   [["Shift", "↑ ↓"], "Select several"],
-  [["A"], "Select all that are shown"],
+  [["A"], "Select all that are loaded, at most 200"],
   [["Esc"], "Select one again"],
   [["Space"], "Play or pause the clip"],
   [["O"], "Show or hide the overlay"],

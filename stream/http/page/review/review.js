@@ -64,10 +64,12 @@ class Review {
   async load() {
     field("new").hidden = true
     const query = this.filters.query()
-    await Promise.all([
-      this.list.load(query),
+    this.query = query
+    const [total] = await Promise.all([
       this.timeline.load(query, this.filters.narrowed).catch((error) => this.#failed(error)),
+      this.list.load(query),
     ])
+    if (query === this.query) this.list.count(total ?? null)
   }
 
   async #signedIn(role) {
@@ -81,15 +83,16 @@ class Review {
 
   async #lookForNew() {
     const { incidents } = await ask("GET", `/api/v1/incidents?${this.filters.query()}&limit=1`).catch(() => ({}))
-    if (incidents?.length && incidents[0].id !== this.list.items[0]?.id) field("new").hidden = false
+    if (incidents?.length && incidents[0].id !== this.list.newest) field("new").hidden = false
   }
 
   #count() {
-    const { items, more, selected } = this.list
-    const chosen = selected.size > 1 ? `, ${selected.size} selected` : ""
-    field("count").textContent = items.length ? `${items.length}${more ? "+" : ""} shown${chosen}` : ""
+    const { items, pages, selected, total } = this.list
+    const chosen = selected.size > 1 ? `${selected.size} selected` : ""
+    const found = items.length && total ? `${total.toLocaleString()} found` : ""
+    field("count").textContent = [found, chosen].filter(Boolean).join(", ")
     field("empty").hidden = items.length > 0
-    this.#notice(this.list.state === "ready" ? "" : this.list.message)
+    this.#notice(pages.state === "ready" ? "" : pages.message)
   }
 
   #failed(error) {

@@ -16,10 +16,14 @@ export class Timeline {
     field("whole").addEventListener("click", () => choose(null, null))
   }
 
-  /** Show the bars for a query with `from` and `to`. `narrowed`: whether it is a part of the period. */
+  /**
+   * Show the bars for a query with `from` and `to`. `narrowed`: whether it is a part of the period. Returns the number of
+   * alerts and events.
+   */
   async load(query, narrowed) {
     const { buckets } = await ask("GET", `/api/v1/incidents/timeline?${query}&buckets=${BUCKETS}`)
     const most = Math.max(1, ...buckets.map((one) => one.alerts + one.events))
+    const total = buckets.reduce((sum, one) => sum + one.alerts + one.events, 0)
     const end = Number(query.get("to"))
     const bars = field("bars")
     bars.replaceChildren()
@@ -45,6 +49,7 @@ export class Timeline {
     field("end").textContent = narrowed ? timeWords(end) : "now"
     field("whole").hidden = !narrowed
     field("whole").textContent = "Show the whole period"
+    return total
   }
 }
 

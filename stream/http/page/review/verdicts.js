@@ -111,7 +111,7 @@ export class Verdicts {
       outcomes.length > 1 ? `${count}: ${WHYS[why]}` : `not for training: ${WHYS[why]}`,
     )
     const text = `${what}: ${outcomes.length > 1 ? plural(saved, "verdict") : ""} saved`.replace(":  ", ": ")
-    field("said").textContent = [text[0].toUpperCase() + text.slice(1), ...notes].join(", ")
+    field("said").textContent = [text[0].toUpperCase() + text.slice(1), ...notes].join("; ")
     field("undo").hidden = !this.undone.length
   }
 
