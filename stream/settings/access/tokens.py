@@ -6,6 +6,7 @@ reveal its token, and needs no salt.
 
 from __future__ import annotations
 
+import grp
 import os
 import stat
 from collections.abc import Iterator
@@ -113,9 +114,15 @@ def load_tokens(path: Path) -> TokensConfig:
         raise ConfigError(f"{path}: is not a file")
     if status.st_mode & 0o027:
         # Who can write the file can give rights. The group may read it, as it does where an orchestrator mounts it.
-        raise ConfigError(f"{path}: other users can read or write it: `chmod 600` it")
+        raise ConfigError(f"{path}: other users can read or write it: {_remedy(path, status)}")
     if status.st_uid not in (0, os.geteuid()):
         raise ConfigError(f"{path}: belongs to another user, who can give rights with it: change its owner")
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        raise ConfigError(f"{path}: this user cannot read it: {_remedy(path, status)}") from None
+    except OSError:
+        pass  # said below
     try:
         return TokensConfig.model_validate(read_settings(path, ", for example `tokens: [...]`"))
     except SettingsFileError as error:
@@ -123,3 +130,14 @@ def load_tokens(path: Path) -> TokensConfig:
     except ValidationError as error:
         text = error_text(error, TokensConfig, command="partstream tokens --help")
         raise ConfigError(f"{path}: {text}") from None
+
+
+def _remedy(path: Path, status: os.stat_result) -> str:
+    """Say who should be able to read the file. If root owns it and someone else runs the engine, their group must."""
+    if status.st_uid == os.geteuid():
+        return f"`chmod 600 {path}`"
+    try:
+        group = grp.getgrgid(os.getegid()).gr_name
+    except KeyError:
+        group = str(os.getegid())
+    return f"as root, `chgrp {group} {path}` and `chmod 640 {path}`"

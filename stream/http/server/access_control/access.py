@@ -70,11 +70,13 @@ class Access:
 
     def find(self, token: str, at_us: int) -> Grant | None:
         """Return what a token grants; None if it is unknown or has expired."""
-        return find(self._grants(), token, at_us)
+        found = find(self.configured, token, at_us)
+        return found if found is not None or self.file is None else self.file.find(token, at_us)
 
     def is_current(self, grant: Grant, at_us: int) -> bool:
         """Return whether the token still grants the same."""
-        return grant.is_valid(at_us) and grant in self._grants()
+        known = grant in self.configured or (self.file is not None and self.file.has(grant))
+        return known and grant.is_valid(at_us)
 
     def advice(self, needs: Role) -> str:
         """Say how to get this role."""
@@ -87,9 +89,6 @@ class Access:
         if self.trust_loopback:
             return f"use a loopback address such as 127.0.0.1, or set http.{name}_token and send it"
         return f"set http.{name}_token and send it: other hosts have no access without it"
-
-    def _grants(self) -> Sequence[Grant]:
-        return [*self.configured, *(self.file.grants if self.file is not None else ())]
 
 
 _VERBS: dict[Role, str] = {"read": "look", "review": "review", "control": "control"}

@@ -75,10 +75,28 @@ class TokensFile:
         self._seen = _identity(path)
         self._used = self._seen
         """The file that is in force; empty if the latest could not be used."""
+        self.grants: tuple[Grant, ...] = ()
+        self._by_digest: dict[bytes, Grant] = {}
+        self._found: dict[bytes, Grant] = {}
+        """What was found before, by digest: a token is sent with every request, and asked for twice a second."""
         try:
-            self.grants = self._read()
+            self._use(self._read())
         except ConfigError as error:
             raise ConfigError(f"http.tokens_file: {error}") from None
+
+    def find(self, token: str, at_us: int) -> Grant | None:
+        """Return the grant of this token, if it is valid. A token that was not found before is compared with all."""
+        known = self._found.get(digest_of(token))
+        if known is not None:
+            return known if known.is_valid(at_us) else None
+        found = find(self.grants, token, at_us)
+        if found is not None:
+            self._found[found.digest] = found
+        return found
+
+    def has(self, grant: Grant) -> bool:
+        """Return whether the file has this very grant."""
+        return self._by_digest.get(grant.digest) == grant
 
     async def look(self) -> None:
         """Read the file if it has changed and has then stayed the same since the last call: it may be half written."""
@@ -101,7 +119,7 @@ class TokensFile:
             return
         self._used, self.error = seen, None
         changed = sorted({grant.name for grant in {*grants} ^ {*self.grants}})
-        self.grants = grants
+        self._use(grants)
         logger.info("http.tokens_file: %s is in force; changed tokens: %s", self._path, ", ".join(changed) or "none")
 
     def close(self) -> None:
@@ -115,6 +133,11 @@ class TokensFile:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="tokens file")
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    def _use(self, grants: tuple[Grant, ...]) -> None:
+        self.grants = grants
+        self._by_digest = {grant.digest: grant for grant in grants}
+        self._found = {}
 
     def _read(self) -> tuple[Grant, ...]:
         grants = tuple(

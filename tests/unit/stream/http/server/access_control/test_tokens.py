@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from stream.http.server.access_control import tokens as tokens_module
+from stream.http.server.access_control.access import Access
 from stream.http.server.access_control.tokens import TokensFile, digest_of, find
 from stream.settings.access.tokens import load_tokens
 from stream.settings.config_error import ConfigError
+from support.counted_calls import calls_during
 from support.listed_tokens import listed, secret_of, write_tokens
 
 IN_2027_US = 1_798_761_600_000_000
@@ -79,6 +85,46 @@ def test_a_file_that_others_can_read_or_write_is_refused(tmp_path: Path, mode: i
     path.chmod(mode)
     with pytest.raises(ConfigError, match="chmod 600"):
         TokensFile(path, {})
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o604])
+def test_a_file_of_root_is_given_to_the_group_of_the_engine_and_not_closed_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    path = write_tokens(tmp_path / "tokens.yaml", listed("a"))
+    status = os.stat_result((stat.S_IFREG | mode, 0, 0, 1, 0, 0, 1, 0, 0, 0))
+    refuse = mock.Mock(side_effect=PermissionError(errno.EACCES, "Permission denied"))
+    monkeypatch.setattr(Path, "stat", lambda self: status)
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("os.getegid", lambda: 1_000_000_123)
+    with pytest.raises(ConfigError, match=f"as root, `chgrp 1000000123 {path}` and `chmod 640 {path}`"):
+        load_tokens(path)
+
+
+def test_a_token_that_was_found_is_found_again_until_it_expires_or_the_file_changes(tmp_path: Path) -> None:
+    path = write_tokens(tmp_path / "tokens.yaml", listed("anna", expires="2027-01-01"), listed("ben"))
+    file = TokensFile(path, {})
+    access = Access(False, (), file)
+    anna = access.find(secret_of("anna"), 0)
+    assert anna is not None and access.find(secret_of("anna"), 0) is anna
+    assert access.is_current(anna, 0) and not access.is_current(anna, IN_2027_US)
+    assert access.find(secret_of("anna"), IN_2027_US) is None and access.find("none", 0) is None
+    write_tokens(path, listed("anna", "control"))
+    for _ in range(2):
+        asyncio.run(file.look())
+    changed = access.find(secret_of("anna"), 0)
+    assert changed is not None and changed.role == "control"
+    assert access.find(secret_of("ben"), 0) is None
+    assert access.is_current(changed, 0) and not access.is_current(anna, 0)
+    file.close()
+
+
+def test_looking_whether_sessions_are_current_compares_each_with_one_token(tmp_path: Path) -> None:
+    names = [f"t{number}" for number in range(200)]
+    file = TokensFile(write_tokens(tmp_path / "tokens.yaml", *map(listed, names)), {})
+    access, grants = Access(False, (), file), [replace(grant) for grant in file.grants]
+    assert calls_during(lambda: [access.is_current(grant, 0) for grant in grants]) < 20 * len(names)
 
 
 def test_a_file_that_is_missing_or_none_is_refused(tmp_path: Path) -> None:
