@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 from aiohttp import web
 from pydantic import SecretStr
@@ -180,12 +182,14 @@ class HttpServer:
             self._rendering = None
         for threads in self._threads:
             threads.close()
+        self.audit.end_minute(math.inf)
 
     async def _watch_access(self) -> None:
-        """End what no longer has access. Waits for no file, which a disk may keep for long."""
+        """End what no longer has access, without waiting for the tokens file; and the minutes of the audit file."""
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
             self._gate.end_revoked()
+            self.audit.end_minute(monotonic())
 
     async def _watch_tokens(self, file: TokensFile) -> None:
         """Read the tokens file when it changes."""

@@ -12,9 +12,11 @@ import logging
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 from aiohttp import web
 
@@ -29,6 +31,12 @@ logger = logging.getLogger(__name__)
 ROTATE_BYTES = 16 << 20
 KEPT = 5
 """Rotated files, `FILE.1` (the latest) to `FILE.5`."""
+
+MINUTE_S = 60.0
+REFUSED_LINES = 20
+"""Lines in a minute of requests that were refused (status 4xx). Further ones are counted, in one line at its end, so
+that they cannot push the lines of changes out of the kept files."""
+MOST_NAMES = 20
 
 LONGEST = 200
 """Characters of a name that a client made up."""
@@ -51,6 +59,12 @@ class Audit:
         self._path = path
         self._missing = 0
         """Lines that are missing since the last one that could be written."""
+        self._minute_ends: float | None = None
+        """End of the minute that began with a refused request, monotonic seconds."""
+        self._refused = 0
+        """Refused requests with a line in this minute."""
+        self._counted: Counter[str] = Counter()
+        """Those without one, by the sender's name."""
         if path is not None:
             try:
                 if path.exists():
@@ -80,18 +94,43 @@ class Audit:
 
     def write(self, request: web.Request, route: Route, caller: Caller, camera: str | None, status: int | None) -> None:
         """Write the line of a request that concerns `camera`. `status`: of its response; None if there was none."""
-        line = {
-            "at_us": _now_us(),
-            "name": caller.name,
-            "by": caller.by,
-            "address": request.remote or "",
-            "method": route.method,
-            "route": route.path,
-            "camera": None if camera is None else camera[:LONGEST],
-            "target": _target(request),
-            "fields": known_fields(request.get(FIELDS, []), route.body),
-            "status": status,
-        }
+        if status is not None and 400 <= status < 500 and not self._has_room(monotonic()):
+            self._counted[caller.name] += 1
+            return
+        self._write(
+            {
+                "at_us": _now_us(),
+                "name": caller.name,
+                "by": caller.by,
+                "address": request.remote or "",
+                "method": route.method,
+                "route": route.path,
+                "camera": None if camera is None else camera[:LONGEST],
+                "target": _target(request),
+                "fields": known_fields(request.get(FIELDS, []), route.body),
+                "status": status,
+            }
+        )
+
+    def end_minute(self, now: float) -> None:
+        """Write how many refused requests have no line, if their minute is over at this time, monotonic seconds."""
+        if self._minute_ends is None or now < self._minute_ends:
+            return
+        names, refused = dict(self._counted.most_common(MOST_NAMES)), self._counted.total()
+        self._minute_ends, self._refused = None, 0
+        self._counted.clear()
+        if refused:
+            self._write({"at_us": _now_us(), "refused": refused, "names": names})
+
+    def _has_room(self, now: float) -> bool:
+        """Return whether a refused request gets a line."""
+        self.end_minute(now)
+        if self._minute_ends is None:
+            self._minute_ends = now + MINUTE_S
+        self._refused += 1
+        return self._refused <= REFUSED_LINES
+
+    def _write(self, line: dict[str, object]) -> None:
         if self._path is None:
             logger.info("http: changed: %s", _encoded(line))
             return
