@@ -1,7 +1,8 @@
 """Changes of cameras at run time: checked, written to the state file if one is set, and applied.
 
-Changes are made one at a time. Each is checked, then written, then applied, so that a change that was answered is still
-there after a restart. Independent of HTTP.
+The changes of a camera are made one at a time, and those of different cameras side by side, because a camera can take
+long to stop. Each is checked, then written, then applied, so that a change that was answered is still there after a
+restart. Independent of HTTP.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 from pydantic import ValidationError
 
 from stages.settings_file import plain_message
+from stream.cameras.camera_locks import CameraLocks
 from stream.cameras.registry import CameraRegistry, differences
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config
@@ -74,7 +77,13 @@ class Control:
         self._cameras = cameras
         self._config = config
         self._state = state
-        self._turn = asyncio.Lock()
+        self._turns = CameraLocks()
+        self._saving = asyncio.Lock()
+        """For the state file, which has all cameras, and for adding cameras."""
+        self._applied_later: dict[str, CameraConfig | None] = {}
+        """Changes that are written and being applied; None: the camera is being removed."""
+        self._reserved: dict[str, int] = {}
+        """Bytes by which the memory of cameras that are being changed will grow."""
         self._waiting = 0
 
     async def put(self, camera_id: str, settings: Settings) -> tuple[CameraConfig, bool]:
@@ -82,15 +91,15 @@ class Control:
 
         A `source` equal to the published one, without its secrets, keeps the camera's address.
         """
-        async with self._one_at_a_time():
+        async with self._turn_of(camera_id):
             before = self._cameras.configs.get(camera_id)
             config = self._checked(camera_id, settings, before)
-            await self._set(config)
+            await self._set(config, before)
         return config, before is None
 
     async def patch(self, camera_id: str, changes: Settings) -> CameraConfig:
         """Change the given settings; null resets one to its default. Return all settings."""
-        async with self._one_at_a_time():
+        async with self._turn_of(camera_id):
             before = self._cameras.configs.get(camera_id)
             if before is None:
                 raise no_such_camera(camera_id)
@@ -104,20 +113,23 @@ class Control:
                 },
                 before,
             )
-            await self._set(config)
+            await self._set(config, before)
         return config
 
     async def remove(self, camera_id: str) -> bool:
         """Remove the camera of this id. Return whether there was one."""
-        async with self._one_at_a_time():
+        async with self._turn_of(camera_id):
             if camera_id not in self._cameras.configs:
                 return False
-            wanted = {name: config for name, config in self._cameras.configs.items() if name != camera_id}
-            await self._save(wanted)
+            async with self._saving:
+                await self._save({camera_id: None})
+                self._applied_later[camera_id] = None
             try:
                 await self._cameras.remove(camera_id)
             except (RuntimeError, KeyError) as error:
                 raise NotNowError(f"camera {camera_id}: the engine is stopping") from error
+            finally:
+                del self._applied_later[camera_id]
             logger.info("camera %s: removed", camera_id)
             return True
 
@@ -145,7 +157,6 @@ class Control:
             raise PrivateError(refusal)
         if before is None or before.source.reveal() != config.source.reveal():
             self._check_scheme(config.source)
-        self._check_room(config, before)
         return config
 
     def _check_scheme(self, source: SourceAddress) -> None:
@@ -159,31 +170,57 @@ class Control:
         limit = self._config.http.max_cameras
         if before is None and len(self._cameras.configs) >= limit:
             raise NoCapacityError(f"there are {limit} cameras, the limit of http.max_cameras: remove one first")
-        if not memory_budget.has_room(config, before, self._config, memory_budget.available_bytes()):
+        if not memory_budget.has_room(
+            config, before, self._config, memory_budget.available_bytes(), sum(self._reserved.values())
+        ):
             recorded = " or recording.packet_bytes" if self._config.recording.directory is not None else ""
             raise NoCapacityError(f"camera {config.id}: its ring doesn't fit into memory: lower ring_slots{recorded}")
 
-    async def _set(self, config: CameraConfig) -> None:
-        before = self._cameras.configs.get(config.id)
+    async def _set(self, config: CameraConfig, before: CameraConfig | None) -> None:
+        """Add a camera, or change it. Needs its turn."""
         if before is not None and not differences(before, config):
             return
-        await self._save(self._cameras.configs | {config.id: config})
-        try:
+        async with self._saving:
+            self._check_room(config, before)
+            await self._save({config.id: config})
             if before is None:
-                self._cameras.add(config)
-            else:
-                await self._cameras.change(config)
+                await self._add(config)
+                return
+            self._applied_later[config.id] = config
+            self._reserved[config.id] = max(0, memory_budget.growth(config, before, self._config))
+        failed: Exception | None = None
+        try:
+            await self._cameras.change(config)
         except (RuntimeError, KeyError) as error:
-            if self._cameras.accepting:
-                await self._save(self._cameras.configs)
-            raise NotNowError(f"camera {config.id}: the engine is stopping, or no thread could be started") from error
-        logger.info("camera %s: %s", config.id, "added" if before is None else "changed")
+            failed = error
+        finally:
+            del self._applied_later[config.id], self._reserved[config.id]
+        if failed is not None:
+            async with self._saving:
+                await self._not_applied(config.id, failed)
+        logger.info("camera %s: changed", config.id)
 
-    async def _save(self, wanted: Mapping[str, CameraConfig]) -> None:
+    async def _add(self, config: CameraConfig) -> None:
+        """Add a camera. Needs `_saving`, so that the limits hold for cameras that are added at the same time."""
+        try:
+            self._cameras.add(config)
+        except RuntimeError as error:
+            await self._not_applied(config.id, error)
+        logger.info("camera %s: added", config.id)
+
+    async def _not_applied(self, camera_id: str, error: Exception) -> NoReturn:
+        """Take a change out of the state file that could not be applied. Needs `_saving`."""
+        if self._cameras.accepting:
+            await self._save({})
+        raise NotNowError(f"camera {camera_id}: the engine is stopping, or no thread could be started") from error
+
+    async def _save(self, changes: Mapping[str, CameraConfig | None]) -> None:
+        """Write all cameras as they are after these changes and those being applied. Needs `_saving`."""
         if self._state is None:
             return
+        wanted = {**self._cameras.configs, **self._applied_later, **changes}
         try:
-            await asyncio.to_thread(self._state.save, list(wanted.values()))
+            await asyncio.to_thread(self._state.save, [config for config in wanted.values() if config is not None])
         except OSError as error:
             logger.error("state_file: %s can't be written: %s", self._state.path, error.strerror)
             raise NotSavedError(
@@ -191,14 +228,14 @@ class Control:
             ) from None
 
     @asynccontextmanager
-    async def _one_at_a_time(self) -> AsyncGenerator[None]:
+    async def _turn_of(self, camera_id: str) -> AsyncGenerator[None]:
         if not self._cameras.accepting:
             raise NotNowError("the engine is starting or stopping: try again when /readyz answers 200")
         if self._waiting >= MAX_WAITING:
             raise NotNowError(f"{MAX_WAITING} changes are waiting: try again later")
         self._waiting += 1
         try:
-            async with self._turn:
+            async with self._turns.of(camera_id):
                 yield
         finally:
             self._waiting -= 1

@@ -18,6 +18,7 @@ from stages.types import Model
 from stream.alerts.alert_book import AlertBook
 from stream.alerts.numbered_ids import NumberedIds
 from stream.cameras.camera import Camera
+from stream.cameras.camera_locks import CameraLocks
 from stream.cameras.camera_rules import CameraRules
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
@@ -112,7 +113,7 @@ class CameraRegistry:
         self._model: Model | None = None
         self._inference: InferenceThread[Any] | None = None
         self._stopped = False
-        self._changing = asyncio.Lock()
+        self._changing = CameraLocks()
 
     def begin(self, model: Model, inference: InferenceThread[Any], cameras: Sequence[CameraConfig]) -> None:
         """Start these cameras, for `model`, which runs in `inference`."""
@@ -147,7 +148,7 @@ class CameraRegistry:
         KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
         config = config.at_least(self.privacy.everywhere)
-        async with self._changing:
+        async with self._changing.of(config.id):
             different = differences(self.configs[config.id], config)
             if not different:
                 return
@@ -168,7 +169,7 @@ class CameraRegistry:
 
         Raises KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
-        async with self._changing:
+        async with self._changing.of(camera_id):
             status = self.status(camera_id)
             self.changed = True
             camera = self.running.get(camera_id)

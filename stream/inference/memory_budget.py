@@ -61,12 +61,22 @@ def check(config: Config, available: int | None) -> None:
     )
 
 
-def has_room(camera: CameraConfig, before: CameraConfig | None, config: Config, available: int | None) -> bool:
-    """Whether the memory of a camera that is added, or changed from `before`, fits into what is available."""
+def has_room(
+    camera: CameraConfig, before: CameraConfig | None, config: Config, available: int | None, reserved: int = 0
+) -> bool:
+    """Whether the memory of a camera that is added, or changed from `before`, fits into what is available.
+
+    `reserved` bytes of that are for other cameras.
+    """
+    more = growth(camera, before, config)
+    return available is None or more <= 0 or more + reserved <= available * SHARE
+
+
+def growth(camera: CameraConfig, before: CameraConfig | None, config: Config) -> int:
+    """Return by how many bytes a camera's memory grows that is added, or changed from `before`."""
     planes = _hold_planes(config.model)
-    more = ring_bytes(camera, planes)
-    more += packet_bytes(camera, config.recording) if before is None else -ring_bytes(before, planes)
-    return available is None or more <= available * SHARE
+    less = -packet_bytes(camera, config.recording) if before is None else ring_bytes(before, planes)
+    return ring_bytes(camera, planes) - less
 
 
 def _hold_planes(model: ModelSettings) -> bool:
