@@ -23,8 +23,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ring_buffers.slot_writers import quarter_turns, shown_size
 from stream.annotation.annotated_video import AnnotationError, VideoPictures, VideoWriter
 from stream.annotation.overlay import OverlayPainter
-from stream.annotation.picture_colours import INK
 from stream.annotation.status_strip import StatusStrip
+from stream.pictures.picture_colours import INK
 from stream.results import Frame, decode
 
 NARROW_WIDTH = 960

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
-from stream.recording.video_encoding import TICKS, NoEncoderError, add_encoded_stream
+from stream.pictures.video_encoding import TICKS, NoEncoderError, add_encoded_stream
 from stream.settings.config_error import ConfigError
 
 FALLBACK_RATE = Fraction(25)

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 
 from stream.annotation.detector_overlay import DetectorOverlay
 from stream.annotation.label_placement import Placement, Rect, around, grown
-from stream.annotation.picture_colours import INK, PAPER, Colour, relevance_colour, track_colour
-from stream.annotation.picture_text import font, text_width
+from stream.pictures.picture_colours import INK, PAPER, Colour, relevance_colour, track_colour
+from stream.pictures.picture_text import font, text_width
 from stream.results import DetectedObject, Frame, Part, Person
 
 MOST_REASONS = 3

@@ -1,1 +1,1 @@
-"""JPEGs of frames, for live pictures and for pictures of events."""
+"""Drawing on and encoding of pictures: JPEGs, video, text and colours."""

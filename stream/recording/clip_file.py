@@ -19,8 +19,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from stream.pictures.video_encoding import TICKS, NoEncoderError, add_encoded_stream
 from stream.recording.packets import HeldUnit
-from stream.recording.video_encoding import TICKS, NoEncoderError, add_encoded_stream
 from stream.sources.byte_stream import CODECS_WITH_UNITS, ByteStream, MalformedError, parameter_sets
 from stream.sources.transport import CodecParameters
 

@@ -10,8 +10,8 @@ import pytest
 
 from stream.annotation.label_placement import Placement
 from stream.annotation.overlay import MOST_REASONS, OverlayPainter, reasons
-from stream.annotation.picture_colours import relevance_colour, track_colour
 from stream.annotation.status_strip import StatusStrip
+from stream.pictures.picture_colours import relevance_colour, track_colour
 from stream.results import DetectedObject, Part
 from support.engines.drawn_results import a_frame, a_person
 
