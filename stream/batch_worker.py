@@ -175,6 +175,7 @@ class BatchWorker:
         events = [*camera.events.update(meta, analysis, self.model_ref.experimental), *written_events]
         shown = camera.exit.show(lease, message)
         self._live_pictures.offer(shown)
+        camera.exit.offer(shown)
         if alerts or events:
             self._pictures.take([*alerts, *events], shown, message)  # before anyone knows of them
         if alerts:

@@ -49,6 +49,7 @@ from stream.live.viewers import Viewers
 from stream.messaging.feed import Feed, MessageFeeds
 from stream.messaging.publisher import Publisher
 from stream.messaging.results_file import ResultsFile
+from stream.privacy.drawn_video import DrawnVideos
 from stream.privacy.strictness import KnownPrivacy
 from stream.recording.configured_names import check_actions, warn_of_missing_cameras
 from stream.recording.recorder import Recorder
@@ -113,6 +114,7 @@ class Engine:
         library = self.recorder.library if self.recorder is not None else None
         self._verdicts = make_desk(self.incidents, config.incidents, config.verdicts, library)
         privacy = KnownPrivacy(config.cameras, config.privacy.mode)
+        self._drawn = DrawnVideos(config.privacy.video)
         self._pictures = FramePictures(self.incidents or MemoryPictures(), config.incidents.width, privacy.permits)
         self.cameras = CameraRegistry(
             self._batcher,
@@ -124,6 +126,7 @@ class Engine:
             self.alerts,
             self.recorder,
             privacy,
+            self._drawn,
         )
         self._cameras = self.cameras.running
         engine_metrics.derive_alert_metrics(self.metrics, self.alerts, self.rules)
@@ -272,6 +275,7 @@ class Engine:
             await asyncio.to_thread(camera.reader.join, max(0.05, deadline - time.monotonic()))
             for camera in list(self._cameras.values())  # a camera may be removed meanwhile
         ]
+        await asyncio.to_thread(self._drawn.close)
         await asyncio.to_thread(self._native_rtsp.stop)  # after the cameras, which end their sessions through it
         if self.recorder is not None:
             await asyncio.to_thread(self.recorder.stop, max(0.1, deadline - time.monotonic()))

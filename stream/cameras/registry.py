@@ -25,6 +25,7 @@ from stream.inference.inference_thread import InferenceThread
 from stream.live.live_video import LiveVideo
 from stream.messaging.publisher import Publisher
 from stream.privacy.camera_exit import CameraExit
+from stream.privacy.drawn_video import Demand, DrawnVideos
 from stream.privacy.strictness import KnownPrivacy
 from stream.recording.recorder import Recorder
 from stream.rules_file import Places
@@ -87,6 +88,7 @@ class CameraRegistry:
         alerts: AlertBook,
         recorder: Recorder | None = None,
         privacy: KnownPrivacy | None = None,
+        drawn: DrawnVideos | None = None,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}
         """Settings of every camera, including disabled ones."""
@@ -99,6 +101,7 @@ class CameraRegistry:
         """Whether a camera was added, changed or removed after `begin`."""
         self.privacy = privacy or KnownPrivacy()
         """What is hidden of each camera, and was hidden of removed ones."""
+        self._drawn = drawn
         self._batcher = batcher
         self._publisher = publisher
         self._observer = observer
@@ -201,10 +204,10 @@ class CameraRegistry:
             policy=config.ring_policy,
             on_ready=self._batcher.wake,
             pinned=self._model.pinned_pictures,
-            on_finished=partial(self._in_loop, self._on_change),
+            on_finished=partial(self._in_loop, self._frames_over, config.id),
         )
         video = LiveVideo()
-        leaving = CameraExit(config)
+        leaving = CameraExit(config, self._drawn)
         recorded = self._recorder.add_camera(config, leaving.video_refusal) if self._recorder is not None else None
         reader = CameraReader(
             config,
@@ -214,7 +217,11 @@ class CameraRegistry:
             partial(self._in_loop, self._take_status, ring),
             first_epoch=self.epochs.of(config.id) + 1,
             make_opener=partial(make_opener, shared=self._transports),
-            packets=leaving.packet_sink([video, recorded] if recorded is not None else [video]),
+            packets=leaving.packet_sink(
+                [video, recorded] if recorded is not None else [video],
+                partial(self._demand, config.id, video, recorded is not None),
+                video.keyframe_due,
+            ),
             mask_for=leaving.mask_for,
             keyframe_wanted=video.keyframe_due,
         )
@@ -232,6 +239,19 @@ class CameraRegistry:
             del self.running[config.id]
             self._clear(config.id)
             raise
+
+    def _demand(self, camera_id: str, video: LiveVideo, recorded: bool) -> Demand:
+        """Return what drawn video of a camera is needed for. Called in the inference thread."""
+        if video.watched or (self._recorder is not None and self._recorder.is_recording(camera_id)):
+            return "show"
+        return "hold" if recorded else "nothing"
+
+    def _frames_over(self, camera_id: str) -> None:
+        """The last frame of a ring is published."""
+        camera = self.running.get(camera_id)
+        if camera is not None and camera.ring.finished:
+            camera.exit.close()
+        self._on_change()
 
     def _list_disabled(self, config: CameraConfig) -> None:
         """List a disabled camera, without reading it."""
@@ -257,6 +277,7 @@ class CameraRegistry:
         camera.stopped = True
         camera.reader.stop()
         camera.live_video.close()
+        camera.exit.close()
         self._batcher.remove(camera.ring)
         camera.ring.close()
         await asyncio.to_thread(camera.reader.join, JOIN_WITHIN_S)
@@ -309,6 +330,8 @@ class CameraRegistry:
         if camera is None or camera.ring is not ring or camera.stopped or self._stopped:
             return
         camera.status = status
+        if status.state != "live":
+            camera.exit.interrupt(status.epoch)
         self.ever_live = self.ever_live or status.state == "live"
         self._observer.camera_state(status.camera, status.state)
         self.publish_status(status)

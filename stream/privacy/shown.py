@@ -12,7 +12,7 @@ import numpy as np
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.pictures.jpeg import Encodable, SlotCopy
-from stream.privacy.drawn_pictures import DrawnPicture
+from stream.privacy.drawn_pictures import WIDEST_VIDEO, Background, DrawnPicture
 from stream.results import Frame
 
 
@@ -26,6 +26,10 @@ class Shown(Protocol):
 
     def copy(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
         """Return a picture that stays as it is when the slot changes. `new_copy` returns memory for a slot."""
+        ...
+
+    def copy_for_video(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
+        """Return the same for video, on which no overlay is drawn."""
         ...
 
 
@@ -43,14 +47,23 @@ class ShownSlot:
         copy.fill(self._picture)
         return copy
 
+    def copy_for_video(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
+        """Return a copy of the slot."""
+        return self.copy(new_copy)
+
 
 class ShownResult:
     """A frame of which only the result is shown, drawn. It never sees the slot."""
 
-    def __init__(self, meta: FrameMeta, result: Frame) -> None:
+    def __init__(self, meta: FrameMeta, result: Frame, background: Background = lambda size: None) -> None:
         self.meta = meta
         self._result = result
+        self._background = background
 
     def copy(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
         """Return the drawing, which is made when it is encoded."""
-        return DrawnPicture(self._result)
+        return DrawnPicture(self._result, self._background)
+
+    def copy_for_video(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
+        """Return the drawing with labels."""
+        return DrawnPicture(self._result, self._background, widest=WIDEST_VIDEO, labelled=True)

@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from av.error import FFmpegError
 
@@ -63,7 +64,7 @@ class CameraRecording:
     """Recording of one camera. `run` is the engine's run; `counts` is shared with later starts of the camera.
 
     `on_kept` is called with each complete clip and its size in bytes, once all its files are in place. With a
-    `refusal`, which says why, every clip fails for privacy.
+    `refusal`, which says why, every clip fails for privacy. `privacy`: what is hidden in the packets.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class CameraRecording:
         counts: ClipCounts,
         on_kept: Callable[[Clip, int], None] = lambda clip, size: None,
         refusal: str | None = None,
+        privacy: Literal["masked", "skeleton"] | None = None,
     ) -> None:
         self.camera = camera
         self.packets = packets
@@ -84,6 +86,7 @@ class CameraRecording:
         self._library = library
         self._on_kept = on_kept
         self._refusal = refusal
+        self._privacy: Literal["masked", "skeleton"] | None = privacy
         self._planner = ClipPlanner(rules)
         self._results: deque[tuple[int, Frame]] = deque(maxlen=RESULTS_HELD)
         """Results with their arrival, monotonic ns."""
@@ -159,7 +162,7 @@ class CameraRecording:
             return False
         with self._lock:  # the publishing thread changes its events
             events, alerts = clip_events(window), clip_alerts(window)
-        finished = clip.finish(self._run, events, alerts)
+        finished = clip.finish(self._run, events, alerts, self._privacy)
         size = self._library.keep(finished)
         longest_s = window.rules.longest_us / 1e6
         ending = ENDINGS[finished.ended].format(longest_s=longest_s)

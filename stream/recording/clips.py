@@ -77,6 +77,10 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=CL
             "(the disk was too slow), `budget`, `low_disk`."
         ),
     ]
+    privacy: Annotated[
+        Literal["masked", "skeleton"] | None,
+        about("What is hidden in the video: parts of it (`masked`), or all pixels (`skeleton`). Null: nothing."),
+    ] = None
     video_bytes: Count
     written_us: Micros
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import msgspec
 
@@ -121,7 +121,13 @@ class OpenClip:
         """Return whether the clip is complete."""
         return self.ended is not None and (self._results_over or stopping)
 
-    def finish(self, run: str, events: list[ClipEvent], alerts: list[ClipAlert]) -> Clip:
+    def finish(
+        self,
+        run: str,
+        events: list[ClipEvent],
+        alerts: list[ClipAlert],
+        privacy: Literal["masked", "skeleton"] | None = None,
+    ) -> Clip:
         """Close the files, and return the clip's metadata."""
         video, lines = self._video, self._lines
         assert video is not None and lines is not None and self.ended is not None
@@ -145,6 +151,7 @@ class OpenClip:
             frames=video.frames,
             results=self._results,
             ended=self.ended,
+            privacy=privacy,
             video_bytes=self._part(VIDEO).stat().st_size,
             written_us=time.time_ns() // 1000,
         )

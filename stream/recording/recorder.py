@@ -80,8 +80,17 @@ class Recorder:
             self._retire(camera.id)
             if packets is not None:
                 counts = self._counts.setdefault(camera.id, ClipCounts())
+                hidden = camera.privacy_mode
                 recording = CameraRecording(
-                    camera.id, self._publisher.run, self._rules, packets, self.library, counts, self._kept, refusal
+                    camera.id,
+                    self._publisher.run,
+                    self._rules,
+                    packets,
+                    self.library,
+                    counts,
+                    self._kept,
+                    refusal,
+                    None if hidden == "off" else hidden,
                 )
                 self._cameras = {**self._cameras, camera.id: recording}
         self._bell.ring()
@@ -129,6 +138,11 @@ class Recorder:
     def cameras(self) -> Mapping[str, CameraRecording]:
         """The recorded cameras."""
         return self._cameras
+
+    def is_recording(self, camera_id: str) -> bool:
+        """Return whether a clip of the camera is being recorded, or waits for its end."""
+        recording = self._cameras.get(camera_id)
+        return recording is not None and not recording.idle
 
     # -- the writer thread --------------------------------------------------------------------------------------
     def _write(self) -> None:

@@ -85,12 +85,12 @@ class CameraConfig(Section):
         max_length=MOST_MASKS,
         json_schema_extra={"additionalProperties": False},
         description="Named parts of the picture that are black for the model, in pictures and everywhere else "
-        "(docs/privacy.md). Clips and live video of the camera are then refused.",
+        "(docs/privacy.md). Clips and live video of the camera are then encoded from its masked pictures.",
     )
     privacy: WantedPrivacy = Field(
         "off",
-        description="`skeleton`: no pixel of the camera leaves the engine. Pictures are drawn from the results; clips "
-        "and live video are refused (docs/privacy.md).",
+        description="`skeleton`: no pixel of the camera leaves the engine. Pictures, clips and live video are drawn "
+        "from the results (docs/privacy.md).",
     )
     ring_slots: int = Field(
         8, ge=2, le=256, description="Frames held between decoding and inference; 8 are 0.3 s at 25 fps."

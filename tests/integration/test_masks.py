@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,7 +15,7 @@ from stages.free_model import FreeModel
 from stream.cameras.state_file import CameraStateFile
 from stream.engine import Engine
 from support.engines.controlled_engine import PATTERN, Client, configured, running
-from support.engines.recording_engine import between, recorded, recording
+from support.engines.recording_engine import between, lines, recorded, recording
 from support.waiting import until
 
 CAMERA = "/api/v1/cameras/hall"
@@ -42,8 +43,33 @@ async def test_a_mask_is_black_in_live_pictures(masked: bool) -> None:
         assert picture[:, 72:].max() > 100
 
 
+async def test_a_clip_of_a_masked_camera_shows_its_pictures_with_the_masks(tmp_path: Path) -> None:
+    async with recorded(recording(tmp_path, MASKED), between(2, 3)) as engine:
+        clip = await engine.clip()
+        assert engine.engine.cameras.running["hall"].reader._packets is None
+        assert (clip.privacy, clip.codec, clip.reencoded, clip.ended) == ("masked", "h264", False, "complete")
+        assert clip.start_media_time_us <= 1_000_000 and clip.end_media_time_us >= 3_400_000
+        async with engine.client.session.get(f"{engine.client.address}/api/v1/clips/{clip.name}") as answer:
+            assert answer.status == 200
+            video = av.open(io.BytesIO(await answer.read()), "r")
+        results = lines(tmp_path / f"{clip.name}.jsonl")
+        times = {result["media_time_us"] for result in results}
+        count = 0
+        for picture in video.decode(video=0):
+            shown = picture.to_ndarray(format="rgb24")
+            assert shown[:, :60].max() < 40 and shown[:, 72:].max() > 100
+            assert picture.pts is not None and picture.time_base is not None
+            at_us = clip.start_media_time_us + round(picture.pts * picture.time_base * 1_000_000)
+            assert at_us in times, "each picture has its result"
+            count += 1
+        assert count == clip.frames
+        during = [result for result in results if 2_000_000 <= result["media_time_us"] < 3_000_000]
+        assert len(during) > 20, "results have the camera's rate"
+
+
 async def test_no_packet_of_a_masked_camera_reaches_a_viewer_or_a_clip_and_both_say_why(tmp_path: Path) -> None:
-    async with recorded(recording(tmp_path, MASKED), between(1, 2)) as engine:
+    config = recording(tmp_path, MASKED, privacy={"video": "refuse"})
+    async with recorded(config, between(1, 2)) as engine:
         await until(lambda: engine.failed("hall") == {"privacy": 1})
         assert engine.recorder.cameras["hall"].packets.oldest_serial == 0
         assert engine.recorder.cameras["hall"].packets.oldest_arrival_ns is None

@@ -16,7 +16,7 @@ from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
 from stream.settings.camera_id import CAMERA_ID
-from stream.settings.privacy.modes import PrivacyMode
+from stream.settings.privacy.modes import MODES, PrivacyMode
 
 PATH = "/api/v1/clips"
 
@@ -48,7 +48,7 @@ class ClipsApi:
     def __init__(
         self, library: ClipLibrary | None, privacy_of: Callable[[str], PrivacyMode] = lambda camera: "off"
     ) -> None:
-        """`privacy_of` returns how much is hidden of a camera now. Clips of a camera that hides anything are older."""
+        """`privacy_of` returns how much is hidden of a camera now. Clips that hide less are refused."""
         self._privacy_of = privacy_of
         self._library = library
 
@@ -123,7 +123,7 @@ class ClipsApi:
         # A browser that opens the video directly wraps it in a page, which must be allowed to load it.
         path = self._file(request, VIDEO)
         clip = self._library.clip(request.match_info["clip"]) if self._library is not None else None
-        if clip is None or self._privacy_of(clip.camera) != "off":
+        if clip is None or MODES.index(clip.privacy or "off") < MODES.index(self._privacy_of(clip.camera)):
             raise Problem(403, "private", "the clip was recorded when less of the camera was hidden than now")
         policy = {"Content-Security-Policy": "default-src 'none'; media-src 'self'"}
         response = FileAnswer(path, headers={"Content-Type": "video/mp4", **policy})

@@ -51,7 +51,7 @@ def between(begin_s: float, end_s: float, action: str = "fall") -> Callable[[flo
     return lambda at_s: action if begin_s <= at_s < end_s else "stand"
 
 
-def recording(folder: Path, *cameras: dict[str, Any], **settings: Any) -> Config:
+def recording(folder: Path, *cameras: dict[str, Any], privacy: dict[str, Any] | None = None, **settings: Any) -> Config:
     """Return the configuration of an engine that records these cameras, which by default lose no frame."""
     return configured(
         *({**PATIENT, **camera} for camera in cameras),
@@ -63,6 +63,7 @@ def recording(folder: Path, *cameras: dict[str, Any], **settings: Any) -> Config
             "packet_seconds": PATIENCE_S + 60,
             **settings,
         },
+        privacy=privacy or {},
     )
 
 

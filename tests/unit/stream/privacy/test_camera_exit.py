@@ -10,6 +10,7 @@ import pytest
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stream.pictures.jpeg import SlotCopy
 from stream.privacy.camera_exit import CameraExit
+from stream.privacy.drawn_video import DrawnVideos
 from stream.privacy.strictness import KnownPrivacy, stricter
 from stream.recording.packets import PacketRing
 from stream.settings.engine import CameraConfig
@@ -42,6 +43,11 @@ def test_only_a_camera_that_hides_nothing_has_a_receiver_of_packets(settings: di
     assert leaving.mode == mode and (leaving.stated or "off") == mode
     assert (leaving.packet_sink([PacketRing(1, 10, 1000)]) is None) == (mode != "off")
     assert (leaving.video_refusal is None) == (mode == "off")
+    drawing = CameraExit(camera(**settings), DrawnVideos())
+    assert (drawing.packet_sink([PacketRing(1, 10, 1000)]) is None) == (mode != "off")
+    assert drawing.video_refusal is None
+    refusing = CameraExit(camera(**settings), DrawnVideos("refuse"))
+    assert (refusing.video_refusal or "").endswith("privacy.video is `refuse`") == (mode != "off")
 
 
 def test_a_slot_is_copied_when_it_is_shown_and_never_touched_in_skeleton_mode() -> None:
