@@ -22,6 +22,7 @@ from commands.models.footage import footage_app
 from commands.models.generated import generated_app
 from commands.models.train import train_app
 from commands.notify.command import notify_app
+from commands.privacy.command import privacy_app
 from commands.rules.command import rules_app
 from commands.tokens.command import tokens_app
 from commands.top import command as top
@@ -66,6 +67,7 @@ app.command("annotate", rich_help_panel=KEEP)(annotate.annotate_command)
 app.add_typer(rules_app, name="rules", rich_help_panel=KEEP)
 app.add_typer(keys_app, name="keys", rich_help_panel=KEEP)
 app.add_typer(tokens_app, name="tokens", rich_help_panel=KEEP)
+app.add_typer(privacy_app, name="privacy", rich_help_panel=KEEP)
 app.command("doctor", epilog=doctor.EPILOG, rich_help_panel=SET_UP)(doctor.doctor_command)
 app.add_typer(config_app, name="config", rich_help_panel=SET_UP)
 app.add_typer(weights_app, name="weights", rich_help_panel=SET_UP)

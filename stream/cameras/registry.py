@@ -223,6 +223,7 @@ class CameraRegistry:
                 video.keyframe_due,
             ),
             mask_for=leaving.mask_for,
+            warnings=leaving.warnings,
             keyframe_wanted=video.keyframe_due,
         )
         alert_ids, event_ids = self._ids.setdefault(config.id, (NumberedIds(), NumberedIds("e")))

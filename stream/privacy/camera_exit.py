@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from ring_buffers.frames import Lease, SlotFormat
+from stream.privacy.background import Background
 from stream.privacy.drawn_video import Demand, DrawnVideo, DrawnVideos
 from stream.privacy.shown import Shown, ShownResult, ShownSlot
 from stream.privacy.slot_mask import SlotMask
@@ -42,11 +43,18 @@ class CameraExit:
                 self.video_refusal = HIDDEN[self.mode] + (f", and {reason}" if reason else "")
         self._camera = config.id
         self._outlines = [mask.points for mask in config.masks.values()]
+        self._background = Background(config.background if self.mode == "skeleton" else None, self._outlines)
 
     @property
     def stated(self) -> Literal["masked", "skeleton"] | None:
         """The mode as messages state it."""
         return None if self.mode == "off" else self.mode
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is shown otherwise than configured, for the camera's status."""
+        problem = self._background.problem
+        return [] if problem is None else [f"its background is grey, because of {problem}"]
 
     @property
     def mask_for(self) -> Callable[[SlotFormat], SlotMask] | None:
@@ -74,7 +82,7 @@ class CameraExit:
     def show(self, lease: Lease, result: Frame) -> Shown:
         """Return what may be shown of a published frame while its slot is leased."""
         if self.mode == "skeleton":
-            return ShownResult(lease.meta, result)
+            return ShownResult(lease.meta, result, self._background.at)
         return ShownSlot(lease.meta, lease.picture)
 
     def offer(self, shown: Shown) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from stream.results import Frame
 from stream.settings.engine import CameraConfig
+from stream.settings.privacy.background import BackgroundConfig
 from stream.settings.privacy.masks import MOST_MASKS
 from stream.settings.privacy.modes import MODES, PrivacyMode
 
@@ -25,7 +26,10 @@ class KnownPrivacy:
         """`everywhere`: the least privacy of all cameras."""
         self.everywhere: Literal["off", "skeleton"] = everywhere
         self._known: dict[str, CameraConfig] = {}
+        self._backgrounds: dict[str, BackgroundConfig | None] = {}
+        """Of each camera, what the configuration file approves."""
         for config in configured:
+            self._backgrounds[config.id] = config.background
             self.add(config)
 
     def add(self, config: CameraConfig) -> None:
@@ -51,6 +55,8 @@ class KnownPrivacy:
 
     def refusal(self, config: CameraConfig) -> str | None:
         """Return why these settings would show more than is known to be permitted; None if they would not."""
+        if config.background not in (None, self._backgrounds.get(config.id)):
+            return f"camera {config.id}: a background is approved in the configuration file only"
         if config.privacy_mode != "off" and config.id not in self._known and len(self._known) >= MOST_KNOWN:
             return f"camera {config.id}: {MOST_KNOWN} cameras with masks were removed; restart the engine first"
         for known in self._known.values():
@@ -64,6 +70,8 @@ class KnownPrivacy:
         for known in self._known.values():
             if _same_camera(known, config):
                 config = stricter(known, config)
+        if config.background not in (None, self._backgrounds.get(config.id)):
+            config = config.model_copy(update={"background": None})
         return config
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from ring_buffers.frames import Policy
 from stages.settings import Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
+from stream.settings.privacy.background import BackgroundConfig
 from stream.settings.privacy.masks import MOST_MASKS, MaskConfig
 from stream.settings.privacy.modes import PrivacyMode, WantedPrivacy
 from stream.settings.source_address import SourceAddress
@@ -91,6 +92,11 @@ class CameraConfig(Section):
         "off",
         description="`skeleton`: no pixel of the camera leaves the engine. Pictures, clips and live video are drawn "
         "from the results (docs/privacy.md).",
+    )
+    background: BackgroundConfig | None = Field(
+        None,
+        description="In skeleton mode: the picture over which people are drawn; unset: grey. It can be set in the "
+        "configuration file only, not over HTTP (docs/privacy.md).",
     )
     ring_slots: int = Field(
         8, ge=2, le=256, description="Frames held between decoding and inference; 8 are 0.3 s at 25 fps."

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import unquote
 
@@ -51,7 +51,8 @@ class CameraReader:
 
     `first_epoch` continues the count of an earlier camera with the same id in this run. `packets` also gets the access
     units. `keyframe_wanted(now)` (monotonic s) returns whether the sender is to be asked for a keyframe. `mask_for`
-    returns the mask for a format, which is applied to every picture. `now_ns` is the monotonic clock.
+    returns the mask for a format, which is applied to every picture. `warnings` are stated while it is live. `now_ns`
+    is the monotonic clock.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class CameraReader:
         packets: PacketSink | None = None,
         keyframe_wanted: Callable[[float], bool] = lambda now_s: False,
         mask_for: Callable[[SlotFormat], Mask] | None = None,
+        warnings: Sequence[str] = (),
         make_opener: MakeOpener = make_opener,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -87,7 +89,10 @@ class CameraReader:
         self._reported: tuple[object, ...] = ()
         self._traits = traits = config.source.traits
         self._wants_nvdec = config.decoder == "nvdec" and traits.nvdec
-        self._live_message = "live"
+        self._warnings = tuple(warnings)
+        self._live_message = "; ".join(["live", *warnings])
+        for warning in warnings:
+            logger.warning("camera %s: %s", config.id, warning)
         self._waits_for_publisher = config.source.kind == "whip"
         live = traits.live or (not traits.finite and config.pace != "fast")
         self._frames = FrameWriter(
@@ -204,7 +209,7 @@ class CameraReader:
         if decoding is not None:
             fallbacks.append(Fallback(decoding, f"decoded in software: {nvdec.MEANINGS[decoding]}"))
         before = self._live_message
-        self._live_message = "; ".join(["live", *(fallback.meaning for fallback in fallbacks)])
+        self._live_message = "; ".join(["live", *self._warnings, *(fallback.meaning for fallback in fallbacks)])
         for fallback in fallbacks:
             self._observer.transport_fallback(self._config.id, fallback.reason)
         if fallbacks and self._live_message != before:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from stream import results
 from stream.config import load
@@ -85,6 +88,27 @@ async def test_a_camera_becomes_private_over_http_at_once_and_for_good(tmp_path:
         assert (await client.ask("DELETE", CAMERA))[0] == 204
         assert (await client.ask("GET", path))[0] == 403, "also after the camera was removed"
         assert (await client.ask("PUT", CAMERA, json={"source": "pattern:320x180@25"}))[0] == 403
+
+
+async def test_a_background_is_approved_in_the_file_only_and_a_changed_picture_is_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "door.png"
+    Image.new("RGB", (64, 48), (200, 30, 30)).save(file)
+    approved = {"file": str(file), "sha256": sha256(file.read_bytes()).hexdigest(), "approved_by": "Ann"}
+    door = {"id": "door", "source": PATTERN, "privacy": "skeleton", "background": approved}
+    hall = {"id": "hall", "source": PATTERN, "privacy": "skeleton", "background": approved | {"sha256": "0" * 64}}
+    async with running(configured(door, hall)) as (engine, client):
+        for camera in ("door", "hall"):
+            await until(lambda camera=camera: engine.cameras.status(camera).state == "live")
+        assert engine.cameras.status("door").message == "live"
+        assert "background is grey" in engine.cameras.status("hall").message
+        assert "SHA-256 differs" in engine.cameras.status("hall").message
+        for background in (approved | {"file": "/etc/passwd"}, approved | {"sha256": "1" * 64}):
+            status, problem, _ = await client.ask("PATCH", CAMERA, json={"background": background})
+            assert (status, problem["type"]) == (403, "urn:partstream:problem:private")
+        new = {"source": PATTERN, "background": approved}
+        assert (await client.ask("PUT", "/api/v1/cameras/yard", json=new))[0] == 403
+        for background in (None, approved):
+            assert (await client.ask("PATCH", CAMERA, json={"background": background}))[0] == 200
 
 
 async def test_the_page_says_it_on_each_picture() -> None:

@@ -1,0 +1,1 @@
+"""`partstream privacy`: backgrounds for skeleton mode."""
