@@ -73,7 +73,7 @@ def page() -> str:
         for inner, field in section["properties"].items():
             nested = _section(field, definitions)
             if nested is not None:
-                kind = "[]" if field.get("type") == "array" else ".NAME"
+                kind = {"array": "[]", "object": ".NAME"}.get(str(field.get("type")), "")
                 sections.insert(sections.index((name, section)) + 1, (f"{name}.{inner}{kind}", nested))
     for name, section in sections:
         lines += ["", f"## {name}", "", _linked(section.get("description", "").strip()), ""]
@@ -84,7 +84,10 @@ def page() -> str:
 
 def _section(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any] | None:
     (named,) = field.get("patternProperties", {"": {}}).values()
-    reference = field.get("$ref") or field.get("items", {}).get("$ref") or named.get("$ref")
+    optional = [choice["$ref"] for choice in field.get("anyOf", []) if "$ref" in choice]
+    reference = (
+        next(iter(optional), None) or field.get("$ref") or field.get("items", {}).get("$ref") or named.get("$ref")
+    )
     return definitions[reference.rsplit("/", 1)[1]] if reference else None
 
 
