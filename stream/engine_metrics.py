@@ -20,6 +20,7 @@ from stream.messaging.publisher import Publisher
 from stream.recording.camera_recording import FAIL_REASONS, CameraRecording
 from stream.recording.recorder import Recorder
 from stream.settings.config_error import ConfigError
+from stream.settings.privacy.modes import MODES
 from stream.settings.tracing import TracingConfig
 from stream.sources.webrtc.peers import Peers
 from telemetry.catalogue import ICE_STATES, INCIDENT_KINDS, RECORDING_STATES, TOPIC_KINDS
@@ -54,7 +55,13 @@ def derive_metrics(
         counts |= {(camera, kind): count for camera, kind, count in publisher.published()}
         return counts.items()
 
+    def privacy() -> Iterable[Series]:
+        for name, camera in list(cameras.items()):
+            for mode in MODES:
+                yield (name, mode), camera.exit.mode == mode
+
     derive = metrics.derive
+    derive("camera_privacy", privacy)
     derive("frames_decoded_total", lambda: [((name,), cam.ring.decoded) for name, cam in list(cameras.items())])
     derive("frames_processed_total", lambda: [((name,), cam.ring.processed) for name, cam in list(cameras.items())])
     derive("frames_dropped_total", dropped)

@@ -62,6 +62,13 @@ METRICS: tuple[MetricSpec, ...] = (
     # -- cameras
     MetricSpec("camera_state", "gauge", "1 for the camera's current state, 0 for the others.", ("camera", "state")),
     MetricSpec(
+        "camera_privacy",
+        "gauge",
+        "1 for what is hidden of the camera's pictures (`off`, `masked`, `skeleton`), 0 for the other modes.",
+        ("camera", "mode"),
+        derived=True,
+    ),
+    MetricSpec(
         "clock_source",
         "gauge",
         "1 for the clock that capture times are taken from, 0 for the others.",

@@ -40,6 +40,11 @@ async def test_the_mode_is_stated_in_messages_views_and_the_health_check() -> No
             view = await client.get(f"/api/v1/cameras/{name}")
             assert view["privacy"] == (mode or "off")
         assert (await client.get("/healthz"))["privacy"] == {"off": 1, "masked": 1, "skeleton": 1}
+        page = await client.get("/metrics")
+        for name, mode in wanted.items():
+            for one in ("off", "masked", "skeleton"):
+                value = float(one == (mode or "off"))
+                assert f'partstream_camera_privacy{{camera="{name}",mode="{one}"}} {value}' in page
 
 
 async def test_a_mode_for_all_cameras_holds_for_those_added_later(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ LABELS: dict[str, str] = {
     "look": " · ".join(catalogue.LOOKS)
     + ". `nothing`: nothing moved and nobody was tracked; `skipped`: between two detections "
     "([detector.md](detector.md#where-the-detector-looks))",
+    "mode": "off · masked · skeleton",
     "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown",
     "profile": "the model's profile",
     "reason": "a short code. Dropped frames: "
