@@ -112,8 +112,8 @@ class Engine:
         self.incidents = make_store(config.incidents, config.recording.actions, self._has_clip)
         """The kept alerts and events; None without a directory for them."""
         library = self.recorder.library if self.recorder is not None else None
-        self._verdicts = make_desk(self.incidents, config.incidents, config.verdicts, library)
         privacy = KnownPrivacy(config.cameras, config.privacy.mode)
+        self._verdicts = make_desk(self.incidents, config.incidents, config.verdicts, library, privacy.mode_of)
         self._drawn = DrawnVideos(config.privacy.video)
         self._pictures = FramePictures(self.incidents or MemoryPictures(), config.incidents.width, privacy.permits)
         self.cameras = CameraRegistry(
@@ -132,10 +132,8 @@ class Engine:
         engine_metrics.derive_alert_metrics(self.metrics, self.alerts, self.rules)
         engine_metrics.derive_metrics(self.metrics, self._cameras, self._batcher, self._load, self.publisher)
         engine_metrics.derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
-        if self.recorder is not None:
-            engine_metrics.derive_recording_metrics(self.metrics, self.recorder)
-        if self.incidents is not None:
-            engine_metrics.derive_incident_metrics(self.metrics, self.incidents, self._pictures)
+        engine_metrics.derive_recording_metrics(self.metrics, self.recorder)
+        engine_metrics.derive_incident_metrics(self.metrics, self.incidents, self._pictures)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
         self._event_streams = EventStreams(self.publisher.on_message, self.publisher.last_json)

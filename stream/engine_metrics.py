@@ -122,8 +122,10 @@ def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers, viewers: Vi
     metrics.derive("video_units_skipped_total", lambda: [((), viewers.skipped)])
 
 
-def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) -> None:
-    """Add the metrics of recording."""
+def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder | None) -> None:
+    """Add the metrics of recording, if there is any."""
+    if recorder is None:
+        return
 
     def of_cameras(value: Callable[[CameraRecording], int]) -> Callable[[], Iterable[Series]]:
         return lambda: [((name,), value(camera)) for name, camera in recorder.cameras.items()]
@@ -145,8 +147,10 @@ def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) ->
     derive("clip_packets_overflowed_total", of_cameras(lambda camera: camera.packets.overflows))
 
 
-def derive_incident_metrics(metrics: PrometheusObserver, store: IncidentStore, pictures: FramePictures) -> None:
-    """Add the metrics of kept alerts and events."""
+def derive_incident_metrics(metrics: PrometheusObserver, store: IncidentStore | None, pictures: FramePictures) -> None:
+    """Add the metrics of kept alerts and events, if any are kept."""
+    if store is None:
+        return
     derive = metrics.derive
     derive("incidents_state", lambda: [((state,), state == store.condition.state) for state in RECORDING_STATES])
     derive("incidents_total", lambda: [((kind,), store.began[kind]) for kind in INCIDENT_KINDS])

@@ -23,6 +23,7 @@ from stream.recording.library import RESULTS, ClipLibrary
 from stream.results import ClipReady, Message, about
 from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.incidents.verdicts import VerdictsConfig
+from stream.settings.privacy.modes import PrivacyMode
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ MOST_WITHOUT_CLIP = 1000
 PAGE = 1000
 """Incidents that are read at once."""
 
-Why = Literal["no-such-incident", "nothing-to-learn", "no-clip", "no-track"]
+Why = Literal["no-such-incident", "nothing-to-learn", "private", "no-clip", "no-track"]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -45,8 +46,8 @@ class Outcome(msgspec.Struct, frozen=True):
         Why | None,
         about(
             "Why it was not saved (`no-such-incident`), or why training cannot learn from it: `nothing-to-learn` (it "
-            "is skipped or has no action), `no-clip` (no clip shows it, or not yet), `no-track` (the clip does not "
-            "show the person). Null if training can."
+            "is skipped or has no action), `private` (the camera is in skeleton mode), `no-clip` (no clip shows it, or "
+            "not yet), `no-track` (the clip does not show the person). Null if training can."
         ),
     ]
     incident: Annotated[Incident | None, about("The incident as it is now; null if there is none.")]
@@ -77,10 +78,18 @@ class VerdictDesk:
     `library`: the clips, if they are recorded.
     """
 
-    def __init__(self, store: IncidentStore, folder: VerdictFolder, library: ClipLibrary | None) -> None:
+    def __init__(
+        self,
+        store: IncidentStore,
+        folder: VerdictFolder,
+        library: ClipLibrary | None,
+        privacy_of: Callable[[str], PrivacyMode] = lambda camera: "off",
+    ) -> None:
+        """`privacy_of` returns how much is hidden of a camera now."""
         self.store = store
         self.folder = folder
         self._library = library
+        self._privacy_of = privacy_of
         self._lock = threading.Lock()
         self._without_clip: dict[str, None] = {}
         """The ids of incidents whose verdict came before their clip was complete, the earliest first."""
@@ -241,11 +250,14 @@ class VerdictDesk:
         if learned is None or incident.action is None or incident.track is None:
             self.folder.remove(incident.id)
             return None if verdict is None else "nothing-to-learn"
+        clip, recorded = self._clip(incident)
+        if self._privacy_of(incident.camera) == "skeleton" or (clip is not None and clip.privacy == "skeleton"):
+            self.folder.remove(incident.id)
+            return "private"
         content = {"verdict": learned, "truth": truth, "by": by, "at_us": at_us}
         if before is not None and self.folder.has_clip(before.clip):  # the recorder may have deleted its own
             self.folder.put(msgspec.structs.replace(before, **content), self.folder.directory)
             return None
-        clip, recorded = self._clip(incident)
         if clip is None:
             return "no-clip"
         try:
@@ -292,10 +304,14 @@ def _shows(ready: ClipReady, incident: Incident) -> bool:
 
 
 def make_desk(
-    store: IncidentStore | None, incidents: IncidentsConfig, config: VerdictsConfig, library: ClipLibrary | None
+    store: IncidentStore | None,
+    incidents: IncidentsConfig,
+    config: VerdictsConfig,
+    library: ClipLibrary | None,
+    privacy_of: Callable[[str], PrivacyMode],
 ) -> VerdictDesk | None:
     """Return the desk for a store; None without one."""
     if store is None or incidents.directory is None:
         return None
     directory = config.directory or incidents.directory / "verdicts"
-    return VerdictDesk(store, VerdictFolder(directory, config), library)
+    return VerdictDesk(store, VerdictFolder(directory, config), library, privacy_of)

@@ -11,6 +11,7 @@ const MOST_UNDONE = 100
 const MOST_CHOICES = 60
 const WHYS = {
   "no-clip": "no clip shows it yet",
+  private: "the camera is in skeleton mode",
   "no-track": "the clip does not show the person",
   "nothing-to-learn": "",
   "no-such-incident": "no longer kept",

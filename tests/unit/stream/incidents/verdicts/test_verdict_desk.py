@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from msgspec.structs import replace
 
 from stages.verdicts import verdict_file
 from stages.verdicts.verdict_file import Verdict
@@ -81,6 +82,22 @@ def test_a_verdict_has_the_clip_the_boxes_of_the_person_and_the_label(at: Desk) 
     (line,) = at.log()
     assert (line["by"], line["id"], line["before"]) == ("ben", FIRST, None)
     assert line["after"] == {"verdict": "really", "truth": "sit"}
+
+
+def test_training_gets_nothing_of_a_camera_in_skeleton_mode_but_the_verdict_is_kept(at: Desk) -> None:
+    assert at.say(RIGHT) == [(True, True, None)]
+    hidden = VerdictDesk(at.store, at.folder, at.library, lambda camera: "skeleton" if camera == "door" else "masked")
+    (first, second) = hidden.say([FIRST, "e0123abcd-2"], WRONG)
+    assert (first.saved, first.learned, first.why) == (True, False, "private")
+    assert at.verdict() == ("wrong", None, "anna") and at.label() is None
+    assert (second.learned, second.why) == (True, None), "masked pictures can be learned from"
+
+
+def test_training_gets_no_clip_that_was_drawn(at: Desk) -> None:
+    clip = replace(at.recorded[0], privacy="skeleton")
+    with mock.patch.object(ClipLibrary, "clip", lambda library, name: clip):
+        assert at.say(RIGHT) == [(True, False, "private")]
+    assert at.label() is None
 
 
 def test_repeating_a_verdict_changes_nothing_and_another_one_replaces_it(at: Desk) -> None:
