@@ -50,11 +50,15 @@ def make_film(path: Path, frames: int = 11, *, shown_turned: bool = False) -> Pa
             frame.pts, frame.time_base = number, Fraction(1, 10)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    if shown_turned:
-        upright = _matrix(1, 0, 0, 1)
-        content = path.read_bytes()
-        track = content.index(upright, content.index(b"tkhd"))
-        path.write_bytes(content[:track] + _matrix(0, 1, -1, 0) + content[track + len(upright) :])
+    return show_turned(path) if shown_turned else path
+
+
+def show_turned(path: Path) -> Path:
+    """Say in an MP4's header that its pictures are to be turned clockwise by a quarter. Return the path."""
+    upright = _matrix(1, 0, 0, 1)
+    content = path.read_bytes()
+    track = content.index(upright, content.index(b"tkhd"))
+    path.write_bytes(content[:track] + _matrix(0, 1, -1, 0) + content[track + len(upright) :])
     return path
 
 

@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from benchmarks.cameras import barcode
+from support.engines.film_models import show_turned
 
 LIVE_H264 = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "keyint=25:scenecut=0"}
 REORDERED_H264 = {"preset": "ultrafast", "x264-params": "bframes=2:b-adapt=0:keyint=25:scenecut=0"}
@@ -23,24 +24,29 @@ def make_clip(
     pixels: str = "yuv420p",
     first_number: int = 0,
     fps: int = 25,
+    turned: bool = False,
 ) -> Path:
-    """Write a clip of slowly moving blocks, and return its path. The file's name determines the container."""
-    width, height = size
+    """Write a clip of slowly moving blocks, and return its path. The file's name determines the container.
+
+    `turned`: the pictures are stored lying on their side, and the file says so. `size` is the stored one.
+    """
+    width, height = (size[1], size[0]) if turned else size
     rng = np.random.default_rng(width)
     blocks = np.kron(rng.integers(40, 200, (height // 20 + 1, width // 20 + 1), np.uint8), np.ones((20, 20), np.uint8))
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, pixels
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.options = options if options is not None else (LIVE_H264 if codec == "libx264" else {})
         for number in range(frames):
             luma = np.roll(blocks[:height, :width], number * 2, axis=1)
             barcode.draw(luma, first_number + number)
-            frame = av.VideoFrame.from_ndarray(np.repeat(luma[:, :, None], 3, axis=2), "rgb24")
+            stored = np.rot90(luma) if turned else luma
+            frame = av.VideoFrame.from_ndarray(np.repeat(stored[:, :, None], 3, axis=2), "rgb24")
             frame = frame.reformat(format=pixels)
             frame.pts, frame.time_base = number, Fraction(1, fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    return path
+    return show_turned(path) if turned else path
 
 
 def make_sound(path: Path, seconds: float = 0.5) -> Path:
