@@ -10,9 +10,10 @@ Each file is whole or absent: the clip is there before its verdict, which is rep
 
 from __future__ import annotations
 
-import math
+import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -29,9 +30,14 @@ ID = re.compile(r"e?[0-9a-f]{8}(?:[0-9a-f]{8})?-[0-9]{1,18}")
 CLIP = re.compile(r"[A-Za-z0-9_-]{1,160}")
 NEW_ACTION = re.compile(r"[a-z][a-z0-9_]{0,39}")
 """The form of the name of an action that the model does not have."""
+CAMERA = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 LONGEST_NAME = 200
 MOST_BOXES = 100_000
 MAX_BYTES = 16 << 20
+LARGEST_SIDE = 65_535
+"""Pixels of a picture's side."""
+LARGEST = 2**63 - 1
+"""Of an epoch, a track and times."""
 
 
 class VerdictFileError(ValueError):
@@ -90,8 +96,8 @@ def layout() -> str:
 def is_verdicts_folder(folder: Path) -> bool:
     """Return whether this is a folder of verdicts, in a layout that this version reads."""
     try:
-        marked = msgspec.json.decode((folder / LAYOUT).read_bytes())
-    except (OSError, ValueError):
+        marked = msgspec.json.decode(_content(folder / LAYOUT))
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(marked, dict) and marked.get("schema") == LAYOUT_SCHEMA  # pyright: ignore[reportUnknownMemberType]
 
@@ -107,9 +113,7 @@ def encode(verdict: Verdict) -> str:
 def read(path: Path) -> Verdict:
     """Read a verdict. Raises `VerdictFileError` if the file cannot be read, is damaged, or belongs elsewhere."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise VerdictFileError(f"{path.name}: larger than {MAX_BYTES >> 20} MiB")
-        verdict = msgspec.json.decode(path.read_bytes(), type=Verdict)
+        verdict = msgspec.json.decode(_content(path), type=Verdict)
     except OSError as error:
         raise VerdictFileError(f"{path.name}: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -129,28 +133,64 @@ def read_all(folder: Path) -> Iterator[Verdict | VerdictFileError]:
             yield error
 
 
+def shows(size: tuple[int, int], box: Sequence[float]) -> bool:
+    """Return whether a box (x1, y1, x2, y2) can be that of a person in a picture of this size.
+
+    It is finite and not empty, meets the picture, and reaches at most a picture's width or height beyond its borders.
+    """
+    (width, height), (x1, y1, x2, y2) = size, box
+    across = -width <= x1 < width and max(0, x1) < x2 <= 2 * width
+    return across and -height <= y1 < height and max(0, y1) < y2 <= 2 * height
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in a file, which must be a regular one of at most `MAX_BYTES`.
+
+    Opening a pipe would wait for its writer, and a device may never end. Raises OSError and `VerdictFileError`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise VerdictFileError(f"{path.name}: it is not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > MAX_BYTES:
+        raise VerdictFileError(f"{path.name}: larger than {MAX_BYTES >> 20} MiB")
+    return content
+
+
 def _error(verdict: Verdict) -> str:
     """Return what is wrong with a verdict, or an empty text."""
     if not ID.fullmatch(verdict.id):
         return "`id` is not the id of an alert or event"
     if not CLIP.fullmatch(verdict.clip):
         return "`clip` is not the name of a clip"
-    if not all(0 < len(name) <= LONGEST_NAME for name in (verdict.said, verdict.truth or verdict.said)):
-        return f"`said` and `truth` must have 1 to {LONGEST_NAME} characters"
+    if not CAMERA.fullmatch(verdict.camera):
+        return "`camera` is not the id of a camera"
+    for name in ("said", "truth", "model", "by"):
+        text: str | None = getattr(verdict, name)
+        if text is not None and not (len(text) <= LONGEST_NAME and text.isprintable()):
+            return f"`{name}` must have at most {LONGEST_NAME} characters, which can be printed"
+    if not verdict.said or verdict.truth == "":
+        return "`said` and `truth` must not be empty"
     expected = {"right": verdict.truth == verdict.said, "wrong": verdict.truth is None}
     if not expected.get(verdict.verdict, verdict.truth not in (None, verdict.said)):
         return f"`truth` does not fit the verdict {verdict.verdict}"
-    if not 0 <= verdict.first_us < verdict.end_us:
-        return "`first_us` must be before `end_us`, and not negative"
-    if min(verdict.size) < 1:
-        return "`size` must be positive"
+    if not all(0 <= number <= LARGEST for number in (verdict.epoch, verdict.track, verdict.at_us)):
+        return "`epoch`, `track` and `at_us` must be from 0 to 2^63 - 1"
+    if not 0 <= verdict.first_us < verdict.end_us <= LARGEST:
+        return "`first_us` must be before `end_us`, and both from 0 to 2^63 - 1"
+    if not all(1 <= side <= LARGEST_SIDE for side in verdict.size):
+        return f"`size` must be from 1 to {LARGEST_SIDE}"
     if not 0 < len(verdict.boxes) <= MOST_BOXES:
         return f"there must be 1 to {MOST_BOXES} boxes"
     last_us = verdict.first_us - 1
-    for at_us, x1, y1, x2, y2 in verdict.boxes:
+    for at_us, *box in verdict.boxes:
         if not last_us < at_us < verdict.end_us:
             return "the boxes must be in order of time, from `first_us` to `end_us`"
-        if not all(map(math.isfinite, (x1, y1, x2, y2))) or x1 >= x2 or y1 >= y2:
-            return "each box must be finite, with x1 < x2 and y1 < y2"
+        if not shows(verdict.size, box):
+            return "each box must be finite, with x1 < x2 and y1 < y2, and meet the picture"
         last_us = at_us
     return ""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stages.verdicts.verdict_file import MOST_BOXES
+from stages.verdicts.verdict_file import MOST_BOXES, shows
 from stream.incidents.incident import Incident
 from stream.recording.clips import Clip
 
@@ -57,8 +57,7 @@ def track_of(incident: Incident, clip: Clip, results: Path) -> Track | None:
             if result.epoch != clip.epoch or not first_us <= at_us < end_us or result.size != (size or result.size):
                 continue
             for person in result.people:
-                x1, y1, x2, y2 = person.box
-                if person.track == incident.track and x1 < x2 and y1 < y2 and len(boxes) < MOST_BOXES:
+                if person.track == incident.track and shows(result.size, person.box) and len(boxes) < MOST_BOXES:
                     size = result.size
                     boxes[at_us] = (at_us, *person.box)
     return None if size is None else Track(first_us, end_us, size, [boxes[at_us] for at_us in sorted(boxes)])

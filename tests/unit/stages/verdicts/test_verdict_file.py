@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,19 @@ def test_a_damaged_verdict_is_named_and_the_others_are_kept(tmp_path: Path) -> N
         {"boxes": [(500_000, 1.0, 2.0, 3.0, 4.0), (500_000, 1.0, 2.0, 3.0, 4.0)]},
         {"boxes": [(500_000, 3.0, 2.0, 3.0, 4.0)]},
         {"boxes": [(500_000, float("nan"), 2.0, 3.0, 4.0)]},
+        {"boxes": [(500_000, 320.0, 2.0, 330.0, 4.0)]},
+        {"boxes": [(500_000, -9.0, 2.0, 0.0, 4.0)]},
+        {"boxes": [(500_000, 1.0, 2.0, 1e308, 4.0)]},
+        {"camera": "../../etc"},
+        {"track": -1},
+        {"epoch": 10**25},
+        {"at_us": -1},
+        {"end_us": 10**25},
+        {"size": (10**25, 180)},
+        {"said": "fall\nlie"},
+        {"truth": "sit\x1b[0m"},
+        {"by": "anna\n"},
+        {"model": "m" * 201},
     ],
     ids=str,
 )
@@ -96,6 +110,27 @@ def test_an_invalid_verdict_is_neither_written_nor_read(tmp_path: Path, wrong: d
         verdict_file.encode(changed(**wrong))
     path = write(tmp_path, "e0123abcd-1.json", msgspec.json.encode(changed(**wrong)))
     with pytest.raises(VerdictFileError, match=r"e0123abcd-1\.json: "):
+        verdict_file.read(path)
+
+
+def test_a_file_that_is_no_regular_one_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    whole = write(tmp_path, "e0123abcd-1.json", verdict_file.encode(ONE))
+    folder = whole.parent
+    os.mkfifo(folder / "e0123abcd-2.json")
+    (folder / "e0123abcd-3.json").symlink_to("/dev/zero")
+    (folder / "e0123abcd-4.json").symlink_to(whole)
+    os.mkfifo(tmp_path / verdict_file.LAYOUT)
+    found = list(verdict_file.read_all(tmp_path))
+    assert found[0] == ONE and all(isinstance(one, VerdictFileError) for one in found[1:])
+    assert [str(one).split(":")[0] for one in found[1:]] == [f"e0123abcd-{number}.json" for number in (2, 3, 4)]
+    assert not verdict_file.is_verdicts_folder(tmp_path)
+
+
+def test_a_file_that_is_too_large_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "e0123abcd-1.json", "")
+    with path.open("r+b") as file:
+        file.truncate(verdict_file.MAX_BYTES + 1)
+    with pytest.raises(VerdictFileError, match=r"e0123abcd-1\.json: larger than 16 MiB"):
         verdict_file.read(path)
 
 
