@@ -7,7 +7,9 @@ import sqlite3
 from stream.incidents.picture_files import PictureFiles
 
 MOST_INCIDENTS = 200_000
-"""Maximum number of incidents, about 100 MB, whatever their age."""
+"""Maximum number of incidents without a verdict, about 100 MB, whatever their age."""
+MOST_JUDGED = 200_000
+"""Maximum number of incidents with a verdict, about 100 MB. What training learns from them is not kept here."""
 AT_ONCE = 200
 """Rows that one transaction deletes at most, so that new incidents do not wait for long."""
 
@@ -25,6 +27,10 @@ _OLD_AND_GONE = (
 _DELETE_PICTURE = "DELETE FROM pictures WHERE rowid = ?"
 _OLD_INCIDENTS = "SELECT rowid, id FROM incidents WHERE kept_us < ? AND verdict IS NULL ORDER BY kept_us LIMIT ?"
 _FIRST_INCIDENTS = "SELECT rowid, id FROM incidents WHERE verdict IS NULL ORDER BY kept_us LIMIT ?"
+_FIRST_JUDGED = "SELECT rowid, id FROM incidents WHERE +verdict IS NOT NULL ORDER BY rowid LIMIT ?"
+"""The `+` keeps SQLite from sorting all of an index: these are at the begin of the table."""
+_COUNT = "SELECT count(*) FROM incidents WHERE verdict IS NULL"
+_COUNT_JUDGED = "SELECT count(*) FROM incidents WHERE verdict IS NOT NULL"
 _DELETED = "INSERT INTO deleted VALUES(?, ?) ON CONFLICT(prefix) DO UPDATE SET highest = max(highest, excluded.highest)"
 
 
@@ -55,7 +61,7 @@ class Retention:
 
     def delete_old(self, database: sqlite3.Connection, before_us: int) -> tuple[int, bool]:
         """Delete incidents and pictures that were kept before this time, at most `AT_ONCE` of each, and incidents
-        beyond the maximum number. Those with a verdict stay, without their pictures.
+        beyond the maximum numbers. Those with a verdict stay whatever their age, without their pictures.
 
         Return the bytes of the deleted pictures, and whether there may be more to delete.
         """
@@ -71,14 +77,17 @@ class Retention:
 
     def _delete_incidents(self, database: sqlite3.Connection, before_us: int) -> bool:
         old = database.execute(_OLD_INCIDENTS, (before_us, AT_ONCE)).fetchall()
-        (count,) = database.execute("SELECT count(*) FROM incidents").fetchone()
+        (count,) = database.execute(_COUNT).fetchone()
         if count - len(old) > MOST_INCIDENTS:
             old = database.execute(_FIRST_INCIDENTS, (min(AT_ONCE, count - MOST_INCIDENTS),)).fetchall()
+        (judged,) = database.execute(_COUNT_JUDGED).fetchone()
+        if judged > MOST_JUDGED:
+            old += database.execute(_FIRST_JUDGED, (min(AT_ONCE, judged - MOST_JUDGED),)).fetchall()
         for row, name in old:
             prefix, _, number = name.rpartition("-")
             database.execute("DELETE FROM incidents WHERE rowid = ?", (row,))
             database.execute(_DELETED, (prefix, int(number) if number.isdigit() else 0))
-        return len(old) == AT_ONCE
+        return len(old) >= AT_ONCE
 
     def _forget_pictures(self, database: sqlite3.Connection, before_us: int) -> bool:
         """Delete the rows of pictures that were deleted, once their incidents are. Each row is looked at once."""

@@ -157,8 +157,8 @@ def test_old_incidents_are_deleted_and_their_ids_are_still_known_as_deleted(
     made.set_verdict(["0123abcd-1"], "right", None, "Ann", 5)
     give(made, *(alert(number) for number in range(2, 6)))
     made.keep([], frame(5), JPEG)
-    wait_until(lambda: len(ids(made)) == 2)
-    assert ids(made) == ["0123abcd-5", "0123abcd-1"], "one with a verdict stays"
+    wait_until(lambda: len(ids(made)) == 3)
+    assert ids(made) == ["0123abcd-5", "0123abcd-4", "0123abcd-1"], "one with a verdict stays"
     assert (made.picture("0123abcd-2"), made.picture("0123abcd-77")) == ("gone", "unknown")
     made._keep_us = -S  # everything is too old now
     wait_until(lambda: ids(made) == ["0123abcd-1"] and not made.bytes_kept)
@@ -307,6 +307,21 @@ def test_verdicts_are_kept_changed_and_removed(kept: IncidentStore) -> None:
     assert ids(kept, IncidentQuery(verdict="really")) == ["e0123abcd-1"]
     (first,) = kept.set_verdict(["e0123abcd-1"], None, None, "Ann", 6)
     assert (first.verdict, first.by) == (None, None)
+
+
+def test_incidents_with_a_verdict_take_no_room_from_new_ones_and_are_bounded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "TICK_S", 0.02)
+    monkeypatch.setattr(store, "LOOK_EVERY_S", 0.02)
+    made = opened(tmp_path)
+    give(made, *(alert(number) for number in range(1, 4)))
+    made.set_verdict([f"0123abcd-{number}" for number in range(1, 4)], "right", None, "Ann", 5)
+    monkeypatch.setattr(retention, "MOST_INCIDENTS", 2)
+    monkeypatch.setattr(retention, "MOST_JUDGED", 2)
+    give(made, *(alert(number) for number in range(4, 7)))
+    wait_until(lambda: ids(made) == [f"0123abcd-{number}" for number in (6, 5, 3, 2)])
+    made.close()
 
 
 def test_only_the_engine_s_user_can_read_the_files(kept: IncidentStore, tmp_path: Path) -> None:
