@@ -207,6 +207,7 @@ class IncidentStore(StoredIncidents):
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     connection.executemany(database.VERDICT, [(*said, name) for name in ids])
+                    changed = [one for name in ids if (one := database.get(connection, name)) is not None]
                     connection.execute("COMMIT")
                 except BaseException:
                     self._roll_back(connection)
@@ -214,7 +215,7 @@ class IncidentStore(StoredIncidents):
             except sqlite3.Error as error:
                 self._failed(error)
                 raise StoreUnavailableError(str(error)) from None
-        return [found for name in ids if (found := self.get(name)) is not None]
+        return [self._with_clip(one) for one in changed]
 
     def _found_damaged(self, generation: int, error: sqlite3.Error) -> None:
         self._damage = (generation, error)

@@ -9,11 +9,12 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
 
-from stream.incidents import picture_files, retention, store
+from stream.incidents import database, picture_files, retention, store
 from stream.incidents.database import DAMAGED, NAME
 from stream.incidents.incident import Incident, IncidentQuery, Picture
 from stream.incidents.store import IncidentStore, StoreUnavailableError
@@ -307,6 +308,13 @@ def test_verdicts_are_kept_changed_and_removed(kept: IncidentStore) -> None:
     assert ids(kept, IncidentQuery(verdict="really")) == ["e0123abcd-1"]
     (first,) = kept.set_verdict(["e0123abcd-1"], None, None, "Ann", 6)
     assert (first.verdict, first.by) == (None, None)
+
+
+def test_a_verdict_that_is_written_is_returned_even_if_nothing_can_be_read_afterwards(kept: IncidentStore) -> None:
+    give(kept, event(1))
+    with mock.patch.object(database, "reading", side_effect=sqlite3.OperationalError("disk I/O error")):
+        (changed,) = kept.set_verdict(["e0123abcd-1"], "right", None, "Ann", 5)
+    assert changed.verdict == "right" and kept.get("e0123abcd-1") == changed
 
 
 def test_incidents_with_a_verdict_take_no_room_from_new_ones_and_are_bounded_too(
