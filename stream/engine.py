@@ -281,6 +281,8 @@ class Engine:
         self._picture_streams.close()
         await asyncio.to_thread(self._live_pictures.close)
         await asyncio.to_thread(self._pictures.close, max(0.1, deadline - time.monotonic() - 0.2))
+        if self._verdicts is not None:
+            await asyncio.to_thread(self._verdicts.close)
         if self.incidents is not None:
             await asyncio.to_thread(self.incidents.close, max(0.1, deadline - time.monotonic()))
         await asyncio.to_thread(self.alerts.close)

@@ -4,6 +4,7 @@
     verdicts/clips/NAME.mp4|.jsonl|.json a clip, as the recorder wrote it
     verdicts/labels/ID.json              a `Verdict` on the alert or event of this id, whose clip is there
     verdicts/log.jsonl                   who changed what and when; for people, not for training
+    verdicts/log.1.jsonl                 the log before, once that has become large
 
 Each file is whole or absent: the clip is there before its verdict, which is replaced at once.
 """
@@ -21,7 +22,7 @@ import msgspec
 
 SCHEMA = "partstream.verdict/1"
 LAYOUT_SCHEMA = "partstream.verdicts/1"
-LAYOUT, CLIPS, LABELS, LOG = "verdicts.json", "clips", "labels", "log.jsonl"
+LAYOUT, CLIPS, LABELS, LOG, EARLIER_LOG = "verdicts.json", "clips", "labels", "log.jsonl", "log.1.jsonl"
 CLIP_ENDINGS = (".mp4", ".jsonl", ".json")
 """The files of a clip: its video, its results, and its description, which is written last."""
 

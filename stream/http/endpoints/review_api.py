@@ -90,12 +90,16 @@ class VerdictsState(msgspec.Struct, frozen=True):
     """The folder of verdicts."""
 
     state: Annotated[
-        Literal["off", "ready", "unwritable"], about("`off`: no incidents are kept. `unwritable`: see the message.")
+        Literal["off", "reading", "ready", "unwritable"],
+        about("`off`: no incidents are kept. `reading`: it is being read. `unwritable`: see the message."),
     ]
     message: Annotated[str, about("Why verdicts cannot be kept; empty if they can.")]
     verdicts: Annotated[int, about("The number of verdicts that training can learn from.", minimum=0)]
     clips: Count
-    damaged: Annotated[list[str], about("Files that hold no valid verdict, and why. They are not used or changed.")]
+    damaged: Annotated[
+        list[str],
+        about("Files that hold no valid verdict, and why, and clips without one. They are not used or changed."),
+    ]
 
 
 class ReviewApi:
@@ -193,12 +197,11 @@ class ReviewApi:
         if self._desk is None:
             return _json(VerdictsState("off", "incidents.directory is not set", 0, 0, []))
         folder = self._desk.folder
-        try:
-            verdicts, clips = await self._writing.run(self._desk.counts)
-        except OSError as error:
-            why = f"{folder.directory} cannot be used: {error.strerror}"
-            return _json(VerdictsState("unwritable", why, 0, 0, list(folder.damaged)))
-        return _json(VerdictsState("ready", "", verdicts, clips, list(folder.damaged)))
+        damaged = list(folder.damaged)
+        if folder.counts is not None:
+            return _json(VerdictsState("ready", "", *folder.counts, damaged))
+        self._desk.read_folder()
+        return _json(VerdictsState("unwritable" if folder.message else "reading", folder.message, 0, 0, damaged))
 
     async def _list_actions(self, request: web.Request) -> web.Response:
         return _json(ActionList(list(self._actions())))

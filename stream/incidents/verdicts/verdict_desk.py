@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 
+from ring_buffers.doorbell import Doorbell
 from stages.verdicts.verdict_file import Said as Learned
 from stages.verdicts.verdict_file import Verdict as Label
 from stream.incidents.incident import Incident, IncidentQuery, Verdict
 from stream.incidents.store import IncidentStore, StoreUnavailableError
+from stream.incidents.verdicts.late_clips import LateClips
 from stream.incidents.verdicts.tracks import track_of
 from stream.incidents.verdicts.verdict_folder import VerdictFolder
 from stream.recording.clips import Clip
@@ -23,15 +25,14 @@ from stream.recording.library import RESULTS, ClipLibrary
 from stream.results import ClipReady, Message, about
 from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.incidents.verdicts import VerdictsConfig
-from stream.settings.privacy.modes import PrivacyMode
+from stream.settings.privacy.modes import MODES, PrivacyMode
 
 logger = logging.getLogger(__name__)
 
-MOST_WITHOUT_CLIP = 1000
-"""Verdicts that wait for their clip; the earliest are given up, because their clips are never recorded."""
-
 PAGE = 1000
 """Incidents that are read at once."""
+CLOSING_S = 0.5
+"""Interval at which a worker that waits for the recorder looks whether the desk is closed."""
 
 Why = Literal["no-such-incident", "nothing-to-learn", "private", "no-clip", "no-track"]
 
@@ -75,7 +76,8 @@ class VerdictsUnwritableError(Exception):
 class VerdictDesk:
     """The verdicts on the incidents of a store. Thread-safe; `say` blocks.
 
-    `library`: the clips, if they are recorded.
+    One worker reads the folder, and keeps the clips of verdicts that were given before their clips were complete. It
+    and `say` take turns, incident by incident. `library`: the clips, if they are recorded.
     """
 
     def __init__(
@@ -91,15 +93,22 @@ class VerdictDesk:
         self._library = library
         self._privacy_of = privacy_of
         self._lock = threading.Lock()
-        self._without_clip: dict[str, None] = {}
-        """The ids of incidents whose verdict came before their clip was complete, the earliest first."""
+        """For one incident at a time."""
+        self._late = LateClips()
+        self._bell = Doorbell()
+        self._worker = threading.Thread(target=self._work, name="verdict clips", daemon=True)
+        self._closed = False
 
     def start(self) -> None:
-        """Keep, in a thread, the clips of verdicts that an earlier run was given before the clips were complete."""
-        if self._library is not None:
-            threading.Thread(
-                target=self._learn_earlier, args=(self._library,), name="earlier verdicts", daemon=True
-            ).start()
+        """Start the worker."""
+        self._worker.start()
+
+    def close(self, within_s: float = 0.1) -> None:
+        """Stop the worker; after `within_s` seconds, it is not waited for. May be called again."""
+        self._closed = True
+        self._bell.ring()
+        if self._worker.ident is not None:
+            self._worker.join(within_s)
 
     def say(self, ids: Sequence[str], said: Said, sees: Callable[[str], bool] = lambda camera: True) -> list[Outcome]:
         """Set the verdict of these incidents, and return what became of each.
@@ -109,37 +118,78 @@ class VerdictDesk:
         `VerdictsUnwritableError`.
         """
         done: list[Outcome] = []
-        with self._lock:
-            for name in dict.fromkeys(ids):
-                try:
+        for name in dict.fromkeys(ids):
+            try:
+                with self._lock:
                     incident = self.store.get(name)
-                    visible = incident is not None and sees(incident.camera)
-                    done.append(
-                        self._say(incident, said)
-                        if incident is not None and visible
-                        else Outcome(name, False, False, "no-such-incident", None)
-                    )
-                except StoreUnavailableError as error:
-                    raise VerdictsUnwritableError(str(error), done) from None
-                except OSError as error:
-                    raise VerdictsUnwritableError(error.strerror or str(error), done) from None
-                finally:
-                    self.folder.delete_unused()
+                    if incident is not None and sees(incident.camera):
+                        done.append(self._say(incident, said))
+                    else:
+                        done.append(_no_such_incident(name))
+            except StoreUnavailableError as error:
+                raise VerdictsUnwritableError(str(error), done) from None
+            except OSError as error:
+                raise VerdictsUnwritableError(error.strerror or str(error), done) from None
+            if done[-1].why == "no-clip":
+                with self._lock:
+                    self._late.look_at_recent(name)
+                self._bell.ring()
         return done
 
     def take(self, topic: str, message: Message) -> None:
         """Take a published message; never blocks. Verdicts that came before their clip are then kept for training."""
-        if isinstance(message, ClipReady) and self._without_clip:
-            threading.Thread(target=self._learn_later, args=(message,), name="verdicts", daemon=True).start()
+        if isinstance(message, ClipReady):
+            self._late.take(message)
+            self._bell.ring()
+
+    def read_folder(self) -> None:
+        """Let the worker try again to read the folder, if it could not be read."""
+        self._bell.ring()
+
+    # -- the worker ---------------------------------------------------------------------------------------------
+    def _work(self) -> None:
+        while not self._closed:
+            try:
+                self._read_folder()
+                self._keep_clips()
+            except Exception:  # a bug; the engine does not depend on this thread
+                logger.exception("internal error while the clips of verdicts were kept")
+            self._bell.wait()
+
+    def _read_folder(self) -> None:
+        before = self.folder.message
+        try:
+            with self._lock:
+                self.folder.read()
+        except OSError:
+            if self.folder.message != before:
+                logger.error("verdicts: %s", self.folder.message)
+
+    def _keep_clips(self) -> None:
+        library = self._library
+        if library is None:
+            return
+        while not library.opened.wait(CLOSING_S):
+            if self._closed:
+                return
+        while not self._closed:
+            if self._late.look_through:
+                self._late.look_through = False
+                self._learn_earlier(library)
+            elif (ready := self._late.next()) is not None:
+                self._learn_later(ready)
+            else:
+                return
 
     def _learn_earlier(self, library: ClipLibrary) -> None:
-        library.opened.wait()
         clips: dict[tuple[str, str, int], list[Clip]] = {}
         for clip in library.clips():
             clips.setdefault((clip.run, clip.camera, clip.epoch), []).append(clip)
         failed, why = 0, ""
         try:
             for incident in self._judged():
+                if self._closed:
+                    return
                 try:
                     self._learn_again(incident.id, clips)
                 except OSError as error:
@@ -172,33 +222,37 @@ class VerdictDesk:
                 )
                 incident = msgspec.structs.replace(incident, clip=next(shows, None))
             if incident.clip is not None:
-                try:
-                    self._say(incident, Said(incident.verdict, incident.truth, incident.by or ""))
-                finally:
-                    self.folder.delete_unused()
+                self._say(incident, Said(incident.verdict, incident.truth, incident.by or ""))
 
     def _learn_later(self, ready: ClipReady) -> None:
         with self._lock:
-            for name in list(self._without_clip):
-                try:
+            shown = self._late.shown_by(ready)
+        for name in shown:
+            try:
+                with self._lock:
                     incident = self.store.get(name)
                     if incident is None or incident.verdict is None:
-                        self._without_clip.pop(name, None)
-                    elif _shows(ready, incident):
+                        self._late.forget(name)
+                    else:
                         incident = msgspec.structs.replace(incident, clip=ready.clip)
                         self._say(incident, Said(incident.verdict, incident.truth, incident.by or ""))
-                except StoreUnavailableError as error:
-                    logger.error("verdicts: %s cannot be kept for training: %s", name, error)
-                except OSError as error:
-                    logger.error("verdicts: %s cannot be kept for training: %s", name, error.strerror)
-            self.folder.delete_unused()
+            except StoreUnavailableError as error:
+                logger.error("verdicts: %s cannot be kept for training: %s", name, error)
+            except OSError as error:
+                logger.error("verdicts: %s cannot be kept for training: %s", name, error.strerror)
 
-    def counts(self) -> tuple[int, int]:
-        """Return the numbers of verdicts for training and of their clips. Blocks. Raises OSError."""
-        with self._lock:
-            return self.folder.counts()
-
+    # -- with the lock ------------------------------------------------------------------------------------------
     def _say(self, incident: Incident, said: Said) -> Outcome:
+        try:
+            outcome = self._change(incident, said)
+        finally:
+            self.folder.delete_unused()
+        self._late.forget(incident.id)
+        if outcome.why == "no-clip" and self._library is not None:
+            self._late.wait(incident)
+        return outcome
+
+    def _change(self, incident: Incident, said: Said) -> Outcome:
         verdict, truth = said.verdict, said.truth
         if verdict == "really" and truth == incident.action:
             verdict = "right"
@@ -208,21 +262,25 @@ class VerdictDesk:
         by = said.by if changes or incident.by is None else incident.by
         before = self.folder.get(incident.id)
         why = self._learn(incident, verdict, truth, by, at_us, before)
-        self._without_clip.pop(incident.id, None)
-        if why == "no-clip":
-            self._without_clip[incident.id] = None
-            if len(self._without_clip) > MOST_WITHOUT_CLIP:
-                del self._without_clip[next(iter(self._without_clip))]
+        now: Incident | None = incident
         if changes:
             try:
-                incident = self._store(incident, verdict, truth, by, at_us)
+                now = self._store(incident, verdict, truth, by, at_us)
             except StoreUnavailableError:
                 self.folder.restore(incident.id, before)
                 raise
-        return Outcome(incident.id, True, why is None and verdict is not None, why, incident)
+        if now is None:
+            self.folder.restore(incident.id, before)
+            return _no_such_incident(incident.id)
+        return Outcome(incident.id, True, why is None and verdict is not None, why, now)
 
-    def _store(self, incident: Incident, verdict: Verdict | None, truth: str | None, by: str, at_us: int) -> Incident:
-        (now,) = self.store.set_verdict([incident.id], verdict, truth, by, at_us)
+    def _store(
+        self, incident: Incident, verdict: Verdict | None, truth: str | None, by: str, at_us: int
+    ) -> Incident | None:
+        """Write the verdict to the store and the log. Return None if the incident was deleted meanwhile."""
+        changed = self.store.set_verdict([incident.id], verdict, truth, by, at_us)
+        if not changed:
+            return None
         was = {"verdict": incident.verdict, "truth": incident.truth, "by": incident.by, "at_us": incident.at_us}
         self.folder.log(
             {
@@ -234,7 +292,7 @@ class VerdictDesk:
                 "after": {"verdict": verdict, "truth": truth} if verdict is not None else None,
             }
         )
-        return now
+        return changed[0]
 
     def _learn(
         self,
@@ -247,38 +305,55 @@ class VerdictDesk:
     ) -> Why | None:
         """Write the label for training, or remove it. Return why there is none."""
         learned: Learned | None = verdict if verdict in ("right", "wrong", "really") else None
-        if learned is None or incident.action is None or incident.track is None:
-            self.folder.remove(incident.id)
-            return None if verdict is None else "nothing-to-learn"
+        why: Why | None = None
+        if learned is not None:
+            content = {"verdict": learned, "truth": truth, "by": by, "at_us": at_us}
+            try:
+                why = self._keep(incident, content, before)
+            except FileNotFoundError:
+                why = "no-clip"  # deleted to make room meanwhile
+            except ValueError as error:  # for example, the action's name has a line break
+                logger.error("verdicts: %s cannot be kept for training: %s", incident.id, error)
+                why = "nothing-to-learn"
+        elif verdict is not None:
+            why = "nothing-to-learn"
+        if learned is None or why is not None:
+            self.folder.remove(incident.id)  # it would contradict the store
+        return why
+
+    def _keep(self, incident: Incident, content: Mapping[str, Any], before: Label | None) -> Why | None:
+        """Write the label, with this content, and keep its clip. Return why that cannot be done.
+
+        Raises FileNotFoundError if the clip is gone, and ValueError if the label would be invalid.
+        """
+        if incident.action is None or incident.track is None:
+            return "nothing-to-learn"
         clip, recorded = self._clip(incident)
-        if self._privacy_of(incident.camera) == "skeleton" or (clip is not None and clip.privacy == "skeleton"):
-            self.folder.remove(incident.id)
+        mode = self._privacy_of(incident.camera)
+        shown = mode if clip is None else clip.privacy or "off"
+        if "skeleton" in (mode, shown) or MODES.index(shown) < MODES.index(mode):  # a drawing, or from before
             return "private"
-        content = {"verdict": learned, "truth": truth, "by": by, "at_us": at_us}
         if before is not None and self.folder.has_clip(before.clip):  # the recorder may have deleted its own
             self.folder.put(msgspec.structs.replace(before, **content), self.folder.directory)
             return None
         if clip is None:
             return "no-clip"
-        try:
-            found = track_of(incident, clip, recorded / (clip.name + RESULTS))
-            if found is None:
-                return "no-track"
-            model = incident.model
-            label = Label(
-                id=incident.id,
-                clip=clip.name,
-                camera=incident.camera,
-                epoch=incident.epoch,
-                track=incident.track,
-                said=incident.action,
-                model="" if model is None else f"{model.profile} {model.weights}".strip(),
-                **found._asdict(),
-                **content,
-            )
-            self.folder.put(label, recorded)
-        except FileNotFoundError:
-            return "no-clip"  # deleted to make room meanwhile
+        found = track_of(incident, clip, recorded / (clip.name + RESULTS))
+        if found is None:
+            return "no-track"
+        model = incident.model
+        label = Label(
+            id=incident.id,
+            clip=clip.name,
+            camera=incident.camera,
+            epoch=incident.epoch,
+            track=incident.track,
+            said=incident.action,
+            model="" if model is None else f"{model.profile} {model.weights}".strip(),
+            **found._asdict(),
+            **content,
+        )
+        self.folder.put(label, recorded)
         return None
 
     def _clip(self, incident: Incident) -> tuple[Clip | None, Path]:
@@ -294,13 +369,8 @@ class VerdictDesk:
         return (clip if same else None), library.directory
 
 
-def _shows(ready: ClipReady, incident: Incident) -> bool:
-    """Return whether a clip shows the begin of an incident."""
-    return (
-        (ready.run, ready.camera, ready.epoch) == (incident.run, incident.camera, incident.epoch)
-        and incident.media_time_us is not None
-        and ready.start_media_time_us <= incident.media_time_us <= ready.end_media_time_us
-    )
+def _no_such_incident(name: str) -> Outcome:
+    return Outcome(name, False, False, "no-such-incident", None)
 
 
 def make_desk(

@@ -19,9 +19,10 @@ class VerdictsConfig(Section):
     budget: ByteSize = Field(
         ByteSize(20 * 10**9),
         ge=1 << 20,
-        description="Space for the clips of verdicts, in bytes or as `20GB`. Nothing is deleted to make room: when it "
-        "is used up, verdicts that need another clip are refused.",
+        description="Space for verdicts and their clips, in bytes or as `20GB`. Nothing is deleted to make room: when "
+        "it is used up, verdicts on further alerts and events are refused.",
     )
     least_free: ByteSize = Field(
-        ByteSize(10**9), description="No clip is kept for a verdict while the disk has less free space than this."
+        ByteSize(10**9),
+        description="No clip is copied for a verdict if that would leave less free space on the disk than this.",
     )

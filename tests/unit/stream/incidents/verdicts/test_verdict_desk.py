@@ -5,19 +5,24 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from stages.verdicts import verdict_file
 from stages.verdicts.verdict_file import Verdict
 from stream.incidents.store import IncidentStore, StoreUnavailableError
+from stream.incidents.verdicts import late_clips, verdict_folder
 from stream.incidents.verdicts.verdict_desk import Said, VerdictDesk, VerdictsUnwritableError
 from stream.incidents.verdicts.verdict_folder import VerdictFolder
+from stream.recording.clips import Clip
 from stream.recording.library import ENDINGS, ClipLibrary
 from stream.settings import private_file
 from stream.settings.incidents.verdicts import VerdictsConfig
@@ -62,6 +67,7 @@ class Desk:
 def at(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path)
     yield made
+    made.desk.close()
     made.store.close()
 
 
@@ -116,7 +122,7 @@ def test_repeating_a_verdict_changes_nothing_and_another_one_replaces_it(at: Des
 
 def test_a_verdict_that_is_taken_back_leaves_no_label_and_no_clip(at: Desk) -> None:
     at.say(RIGHT, FIRST, "e0123abcd-2")
-    assert at.desk.counts() == (2, 2)
+    assert at.folder.counts == (2, 2)
     assert at.say(BACK) == [(True, False, None)]
     assert at.label() is None and at.verdict() == (None, None, None)
     assert shown_files(at.verdicts / "clips", at.recorded[0]) == [False] * 3
@@ -176,7 +182,8 @@ def test_after_a_restart_verdicts_that_came_before_their_clip_still_get_it(at: D
     label, other = at.label(), at.label(unknown.event)
     assert label is not None and other is not None and other.clip == clip.name
     assert (label.by, label.at_us, label.clip) == ("anna", said.at_us, at.recorded[0].name)
-    assert again.counts() == (2, 2)
+    wait_until(lambda: at.folder.counts == (2, 2))
+    again.close()
     assert at.label("e0123abcd-2") is None and at.label("e0123abcd-3") is None
     assert shown_files(at.verdicts / "clips", clip) == [True] * 3
 
@@ -197,13 +204,93 @@ def test_a_clip_that_becomes_complete_after_the_verdict_is_kept(at: Desk) -> Non
     with mock.patch.object(at.library, "clip", return_value=None):
         assert at.say(RIGHT, FIRST, "e0123abcd-2") == [(True, False, "no-clip")] * 2
     at.say(BACK, "e0123abcd-2")
+    at.desk.start()
     for clip in at.recorded:
         at.desk.take("", ready(clip))
     wait_until(lambda: at.label() is not None)
     label = at.label()
     assert label is not None and (label.verdict, label.by) == ("right", "anna")
     assert at.label("e0123abcd-2") is None and len(at.log()) == 3
-    assert at.desk.counts() == (1, 1)
+    wait_until(lambda: at.folder.counts == (1, 1))
+
+
+def test_a_clip_that_becomes_complete_while_the_verdict_is_given_is_kept(at: Desk) -> None:
+    at.desk.start()
+    real = at.library.clip
+
+    def completed(name: str) -> Clip | None:
+        with mock.patch.object(at.library, "clip", real):
+            at.desk.take("", ready(at.recorded[0]))
+        return None
+
+    with mock.patch.object(at.library, "clip", side_effect=completed):
+        assert at.say(RIGHT) == [(True, False, "no-clip")]
+    wait_until(lambda: at.label() is not None)
+
+
+def test_many_waiting_verdicts_and_many_clips_need_one_thread_and_no_reads(at: Desk) -> None:
+    give(at.store, *(fell(number, label="kick") for number in range(100, 150)))
+    waiting = [f"e0123abcd-{number}" for number in range(100, 150)]
+    assert {why for _, _, why in at.say(RIGHT, *waiting)} == {"no-clip"}
+    at.desk._late.look_through = False  # what the worker does at first
+    at.desk.start()
+    threads = threading.active_count()
+    with mock.patch.object(at.store, "get", wraps=at.store.get) as get:
+        for _ in range(100):
+            at.desk.take("", ready(at.recorded[1]))
+        assert threading.active_count() == threads
+        with mock.patch.object(at.library, "clip", return_value=None):
+            assert at.say(RIGHT) == [(True, False, "no-clip")]
+        at.desk.take("", ready(at.recorded[0]))  # the last of the queue
+        wait_until(lambda: at.label() is not None)
+        assert get.call_count == 2, "only what a clip shows is read"
+
+
+def test_when_more_clips_are_complete_than_are_looked_at_all_are_looked_through(
+    at: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late_clips, "MOST_COMPLETE", 1)
+    library = ClipLibrary(at.clips, 10**9, 0)
+    desk = VerdictDesk(at.store, at.folder, library)
+    desk.start()  # the worker waits for the library
+    both = [FIRST, "e0123abcd-2"]
+    assert {one.why for one in desk.say(both, RIGHT)} == {"no-clip"}
+    for clip in at.recorded:
+        desk.take("", ready(clip))
+    library.open()
+    wait_until(lambda: all(at.label(name) is not None for name in both))
+    desk.close()
+
+
+def test_a_label_whose_clip_is_lost_is_deleted_rather_than_left_to_contradict_the_verdict(at: Desk) -> None:
+    at.say(RIGHT)
+    for path in verdict_file.clip_paths(at.verdicts, at.recorded[0].name):
+        path.unlink()
+    with mock.patch.object(at.library, "clip", return_value=None):
+        assert at.say(WRONG) == [(True, False, "no-clip")]
+    assert at.label() is None and at.verdict() == ("wrong", None, "anna")
+
+
+def test_an_incident_that_is_deleted_meanwhile_leaves_no_label_and_the_others_are_saved(at: Desk) -> None:
+    real = at.store.set_verdict
+
+    def deleted(ids: list[str], *said: Any) -> list[Any]:
+        return [] if ids == [FIRST] else real(ids, *said)
+
+    with mock.patch.object(at.store, "set_verdict", side_effect=deleted):
+        outcomes = at.say(RIGHT, FIRST, "e0123abcd-2")
+    assert outcomes == [(False, False, "no-such-incident"), (True, True, None)]
+    assert at.label() is None and not any(shown_files(at.verdicts / "clips", at.recorded[0]))
+    assert len(at.log()) == 1
+
+
+def test_an_action_whose_name_cannot_be_written_does_not_stop_the_others(at: Desk) -> None:
+    odd = fell(7, label="fall\ndown")
+    give(at.store, odd)
+    written = write_recorded(at.clips, msgspec.structs.replace(odd, label="fall"))
+    give(at.store, ready(written))
+    at.library.open()
+    assert at.say(RIGHT, odd.event, FIRST) == [(True, False, "nothing-to-learn"), (True, True, None)]
 
 
 def test_incidents_of_cameras_that_the_caller_does_not_see_do_not_exist(at: Desk) -> None:
@@ -271,7 +358,77 @@ def test_a_damaged_verdict_is_named_and_left_and_the_others_work(at: Desk) -> No
     path = verdict_file.label_path(at.verdicts, FIRST)
     path.write_text(path.read_text()[:50])
     again = VerdictDesk(at.store, VerdictFolder(at.verdicts, VerdictsConfig.model_validate({})), at.library)
-    assert again.counts() == (1, 1)
+    again.start()
+    wait_until(lambda: again.folder.counts == (1, 1))
     (damaged,) = again.folder.damaged
     assert damaged.startswith(f"{FIRST}.json: ") and len(path.read_text()) == 50
     assert [one.learned for one in again.say([FIRST, "e0123abcd-2"], WRONG)] == [True, True]
+    again.close()
+
+
+def test_a_clip_on_which_there_is_no_verdict_is_named_and_left(at: Desk) -> None:
+    at.say(RIGHT, FIRST, "e0123abcd-2")
+    verdict_file.label_path(at.verdicts, FIRST).unlink()  # moved elsewhere, or the process was killed before it
+    again = VerdictFolder(at.verdicts, VerdictsConfig.model_validate({"least_free": 0}))
+    again.read()
+    assert again.damaged == [f"{at.recorded[0].name}: there is no verdict on this clip"]
+    again.delete_unused()
+    assert all(shown_files(at.verdicts / "clips", at.recorded[0]))
+    verdict_file.label_path(at.verdicts, "e0123abcd-2").write_text("damaged")
+    third = VerdictFolder(at.verdicts, VerdictsConfig.model_validate({}))
+    third.read()
+    assert third.damaged == ["e0123abcd-2.json: JSON is malformed: invalid character (byte 0)"]
+
+
+def test_labels_count_towards_the_budget(at: Desk) -> None:
+    at.say(RIGHT)
+    label, clips = (
+        verdict_file.label_path(at.verdicts, FIRST),
+        verdict_file.clip_paths(at.verdicts, at.recorded[0].name),
+    )
+    assert at.folder._bytes == sum(path.stat().st_size for path in (label, *clips))
+    other = fell(8)
+    give(at.store, msgspec.structs.replace(other, media_time_us=10 * S, capture_us=other.capture_us))
+    give(at.store, ready(at.recorded[0]))
+    at.folder._budget = at.folder._bytes
+    with pytest.raises(VerdictsUnwritableError, match=r"verdicts\.budget"):
+        at.desk.say([other.event], RIGHT)
+    at.say(BACK)
+    assert at.folder._bytes == 0
+
+
+def test_a_copy_leaves_least_free_free(at: Desk) -> None:
+    other = OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    free = shutil.disk_usage(at.verdicts.parent)._replace(free=10_000)
+    at.folder._least_free = 10_000
+    with (
+        mock.patch.object(os, "link", side_effect=other),
+        mock.patch.object(shutil, "disk_usage", return_value=free),
+        pytest.raises(VerdictsUnwritableError, match=r"verdicts\.least_free"),
+    ):
+        at.desk.say([FIRST], RIGHT)
+
+
+def test_the_log_is_renamed_when_it_is_large(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verdict_folder, "MOST_LOG_BYTES", 500)
+    for said in (RIGHT, WRONG, SIT, SKIP, RIGHT, WRONG):
+        at.say(said)
+    earlier = at.verdicts / verdict_file.EARLIER_LOG
+    sizes = [path.stat().st_size for path in (at.verdicts / verdict_file.LOG, earlier)]
+    assert all(0 < size <= 500 for size in sizes), sizes
+    assert at.log()[-1]["after"]["verdict"] == "wrong"
+
+
+def test_links_among_the_clips_are_not_followed(at: Desk) -> None:
+    at.say(RIGHT, "e0123abcd-2")
+    elsewhere = at.verdicts.parent / "elsewhere.mp4"
+    elsewhere.write_bytes(b"mine")
+    clips = at.verdicts / "clips"
+    (clips / "dangling.mp4").symlink_to("nowhere")
+    (clips / f"{at.recorded[0].name}.mp4").symlink_to(elsewhere)
+    again = VerdictDesk(
+        at.store, VerdictFolder(at.verdicts, VerdictsConfig.model_validate({"least_free": 0})), at.library
+    )
+    assert [one.learned for one in again.say([FIRST], RIGHT)] == [True]
+    assert (clips / f"{at.recorded[0].name}.mp4").samefile(at.clips / f"{at.recorded[0].name}.mp4")
+    assert elsewhere.read_bytes() == b"mine"
