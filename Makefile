@@ -13,6 +13,7 @@ FAST := tests/unit -m "not slow" -n 2 --dist loadfile
 # The demo needs the engine alone; everything else needs the development tools too.
 ENGINE := $(VENV)/.engine-ready
 READY := $(VENV)/.ready
+HOMEASSISTANT := build/home-assistant/.ready
 # Each environment records its checkout, so that another one (through a link) does not point it at itself.
 OWN = test ! -s $(ENGINE) || grep -qxF "$(CURDIR)" $(ENGINE) || { echo "$(VENV) belongs to $$(cat $(ENGINE)), and packages must be installed: run make there, or delete $(VENV) here" >&2; exit 1; }
 
@@ -58,7 +59,7 @@ demo: $(ENGINE)
 	@$(BIN)/python run_stream.py demo
 
 # pyright computes on one core for a minute, so it runs beside the tests.
-test: $(READY)
+test: $(READY) $(HOMEASSISTANT)
 	@deploy/system-packages.sh test
 	@$(BIN)/python run_stream.py weights fetch
 	@$(MAKE) --no-print-directory --jobs 2 lint tests
@@ -71,7 +72,7 @@ test-fast: $(READY)
 
 # Five runs of `make test` on a loaded machine: RUNS=5, and logs in build/flaky.
 RUNS ?= 5
-flaky: $(READY)
+flaky: $(READY) $(HOMEASSISTANT)
 	@deploy/system-packages.sh flaky
 	@$(BIN)/python run_stream.py weights fetch
 	@$(BIN)/python -m tools.flaky --runs $(RUNS) -- -m "not soak" $(TESTS)
@@ -102,16 +103,14 @@ bench: $(READY)
 	@$(BIN)/python run_stream.py bench paper
 	@$(BIN)/python run_stream.py bench end-to-end
 
-# Home Assistant for `make soak`, in an environment of its own: it needs Python 3.13.2 or newer.
-HOMEASSISTANT := build/home-assistant/.ready
-PYTHON313 ?= $(firstword $(foreach v,/usr/bin/python3.13 python3.13,$(if $(shell $(v) -c "import sys; sys.exit(sys.version_info < (3, 13, 2))" 2>/dev/null && echo ok),$(v))))
+# Home Assistant, in an environment of its own: it needs Python 3.13.2 or newer, which uv finds or downloads. It does not
+# start without its frontend.
 home-assistant: $(HOMEASSISTANT)
-$(HOMEASSISTANT):
-	@test -n "$(PYTHON313)" || { echo "the tests with Home Assistant need Python 3.13.2 or newer" >&2; exit 1; }
-	@echo "Installing Home Assistant into build/home-assistant (about a minute)"
-	@$(PYTHON313) -m venv build/home-assistant
-	@build/home-assistant/bin/python -m pip install --quiet uv
-	@build/home-assistant/bin/uv pip install --quiet --python build/home-assistant/bin/python homeassistant==2026.2.3 paho-mqtt==2.1.0
+$(HOMEASSISTANT): Makefile
+	@echo "Installing Home Assistant for the tests into build/home-assistant (half a minute, 800 MB)"
+	@test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install --quiet uv; }
+	@build/uv/bin/uv venv --quiet --clear --python '>=3.13.2,<3.14' build/home-assistant
+	@build/uv/bin/uv pip install --quiet --python build/home-assistant/bin/python homeassistant==2026.2.3 home-assistant-frontend==20260128.6 paho-mqtt==2.1.0
 	@touch $@
 
 soak: $(READY) $(HOMEASSISTANT)
