@@ -124,6 +124,53 @@ async def test_what_the_broker_refuses_is_not_delivered_and_is_tried_again(
     await engine.stop()
 
 
+async def test_what_is_larger_than_the_broker_takes_is_given_up_with_the_reason_and_the_connection_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = AlertEngine()
+    await engine.start()
+    async with (
+        mosquitto(tmp_path, "max_packet_size 2000") as broker,
+        client_of(broker) as client,
+        notifying(settings(engine, tmp_path, house(broker))) as notifier,
+    ):
+        await until(lambda: client.value(f"{BASE}/door/availability") == "online")
+        large = engine.begin(reason="x" * 2000)
+        small = engine.begin(rule="fence")
+        await until(lambda: sensor(client, rule="fence") == "ON" and notifier.ledger.count("house", "sent") == 1)
+        (given_up,) = notifier.ledger.find(state="given_up")
+        assert given_up.alert == large and "the broker takes at most 2000" in given_up.error
+        assert [one["alert"]["alert"] for one in client.stream(f"{BASE}/door/alert")] == [small]
+        assert f"{BASE}/door/rule/fall: it has" in caplog.text, "the sensor is too large, too, and it is said"
+        assert notifier.sessions["house"].connections == 1
+    await engine.stop()
+
+
+async def test_a_broker_that_ends_each_connection_is_asked_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def noted(low: float, high: float) -> float:
+        waits.append(session._wait_s)
+        return 1.0
+
+    engine = AlertEngine()
+    await engine.start()
+    async with (
+        mosquitto(tmp_path) as broker,
+        notifying(settings(engine, tmp_path, house(broker, settle="0s", discovery=None))) as notifier,
+    ):
+        session = notifier.sessions["house"]
+        monkeypatch.setattr("stream.notify.targets.mqtt_session.random.uniform", noted)
+        for number in range(4):
+            await until(lambda number=number: session.connections > number and session._ready.is_set())
+            session._stuck.set()
+            await until(lambda number=number: len(waits) > number)
+        assert waits == [0.1, 0.2, 0.4, 0.5]
+    await engine.stop()
+
+
 async def test_availability_follows_notify_and_the_engine(tmp_path: Path) -> None:
     engine = AlertEngine()
     await engine.start()
@@ -153,6 +200,9 @@ async def test_commands_disarm_and_arm_a_rule_and_a_retained_command_changes_not
             first = engine.begin()
             await until(lambda: sensor(client) == "ON" and session.commands["disarm", "retained"] == 1)
             assert client.value(armed) == "ON"
+            await client.publish(command, "DISARM", retain=True)
+            await until(lambda: session.commands["disarm", "retained"] == 2)
+            assert client.value(armed) == "ON", "not even while notify is connected"
             await client.publish(command, "DISARM")
             await until(lambda: client.value(armed) == "OFF" and sensor(client) == "OFF")
             second = engine.begin()
@@ -167,7 +217,7 @@ async def test_commands_disarm_and_arm_a_rule_and_a_retained_command_changes_not
             await until(lambda: client.value(f"{BASE}/door/rule/fall")["alerts"] == [third])
             assert not any(second in one["id"] for one in client.stream(f"{BASE}/door/alert"))
             assert session.commands == {
-                ("disarm", "retained"): 1,
+                ("disarm", "retained"): 2,
                 ("disarm", "done"): 1,
                 ("unknown", "unknown"): 2,
                 ("arm", "unknown"): 1,

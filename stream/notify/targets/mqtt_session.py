@@ -20,13 +20,14 @@ from urllib.parse import urlsplit
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from stream.notify.engine_api import tls_context
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, secret
 from stream.notify.outbox import Attempt, Failed, Sent
 from stream.notify.targets import mqtt_topics
-from stream.notify.targets.mqtt_client import ConfirmedClient, RefusedError
+from stream.notify.targets.mqtt_client import ConfirmedClient, RefusedError, TooLargeError
 from stream.notify.targets.mqtt_topics import OFFLINE, ONLINE, availability, base_of
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ CONFIRMED_WITHIN_S = 10.0
 """Time for the broker's confirmation of a message."""
 KEEPALIVE_S = 15
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
+LASTS_S = 30.0
+"""Time after which a connection counts as good: the next one is made again soon."""
 DEBOUNCE_S = 0.05
 PEOPLE_S = 1.0
 """Shortest interval between two numbers of people of a camera."""
@@ -79,7 +82,7 @@ class MqttSession:
         self._ledger_failed = ledger_failed
         self._password = secret(config.password_file) if config.password_file is not None else None
         self._tls = self._context()
-        self._client: aiomqtt.Client | None = None
+        self._client: ConfirmedClient | None = None
         self._ready = asyncio.Event()
         self._changed = asyncio.Event()
         self._again = asyncio.Event()
@@ -92,7 +95,7 @@ class MqttSession:
         """When a number of people may be published again, seconds of the loop's clock."""
         self._warned = False
         self._wait_s = SHORTEST_RETRY_S
-        """Time until the next connection. It grows until one has published all state."""
+        """Time until the next connection. It grows until one has lasted."""
 
     @property
     def connected(self) -> bool:
@@ -123,7 +126,7 @@ class MqttSession:
             return Failed("the connection was lost")
         return sending.result()
 
-    async def _send(self, client: aiomqtt.Client, attempt: Attempt) -> Sent | Failed:
+    async def _send(self, client: ConfirmedClient, attempt: Attempt) -> Sent | Failed:
         properties: Properties | None = None
         if self._config.protocol == "5" and self._config.expiry:
             properties = Properties(PacketTypes.PUBLISH)
@@ -132,7 +135,7 @@ class MqttSession:
             for topic, body in mqtt_topics.stream_messages(self._config, attempt):
                 await self._publish(client, topic, body, retain=False, properties=properties)
         except RefusedError as error:
-            return Failed(str(error))
+            return Failed(str(error), final=isinstance(error, TooLargeError))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self._stuck.set()
             return Failed(str(error) or type(error).__name__)
@@ -167,14 +170,14 @@ class MqttSession:
             logger.warning("%s: no connection to %s (%s); messages wait", self._name, self._config.broker, error)
         self._warned = True
 
-    async def _serve(self, client: aiomqtt.Client) -> None:
+    async def _serve(self, client: ConfirmedClient) -> None:
         """Publish all state, then what changes, and take commands, until the connection is lost."""
         client.pending_calls_threshold = MOST_PENDING
         base = base_of(self._config)
-        topics = [f"{base}/set", f"{base}/+/rule/+/set", f"{base}/alert/+/set"]
+        for topic in (f"{base}/set", f"{base}/+/rule/+/set", f"{base}/alert/+/set"):
+            await self._subscribe(client, topic, as_published=True)
         if self._config.discovery is not None:
-            topics.append(f"{self._config.discovery}/status")
-        await client.subscribe([(topic, 1) for topic in topics])
+            await self._subscribe(client, f"{self._config.discovery}/status", as_published=False)
         self._published.clear()
         self._changed.set()
         self._client = client
@@ -187,13 +190,21 @@ class MqttSession:
                 self._warned = False
                 tasks.create_task(self._keep_published(client))
                 await asyncio.sleep(self._config.settle / 1e6)
-                self._wait_s = SHORTEST_RETRY_S
                 self._ready.set()
+                await asyncio.sleep(LASTS_S)
+                self._wait_s = SHORTEST_RETRY_S
         finally:
             self._ready.clear()
             self._client = None
             for sending in self._under_way:
                 sending.cancel()
+
+    async def _subscribe(self, client: ConfirmedClient, topic: str, *, as_published: bool) -> None:
+        """Subscribe. `as_published`: with MQTT 5, a message that was sent as retained says so also when it is new."""
+        if self._config.protocol == "5":
+            await client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=as_published))
+        else:
+            await client.subscribe(topic, 1)
 
     async def _end_if_stuck(self) -> None:
         """End the connection when the broker did not confirm a message."""
@@ -201,7 +212,7 @@ class MqttSession:
         await self._stuck.wait()
         raise aiomqtt.MqttError("a message was not confirmed")
 
-    async def _keep_published(self, client: aiomqtt.Client) -> None:
+    async def _keep_published(self, client: ConfirmedClient) -> None:
         loop = asyncio.get_running_loop()
         refresh_s = loop.time() + REFRESH_S
         while True:
@@ -216,7 +227,7 @@ class MqttSession:
                 self._again.clear()
             await self._publish_differences(client, everything=everything)
 
-    async def _publish_differences(self, client: aiomqtt.Client, *, everything: bool) -> None:
+    async def _publish_differences(self, client: ConfirmedClient, *, everything: bool) -> None:
         """Publish the retained topics that changed, empty those that are gone, and record which there are."""
         try:
             known = self._ledger.mqtt_topics(self._name)
@@ -248,14 +259,14 @@ class MqttSession:
         for topic in removed:
             self._published.pop(topic, None)
 
-    async def _publish_all(self, client: aiomqtt.Client, messages: Mapping[str, bytes]) -> None:
+    async def _publish_all(self, client: ConfirmedClient, messages: Mapping[str, bytes]) -> None:
         """Publish retained messages, several at once, in their order."""
         items = list(messages.items())
         for first in range(0, len(items), AT_ONCE):
             some = items[first : first + AT_ONCE]
             await asyncio.gather(*(self._publish_retained(client, topic, body) for topic, body in some))
 
-    async def _publish_retained(self, client: aiomqtt.Client, topic: str, body: bytes) -> None:
+    async def _publish_retained(self, client: ConfirmedClient, topic: str, body: bytes) -> None:
         """Publish a retained message. One that the broker refuses is published again with all others."""
         try:
             await self._publish(client, topic, body, retain=True)
@@ -268,15 +279,16 @@ class MqttSession:
             self._refused.discard(topic)
 
     async def _publish(
-        self, client: aiomqtt.Client, topic: str, body: bytes, *, retain: bool, properties: Properties | None = None
+        self, client: ConfirmedClient, topic: str, body: bytes, *, retain: bool, properties: Properties | None = None
     ) -> None:
         """Publish with QoS 1. Raises `MqttError` if the broker does not confirm it, which ends the connection."""
+        client.check_size(topic, body)
         await client.publish(topic, body, qos=1, retain=retain, properties=properties, timeout=CONFIRMED_WITHIN_S)
         if retain:
             self._published[topic] = body
 
     # -- commands -----------------------------------------------------------------------------------------------
-    async def _take_commands(self, client: aiomqtt.Client) -> None:
+    async def _take_commands(self, client: ConfirmedClient) -> None:
         async for message in client.messages:
             topic = message.topic.value
             body = message.payload if isinstance(message.payload, bytes) else b""
@@ -302,7 +314,7 @@ class MqttSession:
         self.commands[name, outcome] += 1
 
     # -- connection ---------------------------------------------------------------------------------------------
-    def _new_client(self) -> aiomqtt.Client:
+    def _new_client(self) -> ConfirmedClient:
         parts = urlsplit(self._config.broker)
         five = self._config.protocol == "5"
         options: dict[str, Any] = {} if five else {"clean_session": True}

@@ -23,12 +23,13 @@ PROGRAM = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/us
 class Mosquitto:
     """The broker. It keeps nothing on disk: what it retains is lost when it is killed."""
 
-    def __init__(self, folder: Path, *, secure: bool = True) -> None:
+    def __init__(self, folder: Path, *options: str, secure: bool = True) -> None:
         assert PROGRAM is not None, "mosquitto is missing: run deploy/system-packages.sh test"
         self.port = reserved_port()
         self.secure = secure
         self._file = folder / "mosquitto.conf"
         lines = [f"listener {self.port} 127.0.0.1", "persistence false", "user root", "max_queued_messages 100000"]
+        lines += options
         if secure:
             self.ca_file, key = certificate(folder)
             passwords = folder / "passwords"
@@ -86,9 +87,9 @@ class Mosquitto:
 
 
 @asynccontextmanager
-async def mosquitto(folder: Path, *, secure: bool = True) -> AsyncIterator[Mosquitto]:
-    """Run a broker."""
-    broker = Mosquitto(folder, secure=secure)
+async def mosquitto(folder: Path, *options: str, secure: bool = True) -> AsyncIterator[Mosquitto]:
+    """Run a broker, with further lines of its configuration."""
+    broker = Mosquitto(folder, *options, secure=secure)
     await broker.start()
     try:
         yield broker
