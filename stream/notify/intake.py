@@ -292,11 +292,13 @@ class Intake:
             return None
         if (what if what != "closed" else "began") not in target.states:
             return None
+        key = f"{row.id}:{what}" + (f":{alert.run[:8]}-{alert.epoch}-{alert.seq}" if what == "updated" else "")
         if what not in BEGINNINGS:
             before = self._ledger.of_alert(row.id, name)
             if any(one.kind in BEGINNINGS and one.state == "held" for one in before):
                 return None  # its beginning was held back
-        key = f"{row.id}:{what}" + (f":{alert.run[:8]}-{alert.epoch}-{alert.seq}" if what == "updated" else "")
+            ends = sum(one.kind == what == "cleared" for one in before)
+            key += f":{ends + 1}" if ends else ""  # it was reported again after notify had closed it
         critical = alert.severity == "critical"
         held, due_us = self._shapers[name].held(what, row.camera, row.rule, now_us, critical=critical)
         notice = Notice(id=key, state=what, at_us=now_us, alert=alert, closed_by=row.closed_by)

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from stream.notify.ledger import Delivery, Ledger
-from stream.notify.outbox import LONGEST_RETRY_S, Attempt, Failed, Outbox, Sent
+from stream.notify.outbox import LONGEST_RETRY_S, Attempt, Failed, Outbox, Sent, retry_in_s
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ class Lanes:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, lane: str) -> None:
+        unexpected = 0
         try:
             while True:
                 try:
@@ -88,16 +89,26 @@ class Lanes:
                     if waiting is None:
                         return
                     wait_s = await self._try(waiting)
+                    unexpected = 0
                 except sqlite3.Error as error:
                     self._ledger_failed(error)
                     wait_s = LEDGER_AGAIN_S
                 except Exception:
+                    unexpected += 1
+                    wait_s = retry_in_s(unexpected, LEDGER_AGAIN_S, 0.0)
                     logger.exception("%s: sending failed unexpectedly; it is tried again", self._name)
-                    wait_s = LEDGER_AGAIN_S
                 if wait_s:
                     await asyncio.sleep(wait_s)
         finally:
             del self._tasks[lane]
+
+    async def _send(self, attempt: Attempt) -> Sent | Failed:
+        """Send a message. An unexpected error is a failure as any other: tried again, and given up in the end."""
+        try:
+            return await self._sender.send(attempt)
+        except Exception as error:
+            logger.exception("%s: sending message %s failed unexpectedly", self._name, attempt.delivery.id)
+            return Failed(f"unexpected {type(error).__name__}")
 
     async def _try(self, waiting: Delivery) -> float | None:
         """Send a message once. Return the seconds until the lane goes on."""
@@ -109,7 +120,7 @@ class Lanes:
             attempt = self._outbox.begin(waiting.seq, now_us(), links)
             if attempt is None:
                 return None
-            result = await self._sender.send(attempt)
+            result = await self._send(attempt)
         wait_s = self._outbox.end(attempt, result, now_us())
         if isinstance(result, Sent):
             self.outcomes["sent"] += 1

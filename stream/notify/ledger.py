@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -128,19 +129,20 @@ class Ledger:
 
     def __init__(self, path: Path, now_us: int = 0, *, read_only: bool = False, locked: bool = True) -> None:
         self._lock: int | None = None
-        if read_only and not path.is_file():
-            raise ConfigError(f"{path}: there is no ledger; `partstream notify` makes it")
         try:
+            path = path.resolve()  # by another name it is the same ledger, with the same lock
+            if read_only and not path.is_file():
+                raise ConfigError(f"{path}: there is no ledger; `partstream notify` makes it")
             if not read_only and locked:
                 self._lock = _lock(path)
-            address = f"file:{path.resolve()}" + ("?mode=ro" if read_only else "")
+            address = f"file:{quote(str(path))}" + ("?mode=ro" if read_only else "")
             self.db = sqlite3.connect(address, BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
             if not read_only:
                 path.chmod(0o600)
                 self.db.execute("PRAGMA journal_mode = WAL")
                 self.db.execute("PRAGMA synchronous = FULL")
             self._migrate(path, now_us, read_only=read_only)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, RuntimeError) as error:
             self._unlock()
             raise ConfigError(f"{path}: can't be used as a ledger: {error}") from None
 
@@ -391,7 +393,8 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
 
 
 def _lock(path: Path) -> int:
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path.with_name(path.name + ".lock"), flags, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -41,8 +41,16 @@ class EngineConfig(Section):
         None, description="File of a token of that server: `http.control_token`, needed to acknowledge."
     )
     ca_file: Path | None = Field(None, description="PEM file of the authority of that server's certificate.")
+    allow_plaintext: bool = Field(False, description="Allow the token without TLS to another host.")
     server_key: str | None = Field(None, description="CURVE: the engine's public key, or a file that holds it.")
     key_file: Path | None = Field(None, description="CURVE: file of the own secret key.")
+
+    @model_validator(mode="after")
+    def _token_is_protected(self) -> EngineConfig:
+        parts = urlsplit(self.api or "")
+        if self.token_file and parts.scheme == "http" and not (self.allow_plaintext or _loopback(parts.hostname)):
+            raise ValueError("the token would be sent without TLS: use https://, or set allow_plaintext: true")
+        return self
 
 
 class TargetConfig(Section):

@@ -143,6 +143,23 @@ def test_a_lost_engine_closes_all_alerts_and_is_told_once(notify: Notify) -> Non
     assert notify.intake.states.on(notify.now_us) == {}
 
 
+def test_an_alert_that_is_reported_again_after_notify_closed_it_has_a_second_end(notify: Notify) -> None:
+    notify.take(alert("1"))
+    for seq in range(2):
+        notify.take(stats(seq=seq))  # no longer listed
+    notify.take(alert("1", "updated", seq=1))
+    notify.take(alert("1", "updated", seq=2, acknowledged_us=NOW_US))
+    notify.take(alert("1", "cleared", seq=3))
+    notify.restart()
+    notify.take(alert("1", "cleared", seq=3), replayed=True)
+    assert [(one.id, one.closed_by) for one in notify.send()] == [
+        ("1:began", ""),
+        ("1:cleared", "stats"),
+        ("1:acknowledged", ""),
+        ("1:cleared:2", "over"),
+    ]
+
+
 def test_lost_messages_are_told_once_a_minute(notify: Notify) -> None:
     notify.intake.gap(3)
     notify.tick()

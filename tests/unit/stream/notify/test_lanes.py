@@ -7,7 +7,7 @@ import pytest
 
 from stream.notify.lanes import Lanes
 from stream.notify.outbox import Attempt, Failed, Sent
-from support.notify.fed_alerts import SECOND, alert
+from support.notify.fed_alerts import NOW_US, SECOND, alert
 from support.notify.without_network import Notify, hook
 from support.waiting import until
 
@@ -29,13 +29,14 @@ class Target:
         return Sent()
 
 
-async def test_what_a_flood_holds_back_while_the_target_is_away_is_not_sent(tmp_path: Path) -> None:
-    async def links(name: str) -> dict[str, str]:
-        return {}
+async def no_links(name: str) -> dict[str, str]:
+    return {}
 
+
+async def test_what_a_flood_holds_back_while_the_target_is_away_is_not_sent(tmp_path: Path) -> None:
     notify = Notify(tmp_path, **hook(most_pending=10))
     target = Target()
-    lanes = Lanes("hook", notify.ledger, notify.outbox, target, links, lambda error: pytest.fail(str(error)))
+    lanes = Lanes("hook", notify.ledger, notify.outbox, target, no_links, lambda error: pytest.fail(str(error)))
     notify.take(alert("0"))
     lanes.wake()
     await until(lambda: target.asked == 1)
@@ -45,6 +46,33 @@ async def test_what_a_flood_holds_back_while_the_target_is_away_is_not_sent(tmp_
     await until(lambda: notify.ledger.count("hook", "pending") == 0)
     assert target.sent == [(f"{number}:began", 1) for number in range(5, 15)]
     assert notify.ledger.count("hook", "held") == 5
+    await lanes.close()
+    notify.ledger.close()
+
+
+async def test_an_unexpected_error_of_a_target_is_a_failure_that_is_tried_again_and_given_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr("stream.notify.outbox.LONGEST_RETRY_S", 0.01)
+
+    class Broken(Target):
+        async def send(self, attempt: Attempt) -> Sent | Failed:
+            self.sent.append((attempt.delivery.id, attempt.number))
+            raise KeyError("https://receiver.example/secret")
+
+    notify = Notify(tmp_path, **hook())
+    target = Broken()
+    target.open.set()
+    lanes = Lanes("hook", notify.ledger, notify.outbox, target, no_links, lambda error: pytest.fail(str(error)))
+    notify.take(alert("1"))
+    monkeypatch.setattr("stream.notify.lanes.now_us", lambda: NOW_US)
+    lanes.wake()
+    await until(lambda: len(target.sent) == 3)
+    assert [number for _, number in target.sent] == [1, 2, 3], "each try is recorded"
+    assert {one.error for one in notify.ledger.find()} == {"unexpected KeyError"}
+    monkeypatch.setattr("stream.notify.lanes.now_us", lambda: NOW_US + 90_000 * SECOND)
+    await until(lambda: notify.ledger.count("hook", "given_up") == 1)
     await lanes.close()
     notify.ledger.close()
 

@@ -91,6 +91,21 @@ def test_one_notify_writes_and_others_read(ledger: Ledger, tmp_path: Path) -> No
     reader.close()
 
 
+def test_a_ledger_behind_a_link_is_the_same_ledger(ledger: Ledger, tmp_path: Path) -> None:
+    link = tmp_path / "other.db"
+    link.symlink_to(tmp_path / "notify.db")
+    with pytest.raises(ConfigError, match="in use by another"):
+        Ledger(link)
+    ledger.plan(planned("a"), NOW_US)
+    reader = Ledger(link, read_only=True)
+    assert [one.id for one in reader.find()] == ["a"]
+    reader.close()
+    loop = tmp_path / "loop.db"
+    loop.symlink_to(loop)
+    with pytest.raises(ConfigError, match="can't be used as a ledger"):
+        Ledger(loop)
+
+
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notify.db"
     path.write_text("rules: {}" * 1000)

@@ -65,6 +65,7 @@ def test_an_error_names_its_field_and_no_secret(tmp_path: Path, target: dict[str
         ({"metrics": "127.0.0.1:65536"}, "metrics: .*the port must be 0 to 65535"),
         ({"engine": {"api": "127.0.0.1:8080"}}, "engine.api"),
         ({"engine": {"api": "ftp://host"}}, "engine.api"),
+        ({"engine": {"api": "http://engine:9090", "token_file": "t"}}, "engine: .*without TLS"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_an_error_of_its_field(
@@ -80,6 +81,13 @@ def test_plaintext_is_allowed_on_this_machine_and_on_request(tmp_path: Path) -> 
     for url, allow in [("http://127.0.0.1:8000/", False), ("http://localhost/", False), ("http://x.example/", True)]:
         hook = {"kind": "webhook", "url": url, "secret_files": ["s"], "allow_plaintext": allow}
         assert loaded(tmp_path, yaml.safe_dump({"targets": {"one": hook}}))
+
+
+def test_a_token_is_sent_without_tls_only_on_this_machine_or_on_request(tmp_path: Path) -> None:
+    for api, allow in [("http://127.0.0.1:9090", False), ("https://engine:9090", False), ("http://engine:9090", True)]:
+        engine = {"api": api, "token_file": "t", "allow_plaintext": allow}
+        targets = {"one": {"kind": "mqtt", "broker": "mqtt://b"}}
+        assert loaded(tmp_path, yaml.safe_dump({"engine": engine, "targets": targets})).engine.api == api
 
 
 def test_a_secret_is_read_without_its_line_break_and_others_readers_are_warned_of(
