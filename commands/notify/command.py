@@ -142,8 +142,8 @@ def test_command(
     config: ConfigOption = DEFAULT,
 ) -> None:
     """Send a test message to a target. It is queued, and `partstream notify` sends it."""
+    from stream.notify.clock import now_us
     from stream.notify.intake import test_notice
-    from stream.notify.lanes import now_us
     from stream.notify.ledger import Ledger
 
     with _ledger_errors():

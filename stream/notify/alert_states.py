@@ -3,7 +3,7 @@
 An alert is closed by the engine's `cleared`; by two successive statistics that no longer list it (`stats`); some
 seconds after a new run of the engine began, if it is of an earlier run (`new_run`); or when the engine has been silent
 for long (`engine_lost`). One that notify closed itself is opened again, without a second announcement, if the engine
-still reports it. The caller passes the time and writes the changes to the ledger.
+still reports it. The caller passes the time, of a clock that is not set, and writes the changes to the ledger.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class AlertStates:
         """The engine's latest run."""
         self._find = find
         self._armed = armed
-        self._since_us = since_us
+        self.since_us = since_us
+        """Alerts that began before it are not announced."""
         self._least_on_us = least_on_us
         self._close_others_us: int | None = None
         self._unlisted: Counter[str] = Counter()
@@ -156,7 +157,8 @@ class AlertStates:
     def on(self, now_us: int) -> dict[tuple[str, str], list[AlertRow]]:
         """Return the alerts for which each (camera, rule) is on now, the latest last."""
         found: dict[tuple[str, str], list[AlertRow]] = {}
-        closed = (row for rows in self.recent.values() for row in rows if row.on_until_us > now_us)
+        latest_us = now_us + self._least_on_us  # later ones are of a process whose clock was wrong
+        closed = (row for rows in self.recent.values() for row in rows if now_us < row.on_until_us <= latest_us)
         for row in (*closed, *self.open.values()):
             if row.shown:
                 found.setdefault((row.camera, row.rule), []).append(row)
@@ -188,7 +190,7 @@ class AlertStates:
             closed_by="",
             shown=armed,
             announced=armed
-            and max(alert.began_us, alert.capture_us if alert.state == "cleared" else 0) >= self._since_us,
+            and max(alert.began_us, alert.capture_us if alert.state == "cleared" else 0) >= self.since_us,
             message=alert,
         )
 

@@ -63,7 +63,8 @@ class IntakeCounts:
 class Intake:
     """Reads messages into `ledger`, and plans the messages to the targets."""
 
-    def __init__(self, config: NotifyConfig, ledger: Ledger, now_us: int) -> None:
+    def __init__(self, config: NotifyConfig, ledger: Ledger, now_us: int, steady_us: int | None = None) -> None:
+        steady_us = now_us if steady_us is None else steady_us
         self.counts = IntakeCounts()
         self.view = EngineView()
         self.rules: dict[tuple[str, str], bool] = {}
@@ -74,14 +75,14 @@ class Intake:
         """Disarmed rules that the engine no longer has: they are still disarmed when it has them again."""
         self._config = config
         self._ledger = ledger
-        self._heard_us = now_us
+        self._heard_us = steady_us
         self._silent = self._lost = False
         self._lost_messages = 0
         self._told_lost_us = 0
         self._dirty: dict[tuple[str, str, int], Position] = {}
         self._written_us = self._pruned_us = 0
         self._stale = False
-        self._load(now_us)
+        self._load(now_us, steady_us)
 
     @property
     def silent(self) -> bool:
@@ -92,38 +93,45 @@ class Intake:
         """Return where to continue reading."""
         return self._ledger.positions()
 
-    def take(self, burst: Sequence[Received], now_us: int) -> Outcome:
-        """Take messages. Raises `sqlite3.Error` if the ledger cannot be written; offer the same burst again then."""
-        with self._all_or_nothing(now_us):
+    def take(self, burst: Sequence[Received], now_us: int, steady_us: int | None = None) -> Outcome:
+        """Take messages. Raises `sqlite3.Error` if the ledger cannot be written; offer the same burst again then.
+
+        `now_us` is the time of day; `steady_us` a clock that is not set, by default the same.
+        """
+        steady_us = now_us if steady_us is None else steady_us
+        with self._all_or_nothing(now_us, steady_us):
+            # At the first start the clock may have been wrong, ahead of that of the cameras.
+            self.states.since_us = min(self.states.since_us, now_us - self._config.late_after)
             outcome = Outcome()
-            changes = [change for one in burst for change in self._message(one, now_us, outcome)]
+            changes = [change for one in burst for change in self._message(one, steady_us, outcome)]
             events = [one.message for one in burst if isinstance(one.message, Event)]
-            self._commit(changes, self._planned_events(events), outcome, now_us)
+            self._commit(changes, self._planned_events(events), outcome, now_us, steady_us)
         for one in burst:
             self.counts.messages[_kind(one.message)] += 1
-        self._heard_us = now_us
+        self._heard_us = steady_us
         self._silent = self._lost = False
         return outcome
 
-    def tick(self, now_us: int) -> Outcome:
+    def tick(self, now_us: int, steady_us: int | None = None) -> Outcome:
         """Do what is due. To be called about every second. Raises `sqlite3.Error` as `take` does."""
-        silent_us = now_us - self._heard_us
+        steady_us = now_us if steady_us is None else steady_us
+        silent_us = steady_us - self._heard_us
         silent, lost = silent_us >= self._config.engine_silent, silent_us >= self._config.engine_lost
-        with self._all_or_nothing(now_us):
+        with self._all_or_nothing(now_us, steady_us):
             outcome = Outcome()
-            changes = self.states.due(now_us)
+            changes = self.states.due(steady_us)
             planned: list[Planned] = []
             if lost and not self._lost:
-                changes += self.states.lost_engine(now_us)
+                changes += self.states.lost_engine(steady_us)
                 text = f"no message from the engine for {silent_us // 1_000_000} s; {len(changes)} alerts closed"
                 planned += self._to_all(text, now_us)
-            missed = self._lost_messages if now_us - self._told_lost_us >= MINUTE_US else 0
+            missed = self._lost_messages if steady_us - self._told_lost_us >= MINUTE_US else 0
             if missed:
                 planned += self._to_all(f"{missed} messages of the engine were lost; its alerts may be missing", now_us)
-            self._commit(changes, planned, outcome, now_us, summaries=True)
+            self._commit(changes, planned, outcome, now_us, steady_us, summaries=True)
         if missed:
             self._lost_messages -= missed
-            self._told_lost_us = now_us
+            self._told_lost_us = steady_us
         outcome.shown |= silent and not self._silent
         self._silent, self._lost = silent, lost
         return outcome
@@ -169,10 +177,10 @@ class Intake:
         self.rules = {key: armed for key, armed in self._armed.items() if key not in self._removed}
 
     @contextmanager
-    def _all_or_nothing(self, now_us: int) -> Generator[None]:
+    def _all_or_nothing(self, now_us: int, steady_us: int) -> Generator[None]:
         """Take the states from the ledger again after a transaction that failed, and forget how far it had read."""
         if self._stale:
-            self._load(now_us)
+            self._load(now_us, steady_us)
             self._stale = False
         dirty = self._dirty.copy()
         try:
@@ -182,7 +190,7 @@ class Intake:
             self._dirty = dirty  # otherwise `tick` would write that the burst was read, before it is offered again
             raise
 
-    def _load(self, now_us: int) -> None:
+    def _load(self, now_us: int, steady_us: int) -> None:
         """Take the states from the ledger."""
         ledger, config = self._ledger, self._config
         self._read_rules()
@@ -194,27 +202,27 @@ class Intake:
             since_us=int(ledger.meta("created_us") or 0) - config.late_after,
             least_on_us=config.least_on,
         )
-        self.states.started(now_us)
+        self.states.started(steady_us)
         self._shapers: dict[str, Shaper] = {}
         for name, target in config.targets.items():
             earlier = [
-                created_us
+                min(steady_us, steady_us - now_us + created_us)
                 for created_us, kind, *_ in ledger.planned_since(name, now_us - MINUTE_US)
                 if kind not in ("cleared", "summary", "notice", "test")
             ]
             self._shapers[name] = Shaper(target, config.time_zone, earlier)
 
-    def _message(self, one: Received, now_us: int, outcome: Outcome) -> list[Change]:
+    def _message(self, one: Received, steady_us: int, outcome: Outcome) -> list[Change]:
         message = one.message
         name = _topic(message)
         self._dirty[name, message.run, message.epoch] = Position(name, message.run, message.epoch, message.seq + 1)
         changes: list[Change] = []
         if message.run != self.states.run and not one.replayed:
-            self.states.new_run(message.run, now_us)
+            self.states.new_run(message.run, steady_us)
             self.view.new_run()
         if isinstance(message, Alert):
             outcome.shown = True
-            changes += self.states.take(message, now_us)
+            changes += self.states.take(message, steady_us)
         elif isinstance(message, Event | Status | Stats) and message.run == self.states.run:
             if isinstance(message, Stats) and one.replayed:
                 return []
@@ -222,7 +230,7 @@ class Intake:
             for camera in self.view.take(message):
                 self.states.forget_camera(camera)
             if isinstance(message, Stats):
-                found, unknown = self.states.reconcile(message, now_us)
+                found, unknown = self.states.reconcile(message, steady_us)
                 changes += found
                 outcome.request_alerts |= unknown
         return changes
@@ -233,14 +241,15 @@ class Intake:
         planned: Sequence[Planned],
         outcome: Outcome,
         now_us: int,
+        steady_us: int,
         *,
         summaries: bool = False,
     ) -> None:
         """Write the changes with their messages, and how far the topics were read, in one transaction."""
         targets = self._config.targets
-        sums = [one for name in targets if summaries for one in self._summaries(name, now_us)]
-        prune = now_us - self._pruned_us >= PRUNE_US
-        if not (changes or planned or sums or prune or now_us - self._written_us >= POSITIONS_US):
+        sums = [one for name in targets if summaries for one in self._summaries(name, now_us, steady_us)]
+        prune = steady_us - self._pruned_us >= PRUNE_US
+        if not (changes or planned or sums or prune or steady_us - self._written_us >= POSITIONS_US):
             return
         closed: Counter[str] = Counter()
         held: Counter[tuple[str, str]] = Counter()
@@ -253,7 +262,7 @@ class Intake:
                 if change.what == "noted" and change.row.open and not change.row.shown:
                     held["", "disarmed"] += 1
                 for name, target in targets.items():
-                    one = self._planned(name, target, change, now_us)
+                    one = self._planned(name, target, change, now_us, steady_us)
                     if one is not None and self._ledger.plan(one, now_us):
                         outcome.targets.add(name)
                         held[name, one.held] += bool(one.held)
@@ -267,7 +276,7 @@ class Intake:
             for name in outcome.targets:
                 excess = self._ledger.count(name, "pending") - targets[name].most_pending
                 for one in self._ledger.oldest_untried(name, max(0, excess)):
-                    self._ledger.tried(one.seq, "held", now_us, "flood", now_us + FLOOD_US)
+                    self._ledger.tried(one.seq, "held", now_us, "flood", steady_us + FLOOD_US)
                     held[name, "flood"] += 1
             self._ledger.set_meta("run", self.states.run)
             self._ledger.reached(one for one in self._dirty.values() if one.topic.startswith(("alerts/", "stats/")))
@@ -277,13 +286,13 @@ class Intake:
             self._removed -= {(change.row.camera, change.row.rule) for change in changes}
             self._read_rules()
         self._dirty.clear()
-        self._written_us = now_us
-        self._pruned_us = now_us if prune else self._pruned_us
+        self._written_us = steady_us
+        self._pruned_us = steady_us if prune else self._pruned_us
         self.counts.closed += closed
         self.counts.held += held
         outcome.shown |= bool(changes)
 
-    def _planned(self, name: str, target: TargetConfig, change: Change, now_us: int) -> Planned | None:
+    def _planned(self, name: str, target: TargetConfig, change: Change, now_us: int, steady_us: int) -> Planned | None:
         """Return the message about a change to a target; None if it gets none."""
         row, alert, what = change.row, change.row.message, change.what
         if what in ("reopened", "noted") or not row.announced:
@@ -300,7 +309,8 @@ class Intake:
             ends = sum(one.kind == what == "cleared" for one in before)
             key += f":{ends + 1}" if ends else ""  # it was reported again after notify had closed it
         critical = alert.severity == "critical"
-        held, due_us = self._shapers[name].held(what, row.camera, row.rule, now_us, critical=critical)
+        shaper = self._shapers[name]
+        held, due_us = shaper.held(what, row.camera, row.rule, now_us, steady_us, critical=critical)
         notice = Notice(id=key, state=what, at_us=now_us, alert=alert, closed_by=row.closed_by)
         return Planned(key, name, row.camera, what, row.id, critical, encode(notice), held, due_us)
 
@@ -332,10 +342,11 @@ class Intake:
             if one.notices
         ]
 
-    def _summaries(self, name: str, now_us: int) -> list[tuple[list[Delivery], Planned]]:
+    def _summaries(self, name: str, now_us: int, steady_us: int) -> list[tuple[list[Delivery], Planned]]:
         """Return the summary of what was held back and is due, outside of quiet hours."""
-        held = self._ledger.held_due(name, now_us)
-        if not held or self._shapers[name].quiet_until(now_us):
+        shaper = self._shapers[name]
+        held = self._ledger.held_due(name, steady_us, shaper.longest_us)
+        if not held or shaper.quiet_until(now_us):
             return []
         key = f"summary-{held[0].seq}-{held[-1].seq}"
         plan = encode(Notice(id=key, state="summary", at_us=now_us, held=summary(held)))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from stream.notify.clock import age_us, now_us
 from stream.notify.ledger import Delivery, Ledger
 from stream.notify.outbox import LONGEST_RETRY_S, Attempt, Failed, Outbox, Sent, retry_in_s
 
@@ -34,11 +34,6 @@ class Sender(Protocol):
     async def send(self, attempt: Attempt) -> Sent | Failed:
         """Send a message once."""
         ...
-
-
-def now_us() -> int:
-    """Return the time, microseconds since 1970, UTC."""
-    return time.time_ns() // 1000
 
 
 class Lanes:
@@ -81,15 +76,15 @@ class Lanes:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, lane: str) -> None:
-        unexpected = 0
+        unexpected, waited = 0, 0
         try:
             while True:
                 try:
                     waiting = self._ledger.head(self._name, lane)
                     if waiting is None:
                         return
-                    wait_s = await self._try(waiting)
-                    unexpected = 0
+                    wait_s = await self._try(waiting, waits=waiting.seq != waited)
+                    unexpected, waited = 0, waiting.seq
                 except sqlite3.Error as error:
                     self._ledger_failed(error)
                     wait_s = LEDGER_AGAIN_S
@@ -110,9 +105,12 @@ class Lanes:
             logger.exception("%s: sending message %s failed unexpectedly", self._name, attempt.delivery.id)
             return Failed(f"unexpected {type(error).__name__}")
 
-    async def _try(self, waiting: Delivery) -> float | None:
-        """Send a message once. Return the seconds until the lane goes on."""
-        if waiting.due_us:  # of a process before this one
+    async def _try(self, waiting: Delivery, *, waits: bool) -> float | None:
+        """Send a message once. Return the seconds until the lane goes on.
+
+        `waits`: wait until the time of a process before this one.
+        """
+        if waiting.due_us and waits:
             await asyncio.sleep(min(max(0.0, (waiting.due_us - now_us()) / 1e6), LONGEST_RETRY_S))
         await self._sender.ready()
         async with self._at_once:
@@ -121,7 +119,7 @@ class Lanes:
             if attempt is None:
                 return None
             result = await self._send(attempt)
-        wait_s = self._outbox.end(attempt, result, now_us())
+        wait_s = self._outbox.end(attempt, result, now_us(), age_us(waiting.created_us))
         if isinstance(result, Sent):
             self.outcomes["sent"] += 1
             return None

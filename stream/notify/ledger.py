@@ -344,10 +344,17 @@ class Ledger:
         query = "target = ? AND state = 'pending' AND attempts = 0 ORDER BY critical, seq LIMIT ?"
         return self._deliveries(query, target, limit)
 
-    def held_due(self, target: str, now_us: int) -> list[Delivery]:
-        """Return held messages that are to be summed up now."""
+    def held_due(self, target: str, steady_us: int, most_us: int) -> list[Delivery]:
+        """Return held messages that are to be summed up now; those of quiet hours as if these were over.
+
+        `most_us`: longest wait of others. A time further ahead is of a process whose clock was wrong.
+        """
         return self._deliveries(
-            "target = ? AND state = 'held' AND due_us > 0 AND due_us <= ? ORDER BY seq", target, now_us
+            "target = ? AND state = 'held' AND due_us > 0 "
+            "AND (error = 'quiet_hours' OR due_us NOT BETWEEN ? AND ?) ORDER BY seq",
+            target,
+            steady_us + 1,
+            steady_us + most_us,
         )
 
     def summed_up(self, deliveries: Iterable[Delivery]) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
+from stream.notify.clock import now_us, steady_us
 from stream.notify.engine_api import EngineApi
 from stream.notify.intake import Intake, Outcome, Received
-from stream.notify.lanes import LEDGER_AGAIN_S, Lanes, Sender, now_us
+from stream.notify.lanes import LEDGER_AGAIN_S, Lanes, Sender
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
 from stream.notify.outbox import Outbox
@@ -48,7 +49,7 @@ class Notifier:
         self.config = config
         self.api = EngineApi(config.engine, config.public_url)
         self.ledger = Ledger(config.ledger, now_us())
-        self.intake = Intake(config, self.ledger, now_us())
+        self.intake = Intake(config, self.ledger, now_us(), steady_us())
         self.outbox = Outbox(config, self.ledger)
         self.lanes: dict[str, Lanes] = {}
         self.ledger_error = ""
@@ -82,7 +83,7 @@ class Notifier:
             from stream.notify.targets.mqtt_topics import desired
 
             def wanted(earlier: Collection[str]) -> tuple[dict[str, bytes], bool]:
-                return desired(target, self.intake, earlier, now_us())
+                return desired(target, self.intake, earlier, steady_us())
 
             session = MqttSession(name, target, self.ledger, wanted, self._command, self._ledger_failed)
             self.sessions[name] = session
@@ -150,7 +151,7 @@ class Notifier:
 
     async def _take(self, burst: list[Received]) -> None:
         """Take messages; again and again if the disk fails: the engine's history has those that follow."""
-        outcome = await self._retried(lambda: self.intake.take(burst, now_us()))
+        outcome = await self._retried(lambda: self.intake.take(burst, now_us(), steady_us()))
         for one in burst:
             if isinstance(one.message, Stats) and not one.replayed:
                 self._stats = one.message
@@ -172,7 +173,7 @@ class Notifier:
 
     def _due(self) -> Outcome:
         version = self.ledger.version()
-        outcome = self.intake.tick(now_us())
+        outcome = self.intake.tick(now_us(), steady_us())
         if version != self._version:  # `notify retry` or `notify test`
             self._version = version
             outcome.targets |= self.lanes.keys()

@@ -74,14 +74,18 @@ class Outbox:
         notice = None if delivery.kind == "event" else decode(body)
         return Attempt(delivery, body, notice, delivery.attempts + 1)
 
-    def end(self, attempt: Attempt, result: Sent | Failed, now_us: int) -> float | None:
-        """Record how a try ended. Return the seconds until the next one, None if there is none."""
+    def end(self, attempt: Attempt, result: Sent | Failed, now_us: int, age_us: int | None = None) -> float | None:
+        """Record how a try ended. Return the seconds until the next one, None if there is none.
+
+        `age_us`: the message's age; None: by the time of day.
+        """
         delivery = attempt.delivery
+        age_us = now_us - delivery.created_us if age_us is None else age_us
         wait_s: float | None = None
         with self._ledger.transaction():
             if isinstance(result, Sent):
                 self._ledger.tried(delivery.seq, "sent", now_us)
-            elif result.final or now_us - delivery.created_us >= self._give_up_after(delivery.target):
+            elif result.final or age_us >= self._give_up_after(delivery.target):
                 self._ledger.tried(delivery.seq, "given_up", now_us, result.reason)
             else:
                 wait_s = retry_in_s(attempt.number, result.retry_after_s, random.uniform(-1, 1))

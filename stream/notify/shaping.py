@@ -17,7 +17,7 @@ _DAY_MINUTES = 24 * 60
 
 
 class Shaper:
-    """The shaping of one target. `earlier`: times of the messages of the last minute."""
+    """The shaping of one target. `earlier`: times of the messages of the last minute, of the clock that is not set."""
 
     def __init__(self, config: TargetConfig, time_zone: str, earlier: Iterable[int] = ()) -> None:
         self._config = config
@@ -35,26 +35,36 @@ class Shaper:
         )
         return (end or minute + _DAY_MINUTES) * MINUTE_US
 
-    def held(self, kind: str, camera: str, rule: str, now_us: int, *, critical: bool) -> tuple[str, int]:
-        """Return why a message is held back, empty if it is sent now, and when to sum it up."""
+    @property
+    def longest_us(self) -> int:
+        """The longest time for which a message is held back outside of quiet hours."""
+        return max(MINUTE_US, self._config.group_within)
+
+    def held(
+        self, kind: str, camera: str, rule: str, now_us: int, steady_us: int, *, critical: bool
+    ) -> tuple[str, int]:
+        """Return why a message is held back, empty if it is sent now, and when to sum it up.
+
+        Quiet hours are of the time of day `now_us`; groups and the cap of `steady_us`, which is not set.
+        """
         quiet_until = 0 if critical and self._config.critical else self.quiet_until(now_us)
         if quiet_until:
             return "quiet_hours", quiet_until
         within = self._config.group_within
         if within and kind in BEGINNINGS:
             began_us = self._groups.get((camera, rule))
-            if began_us is not None and now_us - began_us < within:
+            if began_us is not None and steady_us - began_us < within:
                 return "group", began_us + within
-            for key in [key for key, time_us in self._groups.items() if now_us - time_us >= within]:
+            for key in [key for key, time_us in self._groups.items() if steady_us - time_us >= within]:
                 del self._groups[key]
-            self._groups[camera, rule] = now_us
+            self._groups[camera, rule] = steady_us
         most = self._config.most_per_minute
         if most is not None and kind != "cleared":
-            while self._sent and now_us - self._sent[0] >= MINUTE_US:
+            while self._sent and steady_us - self._sent[0] >= MINUTE_US:
                 self._sent.popleft()
             if len(self._sent) >= most:
                 return "cap", self._sent[0] + MINUTE_US
-            self._sent.append(now_us)
+            self._sent.append(steady_us)
         return "", 0
 
 

@@ -20,10 +20,13 @@ class Notify:
         self.path = folder / "notify.db"
         self.settings = config(self.path, **settings)
         self.now_us = NOW_US
+        self.set_us = 0
+        """By how much the time of day was set since the start."""
         self.open()
 
     def open(self) -> None:
         self.ledger = Ledger(self.path, NOW_US)
+        self.now_us, self.set_us = self.now_us + self.set_us, 0
         self.intake = Intake(self.settings, self.ledger, self.now_us)
         self.outbox = Outbox(self.settings, self.ledger)
 
@@ -32,11 +35,11 @@ class Notify:
         self.open()
 
     def take(self, *messages: Message, replayed: bool = False) -> None:
-        self.intake.take([Received(one, replayed) for one in messages], self.now_us)
+        self.intake.take([Received(one, replayed) for one in messages], self.now_us + self.set_us, self.now_us)
 
     def tick(self, seconds: float = 0) -> None:
         self.now_us += round(seconds * SECOND)
-        self.intake.tick(self.now_us)
+        self.intake.tick(self.now_us + self.set_us, self.now_us)
 
     def begin(self, lane: str = "door", target: str = "hook") -> Attempt:
         """Begin a try of what waits in a lane."""

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from stream.notify import clock
 from stream.notify.alert_states import NEW_RUN_US
 from stream.notify.intake import Received
 from stream.notify.notice import decode
@@ -362,6 +363,70 @@ def test_alerts_of_one_rule_within_a_time_are_one_message_and_a_summary(tmp_path
     notify.take(alert("5", seq=3))
     assert notify.states() == [("5", "began")]
     notify.ledger.close()
+
+
+# -- a clock that is set ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("set_us", [-60 * MINUTE, 60 * MINUTE])
+def test_a_clock_that_is_set_closes_no_alert_and_stops_no_limit(tmp_path: Path, set_us: int) -> None:
+    notify = Notify(tmp_path, late_after="24h", **hook(most_per_minute=1, group_within="10s"))
+    notify.take(alert("1"), stats("1"))
+    notify.tick(1)
+    notify.set_us = set_us
+    notify.tick(1)
+    assert not notify.intake.silent and set(notify.intake.states.open) == {"1"}
+    notify.take(alert("2", seq=1), alert("3", seq=2, rule="fence"))
+    assert notify.states() == [("1", "began")]
+    notify.tick(9)
+    assert [one.held.by for one in notify.send() if one.held is not None] == [{"group": 1}]
+    notify.tick(52)
+    assert [one.held.by for one in notify.send() if one.held is not None] == [{"cap": 1}]
+    notify.take(alert("4", seq=3))
+    assert notify.states() == [("4", "began")]
+    notify.ledger.close()
+
+
+def test_quiet_hours_of_a_clock_that_is_set_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    quiet = {"from": "14:00", "to": "15:00"}
+    notify = Notify(tmp_path, engine_lost="24h", late_after="24h", **hook(quiet_hours=quiet))
+    notify.take(alert("1"))
+    notify.tick(1)
+    assert notify.send() == []
+    notify.set_us = 60 * MINUTE  # 15:13
+    notify.tick(1)
+    notify.take(alert("2", seq=1))
+    assert [one.held.messages if one.held is not None else one.id for one in notify.send()] == [1, "2:began"]
+    notify.set_us = 0  # 14:13 again
+    notify.take(alert("3", seq=2))
+    notify.tick(1)
+    assert notify.send() == []
+    notify.set_us = -24 * 60 * MINUTE + 60 * MINUTE  # 15:13 of the day before
+    notify.tick(1)
+    assert [one.held.messages for one in notify.send() if one.held is not None] == [1]
+    notify.tick(1)
+    assert notify.send() == []
+    notify.ledger.close()
+
+
+def test_times_of_a_process_whose_clock_was_ahead_hold_back_and_show_nothing_for_longer(tmp_path: Path) -> None:
+    notify = Notify(tmp_path, late_after="24h", **hook(group_within="10s"))
+    notify.now_us += 60 * MINUTE
+    notify.take(alert("1"), alert("1", "cleared", seq=1), alert("2", seq=2))
+    assert notify.intake.states.on(notify.now_us).keys() == {("door", "fall")}
+    notify.take(alert("2", "cleared", seq=3))
+    notify.set_us = -60 * MINUTE
+    notify.restart()
+    assert notify.intake.states.on(notify.now_us) == {}
+    notify.tick(1)
+    assert [one.held.messages for one in notify.send() if one.held is not None] == [1]
+    notify.ledger.close()
+
+
+def test_a_message_does_not_age_by_a_clock_that_is_set_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_us = clock.now_us()
+    assert 0 <= clock.age_us(made_us) < MINUTE
+    assert clock.age_us(made_us - 60 * MINUTE) >= 60 * MINUTE, "of a process before this one"
+    monkeypatch.setattr(clock.time, "time_ns", lambda: (made_us + 48 * 60 * MINUTE) * 1000)
+    assert clock.age_us(made_us) < MINUTE < 48 * 60 * MINUTE <= clock.now_us() - made_us
 
 
 # -- cameras and events -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 
 from stream.notify.lanes import Lanes
 from stream.notify.outbox import Attempt, Failed, Sent
-from support.notify.fed_alerts import NOW_US, SECOND, alert
+from support.notify.fed_alerts import SECOND, alert
 from support.notify.without_network import Notify, hook
 from support.waiting import until
 
@@ -66,12 +66,12 @@ async def test_an_unexpected_error_of_a_target_is_a_failure_that_is_tried_again_
     target.open.set()
     lanes = Lanes("hook", notify.ledger, notify.outbox, target, no_links, lambda error: pytest.fail(str(error)))
     notify.take(alert("1"))
-    monkeypatch.setattr("stream.notify.lanes.now_us", lambda: NOW_US)
+    monkeypatch.setattr("stream.notify.lanes.age_us", lambda made_us: 0)
     lanes.wake()
     await until(lambda: len(target.sent) == 3)
     assert [number for _, number in target.sent] == [1, 2, 3], "each try is recorded"
     assert {one.error for one in notify.ledger.find()} == {"unexpected KeyError"}
-    monkeypatch.setattr("stream.notify.lanes.now_us", lambda: NOW_US + 90_000 * SECOND)
+    monkeypatch.setattr("stream.notify.lanes.age_us", lambda made_us: 90_000 * SECOND)
     await until(lambda: notify.ledger.count("hook", "given_up") == 1)
     await lanes.close()
     notify.ledger.close()
