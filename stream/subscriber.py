@@ -24,7 +24,7 @@ import zmq.asyncio
 
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys, client_keys
-from stream.messaging.gaps import Filling, Hole, Position, Sequences
+from stream.messaging.gaps import Filling, Hole, Position, Postponed, Sequences
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
@@ -94,6 +94,7 @@ def subscribe(
     server_key: str | None = None,
     key_file: str | Path | None = None,
     resume: Iterable[Position] | None = None,
+    late_replay: bool = False,
 ) -> Subscription[Frame]: ...
 @overload
 def subscribe(
@@ -110,6 +111,7 @@ def subscribe(
     server_key: str | None = None,
     key_file: str | Path | None = None,
     resume: Iterable[Position] | None = None,
+    late_replay: bool = False,
 ) -> Subscription[Message]: ...
 def subscribe(
     endpoint: str,
@@ -125,6 +127,7 @@ def subscribe(
     server_key: str | None = None,
     key_file: str | Path | None = None,
     resume: Iterable[Position] | None = None,
+    late_replay: bool = False,
 ) -> Subscription[Message]:
     """Subscribe to an engine: `async for result in subscribe("tcp://127.0.0.1:5555", camera="lobby")`.
 
@@ -140,6 +143,8 @@ def subscribe(
       and the file of your secret key.
     - `resume`: positions at which an earlier subscription stopped. The messages since then are requested as after any
       gap, and so is the beginning of each new run of the engine. If empty, only the latter.
+    - `late_replay`: while the replay server does not answer, its messages are not given up, but requested again for ten
+      minutes. They then come late, out of order.
 
     Raises ValueError if a camera id, a kind, a key or the endpoint is invalid, and TypeError for other types.
     """
@@ -172,6 +177,7 @@ def subscribe(
         replay_timeout_s,
         client_keys(server_key, key_file),
         Sequences(resume),
+        Postponed() if late_replay else None,
     )
 
 
@@ -194,6 +200,7 @@ class Subscription(Generic[AnyMessage]):
         replay_timeout_s: float,
         keys: ClientKeys | None,
         sequences: Sequences,
+        postponed: Postponed | None,
     ) -> None:
         self.counts = Counts()
         self._endpoint = endpoint
@@ -205,6 +212,7 @@ class Subscription(Generic[AnyMessage]):
         self._replay_timeout_s = replay_timeout_s
         self._keys = keys
         self._sequences = sequences
+        self._postponed = postponed
         self._run = ""
         self._context: zmq.asyncio.Context | None = None
         self._socket: zmq.asyncio.Socket | None = None
@@ -215,6 +223,8 @@ class Subscription(Generic[AnyMessage]):
         self._held: Message | None = None
         self._fetching: asyncio.Task[ReplayPage | None] | None = None
         self._arriving: asyncio.Future[list[bytes]] | None = None
+        self._unanswered = False
+        """Whether the last request of replay got no answer."""
         self._at_once = 0
         self._replay_again_at = 0.0
         self._warn_again_at = 0.0
@@ -242,6 +252,8 @@ class Subscription(Generic[AnyMessage]):
                 await self._fill(self._filling)
             elif self._holes:
                 self._begin_filling(self._holes.popleft())
+            elif self._postponed is not None and (late := self._postponed.due(time.monotonic())) is not None:
+                self._filling = late
             elif self._held is not None:
                 message, self._held = self._held, None
                 self.counts.received += 1
@@ -257,6 +269,11 @@ class Subscription(Generic[AnyMessage]):
         one received nor messages at the end.
         """
         self._holes.append(Hole(name, run, epoch, 0, None))
+
+    @property
+    def incomplete(self) -> frozenset[str]:
+        """Topics of which messages are missing that will be requested again (`late_replay`)."""
+        return self._postponed.topics if self._postponed is not None else frozenset()
 
     def close(self) -> None:
         """Close the sockets at once. A waiting iteration ends. May be called again."""
@@ -357,6 +374,12 @@ class Subscription(Generic[AnyMessage]):
         """Request the next page of missing messages, or report the gap if there are no more."""
         wanted, known = filling.wants(REPLAY_PAGE), filling.missed
         page = await self._fetched(filling.hole, filling.cursor, wanted) if wanted else None
+        if self._postponed is not None and wanted:
+            if not self._unanswered:
+                self._postponed.answered()
+            elif self._postponed.put(filling, time.monotonic()):
+                self._filling = None
+                return
         if page is None or page.end.next_seq <= filling.cursor:
             self._filling = None
             self._report(filling)
@@ -390,6 +413,7 @@ class Subscription(Generic[AnyMessage]):
 
     async def _fetch(self, hole: Hole, from_seq: int, limit: int) -> ReplayPage | None:
         """Request messages of the hole; None if replay is unavailable or does not know them."""
+        self._unanswered = self._replay is not None
         if self._replay is None or time.monotonic() < self._replay_again_at:
             return None
         try:
@@ -398,6 +422,7 @@ class Subscription(Generic[AnyMessage]):
             self._replay_again_at = time.monotonic() + REPLAY_RETRY_S
             self._warn("replay: %s; gaps are not filled for %.0f s", error, REPLAY_RETRY_S)
             return None
+        self._unanswered = False
         return page if page.end.status in ("ok", "too_old") else None
 
     def _warn(self, text: str, *arguments: object) -> None:

@@ -5,7 +5,7 @@ ZeroMQ delivers messages in order; some may be missing, and the last message of 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +15,11 @@ EPOCHS_FOLLOWED = 8
 """Epochs of a topic remembered. Late messages of older epochs count as seen."""
 EPOCHS_SKIPPED = 64
 """Most missed epochs between two messages that are requested; older ones are not."""
+MOST_POSTPONED = 1024
+POSTPONED_S = 600.0
+"""Time after which a postponed hole is lost. The engine's history is seldom longer."""
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 5.0, 60.0
+"""Time between two requests to a replay server that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Filling:
     missed: int
     """Messages known to be missing; for the rest of an epoch this grows with each page."""
     replayed: int = 0
+    since_s: float | None = None
+    """When it was first postponed."""
 
     @classmethod
     def of(cls, hole: Hole) -> Filling:
@@ -73,6 +80,39 @@ class Filling:
         else:
             self.cursor = next_seq
             self.missed = next_seq - self.hole.first_seq
+
+
+class Postponed:
+    """Fillings for which the replay server gave no answer, to be continued later. Times are of one clock, in s."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Filling] = deque()
+        self._again_s = 0.0
+        self._wait_s = SHORTEST_WAIT_S
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics of which messages may be missing."""
+        return frozenset(one.hole.topic for one in self._waiting)
+
+    def put(self, filling: Filling, now_s: float) -> bool:
+        """Postpone a filling that got no answer. Return False if that was done for too long: it is lost."""
+        filling.since_s = now_s if filling.since_s is None else filling.since_s
+        if now_s >= self._again_s:
+            self._again_s = now_s + self._wait_s
+            self._wait_s = min(LONGEST_WAIT_S, self._wait_s * 2)
+        if now_s - filling.since_s >= POSTPONED_S or len(self._waiting) >= MOST_POSTPONED:
+            return False
+        self._waiting.append(filling)
+        return True
+
+    def answered(self) -> None:
+        """Record that the replay server answers: all others are due."""
+        self._again_s, self._wait_s = 0.0, SHORTEST_WAIT_S
+
+    def due(self, now_s: float) -> Filling | None:
+        """Return a filling to be continued now, if there is one."""
+        return self._waiting.popleft() if self._waiting and now_s >= self._again_s else None
 
 
 class Sequences:

@@ -19,9 +19,3 @@ def now_us() -> int:
 def steady_us() -> int:
     """Return the time as it would be if the clock had not been set since the start. Sleep of the machine counts."""
     return (_STARTED_NS + time.clock_gettime_ns(time.CLOCK_BOOTTIME) - _STEADY_NS) // 1000
-
-
-def age_us(made_us: int) -> int:
-    """Return the time since `made_us` of the time of day. A clock that is set forward makes nothing older."""
-    up_us, started_us = steady_us() - _STARTED_NS // 1000, _STARTED_NS // 1000
-    return min(now_us() - made_us, up_us + max(0, started_us - made_us))

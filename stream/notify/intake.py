@@ -34,10 +34,15 @@ POSITIONS_US = MINUTE_US
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message, and whether it came by replay, after others that are newer."""
+    """A message, and whether it came by replay, after others that are newer.
+
+    `incomplete`: earlier messages of its topic are still missing, and will come. How far the topic was read is then not
+    written, so that they are requested again after a restart.
+    """
 
     message: Message
     replayed: bool = False
+    incomplete: bool = False
 
 
 @dataclass(slots=True)
@@ -214,8 +219,9 @@ class Intake:
 
     def _message(self, one: Received, steady_us: int, outcome: Outcome) -> list[Change]:
         message = one.message
-        name = _topic(message)
-        self._dirty[name, message.run, message.epoch] = Position(name, message.run, message.epoch, message.seq + 1)
+        name = topic_of(message)
+        if not one.incomplete:
+            self._dirty[name, message.run, message.epoch] = Position(name, message.run, message.epoch, message.seq + 1)
         changes: list[Change] = []
         if message.run != self.states.run and not one.replayed:
             self.states.new_run(message.run, steady_us)
@@ -360,7 +366,8 @@ def test_notice(target: str, now_us: int) -> Planned:
     return Planned(key, target, "", "test", "", True, plan)
 
 
-def _topic(message: Message) -> str:
+def topic_of(message: Message) -> str:
+    """Return the topic of a message."""
     return STATS_TOPIC if isinstance(message, Stats) else topic(_TOPICS[type(message)], message.camera)
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from stream.notify.clock import age_us, now_us
+from stream.notify.clock import now_us, steady_us
 from stream.notify.ledger import Delivery, Ledger
 from stream.notify.outbox import LONGEST_RETRY_S, Attempt, Failed, Outbox, Sent, retry_in_s
 
@@ -76,15 +76,17 @@ class Lanes:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, lane: str) -> None:
-        unexpected, waited = 0, 0
+        unexpected, tried, made_us = 0, 0, 0
         try:
             while True:
                 try:
                     waiting = self._ledger.head(self._name, lane)
                     if waiting is None:
                         return
-                    wait_s = await self._try(waiting, waits=waiting.seq != waited)
-                    unexpected, waited = 0, waiting.seq
+                    if waiting.seq != tried:  # from here on, its age is of the clock that is not set
+                        made_us = steady_us() - max(0, now_us() - waiting.created_us)
+                    wait_s = await self._try(waiting, made_us, waits=waiting.seq != tried)
+                    unexpected, tried = 0, waiting.seq
                 except sqlite3.Error as error:
                     self._ledger_failed(error)
                     wait_s = LEDGER_AGAIN_S
@@ -105,10 +107,10 @@ class Lanes:
             logger.exception("%s: sending message %s failed unexpectedly", self._name, attempt.delivery.id)
             return Failed(f"unexpected {type(error).__name__}")
 
-    async def _try(self, waiting: Delivery, *, waits: bool) -> float | None:
+    async def _try(self, waiting: Delivery, made_us: int, *, waits: bool) -> float | None:
         """Send a message once. Return the seconds until the lane goes on.
 
-        `waits`: wait until the time of a process before this one.
+        `made_us`: when it was made, of the clock that is not set; `waits`: wait until the time of the process before.
         """
         if waiting.due_us and waits:
             await asyncio.sleep(min(max(0.0, (waiting.due_us - now_us()) / 1e6), LONGEST_RETRY_S))
@@ -119,7 +121,7 @@ class Lanes:
             if attempt is None:
                 return None
             result = await self._send(attempt)
-        wait_s = self._outbox.end(attempt, result, now_us(), age_us(waiting.created_us))
+        wait_s = self._outbox.end(attempt, result, now_us(), steady_us() - made_us)
         if isinstance(result, Sent):
             self.outcomes["sent"] += 1
             return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from stream.notify.clock import now_us, steady_us
 from stream.notify.engine_api import EngineApi
-from stream.notify.intake import Intake, Outcome, Received
+from stream.notify.intake import Intake, Outcome, Received, topic_of
 from stream.notify.lanes import LEDGER_AGAIN_S, Lanes, Sender
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
@@ -128,6 +128,7 @@ class Notifier:
                 server_key=engine.server_key,
                 key_file=engine.key_file,
                 resume=self.intake.positions(),
+                late_replay=True,
             )
         except ValueError as error:
             raise ConfigError(f"engine: {error}") from None
@@ -147,7 +148,8 @@ class Notifier:
     async def _next(self, messages: Subscription[Message]) -> Received:
         replayed = messages.counts.replayed
         message = await anext(messages)
-        return Received(message, messages.counts.replayed != replayed)
+        incomplete = topic_of(message) in messages.incomplete
+        return Received(message, messages.counts.replayed != replayed, incomplete)
 
     async def _take(self, burst: list[Received]) -> None:
         """Take messages; again and again if the disk fails: the engine's history has those that follow."""

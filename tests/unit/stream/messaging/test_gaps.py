@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.messaging import gaps
-from stream.messaging.gaps import Filling, Hole, Position, Sequences
+from stream.messaging.gaps import POSTPONED_S, SHORTEST_WAIT_S, Filling, Hole, Position, Postponed, Sequences
 
 TOPIC = "results/v1/lobby/"
 
@@ -182,3 +182,27 @@ def test_the_length_of_an_epoch_is_known_from_replay() -> None:
     assert filling.missed == 7
     assert filling.wants(500) == 500
     assert filling.holds(10**9)
+
+
+def test_a_hole_is_requested_ever_less_often_and_lost_after_ten_minutes() -> None:
+    postponed, filling = Postponed(), Filling.of(Hole("alerts/v1/door/", "run", 1, 5, 9))
+    now_s, requests = 1000.0, 0
+    while postponed.put(filling, now_s):
+        assert postponed.topics == {"alerts/v1/door/"}
+        now_s += 1.0
+        while (due := postponed.due(now_s)) is None:
+            now_s += 1.0
+        assert due is filling
+        requests += 1
+    assert now_s >= 1000.0 + POSTPONED_S and requests < 20
+    assert postponed.topics == frozenset() and postponed.due(now_s + 1000.0) is None
+
+
+def test_when_replay_answers_again_all_holes_are_due() -> None:
+    postponed = Postponed()
+    for first in (1, 5):
+        assert postponed.put(Filling.of(Hole("alerts/v1/door/", "run", 1, first, first + 2)), 10.0)
+    assert postponed.due(11.0) is None
+    assert postponed.due(10.0 + SHORTEST_WAIT_S) is not None
+    postponed.answered()
+    assert postponed.due(11.0) is not None

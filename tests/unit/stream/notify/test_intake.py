@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from stream.notify import clock
 from stream.notify.alert_states import NEW_RUN_US
 from stream.notify.intake import Received
 from stream.notify.notice import decode
@@ -419,14 +418,6 @@ def test_times_of_a_process_whose_clock_was_ahead_hold_back_and_show_nothing_for
     notify.tick(1)
     assert [one.held.messages for one in notify.send() if one.held is not None] == [1]
     notify.ledger.close()
-
-
-def test_a_message_does_not_age_by_a_clock_that_is_set_forward(monkeypatch: pytest.MonkeyPatch) -> None:
-    made_us = clock.now_us()
-    assert 0 <= clock.age_us(made_us) < MINUTE
-    assert clock.age_us(made_us - 60 * MINUTE) >= 60 * MINUTE, "of a process before this one"
-    monkeypatch.setattr(clock.time, "time_ns", lambda: (made_us + 48 * 60 * MINUTE) * 1000)
-    assert clock.age_us(made_us) < MINUTE < 48 * 60 * MINUTE <= clock.now_us() - made_us
 
 
 # -- cameras and events -----------------------------------------------------------------------------------------

@@ -66,12 +66,18 @@ async def test_an_unexpected_error_of_a_target_is_a_failure_that_is_tried_again_
     target.open.set()
     lanes = Lanes("hook", notify.ledger, notify.outbox, target, no_links, lambda error: pytest.fail(str(error)))
     notify.take(alert("1"))
-    monkeypatch.setattr("stream.notify.lanes.age_us", lambda made_us: 0)
+    now_us, steady_us = notify.now_us, 0
+    monkeypatch.setattr("stream.notify.lanes.now_us", lambda: now_us)
+    monkeypatch.setattr("stream.notify.lanes.steady_us", lambda: steady_us)
     lanes.wake()
     await until(lambda: len(target.sent) == 3)
     assert [number for _, number in target.sent] == [1, 2, 3], "each try is recorded"
     assert {one.error for one in notify.ledger.find()} == {"unexpected KeyError"}
-    monkeypatch.setattr("stream.notify.lanes.age_us", lambda made_us: 90_000 * SECOND)
+    now_us += 90_000 * SECOND  # the clock is set forward: nothing is older
+    tries = len(target.sent)
+    await until(lambda: len(target.sent) > tries + 2)
+    assert notify.ledger.count("hook", "pending") == 1
+    steady_us += 90_000 * SECOND
     await until(lambda: notify.ledger.count("hook", "given_up") == 1)
     await lanes.close()
     notify.ledger.close()

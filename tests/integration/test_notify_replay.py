@@ -1,0 +1,76 @@
+"""`partstream notify` and a replay server that does not answer for a while."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream.messaging.replay_client import ReplayClient, ReplayUnavailableError
+from stream.notify.notifier import Notifier
+from support.notify.alert_engine import AlertEngine, notifying, settings
+from support.waiting import until
+
+
+class Replay:
+    """The replay client, which gets no answer while `away`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.away = False
+        self.asked = 0
+        original = ReplayClient.fetch
+
+        async def fetch(client: ReplayClient, *values: Any) -> Any:
+            if self.away:
+                self.asked += 1
+                raise ReplayUnavailableError("no answer")
+            return await original(client, *values)
+
+        monkeypatch.setattr(ReplayClient, "fetch", fetch)
+        monkeypatch.setattr("stream.subscriber.REPLAY_RETRY_S", 0.01)
+        monkeypatch.setattr("stream.messaging.gaps.SHORTEST_WAIT_S", 0.02)
+        monkeypatch.setattr("stream.messaging.gaps.LONGEST_WAIT_S", 0.02)
+
+
+def told(notifier: Notifier) -> set[str]:
+    return {one.alert for one in notifier.ledger.find()}
+
+
+async def test_alerts_that_replay_could_not_give_are_requested_again_also_by_a_later_notify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay, engine = Replay(monkeypatch), AlertEngine()
+    secret = tmp_path / "secret"
+    secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(secret)]}
+    config = settings(engine, tmp_path, {"hook": hook})
+
+    async def knows(notifier: Notifier, names: set[str]) -> None:
+        await until(lambda: bool(engine.statistics() or told(notifier) == names))
+
+    await engine.start()
+    async with notifying(config) as notifier:
+        await until(lambda: bool(engine.statistics() or notifier.intake.view.listed))
+        first = engine.begin()
+        await knows(notifier, {first})
+    missed = {engine.begin() for _ in range(3)}
+    last = engine.begin()
+    replay.away = True
+    async with notifying(config) as notifier:
+        await knows(notifier, {first, last})
+        await until(lambda: bool(engine.statistics() or replay.asked > 3))
+    async with notifying(config) as notifier:  # it has not written that it has read past what is missing
+        await until(lambda asked=replay.asked: bool(engine.statistics() or replay.asked > asked + 2))
+        assert not missed & told(notifier) and notifier.intake.counts.lost == 0
+        replay.away = False
+        await knows(notifier, {first, last} | missed)
+        after = engine.begin()
+        await knows(notifier, {first, last, after} | missed)
+        assert notifier.intake.counts.lost == 0
+    replay.away = True
+    async with notifying(config) as notifier:
+        await knows(notifier, {first, last, after} | missed)
+        (read,) = [one for one in notifier.intake.positions() if one.topic.startswith("alerts/")]
+        assert read.next_seq == 6
+    await engine.stop()
