@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import ssl
@@ -14,8 +15,13 @@ from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
 
+OK = 200
 WITHIN_S = 5.0
 MOST_PICTURE_BYTES = 8 << 20
+NOT_READY, ASK_AGAIN, ASK_AGAIN_S = 425, 6, 0.5
+"""The answer for a picture that is being made, and how often and when it is requested again."""
+SILENT = (200, 404, 410, NOT_READY)
+"""Answers that are expected: some alerts have no picture, or no longer."""
 
 _ERRORS = (aiohttp.ClientError, TimeoutError, ValueError)
 
@@ -38,7 +44,7 @@ class EngineApi:
     async def rules(self) -> list[tuple[str, list[str] | None]] | None:
         """Return the rules in force, each with its cameras; None for all cameras."""
         status, body = await self._ask("GET", "/api/v1/rules", as_json=True)
-        rules = body.get("rules") if status == 200 and isinstance(body, dict) else None
+        rules = body.get("rules") if status == OK and isinstance(body, dict) else None
         if not isinstance(rules, dict):
             return None
         return [(str(name), settings.get("cameras")) for name, settings in rules.items() if isinstance(settings, dict)]
@@ -46,18 +52,35 @@ class EngineApi:
     async def acknowledge(self, alert: str) -> bool:
         """Acknowledge an alert. Return whether the engine did."""
         status, _ = await self._ask("POST", f"/api/v1/alerts/{alert}/acknowledge")
-        return status == 200
+        return status == OK
 
     async def picture(self, alert: str) -> bytes | None:
         """Return the JPEG of the frame that began an alert."""
-        status, body = await self._ask("GET", f"/api/v1/alerts/{alert}/picture")
-        return body if status == 200 and isinstance(body, bytes) and body else None
+        path = f"/api/v1/alerts/{alert}/picture"
+        status, body = await self._ask("GET", path)
+        for _ in range(ASK_AGAIN):
+            if status != NOT_READY:
+                break
+            await asyncio.sleep(ASK_AGAIN_S)
+            status, body = await self._ask("GET", path)
+        return body if status == OK and isinstance(body, bytes) and body else None
 
     async def links(self, alert: str) -> dict[str, str]:
-        """Return public addresses of what the engine has of an alert."""
-        if self._public_url is None or await self.picture(alert) is None:
+        """Return public addresses of what the engine has of an alert now; none of what it has not."""
+        if self._public_url is None:
             return {}
-        return {"picture": f"{self._public_url}/api/v1/alerts/{alert}/picture"}
+        status, body = await self._ask("GET", f"/api/v1/incidents/{alert}", as_json=True)
+        if not status:
+            return {}
+        incident = body if status == OK and isinstance(body, dict) else None
+        found: dict[str, str] = {}
+        if (incident is not None and incident.get("picture")) or await self.picture(alert) is not None:
+            found["picture"] = f"{self._public_url}/api/v1/alerts/{alert}/picture"
+        if incident is not None:
+            found["review"] = f"{self._public_url}/review?incident={alert}"
+            if isinstance(clip := incident.get("clip"), str):
+                found["clip"] = f"{self._public_url}/api/v1/clips/{clip}"
+        return found
 
     async def _ask(self, method: str, path: str, *, as_json: bool = False) -> tuple[int, Any]:
         if self._address is None:
@@ -72,9 +95,9 @@ class EngineApi:
                 body = await response.content.read(MOST_PICTURE_BYTES)
                 while len(body) < MOST_PICTURE_BYTES and (more := await response.content.read(MOST_PICTURE_BYTES)):
                     body += more
-                if response.status not in (200, 404):
+                if response.status not in SILENT:
                     logger.warning("the engine answered %d to %s %s", response.status, method, path)
-                return response.status, json.loads(body) if as_json and response.status == 200 else body
+                return response.status, json.loads(body) if as_json and response.status == OK else body
         except _ERRORS as error:
             logger.warning("the engine did not answer %s %s: %s", method, path, error or type(error).__name__)
             return 0, None

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from stream.messaging.gaps import Position
 from stream.notify.alert_states import RECENT, AlertStates, Change
 from stream.notify.engine_view import EngineView
@@ -20,7 +22,7 @@ from stream.notify.ledger import Delivery, Ledger, Planned
 from stream.notify.notice import Notice, encode
 from stream.notify.notify_config import MqttConfig, NotifyConfig, TargetConfig
 from stream.notify.shaping import BEGINNINGS, Shaper, summary
-from stream.results import STATS_TOPIC, Alert, Event, Frame, Message, Stats, Status, topic
+from stream.results import STATS_TOPIC, Alert, ClipReady, Event, Frame, Message, Stats, Status, topic
 from stream.rules.hours import MINUTE_US
 
 logger = logging.getLogger(__name__)
@@ -109,8 +111,8 @@ class Intake:
             self.states.since_us = min(self.states.since_us, now_us - self._config.late_after)
             outcome = Outcome()
             changes = [change for one in burst for change in self._message(one, steady_us, outcome)]
-            events = [one.message for one in burst if isinstance(one.message, Event)]
-            self._commit(changes, self._planned_events(events), outcome, now_us, steady_us)
+            plain = [one.message for one in burst if isinstance(one.message, Event | ClipReady)]
+            self._commit(changes, self._planned_plain(plain), outcome, now_us, steady_us)
         for one in burst:
             self.counts.messages[_kind(one.message)] += 1
         self._heard_us = steady_us
@@ -320,22 +322,26 @@ class Intake:
         notice = Notice(id=key, state=what, at_us=now_us, alert=alert, closed_by=row.closed_by)
         return Planned(key, name, row.camera, what, row.id, critical, encode(notice), held, due_us)
 
-    def _planned_events(self, events: Sequence[Event]) -> list[Planned]:
-        targets = [name for name, one in self._config.targets.items() if isinstance(one, MqttConfig) and one.events]
-        return [
-            Planned(
-                f"{event.run[:8]}-{event.camera}-{event.epoch}-{event.seq}",
-                name,
-                event.camera,
-                "event",
-                "",
-                False,
-                encode(event),
-            )
-            for event in events
-            for name in targets
-            if self._config.targets[name].cameras is None or event.camera in (self._config.targets[name].cameras or ())
-        ]
+    def _planned_plain(self, messages: Sequence[Event | ClipReady]) -> list[Planned]:
+        """Return the engine's own messages to the brokers that want them; clips with their address, if there is one."""
+        planned: list[Planned] = []
+        for message in messages:
+            if isinstance(message, ClipReady):
+                kind, key, plan = "clip", f"clip-{message.clip}", encode(message)
+                if self._config.public_url is not None:
+                    url = f"{self._config.public_url.rstrip('/')}/api/v1/clips/{message.clip}"
+                    plan = encode(msgspec.json.decode(plan) | {"url": url})
+            else:
+                key = f"{message.run[:8]}-{message.camera}-{message.epoch}-{message.seq}"
+                kind, plan = "event", encode(message)
+            planned += [
+                Planned(key, name, message.camera, kind, "", False, plan)
+                for name, one in self._config.targets.items()
+                if isinstance(one, MqttConfig)
+                and (one.clips if kind == "clip" else one.events)
+                and (one.cameras is None or message.camera in one.cameras)
+            ]
+        return planned
 
     def _to_all(self, text: str, now_us: int) -> list[Planned]:
         """Return a message about the engine to all targets that want such."""
@@ -375,8 +381,9 @@ def _kind(message: Message) -> str:
     return "stats" if isinstance(message, Stats) else _TOPICS[type(message)]
 
 
-_TOPICS: dict[type[Message], Literal["results", "events", "status", "alerts"]] = {
+_TOPICS: dict[type[Message], Literal["results", "events", "status", "alerts", "clips"]] = {
     Frame: "results",
+    ClipReady: "clips",
     Event: "events",
     Status: "status",
     Alert: "alerts",

@@ -12,6 +12,8 @@ from stream.results import Alert, about
 from stream.settings.durations import duration_text
 
 SCHEMA = "partstream.notice/1"
+PLAIN = ("event", "clip")
+"""Kinds of messages that are the engine's own, not notices."""
 
 NoticeState = Literal["began", "updated", "acknowledged", "cleared", "closed", "late", "summary", "notice", "test"]
 
@@ -21,7 +23,9 @@ class Held(msgspec.Struct, frozen=True):
 
     messages: Annotated[int, about("Their number.")]
     by: Annotated[dict[str, int], about("The number by reason: `quiet_hours`, `group`, `cap`, `flood`.")]
-    rules: Annotated[dict[str, int], about("The number by rule; `events` and `notices` count messages without one.")]
+    rules: Annotated[
+        dict[str, int], about("The number by rule; `events`, `clips` and `notices` count messages without one.")
+    ]
     from_us: Annotated[int, about("When the first was held back, microseconds since 1970, UTC.")]
     to_us: Annotated[int, about("When the last was held back.")]
 

@@ -20,7 +20,7 @@ from stream.notify.outbox import Outbox
 from stream.notify.status_server import Series, StatusServer
 from stream.results import Message, Stats, topic
 from stream.settings.config_error import ConfigError
-from stream.subscriber import Gap, Subscription, subscribe
+from stream.subscriber import Gap, Kind, Subscription, subscribe
 
 if TYPE_CHECKING:
     from stream.notify.targets.mqtt_session import MqttSession
@@ -118,10 +118,13 @@ class Notifier:
     def _subscribed(self) -> Subscription[Message]:
         """Return the subscription, which is not open yet, so that only its settings can be wrong."""
         engine = self.config.engine
+        kinds: tuple[Kind, ...] = ("alerts", "events", "status", "stats")
+        if any(isinstance(one, MqttConfig) and one.clips for one in self.config.targets.values()):
+            kinds += ("clips",)
         try:
             return subscribe(
                 engine.endpoint,
-                kinds=("alerts", "events", "status", "stats"),
+                kinds=kinds,
                 replay=engine.replay,
                 on_gap=self._gap,
                 high_water_mark=HIGH_WATER_MARK,

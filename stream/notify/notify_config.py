@@ -107,6 +107,7 @@ class MqttConfig(TargetConfig):
     )
     people: bool = Field(True, description="Whether to publish the number of people by action.")
     events: bool = Field(False, description="Whether to publish events of actions.")
+    clips: bool = Field(False, description="Whether to publish that a clip is complete.")
     expiry: Duration = Field(
         microseconds("5m"), description="MQTT 5: time after which the broker drops a message that is not retained."
     )

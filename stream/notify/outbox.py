@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from stream.notify.ledger import Delivery, Ledger
-from stream.notify.notice import Notice, decode, encode, with_late, with_text
+from stream.notify.notice import PLAIN, Notice, decode, encode, with_late, with_text
 from stream.notify.notify_config import NotifyConfig
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
@@ -33,7 +33,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A try that is recorded. `notice` is None for an event. `number` counts from 1: above, it may have arrived."""
+    """A try that is recorded. `notice` is None for a kind of `PLAIN`. After number 1, it may have arrived."""
 
     delivery: Delivery
     body: bytes
@@ -66,12 +66,12 @@ class Outbox:
                 return None
             if not delivery.body:
                 body = self._frozen(delivery, now_us, dict(links or {}))
-            elif delivery.kind != "event":
+            elif delivery.kind not in PLAIN:
                 body = self._late(delivery.body, now_us)
             else:
                 body = delivery.body
             self._ledger.trying(delivery.seq, body)
-        notice = None if delivery.kind == "event" else decode(body)
+        notice = None if delivery.kind in PLAIN else decode(body)
         return Attempt(delivery, body, notice, delivery.attempts + 1)
 
     def end(self, attempt: Attempt, result: Sent | Failed, now_us: int, age_us: int | None = None) -> float | None:
@@ -103,7 +103,7 @@ class Outbox:
 
     def _frozen(self, delivery: Delivery, now_us: int, links: dict[str, str]) -> bytes:
         """Return what is sent. If the alert is late and over, its end is part of it, and is not sent again."""
-        if delivery.kind == "event":
+        if delivery.kind in PLAIN:
             return delivery.plan
         notice = decode(delivery.plan)
         ended: Notice | None = None

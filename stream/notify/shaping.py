@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from stream.notify.ledger import Delivery
-from stream.notify.notice import Held, decode
+from stream.notify.notice import PLAIN, Held, decode
 from stream.notify.notify_config import TargetConfig
 from stream.rules.hours import MINUTE_US, Hours
 
@@ -75,8 +75,8 @@ def summary(held: Iterable[Delivery]) -> Held:
     times: list[int] = []
     for one in held:
         by[one.error] = by.get(one.error, 0) + 1
-        alert = decode(one.plan).alert if one.kind != "event" else None
-        rule = alert.rule if alert is not None else "events" if one.kind == "event" else "notices"
+        alert = decode(one.plan).alert if one.kind not in PLAIN else None
+        rule = alert.rule if alert is not None else f"{one.kind}s" if one.kind in PLAIN else "notices"
         rule = rule if rule in rules or len(rules) < MOST_RULES else "other"
         rules[rule] = rules.get(rule, 0) + 1
         times.append(one.created_us)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from stream.notify.notice import decode
 from stream.notify.notifier import Notifier
 from stream.settings.config_error import ConfigError
 from support.notify.alert_engine import AlertEngine, notifying, settings
@@ -26,6 +27,9 @@ class Server:
     def __init__(self, *, refuse: bool = False) -> None:
         self.port = reserved_port()
         self.posts: list[dict[str, Any]] = []
+        self.clip: str | None = None
+        self.not_ready = 2
+        """Requests of a picture until it is there."""
         self._refuse = refuse
 
     async def take(self, request: web.Request) -> web.Response:
@@ -34,7 +38,13 @@ class Server:
 
     async def picture(self, request: web.Request) -> web.Response:
         authorised = request.headers.get("Authorization") == "Bearer token-of-the-engine"
+        self.not_ready -= 1
+        if self.not_ready >= 0:
+            return web.Response(status=425)
         return web.Response(body=JPEG, content_type="image/jpeg") if authorised else web.Response(status=401)
+
+    async def incident(self, request: web.Request) -> web.Response:
+        return web.json_response({"picture": False, "clip": self.clip})
 
     async def rules(self, request: web.Request) -> web.Response:
         return web.json_response({"rules": {"fall": {}, "fence": {"cameras": ["yard"]}}})
@@ -45,6 +55,7 @@ async def serving(server: Server) -> AsyncIterator[None]:
     app = web.Application()
     app.router.add_post("/service", server.take)
     app.router.add_get("/api/v1/alerts/{alert}/picture", server.picture)
+    app.router.add_get("/api/v1/incidents/{alert}", server.incident)
     app.router.add_get("/api/v1/rules", server.rules)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -60,6 +71,7 @@ def soon() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.05)
         patch.setattr("stream.notify.notifier.RULES_S", 0.05)
+        patch.setattr("stream.notify.engine_api.ASK_AGAIN_S", 0.01)
         yield
 
 
@@ -77,18 +89,24 @@ async def test_an_alert_reaches_a_service_with_its_picture_and_a_repetition_is_m
     engine, server = AlertEngine("door", "yard"), Server(refuse=True)
     await engine.start()
     api = {"api": f"http://127.0.0.1:{server.port}", "token_file": str(token)}
-    targets = phone(tmp_path, server, picture=True)
+    targets = phone(tmp_path, server, picture=True, states=["began", "cleared"])
     config = settings(engine, tmp_path, targets, api, public_url="https://cam.example")
     async with serving(server), notifying(config) as notifier:
         name = engine.begin("door", severity="critical")
         await until(lambda: len(server.posts) == 2)
         assert [post["title"] for post in server.posts] == ["door: fall", "door: fall (sent again)"]
         post = server.posts[1]
-        assert (post["message"], post["type"]) == ("door: fall: person lies", "failure")
+        review = f"https://cam.example/review?incident={name}"
+        assert (post["message"], post["type"]) == (f"door: fall: person lies\n{review}", "failure")
         assert base64.b64decode(post["attachments"][0]["base64"]) == JPEG
         await until(lambda: notifier.ledger.count("phone", "pending") == 0)
         (sent,) = notifier.ledger.find()
-        assert f'"picture":"https://cam.example/api/v1/alerts/{name}/picture"' in sent.body.decode()
+        picture = f"https://cam.example/api/v1/alerts/{name}/picture"
+        assert decode(sent.body).links == {"picture": picture, "review": review}, "there is no clip yet"
+        server.clip = "door-1"
+        engine.clear(name)
+        await until(lambda: notifier.ledger.count("phone", "sent") == 2)
+        assert decode(notifier.ledger.find()[-1].body).links["clip"] == "https://cam.example/api/v1/clips/door-1"
         wanted = {("door", "fall"), ("yard", "fall"), ("yard", "fence")}
         await until(lambda: bool(engine.statistics() or notifier.intake.rules.keys() == wanted))
     await engine.stop()

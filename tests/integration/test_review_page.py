@@ -169,6 +169,20 @@ async def test_of_a_thousand_events_only_some_are_loaded_and_in_the_page_at_once
         assert page.errors == []
 
 
+async def test_an_address_leads_to_one_incident_or_says_that_it_is_not_kept(tmp_path: Path) -> None:
+    async with (
+        reviewed(tmp_path, [fell(number) for number in range(5)]) as (_, client, _),
+        BrowserWindow() as browser,
+    ):
+        page = await browser.open(client.address + "/review?incident=e0123abcd-2", size=DESKTOP)
+        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-2'")
+        await page.press("j")
+        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-1'")
+        assert page.errors == []
+        await page.go(client.address + "/review?incident=e0123abcd-77")
+        await page.wait_for("!document.querySelector('#notice').hidden && !!document.querySelector('#list li')")
+
+
 async def test_clip_and_overlay_show_the_same_frame(tmp_path: Path) -> None:
     film = await asyncio.to_thread(make_clip, tmp_path / "film.mp4", 50)
     async with reviewed(tmp_path, [fell(1)], film) as (_, client, _), BrowserWindow() as browser:

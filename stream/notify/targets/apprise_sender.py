@@ -54,11 +54,13 @@ class AppriseSender:
         jpeg = await self._picture(alert.alert) if self._config.picture and alert is not None else None
         title = f"{alert.camera}: {alert.rule}" if alert is not None else "partstream"
         title += " (sent again)" if attempt.number > 1 else ""
+        link = notice.links.get("review") or notice.links.get("picture")
+        text = f"{notice.text}\n{link}" if link else notice.text
         kind = TYPES[alert.severity] if alert is not None and not notice.late else apprise.NotifyType.INFO
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(WITHIN_S):
-                done = await loop.run_in_executor(self._threads, self._notify, title, notice.text, kind, jpeg)
+                done = await loop.run_in_executor(self._threads, self._notify, title, text, kind, jpeg)
         except TimeoutError:
             return Failed(f"no answer within {WITHIN_S:g} s")
         return Sent() if done else Failed("a service refused it or did not answer")

@@ -187,11 +187,11 @@ def removals(config: MqttConfig, gone: Collection[str], wanted: Mapping[str, byt
 
 
 def stream_messages(config: MqttConfig, attempt: Attempt) -> list[tuple[str, bytes]]:
-    """Return the messages, not retained, of a notice or an event, in their order."""
+    """Return the messages, not retained, of a notice, an event or a clip, in their order."""
     own = f"{base_of(config)}/{attempt.delivery.lane}" if attempt.delivery.lane else base_of(config)
     mark = {"attempt": attempt.number, "redelivered": attempt.number > 1}
     if attempt.notice is None:
-        return [(f"{own}/event", encode(msgspec.json.decode(attempt.body) | mark))]
+        return [(f"{own}/{attempt.delivery.kind}", encode(msgspec.json.decode(attempt.body) | mark))]
     body = msgspec.json.decode(attempt.body) | mark
     notice = attempt.notice
     if notice.alert is None:
@@ -204,6 +204,7 @@ def stream_messages(config: MqttConfig, attempt: Attempt) -> list[tuple[str, byt
         "rule": notice.alert.rule,
         "severity": notice.alert.severity,
         "text": notice.text,
+        "links": notice.links,
         **mark,
     }
     return [(f"{own}/alert", encode(body)), (f"{own}/notice", encode(short))]

@@ -14,9 +14,12 @@ export class Filters {
     /** The part of the period that the user chose, [from, to] in µs, or null. */
     this.narrowed = null
     this.given = new URLSearchParams(location.search)
+    /** The id of the incident to which the address leads, or null. */
+    this.linked = this.given.get("incident")
     form.addEventListener("submit", (event) => event.preventDefault())
     form.addEventListener("change", (event) => {
       if (event.target.name === "period") this.narrowed = null
+      this.linked = null
       this.#keep()
       changed()
     })
@@ -38,6 +41,10 @@ export class Filters {
       // What is not known now, such as a removed camera, may still have incidents.
       if (![...select.options].some((option) => option.value === value)) select.add(new Option(value, value))
       select.value = value
+    }
+    if (this.linked) {
+      const { began_us } = await ask("GET", `/api/v1/incidents/${encodeURIComponent(this.linked)}`)
+      this.narrowed = [began_us - this.form.elements.period.value * HOUR_US, began_us + 1]
     }
   }
 

@@ -51,8 +51,8 @@ export class IncidentList {
     return this.pages.items
   }
 
-  /** Load the first page of a query, and choose its first incident. */
-  async load(query) {
+  /** Load the first page of a query, and choose the incident `wanted`, or its first one. */
+  async load(query, wanted) {
     const pages = new IncidentPages(query)
     const loading = (this.loading = pages.loadAfter())
     try {
@@ -60,8 +60,8 @@ export class IncidentList {
       if (this.loading !== loading) return // another query came after
       this.pages = pages
       this.newest = this.items[0]?.id ?? null
-      this.#choose(this.items[0] ?? null)
       this.element.scrollTop = 0
+      this.#choose(this.items.find((one) => one.id === wanted) ?? this.items[0] ?? null)
     } catch (error) {
       this.on.failed(error)
     } finally {

@@ -67,7 +67,7 @@ class Review {
     this.query = query
     const [total] = await Promise.all([
       this.timeline.load(query, this.filters.narrowed).catch((error) => this.#failed(error)),
-      this.list.load(query),
+      this.list.load(query, this.filters.linked),
     ])
     if (query === this.query) this.list.count(total ?? null)
   }
@@ -75,8 +75,9 @@ class Review {
   async #signedIn(role) {
     this.verdicts.allow(role !== "read")
     this.keys.mayJudge = role !== "read"
-    await this.filters.fill().catch((error) => this.#failed(error))
+    const failure = await this.filters.fill().catch((error) => error)
     await this.load()
+    if (failure) this.#failed(failure)
     this.ready = true
     field("list").focus({ preventScroll: true })
   }

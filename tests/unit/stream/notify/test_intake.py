@@ -15,8 +15,10 @@ from msgspec.structs import replace
 from stream.notify.alert_states import NEW_RUN_US
 from stream.notify.intake import Received
 from stream.notify.notice import decode
+from stream.notify.notify_config import MqttConfig
 from stream.notify.outbox import Failed, Sent, retry_in_s
-from stream.results import Alert
+from stream.notify.targets.mqtt_topics import stream_messages
+from stream.results import Alert, ClipReady
 from support.engines import wire_messages
 from support.notify.fed_alerts import NEXT_RUN, NOW_US, RUN, SECOND, alert, stats
 from support.notify.without_network import Notify, hook
@@ -455,6 +457,50 @@ def test_events_go_to_targets_that_want_them_once(tmp_path: Path) -> None:
     (waiting,) = notify.ledger.find()
     assert (waiting.kind, waiting.lane, waiting.plan) == ("event", "door", msgspec.json.encode(event))
     notify.ledger.close()
+
+
+def test_a_clip_is_told_once_with_its_address_to_brokers_that_want_it(tmp_path: Path) -> None:
+    broker = {"kind": "mqtt", "broker": "mqtt://127.0.0.1"}
+    targets = {
+        "house": broker | {"clips": True},
+        "other": broker,
+        "yard": broker | {"clips": True, "cameras": ["yard"]},
+    }
+    notify = Notify(tmp_path, targets=targets, public_url="https://cam.example/")
+    times = {"start_us": 1, "end_us": 2, "start_media_time_us": 0, "end_media_time_us": 1}
+    clip = ClipReady(
+        run=RUN,
+        seq=0,
+        camera="door",
+        epoch=1,
+        clip="door-1",
+        **times,
+        ended="complete",
+        bytes=9,
+        events=[],
+        alerts=["1"],
+    )
+    for _ in range(2):
+        notify.take(clip)
+    (waiting,) = notify.ledger.find()
+    assert (waiting.target, waiting.kind, waiting.lane) == ("house", "clip", "door")
+    attempt = notify.begin(target="house")
+    assert attempt.notice is None
+    ((topic, body),) = stream_messages(target_of(notify, "house"), attempt)
+    assert topic == "partstream/partstream/door/clip"
+    sent = msgspec.json.decode(body)
+    assert (sent["url"], sent["alerts"], sent["redelivered"]) == (
+        "https://cam.example/api/v1/clips/door-1",
+        ["1"],
+        False,
+    )
+    notify.ledger.close()
+
+
+def target_of(notify: Notify, name: str) -> MqttConfig:
+    target = notify.settings.targets[name]
+    assert isinstance(target, MqttConfig)
+    return target
 
 
 def test_a_notice_is_read_as_it_was_written(notify: Notify) -> None:
