@@ -10,12 +10,15 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from commands.ending import EXIT_USAGE, EXIT_WEIGHTS
 from stream.config import load
+from stream.notify.notify_config import MqttConfig
+from stream.notify.notify_config import load as load_notify
 from support.repository import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
@@ -106,6 +109,31 @@ def test_the_configuration_of_compose_is_valid_and_has_a_reachable_camera() -> N
     assert re.fullmatch(r"rtsp://camera:8554/street", camera.source.reveal())
     assert "camera" in COMPOSE["services"]
     assert config.publish.curve_secret_key_file is not None
+
+
+def test_notify_of_compose_reaches_the_engine_with_its_keys_and_a_broker_that_is_started_with_it() -> None:
+    config = load_notify(DEPLOY / "compose" / "notify.yaml")
+    engine = load(DEPLOY / "compose" / "partstream.yaml")
+    reached = [str(urlsplit(address or "").port) for address in (config.engine.endpoint, config.engine.replay)]
+    assert reached == [
+        (address or "").rpartition(":")[2] for address in (engine.publish.endpoint, engine.publish.replay)
+    ]
+    assert config.engine.api == f"http://engine:{(engine.http.bind or '').rpartition(':')[2]}"
+    service, broker = COMPOSE["services"]["notify"], COMPOSE["services"]["mosquitto"]
+    assert service["profiles"] == broker["profiles"] == ["notify"]
+    assert service["secrets"] == [{"source": "control_token", "target": "control.token"}]
+    assert str(config.engine.token_file) == "/run/secrets/control.token"
+    assert str(config.metrics) in service["healthcheck"]["test"][-1]
+    (target,) = config.targets.values()
+    assert isinstance(target, MqttConfig) and urlsplit(target.broker).hostname == "mosquitto"
+    assert "partstream keys new keys --client first" in COMPOSE["services"]["keys"]["entrypoint"][-1]
+    assert (config.engine.server_key, str(config.engine.key_file)) == (
+        "keys/server.key",
+        "keys/clients/first.key_secret",
+    )
+    listened = (DEPLOY / "compose" / "mosquitto.conf").read_text(encoding="utf-8")
+    assert f"listener {urlsplit(target.broker).port}\n" in listened
+    assert broker["ports"] == ["127.0.0.1:1883:1883"], "it asks for no password"
 
 
 def test_prometheus_scrapes_in_compose_as_it_does_elsewhere() -> None:
