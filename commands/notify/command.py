@@ -57,9 +57,9 @@ def notify_command(
     config: ConfigOption = DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines.")] = False,
 ) -> None:
-    """Send alerts to MQTT and Home Assistant, webhooks, phones and mail.
+    """Send the engine's alerts to MQTT and Home Assistant, webhooks, phones and mail.
 
-    Runs beside the engine, and continues where it stopped: what happened meanwhile is requested from the engine.
+    Runs until it is stopped, beside the engine or on another host. At the next start it sends what it missed.
     """
     if context.invoked_subcommand is not None:
         return
@@ -95,7 +95,7 @@ def list_command(
     limit: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Most messages, the latest.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """List messages: what waits, what was sent, what was held back and what was given up, and why."""
+    """List messages: what waits, was sent, held back or given up, and why."""
     from stream.notify.ledger import Ledger
 
     with _ledger_errors():
@@ -116,13 +116,11 @@ def list_command(
 
 @notify_app.command("retry")
 def retry_command(
-    number: Annotated[int | None, typer.Argument(metavar="NUMBER", help="Number of a message in `list`.")] = None,
+    number: Annotated[int | None, typer.Argument(metavar="NUMBER", help="Number of the message in the list.")] = None,
     config: ConfigOption = DEFAULT,
-    target: Annotated[
-        str | None, typer.Option(metavar="NAME", help="All messages of this target that were given up.")
-    ] = None,
+    target: Annotated[str | None, typer.Option(metavar="NAME", help="All of this target that were given up.")] = None,
 ) -> None:
-    """Send messages again that were given up, or one that was held back."""
+    """Send a message again that was given up or held back, or all that were given up."""
     from stream.notify.ledger import Ledger
 
     if (number is None) == (target is None):
@@ -141,7 +139,7 @@ def test_command(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="Name of a target in the configuration.")],
     config: ConfigOption = DEFAULT,
 ) -> None:
-    """Send a test message to a target. It is queued, and `partstream notify` sends it."""
+    """Send a test message to a target, by the notify that runs."""
     from stream.notify.clock import now_us
     from stream.notify.intake import test_notice
     from stream.notify.ledger import Ledger
@@ -153,7 +151,7 @@ def test_command(
         ledger = Ledger(settings.ledger, now_us(), locked=False)
         ledger.plan(test_notice(target, now_us()), now_us())
         ledger.close()
-    typer.echo("queued; `partstream notify list` shows what becomes of it")
+    typer.echo("queued for the notify that runs; `partstream notify list` shows what becomes of it")
 
 
 @notify_app.command("schema")

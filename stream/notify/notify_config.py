@@ -35,10 +35,10 @@ class EngineConfig(Section):
     api: str | None = Field(
         None,
         pattern=r"^https?://[^/]",
-        description="Address of the engine's HTTP server, for the list of rules, acknowledging and pictures.",
+        description="Address of the engine's HTTP server: rules without an alert yet, acknowledging, pictures, links.",
     )
     token_file: Path | None = Field(
-        None, description="File of a token of that server: `http.control_token`, needed to acknowledge."
+        None, description="File of a token of that server, with the right `look`, or `review` to acknowledge."
     )
     ca_file: Path | None = Field(None, description="PEM file of the authority of that server's certificate.")
     allow_plaintext: bool = Field(False, description="Allow the token without TLS to another host.")
@@ -184,7 +184,7 @@ class NotifyConfig(Section):
     public_url: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="Address of the engine's pages, for links in messages. Unset: no links.",
+        description="Address at which people open the engine's pages, for links; needs `engine.api`. Unset: no links.",
     )
     time_zone: TimeZoneName = Field("UTC", description="Time zone of texts, and of quiet hours without their own.")
     late_after: Duration = Field(
