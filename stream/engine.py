@@ -50,7 +50,7 @@ from stream.messaging.feed import Feed, MessageFeeds
 from stream.messaging.publisher import Publisher
 from stream.messaging.results_file import ResultsFile
 from stream.privacy.drawn_video import DrawnVideos
-from stream.privacy.strictness import KnownPrivacy
+from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.configured_names import check_actions, warn_of_missing_cameras
 from stream.recording.recorder import Recorder
 from stream.settings.engine import CameraConfig
@@ -215,6 +215,7 @@ class Engine:
         if self._state_file is not None:
             origin = f"state_file: {self._state_file.path}"
             self.config = with_cameras(self.config, self._state_file.load(), origin)
+            self.cameras.privacy.remember(self._state_file.hidden)
         warn_of_missing_cameras(self.config.recording, (camera.id for camera in self.config.cameras))
         memory_budget.check(self.config, memory_budget.available_bytes())
         if self.config.results is not None:

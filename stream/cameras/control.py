@@ -153,7 +153,7 @@ class Control:
                 ]
             ) from None
         config = config.at_least(self._cameras.privacy.everywhere)
-        if (refusal := self._cameras.privacy.refusal(config)) is not None:
+        if (refusal := self._cameras.privacy.refusal(config, before)) is not None:
             raise PrivateError(refusal)
         if before is None or before.source.reveal() != config.source.reveal():
             self._check_scheme(config.source)
@@ -220,7 +220,8 @@ class Control:
             return
         wanted = {**self._cameras.configs, **self._applied_later, **changes}
         try:
-            await asyncio.to_thread(self._state.save, [config for config in wanted.values() if config is not None])
+            kept = [config for config in wanted.values() if config is not None]
+            await asyncio.to_thread(self._state.save, kept, self._cameras.privacy.hidden)
         except OSError as error:
             logger.error("state_file: %s can't be written: %s", self._state.path, error.strerror)
             raise NotSavedError(

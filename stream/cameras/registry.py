@@ -26,7 +26,7 @@ from stream.live.live_video import LiveVideo
 from stream.messaging.publisher import Publisher
 from stream.privacy.camera_exit import CameraExit
 from stream.privacy.drawn_video import Demand, DrawnVideos
-from stream.privacy.strictness import KnownPrivacy
+from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.recorder import Recorder
 from stream.rules_file import Places
 from stream.settings.engine import CameraConfig

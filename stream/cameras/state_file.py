@@ -1,8 +1,8 @@
 """The state file: changes of cameras made at run time, kept for the next start.
 
-It holds only the difference to the configuration: all settings of cameras that were added or changed, and the ids of
-those removed. So a camera that is added to the configuration later appears too. The file is replaced atomically. It
-contains the cameras' passwords and is readable only by its owner.
+It holds only the difference to the configuration: all settings of cameras that were added or changed, the ids of those
+removed, and what was hidden of any. So a camera that is added to the configuration later appears too. The file is
+replaced atomically. It contains the cameras' passwords and is readable only by its owner.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from stages.settings import Section
-from stream.privacy.strictness import KnownPrivacy
+from stream.privacy.hidden_camera import HiddenCamera
+from stream.privacy.known_privacy import KnownPrivacy
 from stream.settings import private_file
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
@@ -28,6 +29,7 @@ class _Kept(Section):
     version: Literal[1]
     cameras: list[CameraConfig] = Field(default_factory=list[CameraConfig])
     removed: list[str] = Field(default_factory=list[str])
+    hidden: list[HiddenCamera] = Field(default_factory=list[HiddenCamera])
 
 
 class CameraStateFile:
@@ -36,6 +38,8 @@ class CameraStateFile:
     def __init__(self, path: Path, configured: Sequence[CameraConfig]) -> None:
         self.path = path
         self._configured = {camera.id: camera for camera in configured}
+        self.hidden: list[HiddenCamera] = []
+        """What `load` found to be hidden of cameras that the configuration does not decide about."""
 
     def load(self) -> list[CameraConfig]:
         """Return the cameras to start with: those of the configuration, with the changes in the file.
@@ -64,21 +68,29 @@ class CameraStateFile:
             ) from None
         cameras = {name: camera for name, camera in self._configured.items() if name not in kept.removed}
         # The configuration may hide more than it did when the change was kept.
+        changed_ids = {camera.id for camera in kept.cameras}
+        self.hidden = [camera for camera in kept.hidden if camera.id in changed_ids or camera.id not in cameras]
         known = KnownPrivacy(self._configured.values())
+        known.remember(self.hidden)
         try:
             changed = {camera.id: known.applied(camera) for camera in kept.cameras}
         except ValueError as error:
             raise ConfigError(f"state_file: {self.path}: {error}") from None
         return list((cameras | changed).values())
 
-    def save(self, cameras: Iterable[CameraConfig]) -> None:
-        """Save these cameras. Blocks until they are on disk; on OSError the old file stays."""
+    def save(self, cameras: Iterable[CameraConfig], hidden: Iterable[HiddenCamera] = ()) -> None:
+        """Save these cameras, and what is hidden of others.
+
+        Blocks until they are on disk; on OSError the old file stays.
+        """
         now = {camera.id: _whole(camera) for camera in cameras}
         before = {name: _whole(camera) for name, camera in self._configured.items()}
+        decided = [HiddenCamera.of(camera) for camera in self._configured.values()]
         content = {
             "version": 1,
             "cameras": [camera for name, camera in now.items() if camera != before.get(name)],
             "removed": [name for name in before if name not in now],
+            "hidden": [camera.model_dump(mode="json") for camera in hidden if camera not in decided],
         }
         private_file.replace(self.path, json.dumps(content, indent=1))
 

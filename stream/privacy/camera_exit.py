@@ -57,10 +57,10 @@ class CameraExit:
         return [] if problem is None else [f"its background is grey, because of {problem}"]
 
     @property
-    def mask_for(self) -> Callable[[SlotFormat], SlotMask] | None:
-        """Returns the mask for the slots of a format; None if the camera has no masks."""
+    def mask_for(self) -> Callable[[SlotFormat, int], SlotMask] | None:
+        """Returns the mask for the slots of a format, as `SlotMask` takes it; None if the camera has no masks."""
         outlines = self._outlines
-        return (lambda format: SlotMask(outlines, format)) if outlines else None
+        return (lambda format, enlarged: SlotMask(outlines, format, enlarged)) if outlines else None
 
     def packet_sink(
         self,

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ring_buffers.frames import SlotFormat
-from ring_buffers.motion.motion_map import MotionMap
 from ring_buffers.slot_writers import plane_bounds
 
 MARGIN = 2
 """Pixels around a mask that are black as well: scaling mixes the colours of neighbours."""
-_FINE = 8
-"""Samples along a motion cell's side that tell how much of it is masked."""
 
 Outline = Sequence[tuple[float, float]]
 """Corners, as shares of the picture's width and height."""
@@ -25,14 +21,15 @@ Flags = NDArray[np.bool_]
 class SlotMask:
     """Masks for slots of one format. The polygons are drawn once; `apply` only writes the black pixels."""
 
-    def __init__(self, outlines: Iterable[Outline], format: SlotFormat) -> None:
+    def __init__(self, outlines: Iterable[Outline], format: SlotFormat, enlarged: int = 1) -> None:
+        """`enlarged`: how many pixels of the slot a pixel of the source becomes, at most, in each direction."""
         self._outlines = [list(outline) for outline in outlines]
         self._format = format
-        self._hidden_cells: dict[tuple[int, int], Flags] = {}
-        """Of the grid of the last motion map."""
+        self._small: dict[tuple[int, int], Flags] = {}
+        """The pixels of the last small picture that are hidden, by its size."""
         self._levels: tuple[int, ...] = (0,)
         width, height = format.picture_size
-        black = drawn(self._outlines, (width, height), MARGIN)
+        black = drawn(self._outlines, (width, height), MARGIN * enlarged)
         if format.pixels == "rgb24":
             self._areas = [_Area(black)]
             return
@@ -55,19 +52,12 @@ class SlotMask:
         for area, level, (begin, end, width, height) in zip(self._areas, self._levels, bounds, strict=True):
             area.fill(picture[begin:end].reshape(height, width), level)
 
-    def hide(self, motion: MotionMap) -> MotionMap:
-        """Return the map without the motion in cells that the masks cover at least to a half."""
-        hidden = self._cells(motion.columns, motion.rows)
-        if not hidden.any():
-            return motion
-        return msgspec.structs.replace(motion, cells=np.packbits(motion.moving() & ~hidden).tobytes())
-
-    def _cells(self, columns: int, rows: int) -> Flags:
-        found = self._hidden_cells.get((columns, rows))
+    def hidden(self, width: int, height: int) -> Flags:
+        """Return which pixels of a small picture of this size, as shown, hold anything masked: bool [height, width]."""
+        found = self._small.get((width, height))
         if found is None:
-            fine = drawn(self._outlines, (columns * _FINE, rows * _FINE), 0)
-            found = fine.reshape(rows, _FINE, columns, _FINE).mean(axis=(1, 3)) >= 0.5
-            self._hidden_cells = {(columns, rows): found}
+            found = drawn(self._outlines, (width, height), 1)
+            self._small = {(width, height): found}
         return found
 
 
@@ -90,8 +80,8 @@ class _Area:
 def drawn(outlines: Iterable[Outline], size: tuple[int, int], margin: int) -> Flags:
     """Return which pixels of a picture of `size` (width, height) the outlines hide: bool [height, width].
 
-    With a margin, these are all pixels that an outline touches or that are up to `margin` pixels away from it, and few
-    more; without, those whose centres are inside. Takes about 0.2 s for all of a 720p picture.
+    These are all pixels that an outline touches or that are up to `margin` pixels away from it, and few more. Takes
+    about 0.2 s for all of a 720p picture.
     """
     import shapely  # Most cameras have no masks.
 
@@ -100,7 +90,7 @@ def drawn(outlines: Iterable[Outline], size: tuple[int, int], margin: int) -> Fl
     for outline in outlines:
         polygon = shapely.Polygon([(x * width, y * height) for x, y in outline])
         # From its centre, no part of a pixel is farther away than 0.71.
-        grown = polygon.buffer(margin + 0.75) if margin else polygon
+        grown = polygon.buffer(margin + 0.75)
         left, top, right, bottom = (int(side) for side in grown.bounds)
         across = np.arange(max(left - 1, 0), min(right + 2, width))
         down = np.arange(max(top - 1, 0), min(bottom + 2, height))

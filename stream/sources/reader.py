@@ -20,7 +20,6 @@ from urllib.parse import unquote
 from av.video.codeccontext import VideoCodecContext
 
 from ring_buffers.frame_ring import FrameRing
-from ring_buffers.frames import SlotFormat
 from stream.results import CameraState
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
@@ -28,7 +27,7 @@ from stream.sources.backoff import Backoff
 from stream.sources.decoding import nvdec
 from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoded, Decoder
-from stream.sources.decoding.frame_writer import FrameWriter, Mask, SlotFormatOf
+from stream.sources.decoding.frame_writer import FrameWriter, MaskFor, SlotFormatOf
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import EndedError, InternalError, SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
@@ -66,7 +65,7 @@ class CameraReader:
         first_epoch: int = 1,
         packets: PacketSink | None = None,
         keyframe_wanted: Callable[[float], bool] = lambda now_s: False,
-        mask_for: Callable[[SlotFormat], Mask] | None = None,
+        mask_for: MaskFor | None = None,
         warnings: Sequence[str] = (),
         make_opener: MakeOpener = make_opener,
         now_ns: Callable[[], int] = time.monotonic_ns,

@@ -14,6 +14,7 @@ from PIL import Image
 from stages.free_model import FreeModel
 from stream.cameras.state_file import CameraStateFile
 from stream.engine import Engine
+from stream.privacy.hidden_camera import HiddenCamera
 from support.engines.controlled_engine import PATTERN, Client, configured, running
 from support.engines.recording_engine import between, lines, recorded, recording
 from support.waiting import until
@@ -120,3 +121,23 @@ async def test_kept_changes_do_not_outlive_stricter_masks_in_the_configuration(t
     async with Engine(configured(MASKED, state_file=str(state)), model=FreeModel()) as engine:
         hall = engine.cameras.configs["hall"]
         assert (hall.max_fps, list(hall.masks)) == (5, ["window"])
+
+
+async def test_what_a_removed_camera_hid_stays_hidden_after_a_restart(tmp_path: Path) -> None:
+    shown, hidden = {"id": "hall", "source": PATTERN}, {"source": PATTERN, "masks": {"window": LEFT}}
+    settings = {"state_file": str(tmp_path / "state.json")}
+    async with running(configured(shown, **settings)) as (_, client):
+        assert (await client.ask("PATCH", CAMERA, json={"masks": {"window": LEFT}}))[0] == 200
+        assert (await client.ask("DELETE", CAMERA))[0] == 204
+    async with running(configured(shown, **settings)) as (engine, client):
+        assert engine.cameras.privacy.mode_of("hall") == "masked"
+        assert (await client.ask("PUT", CAMERA, json=shown))[0] == 403
+        assert (await client.ask("PUT", CAMERA, json=hidden))[0] == 201
+
+
+async def test_a_camera_that_the_configuration_decides_about_shows_what_it_says(tmp_path: Path) -> None:
+    state = CameraStateFile(tmp_path / "state.json", [])
+    state.save([], [HiddenCamera.of(configured(MASKED).cameras[0])])
+    again = CameraStateFile(tmp_path / "state.json", configured({"id": "hall", "source": PATTERN}).cameras)
+    assert [camera.masks for camera in again.load()] == [{}] and not again.hidden
+    assert not state.load() and len(state.hidden) == 1

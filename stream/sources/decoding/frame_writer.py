@@ -5,6 +5,7 @@ It owns the camera's clock and counts its epochs. It does not depend on transpor
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +13,11 @@ from typing import Protocol
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Clock, FrameMeta, SlotFormat
 from ring_buffers.motion.motion_gate import MotionGate
-from ring_buffers.motion.motion_map import MotionMap
 from ring_buffers.slot_writers import PictureWriter, frame_colours, picture_writer, shown_size
 from stream.sources.decoding.clock import CameraClock, Discontinuity, Stamp
 from stream.sources.decoding.decoder import Decoded
@@ -39,9 +40,13 @@ class Mask(Protocol):
         """Hide the parts in a slot (uint8, `SlotFormat.shape`)."""
         ...
 
-    def hide(self, motion: MotionMap) -> MotionMap:
-        """Return the map without the motion in these parts."""
+    def hidden(self, width: int, height: int) -> NDArray[np.bool_]:
+        """Return which pixels of a small picture, as shown, hold anything of these parts: bool [height, width]."""
         ...
+
+
+MaskFor = Callable[[SlotFormat, int], Mask]
+"""Makes the mask for slots of a format; the second argument is as `enlarged` of `SlotMask`."""
 
 
 class RateLimit:
@@ -81,7 +86,7 @@ class FrameWriter:
         first_epoch: int = 1,
         stopping: Callable[[], bool] = lambda: False,
         on_stamp: Callable[[UnitTimes, int, Stamp], None] | None = None,
-        mask_for: Callable[[SlotFormat], Mask] | None = None,
+        mask_for: MaskFor | None = None,
     ) -> None:
         """`on_stamp(times, epoch, stamp)` is called for each shown picture, including pictures that are not kept.
 
@@ -96,7 +101,8 @@ class FrameWriter:
         self._stopping = stopping
         self._on_stamp = on_stamp
         self._mask_for = mask_for
-        self._mask: Mask | None = None
+        self._masks: dict[int, Mask] = {}
+        """Masks of the epoch, by how much its pictures are enlarged."""
         self._next_epoch = first_epoch
         self._new_epoch_wanted = True
         self._format: SlotFormat | None = None
@@ -152,13 +158,25 @@ class FrameWriter:
         self._format = self._slot_format(size, self._detector_size)
         if self._format.pixels == "planes":
             self._format = replace(self._format, colours=frame_colours(frame))
-        self._mask = self._mask_for(self._format) if self._mask_for is not None else None
+        self._masks = {}
+        self._mask()
         self._writer = picture_writer(self._format)
         self._gate.begin_epoch()
         self._clock.begin_epoch()
         self._rate.restart()
         self._ring.begin_epoch(self.epoch, self._format)
         self._new_epoch_wanted = False
+
+    def _mask(self) -> Mask | None:
+        """Return the mask for pictures of the present size, which can change within an epoch."""
+        if self._mask_for is None:
+            return None
+        assert self._format is not None
+        shares = (slot / decoded for slot, decoded in zip(self._format.picture_size, self._decoded_size, strict=True))
+        enlarged = 1 << max(math.ceil(max(shares)) - 1, 0).bit_length()  # powers of 2: few masks, whatever is sent
+        if enlarged not in self._masks:
+            self._masks[enlarged] = self._mask_for(self._format, enlarged)
+        return self._masks[enlarged]
 
     def _commit(self, frame: av.VideoFrame, stamp: Stamp, arrival_ns: int) -> None:
         ring = self._ring
@@ -170,13 +188,13 @@ class FrameWriter:
             slot = ring.acquire(WAIT_FOR_SLOT_S)
         assert self._writer is not None and self._format is not None and self.size is not None
         try:
+            mask = self._mask()
             self._writer.write(frame, slot.picture)
-            if self._mask is not None:
+            if mask is not None:
                 # Not on the decoded frame, from which the decoder may predict later ones.
-                self._mask.apply(slot.picture)
-            motion = self._gate.look(frame, stamp.media_us) if self._format.motion else None
-            if self._mask is not None and motion is not None:
-                motion = self._mask.hide(motion)
+                mask.apply(slot.picture)
+            hidden = mask.hidden if mask is not None else None
+            motion = self._gate.look(frame, stamp.media_us, hidden) if self._format.motion else None
         except BaseException:
             ring.abandon(slot)
             raise

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ring_buffers.frames import Colours, SlotFormat
-from ring_buffers.motion.motion_map import MotionMap
 from ring_buffers.slot_writers import plane_bounds
 from stream.privacy.slot_mask import MARGIN, Outline, SlotMask, drawn
 
@@ -66,14 +65,18 @@ def test_rgb_is_masked_in_its_content_and_its_border_stays() -> None:
     assert np.all(picture[30:] == 9) and np.all(picture[:, 40:] == 9)
 
 
-def test_motion_is_hidden_in_masked_cells_only_and_the_scene_is_kept() -> None:
-    format = SlotFormat("rgb24", (64, 48), (64, 48))
-    mask = SlotMask([RIGHT], format)
-    for columns, rows in ((16, 12), (12, 16)):
-        whole = MotionMap.whole(columns, rows, 3)
-        hidden = mask.hide(whole)
-        assert (hidden.scene, hidden.everything) == (3, True)
-        assert np.all(hidden.moving()[:, : columns // 2]) and not hidden.moving()[:, columns // 2 :].any()
+def test_the_hidden_part_of_a_small_picture_is_as_wide_as_all_that_mixes_with_it() -> None:
+    mask = SlotMask([RIGHT], SlotFormat("rgb24", (64, 48), (64, 48)))
+    for width, height in ((160, 120), (120, 160)):
+        hidden = mask.hidden(width, height)
+        assert hidden.shape == (height, width)
+        assert hidden[:, width // 2 - 1 :].all() and not hidden[:, : width // 2 - 3].any()
+
+
+def test_the_margin_grows_with_how_much_pictures_are_enlarged() -> None:
+    picture = np.full((48, 64, 3), 9, np.uint8)
+    SlotMask([RIGHT], SlotFormat("rgb24", (64, 48), (64, 48)), enlarged=4).apply(picture)
+    assert not picture[:, 24:].any() and np.all(picture[:, :22] == 9)
 
 
 def test_a_mask_smaller_than_a_pixel_hides_its_surroundings() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stream.privacy import strictness
-from stream.privacy.strictness import KnownPrivacy, stricter
+from stream.privacy import known_privacy
+from stream.privacy.hidden_camera import HiddenCamera, place_of
+from stream.privacy.known_privacy import KnownPrivacy
+from stream.privacy.strictness import stricter
 from stream.settings.engine import CameraConfig
 
 LEFT = {"points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
@@ -50,12 +53,60 @@ def test_publishers_and_patterns_do_not_count_as_one_camera() -> None:
         assert known.refusal(camera("b", source)) is None
 
 
-def test_nothing_is_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strictness, "MOST_KNOWN", 1)
+def test_a_camera_that_moves_to_another_address_leaves_its_former_one_hidden() -> None:
     known = KnownPrivacy([HIDDEN])
-    assert known.refusal(camera("b", "rtsp://10.0.0.8/b", masks={"left": LEFT})) is not None
-    assert known.refusal(camera("b", "rtsp://10.0.0.8/b")) is None
+    known.add(camera(source="rtsp://10.0.0.8/other", masks={"left": LEFT}))
+    assert known.refusal(camera("lobby")) is not None
+    assert known.refusal(camera("lobby", "rtsp://10.0.0.8/other")) is not None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://10.0.0.7/a",
+        "rtsp://user:word@10.0.0.7/a",
+        "RTSP://10.0.0.7:554/a/",
+        "rtsp://10.0.0.7/a?",
+        "rtsp://10.0.0.7/a#x",
+        "rtsp://10.0.0.7.:554//a",
+    ],
+)
+def test_an_address_is_the_same_however_it_is_written(source: str) -> None:
+    refusal = KnownPrivacy([HIDDEN]).refusal(camera("lobby", source))
+    assert refusal is not None and "word" not in refusal
+
+
+def test_other_ports_paths_queries_and_schemes_are_other_addresses(tmp_path: Path) -> None:
+    others = ["rtsp://h/a", "rtsp://h:555/a", "rtsp://h/b", "rtsp://h/a?channel=2", "rtsps://h/a", "whep+https://h/a"]
+    assert len({place_of(camera(source=other).source) for other in others}) == len(others)
+    (tmp_path / "link").symlink_to(tmp_path / "film.mp4")
+    assert place_of(camera(source=f"{tmp_path}/link").source) == str(tmp_path / "film.mp4")
+
+
+def test_what_shows_no_more_than_now_is_never_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_privacy, "MOST_KNOWN", 1)
+    known = KnownPrivacy([HIDDEN])
+    other, shown = camera("b", "rtsp://10.0.0.8/b"), camera("c")
+    assert known.refusal(other.model_copy(update={"privacy": "skeleton"}), other) is None
+    assert known.refusal(shown.model_copy(update={"max_fps": 5}), shown) is None
+    assert known.refusal(camera("c", masks={"left": LEFT}), camera("c", masks={"all": ALL})) is not None
+
+
+def test_nothing_is_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_privacy, "MOST_KNOWN", 1)
+    known = KnownPrivacy([HIDDEN])
+    added = known.refusal(camera("b", "rtsp://10.0.0.8/b"))
+    assert added is not None and "the limit" in added
     assert known.refusal(HIDDEN) is None
+
+
+def test_a_removed_camera_hides_as_much_as_it_ever_did() -> None:
+    known = KnownPrivacy()
+    known.add(HIDDEN)
+    known.add(camera(source="rtsp://10.0.0.8/b", privacy="skeleton"))
+    known.remember([HiddenCamera.of(camera())])
+    assert (known.mode_of("hall"), known.mode_of("other")) == ("skeleton", "off")
+    assert len(known.hidden) == 2
 
 
 def test_what_was_kept_gets_the_masks_of_the_configuration_beside_its_own() -> None:

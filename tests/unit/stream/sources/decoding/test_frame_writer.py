@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
-from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Colours, FrameMeta, Policy, SlotFormat
-from ring_buffers.motion.motion_map import MotionMap
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoder
@@ -288,8 +287,8 @@ class Blackening:
             raise ValueError("odd")
         picture[:] = 0
 
-    def hide(self, motion: MotionMap) -> MotionMap:
-        return replace(motion, cells=bytes(len(motion.cells)))
+    def hidden(self, width: int, height: int) -> NDArray[np.bool_]:
+        return np.ones((height, width), np.bool_)
 
 
 def with_motion(source: tuple[int, int], detector: tuple[int, int] | None) -> SlotFormat:
@@ -298,16 +297,49 @@ def with_motion(source: tuple[int, int], detector: tuple[int, int] | None) -> Sl
 
 def test_a_mask_is_applied_before_a_slot_becomes_ready() -> None:
     ring = FrameRing("cam", 4)
-    writer = FrameWriter("cam", ring, with_motion, CameraClock(live=True), mask_for=lambda format: Blackening())
+    writer = FrameWriter(
+        "cam", ring, with_motion, CameraClock(live=True), mask_for=lambda format, enlarged: Blackening()
+    )
     writer.write(picture(0, 0))
     lease = ring.lease()
     assert lease is not None and not lease.picture.any()
-    assert lease.meta.motion is not None and lease.meta.motion.everything and not lease.meta.motion.moves
+
+
+def test_what_happens_behind_a_mask_neither_moves_nor_begins_a_scene() -> None:
+    ring = FrameRing("cam", 8)
+    writer = FrameWriter(
+        "cam", ring, with_motion, CameraClock(live=True), mask_for=lambda format, enlarged: Blackening()
+    )
+    for number in range(8):
+        decoded = picture(number * 40_000, number * 40_000)
+        decoded.frame.planes[0].update(bytes([250 * (number % 2)]) * decoded.frame.planes[0].buffer_size)
+        writer.write(decoded)
+    motions = []
+    while lease := ring.lease():
+        motions.append(lease.meta.motion)
+        ring.release(lease)
+    assert len(motions) == 8 and {motion.scene for motion in motions} == {1}
+    assert not any(motion.moves for motion in motions[1:])
+
+
+def test_the_mask_is_wider_where_a_smaller_picture_is_enlarged_within_an_epoch() -> None:
+    made: list[int] = []
+
+    def mask_for(format: SlotFormat, enlarged: int) -> Blackening:
+        made.append(enlarged)
+        return Blackening()
+
+    writer = FrameWriter("cam", FrameRing("cam", 8), with_motion, CameraClock(live=True), mask_for=mask_for)
+    for number, size in enumerate([(64, 48), (32, 24), (16, 12), (24, 18), (128, 96), (64, 48)]):
+        writer.write(picture(number * 40_000, number * 40_000, size))
+    assert made == [1, 2, 4]
 
 
 def test_a_picture_whose_mask_fails_never_becomes_ready() -> None:
     ring = FrameRing("cam", 4)
-    writer = FrameWriter("cam", ring, with_motion, CameraClock(live=True), mask_for=lambda format: Blackening(True))
+    writer = FrameWriter(
+        "cam", ring, with_motion, CameraClock(live=True), mask_for=lambda format, enlarged: Blackening(True)
+    )
     for number in range(3):
         with pytest.raises(ValueError, match="odd"):
             writer.write(picture(number * 40_000, number * 40_000))
@@ -317,7 +349,7 @@ def test_a_picture_whose_mask_fails_never_becomes_ready() -> None:
 def test_without_the_mask_for_a_new_size_nothing_becomes_ready() -> None:
     ring = FrameRing("cam", 4)
 
-    def mask_for(format: SlotFormat) -> Blackening:
+    def mask_for(format: SlotFormat, enlarged: int) -> Blackening:
         if format.size != (64, 48):
             raise ValueError("no mask")
         return Blackening()
