@@ -86,12 +86,13 @@ class CameraStateFile:
         now = {camera.id: _whole(camera) for camera in cameras}
         before = {name: _whole(camera) for name, camera in self._configured.items()}
         decided = [HiddenCamera.of(camera) for camera in self._configured.values()]
-        content = {
+        content: dict[str, object] = {
             "version": 1,
             "cameras": [camera for name, camera in now.items() if camera != before.get(name)],
             "removed": [name for name in before if name not in now],
-            "hidden": [camera.model_dump(mode="json") for camera in hidden if camera not in decided],
         }
+        if kept := [camera.model_dump(mode="json") for camera in hidden if camera not in decided]:
+            content["hidden"] = kept
         private_file.replace(self.path, json.dumps(content, indent=1))
 
 
