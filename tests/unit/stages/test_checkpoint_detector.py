@@ -161,10 +161,20 @@ def test_scoring_uses_the_checkpoints_detector_and_rejects_true_keypoints(
 
 
 @pytest.mark.usefixtures("all_runtimes")
-def test_the_heads_can_be_exported_but_not_the_detector(path: Path, tmp_path: Path) -> None:
+def test_the_heads_can_be_exported_without_geometry_and_with_one_object_per_person_but_not_the_detector(
+    path: Path, tmp_path: Path
+) -> None:
     given = ["export", "--profile", str(path), "--out", str(tmp_path / "onnx")]
     refused = CliRunner().invoke(app, given)
     assert refused.exit_code == 2
-    done = CliRunner().invoke(app, [*given, "--parts", "heads,step"])
+    done = CliRunner().invoke(app, [*given, "--parts", "heads"])
     assert done.exit_code == 0, done.output
-    assert sorted(file.name for file in (tmp_path / "onnx").glob("*.onnx")) == ["heads.onnx", "step.onnx"]
+    assert sorted(file.name for file in (tmp_path / "onnx").iterdir()) == ["heads.json", "heads.onnx"]
+    about = json.loads((tmp_path / "onnx" / "heads.json").read_text())
+    assert about["parity"]["outputs"].keys() == {"relevance", "states", "graph", "action_input"}
+    assert [(port["name"], port["shape"]) for port in about["inputs"]] == [
+        ("present", ["people", 10]),
+        ("part_regions", ["people", 10, 16]),
+        ("object_regions", ["people", 1, 16]),
+    ]
+    assert "features" not in about and "strides" not in about["regions"]
