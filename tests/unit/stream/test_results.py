@@ -136,11 +136,9 @@ def test_the_json_schema_notices_a_missing_and_a_wrong_field(message: Message) -
     validator = jsonschema.Draft202012Validator(wire_schemas.schema(type(message)))
     for field in set(body) - {"box", "trace_id", "epoch", "experimental", "look", "regions", "open_alerts"}:
         less = {name: value for name, value in body.items() if name != field}
-        with pytest.raises(jsonschema.ValidationError, match=f"'{field}' is a required property"):
-            validator.validate(less)
+        assert [error.message for error in validator.iter_errors(less)] == [f"'{field}' is a required property"]
     for wrong in ({"seq": -1}, {"seq": "0"}, {"schema": "partstream.frame/2"}, {"run": None}):
-        with pytest.raises(jsonschema.ValidationError):
-            validator.validate({**body, **wrong})
+        assert not validator.is_valid({**body, **wrong})
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
