@@ -1,4 +1,4 @@
-"""The program as a process: its output and exit code."""
+"""The program: its output and exit code, as a process where that matters, for it takes seconds of a core to start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
+from run_stream import app
 from support.repository import REPOSITORY
 from support.waiting import wait_until
 
@@ -31,6 +33,11 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         env={**os.environ, "COLUMNS": "200", **environment},
         check=False,
     )
+
+
+def answered(*arguments: str, **environment: str) -> Result:
+    """Run a command that ends at once in this process, which has imported the program already."""
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "200", **environment})
 
 
 @pytest.fixture
@@ -152,8 +159,8 @@ def test_a_run_without_sources_is_a_usage_error_with_a_remedy() -> None:
 def test_a_wrong_configuration_ends_with_code_2_and_names_the_field(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("cameras: [{id: door, source: 'rtsp://u:hunter2@h/x', colour: red}]")
-    done = command("config", "check", str(path))
-    assert done.returncode == 2
+    done = answered("config", "check", str(path))
+    assert done.exit_code == 2
     assert "cameras.0.colour" in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
 
@@ -161,8 +168,8 @@ def test_a_wrong_configuration_ends_with_code_2_and_names_the_field(tmp_path: Pa
 def test_a_checked_configuration_is_printed_without_its_secrets(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("cameras: [{id: door, source: 'rtsp://u:hunter2@h/x'}]\nhttp: {read_token: s3cret}\n")
-    done = command("config", "check", "--print", str(path))
-    assert done.returncode == 0
+    done = answered("config", "check", "--print", str(path))
+    assert done.exit_code == 0
     assert json.loads(done.stdout)["cameras"][0]["source"] == "rtsp://h/x"
     assert "hunter2" not in done.stdout
     assert "s3cret" not in done.stdout
@@ -172,19 +179,19 @@ def test_config_check_checks_the_rules_file_with_the_names_of_the_checkpoint(tmp
     path, rules = tmp_path / "partstream.yaml", tmp_path / "rules.yaml"
     path.write_text(f"rules_file: {rules}\n")
     rules.write_text("rules: {down: {action: lies}}")
-    done = command("config", "check", str(path))
-    assert done.returncode == 2 and "rules.down.action: unknown action 'lies'; did you mean `lie`?" in done.stderr
+    done = answered("config", "check", str(path))
+    assert done.exit_code == 2 and "rules.down.action: unknown action 'lies'; did you mean `lie`?" in done.stderr
     rules.write_text("rules: {down: {action: lie}}")
-    assert command("config", "check", str(path)).returncode == 0
+    assert answered("config", "check", str(path)).exit_code == 0
 
 
 def test_the_schema_of_the_configuration_is_json() -> None:
-    assert json.loads(command("config", "schema").stdout)["title"] == "Config"
+    assert json.loads(answered("config", "schema").stdout)["title"] == "Config"
 
 
 def test_missing_weights_exit_with_3_and_name_the_command_to_run(tmp_path: Path) -> None:
-    done = command("run", "pattern:", *PORTS, PARTSTREAM_CACHE=str(tmp_path / "empty"))
-    assert done.returncode == 3
+    done = answered("run", "pattern:", *PORTS, PARTSTREAM_CACHE=str(tmp_path / "empty"))
+    assert done.exit_code == 3
     assert "weights fetch" in done.stderr
 
 
@@ -196,6 +203,6 @@ def test_a_port_in_use_ends_with_code_2_and_names_the_field(running: subprocess.
 
 
 def test_the_weights_are_listed_with_their_licences() -> None:
-    shown = command("weights", "list").stdout
+    shown = answered("weights", "list").stdout
     assert "movenet-multipose" in shown
     assert "Apache-2.0" in shown

@@ -15,8 +15,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from commands.demo.show import cut
 from run_stream import app

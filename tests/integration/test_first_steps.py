@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner, Result
 
 from commands.run import serve
+from run_stream import app
 from stream.config import Config
 from support.repository import REPOSITORY
 from support.waiting import until
@@ -33,6 +35,11 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def answered(*arguments: str) -> Result:
+    """Run a command that ends by itself in this process, which has imported the program already."""
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
 
 
 @contextmanager
@@ -163,17 +170,17 @@ def test_run_tries_an_unreachable_camera_until_it_is_stopped(number: signal.Sign
         assert process.returncode == 4
 
 
-def test_a_file_that_is_missing_ends_run_as_a_wrong_argument_and_with_once_with_code_4(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_ends_run_as_a_wrong_argument_and_with_once_with_code_4() -> None:
     for more, code in (((), 2), (("--once",), 4)):
-        done = command(tmp_path, "run", "yard=absent.mp4", "--profile", "free", *more, *PORTS)
-        assert done.returncode == code
+        done = answered("run", "yard=absent.mp4", "--profile", "free", *more, *PORTS)
+        assert done.exit_code == code
         assert "camera yard: there is no file absent.mp4" in done.stderr
         assert "no source opened" in done.stderr
 
 
 @pytest.mark.parametrize("source", ["0", "/dev/video0", "door=0", "door=/dev/video0"])
-def test_a_webcam_needs_no_scheme(source: str, tmp_path: Path) -> None:
-    done = command(tmp_path, "config", "new", source)
+def test_a_webcam_needs_no_scheme(source: str) -> None:
+    done = answered("config", "new", source)
     (camera,) = yaml.safe_load(done.stdout)["cameras"]
     assert camera["source"] == "device:/dev/video0"
 

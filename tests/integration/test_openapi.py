@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import jsonschema
+import pytest
 
 from stream.http.server import openapi
 from support.engines.controlled_engine import PATTERN, configured, running
@@ -69,14 +70,19 @@ async def test_the_document_has_every_route_its_references_resolve_and_bodies_ma
         jsonschema.Draft202012Validator({**document, **of_problem}).validate(problem)
 
 
-async def test_valid_and_invalid_requests_cause_no_internal_error(tmp_path: Path) -> None:
-    """Schemathesis reads the document and sends requests to all routes except streams, which do not end."""
+@pytest.mark.parametrize("examples", [3, pytest.param(40, marks=pytest.mark.soak)])
+async def test_valid_and_invalid_requests_cause_no_internal_error(examples: int, tmp_path: Path) -> None:
+    """Schemathesis reads the document and sends requests to all routes except streams, which do not end.
+
+    Its phase of coverage sends the least, the greatest and wrong values of each field; so many random examples of each
+    request follow, which the seed fixes.
+    """
     config = configured({"id": "a", "source": PATTERN}, profiling_directory=tmp_path / "profiling")
     async with running(config) as (_, client):
         checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
         as_text = "import schemathesis as s; s.serializer.alias('application/sdp', 'text/plain')"
         command = [sys.executable, "-c", f"{as_text}; from schemathesis.cli import schemathesis; schemathesis()", "run"]
-        command += [client.address + openapi.PATH, "--checks", checks, "--max-examples", "10", "--seed", "1"]
+        command += [client.address + openapi.PATH, "--checks", checks, "--max-examples", str(examples), "--seed", "1"]
         streams = ("/api/v1/events", "/api/v1/pictures", "/api/v1/cameras/{camera}/pictures")
         command += [argument for path in streams for argument in ("--exclude-path", path)]
         command += ["--phases", "examples,coverage,fuzzing", "--no-color"]

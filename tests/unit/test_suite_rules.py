@@ -123,12 +123,11 @@ def short_limits(tree: ast.AST) -> Iterator[ast.AST]:
     """Find calls with a limit in seconds: pytest's timeout is the only one."""
     for call in calls(tree):
         name = name_of(call.func)
-        if ast.unparse(call.func) == "pytest.mark.timeout":
-            continue
         limits = [keyword.value for keyword in call.keywords if keyword.arg == "timeout"] if name in WAITS else []
         if name in POSITIONAL and call.args:
             limits.append(call.args[-1])
-        if any(isinstance(limit, ast.Constant) and is_number(limit) and not is_zero(limit) for limit in limits):
+        short = any(isinstance(limit, ast.Constant) and is_number(limit) and not is_zero(limit) for limit in limits)
+        if short and ast.unparse(call.func) != "pytest.mark.timeout":
             yield call
 
 
