@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
 from stages.language import prior_table as tables
 from stages.language.language_models import LanguageModel, LanguageModelError, find_language_model, word_vectors
@@ -22,6 +21,8 @@ from stages.vocabulary import State, Vocabulary, packaged
 
 def words_one_by_one(texts: list[str], where: Path) -> dict[str, np.ndarray]:
     """Return each text's mean of the last hidden states between [CLS] and [SEP], in float64, computed separately."""
+    from transformers import AutoModel, AutoTokenizer
+
     tokenizer: Any = AutoTokenizer.from_pretrained(str(where))
     model: Any = AutoModel.from_pretrained(str(where), dtype=torch.float32).eval()
     found = {}
@@ -37,6 +38,8 @@ def words_one_by_one(texts: list[str], where: Path) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a BERT of BERT-Base's width with random weights and a small WordPiece vocabulary."""
+    from transformers import BertConfig, BertModel, BertTokenizer
+
     where = tmp_path_factory.mktemp("bert")
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
     pieces += [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"] + ["left", "right", "hand", "some", "##thing"]
