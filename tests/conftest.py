@@ -110,13 +110,34 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the slow unit tests, give those more time that may train a detector, and order files in workers."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.path.parts)  # keeps the order inside each file
+        places = _places({_file(item) for item in items})
+        items.sort(key=lambda item: places[_file(item)])  # keeps the order inside each file
     for item in items:
         path = item.nodeid.removeprefix("tests/")
         if path.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
         if path.startswith(LEARNING):
             item.add_marker(pytest.mark.timeout(LEARNING_TIMEOUT_S))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _places(files: set[str]) -> dict[str, tuple[float, str]]:
+    """Return sort keys of files, the same in all workers.
+
+    Integration tests wait most of their time, and parity tests compute: side by side they use all cores. Unit tests are
+    last, because they are short, so that all workers end at nearly the same time.
+    """
+    folders: dict[str, list[str]] = {}
+    for file in sorted(files):
+        folders.setdefault(file.split("/")[1], []).append(file)
+    return {
+        file: (number / len(among) + (folder not in ("integration", "parity")), file)
+        for folder, among in folders.items()
+        for number, file in enumerate(among)
+    }
 
 
 @pytest.fixture(scope="session", autouse=True)
