@@ -1,4 +1,4 @@
-// The editor of a camera's zones and lines, below its picture. The engine's errors are shown next to their fields.
+// The editor of a camera's zones, lines and masks, below its picture. The engine's errors are shown next to their fields.
 
 import { ask } from "./api.js"
 import { child } from "./screen.js"
@@ -11,10 +11,15 @@ const field = (id) => document.getElementById(id)
 const KEYS =
   "Tab goes to the points. Arrow keys move a point by 1 %, with Shift by 0.1 %. Enter adds a point after it, and " +
   "Delete deletes it."
+const CORNERS = "Set the corners on the picture. To close the outline, press the first corner again."
 const DRAW = {
-  zones: ["Set the corners on the picture. To close the outline, press the first corner again.", "Close outline"],
-  lines: ["Set the two ends of the line on the picture.", ""],
+  zones: CORNERS,
+  lines: "Set the two ends of the line on the picture.",
+  masks: `${CORNERS} Everything in a mask is black, for the model too.`,
 }
+const RESTARTS =
+  "Saving restarts the camera, because a mask changed. Here, masks can only be added and made larger; to show more, " +
+  "edit the configuration file."
 const CHOOSE = "Choose a zone or a line here or on the picture, or draw a new one."
 const CHOOSE_ZONE = "Choose a zone here or on the picture, or draw a new one."
 
@@ -23,7 +28,8 @@ export class ZoneEditor {
   constructor(camera, screen, parent, on) {
     this.camera = camera
     this.on = on
-    this.takesLines = camera.settings.lines !== undefined // earlier engines have none
+    this.takes = (kind) => camera.settings[kind] !== undefined // earlier engines lack some
+    this.takesLines = this.takes("lines")
     this.checked = false // whether to show all faults
     this.refusals = new Map() // texts of the engine by shape and field
     this.edits = new Edits(camera.settings, () => this.#changed())
@@ -88,10 +94,12 @@ export class ZoneEditor {
     this.begins = Object.keys(KINDS).map((kind) => {
       const begin = button(this.list, `+ New ${KINDS[kind].word}`, (event) => this.#begin(kind, event.detail === 0))
       begin.dataset.begin = kind
-      begin.hidden = kind === "lines" && !this.takesLines
+      begin.hidden = !this.takes(kind)
       return begin
     })
     this.hint = child(form, "p", "hint")
+    this.restart = child(form, "p", "hint restarts", RESTARTS)
+    this.restart.setAttribute("role", "status")
     this.fields = child(form, "div", "zone-fields")
     const label = child(this.fields, "label", "", "Name ")
     this.name = child(label, "input")
@@ -141,9 +149,10 @@ export class ZoneEditor {
     this.#showChips(shapes, shape)
     for (const begin of this.begins) begin.disabled = drawing || !edits.mayAdd(begin.dataset.begin)
     this.fields.hidden = !shape
-    this.hint.textContent = drawing ? DRAW[shape.kind][0] : shape ? "" : this.takesLines ? CHOOSE : CHOOSE_ZONE
-    if (shape && edits.renamed) this.hint.textContent = `Rules that name ${shape.origin} need the new name, too.`
+    this.hint.textContent = drawing ? DRAW[shape.kind] : shape ? "" : this.takesLines ? CHOOSE : CHOOSE_ZONE
+    if (shape && shape.kind !== "masks" && edits.renamed) this.hint.textContent = `Rules that name ${shape.origin} need the new name, too.`
     this.hint.hidden = !this.hint.textContent
+    this.restart.hidden = !edits.restarts
     if (shape) this.#showShape(shape, drawing)
   }
 
@@ -156,7 +165,7 @@ export class ZoneEditor {
         chip.setAttribute("aria-pressed", String(shape === selected))
         const faulty = this.checked && Object.values(this.#faults(shape)).some((text) => text.length)
         chip.classList.toggle("faulty", faulty)
-        const notes = [shape.kind === "lines" && "line", shape.ignore && "ignored", faulty && "wrong"].filter(Boolean)
+        const notes = [shape.kind !== "zones" && KINDS[shape.kind].word, shape.ignore && "ignored", faulty && "wrong"].filter(Boolean)
         if (notes.length) child(chip, "span", "mark", ` ${notes.join(", ")}`)
         return chip
       }),
@@ -168,7 +177,7 @@ export class ZoneEditor {
     const { kind, points } = shape
     const { word, leastPoints } = KINDS[kind]
     if (this.name.value.trim() !== shape.name) this.name.value = shape.name
-    this.ignoreLabel.hidden = kind === "lines"
+    this.ignoreLabel.hidden = kind !== "zones"
     this.ignore.checked = shape.ignore
     const where = `Point ${this.edits.point + 1} of ${points.length}`
     this.count.textContent = drawing ? plural(points.length, "point") : where

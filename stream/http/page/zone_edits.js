@@ -1,15 +1,17 @@
-// The zones and lines being edited: the shapes, the selection, and steps back. It knows no elements of the page.
+// The zones, lines and masks being edited: the shapes, the selection, and steps back. It knows no elements of the page.
 
-import { KINDS, MOST_SHAPES, areChanged, edgesOf, faultsOf, middle, shapeOf, shapesOf, within } from "./zone_shapes.js"
+import { KINDS, MOST_SHAPES, areChanged, areMasksChanged, edgesOf, faultsOf, middle, shapeOf, shapesOf, within } from "./zone_shapes.js"
 
 const MOST_STEPS = 200
+const SQUARE = [
+  [0.35, 0.35],
+  [0.65, 0.35],
+  [0.65, 0.65],
+  [0.35, 0.65],
+]
 const FIRST = {
-  zones: [
-    [0.35, 0.35],
-    [0.65, 0.35],
-    [0.65, 0.65],
-    [0.35, 0.65],
-  ],
+  zones: SQUARE,
+  masks: SQUARE,
   lines: [
     [0.35, 0.5],
     [0.65, 0.5],
@@ -17,7 +19,7 @@ const FIRST = {
 }
 
 export class Edits {
-  /** `settings`: of the camera, {zones, lines}. Calls `changed()` after each change. */
+  /** `settings`: of the camera, {zones, lines, masks}. Calls `changed()` after each change. */
   constructor(settings, changed) {
     this.changed = changed
     this.base = settings
@@ -47,6 +49,11 @@ export class Edits {
 
   get areUnsaved() {
     return areChanged(this.shapes, this.base)
+  }
+
+  /** Whether saving restarts the camera. */
+  get restarts() {
+    return areMasksChanged(this.shapes, this.base)
   }
 
   /** Whether the selected shape has another name than in the engine. */

@@ -305,7 +305,7 @@ export class ZoneLayer {
     const found =
       edits.shapes.find((shape) => shape.kind === "lines" && near(shape)) ??
       edits.shapes
-        .filter((shape) => shape.kind === "zones" && contains(shape.points, at))
+        .filter((shape) => shape.kind !== "lines" && contains(shape.points, at))
         .sort((a, b) => extent(a) - extent(b))[0] ??
       edits.shapes.find(near)
     edits.select(found?.key ?? null)

@@ -7,10 +7,11 @@ const LEAST_AREA = 1e-5
 const LEAST_LENGTH = 0.01
 const DIGITS = 1e4 // finer than a pixel
 
-/** The two kinds. `leastPoints` and `mostPoints` are inclusive. */
+/** The kinds. `leastPoints` and `mostPoints` are inclusive. */
 export const KINDS = {
   zones: { word: "zone", leastPoints: 3, mostPoints: MOST_POINTS },
   lines: { word: "line", leastPoints: 2, mostPoints: 2 },
+  masks: { word: "mask", leastPoints: 3, mostPoints: MOST_POINTS },
 }
 
 let keys = 0
@@ -38,6 +39,9 @@ export const settingsOf = (shapes, kind) =>
 
 /** Whether a shape is new, or differs from the engine's. */
 export const isChanged = (shape) => shape.name !== shape.origin || !same(configOf(shape), shape.config)
+
+/** Whether the masks differ from the camera's settings. */
+export const areMasksChanged = (shapes, settings) => !same(settingsOf(shapes, "masks"), settings.masks ?? {})
 
 /** Whether the shapes differ from the camera's settings. */
 export const areChanged = (shapes, settings) => shapes.some(isChanged) || shapes.length !== shapesOf(settings).length
@@ -90,12 +94,13 @@ function outlineFault({ kind, points }) {
     const atEdge = [x1 === x2 && x1, y1 === y2 && y1].some((share) => share === 0 || share === 1)
     return fault(atEdge ? "The line is the edge of the picture, which people cannot be seen to cross." : "")
   }
-  if (points.length < KINDS.zones.leastPoints) return fault("A zone needs at least three points.")
-  if (points.length > MOST_POINTS) return fault(`A zone has at most ${MOST_POINTS} points.`)
+  const { word, leastPoints, mostPoints } = KINDS[kind]
+  if (points.length < leastPoints) return fault(`A ${word} needs at least three points.`)
+  if (points.length > mostPoints) return fault(`A ${word} has at most ${mostPoints} points.`)
   const crossing = crossingEdges(points)
   if (crossing.length)
     return fault("The outline crosses or touches itself. Move the points of the red edges.", crossing)
-  return fault(area(points) < LEAST_AREA ? "The zone has almost no area." : "")
+  return fault(area(points) < LEAST_AREA ? `The ${word} has almost no area.` : "")
 }
 
 /** Returns the numbers of the edges that cross or touch others. Edge n begins at point n. */
