@@ -224,7 +224,8 @@ class CameraRegistry:
             ),
             mask_for=leaving.mask_for,
             warnings=leaving.warnings,
-            keyframe_wanted=video.keyframe_due,
+            # Viewers of drawn video wait for one of its keyframes, and not for the camera's.
+            keyframe_wanted=video.keyframe_due if leaving.mode == "off" else lambda now_s: False,
         )
         alert_ids, event_ids = self._ids.setdefault(config.id, (NumberedIds(), NumberedIds("e")))
         rules = CameraRules(config.id, alert_ids.new, event_ids.new)

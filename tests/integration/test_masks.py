@@ -47,7 +47,10 @@ async def test_a_mask_is_black_in_live_pictures(masked: bool) -> None:
 async def test_a_clip_of_a_masked_camera_shows_its_pictures_with_the_masks(tmp_path: Path) -> None:
     async with recorded(recording(tmp_path, MASKED), between(2, 3)) as engine:
         clip = await engine.clip()
-        assert engine.engine.cameras.running["hall"].reader._packets is None
+        hall = engine.engine.cameras.running["hall"]
+        assert hall.reader._packets is None
+        hall.live_video.want_keyframe()
+        assert not hall.reader._keyframe_wanted(1e9), "the request is left to the drawn video"
         assert (clip.privacy, clip.codec, clip.reencoded, clip.ended) == ("masked", "h264", False, "complete")
         assert clip.start_media_time_us <= 1_000_000 and clip.end_media_time_us >= 3_400_000
         async with engine.client.session.get(f"{engine.client.address}/api/v1/clips/{clip.name}") as answer:
