@@ -137,14 +137,13 @@ export class IncidentList {
     const loading = (this.loading = change())
     try {
       await loading
-      if (this.loading === loading && this.pages === pages) this.#show()
+      if (this.loading !== loading) return // another query came after
+      if (this.pages === pages) this.#show()
+      requestAnimationFrame(() => this.#scrolled()) // the user may have scrolled on meanwhile
     } catch (error) {
       this.on.failed(error)
     } finally {
-      if (this.loading === loading) {
-        this.loading = null
-        requestAnimationFrame(() => this.#scrolled()) // the user may have scrolled on meanwhile
-      }
+      if (this.loading === loading) this.loading = null
     }
   }
 
