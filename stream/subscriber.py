@@ -26,6 +26,7 @@ from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys, client_keys
 from stream.messaging.gaps import Filling, Hole, Position, Postponed, Sequences
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
+from stream.messaging.subscriber_socket import connected_socket
 from stream.results import STATS_TOPIC, Frame, Message, decode, topic
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 
@@ -292,22 +293,14 @@ class Subscription(Generic[AnyMessage]):
             return self._socket
         context = self._context = zmq.asyncio.Context()
         try:
-            socket = self._socket = context.socket(zmq.SUB)
-            socket.setsockopt(zmq.RCVHWM, self._high_water_mark)
-            if self._receive_buffer is not None:
-                socket.setsockopt(zmq.RCVBUF, self._receive_buffer)
-            if self._keys is not None:
-                self._keys.protect(socket)
-            if "[" in self._endpoint:
-                socket.setsockopt(zmq.IPV6, 1)
-            # Detects a host that vanished, and reconnects when it is back.
-            socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
-            socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
-            socket.setsockopt(zmq.RECONNECT_IVL, 100)
-            socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-            for prefix in self._prefixes:
-                socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
-            socket.connect(self._endpoint)
+            socket = self._socket = connected_socket(
+                context,
+                self._endpoint,
+                self._prefixes,
+                high_water_mark=self._high_water_mark,
+                receive_buffer=self._receive_buffer,
+                keys=self._keys,
+            )
         except zmq.ZMQError as error:
             self.close()
             raise ValueError(f"{self._endpoint!r} can't be subscribed to ({error}): use tcp://HOST:PORT") from None

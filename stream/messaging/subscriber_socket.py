@@ -1,0 +1,43 @@
+"""The socket of a subscriber."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import zmq
+import zmq.asyncio
+
+from stream.messaging.curve.keys import ClientKeys
+
+
+def connected_socket(
+    context: zmq.asyncio.Context,
+    endpoint: str,
+    prefixes: Iterable[str],
+    *,
+    high_water_mark: int,
+    receive_buffer: int | None,
+    keys: ClientKeys | None,
+) -> zmq.asyncio.Socket:
+    """Return a socket that receives messages whose topic begins with one of the prefixes. Raises `zmq.ZMQError`.
+
+    It connects in the background, and again after a failure. `high_water_mark`: messages, and `receive_buffer`: bytes,
+    that it queues.
+    """
+    socket = context.socket(zmq.SUB)
+    socket.setsockopt(zmq.RCVHWM, high_water_mark)
+    if receive_buffer is not None:
+        socket.setsockopt(zmq.RCVBUF, receive_buffer)
+    if keys is not None:
+        keys.protect(socket)
+    if "[" in endpoint:
+        socket.setsockopt(zmq.IPV6, 1)
+    # Detects a host that vanished, and reconnects when it is back.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
+    socket.setsockopt(zmq.RECONNECT_IVL, 100)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+    for prefix in prefixes:
+        socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
+    socket.connect(endpoint)
+    return socket
