@@ -32,11 +32,17 @@ def until_signal(work: Coroutine[Any, Any, int]) -> int:
             asyncio.get_running_loop().add_signal_handler(number, stop, number)
         return await work
 
-    with asyncio.Runner(loop_factory=_event_loop()) as runner:
-        try:
-            return runner.run(cancellable())
-        except asyncio.CancelledError:
-            return 128 + received[0] if received else EXIT_FAILED
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with asyncio.Runner(loop_factory=_event_loop()) as runner:
+            try:
+                return runner.run(cancellable())
+            except asyncio.CancelledError:
+                return 128 + received[0] if received else EXIT_FAILED
+    finally:
+        # A closed uvloop loop keeps its handlers, which would ignore further signals.
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
