@@ -107,7 +107,7 @@ def trained_detector() -> StoredDetector:
     return replace(detector_file.read(path), where="drawn people")
 
 
-def _learned(steps: int = 80) -> nn.Module:
+def _learned(steps: int = 56) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build(description(), initialise=True).train()
