@@ -116,7 +116,8 @@ async def test_the_list_shows_what_waits_and_what_was_given_up_which_can_be_retr
         file.write_text(json.dumps({"ledger": str(config.ledger), "targets": targets}))
         async with notifying(config) as notifier:
             engine.begin()
-            (given_up,) = await until(lambda: listed("--state", "given_up"))
+            await until(lambda: notifier.ledger.count("hook", "given_up") == 1)
+            (given_up,) = listed("--state", "given_up")
             assert (given_up["tries"], given_up["reason"], given_up["camera"]) == (1, "answered 410", "door")
             assert notifier.status is not None
             async with aiohttp.ClientSession() as session:
@@ -130,7 +131,8 @@ async def test_the_list_shows_what_waits_and_what_was_given_up_which_can_be_retr
             assert done.exit_code == 0, done.output
             await until(lambda: len(server.taken) == 2)
             assert {post.body["type"] for post in server.taken} == {"alert.began", "notify.test"}
-            await until(lambda: {one["state"] for one in listed()} == {"sent"})
+            await until(lambda: notifier.ledger.count("hook", "pending") == 0)
+            assert {one["state"] for one in listed()} == {"sent"}
     await engine.stop()
     table = CliRunner().invoke(app, ["notify", "list", "--config", str(file)], env={"COLUMNS": "160"})
     assert "sent" in table.output and "hook" in table.output
