@@ -85,7 +85,9 @@ class Notifier:
             def wanted(earlier: Collection[str]) -> tuple[dict[str, bytes], bool]:
                 return desired(target, self.intake, earlier, steady_us())
 
-            session = MqttSession(name, target, self.ledger, wanted, self._command, self._ledger_failed)
+            session = MqttSession(
+                name, target, self.ledger, wanted, self._command, self.api.picture, self._ledger_failed
+            )
             self.sessions[name] = session
             return session
         from stream.notify.targets.apprise_sender import AppriseSender

@@ -108,6 +108,9 @@ class MqttConfig(TargetConfig):
     people: bool = Field(True, description="Whether to publish the number of people by action.")
     events: bool = Field(False, description="Whether to publish events of actions.")
     clips: bool = Field(False, description="Whether to publish that a clip is complete.")
+    pictures: bool = Field(
+        False, description="Whether to publish the picture of each alert that begins; needs `engine.api`."
+    )
     expiry: Duration = Field(
         microseconds("5m"), description="MQTT 5: time after which the broker drops a message that is not retained."
     )
@@ -210,8 +213,12 @@ class NotifyConfig(Section):
     @model_validator(mode="after")
     def _pictures_have_a_source(self) -> NotifyConfig:
         for name, target in self.targets.items():
-            if isinstance(target, AppriseConfig) and target.picture and self.engine.api is None:
-                raise ValueError(f"targets.{name}.picture: pictures come from the engine's HTTP server; set engine.api")
+            wanted = isinstance(target, AppriseConfig) and target.picture and "picture"
+            wanted = wanted or (isinstance(target, MqttConfig) and target.pictures and "pictures")
+            if wanted and self.engine.api is None:
+                raise ValueError(
+                    f"targets.{name}.{wanted}: pictures come from the engine's HTTP server; set engine.api"
+                )
         return self
 
 

@@ -319,7 +319,7 @@ async def test_an_alert_of_a_real_engine_is_shown_acknowledged_by_a_command_and_
                 "engine": {**reached, "api": engine.http_address},
                 "ledger": str(tmp_path / "notify.db"),
                 "metrics": None,
-                "targets": house(broker),
+                "targets": house(broker, pictures=True),
             }
         )
         notifier = await notify.enter_async_context(notifying(config))
@@ -327,6 +327,8 @@ async def test_an_alert_of_a_real_engine_is_shown_acknowledged_by_a_command_and_
         await until(lambda: sensor(client, rule="visitor") == "ON")
         (name,) = client.value(state)["alerts"]
         assert client.value(state)["acknowledged"] is False
+        await until(lambda: client.values.get(f"{BASE}/door/picture", b"").startswith(b"\xff\xd8"))
+        assert not any(one.retained for one in client.messages if one.topic.endswith("/picture"))
         await client.publish(f"{BASE}/alert/{name}/set", "ACKNOWLEDGE")
         await until(lambda: client.value(state)["acknowledged"] is True)
         await until(lambda: "acknowledged" in [one["event_type"] for one in client.stream(events)])

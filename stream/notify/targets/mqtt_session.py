@@ -52,6 +52,7 @@ MOST_PENDING = 64
 LONGEST_COMMAND = 64
 """Bytes of a command."""
 FAREWELL_S = 2.0
+BEGINNINGS = ("began", "late", "closed")
 
 Desired = Callable[[Collection[str]], tuple[dict[str, bytes], bool]]
 """Returns the payload of each retained topic, and whether these are all; gets the topics that the broker may have."""
@@ -69,6 +70,7 @@ class MqttSession:
         ledger: Ledger,
         desired: Desired,
         command: Command,
+        picture: Callable[[str], Awaitable[bytes | None]],
         ledger_failed: Callable[[sqlite3.Error], None],
     ) -> None:
         self.connections = 0
@@ -79,6 +81,7 @@ class MqttSession:
         self._ledger = ledger
         self._desired = desired
         self._command = command
+        self._picture = picture
         self._ledger_failed = ledger_failed
         self._password = secret(config.password_file) if config.password_file is not None else None
         self._tls = self._context()
@@ -134,12 +137,27 @@ class MqttSession:
         try:
             for topic, body in mqtt_topics.stream_messages(self._config, attempt):
                 await self._publish(client, topic, body, retain=False, properties=properties)
+            await self._send_picture(client, attempt, properties)
         except RefusedError as error:
             return Failed(str(error), final=isinstance(error, TooLargeError))
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self._stuck.set()
             return Failed(str(error) or type(error).__name__)
         return Sent()
+
+    async def _send_picture(self, client: ConfirmedClient, attempt: Attempt, properties: Properties | None) -> None:
+        """Publish the picture of an alert that began. A message is delivered also if its picture cannot be."""
+        notice = attempt.notice
+        if not self._config.pictures or notice is None or notice.alert is None or notice.state not in BEGINNINGS:
+            return
+        jpeg = await self._picture(notice.alert.alert)
+        if jpeg is None:
+            return
+        topic = mqtt_topics.picture_topic(self._config, notice.alert.camera)
+        try:
+            await self._publish(client, topic, jpeg, retain=False, properties=properties)
+        except RefusedError as error:
+            logger.warning("%s: %s: %s", self._name, topic, error)
 
     async def close(self) -> None:
         """Do nothing: `run` closes the connection when it is cancelled."""

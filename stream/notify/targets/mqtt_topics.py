@@ -30,6 +30,11 @@ def availability(config: MqttConfig) -> str:
     return f"{base_of(config)}/availability"
 
 
+def picture_topic(config: MqttConfig, camera: str) -> str:
+    """Return the topic of pictures of a camera's alerts."""
+    return f"{base_of(config)}/{camera}/picture"
+
+
 def desired(config: MqttConfig, intake: Intake, earlier: Collection[str], now_us: int) -> tuple[dict[str, bytes], bool]:
     """Return the payload of each retained topic, and whether these are all.
 
@@ -148,6 +153,14 @@ def discovery(config: MqttConfig, camera: str, rules: Collection[str]) -> dict[s
         "stat_t": f"{own}/live",
         "avty": [node],
     }
+    if config.pictures:
+        parts["picture"] = {
+            "p": "image",
+            "unique_id": f"{key}_picture",
+            "name": "picture",
+            "img_t": picture_topic(config, camera),
+            "cont_type": "image/jpeg",
+        }
     if config.people:
         parts["people"] = {
             "p": "sensor",

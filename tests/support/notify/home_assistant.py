@@ -84,6 +84,11 @@ class HomeAssistant:
         async with self._session.get(f"{self.address}/api/states/{entity}", headers=self._headers) as response:
             return await response.json() if response.status == 200 else {"state": None, "attributes": {}}
 
+    async def read(self, path: str) -> bytes:
+        """Return what Home Assistant answers to its page; empty if that is an error."""
+        async with self._session.get(self.address + path, headers=self._headers) as response:
+            return await response.read() if response.status == 200 else b""
+
     async def entities(self) -> dict[str, str]:
         """Return the state of each entity."""
         return {one["entity_id"]: one["state"] for one in await self.ask("GET", "/api/states")}

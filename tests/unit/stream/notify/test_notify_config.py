@@ -50,6 +50,7 @@ def test_the_kinds_of_targets_are_read_with_their_defaults(tmp_path: Path) -> No
         ({"kind": "mqtt", "broker": "mqtt://b", "discovery": "home/"}, "discovery"),
         ({"kind": "mqtt", "broker": "mqtt://b", "discovery": ""}, "discovery"),
         ({"kind": "pager"}, "kind"),
+        ({"kind": "mqtt", "broker": "mqtt://b", "pictures": True}, "targets.one.pictures: .*set engine.api"),
         ({"kind": "apprise", "urls_file": "u", "severities": []}, "severities: unknown"),
     ],
 )
