@@ -27,6 +27,7 @@ IN_SIGHT = """(() => {
   return document.elementFromPoint(left + 40, top + 20)?.closest('li')
 })()"""
 """The first row of the list that is in sight."""
+NOTHING_CUT = "[...document.querySelectorAll('#judge button')].every(one => one.scrollWidth <= one.clientWidth)"
 SAID = "document.querySelector('#said').textContent"
 DRAWN = "document.querySelector('#overlay').drawn"
 VIDEO = "document.querySelector('#video')"
@@ -78,7 +79,8 @@ async def test_two_hundred_events_are_reviewed_by_keyboard_alone(tmp_path: Path)
         await page.wait_for("document.querySelector('#really-dialog').open")
         await page.wait_for("document.querySelectorAll('#really-list li').length === 5")
         await page.write("si")
-        await page.wait_for("document.querySelector('#really-list li').textContent === 'sit'")
+        await page.wait_for("document.querySelector('#really-list li + li').textContent === 'sit'")
+        await page.press("ArrowDown")
         await page.press("Enter")
         await until(lambda: verdict(196) == ("really", "sit"))
         await page.press("x")
@@ -183,6 +185,95 @@ async def test_an_address_leads_to_one_incident_or_says_that_it_is_not_kept(tmp_
         await page.wait_for("!document.querySelector('#notice').hidden && !!document.querySelector('#list li')")
 
 
+async def test_no_incident_gets_a_verdict_that_was_not_given_to_it(tmp_path: Path) -> None:
+    events = [fell(number, label="kick") for number in range(30)]
+    async with reviewed(tmp_path, events) as (engine, client, _), BrowserWindow() as browser:
+        page = await browser.open(client.address + "/review", size=DESKTOP)
+        store = engine.incidents
+        assert store is not None
+
+        def said(number: int) -> tuple[str | None, str | None]:
+            found = store.get(f"e0123abcd-{number}")
+            assert found is not None
+            return found.verdict, found.truth
+
+        async def hold_requests() -> None:
+            await page.evaluate(
+                "{ const real = window.fetch; window.held = []; window.fetch = (...given) => new Promise((done) =>"
+                " held.push(() => done(real(...given)))); window.release = () => { window.fetch = real;"
+                " held.forEach((one) => one()) } }"
+            )
+
+        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-29'")
+        await page.evaluate(
+            "for (const id of [28, 28]) document.querySelector(`#incident-e0123abcd-${id}`)"
+            ".dispatchEvent(new MouseEvent('click', {bubbles: true, ctrlKey: true}))"
+        )
+        await page.wait_for(f"{SELECTED} === 1 && {CURRENT}.ariaSelected === 'true'")
+
+        for repeated in (False, True, True, True):
+            await page.send("Input.dispatchKeyEvent", type="keyDown", key="w", autoRepeat=repeated)
+        await page.send("Input.dispatchKeyEvent", type="keyUp", key="w")
+        await page.press("r")
+        await until(lambda: said(28)[0] == "right")
+        assert said(29)[0] == "wrong"
+
+        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-27'")
+        await page.click("#judge [data-verdict=wrong]")
+        await page.press(" ")
+        await page.press("s")
+        await until(lambda: said(26)[0] == "skip")
+        assert said(27)[0] == "wrong" and said(25)[0] is None
+
+        await page.press("x")
+        await page.wait_for("document.querySelectorAll('#really-list li').length === 5")
+        await page.press("Enter")
+        await page.wait_for("!document.querySelector('#really-error').hidden")
+        await page.write("st")
+        await page.wait_for("document.querySelectorAll('#really-list li').length === 2")
+        await page.press("Enter")
+        await until(lambda: said(25)[0] is not None)
+        assert said(25) == ("really", "st")
+
+        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-24'")
+        await press(page, "ArrowDown", shift=True)
+        await page.wait_for(f"{SELECTED} === 2")
+        await hold_requests()
+        await page.press("r")
+        await page.press("w")
+        await page.evaluate("release()")
+        await until(lambda: said(24)[0] == said(23)[0] == "wrong")
+        await page.press("u")
+        await until(lambda: said(24)[0] == said(23)[0] == "right")
+        await client.ask("PUT", "/api/v1/incidents/e0123abcd-24/verdict", json={"verdict": "skip"})
+        await page.press("u")
+        await page.wait_for(f"{SAID} === 'Undone: 1 verdict saved; 1: changed meanwhile'")
+        assert said(24)[0] == "skip" and said(23)[0] is None
+        await page.press("n")
+        await until(lambda: said(24)[0] is None)
+
+        await page.press("Home")
+        await page.press("a")
+        await page.wait_for(f"{SELECTED} === 30")
+        await page.evaluate(
+            "{ const real = window.fetch; window.sizes = []; window.fetch = async (path, given) => {"
+            " const answer = await real(path, given); if (given?.method !== 'POST') return answer;"
+            " sizes.push(JSON.parse(given.body).ids.length);"
+            " if (sizes.length === 2) { window.fetch = real; throw new TypeError('lost') } return answer } }"
+        )
+        await page.press("s")
+        await page.wait_for("!document.querySelector('#notice').hidden && sizes.join() === '25,5'")
+        await page.wait_for("document.querySelectorAll('#list .said-chip[data-verdict=skip]').length === 30")
+        await page.press("u")
+        await until(
+            lambda: (
+                [said(number)[0] for number in (29, 28, 27, 26, 25)] == ["wrong", "right", "wrong", "skip", "really"]
+            )
+        )
+        await until(lambda: all(said(number)[0] is None for number in range(25)))
+        assert page.errors == []
+
+
 async def test_clip_and_overlay_show_the_same_frame(tmp_path: Path) -> None:
     film = await asyncio.to_thread(make_clip, tmp_path / "film.mp4", 50)
     async with reviewed(tmp_path, [fell(1)], film) as (_, client, _), BrowserWindow() as browser:
@@ -229,7 +320,8 @@ async def test_the_page_fits_a_phone_and_both_themes(tmp_path: Path) -> None:
             sizes = await page.evaluate(
                 "[...document.querySelectorAll('#judge button')].map(one => one.getBoundingClientRect().height)"
             )
-            assert len(sizes) == 4 and min(sizes) >= 44, sizes
+            assert len(sizes) == 5 and min(sizes) >= 44, sizes
+            await page.wait_for(NOTHING_CUT)
             await page.screenshot(ARTEFACTS / f"review-phone-{scheme}.png")
             await page.evaluate("scrollTo(0, 1500)")
             await page.wait_for("scrollY > 1000 && document.querySelector('#stage').getBoundingClientRect().top === 0")

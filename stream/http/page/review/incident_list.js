@@ -99,9 +99,7 @@ export class IncidentList {
 
   /** Select all that are in the window. */
   selectAll() {
-    this.moves++
-    this.selected = byId(this.items)
-    this.#show()
+    this.#select(byId(this.items))
   }
 
   /** Select only the current incident. */
@@ -185,11 +183,19 @@ export class IncidentList {
     if (!one) return
     if (event.ctrlKey || event.metaKey) {
       const selected = new Map(this.selected)
-      if (!selected.delete(one.id)) selected.set(one.id, one)
-      this.#choose(one, false, selected.size ? selected : undefined)
+      if (!selected.delete(one.id)) this.#choose(one, false, selected.set(one.id, one))
+      else if (selected.has(this.current?.id)) this.#select(selected)
+      else if (selected.size) this.#choose(nearest(one, selected), false, selected)
     } else {
       this.#choose(one, event.shiftKey)
     }
+  }
+
+  /** Select these, among which is the current one. */
+  #select(selected) {
+    this.moves++
+    this.selected = selected
+    this.#show()
   }
 
   /** Choose one of the window. `extend`: select all from the anchor to it; else only it, or `selected`. */
@@ -282,6 +288,12 @@ function setText(element, text) {
 }
 
 const byId = (incidents) => new Map(incidents.map((one) => [one.id, one]))
+
+/** Returns which of `selected` comes next after `one` in the list, or the last one before it. */
+function nearest(one, selected) {
+  const sorted = [...selected.values()].sort(order)
+  return sorted.find((other) => order(one, other) < 0) ?? sorted.at(-1)
+}
 
 const heightOf = (pages) => pages.reduce((sum, page) => sum + page.height, 0)
 

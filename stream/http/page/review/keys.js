@@ -14,12 +14,13 @@ const HELP = [
   [["W"], "Wrong"],
   [["X"], "Really another action"],
   [["S"], "Skip: it cannot be told"],
+  [["N"], "No verdict: take it back"],
   [["U"], "Undo the last verdict"],
   [["/"], "Filters"],
   [["?"], "Show this help"],
 ]
 const MOVES = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }
-const VERDICTS = { r: "right", w: "wrong", s: "skip" }
+const VERDICTS = { r: "right", w: "wrong", s: "skip", n: null }
 
 export class Keys {
   /** Calls the functions of `does`: move, all, one, play, overlay, say, really, undo, filter, help. */
@@ -55,7 +56,8 @@ export class Keys {
     if (key in MOVES) {
       const by = Number.isFinite(MOVES[key]) ? MOVES[key] : Math.sign(MOVES[key]) * 1e6
       this.does.move(by, event.shiftKey)
-    } else if (key === "a") this.does.all()
+    } else if (event.repeat) return key === " " // a key that is held only moves; the page does not scroll either
+    else if (key === "a") this.does.all()
     else if (key === " ") this.does.play()
     else if (key === "o") this.does.overlay()
     else if (key === "/") this.does.filter()

@@ -30,6 +30,7 @@ class Review {
       targets: () => this.list.targets(),
       judged: (incidents) => this.list.replace(incidents),
       advance: () => this.list.advance(),
+      left: () => field("list").focus({ preventScroll: true }),
       failed: (error) => this.#failed(error),
     })
     this.keys = new Keys({
