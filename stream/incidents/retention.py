@@ -35,11 +35,10 @@ _DELETED = "INSERT INTO deleted VALUES(?, ?) ON CONFLICT(prefix) DO UPDATE SET h
 
 
 class Retention:
-    """Deletes, in steps, what is too much or too old. Pictures may take `budget` bytes."""
+    """Deletes, in steps, what is too much or too old."""
 
-    def __init__(self, files: PictureFiles, budget: int) -> None:
+    def __init__(self, files: PictureFiles) -> None:
         self._files = files
-        self._budget = budget
         self._swept = (-1, -1)
         """Up to which time, and row of it, the rows of old deleted pictures were looked at."""
 
@@ -47,12 +46,15 @@ class Retention:
         """Look at all rows again: another database is used, or changes were taken back."""
         self._swept = (-1, -1)
 
-    def free_bytes(self, database: sqlite3.Connection, bytes_kept: int) -> int:
-        """Delete the oldest pictures until they fit, at most `AT_ONCE`. Return the bytes of what was deleted."""
+    def free_bytes(self, database: sqlite3.Connection, bytes_kept: int, budget: int) -> int:
+        """Delete the oldest pictures until they fit into `budget` bytes, at most `AT_ONCE`.
+
+        Return the bytes of what was deleted.
+        """
         freed = 0
-        if bytes_kept > self._budget:
+        if bytes_kept > budget:
             for row, file, size in database.execute(_OLDEST_PICTURES, (AT_ONCE,)).fetchall():
-                if bytes_kept - freed <= self._budget:
+                if bytes_kept - freed <= budget:
                     break
                 self._files.delete(file)
                 database.execute(_PICTURE_GONE, (row,))

@@ -71,7 +71,7 @@ class IncidentStore(StoredIncidents):
         self.condition = StoreCondition(directory)
         self._keep_us = round(config.keep_days * DAY_US)
         self._actions = actions
-        self._retention = Retention(self._files, self.budget)
+        self._retention = Retention(self._files)
         self._database: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         """For writing to the database, and the bytes kept."""
@@ -295,7 +295,7 @@ class IncidentStore(StoredIncidents):
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    freed = self._retention.free_bytes(connection, self.bytes_kept)
+                    freed = self._retention.free_bytes(connection, self.bytes_kept, self.budget)
                     if due:
                         before_us = time.time_ns() // 1000 - self._keep_us
                         old, more = self._retention.delete_old(connection, before_us)

@@ -42,8 +42,8 @@ def test_no_statement_of_a_look_reads_a_whole_table(tmp_path: Path, opened: sqli
     seen: set[str] = set()
     opened.set_trace_callback(seen.add)
     for _ in range(2):
-        Retention(files, 100).free_bytes(opened, 500)
-        Retention(files, 100).delete_old(opened, 5 * S)
+        Retention(files).free_bytes(opened, 500, 100)
+        Retention(files).delete_old(opened, 5 * S)
     opened.set_trace_callback(None)
     plans = {sql: opened.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in seen}
     assert len(plans) > 10
@@ -81,7 +81,7 @@ def test_what_is_old_is_deleted_in_steps_until_nothing_is_left(
     opened.execute("UPDATE incidents SET verdict = 'right' WHERE frame IN (2, 9)")
     for statement in database.statements(event(30), True, None):
         opened.execute(statement.sql, statement.values | {"kept_us": 30 * S})
-    old, more = Retention(files, 10**9), True
+    old, more = Retention(files), True
     while more:
         bytes_freed, more = old.delete_old(opened, 16 * S)
         steps, freed = steps + 1, freed + bytes_freed
