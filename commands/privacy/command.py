@@ -49,7 +49,7 @@ def background_command(
     if config.source.kind == "whip":
         fail("the camera publishes to a running engine: give a recording of it", EXIT_USAGE)
     try:
-        with openers(WebRtcConfig()) as make_opener:
+        with openers(WebRtcConfig.model_validate({})) as make_opener:
             picture = median_picture(config, make_opener, seconds)
     except SourceError as error:
         fail(str(error), EXIT_FAILED)
