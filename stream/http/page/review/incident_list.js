@@ -79,6 +79,7 @@ export class IncidentList {
   async move(by, extend) {
     const move = ++this.moves
     const { current } = this
+    if (by < -1e5) await this.loading?.catch(() => null) // or the jump would only wait for it
     if (by < -1e5 && this.pages.hasBefore) await this.#load(() => this.pages.jump(0))
     else if (current && this.#index(current) < 0)
       await this.#load(() => this.pages.jump(this.pages.numberOf(current)))
