@@ -88,8 +88,16 @@ def corrupt() -> sqlite3.DatabaseError:
 
 def damage(made: IncidentStore, folder: Path) -> None:
     """Overwrite most of the database of an open store."""
-    assert made._database is not None
-    made._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection = made._database
+    assert connection is not None
+
+    def written_out() -> bool:
+        try:  # the store's own threads may be reading
+            return connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        except sqlite3.OperationalError:
+            return False
+
+    wait_until(written_out)
     with (folder / NAME).open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 40_000)

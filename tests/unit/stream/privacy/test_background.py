@@ -10,7 +10,7 @@ from PIL import Image
 
 from stream.privacy.background import Background
 from stream.privacy.drawn_pictures import GREY, DrawnPicture
-from stream.privacy.strictness import KnownPrivacy
+from stream.privacy.known_privacy import KnownPrivacy
 from stream.settings.engine import CameraConfig
 from stream.settings.privacy.background import BackgroundConfig
 from support.engines.wire_messages import frame

@@ -96,7 +96,15 @@ def test_training_gets_nothing_of_a_camera_in_skeleton_mode_but_the_verdict_is_k
     (first, second) = hidden.say([FIRST, "e0123abcd-2"], WRONG)
     assert (first.saved, first.learned, first.why) == (True, False, "private")
     assert at.verdict() == ("wrong", None, "anna") and at.label() is None
-    assert (second.learned, second.why) == (True, None), "masked pictures can be learned from"
+    assert (second.learned, second.why) == (False, "private"), "its clip is from before the masks"
+
+
+def test_masked_pictures_can_be_learned_from(at: Desk) -> None:
+    masked = VerdictDesk(at.store, at.folder, at.library, lambda camera: "masked")
+    clip = replace(at.recorded[0], privacy="masked")
+    with mock.patch.object(ClipLibrary, "clip", lambda library, name: clip):
+        (one,) = masked.say([FIRST], RIGHT)
+    assert (one.learned, one.why) == (True, None)
 
 
 def test_training_gets_no_clip_that_was_drawn(at: Desk) -> None:
