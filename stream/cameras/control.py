@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MAX_WAITING = 64
 """Changes that may wait; further ones are refused."""
@@ -70,7 +71,7 @@ class NotNowError(ControlError):
 class Control:
     """Changes the cameras of one engine. Its methods run in the event loop, and may wait for a camera to stop.
 
-    They raise `ControlError`. A change that can no longer be undone is finished even if its caller is cancelled.
+    They raise `ControlError`. A change is finished even if its caller is cancelled.
     """
 
     def __init__(self, cameras: CameraRegistry, config: Config, state: CameraStateFile | None) -> None:
@@ -85,12 +86,17 @@ class Control:
         self._reserved: dict[str, int] = {}
         """Bytes by which the memory of cameras that are being changed will grow."""
         self._waiting = 0
+        self._changes: set[asyncio.Task[Any]] = set()
+        """Held until they end, also if their callers are cancelled."""
 
     async def put(self, camera_id: str, settings: Settings) -> tuple[CameraConfig, bool]:
         """Add or replace a camera, with defaults for all settings not given. Return its settings and whether it is new.
 
         A `source` equal to the published one, without its secrets, keeps the camera's address.
         """
+        return await self._finished(self._put(camera_id, settings))
+
+    async def _put(self, camera_id: str, settings: Settings) -> tuple[CameraConfig, bool]:
         async with self._turn_of(camera_id):
             before = self._cameras.configs.get(camera_id)
             config = self._checked(camera_id, settings, before)
@@ -99,6 +105,9 @@ class Control:
 
     async def patch(self, camera_id: str, changes: Settings) -> CameraConfig:
         """Change the given settings; null resets one to its default. Return all settings."""
+        return await self._finished(self._patch(camera_id, changes))
+
+    async def _patch(self, camera_id: str, changes: Settings) -> CameraConfig:
         async with self._turn_of(camera_id):
             before = self._cameras.configs.get(camera_id)
             if before is None:
@@ -118,6 +127,9 @@ class Control:
 
     async def remove(self, camera_id: str) -> bool:
         """Remove the camera of this id. Return whether there was one."""
+        return await self._finished(self._remove(camera_id))
+
+    async def _remove(self, camera_id: str) -> bool:
         async with self._turn_of(camera_id):
             if camera_id not in self._cameras.configs:
                 return False
@@ -132,6 +144,13 @@ class Control:
                 del self._applied_later[camera_id]
             logger.info("camera %s: removed", camera_id)
             return True
+
+    def _finished(self, change: Coroutine[Any, Any, T]) -> Awaitable[T]:
+        """Return what waits for a change, which goes on if the wait is cancelled."""
+        task = asyncio.create_task(change)
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        return asyncio.shield(task)
 
     def _checked(self, camera_id: str, settings: Settings, before: CameraConfig | None) -> CameraConfig:
         if not CAMERA_ID.fullmatch(camera_id):
@@ -153,11 +172,14 @@ class Control:
                 ]
             ) from None
         config = config.at_least(self._cameras.privacy.everywhere)
-        if (refusal := self._cameras.privacy.refusal(config, before)) is not None:
-            raise PrivateError(refusal)
+        self._check_privacy(config, before)
         if before is None or before.source.reveal() != config.source.reveal():
             self._check_scheme(config.source)
         return config
+
+    def _check_privacy(self, config: CameraConfig, before: CameraConfig | None) -> None:
+        if (refusal := self._cameras.privacy.refusal(config, before)) is not None:
+            raise PrivateError(refusal)
 
     def _check_scheme(self, source: SourceAddress) -> None:
         allowed = self._config.http.camera_schemes
@@ -181,8 +203,10 @@ class Control:
         if before is not None and not differences(before, config):
             return
         async with self._saving:
+            self._check_privacy(config, before)  # another camera may have become stricter meanwhile
             self._check_room(config, before)
             await self._save({config.id: config})
+            self._cameras.privacy.add(config)  # at once: stopping the camera takes a while
             if before is None:
                 await self._add(config)
                 return

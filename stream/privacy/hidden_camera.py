@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os.path
+import posixpath
 from typing import Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ from stream.settings.privacy.modes import WantedPrivacy
 from stream.settings.source_address import SourceAddress
 
 _PORTS: Final = {"rtsp": 554, "rtsps": 322, "whep+http": 80, "whep+https": 443}
+_SAME: Final = {"rtsps": "rtsp", "whep+https": "whep+http"}
 
 
 class HiddenCamera(Section):
@@ -33,7 +35,7 @@ class HiddenCamera(Section):
 
 
 def place_of(source: SourceAddress) -> str | None:
-    """Return an address in one form: no user, password and fragment, lower-case scheme and host, and a port.
+    """Return an address in one form, which is the same with and without encryption, user, password and fragment.
 
     None for publishers and test patterns, which have one address for all. The result may hold secrets of a query.
     """
@@ -48,5 +50,7 @@ def place_of(source: SourceAddress) -> str | None:
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:  # it cannot be opened either
         return text
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.scheme}://{host}:{port or _PORTS.get(parts.scheme, 0)}/{parts.path.strip('/')}{query}"
+    given = f":{port}" if port not in (None, _PORTS.get(parts.scheme)) else ""
+    path = posixpath.normpath(f"/{unquote(parts.path).rstrip(';').strip('/')}")
+    query = "&".join(sorted(f"{name}={value}" for name, value in parse_qsl(parts.query, keep_blank_values=True)))
+    return f"{_SAME.get(parts.scheme, parts.scheme)}://{host}{given}{path}{query and '?'}{query}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import pytest
 from PIL import Image
 
 from stages.free_model import FreeModel
+from stream.cameras.registry import CameraRegistry
 from stream.cameras.state_file import CameraStateFile
 from stream.engine import Engine
 from stream.privacy.hidden_camera import HiddenCamera
+from stream.settings.engine import CameraConfig
 from support.engines.controlled_engine import PATTERN, Client, configured, running
 from support.engines.recording_engine import between, lines, recorded, recording
 from support.waiting import until
@@ -144,3 +148,25 @@ async def test_a_camera_that_the_configuration_decides_about_shows_what_it_says(
     again = CameraStateFile(tmp_path / "state.json", configured({"id": "hall", "source": PATTERN}).cameras)
     assert [camera.masks for camera in again.load()] == [{}] and not again.hidden
     assert not state.load() and len(state.hidden) == 1
+
+
+async def test_a_change_that_is_being_made_holds_for_others_and_ends_without_its_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = {"source": "rtsp://127.0.0.1:1/x"}
+    state = tmp_path / "state.json"
+    stopped, change = asyncio.Event(), CameraRegistry.change
+
+    async def slow_change(registry: CameraRegistry, config: CameraConfig) -> None:
+        await stopped.wait()
+        await change(registry, config)
+
+    monkeypatch.setattr(CameraRegistry, "change", slow_change)
+    async with running(configured({"id": "hall", **address}, state_file=str(state))) as (engine, client):
+        changing = asyncio.create_task(engine.control.patch("hall", {"privacy": "skeleton"}))
+        await until(lambda: engine.cameras.privacy.mode_of("hall") == "skeleton")
+        assert (await client.ask("PUT", "/api/v1/cameras/lobby", json=address))[0] == 403
+        changing.cancel()
+        stopped.set()
+        await until(lambda: engine.cameras.configs["hall"].privacy == "skeleton")
+        assert json.loads(state.read_text())["cameras"][0]["privacy"] == "skeleton"

@@ -69,6 +69,8 @@ def test_a_camera_that_moves_to_another_address_leaves_its_former_one_hidden() -
         "rtsp://10.0.0.7/a?",
         "rtsp://10.0.0.7/a#x",
         "rtsp://10.0.0.7.:554//a",
+        "rtsp://10.0.0.7/b/../%61;",
+        "rtsps://10.0.0.7:322/a",
     ],
 )
 def test_an_address_is_the_same_however_it_is_written(source: str) -> None:
@@ -77,7 +79,14 @@ def test_an_address_is_the_same_however_it_is_written(source: str) -> None:
 
 
 def test_other_ports_paths_queries_and_schemes_are_other_addresses(tmp_path: Path) -> None:
-    others = ["rtsp://h/a", "rtsp://h:555/a", "rtsp://h/b", "rtsp://h/a?channel=2", "rtsps://h/a", "whep+https://h/a"]
+    others = [
+        "rtsp://h/a",
+        "rtsp://h:555/a",
+        "rtsp://h/b",
+        "rtsp://h/a?channel=2",
+        "rtsps://h:554/a",
+        "whep+https://h/a",
+    ]
     assert len({place_of(camera(source=other).source) for other in others}) == len(others)
     (tmp_path / "link").symlink_to(tmp_path / "film.mp4")
     assert place_of(camera(source=f"{tmp_path}/link").source) == str(tmp_path / "film.mp4")
