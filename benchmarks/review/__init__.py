@@ -1,0 +1,1 @@
+"""What a review of events and training on its verdicts change, on clips that were not reviewed."""
