@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,20 +60,23 @@ def write_folder(folder: Path, reviewed: Sequence[Reviewed], checkpoint: Checkpo
     return written
 
 
+def camera_id(watched: WatchedVideo) -> str:
+    """Return the id of a film's camera: each film has one."""
+    return f"{watched.video.source}-{watched.video.name}"
+
+
+def camera_of(clip: str) -> str:
+    """Return the camera in a clip's name."""
+    return clip.split("_")[1]
+
+
 def shuffled(reviewed: Sequence[Reviewed], seed: int) -> list[Reviewed]:
     """Return the films with the truths of all verdicts exchanged at random, so that most teach a wrong action."""
     truths = [one.truth for film in reviewed for one in film.verdicts]
     order = iter(np.random.default_rng(seed).permutation(len(truths)).tolist())
-    return _changed(reviewed, lambda one: _said(one, truths[next(order)]))
-
-
-def relabelled(reviewed: Sequence[Reviewed], action: str, instead: str) -> list[Reviewed]:
-    """Return the films with every event of `action` said to be really `instead`."""
-    return _changed(reviewed, lambda one: _said(one, instead) if one.event.label == action else one)
-
-
-def _changed(reviewed: Sequence[Reviewed], change: Callable[[Judgement], Judgement]) -> list[Reviewed]:
-    return [replace(film, verdicts=tuple(change(one) for one in film.verdicts)) for film in reviewed]
+    return [
+        replace(film, verdicts=tuple(_said(one, truths[next(order)]) for one in film.verdicts)) for film in reviewed
+    ]
 
 
 def _said(one: Judgement, truth: str | None) -> Judgement:
@@ -85,7 +88,7 @@ def _write_clip(recorded: Path, one: Reviewed, number: int, model: ModelRef) -> 
     """Write a clip's three files as the recorder does, the description last, and return the description."""
     film, video = one.film, one.watched.video
     capture_us, times = _FIRST_US + number * _APART_US, _times(one)
-    camera = f"{video.source}-{video.name}"
+    camera = camera_id(one.watched)
     name = clip_name(capture_us + times[one.verdicts[0].event.begin], camera, one.verdicts[0].event.label)
     source, path = video.path, recorded / f"{name}.mp4"
     try:

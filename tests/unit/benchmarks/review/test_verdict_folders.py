@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.review.stand_in import judge
-from benchmarks.review.verdict_folders import Reviewed, relabelled, shuffled, write_folder
+from benchmarks.review.verdict_folders import Reviewed, camera_id, camera_of, shuffled, write_folder
 from stages.profiles import load_checkpoint
 from stages.verdicts.verdict_file import Verdict, clip_paths, is_verdicts_folder, read_all
 from support.training.data_folders import FPS, SIZE, watched_video
@@ -47,6 +47,7 @@ def test_verdicts_are_written_with_their_clip_and_the_boxes_of_their_span(
     assert (walk.said, walk.verdict, len(walk.boxes)) == ("walk", "right", 30)
     assert first.clip == second.clip and all(path.is_file() for path in clip_paths(folder, first.clip))
     assert len(first.boxes) == 20 and len(second.boxes) == 50 and first.size == SIZE
+    assert camera_of(first.clip) == first.camera == camera_id(reviewed[0].watched) == "urfd-7"
     assert first.boxes[0] == (0, 1.0, 2.0, 30.0, 90.0)
     assert second.first_us == pytest.approx(50e6 / FPS, abs=2) and second.end_us == pytest.approx(100e6 / FPS, abs=2)
     assert not (tmp_path / "verdicts.recorded").exists()
@@ -60,12 +61,3 @@ def test_shuffled_verdicts_have_the_same_truths_on_other_events(reviewed: list[R
     assert all(
         (one.said == "right") == (one.truth == one.event.label) for film in shuffled(many, 1) for one in film.verdicts
     )
-
-
-def test_relabelled_events_are_said_to_be_really_another_action(reviewed: list[Reviewed]) -> None:
-    (film,) = relabelled(reviewed, "sit", "stand")
-    assert [(one.said, one.truth) for one in film.verdicts] == [
-        ("really", "stand"),
-        ("right", "walk"),
-        ("really", "stand"),
-    ]
