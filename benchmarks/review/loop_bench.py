@@ -137,7 +137,7 @@ class LoopBench:
             "settings": settings,
             "training": {"seconds": done.seconds, "cpu_seconds": done.cpu_seconds, "steps": new.metrics["steps"]},
             "compared": {name: one.as_json() for name, one in same.items()},
-            "gates": {name: {"code": one.code, "report": one.report} for name, one in gates.items()},
+            "gates": {name: {"code": one.code, "checks": one.checks} for name, one in gates.items()},
         }
 
     def choose_settings(self, candidates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

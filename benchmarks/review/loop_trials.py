@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,11 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Gated:
-    """What `partstream gate` decided: exit code 0 passed, 1 refused. `report`: its JSON file."""
+    """What `partstream gate` decided: exit code 0 passed, 1 refused. `checks`: those over all actions, and those of an
+    action that were not passed, as in its JSON file."""
 
     code: int
-    report: Mapping[str, Any]
-    output: str
+    checks: Sequence[Mapping[str, Any]]
 
 
 def train(
@@ -88,7 +88,8 @@ def gate(old: str, new: Path, verdicts: Path) -> Gated:
         done = _run(["gate", old, str(new), "--data", str(verdicts), "--json", str(report), "--allow-unmeasured"], {})
         if done.returncode not in (0, 1) or not report.is_file():
             raise RunFailedError(f"partstream gate ended with {done.returncode}: {done.stdout[-_SHOWN:]}")
-        return Gated(done.returncode, json.loads(report.read_text()), done.stdout)
+        checks = json.loads(report.read_text())["checks"]
+        return Gated(done.returncode, [one for one in checks if not one["action"] or one["outcome"] != "passed"])
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
