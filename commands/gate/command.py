@@ -1,4 +1,4 @@
-"""`partstream gate`: may a new checkpoint replace the one in use?"""
+"""`partstream gate`: decide whether a new checkpoint may replace the one in use."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def gate_command(
     new: Annotated[str, typer.Argument(metavar="NEW", help="The checkpoint to judge.")],
     data: Annotated[Path, typer.Option(metavar="DIR", help="Folder of verdicts, as the review page writes it.")],
     footage: Annotated[
-        bool, typer.Option("--footage", help="Compare them on the packaged real footage, which takes minutes.")
+        bool, typer.Option("--footage", help="Compare both on the packaged real footage; takes minutes.")
     ] = False,
     rules: Annotated[
         Path | None,
@@ -62,12 +62,12 @@ def gate_command(
         typer.Option(
             "--videos",
             metavar="PATH",
-            help="Also count alarms on this video, or the videos of this folder; can be repeated.",
+            help="Also count alarms in this video or folder of videos; can be repeated.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the result here.")] = None,
     allow_unmeasured: Annotated[
-        bool, typer.Option("--allow-unmeasured", help="Pass a checkpoint although a check has nothing to measure.")
+        bool, typer.Option("--allow-unmeasured", help="Pass NEW even if a check has nothing to measure.")
     ] = False,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
     workers: Annotated[
@@ -77,9 +77,8 @@ def gate_command(
 ) -> None:
     """Compare a new checkpoint with the one in use, and refuse it if it is worse.
 
-    Both answer the verdicts' clips, the packaged footage and generated sequences. NEW is refused if it loses events
-    that people confirmed, raises more false alarms, is worse on the footage, or forgets an action. The result is also
-    written to NEW.gate.json, of which `partstream run --profile NEW` logs whether NEW passed.
+    NEW is refused if it loses events that people confirmed, raises more false alarms, is worse on the footage, or
+    forgets an action. The result is also written to NEW.gate.json, and `partstream run --profile NEW` logs it.
     """
     from commands.gate.gate_file import gate_file, write_result
     from commands.gate.report import show, summary
@@ -87,7 +86,7 @@ def gate_command(
     from training.gate.decision import decide, passed
 
     if config is not None and rules is None:
-        fail("--config gives cameras for --rules; give a rules file, too", EXIT_USAGE)
+        fail("--config is used only with --rules; give a rules file, too", EXIT_USAGE)
     _check_file(out)
     logs.configure(level="error")
     with _errors():
@@ -182,4 +181,4 @@ def _errors() -> Generator[None]:
     except OSError as error:
         fail(f"{error.filename or 'a file'} can't be read or written: {error.strerror or error}", EXIT_USAGE)
     except KeyboardInterrupt:
-        fail("stopped; watched videos are kept: repeat the command", EXIT_INTERRUPTED)
+        fail("stopped; repeat the command to continue: watched videos are cached", EXIT_INTERRUPTED)

@@ -149,7 +149,7 @@ def _verdicts(clips: VerdictClips, pair: _Pair, old: Films, new: Films) -> Measu
     known = {*pair.old.vocabulary.actions, *pair.new.vocabulary.actions}
     named = [{clip.name: films[clip.watched.video.path] for clip in clips.clips} for films in (old, new)]
     found = judged_verdicts(clips.clips, *named, known=known, held_out=_held_out(clips, pair.new))
-    reason = "the verdicts' actions are none of the checkpoints'"
+    reason = "neither checkpoint has the verdicts' actions"
     said = {one.verdict.verdict for _, one in clips.verdicts()}
     missing = {CONFIRMED: reason} if said & {"right", "really"} else {}
     missing |= {REPEATED: reason} if said & {"wrong", "really"} else {}

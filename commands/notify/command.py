@@ -1,4 +1,4 @@
-"""`partstream notify`: alerts to MQTT, webhooks, phones and mail; and what became of each message."""
+"""`partstream notify`: send alerts to MQTT, webhooks, phones and mail, and list the messages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 notify_app = Application(invoke_without_command=True)
 ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", metavar="FILE", help="YAML file of the targets; see docs/notify.md.")
+    Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration file (YAML); see docs/notify.md.")
 ]
 DEFAULT = Path("notify.yaml")
 EXTRAS = {"aiomqtt": "notify", "standardwebhooks": "notify", "apprise": "apprise"}
@@ -59,7 +59,7 @@ def notify_command(
 ) -> None:
     """Send the engine's alerts to MQTT and Home Assistant, webhooks, phones and mail.
 
-    Runs until it is stopped, beside the engine or on another host. At the next start it sends what it missed.
+    It runs until it is stopped, on the engine's host or another one. At its next start it sends what it missed.
     """
     if context.invoked_subcommand is not None:
         return
@@ -90,12 +90,12 @@ def notify_command(
 @notify_app.command("list")
 def list_command(
     config: ConfigOption = DEFAULT,
-    target: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this target.")] = None,
-    state: Annotated[ListedState | None, typer.Option(help="Only in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Most messages, the latest.")] = 100,
+    target: Annotated[str | None, typer.Option(metavar="NAME", help="List only messages of this target.")] = None,
+    state: Annotated[ListedState | None, typer.Option(help="List only messages in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="List the latest N messages.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """List messages: what waits, was sent, held back or given up, and why."""
+    """List messages: pending, sent, held back or given up, and why."""
     from stream.notify.ledger import Ledger
 
     with _ledger_errors():
@@ -116,11 +116,14 @@ def list_command(
 
 @notify_app.command("retry")
 def retry_command(
-    number: Annotated[int | None, typer.Argument(metavar="NUMBER", help="Number of the message in the list.")] = None,
+    number: Annotated[int | None, typer.Argument(metavar="NUMBER", help="The message's number in the list.")] = None,
     config: ConfigOption = DEFAULT,
-    target: Annotated[str | None, typer.Option(metavar="NAME", help="All of this target that were given up.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Retry all messages of this target that were given up.")
+    ] = None,
 ) -> None:
-    """Send a message again that was given up or held back, or all that were given up."""
+    """Send a message that was given up or held back, or all messages of a target that were given up."""
+    from commands.console.amounts import counted
     from stream.notify.ledger import Ledger
 
     if (number is None) == (target is None):
@@ -130,16 +133,16 @@ def retry_command(
         count = ledger.retry(seq=number or 0, target=target)
         ledger.close()
     if not count:
-        fail("there is no such message that was given up or held back; see `partstream notify list`")
-    typer.echo(f"{count} messages will be sent")
+        fail("no such message was given up or held back; `partstream notify list` lists messages")
+    typer.echo(f"{counted(count, 'message')} will be sent")
 
 
 @notify_app.command("test")
 def test_command(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="Name of a target in the configuration.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target's name in the configuration.")],
     config: ConfigOption = DEFAULT,
 ) -> None:
-    """Send a test message to a target, by the notify that runs."""
+    """Send a test message to a target. `partstream notify` must be running."""
     from stream.notify.clock import now_us
     from stream.notify.intake import test_notice
     from stream.notify.ledger import Ledger
@@ -151,12 +154,12 @@ def test_command(
         ledger = Ledger(settings.ledger, now_us(), locked=False)
         ledger.plan(test_notice(target, now_us()), now_us())
         ledger.close()
-    typer.echo("queued for the notify that runs; `partstream notify list` shows what becomes of it")
+    typer.echo("queued; the running `partstream notify` sends it, and `partstream notify list` shows its state")
 
 
 @notify_app.command("schema")
 def schema_command(
-    notice: Annotated[bool, typer.Option("--notice", help="Of the messages instead.")] = False,
+    notice: Annotated[bool, typer.Option("--notice", help="Print the schema of messages instead.")] = False,
 ) -> None:
     """Print the JSON Schema of the configuration, for editors."""
     from stream.notify.notice import json_schema

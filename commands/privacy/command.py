@@ -1,4 +1,4 @@
-"""`partstream privacy`: make what a person approves for cameras in skeleton mode."""
+"""`partstream privacy`: make backgrounds for cameras in skeleton mode."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def background_command(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The camera's address, or a file.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The JPEG to write.")],
     seconds: Annotated[
-        float, typer.Option(min=1.0, max=86_400.0, help="Time over which pictures are taken.")
+        float, typer.Option(min=1.0, max=86_400.0, help="Seconds over which pictures are taken.")
     ] = SECONDS,
 ) -> None:
-    """Write the median of a camera's pictures, without people who move, and print the lines that approve it.
+    """Write the median of a camera's pictures, which does not show people who move, and print the settings that use it.
 
-    Look at the picture first. People and things that hardly moved are in it.
+    Look at the picture before you use it: people who hardly moved are still in it.
     """
     from PIL import Image
     from pydantic import ValidationError
@@ -47,23 +47,23 @@ def background_command(
     except ValidationError as error:
         fail(f"{error.errors()[0]['msg']}", EXIT_USAGE)
     if config.source.kind == "whip":
-        fail("the camera publishes to a running engine: give a recording of it", EXIT_USAGE)
+        fail("a whip camera publishes to a running engine: give a recording of it", EXIT_USAGE)
     try:
         with openers(WebRtcConfig.model_validate({})) as make_opener:
             picture = median_picture(config, make_opener, seconds)
     except SourceError as error:
         fail(str(error), EXIT_FAILED)
     except StoppedError:
-        fail(f"{config.source} did not answer in time", EXIT_FAILED)
+        fail(f"{config.source} did not answer in time. Check the address and that the camera is on", EXIT_FAILED)
     content = io.BytesIO()
     Image.fromarray(picture).save(content, "JPEG", quality=QUALITY)
     try:
         with out.open("xb") as file:
             file.write(content.getvalue())
     except FileExistsError:
-        fail(f"{out} exists: choose another name, because it may have been approved", EXIT_FAILED)
+        fail(f"{out} exists and may have been approved: choose another name", EXIT_FAILED)
     except OSError as error:
-        fail(f"{out}: {error.strerror}", EXIT_FAILED)
+        fail(f"{out} can't be written: {error.strerror}", EXIT_FAILED)
     typer.echo(f"Look at {out}. If all of it may be shown, add these lines to the camera's settings:", err=True)
     typer.echo("background:")
     typer.echo(f"  file: {out.resolve()}")

@@ -21,7 +21,7 @@ from commands.ending import EXIT_USAGE, errors, fail
 if TYPE_CHECKING:
     from stream.settings.access.tokens import TokenConfig, TokensConfig
 
-tokens_app = Application(help="Make tokens that decide who may look, review and control.", no_args_is_help=True)
+tokens_app = Application(help="Manage tokens for access over HTTP.", no_args_is_help=True)
 
 HEADER = "# Tokens of partstream's HTTP server, by their SHA-256. `partstream tokens` rewrites this file.\n"
 
@@ -46,24 +46,27 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")]
     ),
 )
 def new_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who uses it, for example anna.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the person or program that uses it.")],
     file: File,
     right: Annotated[
         Right,
         typer.Option(
-            help="`look` reads; `review` also acknowledges alerts; `control` also changes cameras.", show_default=False
+            help="`look` reads; `review` also acknowledges alerts and gives verdicts; `control` also changes cameras.",
+            show_default=False,
         ),
     ],
     camera: Annotated[
-        list[str] | None, typer.Option("--camera", metavar="ID", help="A camera that it is for; can be repeated.")
+        list[str] | None, typer.Option("--camera", metavar="ID", help="A camera that it may access; can be repeated.")
     ] = None,
-    all_cameras: Annotated[bool, typer.Option("--all-cameras", help="It is for all cameras, also new ones.")] = False,
+    all_cameras: Annotated[
+        bool, typer.Option("--all-cameras", help="It may access all cameras, also new ones.")
+    ] = False,
     expires: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="Date or time from which it is not valid, in UTC.", show_default="never"),
+        typer.Option(metavar="DATE", help="Date or time at which it expires, in UTC.", show_default="never"),
     ] = None,
 ) -> None:
-    """Add a token to the file, which is made if it does not exist, and print it. The token itself is not stored."""
+    """Add a token to the file, which is created if it does not exist, and print it. Only its SHA-256 is stored."""
     if all_cameras == bool(camera):
         fail("give --camera for each camera that the token is for, or --all-cameras", EXIT_USAGE)
     secret = secrets.token_urlsafe(32)
@@ -93,7 +96,7 @@ def list_command(file: File) -> None:
 
 @tokens_app.command("remove")
 def remove_command(name: Name, file: File) -> None:
-    """Remove a token from the file. A running engine then ends its sessions and streams, within two seconds."""
+    """Remove a token from the file. A running engine ends its sessions and streams within two seconds."""
     from stream.settings.config_error import ConfigError
 
     with errors(), _edited(file, make=False) as tokens:

@@ -125,7 +125,7 @@ def passed(checks: Iterable[Check], *, allow_unmeasured: bool = False) -> bool:
 
 def _confirmed(ones: Sequence[Judged], missing: Mapping[str, str]) -> Iterator[Check]:
     if not ones:
-        yield _not_measured(CONFIRMED, missing, "no verdict confirms one")
+        yield _not_measured(CONFIRMED, missing, "no verdict confirms an event")
         return
     labels = sorted({one.label for one in ones})
     parts = [_confirmed_part(label, [one for one in ones if one.label == label]) for label in labels]
@@ -153,7 +153,7 @@ def _confirmed_part(label: str, ones: Sequence[Judged]) -> Check:
 
 def _repeated(ones: Sequence[Judged], missing: Mapping[str, str]) -> Check:
     if not ones:
-        return _not_measured(REPEATED, missing, "no verdict says so")
+        return _not_measured(REPEATED, missing, "no verdict says that an event was wrong")
     return _pairs(REPEATED, ones, "new")
 
 

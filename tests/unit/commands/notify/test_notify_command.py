@@ -73,7 +73,7 @@ def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retri
     assert code == 0 and "answered 410" in text and "\x1b[31m" not in text
     code, text = run("list", "--config", config, "--json", "--target", "hook")
     assert [json.loads(line)["state"] for line in text.splitlines()] == ["pending", "given_up"]
-    assert run("retry", "--target", "hook", "--config", config) == (0, "1 messages will be sent\n")
+    assert run("retry", "--target", "hook", "--config", config) == (0, "1 message will be sent\n")
 
 
 def test_a_reason_of_a_receiver_is_shown_as_it_is(tmp_path: Path) -> None:
