@@ -365,7 +365,7 @@ class IncidentStore(StoredIncidents):
 
     def _refuse(self, kind: Kind) -> None:
         if not self._refused.total():
-            logger.warning("incidents: more begin than can be written; those lost are counted")
+            logger.warning("incidents: more begin than can be written; some are lost")
         self._refused[kind] += 1
 
     def _failed(self, error: OSError | sqlite3.Error) -> None:

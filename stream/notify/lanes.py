@@ -93,7 +93,7 @@ class Lanes:
                 except Exception:
                     unexpected += 1
                     wait_s = retry_in_s(unexpected, LEDGER_AGAIN_S, 0.0)
-                    logger.exception("%s: sending failed unexpectedly; it is tried again", self._name)
+                    logger.exception("%s: sending failed unexpectedly; trying again", self._name)
                 if wait_s:
                     await asyncio.sleep(wait_s)
         finally:

@@ -132,7 +132,7 @@ class Ledger:
         try:
             path = path.resolve()  # by another name it is the same ledger, with the same lock
             if read_only and not path.is_file():
-                raise ConfigError(f"{path}: there is no ledger; `partstream notify` makes it")
+                raise ConfigError(f"{path}: there is no ledger; `partstream notify` creates it")
             if not read_only and locked:
                 self._lock = _lock(path)
             address = f"file:{quote(str(path))}" + ("?mode=ro" if read_only else "")

@@ -174,7 +174,7 @@ class Notifier:
             try:
                 self._done(await self._retried(self._due))
             except Exception:
-                logger.exception("what is due failed unexpectedly; it is tried again")
+                logger.exception("handling what is due failed unexpectedly; trying again")
                 await asyncio.sleep(LEDGER_AGAIN_S)
             await asyncio.sleep(TICK_S)
 
@@ -194,7 +194,7 @@ class Notifier:
                     self._offered_rules = rules
                 self.apply_rules()
             except Exception:
-                logger.exception("the engine's rules could not be taken; they are requested again")
+                logger.exception("the engine's rules could not be used; requesting them again")
             await asyncio.sleep(RULES_S)
 
     def apply_rules(self) -> None:
@@ -268,7 +268,9 @@ class Notifier:
     def _ledger_failed(self, error: sqlite3.Error) -> None:
         self.ledger_errors += 1
         if not self.ledger_error:
-            logger.error("the ledger %s can't be written (%s); nothing is sent meanwhile", self.config.ledger, error)
+            logger.error(
+                "the ledger %s can't be written (%s); nothing is sent until it can be", self.config.ledger, error
+            )
         self.ledger_error = str(error)
 
     # -- status -------------------------------------------------------------------------------------------------

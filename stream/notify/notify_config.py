@@ -35,15 +35,15 @@ class EngineConfig(Section):
     api: str | None = Field(
         None,
         pattern=r"^https?://[^/]",
-        description="Address of the engine's HTTP server: rules without an alert yet, acknowledging, pictures, links.",
+        description="Address of the engine's HTTP server, for rules, acknowledging, pictures and links.",
     )
     token_file: Path | None = Field(
-        None, description="File of a token of that server, with the right `look`, or `review` to acknowledge."
+        None, description="File with a token for that server, with the right `look`, or `review` to acknowledge."
     )
-    ca_file: Path | None = Field(None, description="PEM file of the authority of that server's certificate.")
+    ca_file: Path | None = Field(None, description="PEM file of the authority that signed that server's certificate.")
     allow_plaintext: bool = Field(False, description="Allow the token without TLS to another host.")
     server_key: str | None = Field(None, description="CURVE: the engine's public key, or a file that holds it.")
-    key_file: Path | None = Field(None, description="CURVE: file of the own secret key.")
+    key_file: Path | None = Field(None, description="CURVE: file with the client's secret key.")
 
     @model_validator(mode="after")
     def _token_is_protected(self) -> EngineConfig:
@@ -54,14 +54,14 @@ class EngineConfig(Section):
 
 
 class TargetConfig(Section):
-    """What every target may set."""
+    """Settings of every target."""
 
     states: list[State] = Field(default=["began"], description="Messages of an alert that are sent.")
     cameras: list[str] | None = Field(None, description="Only these cameras. Unset: all.")
     rules: list[str] | None = Field(None, description="Only these rules. Unset: all.")
     severity: list[Severity] | None = Field(None, description="Only these severities. Unset: all.")
     quiet_hours: HoursConfig | None = Field(
-        None, description="Hours in which alerts are held back; at their end one message sums them up."
+        None, description="Hours in which alerts are held back; at the end, one message sums them up."
     )
     critical: bool = Field(True, description="Whether critical alerts are sent in quiet hours.")
     group_within: Duration = Field(
@@ -71,12 +71,12 @@ class TargetConfig(Section):
         None, ge=1, le=100_000, description="Most messages a minute; further ones are held back. Unset: no limit."
     )
     most_pending: int = Field(
-        10_000, ge=10, le=1_000_000, description="Most messages that wait; beyond it, the oldest are held back."
+        10_000, ge=10, le=1_000_000, description="Most pending messages; beyond it, the oldest are held back."
     )
     give_up_after: Duration = Field(
         microseconds("24h"), gt=0, description="Age at which a message that cannot be delivered is given up."
     )
-    notices: bool = Field(True, description="Whether to report lost messages and an engine that is silent.")
+    notices: bool = Field(True, description="Whether to report lost messages and a silent engine.")
 
     def wants(self, camera: str, rule: str, severity: str) -> bool:
         """Return whether alerts of this camera, rule and severity go to the target."""
@@ -97,8 +97,8 @@ class MqttConfig(TargetConfig):
     broker: str = Field(description="`mqtt://HOST[:PORT]` or, with TLS, `mqtts://HOST[:PORT]`.")
     node: Name = Field("partstream", description="Name of this installation: topics begin with `partstream/NODE/`.")
     username: str | None = Field(None, description="User name at the broker.")
-    password_file: Path | None = Field(None, description="File of the password.")
-    ca_file: Path | None = Field(None, description="PEM file of the authority of the broker's certificate.")
+    password_file: Path | None = Field(None, description="File with the password.")
+    ca_file: Path | None = Field(None, description="PEM file of the authority that signed the broker's certificate.")
     protocol: Literal["5", "3.1.1"] = Field("5", description="Version of MQTT, in quotes.")
     discovery: str | None = Field(
         "homeassistant",
@@ -107,7 +107,7 @@ class MqttConfig(TargetConfig):
     )
     people: bool = Field(True, description="Whether to publish the number of people by action.")
     events: bool = Field(False, description="Whether to publish events of actions.")
-    clips: bool = Field(False, description="Whether to publish that a clip is complete.")
+    clips: bool = Field(False, description="Whether to publish a message when a clip is complete.")
     pictures: bool = Field(
         False, description="Whether to publish the picture of each alert that begins; needs `engine.api`."
     )
@@ -115,7 +115,7 @@ class MqttConfig(TargetConfig):
         microseconds("5m"), description="MQTT 5: time after which the broker drops a message that is not retained."
     )
     settle: Duration = Field(
-        microseconds("2s"), description="Time between discovery and the first alert, which Home Assistant needs."
+        microseconds("2s"), description="Time that Home Assistant needs between discovery and the first alert."
     )
     allow_plaintext: bool = Field(False, description="Allow a password without TLS to another host.")
 
@@ -141,7 +141,7 @@ class MqttConfig(TargetConfig):
 
 
 class WebhookConfig(TargetConfig):
-    """An HTTP address, to which each message is posted with a signature."""
+    """An HTTP address that receives signed messages."""
 
     kind: Literal["webhook"]
     states: list[State] = Field(
@@ -149,9 +149,11 @@ class WebhookConfig(TargetConfig):
     )
     url: str = Field(description="`https://…`; `http://…` only on this machine.")
     secret_files: list[Path] = Field(
-        min_length=1, max_length=4, description="Files of secrets, `whsec_…`; each signs, so that one can be replaced."
+        min_length=1,
+        max_length=4,
+        description="Files with secrets, `whsec_…`. Each signs, so that one can be replaced.",
     )
-    ca_file: Path | None = Field(None, description="PEM file of the authority of the server's certificate.")
+    ca_file: Path | None = Field(None, description="PEM file of the authority that signed the server's certificate.")
     allow_plaintext: bool = Field(False, description="Allow `http://` to another host.")
 
     @model_validator(mode="after")
@@ -169,7 +171,7 @@ class AppriseConfig(TargetConfig):
     """Phones, mail and chats, by Apprise."""
 
     kind: Literal["apprise"]
-    urls_file: Path = Field(description="File of Apprise's addresses, one a line.")
+    urls_file: Path = Field(description="File with Apprise's addresses, one per line.")
     picture: bool = Field(False, description="Attach the picture of the alert; needs `engine.api`.")
 
 
@@ -180,7 +182,7 @@ class NotifyConfig(Section):
     """The whole configuration."""
 
     engine: EngineConfig = Field(default_factory=EngineConfig)  # pyright: ignore[reportArgumentType]
-    ledger: Path = Field(Path("notify.db"), description="File that remembers alerts and deliveries; made if missing.")
+    ledger: Path = Field(Path("notify.db"), description="SQLite file of alerts and deliveries; created if missing.")
     metrics: str | None = Field(
         "127.0.0.1:9097", pattern=r"^.+:\d{1,5}$", description="HOST:PORT of /metrics and /healthz. Null: no server."
     )
@@ -200,7 +202,7 @@ class NotifyConfig(Section):
     engine_lost: Duration = Field(
         microseconds("5m"), gt=0, description="Time without messages after which all alerts are closed."
     )
-    keep_days: int = Field(7, ge=1, le=365, description="Days for which messages that were sent stay listed.")
+    keep_days: int = Field(7, ge=1, le=365, description="Days for which sent messages stay listed.")
     targets: dict[Name, Target] = Field(min_length=1, description="The targets, by name.")
 
     @field_validator("metrics")
@@ -243,7 +245,7 @@ def secret(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
     if not text:
-        raise ConfigError(f"{path}: is empty")
+        raise ConfigError(f"{path}: is empty, and must hold a secret")
     return text
 
 

@@ -98,7 +98,7 @@ class DrawnVideo:
                 self._offered_us = meta.media_us
                 self._queue_picture(_Picture(meta, shown.copy_for_video(self._take_copy)))
         except Exception:
-            logger.exception("camera %s: a picture for its drawn video failed", self._camera)
+            logger.exception("camera %s: copying a picture for its video failed", self._camera)
 
     def interrupt(self, epoch: int) -> None:
         """Tell the receivers that the camera is no longer connected. `epoch` is the last one of the connection."""

@@ -50,5 +50,5 @@ def stricter(hidden: Hiding, kept: CameraConfig) -> CameraConfig:
         free = (f"{name[:57]}-{number}" for number in count(2))
         masks[name if name not in masks else next(one for one in free if one not in masks)] = mask
     if len(masks) > MOST_MASKS:
-        raise ValueError(f"camera {kept.id} has more than {MOST_MASKS} masks with those that are known")
+        raise ValueError(f"camera {kept.id} would have more than {MOST_MASKS} masks, with those that it had before")
     return kept.model_copy(update={"masks": masks})

@@ -195,7 +195,7 @@ class VerdictDesk:
                 except OSError as error:
                     failed, why = failed + 1, error.strerror or str(error)
         except StoreUnavailableError as error:
-            logger.error("verdicts: those without a clip cannot be looked for: %s", error)
+            logger.error("verdicts: looking for those without a clip failed: %s", error)
         if failed:
             logger.error("verdicts: %d cannot be kept for training: %s", failed, why)
 

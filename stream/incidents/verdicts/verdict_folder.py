@@ -196,7 +196,7 @@ class VerdictFolder:
         if text in self.damaged or len(self.damaged) > MOST_NAMED:
             return
         self.damaged.append(text if len(self.damaged) < MOST_NAMED else "there are more, which are not named")
-        logger.error("verdicts: %s; the file is left as it is, and is not used", self.damaged[-1])
+        logger.error("verdicts: %s; the file is kept, but not used", self.damaged[-1])
 
     def _keep_clip(self, clip: str, sources: Sequence[Path]) -> None:
         size = self._clip_bytes(clip)
@@ -219,7 +219,7 @@ class VerdictFolder:
         else:
             return
         if shutil.disk_usage(path.parent).free - source.stat().st_size < self._least_free:
-            raise OSError(errno.ENOSPC, "less is free on the disk than verdicts.least_free")
+            raise OSError(errno.ENOSPC, "less than verdicts.least_free is free on the disk")
         part = path.with_name(path.name + ".part")
         try:
             shutil.copyfile(source, part)

@@ -35,7 +35,7 @@ class AppriseSender:
         lines = [line.strip() for line in secret(config.urls_file).splitlines()]
         for number, line in enumerate(lines, 1):
             if line and not line.startswith("#") and not self._services.add(line):
-                raise ConfigError(f"{config.urls_file}, line {number}: is not an address that Apprise knows")
+                raise ConfigError(f"{config.urls_file}, line {number}: Apprise does not know this address")
         if not len(self._services):
             raise ConfigError(f"{config.urls_file}: has no address")
 

@@ -179,7 +179,7 @@ class MqttSession:
             except* (aiomqtt.MqttError, OSError) as group:
                 self._lost(group.exceptions[0])
             except* Exception:
-                logger.exception("%s: the connection failed unexpectedly; it is made again", self._name)
+                logger.exception("%s: the connection failed unexpectedly; connecting again", self._name)
             wait_s, self._wait_s = self._wait_s, min(LONGEST_RETRY_S, self._wait_s * 2)
             await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
 

@@ -31,7 +31,7 @@ class VerdictTracks(SeededSource):
         super().__init__(seed)
         self._shown = _by_kind([clip for clip in clips if not clip.held_out], vocabulary)
         if not self._shown:
-            raise ValueError("no verdict that is not held out is on an action of the vocabulary")
+            raise ValueError("no verdict to learn from is on an action of the vocabulary")
 
     def kinds(self) -> tuple[Kind, ...]:
         """Return what sequences end with: right actions in the vocabulary's order, then excluded ones."""
