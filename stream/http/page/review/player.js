@@ -60,7 +60,7 @@ export class Player {
       if (opened === this.opened) this.still = still
     } else {
       this.picture.removeAttribute("src")
-      if (incident) this.#note(incident.clip ? "There is no picture. Play shows the clip." : "There is no picture.")
+      if (incident) this.#note(incident.clip ? "There is no picture. Press Play to see the clip." : "There is no picture.")
     }
     if (opened === this.opened) this.#draw()
   }
@@ -101,10 +101,10 @@ export class Player {
       this.video.currentTime = Math.max(0, begin)
       this.#note(
         results === null
-          ? "The clip has too many results to draw them."
+          ? "The clip has too many results to draw."
           : this.perFrame
             ? ""
-            : "This browser does not tell which frame it shows, so the overlay can be late.",
+            : "In this browser, the overlay can be late.",
       )
       this.#nextFrame()
       await this.video.play()
@@ -199,7 +199,7 @@ export class Player {
     const [play, seek] = [field("play"), field("seek")]
     play.disabled = !this.incident?.clip
     play.textContent = this.clip && !video.paused && !video.ended ? "Pause" : "Play"
-    play.title = play.disabled ? "No clip shows it" : ""
+    play.title = play.disabled ? "There is no clip" : ""
     seek.disabled = !this.clip || !Number.isFinite(video.duration)
     seek.max = seek.disabled ? 1 : video.duration
     seek.value = this.clip ? video.currentTime : 0

@@ -219,7 +219,7 @@ export class Verdicts {
     const valid = truth && (this.actions.includes(truth) || /^[a-z][a-z0-9_]{0,39}$/.test(truth))
     const error = field("really-error")
     error.hidden = Boolean(valid)
-    error.textContent = "Choose an action, or write a name of lower-case letters, digits and _, at most 40."
+    error.textContent = "Choose an action, or type a name: a lower-case letter, then up to 39 lower-case letters, digits or _."
     if (!valid) return
     if (!this.actions.includes(truth)) this.actions = [...this.actions, truth].sort()
     this.dialog.close()
