@@ -51,11 +51,11 @@ class MetricSpec:
 METRICS: tuple[MetricSpec, ...] = (
     # -- alerts
     MetricSpec("alerts_total", "counter", "Alerts that began, by rule.", ("camera", "rule", "severity"), derived=True),
-    MetricSpec("alerts_open", "gauge", "Alerts that are on, by rule.", ("camera", "rule"), derived=True),
+    MetricSpec("alerts_open", "gauge", "Open alerts, by rule.", ("camera", "rule"), derived=True),
     MetricSpec(
         "rules_loaded",
         "gauge",
-        "1 if the rules file as it is now is in force, 0 if it has an error and the previous rules are; "
+        "1 if the current rules file is in use, 0 if it has an error and the previous rules are in use; "
         "absent without a rules file.",
         derived=True,
     ),
@@ -219,7 +219,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "http_tokens_loaded",
         "gauge",
-        "1 if the tokens file as it is now is in force, 0 if it has an error and the previous tokens are; "
+        "1 if the current tokens file is in use, 0 if it has an error and the previous tokens are in use; "
         "absent without a tokens file.",
         derived=True,
     ),
@@ -290,14 +290,14 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "incidents_dropped_total",
         "counter",
-        "Changes of kept alerts and events that are lost: too many at once, or they could not be written.",
+        "Lost changes of kept alerts and events: there were too many at once, or they could not be written.",
         ("kind",),
         derived=True,
     ),
     MetricSpec(
         "incident_pictures_lost_total",
         "counter",
-        "Pictures of alerts and events that are lost: too many at once (busy), or not writable (disk).",
+        "Lost pictures of alerts and events: there were too many at once (busy), or they could not be written (disk).",
         ("reason",),
         derived=True,
     ),
@@ -312,15 +312,15 @@ NOTIFY_METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "notify_deliveries_total", "counter", "Tries of messages: sent, retried, given_up.", ("target", "outcome")
     ),
-    MetricSpec("notify_pending", "gauge", "Messages that wait.", ("target",)),
-    MetricSpec("notify_oldest_pending_seconds", "gauge", "Age of the oldest message that waits.", ("target",)),
+    MetricSpec("notify_pending", "gauge", "Pending messages.", ("target",)),
+    MetricSpec("notify_oldest_pending_seconds", "gauge", "Age of the oldest pending message.", ("target",)),
     MetricSpec(
         "notify_held_total",
         "counter",
         "Messages held back. `disarmed` has no target.",
         ("target", "reason"),
     ),
-    MetricSpec("notify_open_alerts", "gauge", "Alerts that are on.", ("camera", "rule")),
+    MetricSpec("notify_open_alerts", "gauge", "Open alerts.", ("camera", "rule")),
     MetricSpec("notify_closed_total", "counter", "Alerts that ended, by `clear_reason` or by notify's own.", ("by",)),
     MetricSpec("notify_mqtt_connected", "gauge", "1 if connected to the broker.", ("target",)),
     MetricSpec("notify_mqtt_connections_total", "counter", "Connections made to the broker.", ("target",)),

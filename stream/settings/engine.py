@@ -85,7 +85,7 @@ class CameraConfig(Section):
         default_factory=dict[str, MaskConfig],
         max_length=MOST_MASKS,
         json_schema_extra={"additionalProperties": False},
-        description="Named parts of the picture that are black for the model, in pictures and everywhere else "
+        description="Named parts of the picture that are black for the model and in everything that leaves the engine "
         "(docs/privacy.md). Clips and live video of the camera are then encoded from its masked pictures.",
     )
     privacy: WantedPrivacy = Field(

@@ -12,7 +12,7 @@ MOST_MASKS = 32
 
 
 class MaskConfig(Section):
-    """A part of the picture that is black before anything else sees it (docs/privacy.md)."""
+    """A part of the picture that is blackened before anything can read it (docs/privacy.md)."""
 
     points: list[Point] = Field(
         min_length=3,

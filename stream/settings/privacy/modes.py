@@ -21,14 +21,14 @@ WantedPrivacy = Annotated[Literal["off", "skeleton"], BeforeValidator(_off)]
 
 
 class PrivacyConfig(Section):
-    """What leaves the engine of all cameras (docs/privacy.md)."""
+    """Privacy of all cameras (docs/privacy.md)."""
 
     video: Literal["draw", "refuse"] = Field(
         "draw",
-        description="Clips and live video of cameras with masks or in skeleton mode: `draw` encodes what their "
-        "pictures show; `refuse` gives none.",
+        description="Clips and live video of cameras with masks or in skeleton mode: `draw` encodes the "
+        "masked or drawn pictures; `refuse` provides none.",
     )
     mode: WantedPrivacy = Field(
         "off",
-        description="`skeleton`: all cameras are as with their own `privacy: skeleton`, those added at run time too.",
+        description="`skeleton`: skeleton mode for all cameras, also those added at run time.",
     )
