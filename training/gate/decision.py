@@ -18,7 +18,7 @@ from training.footage.segments.intervals import Interval, bootstrap_macro, clopp
 SIGNIFICANT = 0.05
 """A difference that is less likely than this by chance refuses the checkpoint."""
 LEAST_LOST, LOST_SHARE = 2, 0.05
-"""Confirmed events of an action, net of those gained, that may not be lost: at least so many, and above this share."""
+"""Losing at least this number and more than this share of an action's confirmed events (net) refuses the checkpoint."""
 LEAST_INSTANTS = 20
 """Labelled instants below which an action of the footage is not judged by itself."""
 
