@@ -61,12 +61,13 @@ def test_a_folder_of_verdicts_is_learned_and_the_checkpoint_names_what_it_never_
     code, printed = train(folder, "--from", "edge", "--config", str(settings), "--out", str(out))
     assert code == 0, printed
     assert "run: 5 wrong to learn from, 1 wrong held out" in printed
-    assert "walk: 2 right to learn from, none held out. Nothing is measured" in printed
+    assert "walk: 1 right to learn from, 1 right held out" in printed
     assert "damaged: e0000abcd-99.json" in printed
     assert "8 verdicts on 8 clips; left out: 0; damaged files: 1" in printed
     assert "held-out verdicts" in printed
     made = load_checkpoint(str(out))
-    assert made.metrics["verdicts"]["held_out_clips"] == ["clip-02"]
+    assert made.metrics["verdicts"]["held_out_clips"] == ["clip-02", "clip-07"]
+    assert made.metrics["verdicts"]["learned_units"] == [f"door/clip-0{number}" for number in (0, 1, 3, 4, 5, 6)]
     assert made.metrics["config"]["data"]["verdicts"]["folder"] == "verdicts"
     assert made.network.vocabulary.actions == load_checkpoint("edge").network.vocabulary.actions
 

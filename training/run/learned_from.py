@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from stages.checkpoint import Checkpoint
 from stages.packaged_checkpoints import EDGE_OPEN, summary
+from stages.profiles import load_checkpoint
 from stages.weight_terms import ANY_USE, LIMITED_USE, UNKNOWN, LearnedSource, WeightTerms, annotated_videos
 from training.annotated_videos.clips import Folder
 from training.run.learning.training_run import TrainingError
 from training.settings.run_config import TrainingConfig
 from training.sources.recorded import RecordedMotion
+from training.sources.verdicts.units import learned_units
 from training.synthetic.videos.making import note_file
 
 
 def initial_terms(config: TrainingConfig) -> WeightTerms:
     """Return the terms of the initial weights. Raises `WeightsError` if their checkpoint cannot be read."""
     return WeightTerms() if config.start is None else summary(config.start).terms
+
+
+def initial_units(config: TrainingConfig) -> frozenset[str]:
+    """Return the units of verdicts that the initial weights learned.
+
+    Raises `WeightsError` if their checkpoint cannot be read, and TrainingError if it does not say what it learned.
+    """
+    return frozenset() if config.start is None else learned_before(config.start, load_checkpoint(config.start))
+
+
+def learned_before(name: str | None, start: Checkpoint) -> frozenset[str]:
+    """Return the units of verdicts that the checkpoint `start`, named `name`, or one before it learned.
+
+    Raises TrainingError if it learned from verdicts and does not say from which units.
+    """
+    try:
+        return learned_units(start.metrics)
+    except ValueError as error:
+        raise TrainingError(f"start: {name}: {error}") from None
 
 
 def resulting_terms(

@@ -27,7 +27,7 @@ from training.annotated_videos.regions.detector_source import detector_source
 from training.annotated_videos.regions.feature_source import feature_source
 from training.run.clip_run import ClipRun, LearnedClips
 from training.run.data_folder import learned_vocabulary
-from training.run.learned_from import check_profile, initial_terms, resulting_terms
+from training.run.learned_from import check_profile, initial_terms, initial_units, resulting_terms
 from training.run.learning.batches import generates
 from training.run.learning.learned import Learned
 from training.run.learning.run_state import read_state, write_state
@@ -41,6 +41,7 @@ from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
 from training.sources.recorded import RecordedMotion
 from training.sources.terms import DataFolderError
+from training.sources.verdicts.units import LEARNED_UNITS, SOURCE
 
 RECENT = 50
 """Steps over which reported losses are averaged."""
@@ -207,6 +208,7 @@ class _Keeper:
         self.state_file = out.with_name(out.name + ".resume.pt")
         self.progress = Progress()
         self.initial = self.terms = WeightTerms()
+        self.initial_units: frozenset[str] = frozenset()
         self.smoothing = SmoothingConfig()
         self.experimental: tuple[str, ...] = ()
         self.selection: Selection | None = None
@@ -222,6 +224,7 @@ class _Keeper:
             raise TrainingError(f"{self.out.parent}: can't be created: {error.strerror}") from None
         if not (resume and self.state_file.exists()):
             self.initial = initial_terms(self.run.config)
+            self.initial_units = initial_units(self.run.config)
             self.run.normalise()
             if self.run.config.start is not None:
                 self.run.start_from(self.run.config.start)
@@ -229,7 +232,8 @@ class _Keeper:
         extra = read_state(self.run, self.state_file)
         self.progress.restore(extra["progress"], self.run.step)
         # Earlier versions did not keep them.
-        known = extra.get("initial_terms")
+        known, units = extra.get("initial_terms"), extra.get("initial_units")
+        self.initial_units = initial_units(self.run.config) if units is None else frozenset(units)
         self.initial = initial_terms(self.run.config) if known is None else weight_terms({LEARNED_FROM: known})
         if self.selection is not None:
             self.selection.restore(extra["selection"])
@@ -270,7 +274,12 @@ class _Keeper:
     def write_state(self) -> None:
         """Write the state file."""
         selection = None if self.selection is None else self.selection.state()
-        kept = {"progress": self.progress.plain(), "selection": selection, "initial_terms": self.initial.to_metrics()}
+        kept = {
+            "progress": self.progress.plain(),
+            "selection": selection,
+            "initial_terms": self.initial.to_metrics(),
+            "initial_units": sorted(self.initial_units),
+        }
         write_state(self.run, self.state_file, kept)
         self.progress.saved_step = self.run.step
 
@@ -301,6 +310,8 @@ class _Keeper:
             "seed": run.config.seed,
             "config": portable_config(run.config),
             "final_loss": round(float(np.mean(self.progress.losses)), 4) if self.progress.losses else None,
+            # A run on verdicts replaces them by its summary, which has them as well.
+            **({SOURCE: {LEARNED_UNITS: sorted(self.initial_units)}} if self.initial_units else {}),
             **self.held_out.data(),
             LEARNED_FROM: self.terms.to_metrics(),
             **provenance(run.device),

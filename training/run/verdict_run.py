@@ -11,6 +11,7 @@ from stages.checkpoint import Checkpoint
 from stages.verdicts.verdict_file import NEW_ACTION
 from training.annotated_videos.feature_cache import Progress
 from training.run.clip_run import ClipRun, grown, open_start, watching
+from training.run.learned_from import learned_before
 from training.run.validation.without_regions import from_keypoints_alone
 from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
@@ -43,9 +44,15 @@ def open_verdict_run(
     if verdicts.folder is None:
         raise ValueError("the configuration has no verdicts")
     start = open_start(config)
+    before = learned_before(config.start, start)
     with watching(verdicts.folder):
         clips = open_verdicts(
-            Path(verdicts.folder), hold_out=verdicts.hold_out, workers=workers, progress=progress, cache=cache
+            Path(verdicts.folder),
+            hold_out=verdicts.hold_out,
+            learned_before=before,
+            workers=workers,
+            progress=progress,
+            cache=cache,
         )
     return verdict_run(clips, start)
 
@@ -71,6 +78,11 @@ def _check_contrast(clips: VerdictClips) -> None:
         for said, verdicts in clips.counts(held_out=False).items()
     )
     rest = f"left out: {len(clips.left_out)}; damaged files: {len(clips.damaged)}"
+    if not kinds and any(clips.verdicts(held_out=True)):
+        raise DataFolderError(
+            f"{clips.folder}: all verdicts that can be used are held out to be measured ({rest}). Judge clips of other "
+            "times or cameras as well, or set data.verdicts.hold_out to false"
+        )
     if not kinds:
         raise DataFolderError(
             f"{clips.folder}: holds no verdict to learn from ({rest}). {'; '.join(clips.left_out):.600}"

@@ -19,8 +19,8 @@ class VerdictsConfig(ClipsConfig):
     )
     hold_out: bool = Field(
         True,
-        description="Hold out one in five clips of each action that was said, if there are five, to measure on. false: "
-        "learn from all clips and measure nothing.",
+        description="Hold out about one in five clips, by camera and time, to measure on. false: learn from all clips "
+        "and measure nothing.",
     )
     wrong_weight: float = Field(
         1.0,

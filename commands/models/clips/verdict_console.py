@@ -14,7 +14,6 @@ from commands.models.analysing import analysing
 from commands.models.clips.example_console import caption_known_actions
 from training.run.verdict_run import VerdictRun, open_verdict_run
 from training.settings.run_config import TrainingConfig
-from training.sources.verdicts.verdict_clips import FEWEST_TO_MEASURE
 
 
 def watch_verdicts(config: TrainingConfig, workers: int, console: Console) -> VerdictRun:
@@ -38,7 +37,9 @@ def notes(run: VerdictRun) -> list[str]:
     for said in clips.counts():
         line = f"{said}: {_verdicts(learned.get(said, {}))} to learn from, {_verdicts(held_out.get(said, {}))} held out"
         if said not in held_out:
-            line += f". Nothing is measured: that takes {FEWEST_TO_MEASURE} clips"
+            line += ". Nothing is measured: none of its clips is held out"
+        if said not in learned:
+            line += ". Nothing is learned: all of its clips are held out"
         lines.append(line)
     if run.new:
         lines.append(f"new actions: {', '.join(run.new)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,10 @@ def judged_flapping(number: int, said: str, truth: str | None, **fields: Any) ->
     return made
 
 
-def verdict_clips(clips: Sequence[JudgedClip], *, hold_out: bool = True) -> VerdictClips:
+def verdict_clips(
+    clips: Sequence[JudgedClip], *, hold_out: bool = True, learned_before: Collection[str] = ()
+) -> VerdictClips:
     """Return verdicts as `open_verdicts` does."""
-    return VerdictClips(Path("verdicts"), tuple(with_roles(clips, hold_out=hold_out)), fingerprint="made")
+    before = frozenset(learned_before)
+    made = with_roles(clips, hold_out=hold_out, learned_before=before)
+    return VerdictClips(Path("verdicts"), tuple(made), fingerprint="made", learned_before=before)

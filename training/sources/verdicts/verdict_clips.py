@@ -6,8 +6,9 @@
   keypoints, boxes and times, and the actions that the verdicts say (`watched.action`) or exclude (`watched.excluded`);
 - `judged` are its verdicts, each with the number of the track that it is on, as in `watched.seen.track`; `frames` gives
   the frames of its span;
-- `held_out` says whether the clip is never learned, but measured. A checkpoint that learned from verdicts has the names
-  of those that it never saw in `metrics["verdicts"]["held_out_clips"]`.
+- `unit` is what is learned or held out together (`training.sources.verdicts.units`);
+- `held_out` says whether the clip is never learned, but measured. A checkpoint that learned from verdicts has the units
+  that it saw in `metrics["verdicts"]["learned_units"]`. They are never held out from those that start from it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from training.sources.formats.videos import video_facts
 from training.sources.segmented_videos import SegmentedVideo
 from training.sources.terms import DataFolderError
 from training.sources.verdicts.matching import matching_track
+from training.sources.verdicts.units import LEARNED_UNITS, SOURCE, chosen, unit_of
 
 if TYPE_CHECKING:
     from training.annotated_videos.feature_cache import Progress
@@ -38,11 +40,6 @@ if TYPE_CHECKING:
     from training.sources.watched_videos import WatchedVideo
 
 logger = logging.getLogger(__name__)
-
-SOURCE = "verdicts"
-"""The name of the clips' source, in batches and in a checkpoint's metrics."""
-FEWEST_TO_MEASURE = 5
-"""Fewest clips with verdicts on an action of which one in five is held out."""
 
 
 class Judged(NamedTuple):
@@ -68,6 +65,11 @@ class JudgedClip:
     def name(self) -> str:
         """The common name of the clip's files."""
         return self.watched.video.name
+
+    @property
+    def unit(self) -> str:
+        """The camera and the ten minutes in which the clip begins. Their clips have the same role."""
+        return unit_of(self.judged[0].verdict.camera, self.name)
 
     @property
     def held_out(self) -> bool:
@@ -97,7 +99,9 @@ class VerdictClips:
     left_out: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
     fingerprint: str = field(default="")
-    """Hash of the verdicts, of what is seen in their clips, and of the roles."""
+    """Hash of the verdicts, of what is seen in their clips, of the roles, and of `learned_before`."""
+    learned_before: frozenset[str] = frozenset()
+    """The units that the checkpoint at the start has learned."""
 
     def verdicts(self, *, held_out: bool | None = None) -> Iterator[tuple[JudgedClip, Judged]]:
         """Yield the usable verdicts with their clips; `held_out`: only those that are held out, or only the others."""
@@ -135,6 +139,7 @@ class VerdictClips:
             "learned": self.counts(held_out=False),
             "held_out": self.counts(held_out=True),
             "held_out_clips": sorted(clip.name for clip in self.clips if clip.held_out),
+            LEARNED_UNITS: sorted(self.learned_before.union(clip.unit for clip in self.clips if not clip.held_out)),
             "left_out": len(self.left_out),
             "damaged": len(self.damaged),
         }
@@ -144,14 +149,16 @@ def open_verdicts(
     folder: Path,
     *,
     hold_out: bool = True,
+    learned_before: Collection[str] = (),
     workers: int = 1,
     progress: Progress | None = None,
     cache: Path | None = None,
 ) -> VerdictClips:
     """Read the verdicts, and watch their clips with MoveNet, in `workers` processes where they are not cached.
 
-    A clip is watched once, whatever the number of its verdicts. `progress` is called with (clips done, clips); `cache`:
-    the folder of watched videos, by default the user's. Damaged files are logged and left out. Raises
+    `learned_before`: units that are not held out, because a checkpoint learned them. A clip is watched once, whatever
+    the number of its verdicts. `progress` is called with (clips done, clips); `cache`: the folder of watched videos, by
+    default the user's. Damaged files are logged and left out. Raises
     `DataFolderError` for a folder that holds no verdicts, or none that can be used, `WeightsError` without the
     detector, and OSError if the folder cannot be read or the cache cannot be written.
     """
@@ -178,8 +185,9 @@ def open_verdicts(
             f"{folder}: holds no verdict that can be used. Verdicts read: {read}; damaged files: {len(damaged)}; left "
             f"out: {len(left_out)}. {'; '.join([*damaged, *left_out]):.600}"
         )
-    made = tuple(with_roles(clips, hold_out=hold_out))
-    return VerdictClips(folder, made, tuple(left_out), tuple(damaged), _fingerprint(made))
+    before = frozenset(learned_before)
+    made = tuple(with_roles(clips, hold_out=hold_out, learned_before=before))
+    return VerdictClips(folder, made, tuple(left_out), tuple(damaged), _fingerprint(made, before), before)
 
 
 def judged_clip(video: WatchedVideo, verdicts: Sequence[Verdict]) -> tuple[JudgedClip | None, list[str]]:
@@ -202,21 +210,18 @@ def judged_clip(video: WatchedVideo, verdicts: Sequence[Verdict]) -> tuple[Judge
     return JudgedClip(_labelled(video, judged), tuple(judged)), left_out
 
 
-def with_roles(clips: Sequence[JudgedClip], *, hold_out: bool) -> list[JudgedClip]:
-    """Return the clips by time of their first verdict, with the third of every five of each `said` held out.
+def with_roles(
+    clips: Sequence[JudgedClip], *, hold_out: bool, learned_before: Collection[str] = ()
+) -> list[JudgedClip]:
+    """Return the clips by time of their first verdict, with the units held out that their hash chooses.
 
-    A clip is held out with all its verdicts, whichever action chose it. Of an action with verdicts in fewer than five
-    clips, none is. Verdicts that are added later do not change the role of a clip, except where they make it five.
+    A unit in `learned_before` is not held out. The role of a clip depends on no other clip.
     """
-    ordered = sorted(clips, key=lambda clip: (clip.judged[0].verdict.at_us, clip.name))
-    held: set[str] = set()
-    for said in sorted({one.verdict.said for clip in ordered for one in clip.judged}):
-        own = [clip.name for clip in ordered if any(one.verdict.said == said for one in clip.judged)]
-        if hold_out and len(own) >= FEWEST_TO_MEASURE:
-            held.update(own[2::5])
-    return [
-        replace(clip, watched=replace(clip.watched, role="test" if clip.name in held else "train")) for clip in ordered
-    ]
+    made: list[JudgedClip] = []
+    for clip in sorted(clips, key=lambda clip: (clip.judged[0].verdict.at_us, clip.name)):
+        held = hold_out and clip.unit not in learned_before and chosen(clip.unit)
+        made.append(replace(clip, watched=replace(clip.watched, role="test" if held else "train")))
+    return made
 
 
 def _read(folder: Path) -> tuple[dict[str, list[Verdict]], list[str]]:
@@ -269,8 +274,8 @@ def _labelled(video: WatchedVideo, judged: Sequence[Judged]) -> WatchedVideo:
     return replace(video, action=action[step], excluded=excluded[step], actions=actions)
 
 
-def _fingerprint(clips: Sequence[JudgedClip]) -> str:
-    digest = hashlib.sha256()
+def _fingerprint(clips: Sequence[JudgedClip], learned_before: frozenset[str]) -> str:
+    digest = hashlib.sha256("".join(f"{unit}\n" for unit in sorted(learned_before)).encode())
     for clip in clips:
         digest.update(f"{clip.name} {clip.watched.role}\n".encode())
         for one in clip.judged:

@@ -10,14 +10,16 @@ import pytest
 import torch
 
 from commands.models.clips.verdict_console import notes, verdict_summary
-from stages.checkpoint import Checkpoint
+from stages.checkpoint import Checkpoint, save
 from stages.checkpoint import load as load_checkpoint
 from stages.vocabulary import packaged
 from support.training.clip_runs import begun, generated, on_clips, probabilities, trained
 from support.training.example_people import starting_checkpoint
 from support.training.judged_people import judged_flapping, verdict_clips
-from support.training.training_examples import motion_clips
+from support.training.training_examples import motion_clips, stand_in_table, tiny
+from training.run.learned_from import learned_before
 from training.run.learning.training_run import TrainingError
+from training.run.train import train
 from training.run.validation.known_actions import KnownActions
 from training.run.validation.verdict_evaluation import VerdictEvaluation
 from training.run.verdict_run import VerdictRun, verdict_run
@@ -36,7 +38,7 @@ def start() -> Checkpoint:
 
 
 def some(*verdicts: tuple[int, str, str | None]) -> list[JudgedClip]:
-    """Return `count` clips of each (count, said, truth)."""
+    """Return `count` clips of each (count, said, truth). The second, the seventh and the sixteenth are held out."""
     named = [(said, truth) for count, said, truth in verdicts for _ in range(count)]
     return [judged_flapping(number, *one) for number, one in enumerate(named, 1)]
 
@@ -93,7 +95,21 @@ def test_verdicts_without_use_or_contrast_are_an_error_with_counts(
     verdicts: list[tuple[int, str, str | None]], message: str, start: Checkpoint
 ) -> None:
     with pytest.raises(DataFolderError, match=message):
-        verdict_run(verdict_clips(some(*verdicts)), start)
+        verdict_run(verdict_clips(some(*verdicts), hold_out=False), start)
+
+
+def test_verdicts_that_are_all_held_out_are_an_error_that_names_the_setting(start: Checkpoint) -> None:
+    with pytest.raises(DataFolderError, match=r"all verdicts that can be used are held out .*hold_out to false"):
+        verdict_run(verdict_clips([judged_flapping(2, "fall", "sit")]), start)
+
+
+def test_the_printed_summary_names_actions_of_which_nothing_is_held_out_or_learned(start: Checkpoint) -> None:
+    clips = [judged_flapping(1, "fall", None), judged_flapping(2, "sit", "sit"), judged_flapping(3, "walk", "run")]
+    assert notes(verdict_run(verdict_clips(clips), start))[:3] == [
+        "fall: 1 wrong to learn from, none held out. Nothing is measured: none of its clips is held out",
+        "sit: none to learn from, 1 right held out. Nothing is learned: all of its clips are held out",
+        "walk: 1 really to learn from, none held out. Nothing is measured: none of its clips is held out",
+    ]
 
 
 # Sequences
@@ -161,7 +177,8 @@ def test_the_checkpoint_names_what_it_learned_and_what_was_held_out(judged: Verd
     trained(judged, path, on_clips(judged, evaluation={"sequences": 24}, log={"every": 1}))
     made = load_checkpoint(path)
     kept = made.metrics["verdicts"]
-    assert kept["held_out_clips"] == ["clip-03", "clip-09"] and kept["fingerprint"] == "made"
+    assert kept["held_out_clips"] == ["clip-02", "clip-07"] and kept["fingerprint"] == "made"
+    assert kept["learned_units"] == [f"door/clip-{number:02}" for number in range(1, 13) if number not in (2, 7)]
     assert kept["learned"] == {"fall": {"wrong": 5}, "wave": {"really": 5}}
     assert kept["held_out"] == {"fall": {"wrong": 1}, "wave": {"really": 1}}
     figures = made.metrics["held_out_verdicts"]
@@ -171,6 +188,36 @@ def test_the_checkpoint_names_what_it_learned_and_what_was_held_out(judged: Verd
     assert verdict_summary(figures).row_count == 2
     assert made.network.vocabulary.actions == (*WORDS.actions, "flap") and made.experimental == ("flap",)
     assert "excluded" in path.with_name(path.name + ".log.csv").read_text().splitlines()[0]
+
+
+def test_what_an_earlier_run_learned_is_kept_and_never_held_out(judged: VerdictRun, tmp_path: Path) -> None:
+    clips = some((6, "fall", None), (6, "wave", "flap"))
+    before = verdict_clips(clips, learned_before={"door/clip-07", "yard/clip-01"})
+    assert [clip.name for clip in before.clips if clip.held_out] == ["clip-02"]
+    path = tmp_path / "mine.safetensors"
+    trained(VerdictRun(before, judged.start, judged.vocabulary), path, on_clips(judged, evaluation={"sequences": 0}))
+    learned = load_checkpoint(path).metrics["verdicts"]["learned_units"]
+    assert learned == [*(f"door/clip-{number:02}" for number in range(1, 13) if number != 2), "yard/clip-01"]
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_run_without_verdicts_passes_on_what_its_start_learned(
+    resumed: bool, start: Checkpoint, tmp_path: Path
+) -> None:
+    file, path = tmp_path / "start.safetensors", tmp_path / "mine.safetensors"
+    save(dataclasses.replace(start, metrics={"verdicts": {"learned_units": ["door/b", "door/a"]}}), file)
+    config, priors, stops = tiny(start=str(file), steps=2), stand_in_table(), iter([False, resumed, True])
+    train(config, path, motions=motion_clips(), priors=priors, stop=lambda: next(stops, False))
+    if resumed:  # the weights in the state learned them, whatever the file is by now
+        save(start, file)
+        train(config, path, motions=motion_clips(), priors=priors, resume=True)
+    assert load_checkpoint(path).metrics["verdicts"] == {"learned_units": ["door/a", "door/b"]}
+
+
+def test_a_start_that_does_not_say_what_it_learned_is_refused(start: Checkpoint) -> None:
+    old = dataclasses.replace(start, metrics={"verdicts": {"held_out_clips": []}})
+    with pytest.raises(TrainingError, match=r"start: old\.safetensors: .*does not say from which"):
+        learned_before("old.safetensors", old)
 
 
 def test_the_figures_are_those_of_an_independent_count(judged: VerdictRun) -> None:

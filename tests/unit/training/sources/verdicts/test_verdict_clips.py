@@ -17,12 +17,15 @@ from support.training.watched_clips import GivenPeople
 from training.annotated_videos.sightings import Sightings
 from training.sources.terms import DataFolderError
 from training.sources.verdicts.matching import matching_track
-from training.sources.verdicts.verdict_clips import SOURCE, JudgedClip, judged_clip, open_verdicts, with_roles
+from training.sources.verdicts.units import SOURCE, chosen, learned_units, unit_of
+from training.sources.verdicts.verdict_clips import JudgedClip, judged_clip, open_verdicts, with_roles
 
 WORDS = packaged("edge")
 SMALL, LARGE = (20, 60, 60, 160), (120, 20, 300, 230)
 TWO = seen_people({1: dict.fromkeys(range(100), LARGE), 2: dict.fromkeys(range(100), SMALL)})
 ALONE = seen_people(one_person())
+HELD_OUT_BLOCKS = [2, 17, 20, 23, 28, 33, 35, 42, 47]
+"""Of the ten minutes of a day's first eight hours at one camera."""
 
 
 @pytest.fixture
@@ -167,22 +170,54 @@ def test_a_folder_without_a_usable_verdict_is_an_error_with_counts(tmp_path: Pat
 # Roles
 
 
-def held_out(clips: list[JudgedClip]) -> list[str]:
-    return [clip.name for clip in with_roles(clips, hold_out=True) if clip.held_out]
+def held_out(clips: list[JudgedClip], *learned_before: str) -> set[str]:
+    return {clip.name for clip in with_roles(clips, hold_out=True, learned_before=learned_before) if clip.held_out}
 
 
-def test_one_in_five_clips_of_each_said_is_held_out() -> None:
-    falls = [judged_flapping(number, "fall", None) for number in range(1, 13)]
-    sits = [judged_flapping(number, "sit", "lie") for number in range(20, 24)]
-    assert held_out(falls + sits) == ["clip-03", "clip-08"]
-    assert held_out([*falls, *sits, judged_flapping(24, "sit", "sit")]) == ["clip-03", "clip-08", "clip-22"]
-    assert not any(clip.held_out for clip in with_roles(falls, hold_out=False))
+def test_clips_of_a_camera_that_begin_in_the_same_ten_minutes_are_one_unit() -> None:
+    assert unit_of("door", "20261130T054012345Z_door_fall") == "door/20261130T0540"
+    assert unit_of("door", "20261130T054959999Z_door_sit-2") == "door/20261130T0540"
+    assert unit_of("door", "20261130T055000000Z_door_fall") == "door/20261130T0550"
+    assert unit_of("yard", "20261130T054012345Z_yard_fall") == "yard/20261130T0540"
+    assert unit_of("door", "clip-1") == "door/clip-1"
+    one = judged_flapping(1, "fall", None, clip="20261130T054012345Z_yard_fall", camera="yard")
+    assert one.unit == "yard/20261130T0540"
 
 
-def test_later_verdicts_do_not_change_the_role_of_a_clip() -> None:
-    falls = [judged_flapping(number, "fall", None, clip=f"c{40 - number}") for number in range(1, 14)]
-    before = held_out(falls[:8])
-    assert held_out(falls[::-1])[: len(before)] == before == ["c37", "c32"]
+def test_about_one_unit_in_five_is_held_out_as_in_every_version() -> None:
+    units = [f"door/20261130T{at // 6:02}{at % 6}0" for at in range(144)]
+    assert 0.1 < sum(map(chosen, units)) / len(units) < 0.3
+    assert [at for at in range(48) if chosen(units[at])] == HELD_OUT_BLOCKS
+
+
+def test_the_clips_of_a_unit_have_the_same_role() -> None:
+    names = [f"20261130T{at // 60:02}{at % 60:02}00000Z_door_fall" for at in range(0, 120, 5)]
+    clips = [judged_flapping(at, "fall", None, clip=name) for at, name in enumerate(names)]
+    roles = {(clip.unit, clip.held_out) for clip in with_roles(clips, hold_out=True)}
+    assert len(roles) == 12 and {held for _, held in roles} == {True, False}
+    assert not any(clip.held_out for clip in with_roles(clips, hold_out=False))
+
+
+def test_other_clips_and_verdicts_do_not_change_the_role_of_a_clip() -> None:
+    falls = [judged_flapping(number, "fall", None) for number in range(1, 9)]
+    assert held_out(falls) == {"clip-02", "clip-07"}
+    earlier = [judged_flapping(number, "sit", "lie", at_us=number) for number in range(20, 24)]
+    assert held_out(earlier + falls) == {"clip-02", "clip-07", "clip-22"}
+    changed = judged_flapping(2, "fall", "sit", at_us=1_800_000_000_000_000)
+    assert held_out([changed]) == {"clip-02"}
+
+
+def test_what_a_checkpoint_learned_is_not_held_out() -> None:
+    falls = [judged_flapping(number, "fall", None) for number in range(1, 9)]
+    assert held_out(falls, "door/clip-02", "door/clip-03", "yard/clip-07") == {"clip-07"}
+
+
+def test_learned_units_are_read_from_the_metrics_of_a_checkpoint() -> None:
+    assert learned_units({}) == frozenset()
+    assert learned_units({"verdicts": {"learned_units": ["door/1", "door/2"]}}) == {"door/1", "door/2"}
+    for damaged in ([], {"held_out_clips": []}, {"learned_units": "door/1"}, {"learned_units": [1]}):
+        with pytest.raises(ValueError, match="does not say from which"):
+            learned_units({"verdicts": damaged})
 
 
 def test_the_fingerprint_is_of_verdicts_and_roles(tmp_path: Path, watched: GivenPeople) -> None:
@@ -191,6 +226,11 @@ def test_the_fingerprint_is_of_verdicts_and_roles(tmp_path: Path, watched: Given
     folder = put_verdicts(tmp_path, *some)
     found = [open_verdicts(folder, cache=tmp_path / "cache", hold_out=hold_out) for hold_out in (True, True, False)]
     assert found[0].fingerprint == found[1].fingerprint != found[2].fingerprint
-    assert found[0].summary()["held_out_clips"] == ["clip-03"]
+    assert found[0].summary()["held_out_clips"] == ["clip-02"]
+    assert found[0].summary()["learned_units"] == [f"door/clip-0{number}" for number in (1, 3, 4, 5)]
+    before = open_verdicts(folder, cache=tmp_path / "cache", learned_before=["door/clip-02"])
+    assert before.summary()["held_out_clips"] == [] and "door/clip-02" in before.summary()["learned_units"]
+    same = open_verdicts(folder, cache=tmp_path / "cache", learned_before=["yard/clip-02"])
+    assert same.summary()["held_out_clips"] == ["clip-02"] and same.fingerprint != found[0].fingerprint
     put_verdicts(folder, replace(some[0], verdict="really", truth="sit"))
     assert open_verdicts(folder, cache=tmp_path / "cache").fingerprint != found[0].fingerprint
