@@ -63,7 +63,7 @@ def test_a_folder_of_verdicts_is_learned_and_the_checkpoint_names_what_it_never_
     assert "run: 5 wrong to learn from, 1 wrong held out" in printed
     assert "walk: 1 right to learn from, 1 right held out" in printed
     assert "damaged: e0000abcd-99.json" in printed
-    assert "8 verdicts on 8 clips; left out: 0; damaged files: 1" in printed
+    assert "8 verdicts on 8 clips, 0 of them in part; left out: 0; damaged files: 1" in printed
     assert "held-out verdicts" in printed
     made = load_checkpoint(str(out))
     assert made.metrics["verdicts"]["held_out_clips"] == ["clip-02", "clip-07"]

@@ -21,7 +21,7 @@ def watch_verdicts(config: TrainingConfig, workers: int, console: Console) -> Ve
     with analysing("analysing clips", console) as progress:
         run = open_verdict_run(config, workers, progress)
     clips = run.clips
-    for kind, messages in (("damaged", clips.damaged), ("left out", clips.left_out)):
+    for kind, messages in (("damaged", clips.damaged), ("left out", clips.left_out), ("in part", clips.in_part)):
         for message in messages:
             console.print(f"[red]{kind}:[/] {escape(printable(message))}", highlight=False, soft_wrap=True)
     for line in notes(run):
@@ -46,8 +46,8 @@ def notes(run: VerdictRun) -> list[str]:
     used = sum(1 for _ in clips.verdicts())
     return [
         *lines,
-        f"{used} verdicts on {len(clips.clips)} clips; left out: {len(clips.left_out)}; damaged files: "
-        f"{len(clips.damaged)}",
+        f"{used} verdicts on {len(clips.clips)} clips, {len(clips.in_part)} of them in part; left out: "
+        f"{len(clips.left_out)}; damaged files: {len(clips.damaged)}",
     ]
 
 

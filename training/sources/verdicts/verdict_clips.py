@@ -85,13 +85,32 @@ class JudgedClip:
         frames = self.watched.seen.frame[self.inside(judged)]
         return int(frames.min()), int(frames.max()) + 1
 
+    def replaced(self) -> list[str]:
+        """Return messages about exclusions that steps lack because a later verdict excludes another action there.
+
+        A step excludes one action only.
+        """
+        messages: list[str] = []
+        video = self.watched
+        for one in self.judged:
+            if one.verdict.truth is None and video.excluded is not None:
+                excluded = video.excluded[self.inside(one)[video.seen.step]]
+                others = sorted({video.actions[at] for at in excluded[excluded >= 0].tolist()} - {one.action})
+                count = int(sum((excluded == video.actions.index(other)).sum() for other in others))
+                if others:
+                    messages.append(
+                        f"{one.verdict.id}: wrong about {one.action!r}, but {count} of its {len(excluded)} steps "
+                        f"exclude {', '.join(map(repr, others))} instead, by a later verdict"
+                    )
+        return messages
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerdictClips:
     """The clips with usable verdicts, by time of their first verdict.
 
     `left_out`: messages about verdicts that cannot be used, each with its id; `damaged`: about files that hold no
-    verdict.
+    verdict. `only_wrong`: about verdicts that count as `wrong`, because the action that they name is not known.
     """
 
     folder: Path
@@ -102,6 +121,12 @@ class VerdictClips:
     """Hash of the verdicts, of what is seen in their clips, of the roles, and of `learned_before`."""
     learned_before: frozenset[str] = frozenset()
     """The units that the checkpoint at the start has learned."""
+    only_wrong: tuple[str, ...] = ()
+
+    @property
+    def in_part(self) -> tuple[str, ...]:
+        """Messages about verdicts of which a part cannot be used, each with its id."""
+        return (*self.only_wrong, *(message for clip in self.clips for message in clip.replaced()))
 
     def verdicts(self, *, held_out: bool | None = None) -> Iterator[tuple[JudgedClip, Judged]]:
         """Yield the usable verdicts with their clips; `held_out`: only those that are held out, or only the others."""
@@ -110,19 +135,33 @@ class VerdictClips:
                 yield from ((clip, one) for one in clip.judged)
 
     def within(self, actions: Collection[str]) -> VerdictClips:
-        """Return the verdicts that say or exclude one of these actions; the others are left out."""
+        """Return the verdicts that say or exclude one of these actions; the others are left out.
+
+        One that `really` names another action than these still says that the named one was wrong, and counts as that.
+        """
         clips: list[JudgedClip] = []
         left_out: list[str] = []
+        only_wrong: list[str] = []
         for clip in self.clips:
-            kept = [one for one in clip.judged if one.action in actions]
-            left_out += [
-                f"{one.verdict.id}: the checkpoint has no action {one.action!r}"
-                for one in clip.judged
-                if one not in kept
-            ]
+            kept: list[Judged] = []
+            for one in clip.judged:
+                lacking = f"{one.verdict.id}: the checkpoint has no action {one.action!r}"
+                if one.action in actions:
+                    kept.append(one)
+                elif one.verdict.said in actions:
+                    wrong = msgspec.structs.replace(one.verdict, verdict="wrong", truth=None)
+                    kept.append(one._replace(verdict=wrong))
+                    only_wrong.append(f"{lacking}; counts as wrong about {one.verdict.said!r}")
+                else:
+                    left_out.append(lacking)
             if kept:
-                clips.append(replace(clip, judged=tuple(kept)))
-        return replace(self, clips=tuple(clips), left_out=(*self.left_out, *left_out))
+                clips.append(replace(clip, watched=_labelled(clip.watched, kept), judged=tuple(kept)))
+        return replace(
+            self,
+            clips=tuple(clips),
+            left_out=(*self.left_out, *left_out),
+            only_wrong=(*self.only_wrong, *only_wrong),
+        )
 
     def counts(self, *, held_out: bool | None = None) -> dict[str, dict[str, int]]:
         """Return the number of usable verdicts by the action that was said, and by verdict."""
@@ -141,6 +180,7 @@ class VerdictClips:
             "held_out_clips": sorted(clip.name for clip in self.clips if clip.held_out),
             LEARNED_UNITS: sorted(self.learned_before.union(clip.unit for clip in self.clips if not clip.held_out)),
             "left_out": len(self.left_out),
+            "in_part": len(self.in_part),
             "damaged": len(self.damaged),
         }
 

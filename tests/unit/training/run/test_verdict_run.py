@@ -71,13 +71,17 @@ def test_a_new_action_is_one_that_a_verdict_really_names(judged: VerdictRun) -> 
 def test_verdicts_on_actions_that_the_checkpoint_lacks_are_left_out_and_named(start: Checkpoint) -> None:
     clips = some((1, "loiter", "loiter"), (1, "loiter", None), (1, "fall", "Evening Stroll"), (1, "fall", "sit"))
     run = verdict_run(verdict_clips(clips), start)
-    assert run.new == () and run.clips.counts() == {"fall": {"really": 1}}
+    assert run.new == () and run.clips.counts() == {"fall": {"really": 1, "wrong": 1}}
     assert run.clips.left_out == (
         "e0000abcd-1: the checkpoint has no action 'loiter'",
         "e0000abcd-2: the checkpoint has no action 'loiter'",
-        "e0000abcd-3: the checkpoint has no action 'Evening Stroll'",
     )
-    assert notes(run)[-1] == "1 verdicts on 1 clips; left out: 3; damaged files: 0"
+    stroll = "e0000abcd-3: the checkpoint has no action 'Evening Stroll'; counts as wrong about 'fall'"
+    assert run.clips.in_part == (stroll,) and run.clips.summary()["in_part"] == 1
+    assert notes(run)[-1] == "2 verdicts on 2 clips, 1 of them in part; left out: 2; damaged files: 0"
+    (clip,) = (clip.watched.clip(WORDS) for clip in run.clips.clips if clip.name == "clip-03")
+    assert clip.labels.excluded is not None and set(clip.labels.excluded) == {WORDS.actions.index("fall")}
+    assert (clip.labels.action == -1).all()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from stages.verdicts import verdict_file
 from stages.verdicts.verdict_file import Verdict
 from stages.vocabulary import packaged
 from support.training.data_folders import one_person, seen_people, watched_video
-from support.training.judged_people import FRAME_US, judged_flapping, put_verdicts, verdict
+from support.training.judged_people import FRAME_US, judged_flapping, put_verdicts, verdict, verdict_clips
 from support.training.watched_clips import GivenPeople
 from training.annotated_videos.sightings import Sightings
 from training.sources.terms import DataFolderError
@@ -121,6 +121,30 @@ def test_an_exclusion_does_not_replace_another_label() -> None:
     labels = clip.watched.clip(WORDS).labels
     assert labels.excluded is not None
     assert set(labels.action) == {WORDS.actions.index("sit")} and set(labels.excluded) == {-1}
+
+
+def test_where_two_verdicts_exclude_different_actions_the_later_one_counts_and_the_other_is_named() -> None:
+    clip = judged(
+        ALONE,
+        verdict(1, "fall", None, ALONE, span=(0, 60)),
+        verdict(2, "fall", None, ALONE, span=(0, 60)),
+        verdict(3, "lie", None, ALONE, span=(40, 100)),
+        verdict(4, "sit", None, ALONE, span=(80, 100)),
+        verdict(5, "walk", "walk", ALONE, span=(80, 90)),
+    )
+    assert clip.replaced() == [
+        "e0000abcd-1: wrong about 'fall', but 10 of its 30 steps exclude 'lie' instead, by a later verdict",
+        "e0000abcd-2: wrong about 'fall', but 10 of its 30 steps exclude 'lie' instead, by a later verdict",
+        "e0000abcd-3: wrong about 'lie', but 5 of its 30 steps exclude 'sit' instead, by a later verdict",
+    ]
+    assert verdict_clips([clip]).in_part == tuple(clip.replaced())
+
+
+def test_a_verdict_that_is_left_out_hides_no_other_one() -> None:
+    clip = judged(ALONE, verdict(1, "walk", "walk", ALONE), verdict(2, "loiter", "loiter", ALONE))
+    (kept,) = verdict_clips([clip]).within(WORDS.actions).clips
+    assert [one.verdict.said for one in kept.judged] == ["walk"]
+    assert set(kept.watched.clip(WORDS).labels.action) == {WORDS.actions.index("walk")}
 
 
 # The folder
