@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import sys
+import threading
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,7 +129,23 @@ def run_command(
 def run_engine(settings: Config, *, table: bool = False, remind_every_s: float = REMIND_EVERY_S) -> int:
     """Run the engine until it is done or stopped, and return the exit code."""
     with errors():
-        return until_signal(serve(settings, table=table, remind_every_s=remind_every_s))
+        code = until_signal(serve(settings, table=table, remind_every_s=remind_every_s))
+    _end_if_busy(code)
+    return code
+
+
+def _end_if_busy(code: int) -> None:
+    """End the process at once if the model is still at work, for example being loaded.
+
+    Python would stop its thread in the middle of C++ code, which aborts the process with another exit code.
+    """
+    from stream.inference.inference_thread import NAME
+
+    if any(thread.name == NAME for thread in threading.enumerate()):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
 
 
 async def serve(settings: Config, *, table: bool = False, remind_every_s: float = REMIND_EVERY_S) -> int:

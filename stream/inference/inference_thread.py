@@ -19,6 +19,10 @@ Batch = TypeVar("Batch")
 _Call = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
+NAME = "inference"
+"""The name of an engine's thread."""
+
+
 class InferenceThread(Generic[Batch]):
     """Processes batches until it is stopped, and queued calls in between.
 
@@ -34,7 +38,7 @@ class InferenceThread(Generic[Batch]):
         *,
         interrupt: Callable[[], None],
         on_death: Callable[[BaseException], None],
-        name: str = "inference",
+        name: str = NAME,
     ) -> None:
         self._take = take
         self._work = work
