@@ -83,6 +83,8 @@ class HttpServer:
                 "http.read_token (PARTSTREAM_HTTP__READ_TOKEN) and, to change cameras from there, http.control_token, "
                 "or http.tokens_file, or bind to 127.0.0.1"
             )
+        if self._bind.loopback and self._tokens is not None:
+            logger.warning("http.bind: programs on this machine need no token at %s (docs/security.md)", config.bind)
         certificate, key = config.tls_certificate, config.tls_key
         self._tls = tls.server_context(certificate, key) if certificate is not None and key is not None else None
         self._metrics, self._ready, self._alive = metrics, ready, alive

@@ -44,8 +44,9 @@ class Access:
     """Access rules for routes that are not open.
 
     `trust_loopback` is for a server that listens on a loopback address only. A request whose `Host` header names the
-    loopback then needs no token. A request with another host name came through a proxy, or from a web page whose own
-    name was made to point here (DNS rebinding), and needs a token.
+    loopback then needs no token, unless a proxy says that it forwards it. A request with another host name came through
+    a proxy, or from a web page whose own name was made to point here (DNS rebinding), and needs a token. A token that
+    is sent counts everywhere.
     """
 
     trust_loopback: bool
@@ -53,19 +54,23 @@ class Access:
     """The grants of `http.read_token` and `http.control_token`, as far as they are set."""
     file: TokensFile | None = None
 
-    def caller(self, host: str, authorization: str, session: Grant | None, at_us: int) -> Caller:
+    def caller(
+        self, host: str, authorization: str, session: Grant | None, at_us: int, forwarded: bool = False
+    ) -> Caller:
         """Identify the sender at this time, microseconds since 1970, UTC.
 
         `host` and `authorization` are the headers' values, or empty; `session` is what the session cookie grants.
+        `forwarded`: whether a proxy says that it forwards the request.
         """
-        if self.trust_loopback and names_loopback(host):
-            return LOOPBACK
         scheme, _, given = authorization.partition(" ")
-        grant = self.find(given.strip(), at_us) if scheme.lower() == "bearer" else None
+        sends_token = scheme.lower() == "bearer"
+        grant = self.find(given.strip(), at_us) if sends_token else None
         if grant is not None:
             return Caller(grant.role, "token", grant.name, grant.cameras)
         if session is not None and self.is_current(session, at_us):
             return Caller(session.role, "session", session.name, session.cameras)
+        if self.trust_loopback and not sends_token and not forwarded and names_loopback(host):
+            return LOOPBACK
         return NOBODY
 
     def find(self, token: str, at_us: int) -> Grant | None:

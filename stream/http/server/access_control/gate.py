@@ -29,6 +29,8 @@ WRONG_TOKEN_COST = 10
 """A request without a valid token counts as this many, to slow down guessing."""
 
 PREFLIGHT_S = "600"
+FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+"""What proxies add to requests that they forward."""
 
 
 class Gate:
@@ -133,7 +135,9 @@ class Gate:
 
     def _identify(self, credentials: Credentials) -> Caller:
         session = self._sessions.grant(credentials.cookie, monotonic()) if credentials.cookie else None
-        return self._access.caller(credentials.host, credentials.authorization, session, time_ns() // 1000)
+        return self._access.caller(
+            credentials.host, credentials.authorization, session, time_ns() // 1000, credentials.forwarded
+        )
 
     def _admit(self, request: web.Request, route: Route | None, credentials: Credentials) -> None:
         """Raise `Problem` if the request is not allowed. Unknown addresses need a token too, to reveal nothing."""
@@ -209,7 +213,12 @@ class Gate:
 
 def _credentials(request: web.Request) -> Credentials:
     headers = request.headers
-    return Credentials(headers.get("Host", ""), headers.get("Authorization", ""), request.cookies.get(COOKIE, ""))
+    return Credentials(
+        headers.get("Host", ""),
+        headers.get("Authorization", ""),
+        request.cookies.get(COOKIE, ""),
+        any(name in headers for name in FORWARDING_HEADERS),
+    )
 
 
 def _preflight(request: web.Request) -> web.Response:

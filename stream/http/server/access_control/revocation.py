@@ -22,6 +22,8 @@ class Credentials:
     host: str
     authorization: str = field(repr=False)
     cookie: str = field(repr=False)
+    forwarded: bool = False
+    """Whether a proxy says that it forwards the request."""
 
 
 @dataclass(slots=True)

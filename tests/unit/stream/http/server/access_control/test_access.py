@@ -65,6 +65,21 @@ def test_on_loopback_another_host_name_needs_the_token() -> None:
     assert role(with_tokens(True, ""), "engine.example", "Bearer ") is None
 
 
+def test_on_loopback_a_token_that_is_sent_counts_and_a_wrong_one_is_refused() -> None:
+    access = with_tokens(True, "reader")
+    assert role(access, "localhost", "Bearer reader") == "read"
+    assert role(access, "localhost", "Bearer nonsense") is None
+    assert role(access, "localhost", "Basic bmFtZTp3b3Jk") == "control"
+    session = access.find("reader", 0)
+    assert access.caller("localhost", "", session, 0).by == "session"
+
+
+def test_on_loopback_a_forwarded_request_needs_the_token() -> None:
+    access = with_tokens(True, "reader")
+    assert access.caller("localhost", "", None, 0, forwarded=True) == NOBODY
+    assert access.caller("localhost", "Bearer reader", None, 0, forwarded=True).role == "read"
+
+
 def test_elsewhere_even_a_loopback_host_header_needs_the_token() -> None:
     access = with_tokens(False, "secret")
     assert role(access, "localhost") is None
