@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -180,6 +181,8 @@ def _data(folder: Path | None, share: float | None) -> dict[str, Any]:
     if folder is not None:
         from training.sources.examples.example_clips import layout_of
 
+        if not os.path.lexists(folder):
+            fail(f"{folder}: there is no such folder; the review page makes one with the first verdict", EXIT_USAGE)
         with exiting({DataFolderError: EXIT_USAGE}):
             layout = layout_of(folder)
         if layout != "annotated":

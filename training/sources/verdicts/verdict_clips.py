@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -266,6 +267,8 @@ def with_roles(
 
 def _read(folder: Path) -> tuple[dict[str, list[Verdict]], list[str]]:
     """Return the verdicts of each clip, and messages about damaged files, which are logged."""
+    if not os.path.lexists(folder):
+        raise DataFolderError(f"{folder}: there is no such folder; the review page makes it with the first verdict")
     if not is_verdicts_folder(folder):
         raise DataFolderError(f"{folder}: is not a folder of verdicts that this version reads ({LAYOUT})")
     by_clip: dict[str, list[Verdict]] = {}

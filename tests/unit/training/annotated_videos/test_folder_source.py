@@ -281,4 +281,4 @@ def test_the_command_trains_on_a_folder_and_reports_what_it_left_out(tmp_path: P
     assert load(out).vocabulary.actions == ("stand", "wave")
     assert load(out).training_command.startswith("partstream train --profile edge --config mine.yaml --data data")
     nowhere = CliRunner().invoke(train_app, ["--data", str(tmp_path / "nowhere"), "--out", str(out)])
-    assert nowhere.exit_code == 2 and "is not a folder" in nowhere.output
+    assert nowhere.exit_code == 2 and "there is no such folder" in nowhere.output

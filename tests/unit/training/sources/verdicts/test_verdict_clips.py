@@ -183,6 +183,8 @@ def test_damaged_files_and_unusable_verdicts_are_named_and_the_others_used(
 def test_a_folder_without_a_usable_verdict_is_an_error_with_counts(tmp_path: Path, watched: GivenPeople) -> None:
     with pytest.raises(DataFolderError, match=r"is not a folder of verdicts"):
         open_verdicts(tmp_path, cache=tmp_path / "cache")
+    with pytest.raises(DataFolderError, match=r"nowhere: there is no such folder; the review page makes it"):
+        open_verdicts(tmp_path / "nowhere", cache=tmp_path / "cache")
     folder = put_verdicts(tmp_path / "verdicts")
     with pytest.raises(DataFolderError, match=r"no verdict that can be used\. Verdicts read: none; damaged files: 0"):
         open_verdicts(folder, cache=tmp_path / "cache")
