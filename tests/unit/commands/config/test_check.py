@@ -1,0 +1,56 @@
+"""`partstream config check`: a file with which the engine would not start, or would show grey, is not valid."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import yaml
+from PIL import Image
+from typer.testing import CliRunner
+
+from run_stream import app
+
+
+def check(folder: Path, **settings: object) -> tuple[int, str]:
+    """Run the command for this configuration, and return its exit code and what it says, on one line."""
+    file = folder / "partstream.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    done = CliRunner().invoke(app, ["config", "check", str(file)])
+    return done.exit_code, " ".join(done.output.split())
+
+
+def test_a_tokens_file_that_others_can_read_or_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.yaml"
+    http = {"tokens_file": str(tokens)}
+    code, said = check(tmp_path, http=http)
+    assert code == 2 and "http.tokens_file: " in said and "`partstream tokens new` makes one" in said
+    tokens.write_text("tokens: []")
+    tokens.chmod(0o644)
+    code, said = check(tmp_path, http=http)
+    assert code == 2 and "other users can read or write it" in said
+    assert check(tmp_path, http={**http, "bind": None})[0] == 0, "without a server nothing reads it"
+    tokens.chmod(0o600)
+    assert check(tmp_path, http=http)[0] == 0
+
+
+def test_an_audit_file_in_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    code, said = check(tmp_path, http={"audit_file": str(tmp_path / "missing" / "audit.jsonl")})
+    assert code == 2 and "http.audit_file: " in said and "its folder is missing" in said
+    assert check(tmp_path, http={"audit_file": str(tmp_path / "audit.jsonl")})[0] == 0
+    assert not (tmp_path / "audit.jsonl").exists()
+
+
+def test_a_background_that_is_missing_or_not_the_approved_one_is_an_error_with_its_camera(tmp_path: Path) -> None:
+    picture = tmp_path / "hall.png"
+
+    def checked(digest: str) -> tuple[int, str]:
+        background = {"file": str(picture), "sha256": digest, "approved_by": "Ann"}
+        return check(tmp_path, cameras=[{"id": "hall", "source": "pattern:", "background": background}])
+
+    code, said = checked("0" * 64)
+    assert code == 2 and "camera hall: background: " in said and "No such file" in said
+    Image.new("RGB", (16, 16)).save(picture)
+    code, said = checked("0" * 64)
+    assert code == 2 and "its SHA-256 differs" in said
+    assert checked(sha256(picture.read_bytes()).hexdigest())[0] == 0
