@@ -21,6 +21,7 @@ MOST_ERRORS = 20
 LONGEST_NAME = 100
 _DICTIONARY = re.compile(r"\ba valid dictionary( or instance of \w+)?")
 """Words of pydantic for what YAML calls a mapping."""
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 class SettingsFileError(ValueError):
@@ -127,7 +128,9 @@ def _line(error: ErrorDetails, model: type[BaseModel], command: str, show_values
     if error["type"] == "value_error":
         return f"{name}: {message}" if name else message
     value = f" (got {_shown(error['input'])})" if show_values else ""
-    return f"{name or 'the file'}: {message}{value}"
+    meant = _meant(error) if error["type"] == "literal_error" else None
+    hint = "" if meant is None else f"; did you mean `{meant}`?"
+    return f"{name or 'the file'}: {message}{value}{hint}"
 
 
 def _shown(value: object) -> str:
@@ -141,6 +144,13 @@ def plain_message(error: ErrorDetails) -> str:
     """Return what is wrong with a value, to follow its name."""
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
     return _DICTIONARY.sub("a mapping of names to values", message).replace("a valid list", "a list, in brackets: […]")
+
+
+def _meant(error: ErrorDetails) -> str | None:
+    """Return the permitted word that is spelt most like the given one."""
+    permitted = _QUOTED.findall(error.get("ctx", {}).get("expected", ""))
+    given = error["input"]
+    return next(iter(difflib.get_close_matches(given, permitted, 1)), None) if isinstance(given, str) else None
 
 
 def _nearest(location: Sequence[str | int], model: type[BaseModel]) -> str | None:

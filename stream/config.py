@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from stages.settings import ModelSettings, Section, TrackingSettings, WindowSettings
 from stages.settings_file import SettingsFileError, error_text, merged, read_settings
+from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
 from stream.settings.incidents.incidents import IncidentsConfig
@@ -141,8 +143,22 @@ def _validated(content: dict[str, Any], origin: str) -> Config:
         return Config.model_validate(content)
     except ValidationError as error:
         # A key or an id may be an address.
-        text = redact(error_text(error, Config, command="partstream config schema"))
+        found = [_with_camera(one, content.get("cameras")) for one in error.errors(include_url=False)]
+        text = redact(error_text(found, Config, command="partstream config schema"))
         raise ConfigError(f"{origin}: {text}") from None
+
+
+def _with_camera(error: ErrorDetails, cameras: Any) -> ErrorDetails:
+    """Return an error in the settings of a camera with the camera's id after its number."""
+    match error["loc"]:
+        case ("cameras", int(number), field, *rest) if field != "id":
+            camera: Any = cameras[number]
+            name = camera.get("id") if isinstance(camera, Mapping) else getattr(camera, "id", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            if isinstance(name, str) and CAMERA_ID.fullmatch(name):
+                return ErrorDetails(**{**error, "loc": ("cameras", f"{number} ({name})", field, *rest)})
+        case _:
+            pass
+    return error
 
 
 def _read_environment() -> dict[str, Any]:

@@ -161,7 +161,7 @@ def test_a_wrong_configuration_ends_with_code_2_and_names_the_field(tmp_path: Pa
     path.write_text("cameras: [{id: door, source: 'rtsp://u:hunter2@h/x', colour: red}]")
     done = answered("config", "check", str(path))
     assert done.exit_code == 2
-    assert "cameras.0.colour" in done.stderr
+    assert "cameras.0 (door).colour" in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
 
 

@@ -119,5 +119,5 @@ def test_an_invalid_configuration_is_the_only_finding(tmp_path: Path) -> None:
     code, found, printed = doctor("--config", str(path))
     assert code == 1
     assert [*found] == ["configuration"]
-    assert "cameras.0.colour" in found["configuration"]["seen"]
+    assert "cameras.0 (door).colour" in found["configuration"]["seen"]
     assert SECRET not in printed

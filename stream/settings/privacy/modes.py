@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from stages.settings import Section
 
@@ -22,6 +22,13 @@ WantedPrivacy = Annotated[Literal["off", "skeleton"], BeforeValidator(_off)]
 
 class PrivacyConfig(Section):
     """Privacy of all cameras (docs/privacy.md)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_mapping(cls, value: object) -> object:
+        if isinstance(value, (str, bool)):  # as a camera's setting is written
+            raise ValueError("must be a mapping, for example `privacy: {mode: skeleton}`")
+        return value
 
     video: Literal["draw", "refuse"] = Field(
         "draw",

@@ -115,7 +115,7 @@ def test_settings_for_all_cameras_apply_to_those_of_the_file_too(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("cameras: [{id: door, source: x, fps: 5}]", "cameras.0.fps: unknown; did you mean `max_fps`?"),
+        ("cameras: [{id: door, source: x, fps: 5}]", "cameras.0 (door).fps: unknown; did you mean `max_fps`?"),
         (
             "cameras: [{id: 'Front Door', source: x}]",
             "camera id 'Front Door': use a-z, 0-9, - and _, for example front-door",

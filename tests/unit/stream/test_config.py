@@ -42,7 +42,7 @@ def test_the_environment_overrides_the_file_and_the_command_line_both(
     [
         ("modle: 1\n", "modle"),
         ("cameras:\n  - {id: Door, source: x}\n", "cameras.0.id"),
-        ("cameras:\n  - {id: door}\n", "cameras.0.source"),
+        ("cameras:\n  - {id: door}\n", "cameras.0 (door).source"),
         ("cameras:\n  - {id: a, source: x}\n  - {id: a, source: y}\n", "'a' is used twice"),
         ("batch: {max_frames: 0}\n", "batch.max_frames"),
         ("http: {bind: nowhere}\n", "http.bind"),
@@ -233,7 +233,8 @@ def error_of(content: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"cameras": [{"id": "a", "source": "x", "fps": 1}]}, "cameras.0.fps: unknown; did you mean `max_fps`?"),
+        ({"cameras": [{"id": "a", "source": "x", "fps": 1}]}, "cameras.0 (a).fps: unknown; did you mean `max_fps`?"),
+        ({"cameras": [{"id": "Not one", "source": "x", "fps": 1}]}, "cameras.0.fps: unknown; did you mean `max_fps`?"),
         ({"camera": []}, "camera: unknown; did you mean `cameras`?"),
         ({"model": {"modle": 1}}, "model.modle: unknown; `partstream config schema` lists all settings"),
         ({"publish": {"end_point": 1}}, "publish.end_point: unknown; did you mean `endpoint`?"),
@@ -243,6 +244,24 @@ def error_of(content: dict[str, Any]) -> str:
 )
 def test_an_unknown_key_is_answered_with_the_nearest_one(content: dict[str, Any], message: str) -> None:
     assert message in error_of(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"cameras": [{"id": "lobby", "source": "x", "privacy": "skeletn"}]},
+            "cameras.0 (lobby).privacy: must be 'off' or 'skeleton'; did you mean `skeleton`?",
+        ),
+        ({"privacy": {"mode": "blur"}}, "privacy.mode: must be 'off' or 'skeleton'"),
+        ({"privacy": "skeleton"}, "privacy: must be a mapping, for example `privacy: {mode: skeleton}`"),
+        ({"privacy": False}, "privacy: must be a mapping, for example `privacy: {mode: skeleton}`"),
+    ],
+)
+def test_a_mistake_in_the_privacy_names_the_camera_and_what_may_have_been_meant(
+    content: dict[str, Any], message: str
+) -> None:
+    assert error_of(content).endswith(message)
 
 
 def test_several_errors_are_all_named() -> None:
