@@ -69,6 +69,8 @@ def new_command(
     """Add a token to the file, which is created if it does not exist, and print it. Only its SHA-256 is stored."""
     if all_cameras == bool(camera):
         fail("give --camera for each camera that the token is for, or --all-cameras", EXIT_USAGE)
+    if expires is not None and _is_past(expires):
+        fail(f"--expires {expires} is in the past; dates and times are in UTC", EXIT_USAGE)
     secret = secrets.token_urlsafe(32)
     token = {
         "name": name,
@@ -104,6 +106,16 @@ def remove_command(name: Name, file: File) -> None:
         if len(left) == len(tokens):
             raise ConfigError(f"{file} has no token {name}: `partstream tokens list` lists them")
         tokens[:] = left
+
+
+def _is_past(text: str) -> bool:
+    """Return whether this is a date or time that is not after now."""
+    from stream.settings.access.tokens import parsed_us
+
+    try:
+        return parsed_us(text) <= time.time_ns() // 1000
+    except ValueError:  # the check of the whole file says it
+        return False
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def test_a_new_token_is_printed_once_and_grants_what_was_asked_for(tmp_path: Pat
     )
     assert (code, len(secret.strip()) >= 43, secret.strip() in said) == (0, True, False)
     code, admins, _ = tokens(
-        "new", "admin", "--file", file, "--right", "control", "--all-cameras", "--expires", "2027-01-31"
+        "new", "admin", "--file", file, "--right", "control", "--all-cameras", "--expires", "2127-01-31"
     )
     assert code == 0 and admins != secret
     assert file.stat().st_mode & 0o777 == 0o600
@@ -39,12 +39,12 @@ def test_a_new_token_is_printed_once_and_grants_what_was_asked_for(tmp_path: Pat
         "admin",
         "control",
         None,
-        1_801_353_600_000_000,
+        4_957_027_200_000_000,
     )
     code, listed, _ = tokens("list", "--file", file)
     assert code == 0 and [line.split() for line in listed.splitlines()] == [
         ["anna", "review", "hall,", "door"],
-        ["admin", "control", "all", "cameras", "until", "2027-01-31"],
+        ["admin", "control", "all", "cameras", "until", "2127-01-31"],
     ]
 
 
@@ -75,6 +75,7 @@ def test_a_removed_token_is_gone_and_the_file_keeps_its_owner_and_mode(tmp_path:
         (["ben", "--all-cameras"], "--right"),
         (["ben", "--right", "all", "--all-cameras"], "--right"),
         (["ben", "--right", "look", "--all-cameras", "--expires", "soon"], "tokens.1.expires"),
+        (["ben", "--right", "look", "--all-cameras", "--expires", "2020-01-01"], "2020-01-01 is in the past"),
     ],
 )
 def test_a_mistake_is_explained_and_changes_nothing(tmp_path: Path, arguments: list[str], message: str) -> None:
