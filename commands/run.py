@@ -122,8 +122,18 @@ def run_command(
     if not settings.cameras and settings.state_file is None:
         fail("no cameras: name a source (see --help) or list them under `cameras:` in a --config file", EXIT_USAGE)
     with errors():
+        _require_checkpoint(settings.model.profile)
         log_gate(settings.model.profile)
     raise typer.Exit(run_engine(settings, table=table))
+
+
+def _require_checkpoint(profile: str) -> None:
+    """Raise `WeightsError` for a path without a file."""
+    from stages.packaged_checkpoints import PACKAGED, no_such_checkpoint
+    from stages.third_party.weights import WeightsError
+
+    if profile not in (*PACKAGED, "free") and not Path(profile).is_file():
+        raise WeightsError(no_such_checkpoint(Path(profile)))
 
 
 def run_engine(settings: Config, *, table: bool = False, remind_every_s: float = REMIND_EVERY_S) -> int:

@@ -71,6 +71,11 @@ def is_packaged(path: Path) -> bool:
     return (Path(__file__).parent / FOLDER).resolve() in path.resolve().parents
 
 
+def no_such_checkpoint(path: Path) -> str:
+    """Return the error for a path without a file."""
+    return f"{path}: there is no such checkpoint; packaged: {', '.join(PACKAGED)}; `partstream train` makes others"
+
+
 def summary(profile: str) -> CheckpointSummary:
     """Read the metadata of a profile's or a path's checkpoint, without its tensors.
 
@@ -81,7 +86,7 @@ def summary(profile: str) -> CheckpointSummary:
     with checkpoint_file(profile) as path:
         try:
             if not path.is_file():
-                raise WeightsError(f"{path}: there is no such checkpoint; `partstream train` makes one")
+                raise WeightsError(no_such_checkpoint(path))
             with safe_open(os.fspath(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
             terms = weight_terms(json.loads(metadata.get("metrics", "{}")))

@@ -234,6 +234,11 @@ def test_the_run_command_logs_it_before_the_engine_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("commands.run.run_engine", lambda settings, table: 0)
-    done = CliRunner().invoke(app, ["run", "pattern:128x96@25", "--profile", str(tmp_path / "mine.safetensors")])
+    arguments = ["run", "pattern:128x96@25", "--profile", str(tmp_path / "mine.safetensors")]
+    missing = CliRunner().invoke(app, arguments)
+    assert missing.exit_code == 3 and "was not gated" not in caplog.text + missing.output
+    assert "there is no such checkpoint; packaged: edge, edge-open" in missing.output
+    (tmp_path / "mine.safetensors").touch()
+    done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert "mine.safetensors was not gated" in caplog.text + done.output
