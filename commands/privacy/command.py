@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,8 @@ def background_command(
     content = io.BytesIO()
     Image.fromarray(picture).save(content, "JPEG", quality=QUALITY)
     try:
-        with out.open("xb") as file:
+        # Private until it has been looked at: people who hardly moved are still in it.
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content.getvalue())
     except FileExistsError:
         fail(f"{out} exists and may have been approved: choose another name", EXIT_FAILED)

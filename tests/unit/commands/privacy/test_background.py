@@ -38,6 +38,7 @@ def test_who_moves_is_missing_and_the_printed_lines_approve_the_picture(tmp_path
     out = tmp_path / "hall.jpg"
     code, printed, said = run(film(tmp_path / "film.mp4"), out)
     assert code == 0 and "Look at" in said
+    assert out.stat().st_mode & 0o777 == 0o600
     picture = np.asarray(Image.open(out))
     assert picture.shape == (96, 160, 3) and np.all(np.abs(picture.astype(int) - 90) < 12)
     lines = yaml.safe_load(printed)["background"]
