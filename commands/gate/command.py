@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,9 +35,19 @@ if TYPE_CHECKING:
 _MOST_MESSAGES = 5
 """Verdicts of which the console says why they were left out; the files have all."""
 
+
+class Required(StrEnum):
+    """The checks of `training.gate.decision.REQUIRED`, which is slow to import."""
+
+    CONFIRMED = "confirmed"
+    BACK_TEST = "back-test"
+    FOOTAGE = "footage"
+    FORGETTING = "forgetting"
+
+
 EPILOG = lines(
-    "`partstream gate edge runs/mine.safetensors --data verdicts --footage`",
-    "`partstream gate edge runs/mine.safetensors --data verdicts --footage --rules rules.yaml --videos quiet-week/`",
+    "`partstream gate edge runs/mine.safetensors --data verdicts --footage --videos quiet-week/`",
+    "`partstream gate edge runs/mine.safetensors --data verdicts --footage --allow-unmeasured back-test`",
     "Exit codes: 0 passed, 1 refused, 2 usage, 3 weights or footage not fetched.",
 )
 
@@ -52,23 +63,28 @@ def gate_command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Count the alerts of this rules file.",
-            show_default="count events of the verdicts' actions",
+            help="Count the alerts of this rules file on --videos.",
+            show_default="count events of NEW's actions",
         ),
     ] = None,
     config: ConfigOption = None,
     videos: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--videos",
-            metavar="PATH",
-            help="Also count alarms in this video or folder of videos; can be repeated.",
+            metavar="[ID=]PATH",
+            help="Count false alarms on this video, or the videos of this folder, of the camera ID; can be repeated.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the result here.")] = None,
     allow_unmeasured: Annotated[
-        bool, typer.Option("--allow-unmeasured", help="Pass NEW even if a check has nothing to measure.")
-    ] = False,
+        list[Required] | None,
+        typer.Option(
+            "--allow-unmeasured",
+            help="Pass a checkpoint although this check has nothing to measure; can be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
     workers: Annotated[
         int | None,
@@ -77,8 +93,10 @@ def gate_command(
 ) -> None:
     """Compare a new checkpoint with the one in use, and refuse it if it is worse.
 
+    Both answer verdicts' clips that NEW did not learn from, quiet videos, the packaged footage and generated sequences.
     NEW is refused if it loses events that people confirmed, raises more false alarms, is worse on the footage, or
-    forgets an action. The result is also written to NEW.gate.json, and `partstream run --profile NEW` logs it.
+    forgets an action. The result is also written to NEW.gate.json, of which `partstream run --profile NEW` logs whether
+    NEW passed.
     """
     from commands.gate.gate_file import gate_file, write_result
     from commands.gate.report import show, summary
@@ -87,6 +105,8 @@ def gate_command(
 
     if config is not None and rules is None:
         fail("--config is used only with --rules; give a rules file, too", EXIT_USAGE)
+    if rules is not None and not videos:
+        fail("--rules are tried on --videos; give videos, too", EXIT_USAGE)
     _check_file(out)
     logs.configure(level="error")
     with _errors():
@@ -98,12 +118,13 @@ def gate_command(
         request = Request(old, new, data, footage, rules, config, tuple(videos or ()), on, workers or usable_cores())
         found = measure(request)
     checks = decide(found.measured)
-    allowed = passed(checks, allow_unmeasured=allow_unmeasured)
+    unmeasured = sorted({one.value for one in allow_unmeasured or ()})
+    allowed = passed(checks, unmeasured)
     plain_console.print(printable(f"OLD {old} ({found.old[:19]}…), NEW {new} ({found.new[:19]}…)"), markup=False)
     _show_material(found)
     show(checks, console)
-    plain_console.print(printable(summary(checks, allow_unmeasured=allow_unmeasured)), markup=False, soft_wrap=True)
-    result = _result(found, old, new, checks, allowed, allow_unmeasured)
+    plain_console.print(printable(summary(checks, unmeasured)), markup=False, soft_wrap=True)
+    result = _result(found, old, new, checks, allowed, unmeasured)
     unwritten = False
     for path in (gate_file(new), out):
         if path is None:
@@ -131,7 +152,7 @@ def _show_material(found: Comparison) -> None:
 
 
 def _result(
-    found: Comparison, old: str, new: str, checks: Sequence[Check], allowed: bool, allow_unmeasured: bool
+    found: Comparison, old: str, new: str, checks: Sequence[Check], allowed: bool, unmeasured: Sequence[str]
 ) -> GateResult:
     from commands.gate.gate_file import GateResult, Model
     from commands.gate.report import as_json
@@ -141,7 +162,7 @@ def _result(
         at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         old=Model(old, found.old),
         new=Model(new, found.new),
-        conditions=found.conditions | {"allow_unmeasured": allow_unmeasured},
+        conditions=found.conditions | {"allow_unmeasured": unmeasured},
         checks=[as_json(check) for check in checks],
     )
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from commands.gate.trial import TrialVideo, count_alarms
+from commands.gate.trial import Trial, TrialVideo, try_rules
 from stages.checkpoint import Checkpoint
 from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
 from stream.rules_file import check_names, load_rules, stored_names
+from stream.settings.camera_id import CAMERA_ID
 from training.console.progress_bar import progress_bar
+from training.footage.labels import OTHER
 from training.footage.runs import packaged_labels, score_clip
 from training.footage.scoring import Judged
-from training.footage.segments.answered_film import AnsweredFilm
-from training.gate.decision import CONFIRMED, REPEATED, Alarms, LabelledPerson, Measured
+from training.gate.alarms import Raised, alarms
+from training.gate.decision import BACK_TEST, CONFIRMED, Alarms, LabelledPerson, Measured
 from training.gate.footage import labelled_people
 from training.gate.forgetting import EACH, sequences_of_actions
-from training.gate.verdict_answers import confirmed_spans, judged_verdicts, unconfirmed_events
+from training.gate.verdict_answers import facts, judged_verdicts, raised_events
 from training.kinetics_tps.video_roles import Role
 from training.run.validation.without_regions import from_keypoints_alone
 from training.scoring.film_answers import ScoringError, answered_film
@@ -29,7 +31,8 @@ from training.sources.formats.reading import FormatError
 from training.sources.formats.videos import video_facts
 from training.sources.segmented_videos import EXTENSIONS, SegmentedVideo
 from training.sources.terms import DataFolderError
-from training.sources.verdicts.verdict_clips import VerdictClips, open_verdicts
+from training.sources.verdicts.units import learned_units
+from training.sources.verdicts.verdict_clips import JudgedClip, VerdictClips, open_verdicts
 from training.sources.watched_videos import WatchedVideo, watch_segmented
 
 
@@ -37,8 +40,8 @@ from training.sources.watched_videos import WatchedVideo, watch_segmented
 class Request:
     """What to compare, and on what. `old` and `new`: profiles or paths of checkpoints.
 
-    `videos`: further videos, for the back-test, or folders of them. `each`: generated sequences of an action. `cache`:
-    the folder of watched videos, None for the user's.
+    `videos`: videos for the back-test, or folders of them, as `[ID=]PATH`. `each`: generated sequences of an action.
+    `cache`: the folder of watched videos, None for the user's.
     """
 
     old: str
@@ -47,7 +50,7 @@ class Request:
     footage: bool = False
     rules: Path | None = None
     config: Path | None = None
-    videos: Sequence[Path] = ()
+    videos: Sequence[str] = ()
     device: str = "cpu"
     workers: int = 1
     each: int = EACH
@@ -68,14 +71,23 @@ class _Pair(NamedTuple):
     new: Checkpoint
 
 
+class _Video(NamedTuple):
+    """A video of the back-test, and the id of its camera, "" if that is not known."""
+
+    video: SegmentedVideo
+    camera: str
+
+
 def measure(request: Request) -> Comparison:
     """Compare the checkpoints.
 
     Raises `WeightsError` for a checkpoint that cannot be read and for missing weights or footage, `ScoringError` for
-    one that cannot be compared, `DataFolderError` for verdicts and videos that cannot be used, `ConfigError` for rules
-    and configurations, and `FootageError`.
+    one that cannot be compared and for a checkpoint with itself, `DataFolderError` for verdicts and videos that cannot
+    be used, `ConfigError` for rules and configurations, and `FootageError`.
     """
     loaded = _Pair(*(load_checkpoint(name, request.device) for name in (request.old, request.new)))
+    if loaded.old.sha256 == loaded.new.sha256:
+        raise ScoringError(f"{request.old} and {request.new} are the same checkpoint: there is nothing to compare")
     pair = _Pair(*(_keypoints_alone(name, one) for name, one in zip((request.old, request.new), loaded, strict=True)))
     if request.rules is not None:
         check_names(load_rules(request.rules), stored_names(request.new), str(request.rules))
@@ -86,19 +98,15 @@ def measure(request: Request) -> Comparison:
     videos = _videos(request.videos)
     with progress_bar("watching clips") as progress:
         clips = open_verdicts(request.data, workers=request.workers, progress=progress, cache=request.cache)
-    further = _watched(videos, request)
-    # Each of a video's people is seen alike by both, because the detector and the tracker are the same.
-    films = [
-        {one.video.path: answered_film(checkpoint, one) for one in (*(clip.watched for clip in clips.clips), *further)}
-        for checkpoint in pair
-    ]
-    measured = _verdicts(clips, pair, *films)
-    measured = replace(measured, alarms=_alarms(request, clips, further, *films))
+    unseen, why_none = _unseen(clips, pair.new)
+    measured = _verdicts(unseen, why_none, pair)
+    back_test, why = _back_test(request, videos, pair)
+    measured = replace(measured, alarms=back_test, missing={**measured.missing, BACK_TEST: why})
     footage = _footage(request) if request.footage else []
     with progress_bar("generating sequences") as progress:
         sequences = sequences_of_actions(*pair, motions, each=request.each, progress=progress)
     measured = replace(measured, footage=footage, sequences=sequences)
-    return Comparison(measured, loaded.old.sha256, loaded.new.sha256, _conditions(request, clips, further))
+    return Comparison(measured, loaded.old.sha256, loaded.new.sha256, _conditions(request, clips, unseen, videos))
 
 
 def _keypoints_alone(name: str, checkpoint: Checkpoint) -> Checkpoint:
@@ -111,9 +119,13 @@ def _keypoints_alone(name: str, checkpoint: Checkpoint) -> Checkpoint:
     return from_keypoints_alone(checkpoint)
 
 
-def _videos(paths: Sequence[Path]) -> list[SegmentedVideo]:
-    found: list[SegmentedVideo] = []
-    for path in paths:
+def _videos(given: Sequence[str]) -> list[_Video]:
+    found: list[_Video] = []
+    for text in given:
+        camera, equals, rest = text.partition("=")
+        if not equals or Path(text).exists() or not CAMERA_ID.fullmatch(camera):
+            camera, rest = "", text
+        path = Path(rest)
         files = [path]
         if path.is_dir():
             files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in EXTENSIONS and file.is_file()]
@@ -124,82 +136,80 @@ def _videos(paths: Sequence[Path]) -> list[SegmentedVideo]:
                 frames, fps, size = video_facts(file)
             except FormatError as error:
                 raise DataFolderError(f"--videos {error}") from None
-            found.append(SegmentedVideo("videos", str(file), file, frames, fps, size, ()))
+            found.append(_Video(SegmentedVideo("videos", str(file), file, frames, fps, size, ()), camera))
     return found
 
 
-def _watched(videos: Sequence[SegmentedVideo], request: Request) -> list[WatchedVideo]:
-    if not videos:
-        return []
+def _watched(videos: Sequence[_Video], request: Request) -> list[WatchedVideo]:
     with progress_bar("watching videos") as progress:
         roles: list[Role] = ["test"] * len(videos)
         watched, skipped = watch_segmented(
-            videos, roles, workers=request.workers, progress=progress, cache=request.cache
+            [one.video for one in videos], roles, workers=request.workers, progress=progress, cache=request.cache
         )
     for path, message in skipped.items():
         raise DataFolderError(f"--videos {path}: {message}")
     return watched
 
 
-Films = Mapping[Path, AnsweredFilm]
-"""A checkpoint's answers by the video's file."""
+def _unseen(clips: VerdictClips, new: Checkpoint) -> tuple[list[JudgedClip], str]:
+    """Return the clips that NEW, and the checkpoints that it was trained from, did not learn from; if none, why."""
+    try:
+        learned = learned_units(new.metrics)
+    except ValueError as error:
+        return [], str(error)
+    unseen = [clip for clip in clips.clips if clip.unit not in learned]
+    return unseen, "" if unseen else "NEW learned from all clips: judge events that are newer than its training"
 
 
-def _verdicts(clips: VerdictClips, pair: _Pair, old: Films, new: Films) -> Measured:
+def _verdicts(unseen: Sequence[JudgedClip], why_none: str, pair: _Pair) -> Measured:
+    # Each of a video's people is seen alike by both, because the detector and the tracker are the same.
+    old, new = ({clip.name: answered_film(one, clip.watched) for clip in unseen} for one in pair)
     known = {*pair.old.vocabulary.actions, *pair.new.vocabulary.actions}
-    named = [{clip.name: films[clip.watched.video.path] for clip in clips.clips} for films in (old, new)]
-    found = judged_verdicts(clips.clips, *named, known=known, held_out=_held_out(clips, pair.new))
-    reason = "neither checkpoint has the verdicts' actions"
-    said = {one.verdict.verdict for _, one in clips.verdicts()}
-    missing = {CONFIRMED: reason} if said & {"right", "really"} else {}
-    missing |= {REPEATED: reason} if said & {"wrong", "really"} else {}
-    return Measured(found.confirmed, found.wrong, missing=missing)
-
-
-def _held_out(clips: VerdictClips, new: Checkpoint) -> set[str]:
-    """Return the names of clips that NEW did not learn from, by what it recorded, else by the folder's division."""
-    recorded: Any = new.metrics.get("verdicts")
-    names = recorded.get("held_out_clips") if isinstance(recorded, dict) else None  # pyright: ignore
-    if isinstance(names, list):
-        return {str(name) for name in names}  # pyright: ignore
-    return {clip.name for clip in clips.clips if clip.held_out}
-
-
-def _alarms(
-    request: Request, clips: VerdictClips, further: Sequence[WatchedVideo], old: Films, new: Films
-) -> Alarms | None:
-    if request.rules is not None:
-        videos = [*_trial_videos(clips), *(TrialVideo(one.video.path) for one in further)]
-        counts = list[int]()
-        hours = 0.0
-        for profile in (request.old, request.new):
-            with TemporaryDirectory() as folder:
-                counted = count_alarms(request.rules, request.config, videos, profile, request.device, Path(folder))
-            counts.append(counted.alerts)
-            hours = counted.hours
-        return Alarms(f"alerts of {request.rules.name}", hours, *counts)
-    labels = sorted({one.verdict.said for _, one in clips.verdicts()})
-    confirmed = {clip.watched.video.path: confirmed_spans(clip) for clip in clips.clips}
-    counts = [
-        sum(unconfirmed_events(film, labels, confirmed.get(path, ())) for path, film in films.items())
+    found = judged_verdicts(unseen, old, new, known=known)
+    missing: dict[str, str] = {}
+    if not unseen:
+        missing[CONFIRMED] = why_none
+    elif any(fact.true for clip in unseen for fact in facts(clip)):
+        missing[CONFIRMED] = "the confirmed actions are none of the checkpoints'"
+    raised = [
+        [event for clip in unseen for event in raised_events(clip.name, films[clip.name], _alarming(pair), facts(clip))]
         for films in (old, new)
     ]
-    return Alarms(f"events of {', '.join(labels)}", sum(film.seconds for film in old.values()) / 3600, *counts)
+    what = "events outside confirmed ones"
+    in_clips = alarms(what, [film.seconds for film in old.values()], *raised) if unseen else None
+    return Measured(found.confirmed, found.wrong, in_clips=in_clips, missing=missing)
 
 
-def _trial_videos(clips: VerdictClips) -> list[TrialVideo]:
-    return [
-        TrialVideo(
-            clip.watched.video.path,
-            clip.judged[0].verdict.camera,
-            tuple(
-                (one.verdict.truth, one.verdict.first_us, one.verdict.end_us)
-                for one in clip.judged
-                if one.verdict.truth is not None
-            ),
-        )
-        for clip in clips.clips
-    ]
+def _alarming(pair: _Pair) -> set[str]:
+    """Return the actions of which events are alarms, without rules: also those that only NEW has."""
+    return set(pair.new.vocabulary.actions) - {OTHER}
+
+
+def _back_test(request: Request, videos: Sequence[_Video], pair: _Pair) -> tuple[Alarms | None, str]:
+    """Return the alarms on the videos, or None and why they were not counted."""
+    if not videos:
+        return None, "give --videos"
+    if request.rules is not None:
+        return _alerts(request, request.rules, videos)
+    watched = _watched(videos, request)
+    raised: list[list[Raised]] = []
+    for checkpoint in pair:
+        films = {str(one.video.path): answered_film(checkpoint, one) for one in watched}
+        raised.append([one for path, film in films.items() for one in raised_events(path, film, _alarming(pair))])
+    seconds = [one.video.frames / one.video.fps for one in watched]
+    return alarms("events of NEW's actions", seconds, *raised), ""
+
+
+def _alerts(request: Request, rules: Path, videos: Sequence[_Video]) -> tuple[Alarms | None, str]:
+    tried: list[Trial] = []
+    given = [TrialVideo(one.video.path, one.camera) for one in videos]
+    for profile in (request.old, request.new):
+        with TemporaryDirectory() as folder:
+            tried.append(try_rules(rules, request.config, given, profile, request.device, Path(folder)))
+    old, new = tried
+    if not new.seconds:
+        return None, "no rule applies to a video; --videos ID=PATH names its camera, and --config has zones and lines"
+    return alarms(f"alerts of {rules.name}", new.seconds, old.raised, new.raised), ""
 
 
 def _footage(request: Request) -> list[LabelledPerson]:
@@ -223,17 +233,20 @@ def _report(progress: Callable[[int, int], None] | None, done: int, total: int) 
         progress(done, total)
 
 
-def _conditions(request: Request, clips: VerdictClips, further: Sequence[WatchedVideo]) -> dict[str, Any]:
+def _conditions(
+    request: Request, clips: VerdictClips, unseen: Sequence[JudgedClip], videos: Sequence[_Video]
+) -> dict[str, Any]:
     rules = None if request.rules is None else hashlib.sha256(request.rules.read_bytes()).hexdigest()
     return {
         "data": request.data.name,
         "fingerprint": clips.fingerprint,
         "verdicts": clips.counts(),
         "clips": len(clips.clips),
+        "clips_not_learned": len(unseen),
         "left_out": list(clips.left_out),
         "damaged": list(clips.damaged),
         "footage": request.footage,
         "rules": rules,
-        "videos": [one.video.path.name for one in further],
+        "videos": [one.video.path.name for one in videos],
         "sequences_of_an_action": request.each,
     }

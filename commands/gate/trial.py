@@ -1,26 +1,28 @@
 """Alarms of a rules file on videos: the engine analyses them with a checkpoint, and the rules are tried on the results.
 
-Each video is a camera of its own. Rules for some cameras apply to the videos of these cameras; `hours` are ignored,
-because videos are analysed at another time than they were recorded.
+Each video is a camera of its own. A video of a known camera has its zones and lines, and the rules for it; `hours` are
+ignored, because videos are analysed at another time than they were recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from commands.ending import print_error
-from commands.rules.trial import Sources, Trial, run_trial
+from commands.rules.trial import Sources, run_trial
 from commands.rules.videos import quiet_settings
 from stream.backtest.selection import Selection
 from stream.config import Config, with_cameras
 from stream.rules_file import load_rules
-from stream.settings.config_error import ConfigError
-from stream.settings.rules import RulesConfig
+from stream.settings.engine import CameraConfig
+from stream.settings.rules import RuleConfig, RulesConfig
 from stream.settings.source_address import SourceAddress
+from training.gate.alarms import Raised
 
 AT_ONCE = 8
 """Videos that an engine analyses together."""
@@ -28,42 +30,93 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class TrialVideo:
-    """A video to try rules on. `confirmed`: actions that people confirmed: label, begin and end in µs of the video.
-
-    `camera`: the id of the camera that it is of, "" if that is not known.
-    """
+    """A video to try rules on. `camera`: the id of the camera that it is of, "" if that is not known."""
 
     path: Path
     camera: str = ""
-    confirmed: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmCount:
-    """Alerts outside confirmed spans, in `hours` of results."""
+class Trial:
+    """The alerts on videos, and the seconds of results of each video that a rule applies to."""
 
-    alerts: int
-    hours: float
+    raised: list[Raised]
+    seconds: list[float]
 
 
-def count_alarms(
+def try_rules(
     rules_file: Path, config: Path | None, videos: Sequence[TrialVideo], profile: str, device: str, folder: Path
-) -> AlarmCount:
-    """Return the alerts that the rules raise on the videos with a checkpoint. Results are written into `folder`.
+) -> Trial:
+    """Return the alerts that the rules raise with a checkpoint on the videos that they apply to.
 
-    `config`: the cameras in it give the videos of their id their settings. Raises `ConfigError` for what cannot be
-    used, also for videos without any result, and ends the command if the engine fails or is stopped.
+    Results are written into `folder`. `config`: the cameras in it give the videos of their id their settings. Raises
+    `ConfigError` for what cannot be used, also for videos without any result, and ends the command if the engine fails
+    or is stopped.
     """
-    named = {f"video-{number}": video for number, video in enumerate(videos)}
-    rules = _on_videos(load_rules(rules_file), named)
+    configured = _cameras(config, profile, folder)
+    rules = load_rules(rules_file)
+    # A rule for a zone or line that no video's camera has can never raise an alert: its video would count as quiet.
+    applied = {
+        name: [at for at, video in enumerate(videos) if _applies(rule, video, configured)]
+        for name, rule in rules.rules.items()
+    }
+    watched = sorted({at for places in applied.values() for at in places})
+    if not watched:
+        return Trial([], [])
+    names = {at: f"video-{at}" for at in watched}
     files: list[Path] = []
-    for first in range(0, len(named), AT_ONCE):
+    for first in range(0, len(watched), AT_ONCE):
         files.append(folder / f"{first}.jsonl")
-        some = dict(list(named.items())[first : first + AT_ONCE])
-        _analyse(_settings(some, config, profile, device, files[-1]))
+        some = {names[at]: videos[at] for at in watched[first : first + AT_ONCE]}
+        _analyse(_settings(some, configured, config, profile, device, files[-1]))
+    limited = _limited(rules, {name: [names[at] for at in places] for name, places in applied.items()})
     # Names are checked before: OLD need not know all that the rules do.
-    trial = run_trial([(rules_file, rules)], Sources([], [], files), Selection(), profile="free")
-    return AlarmCount(_outside(trial, named), trial.hours_of(None))
+    trial = run_trial([(rules_file, limited)], Sources([], [], files), Selection(), profile="free")
+    zones = {names[at]: _places(videos[at], configured)[0] for at in watched}
+    raised: list[Raised] = []
+    for one in trial.files[0].raised:
+        camera = one.began.camera
+        if (zone := one.began.zone) is not None and zone not in zones[camera]:  # of a list, the camera has others
+            continue
+        frames = trial.segments[camera][0].frames
+        first_us, last_us = int(frames.capture_us[0]), int(frames.capture_us[-1])
+        what = one.began.rule if one.place is None else f"{one.began.rule} ({one.place})"
+        begin_us, end_us = one.began.since_us - first_us, one.ended_us(last_us) - first_us
+        raised.append(Raised(camera, what, one.began.track, begin_us / 1e6, end_us / 1e6))
+    return Trial(raised, [3600 * one.hours for one in trial.coverage])
+
+
+def _cameras(config: Path | None, profile: str, folder: Path) -> dict[str, CameraConfig]:
+    if config is None:
+        return {}
+    return {camera.id: camera for camera in quiet_settings(config, profile, folder / "none.jsonl").cameras}
+
+
+def _applies(rule: RuleConfig, video: TrialVideo, configured: Mapping[str, CameraConfig]) -> bool:
+    if rule.cameras is not None and video.camera not in rule.cameras:
+        return False
+    zones, lines = _places(video, configured)
+    return (
+        (not rule.zones or any(zone in zones for zone in rule.zones))
+        and all(zone is None or zone in zones for zone in (rule.enters, rule.leaves))
+        and (rule.crosses is None or rule.crosses in lines)
+    )
+
+
+def _places(video: TrialVideo, configured: Mapping[str, CameraConfig]) -> tuple[Collection[str], Collection[str]]:
+    """Return the names of the zones and of the lines of the video's camera."""
+    camera = configured.get(video.camera)
+    return ((), ()) if camera is None else (camera.zones.keys(), camera.lines.keys())
+
+
+def _limited(rules: RulesConfig, applied: Mapping[str, list[str]]) -> RulesConfig:
+    """Return the rules for the videos that they apply to, at any hour."""
+    kept = {
+        name: rule.model_copy(update={"hours": None, "cameras": applied[name]})
+        for name, rule in rules.rules.items()
+        if applied[name]
+    }
+    return rules.model_copy(update={"rules": kept})
 
 
 def _analyse(settings: Config) -> None:
@@ -74,43 +127,17 @@ def _analyse(settings: Config) -> None:
         raise typer.Exit(code)
 
 
-def _settings(videos: dict[str, TrialVideo], config: Path | None, profile: str, device: str, results: Path) -> Config:
-    settings = quiet_settings(config, profile, results, device)
-    configured = {camera.id: camera.model_dump() for camera in settings.cameras}
-    cameras = [
-        configured.get(video.camera, {})
-        | {"id": name, "source": SourceAddress.parse(str(video.path.absolute())), "pace": "fast"}
-        for name, video in videos.items()
-    ]
-    return with_cameras(settings, cameras, str(config or "configuration"))
-
-
-def _on_videos(rules: RulesConfig, videos: dict[str, TrialVideo]) -> RulesConfig:
-    """Return the rules for the videos of their cameras, at any hour."""
-    kept = {
-        name: rule.model_copy(update={"hours": None, "cameras": None if rule.cameras is None else cameras})
-        for name, rule in rules.rules.items()
-        if (cameras := _of_cameras(videos, rule.cameras))
-    }
-    if not kept:
-        raise ConfigError("--rules: no rule is for a camera of these videos")
-    return rules.model_copy(update={"rules": kept})
-
-
-def _of_cameras(videos: dict[str, TrialVideo], cameras: Collection[str] | None) -> list[str]:
-    return [name for name, video in videos.items() if cameras is None or video.camera in cameras]
-
-
-def _outside(trial: Trial, videos: dict[str, TrialVideo]) -> int:
-    """Return the number of alerts that overlap no confirmed span of their action, or any if they have no action."""
-    counted = 0
-    for raised in trial.files[0].raised:
-        camera = raised.began.camera
-        frames = trial.segments[camera][0].frames
-        first_us, end_us = int(frames.capture_us[0]), raised.ended_us(int(frames.capture_us[-1]))
-        begin, end = raised.began.since_us - first_us, end_us - first_us
-        counted += not any(
-            begin < stop and end >= start and raised.began.action in (None, label)
-            for label, start, stop in videos[camera].confirmed
-        )
-    return counted
+def _settings(
+    videos: Mapping[str, TrialVideo],
+    configured: Mapping[str, CameraConfig],
+    config: Path | None,
+    profile: str,
+    device: str,
+    results: Path,
+) -> Config:
+    cameras: list[dict[str, Any]] = []
+    for name, video in videos.items():
+        camera = configured.get(video.camera)
+        own = {"id": name, "source": SourceAddress.parse(str(video.path.absolute())), "pace": "fast", "enabled": True}
+        cameras.append(({} if camera is None else camera.model_dump()) | own)
+    return with_cameras(quiet_settings(config, profile, results, device), cameras, str(config or "configuration"))

@@ -1,61 +1,76 @@
 """The decision whether a new checkpoint may replace an old one: from counts alone, without models or files.
 
-Both checkpoints answer the same material, so that most tests are of pairs: of what only one of the two answered right,
-half would be the new one's if both were equally good (an exact binomial test, one-sided).
+Both checkpoints answer the same material, so that every test is of pairs. Verdicts exist because a checkpoint, mostly
+OLD, raised the event. Of these, an equally good NEW loses more than it gains, so that a share of them may be lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-from training.footage.segments.intervals import Interval, bootstrap_macro, clopper_pearson, macro, poisson_count
+from training.footage.segments.intervals import Interval, bootstrap_macro, bootstrap_share, macro
 
 SIGNIFICANT = 0.05
 """A difference that is less likely than this by chance refuses the checkpoint."""
-LEAST_LOST, LOST_SHARE = 2, 0.05
-"""Losing at least this number and more than this share of an action's confirmed events (net) refuses the checkpoint."""
-LEAST_INSTANTS = 20
-"""Labelled instants below which an action of the footage is not judged by itself."""
+ALLOWED_LOST = 0.10
+"""The share of OLD's confirmed events that a checkpoint may lose, net of those gained."""
+LEAST_MINUTES = 5
+"""Minutes of videos below which no difference of alarms can be significant."""
+LEAST_INSTANTS, LEAST_PEOPLE = 20, 5
+"""Labelled instants, and people or takes, below which an action of the footage is not judged."""
 
-CONFIRMED, HELD_OUT = "confirmed events", "confirmed events (held out)"
-REPEATED, BACK_TEST = "false alarms (judged wrong)", "false alarms (back-test)"
-FOOTAGE, FORGETTING = "footage", "forgetting"
-REQUIRED = (CONFIRMED, REPEATED, BACK_TEST, FOOTAGE, FORGETTING)
-"""The checks that a checkpoint must pass. `HELD_OUT` is part of the first, and there only if clips are held out."""
+CONFIRMED, BACK_TEST, FOOTAGE, FORGETTING = "confirmed", "back-test", "footage", "forgetting"
+REQUIRED = (CONFIRMED, BACK_TEST, FOOTAGE, FORGETTING)
+"""The checks that a checkpoint must pass."""
+WRONG, CLIPS = "judged wrong", "alarms in clips"
+"""What is shown but decides nothing: the material was chosen because OLD raised it, so that it favours NEW."""
 
-Outcome = Literal["passed", "refused", "not measured"]
+Outcome = Literal["passed", "refused", "not measured", "shown"]
 
 
 class Judged(NamedTuple):
-    """One verdict, and whether each checkpoint raises the verdict's action in its span.
+    """One judged event, and whether each checkpoint raises its action in its span.
 
-    `label`: the true action of a confirmed event, or the wrong one that was named. `held_out`: not learned from.
+    `label`: the true action of a confirmed event, or the wrong one that was named.
     """
 
     label: str
-    held_out: bool
+    old: bool
+    new: bool
+
+
+class Alarm(NamedTuple):
+    """An alarm that one of the checkpoints raises, or both.
+
+    `what`: its action or rule. `minute` names the video and the minute of it in which the alarm begins.
+    """
+
+    what: str
+    minute: tuple[str, int]
     old: bool
     new: bool
 
 
 class Alarms(NamedTuple):
-    """Alarms outside confirmed spans over `hours` of videos. `what` names them."""
+    """The alarms in `hours` of videos, which have `minutes` that an alarm can begin in. `what` names them."""
 
     what: str
     hours: float
-    old: int
-    new: int
+    minutes: int
+    raised: Sequence[Alarm]
 
 
 class LabelledPerson(NamedTuple):
     """The labelled instants of one person of the footage with one action, and how many each checkpoint answers right.
 
-    `unit` is what a bootstrap resamples."""
+    `unit` is what a bootstrap resamples: the person, or the take if several cameras recorded it."""
 
     unit: str
     action: str
@@ -76,11 +91,15 @@ class Sequences(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What both checkpoints did. Empty or None: not measured; `missing` then gives the reason by the check's name."""
+    """What both checkpoints did. Empty or None: not measured; `missing` then gives the reason by the check's name.
+
+    `confirmed`, `wrong` and `in_clips` are of verdicts' clips that NEW did not learn from.
+    """
 
     confirmed: Sequence[Judged] = ()
     wrong: Sequence[Judged] = ()
     alarms: Alarms | None = None
+    in_clips: Alarms | None = None
     footage: Sequence[LabelledPerson] = ()
     sequences: Mapping[str, Sequences] = field(default_factory=dict[str, Sequences])
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -90,8 +109,8 @@ class Measured:
 class Check:
     """One line of the decision. `part` is the action that it is about, "" for all.
 
-    `old` and `new` are shares of `of`, or counts of alarms if `of` is None; `interval` is the 95 % interval of `old`.
-    `hours`: of the videos in which alarms were counted.
+    `old` and `new` are shares of `of`, or counts of alarms in `hours` of videos if `of` is None. `difference` is the
+    95 % interval of NEW - OLD of the footage.
     """
 
     name: str
@@ -101,26 +120,29 @@ class Check:
     of: int | None = None
     old: float | None = None
     new: float | None = None
-    interval: Interval | None = None
+    difference: Interval | None = None
     p: float | None = None
     hours: float | None = None
 
 
 def decide(measured: Measured) -> list[Check]:
-    """Return all checks, in the order of `REQUIRED`: of each, the one over all actions and then those of actions."""
+    """Return all checks: of each, the one over all actions and then those of actions."""
     return [
         *_confirmed(measured.confirmed, measured.missing),
-        _repeated(measured.wrong, measured.missing),
+        *_wrong(measured.wrong),
         _back_test(measured.alarms, measured.missing),
+        *_in_clips(measured.in_clips),
         *_footage(measured.footage, measured.missing),
         *_forgetting(measured.sequences, measured.missing),
     ]
 
 
-def passed(checks: Iterable[Check], *, allow_unmeasured: bool = False) -> bool:
-    """Return whether the checkpoint may be used. What was not measured refuses it, unless that is allowed."""
-    allowed = {"passed", "not measured"} if allow_unmeasured else {"passed"}
-    return all(check.outcome in allowed for check in checks)
+def passed(checks: Iterable[Check], unmeasured: Collection[str] = ()) -> bool:
+    """Return whether the checkpoint may be used. `unmeasured`: the names of checks that need not be measured."""
+    return all(
+        check.outcome in ("passed", "shown") or (check.outcome == "not measured" and check.name in unmeasured)
+        for check in checks
+    )
 
 
 def _confirmed(ones: Sequence[Judged], missing: Mapping[str, str]) -> Iterator[Check]:
@@ -128,71 +150,74 @@ def _confirmed(ones: Sequence[Judged], missing: Mapping[str, str]) -> Iterator[C
         yield _not_measured(CONFIRMED, missing, "no verdict confirms an event")
         return
     labels = sorted({one.label for one in ones})
-    parts = [_confirmed_part(label, [one for one in ones if one.label == label]) for label in labels]
-    yield _with_parts(_pairs(CONFIRMED, ones, "lost"), parts)
+    by_label = [[one for one in ones if one.label == label] for label in labels]
+    corrected = holm([_lost_by_chance(own) for own in by_label])
+    parts = [_lost(label, own, p) for label, own, p in zip(labels, by_label, corrected, strict=True)]
+    yield _with_parts(_lost("", ones, _lost_by_chance(ones)), parts)
     yield from parts
-    if held_out := [one for one in ones if one.held_out]:
-        yield _pairs(HELD_OUT, held_out, "lost")
 
 
-def _confirmed_part(label: str, ones: Sequence[Judged]) -> Check:
-    lost = sum(one.old and not one.new for one in ones)
-    gained = sum(one.new and not one.old for one in ones)
-    refused = lost - gained >= LEAST_LOST and lost - gained > LOST_SHARE * len(ones)
+def _lost(part: str, ones: Sequence[Judged], p: float) -> Check:
+    lost, gained = _only_old(ones), _only_new(ones)
     return Check(
         CONFIRMED,
-        label,
-        "refused" if refused else "passed",
-        f"{lost} lost, {gained} gained" + (f": more than {LOST_SHARE:.0%}" if refused else ""),
+        part,
+        _outcome(p),
+        f"{lost} lost, {gained} gained; {ALLOWED_LOST:.0%} may be lost; p = {p:.2g}",
         of=len(ones),
         old=_share(one.old for one in ones),
         new=_share(one.new for one in ones),
-        interval=clopper_pearson(sum(one.old for one in ones), len(ones)),
-    )
-
-
-def _repeated(ones: Sequence[Judged], missing: Mapping[str, str]) -> Check:
-    if not ones:
-        return _not_measured(REPEATED, missing, "no verdict says that an event was wrong")
-    return _pairs(REPEATED, ones, "new")
-
-
-def _pairs(name: str, ones: Sequence[Judged], worse: Literal["lost", "new"]) -> Check:
-    """Return the check of pairs over all actions. `worse`: whether what only OLD, or only NEW raises is the worse."""
-    only_old = sum(one.old and not one.new for one in ones)
-    only_new = sum(one.new and not one.old for one in ones)
-    bad, good = (only_old, only_new) if worse == "lost" else (only_new, only_old)
-    p = _worse_by_chance(bad, good)
-    words = f"{only_old} lost, {only_new} gained" if worse == "lost" else f"{only_new} new, {only_old} gone"
-    return Check(
-        name,
-        "",
-        "refused" if p < SIGNIFICANT else "passed",
-        f"{words}; p = {p:.2g}",
-        of=len(ones),
-        old=_share(one.old for one in ones),
-        new=_share(one.new for one in ones),
-        interval=clopper_pearson(sum(one.old for one in ones), len(ones)),
         p=p,
     )
+
+
+def _lost_by_chance(ones: Sequence[Judged]) -> float:
+    """Return how likely so many of OLD's events are lost, net, by a checkpoint that loses the share it may lose."""
+    found = sum(one.old for one in ones)
+    lost = max(0, _only_old(ones) - _only_new(ones))
+    return float(stats.binom.sf(lost - 1, found, ALLOWED_LOST))
+
+
+def _wrong(ones: Sequence[Judged]) -> Iterator[Check]:
+    if ones:
+        reason = f"{_only_new(ones)} new, {_only_old(ones)} gone: shows improvement, decides nothing"
+        old, new = _share(one.old for one in ones), _share(one.new for one in ones)
+        yield Check(WRONG, "", "shown", reason, of=len(ones), old=old, new=new)
 
 
 def _back_test(alarms: Alarms | None, missing: Mapping[str, str]) -> Check:
-    if alarms is None or not alarms.hours:
-        return _not_measured(BACK_TEST, missing, "no video could be watched")
-    # Of two Poisson counts over the same time, the second is binomial given their sum, with a half if the rates agree.
-    p = _worse_by_chance(alarms.new, alarms.old)
-    return Check(
-        BACK_TEST,
-        "",
-        "refused" if p < SIGNIFICANT else "passed",
-        f"{alarms.what} outside confirmed spans; p = {p:.2g}",
-        old=alarms.old,
-        new=alarms.new,
-        interval=poisson_count(alarms.old),
-        p=p,
-        hours=alarms.hours,
-    )
+    if alarms is None:
+        return _not_measured(BACK_TEST, missing, "give --videos")
+    if alarms.minutes < LEAST_MINUTES:
+        return Check(BACK_TEST, "", "not measured", f"the videos have fewer than {LEAST_MINUTES} minutes")
+    p = _more_by_chance(alarms.raised)
+    whats = sorted({one.what for one in alarms.raised})
+    each = holm([_more_by_chance([one for one in alarms.raised if one.what == what]) for what in whats])
+    often = [what for what, one in zip(whats, each, strict=True) if one < SIGNIFICANT]
+    words = [_alarm_words(alarms), f"p = {p:.2g}"] + ([f"more often: {', '.join(often)}"] if often else [])
+    return _alarm_check(BACK_TEST, alarms, _outcome(p), "; ".join(words), p)
+
+
+def _in_clips(alarms: Alarms | None) -> Iterator[Check]:
+    if alarms is not None:
+        yield _alarm_check(CLIPS, alarms, "shown", f"{_alarm_words(alarms)}: decides nothing", None)
+
+
+def _alarm_check(name: str, alarms: Alarms, outcome: Outcome, reason: str, p: float | None) -> Check:
+    old, new = (float(sum(getattr(one, name) for one in alarms.raised)) for name in ("old", "new"))
+    return Check(name, "", outcome, reason, old=old, new=new, p=p, hours=alarms.hours)
+
+
+def _alarm_words(alarms: Alarms) -> str:
+    return f"{alarms.what}: {_only_new(alarms.raised)} only NEW's, {_only_old(alarms.raised)} only OLD's"
+
+
+def _more_by_chance(raised: Sequence[Alarm]) -> float:
+    """Compare the minutes in which NEW raises more with those in which OLD does: a minute's alarms have one cause."""
+    more = Counter[tuple[str, int]]()
+    for one in raised:
+        more[one.minute] += one.new - one.old
+    return _worse_by_chance(sum(count > 0 for count in more.values()), sum(count < 0 for count in more.values()))
 
 
 def _footage(ones: Sequence[LabelledPerson], missing: Mapping[str, str]) -> Iterator[Check]:
@@ -207,25 +232,31 @@ def _footage(ones: Sequence[LabelledPerson], missing: Mapping[str, str]) -> Iter
         of[place] += one.instants
         old[place] += one.old
         new[place] += one.new
-    parts = list[Check]()
-    for action, total, before, after in zip(actions, of.sum(0), old.sum(0), new.sum(0), strict=True):
-        interval = clopper_pearson(int(before), int(total))
-        if interval is None or total < LEAST_INSTANTS:
-            continue
-        share = float(after / total)
-        parts.append(_below(FOOTAGE, action, int(total), float(before / total), share, interval))
-    before, after, interval = macro(old.sum(0), of.sum(0)), macro(new.sum(0), of.sum(0)), bootstrap_macro(old, of)
+    enough = (of.sum(0) >= LEAST_INSTANTS) & ((of > 0).sum(0) >= LEAST_PEOPLE)
+    of, old, new = of[:, enough], old[:, enough], new[:, enough]
+    before, after, interval = macro(old.sum(0), of.sum(0)), macro(new.sum(0), of.sum(0)), bootstrap_macro(new - old, of)
     if before is None or after is None or interval is None:
-        yield _not_measured(FOOTAGE, missing, "fewer than two people are labelled")
+        reason = f"no action has {LEAST_INSTANTS} labelled instants of {LEAST_PEOPLE} people"
+        yield _not_measured(FOOTAGE, missing, reason)
         return
-    yield _with_parts(_below(FOOTAGE, "", int(of.sum()), before, after, interval), parts)
+    judged = [action for action, kept in zip(actions, enough, strict=True) if kept]
+    parts = [_right(action, of[:, at], old[:, at], new[:, at]) for at, action in enumerate(judged)]
+    yield _with_parts(_below("", int(of.sum()), before, after, interval), parts)
     yield from parts
 
 
-def _below(name: str, part: str, of: int, old: float, new: float, interval: Interval) -> Check:
-    refused = new < interval.low
-    reason = f"{'below' if refused else 'not below'} the interval of OLD"
-    return Check(name, part, "refused" if refused else "passed", reason, of, old, new, interval)
+def _right(action: str, of: NDArray[np.int64], old: NDArray[np.int64], new: NDArray[np.int64]) -> Check:
+    total = int(of.sum())
+    interval = bootstrap_share(new - old, of)
+    assert interval is not None, "there are at least LEAST_PEOPLE"
+    return _below(action, total, float(old.sum() / total), float(new.sum() / total), interval)
+
+
+def _below(part: str, of: int, old: float, new: float, difference: Interval) -> Check:
+    low, high = (100 * end for end in difference)
+    reason = f"NEW - OLD: {100 * (new - old):+.1f} points [{low:+.1f}, {high:+.1f}]"
+    outcome = "refused" if difference.high < 0 else "passed"
+    return Check(FOOTAGE, part, outcome, reason, of, old, new, difference)
 
 
 def _forgetting(sequences: Mapping[str, Sequences], missing: Mapping[str, str]) -> Iterator[Check]:
@@ -238,27 +269,18 @@ def _forgetting(sequences: Mapping[str, Sequences], missing: Mapping[str, str]) 
         Check(
             FORGETTING,
             action,
-            "refused" if p < SIGNIFICANT else "passed",
-            f"{one.lost} lost, {one.gained} gained; p = {p:.2g}, corrected",
+            _outcome(p),
+            f"{one.lost} lost, {one.gained} gained; p = {p:.2g}",
             of=one.shown,
             old=one.old / one.shown,
             new=one.new / one.shown,
-            interval=clopper_pearson(one.old, one.shown),
             p=p,
         )
         for p, (action, one) in zip(corrected, counted.items(), strict=True)
     ]
     count, old, new = (sum(getattr(one, name) for one in counted.values()) for name in ("shown", "old", "new"))
-    whole = Check(
-        FORGETTING,
-        "",
-        "passed",
-        f"{len(parts)} actions; least p = {min(corrected):.2g}",
-        of=count,
-        old=old / count,
-        new=new / count,
-        interval=clopper_pearson(old, count),
-    )
+    reason = f"{len(parts)} actions; least p = {min(corrected):.2g}"
+    whole = Check(FORGETTING, "", "passed", reason, of=count, old=old / count, new=new / count)
     yield _with_parts(whole, parts)
     yield from parts
 
@@ -280,6 +302,10 @@ def _worse_by_chance(bad: int, good: int) -> float:
     return float(stats.binomtest(bad, bad + good, 0.5, alternative="greater").pvalue)
 
 
+def _outcome(p: float) -> Outcome:
+    return "refused" if p < SIGNIFICANT else "passed"
+
+
 def _with_parts(check: Check, parts: Sequence[Check]) -> Check:
     """Return the check over all actions, refused too if one of an action is."""
     refused = [part.part for part in parts if part.outcome == "refused"]
@@ -290,6 +316,14 @@ def _with_parts(check: Check, parts: Sequence[Check]) -> Check:
 
 def _not_measured(name: str, missing: Mapping[str, str], reason: str) -> Check:
     return Check(name, "", "not measured", missing.get(name, reason))
+
+
+def _only_old(ones: Iterable[Judged | Alarm]) -> int:
+    return sum(one.old and not one.new for one in ones)
+
+
+def _only_new(ones: Iterable[Judged | Alarm]) -> int:
+    return sum(one.new and not one.old for one in ones)
 
 
 def _share(ones: Iterable[bool]) -> float:

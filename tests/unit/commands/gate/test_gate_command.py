@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from commands.gate import measuring
+from commands.gate.command import Required
 from commands.gate.gate_file import gate_file, log_gate
 from run_stream import app
 from stages.checkpoint import Checkpoint, save
@@ -22,7 +24,7 @@ from support.training.planted_checkpoints import edge_of, shuffled, without_answ
 from support.training.watched_clips import GivenPeople
 from training.footage.scoring import Judged
 from training.footage.summary import ClipScore
-from training.gate.decision import BACK_TEST, CONFIRMED, FOOTAGE, FORGETTING, HELD_OUT, REPEATED
+from training.gate.decision import BACK_TEST, CLIPS, CONFIRMED, FOOTAGE, FORGETTING, REQUIRED, WRONG
 from training.gate.forgetting import sequences_of_actions
 
 EACH = 10
@@ -39,7 +41,14 @@ def few() -> Checkpoint:
 @pytest.fixture(scope="module")
 def checkpoints(few: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("checkpoints")
-    made = {"old": few, "shuffled": shuffled(few), "forgetful": without_answering(few, "walk")}
+    made = {
+        "old": few,
+        "equal": replace(few, metrics={"made": "later"}),
+        "learned": replace(few, metrics={"verdicts": {"learned_units": [f"door/clip-{at:02}" for at in (0, 1, 6)]}}),
+        "learned all": replace(few, metrics={"verdicts": {"learned_units": [f"door/clip-{at:02}" for at in range(8)]}}),
+        "shuffled": shuffled(few),
+        "forgetful": without_answering(few, "walk"),
+    }
     paths = {name: folder / f"{name}.safetensors" for name in made}
     for name, checkpoint in made.items():
         save(checkpoint, paths[name])
@@ -100,12 +109,13 @@ def outcomes(path: Path) -> dict[str, str]:
     return {check["name"]: check["outcome"] for check in checks if check["action"] is None}
 
 
-def test_a_checkpoint_against_itself_passes_and_its_result_lies_beside_it(
+def test_an_equal_checkpoint_passes_and_its_result_lies_beside_it(
     checkpoints: dict[str, Path], data: Path, tmp_path: Path
 ) -> None:
     new, out = tmp_path / "new.safetensors", tmp_path / "result.json"
-    shutil.copy(checkpoints["old"], new)
-    done = gated(checkpoints["old"], new, "--data", data, "--footage", "--json", out)
+    shutil.copy(checkpoints["equal"], new)
+    videos = data / "clips"
+    done = gated(checkpoints["old"], new, "--data", data, "--footage", "--videos", f"door={videos}", "--json", out)
     assert done.exit_code == 0, done.output
     assert done.output.endswith("\npassed\n") and "verdicts on wave: 6 right" in done.output
     beside = gate_file(str(new))
@@ -113,10 +123,11 @@ def test_a_checkpoint_against_itself_passes_and_its_result_lies_beside_it(
     assert beside.read_bytes() == out.read_bytes()
     result = json.loads(out.read_text())
     assert result["schema"] == "partstream.gate/1" and result["passed"] and result["new"]["profile"] == str(new)
-    assert result["old"]["weights"] == result["new"]["weights"] and result["new"]["weights"].startswith("sha256:")
-    assert set(outcomes(out)) == {CONFIRMED, HELD_OUT, REPEATED, BACK_TEST, FOOTAGE, FORGETTING}
+    assert all(result[one]["weights"].startswith("sha256:") for one in ("old", "new"))
+    assert set(outcomes(out)) == {CONFIRMED, WRONG, BACK_TEST, CLIPS, FOOTAGE, FORGETTING}
     assert all(check["old"] == check["new"] for check in result["checks"])
     assert result["conditions"]["verdicts"] == {"walk": {"wrong": 2}, "wave": {"right": 6}}
+    assert result["conditions"]["clips_not_learned"] == 8 and len(result["conditions"]["videos"]) == 8
 
 
 def test_the_gate_refuses_shuffled_labels(checkpoints: dict[str, Path], data: Path, tmp_path: Path) -> None:
@@ -130,33 +141,55 @@ def test_the_gate_refuses_shuffled_labels(checkpoints: dict[str, Path], data: Pa
 
 def test_the_gate_refuses_an_action_forgotten(checkpoints: dict[str, Path], data: Path, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
-    done = gated(checkpoints["old"], checkpoints["forgetful"], "--data", data, "--footage", "--json", out)
+    words = ["--data", data, "--footage", "--json", out, "--allow-unmeasured", "back-test"]
+    done = gated(checkpoints["old"], checkpoints["forgetful"], *words)
     assert done.exit_code == 1
     assert [name for name, outcome in outcomes(out).items() if outcome == "refused"] == [FORGETTING]
     refused = [check["action"] for check in json.loads(out.read_text())["checks"] if check["outcome"] == "refused"]
     assert refused == [None, "walk"] and "worse: walk" in done.output
 
 
-def test_the_gate_refuses_what_it_could_not_measure_unless_that_is_allowed(
+def test_the_gate_refuses_what_it_could_not_measure_unless_that_check_is_named(
     checkpoints: dict[str, Path], data: Path, tmp_path: Path
 ) -> None:
-    old, out = checkpoints["old"], tmp_path / "result.json"
-    done = gated(old, old, "--data", data, "--json", out)
-    assert done.exit_code == 1 and outcomes(out)[FOOTAGE] == "not measured"
-    assert "refused: footage: not measured" in done.output and "give --footage" in done.output
-    done = gated(old, old, "--data", data, "--json", out, "--allow-unmeasured")
-    assert done.exit_code == 0 and done.output.endswith("\npassed, without measuring footage\n")
-    assert json.loads(out.read_text())["conditions"]["allow_unmeasured"]
+    out = tmp_path / "result.json"
+    words = [checkpoints["old"], checkpoints["equal"], "--data", data, "--json", out]
+    done = gated(*words, "--allow-unmeasured", "back-test")
+    assert done.exit_code == 1 and outcomes(out)[FOOTAGE] == outcomes(out)[BACK_TEST] == "not measured"
+    assert "give --footage" in done.output and "give --videos" in done.output
+    assert "refused: footage: not measured; --allow-unmeasured footage accepts that" in done.output
+    done = gated(*words, "--allow-unmeasured", "back-test", "--allow-unmeasured", "footage")
+    assert done.exit_code == 0 and done.output.endswith("\npassed, without measuring back-test, footage\n")
+    assert json.loads(out.read_text())["conditions"]["allow_unmeasured"] == ["back-test", "footage"]
+
+
+def test_the_command_names_the_checks_that_are_required() -> None:
+    assert tuple(Required) == REQUIRED
+
+
+def test_verdicts_that_the_new_checkpoint_learned_from_do_not_count(
+    checkpoints: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "result.json"
+    gated(checkpoints["old"], checkpoints["learned"], "--data", data, "--json", out)
+    counts = {one["name"]: one["of"] for one in json.loads(out.read_text())["checks"] if one["action"] is None}
+    assert counts[CONFIRMED] == 4 and counts[WRONG] == 1
+    done = gated(checkpoints["old"], checkpoints["learned all"], "--data", data, "--json", out)
+    assert outcomes(out)[CONFIRMED] == "not measured" and not {WRONG, CLIPS} & set(outcomes(out))
+    assert "NEW learned from all clips" in done.output
 
 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (("old", "old", "--data", "."), 2, "is not a folder of verdicts"),
-        (("old", "old", "--data", "DATA", "--json", "gone/out.json"), 2, "--json gone/out.json: can't be written"),
-        (("old", "old", "--data", "DATA", "--config", "c.yaml"), 2, "give a rules file, too"),
-        (("old", "old", "--data", "DATA", "--rules", "gone.yaml"), 2, "gone.yaml"),
-        (("old", "old", "--data", "DATA", "--videos", "gone.mp4"), 2, "--videos gone.mp4"),
+        (("old", "old", "--data", "DATA"), 2, "are the same checkpoint"),
+        (("old", "equal", "--data", "."), 2, "is not a folder of verdicts"),
+        (("old", "equal", "--data", "DATA", "--json", "gone/out.json"), 2, "--json gone/out.json: can't be written"),
+        (("old", "equal", "--data", "DATA", "--config", "c.yaml"), 2, "give a rules file, too"),
+        (("old", "equal", "--data", "DATA", "--rules", "r.yaml"), 2, "give videos, too"),
+        (("old", "equal", "--data", "DATA", "--allow-unmeasured", "all"), 2, "'all' is not one of 'confirmed'"),
+        (("old", "equal", "--data", "DATA", "--rules", "gone.yaml", "--videos", "DATA/clips"), 2, "gone.yaml"),
+        (("old", "equal", "--data", "DATA", "--videos", "gone.mp4"), 2, "--videos gone.mp4"),
         (("old", "gone.safetensors", "--data", "DATA"), 3, "there is no such checkpoint"),
         (("old", "kinetics-tps", "--data", "DATA"), 2, "kinetics-tps: has its own detector"),
         (("old",), 2, "Missing argument"),
@@ -172,7 +205,8 @@ def test_what_cannot_be_compared_is_an_error_with_its_exit_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = {"old": str(checkpoints["old"]), "DATA": str(data)}
+    given = {"DATA": str(data), "DATA/clips": str(data / "clips")}
+    given |= {name: str(checkpoints[name]) for name in ("old", "equal")}
     done = gated(*(given.get(word, word) for word in words))
     assert done.exit_code == code, done.output
     assert message in done.output
@@ -183,7 +217,7 @@ def test_a_rules_file_whose_names_the_new_checkpoint_lacks_is_refused(
 ) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text("rules: {down: {action: lie}}")
-    done = gated(checkpoints["old"], checkpoints["old"], "--data", data, "--rules", rules)
+    done = gated(checkpoints["old"], checkpoints["equal"], "--data", data, "--rules", rules, "--videos", data / "clips")
     assert done.exit_code == 2 and "lie" in done.output
 
 

@@ -1,4 +1,4 @@
-"""Alarms of a rules file on the clips of verdicts and on further videos, as the engine raises them."""
+"""Alarms of a rules file on videos, as the engine raises them."""
 
 from __future__ import annotations
 
@@ -6,36 +6,53 @@ from pathlib import Path
 
 import pytest
 
-from commands.gate.trial import AT_ONCE, TrialVideo, count_alarms
-from stream.settings.config_error import ConfigError
+from commands.gate.trial import AT_ONCE, Trial, TrialVideo, try_rules
 from support.engines.small_clips import make_clip
 
 EMPTY = "{people: {at_most: 0}, for: 500ms, hours: {from: '00:00', to: '00:01', time_zone: Europe/Berlin}"
+CONFIG = """
+cameras:
+  - id: hall
+    source: rtsp://127.0.0.1/hall
+    enabled: false
+    zones: {all: {points: [[0, 0], [1, 0], [1, 1], [0, 1]]}}
+"""
 
 
-def put_rules(folder: Path, text: str) -> Path:
-    path = folder / "rules.yaml"
+def put(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def counted(rules: Path, videos: list[TrialVideo], folder: Path) -> int:
-    found = count_alarms(rules, None, videos, "free", "cpu", folder)
-    assert found.hours == pytest.approx(len(videos) * 24 / 25 / 3600)
-    return found.alerts
+def tried(rules: str, videos: list[TrialVideo], folder: Path, config: Path | None = None) -> Trial:
+    return try_rules(put(folder / "rules.yaml", rules), config, videos, "free", "cpu", folder)
 
 
-def test_alerts_are_counted_on_every_video_at_any_hour_except_in_confirmed_spans(tmp_path: Path) -> None:
-    rules = put_rules(tmp_path, f"rules: {{empty: {EMPTY}}}}}")
+def test_alerts_are_found_on_every_video_at_any_hour(tmp_path: Path) -> None:
     clips = [make_clip(tmp_path / f"{number}.mp4", frames=25, size=(128, 96)) for number in range(AT_ONCE + 1)]
-    assert counted(rules, [TrialVideo(clip, "hall") for clip in clips], tmp_path) == AT_ONCE + 1
-    confirmed = TrialVideo(clips[0], "hall", (("fall", 100_000, 900_000),))
-    assert counted(rules, [confirmed, TrialVideo(clips[1], "hall", (("fall", 2_000_000, 3_000_000),))], tmp_path) == 1
+    found = tried(f"rules: {{empty: {EMPTY}}}}}", [TrialVideo(clip) for clip in clips], tmp_path)
+    assert sorted(one.video for one in found.raised) == [f"video-{number}" for number in range(AT_ONCE + 1)]
+    assert {(one.what, one.begin_s) for one in found.raised} == {("empty", 0.0)}
+    assert found.seconds == pytest.approx([24 / 25] * (AT_ONCE + 1))
 
 
-def test_a_rule_for_a_camera_is_tried_on_its_videos_only(tmp_path: Path) -> None:
+def test_videos_count_only_where_a_rule_applies(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=25, size=(128, 96))
+    config = put(tmp_path / "partstream.yaml", CONFIG)
     videos = [TrialVideo(clip, "hall"), TrialVideo(clip, "door"), TrialVideo(clip)]
-    assert counted(put_rules(tmp_path, f"rules: {{empty: {EMPTY}, cameras: [door]}}}}"), videos, tmp_path) == 1
-    with pytest.raises(ConfigError, match="no rule is for a camera of these videos"):
-        counted(put_rules(tmp_path, f"rules: {{empty: {EMPTY}, cameras: [yard]}}}}"), videos, tmp_path)
+
+    def found(rule: str) -> tuple[int, int]:
+        trial = tried(f"rules: {{empty: {EMPTY}, {rule}}}}}", videos, tmp_path, config)
+        return len(trial.raised), len(trial.seconds)
+
+    assert found("cameras: [door]") == (1, 1)
+    assert found("zone: all") == (1, 1), "the configured camera is analysed though it is not enabled"
+    assert found("zone: [all, gate]") == (1, 1)
+    assert found("cameras: [yard]") == found("zone: gate") == found("cameras: [door], zone: all") == (0, 0)
+
+
+def test_rules_for_places_that_no_video_has_measure_nothing(tmp_path: Path) -> None:
+    config = put(tmp_path / "partstream.yaml", CONFIG)
+    videos = [TrialVideo(tmp_path / "clip.mp4", "hall"), TrialVideo(tmp_path / "clip.mp4")]
+    for rule in ("{crosses: all}", "{enters: gate}", "{leaves: gate}", "{leaves: all, zone: gate}"):
+        assert tried(f"rules: {{one: {rule}}}", videos, tmp_path, config) == Trial([], [])
