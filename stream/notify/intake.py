@@ -130,11 +130,14 @@ class Intake:
             planned: list[Planned] = []
             if lost and not self._lost:
                 changes += self.states.lost_engine(steady_us)
-                text = f"no message from the engine for {silent_us // 1_000_000} s; {len(changes)} alerts closed"
+                closed = _counted(len(changes), "alert")
+                text = f"no message from the engine for {silent_us // 1_000_000} s; {closed} closed"
                 planned += self._to_all(text, now_us)
             missed = self._lost_messages if steady_us - self._told_lost_us >= MINUTE_US else 0
             if missed:
-                planned += self._to_all(f"{missed} messages of the engine were lost; its alerts may be missing", now_us)
+                were = "was" if missed == 1 else "were"
+                text = f"{_counted(missed, 'message')} of the engine {were} lost; its alerts may be missing"
+                planned += self._to_all(text, now_us)
             self._commit(changes, planned, outcome, now_us, steady_us, summaries=True)
         if missed:
             self._lost_messages -= missed
@@ -375,6 +378,10 @@ def test_notice(target: str, now_us: int) -> Planned:
 def topic_of(message: Message) -> str:
     """Return the topic of a message."""
     return STATS_TOPIC if isinstance(message, Stats) else topic(_TOPICS[type(message)], message.camera)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _kind(message: Message) -> str:

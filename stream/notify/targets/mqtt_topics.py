@@ -174,7 +174,7 @@ def discovery(config: MqttConfig, camera: str, rules: Collection[str]) -> dict[s
         }
     return {
         "dev": {"ids": [key], "name": camera, "mf": PROJECT, "mdl": "camera"},
-        "o": {"name": PROJECT, "url": "https://pypi.org/project/partstream/"},
+        "o": {"name": PROJECT},
         "avty": [node, {"t": f"{own}/availability"}],
         "avty_mode": "all",
         "qos": 1,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from stream.notify.notice import decode
 from stream.notify.notify_config import MqttConfig
 from stream.notify.targets.mqtt_topics import desired
 from support.notify.fed_alerts import alert, stats
@@ -29,6 +30,8 @@ def test_without_the_engine_sensors_follow_the_ledger_and_go_off_when_the_engine
     before = published("rule/fall")
     assert before == json.loads(earlier["partstream/home/door/rule/fall"])
     notify.tick(301)
+    (notice,) = [decode(one.plan) for one in notify.ledger.of_alert("", "house") if one.kind == "notice"]
+    assert notice.text.endswith("; 1 alert closed")
     after, alerts = published("rule/fall"), published("alerts")
     assert isinstance(before, dict) and isinstance(after, dict) and isinstance(alerts, dict)
     assert (before["state"], after["state"], alerts["open"]) == ("ON", "OFF", [])
