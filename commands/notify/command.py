@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from commands.application import Application, lines
-from commands.ending import EXIT_USAGE, console, errors, fail, printable
+from commands.ending import EXIT_USAGE, console, errors, fail, print_error, printable
 from commands.extra_packages import install_command
 from commands.until_signal import until_signal
 
@@ -32,6 +32,7 @@ notify_app = Application(invoke_without_command=True)
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration file (YAML); see docs/notify.md.")
 ]
+"""Before or after the name of a subcommand; the latter counts."""
 DEFAULT = Path("notify.yaml")
 EXTRAS = {"aiomqtt": "notify", "standardwebhooks": "notify", "apprise": "apprise"}
 
@@ -62,16 +63,21 @@ def notify_command(
     It runs until it is stopped, on the engine's host or another one. At its next start it sends what it missed.
     """
     if context.invoked_subcommand is not None:
+        context.default_map = {name: {"config": str(config)} for name in ("list", "retry", "test")}
         return
     from telemetry import logs
 
     logs.configure(json=as_json)
     with errors():
         settings = _loaded(config)
+        from stream.settings.config_error import ConfigError
+
         try:
             from stream.notify.notifier import Notifier
 
             notifier = Notifier(settings)
+        except ConfigError as error:
+            raise ConfigError(f"{config}: {error}") from None
         except ModuleNotFoundError as error:
             fail(
                 f"{error.name} is missing. Install it: {install_command(EXTRAS.get(error.name or '', 'notify'))}",
@@ -93,23 +99,28 @@ def list_command(
     target: Annotated[str | None, typer.Option(metavar="NAME", help="List only messages of this target.")] = None,
     state: Annotated[ListedState | None, typer.Option(help="List only messages in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="List the latest N messages.")] = 100,
+    events: Annotated[bool, typer.Option("--events", help="List events and clips too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """List messages: pending, sent, held back or given up, and why."""
     from stream.notify.ledger import Ledger
 
     with _ledger_errors():
-        ledger = Ledger(_loaded(config).ledger, read_only=True)
-        found = ledger.find(target=target, state=state.value if state is not None else None, limit=limit)
+        settings = _loaded(config)
+        _check_target(settings, target, config)
+        ledger = Ledger(settings.ledger, read_only=True)
+        found = ledger.find(target=target, state=state and state.value, limit=limit, plain=events)
         ledger.close()
     if as_json:
         for one in found:
             typer.echo(json.dumps(_view(one)))
         return
-    table = Table("No.", "Target", "Message", "Camera", "State", "Tries", "Made", "Reason", box=None)
+    table = Table(box=None)
+    for heading in ("No.", "Made", "Target", "Camera", "Message", "State", "Tries", "Reason"):
+        table.add_column(heading, no_wrap=heading in ("No.", "Made", "Message", "State", "Tries"))
     for one in found:
-        made = datetime.fromtimestamp(one.created_us / 1e6).strftime("%Y-%m-%d %H:%M:%S")
-        cells = (str(one.seq), one.target, one.id, one.lane, one.state, str(one.attempts), made, one.error)
+        made = datetime.fromtimestamp(one.created_us / 1e6).strftime("%m-%d %H:%M")
+        cells = (str(one.seq), made, one.target, one.lane, one.kind, one.state, str(one.attempts), one.error)
         table.add_row(*(escape(printable(cell)) for cell in cells))
     console.print(table)
 
@@ -129,7 +140,9 @@ def retry_command(
     if (number is None) == (target is None):
         fail("give either the number of a message or --target", EXIT_USAGE)
     with _ledger_errors():
-        ledger = Ledger(_loaded(config).ledger, locked=False)
+        settings = _loaded(config)
+        _check_target(settings, target, config)
+        ledger = Ledger(settings.ledger, locked=False)
         count = ledger.retry(seq=number or 0, target=target)
         ledger.close()
     if not count:
@@ -145,16 +158,19 @@ def test_command(
     """Send a test message to a target. `partstream notify` must be running."""
     from stream.notify.clock import now_us
     from stream.notify.intake import test_notice
-    from stream.notify.ledger import Ledger
+    from stream.notify.ledger import Ledger, in_use
 
     with _ledger_errors():
         settings = _loaded(config)
-        if target not in settings.targets:
-            fail(f"{config} has no target {target}; it has {', '.join(settings.targets)}", EXIT_USAGE)
+        _check_target(settings, target, config)
         ledger = Ledger(settings.ledger, now_us(), locked=False)
         ledger.plan(test_notice(target, now_us()), now_us())
         ledger.close()
-    typer.echo("queued; the running `partstream notify` sends it, and `partstream notify list` shows its state")
+        running = in_use(settings.ledger)
+    if running:
+        typer.echo("queued; the running `partstream notify` sends it, and `partstream notify list` shows its state")
+    else:
+        print_error(f"queued, but no `partstream notify` runs with {settings.ledger}; the next one sends it")
 
 
 @notify_app.command("schema")
@@ -177,6 +193,11 @@ def _ledger_errors() -> Generator[None]:
             yield
     except sqlite3.Error as error:
         fail(f"the ledger can't be used: {error}")
+
+
+def _check_target(settings: NotifyConfig, target: str | None, config: Path) -> None:
+    if target is not None and target not in settings.targets:
+        fail(f"{config} has no target {target}; it has {', '.join(settings.targets)}", EXIT_USAGE)
 
 
 def _loaded(path: Path) -> NotifyConfig:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import ssl
+import time
 from typing import Any
 
 import aiohttp
@@ -23,6 +24,10 @@ NOT_READY, ASK_AGAIN, ASK_AGAIN_S = 425, 6, 0.5
 SILENT = (200, 404, 410, NOT_READY)
 """Answers that are expected: some alerts have no picture, or no longer."""
 
+UNAUTHORISED = (401, 403)
+REPEAT_WARNING_S = 300.0
+"""Time after which a warning is repeated while its cause lasts."""
+
 _ERRORS = (aiohttp.ClientError, TimeoutError, ValueError)
 
 
@@ -32,9 +37,13 @@ class EngineApi:
     def __init__(self, config: EngineConfig, public_url: str | None) -> None:
         self._address = config.api.rstrip("/") if config.api is not None else None
         self._public_url = public_url.rstrip("/") if public_url is not None else None
-        self._headers = {"Authorization": f"Bearer {secret(config.token_file)}"} if config.token_file else {}
+        self._headers = (
+            {"Authorization": f"Bearer {secret(config.token_file, 'token_file')}"} if config.token_file else {}
+        )
         self._tls = tls_context(config.ca_file)
         self._session: aiohttp.ClientSession | None = None
+        self._warned: dict[str, tuple[str, float]] = {}
+        """Each present failure as it was last logged, and when, seconds of a clock that is not set."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -95,12 +104,30 @@ class EngineApi:
                 body = await response.content.read(MOST_PICTURE_BYTES)
                 while len(body) < MOST_PICTURE_BYTES and (more := await response.content.read(MOST_PICTURE_BYTES)):
                     body += more
-                if response.status not in SILENT:
-                    logger.warning("the engine answered %d to %s %s", response.status, method, path)
+                self._answered(response.status, f"{method} {path}")
                 return response.status, json.loads(body) if as_json and response.status == OK else body
         except _ERRORS as error:
-            logger.warning("the engine did not answer %s %s: %s", method, path, error or type(error).__name__)
+            reason = str(error).replace(" ssl:default", "") or type(error).__name__
+            self._warn("", f"the engine's HTTP server {self._address} did not answer: {reason}")
             return 0, None
+
+    def _answered(self, status: int, request: str) -> None:
+        if self._warned.pop("", None) is not None:
+            logger.warning("the engine's HTTP server answers again")
+        if status in SILENT:
+            self._warned.pop(request, None)
+            return
+        remedy = "; set engine.token_file to a valid token with the right look (review to acknowledge)"
+        text = f"the engine answered {status} to {request}"
+        self._warn(request, text + (remedy if status in UNAUTHORISED else ""))
+
+    def _warn(self, cause: str, text: str) -> None:
+        """Log a failure when it begins or changes, and again while it lasts, at intervals."""
+        now_s = time.monotonic()
+        self._warned = {key: one for key, one in self._warned.items() if now_s - one[1] < REPEAT_WARNING_S}
+        if cause not in self._warned or self._warned[cause][0] != text:
+            logger.warning("%s", text)
+            self._warned[cause] = text, now_s
 
 
 def tls_context(ca_file: Any) -> ssl.SSLContext | None:
@@ -110,4 +137,4 @@ def tls_context(ca_file: Any) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{ca_file}: is not a certificate in PEM format ({error})") from None
+        raise ConfigError(f"ca_file: {ca_file}: is not a certificate in PEM format ({error})") from None

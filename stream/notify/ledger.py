@@ -123,7 +123,8 @@ _decode_alert = msgspec.json.Decoder(Alert)
 class Ledger:
     """The ledger in the file `path`, made if missing. Methods block until the disk has what they write.
 
-    `read_only` needs no lock. Raises `ConfigError` if the file is no ledger, or in use by another notify; methods raise
+    `read_only` needs no lock, and neither does a process that is not `locked`: they open only a file that exists.
+    Raises `ConfigError` if the file is no ledger, or in use by another notify; methods raise
     `sqlite3.Error` if the disk fails.
     """
 
@@ -131,7 +132,7 @@ class Ledger:
         self._lock: int | None = None
         try:
             path = path.resolve()  # by another name it is the same ledger, with the same lock
-            if read_only and not path.is_file():
+            if (read_only or not locked) and not path.is_file():
                 raise ConfigError(f"{path}: there is no ledger; `partstream notify` creates it")
             if not read_only and locked:
                 self._lock = _lock(path)
@@ -298,11 +299,21 @@ class Ledger:
         return self._deliveries("alert = ? AND target = ? ORDER BY seq", alert, target)
 
     def find(
-        self, *, target: str | None = None, state: str | None = None, seq: int = 0, limit: int = 1000
+        self,
+        *,
+        target: str | None = None,
+        state: str | None = None,
+        seq: int = 0,
+        limit: int = 1000,
+        plain: bool = True,
     ) -> list[Delivery]:
-        """Return the latest messages, the oldest first; of one target, state or number if given."""
+        """Return the latest messages, the oldest first; of one target, state or number if given.
+
+        `plain`: also events and clips, which are the engine's own messages.
+        """
         query = "(?1 IS NULL OR target = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 = 0 OR seq = ?3)"
-        return self._deliveries(query + " ORDER BY seq DESC LIMIT ?4", target, state, seq, limit)[::-1]
+        query += " AND (?5 OR kind NOT IN ('event', 'clip')) ORDER BY seq DESC LIMIT ?4"
+        return self._deliveries(query, target, state, seq, limit, plain)[::-1]
 
     def waits(self, seq: int) -> Delivery | None:
         """Return a message as it is now; None if it no longer waits."""
@@ -397,6 +408,22 @@ def _alert(row: tuple[Any, ...]) -> AlertRow:
 def _delivery(row: tuple[Any, ...]) -> Delivery:
     values: dict[str, Any] = dict(zip(_DELIVERY.split(", "), row, strict=True))
     return Delivery(**values | {"critical": bool(values["critical"]), "body": values["body"] or b""})
+
+
+def in_use(path: Path) -> bool:
+    """Return whether a notify runs with the ledger. Raises `OSError` if its lock cannot be read."""
+    path = path.resolve()
+    try:
+        descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _lock(path: Path) -> int:

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from stream.notify.clock import now_us, steady_us
@@ -47,8 +47,10 @@ class Notifier:
 
     def __init__(self, config: NotifyConfig) -> None:
         self.config = config
-        self.api = EngineApi(config.engine, config.public_url)
-        self.ledger = Ledger(config.ledger, now_us())
+        with _named("engine."):
+            self.api = EngineApi(config.engine, config.public_url)
+        with _named("ledger: "):
+            self.ledger = Ledger(config.ledger, now_us())
         self.intake = Intake(config, self.ledger, now_us(), steady_us())
         self.outbox = Outbox(config, self.ledger)
         self.lanes: dict[str, Lanes] = {}
@@ -63,10 +65,13 @@ class Notifier:
         self._requested: set[tuple[str, str, int]] = set()
         """What was requested although it may have been read: that parts of it are gone is no loss."""
         self._offered_rules: list[tuple[str, list[str] | None]] | None = None
+        self._told_unknown: set[str] = set()
+        """Names in targets that the engine does not have, as they were logged."""
         try:
             self._subscription = self._subscribed()
             for name, target in config.targets.items():
-                self._senders[name] = sender = self._sender(name, target)
+                with _named(f"targets.{name}."):
+                    self._senders[name] = sender = self._sender(name, target)
                 self.lanes[name] = Lanes(name, self.ledger, self.outbox, sender, self.api.links, self._ledger_failed)
         except BaseException:
             self.ledger.close()
@@ -202,6 +207,7 @@ class Notifier:
         if self._offered_rules is None or not self.intake.view.listed:
             return
         known = self.intake.view.cameras
+        self._tell_unknown({rule for rule, _ in self._offered_rules}, known)
         pairs = [
             (camera, rule)
             for rule, cameras in self._offered_rules
@@ -213,6 +219,19 @@ class Notifier:
                 self._done(Outcome(shown=True))
         except sqlite3.Error as error:
             self._ledger_failed(error)
+
+    def _tell_unknown(self, rules: Collection[str], cameras: Collection[str]) -> None:
+        """Log names in targets that the engine does not have, once each: such a target may stay silent."""
+        unknown: dict[str, str] = {}
+        for name, target in self.config.targets.items():
+            for kind, wanted, known in (("rule", target.rules, rules), ("camera", target.cameras, cameras)):
+                for one in wanted or ():
+                    if one not in known:
+                        has = ", ".join(sorted(known)) or "none"
+                        unknown[f"targets.{name}.{kind}s: no {kind} {one}"] = has
+        for text in unknown.keys() - self._told_unknown:
+            logger.warning("%s; the engine has %s", text, unknown[text])
+        self._told_unknown = set(unknown)
 
     async def _retried(self, work: Callable[[], Outcome]) -> Outcome:
         while True:
@@ -308,6 +327,15 @@ class Notifier:
             "notify_commands_total": list(commands.items()),
             "notify_ledger_errors_total": [((), self.ledger_errors)],
         }
+
+
+@contextmanager
+def _named(prefix: str) -> Generator[None]:
+    """Say which part of the configuration an error is about."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{prefix}{error}") from None
 
 
 def _labelled(counts: Mapping[str, int]) -> list[Series]:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import logging
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from stages.settings import Section
 from stages.settings_file import SettingsFileError, error_text, read_settings
@@ -23,6 +33,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 HIGHEST_PORT = 65_535
 State = Literal["began", "updated", "acknowledged", "cleared"]
 Severity = Literal["info", "warning", "critical"]
+KINDS = ("mqtt", "webhook", "apprise")
+
+
+def _located(path: Path, info: ValidationInfo) -> Path:
+    return Path(info.context or "", path)
+
+
+FilePath = Annotated[Path, AfterValidator(_located)]
+"""A file. `load` takes a relative path from the configuration's folder, whatever the working directory is."""
 
 
 class EngineConfig(Section):
@@ -37,13 +56,24 @@ class EngineConfig(Section):
         pattern=r"^https?://[^/]",
         description="Address of the engine's HTTP server, for rules, acknowledging, pictures and links.",
     )
-    token_file: Path | None = Field(
+    token_file: FilePath | None = Field(
         None, description="File with a token for that server, with the right `look`, or `review` to acknowledge."
     )
-    ca_file: Path | None = Field(None, description="PEM file of the authority that signed that server's certificate.")
+    ca_file: FilePath | None = Field(
+        None, description="PEM file of the authority that signed that server's certificate."
+    )
     allow_plaintext: bool = Field(False, description="Allow the token without TLS to another host.")
     server_key: str | None = Field(None, description="CURVE: the engine's public key, or a file that holds it.")
-    key_file: Path | None = Field(None, description="CURVE: file with the client's secret key.")
+    key_file: FilePath | None = Field(None, description="CURVE: file with the client's secret key.")
+
+    @field_validator("server_key")
+    @classmethod
+    def _located_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+        from stream.messaging.curve.keys import is_key
+
+        if value is None or (is_key(value) and not _located(Path(value), info).exists()):
+            return value
+        return str(_located(Path(value), info))
 
     @model_validator(mode="after")
     def _token_is_protected(self) -> EngineConfig:
@@ -97,8 +127,10 @@ class MqttConfig(TargetConfig):
     broker: str = Field(description="`mqtt://HOST[:PORT]` or, with TLS, `mqtts://HOST[:PORT]`.")
     node: Name = Field("partstream", description="Name of this installation: topics begin with `partstream/NODE/`.")
     username: str | None = Field(None, description="User name at the broker.")
-    password_file: Path | None = Field(None, description="File with the password.")
-    ca_file: Path | None = Field(None, description="PEM file of the authority that signed the broker's certificate.")
+    password_file: FilePath | None = Field(None, description="File with the password.")
+    ca_file: FilePath | None = Field(
+        None, description="PEM file of the authority that signed the broker's certificate."
+    )
     protocol: Literal["5", "3.1.1"] = Field("5", description="Version of MQTT, in quotes.")
     discovery: str | None = Field(
         "homeassistant",
@@ -148,12 +180,14 @@ class WebhookConfig(TargetConfig):
         default=["began", "acknowledged", "cleared"], description="Messages of an alert that are sent."
     )
     url: str = Field(description="`https://…`; `http://…` only on this machine.")
-    secret_files: list[Path] = Field(
+    secret_files: list[FilePath] = Field(
         min_length=1,
         max_length=4,
         description="Files with secrets, `whsec_…`. Each signs, so that one can be replaced.",
     )
-    ca_file: Path | None = Field(None, description="PEM file of the authority that signed the server's certificate.")
+    ca_file: FilePath | None = Field(
+        None, description="PEM file of the authority that signed the server's certificate."
+    )
     allow_plaintext: bool = Field(False, description="Allow `http://` to another host.")
 
     @model_validator(mode="after")
@@ -171,7 +205,7 @@ class AppriseConfig(TargetConfig):
     """Phones, mail and chats, by Apprise."""
 
     kind: Literal["apprise"]
-    urls_file: Path = Field(description="File with Apprise's addresses, one per line.")
+    urls_file: FilePath = Field(description="File with Apprise's addresses, one per line.")
     picture: bool = Field(False, description="Attach the picture of the alert; needs `engine.api`.")
 
 
@@ -179,10 +213,14 @@ Target = Annotated[MqttConfig | WebhookConfig | AppriseConfig, Field(discriminat
 
 
 class NotifyConfig(Section):
-    """The whole configuration."""
+    """The whole configuration. Relative paths are taken from the folder of the file."""
 
     engine: EngineConfig = Field(default_factory=EngineConfig)  # pyright: ignore[reportArgumentType]
-    ledger: Path = Field(Path("notify.db"), description="SQLite file of alerts and deliveries; created if missing.")
+    ledger: FilePath = Field(
+        Path("notify.db"),
+        validate_default=True,
+        description="SQLite file of alerts and deliveries, which `partstream notify` creates if it is missing.",
+    )
     metrics: str | None = Field(
         "127.0.0.1:9097", pattern=r"^.+:\d{1,5}$", description="HOST:PORT of /metrics and /healthz. Null: no server."
     )
@@ -225,27 +263,56 @@ class NotifyConfig(Section):
 
 
 def load(path: Path) -> NotifyConfig:
-    """Read the file. Raises `ConfigError` that names the errors by file and field, without secrets."""
+    """Read the file. Relative paths in it are taken from its folder.
+
+    Raises `ConfigError` that names the errors by file and field, without secrets.
+    """
     try:
         content: dict[str, Any] = read_settings(path, ", for example `targets: {…}`")
-        return NotifyConfig.model_validate(content)
+        return NotifyConfig.model_validate(content, context=path.absolute().parent)
     except SettingsFileError as error:
         raise ConfigError(str(error)) from None
     except ValidationError as error:
-        text = redact(error_text(error, NotifyConfig, command="partstream notify schema"))
+        found = _readable(error.errors(include_url=False))
+        text = redact(error_text(found, NotifyConfig, command="partstream notify schema"))
         raise ConfigError(f"{path}: {text}") from None
 
 
-def secret(path: Path) -> str:
-    """Return the secret in a file, without its line break, and warn if others may read it. Raises `ConfigError`."""
+def _readable(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors with locations as in the file, and one error for a setting that is spelt wrong."""
+    for error in errors:
+        location = error["loc"]
+        if location[:1] == ("targets",) and location[2:3] and location[2] in KINDS:  # the kind is no level of the file
+            error["loc"] = location[:2] + location[3:]
+    unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+    found: list[ErrorDetails] = []
+    for error in errors:
+        location = error["loc"]
+        if error["type"] == "missing":
+            section = [str(one[-1]) for one in unknown if one[:-1] == location[:-1]]
+            if difflib.get_close_matches(str(location[-1]), section):
+                continue
+            error["msg"] = "is missing" + ("; an example is in docs/notify.md" if location == ("targets",) else "")
+        elif error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            error["loc"], error["msg"] = (*location, "kind"), f"must be {', '.join(KINDS[:-1])} or {KINDS[-1]}"
+        found.append(error)
+    return found
+
+
+def secret(path: Path, setting: str) -> str:
+    """Return the secret in a file, without its line break, and warn if others may read it.
+
+    Raises `ConfigError` that begins with `setting`.
+    """
     try:
         text = path.read_text(encoding="utf-8").strip()
         if path.stat().st_mode & 0o077:
             logger.warning("%s holds a secret, and other users may read it: chmod 600", path)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError(f"{setting}: {path.absolute()}: can't be read: {reason}") from None
     if not text:
-        raise ConfigError(f"{path}: is empty, and must hold a secret")
+        raise ConfigError(f"{setting}: {path.absolute()}: is empty, and must hold a secret")
     return text
 
 

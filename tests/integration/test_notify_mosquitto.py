@@ -189,7 +189,9 @@ async def test_availability_follows_notify_and_the_engine(tmp_path: Path) -> Non
     await engine.stop()
 
 
-async def test_commands_disarm_and_arm_a_rule_and_a_retained_command_changes_nothing(tmp_path: Path) -> None:
+async def test_commands_disarm_and_arm_a_rule_and_a_retained_command_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     engine = AlertEngine()
     await engine.start()
     async with mosquitto(tmp_path) as broker, client_of(broker) as client:
@@ -216,6 +218,8 @@ async def test_commands_disarm_and_arm_a_rule_and_a_retained_command_changes_not
             await until(lambda: any(third in one["id"] for one in client.stream(f"{BASE}/door/alert")))
             await until(lambda: client.value(f"{BASE}/door/rule/fall")["alerts"] == [third])
             assert not any(second in one["id"] for one in client.stream(f"{BASE}/door/alert"))
+            assert f"'ARM' on {BASE}/door/rule/none/set is ignored" in caplog.text
+            assert f"'OPEN' on {command} is ignored" in caplog.text
             assert session.commands == {
                 ("disarm", "retained"): 2,
                 ("disarm", "done"): 1,

@@ -32,12 +32,12 @@ class AppriseSender:
         self._services = apprise.Apprise()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="apprise")
         logging.getLogger("apprise").setLevel(logging.ERROR)  # its warnings contain addresses
-        lines = [line.strip() for line in secret(config.urls_file).splitlines()]
+        lines = [line.strip() for line in secret(config.urls_file, "urls_file").splitlines()]
         for number, line in enumerate(lines, 1):
             if line and not line.startswith("#") and not self._services.add(line):
-                raise ConfigError(f"{config.urls_file}, line {number}: Apprise does not know this address")
+                raise ConfigError(f"urls_file: {config.urls_file}, line {number}: Apprise does not know this address")
         if not len(self._services):
-            raise ConfigError(f"{config.urls_file}: has no address")
+            raise ConfigError(f"urls_file: {config.urls_file}: has no address")
 
     async def close(self) -> None:
         """Start nothing further."""

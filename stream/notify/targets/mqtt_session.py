@@ -83,7 +83,7 @@ class MqttSession:
         self._command = command
         self._picture = picture
         self._ledger_failed = ledger_failed
-        self._password = secret(config.password_file) if config.password_file is not None else None
+        self._password = secret(config.password_file, "password_file") if config.password_file is not None else None
         self._tls = self._context()
         self._client: ConfirmedClient | None = None
         self._ready = asyncio.Event()
@@ -329,6 +329,10 @@ class MqttSession:
             if name != "unknown":
                 parts = topic.removeprefix(base_of(self._config) + "/").split("/")
                 outcome = await self._command(parts, text)
+            if outcome == "unknown":
+                logger.warning(
+                    "%s: %r on %s is ignored: there is no such command, rule or open alert", self._name, text, topic
+                )
         self.commands[name, outcome] += 1
 
     # -- connection ---------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ class WebhookSender:
 
     def __init__(self, config: WebhookConfig) -> None:
         self._url = config.url
-        self._signers = [_signer(secret(path), str(path)) for path in config.secret_files]
+        self._signers = [_signer(secret(path, "secret_files"), f"secret_files: {path}") for path in config.secret_files]
         self._tls = tls_context(config.ca_file)
         self._session: aiohttp.ClientSession | None = None
 

@@ -128,8 +128,8 @@ def test_notify_of_compose_reaches_the_engine_with_its_keys_and_a_broker_that_is
     assert isinstance(target, MqttConfig) and urlsplit(target.broker).hostname == "mosquitto"
     assert "partstream keys new keys --client first" in COMPOSE["services"]["keys"]["entrypoint"][-1]
     assert (config.engine.server_key, str(config.engine.key_file)) == (
-        "keys/server.key",
-        "keys/clients/first.key_secret",
+        "/var/lib/partstream/keys/server.key",
+        "/var/lib/partstream/keys/clients/first.key_secret",
     )
     listened = (DEPLOY / "compose" / "mosquitto.conf").read_text(encoding="utf-8")
     assert f"listener {urlsplit(target.broker).port}\n" in listened

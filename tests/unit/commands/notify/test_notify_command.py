@@ -29,10 +29,13 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
     config = configured(tmp_path)
     code, text = run("list", "--config", config)
     assert code == 2 and "there is no ledger" in text
-    code, text = run("test", "other", "--config", config)
-    assert code == 2 and "has no target other; it has hook" in text
+    code, text = run("test", "hook", "--config", config)
+    assert code == 2 and "there is no ledger" in text and not (tmp_path / "notify.db").exists()
+    for arguments in [("test", "other"), ("list", "--target", "other"), ("retry", "--target", "other")]:
+        code, text = run(*arguments, "--config", config)
+        assert code == 2 and "has no target other; it has hook" in text
     code, text = run("--config", config)
-    assert code == 2 and "secret: can't be read" in text
+    assert code == 2 and f"{config}: targets.hook.secret_files: {tmp_path}/secret: can't be read" in text
     (tmp_path / "secret").write_text("whsec_?")
     code, text = run("--config", config)
     assert code == 2 and "is not a secret of the form whsec_" in text and "?" not in text
@@ -60,9 +63,12 @@ def test_an_error_of_a_value_while_it_runs_is_no_error_of_the_configuration(
 
 def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retried(tmp_path: Path) -> None:
     config = configured(tmp_path)
-    assert run("test", "hook", "--config", config)[0] == 0
+    running = Ledger(tmp_path / "notify.db")
+    code, text = run("test", "hook", "--config", config)
+    assert code == 0 and "queued; the running" in text
+    running.close()
     code, text = run("list", "--config", config)
-    assert code == 0 and "pending" in text and "test-" in text
+    assert code == 0 and "pending" in text and "test" in text
     assert run("retry", "1", "--config", config)[0] == 1
     assert run("retry", "--config", config)[0] == 2
     ledger = Ledger(tmp_path / "notify.db", locked=False)
@@ -74,6 +80,33 @@ def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retri
     code, text = run("list", "--config", config, "--json", "--target", "hook")
     assert [json.loads(line)["state"] for line in text.splitlines()] == ["pending", "given_up"]
     assert run("retry", "--target", "hook", "--config", config) == (0, "1 message will be sent\n")
+
+
+def test_a_test_message_that_no_running_notify_sends_is_said(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    Ledger(tmp_path / "notify.db").close()
+    code, text = run("test", "hook", "--config", config)
+    assert code == 0 and f"queued, but no `partstream notify` runs with {tmp_path}/notify.db" in text
+
+
+def test_a_configuration_before_the_name_of_a_command_counts_unless_one_follows(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    Ledger(tmp_path / "notify.db").close()
+    for command in [("list",), ("test", "hook"), ("retry", "--target", "hook")]:
+        assert "no ledger" not in run("--config", config, *command)[1]
+        assert "none.yaml: can't be read" in run("--config", str(tmp_path / "none.yaml"), *command)[1]
+    assert run("--config", str(tmp_path / "none.yaml"), "list", "--config", config)[0] == 0
+
+
+def test_events_are_listed_only_on_request(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    ledger = Ledger(tmp_path / "notify.db")
+    for kind in ("began", "event", "clip"):
+        ledger.plan(Planned(kind, "hook", "door", kind, "", False, b"{}"), 1)
+    ledger.close()
+    assert [json.loads(line)["kind"] for line in run("list", "--config", config, "--json")[1].splitlines()] == ["began"]
+    code, text = run("list", "--config", config, "--events")
+    assert code == 0 and all(kind in text for kind in ("began", "event", "clip"))
 
 
 def test_a_reason_of_a_receiver_is_shown_as_it_is(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stream.notify.intake import Intake
+from stream.notify.intake import Intake, Received
 from stream.notify.ledger import Ledger
+from stream.notify.notifier import Notifier
 from support.notify.alert_engine import notifying
-from support.notify.fed_alerts import config
+from support.notify.fed_alerts import NOW_US, config, stats
 from support.ports import reserved_port
 from support.waiting import until
 
@@ -41,3 +43,27 @@ async def test_an_error_of_what_is_due_does_not_end_notify(
 
         monkeypatch.setattr(patched, name, fails)
         await until(lambda: calls > 4)
+
+
+async def test_names_in_targets_that_the_engine_does_not_have_are_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    file.chmod(0o600)
+    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(file)]}
+    typo = hook | {"rules": ["fal"], "cameras": ["dor", "door"]}
+    engine = {"endpoint": f"tcp://127.0.0.1:{reserved_port()}", "replay": None}
+    notifier = Notifier(config(tmp_path / "notify.db", engine=engine, targets={"typo": typo, "all": hook}))
+    notifier.intake.take([Received(stats())], NOW_US)
+    notifier._offered_rules = [("fall", None)]
+    with caplog.at_level(logging.WARNING):
+        notifier.apply_rules()
+        notifier.apply_rules()
+    assert sorted(caplog.messages) == [
+        "targets.typo.cameras: no camera dor; the engine has door",
+        "targets.typo.rules: no rule fal; the engine has fall",
+    ]
+    for sender in notifier._senders.values():
+        await sender.close()
+    notifier.ledger.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stream.notify.notify_config import MqttConfig, NotifyConfig, load, secret
+from stream.notify.notify_config import MqttConfig, NotifyConfig, WebhookConfig, load, secret
 from stream.settings.config_error import ConfigError
 
 EXAMPLE = """
@@ -49,7 +49,10 @@ def test_the_kinds_of_targets_are_read_with_their_defaults(tmp_path: Path) -> No
         ({"kind": "mqtt", "broker": "mqtt://b", "discovery": "home/#"}, "discovery"),
         ({"kind": "mqtt", "broker": "mqtt://b", "discovery": "home/"}, "discovery"),
         ({"kind": "mqtt", "broker": "mqtt://b", "discovery": ""}, "discovery"),
-        ({"kind": "pager"}, "kind"),
+        ({"kind": "pager"}, r"targets\.one\.kind: must be mqtt, webhook or apprise$"),
+        ({"broker": "mqtt://b"}, r"targets\.one\.kind: must be mqtt, webhook or apprise$"),
+        ({"kind": "mqtt"}, r"notify\.yaml: targets\.one\.broker: is missing$"),
+        ({"kind": "mqtt", "brokr": "b"}, r"notify\.yaml: targets\.one\.brokr: unknown; did you mean `broker`\?$"),
         ({"kind": "mqtt", "broker": "mqtt://b", "pictures": True}, "targets.one.pictures: .*set engine.api"),
         ({"kind": "apprise", "urls_file": "u", "severities": []}, "severities: unknown"),
     ],
@@ -97,13 +100,31 @@ def test_a_secret_is_read_without_its_line_break_and_others_readers_are_warned_o
     path = tmp_path / "secret"
     path.write_text("whsec_abc\n")
     path.chmod(0o600)
-    assert secret(path) == "whsec_abc" and not caplog.records
+    assert secret(path, "password_file") == "whsec_abc" and not caplog.records
     path.chmod(0o644)
     with caplog.at_level(logging.WARNING):
-        secret(path)
+        secret(path, "password_file")
     assert "chmod 600" in caplog.text and "abc" not in caplog.text
     path.write_text("")
     with pytest.raises(ConfigError, match="is empty"):
-        secret(path)
-    with pytest.raises(ConfigError, match="can't be read"):
-        secret(tmp_path / "none")
+        secret(path, "password_file")
+    with pytest.raises(ConfigError, match=r"^password_file: /.*none: can't be read"):
+        secret(tmp_path / "none", "password_file")
+
+
+def test_a_file_without_targets_names_an_example(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"notify\.yaml: targets: is missing; an example is in docs/notify\.md$"):
+        loaded(tmp_path, "ledger: notify.db")
+
+
+def test_relative_paths_are_taken_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    engine = "engine: {server_key: keys/server.key, key_file: /etc/client.key_secret}\n"
+    config = loaded(tmp_path, EXAMPLE.replace("ledger: notify.db", "") + engine)
+    house, hook = config.targets["house"], config.targets["hook"]
+    assert isinstance(house, MqttConfig) and isinstance(hook, WebhookConfig)
+    assert (config.ledger, house.password_file) == (tmp_path / "notify.db", tmp_path / "pw")
+    assert hook.secret_files == [tmp_path / "s1", tmp_path / "s2"]
+    assert config.engine.server_key == str(tmp_path / "keys/server.key")
+    assert config.engine.key_file == Path("/etc/client.key_secret")
+    key = "x" * 40
+    assert loaded(tmp_path, EXAMPLE + f"engine: {{server_key: {key}, key_file: k}}").engine.server_key == key
