@@ -116,6 +116,6 @@ def test_an_address_that_apprise_does_not_know_is_named_by_its_line_only(tmp_pat
     server = Server()
     targets = phone(tmp_path, server)
     (tmp_path / "urls").write_text("# mine\nnonsense://user:secret@host\n")
-    with pytest.raises(ConfigError, match=r"urls, line 2: is not an address") as raised:
+    with pytest.raises(ConfigError, match=r"urls, line 2: Apprise does not know this address") as raised:
         Notifier(settings(AlertEngine(), tmp_path, targets))
     assert "secret" not in str(raised.value)
