@@ -81,11 +81,14 @@ def train(
 
 
 def gate(old: str, new: Path, verdicts: Path) -> Gated:
-    """Run `partstream gate OLD NEW --data VERDICTS` without the packaged footage. Raises RunFailedError if it cannot
-    decide."""
+    """Run `partstream gate OLD NEW --data VERDICTS`, without the packaged footage and quiet videos.
+
+    Raises RunFailedError if it cannot decide.
+    """
+    accepted = ("--allow-unmeasured", "footage", "--allow-unmeasured", "back-test")
     with tempfile.TemporaryDirectory(prefix="partstream-bench-") as folder:
         report = Path(folder, "gate.json")
-        done = _run(["gate", old, str(new), "--data", str(verdicts), "--json", str(report), "--allow-unmeasured"], {})
+        done = _run(["gate", old, str(new), "--data", str(verdicts), "--json", str(report), *accepted], {})
         if done.returncode not in (0, 1) or not report.is_file():
             raise RunFailedError(f"partstream gate ended with {done.returncode}: {done.stdout[-_SHOWN:]}")
         checks = json.loads(report.read_text())["checks"]
