@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import logging
 import os
 import signal
@@ -93,6 +94,10 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder for what is made once, in the process that began the run; workers get its name."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Consoles take their width when they are made; tables are then whole, whichever test comes first.
+        patch.setenv("COLUMNS", "900")
+        importlib.import_module("commands.ending")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell starts background jobs so, and the programs that the tests start would ignore Ctrl-C, too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -132,7 +137,8 @@ def _places(files: set[str]) -> dict[str, tuple[float, str]]:
     """
     folders: dict[str, list[str]] = {}
     for file in sorted(files):
-        folders.setdefault(file.split("/")[1], []).append(file)
+        _, _, inner = file.partition("/")  # tests of tests have files that are in no folder
+        folders.setdefault(inner.partition("/")[0], []).append(file)
     return {
         file: (number / len(among) + (folder not in ("integration", "parity")), file)
         for folder, among in folders.items()

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from commands.ending import printable
-from stages.packaged_checkpoints import PACKAGED, is_packaged, summary
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +38,8 @@ class GateResult(msgspec.Struct, frozen=True, tag_field="schema", tag=SCHEMA):
 
 def gate_file(profile: str) -> Path | None:
     """Return the place of a checkpoint's result; None for a packaged one, which has none."""
+    from stages.packaged_checkpoints import PACKAGED, is_packaged
+
     if profile in (*PACKAGED, "free") or is_packaged(Path(profile)):
         return None
     path = Path(profile)
@@ -59,6 +60,8 @@ def write_result(path: Path, result: GateResult) -> None:
 
 def log_gate(profile: str) -> None:
     """Log whether a checkpoint passed the gate. Raises `WeightsError` for a checkpoint that cannot be read."""
+    from stages.packaged_checkpoints import summary
+
     file = gate_file(profile)
     if file is None:
         return
