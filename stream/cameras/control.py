@@ -239,7 +239,7 @@ class Control:
         raise NotNowError(f"camera {camera_id}: the engine is stopping, or no thread could be started") from error
 
     async def _save(self, changes: Mapping[str, CameraConfig | None]) -> None:
-        """Write all cameras as they are after these changes and those being applied. Needs `_saving`."""
+        """Write all cameras with these changes and those that are being applied. Needs `_saving`."""
         if self._state is None:
             return
         wanted = {**self._cameras.configs, **self._applied_later, **changes}

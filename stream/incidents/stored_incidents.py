@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ class StoreUnavailableError(Exception):
     """The database cannot be read at the moment. The argument says why."""
 
 
-class StoredIncidents:
+class StoredIncidents(ABC):
     """The incidents in a directory. `clip_exists` returns whether there is a clip of this name."""
 
     def __init__(self, directory: Path, files: PictureFiles, clip_exists: Callable[[str], bool]) -> None:
@@ -94,6 +95,6 @@ class StoredIncidents:
                 self._found_damaged(generation, error)
             raise StoreUnavailableError(str(error)) from None
 
+    @abstractmethod
     def _found_damaged(self, generation: int, error: sqlite3.Error) -> None:
         """Note that the database of this generation is damaged."""
-        raise NotImplementedError

@@ -74,8 +74,8 @@ async def test_the_document_has_every_route_its_references_resolve_and_bodies_ma
 async def test_valid_and_invalid_requests_cause_no_internal_error(examples: int, tmp_path: Path) -> None:
     """Schemathesis reads the document and sends requests to all routes except streams, which do not end.
 
-    Its phase of coverage sends the least, the greatest and wrong values of each field; so many random examples of each
-    request follow, which the seed fixes.
+    Its phase of coverage sends the least, the greatest and wrong values of each field; `examples` random requests to
+    each route follow, which the seed fixes.
     """
     config = configured({"id": "a", "source": PATTERN}, profiling_directory=tmp_path / "profiling")
     async with running(config) as (_, client):

@@ -172,7 +172,7 @@ def _lost(part: str, ones: Sequence[Judged], p: float) -> Check:
 
 
 def _lost_by_chance(ones: Sequence[Judged]) -> float:
-    """Return how likely so many of OLD's events are lost, net, by a checkpoint that loses the share it may lose."""
+    """Return the probability that a checkpoint that loses the allowed share loses this number of OLD's events, net."""
     found = sum(one.old for one in ones)
     lost = max(0, _only_old(ones) - _only_new(ones))
     return float(stats.binom.sf(lost - 1, found, ALLOWED_LOST))

@@ -44,7 +44,7 @@ class VerdictFolder:
     def __init__(self, directory: Path, config: VerdictsConfig) -> None:
         self.directory = directory
         self.damaged: list[str] = []
-        """Why files are not used that should be verdicts, or clips of verdicts; they are left as they are."""
+        """What is wrong with files that are not used. They are not changed."""
         self.counts: tuple[int, int] | None = None
         """The numbers of verdicts and of clips; None until the directory was read."""
         self.message = ""

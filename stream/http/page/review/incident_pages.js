@@ -1,5 +1,5 @@
-// A window on the alerts and events that match a query, the latest first: pages of it are loaded as they are needed, and
-// only some are held at once.
+// A window on the alerts and events that match a query, the latest first: pages are loaded when they are needed, and only
+// some are held at once.
 
 import { ask } from "../api.js"
 

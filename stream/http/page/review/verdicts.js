@@ -146,7 +146,7 @@ export class Verdicts {
     }
   }
 
-  /** Take incidents as they are now. */
+  /** Take the present state of incidents. */
   #took(incidents, before = [], changes = null) {
     const known = new Map(before.map((one) => [one.id, one]))
     for (const now of incidents) {
@@ -227,7 +227,7 @@ export class Verdicts {
   }
 }
 
-/** Returns these incidents as they are now, except those that are no longer kept. */
+/** Returns the present state of these incidents, without those that are no longer kept. */
 async function current(ids) {
   const found = []
   for (const id of ids) {
