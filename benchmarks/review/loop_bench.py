@@ -53,8 +53,6 @@ SEED, MOST = 19, 30
 REMOVED = (0.3, 0.5, 0.7, 0.9)
 """Shares of false alarms removed for which the power is computed."""
 FORGOTTEN = "walk"
-PLANTED: dict[str, Any] = {"data": {"verdicts": {"hold_out": False}}}
-"""Settings of the checkpoint that learns shuffled verdicts: it learns all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,10 @@ class LoopBench:
         new = load_checkpoint(str(done.checkpoint))
         same = {"reviewed": self.compared(new, self.reviewed), "unseen": self.compared(new, self.unseen)}
         gates = {"trained": gate(self.plan.start, done.checkpoint, folder)}
-        for name, path in (("shuffled", self.shuffled(reviewed)), ("forgetful", self.forgetful(done.checkpoint))):
+        for name, path in (
+            ("shuffled", self.shuffled(reviewed, settings)),
+            ("forgetful", self.forgetful(done.checkpoint)),
+        ):
             gates[name] = gate(self.plan.start, path, folder)
             self.progress(f"gate: {name}: {'refused' if gates[name].code else 'passed'}")
             same[name] = self.compared(load_checkpoint(str(path)), self.unseen)
@@ -168,10 +169,13 @@ class LoopBench:
         counts = self.counted(new, watched)
         return compare([old for old, _ in counts], [each for _, each in counts])
 
-    def shuffled(self, reviewed: Sequence[Reviewed]) -> Path:
-        """Return a checkpoint that learned the verdicts with their truths exchanged at random."""
+    def shuffled(self, reviewed: Sequence[Reviewed], settings: Mapping[str, Any]) -> Path:
+        """Return a checkpoint that learned the verdicts with their truths exchanged at random.
+
+        It holds out the same clips as the other one, or the gate would refuse it without looking at its answers.
+        """
         folder = self.write(shuffled(reviewed, self.plan.seed), "shuffled")
-        return self.trained(folder, "planted", PLANTED).checkpoint
+        return self.trained(folder, "planted", settings).checkpoint
 
     def forgetful(self, trained: Path) -> Path:
         """Return the trained checkpoint, made never to answer `FORGOTTEN`."""
