@@ -28,7 +28,7 @@ class Replay:
             return await original(client, *values)
 
         monkeypatch.setattr(ReplayClient, "fetch", fetch)
-        monkeypatch.setattr("stream.subscriber.REPLAY_RETRY_S", 0.01)
+        monkeypatch.setattr("stream.messaging.gap_filling.REPLAY_RETRY_S", 0.01)
         monkeypatch.setattr("stream.messaging.gaps.SHORTEST_WAIT_S", 0.02)
         monkeypatch.setattr("stream.messaging.gaps.LONGEST_WAIT_S", 0.02)
 

@@ -18,7 +18,6 @@ import zmq
 import zmq.asyncio
 
 import support.engines.wire_messages as wire
-from stream import subscriber
 from stream.messaging.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
@@ -391,7 +390,7 @@ async def test_a_stalled_subscriber_delays_neither_the_publisher_nor_another_sub
 async def test_a_silent_replay_server_delays_live_results_only_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(subscriber, "REPLAY_RETRY_S", 60.0)
+    monkeypatch.setattr("stream.messaging.gap_filling.REPLAY_RETRY_S", 60.0)
     with sockets.socket() as silent:  # accepts connections and says nothing
         silent.bind(("127.0.0.1", 0))
         silent.listen()
