@@ -226,7 +226,7 @@ class Engine:
         await self.publisher.start()
         if self.incidents is not None:
             await asyncio.to_thread(self.incidents.start)
-            self.publisher.on_message(self.incidents.take)
+            self.publisher.keep_in(self.incidents)
         if self._verdicts is not None:
             self.publisher.on_message(self._verdicts.take)
             self._verdicts.start()

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream.incidents.incident import Bucket, Incident, IncidentQuery, Kind
+from stream.incidents import kept_messages
+from stream.incidents.changes import Statement
+from stream.incidents.incident import Bucket, Incident, IncidentQuery
 from stream.results import Alert, ClipReady, Event, ModelRef
 
 NAME = "incidents.db"
@@ -79,14 +81,6 @@ _SELECT = (
 Value = str | int | float | bytes | None
 
 
-class Statement(NamedTuple):
-    """A statement that a message becomes, and of what kind that is."""
-
-    kind: Kind
-    sql: str
-    values: Any
-
-
 class FrameKey(NamedTuple):
     """What identifies a frame, and so its picture."""
 
@@ -101,20 +95,20 @@ def statements(message: Alert | Event | ClipReady, begins: bool, model: bytes | 
     match message:
         case Alert():
             if begins:
-                yield Statement("alert", _BEGAN, _began(message, model))
+                yield Statement(_BEGAN, _began(message, model))
             elif message.state == "cleared":
-                yield Statement("alert", _ENDED, (message.capture_us, message.alert))
+                yield Statement(_ENDED, (message.capture_us, message.alert))
             elif message.acknowledged_us is not None:
-                yield Statement("alert", _ACKNOWLEDGED, (message.acknowledged_us, message.alert))
+                yield Statement(_ACKNOWLEDGED, (message.acknowledged_us, message.alert))
         case Event():
             ended = message.event if message.kind == "ended" else message.previous_event
             if ended is not None:
-                yield Statement("event", _ENDED, (message.capture_us, ended))
+                yield Statement(_ENDED, (message.capture_us, ended))
             if begins:
-                yield Statement("event", _BEGAN, _began(message, model))
+                yield Statement(_BEGAN, _began(message, model))
         case ClipReady():
             span = (message.start_media_time_us, message.end_media_time_us)
-            yield Statement("event", _IN_CLIP, (message.clip, message.camera, message.run, message.epoch, *span))
+            yield Statement(_IN_CLIP, (message.clip, message.camera, message.run, message.epoch, *span))
 
 
 def _began(message: Alert | Event, model: bytes | None) -> dict[str, Value]:
@@ -154,7 +148,7 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
             )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(SCHEMA)
+        connection.executescript(SCHEMA + kept_messages.SCHEMA)
     except BaseException:
         connection.close()
         raise

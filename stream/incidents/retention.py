@@ -1,9 +1,11 @@
-"""What is deleted of kept incidents: pictures beyond the budget, and everything that is too old."""
+"""What is deleted of kept incidents: pictures beyond the budget, and everything that is too old, also messages."""
 
 from __future__ import annotations
 
 import sqlite3
+import time
 
+from stream.incidents import kept_messages
 from stream.incidents.picture_files import PictureFiles
 
 MOST_INCIDENTS = 200_000
@@ -75,6 +77,7 @@ class Retention:
             database.execute(_PICTURE_GONE, (row,))
         more = len(pictures) == AT_ONCE
         more |= self._delete_incidents(database, before_us)
+        more |= kept_messages.delete_old(database, max(before_us, time.time_ns() // 1000 - kept_messages.KEPT_US))
         return freed, more or self._forget_pictures(database, before_us)
 
     def _delete_incidents(self, database: sqlite3.Connection, before_us: int) -> bool:

@@ -2,7 +2,8 @@
 
 The publishing thread only queues what a message changes; a writer thread writes it, several messages in one
 transaction. The encoding thread of pictures writes their files. So a slow, full or missing disk delays neither the
-engine nor its messages: what does not fit into the queue, or cannot be written, is counted and lost.
+engine nor its messages: what does not fit into the queue, or cannot be written, is counted and lost. The messages of
+alerts are kept as well, for the engine's next runs to replay.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from pathlib import Path
 import msgspec
 
 from ring_buffers.doorbell import Doorbell
-from stream.incidents import database, retention
-from stream.incidents.database import FrameKey, Statement
+from stream.incidents import database, kept_messages, retention
+from stream.incidents.changes import Change
+from stream.incidents.database import FrameKey
+from stream.incidents.earlier_alerts import EarlierAlerts
 from stream.incidents.incident import Incident, Kind, Verdict
 from stream.incidents.picture_files import PictureFiles
 from stream.incidents.retention import Retention
@@ -76,6 +79,9 @@ class IncidentStore(StoredIncidents):
         self._lock = threading.Lock()
         """For writing to the database, and the bytes kept."""
         self._lock_file: int | None = None
+        self.earlier = EarlierAlerts(self._reading)
+        """The messages of alerts, also of this run."""
+        self._run = ""
         self._model: bytes | None = None
         self._model_of: object = None
         self._refused: Counter[Kind] = Counter()
@@ -85,7 +91,7 @@ class IncidentStore(StoredIncidents):
         """The generation of a database that a reader found damaged, and the error, for the writer."""
         self._look_at = 0.0
         """When old incidents are looked for again, monotonic seconds."""
-        self._waiting: deque[Statement] = deque()
+        self._waiting: deque[Change] = deque()
         self._bell = Doorbell()
         self._thread = threading.Thread(target=self._write, name="incidents", daemon=True)
         self._closed = False
@@ -141,19 +147,27 @@ class IncidentStore(StoredIncidents):
             if message.model is not self._model_of:
                 self._model, self._model_of = msgspec.json.encode(message.model), message.model
             return
+        if message.run != self._run:
+            self._run = message.run
+            self._queue(Change("event", [kept_messages.run_statement(message.run)]))
         if not isinstance(message, (Alert, Event, ClipReady)):
             return
         begins = not isinstance(message, ClipReady) and self.wants(message)
-        for statement in database.statements(message, begins, self._model):
-            most = MOST_WAITING if statement.kind == "alert" else MOST_WAITING // 2
-            if len(self._waiting) >= most or self._closed:
-                self._refuse(statement.kind)
-                continue
-            self._waiting.append(statement)
-        if begins:
-            self.began["alert" if isinstance(message, Alert) else "event"] += 1
-        if self._waiting:
-            self._bell.ring()
+        statements = list(database.statements(message, begins, self._model))
+        kind: Kind = "event"
+        if isinstance(message, Alert):
+            kind = "alert"
+            statements += kept_messages.message_statements(topic, message)
+        if statements:
+            self._queue(Change(kind, statements))
+        self.began[kind] += begins
+
+    def _queue(self, change: Change) -> None:
+        most = MOST_WAITING if change.kind == "alert" else MOST_WAITING // 2
+        if len(self._waiting) >= most or self._closed:
+            return self._refuse(change.kind)
+        self._waiting.append(change)
+        self._bell.ring()
 
     # -- the encoding thread of pictures ------------------------------------------------------------------------
     def keep(self, ids: Sequence[str], result: Frame, jpeg: bytes) -> None:
@@ -241,11 +255,11 @@ class IncidentStore(StoredIncidents):
         self._writing = min(BATCH, len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(self._writing)]
         try:
-            self._write_statements(batch)
+            self._write_changes(batch)
         finally:
             self._writing = 0
 
-    def _write_statements(self, batch: Sequence[Statement]) -> None:
+    def _write_changes(self, batch: Sequence[Change]) -> None:
         with self._lock:
             connection = self._open()
             try:
@@ -253,18 +267,18 @@ class IncidentStore(StoredIncidents):
                     raise sqlite3.OperationalError("the database is not open")
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    for statement in batch:
-                        connection.execute(statement.sql, statement.values)
+                    for sql, values in (statement for change in batch for statement in change.statements):
+                        connection.execute(sql, values)
                     connection.execute("COMMIT")
                 except BaseException:
                     self._roll_back(connection)
                     raise
             except sqlite3.Error as error:
                 self._failed(error)
-                self._unwritten.update(statement.kind for statement in batch)
+                self._unwritten.update(change.kind for change in batch)
                 return
-        if not self.condition.waits_for_room:
-            self.condition.works()
+            if not self.condition.waits_for_room:  # with the lock: a picture may be refused at the same time
+                self.condition.works()
 
     def _check(self) -> None:
         """Replace a database that a reader found damaged, and look whether a full disk has room again."""
@@ -358,6 +372,7 @@ class IncidentStore(StoredIncidents):
             return False
         aside = database.put_aside(self._directory)
         self._generation += 1
+        self._run = ""  # the new one does not know it
         logger.error(
             "incidents: the database is damaged (%s): it was renamed to %s, and a new one begins", error, aside.name
         )

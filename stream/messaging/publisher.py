@@ -21,6 +21,7 @@ import msgspec
 import zmq
 
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
+from stream.messaging.earlier import MessageStore
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.last_value import LastValues
@@ -189,6 +190,16 @@ class Publisher:
         with self._lock:
             self._listeners = [*self._listeners, listener]
         return lambda: self._remove_listener(listener)
+
+    def keep_in(self, store: MessageStore) -> None:
+        """Give each message to `store` from now on, and answer requests for those of earlier runs from it.
+
+        Raises RuntimeError before `start()`.
+        """
+        if self._replay is None:
+            raise RuntimeError("the publisher has not started")
+        self.on_message(store.take)
+        self._replay.earlier = store.earlier
 
     @property
     def subscriptions(self) -> int:

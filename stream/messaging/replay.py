@@ -1,7 +1,8 @@
 """The replay server: sends missed messages on request, from a ROUTER socket to DEALER clients, in its own thread.
 
 Large answers are sent in chunks, one client after another, so that neither the engine's event loop nor another client
-waits. A client that does not read its answer is dropped. Thread and socket end with `stop()`.
+waits. A client that does not read its answer is dropped. Alerts of earlier runs are read from a store, if there is one
+(`stream.messaging.earlier`). Thread and socket end with `stop()`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 import zmq
 from msgspec import Meta
 
+from stream.messaging.earlier import EarlierMessages, EarlierUnavailableError, Later, Source
 from stream.messaging.history import History
 from telemetry.observer import Observer
 
@@ -65,68 +67,117 @@ class ReplayRequest(msgspec.Struct, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]
 
 
-class ReplayEnd(msgspec.Struct, frozen=True):
+class ReplayEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     """The end of an answer.
 
     `next_seq`: the number to request next. `oldest_seq`: the oldest message still held, or if none is, the next one to
     be published. `status`: `too_old` if messages from `from_seq` on are no longer held; the answer then began with
     `oldest_seq`.
+
+    Only in answers about an earlier run: `later_epochs` of the topic and run of which messages are held. If the topic
+    was `ALERTS`, `topics` of which messages of the run are held, and `later_run`, the next one of which messages are.
     """
 
     next_seq: int
     oldest_seq: int
     status: Status
+    later_epochs: list[int] = []
+    topics: list[str] = []
+    later_run: str = ""
 
 
 class _Id(msgspec.Struct, frozen=True):
     id: Id
 
 
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """The messages that this run published on one topic in one epoch."""
+
+    history: History
+    topic: str
+    epoch: int
+
+    def oldest_seq(self) -> int:
+        return self.history.span(self.topic, self.epoch).oldest_seq
+
+    def read(self, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        return self.history.read(self.topic, self.epoch, from_seq, limit)
+
+    def later(self) -> Later:
+        return Later([], [], "")
+
+
 @dataclass(slots=True)
 class ReplayAnswer:
-    """The state of an answer that is being sent."""
+    """The state of an answer that is being sent. Methods raise `EarlierUnavailableError` if `source` does."""
 
     request: ReplayRequest
+    source: Source
     next_seq: int
     left: int
     status: Status = "ok"
     sent: int = 0
 
-    def chunk(self, history: History, size: int) -> list[tuple[int, bytes]]:
+    def chunk(self, size: int) -> list[tuple[int, bytes]]:
         """Return the next (seq, body) to send, empty when complete. Sets `too_old` if messages are missing."""
-        request = self.request
-        oldest = history.span(request.topic, request.epoch).oldest_seq
+        oldest = self.source.oldest_seq()
         if self.left and self.next_seq < oldest:
             self.status = "too_old"
             self.next_seq = oldest
-        return history.read(request.topic, request.epoch, self.next_seq, min(size, self.left))
+        return self.source.read(self.next_seq, min(size, self.left))
 
     def sent_message(self, seq: int) -> None:
         """Record that the message `seq` was sent."""
-        if seq > self.next_seq:  # the oldest ones were dropped between `span` and `read`
+        if seq > self.next_seq:  # the oldest ones were dropped between `oldest_seq` and `read`, or some are missing
             self.status = "too_old"
         self.next_seq = seq + 1
         self.left -= 1
         self.sent += 1
 
-    def end(self, history: History) -> ReplayEnd:
+    def end(self) -> ReplayEnd:
         """Return the end of the answer."""
-        return ReplayEnd(self.next_seq, history.span(self.request.topic, self.request.epoch).oldest_seq, self.status)
+        later = self.source.later()
+        return ReplayEnd(self.next_seq, self.source.oldest_seq(), self.status, later.epochs, later.topics, later.run)
+
+    def broken_off(self) -> ReplayEnd:
+        """Return the end of an answer whose source can no longer be read: what was sent holds, the rest is unknown."""
+        return ReplayEnd(self.next_seq, self.next_seq, "too_old") if self.sent else ReplayEnd(0, 0, "unknown_run")
 
 
-def read_request(frame: bytes, run: str, history: History) -> tuple[bytes, ReplayAnswer | ReplayEnd]:
-    """Return the request's id, and the answer to start or the end to send at once."""
+def read_request(
+    frame: bytes, run: str, history: History, earlier: EarlierMessages | None = None
+) -> tuple[bytes, ReplayAnswer | ReplayEnd]:
+    """Return the request's id, and the answer to start or the end to send at once.
+
+    `earlier` has the messages of other runs than this one, `run`.
+    """
     try:
         request = msgspec.json.decode(frame, type=ReplayRequest)
     except UNREADABLE:
         return _id_of(frame), ReplayEnd(0, 0, "bad_request")
     name = str(request.id).encode()
-    if request.run != run:
+    if request.run == run:
+        if history.span(request.topic, request.epoch).forgotten:
+            return name, ReplayEnd(request.from_seq, 0, "too_old")
+        source: Source | None = _Published(history, request.topic, request.epoch)
+    else:
+        source = _found(earlier, request) if earlier is not None else None
+    if source is None:
         return name, ReplayEnd(0, 0, "unknown_run")
-    span = history.span(request.topic, request.epoch)
-    if span.forgotten:
-        return name, ReplayEnd(request.from_seq, 0, "too_old")
-    return name, ReplayAnswer(request, request.from_seq, min(request.limit, MAX_LIMIT))
+    return name, ReplayAnswer(request, source, request.from_seq, min(request.limit, MAX_LIMIT))
+
+
+def _found(earlier: EarlierMessages, request: ReplayRequest) -> Source | None:
+    try:
+        return earlier(request.topic, request.run, request.epoch)
+    except EarlierUnavailableError as error:
+        _warn_unavailable(error)
+        return None
+
+
+def _warn_unavailable(error: EarlierUnavailableError) -> None:
+    logger.warning("replay: alerts of an earlier run cannot be read: %s", error)
 
 
 def _id_of(frame: bytes) -> bytes:
@@ -158,13 +209,18 @@ def open_router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
 
 
 class ReplayServer:
-    """Answers replay requests from `history` on a bound ROUTER socket, which it closes."""
+    """Answers replay requests from `history` on a bound ROUTER socket, which it closes.
+
+    `earlier`, which may be set at any time, has the messages of earlier runs. It is read in this thread, a chunk at a
+    time.
+    """
 
     def __init__(self, router: zmq.Socket[bytes], history: History, run: str, observer: Observer) -> None:
         self._router = router
         self._history = history
         self._run = run
         self._observer = observer
+        self.earlier: EarlierMessages | None = None
         self._encode = msgspec.json.Encoder().encode
         self._clients: dict[bytes, _Client] = {}
         self._stop_sender = router.context.socket(zmq.PAIR)
@@ -216,7 +272,7 @@ class ReplayServer:
             if len(frames) != 1:
                 name, answer = b"", ReplayEnd(0, 0, "bad_request")
             else:
-                name, answer = read_request(frames[0], self._run, self._history)
+                name, answer = read_request(frames[0], self._run, self._history, self.earlier)
             if len(self._clients) >= CLIENTS or len(client.open) >= REQUESTS_PER_CLIENT:
                 self._refuse(identity, name)
                 continue
@@ -256,18 +312,27 @@ class ReplayServer:
         """Send the next chunk of the client's first answer, or its end. Raises zmq.Again when its queue is full."""
         name, answer = client.open[0]
         if isinstance(answer, ReplayAnswer):
-            topic = answer.request.topic.encode()
-            for seq, body in answer.chunk(self._history, CHUNK):
-                self._send(identity, name, b"msg", topic, body)
-                answer.sent_message(seq)
-            if answer.chunk(self._history, 1):
-                return
-            end, sent = answer.end(self._history), answer.sent
+            try:
+                if self._send_chunk(identity, name, answer):
+                    return
+                end, sent = answer.end(), answer.sent
+            except EarlierUnavailableError as error:
+                _warn_unavailable(error)
+                end, sent = answer.broken_off(), answer.sent
         else:
             end, sent = answer, 0
         self._send(identity, name, b"end", self._encode(end))
         client.open.popleft()
         self._observer.replay_requested(end.status, sent)
+
+    def _send_chunk(self, identity: bytes, name: bytes, answer: ReplayAnswer) -> bool:
+        """Send the next chunk. Return whether there is more."""
+        topic = answer.request.topic.encode()
+        found = answer.chunk(CHUNK + 1)
+        for seq, body in found[:CHUNK]:
+            self._send(identity, name, b"msg", topic, body)
+            answer.sent_message(seq)
+        return len(found) > CHUNK
 
     def _send(self, *frames: bytes) -> None:
         self._router.send_multipart(frames, zmq.NOBLOCK)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.incidents import database, retention
+from stream.incidents import database, kept_messages, retention
 from stream.incidents.database import FrameKey
 from stream.incidents.incident import IncidentQuery
 from stream.incidents.picture_files import PictureFiles
@@ -31,6 +31,8 @@ def keep(connection: sqlite3.Connection, files: PictureFiles, numbers: range) ->
     for number in numbers:
         for statement in database.statements(alert(number), True, None):
             connection.execute(statement.sql, statement.values | {"kept_us": number * S})
+        for statement in kept_messages.message_statements("alerts/v1/door/", alert(number, seq=number)):
+            connection.execute(*statement)
         key = FrameKey(RUN, "door", 1, number)
         name = files.write(key, number * S, b"jpeg")
         connection.execute(database.PICTURE, (*key, name, 100, number * S, b"result"))

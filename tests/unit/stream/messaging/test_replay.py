@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.messaging import history as history_module
+from stream.messaging.earlier import ALERTS, EarlierUnavailableError, Later
 from stream.messaging.history import History
 from stream.messaging.replay import MAX_LIMIT, ReplayAnswer, ReplayEnd, ReplayRequest, read_request
 
@@ -35,9 +37,9 @@ def answer_to(frame: bytes, history: History) -> ReplayAnswer:
     return answer
 
 
-def drain(answer: ReplayAnswer, history: History, size: int = 4) -> list[int]:
+def drain(answer: ReplayAnswer, size: int = 4) -> list[int]:
     numbers: list[int] = []
-    while chunk := answer.chunk(history, size):
+    while chunk := answer.chunk(size):
         for seq, body in chunk:
             assert body == b"%d" % seq
             answer.sent_message(seq)
@@ -48,34 +50,34 @@ def drain(answer: ReplayAnswer, history: History, size: int = 4) -> list[int]:
 def test_an_answer_has_at_most_the_limit_and_names_the_next_number() -> None:
     history = published(100)
     answer = answer_to(request(from_seq=20, limit=15), history)
-    assert drain(answer, history) == list(range(20, 35))
-    assert answer.end(history) == ReplayEnd(35, 0, "ok")
+    assert drain(answer) == list(range(20, 35))
+    assert answer.end() == ReplayEnd(35, 0, "ok")
 
 
 def test_an_empty_answer_leaves_next_seq_unchanged() -> None:
     history = published(100)
     for from_seq in (100, 5000):
         answer = answer_to(request(from_seq=from_seq), history)
-        assert drain(answer, history) == []
-        assert answer.end(history) == ReplayEnd(from_seq, 0, "ok")
+        assert drain(answer) == []
+        assert answer.end() == ReplayEnd(from_seq, 0, "ok")
 
 
 def test_an_answer_above_the_maximum_is_shortened_and_names_the_next_number() -> None:
     history = published(MAX_LIMIT + 5, keep=MAX_LIMIT + 5)
     answer = answer_to(request(limit=2**53 - 1), history)
-    assert len(drain(answer, history, 1000)) == MAX_LIMIT
-    assert answer.end(history).next_seq == MAX_LIMIT
+    assert len(drain(answer, 1000)) == MAX_LIMIT
+    assert answer.end().next_seq == MAX_LIMIT
 
 
 def test_messages_dropped_while_an_answer_is_sent_are_reported_as_too_old() -> None:
     history = published(100, keep=100)
     answer = answer_to(request(limit=100), history)
-    for seq, _ in answer.chunk(history, 10):
+    for seq, _ in answer.chunk(10):
         answer.sent_message(seq)
     for number in range(100, 150):
         history.append(TOPIC, 1, b"%d" % number)
-    assert drain(answer, history)[0] == 50
-    assert answer.end(history).status == "too_old"
+    assert drain(answer)[0] == 50
+    assert answer.end().status == "too_old"
 
 
 def test_messages_of_a_forgotten_epoch_are_too_old() -> None:
@@ -151,15 +153,15 @@ def test_an_answer_is_in_order_without_repeats_within_its_limit_and_reports_what
     answer = answer_to(request(from_seq=from_seq, limit=limit), history)
     numbers: list[int] = []
     for size, more in chunks:  # the publisher goes on between the chunks
-        for seq, body in answer.chunk(history, size):
+        for seq, body in answer.chunk(size):
             assert body == b"%d" % seq
             answer.sent_message(seq)
             numbers.append(seq)
         for _ in range(more):
             history.append(TOPIC, 1, b"%d" % count)
             count += 1
-    numbers += drain(answer, history)
-    end = answer.end(history)
+    numbers += drain(answer)
+    end = answer.end()
     assert len(numbers) <= limit
     assert numbers == sorted(set(numbers))
     assert all(number >= from_seq for number in numbers)
@@ -169,3 +171,91 @@ def test_an_answer_is_in_order_without_repeats_within_its_limit_and_reports_what
         assert end.next_seq == numbers[-1] + 1
     assert len(numbers) == limit or end.next_seq >= count
     assert end.oldest_seq == max(0, count - keep)
+
+
+# -- earlier runs ---------------------------------------------------------------------------------------------------
+class Kept:
+    """Messages of an earlier run; `missing` of them are lost, and after `breaks_after` reads it cannot be read."""
+
+    def __init__(self, count: int, missing: frozenset[int] = frozenset(), breaks_after: int = 1000) -> None:
+        self.seqs = [seq for seq in range(count) if seq not in missing]
+        self.reads_left = breaks_after
+
+    def __call__(self, topic: str, run: str, epoch: int) -> Kept | None:
+        if self.reads_left < 0:
+            raise EarlierUnavailableError("disk I/O error")
+        return self if run == EARLIER and topic.startswith(ALERTS) else None
+
+    def oldest_seq(self) -> int:
+        return self.seqs[0] if self.seqs else 0
+
+    def read(self, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise EarlierUnavailableError("disk I/O error")
+        return [(seq, b"%d" % seq) for seq in self.seqs if seq >= from_seq][:limit]
+
+    def later(self) -> Later:
+        return Later([4, 9], [], "")
+
+
+EARLIER = "b" * 32
+ALERT_TOPIC = f"{ALERTS}lobby/"
+
+
+def earlier_answer(kept: Kept, **changes: Any) -> ReplayAnswer | ReplayEnd:
+    frame = request(**{"run": EARLIER, "topic": ALERT_TOPIC, **changes})
+    return read_request(frame, RUN, published(3), kept)[1]
+
+
+def test_alerts_of_an_earlier_run_are_answered_with_the_epochs_that_follow() -> None:
+    answer = earlier_answer(Kept(5), from_seq=2)
+    assert isinstance(answer, ReplayAnswer)
+    assert drain(answer) == [2, 3, 4]
+    assert answer.end() == ReplayEnd(5, 0, "ok", [4, 9])
+
+
+def test_messages_that_were_not_kept_are_reported_as_too_old() -> None:
+    answer = earlier_answer(Kept(8, frozenset({0, 1, 5})))
+    assert isinstance(answer, ReplayAnswer)
+    assert drain(answer) == [2, 3, 4, 6, 7]
+    assert answer.end() == ReplayEnd(8, 2, "too_old", [4, 9])
+
+
+def test_what_is_not_kept_of_earlier_runs_is_of_an_unknown_run(caplog: pytest.LogCaptureFixture) -> None:
+    unknown = ReplayEnd(0, 0, "unknown_run")
+    assert earlier_answer(Kept(5), topic=TOPIC) == unknown
+    assert earlier_answer(Kept(5), run="c" * 32) == unknown
+    assert not caplog.records
+    assert earlier_answer(Kept(5, breaks_after=-1)) == unknown
+    assert "cannot be read: disk I/O error" in caplog.text
+
+
+def test_this_run_is_answered_from_its_history_and_names_no_later_ones() -> None:
+    answer = earlier_answer(Kept(5), run=RUN, topic=TOPIC)
+    assert isinstance(answer, ReplayAnswer)
+    assert drain(answer) == [0, 1, 2]
+    assert answer.end() == ReplayEnd(3, 0, "ok")
+
+
+def test_an_answer_that_breaks_off_holds_for_what_was_sent() -> None:
+    for sent, end in ((0, ReplayEnd(0, 0, "unknown_run")), (3, ReplayEnd(3, 3, "too_old"))):
+        answer = earlier_answer(Kept(9))
+        assert isinstance(answer, ReplayAnswer)
+        for seq, _ in answer.chunk(sent):
+            answer.sent_message(seq)
+        assert answer.broken_off() == end
+
+
+def test_older_clients_and_servers_understand_the_end_of_an_answer() -> None:
+    class OldEnd(msgspec.Struct, frozen=True):
+        next_seq: int
+        oldest_seq: int
+        status: str
+
+    old = b'{"next_seq":5,"oldest_seq":1,"status":"ok"}'
+    assert msgspec.json.encode(ReplayEnd(5, 1, "ok")) == old
+    assert msgspec.json.decode(old, type=ReplayEnd) == ReplayEnd(5, 1, "ok")
+    new = ReplayEnd(5, 1, "ok", [2], [ALERT_TOPIC], EARLIER)
+    assert msgspec.json.decode(msgspec.json.encode(new), type=OldEnd) == OldEnd(5, 1, "ok")
+    assert msgspec.json.decode(msgspec.json.encode(new), type=ReplayEnd) == new
