@@ -99,8 +99,9 @@ def subscribe(
     - `replay_timeout_s`: time without an answer from the replay server after which live results continue without it.
     - `server_key`, `key_file`: for an engine with CURVE (docs/security.md), its public key or a file that holds it,
       and the file of your secret key.
-    - `resume`: positions at which an earlier subscription stopped. The messages since then are requested as after any
-      gap, and so is the beginning of each new run of the engine. If empty, only the latter.
+    - `resume`: positions at which an earlier subscription stopped, the last one of the engine's run that it read last.
+      The messages since then are requested as after any gap, and so is the beginning of each new run of the engine. If
+      empty, only the latter. Of runs that have ended, alerts are requested, which the engine may have kept.
     - `late_replay`: while the replay server does not answer, its messages are not given up, but requested again for ten
       minutes. They then come late, out of order.
 
@@ -160,14 +161,15 @@ class Subscription(Generic[AnyMessage]):
         postponed: Postponed | None,
     ) -> None:
         self.counts = Counts()
+        self.run = ""
+        """The engine's run of the latest message that has arrived."""
         self._endpoint = endpoint
         self._prefixes = prefixes
         self._high_water_mark = high_water_mark
         self._receive_buffer = receive_buffer
         self._keys = keys
         self._sequences = sequences
-        self._missed = GapFilling(replay, sequences, postponed, self.counts, on_gap, self._decode, self._warn)
-        self._run = ""
+        self._missed = GapFilling(replay, sequences, prefixes, postponed, self.counts, on_gap, self._decode, self._warn)
         self._context: zmq.asyncio.Context | None = None
         self._socket: zmq.asyncio.Socket | None = None
         self._held: Message | None = None
@@ -213,6 +215,15 @@ class Subscription(Generic[AnyMessage]):
     def incomplete(self) -> frozenset[str]:
         """Topics of which messages are missing that will be requested again (`late_replay`)."""
         return self._missed.incomplete
+
+    @property
+    def behind(self) -> bool:
+        """Whether alerts of earlier runs of the engine are still to come.
+
+        With `late_replay`, they may come after messages of the present run. A reader that keeps positions to resume
+        from then keeps those from before, so that nothing is lost if it ends.
+        """
+        return self._missed.earlier_runs
 
     def close(self) -> None:
         """Close the sockets at once. A waiting iteration ends. May be called again."""
@@ -271,13 +282,14 @@ class Subscription(Generic[AnyMessage]):
         if decoded is None:
             return
         name, message = decoded
+        if message.run != self.run:
+            self.counts.restarts += self.run != ""
+            self.run = message.run
+            self._missed.run_began(message.run)
         holes = self._sequences.seen(name, message.run, message.epoch, message.seq)
         if holes is None:
             self.counts.duplicates += 1
             return
-        if message.run != self._run:
-            self.counts.restarts += self._run != ""
-            self._run = message.run
         self._missed.add(holes)
         self._held = message
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import zmq.asyncio
 
 from stream.messaging.curve.keys import ClientKeys
+from stream.messaging.earlier_runs import EarlierRuns
 from stream.messaging.gaps import Filling, Hole, Postponed, Sequences
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
 from stream.results import Message
@@ -70,13 +71,15 @@ class ReplayServerAt:
 class GapFilling:
     """Fills the holes in a subscription's messages. Without `server`, they are only counted.
 
-    `decode` returns topic and message of two frames; None for an invalid one, which it counts. `warn` logs.
+    `prefixes` of the topics that are subscribed to. `decode` returns topic and message of two frames; None for an
+    invalid one, which it counts. `warn` logs.
     """
 
     def __init__(
         self,
         server: ReplayServerAt | None,
         sequences: Sequences,
+        prefixes: Iterable[str],
         postponed: Postponed | None,
         counts: Counts,
         on_gap: Callable[[Gap], None] | None,
@@ -87,6 +90,7 @@ class GapFilling:
         self._warn = warn
         self._server = server
         self._sequences = sequences
+        self._earlier = EarlierRuns(sequences, prefixes if server is not None else ())
         self._postponed = postponed
         self._counts = counts
         self._on_gap = on_gap
@@ -104,6 +108,11 @@ class GapFilling:
         """Topics of which messages are missing that will be requested again."""
         return self._postponed.topics if self._postponed is not None else frozenset()
 
+    @property
+    def earlier_runs(self) -> bool:
+        """Whether alerts of earlier runs are still to be handed out or requested again."""
+        return self._earlier.pending
+
     def open(self, context: zmq.asyncio.Context) -> None:
         """Begin to use sockets of this context."""
         if self._server is not None:
@@ -119,6 +128,10 @@ class GapFilling:
     def add(self, holes: Iterable[Hole]) -> None:
         """Fill these holes after all others."""
         self._holes.extend(holes)
+
+    def run_began(self, run: str) -> None:
+        """Fill what is missing of runs before this one, of which a message has arrived."""
+        self.add(self._earlier.began(run))
 
     def recovered(self) -> Message | None:
         """Return the next missed message that is here; None if there is none."""
@@ -161,6 +174,8 @@ class GapFilling:
         if page is None or page.end.next_seq <= filling.cursor:
             self._filling = None
             self._report(filling)
+            later = self._earlier.answered(filling.hole, None if page is None else page.end)
+            self._holes.extendleft(reversed(later))
             return
         for body in page.bodies:
             decoded = self._decode([filling.hole.topic.encode(), body])

@@ -118,18 +118,24 @@ class Postponed:
 class Sequences:
     """Follows the numbering of every topic, to find new, duplicate and missing messages.
 
-    `resumed` has the positions at which an earlier reader stopped. Then all later messages are wanted: a new run from
-    its first message on, and new topics from theirs. If it is empty, only new runs are wanted from their beginning.
+    `resumed` has the positions at which an earlier reader stopped, the last one of the run that it read last. Then all
+    later messages are wanted: a new run from its first message on, and new topics from theirs. If it is empty, only new
+    runs are wanted from their beginning.
     """
 
     def __init__(self, resumed: Iterable[Position] | None = None) -> None:
         self._topics: OrderedDict[str, tuple[str, dict[int, int]]] = OrderedDict()  # run, epoch → next seq
-        self._whole_runs = resumed is not None
+        self.whole_runs = resumed is not None
+        """Whether runs are wanted from their beginning."""
+        self.resumed_run = ""
+        """The run that the earlier reader read last; empty without one."""
         for position in resumed or ():
+            self.resumed_run = position.run
             run, due = self._topics.setdefault(position.topic, (position.run, {}))
             if run == position.run:
                 due[position.epoch] = position.next_seq
-        self._whole_topics = bool(self._topics)
+        self.whole_topics = bool(self._topics)
+        """Whether topics without a position are wanted from their beginning."""
 
     def __len__(self) -> int:
         """Topics followed."""
@@ -147,8 +153,8 @@ class Sequences:
             self._topics.move_to_end(topic)
             if len(self._topics) > TOPICS_FOLLOWED:
                 self._topics.popitem(last=False)
-            whole = self._whole_runs or topic.startswith("alerts/")
-            from_zero = self._whole_topics if followed is None else whole
+            whole = self.whole_runs or topic.startswith("alerts/")
+            from_zero = self.whole_topics if followed is None else whole
             return _skipped(topic, run, 0, epoch, seq) if from_zero else []
         self._topics.move_to_end(topic)
         due = followed[1]
@@ -166,6 +172,14 @@ class Sequences:
         while len(due) > EPOCHS_FOLLOWED:
             del due[min(due)]
         return holes
+
+    def followed(self, prefix: str) -> list[Position]:
+        """Return how far each topic with this prefix was read, in its newest epoch."""
+        return [
+            Position(topic, run, max(due), due[max(due)])
+            for topic, (run, due) in self._topics.items()
+            if topic.startswith(prefix)
+        ]
 
     def recovered(self, hole: Hole, seq: int) -> None:
         """Record that replay returned message `seq` of this hole: if it arrives again, it is a duplicate."""

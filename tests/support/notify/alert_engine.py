@@ -12,12 +12,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from stream.incidents.store import IncidentStore
 from stream.messaging.publisher import Publisher
 from stream.notify.notifier import Notifier
 from stream.notify.notify_config import NotifyConfig
 from stream.results import Alert
 from stream.settings.engine import PublishConfig
 from support.engines import wire_messages
+from support.incidents import opened
 from support.notify.fed_alerts import alert, stats
 from support.ports import reserved_port
 from telemetry.observer import Observer
@@ -26,24 +28,33 @@ STATS_S = 0.05
 
 
 class AlertEngine:
-    """Publishes statistics, and the alerts of cameras. It may be restarted at the same address."""
+    """Publishes statistics, and the alerts of cameras. It may be restarted at the same address.
 
-    def __init__(self, *cameras: str) -> None:
+    `incidents` is the folder in which it keeps alerts; None: it keeps none.
+    """
+
+    def __init__(self, *cameras: str, incidents: Path | None = None) -> None:
         self.cameras = cameras or ("door",)
         self.endpoint = f"tcp://127.0.0.1:{reserved_port()}"
         self.replay = f"tcp://127.0.0.1:{reserved_port()}"
         self.open: dict[str, Alert] = {}
         self._count = 0
         self._ids = ""
+        self.run = ""
+        self.store: IncidentStore | None = None
+        self._incidents = incidents
         self._publisher: Publisher | None = None
         self._pace: asyncio.Event = asyncio.Event()
 
     async def start(self) -> None:
-        run = secrets.token_hex(16)
+        self.run = run = secrets.token_hex(16)
         self._ids = run[:8]
         config = PublishConfig.model_validate({"endpoint": self.endpoint, "replay": self.replay})
         self._publisher = Publisher(config, run, Observer())
         await self._publisher.start()
+        if self._incidents is not None:
+            self.store = opened(self._incidents)
+            self._publisher.keep_in(self.store)
         for camera in self.cameras:
             self.status(camera)
         self.statistics()
@@ -52,6 +63,9 @@ class AlertEngine:
         if self._publisher is not None:
             await self._publisher.stop()
             self._publisher = None
+        if self.store is not None:
+            self.store.close()
+            self.store = None
 
     @property
     def publisher(self) -> Publisher:

@@ -1,0 +1,283 @@
+"""Alerts of the engine's earlier runs, from its store: over a plain socket, and for the Python subscriber."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+import zmq.asyncio
+
+from stream.incidents import database
+from stream.messaging import replay
+from stream.messaging.earlier import ALERTS, EarlierMessages, Later
+from stream.messaging.gaps import Position
+from stream.messaging.replay_client import ReplayClient, ReplayUnavailableError
+from stream.results import Alert, Message, Stats, decode
+from stream.subscriber import Subscription, subscribe
+from support.notify.alert_engine import AlertEngine
+from support.slow_work import slow_work
+from support.waiting import until
+
+DOOR, YARD = f"{ALERTS}door/", f"{ALERTS}yard/"
+
+
+@asynccontextmanager
+async def dealer(engine: AlertEngine) -> AsyncIterator[zmq.asyncio.Socket]:
+    context = zmq.asyncio.Context()
+    socket = context.socket(zmq.DEALER)
+    socket.connect(engine.replay)
+    try:
+        yield socket
+    finally:
+        context.destroy(linger=0)
+
+
+async def ask(socket: zmq.asyncio.Socket, topic: str, run: str, **changes: Any) -> tuple[list[Alert], dict[str, Any]]:
+    request = {"id": "q", "topic": topic, "run": run, "epoch": 1, "from_seq": 0, "limit": 1000, **changes}
+    await socket.send(json.dumps(request).encode())
+    return await answer(socket)
+
+
+async def answer(socket: zmq.asyncio.Socket) -> tuple[list[Alert], dict[str, Any]]:
+    messages: list[Alert] = []
+    while True:
+        _, kind, *rest = await socket.recv_multipart()
+        if kind == b"end":
+            return messages, json.loads(rest[0])
+        message = decode(rest[1])
+        assert isinstance(message, Alert)
+        messages.append(message)
+
+
+async def restart(engine: AlertEngine) -> None:
+    await engine.stop()
+    engine.crash()
+    await engine.start()
+
+
+def names(messages: list[Any]) -> list[str]:
+    return [one.alert for one in messages if isinstance(one, Alert)]
+
+
+# -- the server -----------------------------------------------------------------------------------------------------
+async def test_the_next_run_answers_alerts_of_earlier_ones_and_names_topics_epochs_and_runs(tmp_path: Path) -> None:
+    engine = AlertEngine("door", "yard", incidents=tmp_path)
+    await engine.start()
+    first = engine.run
+    sent = [engine.begin("door") for _ in range(2 * replay.CHUNK + 3)] + [engine.begin("door", epoch=3)]
+    engine.begin("yard", epoch=2)
+    await restart(engine)
+    second = engine.run
+    engine.begin("door", epoch=0)
+    await restart(engine)
+    async with dealer(engine) as socket:
+        messages, end = await ask(socket, DOOR, first, from_seq=1)
+        assert names(messages) == sent[1:-1]
+        assert end == {"next_seq": len(sent) - 1, "oldest_seq": 0, "status": "ok", "later_epochs": [3]}
+        messages, end = await ask(socket, DOOR, first, from_seq=5, limit=10)
+        assert (names(messages), end["next_seq"]) == (sent[5:15], 15)
+        assert await ask(socket, DOOR, first, epoch=7) == ([], {"next_seq": 0, "oldest_seq": 0, "status": "ok"})
+        asked = await ask(socket, ALERTS, first, epoch=0, limit=1)
+        known = {"next_seq": 0, "oldest_seq": 0, "status": "ok"}
+        assert asked == ([], {**known, "topics": [DOOR, YARD], "later_run": second})
+        assert await ask(socket, ALERTS, second, epoch=0) == ([], {**known, "topics": [DOOR]})
+        assert await ask(socket, ALERTS, engine.run, epoch=0) == ([], known)
+        for topic, run in ((DOOR, "f" * 32), ("status/v1/door/", first)):
+            assert (await ask(socket, topic, run))[1]["status"] == "unknown_run"
+    await engine.stop()
+
+
+async def test_a_damaged_store_is_an_unknown_run_and_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = AlertEngine(incidents=tmp_path)
+    await engine.start()
+    first = engine.run
+    engine.begin()
+    await restart(engine)
+    assert engine.store is not None
+    with engine.store._lock:  # it is not repaired meanwhile
+        path = tmp_path / database.NAME
+        Path(f"{path}-wal").write_bytes(b"")
+        path.write_bytes(path.read_bytes()[:100] + b"\xff" * (path.stat().st_size - 100))
+        async with dealer(engine) as socket:
+            assert (await ask(socket, DOOR, first))[1] == {"next_seq": 0, "oldest_seq": 0, "status": "unknown_run"}
+            assert (await ask(socket, DOOR, engine.run))[1]["status"] == "ok"
+    assert "alerts of an earlier run cannot be read" in caplog.text
+    await engine.stop()
+
+
+class SlowStore:
+    """A store of 1000 messages on a disk that is slow until `answered` is set."""
+
+    def __init__(self) -> None:
+        self.pages: list[int] = []
+        self.reading = threading.Event()
+        self.asked = threading.Event()
+        self.answered = threading.Event()
+
+    @property
+    def earlier(self) -> EarlierMessages:
+        return self
+
+    def take(self, topic: str, message: Message) -> None:
+        pass
+
+    def __call__(self, topic: str, run: str, epoch: int) -> SlowStore:
+        return self
+
+    def oldest_seq(self) -> int:
+        return 0
+
+    def read(self, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        self.pages.append(limit)
+        self.reading.set()
+        self.asked.wait()
+        if not self.answered.is_set():
+            slow_work(0.05)
+        return [(seq, b"{}") for seq in range(from_seq, min(1000, from_seq + limit))]
+
+    def later(self) -> Later:
+        return Later([], [], "")
+
+
+async def test_a_slow_disk_delays_another_client_by_a_page_not_by_an_answer() -> None:
+    engine, store = AlertEngine(), SlowStore()
+    await engine.start()
+    engine.publisher.keep_in(store)
+    engine.begin()
+    async with dealer(engine) as slow, dealer(engine) as other:
+        request = {"id": "q", "topic": DOOR, "run": "f" * 32, "epoch": 1, "from_seq": 0, "limit": 1000}
+        await slow.send(json.dumps(request).encode())
+        await until(store.reading.is_set)
+        asking = asyncio.ensure_future(ask(other, DOOR, engine.run))
+        await asyncio.sleep(0)
+        store.asked.set()
+        assert len((await asking)[0]) == 1
+        pages = len(store.pages)
+        store.answered.set()
+        while (await slow.recv_multipart())[1] != b"end":
+            pass
+        assert pages < len(store.pages) and max(store.pages) <= replay.CHUNK + 1
+    await engine.stop()
+
+
+# -- the Python subscriber ------------------------------------------------------------------------------------------
+async def read_until_stats(messages: Subscription[Message], engine: AlertEngine) -> list[Message]:
+    """Return the messages up to the first statistics of the engine's present run."""
+    found: list[Message] = []
+    while not (found and isinstance(found[-1], Stats) and found[-1].run == engine.run):
+        found.append(await anext(messages))
+    return found[:-1]
+
+
+def subscribed(engine: AlertEngine, *positions: Position, **options: Any) -> Subscription[Message]:
+    return subscribe(engine.endpoint, kinds=("alerts", "stats"), replay=engine.replay, resume=positions, **options)
+
+
+async def test_a_resumed_subscriber_gets_the_alerts_of_all_runs_since_in_order_without_a_gap(tmp_path: Path) -> None:
+    engine = AlertEngine("door", "yard", "hall", incidents=tmp_path)
+    await engine.start()
+    first = engine.run
+    wanted = [engine.begin("door") for _ in range(3)][1:]
+    wanted += [engine.begin("door", epoch=4), engine.begin("yard")]
+    await restart(engine)
+    wanted += [engine.begin("door", epoch=2), engine.begin("hall")]
+    await restart(engine)  # a run without alerts
+    await restart(engine)
+    async with subscribed(engine, Position("stats/v1/", first, 0, 1), Position(DOOR, first, 1, 1)) as messages:
+        found = await read_until_stats(messages, engine)
+        assert names(found) == wanted
+        assert not messages.behind
+        counts = messages.counts
+        assert (counts.lost, counts.replayed, counts.restarts) == (0, len(wanted), 0)
+        last = engine.begin("yard")
+        assert names([await anext(messages)]) == [last]
+    await engine.stop()
+
+
+async def test_a_subscriber_gets_what_it_missed_of_a_run_that_ended_under_it(tmp_path: Path) -> None:
+    engine = AlertEngine("door", incidents=tmp_path)
+    await engine.start()
+    async with subscribe(engine.endpoint, kinds=("alerts", "stats"), replay=engine.replay) as messages:
+        await until(lambda: engine.publisher.subscriptions == 2)
+        first = engine.begin()
+        while names([await anext(messages)]) != [first]:
+            pass
+        with pytest.MonkeyPatch.context() as patch:  # as if the process was killed before these were sent
+            patch.setattr("stream.messaging.publisher._send", lambda *frames: None)
+            lost = [engine.begin(), engine.begin()]
+        await restart(engine)
+        assert names(await read_until_stats(messages, engine)) == lost
+        assert (messages.counts.restarts, messages.counts.lost) == (1, 0)
+    await engine.stop()
+
+
+async def test_of_a_server_that_keeps_nothing_nothing_is_missed() -> None:
+    engine = AlertEngine("door")
+    await engine.start()
+    first = engine.run
+    engine.begin()
+    await restart(engine)
+    async with subscribed(engine, Position(DOOR, first, 1, 0)) as messages:
+        assert await read_until_stats(messages, engine) == []
+        assert (messages.counts.gaps, messages.counts.missed, messages.behind) == (0, 0, False)
+    await engine.stop()
+
+
+async def test_alerts_that_are_no_longer_kept_are_counted_as_lost(tmp_path: Path) -> None:
+    engine = AlertEngine("door", incidents=tmp_path)
+    await engine.start()
+    first = engine.run
+    sent = [engine.begin() for _ in range(5)]
+    await restart(engine)
+    assert engine.store is not None and engine.store._database is not None
+    engine.store._database.execute("DELETE FROM messages WHERE seq < 3")
+    async with subscribed(engine, Position(DOOR, first, 1, 1)) as messages:
+        assert names(await read_until_stats(messages, engine)) == sent[3:]
+        assert (messages.counts.gaps, messages.counts.missed, messages.counts.lost) == (1, 4, 2)
+    await engine.stop()
+
+
+async def test_alerts_of_earlier_runs_come_late_if_the_replay_server_does_not_answer_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = True
+    original = ReplayClient.fetch
+
+    async def fetch(client: ReplayClient, *values: Any) -> Any:
+        if away:
+            raise ReplayUnavailableError("no answer")
+        return await original(client, *values)
+
+    monkeypatch.setattr(ReplayClient, "fetch", fetch)
+    monkeypatch.setattr("stream.messaging.gap_filling.REPLAY_RETRY_S", 0.01)
+    monkeypatch.setattr("stream.messaging.gaps.SHORTEST_WAIT_S", 0.02)
+    engine = AlertEngine("door", incidents=tmp_path)
+    await engine.start()
+    first = engine.run
+    wanted = [engine.begin()]
+    await restart(engine)
+    second, wanted = engine.run, [*wanted, engine.begin()]
+    await restart(engine)
+    async with subscribed(engine, Position("stats/v1/", first, 0, 1), late_replay=True) as messages:
+        assert await read_until_stats(messages, engine) == []
+        assert messages.behind
+        await restart(engine)  # what is asked for is still asked of the run that was read last
+        assert await read_until_stats(messages, engine) == []
+        away = False
+        found: list[Message] = []
+        while messages.behind:
+            engine.statistics()
+            found.append(await anext(messages))
+        assert names(found) == wanted
+        assert {one.run for one in found if isinstance(one, Alert)} == {first, second}
+        assert messages.counts.lost == 0
+    await engine.stop()
