@@ -158,7 +158,8 @@ def test_command(
     """Send a test message to a target. `partstream notify` must be running."""
     from stream.notify.clock import now_us
     from stream.notify.intake import test_notice
-    from stream.notify.ledger import Ledger, in_use
+    from stream.notify.ledger import Ledger
+    from stream.notify.ledger_lock import in_use
 
     with _ledger_errors():
         settings = _loaded(config)

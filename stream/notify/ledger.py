@@ -7,7 +7,6 @@ again. One process writes; others may read, and may put a message back (`retry`)
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Generator, Iterable
@@ -20,6 +19,7 @@ from urllib.parse import quote
 import msgspec
 
 from stream.messaging.gaps import EPOCHS_FOLLOWED, Position
+from stream.notify.ledger_lock import lock
 from stream.results import Alert
 from stream.settings.config_error import ConfigError
 
@@ -135,7 +135,7 @@ class Ledger:
             if (read_only or not locked) and not path.is_file():
                 raise ConfigError(f"{path}: there is no ledger; `partstream notify` creates it")
             if not read_only and locked:
-                self._lock = _lock(path)
+                self._lock = lock(path)
             address = f"file:{quote(str(path))}" + ("?mode=ro" if read_only else "")
             self.db = sqlite3.connect(address, BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
             if not read_only:
@@ -408,30 +408,3 @@ def _alert(row: tuple[Any, ...]) -> AlertRow:
 def _delivery(row: tuple[Any, ...]) -> Delivery:
     values: dict[str, Any] = dict(zip(_DELIVERY.split(", "), row, strict=True))
     return Delivery(**values | {"critical": bool(values["critical"]), "body": values["body"] or b""})
-
-
-def in_use(path: Path) -> bool:
-    """Return whether a notify runs with the ledger. Raises `OSError` if its lock cannot be read."""
-    path = path.resolve()
-    try:
-        descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _lock(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path.with_name(path.name + ".lock"), flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ConfigError(f"{path}: is in use by another `partstream notify`") from None
-    return descriptor
