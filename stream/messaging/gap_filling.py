@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import zmq.asyncio
 
 from stream.messaging.curve.keys import ClientKeys
+from stream.messaging.earlier import ALERTS
 from stream.messaging.earlier_runs import EarlierRuns
 from stream.messaging.gaps import Filling, Hole, Postponed, Sequences
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
@@ -171,6 +172,8 @@ class GapFilling:
             elif self._postponed.put(filling, time.monotonic()):
                 self._filling = None
                 return
+            elif filling.hole.topic == ALERTS:
+                self._warn("replay: no answer about alerts of the engine's earlier run %s", filling.hole.run)
         if page is None or page.end.next_seq <= filling.cursor:
             self._filling = None
             self._report(filling)

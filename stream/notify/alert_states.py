@@ -68,6 +68,8 @@ class AlertStates:
         """Alerts that began before it are not announced."""
         self._least_on_us = least_on_us
         self._close_others_us: int | None = None
+        self._earlier_us = -NEW_RUN_US
+        """When a message of a run that is over arrived last."""
         self._unlisted: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._asked: deque[str] = deque(maxlen=MOST_OPEN)
@@ -84,16 +86,24 @@ class AlertStates:
         if self._close_others_us is None:
             self._close_others_us = now_us + NEW_RUN_US
 
-    def take(self, alert: Alert, now_us: int) -> list[Change]:
-        """Take a message, and return what it changes."""
+    def take(self, alert: Alert, now_us: int, *, earlier: bool = False) -> list[Change]:
+        """Take a message, and return what it changes.
+
+        `earlier`: its run of the engine is over. An alert that becomes known so is not shown by sensors, and is closed
+        some seconds after the last such message, if none says how it ended.
+        """
+        if earlier:
+            self._earlier_us = now_us
         row = self.open.get(alert.alert) or self._find(alert.alert)
         if alert.state == "cleared":
             return self._cleared(alert, row, now_us)
         if row is None:
             row = self._begin(alert, now_us)
+            if earlier:
+                row = replace(row, shown=False, on_until_us=0)
             return [self._changed(row, "began" if row.announced else "noted")]
         if not row.open:
-            if row.closed_by not in OURS:
+            if row.closed_by not in OURS or earlier:
                 return []  # a repetition
             return [self._reopen(replace(row, run=alert.run, message=alert), now_us)]
         if alert.state == "began":
@@ -137,8 +147,11 @@ class AlertStates:
         """Close the alerts of earlier runs if it is time."""
         if self._close_others_us is None or now_us < self._close_others_us:
             return []
-        self._close_others_us = None
-        return [self._close(row, "new_run", now_us) for row in list(self.open.values()) if row.run != self.run]
+        others = [row for row in self.open.values() if row.run != self.run]
+        until_us = self._earlier_us + NEW_RUN_US
+        arriving = [row for row in others if not row.shown] if now_us < until_us else []
+        self._close_others_us = until_us if arriving else None
+        return [self._close(row, "new_run", now_us) for row in others if row not in arriving]
 
     def lost_engine(self, now_us: int) -> list[Change]:
         """Close all alerts: the engine has been silent for long."""

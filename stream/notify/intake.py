@@ -38,13 +38,15 @@ POSITIONS_US = MINUTE_US
 class Received:
     """A message, and whether it came by replay, after others that are newer.
 
-    `incomplete`: earlier messages of its topic are still missing, and will come. How far the topic was read is then not
-    written, so that they are requested again after a restart.
+    `incomplete`: earlier messages of its topic, or of earlier runs of the engine, are still missing, and will come. How
+    far the topic was read is then not written, so that they are requested again after a restart. `earlier`: the run of
+    the message is over.
     """
 
     message: Message
     replayed: bool = False
     incomplete: bool = False
+    earlier: bool = False
 
 
 @dataclass(slots=True)
@@ -233,7 +235,7 @@ class Intake:
             self.view.new_run()
         if isinstance(message, Alert):
             outcome.shown = True
-            changes += self.states.take(message, steady_us)
+            changes += self.states.take(message, steady_us, earlier=one.earlier)
         elif isinstance(message, Event | Status | Stats) and message.run == self.states.run:
             if isinstance(message, Stats) and one.replayed:
                 return []

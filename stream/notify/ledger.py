@@ -70,7 +70,7 @@ class AlertRow:
     closed_by: str
     """The engine's `clear_reason`, or `stats`, `new_run` or `engine_lost`; empty while open."""
     shown: bool
-    """Whether sensors show it; not of a disarmed rule."""
+    """Whether sensors show it; not of a disarmed rule, or if the run of the engine in which it began was over."""
     announced: bool
     """Whether messages about it are sent; not of a disarmed rule, or if it was open at notify's first start."""
     message: Alert
@@ -196,12 +196,16 @@ class Ledger:
         self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def positions(self) -> list[Position]:
-        """Return how far each topic was read."""
-        return [Position(*row) for row in self.db.execute("SELECT topic, run, epoch, next_seq FROM positions")]
+        """Return how far each topic was read; the positions of the run that was read last come last."""
+        last = self.meta("read_run") or self.meta("run")
+        query = "SELECT topic, run, epoch, next_seq FROM positions ORDER BY run IS ?, topic, epoch"
+        return [Position(*row) for row in self.db.execute(query, (last,))]
 
     def reached(self, positions: Iterable[Position]) -> None:
-        """Record how far topics were read. Only the latest run and epochs of a topic are kept."""
+        """Record how far topics were read, in this order. Only the latest run and epochs of a topic are kept."""
+        run: str | None = None
         for one in positions:
+            run = one.run
             self.db.execute("DELETE FROM positions WHERE topic = ? AND run <> ?", (one.topic, one.run))
             self.db.execute(
                 "INSERT INTO positions VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next_seq = excluded.next_seq",
@@ -210,6 +214,8 @@ class Ledger:
             self.db.execute(
                 "DELETE FROM positions WHERE topic = ? AND epoch <= ?", (one.topic, one.epoch - EPOCHS_FOLLOWED)
             )
+        if run is not None:
+            self.set_meta("read_run", run)
 
     # -- alerts -------------------------------------------------------------------------------------------------
     def alert(self, name: str) -> AlertRow | None:

@@ -158,8 +158,9 @@ class Notifier:
     async def _next(self, messages: Subscription[Message]) -> Received:
         replayed = messages.counts.replayed
         message = await anext(messages)
-        incomplete = topic_of(message) in messages.incomplete
-        return Received(message, messages.counts.replayed != replayed, incomplete)
+        incomplete = messages.behind or topic_of(message) in messages.incomplete
+        earlier = message.run != messages.run
+        return Received(message, messages.counts.replayed != replayed, incomplete, earlier)
 
     async def _take(self, burst: list[Received]) -> None:
         """Take messages; again and again if the disk fails: the engine's history has those that follow."""

@@ -74,3 +74,42 @@ async def test_alerts_that_replay_could_not_give_are_requested_again_also_by_a_l
         (read,) = [one for one in notifier.intake.positions() if one.topic.startswith("alerts/")]
         assert read.next_seq == 6
     await engine.stop()
+
+
+async def test_alerts_of_a_run_that_ended_are_requested_by_a_later_notify_while_replay_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay, engine = Replay(monkeypatch), AlertEngine(incidents=tmp_path)
+    secret = tmp_path / "secret"
+    secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(secret)]}
+    config = settings(engine, tmp_path, {"hook": hook})
+
+    async def knows(notifier: Notifier, names: set[str]) -> None:
+        await until(lambda: bool(engine.statistics() or told(notifier) == names))
+
+    await engine.start()
+    async with notifying(config) as notifier:
+        await until(lambda: bool(engine.statistics() or notifier.intake.view.listed))
+        wanted = {engine.begin()}
+        await knows(notifier, wanted)
+        read = notifier.intake.positions()
+    missed = {engine.begin() for _ in range(3)}
+    await engine.stop()
+    engine.crash()
+    await engine.start()
+    replay.away = True
+    async with notifying(config) as notifier:
+        await until(lambda: notifier.intake.view.listed)  # from the first statistics, before which none are missing
+        wanted.add(engine.begin())
+        await knows(notifier, wanted)  # of the new run, before those of the run that ended
+        assert notifier.intake.positions() == read
+    replay.away = False
+    async with notifying(config) as notifier:
+        await knows(notifier, wanted | missed)
+        await until(lambda: bool(engine.statistics() or not notifier._subscription.behind))
+        wanted.add(engine.begin())
+        await knows(notifier, wanted | missed)
+        assert notifier.intake.positions()[-1].run == engine.run
+        assert notifier.intake.counts.lost == 0
+    await engine.stop()

@@ -34,8 +34,10 @@ class Notify:
         self.ledger.close()
         self.open()
 
-    def take(self, *messages: Message, replayed: bool = False) -> None:
-        self.intake.take([Received(one, replayed) for one in messages], self.now_us + self.set_us, self.now_us)
+    def take(self, *messages: Message, replayed: bool = False, earlier: bool = False) -> None:
+        """Take messages; `earlier`: by replay, of runs that are over and not read completely yet."""
+        burst = [Received(one, replayed or earlier, earlier, earlier) for one in messages]
+        self.intake.take(burst, self.now_us + self.set_us, self.now_us)
 
     def tick(self, seconds: float = 0) -> None:
         self.now_us += round(seconds * SECOND)

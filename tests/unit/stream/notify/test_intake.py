@@ -133,6 +133,58 @@ def test_alerts_of_a_run_that_crashed_are_closed_and_told(notify: Notify) -> Non
     assert [(one.state, one.closed_by) for one in notify.send()] == [("began", ""), ("cleared", "new_run")]
 
 
+def test_alerts_of_runs_that_ended_unread_are_sent_late_in_order_and_closed(notify: Notify) -> None:
+    notify.take(alert("0"))
+    assert notify.states() == [("0", "began")]
+    notify.restart()
+    notify.now_us += 60 * MINUTE
+    unread = [alert("0", "cleared", seq=1), alert("1", seq=2), alert("1", "cleared", seq=3), alert("2", seq=4)]
+    between = [alert("3", run=NEXT_RUN), alert("3", "cleared", seq=1, run=NEXT_RUN, clear_reason="restart")]
+    notify.take(*unread, *between, earlier=True)
+    assert notify.intake.states.on(notify.now_us) == {}, "what is over is not shown by sensors"
+    notify.take(stats(run="c" * 32))
+    assert notify.states() == [("0", "cleared"), ("1", "closed"), ("2", "late"), ("3", "closed")]
+    notify.tick(NEW_RUN_US / SECOND)
+    assert [(one.alert and one.alert.alert, one.state, one.closed_by) for one in notify.send()] == [
+        ("2", "cleared", "new_run")
+    ]
+    assert not notify.intake.states.open
+
+
+def test_a_notify_that_is_killed_while_it_reads_runs_that_ended_reads_them_again_and_repeats_nothing(
+    notify: Notify,
+) -> None:
+    notify.take(alert("0"), alert("0", "cleared", seq=1))
+    read = notify.intake.positions()
+    notify.now_us += 60 * MINUTE
+    unread = [alert("1", seq=2), alert("1", "updated", seq=3), alert("1", "cleared", seq=4), alert("2", seq=5)]
+    states: list[tuple[str, str]] = []
+    for upto in (1, 3, 4):
+        notify.take(*unread[:upto], earlier=True)
+        states += notify.states()
+        notify.restart()
+        assert notify.intake.positions() == read
+    notify.take(stats(run=NEXT_RUN))
+    notify.tick(NEW_RUN_US / SECOND)
+    notify.take(*unread, earlier=True)  # once more, after notify has closed an alert itself
+    notify.tick(NEW_RUN_US / SECOND)
+    states += notify.states()
+    assert states == [("0", "closed"), ("1", "late"), ("1", "cleared"), ("2", "late"), ("2", "cleared")]
+    assert {one.run for one in notify.intake.positions()} == {RUN, NEXT_RUN}
+
+
+def test_alerts_that_are_still_arriving_are_not_closed_before_their_end_has_arrived(notify: Notify) -> None:
+    notify.take(alert("1"))
+    notify.take(stats(run=NEXT_RUN))
+    for number in range(2, 5):
+        notify.take(alert(str(number), seq=number), earlier=True)
+        notify.tick(0.9 * NEW_RUN_US / SECOND)
+    notify.take(alert("2", "cleared", seq=5), earlier=True)
+    notify.tick(NEW_RUN_US / SECOND)
+    closed = {one.alert.alert: one.closed_by for one in notify.send() if one.alert and one.state == "cleared"}
+    assert closed == {"1": "new_run", "2": "over", "3": "new_run", "4": "new_run"}
+
+
 def test_a_lost_engine_closes_all_alerts_and_is_told_once(notify: Notify) -> None:
     notify.take(alert("1"))
     notify.tick(14)

@@ -59,6 +59,15 @@ def test_positions_keep_the_latest_run_and_epochs(ledger: Ledger) -> None:
     assert ledger.positions() == [Position(topic, "r2", 1, 4)]
 
 
+def test_the_positions_of_the_run_that_was_read_last_come_last(ledger: Ledger) -> None:
+    door, yard = "alerts/v1/door/", "alerts/v1/yard/"
+    ledger.reached([Position(yard, "r1", 1, 5), Position("stats/v1/", "r1", 0, 9), Position(door, "r2", 1, 1)])
+    assert [one.run for one in ledger.positions()] == ["r1", "r1", "r2"]
+    ledger.reached([Position("stats/v1/", "r0", 0, 1)])  # runs have random names
+    ledger.reached([])
+    assert [(one.topic, one.run) for one in ledger.positions()][-1] == ("stats/v1/", "r0")
+
+
 def test_messages_given_up_are_tried_again_on_request(ledger: Ledger) -> None:
     for name in ("a", "b"):
         ledger.plan(planned(name), NOW_US)
