@@ -17,7 +17,7 @@ from stream.incidents.changes import Statement
 from stream.results import Alert
 
 MOST_MESSAGES = 100_000
-"""Maximum number of messages, about 100 MB."""
+"""Maximum number of messages, about 60 MB."""
 KEPT_US = 7 * 86_400_000_000
 """Maximum age of messages, if incidents are not kept for less."""
 MOST_RUNS = 10_000

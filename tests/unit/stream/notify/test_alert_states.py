@@ -29,8 +29,8 @@ class Fed(AlertStates):
             least_on_us=LEAST_ON_US,
         )
 
-    def fed(self, message: Any, now_us: int = NOW_US) -> list[str]:
-        changes = self.take(message, now_us)
+    def fed(self, message: Any, now_us: int = NOW_US, *, earlier: bool = False) -> list[str]:
+        changes = self.take(message, now_us, earlier=earlier)
         return self.written(changes)
 
     def written(self, changes: list[Change]) -> list[str]:
@@ -84,6 +84,15 @@ def test_an_alert_of_an_earlier_run_that_arrives_late_does_not_stay_on() -> None
     states.due(NOW_US + NEW_RUN_US)
     states.fed(alert("1", run=RUN), LATER_US)
     assert states.written(states.due(LATER_US + NEW_RUN_US)) == ["cleared"]
+
+
+def test_an_alert_of_a_run_that_is_over_is_neither_shown_nor_opened_again() -> None:
+    states = Fed()
+    assert states.fed(alert("1"), earlier=True) == ["began"]
+    states.fed(alert("2"))
+    states.written(states.lost_engine(NOW_US))
+    assert states.fed(alert("2", "updated"), earlier=True) == []
+    assert [one for rows in states.on(NOW_US).values() for one in rows if one.id == "1"] == [] == list(states.open)
 
 
 def test_alerts_are_closed_when_the_engine_is_lost_and_shown_again_without_an_announcement_when_it_is_back() -> None:
@@ -157,6 +166,7 @@ def test_acknowledging_is_told_once() -> None:
     st.lists(
         st.one_of(
             st.tuples(st.sampled_from(["began", "updated", "cleared"]), st.sampled_from("abc")),
+            st.tuples(st.just("earlier"), st.tuples(st.sampled_from(["began", "updated"]), st.sampled_from("cde"))),
             st.tuples(st.just("stats"), st.sets(st.sampled_from("abc")).map(sorted)),
             st.tuples(st.sampled_from(["run", "lost", "wait"]), st.none()),
         ),
@@ -178,6 +188,10 @@ def test_whatever_arrives_in_whatever_order_no_sensor_stays_on_that_the_engine_n
             states.written(states.reconcile(stats(*value, run=runs[-1]), now_us)[0])
         elif what == "wait":
             now_us += NEW_RUN_US
+        elif what == "earlier":
+            shown = {row.id for rows in states.on(now_us).values() for row in rows}
+            states.fed(alert(value[1], value[0], run="0" * 32), now_us, earlier=True)
+            assert {row.id for rows in states.on(now_us).values() for row in rows} <= shown
         else:
             states.fed(alert(value, what, run=runs[-1]), now_us)
         states.written(states.due(now_us))
