@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from benchmarks.review.stand_in import judge
 from training.footage.segments.answered_film import AnsweredFilm
@@ -153,9 +153,10 @@ def power(before: float, removed: float) -> float:
     """Return the chance that the false alarms fall below the interval, if the old checkpoint raises `before` on
     average and the new one that many without the share `removed`. Both numbers are taken as Poisson distributed."""
     counts = np.arange(int(before + 10 * np.sqrt(before + 1)) + 10)
-    chances = stats.poisson.pmf(counts, before)
-    closing = [largest_closing(int(one)) for one in counts]
-    return float((chances * stats.poisson.cdf(closing, before * (1 - removed))).sum())
+    chances = np.diff(special.pdtr(counts, before), prepend=0.0)
+    closing = np.array([largest_closing(int(one)) for one in counts])
+    closed = np.where(closing < 0, 0.0, special.pdtr(np.maximum(closing, 0), before * (1 - removed)))
+    return float((chances * closed).sum())
 
 
 def _alarms(old: Sequence[FilmCounts], new: Sequence[FilmCounts], actions: Collection[str]) -> Alarms:
@@ -167,7 +168,7 @@ def _alarms(old: Sequence[FilmCounts], new: Sequence[FilmCounts], actions: Colle
         (before, after),
         poisson_count(before),
         poisson_count(after),
-        float(stats.binomtest(after, both, 0.5, alternative="less").pvalue) if both else 1.0,
+        float(special.bdtr(after, both, 0.5)) if both else 1.0,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from training.footage.segments.intervals import Interval, bootstrap_macro, bootstrap_share, macro
 
@@ -175,7 +175,7 @@ def _lost_by_chance(ones: Sequence[Judged]) -> float:
     """Return the probability that a checkpoint that loses the allowed share loses this number of OLD's events, net."""
     found = sum(one.old for one in ones)
     lost = max(0, _only_old(ones) - _only_new(ones))
-    return float(stats.binom.sf(lost - 1, found, ALLOWED_LOST))
+    return float(special.bdtrc(lost - 1, found, ALLOWED_LOST))
 
 
 def _wrong(ones: Sequence[Judged]) -> Iterator[Check]:
@@ -299,7 +299,7 @@ def _worse_by_chance(bad: int, good: int) -> float:
     """Return how likely at least `bad` of `bad + good` are, if each is as likely bad as good; 1 if there are none."""
     if not bad + good:
         return 1.0
-    return float(stats.binomtest(bad, bad + good, 0.5, alternative="greater").pvalue)
+    return float(special.bdtrc(bad - 1, bad + good, 0.5))
 
 
 def _outcome(p: float) -> Outcome:

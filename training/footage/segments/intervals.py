@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 LEVEL = 0.95
 DRAWS = 2000
@@ -26,16 +26,16 @@ def clopper_pearson(found: int, of: int) -> Interval | None:
     if not of:
         return None
     tail = (1 - LEVEL) / 2
-    low = 0.0 if found == 0 else float(stats.beta.ppf(tail, found, of - found + 1))
-    high = 1.0 if found == of else float(stats.beta.ppf(1 - tail, found + 1, of - found))
+    low = 0.0 if found == 0 else float(special.betaincinv(found, of - found + 1, tail))
+    high = 1.0 if found == of else float(special.betaincinv(found + 1, of - found, 1 - tail))
     return Interval(low, high)
 
 
 def poisson_count(count: int) -> Interval:
     """Return the exact interval of the mean of a Poisson distribution of which `count` was observed."""
     tail = (1 - LEVEL) / 2
-    low = 0.0 if count == 0 else float(stats.chi2.ppf(tail, 2 * count)) / 2
-    return Interval(low, float(stats.chi2.ppf(1 - tail, 2 * count + 2)) / 2)
+    low = 0.0 if count == 0 else float(special.gammaincinv(count, tail))
+    return Interval(low, float(special.gammaincinv(count + 1, 1 - tail)))
 
 
 def macro(right: NDArray[np.number], of: NDArray[np.number]) -> float | None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,11 +16,6 @@ import torchvision.ops
 from torch import Tensor
 
 from stages.detection.cascade_rcnn import mmcv_ops
-
-mmcv_ops.provide()
-
-import mmcv  # noqa: E402 - needs `provide` first
-from mmcv.ops import RoIAlign, batched_nms, nms, roi_align  # noqa: E402 - needs `provide` first
 
 SLOW_FIRST_IMPORT = """
 import os, sys, time, types
@@ -31,6 +27,13 @@ mmcv_ops.provide()
 """
 """Between renaming the file of its grammar and filling it, yapf pauses for as long as a busy machine may take. Without
 torchvision, which `provide` imports afterwards, and which takes two seconds."""
+
+
+@pytest.fixture(scope="module")
+def ops() -> Any:
+    """Return mmcv's operators, which need `provide` first, and whose import takes seconds of each worker."""
+    mmcv_ops.provide()
+    return importlib.import_module("mmcv.ops")
 
 
 def random_boxes(count: int, generator: torch.Generator, side: float = 40.0) -> Tensor:
@@ -56,26 +59,26 @@ def greedy(boxes: Tensor, scores: Tensor, threshold: float, offset: int) -> list
 
 
 @pytest.mark.parametrize("offset", [0, 1])
-def test_suppression_equals_a_plain_loop(offset: int) -> None:
+def test_suppression_equals_a_plain_loop(ops: Any, offset: int) -> None:
     generator = torch.Generator().manual_seed(1)
     boxes, scores = random_boxes(120, generator), torch.rand(120, generator=generator)
-    kept, rows = nms(boxes, scores, 0.4, offset)
+    kept, rows = ops.nms(boxes, scores, 0.4, offset)
     assert rows.tolist() == greedy(boxes, scores, 0.4, offset)
     assert 10 < len(rows) < 110
     torch.testing.assert_close(kept, torch.cat((boxes[rows], scores[rows, None]), 1), rtol=0, atol=0)
 
 
-def test_an_offset_of_one_pixel_changes_the_result() -> None:
+def test_an_offset_of_one_pixel_changes_the_result(ops: Any) -> None:
     generator = torch.Generator().manual_seed(1)
     boxes, scores = random_boxes(120, generator), torch.rand(120, generator=generator)
-    assert nms(boxes, scores, 0.4, 0)[1].tolist() != nms(boxes, scores, 0.4, 1)[1].tolist()
+    assert ops.nms(boxes, scores, 0.4, 0)[1].tolist() != ops.nms(boxes, scores, 0.4, 1)[1].tolist()
 
 
-def test_suppression_by_class_does_not_suppress_boxes_of_other_classes() -> None:
+def test_suppression_by_class_does_not_suppress_boxes_of_other_classes(ops: Any) -> None:
     generator = torch.Generator().manual_seed(2)
     boxes, scores = random_boxes(200, generator), torch.rand(200, generator=generator)
     labels = torch.randint(0, 4, (200,), generator=generator)
-    _, rows = batched_nms(boxes, scores, labels, {"type": "nms", "iou_threshold": 0.5})
+    _, rows = ops.batched_nms(boxes, scores, labels, {"type": "nms", "iou_threshold": 0.5})
     wanted = torchvision.ops.batched_nms(boxes, scores, labels, 0.5)
     assert rows.tolist() == wanted.tolist()
     by_class = [labels.eq(label).nonzero()[:, 0] for label in range(4)]
@@ -85,13 +88,13 @@ def test_suppression_by_class_does_not_suppress_boxes_of_other_classes() -> None
 
 @pytest.mark.parametrize("sampling_ratio", [0, 2])
 @pytest.mark.parametrize("aligned", [True, False])
-def test_regions_and_gradients_equal_those_of_torchvision(sampling_ratio: int, aligned: bool) -> None:
+def test_regions_and_gradients_equal_those_of_torchvision(ops: Any, sampling_ratio: int, aligned: bool) -> None:
     generator = torch.Generator().manual_seed(3)
     maps = torch.randn(2, 5, 12, 16, generator=generator)
     picture = torch.randint(0, 2, (9, 1), generator=generator).float()
     rois = torch.cat((picture, random_boxes(9, generator)), 1)
     ours, theirs = maps.clone().requires_grad_(), maps.clone().requires_grad_()
-    pooled = roi_align(ours, rois, (7, 5), 0.25, sampling_ratio, "avg", aligned)
+    pooled = ops.roi_align(ours, rois, (7, 5), 0.25, sampling_ratio, "avg", aligned)
     wanted = torchvision.ops.roi_align(theirs, rois, (7, 5), 0.25, sampling_ratio, aligned)
     torch.testing.assert_close(pooled, wanted, rtol=0, atol=0)
     weights = torch.randn(pooled.shape, generator=generator)
@@ -102,40 +105,40 @@ def test_regions_and_gradients_equal_those_of_torchvision(sampling_ratio: int, a
 
 
 @pytest.mark.parametrize("sampling_ratio", [0, 2])
-def test_gradients_of_regions_agree_with_finite_differences(sampling_ratio: int) -> None:
+def test_gradients_of_regions_agree_with_finite_differences(ops: Any, sampling_ratio: int) -> None:
     generator = torch.Generator().manual_seed(4)
     maps = torch.randn(1, 2, 6, 6, generator=generator, dtype=torch.float64, requires_grad=True)
     rois = torch.tensor([[0, 1.3, 2.1, 18.2, 15.7], [0, 6.0, 0.5, 22.9, 9.4]], dtype=torch.float64)
     assert torch.autograd.gradcheck(
-        lambda features: roi_align(features, rois, (3, 3), 0.25, sampling_ratio, "avg", True), (maps,)
+        lambda features: ops.roi_align(features, rois, (3, 3), 0.25, sampling_ratio, "avg", True), (maps,)
     )
 
 
-def test_regions_of_half_precision_maps_may_have_single_precision() -> None:
+def test_regions_of_half_precision_maps_may_have_single_precision(ops: Any) -> None:
     generator = torch.Generator().manual_seed(5)
     maps, rois = torch.randn(1, 2, 8, 8, generator=generator), torch.tensor([[0, 1.0, 2.0, 6.0, 7.0]])
-    pooled = RoIAlign((2, 2))(maps.half(), rois)
+    pooled = ops.RoIAlign((2, 2))(maps.half(), rois)
     assert pooled.dtype == torch.half
-    torch.testing.assert_close(pooled.float(), RoIAlign((2, 2))(maps, rois), rtol=0, atol=5e-3)
+    torch.testing.assert_close(pooled.float(), ops.RoIAlign((2, 2))(maps, rois), rtol=0, atol=5e-3)
 
 
-def test_max_pooling_is_rejected() -> None:
+def test_max_pooling_is_rejected(ops: Any) -> None:
     maps, rois = torch.zeros(1, 1, 4, 4), torch.tensor([[0, 0.0, 0.0, 3.0, 3.0]])
     with pytest.raises(NotImplementedError, match=r"roi_layer\.pool_mode to 'avg'"):
-        RoIAlign((2, 2), pool_mode="max")(maps, rois)
+        ops.RoIAlign((2, 2), pool_mode="max")(maps, rois)
 
 
-def test_calling_an_operator_that_torchvision_lacks_names_it() -> None:
-    from mmcv.ops import soft_nms
-
+def test_calling_an_operator_that_torchvision_lacks_names_it(ops: Any) -> None:
     with pytest.raises(NotImplementedError, match=r"operator softnms; .* requires full mmcv"):
-        soft_nms(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([1.0]))
+        ops.soft_nms(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([1.0]))
 
 
+@pytest.mark.usefixtures("ops")
 def test_the_compiled_extension_is_preferred_if_it_is_available(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "_ext.py").write_text("compiled = True\n")
+    mmcv = importlib.import_module("mmcv")
     monkeypatch.setattr(mmcv, "__path__", [*mmcv.__path__, str(tmp_path)])
     monkeypatch.delitem(sys.modules, mmcv_ops.EXTENSION)
     importlib.invalidate_caches()

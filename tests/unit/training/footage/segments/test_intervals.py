@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from training.footage.segments.intervals import (
     bootstrap_macro,
@@ -21,6 +20,8 @@ from training.footage.segments.intervals import (
 
 @given(st.integers(1, 200).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
 def test_the_interval_of_a_share_is_scipys_exact_one(counts: tuple[int, int]) -> None:
+    from scipy import stats  # takes a second, and only this test needs it
+
     expected = stats.binomtest(*counts).proportion_ci(0.95, "exact")
     assert clopper_pearson(*counts) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
