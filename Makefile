@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 # Tests that run side by side. Much of their time is waiting, so one more than the two cores that they are meant for.
 WORKERS ?= 3
-TESTS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+TESTS := -m "not soak" --ignore tests/soak -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # No servers, no browser, no training, no downloaded weights.
 FAST := tests/unit -m "not slow" -n 2 --dist loadfile
 # The demo needs the engine alone; everything else needs the development tools too.
@@ -58,14 +58,14 @@ demo: $(ENGINE)
 	@deploy/system-packages.sh demo
 	@$(BIN)/python run_stream.py demo
 
-# pyright computes on one core for a minute, so it runs beside the tests.
-test: $(READY) $(HOMEASSISTANT)
-	@deploy/system-packages.sh test
-	@$(BIN)/python run_stream.py weights fetch
+# pyright computes on one core for a minute, so it runs beside the tests and their set-up.
+test: $(READY)
 	@$(MAKE) --no-print-directory --jobs 2 lint tests
 
-tests: $(READY)
-	@$(BIN)/python -m pytest -m "not soak" $(TESTS)
+tests: $(READY) $(HOMEASSISTANT)
+	@deploy/system-packages.sh test
+	@$(BIN)/python run_stream.py weights fetch
+	@$(BIN)/python -m pytest $(TESTS)
 
 test-fast: $(READY)
 	@$(BIN)/python -m pytest $(FAST)
@@ -75,7 +75,7 @@ RUNS ?= 5
 flaky: $(READY) $(HOMEASSISTANT)
 	@deploy/system-packages.sh flaky
 	@$(BIN)/python run_stream.py weights fetch
-	@$(BIN)/python -m tools.flaky --runs $(RUNS) -- -m "not soak" $(TESTS)
+	@$(BIN)/python -m tools.flaky --runs $(RUNS) -- $(TESTS)
 
 # The lowest versions that pyproject.toml allows, in an environment of their own.
 test-lowest:
