@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -40,10 +41,10 @@ def answered(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(app, arguments, env={"COLUMNS": "200", **environment})
 
 
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a clip of sixty grey pictures at 25 fps."""
-    path = tmp_path / "clip.mp4"
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"  # pyright: ignore[reportAttributeAccessIssue]
@@ -52,6 +53,13 @@ def clip(tmp_path: Path) -> Path:
             container.mux(stream.encode(picture))  # pyright: ignore[reportAttributeAccessIssue]
         container.mux(stream.encode(None))  # pyright: ignore[reportAttributeAccessIssue]
     return path
+
+
+@pytest.fixture(scope="module")
+def read(clip: Path) -> subprocess.CompletedProcess[str]:
+    """Return how the program ended that read the clip fast, with results in `results.jsonl` and logs as JSON."""
+    out = ("--results", str(clip.with_name("results.jsonl")))
+    return command("run", str(clip), "--profile", "free", "--pace", "fast", "--once", "--json", *out, *PORTS)
 
 
 @pytest.fixture
@@ -104,28 +112,20 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
     assert "4 no source opened" in shown
 
 
-def test_a_file_read_fast_gives_one_line_per_frame_and_exit_code_0(clip: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    done = command(
-        "run", f"yard={clip}", "--profile", "free", "--pace", "fast", "--once", "--results", str(out), *PORTS
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in out.read_text().splitlines()]
+def test_a_file_read_fast_gives_one_line_per_frame_and_exit_code_0(
+    clip: Path, read: subprocess.CompletedProcess[str]
+) -> None:
+    assert read.returncode == 0, read.stderr
+    lines = [json.loads(line) for line in clip.with_name("results.jsonl").read_text().splitlines()]
     assert [line["frame"] for line in lines] == list(range(60))
-    assert {line["camera"] for line in lines} == {"yard"}
+    assert {line["camera"] for line in lines} == {"cam0"}
     assert lines[-1]["media_time_us"] == 59 * 40_000
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_engine_with_its_code(
+def test_a_running_engine_serves_health_and_metrics_until_a_signal_ends_it_with_its_code(
     running: subprocess.Popen[str], number: signal.Signals, code: int
 ) -> None:
-    line_with(running, r"live \(epoch")
-    running.send_signal(number)
-    assert running.wait() == code
-
-
-def test_a_running_engine_serves_health_and_metrics(running: subprocess.Popen[str]) -> None:
     address = line_with(running, r"http://(127\.0\.0\.1:\d+)")[1]
     line_with(running, r"live \(epoch")
 
@@ -141,18 +141,18 @@ def test_a_running_engine_serves_health_and_metrics(running: subprocess.Popen[st
 
     wait_until(is_ready)
     wait_until(has_processed_frames)
+    running.send_signal(number)
+    assert running.wait() == code
 
 
-def test_logs_can_be_json_lines(clip: Path) -> None:
-    done = command("run", str(clip), "--profile", "free", "--pace", "fast", "--once", "--json", *PORTS)
-    assert done.returncode == 0
-    records = [json.loads(line) for line in done.stderr.splitlines()]
+def test_logs_can_be_json_lines(read: subprocess.CompletedProcess[str]) -> None:
+    records = [json.loads(line) for line in read.stderr.splitlines()]
     assert any(record.get("camera") == "cam0" for record in records)
 
 
 def test_a_run_without_sources_is_a_usage_error_with_a_remedy() -> None:
-    done = command("run", "--profile", "free")
-    assert done.returncode == 2
+    done = answered("run", "--profile", "free")
+    assert done.exit_code == 2
     assert "no cameras" in done.stderr
 
 
@@ -195,10 +195,13 @@ def test_missing_weights_exit_with_3_and_name_the_command_to_run(tmp_path: Path)
     assert "weights fetch" in done.stderr
 
 
-def test_a_port_in_use_ends_with_code_2_and_names_the_field(running: subprocess.Popen[str]) -> None:
-    endpoint = line_with(running, r"(tcp://127\.0\.0\.1:\d+)")[1]
-    done = command("run", "pattern:", "--profile", "free", "--pub", endpoint, *PORTS[2:])
-    assert done.returncode == 2
+def test_a_port_in_use_ends_with_code_2_and_names_the_field() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        endpoint = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        done = answered("run", "pattern:", "--profile", "free", "--pub", endpoint, *PORTS[2:])
+    assert done.exit_code == 2
     assert "publish.endpoint" in done.stderr
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -99,11 +100,26 @@ def test_a_subscriber_without_an_engine_reports_it_and_continues_to_wait(closed_
             assert process.returncode == 130
 
 
-def test_a_host_and_port_are_an_endpoint_to_subscribe_to() -> None:
+class Run(NamedTuple):
+    """What an engine printed from its start to its end, and what a subscriber printed."""
+
+    engine: str
+    subscriber: str
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    """Run an engine until a subscriber, which is given a host and a port, has received a frame."""
     with started("run", "door=pattern:128x96@50", "--profile", "free", *PORTS) as engine:
-        endpoint = re.findall(r"results at tcp://(\S+),", read_until(engine, r": live \("))[0]
-        with started("subscribe", endpoint, "--raw") as process:
-            assert '"camera":"door"' in read_until(process, "partstream.frame/1")
+        printed = read_until(engine, r": live \(")
+        with started("subscribe", re.findall(r"results at tcp://(\S+),", printed)[0], "--raw") as process:
+            received = read_until(process, "partstream.frame/1")
+        engine.send_signal(signal.SIGINT)
+        return Run(printed + engine.communicate()[0], received)
+
+
+def test_a_host_and_port_are_an_endpoint_to_subscribe_to(run: Run) -> None:
+    assert '"camera":"door"' in run.subscriber
 
 
 def test_an_endpoint_alone_archives_into_the_default_folder(tmp_path: Path, closed_port: int) -> None:
@@ -185,12 +201,8 @@ def test_a_webcam_needs_no_scheme(source: str) -> None:
     assert camera["source"] == "device:/dev/video0"
 
 
-def test_console_lines_name_the_camera_once() -> None:
-    with started("run", "door=pattern:128x96@50", "--profile", "free", *PORTS) as process:
-        lines = read_until(process, r": live \(").splitlines()
-        process.send_signal(signal.SIGINT)
-        lines += process.communicate()[0].splitlines()
-    about_the_camera = [line for line in lines if "camera door" in line]
+def test_console_lines_name_the_camera_once(run: Run) -> None:
+    about_the_camera = [line for line in run.engine.splitlines() if "camera door" in line]
     assert len(about_the_camera) == 3
     for line in about_the_camera:
         assert line.count("door") == 1
