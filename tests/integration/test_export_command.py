@@ -7,17 +7,17 @@ import os
 import re
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import av
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from commands.demo.show import cut
 from run_stream import app
 from stages import checkpoint
 from stages.checkpoint import Checkpoint
@@ -28,10 +28,12 @@ from stages.export.graph import ExportError, Graph
 from stages.keypoint_features.geometry import sequence_features
 from stages.profiles import load_checkpoint
 from stages.region_features.step_regions import REGION_OF_PART
+from stages.runtimes.onnx_runtime import load_session
 from stages.third_party import weights
 from support.models.seeing_checkpoints import write_seeing_checkpoint
 from support.models.shipped_export import ShippedExport, shipped_export
 from support.repository import REPOSITORY
+from support.training.films import write_film
 
 pytestmark = [
     pytest.mark.timeout(900),  # tracing the heads takes long on a machine that is busy
@@ -80,7 +82,7 @@ def test_the_shipped_model_needs_no_regions(shipped: ShippedExport) -> None:
 
 def test_the_manifests_describe_inputs_and_outputs_of_the_files(shipped: ShippedExport) -> None:
     for part in PARTS:
-        about, session = manifest(shipped.folder, part), onnxruntime.InferenceSession(shipped.folder / f"{part}.onnx")
+        about, session = manifest(shipped.folder, part), load_session((shipped.folder / f"{part}.onnx").read_bytes(), 1)
         for ports, found in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
             assert [(port["name"], port["shape"], port["dtype"]) for port in about[ports]] == [
                 (one.name, one.shape, TYPES[one.type]) for one in found
@@ -101,7 +103,7 @@ def test_the_files_reveal_nothing_of_the_machine_that_made_them(shipped: Shipped
 
 
 def test_the_detectors_maps_are_those_of_the_engine_for_any_batch_and_size(shipped: ShippedExport) -> None:
-    session = onnxruntime.InferenceSession(shipped.folder / "detector.onnx")
+    session = load_session((shipped.folder / "detector.onnx").read_bytes(), 1)
     engine = MoveNet.load()
     for shape in ((3, 64, 128, 3), (1, 224, 160, 3)):
         pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(7))
@@ -116,6 +118,8 @@ def test_the_detectors_maps_are_those_of_the_engine_for_any_batch_and_size(shipp
             assert np.abs(found[name] - tensor.numpy()).max() <= 2e-5 * np.abs(tensor.numpy()).max()
 
 
+ONE_THREAD = "import os\nos.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+"""By default threads of ONNX Runtime wait for each other without sleeping, which takes time from other tests."""
 SPY = """\
         kept.append((picture, (width, height), box, keypoints, round(frame.time * 1e6)))
 """
@@ -124,7 +128,7 @@ np.savez("followed.npz", **dict(zip(("pictures", "sizes", "boxes", "keypoints", 
 """
 
 
-SECONDS = 3
+FRAMES = 90
 """Of the video, at 30 frames and ten steps a second: more than a window of 25 steps."""
 
 
@@ -145,8 +149,10 @@ def followed(shipped: ShippedExport, tmp_path_factory: pytest.TempPathFactory) -
     (example,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "export.md").read_text(), re.DOTALL)
     found = "        box, keypoints = best_person(picture)\n"
     assert found in example
-    cut(weights.locate("sports2d", "demo.mp4"), folder / "person.mp4", SECONDS)
-    (folder / "follow.py").write_text("kept = []\n" + example.replace(found, found + SPY) + KEEP)
+    with av.open(str(weights.locate("sports2d", "demo.mp4"))) as footage:
+        frames = [frame.reformat(768, 432, "yuv420p") for frame in islice(footage.decode(video=0), FRAMES)]
+    write_film(folder / "person.mp4", frames, 30)
+    (folder / "follow.py").write_text(f"{ONE_THREAD}kept = []\n" + example.replace(found, found + SPY) + KEEP)
     done = subprocess.run(
         [sys.executable, "follow.py"],
         cwd=folder,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
+from stages.runtimes.onnx_runtime import load_session
 from stages.settings import PipelineSettings, WindowSettings
 from stages.vocabulary import packaged
 from support.models.scripted_people import (
@@ -122,7 +122,7 @@ class OtherRuntime:
     """The two files, with the two states per person that the manifests describe."""
 
     def __init__(self, folder: Path, people: int) -> None:
-        self.heads, self.step = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("heads", "step"))
+        self.heads, self.step = (load_session((folder / f"{name}.onnx").read_bytes(), 1) for name in ("heads", "step"))
         shapes = {port.name: port.shape for port in self.step.get_inputs()}
         self.state: dict[str, NDArray] = {
             name: np.zeros((shapes[name][0], 2 * people, shapes[name][2]), np.float32)
@@ -205,7 +205,7 @@ def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(
 def test_part_states_in_onnx_runtime_are_those_of_the_network(exported: Callable[[str], Exported]) -> None:
     checkpoint, folder = exported(REGIONS)
     given = people_inputs(checkpoint.network.config, moving_people(FRAMES, PEOPLE, seed=5))
-    session = onnxruntime.InferenceSession(folder / "heads.onnx")
+    session = load_session((folder / "heads.onnx").read_bytes(), 1)
     for people in (1, 2, 20):  # one person, two, and all
         flat = {name: array.reshape(-1, *array.shape[2:])[:people] for name, array in given.items()}
         states = session.run(["states"], {port.name: flat[port.name] for port in session.get_inputs()})[0]
