@@ -12,7 +12,7 @@ from commands.demo.show import cut
 from stages.third_party import weights
 from stream.config import Config
 
-BEGINNING_S = 5.0
+BEGINNING_S = 3.0
 """Nearly everyone in it walks or stands; in all of the footage, four fifths do."""
 
 
@@ -34,11 +34,11 @@ async def people_of(film: Path, expected: float) -> Recognised:
     return seen
 
 
-@pytest.mark.timeout(900)  # ten seconds of one core
+@pytest.mark.timeout(900)  # six seconds of one core
 async def test_people_in_a_real_street_are_detected_and_most_walk_or_stand(tmp_path: Path) -> None:
     film = tmp_path / "street.mp4"
     cut(weights.locate("vtest", "vtest.avi"), film, BEGINNING_S)
-    assert 45 <= (await people_of(film, 0.85)).frames <= 55
+    assert 25 <= (await people_of(film, 0.85)).frames <= 35
 
 
 @pytest.mark.soak

@@ -254,7 +254,7 @@ async def test_a_subscription_that_cannot_be_opened_leaves_nothing_open() -> Non
 
 
 # -- what is missed -------------------------------------------------------------------------------------------------
-STALLED = 12_000
+STALLED = 4_000
 
 
 HISTORY = 2 * STALLED
@@ -305,7 +305,7 @@ async def test_a_gap_partly_too_old_is_filled_as_far_as_history_goes_and_the_los
 ) -> None:
     gaps: list[Gap] = []
     async with (
-        publishing(high_water_mark=4, history_messages=1000) as publisher,
+        publishing(high_water_mark=4, history_messages=500) as publisher,
         small(publisher, replay=publisher.replay_endpoint, on_gap=gaps.append) as results,
     ):
         sent, got = await stall(publisher, results)
@@ -341,7 +341,7 @@ async def test_ends_and_beginnings_of_epochs_lost_in_a_stall_are_replayed_too() 
         small(publisher, replay=publisher.replay_endpoint) as results,
     ):
         await until(lambda: publisher.subscriptions == 1)
-        epochs = [1 + number // 3000 for number in range(STALLED)]
+        epochs = [1 + 4 * number // STALLED for number in range(STALLED)]
         sent = [publisher.publish(wire.frame(epoch=epoch, people=2)) for epoch in [*epochs, 5]]
         got = await read_all(publisher, results, sent)
         assert [(frame.epoch, frame.seq) for frame in got] == [(frame.epoch, frame.seq) for frame in sent]

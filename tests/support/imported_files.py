@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from support.repository import REPOSITORY
@@ -16,14 +17,23 @@ def imported_files(module: str) -> set[Path]:
     found, waiting = set[Path](), [REPOSITORY.joinpath(*module.split(".")).with_suffix(".py")]
     while waiting:
         file = waiting.pop()
-        statements = ast.parse(file.read_bytes()).body
-        if file in found or all(isinstance(statement, ast.Expr) for statement in statements):
-            continue
-        found.add(file)
-        for node in (node for statement in statements for node in ast.walk(statement)):
-            if isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("telemetry"):
-                source = REPOSITORY.joinpath(*node.module.split("."))
-                names = ["__init__", *(name.name for name in node.names)]
-                candidates = [source.with_suffix(".py"), *(source / f"{name}.py" for name in names)]
-                waiting += [path for path in candidates if path.is_file()]
+        if file not in found and (imported := _imported_by(file)) is not None:
+            found.add(file)
+            waiting += imported
     return found
+
+
+@cache
+def _imported_by(file: Path) -> list[Path] | None:
+    """Return the product files that a file imports itself; None if it has no code."""
+    statements = ast.parse(file.read_bytes()).body
+    if all(isinstance(statement, ast.Expr) for statement in statements):
+        return None
+    imported: list[Path] = []
+    for node in (node for statement in statements for node in ast.walk(statement)):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("telemetry"):
+            source = REPOSITORY.joinpath(*node.module.split("."))
+            names = ["__init__", *(name.name for name in node.names)]
+            candidates = [source.with_suffix(".py"), *(source / f"{name}.py" for name in names)]
+            imported += [path for path in candidates if path.is_file()]
+    return imported
