@@ -288,7 +288,7 @@ async def test_an_rtsp_camera_with_a_password_added_at_run_time_gives_results(tm
             assert (await client.ask("DELETE", f"{CAMERAS}/door"))[0] == 204
 
 
-async def test_adding_and_removing_hundreds_of_cameras_leaves_nothing_behind() -> None:
+async def test_adding_and_removing_many_cameras_leaves_nothing_behind() -> None:
     async with running(configured({"id": "stays", "source": PATTERN})) as (engine, client):
 
         async def visit(name: str) -> None:
@@ -298,8 +298,8 @@ async def test_adding_and_removing_hundreds_of_cameras_leaves_nothing_behind() -
         for number in range(20):
             await visit(f"warm{number}")
         tasks, files = len(asyncio.all_tasks()), descriptors()
-        for number in range(300):
-            await visit(f"c{number % 100}")
+        for number in range(120):
+            await visit(f"c{number % 40}")
         await until(lambda: len(asyncio.all_tasks()) <= tasks + 1 and descriptors() <= files + 2)
         assert list(engine.cameras.configs) == list(engine.cameras.running) == ["stays"]
         page = engine.metrics.render()
@@ -417,7 +417,7 @@ async def test_no_camera_id_and_no_body_causes_an_internal_error() -> None:
             if made:
                 assert (await client.ask("DELETE", path))[0] == 204
 
-        @settings(max_examples=300, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=150, suppress_health_check=list(HealthCheck))
         @given(_fuzzed())
         def fuzz(case: tuple[str, str, Any]) -> None:
             asyncio.run_coroutine_threadsafe(ask(*case), loop).result()

@@ -53,8 +53,9 @@ async def test_with_the_control_token_the_running_engine_is_profiled_and_the_fil
 
 def test_sigusr2_starts_profiling_and_stopping_does_not_wait_for_its_end(tmp_path: Path) -> None:
     ports = ["--pub", "tcp://127.0.0.1:0", "--replay", "tcp://127.0.0.1:0", "--http", "off"]
+    few = "pattern:64x64@5"  # recordings have few operations then
     process = subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "run_stream.py"), "run", PATTERN, "--profile", "free", *ports],
+        [sys.executable, str(REPOSITORY / "run_stream.py"), "run", few, "--profile", "free", *ports],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PARTSTREAM_PROFILING_DIRECTORY": str(tmp_path)},

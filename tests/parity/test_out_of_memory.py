@@ -32,7 +32,7 @@ from support.models.scripted_people import (
 )
 from telemetry.observer import Observer
 
-FRAMES = 32
+FRAMES = 24
 
 
 def settings(mode: WindowMode = "staggered") -> PipelineSettings:

@@ -595,7 +595,7 @@ class RingMachine(RuleBasedStateMachine):
 
 
 TestRingMachine = RingMachine.TestCase
-TestRingMachine.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestRingMachine.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
 
 
 def test_the_oldest_frames_can_give_way_to_newer_ones_and_are_counted_stale() -> None:

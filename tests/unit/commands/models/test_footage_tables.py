@@ -76,14 +76,20 @@ TABLES: dict[str, Callable[[Console], None]] = {
 
 
 @functools.cache
+def table_at(table: str, width: int = 160) -> str:
+    """Return a table as it is printed at a width, which takes half a second."""
+    return printed(TABLES[table], width)
+
+
+@functools.cache
 def wide_words(table: str) -> set[str]:
-    return set(re.findall(r"[\w*]+", printed(TABLES[table], 1000)))
+    return set(re.findall(r"[\w*]+", table_at(table, 1000)))
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("table", TABLES)
 def test_no_line_is_wider_than_the_terminal_and_no_word_is_broken(table: str, width: int) -> None:
-    shown = printed(TABLES[table], width)
+    shown = table_at(table, width)
     assert max(map(cell_len, shown.splitlines())) <= width
     words = set(re.findall(r"[\w*]+", shown))
     assert words <= wide_words(table), "a word of the narrow table is a piece of one of the wide table"
@@ -94,26 +100,26 @@ def test_no_line_is_wider_than_the_terminal_and_no_word_is_broken(table: str, wi
 @pytest.mark.parametrize("table", ["frames", "sequences"])
 def test_the_most_frequent_answers_are_shown_whole(table: str, width: int, count: int) -> None:
     given = ["stand_up 50%", "sit_down 20%", "cartwheel 18%"]
-    shown = printed(TABLES[table], width)
+    shown = table_at(table, width)
     assert [shown.count(answer) == len(SCORED_ACTIONS) for answer in given] == [True] * count + [False] * (3 - count)
     assert "push_up 12%" not in shown
 
 
 def test_person_seconds_of_the_packaged_clips_show_the_most_frequent_answers() -> None:
-    assert "stand_up 125, sit_down 50" in printed(TABLES["clips"], 80)
-    assert "stand_up 125, sit_down 50, cartwheel 45" in printed(TABLES["clips"], 160)
-    assert "pose2sim-multi-cam01" in printed(TABLES["clips"], 80)
+    assert "stand_up 125, sit_down 50" in table_at("clips", 80)
+    assert "stand_up 125, sit_down 50, cartwheel 45" in table_at("clips", 160)
+    assert "pose2sim-multi-cam01" in table_at("clips", 80)
 
 
 def test_a_narrow_terminal_leaves_out_what_follows_from_other_columns() -> None:
-    narrow, wide = (printed(TABLES["films"], width) for width in (80, 100))
+    narrow, wide = (table_at("films", width) for width in (80, 100))
     assert "correct," in wide and "correct," not in narrow  # of the frames in which a person is found
     for words in ("people,", "missed", "never", "falls found", "start"):
         assert words in narrow and words in wide
 
 
 def test_tables_show_both_macros_falls_and_delays() -> None:
-    shown = printed(TABLES["films"])
+    shown = table_at("films")
     for words in (
         "room: 4 videos, 0.02 h",
         "jump*",
@@ -129,7 +135,7 @@ def test_tables_show_both_macros_falls_and_delays() -> None:
 
 
 def test_steps_that_are_left_out_are_counted() -> None:
-    assert "678 steps whose detections do not show the action are left out" in printed(TABLES["sequences"])
+    assert "678 steps whose detections do not show the action are left out" in table_at("sequences")
 
 
 def test_films_without_falls_and_labels_are_shown_as_well() -> None:

@@ -282,7 +282,7 @@ def test_place_direction_size_and_time_of_day_do_not_matter(seed: int) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_tags_are_those_of_a_plain_computation_step_by_step(seed: int) -> None:
     points, facing, missing, times, stature, action, _ = some_motion(seed)
     found = tags_of(points, facing, missing, times, stature, action)
