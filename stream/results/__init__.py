@@ -1,0 +1,127 @@
+"""The message format: every message that partstream publishes, as msgspec structs.
+
+Times named `*_us` are integer microseconds, UTC. Within version 1 optional fields may be added; readers ignore unknown
+fields. The field `schema` gives the kind of message. `seq` counts from 0 without gaps for each (run, topic, epoch).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from stream.results.camera_messages import (
+    ALERT_SCHEMA,
+    CLIP_READY_SCHEMA,
+    EVENT_SCHEMA,
+    FRAME_SCHEMA,
+    STATUS_SCHEMA,
+    Alert,
+    ClipReady,
+    Event,
+    Frame,
+    Status,
+)
+from stream.results.fields import (
+    Box,
+    CameraId,
+    CameraState,
+    Clock,
+    Count,
+    EndReason,
+    Epoch,
+    FrameNumber,
+    Labelled,
+    Look,
+    Micros,
+    ModelRef,
+    Privacy,
+    Run,
+    Score,
+    Seq,
+    about,
+)
+from stream.results.people import (
+    Action,
+    Crossing,
+    DetectedObject,
+    Part,
+    Person,
+    RuleAction,
+)
+from stream.results.stats import (
+    STATS_SCHEMA,
+    CameraStats,
+    Load,
+    Stats,
+)
+
+__all__ = [
+    "ALERT_SCHEMA",
+    "CLIP_READY_SCHEMA",
+    "EVENT_SCHEMA",
+    "FRAME_SCHEMA",
+    "STATS_SCHEMA",
+    "STATS_TOPIC",
+    "STATUS_SCHEMA",
+    "Action",
+    "Alert",
+    "Box",
+    "CameraId",
+    "CameraState",
+    "CameraStats",
+    "ClipReady",
+    "Clock",
+    "Count",
+    "Crossing",
+    "DetectedObject",
+    "EndReason",
+    "Epoch",
+    "Event",
+    "Frame",
+    "FrameNumber",
+    "Labelled",
+    "Load",
+    "Look",
+    "Message",
+    "Micros",
+    "ModelRef",
+    "Part",
+    "Person",
+    "Privacy",
+    "RuleAction",
+    "Run",
+    "Score",
+    "Seq",
+    "Stats",
+    "Status",
+    "about",
+    "decode",
+    "topic",
+]
+
+Message = Frame | Event | Status | Stats | Alert | ClipReady
+
+_from_json = msgspec.json.Decoder(Message)
+_from_msgpack = msgspec.msgpack.Decoder(Message)
+
+
+def decode(body: bytes) -> Message:
+    """Decode a body; its first byte tells JSON from MessagePack. Unknown fields are ignored.
+
+    Raises `msgspec.DecodeError` (or its subclass `msgspec.ValidationError`) if it is not a version 1 message.
+    """
+    try:
+        return _from_json.decode(body) if body[:1] == b"{" else _from_msgpack.decode(body)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"text is not UTF-8: {error.reason}") from None
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deep") from None
+
+
+def topic(kind: Literal["results", "events", "status", "alerts", "clips"], camera: str) -> str:
+    """Return the topic of a camera's messages. It ends in a slash, so that it matches no other topic as a prefix."""
+    return f"{kind}/v1/{camera}/"
+
+
+STATS_TOPIC = "stats/v1/"
