@@ -26,7 +26,7 @@ from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.last_value import LastValues
 from stream.messaging.replay import ReplayServer, open_router
-from stream.results import STATS_TOPIC, Alert, ClipReady, Event, Frame, Message, Stats, Status, decode, topic
+from stream.results import STATS_TOPIC, Alert, ClipReady, Event, Frame, Message, Place, Stats, Status, decode, topic
 from stream.settings.engine import PublishConfig
 from telemetry.observer import Observer
 
@@ -39,7 +39,7 @@ stamp = msgspec.structs.force_setattr
 _WITH_MORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 _AT_ONCE = int(zmq.NOBLOCK)
 
-AnyMessage = TypeVar("AnyMessage", Frame, Event, Status, Stats, Alert, ClipReady)
+AnyMessage = TypeVar("AnyMessage", Frame, Event, Status, Stats, Alert, ClipReady, Place)
 MessageListener = Callable[[str, Message], None]
 """Receives the topic and the message."""
 
@@ -269,6 +269,8 @@ class Publisher:
                 name = topic("clips", camera)
             case Status():
                 name = topic("status", camera)
+            case Place():
+                name = topic("directory", camera)
             case Stats():
                 name = STATS_TOPIC
         route = self._routes[type(message), camera] = _Route(name, name.encode(), camera)

@@ -31,6 +31,7 @@ from stream.results.fields import (
     EndReason,
     Epoch,
     FrameNumber,
+    Generation,
     Labelled,
     Look,
     Micros,
@@ -49,6 +50,7 @@ from stream.results.people import (
     Person,
     RuleAction,
 )
+from stream.results.places import PLACE_SCHEMA, EngineAddress, Place
 from stream.results.stats import (
     STATS_SCHEMA,
     CameraStats,
@@ -61,6 +63,7 @@ __all__ = [
     "CLIP_READY_SCHEMA",
     "EVENT_SCHEMA",
     "FRAME_SCHEMA",
+    "PLACE_SCHEMA",
     "STATS_SCHEMA",
     "STATS_TOPIC",
     "STATUS_SCHEMA",
@@ -76,10 +79,12 @@ __all__ = [
     "Crossing",
     "DetectedObject",
     "EndReason",
+    "EngineAddress",
     "Epoch",
     "Event",
     "Frame",
     "FrameNumber",
+    "Generation",
     "Labelled",
     "Load",
     "Look",
@@ -88,6 +93,7 @@ __all__ = [
     "ModelRef",
     "Part",
     "Person",
+    "Place",
     "Privacy",
     "RuleAction",
     "Run",
@@ -100,7 +106,7 @@ __all__ = [
     "topic",
 ]
 
-Message = Frame | Event | Status | Stats | Alert | ClipReady
+Message = Frame | Event | Status | Stats | Alert | ClipReady | Place
 
 _from_json = msgspec.json.Decoder(Message)
 _from_msgpack = msgspec.msgpack.Decoder(Message)
@@ -119,7 +125,7 @@ def decode(body: bytes) -> Message:
         raise msgspec.DecodeError("nested too deep") from None
 
 
-def topic(kind: Literal["results", "events", "status", "alerts", "clips"], camera: str) -> str:
+def topic(kind: Literal["results", "events", "status", "alerts", "clips", "directory"], camera: str) -> str:
     """Return the topic of a camera's messages. It ends in a slash, so that it matches no other topic as a prefix."""
     return f"{kind}/v1/{camera}/"
 

@@ -14,6 +14,7 @@ from stream.results.fields import (
     EndReason,
     Epoch,
     FrameNumber,
+    Generation,
     Look,
     Micros,
     ModelRef,
@@ -58,6 +59,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
         list[Box], about("The parts of the picture that the detector looked at. Absent: none, or the whole picture.")
     ] = []
     privacy: Privacy | None = None
+    generation: Generation = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=EVENT_SCHEMA):
@@ -90,6 +92,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     media_time_us: Annotated[
         int | None, about("Media time of `frame`, as in the results. Absent: published by an older version.")
     ] = None
+    generation: Generation = None
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=ALERT_SCHEMA):
@@ -138,6 +141,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     media_time_us: Annotated[
         int | None, about("Media time of `frame`, as in the results. Absent: published by an older version.")
     ] = None
+    generation: Generation = None
 
 
 class ClipReady(
@@ -160,6 +164,7 @@ class ClipReady(
     bytes: Annotated[int, about("Size of all its files.", minimum=0)]
     events: Annotated[list[str], about("Ids of the actions that caused it, in order of time.")]
     alerts: Annotated[list[str], about("Ids of the alerts that caused it, in order of time.")]
+    generation: Generation = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=STATUS_SCHEMA):
@@ -180,3 +185,4 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     size: Size | None
     source: Annotated[str, about("The source's address without secrets.")]
     privacy: Privacy | None = None
+    generation: Generation = None

@@ -49,6 +49,13 @@ Look = Annotated[
         "tracked and no search was due; or nothing, because the frame was skipped between detections. Absent: whole."
     ),
 ]
+Generation = Annotated[
+    int | None,
+    about(
+        "In a fleet, the generation of the camera's placement, which grows with each move to another engine or run. "
+        "Discard messages below the highest one seen of the camera. Absent: not in a fleet."
+    ),
+]
 EndReason = Literal["complete", "longest", "epoch", "format", "camera", "behind", "budget", "low_disk"]
 Privacy = Annotated[
     Literal["masked", "skeleton"],

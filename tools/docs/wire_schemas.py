@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from stream.results import Alert, ClipReady, Event, Frame, Message, Stats, Status
+from stream.results import Alert, ClipReady, Event, Frame, Message, Place, Stats, Status
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = Path(__file__).parents[2] / "docs" / "schema"
@@ -35,7 +35,7 @@ def texts() -> dict[str, str]:
     """Return the content of each schema by file name, for example `partstream.frame-1.json`."""
     return {
         f"{tag(message).replace('/', '-')}.json": json.dumps(schema(message), indent=2, ensure_ascii=False) + "\n"
-        for message in (Frame, Event, Status, Stats, Alert, ClipReady)
+        for message in (Frame, Event, Status, Stats, Alert, ClipReady, Place)
     }
 
 

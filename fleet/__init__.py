@@ -1,0 +1,1 @@
+"""A fleet: the cameras of many engines as one system."""
