@@ -21,10 +21,9 @@ from stream.settings.config_error import ConfigError
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
 from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.incidents.verdicts import VerdictsConfig
-from stream.settings.network import HttpConfig, WebRtcConfig
+from stream.settings.network import HttpConfig, TracingConfig, WebRtcConfig
 from stream.settings.privacy.modes import PrivacyConfig
 from stream.settings.recording import RecordingConfig
-from stream.settings.tracing import TracingConfig
 from stream.settings.unknown_variables import warn_of_unknown_variables
 from telemetry.redaction import redact
 

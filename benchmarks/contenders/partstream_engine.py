@@ -21,8 +21,7 @@ from stages.types import FrameAnalysis
 from stream.config import Config
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig, PublishConfig
-from stream.settings.network import HttpConfig
-from stream.settings.tracing import TracingConfig
+from stream.settings.network import HttpConfig, TracingConfig
 from telemetry.observer import Observer
 
 

@@ -1,4 +1,4 @@
-"""Settings of the HTTP server and WebRTC."""
+"""Settings of the HTTP server, WebRTC and traces."""
 
 from __future__ import annotations
 
@@ -132,3 +132,15 @@ class WebRtcConfig(Section):
         3000, ge=0, le=100_000, description="Start bitrate for Chromium. 0: Chromium's default, 300."
     )
     max_bitrate_kbps: int = Field(8000, ge=0, le=100_000, description="Maximum bitrate for publishers. 0: no limit.")
+
+
+class TracingConfig(Section):
+    """OpenTelemetry traces of single frames (docs/tracing.md)."""
+
+    sample_ratio: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of frames to trace; 0.01 is one in a hundred. 0: none, and OpenTelemetry is not loaded. "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT` sets where traces go.",
+    )
