@@ -119,7 +119,7 @@ def run_command(
         overrides["once"] = True
     of_cameras = _given(pace=pace and pace.value, max_fps=max_fps, detector_size=parse_detector_size(detector_size))
     settings = load_config(config, overrides, sources or [], of_cameras)
-    if not settings.cameras and settings.state_file is None:
+    if not settings.cameras and settings.state_file is None and settings.fleet is None:
         fail("no cameras: name a source (see --help) or list them under `cameras:` in a --config file", EXIT_USAGE)
     with errors():
         _require_checkpoint(settings.model.profile)

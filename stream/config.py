@@ -19,6 +19,7 @@ from stages.settings_file import SettingsFileError, error_text, merged, read_set
 from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
+from stream.settings.fleet import FleetSettings
 from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.incidents.verdicts import VerdictsConfig
 from stream.settings.network import HttpConfig, TracingConfig, WebRtcConfig
@@ -50,6 +51,7 @@ class Config(Section):
     verdicts: VerdictsConfig = Field(default_factory=VerdictsConfig)  # pyright: ignore[reportArgumentType]
     privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)  # pyright: ignore[reportArgumentType]
     tracing: TracingConfig = Field(default_factory=TracingConfig)  # pyright: ignore[reportArgumentType]
+    fleet: FleetSettings | None = None
     rules_file: Annotated[
         Path | None,
         Field(
@@ -103,6 +105,14 @@ class Config(Section):
         others = [path.resolve() for path in (self.rules_file, self.results, self.state_file) if path is not None]
         if self.alerts_file is not None and self.alerts_file.resolve() in others:
             raise ValueError("alerts_file: must be a file of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _an_engine_of_a_fleet_has_no_cameras_of_its_own(self) -> Config:
+        own = {"cameras": bool(self.cameras), "state_file": self.state_file is not None, "once": self.once}
+        for name, given in own.items():
+            if given and self.fleet is not None:
+                raise ValueError(f"{name}: not with `fleet`, whose coordinator gives the engine its cameras")
         return self
 
     @model_validator(mode="after")
