@@ -18,7 +18,8 @@ from support.repository import REPOSITORY
 
 ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
 PACKAGES = (
-    "benchmarks", "commands", "partstream", "ring_buffers", "stages", "stream", "telemetry", "tools", "training",
+    "benchmarks", "commands", "fleet", "partstream", "ring_buffers", "stages", "stream", "telemetry", "tools",
+    "training",
 )  # fmt: skip
 
 
