@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 import zmq
@@ -26,7 +26,20 @@ from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.last_value import LastValues
 from stream.messaging.replay import ReplayServer, open_router
-from stream.results import STATS_TOPIC, Alert, ClipReady, Event, Frame, Message, Place, Stats, Status, decode, topic
+from stream.results import (
+    STATS_TOPIC,
+    Alert,
+    ClipReady,
+    Event,
+    Frame,
+    Message,
+    Place,
+    Stats,
+    Status,
+    decode,
+    stats_topic,
+    topic,
+)
 from stream.settings.engine import PublishConfig
 from telemetry.observer import Observer
 
@@ -53,10 +66,24 @@ CHUNK = 64
 """Subscriptions read, or last values sent again, at a time."""
 PAUSE_S = 0.005
 """Pause between two chunks, so that a flood of subscriptions takes only a few per cent of the event loop's time."""
+CAMERAS_COUNTED = 4096
+"""Cameras whose withheld messages are counted."""
 POLL_NS = 50_000_000
 """Interval of checks for subscriptions after frames. ZeroMQ's file descriptor is edge-triggered and sending may consume
 the edge, so the socket is polled after sending; after frames only at this interval, because polling costs as much as
 sending."""
+
+
+class Membership(Protocol):
+    """What a fleet permits its engine to publish (`stream.membership.lease`). Any thread may call its methods."""
+
+    def generation(self, camera: str) -> int | None:
+        """Return the generation under which the camera's messages are published; None if it is not known."""
+        ...
+
+    def permits(self, camera: str) -> bool:
+        """Return whether a message of this camera may be published now."""
+        ...
 
 
 @dataclass(slots=True)
@@ -73,15 +100,20 @@ class Publisher:
     """Publishes messages of one engine run on XPUB, with last values for late joiners and replay for those with gaps.
 
     `run` identifies the engine's run in every message. After `start()`, `endpoint` and `replay_endpoint` are the bound
-    addresses, with real ports in place of a configured port 0.
+    addresses, with real ports in place of a configured port 0. `membership`: of an engine of a fleet.
     """
 
-    def __init__(self, config: PublishConfig, run: str, observer: Observer) -> None:
+    def __init__(
+        self, config: PublishConfig, run: str, observer: Observer, membership: Membership | None = None
+    ) -> None:
         self.run = run
+        self.withheld: dict[str, int] = {}
+        """Messages of each camera that the fleet did not permit."""
         self.endpoint = config.endpoint
         self.replay_endpoint = config.replay
         self._config = config
         self._observer = observer
+        self._membership = membership
         self._history = History(config.history_messages, config.history_bytes)
         self._last = LastValues()
         self._encode = (msgspec.json.Encoder() if config.encoding == "json" else msgspec.msgpack.Encoder()).encode
@@ -155,14 +187,20 @@ class Publisher:
     def publish(self, message: AnyMessage) -> AnyMessage:
         """Number, encode and send a message, and return it. The publisher takes it over.
 
-        `run`, `seq` and, for frames, `published_us` are overwritten. Any thread may call this; it never blocks. Raises
-        RuntimeError before `start()` and after `stop()`.
+        `run`, `seq`, for frames `published_us` and, in a fleet, `generation` are overwritten. A message that the fleet
+        does not permit is counted, and otherwise ignored: it gets no number, and no listener is called. Any thread may
+        call this; it never blocks. Raises RuntimeError before `start()` and after `stop()`.
         """
         with self._lock:
             socket = self._socket
             if socket is None:
                 raise RuntimeError("the publisher has not started, or has stopped")
             camera = "" if isinstance(message, Stats) else message.camera
+            if self._membership is not None and camera and not isinstance(message, Place):
+                if not self._membership.permits(camera):
+                    self._withhold(camera)
+                    return message
+                stamp(message, "generation", self._membership.generation(camera))
             route = self._routes.get((type(message), camera)) or self._add_route(message, camera)
             stamp(message, "run", self.run)
             stamp(message, "seq", self._history.next_seq(route.topic, message.epoch))
@@ -245,6 +283,11 @@ class Publisher:
             for key in routes:
                 del self._routes[key]
             self._last.forget({route.topic_bytes for route in routes.values()})
+            self.withheld.pop(camera, None)
+
+    def _withhold(self, camera: str) -> None:
+        if camera in self.withheld or len(self.withheld) < CAMERAS_COUNTED:
+            self.withheld[camera] = self.withheld.get(camera, 0) + 1
 
     def _call(self, listener: MessageListener, topic: str, sent: Message) -> None:
         try:
@@ -272,7 +315,7 @@ class Publisher:
             case Place():
                 name = topic("directory", camera)
             case Stats():
-                name = STATS_TOPIC
+                name = stats_topic(message.engine)
         route = self._routes[type(message), camera] = _Route(name, name.encode(), camera)
         # All last values must fit into the queue of a new subscriber, together with current messages.
         if self._socket is not None and 2 * len(self._routes) > self._high_water_mark:
@@ -305,7 +348,8 @@ class Publisher:
             more = self._read_subscriptions(socket, now)
             due = self._last.take_due(now, CHUNK)
             for name, body in due:
-                _send(socket, name, body)
+                if self._may_be_repeated(name):
+                    _send(socket, name, body)
             # Sending may have received further subscriptions.
             self._pausing = more or len(due) == CHUNK or _readable(socket)
             next_due = self._last.next_due()
@@ -314,6 +358,12 @@ class Publisher:
             self._wake = loop.call_later(PAUSE_S, self._resume)
         elif next_due is not None:
             self._wake = loop.call_later(next_due - now, self._serve_subscriptions)
+
+    def _may_be_repeated(self, topic: bytes) -> bool:
+        """Return whether the last value of this topic may be sent again."""
+        if self._membership is None or topic.startswith(STATS_TOPIC.encode()):
+            return True
+        return self._membership.permits(topic.split(b"/")[2].decode())
 
     def _resume(self) -> None:
         self._pausing = False

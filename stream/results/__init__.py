@@ -103,6 +103,7 @@ __all__ = [
     "Status",
     "about",
     "decode",
+    "stats_topic",
     "topic",
 ]
 
@@ -131,3 +132,9 @@ def topic(kind: Literal["results", "events", "status", "alerts", "clips", "direc
 
 
 STATS_TOPIC = "stats/v1/"
+"""Topic of the statistics of an engine, and the beginning of those of the engines of a fleet."""
+
+
+def stats_topic(engine: str | None) -> str:
+    """Return the topic of an engine's statistics. `engine`: its name in a fleet, None without one."""
+    return STATS_TOPIC if engine is None else f"{STATS_TOPIC}{engine}/"

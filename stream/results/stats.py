@@ -42,7 +42,7 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=STATS_SCHEMA):
-    """Topic `stats/v1/`: statistics of the engine, at a fixed interval. `epoch` is always 0."""
+    """Topic `stats/v1/`, in a fleet `stats/v1/<engine>/`: statistics, at a fixed interval. `epoch` is always 0."""
 
     run: Run
     seq: Seq
@@ -63,4 +63,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
             "Ids of all alerts that are on, sorted; null if there are more than 1,000, and for tokens for some "
             "cameras. Absent in older versions."
         ),
+    ] = None
+    engine: Annotated[
+        str | None, about("The engine's name in a fleet; null without one. Absent in older versions.")
     ] = None

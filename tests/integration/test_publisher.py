@@ -21,7 +21,7 @@ import support.engines.wire_messages as wire
 from stream.messaging import last_value, replay
 from stream.messaging import publisher as publishers
 from stream.messaging.endpoints import EndpointError
-from stream.messaging.publisher import CHUNK, PAUSE_S, SUBSCRIPTION_BYTES, Publisher
+from stream.messaging.publisher import CHUNK, PAUSE_S, SUBSCRIPTION_BYTES, Membership, Publisher
 from stream.results import Frame, Message, Stats, decode
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
@@ -40,9 +40,11 @@ class ReplayRequests(Observer):
 
 
 @asynccontextmanager
-async def publishing(observer: Observer | None = None, **settings: Any) -> AsyncIterator[Publisher]:
+async def publishing(
+    observer: Observer | None = None, membership: Membership | None = None, **settings: Any
+) -> AsyncIterator[Publisher]:
     config = PublishConfig(**{"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", **settings})
-    publisher = Publisher(config, wire.RUN, observer or Observer())
+    publisher = Publisher(config, wire.RUN, observer or Observer(), membership)
     await publisher.start()
     try:
         yield publisher
@@ -125,6 +127,69 @@ async def test_each_kind_of_message_is_numbered_stamped_and_sent_under_its_topic
     assert before_us <= first.published_us <= time.time_ns() // 1000
     kinds = [("lobby", "results", 2), ("lobby", "events", 2), ("lobby", "status", 2), ("", "stats", 2)]
     assert publisher.published() == kinds
+
+
+class Fleet(Membership):
+    """Permits the cameras in `generations`."""
+
+    def __init__(self, **generations: int) -> None:
+        self.generations = generations
+
+    def generation(self, camera: str) -> int | None:
+        return self.generations.get(camera)
+
+    def permits(self, camera: str) -> bool:
+        return camera in self.generations
+
+
+async def test_messages_of_a_fleet_carry_the_generation_and_statistics_the_engine() -> None:
+    fleet = Fleet(lobby=7)
+    async with publishing(membership=fleet) as publisher, connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+        await until(lambda: publisher.subscriptions == 1)
+        for message in (wire.frame(), wire.event(), wire.status()):
+            publisher.publish(message)
+        publisher.publish(msgspec.structs.replace(wire.stats(), engine="gpu-3"))
+        got = [await receive(subscriber) for _ in range(4)]
+    assert [name for name, _ in got][3] == b"stats/v1/gpu-3/"
+    assert [getattr(message, "generation", None) for _, message in got] == [7, 7, 7, None]
+    assert isinstance(got[3][1], Stats)
+    assert got[3][1].engine == "gpu-3"
+
+
+async def test_what_the_fleet_does_not_permit_gets_no_number_and_reaches_no_one() -> None:
+    fleet = Fleet(lobby=7)
+    heard: list[Message] = []
+    async with publishing(membership=fleet) as publisher, connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+        publisher.on_message(lambda topic, message: heard.append(message))
+        await until(lambda: publisher.subscriptions == 1)
+        publisher.publish(wire.frame(number=0))
+        fleet.generations = {}
+        for number in (1, 2, 3):
+            publisher.publish(wire.frame(number=number))
+        publisher.publish(wire.event())
+        assert publisher.withheld == {"lobby": 4}
+        fleet.generations = {"lobby": 7}
+        publisher.publish(wire.frame(number=4))
+        got = [await receive(subscriber) for _ in range(2)]
+        publisher.forget("lobby")
+        assert publisher.withheld == {}
+    frames = [message for _, message in got if isinstance(message, Frame)]
+    assert [(frame.seq, frame.frame) for frame in frames] == [(0, 0), (1, 4)]
+    assert heard == frames
+
+
+async def test_the_last_value_of_a_camera_that_the_fleet_does_not_permit_is_not_sent_again() -> None:
+    fleet = Fleet(lobby=7, yard=8)
+    async with publishing(membership=fleet) as publisher:
+        for camera in ("lobby", "yard"):
+            publisher.publish(wire.frame(camera))
+        publisher.publish(msgspec.structs.replace(wire.stats(), engine="gpu-3"))
+        fleet.generations = {"yard": 8}
+        async with connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+            names = {(await receive(subscriber))[0] for _ in range(2)}
+            assert names == {b"results/v1/yard/", b"stats/v1/gpu-3/"}
+            publisher.publish(wire.event("yard"))
+            assert (await receive(subscriber))[0] == b"events/v1/yard/"
 
 
 async def test_a_new_epoch_counts_from_0_again() -> None:

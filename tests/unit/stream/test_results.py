@@ -27,6 +27,7 @@ from stream.results import (
     Stats,
     Status,
     decode,
+    stats_topic,
     topic,
 )
 from support.repository import REPOSITORY
@@ -134,7 +135,7 @@ def test_every_message_is_valid_under_its_json_schema(message: Message) -> None:
 def test_the_json_schema_notices_a_missing_and_a_wrong_field(message: Message) -> None:
     body = json.loads(msgspec.json.encode(message))
     validator = jsonschema.Draft202012Validator(wire_schemas.schema(type(message)))
-    for field in set(body) - {"box", "trace_id", "epoch", "experimental", "look", "regions", "open_alerts"}:
+    for field in set(body) - {"box", "trace_id", "epoch", "experimental", "look", "regions", "open_alerts", "engine"}:
         less = {name: value for name, value in body.items() if name != field}
         assert [error.message for error in validator.iter_errors(less)] == [f"'{field}' is a required property"]
     for wrong in ({"seq": -1}, {"seq": "0"}, {"schema": "partstream.frame/2"}, {"run": None}):
@@ -179,7 +180,8 @@ def test_invalid_messages_are_decode_errors(body: bytes) -> None:
 def test_topics_end_in_a_slash_so_that_no_camera_is_a_prefix_of_another() -> None:
     assert topic("results", "cam1") == "results/v1/cam1/"
     assert not topic("results", "cam10").startswith(topic("results", "cam1"))
-    assert STATS_TOPIC == "stats/v1/"
+    assert STATS_TOPIC == stats_topic(None) == "stats/v1/"
+    assert stats_topic("gpu-3") == "stats/v1/gpu-3/"
 
 
 def test_the_published_json_schemas_are_current() -> None:
@@ -207,6 +209,8 @@ def test_the_page_on_the_wire_names_every_field_and_topic() -> None:
         "events/v1/<camera>/",
         "status/v1/<camera>/",
         "stats/v1/",
+        "stats/v1/<engine>/",
+        "directory/v1/<camera>/",
         "alerts/v1/<camera>/",
         "clips/v1/<camera>/",
     ):
