@@ -8,64 +8,34 @@ restart. Independent of HTTP.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
-from pydantic import ValidationError
-
-from stages.settings_file import plain_message
 from stream.cameras.camera_locks import CameraLocks
+from stream.cameras.changes import (
+    NoCapacityError,
+    NotNowError,
+    NotSavedError,
+    PrivateError,
+    Settings,
+    check_scheme,
+    checked_settings,
+    no_such_camera,
+    with_changes,
+)
 from stream.cameras.registry import CameraRegistry, differences
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config
 from stream.inference import memory_budget
-from stream.settings.camera_id import CAMERA_ID
 from stream.settings.engine import CameraConfig
-from stream.settings.source_address import SourceAddress
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_WAITING = 64
 """Changes that may wait; further ones are refused."""
-
-Settings = Mapping[str, object]
-"""A camera's settings, as decoded from JSON."""
-
-
-class ControlError(Exception):
-    """A change was refused. The message says why and what to do, without secrets."""
-
-
-class SettingsError(ControlError):
-    """Settings are invalid; `errors` has the name and the error of each wrong setting."""
-
-    def __init__(self, errors: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{field}: {detail}" for field, detail in errors))
-        self.errors = errors
-
-
-class NoSuchCameraError(ControlError):
-    """No camera has this id."""
-
-
-class NoCapacityError(ControlError):
-    """The limit of cameras is reached, or this camera's ring does not fit into memory."""
-
-
-class NotSavedError(ControlError):
-    """The state file cannot be written, so the change was not made."""
-
-
-class PrivateError(ControlError):
-    """A camera would show more than its privacy permits."""
-
-
-class NotNowError(ControlError):
-    """The engine is starting or stopping, or too many changes wait."""
 
 
 class Control:
@@ -112,16 +82,7 @@ class Control:
             before = self._cameras.configs.get(camera_id)
             if before is None:
                 raise no_such_camera(camera_id)
-            merged = before.model_dump(mode="json") | dict(changes)
-            config = self._checked(
-                camera_id,
-                {
-                    name: value
-                    for name, value in merged.items()
-                    if value is not None or name not in CameraConfig.model_fields
-                },
-                before,
-            )
+            config = self._checked(camera_id, with_changes(before, changes), before)
             await self._set(config, before)
         return config
 
@@ -153,40 +114,15 @@ class Control:
         return asyncio.shield(task)
 
     def _checked(self, camera_id: str, settings: Settings, before: CameraConfig | None) -> CameraConfig:
-        if not CAMERA_ID.fullmatch(camera_id):
-            raise SettingsError([("id", "use a-z, 0-9, - and _, for example front-door")])
-        if settings.get("id", camera_id) != camera_id:
-            raise SettingsError([("id", f"must be {camera_id!r}, as in the URL; or leave it out")])
-        given = dict(settings) | {"id": camera_id}
-        if before is not None and given.get("source") == str(before.source):
-            given["source"] = before.source.reveal()
-        try:
-            config = CameraConfig.model_validate_json(json.dumps(given), strict=True)
-        except RecursionError:
-            raise SettingsError([("settings", "nested too deep")]) from None
-        except ValidationError as error:
-            raise SettingsError(
-                [
-                    (".".join(str(step)[:64] for step in found["loc"]) or "settings", plain_message(found))
-                    for found in error.errors(include_url=False, include_input=False, include_context=False)
-                ]
-            ) from None
+        config = checked_settings(CameraConfig, camera_id, settings, before)
         config = config.at_least(self._cameras.privacy.everywhere)
         self._check_privacy(config, before)
-        if before is None or before.source.reveal() != config.source.reveal():
-            self._check_scheme(config.source)
+        check_scheme(config, before, self._config.http.camera_schemes)
         return config
 
     def _check_privacy(self, config: CameraConfig, before: CameraConfig | None) -> None:
         if (refusal := self._cameras.privacy.refusal(config, before)) is not None:
             raise PrivateError(refusal)
-
-    def _check_scheme(self, source: SourceAddress) -> None:
-        allowed = self._config.http.camera_schemes
-        if source.scheme not in allowed:
-            raise SettingsError(
-                [("source", f"must begin with {' or '.join(f'{scheme}:' for scheme in allowed)} (http.camera_schemes)")]
-            )
 
     def _check_room(self, config: CameraConfig, before: CameraConfig | None) -> None:
         limit = self._config.http.max_cameras
@@ -264,9 +200,3 @@ class Control:
                 yield
         finally:
             self._waiting -= 1
-
-
-def no_such_camera(camera_id: str) -> NoSuchCameraError:
-    """Return the error for an id that no camera has. The message contains the id only if it is a valid one."""
-    name = camera_id if CAMERA_ID.fullmatch(camera_id) else "of this id"
-    return NoSuchCameraError(f"there is no camera {name}: GET /api/v1/cameras lists them")

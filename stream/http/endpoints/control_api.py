@@ -5,29 +5,27 @@ Handlers only translate between HTTP and the engine: errors become problems, and
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from stream import results
-from stream.cameras import control
-from stream.cameras.control import Control, no_such_camera
+from stream.cameras.changes import no_such_camera
+from stream.cameras.control import Control
 from stream.cameras.registry import CameraRegistry
 from stream.config import Config
 from stream.http.endpoints.event_streams import DEFAULT_KINDS, KINDS, EventStreams, LastMessage, seen_stats
 from stream.http.endpoints.views import CameraListView, CameraView, EngineView, camera_view, engine_view
-from stream.http.server import openapi
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
-from stream.http.server.problems import Problem, invalid
+from stream.http.server.camera_changes import applied, changes_schema, settings_schema
+from stream.http.server.problems import Problem
 from stream.http.server.queries import CAMERA_ID_SCHEMA
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.settings.engine import CameraConfig
-
-T = TypeVar("T")
 
 ROOT = "/api/v1"
 
@@ -75,7 +73,7 @@ class ControlApi:
                 self._put,
                 "Create or replace a camera. Omitted settings get their defaults. Repeating a request changes nothing.",
                 (*one, Answer(201, "The camera was created.", CameraView)),
-                body=settings_schema(),
+                body=settings_schema(CameraConfig),
                 scope="camera",
             ),
             Route(
@@ -85,7 +83,7 @@ class ControlApi:
                 self._patch,
                 "Change the given settings of a camera; null restores a default.",
                 one,
-                body=changes_schema(),
+                body=changes_schema(CameraConfig),
                 scope="camera",
             ),
             Route(
@@ -159,17 +157,17 @@ class ControlApi:
 
     async def _put(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]
-        _, new = await _applied(self.control.put(camera_id, await json_object(request)))
+        _, new = await applied(self.control.put(camera_id, await json_object(request)))
         headers = {"Location": f"{ROOT}/cameras/{camera_id}"} if new else None
         return _json(self._view(camera_id), 201 if new else 200, headers)
 
     async def _patch(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]
-        await _applied(self.control.patch(camera_id, await json_object(request)))
+        await applied(self.control.patch(camera_id, await json_object(request)))
         return _json(self._view(camera_id))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        await _applied(self.control.remove(request.match_info["camera"]))
+        await applied(self.control.remove(request.match_info["camera"]))
         return web.Response(status=204)
 
     async def _result(self, request: web.Request) -> web.Response:
@@ -197,45 +195,6 @@ class ControlApi:
 
 
 EVENT_STREAM = "text/event-stream"
-
-
-def settings_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a camera's settings; `id` is optional, because the path contains it."""
-    schema = CameraConfig.model_json_schema(ref_template=openapi.REFERENCE)
-    schema["properties"]["id"] |= CAMERA_ID_SCHEMA
-    schema["properties"]["source"]["examples"] = ["pattern:640x360@25"]
-    schema["required"] = ["source"]
-    schema["title"] = "CameraSettings"
-    return schema
-
-
-def changes_schema() -> dict[str, Any]:
-    """Return the JSON Schema of changes to a camera's settings: any of them, or null."""
-    schema = settings_schema()
-    for name, field in schema["properties"].items():
-        if name not in ("id", "source"):
-            schema["properties"][name] = {"anyOf": [field, {"type": "null"}]}
-    del schema["required"]
-    schema["title"] = "CameraChanges"
-    return schema
-
-
-async def _applied(change: Awaitable[T]) -> T:
-    """Await a change, and turn its errors into problems."""
-    try:
-        return await change
-    except control.SettingsError as error:
-        raise invalid(error.errors) from None
-    except control.NoSuchCameraError as error:
-        raise Problem(404, "no-such-camera", str(error)) from None
-    except control.PrivateError as error:
-        raise Problem(403, "private", str(error)) from None
-    except control.NoCapacityError as error:
-        raise Problem(409, "no-room", str(error)) from None
-    except control.NotSavedError as error:
-        raise Problem(507, "not-kept", str(error)) from None
-    except control.NotNowError as error:
-        raise Problem(503, "not-now", str(error), headers={"Retry-After": "2"}) from None
 
 
 def _many(schema: dict[str, Any]) -> dict[str, Any]:

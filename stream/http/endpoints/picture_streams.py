@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from stream.cameras.control import no_such_camera
+from stream.cameras.changes import no_such_camera
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.problems import Problem, invalid

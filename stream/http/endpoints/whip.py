@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from stream.cameras.camera import Camera
-from stream.cameras.control import no_such_camera
+from stream.cameras.changes import no_such_camera
 from stream.cameras.registry import CameraRegistry
 from stream.http.endpoints.offers import RETRY_LATER, answered, offer_problems, read_offer, session_routes
 from stream.http.server.problems import Problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stream.cameras.control import no_such_camera
+from stream.cameras.changes import no_such_camera
 from stream.http.server.access_control.access import Caller
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Route
