@@ -51,6 +51,7 @@ async def busy_page(clips: Path) -> bytes:
         observer.state_bank(5, 256)
         observer.device_memory("allocated", 1 << 20)
         observer.replay_requested("too_old", 0)
+        engine.publisher.withheld["lobby"] = 1
         return observer.render()
 
 
