@@ -106,6 +106,8 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", t
     """The next renewal is to contain `cameras`."""
     wants_settings: bool = False
     """The next renewal is to contain `settings`: the coordinator has lost them."""
+    http: str = ""
+    """The address of the coordinator's HTTP server, where cameras are changed; empty if it has none."""
 
 
 class RefusedEngine(msgspec.Struct, frozen=True, tag_field="kind", tag="refused"):
