@@ -35,24 +35,20 @@ from stream.http.endpoints.event_streams import EventStreams
 from stream.http.endpoints.picture_streams import PictureStreams
 from stream.http.server.app import HttpServer
 from stream.http_routes import make_http_server
-from stream.incidents.pictures import FramePictures, MemoryPictures
-from stream.incidents.store import make_store
-from stream.incidents.verdicts.verdict_desk import make_desk
 from stream.inference import device_budget, memory_budget
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
 from stream.inference.load_watch import LoadWatch
 from stream.inference.model_loading import load_model
 from stream.inference.profiling import Profiling
+from stream.kept_outputs import KeptOutputs
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
 from stream.messaging.feed import Feed, MessageFeeds
 from stream.messaging.publisher import Publisher
-from stream.messaging.results_file import ResultsFile
 from stream.privacy.drawn_video import DrawnVideos
 from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.configured_names import check_actions, warn_of_missing_cameras
-from stream.recording.recorder import Recorder
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import SharedTransports
 from stream.sources.rtsp.fallback import NativeRtsp
@@ -106,16 +102,10 @@ class Engine:
         self._publishers = Publishers(self._peers)
         self._viewers = Viewers(self._peers)
         self._native_rtsp = NativeRtsp()
-        clips = config.recording.directory
-        self.recorder = Recorder(config.recording, clips, self.publisher) if clips is not None else None
-        """The recorder of clips; None without recording."""
-        self.incidents = make_store(config.incidents, config.recording.actions, self._has_clip)
-        """The kept alerts and events; None without a directory for them."""
-        library = self.recorder.library if self.recorder is not None else None
         privacy = KnownPrivacy(config.cameras, config.privacy.mode)
-        self._verdicts = make_desk(self.incidents, config.incidents, config.verdicts, library, privacy.mode_of)
+        self._outputs = KeptOutputs(config, self.publisher, privacy)
+        self.recorder, self.incidents = self._outputs.recorder, self._outputs.incidents
         self._drawn = DrawnVideos(config.privacy.video)
-        self._pictures = FramePictures(self.incidents or MemoryPictures(), config.incidents.width, privacy.permits)
         self.cameras = CameraRegistry(
             self._batcher,
             self.publisher,
@@ -133,7 +123,7 @@ class Engine:
         engine_metrics.derive_metrics(self.metrics, self._cameras, self._batcher, self._load, self.publisher)
         engine_metrics.derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
         engine_metrics.derive_recording_metrics(self.metrics, self.recorder)
-        engine_metrics.derive_incident_metrics(self.metrics, self.incidents, self._pictures)
+        engine_metrics.derive_incident_metrics(self.metrics, self.incidents, self._outputs.pictures)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
         self._event_streams = EventStreams(self.publisher.on_message, self.publisher.last_json)
@@ -146,7 +136,7 @@ class Engine:
             self.publisher,
             self._live_pictures,
             self.alerts,
-            self._pictures,
+            self._outputs.pictures,
             self.rules,
             self.observer,
             self.health,
@@ -169,9 +159,9 @@ class Engine:
                 cameras=self.cameras,
                 control=self.control,
                 alerts=self.alerts,
-                pictures=self._pictures,
+                pictures=self._outputs.pictures,
                 incidents=self.incidents,
-                verdicts=self._verdicts,
+                verdicts=self._outputs.verdicts,
                 actions=lambda: [] if self._model is None else self._model.actions,
                 rules=self.rules,
                 recorder=self.recorder,
@@ -184,7 +174,6 @@ class Engine:
                 on_end=self._task_ended,
             )
         self._feeds = MessageFeeds(self.publisher)
-        self._results_file: ResultsFile | None = None
         self._lost_frames = LostFrames()
         self._tasks: list[asyncio.Task[None]] = []
         self._finished = asyncio.Event()
@@ -218,24 +207,14 @@ class Engine:
             self.cameras.privacy.remember(self._state_file.hidden)
         warn_of_missing_cameras(self.config.recording, (camera.id for camera in self.config.cameras))
         memory_budget.check(self.config, memory_budget.available_bytes())
-        if self.config.results is not None:
-            self._results_file = ResultsFile(self.config.results)
+        self._outputs.open()
         if self._tracing is not None:
             self._tracing.start()
         await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
         await self.publisher.start()
-        if self.incidents is not None:
-            await asyncio.to_thread(self.incidents.start)
-            self.publisher.keep_in(self.incidents)
-        if self._verdicts is not None:
-            self.publisher.on_message(self._verdicts.take)
-            self._verdicts.start()
+        await self._outputs.keep_incidents()
         await asyncio.to_thread(self.alerts.start)
-        if self._results_file is not None:
-            self.publisher.on_message(self._results_file.write)
-        if self.recorder is not None:
-            self.recorder.start()
-            self.publisher.on_message(self.recorder.take)
+        self._outputs.keep_results()
         logger.info("results at %s, replay at %s", self.publisher.endpoint, self.publisher.replay_endpoint)
         if self._http is not None:
             await self._http.start()
@@ -276,24 +255,17 @@ class Engine:
         ]
         await asyncio.to_thread(self._drawn.close)
         await asyncio.to_thread(self._native_rtsp.stop)  # after the cameras, which end their sessions through it
-        if self.recorder is not None:
-            await asyncio.to_thread(self.recorder.stop, max(0.1, deadline - time.monotonic()))
+        await self._outputs.finish(deadline)  # publishes the last clips
         self._event_streams.close()
         self._picture_streams.close()
         await asyncio.to_thread(self._live_pictures.close)
-        await asyncio.to_thread(self._pictures.close, max(0.1, deadline - time.monotonic() - 0.2))
-        if self._verdicts is not None:
-            await asyncio.to_thread(self._verdicts.close)
-        if self.incidents is not None:
-            await asyncio.to_thread(self.incidents.close, max(0.1, deadline - time.monotonic()))
         await asyncio.to_thread(self.alerts.close)
         if self._http is not None:
             await self._http.stop()
         await asyncio.gather(*ending)
         await self.publisher.stop()
         self._feeds.close()
-        if self._results_file is not None:
-            self._results_file.close()
+        self._outputs.close()
         self._finished.set()
         if not all(joined) or not worked:
             logger.warning("stopped without waiting longer for %s", "a camera" if worked else "the model")
@@ -413,9 +385,6 @@ class Engine:
         self.health.device(True, "", time.monotonic())
         await inference.run(self._worker.use, self._model)
         return self._model
-
-    def _has_clip(self, name: str) -> bool:
-        return self.recorder is not None and self.recorder.library.clip(name) is not None
 
     async def _between_batches(self, function: Callable[[], None]) -> None:
         if self._inference is None:
