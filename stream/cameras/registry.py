@@ -8,6 +8,7 @@ after its removal, because epochs are never reused in a run.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,9 @@ from telemetry.observer import Observer
 
 JOIN_WITHIN_S = 1.6
 """Longest wait for the thread of a stopped camera; one that hangs in a library is abandoned."""
+JOIN_POLL_S = 0.005
+"""Interval at which the thread is looked at. Waiting in another thread would need one for each of many cameras that
+hang."""
 
 ADJUSTABLE = frozenset({"max_fps", "staleness_ms", "zones", "lines"})
 """Settings that change without a restart of the camera; any other one restarts it, in a new epoch."""
@@ -167,8 +171,8 @@ class CameraRegistry:
             self.privacy.add(config)
             self._on_change()
 
-    async def remove(self, camera_id: str) -> None:
-        """Stop and remove a camera.
+    async def remove(self, camera_id: str, *, moved: bool = False) -> None:
+        """Stop and remove a camera. `moved`: because its fleet has given it to another engine.
 
         Raises KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
@@ -181,7 +185,7 @@ class CameraRegistry:
             self._disabled.pop(camera_id, None)
             del self.configs[camera_id]
             self._ids.pop(camera_id, None)
-            self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed())
+            self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed(moved=moved))
             self._publisher.forget(camera_id)
             self._alerts.forget(camera_id)
             self._clear(camera_id)
@@ -282,7 +286,7 @@ class CameraRegistry:
         camera.exit.close()
         self._batcher.remove(camera.ring)
         camera.ring.close()
-        await asyncio.to_thread(camera.reader.join, JOIN_WITHIN_S)
+        await _ended(camera.reader, JOIN_WITHIN_S)
         self._transports.publishers.end_camera(camera_id)
         assert self._model is not None and self._inference is not None
         await self._inference.run(self._model.forget, camera_id)
@@ -338,6 +342,16 @@ class CameraRegistry:
         self._observer.camera_state(status.camera, status.state)
         self.publish_status(status)
         self._on_change()
+
+
+async def _ended(reader: CameraReader, within_s: float) -> bool:
+    """Wait until a reader's thread has ended, and return whether it has."""
+    deadline = time.monotonic() + within_s
+    while not reader.join(0):
+        if time.monotonic() >= deadline:
+            return False
+        await asyncio.sleep(JOIN_POLL_S)
+    return True
 
 
 def places_of(cameras: Iterable[CameraConfig]) -> dict[str, Places]:

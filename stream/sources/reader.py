@@ -120,6 +120,10 @@ class CameraReader:
         """Change the maximum frame rate."""
         self._frames.limit(max_fps)
 
+    def begin_epoch(self) -> None:
+        """Begin a new epoch with the next picture."""
+        self._frames.request_epoch()
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread, and return whether it has ended. It ends within 2 s of `stop`."""
         if self._thread.ident is not None:
@@ -173,7 +177,7 @@ class CameraReader:
             began_ns = self._now_ns()
         self._report_fallbacks(transport.fallback, codec)
         decoder = Decoder(codec, partial(self._on_discarded, transport))
-        self._frames.begin_connection()
+        self._frames.request_epoch()
         packets = self._packets
         if packets is not None:
             packets.begin(CodecParameters.of(codec))

@@ -10,6 +10,8 @@ from stream import results
 from stream.results import CameraState
 from stream.settings.engine import CameraConfig
 
+MOVED = "moved to another engine, or removed from the fleet"
+
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
@@ -40,9 +42,10 @@ class CameraStatus:
         hidden = stated_privacy(config)
         return cls(config.id, "connecting", None, "connecting", epoch, None, None, _now_us(), shown, hidden)
 
-    def removed(self) -> CameraStatus:
-        """Return the status of the same camera after its removal from the engine."""
-        return replace(self, state="removed", reason=None, message="removed", at_us=_now_us())
+    def removed(self, *, moved: bool = False) -> CameraStatus:
+        """Return the status of the same camera after its removal from the engine. `moved`: by the engine's fleet."""
+        reason, message = ("moved", MOVED) if moved else (None, "removed")
+        return replace(self, state="removed", reason=reason, message=message, at_us=_now_us())
 
     def wire(self, run: str, seq: int) -> results.Status:
         """Return this status as a message for publication."""

@@ -116,8 +116,11 @@ class FrameWriter:
         self.clock: Clock | None = None
         """Origin of the last picture's capture time."""
 
-    def begin_connection(self) -> None:
-        """Begin a new epoch with the next picture, which comes from another connection."""
+    def request_epoch(self) -> None:
+        """Begin a new epoch with the next picture. May be called from any thread.
+
+        A call while an epoch begins is met by that one.
+        """
         self._new_epoch_wanted = True
 
     def limit(self, max_fps: float | None) -> None:

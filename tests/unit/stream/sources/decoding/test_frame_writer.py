@@ -73,7 +73,7 @@ def test_another_connection_begins_another_epoch_with_its_own_numbers_and_media_
     camera = Written()
     camera.play(2)
     first = camera.metas()
-    camera.writer.begin_connection()
+    camera.writer.request_epoch()
     camera.play(2, start_us=500, arrival_us=9_000_000)
     assert [(meta.epoch, meta.frame, meta.media_us) for meta in first + camera.metas()] == [
         (1, 0, 0),
