@@ -107,6 +107,10 @@ class Leases:
         self.strict = grant.fence == "strict"
         return "assignment" if changed else "lease"
 
+    def forget_version(self) -> None:
+        """Have the coordinator send the whole assignment again."""
+        self.version = 0
+
     # -- cameras ------------------------------------------------------------------------------------------------
     def begin(self, camera: str, generation: int) -> None:
         """Record that the camera is about to start under this generation."""

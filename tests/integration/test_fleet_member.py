@@ -1,0 +1,211 @@
+"""The member of a fleet against a small coordinator, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream.membership.lease import Leases
+from stream.membership.member import Member
+from stream.membership.protocol import Assigned, CameraReport, EngineReport, Grant, RefusedEngine
+from stream.messaging.curve.keys import KeyFileError, KeyPair
+from stream.results import EngineAddress
+from stream.settings.config_error import ConfigError
+from stream.settings.fleet import FleetSettings
+from support.engines.small_coordinator import coordinating
+from support.ports import reserved_port
+from support.waiting import PATIENCE_S, until
+
+ADDRESS = EngineAddress("gpu-3", "rack", "ab" * 16, "tcp://10.0.0.3:5555", "tcp://10.0.0.3:5556")
+SETTINGS = {"source": "pattern:64x64@10"}
+
+
+class Engine:
+    """Has the cameras of the latest assignment."""
+
+    def __init__(self) -> None:
+        self.leases = Leases()
+        self.wanted: list[dict[str, Assigned]] = []
+        self.member: Member | None = None
+
+    async def apply(self, wanted: Mapping[str, Assigned]) -> None:
+        self.wanted.append(dict(wanted))
+        for camera in self.leases.running:
+            if camera not in wanted:
+                self.leases.end(camera)
+        for camera, one in wanted.items():
+            self.leases.begin(camera, one.generation)
+
+    def report(self) -> tuple[EngineReport, dict[str, CameraReport]]:
+        cameras = {name: CameraReport(number, "live", 1.5, 10.0) for name, number in self.leases.running.items()}
+        return EngineReport(100.0, 64), cameras
+
+
+@asynccontextmanager
+async def member_of(engine: Engine | None = None, **settings: Any) -> AsyncIterator[tuple[Engine, Member]]:
+    engine = engine or Engine()
+    member = Member(
+        FleetSettings(engine="gpu-3", **settings),
+        engine.leases,
+        address=lambda: ADDRESS,
+        report=engine.report,
+        apply=engine.apply,
+    )
+    member.start()
+    running = asyncio.create_task(member.run())
+    try:
+        yield engine, member
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_member_renews_gets_cameras_and_reports_them() -> None:
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address) as (engine, _):
+        await until(lambda: coordinator.renewals)
+        first = coordinator.renewals[0]
+        assert (first.address, first.version, first.cameras) == (ADDRESS, 0, {})
+        await coordinator.assign(lobby=(7, SETTINGS), yard=(8, SETTINGS))
+        await until(lambda: coordinator.generations() == {"lobby": 7, "yard": 8})
+        assert coordinator.renewals[-1].version == 1
+        await coordinator.assign(yard=(9, SETTINGS))
+        await until(lambda: coordinator.generations() == {"yard": 9})
+    assert engine.wanted[-1] == {"yard": Assigned(9, SETTINGS)}
+
+
+async def test_cameras_are_reported_again_only_when_they_changed_or_are_asked_for() -> None:
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(lobby=(7, SETTINGS))
+        await until(lambda: coordinator.generations() == {"lobby": 7})
+        await until(lambda: coordinator.renewals[-1].cameras is None)
+        coordinator.wants = {"wants_cameras": True, "wants_settings": True}
+        await until(lambda: coordinator.renewals[-1].settings == {"lobby": SETTINGS})
+        told = [one for one in coordinator.renewals if one.settings is not None]
+        assert [one.cameras is not None for one in told] == [True], "asked for once"
+
+
+async def test_a_coordinator_that_is_away_stops_nothing_and_a_new_one_takes_the_cameras_over() -> None:
+    port = reserved_port()
+    async with member_of(coordinator=f"tcp://127.0.0.1:{port}") as (engine, _):
+        async with coordinating(port=port) as first:
+            await until(lambda: first.renewals)
+            await first.assign(lobby=(7, SETTINGS))
+            await until(lambda: first.generations() == {"lobby": 7})
+        assert engine.leases.permits("lobby")
+        async with coordinating(run="d1" * 16, port=port) as second:
+            await until(lambda: second.generations() == {"lobby": 7})
+            await second.assign(lobby=(7, SETTINGS))
+            await until(lambda: second.renewals[-1].version == 1)
+            assert engine.leases.coordinator == second.run
+            assert engine.leases.running == {"lobby": 7}
+
+
+async def test_the_address_is_read_again_when_the_coordinator_does_not_answer(tmp_path: Path) -> None:
+    file = tmp_path / "coordinator"
+    async with coordinating() as first, coordinating(run="d1" * 16) as second, member_of(coordinator_file=file):
+        file.write_text(f"{first.address}\n")
+        await until(lambda: first.renewals)
+        file.write_text(second.address)
+        await until(lambda: len(first.renewals) > 2)
+        assert second.renewals == [], "the first one answers"
+        first.silent = True
+        await until(lambda: second.renewals)
+
+
+async def test_invalid_messages_are_ignored_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address) as (engine, _):
+        await until(lambda: coordinator.renewals)
+        for body in (b"", b"{", b"\xff", b'{"kind": "grant"}', b"[" * 10_000, b'{"kind": "grant", "ttl_ms": -1}'):
+            await coordinator.send(body)
+        other = Grant(2, coordinator.run, coordinator.renewals[-1].asked_ns, 2000, "soft", 9, {"yard": 1})
+        await coordinator.send(other)
+        await coordinator.send(RefusedEngine("rtsp://me:secret@h/x is in use, " + "x" * 5000))
+        await coordinator.assign(lobby=(7, SETTINGS))
+        await until(lambda: coordinator.generations() == {"lobby": 7})
+    logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len([text for text in logged if "is invalid and ignored" in text]) == 1
+    assert len([text for text in logged if "version 2 of the protocol" in text]) == 1
+    assert len([text for text in logged if "refuses this engine" in text and "secret" not in text]) == 1
+    assert max(map(len, logged)) < 1000
+    assert engine.wanted == [{"lobby": Assigned(7, SETTINGS)}]
+
+
+async def test_a_camera_without_settings_is_left_as_it_is_and_the_whole_assignment_asked_for() -> None:
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address) as (engine, _):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(lobby=(7, SETTINGS))
+        await until(lambda: coordinator.generations() == {"lobby": 7})
+        coordinator.assigned |= {"lobby": Assigned(9, SETTINGS), "yard": Assigned(8, SETTINGS)}
+        coordinator.version += 1
+        asked = coordinator.renewals[-1].asked_ns
+        incomplete = Grant(1, coordinator.run, asked, 2000, "soft", coordinator.version, {"lobby": 9, "yard": 8}, {})
+        await coordinator.send(incomplete)
+        await until(lambda: coordinator.generations() == {"lobby": 9, "yard": 8})
+    assert {} not in engine.wanted
+
+
+async def test_a_change_that_fails_is_logged_and_the_next_one_made(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Engine):
+        async def apply(self, wanted: Mapping[str, Assigned]) -> None:
+            await super().apply(wanted)
+            if "yard" not in wanted:
+                raise OSError("no room")
+
+    async with (
+        coordinating() as coordinator,
+        member_of(Failing(), coordinator=coordinator.address),
+    ):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(lobby=(7, SETTINGS))
+        await until(lambda: coordinator.generations() == {"lobby": 7})
+        await coordinator.assign(yard=(8, SETTINGS))
+        await until(lambda: coordinator.generations() == {"yard": 8})
+    assert "an assignment could not be applied" in caplog.text
+
+
+async def test_an_engine_that_leaves_waits_until_its_cameras_are_moved() -> None:
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address) as (_, member):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(lobby=(7, SETTINGS), yard=(8, SETTINGS))
+        await until(lambda: len(coordinator.generations()) == 2)
+        leaving = asyncio.create_task(member.leave(PATIENCE_S))
+        await until(lambda: coordinator.renewals[-1].stopping)
+        await coordinator.assign(yard=(8, SETTINGS))
+        await until(lambda: coordinator.generations() == {"yard": 8})
+        assert not leaving.done()
+        await coordinator.assign()
+        await leaving
+        await until(lambda: coordinator.generations() == {} and coordinator.renewals[-1].stopping)
+
+
+async def test_an_engine_does_not_wait_for_a_coordinator_that_is_away() -> None:
+    async with coordinating(ttl_ms=400) as coordinator, member_of(coordinator=coordinator.address) as (_, member):
+        await member.leave(PATIENCE_S)  # never was in touch
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(lobby=(7, SETTINGS))
+        await until(lambda: coordinator.generations() == {"lobby": 7})
+        coordinator.silent = True
+        await until(lambda: not member.in_touch)
+        await member.leave(PATIENCE_S)
+
+
+async def test_unusable_keys_and_files_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = FleetSettings(coordinator="tcp://head:1", server_key=KeyPair.new().public, key_file=tmp_path / "none")
+    engine = Engine()
+    member = Member(settings, engine.leases, address=lambda: ADDRESS, report=engine.report, apply=engine.apply)
+    with pytest.raises(ConfigError, match=r"fleet\.key_file: .* can't be read"):
+        member.start()
+    assert issubclass(KeyFileError, ConfigError)
+    file = tmp_path / "coordinator"
+    async with member_of(coordinator_file=file):
+        await until(lambda: "can't be read" in caplog.text)
+    file.write_text("head")
+    async with member_of(coordinator_file=file):
+        await until(lambda: "must contain tcp://host:port" in caplog.text)
