@@ -27,6 +27,7 @@ from stream.alerts.open_alerts_file import open_alerts_file
 from stream.alerts.rules_in_force import RulesInForce
 from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control
+from stream.cameras.fleet_membership import FleetMembership
 from stream.cameras.lost_frames import LostFrames
 from stream.cameras.registry import CameraRegistry, places_of
 from stream.cameras.state_file import CameraStateFile
@@ -44,6 +45,7 @@ from stream.inference.profiling import Profiling
 from stream.kept_outputs import KeptOutputs
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
+from stream.membership.lease import Leases
 from stream.messaging.feed import Feed, MessageFeeds
 from stream.messaging.publisher import Publisher
 from stream.privacy.drawn_video import DrawnVideos
@@ -91,7 +93,8 @@ class Engine:
         self._batcher = Batcher(config.batch)
         self._load = LoadWatch(self._batcher, adapt=config.overload == "adapt")
         self._inference: InferenceThread[list[Lease]] | None = None
-        self.publisher = Publisher(config.publish, self.run, self.observer)
+        leases = Leases() if config.fleet is not None else None
+        self.publisher = Publisher(config.publish, self.run, self.observer, leases)
         self.alerts = AlertBook(self.publisher.publish, open_alerts_file(config.rules_file, config.alerts_file))
         self.rules = RulesInForce(
             config.rules_file,
@@ -126,6 +129,12 @@ class Engine:
         engine_metrics.derive_incident_metrics(self.metrics, self.incidents, self._outputs.pictures)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
+        self.fleet: FleetMembership | None = None
+        """The membership in a fleet; None without one."""
+        if config.fleet is not None and leases is not None:
+            parts = leases, self.publisher, self.cameras, self._load, lambda: self.http_address
+            self.fleet = FleetMembership(config, config.fleet, *parts)
+            self.control.fleet = self.fleet.place_of_change
         self._event_streams = EventStreams(self.publisher.on_message, self.publisher.last_json)
         self._live_pictures = LivePictures()
         self._picture_streams = PictureStreams(self._live_pictures, self.cameras.configs)
@@ -208,6 +217,8 @@ class Engine:
         warn_of_missing_cameras(self.config.recording, (camera.id for camera in self.config.cameras))
         memory_budget.check(self.config, memory_budget.available_bytes())
         self._outputs.open()
+        if self.fleet is not None:
+            self.fleet.read_keys()
         if self._tracing is not None:
             self._tracing.start()
         await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
@@ -225,14 +236,21 @@ class Engine:
             self._begin_task(self._inference.repeat(self._worker.end_silent, SILENCE_EVERY_S), "silent cameras")
         await asyncio.to_thread(self.alerts.started)
         self.cameras.begin(model, self._inference, self.config.cameras)
+        if self.fleet is not None:
+            self._begin_task(self.fleet.run(), "fleet")
 
     async def stop(self) -> None:
-        """Stop every camera, finish the current batch, deliver what was published, and close. May be called again."""
+        """Stop every camera, finish the current batch, deliver what was published, and close. May be called again.
+
+        An engine of a fleet first waits, for a limited time, until other engines have its cameras.
+        """
         if self._stopped:
             return
         self._stopped = True
-        deadline = time.monotonic() + STOP_WITHIN_S
         self.health.stopping()
+        if self.fleet is not None:
+            await self.fleet.leave()
+        deadline = time.monotonic() + STOP_WITHIN_S
         await self.profiling.stop()
         self.cameras.stop_reading()
         ending: list[asyncio.Task[object]] = [asyncio.create_task(asyncio.to_thread(self._peers.stop))]
@@ -349,6 +367,7 @@ class Engine:
             subscriptions=self.publisher.subscriptions,
             load=self._load.report(),
             open_alerts=self.alerts.open_ids(),
+            engine=None if self.fleet is None else self.fleet.engine,
         )
 
     # -- cameras ------------------------------------------------------------------------------------------------
@@ -397,6 +416,8 @@ class Engine:
 
         Without `once`, only if none ever opened and no camera was changed at run time.
         """
+        if self.fleet is not None:
+            self.fleet.changed()
         if self.cameras.finished and (self.config.once or not (self.ever_live or self.cameras.changed)):
             self._finished.set()
 

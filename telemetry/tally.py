@@ -42,3 +42,18 @@ class Histogram:
     def cumulative(self) -> list[tuple[float, int]]:
         """Return (upper bound, count of values at or below it) for each bucket; the last bound is infinity."""
         return list(zip((*self._bounds, float("inf")), accumulate(self._counts), strict=True))
+
+
+def quantile(before: Sequence[tuple[float, int]], now: Sequence[tuple[float, int]], share: float) -> float:
+    """Return the value below which `share` of the values lie that were observed between two calls of `cumulative`.
+
+    It is interpolated within its bucket; above all bounds it is the highest bound. 0 if nothing was observed.
+    """
+    counts = [later - earlier for (_, later), (_, earlier) in zip(now, before, strict=True)]
+    wanted = share * counts[-1]
+    lower, below = 0.0, 0
+    for (bound, _), count in zip(now, counts, strict=True):
+        if count >= wanted and count > below:
+            return lower if bound == float("inf") else lower + (bound - lower) * (wanted - below) / (count - below)
+        lower, below = bound, count
+    return 0.0

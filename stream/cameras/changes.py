@@ -49,6 +49,10 @@ class PrivateError(ControlError):
     """A camera would show more than its privacy permits."""
 
 
+class InFleetError(ControlError):
+    """The cameras are changed elsewhere, because the engine belongs to a fleet."""
+
+
 class NotNowError(ControlError):
     """The engine is starting or stopping, or too many changes wait."""
 

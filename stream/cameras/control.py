@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
 from stream.cameras.camera_locks import CameraLocks
 from stream.cameras.changes import (
+    InFleetError,
     NoCapacityError,
     NotNowError,
     NotSavedError,
@@ -45,6 +46,8 @@ class Control:
     """
 
     def __init__(self, cameras: CameraRegistry, config: Config, state: CameraStateFile | None) -> None:
+        self.fleet: Callable[[], str] | None = None
+        """Returns where the cameras are changed instead, as the end of a sentence; None: here."""
         self._cameras = cameras
         self._config = config
         self._state = state
@@ -190,6 +193,8 @@ class Control:
 
     @asynccontextmanager
     async def _turn_of(self, camera_id: str) -> AsyncGenerator[None]:
+        if self.fleet is not None:
+            raise InFleetError(f"this engine belongs to a fleet: change cameras at {self.fleet()}")
         if not self._cameras.accepting:
             raise NotNowError("the engine is starting or stopping: try again when /readyz answers 200")
         if self._waiting >= MAX_WAITING:

@@ -19,8 +19,10 @@ from stream import results
 from stream.inference.batcher import Batcher
 from stream.inference.core_waits import CoreWaits
 from stream.inference.load_control import LoadControl, Work
+from telemetry.catalogue import SECONDS_BUCKETS
 from telemetry.health import missed_frames, wanted_frames
 from telemetry.repeat_limiter import RepeatLimiter
+from telemetry.tally import Histogram
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ class LoadWatch:
     """Watches one model. `adapt`: ease it when it is too slow for live cameras."""
 
     def __init__(self, batcher: Batcher, adapt: bool, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self.batches = Histogram(SECONDS_BUCKETS)
+        """Times that the model took for batches, seconds."""
         self._batcher = batcher
         self._adapt = adapt
         self._now_ns = now_ns
@@ -89,6 +93,7 @@ class LoadWatch:
         live = [(lease, look) for lease, look in zip(batch, looks, strict=True) if lease.meta.camera not in waiting]
         uneventful = [lease.meta.camera for lease, look in live if look == NOTHING]
         self._busy_s += seconds
+        self.batches.observe(seconds)
         self._live_s += seconds * len(live) / len(batch)
         self._analysed += len(live) - len(uneventful)
         self._looked += sum(look.anything for _, look in live)

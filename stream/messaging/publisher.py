@@ -254,6 +254,11 @@ class Publisher:
         """Connections refused because the client's key is not listed."""
         return self._authenticator.refused if self._authenticator is not None else 0
 
+    @property
+    def public_key(self) -> str | None:
+        """The public key with which clients identify the engine; None without CURVE."""
+        return self._authenticator.public_key if self._authenticator is not None else None
+
     def published(self) -> list[tuple[str, str, int]]:
         """Return (camera, kind of topic, number of messages); the camera is empty for the engine's own `stats`."""
         return [(route.camera, route.topic.partition("/")[0], route.published) for route in list(self._routes.values())]

@@ -47,6 +47,8 @@ async def applied(change: Awaitable[T]) -> T:
         raise Problem(403, "private", str(error)) from None
     except changes.NoCapacityError as error:
         raise Problem(409, "no-room", str(error)) from None
+    except changes.InFleetError as error:
+        raise Problem(409, "in-a-fleet", str(error)) from None
     except changes.NotSavedError as error:
         raise Problem(507, "not-kept", str(error)) from None
     except changes.NotNowError as error:

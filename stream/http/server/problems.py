@@ -27,6 +27,7 @@ TITLES = {
     "no-result-yet": "No result yet",
     "method-not-allowed": "Method not allowed",
     "private": "Forbidden by the camera's privacy",
+    "in-a-fleet": "Changed at the fleet's coordinator",
     "no-room": "Insufficient capacity",
     "body-too-large": "Body too large",
     "not-json": "Invalid JSON",

@@ -59,6 +59,11 @@ class CurveAuthenticator:
         self._socket.bind("inproc://zeromq.zap.01")
         self._thread = threading.Thread(target=self._serve, name="curve auth", daemon=True)
 
+    @property
+    def public_key(self) -> str:
+        """The engine's public key."""
+        return self._pair.public
+
     def protect(self, socket: zmq.Socket[bytes]) -> None:
         """Make this socket, not yet bound, accept only encrypted connections of listed clients."""
         socket.setsockopt(zmq.CURVE_SERVER, 1)
