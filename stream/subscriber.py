@@ -1,41 +1,21 @@
-"""The client for results: `async for result in subscribe("tcp://…", camera="lobby")`.
-
-A subscription's ZeroMQ context and sockets live from the first iteration (or `async with`) to `close()`, the end of the
-iteration, or its cancellation. ZeroMQ reconnects automatically; a restarted engine has a new `run`. Messages that were
-dropped because this side was slow are detected by their numbers and, with a replay endpoint, requested and delivered in
-order.
-"""
+"""The client for results: `async for result in subscribe("tcp://…", camera="lobby")`."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Generic, Literal, TypeVar, cast, overload
-
-import msgspec
-import zmq
-import zmq.asyncio
+from typing import overload
 
 from stream.messaging.client_endpoints import parse_endpoint
-from stream.messaging.curve.keys import ClientKeys, client_keys
-from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
-from stream.messaging.gaps import Hole, Position, Postponed, Sequences
-from stream.messaging.subscriber_socket import connected_socket
-from stream.results import STATS_TOPIC, Frame, Message, decode, topic
+from stream.messaging.curve.keys import client_keys
+from stream.messaging.gap_filling import Counts, Gap, ReplayServerAt
+from stream.messaging.gaps import Position, Postponed, Sequences
+from stream.results import Frame, Message
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
+from stream.subscription.engine_subscription import Connection, EngineSubscription
+from stream.subscription.subscription import KINDS, Kind, Subscription, prefixes_of
 
-logger = logging.getLogger(__name__)
-
-Kind = Literal["results", "events", "status", "stats", "alerts", "clips"]
-KINDS: tuple[Kind, ...] = ("results", "events", "status", "stats", "alerts", "clips")
-AnyMessage = TypeVar("AnyMessage", bound=Message, covariant=True)
-
-MESSAGES_BETWEEN_YIELDS = 32
-"""Messages after which other tasks run, even if more messages wait."""
+__all__ = ["KINDS", "Counts", "Gap", "Kind", "Subscription", "subscribe"]
 
 
 @overload
@@ -121,193 +101,13 @@ def subscribe(
     for kind in kinds:
         if kind not in KINDS:
             raise ValueError(f"kind {kind!r} isn't one of {', '.join(KINDS)}")
-    if camera is None and cameras is None:
-        prefixes = [STATS_TOPIC if kind == "stats" else f"{kind}/v1/" for kind in kinds]
-    else:
-        prefixes = [topic(kind, name) for kind in kinds if kind != "stats" for name in sorted(wanted)]
-        prefixes += [STATS_TOPIC] if "stats" in kinds else []
+    selected = None if camera is None and cameras is None else sorted(wanted)
     keys = client_keys(server_key, key_file)
-    return Subscription(
-        parse_endpoint(endpoint),
-        prefixes,
-        ReplayServerAt(parse_endpoint(replay), replay_timeout_s, keys) if replay is not None else None,
-        on_gap,
-        high_water_mark,
-        receive_buffer,
-        keys,
-        Sequences(resume),
-        Postponed() if late_replay else None,
+    return EngineSubscription(
+        Connection(parse_endpoint(endpoint), high_water_mark, receive_buffer, keys),
+        prefixes_of(kinds, selected),
+        replay=ReplayServerAt(parse_endpoint(replay), replay_timeout_s, keys) if replay is not None else None,
+        on_gap=on_gap,
+        sequences=Sequences(resume),
+        postponed=Postponed() if late_replay else None,
     )
-
-
-class Subscription(Generic[AnyMessage]):
-    """An asynchronous iterable of messages, returned by `subscribe`, with `counts` of received and missed messages.
-
-    Iterating opens it, and the end of the iteration closes it. As a context manager it is open, and queues messages,
-    from `async with` on; iterations and single `anext()` calls within continue where the previous one stopped, also
-    after a timeout.
-    """
-
-    def __init__(
-        self,
-        endpoint: str,
-        prefixes: list[str],
-        replay: ReplayServerAt | None,
-        on_gap: Callable[[Gap], None] | None,
-        high_water_mark: int,
-        receive_buffer: int | None,
-        keys: ClientKeys | None,
-        sequences: Sequences,
-        postponed: Postponed | None,
-    ) -> None:
-        self.counts = Counts()
-        self.run = ""
-        """The engine's run of the latest message that has arrived."""
-        self._endpoint = endpoint
-        self._prefixes = prefixes
-        self._high_water_mark = high_water_mark
-        self._receive_buffer = receive_buffer
-        self._keys = keys
-        self._sequences = sequences
-        self._missed = GapFilling(replay, sequences, prefixes, postponed, self.counts, on_gap, self._decode, self._warn)
-        self._context: zmq.asyncio.Context | None = None
-        self._socket: zmq.asyncio.Socket | None = None
-        self._held: Message | None = None
-        self._arriving: asyncio.Future[list[bytes]] | None = None
-        self._at_once = 0
-        self._warn_again_at = 0.0
-
-    async def __aenter__(self) -> Subscription[AnyMessage]:
-        self._open()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __aiter__(self) -> AsyncIterator[AnyMessage]:
-        return self if self._socket is not None else self._iterate_and_close()
-
-    async def __anext__(self) -> AnyMessage:
-        """Return the next message. May be cancelled, for example by a timeout, and called again, without loss."""
-        while (socket := self._socket) is not None:
-            if (missed := self._missed.recovered()) is not None:
-                return cast("AnyMessage", missed)
-            if await self._missed.advance():
-                continue
-            if self._held is not None:
-                message, self._held = self._held, None
-                self.counts.received += 1
-                return cast("AnyMessage", message)
-            await self._receive(socket)
-        raise StopAsyncIteration
-
-    def request_all(self, name: str, run: str, epoch: int) -> None:
-        """Request all messages of topic `name`, run and epoch, also those received, before the next one is returned.
-
-        For a reader that learns otherwise that some are missing: the numbers show neither messages before the first
-        one received nor messages at the end.
-        """
-        self._missed.add([Hole(name, run, epoch, 0, None)])
-
-    @property
-    def incomplete(self) -> frozenset[str]:
-        """Topics of which messages are missing that will be requested again (`late_replay`)."""
-        return self._missed.incomplete
-
-    @property
-    def behind(self) -> bool:
-        """Whether alerts of earlier runs of the engine are still to come.
-
-        With `late_replay`, they may come after messages of the present run. A reader that keeps positions to resume
-        from then keeps those from before, so that nothing is lost if it ends.
-        """
-        return self._missed.earlier_runs
-
-    def close(self) -> None:
-        """Close the sockets at once. A waiting iteration ends. May be called again."""
-        context, self._context, self._socket = self._context, None, None
-        self._missed.close()
-        if self._arriving is not None:
-            self._arriving.cancel()
-            self._arriving = None
-        if context is not None:
-            context.destroy(linger=0)
-
-    def _open(self) -> zmq.asyncio.Socket:
-        if self._socket is not None:
-            return self._socket
-        context = self._context = zmq.asyncio.Context()
-        try:
-            socket = self._socket = connected_socket(
-                context,
-                self._endpoint,
-                self._prefixes,
-                high_water_mark=self._high_water_mark,
-                receive_buffer=self._receive_buffer,
-                keys=self._keys,
-            )
-        except zmq.ZMQError as error:
-            self.close()
-            raise ValueError(f"{self._endpoint!r} can't be subscribed to ({error}): use tcp://HOST:PORT") from None
-        except BaseException:
-            self.close()  # an open socket would block the end of the process
-            raise
-        self._missed.open(context)
-        return socket
-
-    async def _iterate_and_close(self) -> AsyncGenerator[AnyMessage, None]:
-        self._open()
-        try:
-            async for message in self:
-                yield message
-        finally:
-            self.close()
-
-    async def _receive(self, socket: zmq.asyncio.Socket) -> None:
-        """Wait for a message, and hold it until the holes before it are filled."""
-        self._at_once += 1
-        if self._at_once % MESSAGES_BETWEEN_YIELDS == 0:
-            await asyncio.sleep(0)
-        # Not awaited directly, so that a cancelled wait does not lose a message.
-        arriving = self._arriving = self._arriving or asyncio.ensure_future(socket.recv_multipart())
-        if not arriving.done():
-            await asyncio.wait({arriving})
-        self._arriving = None
-        if self._socket is not socket:
-            return  # `close()` was called meanwhile
-        frames = arriving.result()
-        decoded = self._decode(frames)
-        if decoded is None:
-            return
-        name, message = decoded
-        if message.run != self.run:
-            self.counts.restarts += self.run != ""
-            self.run = message.run
-            self._missed.run_began(message.run)
-        holes = self._sequences.seen(name, message.run, message.epoch, message.seq)
-        if holes is None:
-            self.counts.duplicates += 1
-            return
-        self._missed.add(holes)
-        self._held = message
-
-    def _decode(self, frames: list[bytes]) -> tuple[str, Message] | None:
-        """Return topic and message; None for an invalid one, which is counted."""
-        try:
-            if len(frames) != 2:
-                raise ValueError(f"it has {len(frames)} parts instead of 2")
-            name, body = frames
-            return name.decode(), decode(body)
-        except (msgspec.MsgspecError, ValueError) as error:
-            self.counts.undecodable += 1
-            self._warn("a message from %s is not a partstream message of version 1: %s", self._endpoint, error)
-            return None
-
-    def _warn(self, text: str, *arguments: object) -> None:
-        """Log at most once a second, because a slow subscriber must not spend its time on logging."""
-        now = time.monotonic()
-        if now >= self._warn_again_at:
-            self._warn_again_at = now + 1.0
-            logger.warning(text, *arguments)

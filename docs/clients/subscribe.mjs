@@ -5,7 +5,8 @@
 //     [--count N] [--silence SECONDS] [TOPIC …]
 //
 // TOPIC is a prefix, for example results/v1/lobby/ (the default is everything). It discards the last values that are
-// sent again for others, notices gaps, and with --replay asks for what it missed. If replay does not answer within the
+// sent again for others and, in a fleet, what a camera's earlier engine still sends, notices gaps, and with --replay asks
+// for what it missed. If replay does not answer within the
 // timeout (2 s; 0 waits for ever), it continues without. Ends after N messages, or when nothing came for SECONDS; what it
 // counted goes to stderr.
 import { parseArgs } from "node:util"
@@ -58,7 +59,21 @@ async function* missed(topic, run, epoch, from, end) {
   }
 }
 
-const counts = { received: 0, duplicates: 0, missed: 0, replayed: 0 }
+const generations = new Map() // camera → { any, status }: the highest ones
+
+/** Whether a camera's later engine, in a fleet, has published it already. */
+function stale({ schema, camera, state, generation }) {
+  if (generation === undefined || schema.startsWith("partstream.place/")) return false
+  const highest = generations.get(camera) ?? { any: 0, status: 0 }
+  const isStatus = schema.startsWith("partstream.status/")
+  if (generation < highest.any || (isStatus && generation < highest.status)) return true
+  if (isStatus) highest.status = generation
+  if (!isStatus || state === "live") highest.any = generation // the others come while the earlier engine still reads it
+  generations.set(camera, highest)
+  return false
+}
+
+const counts = { received: 0, duplicates: 0, stale: 0, missed: 0, replayed: 0 }
 
 /** Every message once and in order, with what was missed in its place. */
 async function* messages() {
@@ -66,6 +81,10 @@ async function* messages() {
   for await (const [topicFrame, body] of subscriber) {
     const topic = topicFrame.toString()
     const message = decodeBody(body)
+    if (stale(message)) {
+      counts.stale += 1
+      continue
+    }
     const { run, epoch, seq } = message
     const last = lastSeen.get(topic)
     if (last?.run === run && last.epoch === epoch) {

@@ -37,6 +37,8 @@ class Counts:
     """Missed messages that were delivered by replay."""
     duplicates: int = 0
     """Messages received twice and discarded (last values sent for other new subscribers)."""
+    stale: int = 0
+    """Discarded messages of a placement in a fleet that a later one has replaced."""
     undecodable: int = 0
     """Discarded bodies that are not version 1 messages."""
     restarts: int = 0
@@ -120,8 +122,10 @@ class GapFilling:
             self._replay = ReplayClient(context, self._server.endpoint, self._server.timeout_s, self._server.keys)
 
     def close(self) -> None:
-        """End a request that waits. The context closes the socket."""
-        self._replay = None
+        """End a request that waits, and close the socket."""
+        replay, self._replay = self._replay, None
+        if replay is not None:
+            replay.close()
         if self._fetching is not None:
             self._fetching.cancel()
             self._fetching = None

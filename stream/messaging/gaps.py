@@ -181,6 +181,11 @@ class Sequences:
             if topic.startswith(prefix)
         ]
 
+    def position(self, topic: str) -> Position | None:
+        """Return how far a topic was read, in its newest epoch; None if it is not followed."""
+        run, due = self._topics.get(topic, ("", None))
+        return Position(topic, run, max(due), due[max(due)]) if due else None
+
     def recovered(self, hole: Hole, seq: int) -> None:
         """Record that replay returned message `seq` of this hole: if it arrives again, it is a duplicate."""
         run, due = self._topics.get(hole.topic, ("", {}))

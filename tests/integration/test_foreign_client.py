@@ -160,7 +160,7 @@ async def test_a_node_client_reads_every_kind_of_message_as_published(client: Pa
         VALIDATORS[body["schema"]].validate(body)
     for kind in VALIDATORS:
         assert [body["seq"] for body in got if body["schema"] == kind] == list(range(30))
-    assert node.counts == {"received": 120, "duplicates": 0, "missed": 0, "replayed": 0}
+    assert node.counts == {"received": 120, "duplicates": 0, "stale": 0, "missed": 0, "replayed": 0}
 
 
 class Waver(FreeModel):
@@ -214,6 +214,26 @@ def number_of_parts(messages: list[dict[str, Any]]) -> int:
 
 def removed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [body for body in messages if body["schema"] == "partstream.status/1" and body["state"] == "removed"]
+
+
+async def test_a_node_client_discards_what_a_cameras_earlier_engine_still_sends(client: Path) -> None:
+    def of(generation: int, message: Any, **changes: Any) -> Any:
+        return msgspec.structs.replace(message, generation=generation, **changes)
+
+    async with publishing() as publisher, running(client, publisher.endpoint, "--count", "5") as node:
+        await subscribed(publisher)
+        sent = [
+            publisher.publish(of(1, wire.frame())),
+            publisher.publish(of(2, wire.status(), state="connecting")),
+            publisher.publish(of(1, wire.frame())),
+            publisher.publish(of(2, wire.frame())),
+        ]
+        publisher.publish(of(1, wire.frame()))
+        publisher.publish(of(1, wire.status(), state="removed"))
+        sent.append(publisher.publish(of(2, wire.event())))
+        got = await node.read_to_end()
+    assert got == [as_json(message) for message in sent]
+    assert node.counts["stale"] == 2
 
 
 async def test_a_node_client_that_joins_late_gets_the_last_value_and_discards_those_sent_for_others(
@@ -282,4 +302,4 @@ async def test_a_node_client_reports_that_replay_is_silent_and_continues_without
             got = await node.read_to_end()
     assert got == sent
     assert node.warnings == [f"no answer from {replay}: continuing without replay"]
-    assert node.counts == {"received": 3, "duplicates": 0, "missed": 2, "replayed": 0}
+    assert node.counts == {"received": 3, "duplicates": 0, "stale": 0, "missed": 2, "replayed": 0}

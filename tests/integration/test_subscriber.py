@@ -89,6 +89,10 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def of(generation: int, epoch: int = 1) -> Frame:
+    return msgspec.structs.replace(wire.frame(epoch=epoch), generation=generation)
+
+
 # -- what is handed out ---------------------------------------------------------------------------------------------
 async def test_results_of_one_camera_are_delivered_decoded_and_in_order() -> None:
     async with publishing() as publisher, subscribe(publisher.endpoint, camera="lobby") as results:
@@ -192,6 +196,17 @@ async def test_a_restarted_engine_is_a_new_run_without_a_gap() -> None:
                 assert [frame.seq for frame in await take(results, 1)] == [3]
                 assert results.counts.restarts == 1
                 assert results.counts.gaps == 0
+
+
+async def test_messages_of_a_placement_that_a_later_one_has_replaced_are_discarded_before_they_are_numbered() -> None:
+    async with publishing() as publisher, subscribe(publisher.endpoint) as results:
+        await until(lambda: publisher.subscriptions == 1)
+        sent = [publisher.publish(of(2)) for _ in range(2)]
+        for _ in range(3):
+            publisher.publish(of(1))
+        sent.append(publisher.publish(of(2, epoch=2)))
+        assert await take(results, 3) == sent
+        assert (results.counts.stale, results.counts.gaps) == (3, 0)
 
 
 async def test_invalid_messages_are_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:

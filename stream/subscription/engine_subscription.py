@@ -1,0 +1,227 @@
+"""The subscription to one engine, or to any other publisher of its kind.
+
+Its ZeroMQ context and sockets live from the first iteration (or `async with`) to `close()`, the end of the iteration,
+or its cancellation. ZeroMQ reconnects automatically; a restarted engine has a new `run`. Messages that were dropped
+because this side was slow are detected by their numbers and, with a replay endpoint, requested and delivered in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from stream.messaging.curve.keys import ClientKeys
+from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
+from stream.messaging.gaps import Hole, Position, Postponed, Sequences
+from stream.messaging.subscriber_socket import connected_socket
+from stream.results import Message, decode
+from stream.subscription.generations import Admission, Generations
+from stream.subscription.subscription import AnyMessage, Subscription
+
+logger = logging.getLogger(__name__)
+
+MESSAGES_BETWEEN_YIELDS = 32
+"""Messages after which other tasks run, even if more messages wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How a subscription connects: the address, its queues (messages, and bytes of the socket's buffer), and keys."""
+
+    endpoint: str
+    high_water_mark: int = 1000
+    receive_buffer: int | None = None
+    keys: ClientKeys | None = None
+
+
+class EngineSubscription(Subscription[AnyMessage]):
+    """Reads the messages whose topics begin with one of the prefixes.
+
+    `admission` decides which are followed; by default, those of a camera's highest generation. With `context`, the
+    sockets are opened in it, and it stays open.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        prefixes: Iterable[str],
+        *,
+        replay: ReplayServerAt | None = None,
+        on_gap: Callable[[Gap], None] | None = None,
+        sequences: Sequences | None = None,
+        postponed: Postponed | None = None,
+        admission: Admission | None = None,
+        counts: Counts | None = None,
+        context: zmq.asyncio.Context | None = None,
+    ) -> None:
+        super().__init__(counts)
+        self.run = ""
+        """The engine's run of the latest message that has arrived."""
+        self._connection = connection
+        self._prefixes = dict.fromkeys(prefixes)
+        self._sequences = Sequences() if sequences is None else sequences
+        self._admission = admission or Generations()
+        self._missed = GapFilling(
+            replay, self._sequences, self._prefixes, postponed, self.counts, on_gap, self._decode, self._warn
+        )
+        self._shared = context
+        self._context: zmq.asyncio.Context | None = None
+        self._socket: zmq.asyncio.Socket | None = None
+        self._held: Message | None = None
+        self._arriving: asyncio.Future[list[bytes]] | None = None
+        self._waiting = False
+        self._at_once = 0
+        self._warn_again_at = 0.0
+
+    async def __anext__(self) -> AnyMessage:
+        while (socket := self._socket) is not None:
+            if (missed := self._missed.recovered()) is not None:
+                return cast("AnyMessage", missed)
+            if await self._missed.advance():
+                continue
+            if self._held is not None:
+                message, self._held = self._held, None
+                self.counts.received += 1
+                return cast("AnyMessage", message)
+            await self._receive(socket)
+        raise StopAsyncIteration
+
+    def request_all(self, name: str, run: str, epoch: int) -> None:
+        self._missed.add([Hole(name, run, epoch, 0, None)])
+
+    @property
+    def incomplete(self) -> frozenset[str]:
+        return self._missed.incomplete
+
+    @property
+    def behind(self) -> bool:
+        return self._missed.earlier_runs
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything that has arrived was handed out. Only while an `anext()` waits for more."""
+        if not self._waiting or self._socket is None or self._arriving is None or self._arriving.done():
+            return False
+        return not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN
+
+    def followed(self, topic: str) -> Position | None:
+        """Return how far a topic was read, in its newest epoch; None if it wasn't."""
+        return self._sequences.position(topic)
+
+    def follow(self, prefix: str) -> None:
+        """Receive the messages of further topics from now on."""
+        if prefix not in self._prefixes:
+            self._prefixes[prefix] = None
+            if self._socket is not None:
+                self._socket.subscribe(prefix)
+
+    def unfollow(self, prefix: str) -> None:
+        """Receive the messages of these topics no longer."""
+        if prefix in self._prefixes:
+            del self._prefixes[prefix]
+            if self._socket is not None:
+                self._socket.unsubscribe(prefix)
+
+    def close(self) -> None:
+        context, self._context = self._context, None
+        socket, self._socket = self._socket, None
+        self._missed.close()
+        if self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
+        if context is None:
+            return
+        if context is self._shared:
+            if socket is not None:
+                socket.close(linger=0)
+        else:
+            context.destroy(linger=0)
+
+    @property
+    def _is_open(self) -> bool:
+        return self._socket is not None
+
+    def open(self) -> None:
+        if self._socket is not None:
+            return
+        connection = self._connection
+        context = self._context = self._shared or zmq.asyncio.Context()
+        try:
+            self._socket = connected_socket(
+                context,
+                connection.endpoint,
+                self._prefixes,
+                high_water_mark=connection.high_water_mark,
+                receive_buffer=connection.receive_buffer,
+                keys=connection.keys,
+            )
+        except zmq.ZMQError as error:
+            self.close()
+            text = f"{connection.endpoint!r} can't be subscribed to ({error}): use tcp://HOST:PORT"
+            raise ValueError(text) from None
+        except BaseException:
+            self.close()  # an open socket would block the end of the process
+            raise
+        self._missed.open(context)
+
+    async def _receive(self, socket: zmq.asyncio.Socket) -> None:
+        """Wait for a message, and hold it until the holes before it are filled."""
+        self._at_once += 1
+        if self._at_once % MESSAGES_BETWEEN_YIELDS == 0:
+            await asyncio.sleep(0)
+        # Not awaited directly, so that a cancelled wait does not lose a message.
+        arriving = self._arriving = self._arriving or asyncio.ensure_future(socket.recv_multipart())
+        if not arriving.done():
+            self._waiting = True
+            await asyncio.wait({arriving})
+            self._waiting = False
+        self._arriving = None
+        if self._socket is not socket:
+            return  # `close()` was called meanwhile
+        frames = arriving.result()
+        decoded = self._decode(frames)
+        if decoded is None:
+            return
+        name, message = decoded
+        if not self._admission.admits(message):
+            self.counts.stale += 1
+            return
+        if message.run != self.run:
+            self.counts.restarts += self.run != ""
+            self.run = message.run
+            self._missed.run_began(message.run)
+        holes = self._sequences.seen(name, message.run, message.epoch, message.seq)
+        if holes is None:
+            self.counts.duplicates += 1
+            return
+        self._missed.add(holes)
+        self._held = message
+
+    def _decode(self, frames: list[bytes]) -> tuple[str, Message] | None:
+        """Return topic and message; None for an invalid one, which is counted."""
+        try:
+            if len(frames) != 2:
+                raise ValueError(f"it has {len(frames)} parts instead of 2")
+            name, body = frames
+            return name.decode(), decode(body)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self.counts.undecodable += 1
+            self._warn(
+                "a message from %s is not a partstream message of version 1: %s", self._connection.endpoint, error
+            )
+            return None
+
+    def _warn(self, text: str, *arguments: object) -> None:
+        """Log at most once a second, because a slow subscriber must not spend its time on logging."""
+        now = time.monotonic()
+        if now >= self._warn_again_at:
+            self._warn_again_at = now + 1.0
+            logger.warning(text, *arguments)
