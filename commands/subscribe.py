@@ -12,12 +12,20 @@ from commands.ending import EXIT_USAGE, console, errors, fail
 from commands.endpoints import LOCAL, endpoint_to_connect_to
 from commands.until_signal import until_signal
 
-EPILOG = lines("`partstream subscribe`", "`partstream subscribe 10.0.0.5:5555 --camera door --raw`")
+EPILOG = lines(
+    "`partstream subscribe`",
+    "`partstream subscribe 10.0.0.5:5555 --camera door --raw`",
+    "`partstream subscribe fleet://10.0.0.5:5571`",
+)
 
 
 def subscribe_command(
     endpoint: Annotated[
-        str, typer.Argument(metavar="ENDPOINT", help="The engine's results endpoint: tcp://HOST:PORT or HOST:PORT.")
+        str,
+        typer.Argument(
+            metavar="ENDPOINT",
+            help="The engine's results endpoint: tcp://HOST:PORT or HOST:PORT; or a fleet's directory: fleet://HOST:PORT.",
+        ),
     ] = LOCAL,
     camera: Annotated[
         list[str] | None, typer.Option("--camera", metavar="ID", help="Only this camera; can be repeated.")
@@ -34,11 +42,11 @@ def subscribe_command(
         Path | None, typer.Option(metavar="FILE", envvar="PARTSTREAM_KEY_FILE", help="CURVE: your own secret key.")
     ] = None,
 ) -> None:
-    """Watch the results of a running engine.
+    """Watch the results of a running engine, or of a fleet.
 
     Shows a live table, or prints the messages as JSON lines. Needs access to the engine's ZeroMQ port.
     """
-    endpoint = endpoint_to_connect_to(endpoint)
+    endpoint = endpoint if endpoint.startswith("fleet://") else endpoint_to_connect_to(endpoint)
     replay = endpoint_to_connect_to(replay) if replay is not None else None
     from commands.console.watch import watch
     from stream.subscriber import KINDS, subscribe

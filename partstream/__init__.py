@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stream.engine import Engine, EngineFailedError
     from stream.results import Event, Frame, Message, Stats, Status
     from stream.settings.config_error import ConfigError
-    from stream.subscriber import Gap, Subscription, subscribe
+    from stream.subscriber import Gap, Moved, Subscription, subscribe
 
     __version__: str
 
@@ -30,6 +30,7 @@ __all__ = [
     "Frame",
     "Gap",
     "Message",
+    "Moved",
     "Stats",
     "Status",
     "Subscription",
@@ -45,7 +46,7 @@ _DEFINED_IN = {
     "stream.engine": ("Engine", "EngineFailedError"),
     "stream.results": ("Event", "Frame", "Message", "Stats", "Status"),
     "stream.settings.config_error": ("ConfigError",),
-    "stream.subscriber": ("Gap", "Subscription", "subscribe"),
+    "stream.subscriber": ("Gap", "Moved", "Subscription", "subscribe"),
 }
 _MODULE_OF = {name: module for module, names in _DEFINED_IN.items() for name in names}
 

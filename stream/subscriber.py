@@ -1,4 +1,4 @@
-"""The client for results: `async for result in subscribe("tcp://…", camera="lobby")`."""
+"""The client for results: `async for result in subscribe("tcp://…", camera="lobby")`, and `"fleet://…"` for a fleet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import overload
 
+from stream.fleet_directory.fleet_subscription import FleetSubscription, Limits
+from stream.fleet_directory.merging import Moved
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import client_keys
 from stream.messaging.gap_filling import Counts, Gap, ReplayServerAt
@@ -15,7 +17,10 @@ from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.subscription import KINDS, Kind, Subscription, prefixes_of
 
-__all__ = ["KINDS", "Counts", "Gap", "Kind", "Subscription", "subscribe"]
+__all__ = ["FLEET", "KINDS", "Counts", "Gap", "Kind", "Moved", "Subscription", "subscribe"]
+
+FLEET = "fleet://"
+"""Begins the address of a fleet's directory."""
 
 
 @overload
@@ -26,6 +31,7 @@ def subscribe(
     cameras: Iterable[str] | None = None,
     replay: str | None = None,
     on_gap: Callable[[Gap], None] | None = None,
+    on_moved: Callable[[Moved], None] | None = None,
     high_water_mark: int = 1000,
     receive_buffer: int | None = None,
     replay_timeout_s: float = 2.0,
@@ -43,6 +49,7 @@ def subscribe(
     cameras: Iterable[str] | None = None,
     replay: str | None = None,
     on_gap: Callable[[Gap], None] | None = None,
+    on_moved: Callable[[Moved], None] | None = None,
     high_water_mark: int = 1000,
     receive_buffer: int | None = None,
     replay_timeout_s: float = 2.0,
@@ -59,6 +66,7 @@ def subscribe(
     cameras: Iterable[str] | None = None,
     replay: str | None = None,
     on_gap: Callable[[Gap], None] | None = None,
+    on_moved: Callable[[Moved], None] | None = None,
     high_water_mark: int = 1000,
     receive_buffer: int | None = None,
     replay_timeout_s: float = 2.0,
@@ -69,23 +77,27 @@ def subscribe(
 ) -> Subscription[Message]:
     """Subscribe to an engine: `async for result in subscribe("tcp://127.0.0.1:5555", camera="lobby")`.
 
-    - `endpoint`: the engine's `publish.endpoint`, or only its HOST:PORT. The engine need not be running yet.
+    - `endpoint`: the engine's `publish.endpoint`, or only its HOST:PORT. The engine need not be running yet. Or
+      `fleet://HOST:PORT`, with the address of a fleet's directory: cameras are read from their engines, wherever they
+      move (docs/wire.md).
     - `kinds`: the kinds of messages; by default only results (`Frame`). `stream.subscriber.KINDS` has all.
     - `camera`, `cameras`: ids of cameras; by default all, including those added later.
     - `replay`: the engine's `publish.replay`. With it, missed messages are requested and delivered in order. Without
-      it, or if they are too old, they are counted and reported.
+      it, or if they are too old, they are counted and reported. Not for a fleet, whose directory has the addresses.
     - `on_gap`: called after each gap in the numbering, filled or not.
+    - `on_moved`: of a fleet, called between the last message from a camera's old engine and the first from its new one.
     - `high_water_mark`, `receive_buffer`: messages, and bytes of the socket's buffer, queued while you are busy.
     - `replay_timeout_s`: time without an answer from the replay server after which live results continue without it.
     - `server_key`, `key_file`: for an engine with CURVE (docs/security.md), its public key or a file that holds it,
-      and the file of your secret key.
+      and the file of your secret key. For a fleet, the directory's key; it has those of the engines.
     - `resume`: positions at which an earlier subscription stopped, the last one of the engine's run that it read last.
       The messages since then are requested as after any gap, and so is the beginning of each new run of the engine. If
       empty, only the latter. Of runs that have ended, alerts are requested, which the engine may have kept.
     - `late_replay`: while the replay server does not answer, its messages are not given up, but requested again for ten
-      minutes. They then come late, out of order.
+      minutes. They then come late, out of order. `resume` and `late_replay` are for one engine, not for a fleet.
 
-    Raises ValueError if a camera id, a kind, a key or the endpoint is invalid, and TypeError for other types.
+    Raises ValueError if a camera id, a kind, a key, the endpoint or a combination of these is invalid, and TypeError
+    for other types.
     """
     for name, text in (("endpoint", endpoint), ("replay", replay), ("camera", camera)):
         if not isinstance(text, str) and (text is not None or name == "endpoint"):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -103,6 +115,15 @@ def subscribe(
             raise ValueError(f"kind {kind!r} isn't one of {', '.join(KINDS)}")
     selected = None if camera is None and cameras is None else sorted(wanted)
     keys = client_keys(server_key, key_file)
+    if endpoint.startswith(FLEET):
+        for name, given in (("replay", replay), ("resume", resume), ("late_replay", late_replay or None)):
+            if given is not None:
+                raise ValueError(f"{name} is for one engine: give its tcp://HOST:PORT instead of {FLEET}")
+        connection = Connection(parse_endpoint(endpoint.removeprefix(FLEET)), keys=keys)
+        limits = Limits(high_water_mark, receive_buffer, replay_timeout_s)
+        return FleetSubscription(connection, kinds, selected, limits, on_gap, on_moved)
+    if on_moved is not None:
+        raise ValueError(f"on_moved is for a fleet: use {FLEET}HOST:PORT, with the address of its directory")
     return EngineSubscription(
         Connection(parse_endpoint(endpoint), high_water_mark, receive_buffer, keys),
         prefixes_of(kinds, selected),

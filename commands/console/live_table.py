@@ -13,7 +13,7 @@ from rich.text import Text
 
 from commands.console.load_words import load_words
 from commands.console.printable import Printable
-from stream.results import Alert, CameraStats, Event, Frame, Message, Part, Person, Stats, Status
+from stream.results import Alert, CameraStats, Event, Frame, Message, Part, Person, Place, Stats, Status
 
 EVENTS_SHOWN = 6
 PEOPLE_SHOWN = 12
@@ -23,19 +23,27 @@ NARROW, MEDIUM, WIDE = 60, 80, 100
 OTHER_COLUMNS, PART_COLUMNS = 52, 24
 """Width of the columns beside the reasons, and of one part with its state."""
 STATE_COLOUR = {"live": "green", "connecting": "yellow", "reconnecting": "yellow", "stalled": "red", "ended": "dim"}
+ENGINE_ENDED_US = 10_000_000
+"""Time without statistics after which an engine of a fleet is not shown any more."""
 MOST = 2**63
 BARS = "▁▂▃▄▅▆▇█"
 """Relevance from 0 to 1, for terminals without colours."""
 
 
 class LiveTable:
-    """The latest messages as a rich renderable. `now` gives the time (seconds, UTC), for ages."""
+    """The latest messages as a rich renderable, of one engine or of a `fleet`.
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    `now` gives the time (seconds, UTC), for ages.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time, *, fleet: bool = False) -> None:
         self._now = now
+        self._fleet = fleet
         self._frames: dict[str, Frame] = {}
         self._status: dict[str, Status] = {}
-        self._stats: Stats | None = None
+        self._stats: dict[str, Stats] = {}
+        """By the engine's run."""
+        self._unplaced: dict[str, Place] = {}
         self._events: deque[Event | Alert] = deque(maxlen=EVENTS_SHOWN)
         self._run = ""
         self._hint = "Waiting for an engine to publish …"
@@ -50,10 +58,10 @@ class LiveTable:
         self._note = note
 
     def add(self, message: Message) -> None:
-        """Take in a message of any kind. One of another run of the engine first clears the table."""
-        if message.run != self._run:
+        """Take in a message of any kind. One of another run of the engine, if it is one, first clears the table."""
+        if message.run != self._run and not self._fleet:
             self._run = message.run
-            self._frames, self._status, self._stats = {}, {}, None
+            self._frames, self._status, self._stats = {}, {}, {}
             self._events.clear()
         match message:
             case Frame():
@@ -68,21 +76,32 @@ class LiveTable:
             case Event() | Alert():
                 self._events.append(message)
             case Stats():
-                self._stats = message
+                self._stats[message.run] = message
+                ended = message.at_us - ENGINE_ENDED_US
+                self._stats = {run: one for run, one in self._stats.items() if one.at_us > ended}
+            case Place(state="placed"):
+                self._unplaced.pop(message.camera, None)
+            case Place(state="unplaced"):
+                self._unplaced[message.camera] = message
+            case Place():
+                for known in (self._unplaced, self._frames, self._status):
+                    known.pop(message.camera, None)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        names = sorted({*self._status, *self._frames, *(camera.camera for camera in self._rates().values())})
+        names = sorted(
+            {*self._status, *self._frames, *self._unplaced, *(camera.camera for camera in self._rates().values())}
+        )
         if not names:
             yield Text(self._note or self._hint, "dim")
             return
         parts: list[RenderableType] = [self._cameras(names, width), *self._problems(names)]
         if self._note:
             parts.append(Text(self._note, "yellow"))
-        if self._stats is not None and not self._stats.ready:
-            parts.append(Text(f"not ready: {self._stats.ready_reason}", "red"))
-        if self._stats is not None:
-            load = self._stats.load
+        for stats in self._stats.values():
+            if not stats.ready:
+                parts.append(Text(f"not ready: {stats.ready_reason}", "red"))
+            load = stats.load
             words = load_words(_bounded(load.ease_level), _bounded(load.max_ease_level), load.overloaded)
             parts += [words] if words else []
         parts += [Text(), self._people(width)]
@@ -93,7 +112,7 @@ class LiveTable:
         yield Printable(Group(*parts))
 
     def _rates(self) -> dict[str, CameraStats]:
-        return {camera.camera: camera for camera in self._stats.cameras} if self._stats else {}
+        return {camera.camera: camera for stats in self._stats.values() for camera in stats.cameras}
 
     def _cameras(self, names: list[str], width: int) -> Table:
         headings = ["camera", "state", "people", "age"]
@@ -104,6 +123,7 @@ class LiveTable:
         for name in names:
             status, frame, rate = self._status.get(name), self._frames.get(name), rates.get(name)
             state = status.state if status else (rate.state if rate else "live")
+            state = "unplaced" if name in self._unplaced else state
             shown = Text(state, STATE_COLOUR.get(state, ""), no_wrap=True, overflow="ellipsis")
             if status is not None and status.reason and status.reason != state:
                 shown.append(f" {status.reason.replace('_', ' ')}", "dim")
@@ -122,7 +142,10 @@ class LiveTable:
     def _problems(self, names: list[str]) -> list[Text]:
         """Return the messages of cameras with problems."""
         statuses = [self._status[name] for name in names if name in self._status and self._status[name].reason]
-        return [Text(status.message, "yellow" if status.state != "ended" else "dim") for status in statuses]
+        return [
+            *(Text(status.message, "yellow" if status.state != "ended" else "dim") for status in statuses),
+            *(Text(f"{name}: {place.reason}", "yellow") for name, place in sorted(self._unplaced.items())),
+        ]
 
     def _people(self, width: int) -> Table | Text:
         headings = ["camera", "person", "action", "score"]

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from stream.results import Stats
+from stream.subscriber import FLEET
 
 PROBE_S = 1.0
 """Time limit for a test connection, and again for the greeting that a ZeroMQ socket sends at once."""
@@ -17,7 +18,13 @@ _GREETING = b"\xff"
 
 async def silence(endpoint: str) -> str:
     """Return what to tell a user when no message has come from `endpoint`. Connects to it once to see what answers."""
-    answers = await _first_byte(endpoint)
+    answers = await _first_byte(endpoint.replace(FLEET, "tcp://"))
+    if endpoint.startswith(FLEET) and answers in (None, _GREETING):
+        if answers is None:
+            seen = f"Nothing answers at {endpoint} yet. Is the fleet's coordinator running, with its directory there?"
+        else:
+            seen = f"A ZeroMQ socket answers at {endpoint}, but no camera of a fleet was heard of."
+        return f"{seen} A directory with CURVE keys needs --server-key and --key-file. Still waiting …"
     if answers is None:
         seen = f"Nothing answers at {endpoint} yet. Is an engine running (`partstream run`), and is this its address?"
     elif answers == _GREETING:

@@ -15,6 +15,7 @@ from commands.console.live_table import LiveTable
 from commands.console.silence import not_running, silence
 from commands.ending import error_console
 from stream.results import Message, Stats
+from stream.subscriber import FLEET
 
 REFRESH_S = 0.25
 """Interval between two drawings of the table."""
@@ -32,20 +33,20 @@ async def watch(
 ) -> int:
     """Show messages, as a table or raw, until they end or it is cancelled. Return the exit code.
 
-    If no message has come from `endpoint` after `silent_after_s`, or the engine does not run some of `cameras`, this
-    is reported and the wait continues.
+    If no message has come from `endpoint` after `silent_after_s`, or the engine, if it is one, does not run some of
+    `cameras`, this is reported and the wait continues.
     """
     if not raw:
         await show_table(messages, console, endpoint, cameras, silent_after_s)
         return 0
     reminder = asyncio.create_task(_remind(endpoint, silent_after_s, _print), name="reminder")
     encoder = msgspec.json.Encoder()
-    noted = ""
+    noted, wanted = "", () if endpoint.startswith(FLEET) else cameras
     try:
         with suppress(BrokenPipeError):  # the reader of a pipe, such as `head`, has ended
             async for message in messages:
                 reminder.cancel()
-                noted = _note(message, cameras, noted, _print)
+                noted = _note(message, wanted, noted, _print)
                 sys.stdout.buffer.write(encoder.encode(message) + b"\n")
                 sys.stdout.buffer.flush()
     finally:
@@ -61,7 +62,7 @@ async def show_table(
     silent_after_s: float = SILENT_AFTER_S,
 ) -> None:
     """Keep the live table up to date with these messages until they end."""
-    table = LiveTable()
+    table = LiveTable(fleet=endpoint.startswith(FLEET))
     # Without a terminal the table is drawn only once, at the end.
     hint, note = (table.set_hint, table.set_note) if console.is_terminal else (_print, _print)
     reminder: asyncio.Task[None] | None = None
@@ -69,11 +70,11 @@ async def show_table(
         reminder = asyncio.create_task(_remind(endpoint, silent_after_s, hint), name="reminder")
 
     async def read() -> None:
-        noted = ""
+        noted, wanted = "", () if endpoint.startswith(FLEET) else cameras
         async for message in messages:
             if reminder is not None:
                 reminder.cancel()
-            noted = _note(message, cameras, noted, note)
+            noted = _note(message, wanted, noted, note)
             table.add(message)
 
     reading = asyncio.create_task(read(), name="live table")

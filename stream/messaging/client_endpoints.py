@@ -14,6 +14,11 @@ _ENDPOINT = re.compile(rf"tcp://{_SOURCE}{_HOST_AND_PORT.pattern}|ipc://.+")
 
 def parse_endpoint(text: str) -> str:
     """Return the endpoint for `tcp://HOST:PORT`, `HOST:PORT` or `ipc://PATH`. Raises ValueError for anything else."""
+    if text.startswith("fleet://"):
+        raise ValueError(
+            f"{redact(text)!r} is the address of a whole fleet, which only subscriptions can read: give one engine's "
+            "endpoint, tcp://HOST:PORT"
+        )
     endpoint = f"tcp://{text}" if _HOST_AND_PORT.fullmatch(text) else text
     valid = _ENDPOINT.fullmatch(endpoint) is not None
     if valid and endpoint.startswith("tcp:"):

@@ -63,8 +63,6 @@ class EngineSubscription(Subscription[AnyMessage]):
         context: zmq.asyncio.Context | None = None,
     ) -> None:
         super().__init__(counts)
-        self.run = ""
-        """The engine's run of the latest message that has arrived."""
         self._connection = connection
         self._prefixes = dict.fromkeys(prefixes)
         self._sequences = Sequences() if sequences is None else sequences

@@ -38,6 +38,8 @@ class Subscription(ABC, Generic[AnyMessage]):
 
     def __init__(self, counts: Counts | None = None) -> None:
         self.counts = Counts() if counts is None else counts
+        self.run = ""
+        """The engine's run of the latest message that has arrived; of a fleet, which has several, always empty."""
 
     async def __aenter__(self) -> Self:
         self.open()

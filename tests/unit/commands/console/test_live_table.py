@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from commands.console.live_table import EVENTS_SHOWN, PEOPLE_SHOWN, LiveTable, duration, reasons
+from commands.console.live_table import ENGINE_ENDED_US, EVENTS_SHOWN, PEOPLE_SHOWN, LiveTable, duration, reasons
 from stream.results import (
     Action,
     CameraStats,
@@ -20,6 +20,7 @@ from stream.results import (
     ModelRef,
     Part,
     Person,
+    Place,
     Stats,
     Status,
 )
@@ -159,6 +160,35 @@ def test_a_reduced_quality_and_an_overload_are_shown() -> None:
     assert "reduced detail: this machine is busy (ease level 2 of 5)" in shown(table)
     table.add(msgspec.structs.replace(stats(), load=Load(5, 5, True, 3.0, None)))
     assert "overloaded: frames are dropped at the highest ease level (5)" in shown(table)
+
+
+def test_cameras_of_all_engines_of_a_fleet_are_shown_together() -> None:
+    table = LiveTable(lambda: NOW, fleet=True)
+    other = msgspec.structs.replace(stats().cameras[0], camera="yard", fps_in=10.0)
+    table.add(stats())
+    table.add(msgspec.structs.replace(stats(), run="b" * 32, cameras=[other]))
+    table.add(frame("lobby"))
+    table.add(frame("yard", run="b" * 32))
+    assert line_of(shown(table), "lobby") == "lobby live 0 0.2 s 25.0/s 22.5/s 10 3"
+    assert line_of(shown(table), "yard") == "yard live 0 0.2 s 10.0/s 22.5/s 10 3"
+    table.add(msgspec.structs.replace(stats(), at_us=ENGINE_ENDED_US))  # the other engine has ended
+    assert line_of(shown(table), "yard") == "yard live 0 0.2 s 3"
+
+
+def place(camera: str, state: Any, reason: str = "") -> Place:
+    return Place(run=RUN, seq=0, camera=camera, state=state, generation=1, at_us=0, reason=reason)
+
+
+def test_a_camera_of_a_fleet_without_an_engine_is_shown_with_the_reason() -> None:
+    table = LiveTable(lambda: NOW, fleet=True)
+    table.add(place("door", "unplaced", "no engine has room"))
+    assert line_of(shown(table), "door ") == "door unplaced 0"
+    assert line_of(shown(table), "door:") == "door: no engine has room"
+    table.add(place("door", "placed"))
+    table.add(status("door"))
+    assert line_of(shown(table), "door") == "door live 3"
+    table.add(place("door", "removed"))
+    assert "door" not in shown(table)
 
 
 HOSTILE = "\x1b]0;title\x07\x1b[31m\u009b2J\u202e\n[red]text[/]"

@@ -31,6 +31,11 @@ def test_anything_else_is_rejected_with_an_example(text: str) -> None:
         parse_endpoint(text)
 
 
+def test_the_address_of_a_fleet_is_named_as_such() -> None:
+    with pytest.raises(ValueError, match=r"'fleet://h:1' is the address of a whole fleet.*give one engine's endpoint"):
+        parse_endpoint("fleet://h:1")
+
+
 @pytest.mark.parametrize("text", ["tcp://h:0", "h:65536", "tcp://u:hunter2@h:5555"])
 def test_an_impossible_port_and_credentials_are_rejected_without_quoting_a_password(text: str) -> None:
     with pytest.raises(ValueError, match="is not an endpoint") as error:
