@@ -19,7 +19,7 @@ ANSWER_S = 0.3
 """Time within which an engine must answer when a camera has left it; messages from the new engine wait as long."""
 ASK_AGAIN_S = 5.0
 """Time for which an engine that did not answer is not asked, so that only one of its cameras waits."""
-PAGE = 500
+PAGE = 100
 """Messages requested at a time."""
 DRAIN_POLL_S = 0.005
 TURNS = 10
@@ -63,22 +63,29 @@ class EngineLink:
         self.reading: asyncio.Task[None] | None = None
         self.passed = 0
         """Messages read so far."""
-        self.blocked = False
-        """Whether its reader waits until messages are taken from the queue."""
+        self.waits_for_room = False
+        """Whether the reading waits until messages are taken from the queue."""
+        self.waits_for_handover = False
+        """Whether the reading waits for the end of a handover, because too many messages are held."""
+        self.closed = False
         self._client = ReplayClient(context, replay, 10 * ANSWER_S, keys)
         self._lock = asyncio.Lock()
         self._ask_again_at = 0.0
 
-    async def drain(self) -> bool:
+    async def drain(self, enough: Callable[[], bool]) -> bool:
         """Wait until everything that has arrived so far was read.
 
-        Return False if nothing was read for `ANSWER_S`, although the queue had room: a gap is being filled in vain.
+        Ends sooner if the reading waits for a handover, so that handovers do not wait for each other, or if it waits
+        for the caller and it is `enough`: what was not read yet can be requested. Returns False if nothing was read
+        for `ANSWER_S` without such a wait: a gap is being filled, and its messages are not in order yet.
         """
         clock = asyncio.get_running_loop().time
         passed, since = self.passed, clock()
-        while not self.subscription.drained:
+        while not (self.subscription.drained or self.waits_for_handover or (self.waits_for_room and enough())):
+            if self.closed:
+                return False
             await asyncio.sleep(DRAIN_POLL_S)
-            if self.passed != passed or self.blocked:
+            if self.passed != passed or self.waits_for_room:
                 passed, since = self.passed, clock()
             elif clock() - since >= ANSWER_S:
                 return False
@@ -91,7 +98,7 @@ class EngineLink:
         """
         filling = Filling.of(hole)
         async with self._lock:
-            if time.monotonic() < self._ask_again_at:
+            if self.closed or time.monotonic() < self._ask_again_at:
                 return filling, False
             while wanted := filling.wants(PAGE):
                 page = await self._page(filling, wanted)
@@ -125,6 +132,7 @@ class EngineLink:
 
     def close(self) -> None:
         """Close the sockets at once, and end the reading."""
+        self.closed = True
         if self.reading is not None:
             self.reading.cancel()
         self.subscription.close()

@@ -12,39 +12,27 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-import msgspec
 import zmq.asyncio
 
 from stream.fleet_directory.engine_link import EngineLink, LinkKey
 from stream.fleet_directory.merged_queue import MergedQueue
-from stream.fleet_directory.merging import Handover, Merging, Moved
+from stream.fleet_directory.merging import Merging, Moved
+from stream.fleet_directory.recovery import HELD, Recovery
 from stream.fleet_directory.whereabouts import Whereabouts, followed
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
-from stream.messaging.gaps import Filling, Hole
-from stream.results import Alert, ClipReady, EngineAddress, Event, Frame, Message, Place, Status, decode, topic
+from stream.results import EngineAddress, Message, Place, Status
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
 from stream.subscription.subscription import AnyMessage, Kind, Subscription, prefixes_of
 
 logger = logging.getLogger(__name__)
 
-CameraKind = Literal["results", "events", "status", "alerts", "clips"]
-_KINDS_OF: dict[type[CameraMessage], CameraKind] = {
-    Frame: "results",
-    Event: "events",
-    Status: "status",
-    Alert: "alerts",
-    ClipReady: "clips",
-}
-
 QUEUED = 64
 """Messages of all engines that wait for the caller; further ones wait in their sockets."""
-HELD = 256
-"""Messages of a camera that are held while it moves; then its new engine is not read until the handover is over."""
 RETIRE_S = 5.0
 """Time for which a camera's old engine is still followed after the move: its last messages may be on their way."""
 
@@ -89,6 +77,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._whereabouts = Whereabouts()
         self._merging = Merging[EngineLink]()
         self._queue = MergedQueue[Message | Gap | Moved](QUEUED)
+        self._recovery = Recovery(self._merging, self._queue, self.counts, self._kinds, on_gap is not None)
         self._links: dict[LinkKey, EngineLink] = {}
         self._links_of: dict[str, set[EngineLink]] = {}
         self._unusable: set[LinkKey] = set()
@@ -161,6 +150,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         context = self._context = zmq.asyncio.Context()
         try:
             self._queue = MergedQueue(QUEUED)
+            self._recovery = Recovery(self._merging, self._queue, self.counts, self._kinds, self._on_gap is not None)
             prefixes = prefixes_of(("directory",), self._cameras)
             self._directory = EngineSubscription[Place](self._directory_at, prefixes, context=context)
             self._directory.open()
@@ -250,93 +240,44 @@ class FleetSubscription(Subscription[AnyMessage]):
                     counts.received -= 1
                     counts.stale += 1
                     continue
-                if not isinstance(route, Moved):
+                if route in ("hold", "hand over"):
                     if route == "hand over":
                         self._handovers[camera] = self._started(self._hand_over(camera))
-                    if len(merging.held(camera)) >= HELD and (moving := self._handovers.get(camera)) is not None:
+                    if merging.waiting(camera) >= HELD and (moving := self._handovers.get(camera)) is not None:
+                        link.waits_for_handover = True
                         await asyncio.wait({moving})
+                        link.waits_for_handover = False
                     continue
-                queue.put(route)
+                if isinstance(route, Moved):
+                    queue.put(route)
                 self._retire_later(camera)
             if type(message) is Status and not self._status_wanted:
                 counts.received -= 1
                 continue
-            if queue.full:
-                link.blocked = True
-                await queue.room()
-                link.blocked = False
             queue.put(message)
+            if queue.full:
+                link.waits_for_room = True
+                await queue.room()
+                link.waits_for_room = False
 
     async def _hand_over(self, camera: str) -> None:
         """Hand out the rest of a camera's old generation, then what is held of the new one."""
         while (handover := self._merging.handover(camera)) is not None:
-            drained = await handover.old.drain()
-            self._merging.complete(camera)
-            lost = await self._rest_of(handover)
+            lost = await self._recovery.rest_of(handover)
             if self._merging.handover(camera) is None:
                 break  # the camera was removed meanwhile
-            moved = Moved(camera, handover.old_generation, handover.new_generation, lost if drained else None)
-            self._queue.put(moved)
-            await self._beginning_of(handover)
+            if handover.new_generation != handover.old_generation + 1:
+                lost = None  # generations between them were not seen
+            self._queue.put(Moved(camera, handover.old_generation, handover.new_generation, lost))
+            if handover.old is not handover.new:
+                for name in prefixes_of(self._read_kinds, [camera]):
+                    handover.old.subscription.forget(name)  # it may come back, with later numbers
+            await self._recovery.beginning_of(handover)
             for message in self._merging.hand_over(camera):
                 if type(message) is not Status or self._status_wanted:
                     self._queue.put(message)
         del self._handovers[camera]
         self._retire_later(camera)
-
-    async def _rest_of(self, handover: Handover[EngineLink]) -> int | None:
-        """Hand out what the old engine has published since the last message received. Return how many are missing."""
-        missing = 0
-        for kind in self._kinds:
-            name = topic(cast("CameraKind", kind), handover.camera)
-            reached = handover.old.subscription.followed(name)
-            if reached is None:
-                continue
-            hole = Hole(name, reached.run, reached.epoch, reached.next_seq, None)
-            filling = await self._filled(handover.old, hole, handover.old_generation)
-            if filling is None:
-                return None
-            missing += filling.missed - filling.replayed
-        return missing
-
-    async def _beginning_of(self, handover: Handover[EngineLink]) -> None:
-        """Hand out what the new engine has published before the first message received."""
-        begun: set[str] = {"status"}  # those before `live` are handed out as they arrive
-        for message in self._merging.held(handover.camera):
-            kind = _KINDS_OF[type(message)]
-            if message.generation != handover.new_generation or kind in begun or kind not in self._kinds:
-                continue
-            begun.add(kind)
-            if message.seq > 0:
-                hole = Hole(topic(kind, message.camera), message.run, message.epoch, 0, message.seq)
-                await self._filled(handover.new, hole, handover.new_generation)
-
-    async def _filled(self, link: EngineLink, hole: Hole, generation: int) -> Filling | None:
-        """Hand out the messages of a hole, and count it. Return None if the engine did not answer."""
-
-        async def take(body: bytes) -> bool:
-            try:
-                message = decode(body)
-            except (msgspec.MsgspecError, ValueError):
-                self.counts.undecodable += 1
-                return False
-            if getattr(message, "generation", None) != generation or message.seq < hole.first_seq:
-                return False
-            if hole.end_seq is not None and message.seq >= hole.end_seq:
-                return False
-            await self._queue.room()
-            self._queue.put(message)
-            return True
-
-        filling, answered = await link.fill(hole, take)
-        if filling.missed:
-            self.counts.gaps += 1
-            self.counts.missed += filling.missed
-            self.counts.replayed += filling.replayed
-            if self._on_gap is not None:
-                gap = Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, filling.missed, filling.replayed)
-                self._queue.put(gap)
-        return filling if answered else None
 
     # -- engines that are no longer needed ----------------------------------------------------------------------
     def _retire_later(self, camera: str) -> None:
@@ -353,7 +294,8 @@ class FleetSubscription(Subscription[AnyMessage]):
         while self._moved_at:
             camera, moved_at = next(iter(self._moved_at.items()))
             if loop.time() < moved_at + RETIRE_S:
-                self._retiring = loop.call_at(moved_at + RETIRE_S, self._retire)
+                if self._retiring is None:
+                    self._retiring = loop.call_at(moved_at + RETIRE_S, self._retire)
                 return
             del self._moved_at[camera]
             if camera in self._handovers:
@@ -370,6 +312,9 @@ class FleetSubscription(Subscription[AnyMessage]):
         source = self._merging.source(camera) if source_too else None
         links = self._links_of.get(camera, set())
         for link in [one for one in links if one.key not in needed and one is not source]:
+            if not link.subscription.drained:
+                self._retire_later(camera)  # a slow reader is still to get what it has published before
+                continue
             links.discard(link)
             link.cameras.discard(camera)
             for prefix in self._prefixes(camera):
@@ -377,7 +322,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             if not link.cameras:
                 del self._links[link.key]
                 link.close()
-        if place.state in ("disabled", "removed"):
+        if place.state in ("disabled", "removed") and not links:
             self._links_of.pop(camera, None)
             self._merging.ended(camera, place.generation)
             if place.state == "removed":

@@ -32,9 +32,9 @@ class Moved:
     answer."""
 
 
-Route = Literal["pass", "drop", "hold", "hand over"] | Moved
-"""What is to be done with a message: hand it out; discard it; nothing, as it is held; nothing but to begin a handover;
-or tell that its camera has moved, and hand it out."""
+Route = Literal["pass", "first", "drop", "hold", "hand over"] | Moved
+"""What is to be done with a message: hand it out; the same, as the first of its camera; discard it; nothing, as it is
+held; nothing but to begin a handover; or tell that its camera has moved, and hand it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Merging(Generic[Source]):
             before, run = camera.generation, camera.run
             camera.generation, camera.source, camera.run = generation, source, message.run
             # Within a run, what is missing is found by the numbering.
-            return Moved(message.camera, before, generation, 0 if run == message.run else None) if run else "pass"
+            return Moved(message.camera, before, generation, 0 if run == message.run else None) if run else "first"
         camera.held.append((source, message))
         return "hand over"
 
@@ -121,6 +121,11 @@ class Merging(Generic[Source]):
             return None
         new, first = camera.held[0]
         return Handover(name, camera.source, camera.generation, new, first.generation or 0)
+
+    def waiting(self, name: str) -> int:
+        """Return the number of messages of a camera that are held."""
+        camera = self._cameras.get(name)
+        return len(camera.held) if camera is not None else 0
 
     def held(self, name: str) -> list[CameraMessage]:
         """Return the messages of a camera that are held."""

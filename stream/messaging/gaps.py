@@ -186,6 +186,10 @@ class Sequences:
         run, due = self._topics.get(topic, ("", None))
         return Position(topic, run, max(due), due[max(due)]) if due else None
 
+    def forget(self, topic: str) -> None:
+        """Take the next message of a topic for its first one."""
+        self._topics.pop(topic, None)
+
     def recovered(self, hole: Hole, seq: int) -> None:
         """Record that replay returned message `seq` of this hole: if it arrives again, it is a duplicate."""
         run, due = self._topics.get(hole.topic, ("", {}))

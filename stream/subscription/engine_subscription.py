@@ -114,6 +114,10 @@ class EngineSubscription(Subscription[AnyMessage]):
         """Return how far a topic was read, in its newest epoch; None if it wasn't."""
         return self._sequences.position(topic)
 
+    def forget(self, topic: str) -> None:
+        """Take the next message of a topic for its first one: what came before it is not missing."""
+        self._sequences.forget(topic)
+
     def follow(self, prefix: str) -> None:
         """Receive the messages of further topics from now on."""
         if prefix not in self._prefixes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stream.fleet_directory import engine_link, fleet_subscription
+from stream.fleet_directory import engine_link, fleet_subscription, recovery
 from stream.fleet_directory.fleet_subscription import FleetSubscription
 from stream.results import EngineAddress, Frame, Message, Place, Stats, Status
 from stream.subscriber import Gap, Moved, Subscription, subscribe
@@ -240,6 +240,53 @@ async def test_a_camera_that_moves_back_and_forth_keeps_its_order() -> None:
                 old.frame("door", generation - 1)
             assert got == sent
             assert generations(got) == sorted(generations(got))
+
+
+async def test_a_camera_that_comes_back_to_an_engine_has_no_gap_for_what_was_stale() -> None:
+    async with directory() as fleet, engine("north") as north, engine("south") as south:
+        fleet.place("door", 1, north)
+        async with subscribe(fleet.fleet) as results:
+            await until(lambda: followers(north)[0] > 0)
+            sent = [north.frame("door", 1, epoch=1)]
+            fleet.place("door", 2, south, previous=north)
+            await until(lambda: followers(south)[0] > 0)
+            sent.append(south.frame("door", 2))
+            assert await take(results, 2) == sent
+            for _ in range(5):
+                north.frame("door", 1, epoch=1)
+            fleet.place("door", 3, north, previous=south)
+            after = [north.frame("door", 3, epoch=2) for _ in range(3)]
+            assert await take(results, 3) == after
+            assert (results.counts.gaps, results.counts.missed) == (0, 0)
+
+
+async def test_a_reader_that_falls_far_behind_gets_cameras_that_change_places_without_waiting_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More is held of each camera than is kept in memory, and the new engine of each is the old one of the other."""
+    monkeypatch.setattr(fleet_subscription, "HELD", 3)
+    monkeypatch.setattr(recovery, "HELD", 3)
+    moves: list[Moved] = []
+    async with directory() as fleet, engine("north") as north, engine("south") as south:
+        fleet.place("door", 1, north)
+        fleet.place("yard", 1, south)
+        async with subscribe(fleet.fleet, on_moved=moves.append) as results:
+            await until(lambda: min(followers(north, south)) > 0)
+            sent = {"door": [], "yard": []}
+            for generation in range(1, 6):
+                for camera, place, other in (("door", north, south), ("yard", south, north)):
+                    new, old = (place, other) if generation % 2 else (other, place)
+                    if generation > 1:
+                        fleet.place(camera, generation, new, previous=old)
+                    sent[camera] += [new.frame(camera, generation, epoch=generation) for _ in range(150)]
+            got: dict[str, list[Frame]] = {"door": [], "yard": []}
+            while any(not got[camera] or got[camera][-1] != sent[camera][-1] for camera in got):
+                frame = await anext(results)
+                got[frame.camera].append(frame)
+            for camera in got:
+                assert generations(got[camera]) == sorted(generations(got[camera]))
+                if all(move.lost == 0 for move in moves if move.camera == camera):
+                    assert got[camera] == sent[camera]
 
 
 async def test_a_status_of_the_new_engine_shows_the_move_to_a_reader_of_events() -> None:

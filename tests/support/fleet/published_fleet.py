@@ -36,10 +36,10 @@ class PublishingEngine:
         self.address = EngineAddress(name, name, publisher.run, publisher.endpoint, publisher.replay_endpoint)
         self._numbers: dict[str, int] = {}
 
-    def frame(self, camera: str, generation: int) -> Frame:
+    def frame(self, camera: str, generation: int, epoch: int = 1) -> Frame:
         """Publish the camera's next result."""
         number = self._numbers[camera] = self._numbers.get(camera, -1) + 1
-        return self.publisher.publish(_of(wire.frame(camera, number=number), generation))
+        return self.publisher.publish(_of(wire.frame(camera, epoch, number), generation))
 
     def frames(self, camera: str, generation: int, count: int) -> list[Frame]:
         """Publish several results."""

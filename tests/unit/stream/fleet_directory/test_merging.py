@@ -30,14 +30,14 @@ def status(generation: int, state: str, number: int = 0) -> Status:
 def moving() -> Merging[str]:
     """Return the state after the first message of a higher generation, from another engine."""
     merging = Merging[str]()
-    assert merging.route("north", frame(1)) == "pass"
+    assert merging.route("north", frame(1)) == "first"
     assert merging.route("south", frame(2)) == "hand over"
     return merging
 
 
 def test_messages_of_one_engine_pass() -> None:
     merging = Merging[str]()
-    assert [merging.route("north", frame(3, number)) for number in range(3)] == ["pass"] * 3
+    assert [merging.route("north", frame(3, number)) for number in range(3)] == ["first", "pass", "pass"]
     assert (merging.generation("door"), merging.source("door")) == (3, "north")
 
 
@@ -109,7 +109,7 @@ def test_messages_of_a_removed_camera_are_discarded_until_it_is_placed_again() -
     merging.complete("door")
     assert merging.hand_over("door") == []
     assert merging.route("south", frame(2)) == "drop"
-    assert merging.route("north", frame(3)) == "pass"
+    assert merging.route("north", frame(3)) == "first"
 
 
 def test_removed_cameras_do_not_accumulate() -> None:
@@ -119,7 +119,7 @@ def test_removed_cameras_do_not_accumulate() -> None:
         merging.route("north", msgspec.structs.replace(frame(1), camera=name))
         merging.ended(name, 1)
     assert len(merging) == 0
-    assert merging.route("north", msgspec.structs.replace(frame(1), camera="cam0")) == "pass"
+    assert merging.route("north", msgspec.structs.replace(frame(1), camera="cam0")) == "first"
     assert merging.route("north", msgspec.structs.replace(frame(1), camera="cam4000")) == "drop"
 
 
@@ -166,7 +166,7 @@ def test_no_reader_goes_back_and_nothing_is_handed_out_twice_or_out_of_order(
                 assert route == "pass"
             if generation > current and what in ("frame", "event", "live"):
                 assert route != "drop" or what == "live"
-            if route == "pass" or isinstance(route, Moved):
+            if route in ("pass", "first") or isinstance(route, Moved):
                 handed.append(message)
     while merging.handover("door") is not None:
         handed += merging.hand_over("door")
