@@ -1,0 +1,54 @@
+"""Which camera should leave an engine that suffers, so that the load is more even."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleet.placement.records import CameraRecord, EngineRecord
+from fleet.placement.room import Room
+from fleet.placement.settings import PlacementSettings
+
+LATE_MS = 1000.0
+"""An engine whose results are as late as this suffers."""
+DROPPED = 1.0
+"""An engine that drops as many frames a second suffers."""
+
+
+def suffers(engine: EngineRecord) -> bool:
+    """Return whether the engine itself reports that it has too much to do."""
+    report = engine.report
+    return report.overloaded or report.dropped >= DROPPED or report.age_ms >= LATE_MS
+
+
+def overloaded(engines: Iterable[EngineRecord], room: Room, settings: PlacementSettings) -> list[EngineRecord]:
+    """Return the engines that suffer and have more than their part of the load, the fullest first."""
+    engines = [engine for engine in engines if engine.known and not engine.emptying]
+    capacity = sum(engine.report.capacity for engine in engines)
+    if capacity <= 0:
+        return []
+    mean = sum(engine.load for engine in engines) / capacity
+    above = [
+        engine
+        for engine in engines
+        if suffers(engine)
+        and not engine.outgoing
+        and not engine.leaving
+        and engine.load > settings.balance_above * mean * engine.report.capacity
+    ]
+    return sorted(above, key=lambda engine: (-room.share(engine, 0), engine.name))
+
+
+def camera_to_move(engine: EngineRecord, room: Room, rested_s: float) -> CameraRecord | None:
+    """Return the most expensive camera whose move leaves the other engine with less load than this one has now.
+
+    Cameras that were placed after `rested_s`, are pinned, refused or already moving stay.
+    """
+    share = room.share(engine, 0)
+    for camera in sorted(engine.held.values(), key=lambda camera: (-camera.cost, camera.name)):
+        moving = camera.at is None or camera.at.engine is not engine or camera.kept is not None
+        if moving or camera.placed_s > rested_s or camera.refusals or (camera.wish and camera.wish.pinned):
+            continue
+        other = room.best(camera.cost, {engine.name})
+        if other is not None and room.share(other, camera.cost) < share:
+            return camera
+    return None

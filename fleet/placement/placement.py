@@ -1,0 +1,403 @@
+"""The placement: which engine has which camera.
+
+A state machine without clock, threads or input and output: `step` takes an event and the time, and returns what is to
+be done. The caller writes the commands before it sends any. It needs a `Tick` at least every quarter of a lease.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+from fleet.placement.balancing import camera_to_move, overloaded
+from fleet.placement.commands import Announce, Command, Drained, EngineLost
+from fleet.placement.events import (
+    CameraUnwanted,
+    CameraWanted,
+    DrainBegun,
+    DrainEnded,
+    EngineEnded,
+    EngineRenewed,
+    Event,
+    Tick,
+    Wish,
+)
+from fleet.placement.ledger import Ledger
+from fleet.placement.records import CameraRecord, EngineRecord, Remembered
+from fleet.placement.reports import refuse, take_report
+from fleet.placement.settings import PlacementSettings
+from fleet.placement.views import CameraView, EngineView, Views, camera_view, engine_view
+
+AT_ONCE = 5_000
+"""Most cameras that one step places, so that it takes a fraction of a second."""
+RETRY_S = 1.0
+"""How often cameras that found no engine are tried again, beside when one joins."""
+NO_ROOM = "no room"
+
+
+class Placement:
+    """Which engine has which camera.
+
+    `remembered`: the cameras of the coordinator's store. `generation_floor`: lower generations are never given; the
+    store's own `generation_floor` must be kept with every batch of commands, because it grows when cameras are
+    removed. `now_s`: seconds of any clock that does not jump. `settle_s`: how long to wait for the engines' reports
+    before cameras are placed; None: as in the settings; 0 for a fleet that has none yet.
+    """
+
+    def __init__(
+        self,
+        settings: PlacementSettings,
+        remembered: Iterable[Remembered] = (),
+        *,
+        generation_floor: int,
+        now_s: float,
+        settle_s: float | None = None,
+    ) -> None:
+        self._settings = settings
+        self._ledger = Ledger(settings, generation_floor)
+        self._by_node: dict[str, dict[str, EngineRecord]] = {}
+        self._drains: set[str] = set()
+        self._drained: set[str] = set()
+        """The names of drains whose end was told."""
+        self._stuck: dict[str, None] = {}
+        """Cameras that no engine could take."""
+        self._opened = False
+        """Whether an engine joined since they were tried."""
+        self._retry_s = now_s
+        self._balanced_s: deque[float] = deque(maxlen=max(settings.moves_per_minute, 1))
+        self._settled = False
+        self._settled_s = now_s + (settings.settling_s if settle_s is None else settle_s)
+        self._now_s = now_s
+        self._judge_s = now_s
+        """Before, no engine counts as silent and no camera as late: renewals may wait to be read."""
+        for camera in remembered:
+            record = CameraRecord(camera.camera, camera.wish, camera.wish.pixels, generation=camera.generation)
+            record.reason = "waits for the engines' reports"
+            if camera.engine is not None:
+                record.last = camera.engine, camera.generation
+            self._ledger.cameras[camera.camera] = record
+
+    @property
+    def generation_floor(self) -> int:
+        """No lower generation is given any more."""
+        return self._ledger.floor
+
+    @property
+    def settled(self) -> bool:
+        """Whether cameras are being placed: the engines had the time to report theirs."""
+        return self._settled
+
+    @property
+    def engines(self) -> Mapping[str, EngineView]:
+        """The engines that hold their leases."""
+        return Views(self._ledger.engines, engine_view)
+
+    @property
+    def cameras(self) -> Mapping[str, CameraView]:
+        """The cameras of the fleet."""
+        return Views(self._ledger.cameras, camera_view)
+
+    @property
+    def drains(self) -> frozenset[str]:
+        """The nodes and engines that get no cameras."""
+        return frozenset(self._drains)
+
+    @property
+    def unplaced_cost(self) -> float:
+        """Megapixels per second of the cameras that no engine has."""
+        waiting = (self._ledger.cameras[name] for name in {**self._ledger.due, **self._stuck})
+        return sum(camera.cost for camera in waiting if camera.at is None and camera.kept is None)
+
+    def step(self, event: Event, now_s: float) -> list[Command]:
+        """Return what is to be done, in this order, because of an event at `now_s`."""
+        ledger = self._ledger
+        ledger.commands = commands = []
+        if now_s - self._now_s > self._settings.ttl_s / 2:
+            self._judge_s = now_s + self._settings.ttl_s / 2
+        self._now_s = now_s
+        match event:
+            case EngineRenewed():
+                self._renewed(event, now_s)
+            case EngineEnded():
+                engine = ledger.engines.get(event.engine)
+                if engine is not None and engine.address.run == event.run:
+                    self._lost(engine, "its process has ended")
+            case CameraWanted():
+                self._wanted(event.camera, event.wish, now_s)
+            case CameraUnwanted():
+                if (camera := ledger.cameras.get(event.camera)) is not None and camera.wish is not None:
+                    self._stuck.pop(event.camera, None)
+                    ledger.forget(camera, now_s)
+            case DrainBegun():
+                self._drains.add(event.name)
+                self._mark_drains()
+            case DrainEnded():
+                self._drains.discard(event.name)
+                self._drained.discard(event.name)
+                self._mark_drains()
+                self._opened = True
+            case Tick():
+                self._tick(now_s)
+        if self._settled:
+            for name, why in list(islice(ledger.due.items(), AT_ONCE)):
+                del ledger.due[name]
+                self._place(ledger.cameras[name], why, now_s)
+        return commands
+
+    # Engines
+
+    def _renewed(self, event: EngineRenewed, now_s: float) -> None:
+        ledger = self._ledger
+        address, report = event.address, event.report
+        engine = ledger.engines.pop(address.engine, None)
+        if engine is not None and (engine.address.run, engine.address.node) != (address.run, address.node):
+            ledger.engines[address.engine] = engine
+            self._lost(engine, "it was started again")
+            engine = None
+        if engine is None:
+            engine = EngineRecord(address, report, now_s)
+            engine.draining = any(engine.has_name(name) for name in self._drains)
+            self._by_node.setdefault(address.node, {})[address.engine] = engine
+        ledger.engines[address.engine] = engine  # the last one heard
+        was_known, was = engine.known, (engine.report.capacity, engine.report.max_cameras, engine.stopping)
+        engine.address, engine.report, engine.heard_s = address, report, now_s
+        engine.stopping = engine.stopping or event.stopping
+        if event.cameras is not None:
+            take_report(ledger, engine, event.cameras, now_s)
+            self._opened = self._opened or not was_known
+        elif was != (report.capacity, report.max_cameras, engine.stopping):
+            ledger.room.changed(engine)
+        if engine.emptying and self._settled:
+            self._empty(engine, now_s)
+
+    def _lost(self, engine: EngineRecord, reason: str) -> None:
+        ledger = self._ledger
+        del ledger.engines[engine.name]
+        node = self._by_node[engine.address.node]
+        del node[engine.name]
+        if not node:
+            del self._by_node[engine.address.node]
+        engine.known = False
+        ledger.commands.append(EngineLost(engine.name, engine.address.run, reason))
+        why = f"{engine.name} is lost: {reason}"
+        for camera in list(engine.held.values()):
+            hold = camera.hold_of(engine)
+            assert hold is not None
+            ledger.lose(camera, hold)
+            if camera.at is None:
+                ledger.due.setdefault(camera.name, why)
+                camera.reason = why
+        for camera in list(engine.leaving.values()):
+            ledger.left(camera, why)
+        ledger.room.gone(engine)
+        ledger.room.trim(len(ledger.engines))
+
+    def _mark_drains(self) -> None:
+        for engine in self._ledger.engines.values():
+            draining = any(engine.has_name(name) for name in self._drains)
+            if draining != engine.draining:
+                engine.draining = draining
+                engine.stuck_until_s = 0.0
+                self._ledger.room.changed(engine)
+
+    # Cameras
+
+    def _wanted(self, name: str, wish: Wish, now_s: float) -> None:
+        ledger = self._ledger
+        camera = ledger.cameras.get(name)
+        if camera is None:
+            camera = ledger.cameras[name] = CameraRecord(name, wish, wish.pixels)
+        camera.wish = wish
+        self._stuck.pop(name, None)
+        camera.refusals = None
+        if not wish.enabled:
+            ledger.stop(camera, now_s)
+            if self._settled:
+                ledger.announce(camera, Announce(name, "disabled", camera.generation))
+            return
+        if not camera.measured:
+            ledger.set_cost(camera, wish.pixels)
+            for hold in (camera.at, camera.kept):
+                if hold is not None:
+                    ledger.room.changed(hold.engine)
+        pinned = wish.pinned
+        if pinned is not None and camera.kept is not None and not camera.kept.engine.has_name(pinned):
+            ledger.release(camera, camera.kept, now_s)
+        if camera.at is None:
+            ledger.due[name] = "it was added"
+        elif pinned is not None and not camera.at.engine.has_name(pinned):
+            self._move(camera, f"it is pinned to {pinned}", now_s)
+
+    def _place(self, camera: CameraRecord, why: str, now_s: float) -> None:
+        if not camera.wanted or camera.at is not None or camera.leaving is not None:
+            return
+        kept = camera.kept.engine if camera.kept is not None else None
+        barred = camera.refused_by(now_s)
+        if kept is None and self._is_hopeless(camera):
+            self._stuck[camera.name] = None
+            return
+        if kept is not None and not kept.emptying and kept.name not in barred:
+            self._ledger.assign(camera, kept, why, now_s)
+            return
+        engine = self._best(camera, barred if kept is None else {**barred, kept.name: (0.0, "")}) or kept
+        if engine is not None:
+            self._ledger.assign(camera, engine, why, now_s)
+            return
+        kind, reason = self._why_none(camera, barred)
+        self._stuck[camera.name] = None
+        announcement = Announce(camera.name, "unplaced", camera.generation, reason=reason)
+        self._ledger.announce(camera, announcement, kind)
+
+    def _best(self, camera: CameraRecord, barred: Mapping[str, object]) -> EngineRecord | None:
+        assert camera.wish is not None
+        if camera.wish.pinned is None:
+            return self._ledger.room.best(camera.cost, barred)
+        return self._ledger.room.best_of(self._named(camera.wish.pinned), camera.cost, barred)
+
+    def _is_hopeless(self, camera: CameraRecord) -> bool:
+        """Return whether the camera was announced to find no room, and this holds."""
+        pinned = camera.wish is not None and camera.wish.pinned is not None
+        room = self._ledger.room
+        return camera.told == NO_ROOM and not pinned and not camera.refusals and not room.may_take(camera.cost)
+
+    def _named(self, name: str) -> list[EngineRecord]:
+        engine = self._ledger.engines.get(name)
+        return [*self._by_node.get(name, {}).values(), *([engine] if engine is not None else [])]
+
+    def _why_none(self, camera: CameraRecord, barred: Mapping[str, tuple[float, str]]) -> tuple[str, str]:
+        """Return a word for the kind of reason, and the reason as a sentence without full stop."""
+        assert camera.wish is not None
+        pinned = camera.wish.pinned
+        room = self._ledger.room
+        if barred:
+            engine, (_, reason) = next(iter(barred.items()))
+            return "refused", f"{engine} refused it: {reason}"
+        if pinned is not None and not self._named(pinned):
+            return "pin absent", f"it is pinned to {pinned}, which is not there"
+        if pinned is not None and all(engine.emptying for engine in self._named(pinned)):
+            return "pin drained", f"it is pinned to {pinned}, which is being drained"
+        if not self._ledger.engines:
+            return "no engine", "no engine is there"
+        freest = max((room.free(engine) for engine in self._named(pinned)), default=0.0) if pinned else room.freest
+        where = f"{pinned}, to which it is pinned, has no room" if pinned else "no engine has room"
+        return NO_ROOM, f"{where}: it needs {camera.cost:.3g} Mpx/s, the freest has {max(freest, 0.0):.3g}"
+
+    def _move(self, camera: CameraRecord, why: str, now_s: float) -> bool:
+        """Move the camera to another engine; return whether it leaves. A pinned one leaves if it may not stay."""
+        assert camera.at is not None and camera.wish is not None
+        engine = camera.at.engine
+        other = self._best(camera, {**camera.refused_by(now_s), engine.name: (0.0, "")})
+        if other is None and (camera.wish.pinned is None or camera.kept is not None):
+            camera.reason = f"{why}, but no other engine has room"
+            return False
+        if other is None or self._ledger.breaks_first(camera) or camera.kept is not None:
+            self._ledger.release(camera, camera.at, now_s)
+            self._ledger.due[camera.name] = why
+            return True
+        self._ledger.keep(camera, camera.at)
+        self._ledger.assign(camera, other, why, now_s)
+        return True
+
+    # Time
+
+    def _tick(self, now_s: float) -> None:
+        ledger = self._ledger
+        if not self._settled and now_s >= self._settled_s:
+            self._settle()
+        for name in _over(ledger.leaving, now_s):
+            ledger.left(ledger.cameras[name], "its last engine's lease is over")
+        if now_s >= self._judge_s:
+            for engine in list(self._silent(now_s - self._settings.ttl_s)):
+                self._lost(engine, f"silent for {now_s - engine.heard_s:.1f} s")
+            for name in _over(ledger.awaited, now_s):
+                del ledger.awaited[name]
+                self._not_live(ledger.cameras[name], now_s)
+        if not self._settled:
+            return
+        for engine in list(ledger.engines.values()):
+            if engine.emptying:
+                self._empty(engine, now_s)
+        self._tell_drained()
+        if self._opened or now_s >= self._retry_s:
+            self._try_stuck()
+        if now_s >= self._retry_s:
+            self._retry_s = now_s + RETRY_S
+            self._balance(now_s)
+
+    def _settle(self) -> None:
+        """Place the cameras that no engine has reported."""
+        self._settled = True
+        for camera in self._ledger.cameras.values():
+            if not camera.wanted:
+                self._ledger.announce(camera, Announce(camera.name, "disabled", camera.generation))
+            elif camera.at is None:
+                why = "it was added" if camera.last is None else f"{camera.last[0]} has not reported it"
+                self._ledger.due.setdefault(camera.name, why)
+
+    def _silent(self, since_s: float) -> Iterable[EngineRecord]:
+        for engine in self._ledger.engines.values():
+            if engine.heard_s >= since_s:
+                return
+            yield engine
+
+    def _not_live(self, camera: CameraRecord, now_s: float) -> None:
+        """Decide what becomes of a camera that was not live in time where it was assigned."""
+        place, kept = camera.at, camera.kept
+        if place is None or place.live:
+            return
+        limit = f"{self._settings.live_within_s:g} s"
+        if not place.seen:
+            refuse(self._ledger, camera, place, f"it has not taken the camera within {limit}", now_s)
+        elif kept is not None and kept.live and not kept.engine.stopping:
+            refuse(self._ledger, camera, place, f"the camera was not live there within {limit}", now_s)
+        elif kept is not None:
+            self._ledger.release(camera, kept, now_s)
+
+    def _empty(self, engine: EngineRecord, now_s: float) -> None:
+        """Move cameras away from an engine that is drained or stopping, a few at a time when it is drained."""
+        if now_s < engine.stuck_until_s:
+            return
+        most = len(engine.held) + 1 if engine.stopping else self._settings.drain_at_once
+        why = f"{engine.name} is being {'stopped' if engine.stopping else 'drained'}"
+        for camera in list(engine.held.values()):
+            if engine.outgoing + len(engine.leaving) >= most:
+                return
+            moving = camera.at is None or camera.at.engine is not engine
+            if not moving and not self._move(camera, why, now_s):
+                engine.stuck_until_s = now_s + RETRY_S
+
+    def _tell_drained(self) -> None:
+        for name in sorted(self._drains - self._drained):
+            if not any(engine.held or engine.leaving for engine in self._named(name)):
+                self._drained.add(name)
+                self._ledger.commands.append(Drained(name))
+
+    def _try_stuck(self) -> None:
+        if not self._ledger.engines:
+            return
+        for name in [name for name in self._stuck if not self._is_hopeless(self._ledger.cameras[name])]:
+            del self._stuck[name]
+            self._ledger.due.setdefault(name, "an engine has room for it")
+        self._opened = False
+
+    def _balance(self, now_s: float) -> None:
+        """Move one camera away from each engine that suffers, within the moves of the last minute."""
+        while self._balanced_s and self._balanced_s[0] <= now_s - 60:
+            self._balanced_s.popleft()
+        for engine in overloaded(self._ledger.engines.values(), self._ledger.room, self._settings):
+            if len(self._balanced_s) >= self._settings.moves_per_minute:
+                return
+            camera = camera_to_move(engine, self._ledger.room, now_s - self._settings.rest_s)
+            if camera is not None and self._move(camera, f"{engine.name} has too much to do", now_s):
+                self._balanced_s.append(now_s)
+
+
+def _over(deadlines: Mapping[str, float], now_s: float) -> list[str]:
+    """Return the names whose time is over, of deadlines in their order."""
+    over: list[str] = []
+    for name, deadline_s in deadlines.items():
+        if deadline_s > now_s:
+            break
+        over.append(name)
+    return over

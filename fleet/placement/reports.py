@@ -1,0 +1,121 @@
+"""What an engine reports, against what it is to have.
+
+Of two engines that report one camera, the highest generation keeps it. An older one is kept until the newer one is
+live, and released after that. What an engine has had since before the coordinator started is left with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fleet.placement.events import Measured
+from fleet.placement.ledger import Ledger
+from fleet.placement.records import CameraRecord, EngineRecord, Hold
+
+
+def take_report(ledger: Ledger, engine: EngineRecord, cameras: Mapping[str, Measured], now_s: float) -> None:
+    """Compare all cameras that an engine has with those that it is to have."""
+    engine.known = True
+    for name, camera in list(engine.held.items()):
+        hold = camera.hold_of(engine)
+        if name not in cameras and hold is not None and hold.seen:
+            hold.seen = hold.live = False
+            if hold is camera.at:
+                ledger.await_live(camera, now_s)
+    for name, camera in list(engine.leaving.items()):
+        if name not in cameras and camera.leaving is not None and camera.leaving.seen:
+            ledger.left(camera, f"{engine.name} has given it up")
+    for name, measured in cameras.items():
+        camera = ledger.cameras.get(name)
+        if camera is None:
+            if not measured.refused:
+                ledger.tell_release(engine, name, measured.generation)
+        elif measured.refused:
+            _refused(ledger, engine, camera, measured, now_s)
+        elif name in engine.leaving:
+            _leaving(camera)
+        elif not camera.wanted:
+            _unwanted(ledger, engine, camera, measured, now_s)
+        else:
+            _reported(ledger, engine, camera, measured, now_s)
+    ledger.room.changed(engine)
+
+
+def refuse(ledger: Ledger, camera: CameraRecord, hold: Hold, reason: str, now_s: float) -> None:
+    """Take the camera from the engine where it was to be, and place it elsewhere or where it was before."""
+    until_s = now_s + ledger.settings.refused_s
+    camera.refusals = {**(camera.refusals or {}), hold.engine.name: (until_s, reason)}
+    ledger.release(camera, hold, now_s)
+    ledger.due[camera.name] = f"{hold.engine.name}: {reason}"
+
+
+def _leaving(camera: CameraRecord) -> None:
+    if camera.leaving is not None:
+        camera.leaving.seen = True
+
+
+def _unwanted(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measured: Measured, now_s: float) -> None:
+    ledger.tell_release(engine, camera.name, measured.generation)
+    if ledger.breaks_first(camera):
+        ledger.await_leaving(camera, engine, True, now_s)
+
+
+def _refused(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measured: Measured, now_s: float) -> None:
+    if name_leaves := camera.name in engine.leaving:
+        ledger.left(camera, f"{engine.name} has given it up")
+    hold = camera.hold_of(engine)
+    if name_leaves or hold is None or measured.generation != hold.generation:
+        return
+    if hold is camera.kept:
+        ledger.release(camera, hold, now_s)
+    else:
+        hold.seen = True
+        refuse(ledger, camera, hold, measured.refused, now_s)
+
+
+def _reported(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measured: Measured, now_s: float) -> None:
+    hold = camera.hold_of(engine)
+    if measured.generation > camera.generation:
+        for other in (camera.at, camera.kept):
+            if other is not None and other.engine is not engine:
+                ledger.release(camera, other, now_s)
+            elif other is not None:
+                ledger.lose(camera, other)
+        ledger.adopt(camera, engine, measured)
+    elif hold is None:
+        _not_expected(ledger, engine, camera, measured, now_s)
+    elif measured.generation != hold.generation:
+        return
+    hold = camera.hold_of(engine)
+    if hold is None:
+        return
+    hold.seen, hold.live = True, measured.live
+    if measured.live:
+        if measured.pixels > 0:
+            ledger.measure(camera, measured.pixels)
+        if hold is camera.at:
+            ledger.awaited.pop(camera.name, None)
+            if camera.kept is not None:
+                ledger.release(camera, camera.kept, now_s)
+
+
+def _not_expected(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measured: Measured, now_s: float) -> None:
+    """An engine has a camera, wanted and of no higher generation than known, that it is not to have."""
+    pinned = camera.wish.pinned if camera.wish else None
+    allowed = pinned is None or engine.has_name(pinned)
+    free = camera.at is None and camera.leaving is None
+    if allowed and free and measured.generation == camera.generation:
+        ledger.adopt(camera, engine, measured)
+    elif (
+        allowed
+        and camera.kept is None
+        and not ledger.breaks_first(camera)
+        and (camera.at is None or not camera.at.live)
+    ):
+        ledger.keep(camera, Hold(engine, measured.generation, seen=True))
+        if camera.at is not None:
+            ledger.await_live(camera, now_s)
+    else:
+        ledger.tell_release(engine, camera.name, measured.generation)
+        if ledger.breaks_first(camera):
+            ledger.await_leaving(camera, engine, True, now_s)

@@ -1,0 +1,73 @@
+"""Settings of the placement."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from stages.settings import Section
+from stream.membership.protocol import Fence
+
+
+class PlacementSettings(Section):
+    """When an engine counts as lost, and how cameras are placed and moved."""
+
+    ttl_s: float = Field(
+        default=2.0, ge=0.5, le=60, description="Length of an engine's lease. Silent for longer, it is lost."
+    )
+    fence: Fence = Field(
+        default="soft",
+        description="`soft`: a camera that moves is read by both engines until the new one has it live. `strict`: at "
+        "no time do two engines hold the lease of a camera; every move ends the old place first.",
+    )
+    settle_s: float | None = Field(
+        default=None,
+        ge=0,
+        le=600,
+        description="How long a new coordinator waits for engines to report the cameras that they have, before it "
+        "places the others. Unset: 1.5 times `ttl_s`, and 1 s.",
+    )
+    headroom: float = Field(
+        default=0.1,
+        ge=0,
+        le=0.9,
+        description="Part of each engine's capacity that placing leaves free, because costs vary.",
+    )
+    live_within_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=600,
+        description="Time that an engine has to get a moved camera live, before it is given back.",
+    )
+    refused_s: float = Field(
+        default=60.0,
+        ge=1,
+        le=3600,
+        description="How long an engine that refused a camera is not asked again to take it.",
+    )
+    drain_at_once: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="Largest number of cameras of a drained engine that are moved at the same time.",
+    )
+    moves_per_minute: int = Field(
+        default=30, ge=0, le=10_000, description="Most moves a minute that only balance the load; 0 for none."
+    )
+    balance_above: float = Field(
+        default=1.25,
+        ge=1,
+        le=10,
+        description="Cameras leave an engine that drops frames, or is late, if its load is above this multiple of the "
+        "mean load.",
+    )
+    rest_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=86_400,
+        description="Time for which a camera that was placed is not moved to balance the load.",
+    )
+
+    @property
+    def settling_s(self) -> float:
+        """Seconds for which a new coordinator listens before it places cameras."""
+        return 1.5 * self.ttl_s + 1 if self.settle_s is None else self.settle_s
