@@ -73,7 +73,6 @@ class Placement:
         """Before, no engine counts as silent and no camera as late: renewals may wait to be read."""
         for camera in remembered:
             record = CameraRecord(camera.camera, camera.wish, camera.wish.pixels, generation=camera.generation)
-            record.reason = "waits for the engines' reports"
             if camera.engine is not None:
                 record.last = camera.engine, camera.generation
             self._ledger.cameras[camera.camera] = record

@@ -98,7 +98,7 @@ class CameraRecord:
     placed_s: float = float("-inf")
     refusals: dict[str, tuple[float, str]] | None = None
     """Engines that refused it, until when they are not asked again, and why."""
-    reason: str = ""
+    reason: str = "waits for the engines' reports"
     told: str = ""
     """The kind of the last announcement."""
 
