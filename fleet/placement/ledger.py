@@ -10,7 +10,6 @@ lease is over for certain.
 from __future__ import annotations
 
 from fleet.placement.commands import Announce, Assign, Command, Release
-from fleet.placement.events import Measured
 from fleet.placement.records import CameraRecord, EngineRecord, Hold, Leaving
 from fleet.placement.room import Room
 from fleet.placement.settings import PlacementSettings
@@ -51,11 +50,11 @@ class Ledger:
         camera.placed_s = now_s
         self.await_live(camera, now_s)
 
-    def adopt(self, camera: CameraRecord, engine: EngineRecord, measured: Measured) -> None:
+    def adopt(self, camera: CameraRecord, engine: EngineRecord, generation: int) -> Hold:
         """Leave the camera with an engine that has it already."""
-        camera.generation = max(camera.generation, measured.generation)
-        self._put(camera, Hold(engine, measured.generation, seen=True), "its engine has it")
-        self.awaited.pop(camera.name, None)
+        hold = Hold(engine, generation)
+        self._put(camera, hold, "its engine has it")
+        return hold
 
     def _put(self, camera: CameraRecord, hold: Hold, why: str) -> None:
         engine = hold.engine
@@ -74,7 +73,7 @@ class Ledger:
         )
         camera.last = engine.name, hold.generation
 
-    def keep(self, camera: CameraRecord, hold: Hold) -> None:
+    def keep(self, camera: CameraRecord, hold: Hold) -> Hold:
         """Let an engine go on with the camera until it is live where it is to be."""
         assert camera.kept is None
         if camera.at is hold:
@@ -84,6 +83,7 @@ class Ledger:
             self._add_load(hold.engine, camera.cost)
         hold.engine.outgoing += 1
         camera.kept = hold
+        return hold
 
     def await_live(self, camera: CameraRecord, now_s: float) -> None:
         """Expect the camera to be live soon."""

@@ -16,9 +16,9 @@ from fleet.placement.records import CameraRecord, EngineRecord, Hold
 def take_report(ledger: Ledger, engine: EngineRecord, cameras: Mapping[str, Measured], now_s: float) -> None:
     """Compare all cameras that an engine has with those that it is to have."""
     engine.known = True
-    for name, camera in list(engine.held.items()):
+    for camera in [camera for name, camera in engine.held.items() if name not in cameras]:
         hold = camera.hold_of(engine)
-        if name not in cameras and hold is not None and hold.seen:
+        if hold is not None and hold.seen:
             hold.seen = hold.live = False
             if hold is camera.at:
                 ledger.await_live(camera, now_s)
@@ -75,47 +75,41 @@ def _refused(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measure
 
 def _reported(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measured: Measured, now_s: float) -> None:
     hold = camera.hold_of(engine)
+    if hold is None or measured.generation > camera.generation:
+        hold = _taken(ledger, engine, camera, measured, now_s)
+    if hold is None or measured.generation != hold.generation:
+        return
+    hold.seen, hold.live = True, measured.live
+    if not measured.live:
+        return
+    if measured.pixels > 0:
+        ledger.measure(camera, measured.pixels)
+    if hold is camera.at:
+        ledger.awaited.pop(camera.name, None)
+        if camera.kept is not None:
+            ledger.release(camera, camera.kept, now_s)
+
+
+def _taken(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measured: Measured, now_s: float) -> Hold | None:
+    """Decide about a camera that an engine has and is not to have; return its place if it may go on."""
+    pinned = camera.wish.pinned if camera.wish else None
+    allowed = pinned is None or engine.has_name(pinned)
     if measured.generation > camera.generation:
         for other in (camera.at, camera.kept):
             if other is not None and other.engine is not engine:
                 ledger.release(camera, other, now_s)
             elif other is not None:
                 ledger.lose(camera, other)
-        ledger.adopt(camera, engine, measured)
-    elif hold is None:
-        _not_expected(ledger, engine, camera, measured, now_s)
-    elif measured.generation != hold.generation:
-        return
-    hold = camera.hold_of(engine)
-    if hold is None:
-        return
-    hold.seen, hold.live = True, measured.live
-    if measured.live:
-        if measured.pixels > 0:
-            ledger.measure(camera, measured.pixels)
-        if hold is camera.at:
-            ledger.awaited.pop(camera.name, None)
-            if camera.kept is not None:
-                ledger.release(camera, camera.kept, now_s)
-
-
-def _not_expected(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measured: Measured, now_s: float) -> None:
-    """An engine has a camera, wanted and of no higher generation than known, that it is not to have."""
-    pinned = camera.wish.pinned if camera.wish else None
-    allowed = pinned is None or engine.has_name(pinned)
-    free = camera.at is None and camera.leaving is None
-    if allowed and free and measured.generation == camera.generation:
-        ledger.adopt(camera, engine, measured)
-    elif (
-        allowed
-        and camera.kept is None
-        and not ledger.breaks_first(camera)
-        and (camera.at is None or not camera.at.live)
-    ):
-        ledger.keep(camera, Hold(engine, measured.generation, seen=True))
+        camera.generation = measured.generation
+        ledger.due.setdefault(camera.name, f"{engine.name} had a generation that was not known")
+    if allowed and measured.generation == camera.generation and camera.at is None and camera.leaving is None:
+        return ledger.adopt(camera, engine, measured.generation)
+    served = camera.kept is not None or (camera.at is not None and camera.at.live)
+    if allowed and not served and not ledger.breaks_first(camera):
         if camera.at is not None:
             ledger.await_live(camera, now_s)
-    else:
-        ledger.tell_release(engine, camera.name, measured.generation)
-        if ledger.breaks_first(camera):
-            ledger.await_leaving(camera, engine, True, now_s)
+        return ledger.keep(camera, Hold(engine, measured.generation))
+    ledger.tell_release(engine, camera.name, measured.generation)
+    if ledger.breaks_first(camera):
+        ledger.await_leaving(camera, engine, True, now_s)
+    return None

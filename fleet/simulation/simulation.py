@@ -1,6 +1,6 @@
 """A fleet of simulated engines on a virtual clock, driven through joining and rolling failures of nodes.
 
-Messages take no time, engines renew four times in a lease and report at once what changes, as real ones do. A node
+Messages take no time. Engines renew four times in a lease, and report what changes within a tenth of a second. A node
 that fails is silent; a minute later it is back with a new run. What the placement itself costs is measured as the CPU
 time of its steps.
 """
@@ -8,6 +8,7 @@ time of its steps.
 from __future__ import annotations
 
 import heapq
+import math
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -27,6 +28,8 @@ JOIN_S = 2.0
 """All engines join within this time."""
 REMEASURED_S = 5.0
 """How often an engine tells all its cameras because their measured costs are new."""
+TOLD_AFTER_S = 0.1
+"""Within this time an engine reports that cameras are live."""
 AWAY_S = 60.0
 """How long a failed node is away."""
 
@@ -183,8 +186,9 @@ class Simulation:
         self._step(renewal)
         grant = SimulatedGrant(asked, self._settings.ttl_s, self._assignments[name])
         if engine.take(grant, self._now_s):
-            for live_s in {camera.live_s for camera in engine.running.values() if camera.live_s > self._now_s}:
-                self._after(live_s - self._now_s, lambda: self._renew(engine))
+            soon_s = [camera.live_s - self._now_s for camera in engine.running.values()]
+            for periods in {math.ceil(seconds / TOLD_AFTER_S) for seconds in soon_s if seconds > 0}:
+                self._after(periods * TOLD_AFTER_S, lambda: self._renew(engine))
 
     def _works(self, engine: SimulatedEngine) -> bool:
         return self._engines.get(engine.address.engine) is engine

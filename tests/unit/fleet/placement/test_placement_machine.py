@@ -1,0 +1,413 @@
+"""The placement in a fleet where everything may happen: Hypothesis looks for events that break a promise."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from fleet.placement.commands import Announce, Assign, Command
+from fleet.placement.events import (
+    CameraUnwanted,
+    CameraWanted,
+    DrainBegun,
+    DrainEnded,
+    EngineEnded,
+    EngineRenewed,
+    Event,
+    Tick,
+    Wish,
+)
+from fleet.placement.placement import Placement
+from fleet.placement.records import CameraRecord, EngineRecord, Remembered
+from fleet.placement.settings import PlacementSettings
+from fleet.simulation.assignments import Assignments
+from fleet.simulation.engines import Asked, SimulatedEngine, SimulatedGrant
+from stream.membership.protocol import EngineReport, Fence
+from stream.results.places import EngineAddress
+
+STEP_S = 0.25
+CAMERAS = ("c0", "c1", "c2", "c3", "c4")
+ENGINES = ("e0", "e1", "e2", "e3")
+NODES = {"e0": "n0", "e1": "n0", "e2": "n1", "e3": "n2"}
+PLACES = (*ENGINES, *sorted(set(NODES.values())))
+
+engines = st.sampled_from(ENGINES)
+cameras = st.sampled_from(CAMERAS)
+wishes = st.builds(
+    Wish,
+    enabled=st.sampled_from((True, True, True, False)),
+    pinned=st.sampled_from((None, None, None, *PLACES)),
+    exclusive=st.booleans(),
+    pixels=st.sampled_from((1.0, 2.0, 5.0)),
+)
+
+
+@dataclass
+class Link:
+    """The connection between an engine and the coordinator. Messages wait in it while it is cut."""
+
+    up: deque[tuple[Asked, EngineRenewed]] = field(default_factory=deque)
+    down: deque[SimulatedGrant] = field(default_factory=deque)
+    cut: bool = False
+
+
+@dataclass
+class Stored:
+    """A camera in the coordinator's store."""
+
+    wish: Wish
+    generation: int = 0
+    engine: str | None = None
+
+
+class World:
+    """Engines, links, a coordinator and its store, on one clock. Checks what must hold at every moment."""
+
+    def __init__(self, fence: Fence) -> None:
+        self.settings = PlacementSettings(fence=fence, live_within_s=3, refused_s=5, drain_at_once=2, rest_s=10)
+        self.now_s = 1000.0
+        self.engines: dict[str, SimulatedEngine] = {}
+        self.links: dict[str, Link] = {}
+        self.paused: set[str] = set()
+        self.refusing: set[tuple[str, str]] = set()
+        self.dark: set[str] = set()
+        """Cameras that give no pictures when they are opened."""
+        self.runs = 0
+        self.store: dict[str, Stored] = {}
+        self.drains: set[str] = set()
+        self.floor = self.created()
+        self.placement: Placement | None = None
+        self.assignments = Assignments()
+        self.given: dict[tuple[str, int], tuple[str, str]] = {}
+        """Which engine and run was given each generation of a camera."""
+        self.announced: dict[str, Announce] = {}
+        """The last announcement with a generation."""
+        self.state_told: dict[str, str] = {}
+        self.start()
+
+    def created(self) -> int:
+        """Return the wall clock in ms: the floor of a store that is created now."""
+        return round(self.now_s * 1000)
+
+    # The coordinator
+
+    def start(self) -> None:
+        """Start a coordinator with what its store has."""
+        self.assignments = Assignments()
+        remembered = [Remembered(name, one.wish, one.generation, one.engine) for name, one in self.store.items()]
+        self.placement = Placement(self.settings, remembered, generation_floor=self.floor, now_s=self.now_s)
+        for name in sorted(self.drains):
+            self.step(DrainBegun(name))
+
+    def lose_store(self) -> None:
+        """Let a new store know the configured cameras, and nothing else."""
+        self.store = {name: Stored(one.wish) for name, one in self.store.items()}
+        self.floor = self.created()
+
+    def step(self, event: Event) -> None:
+        """Take an event, write its commands, and send each engine whose cameras changed a grant."""
+        if self.placement is None:
+            return
+        commands = self.placement.step(event, self.now_s)
+        self.floor = self.placement.generation_floor
+        for command in commands:
+            self.write(command)
+        changed = self.assignments.take(commands)
+        if isinstance(event, EngineRenewed):
+            changed.discard(event.address.engine)
+        for name in sorted(changed):
+            self.grant(name, Asked(0, float("-inf")))
+        self.check_places()
+
+    def write(self, command: Command) -> None:
+        if isinstance(command, Assign):
+            key, place = (command.camera, command.generation), (command.engine, command.run)
+            assert self.given.setdefault(key, place) == place, f"two engines have {key}"
+            stored = self.store[command.camera]
+            assert command.generation >= stored.generation
+            stored.generation, stored.engine = command.generation, command.engine
+        elif isinstance(command, Announce):
+            before = self.announced.get(command.camera, command)
+            unknown = command.generation == 0 and command.state != "placed"
+            assert unknown or command.generation >= before.generation, f"{command} after {before}"
+            self.announced[command.camera] = before if unknown else command
+            self.state_told[command.camera] = command.state
+
+    def grant(self, name: str, answers: Asked) -> None:
+        """Send a grant. It prolongs no lease without an answered renewal, or of cameras that are not known."""
+        assert self.placement is not None
+        view = self.placement.engines.get(name)
+        if view is not None and name in self.links:
+            known = dict(self.assignments[name]) if view.known else None
+            ttl_s = self.settings.ttl_s if view.known else 0.0
+            self.links[name].down.append(SimulatedGrant(answers, ttl_s, known, not view.known))
+
+    # Engines
+
+    def join(self, name: str, capacity: float, max_cameras: int) -> None:
+        self.runs += 1
+        self.links[name] = Link()
+        self.engines[name] = SimulatedEngine(
+            EngineAddress(name, NODES[name], f"{self.runs:032x}", f"tcp://{name}:1", f"tcp://{name}:2"),
+            EngineReport(capacity, max_cameras),
+            starts_in_s=lambda camera: 1e9 if camera in self.dark else 0.4,
+            pixels=lambda camera: self.store[camera].wish.pixels if camera in self.store else 1.0,
+            refuses=lambda camera: "it cannot" if (name, camera) in self.refusing else "",
+            fence=self.settings.fence,
+        )
+
+    def end(self, name: str, told: bool) -> None:
+        """End an engine's process."""
+        engine = self.engines.pop(name)
+        del self.links[name]
+        self.paused.discard(name)
+        if told:
+            self.step(EngineEnded(name, engine.address.run))
+
+    def elapse(self, steps: int) -> None:
+        for _ in range(steps):
+            self.now_s += STEP_S
+            for name, engine in self.engines.items():
+                link = self.links[name]
+                if name in self.paused:
+                    continue
+                while link.down and not link.cut:
+                    engine.take(link.down.popleft(), self.now_s)
+                link.up.append(engine.renew(self.now_s))
+                self.check_leases()
+            if self.placement is None:
+                continue
+            for name, link in self.links.items():
+                while link.up and not link.cut:
+                    asked, renewal = link.up.popleft()
+                    self.step(renewal)
+                    self.grant(name, asked)
+            self.step(Tick())
+
+    def calm(self) -> None:
+        """Repair everything, and give the fleet the time to come to rest."""
+        if self.placement is None:
+            self.start()
+        self.paused.clear()
+        for link in self.links.values():
+            link.cut = False
+        self.elapse(100)
+
+    # What must hold
+
+    def check_leases(self) -> None:
+        for camera in CAMERAS:
+            holding = [name for name, engine in self.engines.items() if engine.holds(camera, self.now_s)]
+            assert self.settings.fence == "soft" or len(holding) <= 1, f"{camera} is held by {holding}"
+
+    def check_places(self) -> None:
+        assert self.placement is not None
+        for name, camera in self.placement.cameras.items():
+            assert camera.state != "unplaced" or camera.reason, f"{name} is nowhere, without a reason"
+        emptied = Counter(
+            camera.previous
+            for camera in self.placement.cameras.values()
+            if camera.state == "moving" and camera.reason == f"{camera.previous} is being drained"
+        )
+        assert all(count <= self.settings.drain_at_once for count in emptied.values())
+        audit(self.placement)
+
+    def check_rest(self) -> None:
+        """Check that every camera is on one engine, with the generation that readers were told, or has a reason."""
+        assert self.placement is not None
+        seen = {name: engine.published(self.now_s) for name, engine in self.engines.items()}
+        for name in CAMERAS:
+            where = [engine for engine, one in self.engines.items() if name in one.running]
+            if name not in self.store or not self.store[name].wish.enabled:
+                assert not where, f"{name} is not wanted, but on {where}"
+                continue
+            camera = self.placement.cameras[name]
+            assert camera.state in ("placed", "unplaced"), f"{name} is {camera}"
+            if camera.engine is None:
+                assert not where
+                assert self.state_told[name] == "unplaced"
+                assert not self.takers(name), f"{name} is nowhere ({camera.reason}), but fits {self.takers(name)}"
+                continue
+            assert where == [camera.engine], f"{name} is on {where}: {camera}"
+            assert self.announced[name].generation == camera.generation
+            assert self.announced[name].engine == camera.engine
+            pinned = self.store[name].wish.pinned
+            assert pinned is None or pinned in (camera.engine, NODES[camera.engine])
+            if self.engines[camera.engine].running[name].live_s < self.now_s:
+                assert seen[camera.engine][name] == camera.generation
+            if self.is_drained(camera.engine):
+                assert not self.takers(name), f"{name} stays, but fits {self.takers(name)}"
+
+    def is_drained(self, engine: str) -> bool:
+        return bool({engine, NODES[engine]} & self.drains) or self.engines[engine].stopping
+
+    def takers(self, camera: str) -> list[str]:
+        """Return the engines that could have the camera and have not refused it lately."""
+        assert self.placement is not None
+        wish = self.store[camera].wish
+        refused = self.placement._ledger.cameras[camera].refused_by(self.now_s)
+        return [
+            name
+            for name, view in self.placement.engines.items()
+            if not self.is_drained(name)
+            and name not in refused
+            and (name, camera) not in self.refusing
+            and (wish.pinned is None or wish.pinned in (name, NODES[name]))
+            and view.cameras < view.report.max_cameras
+            and view.report.capacity * (1 - self.settings.headroom) - view.load >= wish.pixels
+        ]
+
+
+def audit(placement: Placement) -> None:
+    """Check that the placement's records agree with each other, and that nothing is left of what is gone."""
+    ledger = placement._ledger
+    expected: dict[str, list[CameraRecord]] = {name: [] for name in ledger.engines}
+    for camera in ledger.cameras.values():
+        assert camera.wish is not None or camera.leaving is not None
+        assert camera.kept is None or not ledger.breaks_first(camera) or camera.wish is None or camera.wish.exclusive
+        holds: list[EngineRecord] = [hold.engine for hold in (camera.at, camera.kept) if hold is not None]
+        assert len(set(map(id, holds))) == len(holds)
+        for engine in holds:
+            assert ledger.engines.get(engine.name) is engine
+            expected[engine.name].append(camera)
+        if camera.leaving is not None and camera.leaving.engine is not None:
+            assert ledger.engines.get(camera.leaving.engine.name) is camera.leaving.engine
+            assert camera.leaving.engine.leaving[camera.name] is camera
+        assert (camera.leaving is not None) == (camera.name in ledger.leaving)
+        if placement.settled and camera.wanted and camera.at is None:
+            waits = camera.leaving is not None or camera.name in ledger.due or camera.name in placement._stuck
+            assert waits, f"{camera.name} is forgotten"
+    for name, engine in ledger.engines.items():
+        assert set(engine.held) == {camera.name for camera in expected[name]}
+        assert abs(engine.load - sum(camera.cost for camera in engine.held.values())) < 1e-6
+        assert engine.outgoing == sum(
+            camera.kept is not None and camera.kept.engine is engine for camera in engine.held.values()
+        )
+        assert set(engine.leaving) <= set(ledger.leaving)
+    for names in (ledger.due, ledger.awaited, ledger.leaving, placement._stuck):
+        assert set(names) <= set(ledger.cameras)
+    assert sum(map(len, placement._by_node.values())) == len(ledger.engines)
+    assert len(ledger.room._heap) <= 4 * len(ledger.engines) + 64 + 1
+
+
+class FleetMachine(RuleBasedStateMachine):
+    """What users, networks and machines do to a fleet under a soft fence."""
+
+    fence: Fence = "soft"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(self.fence)
+
+    @rule(name=engines, capacity=st.sampled_from((4.0, 8.0, 100.0)), max_cameras=st.sampled_from((1, 3, 64)))
+    def join_or_restart(self, name: str, capacity: float, max_cameras: int) -> None:
+        if name in self.world.engines:
+            self.world.end(name, told=False)
+        self.world.join(name, capacity, max_cameras)
+
+    @rule(name=engines, told=st.booleans())
+    def end(self, name: str, told: bool) -> None:
+        if name in self.world.engines:
+            self.world.end(name, told)
+
+    @rule(name=engines)
+    def stop_in_order(self, name: str) -> None:
+        if name in self.world.engines:
+            self.world.engines[name].stopping = True
+
+    @rule(name=engines)
+    def pause_or_continue(self, name: str) -> None:
+        if name in self.world.engines:
+            self.world.paused ^= {name}
+
+    @rule(name=engines)
+    def cut(self, name: str) -> None:
+        if name in self.world.engines:
+            self.world.links[name].cut = True
+
+    @rule(name=engines, lost=st.booleans())
+    def heal(self, name: str, lost: bool) -> None:
+        """Connect an engine again. What waited arrives late, or is lost with the connection."""
+        if name in self.world.engines:
+            link = self.world.links[name]
+            link.cut = False
+            if lost:
+                link.up.clear()
+                link.down.clear()
+
+    @rule(lost=st.booleans())
+    def end_coordinator(self, lost: bool) -> None:
+        self.world.placement = None
+        if lost:
+            for link in self.world.links.values():
+                link.up.clear()
+                link.down.clear()
+
+    @precondition(lambda self: self.world.placement is None)
+    @rule(with_store=st.booleans())
+    def start_coordinator(self, with_store: bool) -> None:
+        if not with_store:
+            self.world.lose_store()
+        self.world.start()
+
+    @rule(name=cameras, wish=wishes)
+    def want(self, name: str, wish: Wish) -> None:
+        self.world.store.setdefault(name, Stored(wish)).wish = wish
+        self.world.step(CameraWanted(name, wish))
+
+    @rule(name=cameras)
+    def remove(self, name: str) -> None:
+        if name in self.world.store:
+            self.world.step(CameraUnwanted(name))
+            self.world.floor = max(self.world.floor, self.world.store.pop(name).generation + 1)
+
+    @rule(name=st.sampled_from(PLACES))
+    def drain(self, name: str) -> None:
+        self.world.drains.add(name)
+        self.world.step(DrainBegun(name))
+
+    @rule(name=st.sampled_from(PLACES))
+    def end_drain(self, name: str) -> None:
+        self.world.drains.discard(name)
+        self.world.step(DrainEnded(name))
+
+    @rule(engine=engines, camera=cameras)
+    def refuse_or_allow(self, engine: str, camera: str) -> None:
+        self.world.refusing ^= {(engine, camera)}
+
+    @rule(camera=cameras)
+    def darken_or_light(self, camera: str) -> None:
+        self.world.dark ^= {camera}
+
+    @rule(steps=st.sampled_from((1, 2, 4, 10, 20)))
+    def elapse(self, steps: int) -> None:
+        self.world.elapse(steps)
+
+    @rule()
+    def come_to_rest(self) -> None:
+        self.world.calm()
+        self.world.check_rest()
+
+    @invariant()
+    def leases_do_not_overlap(self) -> None:
+        self.world.check_leases()
+
+    def teardown(self) -> None:
+        self.come_to_rest()
+
+
+class StrictFleetMachine(FleetMachine):
+    """The same under a strict fence."""
+
+    fence: Fence = "strict"
+
+
+LIMITS = hypothesis_settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestSoftFleet = FleetMachine.TestCase
+TestSoftFleet.settings = LIMITS
+TestStrictFleet = StrictFleetMachine.TestCase
+TestStrictFleet.settings = LIMITS
