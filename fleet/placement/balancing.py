@@ -38,17 +38,17 @@ def overloaded(engines: Iterable[EngineRecord], room: Room, settings: PlacementS
     return sorted(above, key=lambda engine: (-room.share(engine, 0), engine.name))
 
 
-def camera_to_move(engine: EngineRecord, room: Room, rested_s: float) -> CameraRecord | None:
+def camera_to_move(engine: EngineRecord, room: Room, rest_s: float, now_s: float) -> CameraRecord | None:
     """Return the most expensive camera whose move leaves the other engine with less load than this one has now.
 
-    Cameras that were placed after `rested_s`, are pinned, refused or already moving stay.
+    Cameras that were placed in the last `rest_s`, are pinned or already moving stay.
     """
     share = room.share(engine, 0)
     for camera in sorted(engine.held.values(), key=lambda camera: (-camera.cost, camera.name)):
         moving = camera.at is None or camera.at.engine is not engine or camera.kept is not None
-        if moving or camera.placed_s > rested_s or camera.refusals or (camera.wish and camera.wish.pinned):
+        if moving or camera.placed_s > now_s - rest_s or (camera.wish and camera.wish.pinned):
             continue
-        other = room.best(camera.cost, {engine.name})
+        other = room.best(camera.cost, {engine.name, *camera.refused_by(now_s)})
         if other is not None and room.share(other, camera.cost) < share:
             return camera
     return None

@@ -10,7 +10,7 @@ lease is over for certain.
 from __future__ import annotations
 
 from fleet.placement.commands import Announce, Assign, Command, Release
-from fleet.placement.records import CameraRecord, EngineRecord, Hold, Leaving
+from fleet.placement.records import CameraRecord, EngineRecord, Hold, Last, Leaving
 from fleet.placement.room import Room
 from fleet.placement.settings import PlacementSettings
 
@@ -64,26 +64,29 @@ class Ledger:
         self.due.pop(camera.name, None)
         run = engine.address.run
         self.commands.append(Assign(engine.name, run, camera.name, hold.generation))
-        previous, previous_generation = camera.last or (None, None)
-        if (previous, previous_generation) == (engine.name, hold.generation):
-            previous = previous_generation = None
+        last = camera.last
+        if last is not None and last.engine == engine.name and last.generation == hold.generation:
+            last = None
         self.announce(
             camera,
-            Announce(camera.name, "placed", hold.generation, engine.name, run, previous, previous_generation, why),
+            Announce(
+                camera.name,
+                "placed",
+                hold.generation,
+                engine.name,
+                run,
+                last.engine if last else None,
+                last.generation if last else None,
+                why,
+            ),
         )
-        camera.last = engine.name, hold.generation
+        camera.last = Last(engine.name, run, hold.generation)
 
-    def keep(self, camera: CameraRecord, hold: Hold) -> Hold:
-        """Let an engine go on with the camera until it is live where it is to be."""
-        assert camera.kept is None
-        if camera.at is hold:
-            camera.at = None
-        else:
-            hold.engine.held[camera.name] = camera
-            self._add_load(hold.engine, camera.cost)
-        hold.engine.outgoing += 1
-        camera.kept = hold
-        return hold
+    def keep(self, camera: CameraRecord) -> None:
+        """Let the camera's engine go on with it until it is live where it will be."""
+        assert camera.at is not None and camera.kept is None
+        camera.at.engine.outgoing += 1
+        camera.at, camera.kept = None, camera.at
 
     def await_live(self, camera: CameraRecord, now_s: float) -> None:
         """Expect the camera to be live soon."""

@@ -24,7 +24,7 @@ from fleet.placement.events import (
     Wish,
 )
 from fleet.placement.ledger import Ledger
-from fleet.placement.records import CameraRecord, EngineRecord, Remembered
+from fleet.placement.records import CameraRecord, EngineRecord, Last, Remembered
 from fleet.placement.reports import refuse, take_report
 from fleet.placement.settings import PlacementSettings
 from fleet.placement.views import CameraView, EngineView, Views, camera_view, engine_view
@@ -74,7 +74,7 @@ class Placement:
         for camera in remembered:
             record = CameraRecord(camera.camera, camera.wish, camera.wish.pixels, generation=camera.generation)
             if camera.engine is not None:
-                record.last = camera.engine, camera.generation
+                record.last = Last(camera.engine, camera.run, camera.generation)
             self._ledger.cameras[camera.camera] = record
 
     @property
@@ -225,11 +225,15 @@ class Placement:
             ledger.release(camera, camera.kept, now_s)
         if camera.at is None:
             ledger.due[name] = "it was added"
+            camera.reason = "waits for the engines' reports"
         elif pinned is not None and not camera.at.engine.has_name(pinned):
             self._move(camera, f"it is pinned to {pinned}", now_s)
 
     def _place(self, camera: CameraRecord, why: str, now_s: float) -> None:
-        if not camera.wanted or camera.at is not None or camera.leaving is not None:
+        if not camera.wanted or camera.at is not None:
+            return
+        if camera.leaving is not None:
+            camera.reason = "waits until the engine that had it last has given it up"
             return
         kept = camera.kept.engine if camera.kept is not None else None
         barred = camera.refused_by(now_s)
@@ -294,7 +298,7 @@ class Placement:
             self._ledger.release(camera, camera.at, now_s)
             self._ledger.due[camera.name] = why
             return True
-        self._ledger.keep(camera, camera.at)
+        self._ledger.keep(camera)
         self._ledger.assign(camera, other, why, now_s)
         return True
 
@@ -331,7 +335,7 @@ class Placement:
             if not camera.wanted:
                 self._ledger.announce(camera, Announce(camera.name, "disabled", camera.generation))
             elif camera.at is None:
-                why = "it was added" if camera.last is None else f"{camera.last[0]} has not reported it"
+                why = "it was added" if camera.last is None else f"{camera.last.engine} has not reported it"
                 self._ledger.due.setdefault(camera.name, why)
 
     def _silent(self, since_s: float) -> Iterable[EngineRecord]:
@@ -387,7 +391,7 @@ class Placement:
         for engine in overloaded(self._ledger.engines.values(), self._ledger.room, self._settings):
             if len(self._balanced_s) >= self._settings.moves_per_minute:
                 return
-            camera = camera_to_move(engine, self._ledger.room, now_s - self._settings.rest_s)
+            camera = camera_to_move(engine, self._ledger.room, self._settings.rest_s, now_s)
             if camera is not None and self._move(camera, f"{engine.name} has too much to do", now_s):
                 self._balanced_s.append(now_s)
 

@@ -11,12 +11,13 @@ from stream.results.places import EngineAddress
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A camera as the coordinator's store has it. `engine` is where it was placed last."""
+    """A camera as the coordinator's store has it. `engine` and `run` are where it was placed last."""
 
     camera: str
     wish: Wish
     generation: int = 0
     engine: str | None = None
+    run: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +77,15 @@ class Leaving:
     """Whether the engine reported it: only then does a report without it say that the engine has given it up."""
 
 
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The engine that was given a camera last. `run` is None if it is not known."""
+
+    engine: str
+    run: str | None
+    generation: int
+
+
 @dataclass(slots=True, eq=False)
 class CameraRecord:
     """A camera of the fleet."""
@@ -93,8 +103,7 @@ class CameraRecord:
     kept: Hold | None = None
     """The engine that goes on with a lower generation until the camera is live where it is to be."""
     leaving: Leaving | None = None
-    last: tuple[str, int] | None = None
-    """The engine that it was given to last, and the generation."""
+    last: Last | None = None
     placed_s: float = float("-inf")
     refusals: dict[str, tuple[float, str]] | None = None
     """Engines that refused it, until when they are not asked again, and why."""
@@ -105,6 +114,11 @@ class CameraRecord:
     @property
     def wanted(self) -> bool:
         return self.wish is not None and self.wish.enabled
+
+    def was_given_to(self, engine: EngineRecord) -> bool:
+        """Return whether the engine may be the one that has the highest generation."""
+        last = self.last
+        return last is None or (last.engine == engine.name and last.run in (None, engine.address.run))
 
     def hold_of(self, engine: EngineRecord) -> Hold | None:
         """Return the camera's place on this engine, if it has one there."""

@@ -1,7 +1,7 @@
 """What an engine reports, against what it is to have.
 
-Of two engines that report one camera, the highest generation keeps it. An older one is kept until the newer one is
-live, and released after that. What an engine has had since before the coordinator started is left with it.
+Of two engines that report one camera, the highest generation keeps it. What an engine has had since before the
+coordinator started is left with it; if the coordinator does not know which generations were given, with a new one.
 """
 
 from __future__ import annotations
@@ -94,21 +94,23 @@ def _taken(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measured:
     """Decide about a camera that an engine has and is not to have; return its place if it may go on."""
     pinned = camera.wish.pinned if camera.wish else None
     allowed = pinned is None or engine.has_name(pinned)
+    free = camera.at is None and camera.leaving is None
+    if camera.generation == 0 and allowed and free:
+        # What was given before is not known, and readers may have seen more than this engine was given.
+        camera.generation = measured.generation
+        ledger.assign(camera, engine, "its engine has it, of a coordinator that is gone", now_s)
+        return None
     if measured.generation > camera.generation:
         for other in (camera.at, camera.kept):
             if other is not None and other.engine is not engine:
                 ledger.release(camera, other, now_s)
             elif other is not None:
                 ledger.lose(camera, other)
-        camera.generation = measured.generation
+        camera.generation, camera.last = measured.generation, None
         ledger.due.setdefault(camera.name, f"{engine.name} had a generation that was not known")
-    if allowed and measured.generation == camera.generation and camera.at is None and camera.leaving is None:
+        free = camera.leaving is None
+    if allowed and free and measured.generation == camera.generation and camera.was_given_to(engine):
         return ledger.adopt(camera, engine, measured.generation)
-    served = camera.kept is not None or (camera.at is not None and camera.at.live)
-    if allowed and not served and not ledger.breaks_first(camera):
-        if camera.at is not None:
-            ledger.await_live(camera, now_s)
-        return ledger.keep(camera, Hold(engine, measured.generation))
     ledger.tell_release(engine, camera.name, measured.generation)
     if ledger.breaks_first(camera):
         ledger.await_leaving(camera, engine, True, now_s)

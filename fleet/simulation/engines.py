@@ -66,13 +66,13 @@ class SimulatedEngine:
         self._changed = 0
         """The last renewal before its cameras changed: they are told until a later one is answered."""
         self._tells = True
-        self._live = 0
+        self._starting: set[str] = set()
 
     def renew(self, now_s: float) -> tuple[Asked, EngineRenewed]:
         """Return the next renewal. It has all cameras, until the coordinator has answered one that had them."""
-        live = sum(camera.live_s <= now_s for camera in self.running.values())
-        if live != self._live:
-            self._live = live
+        live = {name for name in self._starting if self.running[name].live_s <= now_s}
+        if live:
+            self._starting -= live
             self._note_change()
         self._renewals += 1
         cameras = None
@@ -117,6 +117,7 @@ class SimulatedEngine:
             return False
         for name in [name for name in self.running if name not in generations]:
             del self.running[name]
+            self._starting.discard(name)
         self.refused = {name: given for name, given in self.refused.items() if generations.get(name) == given}
         for name, generation in generations.items():
             running = self.running.get(name)
@@ -128,6 +129,7 @@ class SimulatedEngine:
                 self.refused[name] = generation
             else:
                 self.running[name] = Running(generation, now_s + self._starts_in_s(name))
+                self._starting.add(name)
         return True
 
     def _note_change(self) -> None:

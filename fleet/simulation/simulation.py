@@ -86,6 +86,8 @@ class Simulation:
         self._now_s = 0.0
         self._placement = Placement(settings, generation_floor=1, now_s=0.0)
         self._assignments = Assignments()
+        self._untold: set[str] = set()
+        """Engines whose cameras have changed since their last grant."""
         self._engines: dict[str, SimulatedEngine] = {}
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._number = count()
@@ -138,7 +140,9 @@ class Simulation:
         self._cpu_s += took_s
         self._outcome.longest_step_s = max(self._outcome.longest_step_s, took_s)
         self._count(commands)
-        for name in self._assignments.take(commands):
+        changed = self._assignments.take(commands)
+        self._untold |= changed
+        for name in changed:
             engine = self._engines.get(name)
             if engine is not None:
                 self._after(0, lambda engine=engine: self._renew(engine))
@@ -184,7 +188,9 @@ class Simulation:
             if measured.live and camera not in self._live:
                 self._note_live(camera)
         self._step(renewal)
-        grant = SimulatedGrant(asked, self._settings.ttl_s, self._assignments[name])
+        generations = self._assignments[name] if name in self._untold else None
+        self._untold.discard(name)
+        grant = SimulatedGrant(asked, self._settings.ttl_s, generations)
         if engine.take(grant, self._now_s):
             soon_s = [camera.live_s - self._now_s for camera in engine.running.values()]
             for periods in {math.ceil(seconds / TOLD_AFTER_S) for seconds in soon_s if seconds > 0}:

@@ -415,19 +415,29 @@ def test_a_store_that_is_older_than_the_reports_takes_their_generations() -> Non
 def test_a_move_that_a_coordinator_did_not_see_the_end_of_is_finished_by_the_next() -> None:
     driver = Driver(remembered=[Remembered("c", Wish(), FLOOR + 1, "two")], settle_s=4)
     driver.join("one", "two")
-    assert driver.report("one", {"c": Measured(FLOOR, True)}) == []
+    assert driver.report("one", {"c": Measured(FLOOR, True)}) == [Release("one", "a", "c", FLOOR)]
     driver.report("two", {"c": Measured(FLOOR + 1, False)})
     assert driver.told["two"] == {"c": FLOOR + 1}
-    commands = driver.report("two", {"c": Measured(FLOOR + 1, True)})
-    assert commands == [Release("one", "a", "c", FLOOR)]
 
 
-def test_a_move_whose_new_engine_is_gone_goes_back_to_the_old_one() -> None:
-    driver = Driver(remembered=[Remembered("c", Wish(), FLOOR + 1, "two")], settle_s=4)
+def test_a_coordinator_without_its_store_leaves_cameras_in_place_with_generations_above_all_before() -> None:
+    driver = Driver(settle_s=4, floor=2 * FLOOR)
     driver.join("one")
+    driver.add("c")
     driver.report("one", {"c": Measured(FLOOR, True)})
-    driver.elapse(4)
-    assert driver.told == {"one": {"c": FLOOR + 2}}
+    assert driver.told == {"one": {"c": 2 * FLOOR}}
+    driver.live()
+    assert driver.elapse(10) == []
+
+
+def test_an_engine_that_does_not_report_an_exclusive_camera_yet_may_still_take_it() -> None:
+    driver = Driver()
+    driver.join("one", "two")
+    driver.add("c", wish=Wish(exclusive=True))
+    driver.add("c", wish=Wish(exclusive=True, pinned="two"))
+    assert not of(Assign, driver.report("one", {}))
+    assert not of(Assign, driver.elapse(2 - TICK_S))
+    assert of(Assign, driver.elapse(TICK_S)) == [Assign("two", "a", "c", FLOOR + 1)]
 
 
 def test_an_engine_that_comes_back_keeps_a_camera_that_went_nowhere_else() -> None:
@@ -440,6 +450,14 @@ def test_an_engine_that_comes_back_keeps_a_camera_that_went_nowhere_else() -> No
     driver.report("one", {"c": Measured(FLOOR, True)})
     assert driver.told == {"one": {"c": FLOOR}}
     assert driver.announced["c"].engine == "one"
+
+
+def test_a_generation_that_was_given_to_another_run_is_not_taken_over() -> None:
+    driver = Driver(remembered=[Remembered("c", Wish(), FLOOR, "one", "a")], settle_s=4)
+    driver.join("one", run="b")
+    driver.report("one", {"c": Measured(FLOOR, True)})
+    driver.elapse(4)
+    assert driver.told == {"one": {"c": FLOOR + 1}}
 
 
 def test_an_engine_that_comes_back_gives_up_what_is_live_elsewhere() -> None:
