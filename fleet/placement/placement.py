@@ -190,7 +190,6 @@ class Placement:
         for camera in list(engine.leaving.values()):
             ledger.left(camera, why)
         ledger.room.gone(engine)
-        ledger.room.trim(len(ledger.engines))
 
     def _mark_drains(self) -> None:
         for engine in self._ledger.engines.values():

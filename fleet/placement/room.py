@@ -24,6 +24,7 @@ class Room:
         self._heap: list[tuple[float, str, int, EngineRecord]] = []
         self._entries = count(1)
         self._too_much = float("inf")
+        self._trimmed = 0
         self.freest = 0.0
         """Room of the freest engine, megapixels per second, when a camera last found no engine."""
 
@@ -44,6 +45,7 @@ class Room:
         if free <= 0:
             return
         heapq.heappush(self._heap, (self.share(engine), engine.name, engine.entry, engine))
+        self._trim()
         self.freest = max(self.freest, free)
         if free >= self._too_much:
             self._too_much = float("inf")
@@ -52,11 +54,12 @@ class Room:
         """Note that the engine is lost."""
         engine.entry = 0
 
-    def trim(self, engines: int) -> None:
-        """Drop outdated entries if there are many."""
-        if len(self._heap) > 4 * engines + 64:
+    def _trim(self) -> None:
+        """Drop outdated entries if there may be more of them than valid ones."""
+        if len(self._heap) > 2 * self._trimmed + 64:
             self._heap = [entry for entry in self._heap if entry[3].entry == entry[2]]
             heapq.heapify(self._heap)
+            self._trimmed = len(self._heap)
 
     def may_take(self, cost: float) -> bool:
         """Return whether `best` could find an engine. False: less was too much, and no engine got more room since."""

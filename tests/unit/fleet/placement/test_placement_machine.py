@@ -296,7 +296,7 @@ def audit(placement: Placement) -> None:
     for names in (ledger.due, ledger.awaited, ledger.leaving, placement._stuck):
         assert set(names) <= set(ledger.cameras)
     assert sum(map(len, placement._by_node.values())) == len(ledger.engines)
-    assert len(ledger.room._heap) <= 4 * len(ledger.engines) + 64 + 1
+    assert len(ledger.room._heap) <= 2 * len(ENGINES) + 64
 
 
 class FleetMachine(RuleBasedStateMachine):
