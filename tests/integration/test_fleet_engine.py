@@ -20,6 +20,7 @@ from stages.free_model import FreeModel
 from stream.cameras import fleet_membership
 from stream.engine import Engine
 from stream.membership.lease import boottime_ns
+from stream.messaging.curve.keys import KeyPair
 from stream.results import Frame, Message, Stats, Status, decode
 from support.engines.controlled_engine import PATIENT, PATTERN, Client, configured, running
 from support.engines.running_engine import messages_until
@@ -196,6 +197,21 @@ async def test_an_engine_that_stops_waits_until_its_cameras_are_elsewhere(monkey
         await coordinator.assign()
         await stopping
     assert statuses_of(messages, "lobby")[-1].reason == "moved"
+
+
+async def test_the_key_of_an_engine_that_encrypts_is_announced(tmp_path: Path) -> None:
+    pair, secret, allowed = KeyPair.new(), tmp_path / "engine.key_secret", tmp_path / "allowed.key"
+    secret.write_text(pair.secret_certificate())
+    secret.chmod(0o600)
+    allowed.write_text(KeyPair.new().public_certificate())
+    publish = {
+        "endpoint": "tcp://127.0.0.1:0",
+        "replay": "tcp://127.0.0.1:0",
+        "curve_secret_key_file": secret,
+        "curve_allowed_keys": allowed,
+    }
+    async with coordinating() as coordinator, member_of(coordinator, publish=publish):
+        assert coordinator.renewals[0].address.key == pair.public
 
 
 async def test_an_engine_starts_without_a_coordinator() -> None:

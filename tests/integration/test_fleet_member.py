@@ -196,6 +196,19 @@ async def test_an_engine_does_not_wait_for_a_coordinator_that_is_away() -> None:
         await member.leave(PATIENCE_S)
 
 
+async def test_a_member_with_keys_joins_a_coordinator_that_encrypts(tmp_path: Path) -> None:
+    server, own = KeyPair.new(), tmp_path / "engine.key_secret"
+    own.write_text(KeyPair.new().secret_certificate())
+    own.chmod(0o600)
+    async with (
+        coordinating(keys=server) as coordinator,
+        member_of(coordinator=coordinator.address, server_key=server.public, key_file=own),
+    ):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(lobby=(7, SETTINGS))
+        await until(lambda: coordinator.generations() == {"lobby": 7})
+
+
 async def test_unusable_keys_and_files_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = FleetSettings(coordinator="tcp://head:1", server_key=KeyPair.new().public, key_file=tmp_path / "none")
     engine = Engine()

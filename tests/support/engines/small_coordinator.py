@@ -11,6 +11,7 @@ import zmq
 import zmq.asyncio
 
 from stream.membership.protocol import Assigned, CameraReport, Fence, Grant, Renewal, decode_renewal, encode
+from stream.messaging.curve.keys import KeyPair
 
 TTL_MS = 2000
 
@@ -18,7 +19,14 @@ TTL_MS = 2000
 class SmallCoordinator:
     """Answers each renewal, unless it is `silent`. `assign` changes what the engine is to have, at once."""
 
-    def __init__(self, run: str = "c0" * 16, fence: Fence = "soft", ttl_ms: int = TTL_MS, port: int = 0) -> None:
+    def __init__(
+        self,
+        run: str = "c0" * 16,
+        fence: Fence = "soft",
+        ttl_ms: int = TTL_MS,
+        port: int = 0,
+        keys: KeyPair | None = None,
+    ) -> None:
         self.run = run
         self.fence: Fence = fence
         self.ttl_ms = ttl_ms
@@ -34,6 +42,9 @@ class SmallCoordinator:
         self._peer: bytes | None = None
         self._context = zmq.asyncio.Context()
         self._socket = self._context.socket(zmq.ROUTER)
+        if keys is not None:
+            self._socket.setsockopt(zmq.CURVE_SERVER, 1)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode())
         self._socket.bind(f"tcp://127.0.0.1:{port}")
         self.address = str(self._socket.getsockopt_string(zmq.LAST_ENDPOINT))
         self._task = asyncio.create_task(self._serve())
