@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import string
 import threading
@@ -25,7 +26,6 @@ from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
 from support.engines.controlled_engine import PATIENT, PATTERN, UNHURRIED, configured, descriptors, running
 from support.engines.small_clips import make_clip
-from support.slow_work import slow_work
 from support.waiting import until
 
 CAMERAS = "/api/v1/cameras"
@@ -335,12 +335,12 @@ async def test_changes_are_refused_before_the_model_is_loaded_and_while_the_engi
     reader = engine.cameras.running["a"].reader
     join = reader.join
 
+    joins = itertools.count()
     joining = threading.Event()
 
     def join_late(timeout_s: float) -> bool:
         joining.set()
-        slow_work(0.5)
-        return join(timeout_s)
+        return next(joins) >= 50 and join(timeout_s)
 
     monkeypatch.setattr(reader, "join", join_late)
     removing = asyncio.create_task(engine.control.remove("a"))
@@ -361,7 +361,9 @@ async def test_a_camera_that_is_slow_to_stop_delays_no_change_of_others_and_the_
         def kept() -> dict[str, Any]:
             return {one["id"]: one["source"] for one in json.loads(state.read_text())["cameras"]}
 
-        joins = [mock.patch.object(engine.cameras.running[name].reader, "join", lambda _: free.wait()) for name in "ab"]
+        joins = [
+            mock.patch.object(engine.cameras.running[name].reader, "join", lambda _: free.is_set()) for name in "ab"
+        ]
         with joins[0], joins[1]:
             changed = asyncio.create_task(client.ask("PATCH", f"{CAMERAS}/a", json={"source": "pattern:64x64@25"}))
             removed = asyncio.create_task(client.ask("DELETE", f"{CAMERAS}/b"))
