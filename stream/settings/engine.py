@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -117,7 +117,7 @@ class CameraConfig(Section):
             return "skeleton"
         return "masked" if self.masks else "off"
 
-    def at_least(self, privacy: Literal["off", "skeleton"]) -> CameraConfig:
+    def at_least(self, privacy: Literal["off", "skeleton"]) -> Self:
         """Return these settings with at least this privacy."""
         return self if privacy in ("off", self.privacy) else self.model_copy(update={"privacy": privacy})
 

@@ -1,0 +1,219 @@
+"""The configuration of a fleet, `fleet.yaml`. YAML keys are the field names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from fleet.placement.events import Wish
+from fleet.placement.settings import PlacementSettings
+from stages.settings import Section
+from stages.settings_file import SettingsFileError, error_text, merged, read_settings
+from stream.config import Config
+from stream.settings.config_error import ConfigError
+from stream.settings.engine import CameraConfig, PublishConfig
+from stream.settings.network import HttpConfig
+from telemetry.redaction import redact
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+"""Names of engines and nodes."""
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+
+EXPECTED_MPX = 20.0
+"""Megapixels per second of a camera of 1280×720 at 22 frames per second."""
+
+
+class FleetCamera(CameraConfig):
+    """A camera of a fleet: the settings of a camera, and those of its placement."""
+
+    pin: Name | None = Field(
+        None,
+        description="The only engine or node that can read it, for example where a capture device is. Unset: any.",
+    )
+    exclusive: bool = Field(
+        False,
+        description="Whether the source takes one connection only: a move then ends the old one first.",
+    )
+    expected_mpx: float = Field(
+        EXPECTED_MPX,
+        gt=0,
+        le=100_000,
+        description="Megapixels per second expected until they are measured; 1080p at 25 fps is 52.",
+    )
+
+    @model_validator(mode="after")
+    def _a_device_is_pinned(self) -> FleetCamera:
+        if self.source.kind == "device" and self.pin is None:
+            raise ValueError("a capture device needs `pin`, the node or the engine that has it")
+        return self
+
+    @property
+    def wish(self) -> Wish:
+        """What the placement has to know."""
+        return Wish(self.enabled, self.pin, self.exclusive, self.expected_mpx)
+
+    def for_engine(self) -> dict[str, Any]:
+        """Return the settings as an engine gets them, without `id`, defaults and those of the placement.
+
+        They contain the address's secrets.
+        """
+        own = {"id", *FleetCamera.model_fields} - {*CameraConfig.model_fields}
+        settings = self.model_dump(mode="json", exclude_defaults=True, exclude={"id", "enabled", *own})
+        return settings | {"source": self.source.reveal()}
+
+    def whole(self) -> dict[str, Any]:
+        """Return all settings other than defaults, with the address's secrets."""
+        return self.model_dump(mode="json", exclude_defaults=True) | {"source": self.source.reveal()}
+
+
+class FleetHttpConfig(HttpConfig):
+    """The coordinator's HTTP server, with the settings of an engine's."""
+
+    bind: str | None = Field(
+        "127.0.0.1:9095",
+        description="host:port. Port 0: any free port; null: no server. Addresses other than loopback need a token.",
+    )
+    max_cameras: int = Field(
+        10_000, ge=1, le=1_000_000, description="Maximum cameras of the fleet; beyond it, none can be added over HTTP."
+    )
+
+
+class CoordinatorConfig(Section):
+    """The coordinator: where engines and readers reach it, and what it remembers."""
+
+    bind: str = Field("tcp://127.0.0.1:5570", description="Address for engines (ROUTER). Port 0: any free port.")
+    directory: str = Field("tcp://127.0.0.1:5571", description="Address of the directory, for readers (XPUB).")
+    replay: str = Field("tcp://127.0.0.1:5572", description="Address for requests of missed directory messages.")
+    http: FleetHttpConfig = Field(default_factory=FleetHttpConfig)  # pyright: ignore[reportArgumentType]
+    store: Path = Field(
+        Path("fleet.db"),
+        description="SQLite file with cameras, generations and drains. It contains the cameras' passwords and is "
+        "readable only by its owner. If it is lost, it is rebuilt from the engines' reports.",
+    )
+    max_engines: int = Field(4096, ge=1, le=100_000, description="Maximum engines; further ones are refused.")
+    curve_secret_key_file: Path | None = Field(
+        None,
+        description="The coordinator's secret key from `partstream keys new` (docs/security.md). All three sockets "
+        "then encrypt and accept only the clients in `curve_allowed_keys`.",
+    )
+    curve_allowed_keys: Path | None = Field(
+        None, description="Public keys of engines and readers: a directory of `*.key` files, or one file."
+    )
+    allow_plaintext: bool = Field(
+        False,
+        description="Allow addresses other than loopback without CURVE. Anyone who can reach them can then take the "
+        "place of an engine, and gets the cameras' passwords.",
+    )
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> CoordinatorConfig:
+        if (self.curve_secret_key_file is None) != (self.curve_allowed_keys is None):
+            raise ValueError("curve_secret_key_file and curve_allowed_keys go together: set both, or neither")
+        return self
+
+    @property
+    def publishing(self) -> PublishConfig:
+        """The directory's settings as a publisher's."""
+        return PublishConfig.model_validate(
+            {
+                "endpoint": self.directory,
+                "replay": self.replay,
+                "high_water_mark": 4096,
+                "history_messages": 64,
+                "history_bytes": 16 << 20,
+                "curve_secret_key_file": self.curve_secret_key_file,
+                "curve_allowed_keys": self.curve_allowed_keys,
+                "allow_plaintext": self.allow_plaintext,
+            }
+        )
+
+
+class NodeConfig(Section):
+    """A node with settings of its own."""
+
+    labels: dict[str, str] = Field(
+        default_factory=dict[str, str], description="Labels for Prometheus, for example `gpu: l4`."
+    )
+    engine: dict[str, Any] = Field(
+        default_factory=dict[str, Any], description="Settings of its engines that differ from `engine`."
+    )
+
+
+class FleetConfig(Section):
+    """The whole configuration of a fleet."""
+
+    coordinator: CoordinatorConfig = Field(default_factory=CoordinatorConfig)  # pyright: ignore[reportArgumentType]
+    placement: PlacementSettings = Field(default_factory=PlacementSettings)  # pyright: ignore[reportArgumentType]
+    engine: dict[str, Any] = Field(
+        default_factory=dict[str, Any],
+        description="The configuration of every engine (docs/configuration.md), without `cameras` and `fleet`.",
+    )
+    nodes: dict[Name, NodeConfig] = Field(
+        default_factory=dict[str, NodeConfig], description="Nodes with settings of their own, by name."
+    )
+    cameras: list[FleetCamera] = Field(
+        default_factory=list[FleetCamera],
+        description="The cameras, with the settings of an engine's and `pin`, `exclusive` and `expected_mpx`.",
+    )
+
+    @field_validator("engine")
+    @classmethod
+    def _is_an_engine(cls, value: dict[str, Any]) -> dict[str, Any]:
+        _check_engine(value)
+        return value
+
+    @model_validator(mode="after")
+    def _nodes_have_engines(self) -> FleetConfig:
+        for name, node in self.nodes.items():
+            try:
+                _check_engine(merged(self.engine, node.engine))
+            except ValueError as error:
+                raise ValueError(f"nodes.{name}.engine: {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _camera_ids_are_unique(self) -> FleetConfig:
+        seen: set[str] = set()
+        for camera in self.cameras:
+            if camera.id in seen:
+                raise ValueError(f"camera id {camera.id!r} is used twice; every camera needs its own")
+            seen.add(camera.id)
+        everywhere = Config.model_validate(self.engine).privacy.mode
+        self.cameras[:] = [camera.at_least(everywhere) for camera in self.cameras]
+        return self
+
+    def engine_of(self, node: str) -> dict[str, Any]:
+        """Return the configuration of the engines of a node, without `fleet`."""
+        own = self.nodes.get(node)
+        return merged(self.engine, own.engine) if own is not None else dict(self.engine)
+
+
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> FleetConfig:
+    """Read a `fleet.yaml`; `overrides`, nested like the file, override it.
+
+    Raises `ConfigError` that names the errors by file and field, without secrets.
+    """
+    path = Path(path)
+    try:
+        content = read_settings(path, ", for example `cameras: [...]`")
+    except SettingsFileError as error:
+        raise ConfigError(str(error)) from None
+    try:
+        return FleetConfig.model_validate(merged(content, overrides or {}))
+    except ValidationError as error:
+        text = error_text(error.errors(include_url=False), FleetConfig, command="partstream fleet schema")
+        raise ConfigError(f"{path}: {redact(text)}") from None
+
+
+def _check_engine(value: Mapping[str, Any]) -> None:
+    for name in ("cameras", "fleet"):
+        if name in value:
+            raise ValueError(f"`{name}` does not belong there: the fleet sets it")
+    try:
+        Config.model_validate(value)
+    except ValidationError as error:
+        raise ValueError(error_text(error, Config, command="partstream config schema")) from None
