@@ -1,0 +1,138 @@
+"""The settings of a fleet's cameras: those of the configuration, with the changes that the store has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from fleet.coordinator.store import Kept, Statement, camera_as_configured, camera_changed, camera_hidden
+from fleet.settings import FleetCamera, FleetConfig
+from stages.settings_file import error_text
+from stream.cameras.changes import (
+    NoCapacityError,
+    PrivateError,
+    Settings,
+    check_scheme,
+    checked_settings,
+    no_such_camera,
+    with_changes,
+)
+from stream.config import Config
+from stream.privacy.hidden_camera import HiddenCamera
+from stream.privacy.known_privacy import KnownPrivacy
+
+logger = logging.getLogger(__name__)
+
+
+class Cameras:
+    """The cameras of a fleet. Checks changes; the caller writes them before it applies them."""
+
+    def __init__(self, config: FleetConfig, kept: Kept) -> None:
+        """Cameras in the store whose settings are not valid any more are left out, and that is logged."""
+        self._http = config.coordinator.http
+        self._configured = {camera.id: camera for camera in config.cameras}
+        self.privacy = KnownPrivacy(config.cameras, Config.model_validate(config.engine).privacy.mode)
+        self.privacy.remember(HiddenCamera.model_validate(hidden) for hidden in kept.hidden)
+        self.all: dict[str, FleetCamera] = {
+            name: camera for name, camera in self._configured.items() if kept.cameras.get(name, camera) is not None
+        }
+        self._for_engine: dict[str, Mapping[str, Any]] = {}
+        for name, settings in kept.cameras.items():
+            if settings is not None and (camera := self._valid(name, settings)) is not None:
+                self.all[name] = camera
+                self.privacy.add(camera)
+
+    def for_engine(self, camera: str) -> Mapping[str, Any] | None:
+        """Return a camera's settings as an engine gets them; None if there is no such camera."""
+        found = self._for_engine.get(camera)
+        if found is None and camera in self.all:
+            found = self._for_engine[camera] = self.all[camera].for_engine()
+        return found
+
+    def checked(self, camera_id: str, settings: Settings) -> FleetCamera:
+        """Return the settings with which a camera is to be added or replaced. Raises `ControlError`."""
+        before = self.all.get(camera_id)
+        camera = checked_settings(FleetCamera, camera_id, settings, before).at_least(self.privacy.everywhere)
+        if (refusal := self.privacy.refusal(camera, before)) is not None:
+            raise PrivateError(refusal)
+        check_scheme(camera, before, self._http.camera_schemes)
+        if before is None and len(self.all) >= self._http.max_cameras:
+            raise NoCapacityError(
+                f"there are {len(self.all)} cameras, the limit of coordinator.http.max_cameras: remove one first"
+            )
+        return camera
+
+    def checked_changes(self, camera_id: str, changes: Settings) -> FleetCamera:
+        """Return a camera's settings with these changes; null stands for a default. Raises `ControlError`."""
+        return self.checked(camera_id, with_changes(self.of(camera_id), changes))
+
+    def of(self, camera_id: str) -> FleetCamera:
+        """Return a camera. Raises `NoSuchCameraError`."""
+        if camera_id not in self.all:
+            raise no_such_camera(camera_id)
+        return self.all[camera_id]
+
+    def keeping(self, camera: FleetCamera) -> list[Statement]:
+        """Return what keeps these settings."""
+        hidden = HiddenCamera.of(camera)
+        hides = [camera_hidden(hidden.model_dump(mode="json"))] if hidden.masks or hidden.privacy != "off" else []
+        return [self._kept_as(camera.id, camera), *hides]
+
+    def removing(self, camera_id: str) -> list[Statement]:
+        """Return what keeps that a camera was removed."""
+        return [self._kept_as(camera_id, None)]
+
+    def put(self, camera: FleetCamera) -> None:
+        """Add a camera, or replace it."""
+        self.all[camera.id] = camera
+        self._for_engine.pop(camera.id, None)
+        self.privacy.add(camera)
+
+    def remove(self, camera_id: str) -> None:
+        """Remove a camera. What was hidden of it stays known."""
+        del self.all[camera_id]
+        self._for_engine.pop(camera_id, None)
+
+    def adopted(self, camera_id: str, settings: Mapping[str, Any], node: str) -> FleetCamera | None:
+        """Return a camera with the settings of an engine on this node; None if they are as known, or invalid.
+
+        For cameras that a lost store had. Pins are not among the settings; a capture device gets that of its node.
+        """
+        known = self.all.get(camera_id)
+        own = {} if known is None else {"pin": known.pin, "exclusive": known.exclusive}
+        if known is None and str(settings.get("source", "")).startswith("device:"):
+            own = {"pin": node}
+        camera = self._valid(camera_id, {**settings, **own})
+        if camera is None or (known is not None and known.for_engine() == camera.for_engine()):
+            return None
+        return camera
+
+    def changed(self) -> Iterable[tuple[str, Mapping[str, Any] | None]]:
+        """Return the cameras that differ from the configuration, as the store keeps them."""
+        for name in self._configured.keys() | self.all.keys():
+            settings, configured = _whole(self.all.get(name)), _whole(self._configured.get(name))
+            if settings != configured:
+                yield name, settings
+
+    def _kept_as(self, camera_id: str, camera: FleetCamera | None) -> Statement:
+        if _whole(camera) == _whole(self._configured.get(camera_id)):
+            return camera_as_configured(camera_id)
+        return camera_changed(camera_id, _whole(camera))
+
+    def _valid(self, camera_id: str, settings: Mapping[str, Any]) -> FleetCamera | None:
+        try:
+            camera = FleetCamera.model_validate({**settings, "id": camera_id})
+            return self.privacy.applied(camera.at_least(self.privacy.everywhere))  # pyright: ignore[reportReturnType]
+        except ValidationError as error:
+            text = error_text(error, FleetCamera, command="partstream fleet schema")
+            logger.error("camera %s: its kept settings are invalid, so it is left out: %s", camera_id, text)
+        except ValueError as error:
+            logger.error("camera %s: its kept settings are left out: %s", camera_id, error)
+        return None
+
+
+def _whole(camera: FleetCamera | None) -> dict[str, Any] | None:
+    return camera.whole() if camera is not None else None

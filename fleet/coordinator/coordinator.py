@@ -1,0 +1,445 @@
+"""The coordinator: takes the engines' renewals, lets the placement decide, writes it, and tells engines and readers.
+
+Everything but the writing runs in one event loop. A camera is given to an engine only when that is written; that it is
+taken from one is told at once, because a coordinator that forgets it only tells it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from fleet.coordinator.assignments import Assignments
+from fleet.coordinator.cameras import Cameras
+from fleet.coordinator.directory import Directory
+from fleet.coordinator.engines import Engines, RefusedRenewalError, Session
+from fleet.coordinator.outbox import Outbox
+from fleet.coordinator.renewals import Renewals
+from fleet.coordinator.store import (
+    Kept,
+    LastPlace,
+    Statement,
+    Store,
+    drain_begun,
+    drain_ended,
+    floor_raised,
+    place_forgotten,
+    placed,
+)
+from fleet.placement.commands import Announce, Assign, Command, Drained, EngineLost, Release
+from fleet.placement.events import (
+    CameraUnwanted,
+    CameraWanted,
+    DrainBegun,
+    DrainEnded,
+    EngineEnded,
+    EngineRenewed,
+    Event,
+    Measured,
+    Tick,
+)
+from fleet.placement.placement import Placement
+from fleet.placement.records import Remembered
+from fleet.settings import FleetCamera, FleetConfig
+from stream.cameras.changes import NotNowError, Settings
+from stream.membership.protocol import CameraReport, RefusedEngine, Renewal, generations_of
+from telemetry.repeat_limiter import RepeatLimiter
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TICKS = 8
+"""Ticks of the placement in the time of a lease."""
+RUNNING = ("live", "ended")
+"""States of a camera that its engine reads, or has read to the end."""
+
+
+class Coordinator:
+    """The coordinator of a fleet. It lives in the event loop that calls `start`."""
+
+    def __init__(self, config: FleetConfig) -> None:
+        self.config = config
+        self.run = secrets.token_hex(16)
+        """32 hexadecimal digits, new at each start."""
+        self.engines = Engines(config.placement.ttl_s, config.coordinator.max_engines)
+        self.directory = Directory(config.coordinator, self.run, self.engines)
+        self.renewals = Renewals(config.coordinator, self._received)
+        self.refused = 0
+        """Renewals of engines that were refused."""
+        self.drained: set[str] = set()
+        """Drained nodes and engines that are empty."""
+        self.assigned = 0
+        """Times that a camera was given to an engine."""
+        self.assignments = Assignments(
+            self.run,
+            config.placement.ttl_s,
+            config.placement.fence,
+            lambda camera: self.cameras.for_engine(camera),
+            time.time_ns() // 1_000_000,
+        )
+        self._store = Store(config.coordinator.store)
+        self._outbox = Outbox(self._store, self._deliver, self._snapshot)
+        self._created_ms = 0
+        self._rebuilding = False
+        """Whether the store was empty at the start, so that which engine is right about a camera is not known yet."""
+        self._buried: set[str] = set()
+        """Cameras of a store that was lost which were removed since: no report brings them back."""
+        self._floor = 0
+        self._changing = asyncio.Lock()
+        self._changes: set[asyncio.Task[Any]] = set()
+        """Held until they end, also if their callers are cancelled."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running = False
+        self._logged = RepeatLimiter(limit=1, per_s=60.0)
+
+    async def start(self) -> None:
+        """Read the store, bind the sockets and begin to serve.
+
+        Raises `ConfigError` naming the setting if the store is in use or a socket cannot be bound.
+        """
+        kept = await asyncio.to_thread(self._store.open)
+        try:
+            self._begin(kept)
+            await self.directory.start()
+            await self.renewals.start()
+        except BaseException:
+            await self.directory.stop()
+            await self.renewals.stop()
+            self._store.close()
+            raise
+        self._tasks = [
+            asyncio.create_task(self._outbox.run(), name="fleet store"),
+            asyncio.create_task(self._tick(), name="fleet ticks"),
+        ]
+        self._running = True
+        logger.info(
+            "coordinator: engines at %s, directory at %s, %d cameras",
+            self.renewals.address,
+            self.directory.publisher.endpoint,
+            len(self.cameras.all),
+        )
+
+    async def stop(self) -> None:
+        """Stop to serve. The engines go on with their cameras. May be called again."""
+        self._running = False
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self.renewals.stop()
+        await self.directory.stop()
+        await asyncio.to_thread(self._store.close)
+
+    async def wait(self) -> None:
+        """Wait until a part of the coordinator fails, and raise what it raised."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    # What others ask for
+
+    @property
+    def problems(self) -> list[str]:
+        """Why it is not ready; empty if it is."""
+        found: list[str] = []
+        if not self._running:
+            return ["the coordinator is starting or stopping"]
+        if not self.placement.settled:
+            found.append("it waits for the engines to report their cameras")
+        if self._outbox.error:
+            found.append(f"coordinator.store can't be written: {self._outbox.error}")
+        return found
+
+    @property
+    def unwritten(self) -> int:
+        """Decisions that wait to be written."""
+        return self._outbox.waiting
+
+    def engine_ended(self, engine: str, run: str) -> None:
+        """Note that the process of this run of an engine is gone, for example because its agent saw it end."""
+        self.engines.ended(engine, run)
+        self._step(EngineEnded(engine, run))
+
+    async def drain(self, name: str) -> None:
+        """Move the cameras of a node or an engine away, and give it no more. Raises `ControlError`."""
+        await self._finished(self._drain(name, drain_begun(name), DrainBegun(name)))
+
+    async def undrain(self, name: str) -> None:
+        """Let a node or an engine have cameras again. Raises `ControlError`."""
+        await self._finished(self._drain(name, drain_ended(name), DrainEnded(name)))
+
+    async def _drain(self, name: str, statement: Statement, event: DrainBegun | DrainEnded) -> None:
+        async with self._changing:
+            self._check_running()
+            await self._outbox.write([statement])
+            self.drained.discard(name)
+            self._step(event)
+
+    async def put_camera(self, camera_id: str, settings: Settings) -> tuple[FleetCamera, bool]:
+        """Add or replace a camera, with defaults for all settings not given. Return it and whether it is new.
+
+        Raises `ControlError`. The change is finished even if its caller is cancelled.
+        """
+        return await self._finished(self._put(camera_id, settings))
+
+    async def _put(self, camera_id: str, settings: Settings) -> tuple[FleetCamera, bool]:
+        async with self._changing:
+            self._check_running()
+            before = self.cameras.all.get(camera_id)
+            camera = self.cameras.checked(camera_id, settings)
+            await self._set(camera, before)
+            return camera, before is None
+
+    async def patch_camera(self, camera_id: str, changes: Settings) -> FleetCamera:
+        """Change the given settings; null resets one to its default. Return all settings. Raises `ControlError`."""
+        return await self._finished(self._patch(camera_id, changes))
+
+    async def _patch(self, camera_id: str, changes: Settings) -> FleetCamera:
+        async with self._changing:
+            self._check_running()
+            before = self.cameras.of(camera_id)
+            camera = self.cameras.checked_changes(camera_id, changes)
+            await self._set(camera, before)
+            return camera
+
+    async def remove_camera(self, camera_id: str) -> bool:
+        """Remove the camera of this id. Return whether there was one. Raises `ControlError`."""
+        return await self._finished(self._remove(camera_id))
+
+    async def _remove(self, camera_id: str) -> bool:
+        async with self._changing:
+            self._check_running()
+            if camera_id not in self.cameras.all:
+                return False
+            await self._outbox.write(self.cameras.removing(camera_id))
+            self.cameras.remove(camera_id)
+            self._step(CameraUnwanted(camera_id))
+            logger.info("camera %s: removed", camera_id)
+            return True
+
+    async def _set(self, camera: FleetCamera, before: FleetCamera | None) -> None:
+        if before is not None and camera.whole() == before.whole():
+            return
+        await self._outbox.write(self.cameras.keeping(camera))
+        self.cameras.put(camera)
+        self._buried.discard(camera.id)
+        self._step(CameraWanted(camera.id, camera.wish))
+        if before is not None and before.for_engine() != camera.for_engine():
+            self._push(self.assignments.settings_changed(camera.id))
+        logger.info("camera %s: %s", camera.id, "added" if before is None else "changed")
+
+    def _finished(self, change: Coroutine[Any, Any, T]) -> Awaitable[T]:
+        """Return what waits for a change, which goes on if the wait is cancelled."""
+        task = asyncio.create_task(change)
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        return asyncio.shield(task)
+
+    def _check_running(self) -> None:
+        if not self._running:
+            raise NotNowError("the coordinator is starting or stopping: try again when /readyz answers 200")
+
+    # Engines
+
+    def _received(self, identity: bytes, renewal: Renewal) -> None:
+        address = renewal.address
+        try:
+            session = self.engines.renewed(identity, renewal, _now(), time.time_ns() // 1000)
+        except RefusedRenewalError as refusal:
+            self.refused += 1
+            if self._logged.admit(str(refusal), _now())[0]:
+                logger.warning("an engine is refused: %s", refusal)
+            self.renewals.send(identity, RefusedEngine(str(refusal)))
+            return
+        if not session.began:
+            if renewal.cameras is None:
+                self.renewals.send(identity, self.assignments.ask_for_cameras(renewal.asked_ns, renewal.version))
+                return
+            self._begin_session(session, renewal.cameras)
+        if renewal.settings is not None and session.adoptable:
+            self._adopt(session, renewal.settings)
+        cameras = renewal.cameras
+        self._step(
+            EngineRenewed(
+                address,
+                renewal.report,
+                None if cameras is None else self._measured(session, cameras),
+                renewal.stopping,
+            )
+        )
+        if self.engines.sessions.get(address.engine) is session:
+            self._grant(session)
+
+    def _begin_session(self, session: Session, cameras: Mapping[str, CameraReport]) -> None:
+        """Begin an engine's lease with the cameras that it has."""
+        address = session.address
+        generations = generations_of(cameras)
+        session.began = True
+        session.adoptable = {
+            camera
+            for camera, generation in generations.items()
+            if generation < self._created_ms and camera not in self._buried and not self._remembers(camera)
+        }
+        self.assignments.begin(address.engine, address.run, generations)
+        logger.info("engine %s on %s has joined, with %d cameras", address.engine, address.node, len(generations))
+
+    def _remembers(self, camera: str) -> bool:
+        """Return whether the store had the camera, or it was placed since."""
+        return camera in self.cameras.all and self.placement.cameras[camera].generation > 0
+
+    def _adopt(self, session: Session, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take over the settings of cameras that a lost store had."""
+        statements: list[Statement] = []
+        adopted: list[FleetCamera] = []
+        for name in sorted(session.adoptable):
+            camera = self.cameras.adopted(name, settings.get(name, {}), session.address.node)
+            if camera is None:
+                continue
+            logger.info("camera %s: its settings are those that engine %s has", name, session.address.engine)
+            self.cameras.put(camera)
+            statements += self.cameras.keeping(camera)
+            adopted.append(camera)
+        session.adoptable = set()
+        if statements:
+            self._outbox.add(statements, ())
+        for camera in adopted:
+            self._step(CameraWanted(camera.id, camera.wish))
+
+    def _measured(self, session: Session, cameras: Mapping[str, CameraReport]) -> dict[str, Measured]:
+        """Return what the placement has to know, without the cameras whose settings are awaited."""
+        return {
+            name: Measured(report.generation, report.state in RUNNING, report.pixels, report.refused)
+            for name, report in cameras.items()
+            if name not in session.adoptable or name in self.cameras.all
+        }
+
+    def _grant(self, session: Session) -> None:
+        self.renewals.send(
+            session.identity,
+            self.assignments.grant(
+                session.address.engine,
+                session.asked_ns,
+                session.version,
+                prolong=self.placement.settled or not self._rebuilding or self.config.placement.fence == "soft",
+                wants_settings=bool(session.adoptable),
+            ),
+        )
+
+    def _push(self, engines: Sequence[str] | set[str]) -> None:
+        for engine in engines:
+            session = self.engines.sessions.get(engine)
+            if session is not None and session.began:
+                self._grant(session)
+
+    # Decisions
+
+    def _begin(self, kept: Kept) -> None:
+        """Take over what the store has."""
+        self.cameras = Cameras(self.config, kept)
+        self._created_ms, self._rebuilding = kept.created_ms, not kept.places
+        gone = {name: place for name, place in kept.places.items() if name not in self.cameras.all}
+        self._buried = {name for name, place in gone.items() if place.generation < kept.created_ms}
+        self._floor = max([kept.floor, *(place.generation + 1 for place in gone.values())])
+        forgotten = [place_forgotten(name) for name in gone.keys() - self._buried]
+        if forgotten:
+            self._outbox.add([floor_raised(self._floor), *forgotten], ())
+        never = LastPlace(0)
+        self.placement = Placement(
+            self.config.placement,
+            (
+                Remembered(name, camera.wish, place.generation, place.engine)
+                for name, camera in self.cameras.all.items()
+                for place in (kept.places.get(name, never),)
+            ),
+            generation_floor=self._floor,
+            now_s=_now(),
+        )
+        for name in kept.drains:
+            self._step(DrainBegun(name))
+
+    def _step(self, event: Event) -> None:
+        commands = self.placement.step(event, _now())
+        if not commands:
+            return
+        statements: list[Statement] = []
+        changed: set[str] = set()
+        for command in commands:
+            match command:
+                case EngineLost():
+                    self._lost(command)
+                case Release():
+                    if self.assignments.release(command.engine, command.run, command.camera, command.generation):
+                        changed.add(command.engine)
+                case Assign():
+                    statements.append(placed(command.camera, LastPlace(command.generation, command.engine)))
+                case Announce(state="removed"):
+                    statements.append(self._burying(command))
+                case Announce() | Drained():
+                    pass
+        if self.placement.generation_floor != self._floor:
+            self._floor = self.placement.generation_floor
+            statements.append(floor_raised(self._floor))
+        self._outbox.add(statements, commands)
+        self._push(changed)
+
+    def _lost(self, command: EngineLost) -> None:
+        self.assignments.end(command.engine, command.run)
+        self.engines.lose(command.engine, command.run, command.reason, time.time_ns() // 1000)
+        logger.warning("engine %s is lost: %s", command.engine, command.reason)
+
+    def _burying(self, removed: Announce) -> Statement:
+        if removed.generation and removed.generation < self._created_ms:
+            self._buried.add(removed.camera)
+            return placed(removed.camera, LastPlace(removed.generation))
+        return place_forgotten(removed.camera)
+
+    def _deliver(self, commands: Sequence[Command]) -> None:
+        """Do what is written."""
+        changed: set[str] = set()
+        for command in commands:
+            match command:
+                case Assign():
+                    if self._is_current(command) and self.assignments.assign(
+                        command.engine, command.run, command.camera, command.generation
+                    ):
+                        self.assigned += 1
+                        changed.add(command.engine)
+                case Announce():
+                    self.directory.announce(command)
+                case Drained():
+                    self.drained.add(command.name)
+                    logger.info("%s is drained: it has no cameras", command.name)
+                case EngineLost() | Release():
+                    pass  # done when it was decided
+        self._push(changed)
+
+    def _is_current(self, assign: Assign) -> bool:
+        """Return whether this is still so. Writing takes time, and another decision may have followed."""
+        camera = self.placement.cameras.get(assign.camera)
+        return camera is not None and camera.generation == assign.generation and camera.state in ("placed", "moving")
+
+    def _snapshot(self) -> Kept:
+        places = {
+            name: LastPlace(camera.generation, camera.engine)
+            for name, camera in self.placement.cameras.items()
+            if camera.generation and name in self.cameras.all
+        }
+        hidden = [hidden.model_dump(mode="json") for hidden in self.cameras.privacy.hidden]
+        return Kept(self._created_ms, self._floor, dict(self.cameras.changed()), places, self.placement.drains, hidden)
+
+    async def _tick(self) -> None:
+        interval_s = self.config.placement.ttl_s / TICKS
+        while True:
+            await asyncio.sleep(interval_s)
+            self.renewals.poll()  # what an engine has sent in time counts, also if this loop was late
+            self._step(Tick())
+            self.engines.forget_silent(_now())
+
+
+def _now() -> float:
+    return time.monotonic()

@@ -1,0 +1,141 @@
+"""The engines that renew their leases: who answers to which name, and what each reported last. No input or output."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fleet.settings import NAME
+from stream.membership.protocol import PROTOCOL, CameraReport, EngineReport, Renewal
+from stream.results.places import EngineAddress
+from stream.settings.camera_id import CAMERA_ID
+
+MOST_LOST = 256
+"""Lost engines that are still listed."""
+LONGEST_ADDRESS = 256
+"""Characters of an address."""
+
+
+class RefusedRenewalError(Exception):
+    """The coordinator cannot have this engine. The message says why, as a sentence."""
+
+
+@dataclass(slots=True)
+class Session:
+    """An engine that holds its lease, or did until a moment ago."""
+
+    identity: bytes
+    address: EngineAddress
+    report: EngineReport
+    heard_s: float
+    asked_ns: int = 0
+    version: int = 0
+    """Of what it is to have, as it has taken it over."""
+    cameras: Mapping[str, CameraReport] = field(default_factory=dict[str, CameraReport])
+    began: bool = False
+    """Whether it reported its cameras since its lease began, and so may be told which it is to have."""
+    adoptable: set[str] = field(default_factory=set[str])
+    """Cameras whose settings are to be taken from it, because a store that was lost had them."""
+    adopted: bool = False
+    """Whether it has sent the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostEngine:
+    """An engine whose lease or process has ended."""
+
+    address: EngineAddress
+    reason: str
+    at_us: int
+
+
+class Engines:
+    """The engines by name. `lease_s`: how long a name belongs to an engine that is silent."""
+
+    def __init__(self, lease_s: float, most: int) -> None:
+        self._lease_s = lease_s
+        self._most = most
+        self.sessions: dict[str, Session] = {}
+        self.lost: OrderedDict[str, LostEngine] = OrderedDict()
+        self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """Runs of engines whose process has ended: a late renewal of theirs is not a sign of life."""
+
+    def renewed(self, identity: bytes, renewal: Renewal, now_s: float, at_us: int) -> Session:
+        """Note a renewal, and return its engine's session. Raises `RefusedRenewalError`."""
+        address = renewal.address
+        name = address.engine
+        _check(renewal)
+        if (name, address.run) in self._ended:
+            raise RefusedRenewalError(f"the process of this run of {name} has ended")
+        session = self.sessions.get(name)
+        if session is not None and session.address.run != address.run:
+            if now_s - session.heard_s < self._lease_s and session.began:
+                raise RefusedRenewalError(
+                    f"another engine with the name {name} runs on {session.address.node}: set fleet.engine to another "
+                    f"name, or wait until its lease is over"
+                )
+            self._note_lost(session.address, "it was started again", at_us)
+            session = None
+        if session is None:
+            if len(self.sessions) >= self._most and name not in self.sessions:
+                raise RefusedRenewalError(f"there are {self._most} engines, the limit of coordinator.max_engines")
+            session = self.sessions[name] = Session(identity, address, renewal.report, now_s)
+        session.identity, session.address, session.report = identity, address, renewal.report
+        session.heard_s, session.asked_ns, session.version = now_s, renewal.asked_ns, renewal.version
+        if renewal.cameras is not None:
+            session.cameras = renewal.cameras
+        return session
+
+    def ended(self, engine: str, run: str) -> None:
+        """Note that the process of a run has ended."""
+        self._ended[engine, run] = None
+        if len(self._ended) > MOST_LOST:
+            self._ended.popitem(last=False)
+
+    def lose(self, engine: str, run: str, reason: str, at_us: int) -> None:
+        """Note that an engine's lease is over. Its name is free again."""
+        session = self.sessions.get(engine)
+        if session is not None and session.address.run == run:
+            del self.sessions[engine]
+            self._note_lost(session.address, reason, at_us)
+
+    def forget_silent(self, now_s: float) -> None:
+        """Forget the engines that have not reported their cameras, and are silent."""
+        for name, session in list(self.sessions.items()):
+            if not session.began and now_s - session.heard_s > self._lease_s:
+                del self.sessions[name]
+
+    def address_of(self, engine: str | None, run: str | None = None) -> EngineAddress | None:
+        """Return where an engine is, or was until it was lost; None if that is not known.
+
+        `run`: the run that has the camera now, so that this is not where the camera was.
+        """
+        if engine is None:
+            return None
+        for found in (self.sessions.get(engine), self.lost.get(engine)):
+            if found is not None and found.address.run != run:
+                return found.address
+        return None
+
+    def _note_lost(self, address: EngineAddress, reason: str, at_us: int) -> None:
+        self.lost[address.engine] = LostEngine(address, reason, at_us)
+        self.lost.move_to_end(address.engine)
+        if len(self.lost) > MOST_LOST:
+            self.lost.popitem(last=False)
+
+
+def _check(renewal: Renewal) -> None:
+    if renewal.protocol != PROTOCOL:
+        raise RefusedRenewalError(
+            f"the coordinator speaks version {PROTOCOL} of the protocol and the engine version {renewal.protocol}: "
+            "install the same version of partstream on both"
+        )
+    address = renewal.address
+    if not NAME.fullmatch(address.engine) or not NAME.fullmatch(address.node):
+        raise RefusedRenewalError("names of engines and nodes use a-z, 0-9, -, _ and dots, for example gpu-3")
+    texts = (address.run, address.endpoint, address.replay, address.http or "", address.key or "")
+    if not all(text.isprintable() and len(text) <= LONGEST_ADDRESS for text in texts):
+        raise RefusedRenewalError(f"an address is not printable, or longer than {LONGEST_ADDRESS} characters")
+    if renewal.cameras is not None and not all(map(CAMERA_ID.fullmatch, renewal.cameras)):
+        raise RefusedRenewalError("a camera's id uses a-z, 0-9, - and _, for example front-door")

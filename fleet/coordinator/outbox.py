@@ -1,0 +1,131 @@
+"""What the coordinator decided and has not done yet: written to the store first, several decisions at a time.
+
+Decisions that cannot be written wait, and are tried again; nothing of them is done before. Changes of cameras that
+somebody waits for are refused instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fleet.coordinator.store import Kept, Statement, Store, StoreError, is_damage
+from fleet.placement.commands import Command
+from stream.cameras.changes import NotSavedError
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 0.5
+"""Time until what could not be written is tried again."""
+AT_ONCE = 20_000
+"""Most statements in one transaction."""
+
+
+@dataclass(slots=True)
+class _Item:
+    statements: Sequence[Statement]
+    commands: Sequence[Command] = ()
+    done: asyncio.Future[None] | None = None
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Writes to `store` in a thread. `deliver` is called in the event loop with commands that are written, in order.
+
+    `snapshot` returns all that the store has to have, for a file that was damaged while it was open.
+    """
+
+    store: Store
+    deliver: Callable[[Sequence[Command]], None]
+    snapshot: Callable[[], Kept]
+    error: str = ""
+    """Why nothing can be written at present; empty if it can."""
+    _items: list[_Item] = field(default_factory=list[_Item])
+    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def waiting(self) -> int:
+        """Decisions that are not written yet."""
+        return len(self._items)
+
+    def add(self, statements: Sequence[Statement], commands: Sequence[Command]) -> None:
+        """Deliver the commands when the statements are written."""
+        self._items.append(_Item(statements, commands))
+        self._bell.set()
+
+    async def write(self, statements: Sequence[Statement]) -> None:
+        """Wait until the statements are written. Raises `NotSavedError`, and nothing was written then."""
+        done = asyncio.get_running_loop().create_future()
+        self._items.append(_Item(statements, (), done))
+        self._bell.set()
+        await done
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            items, self._items = self._items, []
+            while items:
+                batch, items = _batch(items)
+                if not await self._written(batch):
+                    # In order: what is added meanwhile comes after it.
+                    self._items[:0] = [item for item in [*batch, *items] if item.done is None]
+                    for item in items:
+                        _refuse(item, self.error)
+                    await asyncio.sleep(RETRY_S)
+                    self._bell.set()
+                    break
+
+    async def _written(self, batch: Sequence[_Item]) -> bool:
+        statements = [statement for item in batch for statement in item.statements]
+        try:
+            if statements:
+                await self._write(statements)
+        except StoreError as error:
+            if not self.error:
+                logger.error(
+                    "coordinator.store: %s can't be written, so no camera is placed or moved: %s",
+                    self.store.path,
+                    error,
+                )
+            self.error = str(error)
+            for item in batch:
+                _refuse(item, self.error)
+            return False
+        if self.error:
+            logger.warning("coordinator.store: %s is written again", self.store.path)
+            self.error = ""
+        for item in batch:
+            if item.commands:
+                self.deliver(item.commands)
+            if item.done is not None and not item.done.done():
+                item.done.set_result(None)
+        return True
+
+    async def _write(self, statements: Sequence[Statement]) -> None:
+        try:
+            await asyncio.to_thread(self.store.write, statements)
+        except StoreError as error:
+            if not is_damage(error.__cause__):
+                raise
+            await asyncio.to_thread(self.store.begin_again, self.snapshot())
+            await asyncio.to_thread(self.store.write, statements)
+
+
+def _batch(items: Sequence[_Item]) -> tuple[list[_Item], list[_Item]]:
+    size = 0
+    for number, item in enumerate(items):
+        size += len(item.statements)
+        if size > AT_ONCE and number:
+            return list(items[:number]), list(items[number:])
+    return list(items), []
+
+
+def _refuse(item: _Item, reason: str) -> None:
+    if item.done is not None and not item.done.done():
+        item.done.set_exception(
+            NotSavedError(f"the fleet's store can't be written ({reason}): make room, or correct coordinator.store")
+        )

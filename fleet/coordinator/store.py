@@ -1,0 +1,256 @@
+"""What the coordinator remembers: a SQLite file on its node.
+
+It has the cameras that differ from the configuration, the generation and the last place of each camera, the drains,
+what is hidden of cameras, and when it was created. Everything that is written is on the disk before the coordinator
+acts on it. A damaged file is moved aside; the engines' reports then replace what it had.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stream.settings.config_error import ConfigError
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+DAMAGED = ".damaged"
+"""Ending of the name of a damaged file that was moved aside."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cameras (camera TEXT PRIMARY KEY, settings TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (camera TEXT PRIMARY KEY, generation INTEGER NOT NULL, engine TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS drains (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hidden (body TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+Statement = tuple[str, Sequence[object]]
+"""SQL and its parameters."""
+
+
+class StoreError(Exception):
+    """Nothing was written. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastPlace:
+    """Where a camera was placed last; `engine` is None if nowhere."""
+
+    generation: int
+    engine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The content of the store."""
+
+    created_ms: int
+    """When it was created, milliseconds since 1970: lower generations were given by a coordinator without it."""
+    floor: int
+    """No lower generation may be given."""
+    cameras: Mapping[str, Mapping[str, Any] | None]
+    """Settings of cameras that were added or changed since the configuration; None: it was removed."""
+    places: Mapping[str, LastPlace]
+    drains: frozenset[str]
+    hidden: Sequence[Mapping[str, Any]]
+    """What is hidden of cameras, as `HiddenCamera`."""
+
+
+def camera_changed(camera: str, settings: Mapping[str, Any] | None) -> Statement:
+    """Keep a camera's settings; None: it was removed, although the configuration has it."""
+    return "INSERT OR REPLACE INTO cameras VALUES (?, ?)", (camera, None if settings is None else json.dumps(settings))
+
+
+def camera_as_configured(camera: str) -> Statement:
+    """Forget a camera's settings: they are those of the configuration, or it has none."""
+    return "DELETE FROM cameras WHERE camera = ?", (camera,)
+
+
+def placed(camera: str, place: LastPlace) -> Statement:
+    """Keep where a camera is placed."""
+    return "INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (camera, place.generation, place.engine)
+
+
+def place_forgotten(camera: str) -> Statement:
+    """Forget a camera that was removed."""
+    return "DELETE FROM places WHERE camera = ?", (camera,)
+
+
+def drain_begun(name: str) -> Statement:
+    """Keep a drain."""
+    return "INSERT OR IGNORE INTO drains VALUES (?)", (name,)
+
+
+def drain_ended(name: str) -> Statement:
+    """Forget a drain."""
+    return "DELETE FROM drains WHERE name = ?", (name,)
+
+
+def camera_hidden(hidden: Mapping[str, Any]) -> Statement:
+    """Keep what is hidden of a camera, also after it was removed."""
+    return "INSERT OR IGNORE INTO hidden VALUES (?)", (json.dumps(hidden, sort_keys=True),)
+
+
+def floor_raised(floor: int) -> Statement:
+    """Keep the lowest generation that may be given."""
+    return "INSERT OR REPLACE INTO numbers VALUES ('floor', ?)", (floor,)
+
+
+class Store:
+    """The file. Its methods block, and are called by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> Kept:
+        """Open or create the file, and return its content.
+
+        Raises `ConfigError` naming `coordinator.store` if it is in use by another coordinator, or cannot be used.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = self.path.with_name(f"{self.path.name}.lock")
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                return self._open()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):  # the disk, not the content
+                    raise
+                self._move_aside(error)
+                return self._open()
+        except BlockingIOError:
+            self.close()
+            raise ConfigError(f"coordinator.store: {self.path} is in use by another coordinator") from None
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            raise ConfigError(f"coordinator.store: {self.path} can't be used: {_text(error)}") from None
+        except ConfigError:
+            self.close()
+            raise
+
+    def write(self, statements: Iterable[Statement]) -> None:
+        """Write all statements, or none. Returns when they are on the disk. Raises `StoreError`."""
+        connection = self._connection
+        if connection is None:
+            raise StoreError("it is closed")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for sql, parameters in statements:
+                connection.execute(sql, parameters)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise StoreError(_text(error)) from error
+
+    def begin_again(self, kept: Kept) -> None:
+        """Move a file aside that was damaged while it was open, and write another with this content.
+
+        Raises `StoreError`.
+        """
+        try:
+            self._move_aside(None)
+            self._open(kept.created_ms)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(_text(error)) from error
+        self.write(
+            [
+                floor_raised(kept.floor),
+                *(camera_changed(camera, settings) for camera, settings in kept.cameras.items()),
+                *(placed(camera, place) for camera, place in kept.places.items()),
+                *map(drain_begun, kept.drains),
+                *map(camera_hidden, kept.hidden),
+            ]
+        )
+
+    def close(self) -> None:
+        """Close the file. May be called again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        if self._lock is not None:
+            os.close(self._lock)  # which ends the lock
+            self._lock = None
+
+    def _open(self, created_ms: int | None = None) -> Kept:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self.path.chmod(0o600)
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=1.0, check_same_thread=False)
+        self._connection = connection
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise ConfigError(f"coordinator.store: {self.path} is of a newer version of partstream")
+        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
+        created = time.time_ns() // 1_000_000 if created_ms is None else created_ms
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute("INSERT OR IGNORE INTO numbers VALUES ('created_ms', ?), ('floor', ?)", (created, created))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+        return self._read(connection)
+
+    @staticmethod
+    def _read(connection: sqlite3.Connection) -> Kept:
+        numbers: dict[str, int] = dict(connection.execute("SELECT name, value FROM numbers"))
+        try:
+            cameras = {
+                name: None if settings is None else json.loads(settings)
+                for name, settings in connection.execute("SELECT camera, settings FROM cameras")
+            }
+            hidden = [json.loads(body) for (body,) in connection.execute("SELECT body FROM hidden")]
+            return Kept(
+                numbers["created_ms"],
+                numbers["floor"],
+                cameras,
+                {row[0]: LastPlace(*row[1:]) for row in connection.execute("SELECT * FROM places")},
+                frozenset(name for (name,) in connection.execute("SELECT name FROM drains")),
+                hidden,
+            )
+        except (ValueError, KeyError) as error:
+            raise sqlite3.DatabaseError(f"its content is damaged: {error}") from None
+
+    def _move_aside(self, error: sqlite3.Error | None) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+        aside = self.path.with_name(self.path.name + DAMAGED)
+        logger.error(
+            "coordinator.store: %s is damaged%s; it is moved to %s, and rebuilt from the engines' reports",
+            self.path,
+            f" ({_text(error)})" if error is not None else "",
+            aside,
+        )
+        for ending in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        self.path.replace(aside)
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite's error says that the file is damaged, so that writing again is of no use."""
+    return isinstance(error, sqlite3.DatabaseError) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
+
+
+def _text(error: OSError | sqlite3.Error) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

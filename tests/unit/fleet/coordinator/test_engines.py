@@ -1,0 +1,102 @@
+"""Tests of the engines' names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fleet.coordinator.engines import MOST_LOST, Engines, RefusedRenewalError
+from stream.membership.protocol import PROTOCOL, CameraReport, EngineReport, Renewal
+from stream.results.places import EngineAddress
+
+
+def renewal(name: str = "one", run: str = "r1", node: str = "n", **fields: Any) -> Renewal:
+    address = EngineAddress(name, node, run, "tcp://n:1", "tcp://n:2")
+    return Renewal(
+        **{"protocol": PROTOCOL, "address": address, "asked_ns": 1, "version": 0} | fields, report=EngineReport(100, 64)
+    )
+
+
+def renew(engines: Engines, now_s: float, *names: str, began: bool = True) -> None:
+    engines.renewed(b"id", renewal(*names), now_s, 0).began = began
+
+
+def test_a_name_belongs_to_the_first_engine_until_its_lease_is_over() -> None:
+    engines = Engines(2.0, 8)
+    renew(engines, 0, "one", "r1")
+    with pytest.raises(RefusedRenewalError, match="another engine with the name one runs on n"):
+        renew(engines, 1.9, "one", "r2", "m")
+    renew(engines, 1.95, "one", "r1")
+    with pytest.raises(RefusedRenewalError):
+        renew(engines, 3.9, "one", "r2", "m")
+    renew(engines, 4, "one", "r2", "m")
+    assert engines.sessions["one"].address.run == "r2"
+    assert engines.lost["one"].address.run == "r1"
+    with pytest.raises(RefusedRenewalError):
+        renew(engines, 4.1, "one", "r1")
+
+
+def test_a_run_that_has_ended_leaves_its_name_at_once_and_does_not_return() -> None:
+    engines = Engines(2.0, 8)
+    renew(engines, 0, "one", "r1")
+    engines.ended("one", "r1")
+    engines.lose("one", "r1", "its process has ended", 5)
+    renew(engines, 0.1, "one", "r2")
+    with pytest.raises(RefusedRenewalError, match="has ended"):
+        renew(engines, 10, "one", "r1")
+
+
+def test_an_engine_may_return_on_another_connection() -> None:
+    engines = Engines(2.0, 8)
+    renew(engines, 0)
+    assert engines.renewed(b"other", renewal(), 0.5, 0).identity == b"other"
+    assert len(engines.sessions) == 1
+
+
+def test_where_an_engine_was_is_known_after_it_was_lost_or_started_again() -> None:
+    engines = Engines(2.0, 8)
+    renew(engines, 0, "one", "r1", "n")
+    engines.lose("one", "r1", "silent", 5)
+    assert (found := engines.address_of("one")) and found.run == "r1"
+    renew(engines, 1, "one", "r2", "m")
+    assert (found := engines.address_of("one", "r2")) and found.run == "r1"
+    assert engines.address_of("two") is None and engines.address_of(None) is None
+
+
+def test_engines_that_never_report_cameras_are_forgotten() -> None:
+    engines = Engines(2.0, 2)
+    renew(engines, 0, "one", began=False)
+    renew(engines, 0, "two", began=True)
+    with pytest.raises(RefusedRenewalError, match="limit of coordinator"):
+        renew(engines, 1, "three")
+    engines.forget_silent(2.5)
+    renew(engines, 2.5, "three")
+    assert set(engines.sessions) == {"two", "three"}
+
+
+def test_few_lost_engines_are_listed() -> None:
+    engines = Engines(2.0, 10_000)
+    for number in range(MOST_LOST + 10):
+        renew(engines, 0, f"e{number}")
+        engines.ended(f"e{number}", "r1")
+        engines.lose(f"e{number}", "r1", "silent", 0)
+    assert len(engines.lost) == MOST_LOST and not engines.sessions
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (renewal(protocol=2), "version 1 of the protocol and the engine version 2"),
+        (renewal(name="../x"), "names of engines and nodes"),
+        (renewal(node=""), "names of engines and nodes"),
+        (renewal(run="r" * 300), "longer than 256"),
+        (renewal(run="a\nb"), "not printable"),
+        (renewal(cameras={"a/b": CameraReport(1, "live")}), "a camera's id"),
+    ],
+)
+def test_a_renewal_that_others_could_not_use_is_refused(wrong: Renewal, text: str) -> None:
+    engines = Engines(2.0, 8)
+    with pytest.raises(RefusedRenewalError, match=text):
+        engines.renewed(b"id", wrong, 0, 0)
+    assert not engines.sessions

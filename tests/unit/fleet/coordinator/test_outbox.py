@@ -1,0 +1,111 @@
+"""Tests of the decisions that wait to be written."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from fleet.coordinator import outbox as outboxes
+from fleet.coordinator.outbox import Outbox
+from fleet.coordinator.store import Kept, LastPlace, Statement, Store, StoreError, drain_begun
+from fleet.placement.commands import Command, Drained
+from stream.cameras.changes import NotSavedError
+from support.waiting import until
+
+
+class FailingStore(Store):
+    """A store whose disk can be full or damaged."""
+
+    error: sqlite3.Error | None = None
+    begun_again = 0
+
+    def write(self, statements: Iterable[Statement]) -> None:
+        if self.error is not None:
+            raise StoreError("the disk is full") from self.error
+        super().write(statements)
+
+    def begin_again(self, kept: Kept) -> None:
+        self.error = None
+        self.begun_again += 1
+        super().begin_again(kept)
+
+
+class Fixture:
+    def __init__(self, path: Path) -> None:
+        self.store = FailingStore(path)
+        self.created = self.store.open().created_ms
+        self.delivered: list[str] = []
+        self.outbox = Outbox(self.store, self.deliver, self.snapshot)
+
+    def deliver(self, commands: Sequence[Command]) -> None:
+        self.delivered += [command.name for command in commands if isinstance(command, Drained)]
+
+    def snapshot(self) -> Kept:
+        return Kept(self.created, self.created, {}, {"a": LastPlace(self.created)}, frozenset({"all"}), [])
+
+    def add(self, name: str) -> None:
+        self.outbox.add([drain_begun(name)], [Drained(name)])
+
+    def kept(self) -> Kept:
+        self.store.close()
+        return Store(self.store.path).open()
+
+
+@asynccontextmanager
+async def running(outbox: Outbox) -> AsyncIterator[None]:
+    task = asyncio.create_task(outbox.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fixture:
+    monkeypatch.setattr(outboxes, "RETRY_S", 0.01)
+    return Fixture(tmp_path / "fleet.db")
+
+
+async def test_commands_are_delivered_in_order_once_they_are_written(fixture: Fixture) -> None:
+    fixture.add("a")
+    fixture.add("b")
+    async with running(fixture.outbox):
+        await until(lambda: fixture.delivered == ["a", "b"])
+        fixture.add("c")
+        await until(lambda: fixture.delivered == ["a", "b", "c"])
+    assert fixture.kept().drains == {"a", "b", "c"}
+
+
+async def test_while_the_disk_is_full_decisions_wait_and_changes_are_refused(fixture: Fixture) -> None:
+    fixture.store.error = sqlite3.OperationalError("full")
+    fixture.add("a")
+    async with running(fixture.outbox):
+        with pytest.raises(NotSavedError, match="the disk is full"):
+            await fixture.outbox.write([drain_begun("refused")])
+        fixture.add("b")
+        await until(lambda: fixture.outbox.error)
+        assert fixture.delivered == [] and fixture.outbox.waiting
+        fixture.store.error = None
+        await until(lambda: fixture.delivered == ["a", "b"])
+        await fixture.outbox.write([drain_begun("kept")])
+        assert fixture.outbox.error == ""
+    assert fixture.kept().drains == {"a", "b", "kept"}
+
+
+async def test_a_file_that_turns_out_damaged_is_written_again_whole(fixture: Fixture) -> None:
+    damage = sqlite3.DatabaseError("malformed")
+    damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    fixture.store.error = damage
+    fixture.add("a")
+    async with running(fixture.outbox):
+        await until(lambda: fixture.delivered == ["a"])
+    assert fixture.store.begun_again == 1
+    kept = fixture.kept()
+    assert kept.drains == {"all", "a"} and dict(kept.places) == {"a": LastPlace(fixture.created)}

@@ -1,0 +1,117 @@
+"""Tests of what the coordinator remembers."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from fleet.coordinator import store as stored
+from fleet.coordinator.store import Kept, LastPlace, Store, StoreError, is_damage
+from stream.settings.config_error import ConfigError
+
+
+def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "fleet.db")
+    first = store.open()
+    assert (first.floor, dict(first.cameras), dict(first.places)) == (first.created_ms, {}, {})
+    store.write(
+        [
+            stored.camera_changed("door", {"source": "pattern:"}),
+            stored.camera_changed("yard", None),
+            stored.camera_changed("gone", None),
+            stored.camera_as_configured("gone"),
+            stored.placed("door", LastPlace(7, "a")),
+            stored.placed("door", LastPlace(8, "b")),
+            stored.placed("yard", LastPlace(8)),
+            stored.place_forgotten("yard"),
+            stored.drain_begun("node-1"),
+            stored.drain_begun("node-2"),
+            stored.drain_ended("node-2"),
+            stored.camera_hidden({"id": "door", "address": None}),
+            stored.floor_raised(first.floor + 9),
+        ]
+    )
+    store.close()
+    assert Store(store.path).open() == Kept(
+        first.created_ms,
+        first.floor + 9,
+        {"door": {"source": "pattern:"}, "yard": None},
+        {"door": LastPlace(8, "b")},
+        frozenset({"node-1"}),
+        [{"id": "door", "address": None}],
+    )
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "new" / "fleet.db")
+    store.open()
+    store.write([stored.drain_begun("a")])
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in store.path.parent.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+    assert "fleet.db-wal" in modes
+
+
+def test_all_statements_are_written_or_none(tmp_path: Path) -> None:
+    store = Store(tmp_path / "fleet.db")
+    store.open()
+    with pytest.raises(StoreError) as error:
+        store.write([stored.drain_begun("a"), ("INSERT INTO nowhere VALUES (1)", ())])
+    assert not is_damage(error.value.__cause__)
+    store.close()
+    assert Store(store.path).open().drains == frozenset()
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\0" + bytes(range(256)) * 40])
+def test_a_damaged_file_is_moved_aside(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "fleet.db"
+    path.write_bytes(content)
+    kept = Store(path).open()
+    assert dict(kept.places) == {}
+    assert (tmp_path / "fleet.db.damaged").read_bytes() == content
+
+
+def test_a_damaged_entry_counts_as_a_damaged_file(tmp_path: Path) -> None:
+    store = Store(tmp_path / "fleet.db")
+    store.open()
+    store.write([("INSERT INTO cameras VALUES ('a', '{')", ())])
+    store.close()
+    again = Store(store.path)
+    assert dict(again.open().cameras) == {}
+    again.write([stored.drain_begun("a")])
+    assert (tmp_path / "fleet.db.damaged").exists()
+
+
+def test_a_file_that_is_damaged_while_it_is_open_is_replaced_with_all_its_content(tmp_path: Path) -> None:
+    store = Store(tmp_path / "fleet.db")
+    created = store.open().created_ms
+    kept = Kept(created, created + 3, {"a": None}, {"b": LastPlace(created)}, frozenset({"n"}), [{"id": "a"}])
+    store.begin_again(kept)
+    store.close()
+    assert Store(store.path).open() == kept
+
+
+def test_a_second_coordinator_cannot_use_the_file(tmp_path: Path) -> None:
+    store = Store(tmp_path / "fleet.db")
+    store.open()
+    with pytest.raises(ConfigError, match=r"coordinator\.store: .* in use by another coordinator"):
+        Store(store.path).open()
+    store.close()
+    Store(store.path).open()
+
+
+def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(ConfigError, match="newer version"):
+        Store(path).open()
+    assert path.exists()
+
+
+def test_an_error_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"coordinator\.store: .*file/fleet\.db can't be used"):
+        Store(tmp_path / "file" / "fleet.db").open()
