@@ -135,7 +135,7 @@ class CoordinatorConfig(Section):
 class NodeConfig(Section):
     """A node with settings of its own."""
 
-    labels: dict[str, str] = Field(
+    labels: dict[Annotated[str, Field(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")], str] = Field(
         default_factory=dict[str, str], description="Labels for Prometheus, for example `gpu: l4`."
     )
     engine: dict[str, Any] = Field(

@@ -6,7 +6,7 @@ the settings that this one lacks. No input or output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,8 @@ class Assignments:
     def __init__(
         self, coordinator: str, ttl_s: float, fence: Fence, settings_of: SettingsOf, first_version: int
     ) -> None:
+        self.http = ""
+        """The address of the coordinator's HTTP server, which engines tell to those who want to change a camera."""
         self._coordinator = coordinator
         self._ttl_ms = round(ttl_s * 1000)
         self._fence: Fence = fence
@@ -43,10 +45,14 @@ class Assignments:
         """Of the latest change of any engine."""
         self._engines: dict[str, _Wanted] = {}
 
-    def begin(self, engine: str, run: str, generations: Mapping[str, int]) -> None:
-        """Begin with the cameras that this run of an engine has already."""
+    def begin(self, engine: str, run: str, generations: Mapping[str, int], own: Collection[str] = ()) -> None:
+        """Begin with the cameras that this run of an engine has already.
+
+        Those in `own` keep the settings that the engine has, until `settings_changed`.
+        """
         version = self._next()
-        self._engines[engine] = _Wanted(run, version, dict(generations), dict.fromkeys(generations, version))
+        changed = {camera: 0 if camera in own else version for camera in generations}
+        self._engines[engine] = _Wanted(run, version, dict(generations), changed)
 
     def end(self, engine: str, run: str) -> None:
         """Forget a run of an engine."""
@@ -109,6 +115,7 @@ class Assignments:
             generations,
             cameras,
             wants_settings=wants_settings,
+            http=self.http,
         )
 
     def ask_for_cameras(self, asked_ns: int, version: int) -> Grant:

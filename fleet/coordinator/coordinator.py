@@ -72,6 +72,7 @@ class Coordinator:
         """Renewals of engines that were refused."""
         self.drained: set[str] = set()
         """Drained nodes and engines that are empty."""
+        self.engines_lost = 0
         self.assigned = 0
         """Times that a camera was given to an engine."""
         self.assignments = Assignments(
@@ -285,7 +286,7 @@ class Coordinator:
             for camera, generation in generations.items()
             if generation < self._created_ms and camera not in self._buried and not self._remembers(camera)
         }
-        self.assignments.begin(address.engine, address.run, generations)
+        self.assignments.begin(address.engine, address.run, generations, session.adoptable)
         logger.info("engine %s on %s has joined, with %d cameras", address.engine, address.node, len(generations))
 
     def _remembers(self, camera: str) -> bool:
@@ -298,12 +299,12 @@ class Coordinator:
         adopted: list[FleetCamera] = []
         for name in sorted(session.adoptable):
             camera = self.cameras.adopted(name, settings.get(name, {}), session.address.node)
-            if camera is None:
-                continue
-            logger.info("camera %s: its settings are those that engine %s has", name, session.address.engine)
-            self.cameras.put(camera)
-            statements += self.cameras.keeping(camera)
-            adopted.append(camera)
+            if camera is not None:
+                logger.info("camera %s: its settings are those that engine %s has", name, session.address.engine)
+                self.cameras.put(camera)
+                statements += self.cameras.keeping(camera)
+                adopted.append(camera)
+            self.assignments.settings_changed(name)
         session.adoptable = set()
         if statements:
             self._outbox.add(statements, ())
@@ -388,6 +389,7 @@ class Coordinator:
         self._push(changed)
 
     def _lost(self, command: EngineLost) -> None:
+        self.engines_lost += 1
         self.assignments.end(command.engine, command.run)
         self.engines.lose(command.engine, command.run, command.reason, time.time_ns() // 1000)
         logger.warning("engine %s is lost: %s", command.engine, command.reason)

@@ -53,8 +53,9 @@ class HttpServer:
 
     Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the tokens file, the audit file or
     the TLS files cannot be used, or if `bind` is null, which disables the server. `privacy` returns the number of
-    cameras by how much is hidden of them. `threads` are those of the routes, which end with the server. `on_end` is
-    called with each task of the server when it ends, also if it fails.
+    cameras by how much is hidden of them. `pages`: in place of the engine's live page and review page. `threads` are
+    those of the routes, which end with the server. `on_end` is called with each task of the server when it ends, also
+    if it fails.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class HttpServer:
         alive: Verdict,
         privacy: Callable[[], Mapping[str, int]] = dict,
         routes: Sequence[Route] = (),
+        pages: Sequence[Route] | None = None,
         threads: Sequence[RequestThreads] = (),
         on_end: Callable[[asyncio.Task[None]], None] | None = None,
         connection_life_s: float = CONNECTION_LIFE_S,
@@ -101,7 +103,7 @@ class HttpServer:
         sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
         self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins, self.audit)
         login = SessionApi(access, sessions, limiter, secure=self._tls is not None)
-        self._routes = [*self._own_routes(), *login.routes(), *routes]
+        self._routes = [*(page_routes() if pages is None else pages), *self._own_routes(), *login.routes(), *routes]
         self._document = openapi.document(self._routes)
         self.address = ""
         """`http://host:port` (`https` with TLS) with the actual port; empty before `start`."""
@@ -206,7 +208,6 @@ class HttpServer:
     def _own_routes(self) -> list[Route]:
         health = (Answer(200, "The probe succeeds.", _VERDICT),)
         return [
-            *page_routes(),
             Route("GET", "/healthz", "open", self._health, "Liveness probe.", health, limited=False, scope="none"),
             Route("GET", "/readyz", "open", self._readiness, "Readiness probe.", health, limited=False, scope="none"),
             Route(

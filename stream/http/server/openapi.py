@@ -34,6 +34,10 @@ _IN_PATHS: dict[str, dict[str, Any]] = {
         "description": "The id of an alert, or of an event's action.",
         "schema": {"type": "string", "pattern": "^e?[0-9a-f]{8}([0-9a-f]{8})?-[0-9]{1,18}$"},
     },
+    "name": {
+        "description": "The name of an engine or a node of a fleet.",
+        "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"},
+    },
     "clip": {"description": "The clip's name.", "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,160}$"}},
 }
 """The parameters in routes' paths."""

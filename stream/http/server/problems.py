@@ -17,6 +17,7 @@ TITLES = {
     "foreign-origin": "Request from another origin",
     "not-found": "Not found",
     "no-such-camera": "Camera not found",
+    "no-such-engine": "Engine or node not found",
     "no-such-clip": "Clip not found",
     "no-such-alert": "Alert not found",
     "no-such-incident": "Incident not found",

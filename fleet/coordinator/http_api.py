@@ -1,0 +1,290 @@
+"""The coordinator's HTTP API: cameras as an engine's control API has them, the directory, engines and drains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fleet.coordinator.coordinator import Coordinator
+from fleet.coordinator.views import (
+    DirectoryView,
+    FleetCameraListView,
+    FleetCameraView,
+    FleetEngineListView,
+    FleetStatusView,
+    camera_view,
+    engine_views,
+    status_view,
+)
+from fleet.settings import NAME, FleetCamera
+from stream.cameras.changes import no_such_camera
+from stream.http.server.access_control.gate import CALLER
+from stream.http.server.bodies import json_object
+from stream.http.server.camera_changes import applied, changes_schema, settings_schema
+from stream.http.server.problems import Problem, invalid
+from stream.http.server.routes import Answer, Route
+from stream.results import Place
+
+ROOT = "/api/v1"
+
+
+class EndedEngine(BaseModel):
+    """A run of an engine whose process has ended."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    engine: str = Field(pattern=f"^{NAME.pattern}$", description="The engine's name.")
+    run: str = Field(pattern="^[0-9a-f]{32}$", description="The run that has ended.")
+
+
+class TargetView(BaseModel):
+    """Engines to scrape, for Prometheus' HTTP service discovery."""
+
+    targets: list[str] = Field(description="`host:port` of an engine's HTTP server.")
+    labels: dict[str, str] = Field(description="Its node, its name, and the node's `labels` of the configuration.")
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorApi:
+    """The HTTP API of a coordinator."""
+
+    coordinator: Coordinator
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [*self._camera_routes(), *self._fleet_routes()]
+
+    def _camera_routes(self) -> list[Route]:
+        one = (Answer(200, "The camera.", FleetCameraView),)
+        path = ROOT + "/cameras/{camera}"
+        return [
+            Route(
+                "GET",
+                ROOT + "/cameras",
+                "read",
+                self._list,
+                "List the cameras.",
+                (Answer(200, "The cameras.", FleetCameraListView),),
+                scope="filtered",
+            ),
+            Route("GET", path, "read", self._get, "Get a camera.", one, scope="camera"),
+            Route(
+                "PUT",
+                path,
+                "control",
+                self._put,
+                "Create or replace a camera. Omitted settings get their defaults. Repeating a request changes nothing.",
+                (*one, Answer(201, "The camera was created.", FleetCameraView)),
+                body=settings_schema(FleetCamera),
+                scope="camera",
+            ),
+            Route(
+                "PATCH",
+                path,
+                "control",
+                self._patch,
+                "Change the given settings of a camera; null restores a default.",
+                one,
+                body=changes_schema(FleetCamera),
+                scope="camera",
+            ),
+            Route(
+                "DELETE",
+                path,
+                "control",
+                self._delete,
+                "Delete a camera.",
+                (Answer(204, "The camera was deleted, or did not exist."),),
+                scope="camera",
+            ),
+            Route(
+                "GET",
+                ROOT + "/directory",
+                "read",
+                self._directory,
+                "Get where each camera is.",
+                (Answer(200, "The last message of each camera.", DirectoryView),),
+                scope="filtered",
+            ),
+            Route(
+                "GET",
+                ROOT + "/directory/{camera}",
+                "read",
+                self._place,
+                "Get where a camera is.",
+                (Answer(200, "The last message of the camera, as published.", Place),),
+                scope="camera",
+            ),
+        ]
+
+    def _fleet_routes(self) -> list[Route]:
+        drain = ROOT + "/fleet/drain/{name}"
+        return [
+            Route(
+                "GET",
+                ROOT + "/status",
+                "read",
+                self._status,
+                "Get the state of the fleet.",
+                (Answer(200, "The state.", FleetStatusView),),
+                scope="whole",
+            ),
+            Route(
+                "GET",
+                ROOT + "/fleet/engines",
+                "read",
+                self._engines,
+                "List the engines, and those that were lost lately.",
+                (Answer(200, "The engines.", FleetEngineListView),),
+                scope="whole",
+            ),
+            Route(
+                "POST",
+                ROOT + "/fleet/engines",
+                "control",
+                self._ended,
+                "Tell that the process of an engine has ended, so that its cameras are moved at once.",
+                (Answer(204, "It is known."),),
+                body=EndedEngine,
+                scope="whole",
+            ),
+            Route(
+                "POST",
+                drain,
+                "control",
+                self._drain,
+                "Move the cameras of a node or an engine away, and give it no more.",
+                (Answer(204, "It is being drained."),),
+                scope="whole",
+            ),
+            Route(
+                "DELETE",
+                drain,
+                "control",
+                self._undrain,
+                "Let a node or an engine have cameras again.",
+                (Answer(204, "It may have cameras."),),
+                scope="whole",
+            ),
+            Route(
+                "GET",
+                ROOT + "/prometheus/targets",
+                "read",
+                self._targets,
+                "List the engines for Prometheus' HTTP service discovery.",
+                (Answer(200, "The targets.", _TARGETS),),
+                scope="whole",
+            ),
+        ]
+
+    # Cameras
+
+    async def _list(self, request: web.Request) -> web.Response:
+        sees = request[CALLER].sees
+        names = [name for name in self.coordinator.cameras.all if sees(name)]
+        return _json(FleetCameraListView(cameras=[camera_view(self.coordinator, name) for name in names]))
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return _json(self._view(request.match_info["camera"]))
+
+    async def _put(self, request: web.Request) -> web.Response:
+        camera_id = request.match_info["camera"]
+        _, new = await applied(self.coordinator.put_camera(camera_id, await json_object(request)))
+        headers = {"Location": f"{ROOT}/cameras/{camera_id}"} if new else None
+        return _json(self._view(camera_id), 201 if new else 200, headers)
+
+    async def _patch(self, request: web.Request) -> web.Response:
+        camera_id = request.match_info["camera"]
+        await applied(self.coordinator.patch_camera(camera_id, await json_object(request)))
+        return _json(self._view(camera_id))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        await applied(self.coordinator.remove_camera(request.match_info["camera"]))
+        return web.Response(status=204)
+
+    async def _directory(self, request: web.Request) -> web.Response:
+        sees = request[CALLER].sees
+        places = [place for name, place in self.coordinator.directory.places.items() if sees(name)]
+        return web.Response(body=msgspec.json.encode(DirectoryView(places)), content_type="application/json")
+
+    async def _place(self, request: web.Request) -> web.Response:
+        camera_id = request.match_info["camera"]
+        self._view(camera_id)
+        place = self.coordinator.directory.places.get(camera_id)
+        if place is None:
+            raise Problem(
+                503,
+                "not-ready",
+                f"where camera {camera_id} is will be known when the engines have reported their cameras",
+                headers={"Retry-After": "1"},
+            )
+        return web.Response(body=msgspec.json.encode(place), content_type="application/json")
+
+    def _view(self, camera_id: str) -> FleetCameraView:
+        if camera_id not in self.coordinator.cameras.all:
+            raise Problem(404, "no-such-camera", str(no_such_camera(camera_id)))
+        return camera_view(self.coordinator, camera_id)
+
+    # The fleet
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return _json(status_view(self.coordinator))
+
+    async def _engines(self, request: web.Request) -> web.Response:
+        return _json(FleetEngineListView(engines=engine_views(self.coordinator)))
+
+    async def _ended(self, request: web.Request) -> web.Response:
+        try:
+            ended = EndedEngine.model_validate(await json_object(request))
+        except ValidationError as error:
+            raise invalid(
+                [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_input=False)]
+            ) from None
+        self.coordinator.engine_ended(ended.engine, ended.run)
+        return web.Response(status=204)
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in self._names():
+            raise Problem(
+                404, "no-such-engine", "no engine or node has this name: GET /api/v1/fleet/engines lists them"
+            )
+        await applied(self.coordinator.drain(name))
+        return web.Response(status=204)
+
+    async def _undrain(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name in self.coordinator.placement.drains:
+            await applied(self.coordinator.undrain(name))
+        return web.Response(status=204)
+
+    def _names(self) -> set[str]:
+        """Return the names of engines and nodes, also of those that were lost, because they may return."""
+        engines = self.coordinator.engines
+        addresses = [found.address for found in (*engines.sessions.values(), *engines.lost.values())]
+        names = {name for address in addresses for name in (address.engine, address.node)}
+        return names | set(self.coordinator.config.nodes)
+
+    async def _targets(self, request: web.Request) -> web.Response:
+        nodes = self.coordinator.config.nodes
+        targets: list[TargetView] = []
+        for name, engine in self.coordinator.placement.engines.items():
+            address = engine.address
+            if address.http is None:
+                continue
+            parts = urlsplit(address.http)
+            own = nodes[address.node].labels if address.node in nodes else {}
+            labels = {**own, "node": address.node, "engine": name, "__scheme__": parts.scheme}
+            targets.append(TargetView(targets=[parts.netloc], labels=labels))
+        return web.json_response([target.model_dump() for target in targets])
+
+
+_TARGETS = {"title": "Targets", "type": "array", "items": TargetView.model_json_schema()}
+
+
+def _json(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, text=view.model_dump_json(), content_type="application/json", headers=headers)

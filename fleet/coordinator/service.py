@@ -1,0 +1,72 @@
+"""The coordinator with its HTTP server, as one process runs them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client.metrics_core import Metric
+
+from fleet.coordinator import metrics
+from fleet.coordinator.coordinator import Coordinator
+from fleet.coordinator.http_api import CoordinatorApi
+from fleet.settings import FleetConfig
+from stream.http.server.app import HttpServer
+
+READ_WITHIN_S = 5.0
+"""Time for the event loop to read the metrics."""
+
+
+class CoordinatorService:
+    """A coordinator, and its HTTP server if `coordinator.http.bind` is set."""
+
+    def __init__(self, config: FleetConfig) -> None:
+        """Raises `ConfigError` if the HTTP server's tokens or files cannot be used."""
+        self.coordinator = Coordinator(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._http: HttpServer | None = None
+        if config.coordinator.http.bind is not None:
+            self._http = HttpServer(
+                config.coordinator.http,
+                metrics=self._metrics,
+                ready=lambda: (not self.coordinator.problems, self.coordinator.problems),
+                alive=lambda: (True, []),
+                routes=CoordinatorApi(self.coordinator).routes(),
+                pages=(),
+            )
+
+    @property
+    def http_address(self) -> str:
+        """`http://host:port` (`https` with TLS) with the actual port; empty before `start`, or without a server."""
+        return self._http.address if self._http is not None else ""
+
+    async def start(self) -> None:
+        """Start both. Raises `ConfigError` naming the setting if an address or the store cannot be used."""
+        self._loop = asyncio.get_running_loop()
+        await self.coordinator.start()
+        if self._http is not None:
+            try:
+                await self._http.start()
+            except BaseException:
+                await self.coordinator.stop()
+                raise
+            self.coordinator.assignments.http = self._http.address
+
+    async def stop(self) -> None:
+        """Stop both. May be called again."""
+        if self._http is not None:
+            await self._http.stop()
+        await self.coordinator.stop()
+
+    async def wait(self) -> None:
+        """Wait until a part of the coordinator fails, and raise what it raised."""
+        await self.coordinator.wait()
+
+    def _metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics page. Called in a thread: the state is read in the event loop."""
+        assert self._loop is not None
+
+        async def read() -> list[Metric]:
+            return metrics.read(self.coordinator)
+
+        families = asyncio.run_coroutine_threadsafe(read(), self._loop).result(READ_WITHIN_S)
+        return metrics.page(families, accept)

@@ -1,0 +1,210 @@
+"""Models of the coordinator's HTTP responses, for JSON and OpenAPI."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from fleet.coordinator.coordinator import Coordinator
+from fleet.settings import FleetCamera
+from stream.results import Place
+
+CameraPlacement = Literal["placed", "moving", "unplaced", "disabled"]
+PLACEMENTS: tuple[CameraPlacement, ...] = ("placed", "moving", "unplaced", "disabled")
+
+
+class View(BaseModel):
+    """A response or a part of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class FleetCameraStatusView(View):
+    """The state of a camera of a fleet."""
+
+    state: Literal["connecting", "live", "stalled", "reconnecting", "ended", "removed", "unplaced", "disabled"] = Field(
+        description="As its engine reports it; `unplaced` if no engine has it, `disabled` if it is not to be read."
+    )
+    message: str = Field(description="Why it is there, or why no engine has it.")
+    fps_out: float = Field(ge=0, description="Results published per second, recently.")
+    megapixels_per_s: float = Field(ge=0, description="Decoded megapixels per second: measured, else expected.")
+
+
+class FleetPlaceView(View):
+    """Where a camera is."""
+
+    state: CameraPlacement = Field(description="`moving`: `previous` goes on until the camera is live at `engine`.")
+    generation: int = Field(description="Generation of the placement; 0 before the first.")
+    engine: str | None = Field(description="The engine that has it.")
+    node: str | None = Field(description="The engine's node.")
+    endpoint: str | None = Field(description="The ZeroMQ address of the engine's results.")
+    http: str | None = Field(description="The address of the engine's HTTP server.")
+    previous: str | None = Field(description="While it moves, the engine that had it before.")
+
+
+class FleetCameraView(View):
+    """A camera of a fleet."""
+
+    id: str = Field(description="The camera's id.")
+    settings: FleetCamera = Field(description="All settings; the source without secrets.")
+    status: FleetCameraStatusView
+    place: FleetPlaceView
+
+
+class FleetCameraListView(View):
+    """All cameras."""
+
+    cameras: list[FleetCameraView]
+
+
+class FleetEngineView(View):
+    """An engine of a fleet."""
+
+    engine: str = Field(description="Its name.")
+    node: str = Field(description="The name of its machine.")
+    run: str = Field(description="Its run.")
+    state: Literal["leased", "draining", "stopping", "lost"] = Field(
+        description="`leased`: it may have cameras. `draining` and `stopping`: its cameras are moved away. `lost`: its "
+        "lease or its process has ended."
+    )
+    message: str = Field(description="Why it is lost; empty if it is not.")
+    cameras: int = Field(ge=0, description="Cameras that it has.")
+    load: float = Field(ge=0, description="Megapixels per second of its cameras.")
+    capacity: float = Field(ge=0, description="Megapixels per second that it can take.")
+    max_cameras: int = Field(ge=0, description="Cameras that it can take.")
+    age_ms: float = Field(ge=0, description="95th percentile of the age of results, the worst camera's.")
+    dropped: float = Field(ge=0, description="Frames dropped per second because the engine was too slow.")
+    endpoint: str = Field(description="The ZeroMQ address of its results.")
+    http: str | None = Field(description="The address of its HTTP server.")
+    heard_s: float = Field(ge=0, description="Seconds since its last renewal.")
+
+
+class FleetEngineListView(View):
+    """All engines, and those that were lost lately."""
+
+    engines: list[FleetEngineView]
+
+
+class FleetStatusView(View):
+    """The fleet as a whole."""
+
+    run: str = Field(description="The coordinator's run: 32 hexadecimal digits, new at each start.")
+    at_us: int = Field(description="Time of this response, microseconds since 1970, UTC.")
+    ready: bool = Field(description="Whether cameras are being placed, as in `/readyz`.")
+    reasons: list[str] = Field(description="Why not; empty if they are.")
+    cameras: dict[CameraPlacement, int] = Field(description="Cameras by where they are.")
+    unplaced_mpx: float = Field(ge=0, description="Megapixels per second of the cameras that no engine has.")
+    unplaced: dict[str, str] = Field(description="Why no engine has them, of up to 100 cameras.")
+    engines: list[FleetEngineView]
+    drains: dict[str, bool] = Field(description="Nodes and engines that are drained, and whether they are empty.")
+
+
+class DirectoryView(msgspec.Struct, frozen=True):
+    """Where each camera is."""
+
+    places: list[Place]
+
+
+MOST_REASONS = 100
+
+
+def camera_view(coordinator: Coordinator, camera_id: str) -> FleetCameraView:
+    """Return the view of a camera. Raises KeyError if it does not exist."""
+    settings = coordinator.cameras.all[camera_id]
+    placed = coordinator.placement.cameras[camera_id]
+    session = coordinator.engines.sessions.get(placed.engine) if placed.engine is not None else None
+    report = session.cameras.get(camera_id) if session is not None else None
+    state = "unplaced" if placed.state == "removed" else placed.state
+    return FleetCameraView(
+        id=camera_id,
+        settings=settings,
+        status=FleetCameraStatusView(
+            state=state if state in ("unplaced", "disabled") else "connecting" if report is None else report.state,
+            message=placed.reason,
+            fps_out=report.fps if report is not None else 0.0,
+            megapixels_per_s=placed.cost,
+        ),
+        place=FleetPlaceView(
+            state=state,
+            generation=placed.generation,
+            engine=placed.engine,
+            node=session.address.node if session is not None else None,
+            endpoint=session.address.endpoint if session is not None else None,
+            http=session.address.http if session is not None else None,
+            previous=placed.previous,
+        ),
+    )
+
+
+def engine_views(coordinator: Coordinator) -> list[FleetEngineView]:
+    """Return the engines by name, those that hold a lease first."""
+    now_s = time.monotonic()
+    views: list[FleetEngineView] = []
+    for name, engine in sorted(coordinator.placement.engines.items()):
+        address, report = engine.address, engine.report
+        views.append(
+            FleetEngineView(
+                engine=name,
+                node=address.node,
+                run=address.run,
+                state="stopping" if engine.stopping else "draining" if engine.draining else "leased",
+                message="",
+                cameras=engine.cameras,
+                load=max(engine.load, 0.0),
+                capacity=report.capacity,
+                max_cameras=report.max_cameras,
+                age_ms=report.age_ms,
+                dropped=report.dropped,
+                endpoint=address.endpoint,
+                http=address.http,
+                heard_s=max(now_s - engine.heard_s, 0.0),
+            )
+        )
+    for name, lost in sorted(coordinator.engines.lost.items()):
+        if name in coordinator.engines.sessions:
+            continue
+        views.append(
+            FleetEngineView(
+                engine=name,
+                node=lost.address.node,
+                run=lost.address.run,
+                state="lost",
+                message=lost.reason,
+                cameras=0,
+                load=0.0,
+                capacity=0.0,
+                max_cameras=0,
+                age_ms=0.0,
+                dropped=0.0,
+                endpoint=lost.address.endpoint,
+                http=lost.address.http,
+                heard_s=max(time.time() - lost.at_us / 1e6, 0.0),
+            )
+        )
+    return views
+
+
+def status_view(coordinator: Coordinator) -> FleetStatusView:
+    """Return the view of the fleet."""
+    problems = coordinator.problems
+    counts: Counter[str] = Counter()
+    unplaced: dict[str, str] = {}
+    for name, camera in coordinator.placement.cameras.items():
+        counts[camera.state] += 1
+        if camera.state == "unplaced" and len(unplaced) < MOST_REASONS:
+            unplaced[name] = camera.reason
+    return FleetStatusView(
+        run=coordinator.run,
+        at_us=time.time_ns() // 1000,
+        ready=not problems,
+        reasons=problems,
+        cameras={state: counts[state] for state in PLACEMENTS},
+        unplaced_mpx=coordinator.placement.unplaced_cost,
+        unplaced=unplaced,
+        engines=engine_views(coordinator),
+        drains={name: name in coordinator.drained for name in sorted(coordinator.placement.drains)},
+    )

@@ -1,0 +1,182 @@
+"""The HTTP API of a fleet's coordinator, with simulated engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from fleet.coordinator.metrics import METRICS
+from stream.http.server import openapi
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ
+from support.fleet.coordinators import cameras, configured, joined, serving
+from support.listed_tokens import listed, secret_of, write_tokens
+from support.repository import REPOSITORY
+from support.waiting import until
+
+CAMERAS = "/api/v1/cameras"
+
+
+async def test_cameras_are_changed_as_on_one_engine(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        settings = {"source": "rtsp://user:secret@10.0.0.7/1", "pin": "node-a"}
+        status, body, headers = await client.ask("PUT", f"{CAMERAS}/door", json=settings)
+        assert (status, headers["Location"]) == (201, f"{CAMERAS}/door")
+        assert body["settings"]["source"] == "rtsp://10.0.0.7/1" and body["settings"]["pin"] == "node-a"
+        assert (await client.ask("PUT", f"{CAMERAS}/door", json=settings))[0] == 200
+        await until(lambda: set(a.generations) == {"c0", "door"})
+        assert a.settings["door"]["source"] == settings["source"]
+
+        async def live() -> Any:
+            shown = await client.get(f"{CAMERAS}/door")
+            return shown if shown["status"]["state"] == "live" else None
+
+        shown = await until(live)
+        assert shown["place"] == {
+            "state": "placed",
+            "generation": a.generations["door"],
+            "engine": "a",
+            "node": "node-a",
+            "endpoint": "tcp://node-a:5555",
+            "http": "http://node-a:9090",
+            "previous": None,
+        }
+        assert (shown["status"]["fps_out"], shown["status"]["megapixels_per_s"]) == (25.0, 20.0)
+        status, body, _ = await client.ask("PATCH", f"{CAMERAS}/door", json={"max_fps": 5, "pin": None})
+        assert status == 200 and (body["settings"]["max_fps"], body["settings"]["pin"]) == (5.0, None)
+        await until(lambda: a.settings["door"].get("max_fps") == 5)
+        assert [camera["id"] for camera in (await client.get(CAMERAS))["cameras"]] == ["c0", "door"]
+        assert (await client.ask("DELETE", f"{CAMERAS}/door"))[0] == 204
+        assert (await client.ask("DELETE", f"{CAMERAS}/door"))[0] == 204
+        await until(lambda: set(a.generations) == {"c0"})
+        assert all(grant.http == client.address for grant in a.grants[-1:])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("PUT", "/cameras/door", {"source": "pattern:", "max_fps": -1}, 422, "invalid"),
+        ("PUT", "/cameras/door", {"source": "/etc/passwd"}, 422, "invalid"),
+        ("PUT", "/cameras/Door", {"source": "pattern:"}, 422, "invalid"),
+        ("PUT", "/cameras/c1", {"source": "pattern:"}, 409, "no-room"),
+        ("PATCH", "/cameras/door", {"max_fps": 5}, 404, "no-such-camera"),
+        ("GET", "/cameras/door", None, 404, "no-such-camera"),
+        ("GET", "/directory/door", None, 404, "no-such-camera"),
+        ("POST", "/fleet/drain/nowhere", None, 404, "no-such-engine"),
+        ("POST", "/fleet/engines", {"engine": "a"}, 422, "invalid"),
+        ("POST", "/fleet/engines", {"engine": "a", "run": "x"}, 422, "invalid"),
+        ("GET", "/", None, 404, "not-found"),
+    ],
+)
+async def test_a_wrong_request_is_answered_with_the_problem(
+    method: str, path: str, body: Any, status: int, code: str, tmp_path: Path
+) -> None:
+    config = configured(tmp_path, cameras=cameras(1), coordinator={"http": {"bind": "127.0.0.1:0", "max_cameras": 1}})
+    async with serving(config) as (_, client):
+        answered, problem, _ = await client.ask(method, f"/api/v1{path}".removesuffix("/"), json=body)
+        assert (answered, problem["type"]) == (status, f"urn:partstream:problem:{code}")
+
+
+async def test_the_directory_the_engines_and_drains_are_shown(tmp_path: Path) -> None:
+    config = configured(tmp_path, cameras=cameras(4), nodes={"node-a": {"labels": {"gpu": "l4"}}, "spare": {}})
+    async with (
+        serving(config) as (coordinator, client),
+        joined(coordinator.renewals.address, "a", "b") as (a, b),
+    ):
+        assert (await client.ask("GET", "/api/v1/directory/c0"))[0] == 503
+        assert (await client.ask("GET", "/readyz"))[0] == 503
+        await until(lambda: len(a.generations) == len(b.generations) == 2)
+        assert (await client.ask("GET", "/readyz"))[0] == 200
+        places = {place["camera"]: place for place in (await client.get("/api/v1/directory"))["places"]}
+        assert set(places) == {"c0", "c1", "c2", "c3"}
+        first = next(iter(a.generations))
+        assert places[first] == await client.get(f"/api/v1/directory/{first}")
+        assert places[first]["address"]["endpoint"] == "tcp://node-a:5555"
+        targets = await client.get("/api/v1/prometheus/targets")
+        labels = {"node": "node-a", "engine": "a", "gpu": "l4", "__scheme__": "http"}
+        assert {"targets": ["node-a:9090"], "labels": labels} in targets and len(targets) == 2
+
+        assert (await client.ask("POST", "/api/v1/fleet/drain/spare"))[0] == 204
+        assert (await client.ask("POST", "/api/v1/fleet/drain/node-a"))[0] == 204
+        await until(lambda: "node-a" in coordinator.drained)
+        status = await client.get("/api/v1/status")
+        assert status["drains"]["node-a"] is True
+        assert status["cameras"] == {"placed": 4, "moving": 0, "unplaced": 0, "disabled": 0}
+        assert {engine["engine"]: (engine["state"], engine["cameras"]) for engine in status["engines"]} == {
+            "a": ("draining", 0),
+            "b": ("leased", 4),
+        }
+        assert (await client.ask("DELETE", "/api/v1/fleet/drain/node-a"))[0] == 204
+        assert (await client.ask("DELETE", "/api/v1/fleet/drain/node-a"))[0] == 204
+
+        await b.end()
+        ended = {"engine": "b", "run": b.run}
+        assert (await client.ask("POST", "/api/v1/fleet/engines", json=ended))[0] == 204
+        await until(lambda: len(a.generations) == 4)
+        engines = {engine["engine"]: engine for engine in (await client.get("/api/v1/fleet/engines"))["engines"]}
+        assert (engines["b"]["state"], engines["b"]["message"]) == ("lost", "its process has ended")
+
+
+async def test_a_token_for_some_cameras_shows_only_these(tmp_path: Path) -> None:
+    tokens = write_tokens(tmp_path / "tokens.yaml", listed("guard", cameras=["c1"]))
+    http = OFF_LOOPBACK | {"tokens_file": tokens}
+    config = configured(tmp_path, cameras=cameras(2), coordinator={"http": http})
+    async with (
+        serving(config, secret_of("guard")) as (coordinator, client),
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        await until(lambda: len(a.generations) == 2)
+        await until(lambda: len(coordinator.directory.places) == 2)
+        assert [camera["id"] for camera in (await client.get(CAMERAS))["cameras"]] == ["c1"]
+        assert [place["camera"] for place in (await client.get("/api/v1/directory"))["places"]] == ["c1"]
+        assert (await client.ask("GET", "/api/v1/directory/c0"))[0] == 404
+        assert (await client.ask("GET", "/api/v1/status"))[0] == 403
+        assert (await client.ask("DELETE", f"{CAMERAS}/c1"))[0] == 403
+        for token, expected in ((READ, 403), (CONTROL, 204), ("", 401)):
+            headers = {"Authorization": f"Bearer {token}"}
+            assert (await client.ask("DELETE", f"{CAMERAS}/c1", headers=headers))[0] == expected
+
+
+async def test_every_metric_is_on_the_page_and_in_the_documentation(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path, cameras=cameras(3))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        await until(lambda: len(a.generations) == 3)
+        await until(lambda: coordinator.assigned == 3)
+        page = await client.get("/metrics")
+        samples = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+        }
+        documented = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
+        for metric in METRICS:
+            assert any(name == metric.full_name for name, *_ in samples), metric.full_name
+            assert f"`{metric.full_name}`" in documented
+        assert samples["partstream_fleet_cameras", "placed"] == 3
+        assert samples["partstream_fleet_engine_cameras", "a", "node-a"] == 3
+        assert samples["partstream_fleet_assignments_total",] == 3
+        assert samples["partstream_fleet_ready",] == 1
+
+
+async def test_the_document_describes_every_answer(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a"),
+    ):
+        await until(lambda: "c0" in coordinator.directory.places)
+        document = await client.get(openapi.PATH)
+        for path, methods in document["paths"].items():
+            if "get" not in methods or not path.startswith("/api/v1/") or path == openapi.PATH:
+                continue
+            schema = methods["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            body = await client.get(path.replace("{camera}", "c0"))
+            jsonschema.Draft202012Validator({**document, **schema}).validate(body)
+        assert "POST" in {method.upper() for method in document["paths"]["/api/v1/fleet/drain/{name}"]}
