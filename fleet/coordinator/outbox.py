@@ -43,12 +43,13 @@ class Outbox:
     error: str = ""
     """Why nothing can be written at present; empty if it can."""
     _items: list[_Item] = field(default_factory=list[_Item])
+    _writing: list[_Item] = field(default_factory=list[_Item])
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def waiting(self) -> int:
         """Decisions that are not written yet."""
-        return len(self._items)
+        return len(self._items) + len(self._writing)
 
     def add(self, statements: Sequence[Statement], commands: Sequence[Command]) -> None:
         """Deliver the commands when the statements are written."""
@@ -63,21 +64,22 @@ class Outbox:
         await done
 
     async def run(self) -> None:
-        """Write until cancelled."""
-        while True:
-            await self._bell.wait()
-            self._bell.clear()
-            items, self._items = self._items, []
-            while items:
-                batch, items = _batch(items)
-                if not await self._written(batch):
-                    # In order: what is added meanwhile comes after it.
-                    self._items[:0] = [item for item in [*batch, *items] if item.done is None]
-                    for item in items:
-                        _refuse(item, self.error)
-                    await asyncio.sleep(RETRY_S)
-                    self._bell.set()
-                    break
+        """Write until cancelled. Changes that were not written by then are refused."""
+        try:
+            while True:
+                await self._bell.wait()
+                self._bell.clear()
+                while self._items:
+                    self._writing, self._items = _batch(self._items)
+                    written = await self._written(self._writing)
+                    if not written:  # in order: what was added meanwhile comes after it
+                        self._items[:0] = [item for item in self._writing if item.done is None]
+                    self._writing = []
+                    if not written:
+                        await asyncio.sleep(RETRY_S)
+        finally:
+            for item in [*self._writing, *self._items]:
+                _refuse(item, "the coordinator is stopping")
 
     async def _written(self, batch: Sequence[_Item]) -> bool:
         statements = [statement for item in batch for statement in item.statements]

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -108,10 +109,12 @@ def floor_raised(floor: int) -> Statement:
 
 
 class Store:
-    """The file. Its methods block, and are called by one thread at a time."""
+    """The file. Its methods block; any thread may call them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._turn = threading.Lock()
+        """For the connection: closing it while another thread writes would crash."""
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
 
@@ -144,6 +147,43 @@ class Store:
 
     def write(self, statements: Iterable[Statement]) -> None:
         """Write all statements, or none. Returns when they are on the disk. Raises `StoreError`."""
+        with self._turn:
+            self._write(statements)
+
+    def begin_again(self, kept: Kept) -> None:
+        """Move a file aside that was damaged while it was open, and write another with this content.
+
+        Raises `StoreError`.
+        """
+        with self._turn:
+            if self._connection is None:
+                raise StoreError("it is closed")
+            try:
+                self._move_aside(None)
+                self._open(kept.created_ms)
+            except (OSError, sqlite3.Error) as error:
+                raise StoreError(_text(error)) from error
+            self._write(
+                [
+                    floor_raised(kept.floor),
+                    *(camera_changed(camera, settings) for camera, settings in kept.cameras.items()),
+                    *(placed(camera, place) for camera, place in kept.places.items()),
+                    *map(drain_begun, kept.drains),
+                    *map(camera_hidden, kept.hidden),
+                ]
+            )
+
+    def close(self) -> None:
+        """Close the file, after what is being written. May be called again."""
+        with self._turn:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+            if self._lock is not None:
+                os.close(self._lock)  # which ends the lock
+                self._lock = None
+
+    def _write(self, statements: Iterable[Statement]) -> None:
         connection = self._connection
         if connection is None:
             raise StoreError("it is closed")
@@ -156,35 +196,6 @@ class Store:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise StoreError(_text(error)) from error
-
-    def begin_again(self, kept: Kept) -> None:
-        """Move a file aside that was damaged while it was open, and write another with this content.
-
-        Raises `StoreError`.
-        """
-        try:
-            self._move_aside(None)
-            self._open(kept.created_ms)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(_text(error)) from error
-        self.write(
-            [
-                floor_raised(kept.floor),
-                *(camera_changed(camera, settings) for camera, settings in kept.cameras.items()),
-                *(placed(camera, place) for camera, place in kept.places.items()),
-                *map(drain_begun, kept.drains),
-                *map(camera_hidden, kept.hidden),
-            ]
-        )
-
-    def close(self) -> None:
-        """Close the file. May be called again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-        if self._lock is not None:
-            os.close(self._lock)  # which ends the lock
-            self._lock = None
 
     def _open(self, created_ms: int | None = None) -> Kept:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -109,3 +109,15 @@ async def test_a_file_that_turns_out_damaged_is_written_again_whole(fixture: Fix
     assert fixture.store.begun_again == 1
     kept = fixture.kept()
     assert kept.drains == {"all", "a"} and dict(kept.places) == {"a": LastPlace(fixture.created)}
+
+
+async def test_a_change_that_is_not_written_when_the_coordinator_stops_is_refused(fixture: Fixture) -> None:
+    fixture.store.error = sqlite3.OperationalError("full")
+    fixture.add("a")
+    async with running(fixture.outbox):
+        await until(lambda: fixture.outbox.error)
+        change = asyncio.create_task(fixture.outbox.write([drain_begun("late")]))
+        await until(lambda: fixture.outbox.waiting == 2 or change.done())
+    with pytest.raises(NotSavedError):
+        await change
+    assert fixture.delivered == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from fleet.coordinator import store as stored
 from fleet.coordinator.store import Kept, LastPlace, Store, StoreError, is_damage
 from stream.settings.config_error import ConfigError
+from support.waiting import wait_until
 
 
 def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -115,3 +117,24 @@ def test_an_error_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"coordinator\.store: .*file/fleet\.db can't be used"):
         Store(tmp_path / "file" / "fleet.db").open()
+
+
+def test_it_may_be_closed_while_another_thread_writes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "fleet.db")
+    store.open()
+    outcomes: list[str] = []
+
+    def write() -> None:
+        try:
+            while True:
+                store.write([stored.drain_begun(f"n{number}") for number in range(200)])
+        except StoreError as error:
+            outcomes.append(str(error))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    wait_until(lambda: (tmp_path / "fleet.db-wal").stat().st_size > 10_000)
+    store.close()
+    thread.join()
+    assert outcomes == ["it is closed"]
+    assert len(Store(store.path).open().drains) == 200
