@@ -1,0 +1,432 @@
+"""A fleet's coordinator with simulated engines: joins, faults, and restarts with and without its store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+import zmq.asyncio
+
+from fleet.coordinator.coordinator import Coordinator
+from stream.cameras.changes import NotSavedError, PrivateError, SettingsError
+from stream.messaging.curve.keys import KeyPair, client_keys
+from stream.results import Place, decode
+from stream.settings.config_error import ConfigError
+from support.fleet.coordinators import cameras, configured, held, joined, running
+from support.repository import REPOSITORY
+from support.waiting import until
+
+
+def forget_store(folder: Path) -> None:
+    for file in folder.glob("fleet.db*"):
+        file.unlink()
+
+
+def place(coordinator: Coordinator, camera: str) -> tuple[str, str | None, int]:
+    view = coordinator.placement.cameras[camera]
+    return view.state, view.engine, view.generation
+
+
+async def test_cameras_are_shared_among_the_engines_that_join(tmp_path: Path) -> None:
+    async with (
+        running(configured(tmp_path, cameras=cameras(12))) as coordinator,
+        joined(coordinator.renewals.address, "a", "b", "c") as engines,
+    ):
+        await until(lambda: len(held(*engines)) == 12)
+        assert [len(engine.generations) for engine in engines] == [4, 4, 4]
+        assert engines[0].settings[next(iter(engines[0].generations))] == {"source": "pattern:"}
+        await until(lambda: all(camera.live for camera in coordinator.placement.cameras.values()))
+        await until(lambda: all(engine.leased for engine in engines))
+
+
+async def test_the_cameras_of_a_silent_engine_move_with_higher_generations(tmp_path: Path) -> None:
+    async with (
+        running(configured(tmp_path, cameras=cameras(8))) as coordinator,
+        joined(coordinator.renewals.address, "a", "b") as (a, b),
+    ):
+        await until(lambda: len(held(a, b)) == 8)
+        before = dict(a.generations)
+        await a.end()
+        await until(lambda: len(b.generations) == 8)
+        assert not a.leased
+        assert all(b.generations[camera] > generation for camera, generation in before.items())
+        assert coordinator.engines.lost["a"].reason.startswith("silent")
+
+
+async def test_an_engine_whose_process_ended_is_not_waited_for(tmp_path: Path) -> None:
+    async with (
+        running(configured(tmp_path, placement={"ttl_s": 8, "settle_s": 0}, cameras=cameras(4))) as coordinator,
+        joined(coordinator.renewals.address, "a", "b", renew_s=0.1) as (a, b),
+    ):
+        await until(lambda: len(held(a, b)) == 4)
+        await a.end()
+        coordinator.engine_ended("a", a.run)
+        await until(lambda: len(b.generations) == 4)
+        async with joined(coordinator.renewals.address, "a") as (again,):
+            await until(lambda: again.grants)
+            assert again.refusals == []
+
+
+async def test_a_second_engine_with_a_name_in_use_is_refused(tmp_path: Path) -> None:
+    async with (
+        running(configured(tmp_path, cameras=cameras(2))) as coordinator,
+        joined(coordinator.renewals.address, "a") as (first,),
+    ):
+        await until(lambda: len(first.generations) == 2)
+        async with joined(coordinator.renewals.address, "a") as (second,):
+            await until(lambda: second.refusals)
+            assert "another engine with the name a" in second.refusals[0]
+            assert second.grants == [] and len(first.generations) == 2
+            await first.end()
+            await until(lambda: len(second.generations) == 2)
+
+
+async def test_a_drained_node_gives_its_cameras_up_and_gets_them_again(tmp_path: Path) -> None:
+    config = configured(tmp_path, cameras=cameras(6))
+    async with running(config) as coordinator, joined(coordinator.renewals.address, "a", "b") as (a, b):
+        address = coordinator.renewals.address
+        await until(lambda: len(held(a, b)) == 6)
+        await coordinator.drain("node-a")
+        await until(lambda: len(b.generations) == 6 and not a.generations)
+        await until(lambda: coordinator.drained == {"node-a"})
+        await coordinator.stop()
+        async with running(config, address) as again:
+            await until(lambda: again.drained == {"node-a"})
+            await again.put_camera("new", {"source": "pattern:"})
+            await until(lambda: "new" in b.generations)
+            await again.undrain("node-a")
+            await again.put_camera("newer", {"source": "pattern:"})
+            await until(lambda: "newer" in a.generations)
+
+
+async def test_changes_of_cameras_reach_their_engine_and_last(tmp_path: Path) -> None:
+    config = configured(tmp_path, cameras=cameras(2))
+    async with running(config) as coordinator, joined(coordinator.renewals.address, "a") as (a,):
+        await until(lambda: len(a.generations) == 2)
+        await coordinator.put_camera("door", {"source": "rtsp://user:secret@10.0.0.7/1"})
+        await until(lambda: a.settings.get("door") == {"source": "rtsp://user:secret@10.0.0.7/1"})
+        generation = a.generations["door"]
+        await coordinator.patch_camera("door", {"max_fps": 5})
+        await until(lambda: a.settings["door"].get("max_fps") == 5)
+        assert a.settings["door"]["source"] == "rtsp://user:secret@10.0.0.7/1"
+        assert a.generations["door"] == generation
+        await coordinator.patch_camera("c0", {"enabled": False})
+        assert await coordinator.remove_camera("c1")
+        assert not await coordinator.remove_camera("c1")
+        await until(lambda: set(a.generations) == {"door"})
+        address = coordinator.renewals.address
+        await coordinator.stop()
+        async with running(config, address) as again:
+            await until(lambda: again.placement.settled)
+            assert set(again.cameras.all) == {"c0", "door"}
+            assert again.cameras.all["door"].source.reveal() == "rtsp://user:secret@10.0.0.7/1"
+            assert place(again, "c0")[0] == "disabled"
+            assert place(again, "door") == ("placed", "a", generation)
+            assert a.generations == {"door": generation}
+
+
+async def test_a_camera_that_was_removed_and_added_again_gets_a_higher_generation(tmp_path: Path) -> None:
+    config = configured(tmp_path, cameras=cameras(1))
+    async with running(config) as coordinator, joined(coordinator.renewals.address, "a") as (a,):
+        await until(lambda: "c0" in a.generations)
+        generation = a.generations["c0"]
+        await coordinator.remove_camera("c0")
+        await until(lambda: not a.generations)
+        address = coordinator.renewals.address
+        await coordinator.stop()
+        async with running(config, address) as again:
+            await again.put_camera("c0", {"source": "pattern:"})
+            await until(lambda: a.generations.get("c0", 0) > generation)
+
+
+async def test_a_pinned_camera_waits_for_its_node(tmp_path: Path) -> None:
+    async with (
+        running(configured(tmp_path, cameras=cameras(1, pin="node-b"))) as coordinator,
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        await until(lambda: coordinator.directory.places)
+        assert coordinator.directory.places["c0"].state == "unplaced"
+        assert "pinned to node-b" in coordinator.directory.places["c0"].reason
+        async with joined(coordinator.renewals.address, "b") as (b,):
+            await until(lambda: b.generations)
+            assert not a.generations
+
+
+async def test_a_camera_that_an_engine_refuses_goes_to_another(tmp_path: Path) -> None:
+    async with (
+        running(configured(tmp_path, cameras=cameras(1))) as coordinator,
+        joined(coordinator.renewals.address, "a", refuses="no such file") as (a,),
+    ):
+        await until(lambda: "c0" in coordinator.directory.places)
+        await until(lambda: "no such file" in coordinator.directory.places["c0"].reason)
+        async with joined(coordinator.renewals.address, "b") as (b,):
+            await until(lambda: b.generations)
+            assert not a.generations
+
+
+async def test_invalid_or_too_revealing_settings_are_refused(tmp_path: Path) -> None:
+    hidden = {"id": "yard", "source": "rtsp://10.0.0.8/1", "privacy": "skeleton"}
+    async with running(configured(tmp_path, cameras=[hidden])) as coordinator:
+        with pytest.raises(SettingsError, match="max_fps"):
+            await coordinator.put_camera("door", {"source": "pattern:", "max_fps": -1})
+        with pytest.raises(SettingsError, match="camera_schemes"):
+            await coordinator.put_camera("door", {"source": "/etc/passwd"})
+        with pytest.raises(PrivateError):
+            await coordinator.patch_camera("yard", {"privacy": "off"})
+        await coordinator.remove_camera("yard")
+        with pytest.raises(PrivateError):
+            await coordinator.put_camera("other", {"source": "rtsp://10.0.0.8/1"})
+        assert not coordinator.cameras.all
+
+
+async def test_while_the_store_cannot_be_written_nothing_is_placed_and_engines_keep_their_cameras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        running(configured(tmp_path, cameras=cameras(4))) as coordinator,
+        joined(coordinator.renewals.address, "a", "b") as (a, b),
+    ):
+        await until(lambda: len(held(a, b)) == 4)
+        connection = coordinator._store._connection
+        assert connection is not None
+        connection.execute("PRAGMA query_only = ON")
+        with pytest.raises(NotSavedError):
+            await coordinator.put_camera("new", {"source": "pattern:"})
+        assert "new" not in coordinator.cameras.all
+        kept = dict(b.generations)
+        await a.end()
+        await until(lambda: "a" in coordinator.engines.lost and coordinator.unwritten)
+        assert any("coordinator.store" in problem for problem in coordinator.problems)
+        renewed = len(b.grants)
+        await until(lambda: len(b.grants) > renewed + 4)
+        assert b.generations == kept and b.leased
+        connection.execute("PRAGMA query_only = OFF")
+        await until(lambda: len(b.generations) == 4)
+
+
+async def test_readers_of_the_directory_get_every_place_and_each_change(tmp_path: Path) -> None:
+    async with (
+        running(configured(tmp_path, cameras=cameras(3))) as coordinator,
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        await until(lambda: len(a.generations) == 3)
+        with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as reader:
+            reader.connect(coordinator.directory.publisher.endpoint)
+            reader.subscribe(b"directory/v1/")
+            places: dict[str, Place] = {}
+
+            async def read() -> None:
+                message = decode((await reader.recv_multipart())[1])
+                assert isinstance(message, Place)
+                places[message.camera] = message
+
+            while len(places) < 3:
+                await read()
+            assert {place.address and place.address.endpoint for place in places.values()} == {"tcp://node-a:5555"}
+            assert {name: place.generation for name, place in places.items()} == a.generations
+            await coordinator.remove_camera("c0")
+            while places["c0"].state != "removed":
+                await read()
+            async with joined(coordinator.renewals.address, "b") as (b,):
+                await until(lambda: b.grants)
+                await coordinator.drain("a")
+                while (moved := places["c1"]).generation == a.generations.get("c1", 0) or not moved.previous:
+                    await read()
+                assert moved.address and (moved.address.engine, moved.previous.engine) == ("b", "a")
+                assert moved.previous_generation is not None and moved.previous_generation < moved.generation
+
+
+async def test_garbage_is_counted_and_ignored(tmp_path: Path) -> None:
+    async with running(configured(tmp_path, cameras=cameras(1))) as coordinator:
+        with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as socket:
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.connect(coordinator.renewals.address)
+            for frames in (
+                [b""],
+                [b"{"],
+                [b"[]", b"x"],
+                [b'{"kind":"renewal"}'],
+                [b'{"kind":"grant"}'],
+                [b"\xff" * 9000],
+            ):
+                await socket.send_multipart(frames)
+            await until(lambda: coordinator.renewals.counts["invalid"] == 6)
+        async with joined(coordinator.renewals.address, "a") as (a,):
+            await until(lambda: a.generations)
+
+
+async def test_with_curve_only_listed_engines_get_cameras(tmp_path: Path) -> None:
+    own, listed, unlisted = KeyPair.new(), KeyPair.new(), KeyPair.new()
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    for name, pair in (("own", own), ("listed", listed), ("unlisted", unlisted)):
+        path = tmp_path / f"{name}.key_secret"
+        path.touch(0o600)
+        path.write_text(pair.secret_certificate())
+    (allowed / "engine.key").write_text(listed.public_certificate())
+    keys = {"curve_secret_key_file": tmp_path / "own.key_secret", "curve_allowed_keys": allowed}
+    async with running(configured(tmp_path, coordinator=keys, cameras=cameras(1))) as coordinator:
+        address = coordinator.renewals.address
+        async with (
+            joined(address, "b", keys=client_keys(own.public, tmp_path / "unlisted.key_secret")) as (refused,),
+            joined(address, "c") as (plain,),
+            joined(address, "a", keys=client_keys(own.public, tmp_path / "listed.key_secret")) as (accepted,),
+        ):
+            await until(lambda: accepted.generations and coordinator.renewals.refused)
+            assert refused.grants == plain.grants == []
+            assert set(coordinator.engines.sessions) == {"a"}
+
+
+async def test_an_open_address_without_keys_is_refused(tmp_path: Path) -> None:
+    config = configured(tmp_path, coordinator={"bind": "tcp://0.0.0.0:0"})
+    with pytest.raises(ConfigError, match=r"coordinator\.bind: .*passwords"):
+        await Coordinator(config).start()
+    config = configured(tmp_path, coordinator={"directory": "tcp://0.0.0.0:0"})
+    with pytest.raises(ConfigError, match=r"coordinator\.directory"):
+        await Coordinator(config).start()
+    async with running(configured(tmp_path)):  # the store is free again
+        pass
+
+
+# Restarts
+
+
+@pytest.mark.parametrize("fence", ["soft", "strict"])
+async def test_a_coordinator_without_its_store_rebuilds_everything_from_the_engines(tmp_path: Path, fence: str) -> None:
+    config = configured(tmp_path, placement={"fence": fence}, cameras=cameras(3))
+    async with running(config) as coordinator, joined(coordinator.renewals.address, "a", "b") as (a, b):
+        await until(lambda: len(held(a, b)) == 3)
+        await coordinator.put_camera("door", {"source": "rtsp://user:secret@10.0.0.7/1", "max_fps": 5})
+        await coordinator.patch_camera("c0", {"staleness_ms": 700})
+        await until(lambda: len(held(a, b)) == 4)
+        await until(lambda: (a.settings | b.settings)["c0"].get("staleness_ms") == 700)
+        before, address = held(a, b), coordinator.renewals.address
+        await coordinator.stop()
+        forget_store(tmp_path)
+        async with running(config, address) as again:
+            await until(lambda: again.placement.settled)
+            await until(lambda: all(camera.live for camera in again.placement.cameras.values()))
+            assert held(a, b) == before
+            assert again.cameras.all["door"].source.reveal() == "rtsp://user:secret@10.0.0.7/1"
+            assert again.cameras.all["door"].max_fps == 5
+            assert again.cameras.all["c0"].staleness_ms == 700
+            assert set(again.cameras.all) == {"c0", "c1", "c2", "door"}
+            await until(lambda: a.leased and b.leased)
+            await again.remove_camera("door")
+            await until(lambda: "door" not in held(a, b))
+            await a.end()
+            await until(lambda: set(b.generations) == {"c0", "c1", "c2"})
+            assert all(b.generations[camera] >= before[camera] for camera in b.generations)
+            assert all(b.generations[camera] > before[camera] for camera in a.generations)
+            await again.stop()
+        async with running(config, address) as third:  # with the store that was rebuilt
+            await until(lambda: third.placement.settled)
+            assert set(third.cameras.all) == {"c0", "c1", "c2"}
+            assert third.cameras.all["c0"].staleness_ms == 700
+
+
+async def test_a_strict_engine_is_not_leased_by_a_rebuilt_coordinator_before_all_have_reported(tmp_path: Path) -> None:
+    config = configured(tmp_path, placement={"fence": "strict", "settle_s": 600}, cameras=cameras(1))
+    async with running(config) as coordinator, joined(coordinator.renewals.address, "a", generations={"c0": 5}) as (a,):
+        await until(lambda: len(a.grants) > 3)
+        assert not a.leased and a.generations == {"c0": 5}
+
+
+async def test_of_two_engines_that_report_a_camera_the_higher_generation_keeps_it(tmp_path: Path) -> None:
+    async with (
+        running(configured(tmp_path, cameras=cameras(1))) as coordinator,
+        joined(coordinator.renewals.address, "a", generations={"c0": 5}) as (a,),
+        joined(coordinator.renewals.address, "b", generations={"c0": 6}) as (b,),
+    ):
+        await until(lambda: not a.generations)
+        assert b.generations == {"c0": 6}
+        assert place(coordinator, "c0") == ("placed", "b", 6)
+
+
+async def test_a_camera_that_was_removed_while_its_engine_was_away_does_not_return(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    async with running(config) as coordinator:
+        await coordinator.put_camera("door", {"source": "pattern:"})
+        address = coordinator.renewals.address
+        async with joined(address, "a") as (a,):
+            await until(lambda: a.generations)
+            await coordinator.stop()
+            forget_store(tmp_path)
+            async with running(config, address) as again:
+                await until(lambda: "door" in again.cameras.all and again.placement.cameras["door"].live)
+                await a.end()
+                await again.remove_camera("door")
+                await until(lambda: "a" in again.engines.lost)
+                a.begin()
+                await until(lambda: not a.generations)
+                assert "door" not in again.cameras.all
+
+
+async def test_a_killed_coordinator_loses_no_camera(tmp_path: Path) -> None:
+    """The coordinator is a process of its own, which is killed, and started again with its store and without."""
+    port = await _free_address()
+    content = {
+        "coordinator": {"bind": port, "directory": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"}
+        | {"store": str(tmp_path / "fleet.db")},
+        "placement": {"ttl_s": 1},
+        "cameras": cameras(6),
+    }
+    file = tmp_path / "fleet.json"
+    file.write_text(json.dumps(content))
+    async with joined(port, "a", "b") as (a, b):
+        process = await _coordinator(file)
+        await until(lambda: len(held(a, b)) == 6)
+        before = held(a, b)
+        for forgets in (False, True):
+            granted = len(a.grants)
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+            if forgets:
+                forget_store(tmp_path)
+            process = await _coordinator(file)
+            await until(lambda: len(a.grants) > granted + 8)  # beyond the time that it listens # noqa: B023
+            assert held(a, b) == before
+        await a.end()
+        await until(lambda: len(b.generations) == 6)
+        assert all(b.generations[camera] >= generation for camera, generation in before.items())
+        process.terminate()
+        await process.wait()
+
+
+_PROGRAM = """
+import asyncio, json, sys
+from pathlib import Path
+from fleet.coordinator.coordinator import Coordinator
+from fleet.settings import FleetConfig
+
+async def main():
+    coordinator = Coordinator(FleetConfig.model_validate(json.loads(Path(sys.argv[1]).read_text())))
+    await coordinator.start()
+    print("started", flush=True)
+    await coordinator.wait()
+
+asyncio.run(main())
+"""
+
+
+async def _coordinator(config: Path) -> asyncio.subprocess.Process:
+    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _PROGRAM, str(config), stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"started\n"
+    return process
+
+
+async def _free_address() -> str:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.bind("tcp://127.0.0.1:0")
+        return socket.getsockopt_string(zmq.LAST_ENDPOINT)
