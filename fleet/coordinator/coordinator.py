@@ -10,11 +10,12 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fleet.coordinator.assignments import Assignments
 from fleet.coordinator.cameras import Cameras
+from fleet.coordinator.changes import Changes
 from fleet.coordinator.directory import Directory
 from fleet.coordinator.engines import Engines, RefusedRenewalError, Session
 from fleet.coordinator.outbox import Outbox
@@ -24,15 +25,12 @@ from fleet.coordinator.store import (
     LastPlace,
     Statement,
     Store,
-    drain_begun,
-    drain_ended,
     floor_raised,
     place_forgotten,
     placed,
 )
 from fleet.placement.commands import Announce, Assign, Command, Drained, EngineLost, Release
 from fleet.placement.events import (
-    CameraUnwanted,
     CameraWanted,
     DrainBegun,
     DrainEnded,
@@ -45,12 +43,10 @@ from fleet.placement.events import (
 from fleet.placement.placement import Placement
 from fleet.placement.records import Remembered
 from fleet.settings import FleetCamera, FleetConfig
-from stream.cameras.changes import NotNowError, Settings
 from stream.membership.protocol import CameraReport, RefusedEngine, Renewal, generations_of
 from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 TICKS = 8
 """Ticks of the placement in the time of a lease."""
@@ -84,15 +80,18 @@ class Coordinator:
         )
         self._store = Store(config.coordinator.store)
         self._outbox = Outbox(self._store, self._deliver, self._snapshot)
+        self.changes = Changes(
+            lambda: self.cameras if self._running else None,
+            self._outbox.write,
+            self._step,
+            lambda camera: self._push(self.assignments.settings_changed(camera)),
+        )
         self._created_ms = 0
         self._rebuilding = False
         """Whether the store was empty at the start, so that which engine is right about a camera is not known yet."""
         self._buried: set[str] = set()
         """Cameras of a store that was lost which were removed since: no report brings them back."""
         self._floor = 0
-        self._changing = asyncio.Lock()
-        self._changes: set[asyncio.Task[Any]] = set()
-        """Held until they end, also if their callers are cancelled."""
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
         self._logged = RepeatLimiter(limit=1, per_s=60.0)
@@ -165,85 +164,6 @@ class Coordinator:
         """Note that the process of this run of an engine is gone, for example because its agent saw it end."""
         self.engines.ended(engine, run)
         self._step(EngineEnded(engine, run))
-
-    async def drain(self, name: str) -> None:
-        """Move the cameras of a node or an engine away, and give it no more. Raises `ControlError`."""
-        await self._finished(self._drain(name, drain_begun(name), DrainBegun(name)))
-
-    async def undrain(self, name: str) -> None:
-        """Let a node or an engine have cameras again. Raises `ControlError`."""
-        await self._finished(self._drain(name, drain_ended(name), DrainEnded(name)))
-
-    async def _drain(self, name: str, statement: Statement, event: DrainBegun | DrainEnded) -> None:
-        async with self._changing:
-            self._check_running()
-            await self._outbox.write([statement])
-            self.drained.discard(name)
-            self._step(event)
-
-    async def put_camera(self, camera_id: str, settings: Settings) -> tuple[FleetCamera, bool]:
-        """Add or replace a camera, with defaults for all settings not given. Return it and whether it is new.
-
-        Raises `ControlError`. The change is finished even if its caller is cancelled.
-        """
-        return await self._finished(self._put(camera_id, settings))
-
-    async def _put(self, camera_id: str, settings: Settings) -> tuple[FleetCamera, bool]:
-        async with self._changing:
-            self._check_running()
-            before = self.cameras.all.get(camera_id)
-            camera = self.cameras.checked(camera_id, settings)
-            await self._set(camera, before)
-            return camera, before is None
-
-    async def patch_camera(self, camera_id: str, changes: Settings) -> FleetCamera:
-        """Change the given settings; null resets one to its default. Return all settings. Raises `ControlError`."""
-        return await self._finished(self._patch(camera_id, changes))
-
-    async def _patch(self, camera_id: str, changes: Settings) -> FleetCamera:
-        async with self._changing:
-            self._check_running()
-            before = self.cameras.of(camera_id)
-            camera = self.cameras.checked_changes(camera_id, changes)
-            await self._set(camera, before)
-            return camera
-
-    async def remove_camera(self, camera_id: str) -> bool:
-        """Remove the camera of this id. Return whether there was one. Raises `ControlError`."""
-        return await self._finished(self._remove(camera_id))
-
-    async def _remove(self, camera_id: str) -> bool:
-        async with self._changing:
-            self._check_running()
-            if camera_id not in self.cameras.all:
-                return False
-            await self._outbox.write(self.cameras.removing(camera_id))
-            self.cameras.remove(camera_id)
-            self._step(CameraUnwanted(camera_id))
-            logger.info("camera %s: removed", camera_id)
-            return True
-
-    async def _set(self, camera: FleetCamera, before: FleetCamera | None) -> None:
-        if before is not None and camera.whole() == before.whole():
-            return
-        await self._outbox.write(self.cameras.keeping(camera))
-        self.cameras.put(camera)
-        self._buried.discard(camera.id)
-        self._step(CameraWanted(camera.id, camera.wish))
-        if before is not None and before.for_engine() != camera.for_engine():
-            self._push(self.assignments.settings_changed(camera.id))
-        logger.info("camera %s: %s", camera.id, "added" if before is None else "changed")
-
-    def _finished(self, change: Coroutine[Any, Any, T]) -> Awaitable[T]:
-        """Return what waits for a change, which goes on if the wait is cancelled."""
-        task = asyncio.create_task(change)
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
-        return asyncio.shield(task)
-
-    def _check_running(self) -> None:
-        if not self._running:
-            raise NotNowError("the coordinator is starting or stopping: try again when /readyz answers 200")
 
     # Engines
 
@@ -364,6 +284,13 @@ class Coordinator:
             self._step(DrainBegun(name))
 
     def _step(self, event: Event) -> None:
+        match event:
+            case DrainBegun() | DrainEnded():
+                self.drained.discard(event.name)
+            case CameraWanted():
+                self._buried.discard(event.camera)
+            case _:
+                pass
         commands = self.placement.step(event, _now())
         if not commands:
             return

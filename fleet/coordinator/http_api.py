@@ -193,17 +193,17 @@ class CoordinatorApi:
 
     async def _put(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]
-        _, new = await applied(self.coordinator.put_camera(camera_id, await json_object(request)))
+        _, new = await applied(self.coordinator.changes.put(camera_id, await json_object(request)))
         headers = {"Location": f"{ROOT}/cameras/{camera_id}"} if new else None
         return _json(self._view(camera_id), 201 if new else 200, headers)
 
     async def _patch(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]
-        await applied(self.coordinator.patch_camera(camera_id, await json_object(request)))
+        await applied(self.coordinator.changes.patch(camera_id, await json_object(request)))
         return _json(self._view(camera_id))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        await applied(self.coordinator.remove_camera(request.match_info["camera"]))
+        await applied(self.coordinator.changes.remove(request.match_info["camera"]))
         return web.Response(status=204)
 
     async def _directory(self, request: web.Request) -> web.Response:
@@ -253,13 +253,13 @@ class CoordinatorApi:
             raise Problem(
                 404, "no-such-engine", "no engine or node has this name: GET /api/v1/fleet/engines lists them"
             )
-        await applied(self.coordinator.drain(name))
+        await applied(self.coordinator.changes.drain(name))
         return web.Response(status=204)
 
     async def _undrain(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name in self.coordinator.placement.drains:
-            await applied(self.coordinator.undrain(name))
+            await applied(self.coordinator.changes.undrain(name))
         return web.Response(status=204)
 
     def _names(self) -> set[str]:

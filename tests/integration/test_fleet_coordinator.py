@@ -93,16 +93,16 @@ async def test_a_drained_node_gives_its_cameras_up_and_gets_them_again(tmp_path:
     async with running(config) as coordinator, joined(coordinator.renewals.address, "a", "b") as (a, b):
         address = coordinator.renewals.address
         await until(lambda: len(held(a, b)) == 6)
-        await coordinator.drain("node-a")
+        await coordinator.changes.drain("node-a")
         await until(lambda: len(b.generations) == 6 and not a.generations)
         await until(lambda: coordinator.drained == {"node-a"})
         await coordinator.stop()
         async with running(config, address) as again:
             await until(lambda: again.drained == {"node-a"})
-            await again.put_camera("new", {"source": "pattern:"})
+            await again.changes.put("new", {"source": "pattern:"})
             await until(lambda: "new" in b.generations)
-            await again.undrain("node-a")
-            await again.put_camera("newer", {"source": "pattern:"})
+            await again.changes.undrain("node-a")
+            await again.changes.put("newer", {"source": "pattern:"})
             await until(lambda: "newer" in a.generations)
 
 
@@ -110,16 +110,16 @@ async def test_changes_of_cameras_reach_their_engine_and_last(tmp_path: Path) ->
     config = configured(tmp_path, cameras=cameras(2))
     async with running(config) as coordinator, joined(coordinator.renewals.address, "a") as (a,):
         await until(lambda: len(a.generations) == 2)
-        await coordinator.put_camera("door", {"source": "rtsp://user:secret@10.0.0.7/1"})
+        await coordinator.changes.put("door", {"source": "rtsp://user:secret@10.0.0.7/1"})
         await until(lambda: a.settings.get("door") == {"source": "rtsp://user:secret@10.0.0.7/1"})
         generation = a.generations["door"]
-        await coordinator.patch_camera("door", {"max_fps": 5})
+        await coordinator.changes.patch("door", {"max_fps": 5})
         await until(lambda: a.settings["door"].get("max_fps") == 5)
         assert a.settings["door"]["source"] == "rtsp://user:secret@10.0.0.7/1"
         assert a.generations["door"] == generation
-        await coordinator.patch_camera("c0", {"enabled": False})
-        assert await coordinator.remove_camera("c1")
-        assert not await coordinator.remove_camera("c1")
+        await coordinator.changes.patch("c0", {"enabled": False})
+        assert await coordinator.changes.remove("c1")
+        assert not await coordinator.changes.remove("c1")
         await until(lambda: set(a.generations) == {"door"})
         address = coordinator.renewals.address
         await coordinator.stop()
@@ -137,12 +137,12 @@ async def test_a_camera_that_was_removed_and_added_again_gets_a_higher_generatio
     async with running(config) as coordinator, joined(coordinator.renewals.address, "a") as (a,):
         await until(lambda: "c0" in a.generations)
         generation = a.generations["c0"]
-        await coordinator.remove_camera("c0")
+        await coordinator.changes.remove("c0")
         await until(lambda: not a.generations)
         address = coordinator.renewals.address
         await coordinator.stop()
         async with running(config, address) as again:
-            await again.put_camera("c0", {"source": "pattern:"})
+            await again.changes.put("c0", {"source": "pattern:"})
             await until(lambda: a.generations.get("c0", 0) > generation)
 
 
@@ -175,14 +175,14 @@ async def test_invalid_or_too_revealing_settings_are_refused(tmp_path: Path) -> 
     hidden = {"id": "yard", "source": "rtsp://10.0.0.8/1", "privacy": "skeleton"}
     async with running(configured(tmp_path, cameras=[hidden])) as coordinator:
         with pytest.raises(SettingsError, match="max_fps"):
-            await coordinator.put_camera("door", {"source": "pattern:", "max_fps": -1})
+            await coordinator.changes.put("door", {"source": "pattern:", "max_fps": -1})
         with pytest.raises(SettingsError, match="camera_schemes"):
-            await coordinator.put_camera("door", {"source": "/etc/passwd"})
+            await coordinator.changes.put("door", {"source": "/etc/passwd"})
         with pytest.raises(PrivateError):
-            await coordinator.patch_camera("yard", {"privacy": "off"})
-        await coordinator.remove_camera("yard")
+            await coordinator.changes.patch("yard", {"privacy": "off"})
+        await coordinator.changes.remove("yard")
         with pytest.raises(PrivateError):
-            await coordinator.put_camera("other", {"source": "rtsp://10.0.0.8/1"})
+            await coordinator.changes.put("other", {"source": "rtsp://10.0.0.8/1"})
         assert not coordinator.cameras.all
 
 
@@ -198,7 +198,7 @@ async def test_while_the_store_cannot_be_written_nothing_is_placed_and_engines_k
         assert connection is not None
         connection.execute("PRAGMA query_only = ON")
         with pytest.raises(NotSavedError):
-            await coordinator.put_camera("new", {"source": "pattern:"})
+            await coordinator.changes.put("new", {"source": "pattern:"})
         assert "new" not in coordinator.cameras.all
         kept = dict(b.generations)
         await a.end()
@@ -231,12 +231,12 @@ async def test_readers_of_the_directory_get_every_place_and_each_change(tmp_path
                 await read()
             assert {place.address and place.address.endpoint for place in places.values()} == {"tcp://node-a:5555"}
             assert {name: place.generation for name, place in places.items()} == a.generations
-            await coordinator.remove_camera("c0")
+            await coordinator.changes.remove("c0")
             while places["c0"].state != "removed":
                 await read()
             async with joined(coordinator.renewals.address, "b") as (b,):
                 await until(lambda: b.grants)
-                await coordinator.drain("a")
+                await coordinator.changes.drain("a")
                 while (moved := places["c1"]).generation == a.generations.get("c1", 0) or not moved.previous:
                     await read()
                 assert moved.address and (moved.address.engine, moved.previous.engine) == ("b", "a")
@@ -303,8 +303,8 @@ async def test_a_coordinator_without_its_store_rebuilds_everything_from_the_engi
     config = configured(tmp_path, placement={"fence": fence}, cameras=cameras(3))
     async with running(config) as coordinator, joined(coordinator.renewals.address, "a", "b") as (a, b):
         await until(lambda: len(held(a, b)) == 3)
-        await coordinator.put_camera("door", {"source": "rtsp://user:secret@10.0.0.7/1", "max_fps": 5})
-        await coordinator.patch_camera("c0", {"staleness_ms": 700})
+        await coordinator.changes.put("door", {"source": "rtsp://user:secret@10.0.0.7/1", "max_fps": 5})
+        await coordinator.changes.patch("c0", {"staleness_ms": 700})
         await until(lambda: len(held(a, b)) == 4)
         await until(lambda: (a.settings | b.settings)["c0"].get("staleness_ms") == 700)
         before, address = held(a, b), coordinator.renewals.address
@@ -319,7 +319,7 @@ async def test_a_coordinator_without_its_store_rebuilds_everything_from_the_engi
             assert again.cameras.all["c0"].staleness_ms == 700
             assert set(again.cameras.all) == {"c0", "c1", "c2", "door"}
             await until(lambda: a.leased and b.leased)
-            await again.remove_camera("door")
+            await again.changes.remove("door")
             await until(lambda: "door" not in held(a, b))
             await a.end()
             await until(lambda: set(b.generations) == {"c0", "c1", "c2"})
@@ -353,7 +353,7 @@ async def test_of_two_engines_that_report_a_camera_the_higher_generation_keeps_i
 async def test_a_camera_that_was_removed_while_its_engine_was_away_does_not_return(tmp_path: Path) -> None:
     config = configured(tmp_path)
     async with running(config) as coordinator:
-        await coordinator.put_camera("door", {"source": "pattern:"})
+        await coordinator.changes.put("door", {"source": "pattern:"})
         address = coordinator.renewals.address
         async with joined(address, "a") as (a,):
             await until(lambda: a.generations)
@@ -362,7 +362,7 @@ async def test_a_camera_that_was_removed_while_its_engine_was_away_does_not_retu
             async with running(config, address) as again:
                 await until(lambda: "door" in again.cameras.all and again.placement.cameras["door"].live)
                 await a.end()
-                await again.remove_camera("door")
+                await again.changes.remove("door")
                 await until(lambda: "a" in again.engines.lost)
                 a.begin()
                 await until(lambda: not a.generations)
