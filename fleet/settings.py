@@ -23,6 +23,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 """Names of engines and nodes."""
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
+REFERENCE = "docs/fleet-configuration.md"
+"""Lists all settings."""
 EXPECTED_MPX = 20.0
 """Megapixels per second of a camera of 1280×720 at 22 frames per second."""
 
@@ -205,7 +207,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> FleetC
     try:
         return FleetConfig.model_validate(merged(content, overrides or {}))
     except ValidationError as error:
-        text = error_text(error.errors(include_url=False), FleetConfig, command="partstream fleet schema")
+        text = error_text(error.errors(include_url=False), FleetConfig, command=REFERENCE)
         raise ConfigError(f"{path}: {redact(text)}") from None
 
 

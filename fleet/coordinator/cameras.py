@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fleet.coordinator.store import Kept, Statement, camera_as_configured, camera_changed, camera_hidden
-from fleet.settings import FleetCamera, FleetConfig
+from fleet.settings import REFERENCE, FleetCamera, FleetConfig
 from stages.settings_file import error_text
 from stream.cameras.changes import (
     NoCapacityError,
@@ -127,7 +127,7 @@ class Cameras:
             camera = FleetCamera.model_validate({**settings, "id": camera_id})
             return self.privacy.applied(camera.at_least(self.privacy.everywhere))  # pyright: ignore[reportReturnType]
         except ValidationError as error:
-            text = error_text(error, FleetCamera, command="partstream fleet schema")
+            text = error_text(error, FleetCamera, command=REFERENCE)
             logger.error("camera %s: its kept settings are invalid, so it is left out: %s", camera_id, text)
         except ValueError as error:
             logger.error("camera %s: its kept settings are left out: %s", camera_id, error)

@@ -48,7 +48,7 @@ def page() -> str:
     sections: list[tuple[str, dict[str, Any]]] = []
     top: list[tuple[str, dict[str, Any]]] = []
     for name, field in schema["properties"].items():
-        section = _section(field, definitions)
+        section = section_of(field, definitions)
         if section is None:
             top.append((name, field))
         else:
@@ -71,7 +71,7 @@ def page() -> str:
     ]
     for name, section in [*sections]:
         for inner, field in section["properties"].items():
-            nested = _section(field, definitions)
+            nested = section_of(field, definitions)
             if nested is not None:
                 kind = {"array": "[]", "object": ".NAME"}.get(str(field.get("type")), "")
                 sections.insert(sections.index((name, section)) + 1, (f"{name}.{inner}{kind}", nested))
@@ -82,7 +82,8 @@ def page() -> str:
     return "\n".join(lines)
 
 
-def _section(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any] | None:
+def section_of(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the section that a field holds, also one of a list or a mapping; None if it holds none."""
     (named,) = field.get("patternProperties", {"": {}}).values()
     optional = [choice["$ref"] for choice in field.get("anyOf", []) if "$ref" in choice]
     reference = (
@@ -127,7 +128,8 @@ def _values(field: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]
     kind = "section" if "$ref" in field else str(field.get("type", "any"))
     if kind == "object":
         (named,) = field.get("patternProperties", {"": field.get("additionalProperties")}).values()
-        yield "{name: " + " ".join(_values(named, definitions)) + ", …}"
+        known = isinstance(named, dict)  # pyright: ignore[reportUnnecessaryIsInstance] true: anything
+        yield "{name: " + " ".join(_values(named, definitions)) + ", …}" if known else "section"
         return
     if kind == "array":
         inner = [" ".join(_values(item, definitions)) for item in field.get("prefixItems", [field.get("items", {})])]
