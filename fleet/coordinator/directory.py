@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from fleet.coordinator.engines import Engines
 from fleet.placement.commands import Announce
 from fleet.settings import CoordinatorConfig
+from stream.messaging.history import TOPICS_NUMBERED
 from stream.messaging.publisher import Publisher
 from stream.results import Place
 from stream.results.places import EngineAddress
 from stream.settings.config_error import ConfigError
 from telemetry.observer import Observer
+
+TOPICS_PER_CAMERA = 2
+"""Cameras that were removed keep their numbers for a while, in case that they return."""
 
 
 class Directory:
@@ -22,6 +26,7 @@ class Directory:
         self._run = run
         self._engines = engines
         self.publisher = Publisher(config.publishing, run, Observer())
+        self.publisher.number_topics(max(TOPICS_NUMBERED, TOPICS_PER_CAMERA * config.http.max_cameras))
         self._places: dict[str, Place] = {}
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 EPOCHS_NUMBERED = 32
 """Epochs of a topic whose numbering is kept; a limit for cameras that reconnect for years."""
 TOPICS_NUMBERED = 4096
-"""Topics whose numbering is kept, so that a camera that is removed and added again continues it."""
+"""Topics whose numbering is kept by default, so that a camera that is removed and added again continues it."""
 BYTES_PER_MESSAGE = 320
 """Bookkeeping per message beside its body (key, links, object headers; measured with sys.getsizeof on CPython 3.11), so
 that the limit also holds for many small messages."""
@@ -58,6 +58,8 @@ class History:
     def __init__(self, messages_per_topic: int, total_bytes: int) -> None:
         self._messages_per_topic = messages_per_topic
         self._total_bytes = total_bytes
+        self.topics_numbered = TOPICS_NUMBERED
+        """Topics whose numbering is kept; that of those least lately published is forgotten."""
         self._bytes = 0
         self.evicted = 0
         """Messages dropped to make room."""
@@ -137,7 +139,7 @@ class History:
 
     def _begin_topic(self, topic: str) -> _Topic:
         entry = self._topics[topic] = _Topic()
-        if len(self._topics) > TOPICS_NUMBERED:
+        if len(self._topics) > self.topics_numbered:
             unused = next(iter(self._topics))
             while self._topics[unused].held:
                 self._drop_oldest_of(unused)

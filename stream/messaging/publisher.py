@@ -274,6 +274,10 @@ class Publisher:
             return body
         return msgspec.json.encode(decode(body))
 
+    def number_topics(self, most: int) -> None:
+        """Keep the numbering of up to this many topics, instead of `TOPICS_NUMBERED`. To be called before `start()`."""
+        self._history.topics_numbered = most
+
     def withdraw(self, message: ClipReady) -> None:
         """Stop sending this message to new subscribers: the clip was deleted. Replay still has it."""
         with self._lock:

@@ -85,9 +85,9 @@ def test_an_old_epoch_is_forgotten_with_its_messages() -> None:
     assert len(kept) == history.EPOCHS_NUMBERED
 
 
-def test_the_numbering_of_topics_is_bounded_and_unused_topics_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "TOPICS_NUMBERED", 2)
+def test_the_numbering_of_topics_is_bounded_and_unused_topics_go_first() -> None:
     kept = History(10, 1 << 20)
+    kept.topics_numbered = 2
     for name in ["a/", "b/", "a/", "c/"]:
         kept.append(name, 1, b"x")
     assert [kept.next_seq(name, 1) for name in ("a/", "b/", "c/")] == [2, 0, 1]
