@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ from stream.http.server.routes import Answer, Route
 from stream.results import Place
 
 ROOT = "/api/v1"
+AT_ONCE = 100
+"""Cameras that are listed before others have their turn; 100 take about 5 ms."""
 
 
 class EndedEngine(BaseModel):
@@ -185,8 +188,13 @@ class CoordinatorApi:
 
     async def _list(self, request: web.Request) -> web.Response:
         sees = request[CALLER].sees
-        names = [name for name in self.coordinator.cameras.all if sees(name)]
-        return _json(FleetCameraListView(cameras=[camera_view(self.coordinator, name) for name in names]))
+        shown: list[str] = []
+        for number, name in enumerate([name for name in self.coordinator.cameras.all if sees(name)], 1):
+            if name in self.coordinator.cameras.all:
+                shown.append(camera_view(self.coordinator, name).model_dump_json())
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # engines renew their leases in the same event loop
+        return web.Response(text=f'{{"cameras":[{",".join(shown)}]}}', content_type="application/json")
 
     async def _get(self, request: web.Request) -> web.Response:
         return _json(self._view(request.match_info["camera"]))

@@ -46,11 +46,10 @@ async def test_cameras_are_shared_among_the_engines_that_join(tmp_path: Path) ->
         await until(lambda: all(engine.leased for engine in engines))
 
 
-async def test_the_cameras_of_a_silent_engine_move_with_higher_generations(tmp_path: Path) -> None:
-    async with (
-        running(configured(tmp_path, cameras=cameras(8))) as coordinator,
-        joined(coordinator.renewals.address, "a", "b") as (a, b),
-    ):
+@pytest.mark.parametrize("fence", ["soft", "strict"])
+async def test_the_cameras_of_a_silent_engine_move_with_higher_generations(tmp_path: Path, fence: str) -> None:
+    config = configured(tmp_path, placement={"fence": fence}, cameras=cameras(8))
+    async with running(config) as coordinator, joined(coordinator.renewals.address, "a", "b") as (a, b):
         await until(lambda: len(held(a, b)) == 8)
         before = dict(a.generations)
         await a.end()
@@ -58,6 +57,14 @@ async def test_the_cameras_of_a_silent_engine_move_with_higher_generations(tmp_p
         assert not a.leased
         assert all(b.generations[camera] > generation for camera, generation in before.items())
         assert coordinator.engines.lost["a"].reason.startswith("silent")
+
+
+async def test_with_the_strict_fence_no_camera_is_on_two_engines_while_it_moves(tmp_path: Path) -> None:
+    config = configured(tmp_path, placement={"fence": "strict"}, cameras=cameras(6))
+    async with running(config) as coordinator, joined(coordinator.renewals.address, "a", "b") as (a, b):
+        await until(lambda: len(held(a, b)) == 6)
+        await coordinator.changes.drain("a")
+        await until(lambda: len(held(a, b)) == 6 and not a.generations)
 
 
 async def test_an_engine_whose_process_ended_is_not_waited_for(tmp_path: Path) -> None:
