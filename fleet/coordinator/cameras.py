@@ -23,6 +23,7 @@ from stream.cameras.changes import (
 from stream.config import Config
 from stream.privacy.hidden_camera import HiddenCamera
 from stream.privacy.known_privacy import KnownPrivacy
+from telemetry.redaction import redact
 
 logger = logging.getLogger(__name__)
 
@@ -125,10 +126,10 @@ class Cameras:
     def _valid(self, camera_id: str, settings: Mapping[str, Any]) -> FleetCamera | None:
         try:
             camera = FleetCamera.model_validate({**settings, "id": camera_id})
-            return self.privacy.applied(camera.at_least(self.privacy.everywhere))  # pyright: ignore[reportReturnType]
+            return self.privacy.applied(camera.at_least(self.privacy.everywhere))
         except ValidationError as error:
             text = error_text(error, FleetCamera, command=REFERENCE)
-            logger.error("camera %s: its kept settings are invalid, so it is left out: %s", camera_id, text)
+            logger.error("camera %s: its kept settings are invalid, so it is left out: %s", camera_id, redact(text))
         except ValueError as error:
             logger.error("camera %s: its kept settings are left out: %s", camera_id, error)
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, TypeVar
 
 from stream.privacy.hidden_camera import HiddenCamera, place_of
 from stream.privacy.strictness import laxer, stricter
@@ -11,6 +11,8 @@ from stream.results import Frame
 from stream.settings.engine import CameraConfig
 from stream.settings.privacy.background import BackgroundConfig
 from stream.settings.privacy.modes import MODES, PrivacyMode
+
+Camera = TypeVar("Camera", bound=CameraConfig)
 
 MOST_KNOWN = 4096
 """Cameras whose privacy is remembered. When there are more, no camera is added, because none may be forgotten."""
@@ -84,7 +86,7 @@ class KnownPrivacy:
                 return f"camera {config.id}{named}: {what}; only the configuration file can show more"
         return None
 
-    def applied(self, config: CameraConfig) -> CameraConfig:
+    def applied(self, config: Camera) -> Camera:
         """Return these settings with all that is known to be hidden. Raises ValueError as `stricter` does."""
         place = place_of(config.source)
         for known in self.hidden:

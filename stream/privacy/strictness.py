@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from stream.settings.engine import CameraConfig
 from stream.settings.privacy.masks import MOST_MASKS, MaskConfig
 from stream.settings.privacy.modes import WantedPrivacy
+
+Camera = TypeVar("Camera", bound=CameraConfig)
 
 
 class Hiding(Protocol):
@@ -38,7 +40,7 @@ def _covers(now: Hiding, before: Hiding) -> bool:
     return bool(hidden.difference(covered).area < 1e-9)
 
 
-def stricter(hidden: Hiding, kept: CameraConfig) -> CameraConfig:
+def stricter(hidden: Hiding, kept: Camera) -> Camera:
     """Return `kept` with what `hidden` hides as well. Raises ValueError if there would be too many masks."""
     kept = kept.at_least(hidden.privacy)
     if laxer(hidden, kept) is None:

@@ -1,0 +1,94 @@
+"""Tests of the settings of a fleet's cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from fleet.coordinator.cameras import Cameras
+from fleet.coordinator.store import Kept
+from fleet.settings import FleetCamera, FleetConfig
+from stream.cameras.changes import NoCapacityError, NoSuchCameraError, PrivateError
+
+RTSP = "rtsp://user:secret@10.0.0.7/1"
+
+
+def made(*configured: dict[str, Any], kept: Mapping[str, Any] | None = None, hidden: Any = (), **more: Any) -> Cameras:
+    config = FleetConfig.model_validate({"cameras": configured, **more})
+    return Cameras(config, Kept(1, 1, kept or {}, {}, frozenset(), hidden))
+
+
+def kept_by(cameras: Cameras, camera: FleetCamera) -> Mapping[str, Any]:
+    """Return what the store has of the camera after it was changed."""
+    cameras.put(camera)
+    return dict(cameras.changed())
+
+
+def test_kept_cameras_replace_those_of_the_configuration_and_removed_ones_stay_away() -> None:
+    kept = {"a": {"id": "a", "source": RTSP, "max_fps": 5}, "b": None, "c": {"id": "c", "source": "pattern:"}}
+    cameras = made(*({"id": name, "source": "pattern:"} for name in ("a", "b", "d")), kept=kept)
+    assert set(cameras.all) == {"a", "c", "d"}
+    assert cameras.for_engine("a") == {"source": RTSP, "max_fps": 5.0}
+    assert dict(cameras.changed()).keys() == kept.keys()
+    assert cameras.for_engine("b") is None
+
+
+def test_a_new_password_alone_is_kept() -> None:
+    cameras = made({"id": "a", "source": RTSP})
+    camera = cameras.checked("a", {"source": RTSP.replace("secret", "other")})
+    assert kept_by(cameras, camera)["a"]["source"] == "rtsp://user:other@10.0.0.7/1"
+
+
+def test_the_published_address_keeps_the_password() -> None:
+    cameras = made({"id": "a", "source": RTSP})
+    assert cameras.checked("a", {"source": "rtsp://10.0.0.7/1"}).source.reveal() == RTSP
+    assert cameras.checked_changes("a", {"max_fps": 5}).source.reveal() == RTSP
+
+
+def test_a_camera_that_is_as_configured_again_is_not_kept() -> None:
+    cameras = made({"id": "a", "source": RTSP})
+    assert kept_by(cameras, cameras.checked_changes("a", {"max_fps": 5}))
+    assert not kept_by(cameras, cameras.checked_changes("a", {"max_fps": None}))
+
+
+def test_kept_settings_that_are_not_valid_any_more_are_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    cameras = made(kept={"a": {"id": "a", "source": RTSP, "gone": 1}})
+    assert not cameras.all
+    assert "camera a: its kept settings are invalid" in caplog.text and "secret" not in caplog.text
+
+
+def test_what_was_hidden_of_a_removed_camera_stays_hidden_after_a_restart() -> None:
+    cameras = made()
+    cameras.put(cameras.checked("a", {"source": RTSP, "privacy": "skeleton"}))
+    statements = cameras.keeping(cameras.all["a"])
+    cameras.remove("a")
+    assert len(statements) == 2
+    again = made(hidden=[hidden.model_dump(mode="json") for hidden in cameras.privacy.hidden])
+    with pytest.raises(PrivateError):
+        again.checked("b", {"source": RTSP})
+
+
+def test_settings_of_an_engine_are_taken_for_a_camera_that_the_store_lost() -> None:
+    cameras = made({"id": "a", "source": RTSP, "pin": "n1"})
+    assert cameras.adopted("a", {"source": RTSP}, "n2") is None  # as known
+    changed = cameras.adopted("a", {"source": RTSP, "max_fps": 5}, "n2")
+    assert changed and (changed.max_fps, changed.pin) == (5.0, "n1")
+    device = cameras.adopted("b", {"source": "device:/dev/video0"}, "n2")
+    assert device and device.pin == "n2"
+    assert cameras.adopted("c", {"source": ""}, "n2") is None
+
+
+def test_settings_of_an_engine_never_show_more_than_the_configuration_permits() -> None:
+    cameras = made({"id": "a", "source": RTSP, "privacy": "skeleton"})
+    adopted = cameras.adopted("a", {"source": RTSP, "max_fps": 5}, "n1")
+    assert adopted and adopted.privacy == "skeleton"
+
+
+def test_no_camera_is_added_above_the_limit() -> None:
+    cameras = made({"id": "a", "source": RTSP}, coordinator={"http": {"max_cameras": 1}})
+    with pytest.raises(NoCapacityError, match="limit of coordinator"):
+        cameras.checked("b", {"source": RTSP})
+    with pytest.raises(NoSuchCameraError):
+        cameras.checked_changes("b", {"max_fps": 5})
