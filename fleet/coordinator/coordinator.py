@@ -50,6 +50,8 @@ logger = logging.getLogger(__name__)
 
 TICKS = 8
 """Ticks of the placement in the time of a lease."""
+MOST_BURIED = 4096
+"""Cameras that were removed and are remembered."""
 RUNNING = ("live", "ended")
 """States of a camera that its engine reads, or has read to the end."""
 
@@ -89,8 +91,8 @@ class Coordinator:
         self._created_ms = 0
         self._rebuilding = False
         """Whether the store was empty at the start, so that which engine is right about a camera is not known yet."""
-        self._buried: set[str] = set()
-        """Cameras of a store that was lost which were removed since: no report brings them back."""
+        self._buried: dict[str, None] = {}
+        """Cameras that were removed, the latest last: no report of an engine that was away brings them back."""
         self._floor = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
@@ -182,9 +184,10 @@ class Coordinator:
                 self.renewals.send(identity, self.assignments.ask_for_cameras(renewal.asked_ns, renewal.version))
                 return
             self._begin_session(session, renewal.cameras)
+        cameras = renewal.cameras
         if renewal.settings is not None and session.adoptable:
             self._adopt(session, renewal.settings)
-        cameras = renewal.cameras
+            cameras = session.cameras  # this renewal may lack them, because they have not changed
         self._step(
             EngineRenewed(
                 address,
@@ -236,7 +239,7 @@ class Coordinator:
         return {
             name: Measured(report.generation, report.state in RUNNING, report.pixels, report.refused)
             for name, report in cameras.items()
-            if name not in session.adoptable or name in self.cameras.all
+            if name not in session.adoptable
         }
 
     def _grant(self, session: Session) -> None:
@@ -264,16 +267,15 @@ class Coordinator:
         self.cameras = Cameras(self.config, kept)
         self._created_ms, self._rebuilding = kept.created_ms, not kept.places
         gone = {name: place for name, place in kept.places.items() if name not in self.cameras.all}
-        self._buried = {name for name, place in gone.items() if place.generation < kept.created_ms}
+        self._buried = dict.fromkeys(gone)
         self._floor = max([kept.floor, *(place.generation + 1 for place in gone.values())])
-        forgotten = [place_forgotten(name) for name in gone.keys() - self._buried]
-        if forgotten:
-            self._outbox.add([floor_raised(self._floor), *forgotten], ())
+        if self._floor != kept.floor:
+            self._outbox.add([floor_raised(self._floor)], ())
         never = LastPlace(0)
         self.placement = Placement(
             self.config.placement,
             (
-                Remembered(name, camera.wish, place.generation, place.engine)
+                Remembered(name, camera.wish, place.generation, place.engine, place.run)
                 for name, camera in self.cameras.all.items()
                 for place in (kept.places.get(name, never),)
             ),
@@ -288,7 +290,7 @@ class Coordinator:
             case DrainBegun() | DrainEnded():
                 self.drained.discard(event.name)
             case CameraWanted():
-                self._buried.discard(event.camera)
+                self._buried.pop(event.camera, None)
             case _:
                 pass
         commands = self.placement.step(event, _now())
@@ -304,9 +306,11 @@ class Coordinator:
                     if self.assignments.release(command.engine, command.run, command.camera, command.generation):
                         changed.add(command.engine)
                 case Assign():
-                    statements.append(placed(command.camera, LastPlace(command.generation, command.engine)))
+                    statements.append(
+                        placed(command.camera, LastPlace(command.generation, command.engine, command.run))
+                    )
                 case Announce(state="removed"):
-                    statements.append(self._burying(command))
+                    statements += self._burying(command)
                 case Announce() | Drained():
                     pass
         if self.placement.generation_floor != self._floor:
@@ -321,11 +325,14 @@ class Coordinator:
         self.engines.lose(command.engine, command.run, command.reason, time.time_ns() // 1000)
         logger.warning("engine %s is lost: %s", command.engine, command.reason)
 
-    def _burying(self, removed: Announce) -> Statement:
-        if removed.generation and removed.generation < self._created_ms:
-            self._buried.add(removed.camera)
-            return placed(removed.camera, LastPlace(removed.generation))
-        return place_forgotten(removed.camera)
+    def _burying(self, removed: Announce) -> list[Statement]:
+        self._buried[removed.camera] = None
+        statements = [placed(removed.camera, LastPlace(removed.generation))]
+        if len(self._buried) > MOST_BURIED:
+            oldest = next(iter(self._buried))
+            del self._buried[oldest]
+            statements.append(place_forgotten(oldest))
+        return statements
 
     def _deliver(self, commands: Sequence[Command]) -> None:
         """Do what is written."""
@@ -354,7 +361,7 @@ class Coordinator:
 
     def _snapshot(self) -> Kept:
         places = {
-            name: LastPlace(camera.generation, camera.engine)
+            name: LastPlace(camera.generation, camera.engine, camera.run)
             for name, camera in self.placement.cameras.items()
             if camera.generation and name in self.cameras.all
         }

@@ -31,7 +31,8 @@ DAMAGED = ".damaged"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cameras (camera TEXT PRIMARY KEY, settings TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS places (camera TEXT PRIMARY KEY, generation INTEGER NOT NULL, engine TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places
+    (camera TEXT PRIMARY KEY, generation INTEGER NOT NULL, engine TEXT, run TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS drains (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hidden (body TEXT PRIMARY KEY) WITHOUT ROWID;
 """
@@ -46,10 +47,11 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LastPlace:
-    """Where a camera was placed last; `engine` is None if nowhere."""
+    """Where a camera was placed last; `engine` and `run` are None if nowhere."""
 
     generation: int
     engine: str | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ def camera_as_configured(camera: str) -> Statement:
 
 def placed(camera: str, place: LastPlace) -> Statement:
     """Keep where a camera is placed."""
-    return "INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (camera, place.generation, place.engine)
+    values = (camera, place.generation, place.engine, place.run)
+    return "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)", values
 
 
 def place_forgotten(camera: str) -> Statement:

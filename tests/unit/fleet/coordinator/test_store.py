@@ -26,7 +26,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
             stored.camera_changed("gone", None),
             stored.camera_as_configured("gone"),
             stored.placed("door", LastPlace(7, "a")),
-            stored.placed("door", LastPlace(8, "b")),
+            stored.placed("door", LastPlace(8, "b", "r")),
             stored.placed("yard", LastPlace(8)),
             stored.place_forgotten("yard"),
             stored.drain_begun("node-1"),
@@ -41,7 +41,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
         first.created_ms,
         first.floor + 9,
         {"door": {"source": "pattern:"}, "yard": None},
-        {"door": LastPlace(8, "b")},
+        {"door": LastPlace(8, "b", "r")},
         frozenset({"node-1"}),
         [{"id": "door", "address": None}],
     )
