@@ -1,0 +1,185 @@
+"""A process that outlives the one that started it, and is found again by the next.
+
+The process has a session of its own and writes to a log file, so that neither a signal to the group of the process
+that started it nor a closed pipe ends it. It holds a lock while it runs (`fleet.agent.launch`), so that there is never
+a second one with the same lock, and a lock that is free proves that it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fleet.agent import launch
+from fleet.agent.launch import start_ticks
+
+STOP_WITHIN_S = 5.0
+"""Time after SIGTERM until SIGKILL. An engine stops within two seconds."""
+_DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD)
+
+
+class RunningProcess:
+    """A process that was started or adopted. It is watched through a descriptor, so a reused pid is never meant."""
+
+    def __init__(self, pid: int, run: str, command: Sequence[str], descriptor: int, *, adopted: bool) -> None:
+        self.pid = pid
+        self.run = run
+        self.command = tuple(command)
+        self.adopted = adopted
+        self._descriptor = descriptor
+        self._end: asyncio.Future[int | None] | None = None
+
+    async def ended(self) -> int | None:
+        """Wait until the process has ended, and return its exit code: negative for a signal, None if not known.
+
+        The exit code of an adopted process is known only to its parent.
+        """
+        return await asyncio.shield(self._watched())
+
+    async def stop(self, within_s: float = STOP_WITHIN_S) -> int | None:
+        """Send SIGTERM, and SIGKILL after `within_s`. Returns what `ended` does."""
+        ended = self._watched()
+        self.send(signal.SIGTERM)
+        await asyncio.wait([ended], timeout=within_s)
+        if not ended.done():
+            self.send(signal.SIGKILL)
+        return await asyncio.shield(ended)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, which is ignored if the process has ended."""
+        if self._descriptor >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, number)
+
+    def leave(self) -> None:
+        """Stop watching the process, which goes on."""
+        if self._end is not None:
+            self._end.get_loop().remove_reader(self._descriptor)
+            self._end.cancel()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _watched(self) -> asyncio.Future[int | None]:
+        if self._end is None:
+            loop = asyncio.get_running_loop()
+            self._end = loop.create_future()
+            loop.add_reader(self._descriptor, self._take_end)
+        return self._end
+
+    def _take_end(self) -> None:
+        assert self._end is not None
+        self._end.get_loop().remove_reader(self._descriptor)
+        self._end.set_result(self._exit_code())
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _exit_code(self) -> int | None:
+        try:
+            result = os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if result is None:
+            return None
+        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+
+class DetachedProcess:
+    """How a process is started and found again. Its folder has to be on a local disk.
+
+    `name` names its files in `folder`: `name.lock`, and the log `name.log`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        *,
+        directory: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.command = tuple(command)
+        self.log = folder / f"{name}.log"
+        self._lock = folder / f"{name}.lock"
+        self._directory = directory or folder
+        self._environment = environment
+
+    def start(self, run: str, further: Mapping[str, str] | None = None) -> RunningProcess:
+        """Start the process; `further` are variables of its environment. Blocks for about a millisecond.
+
+        If another process holds the lock, this one ends with the code `launch.EXIT_RUNNING`. Raises `OSError`.
+        """
+        environment = dict(os.environ if self._environment is None else self._environment) | dict(further or {})
+        arguments = [sys.executable, "-I", "-S", launch.__file__, str(self._lock.resolve()), str(self._directory), run]
+        log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            pid = os.posix_spawn(
+                sys.executable,
+                [*arguments, *self.command],
+                environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, log, 1),
+                    (os.POSIX_SPAWN_DUP2, log, 2),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=_DEFAULT_SIGNALS,
+            )
+        finally:
+            os.close(log)
+        return RunningProcess(pid, run, self.command, os.pidfd_open(pid), adopted=False)
+
+    def adopt(self) -> RunningProcess | None:
+        """Return the process that holds the lock; None if none does, or if it has not said yet which it is."""
+        state = self._holder()
+        if state is None:
+            return None
+        try:
+            descriptor = os.pidfd_open(state["pid"])
+        except OSError:
+            return None
+        # The descriptor is of the process that had the pid before this comparison, and so had the start time.
+        if start_ticks(state["pid"]) != state["started"]:
+            os.close(descriptor)
+            return None
+        return RunningProcess(state["pid"], state["run"], state["command"], descriptor, adopted=True)
+
+    def is_running(self) -> bool:
+        """Return whether a process holds the lock."""
+        try:
+            descriptor = os.open(self._lock, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def last_run(self) -> str | None:
+        """Return the run of the process that holds the lock, or was the last to hold it; None if there was none."""
+        state = self._written()
+        return None if state is None else state["run"]
+
+    def _holder(self) -> dict[str, Any] | None:
+        return self._written() if self.is_running() else None
+
+    def _written(self) -> dict[str, Any] | None:
+        try:
+            state = json.loads(self._lock.read_bytes())
+            return state if isinstance(state["pid"], int) and isinstance(state["run"], str) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None

@@ -1,0 +1,154 @@
+"""Keeping a process running: it is adopted or started, and started again whenever it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from fleet.agent import log_file
+from fleet.agent.detached_process import STOP_WITHIN_S, DetachedProcess, RunningProcess
+from fleet.agent.launch import EXIT_RUNNING
+
+logger = logging.getLogger(__name__)
+
+STEADY_AFTER_S = 60.0
+"""A process that ran so long is started again at once."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+ROTATE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run of a process has ended for certain."""
+
+    run: str
+    code: int | None
+    """Exit code; negative for a signal; None if not known."""
+
+
+class Restarts:
+    """Waits before a process is started again: none after a long run, then 1 s, doubled up to 30 s."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """Restarts since the beginning."""
+        self._next_s = 0.0
+
+    def wait_s(self, lived_s: float) -> float:
+        """Return the wait after a run of `lived_s` seconds."""
+        if lived_s >= STEADY_AFTER_S:
+            self._next_s = 0.0
+        wait_s = self._next_s
+        self._next_s = min(max(FIRST_WAIT_S, 2 * wait_s), LONGEST_WAIT_S)
+        self.count += 1
+        return wait_s
+
+
+class Keeper:
+    """Keeps one process running until it is told to stop it, or to leave it.
+
+    `on_end` is called in the event loop for each run that ended, also for one that ended before the keeper's start.
+    """
+
+    def __init__(
+        self,
+        process: DetachedProcess,
+        on_end: Callable[[Ended], None] = lambda ended: None,
+        variables: Callable[[str], dict[str, str]] = lambda run: {},
+    ) -> None:
+        self.process = process
+        self.running: RunningProcess | None = None
+        """The process while it runs."""
+        self.last: Ended | None = None
+        self.restarts = Restarts()
+        self._on_end = on_end
+        self._variables = variables
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the running event loop."""
+        self._task = asyncio.create_task(self._keep(), name=f"keep {self.process.name}")
+
+    async def stop(self, within_s: float = STOP_WITHIN_S) -> None:
+        """Stop the process, with SIGKILL after `within_s`, and do not start it again."""
+        await self._end()
+        if self.running is not None:
+            ended = Ended(self.running.run, await self.running.stop(within_s))
+            self._forget(ended)
+
+    async def leave(self) -> None:
+        """End, and leave the process running for the next keeper."""
+        await self._end()
+        if self.running is not None:
+            self.running.leave()
+            self.running = None
+
+    async def _end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _keep(self) -> None:
+        clock = asyncio.get_running_loop().time
+        self._tell_of_earlier_end()
+        while True:
+            begun_s = clock()
+            try:
+                self.running = self.process.adopt() or self._started()
+            except OSError as error:
+                logger.error("%s can't be started: %s", self.process.name, error.strerror)
+                await asyncio.sleep(self.restarts.wait_s(0))
+                continue
+            how = "goes on" if self.running.adopted else "started"
+            logger.info("%s %s: process %d", self.process.name, how, self.running.pid)
+            code = await self._until_ended(self.running)
+            wait_s = self.restarts.wait_s(clock() - begun_s)
+            if code == EXIT_RUNNING:  # another agent has just started it: it is adopted next
+                self.running = None
+            else:
+                self._forget(Ended(self.running.run, code))
+            if wait_s:
+                logger.warning("%s is started again in %g s", self.process.name, wait_s)
+            await asyncio.sleep(wait_s)
+
+    def _started(self) -> RunningProcess:
+        run = secrets.token_hex(16)
+        return self.process.start(run, self._variables(run))
+
+    def _tell_of_earlier_end(self) -> None:
+        run = self.process.last_run()
+        if run is not None and not self.process.is_running():
+            self._on_end(Ended(run, None))
+
+    async def _until_ended(self, running: RunningProcess) -> int | None:
+        ended = asyncio.ensure_future(running.ended())
+        try:
+            while not (await asyncio.wait([ended], timeout=ROTATE_EVERY_S))[0]:
+                self._rotate()
+            return ended.result()
+        finally:
+            ended.cancel()
+
+    def _rotate(self) -> None:
+        try:
+            log_file.rotate(self.process.log)
+        except OSError as error:
+            logger.warning("%s can't be rotated: %s", self.process.log, error.strerror)
+
+    def _forget(self, ended: Ended) -> None:
+        logger.warning("%s ended: %s", self.process.name, described(ended.code))
+        self.running, self.last = None, ended
+        self._on_end(ended)
+
+
+def described(code: int | None) -> str:
+    """Describe an exit code."""
+    if code is None:
+        return "exit code not known"
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
