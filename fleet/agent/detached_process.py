@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from fleet.agent import launch
 from fleet.agent.launch import start_ticks
@@ -24,6 +24,16 @@ from fleet.agent.launch import start_ticks
 STOP_WITHIN_S = 5.0
 """Time after SIGTERM until SIGKILL. An engine stops within two seconds."""
 _DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD)
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """What the file of a lock says of the process that holds it."""
+
+    pid: int
+    started: int
+    """Clock ticks after the machine's start."""
+    run: str
+    command: list[str]
 
 
 class RunningProcess:
@@ -142,18 +152,18 @@ class DetachedProcess:
 
     def adopt(self) -> RunningProcess | None:
         """Return the process that holds the lock; None if none does, or if it has not said yet which it is."""
-        state = self._holder()
-        if state is None:
+        holder = self.last() if self.is_running() else None
+        if holder is None:
             return None
         try:
-            descriptor = os.pidfd_open(state["pid"])
+            descriptor = os.pidfd_open(holder.pid)
         except OSError:
             return None
         # The descriptor is of the process that had the pid before this comparison, and so had the start time.
-        if start_ticks(state["pid"]) != state["started"]:
+        if start_ticks(holder.pid) != holder.started:
             os.close(descriptor)
             return None
-        return RunningProcess(state["pid"], state["run"], state["command"], descriptor, adopted=True)
+        return RunningProcess(holder.pid, holder.run, holder.command, descriptor, adopted=True)
 
     def is_running(self) -> bool:
         """Return whether a process holds the lock."""
@@ -169,17 +179,9 @@ class DetachedProcess:
             os.close(descriptor)
         return False
 
-    def last_run(self) -> str | None:
-        """Return the run of the process that holds the lock, or was the last to hold it; None if there was none."""
-        state = self._written()
-        return None if state is None else state["run"]
-
-    def _holder(self) -> dict[str, Any] | None:
-        return self._written() if self.is_running() else None
-
-    def _written(self) -> dict[str, Any] | None:
+    def last(self) -> Holder | None:
+        """Return the process that holds the lock, or was the last to hold it; None if there was none."""
         try:
-            state = json.loads(self._lock.read_bytes())
-            return state if isinstance(state["pid"], int) and isinstance(state["run"], str) else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return msgspec.json.decode(self._lock.read_bytes(), type=Holder)
+        except (OSError, ValueError):
             return None

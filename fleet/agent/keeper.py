@@ -31,9 +31,10 @@ class Ended:
 
 
 class Restarts:
-    """Waits before a process is started again: none after a long run, then 1 s, doubled up to 30 s."""
+    """Waits before a process is started again: none after a long run, then 1 s, doubled up to `longest_s`."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_s: float = LONGEST_WAIT_S) -> None:
+        self._longest_s = longest_s
         self.count = 0
         """Restarts since the beginning."""
         self._next_s = 0.0
@@ -43,7 +44,7 @@ class Restarts:
         if lived_s >= STEADY_AFTER_S:
             self._next_s = 0.0
         wait_s = self._next_s
-        self._next_s = min(max(FIRST_WAIT_S, 2 * wait_s), LONGEST_WAIT_S)
+        self._next_s = min(max(FIRST_WAIT_S, 2 * wait_s), self._longest_s)
         self.count += 1
         return wait_s
 
@@ -59,12 +60,13 @@ class Keeper:
         process: DetachedProcess,
         on_end: Callable[[Ended], None] = lambda ended: None,
         variables: Callable[[str], dict[str, str]] = lambda run: {},
+        longest_wait_s: float = LONGEST_WAIT_S,
     ) -> None:
         self.process = process
         self.running: RunningProcess | None = None
         """The process while it runs."""
         self.last: Ended | None = None
-        self.restarts = Restarts()
+        self.restarts = Restarts(longest_wait_s)
         self._on_end = on_end
         self._variables = variables
         self._task: asyncio.Task[None] | None = None
@@ -122,9 +124,9 @@ class Keeper:
         return self.process.start(run, self._variables(run))
 
     def _tell_of_earlier_end(self) -> None:
-        run = self.process.last_run()
-        if run is not None and not self.process.is_running():
-            self._on_end(Ended(run, None))
+        last = self.process.last()
+        if last is not None and not self.process.is_running():
+            self._on_end(Ended(last.run, None))
 
     async def _until_ended(self, running: RunningProcess) -> int | None:
         ended = asyncio.ensure_future(running.ended())

@@ -37,9 +37,12 @@ async def keep(tmp_path: Path) -> AsyncIterator[Keep]:
 
 def holds(keeper: Keeper, run: str | None = None) -> Callable[[], bool]:
     """Return whether the keeper's process holds the lock; if `run` is given, in another run."""
-    return lambda: (
-        keeper.running is not None and keeper.process.last_run() == keeper.running.run and keeper.running.run != run
-    )
+
+    def condition() -> bool:
+        last = keeper.process.last()
+        return keeper.running is not None and last is not None and last.run == keeper.running.run != run
+
+    return condition
 
 
 async def test_a_process_that_is_killed_is_started_again_with_a_new_run(keep: Keep) -> None:

@@ -1,0 +1,86 @@
+"""The agent of a node: it keeps the node's engines running, and tells the coordinator when a run of one has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleet.agent.detached_process import DetachedProcess
+from fleet.agent.keeper import Ended, Keeper, described
+from fleet.agent.program import partstream, without_ray
+from stream.settings import private_file
+
+logger = logging.getLogger(__name__)
+
+Tell = Callable[[str, str], Awaitable[None]]
+"""Tells the coordinator that a run of an engine has ended. It raises nothing."""
+RUN_VARIABLE = "PARTSTREAM_FLEET__RUN"
+"""The run that the engine is to have, so that its end can be told even if it never renewed a lease."""
+
+
+class Agent:
+    """Keeps engines running, each with a configuration of its own in `folder`.
+
+    `engines` are the configurations by the engine's name. Relative paths in them are meant from `directory`.
+    """
+
+    def __init__(self, engines: Mapping[str, Mapping[str, Any]], folder: Path, directory: Path, tell: Tell) -> None:
+        self._configurations = {folder / f"{name}.yaml": settings for name, settings in engines.items()}
+        self._tell = tell
+        self._telling: set[asyncio.Task[None]] = set()
+        self.keepers = {name: self._keeper(name, folder, directory) for name in engines}
+
+    def start(self) -> None:
+        """Adopt or start the engines, in the running event loop. Raises `OSError` if the folder can't be written."""
+        for path, settings in self._configurations.items():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_file.replace(path, str(yaml.safe_dump(settings, allow_unicode=True, sort_keys=False)))
+        for keeper in self.keepers.values():
+            keeper.start()
+
+    async def stop(self) -> None:
+        """Stop the engines in order."""
+        await asyncio.gather(*(keeper.stop() for keeper in self.keepers.values()))
+        await asyncio.gather(*self._telling)
+
+    async def leave(self) -> None:
+        """End, and leave the engines running."""
+        await asyncio.gather(*(keeper.leave() for keeper in self.keepers.values()))
+        for task in self._telling:
+            task.cancel()
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return what is known of each engine's process: `pid` and `run` are None while it does not run."""
+        return [_status(name, keeper) for name, keeper in self.keepers.items()]
+
+    def _keeper(self, name: str, folder: Path, directory: Path) -> Keeper:
+        process = DetachedProcess(
+            name,
+            partstream("run", "--config", str((folder / f"{name}.yaml").resolve()), "--json"),
+            folder,
+            directory=directory,
+            environment=without_ray(os.environ),
+        )
+        return Keeper(process, lambda ended: self._ended(name, ended), lambda run: {RUN_VARIABLE: run})
+
+    def _ended(self, name: str, ended: Ended) -> None:
+        task = asyncio.ensure_future(self._tell(name, ended.run))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+
+def _status(name: str, keeper: Keeper) -> dict[str, Any]:
+    running, last = keeper.running, keeper.last
+    return {
+        "engine": name,
+        "pid": None if running is None else running.pid,
+        "run": None if running is None else running.run,
+        "restarts": keeper.restarts.count,
+        "last_end": "" if last is None else described(last.code),
+    }
