@@ -1,0 +1,86 @@
+"""Starting Ray on this node, so that its end ends nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from fleet.agent.detached_process import DetachedProcess, RunningProcess
+from fleet.agent.program import without_ray
+from fleet.cluster import leftovers
+from fleet.cluster.settings import ClusterSettings
+
+NODE_RESOURCE = "partstream_node_"
+"""Followed by the node's name: what the node's agent requires, so that it is nowhere else."""
+HEAD_RESOURCE = "partstream_head"
+NAMESPACE = "partstream"
+CONFIG_VARIABLE, NODE_VARIABLE = "PARTSTREAM_FLEET_CONFIG", "PARTSTREAM_FLEET_NODE"
+DIRECTORY_VARIABLE = "PARTSTREAM_FLEET_DIRECTORY"
+"""The configuration and the name of the node, and where `fleet up` was run, for the actors on it."""
+
+
+def ray_environment(token_file: Path) -> dict[str, str]:
+    """Return the variables with which Ray is started and reached."""
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token_file.resolve()),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Otherwise Ray ends workers when the machine's memory is nearly full, as it may be by an engine's intent.
+        "RAY_memory_monitor_refresh_ms": "0",
+        # An engine is started by an agent and must outlive it.
+        "RAY_kill_child_processes_on_worker_exit": "0",
+        "RAY_process_group_cleanup_enabled": "0",
+        # Ray's own workers would otherwise be started in advance.
+        "RAY_enable_worker_prestart": "0",
+        "RAY_prestart_worker_first_driver": "0",
+        "RAY_CLIENT_MODE": "0",
+    }
+
+
+class Raylet(DetachedProcess):
+    """`ray start --block`, and the processes that it starts in its session."""
+
+    def start(self, run: str, further: Mapping[str, str] | None = None) -> RunningProcess:
+        """Start Ray, after what is left of its last run was ended: that still has the ports."""
+        self.end_leftovers()
+        return super().start(run, further)
+
+    def end_leftovers(self) -> None:
+        """Kill what is left of the last run, which has ended."""
+        if (last := self.last()) is not None:
+            leftovers.kill(last.pid, last.started)
+
+
+def raylet(
+    settings: ClusterSettings, node: str, config: Path, environment: Mapping[str, str], head: str | None
+) -> Raylet:
+    """Return the process that runs Ray on this node. It joins the cluster at the host `head`; None: it is the head."""
+    is_head = head is None
+    resources = {f"{NODE_RESOURCE}{node}": 1} | ({HEAD_RESOURCE: 1} if is_head else {})
+    options: dict[str, object] = dict(settings.ports(head=is_head))
+    options |= {
+        "node-name": node,
+        "object-store-memory": settings.object_store_mb * 1_000_000,
+        "num-cpus": settings.cpus,
+        "num-gpus": settings.gpus,
+        "resources": json.dumps(resources),
+        "include-log-monitor": "false",
+    }
+    if settings.address is not None:
+        options["node-ip-address"] = settings.address
+    if head is not None:
+        options["address"] = f"[{head}]:{settings.head_port}" if ":" in head else f"{head}:{settings.head_port}"
+    else:
+        options["include-dashboard"] = "false"
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+    command += ["--head"] if is_head else []
+    command += [f"--{name}={value}" for name, value in options.items()]
+    variables = {CONFIG_VARIABLE: str(config.resolve()), NODE_VARIABLE: node, DIRECTORY_VARIABLE: str(Path.cwd())}
+    return Raylet(
+        "ray",
+        command,
+        settings.state_directory,
+        environment=without_ray(environment) | ray_environment(settings.token_file) | variables,
+    )

@@ -1,0 +1,71 @@
+"""Settings of the Ray cluster that a fleet runs on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from stages.settings import Section
+
+FIXED_PORTS = (
+    "port",
+    "node-manager-port",
+    "object-manager-port",
+    "runtime-env-agent-port",
+    "dashboard-agent-listen-port",
+    "dashboard-agent-grpc-port",
+    "metrics-export-port",
+    "ray-client-server-port",
+    "dashboard-port",
+)
+"""Options of `ray start`, in the order of the ports they get."""
+OF_THE_HEAD = frozenset({"port", "ray-client-server-port", "dashboard-port"})
+FIRST_WORKER_PORT = 10
+"""Of a node's ports; those before are fixed, with one to spare."""
+
+
+class ClusterSettings(Section):
+    """Ray on this machine. Every node needs the same token, and reaches the ports of every other."""
+
+    state_directory: Path = Field(
+        Path("fleet"),
+        description="Directory on a local disk for locks, logs and the engines' configurations. Only its owner can "
+        "read it.",
+    )
+    token_file: Path = Field(
+        Path("fleet/token"),
+        description="File of Ray's token, readable only by its owner. The head creates it; copy it to the other "
+        "nodes. It lets its owner run any program on every node.",
+    )
+    address: str | None = Field(
+        None, description="This machine's IP address, which the other nodes reach. Unset: found by Ray."
+    )
+    first_port: int = Field(
+        6379,
+        ge=1024,
+        le=65000,
+        description="First of this node's ports for Ray; it needs as many as `worker_ports`, and 10. Ray opens most "
+        "of them on all interfaces.",
+    )
+    worker_ports: int = Field(20, ge=10, le=500, description="Ports for Ray's workers on this node.")
+    head_port: int = Field(
+        6379, ge=1024, le=65535, description="The head's `first_port`, to which the other nodes connect."
+    )
+    object_store_mb: int = Field(
+        80, ge=78, le=1_000_000, description="Memory for Ray's objects. A fleet puts hardly anything into it."
+    )
+    cpus: int = Field(
+        1, ge=0, le=4096, description="CPUs that Ray may give to other work. Agents and coordinator need none."
+    )
+    gpus: int = Field(0, ge=0, le=1024, description="GPUs that Ray may give to other work. The engine has its own.")
+
+    def ports(self, *, head: bool) -> dict[str, int]:
+        """Return the port of each option of `ray start` on a node."""
+        fixed = {
+            option: self.first_port + index
+            for index, option in enumerate(FIXED_PORTS)
+            if head or option not in OF_THE_HEAD
+        }
+        first = self.first_port + FIRST_WORKER_PORT
+        return fixed | {"min-worker-port": first, "max-worker-port": first + self.worker_ports - 1}

@@ -1,0 +1,82 @@
+"""What Ray leaves running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.agent.launch import start_ticks
+from fleet.cluster import leftovers
+from support.waiting import wait_until
+
+FIRST = """
+import subprocess, sys
+for name in ("ray::Agent", "engine"):
+    child = subprocess.Popen([name, "600"], executable="/bin/sleep")
+    print(child.pid, flush=True)
+print(subprocess.Popen(["ray::Agent", "600"], executable="/bin/sleep", start_new_session=True).pid, flush=True)
+child.wait()
+"""
+
+
+class Session:
+    """A session with a process that looks like Ray's, one that does not, and one like Ray's in its own session."""
+
+    def __init__(self) -> None:
+        self.first = subprocess.Popen(
+            [sys.executable, "-c", FIRST], stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self.first.stdout is not None
+        self.rays, self.other, self.elsewhere = (int(self.first.stdout.readline()) for _ in range(3))
+        started = start_ticks(self.first.pid)
+        assert started is not None
+        self.started = started
+
+    def end_first(self) -> None:
+        self.first.kill()
+        self.first.wait()
+
+    def close(self) -> None:
+        self.end_first()
+        for pid in (self.rays, self.other, self.elsewhere):
+            if b"600" in command_of(pid):
+                os.kill(pid, signal.SIGKILL)
+        if self.first.stdout is not None:
+            self.first.stdout.close()
+
+
+def command_of(pid: int) -> bytes:
+    """Return the command of a process; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    session = Session()
+    yield session
+    session.close()
+
+
+def test_only_rays_processes_of_the_session_are_killed(session: Session) -> None:
+    session.end_first()
+    assert leftovers.kill(session.first.pid, session.started) == [session.rays]
+    wait_until(lambda: not command_of(session.rays))
+    assert command_of(session.other) and command_of(session.elsewhere)
+
+
+def test_nothing_is_killed_while_the_first_process_lives(session: Session) -> None:
+    assert leftovers.kill(session.first.pid, session.started) == []
+
+
+def test_nothing_that_is_older_is_killed(session: Session) -> None:
+    session.end_first()
+    assert leftovers.kill(session.first.pid, session.started + 10**9) == []
