@@ -83,7 +83,8 @@ class Engine:
         if not isinstance(config, Config):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"config must be a Config, for example from load(), not {type(config).__name__}")
         self.config = config
-        self.run = secrets.token_hex(16)
+        given = config.fleet.run if config.fleet is not None else None
+        self.run = given or secrets.token_hex(16)
         self.health = Health(time.monotonic())
         self.metrics = PrometheusObserver()
         self._tracing = engine_metrics.frame_tracing(config.tracing, self.run, self.metrics)

@@ -46,6 +46,12 @@ class FleetSettings(Section):
         None, description="The coordinator's public CURVE key, or a file that contains it (docs/security.md)."
     )
     key_file: Path | None = Field(None, description="The engine's own secret key, from `partstream keys new`.")
+    run: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{32}$",
+        description="The run that the engine is to have, given by the agent that starts it. Unset: a new one at each "
+        "start, as it has to be.",
+    )
 
     @field_validator("coordinator")
     @classmethod
@@ -72,12 +78,12 @@ class FleetSettings(Section):
     @property
     def node_name(self) -> str:
         """The name of the node."""
-        return self.node or _own_name()
+        return self.node or own_name()
 
     @property
     def engine_name(self) -> str:
         """The name of the engine."""
-        return self.engine or _own_name()
+        return self.engine or own_name()
 
 
 def is_address(text: str) -> bool:
@@ -86,6 +92,7 @@ def is_address(text: str) -> bool:
     return found is not None and 0 < int(found[1]) < 65536
 
 
-def _own_name() -> str:
+def own_name() -> str:
+    """Return the name of this machine, as a node's name."""
     name = re.sub(r"[^a-z0-9_.-]", "-", socket.gethostname().lower()).lstrip("-_.")
     return name[:63] or "engine"

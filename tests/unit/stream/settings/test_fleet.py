@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from stream.config import load
+from stream.settings.config_error import ConfigError
 from stream.settings.fleet import NAME, FleetSettings, is_address
 
 
@@ -33,3 +34,13 @@ def test_the_environment_alone_makes_an_engine_a_member(monkeypatch: pytest.Monk
     fleet = load().fleet
     assert fleet is not None
     assert (fleet.coordinator, fleet.engine) == ("tcp://head:5570", "gpu-3")
+
+
+def test_a_run_that_an_agent_gives_has_the_form_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARTSTREAM_FLEET__COORDINATOR", "tcp://head:5570")
+    monkeypatch.setenv("PARTSTREAM_FLEET__RUN", "0123456789abcdef" * 2)
+    fleet = load().fleet
+    assert fleet is not None and fleet.run == "0123456789abcdef" * 2
+    monkeypatch.setenv("PARTSTREAM_FLEET__RUN", "first")
+    with pytest.raises(ConfigError, match=r"fleet\.run"):
+        load()
