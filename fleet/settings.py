@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from fleet.cluster.settings import ClusterSettings
 from fleet.placement.events import Wish
 from fleet.placement.settings import PlacementSettings
 from stages.settings import Section
@@ -16,6 +17,7 @@ from stages.settings_file import SettingsFileError, error_text, merged, read_set
 from stream.config import Config
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig, PublishConfig
+from stream.settings.fleet import FleetSettings
 from stream.settings.network import HttpConfig
 from telemetry.redaction import redact
 
@@ -143,6 +145,9 @@ class NodeConfig(Section):
     engine: dict[str, Any] = Field(
         default_factory=dict[str, Any], description="Settings of its engines that differ from `engine`."
     )
+    membership: dict[str, Any] = Field(
+        default_factory=dict[str, Any], description="Settings of its engines that differ from `membership`."
+    )
 
 
 class FleetConfig(Section):
@@ -154,6 +159,12 @@ class FleetConfig(Section):
         default_factory=dict[str, Any],
         description="The configuration of every engine (docs/configuration.md), without `cameras` and `fleet`.",
     )
+    membership: dict[str, Any] = Field(
+        default_factory=dict[str, Any],
+        description="The section `fleet` of every engine's configuration: `capacity`, `public_host`, `server_key` and "
+        "`key_file`. `partstream fleet up` sets the others.",
+    )
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)  # pyright: ignore[reportArgumentType]
     nodes: dict[Name, NodeConfig] = Field(
         default_factory=dict[str, NodeConfig], description="Nodes with settings of their own, by name."
     )
@@ -168,6 +179,12 @@ class FleetConfig(Section):
         _check_engine(value)
         return value
 
+    @field_validator("membership")
+    @classmethod
+    def _is_a_membership(cls, value: dict[str, Any]) -> dict[str, Any]:
+        _check_membership(value)
+        return value
+
     @model_validator(mode="after")
     def _nodes_have_engines(self) -> FleetConfig:
         for name, node in self.nodes.items():
@@ -175,6 +192,10 @@ class FleetConfig(Section):
                 _check_engine(merged(self.engine, node.engine))
             except ValueError as error:
                 raise ValueError(f"nodes.{name}.engine: {error}") from None
+            try:
+                _check_membership(merged(self.membership, node.membership))
+            except ValueError as error:
+                raise ValueError(f"nodes.{name}.membership: {error}") from None
         return self
 
     @model_validator(mode="after")
@@ -192,6 +213,11 @@ class FleetConfig(Section):
         """Return the configuration of the engines of a node, without `fleet`."""
         own = self.nodes.get(node)
         return merged(self.engine, own.engine) if own is not None else dict(self.engine)
+
+    def membership_of(self, node: str) -> dict[str, Any]:
+        """Return what is configured of the section `fleet` of the engines of a node."""
+        own = self.nodes.get(node)
+        return merged(self.membership, own.membership) if own is not None else dict(self.membership)
 
 
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> FleetConfig:
@@ -219,3 +245,13 @@ def _check_engine(value: Mapping[str, Any]) -> None:
         Config.model_validate(value)
     except ValidationError as error:
         raise ValueError(error_text(error, Config, command="partstream config schema")) from None
+
+
+def _check_membership(value: Mapping[str, Any]) -> None:
+    for name in ("coordinator", "coordinator_file", "engine", "node", "run"):
+        if name in value:
+            raise ValueError(f"`{name}` does not belong there: `partstream fleet up` sets it")
+    try:
+        FleetSettings.model_validate({"coordinator": "tcp://127.0.0.1:1", **value})
+    except ValidationError as error:
+        raise ValueError(error_text(error, FleetSettings, command="partstream config schema")) from None

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import sys
+from collections.abc import Sequence
 
 EXIT_RUNNING = 75
 EXIT_NO_PROGRAM = 127
@@ -26,17 +27,26 @@ def start_ticks(pid: int) -> int | None:
         return None
 
 
-def main(lock: str, directory: str, run: str, *command: str) -> int:
-    os.closerange(3, LARGEST_DESCRIPTOR)  # sockets of the starting process, which would stay open with the program
-    os.chdir(directory)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+def hold(lock: str, run: str, command: Sequence[str]) -> int | None:
+    """Hold a lock in this process, until its end or that of the returned descriptor. None: another process holds it."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return EXIT_RUNNING
+        os.close(descriptor)
+        return None
     state = {"pid": os.getpid(), "started": start_ticks(os.getpid()), "run": run, "command": command}
     os.ftruncate(descriptor, 0)
     os.write(descriptor, json.dumps(state).encode())
+    return descriptor
+
+
+def main(lock: str, directory: str, run: str, *command: str) -> int:
+    os.closerange(3, LARGEST_DESCRIPTOR)  # sockets of the starting process, which would stay open with the program
+    os.chdir(directory)
+    descriptor = hold(lock, run, command)
+    if descriptor is None:
+        return EXIT_RUNNING
     os.set_inheritable(descriptor, True)
     try:
         os.execvp(command[0], command)

@@ -1,0 +1,81 @@
+"""What runs on a node of a fleet, from the fleet's configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from fleet.agent.agent import Agent
+from fleet.agent.detached_process import DetachedProcess
+from fleet.agent.ended_runs import EndedRuns
+from fleet.agent.program import partstream, without_ray
+from fleet.settings import FleetConfig
+from stream.settings import private_file
+from stream.settings.engine import PublishConfig
+
+COORDINATOR = "coordinator"
+_WILDCARDS = ("0.0.0.0", "[::]", "*")
+
+
+def agent_of(config: FleetConfig, node: str, head: str, address: str, directory: Path) -> Agent:
+    """Return the agent of a node, whose own address is `address`; the coordinator runs on the host `head`.
+
+    Relative paths are meant from `directory`. Raises `OSError` if the state directory can't be written.
+    """
+    folder = directory / config.cluster.state_directory / "engines"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    coordinator_file = folder / COORDINATOR
+    private_file.replace(coordinator_file, reached(config.coordinator.bind, head) + "\n")
+    settings = engine_settings(config, node, address, coordinator_file)
+    http = config.coordinator.http
+    token = http.control_token.get_secret_value() if http.control_token is not None else None
+    tell = EndedRuns(coordinator_url(config, head), token) if http.bind is not None else _tell_nobody
+    return Agent({node: settings}, folder, directory, tell)
+
+
+def engine_settings(config: FleetConfig, node: str, address: str, coordinator_file: Path) -> dict[str, Any]:
+    """Return the configuration of a node's engine."""
+    settings = config.engine_of(node)
+    fleet: dict[str, Any] = {"coordinator_file": str(coordinator_file.resolve()), "engine": node, "node": node}
+    if _host(PublishConfig.model_validate(settings.get("publish", {})).endpoint) in _WILDCARDS:
+        fleet["public_host"] = address
+    return settings | {"fleet": fleet | config.membership_of(node)}
+
+
+def coordinator_process(config: FleetConfig, path: Path, directory: Path) -> DetachedProcess:
+    """Return the process of the coordinator, with the configuration at `path`."""
+    folder = directory / config.cluster.state_directory
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return DetachedProcess(
+        COORDINATOR,
+        partstream("fleet", "coordinator", "--config", str(path.resolve()), "--json"),
+        folder,
+        directory=directory,
+        environment=without_ray(os.environ),
+    )
+
+
+def coordinator_url(config: FleetConfig, head: str) -> str:
+    """Return the address of the coordinator's HTTP server, as other nodes reach it. It must have one."""
+    http = config.coordinator.http
+    scheme = "https" if http.tls_certificate is not None else "http"
+    return reached(f"{scheme}://{http.bind}", head)
+
+
+def reached(bind: str, host: str) -> str:
+    """Return the address at which others reach a socket bound to `bind`, if `host` is its machine."""
+    scheme, _, rest = bind.partition("://")
+    port = rest.rpartition(":")[2]
+    if _host(bind) not in _WILDCARDS:
+        return bind
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _host(address: str) -> str:
+    return re.sub(r"^\w+://", "", address).rpartition(":")[0]
+
+
+async def _tell_nobody(engine: str, run: str) -> None:
+    """Leave it to the lease: the coordinator has no HTTP server."""

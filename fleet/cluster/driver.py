@@ -1,0 +1,108 @@
+"""The process on the head that creates the fleet's actors, and creates them again if they are gone for good.
+
+Ray itself starts an actor again when its process has ended, or its node has come back. All actors are lost with the
+head's GCS; that ends this process too, and the supervisor starts it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError
+
+from fleet.cluster.actors import AgentActor, CoordinatorActor
+from fleet.cluster.raylet import HEAD_RESOURCE, NAMESPACE, NODE_RESOURCE
+from telemetry import logs
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+ANSWER_WITHIN_S = 5.0
+SHARE = 0.001
+"""Of a node's resource: enough to be bound to the node."""
+
+
+class Actors:
+    """The fleet's actors, by name."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
+
+    def keep(self, nodes: list[dict[str, Any]]) -> None:
+        """Create what is missing on the nodes of `ray.nodes()`. One that is being started again is not missing."""
+        head = head_address(nodes)
+        if head is None:
+            return
+        wanted: dict[str, tuple[type[Any], str, tuple[str, ...]]] = {
+            "coordinator": (CoordinatorActor, HEAD_RESOURCE, ())
+        }
+        wanted |= {f"agent-{node}": (AgentActor, f"{NODE_RESOURCE}{node}", (head,)) for node in node_names(nodes)}
+        for name in wanted.keys() - self._known.keys():
+            kind, resource, arguments = wanted[name]
+            self._known[name] = _created(name, kind, resource, arguments)
+        self._forget_lost(wanted.keys())
+
+    def _forget_lost(self, names: Iterable[str]) -> None:
+        asked = {self._known[name].alive.remote(): name for name in names}
+        answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN_S)
+        for answer in silent:
+            logger.warning("%s does not answer", asked[answer])
+        for answer in answered:
+            try:
+                ray.get(answer, timeout=ANSWER_WITHIN_S)
+            except (RayActorError, GetTimeoutError) as error:
+                if not _exists(asked[answer]):
+                    logger.warning("%s is gone: %s", asked[answer], error)
+                    del self._known[asked[answer]]
+
+
+def node_names(nodes: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the names of the fleet's nodes that are alive, from `ray.nodes()`."""
+    resources = {name for node in nodes if node["Alive"] for name in node["Resources"]}
+    return sorted(name.removeprefix(NODE_RESOURCE) for name in resources if name.startswith(NODE_RESOURCE))
+
+
+def head_address(nodes: Iterable[dict[str, Any]]) -> str | None:
+    """Return the head's IP address; None if it is not alive."""
+    heads = (node for node in nodes if node["Alive"] and HEAD_RESOURCE in node["Resources"])
+    return next((node["NodeManagerAddress"] for node in heads), None)
+
+
+def _created(name: str, kind: type[Any], resource: str, arguments: tuple[str, ...]) -> Any:
+    logger.info("%s is created, unless it exists", name)
+    options = ray.remote(kind).options(
+        name=name,
+        lifetime="detached",
+        get_if_exists=True,
+        max_restarts=-1,
+        num_cpus=0,
+        resources={resource: SHARE},
+    )
+    return options.remote(*arguments)
+
+
+def _exists(name: str) -> bool:
+    try:
+        ray.get_actor(name)
+    except ValueError:
+        return False
+    return True
+
+
+def main(address: str) -> None:
+    """Keep the actors of the cluster at `address`, `host:port`, until the process is ended."""
+    logs.configure(json=False, level="info")
+    ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
+    actors = Actors()
+    while True:
+        actors.keep(ray.nodes())
+        time.sleep(EVERY_S)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,122 @@
+"""`partstream fleet up`: keeps Ray running on this node, and on the head the process that creates the actors.
+
+It is an ordinary process, which imports no Ray. If it is killed, everything goes on, and the next one adopts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from fleet.agent.detached_process import DetachedProcess, RunningProcess
+from fleet.agent.keeper import Keeper
+from fleet.agent.launch import hold
+from fleet.agent.node import coordinator_process
+from fleet.cluster import token_file
+from fleet.cluster.raylet import Raylet, ray_environment, raylet
+from fleet.cluster.settings import ClusterSettings
+from fleet.settings import FleetConfig
+from stream.settings.config_error import ConfigError
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT_S = 5.0
+"""Between attempts to join a head that is away, so that the node is back soon after it."""
+RAY_STOPS_WITHIN_S = 5.0
+UP = "up"
+"""Name of the lock that a supervisor holds."""
+
+
+class Supervisor:
+    """Keeps a node in the fleet. `head` is the host of the head; None: this node is it.
+
+    Raises `ConfigError` if the node cannot be in a cluster as it is configured.
+    """
+
+    def __init__(self, config: FleetConfig, path: Path, node: str, head: str | None) -> None:
+        self._config = config
+        self._path = path
+        self._folder = config.cluster.state_directory
+        self._held: int | None = None
+        self._make_folder()
+        if head is None and token_file.create(config.cluster.token_file):
+            logger.info("%s: a new token. Copy it to the other nodes", config.cluster.token_file)
+        token_file.check(config.cluster.token_file)
+        self.raylet: Raylet = raylet(config.cluster, node, path, os.environ, head)
+        self._keepers = [Keeper(self.raylet, longest_wait_s=LONGEST_WAIT_S)]
+        if head is None:
+            self._keepers.append(Keeper(driver(config.cluster), longest_wait_s=LONGEST_WAIT_S))
+
+    def start(self) -> None:
+        """Start or adopt, in the running event loop. Raises `ConfigError` if another supervisor does already."""
+        self._held = hold(str(self._folder / f"{UP}.lock"), "", sys.argv)
+        if self._held is None:
+            raise ConfigError(f"`partstream fleet up` runs already on this node ({self._folder})")
+        for keeper in self._keepers:
+            keeper.start()
+
+    async def leave(self) -> None:
+        """End, and leave everything running."""
+        for keeper in self._keepers:
+            await keeper.leave()
+        self._let_go()
+
+    async def stop(self) -> None:
+        """Stop everything of this node in order: Ray, so that no agent starts an engine; engines; the coordinator."""
+        for keeper in reversed(self._keepers):
+            await keeper.stop(RAY_STOPS_WITHIN_S)
+        self.raylet.end_leftovers()
+        await stop_all(self._folder / "engines")
+        coordinator = coordinator_process(self._config, self._path, Path.cwd())
+        if (running := coordinator.adopt()) is not None:
+            await _stopped(coordinator.name, running)
+        self._let_go()
+
+    async def stop_other(self) -> None:
+        """Tell the supervisor that runs on this node to stop everything, and wait for its end."""
+        if (other := DetachedProcess(UP, [], self._folder).adopt()) is not None:
+            other.send(signal.SIGTERM)
+            await other.ended()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cluster.state_directory: {self._folder} can't be created: {error.strerror}") from None
+
+
+def driver(cluster: ClusterSettings) -> DetachedProcess:
+    """Return the process that creates the actors, on the head."""
+    address = f"{cluster.address or '127.0.0.1'}:{cluster.first_port}"
+    return DetachedProcess(
+        "actors",
+        [sys.executable, "-m", "fleet.cluster.driver", address],
+        cluster.state_directory,
+        directory=Path.cwd(),
+        environment=dict(os.environ) | ray_environment(cluster.token_file),
+    )
+
+
+async def stop_all(folder: Path) -> None:
+    """Stop the processes of all locks in a folder, side by side."""
+    await asyncio.gather(*(_stopped(name, process) for name, process in running_in(folder).items()))
+
+
+def running_in(folder: Path) -> dict[str, RunningProcess]:
+    """Return the processes that hold the locks in a folder, by name."""
+    processes = [DetachedProcess(path.stem, [], folder) for path in sorted(folder.glob("*.lock"))]
+    return {process.name: adopted for process in processes if (adopted := process.adopt()) is not None}
+
+
+async def _stopped(name: str, process: RunningProcess) -> None:
+    await process.stop()
+    logger.info("%s is stopped", name)

@@ -1,0 +1,115 @@
+"""The supervisor of a node, with other programs in place of Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fleet.agent.detached_process import DetachedProcess
+from fleet.cluster import supervisor as module
+from fleet.cluster.raylet import Raylet
+from fleet.cluster.supervisor import UP, Supervisor
+from fleet.settings import FleetConfig
+from stream.settings.config_error import ConfigError
+from support.waiting import until
+
+SLEEP = ["sleep", "600"]
+
+
+class Node:
+    """A node's folder, in which `sleep` runs in place of Ray and of its driver."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "state"
+        self.config = FleetConfig.model_validate(
+            {"cluster": {"state_directory": self.folder, "token_file": self.folder / "token"}}
+        )
+        self.supervisors: list[Supervisor] = []
+
+    def supervisor(self, head: str | None = None) -> Supervisor:
+        self.supervisors.append(Supervisor(self.config, self.folder / "fleet.yaml", "gpu-0", head))
+        return self.supervisors[-1]
+
+    def runs(self, *names: str) -> bool:
+        return all(DetachedProcess(name, [], self.folder).adopt() is not None for name in names)
+
+
+@pytest.fixture
+async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
+    node = Node(tmp_path)
+    monkeypatch.setattr(module, "raylet", lambda *arguments: Raylet("ray", SLEEP, node.folder))
+    monkeypatch.setattr(module, "driver", lambda *arguments: DetachedProcess("actors", SLEEP, node.folder))
+    yield node
+    for supervisor in node.supervisors:
+        await supervisor.stop()
+
+
+async def test_the_head_runs_ray_and_what_creates_the_actors_and_makes_the_token(node: Node) -> None:
+    node.supervisor().start()
+    await until(lambda: node.runs("ray", "actors", UP))
+    assert (node.folder / "token").exists()
+    assert node.folder.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_node_needs_the_heads_token_and_runs_ray_alone(node: Node) -> None:
+    with pytest.raises(ConfigError, match="there is no token"):
+        node.supervisor("10.0.0.2")
+    (node.folder / "token").write_text("x" * 64)
+    (node.folder / "token").chmod(0o600)
+    node.supervisor("10.0.0.2").start()
+    await until(lambda: node.runs("ray"))
+    assert not (node.folder / "actors.lock").exists()
+
+
+async def test_everything_of_the_node_is_stopped(node: Node) -> None:
+    supervisor = node.supervisor()
+    supervisor.start()
+    await until(lambda: node.runs("ray", "actors"))
+    engines = node.folder / "engines"
+    engines.mkdir()
+    others = [DetachedProcess("gpu-0", SLEEP, engines), DetachedProcess("coordinator", SLEEP, node.folder)]
+    for process in others:
+        process.start("run-0").leave()
+    await until(lambda: all(process.adopt() is not None for process in others))
+    await supervisor.stop()
+    assert not any(process.is_running() for process in others)
+    assert not node.runs("ray") and not node.runs("actors")
+
+
+async def test_what_a_supervisor_left_is_adopted_by_the_next(node: Node) -> None:
+    first = node.supervisor()
+    first.start()
+    await until(lambda: node.runs("ray", "actors"))
+    before = DetachedProcess("ray", [], node.folder).last()
+    await first.leave()
+    second = node.supervisor()
+    second.start()
+    await until(lambda: all(keeper.running for keeper in second._keepers))
+    assert DetachedProcess("ray", [], node.folder).last() == before
+
+
+async def test_a_node_has_one_supervisor(node: Node) -> None:
+    node.supervisor().start()
+    with pytest.raises(ConfigError, match="runs already on this node"):
+        node.supervisor().start()
+
+
+async def test_another_supervisor_is_told_to_stop_and_waited_for(node: Node) -> None:
+    text = "import signal, sys; from fleet.agent.launch import hold; hold(sys.argv[1], '', []); signal.pause()"
+    node.folder.mkdir()
+    lock = node.folder / f"{UP}.lock"
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", text, str(lock))
+    await until(lambda: node.runs(UP))
+    await node.supervisor().stop_other()
+    assert await other.wait() == -signal.SIGTERM
+
+
+def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    with pytest.raises(ConfigError, match=r"cluster\.state_directory: .* can't be created"):
+        Node(tmp_path).supervisor()
