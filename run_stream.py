@@ -15,6 +15,7 @@ from commands.config.command import config_app
 from commands.data.command import data_app
 from commands.demo.command import demo_command
 from commands.doctor import command as doctor
+from commands.fleet.command import fleet_app
 from commands.gate import command as gate
 from commands.keys import keys_app
 from commands.models import evaluate, export, predict
@@ -63,6 +64,7 @@ app.command("subscribe", epilog=subscribe.EPILOG, rich_help_panel=WATCH)(subscri
 app.command("top", epilog=top.EPILOG, rich_help_panel=WATCH)(top.top_command)
 app.command("archive", epilog=archive.EPILOG, rich_help_panel=KEEP)(archive.archive_command)
 app.add_typer(notify_app, name="notify", rich_help_panel=KEEP)
+app.add_typer(fleet_app, name="fleet", rich_help_panel=KEEP)
 app.command("annotate", rich_help_panel=KEEP)(annotate.annotate_command)
 app.add_typer(rules_app, name="rules", rich_help_panel=KEEP)
 app.add_typer(keys_app, name="keys", rich_help_panel=KEEP)

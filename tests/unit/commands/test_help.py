@@ -15,7 +15,7 @@ from run_stream import app
 
 GROUPS = {
     "Watch": ["run", "demo", "subscribe", "top"],
-    "Keep and connect": ["archive", "notify", "annotate", "rules", "keys", "tokens", "privacy"],
+    "Keep and connect": ["archive", "notify", "fleet", "annotate", "rules", "keys", "tokens", "privacy"],
     "Set up": ["doctor", "config", "weights"],
     "Models": ["train", "data", "predict", "export"],
     "Measure": ["evaluate", "gate", "footage", "generated", "bench"],

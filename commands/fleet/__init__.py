@@ -1,0 +1,1 @@
+"""Fleets: many engines as one system."""

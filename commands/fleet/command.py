@@ -1,0 +1,131 @@
+"""`partstream fleet`: many engines as one system, on the machines of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.application import Application, lines
+from commands.ending import EXIT_USAGE, errors, fail
+from commands.until_signal import until_signal
+
+if TYPE_CHECKING:
+    from fleet.cluster.supervisor import Supervisor
+    from fleet.settings import FleetConfig
+
+fleet_app = Application(help="Run many engines as one system, and move cameras between them.", no_args_is_help=True)
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration of the fleet (YAML); see docs/fleet.md.")
+]
+NodeOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Name of this node.", show_default="the machine's name")
+]
+JsonLogsOption = Annotated[bool, typer.Option("--json", help="Log as JSON lines.")]
+DEFAULT = Path("fleet.yaml")
+
+
+@fleet_app.command(
+    "up", epilog=lines("`partstream fleet up --head`", "`partstream fleet up --join 10.0.0.2 --node gpu-1`")
+)
+def up_command(
+    config: ConfigOption = DEFAULT,
+    head: Annotated[bool, typer.Option("--head", help="This node is the head: it has the coordinator.")] = False,
+    join: Annotated[str | None, typer.Option(metavar="HOST", help="Join the fleet with this head.")] = None,
+    node: NodeOption = None,
+    json_logs: JsonLogsOption = False,
+) -> None:
+    """Add this machine to a fleet, until it is stopped.
+
+    Starts Ray, and keeps it and the engine running. Ctrl-C stops both in order: other engines take over the cameras.
+    If this process is killed, the others go on, and the next `up` finds them.
+    """
+    from telemetry import logs
+
+    logs.configure(json=json_logs)
+    if head == (join is not None):
+        fail("use either --head or --join HOST", EXIT_USAGE)
+    _require_ray()
+    with errors():
+        raise typer.Exit(until_signal(_supervise(_supervisor(config, node, join))))
+
+
+@fleet_app.command("down")
+def down_command(config: ConfigOption = DEFAULT, json_logs: JsonLogsOption = False) -> None:
+    """Stop this machine's part of a fleet: `up`, engine, Ray, and the coordinator if it is here.
+
+    Run it in the folder in which `up` was run, with the same configuration.
+    """
+    from telemetry import logs
+
+    logs.configure(json=json_logs)
+    supervisor = _supervisor(config, None, None)
+    raise typer.Exit(until_signal(_stop(supervisor)))
+
+
+@fleet_app.command("coordinator")
+def coordinator_command(config: ConfigOption = DEFAULT, json_logs: JsonLogsOption = False) -> None:
+    """Run the coordinator alone, until it is stopped; `up --head` starts it by itself.
+
+    For fleets whose engines are started in another way than by `partstream fleet up`.
+    """
+    from telemetry import logs
+
+    logs.configure(json=json_logs)
+    with errors():
+        raise typer.Exit(until_signal(_coordinate(_loaded(config))))
+
+
+def _loaded(path: Path) -> FleetConfig:
+    from fleet.settings import load
+
+    with errors():
+        return load(path)
+
+
+def _supervisor(path: Path, node: str | None, join: str | None) -> Supervisor:
+    from fleet.cluster.supervisor import Supervisor
+    from stream.settings.fleet import NAME, own_name
+
+    if node is not None and not NAME.fullmatch(node):
+        fail(f"{node!r} is not a node's name: use a-z, 0-9, -, _ and dots, for example gpu-3", EXIT_USAGE)
+    with errors():
+        return Supervisor(_loaded(path), path, node or own_name(), join)
+
+
+async def _supervise(supervisor: Supervisor) -> int:
+    supervisor.start()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await supervisor.stop()
+    return 0
+
+
+async def _stop(supervisor: Supervisor) -> int:
+    await supervisor.stop_other()
+    await supervisor.stop()
+    return 0
+
+
+async def _coordinate(config: FleetConfig) -> int:
+    from fleet.coordinator.coordinator import Coordinator
+
+    coordinator = Coordinator(config)
+    await coordinator.start()
+    try:
+        await coordinator.wait()
+    finally:
+        await coordinator.stop()
+    return 0
+
+
+def _require_ray() -> None:
+    from importlib.util import find_spec
+
+    from commands.extra_packages import install_command
+
+    if find_spec("ray") is None:
+        fail(f"fleets on several machines need Ray: {install_command('fleet')}", EXIT_USAGE)
