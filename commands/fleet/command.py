@@ -10,6 +10,8 @@ import typer
 
 from commands.application import Application, lines
 from commands.ending import EXIT_USAGE, errors, fail
+from commands.fleet import control
+from commands.fleet.cameras import camera_app
 from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from fleet.settings import FleetConfig
 
 fleet_app = Application(help="Run many engines as one system, and move cameras between them.", no_args_is_help=True)
+fleet_app.command("status", epilog=control.STATUS_EPILOG)(control.status_command)
+fleet_app.command("drain", epilog=control.DRAIN_EPILOG)(control.drain_command)
+fleet_app.command("undrain")(control.undrain_command)
+fleet_app.add_typer(camera_app, name="camera")
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration of the fleet (YAML); see docs/fleet.md.")
 ]
@@ -111,14 +117,14 @@ async def _stop(supervisor: Supervisor) -> int:
 
 
 async def _coordinate(config: FleetConfig) -> int:
-    from fleet.coordinator.coordinator import Coordinator
+    from fleet.coordinator.service import CoordinatorService
 
-    coordinator = Coordinator(config)
-    await coordinator.start()
+    service = CoordinatorService(config)
+    await service.start()
     try:
-        await coordinator.wait()
+        await service.wait()
     finally:
-        await coordinator.stop()
+        await service.stop()
     return 0
 
 

@@ -95,22 +95,27 @@ class Snapshot:
 _status = msgspec.json.Decoder(EngineStatus)
 
 
+def http_address(text: str, what: str) -> str:
+    """Return `http(s)://HOST:PORT` for this or for `HOST:PORT`. Raises `ValueError`, which names `what`."""
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        place = f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
+    except ValueError:
+        raise ValueError(f"{what} must be http://HOST:PORT") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise ValueError(f"{what} must be http://HOST:PORT, without user, password or query")
+    if ":" in parts.hostname:
+        place = f"[{parts.hostname}]" + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{place}"
+
+
 class EngineClient:
     """Client of the engine at `address`, `http(s)://HOST:PORT`. Raises `ValueError` for any other address."""
 
     def __init__(self, address: str, token: str | None = None) -> None:
-        try:
-            parts = urlsplit(address if "://" in address else f"http://{address}")
-            place = f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
-        except ValueError:
-            raise ValueError("the engine's address must be http://HOST:PORT") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise ValueError("the engine's address must be http://HOST:PORT, without user, password or query")
+        self.address = http_address(address, "the engine's address")
         if token is not None and not (token.isascii() and token.isprintable()):
             raise ValueError("the token must consist of printable ASCII characters")
-        if ":" in parts.hostname:
-            place = f"[{parts.hostname}]" + (f":{parts.port}" if parts.port else "")
-        self.address = f"{parts.scheme}://{place}"
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
 

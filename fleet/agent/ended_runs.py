@@ -36,8 +36,8 @@ class EndedRuns:
 
     async def _told(self, session: aiohttp.ClientSession, engine: str, run: str) -> bool:
         try:
-            url = f"{self._address}/api/v1/fleet/engines/{engine}/ended"
-            async with session.post(url, json={"run": run}) as answer:
+            url = f"{self._address}/api/v1/fleet/engines"
+            async with session.post(url, json={"engine": engine, "run": run}) as answer:
                 if answer.status >= 400:
                     logger.warning("the coordinator refuses to be told that engine %s ended: %d", engine, answer.status)
                 return answer.status < 500

@@ -12,7 +12,9 @@ from pydantic import BaseModel
 logger = logging.getLogger(__name__)
 
 PREFIX = "PARTSTREAM_"
-OTHER_VARIABLES = frozenset({"CACHE", "SERVER_KEY", "KEY_FILE", "READ_TOKEN", "CONTROL_TOKEN", "CONTAINERFILE"})
+OTHER_VARIABLES = frozenset(
+    {"CACHE", "SERVER_KEY", "KEY_FILE", "READ_TOKEN", "CONTROL_TOKEN", "FLEET_TOKEN", "CONTAINERFILE"}
+)
 """Variables of commands, of the cache of weights and of deploy/compose.yaml, without the prefix."""
 
 SERVICE_LINK = re.compile(r"(^|_)SERVICE_(HOST|PORT(_\w+)?)$|(^|_)PORT_\d+_(TCP|UDP)(_\w+)?$")

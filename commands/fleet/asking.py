@@ -1,0 +1,44 @@
+"""How commands ask the coordinator: options, and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+
+from commands.ending import EXIT_USAGE, fail
+from commands.fleet.client import CoordinatorClient, CoordinatorError
+from commands.until_signal import until_signal
+
+UrlOption = Annotated[str, typer.Option("--url", metavar="URL", help="The coordinator's HTTP server.")]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TOKEN", envvar="PARTSTREAM_FLEET_TOKEN", help="The coordinator's token, needed off loopback."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFAULT_URL = "http://127.0.0.1:9095"
+
+
+def ask(url: str, token: str | None, work: Callable[[CoordinatorClient], Awaitable[Any]]) -> Any:
+    """Return what `work` does with a client. Ends the command if the coordinator refuses or does not answer."""
+    try:
+        client = CoordinatorClient(url, token)
+    except ValueError as error:
+        fail(str(error), EXIT_USAGE)
+    found: list[Any] = []
+
+    async def run() -> int:
+        async with client:
+            found.append(await work(client))
+        return 0
+
+    try:
+        code = until_signal(run())
+    except CoordinatorError as error:
+        fail(str(error))
+    if code:
+        raise typer.Exit(code)
+    return found[0]

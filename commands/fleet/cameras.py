@@ -1,0 +1,92 @@
+"""`partstream fleet camera`: the cameras of a fleet."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from commands.application import Application, lines
+from commands.configuration import parse_source
+from commands.ending import EXIT_USAGE, console, fail, plain_console, printable
+from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
+from commands.fleet.client import CoordinatorClient
+from stream.settings.source_kinds import ADDRESS_FORMS
+
+camera_app = Application(help="Add, remove and list the cameras of a fleet.", no_args_is_help=True)
+IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Cameras.")]
+
+
+@camera_app.command("list")
+def list_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_json: JsonOption = False) -> None:
+    """List the cameras, and which engine has each."""
+    cameras: list[dict[str, Any]] = ask(url, token, lambda client: client.get("cameras"))["cameras"]
+    if as_json:
+        typer.echo(json.dumps(cameras))
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("camera", "state", "engine", "node"):
+        table.add_column(title, overflow="fold")
+    table.add_column("results", justify="right")
+    for camera in cameras:
+        place, status = camera["place"], camera["status"]
+        rate = f"{status['fps_out']:.1f}/s" if place["engine"] else ""
+        table.add_row(camera["id"], status["state"], place["engine"] or "", place["node"] or "", rate)
+    console.print(table)
+    for camera in cameras:
+        if camera["place"]["state"] == "unplaced":
+            console.print(printable(f"{camera['id']} has no engine: {camera['status']['message']}"), markup=False)
+
+
+@camera_app.command("add", epilog=lines("`partstream fleet camera add door=rtsp://… yard=rtsp://…`"))
+def add_command(
+    sources: Annotated[list[str], typer.Argument(metavar="ID=SOURCE", help=f"{ADDRESS_FORMS}.")],
+    pin: Annotated[str | None, typer.Option(metavar="NAME", help="The only node or engine that can read them.")] = None,
+    exclusive: Annotated[bool, typer.Option("--exclusive", help="Their sources take one connection only.")] = False,
+    max_fps: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Analyse at most N frames a second of each.", show_default="no limit"),
+    ] = None,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+) -> None:
+    """Add cameras, or replace the settings of existing ones.
+
+    Other settings: `PUT /api/v1/cameras/ID` (docs/fleet.md).
+    """
+    own: dict[str, Any] = {"pin": pin, "exclusive": exclusive, "max_fps": max_fps}
+    settings = {name: value for name, value in own.items() if value not in (None, False)}
+    cameras = {name: {"source": source} | settings for name, source in map(_parsed, sources)}
+
+    async def add(client: CoordinatorClient) -> None:
+        for name, camera in cameras.items():
+            await client.ask("PUT", "cameras", name, body=camera)
+            plain_console.print(f"{name} is added", markup=False)
+
+    ask(url, token, add)
+
+
+@camera_app.command("remove")
+def remove_command(cameras: IdsArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
+    """Remove cameras. One that does not exist is no error."""
+
+    async def remove(client: CoordinatorClient) -> None:
+        for name in cameras:
+            await client.ask("DELETE", "cameras", name)
+            plain_console.print(printable(f"{name} is removed"), markup=False)
+
+    ask(url, token, remove)
+
+
+def _parsed(text: str) -> tuple[str, str]:
+    from stream.settings.config_error import ConfigError
+
+    try:
+        camera = parse_source(text, 0)
+    except ConfigError as error:
+        fail(str(error), EXIT_USAGE)
+    if not text.startswith(f"{camera['id']}="):
+        fail(f"a camera needs an id: write door={camera['source']}", EXIT_USAGE)
+    return camera["id"], camera["source"].reveal()

@@ -1,0 +1,100 @@
+"""`partstream fleet status`, `drain` and `undrain`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from commands.application import lines
+from commands.console.amounts import counted
+from commands.ending import console, plain_console, printable
+from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
+from commands.fleet.client import CoordinatorClient
+
+STATUS_EPILOG = lines("`partstream fleet status`", "`partstream fleet status --url https://10.0.0.2:9095 --json`")
+DRAIN_EPILOG = lines("`partstream fleet drain gpu-1 && partstream fleet status`")
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A node or an engine.")]
+
+
+def status_command(
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the engines of a fleet, and the cameras that no engine has.
+
+    The exit code is 1 if the coordinator is not ready, or a camera is to be read and no engine has it.
+    """
+    status = ask(url, token, lambda client: client.get("status"))
+    if as_json:
+        typer.echo(json.dumps(status))
+    else:
+        _show(status)
+    if not status["ready"] or status["unplaced"]:
+        raise typer.Exit(1)
+
+
+def drain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
+    """Move the cameras of a node or an engine away, and give it no more.
+
+    Returns at once; `status` shows when it is empty. Cameras that are pinned to it stay without an engine.
+    """
+    ask(url, token, lambda client: client.ask("POST", "fleet", "drain", name))
+    plain_console.print(f"{printable(name)} is being drained", markup=False)
+
+
+def undrain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
+    """Let a node or an engine have cameras again."""
+
+    async def end(client: CoordinatorClient) -> None:
+        await client.ask("DELETE", "fleet", "drain", name)
+
+    ask(url, token, end)
+    plain_console.print(f"{printable(name)} may have cameras", markup=False)
+
+
+def _show(status: dict[str, Any]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for title in ("engine", "node", "state"):
+        table.add_column(title, overflow="fold")
+    for title in ("cameras", "load", "capacity", "age", "drops"):
+        table.add_column(title, justify="right")
+    for engine in status["engines"]:
+        table.add_row(*_row(engine, status["drains"]))
+    if status["engines"]:
+        console.print(table)
+    else:
+        console.print("no engine has joined")
+    cameras = status["cameras"]
+    console.print(counted(sum(cameras.values()), "camera") + ": " + ", ".join(_counts(cameras)))
+    for reason in status["reasons"]:
+        console.print(printable(f"not ready: {reason}"), markup=False)
+    for camera, reason in status["unplaced"].items():
+        console.print(printable(f"{camera} has no engine: {reason}"), markup=False)
+    for engine in status["engines"]:
+        if engine["state"] == "lost":
+            console.print(printable(f"{engine['engine']} is lost: {engine['message']}"), markup=False)
+
+
+def _row(engine: dict[str, Any], drains: dict[str, bool]) -> list[str]:
+    empty = drains.get(engine["engine"]) or drains.get(engine["node"])
+    state = "drained" if engine["state"] == "draining" and empty else engine["state"]
+    if state == "lost":
+        return [engine["engine"], engine["node"], "[red]lost[/]", *[""] * 5]
+    return [
+        engine["engine"],
+        engine["node"],
+        state,
+        str(engine["cameras"]),
+        f"{engine['load']:.0f} Mpx/s",
+        f"{engine['capacity']:.0f} Mpx/s",
+        f"{engine['age_ms']:.0f} ms",
+        f"{engine['dropped']:.1f}/s",
+    ]
+
+
+def _counts(cameras: dict[str, int]) -> list[str]:
+    return [f"{count} {state}" for state, count in cameras.items() if count] or ["none"]
