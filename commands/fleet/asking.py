@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -9,7 +10,6 @@ import typer
 
 from commands.ending import EXIT_USAGE, fail
 from commands.fleet.client import CoordinatorClient, CoordinatorError
-from commands.until_signal import until_signal
 
 UrlOption = Annotated[str, typer.Option("--url", metavar="URL", help="The coordinator's HTTP server.")]
 TokenOption = Annotated[
@@ -28,17 +28,12 @@ def ask(url: str, token: str | None, work: Callable[[CoordinatorClient], Awaitab
         client = CoordinatorClient(url, token)
     except ValueError as error:
         fail(str(error), EXIT_USAGE)
-    found: list[Any] = []
 
-    async def run() -> int:
+    async def run() -> Any:
         async with client:
-            found.append(await work(client))
-        return 0
+            return await work(client)
 
     try:
-        code = until_signal(run())
+        return asyncio.run(run())
     except CoordinatorError as error:
         fail(str(error))
-    if code:
-        raise typer.Exit(code)
-    return found[0]

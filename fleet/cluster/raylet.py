@@ -32,6 +32,9 @@ def ray_environment(token_file: Path) -> dict[str, str]:
         # An engine is started by an agent and must outlive it.
         "RAY_kill_child_processes_on_worker_exit": "0",
         "RAY_process_group_cleanup_enabled": "0",
+        # A node cannot rejoin a head that was started again, and neither its engine nor its cameras suffer from a new
+        # start of Ray.
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "20",
         # Ray's own workers would otherwise be started in advance.
         "RAY_enable_worker_prestart": "0",
         "RAY_prestart_worker_first_driver": "0",

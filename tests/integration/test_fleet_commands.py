@@ -1,0 +1,140 @@
+"""`partstream fleet status`, `drain`, `undrain` and `camera`, with a coordinator and simulated engines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from typer.testing import CliRunner, Result
+
+from run_stream import app
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client
+from support.fleet.coordinators import cameras, configured, joined, serving
+from support.ports import reserved_port
+from support.waiting import until
+
+
+async def fleet(client: Client, *arguments: str) -> Result:
+    """Run `partstream fleet`, with the address of the client's coordinator."""
+    command = ["fleet", *arguments, "--url", client.address]
+    return await asyncio.to_thread(CliRunner().invoke, app, command, env={"COLUMNS": "200"})
+
+
+def rows(shown: str) -> list[list[str]]:
+    """Return the words of each line."""
+    return [line.split() for line in shown.splitlines()]
+
+
+async def test_the_engines_and_the_cameras_without_one_are_shown(tmp_path: Path) -> None:
+    named = [*cameras(2), {"id": "dock", "source": "pattern:", "pin": "elsewhere"}]
+    async with serving(configured(tmp_path, cameras=named)) as (coordinator, client):
+        assert "no engine has joined\n3 cameras: 3 unplaced\n" in (await fleet(client, "status")).output
+        async with joined(coordinator.renewals.address, "a") as (a,):
+            await until(lambda: set(a.generations) == {"c0", "c1"})
+            shown = await fleet(client, "status")
+            assert ["a", "node-a", "leased", "2"] in [row[:4] for row in rows(shown.output)]
+            assert "dock has no engine: " in shown.output and "elsewhere" in shown.output
+            assert shown.exit_code == 1  # a camera has no engine
+            as_json = json.loads((await fleet(client, "status", "--json")).output)
+            assert list(as_json["unplaced"]) == ["dock"]
+
+
+async def test_a_node_is_drained_and_undrained(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path, cameras=cameras(4))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a", "b") as (a, b),
+    ):
+        await until(lambda: len(a.generations) == len(b.generations) == 2)
+        assert (await fleet(client, "drain", "node-a")).output == "node-a is being drained\n"
+        await until(lambda: not a.generations and len(b.generations) == 4)
+
+        async def drained() -> bool:
+            shown = await fleet(client, "status")
+            return shown.exit_code == 0 and ["a", "node-a", "drained", "0"] in [row[:4] for row in rows(shown.output)]
+
+        await until(drained)
+        assert (await fleet(client, "undrain", "node-a")).output == "node-a may have cameras\n"
+        assert not coordinator.placement.drains
+        unknown = await fleet(client, "drain", "node-z")
+        assert unknown.exit_code == 1
+        assert "no engine or node has this name" in unknown.output
+
+
+async def test_cameras_are_added_listed_and_removed(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path)) as (coordinator, client),
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        added = await fleet(
+            client,
+            "camera",
+            "add",
+            "door=rtsp://u:secret@10.0.0.7/1",
+            "yard=pattern:",
+            "--pin",
+            "node-a",
+            "--max-fps",
+            "5",
+        )
+        assert (added.exit_code, added.output) == (0, "door is added\nyard is added\n")
+        await until(lambda: set(a.generations) == {"door", "yard"})
+        assert a.settings["door"] == {"source": "rtsp://u:secret@10.0.0.7/1", "max_fps": 5.0}
+        assert coordinator.cameras.all["yard"].pin == "node-a"
+
+        async def live() -> bool:
+            listed = await fleet(client, "camera", "list")
+            return ["door", "live", "a", "node-a"] in [row[:4] for row in rows(listed.output)]
+
+        await until(live)
+        as_json = await fleet(client, "camera", "list", "--json")
+        assert [camera["id"] for camera in json.loads(as_json.output)] == ["door", "yard"]
+        assert "secret" not in as_json.output
+        assert (
+            await fleet(client, "camera", "remove", "door", "never")
+        ).output == "door is removed\nnever is removed\n"
+        await until(lambda: set(a.generations) == {"yard"})
+
+
+async def test_what_the_coordinator_refuses_is_said(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path)) as (_, client):
+        refused = await fleet(client, "camera", "add", "door=/etc/passwd")
+        assert refused.exit_code == 1
+        assert "camera_schemes" in refused.output
+        assert (await fleet(client, "camera", "add", "pattern:")).exit_code == 2
+        assert "a camera needs an id: write door=pattern:" in (await fleet(client, "camera", "add", "pattern:")).output
+
+
+async def test_a_token_is_asked_for_and_used(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, coordinator={"http": OFF_LOOPBACK})) as (_, client):
+        without = await fleet(client, "status")
+        assert without.exit_code == 1
+        assert "--token or PARTSTREAM_FLEET_TOKEN" in without.output
+        assert (await fleet(client, "status", "--token", READ)).exit_code in (0, 1)
+        assert "not sufficient" in (await fleet(client, "camera", "add", "a=pattern:", "--token", READ)).output
+        assert (await fleet(client, "camera", "add", "a=pattern:", "--token", CONTROL)).exit_code == 0
+
+
+def test_a_coordinator_that_is_not_there_is_named() -> None:
+    url = f"http://127.0.0.1:{reserved_port()}"
+    shown = CliRunner().invoke(app, ["fleet", "status", "--url", url])
+    assert (shown.exit_code, shown.output) == (
+        1,
+        f"partstream: no coordinator answers at {url} (connection refused)\n",
+    )
+    assert CliRunner().invoke(app, ["fleet", "status", "--url", "ftp://x"]).exit_code == 2
+    assert "must be http://HOST:PORT" in CliRunner().invoke(app, ["fleet", "status", "--url", "ftp://x"]).output
+
+
+async def test_another_server_is_not_taken_for_a_coordinator() -> None:
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="<html>")
+
+    other = web.Application()
+    other.router.add_get("/{path:.*}", page)
+    async with TestServer(other) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        shown = await asyncio.to_thread(CliRunner().invoke, app, ["fleet", "status", "--url", url])
+        assert "is not a coordinator of this version" in shown.output
