@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commands.application import Application, lines
-from commands.ending import EXIT_USAGE, errors, fail
+from commands.ending import EXIT_USAGE, console, errors, fail
 from commands.fleet import control
 from commands.fleet.cameras import camera_app
 from commands.until_signal import until_signal
@@ -31,6 +32,13 @@ NodeOption = Annotated[
 ]
 JsonLogsOption = Annotated[bool, typer.Option("--json", help="Log as JSON lines.")]
 DEFAULT = Path("fleet.yaml")
+
+
+class Part(StrEnum):
+    """A part of a node that can be started again."""
+
+    engine = "engine"
+    coordinator = "coordinator"
 
 
 @fleet_app.command(
@@ -69,6 +77,38 @@ def down_command(config: ConfigOption = DEFAULT, json_logs: JsonLogsOption = Fal
     logs.configure(json=json_logs)
     supervisor = _supervisor(config, None, None)
     raise typer.Exit(until_signal(_stop(supervisor)))
+
+
+@fleet_app.command("restart", epilog=lines("`partstream fleet drain gpu-1`", "`partstream fleet restart engine`"))
+def restart_command(
+    part: Annotated[Part, typer.Argument(help="What to start again.")], config: ConfigOption = DEFAULT
+) -> None:
+    """Start the engine or the coordinator of this machine again, for example after an upgrade.
+
+    Run it in the folder in which `up` was run. Stops the process in order; the agent starts it again.
+    """
+    from telemetry import logs
+
+    logs.configure()
+    supervisor = _supervisor(config, None, None)
+    stopped: list[str] = []
+
+    async def stop() -> int:
+        stopped.extend(await supervisor.stop_part(part.value))
+        return 0
+
+    code = until_signal(stop())
+    if not stopped:
+        fail(f"no {part.value} runs on this node")
+    raise typer.Exit(code)
+
+
+@fleet_app.command("schema")
+def schema_command() -> None:
+    """Print the JSON schema of a fleet's configuration."""
+    from fleet.settings import FleetConfig
+
+    console.print_json(data=FleetConfig.model_json_schema())
 
 
 @fleet_app.command("coordinator")

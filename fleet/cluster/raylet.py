@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,15 @@ def ray_environment(token_file: Path) -> dict[str, str]:
 class Raylet(DetachedProcess):
     """`ray start --block`, and the processes that it starts in its session."""
 
+    def adopt(self) -> RunningProcess | None:
+        """Return Ray if it runs as it is to run. If it runs in another way, for example with another head, end it."""
+        running = super().adopt()
+        if running is None or running.command == self.command:
+            return running
+        running.send(signal.SIGKILL)
+        running.leave()
+        return None
+
     def start(self, run: str, further: Mapping[str, str] | None = None) -> RunningProcess:
         """Start Ray, after what is left of its last run was ended: that still has the ports."""
         self.end_leftovers()
@@ -85,5 +95,8 @@ def raylet(
         "ray",
         command,
         settings.state_directory,
-        environment=without_ray(environment) | ray_environment(settings.token_file) | variables,
+        environment=without_ray(environment)
+        | ray_environment(settings.token_file)
+        | settings.metric_ports()
+        | variables,
     )

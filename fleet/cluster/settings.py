@@ -21,7 +21,9 @@ FIXED_PORTS = (
 )
 """Options of `ray start`, in the order of the ports they get."""
 OF_THE_HEAD = frozenset({"port", "ray-client-server-port", "dashboard-port"})
-FIRST_WORKER_PORT = 10
+METRIC_PORTS = ("AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")
+"""Variables with the ports after these, on the head."""
+FIRST_WORKER_PORT = 12
 """Of a node's ports; those before are fixed, with one to spare."""
 
 
@@ -45,7 +47,7 @@ class ClusterSettings(Section):
         6379,
         ge=1024,
         le=65000,
-        description="First of this node's ports for Ray; it needs as many as `worker_ports`, and 10. Ray opens most "
+        description="First of this node's ports for Ray; it needs as many as `worker_ports`, and 12. Ray opens most "
         "of them on all interfaces.",
     )
     worker_ports: int = Field(20, ge=10, le=500, description="Ports for Ray's workers on this node.")
@@ -69,3 +71,8 @@ class ClusterSettings(Section):
         }
         first = self.first_port + FIRST_WORKER_PORT
         return fixed | {"min-worker-port": first, "max-worker-port": first + self.worker_ports - 1}
+
+    def metric_ports(self) -> dict[str, str]:
+        """Return the variables with the ports of Ray's own metrics."""
+        first = self.first_port + len(FIXED_PORTS)
+        return {variable: str(first + index) for index, variable in enumerate(METRIC_PORTS)}

@@ -10,12 +10,13 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from fleet.agent.detached_process import DetachedProcess, RunningProcess
 from fleet.agent.keeper import Keeper
 from fleet.agent.launch import hold
-from fleet.agent.node import coordinator_process
+from fleet.agent.node import COORDINATOR, coordinator_process
 from fleet.cluster import token_file
 from fleet.cluster.raylet import Raylet, ray_environment, raylet
 from fleet.cluster.settings import ClusterSettings
@@ -34,25 +35,36 @@ UP = "up"
 class Supervisor:
     """Keeps a node in the fleet. `head` is the host of the head; None: this node is it.
 
-    Raises `ConfigError` if the node cannot be in a cluster as it is configured.
+    Raises `ConfigError` if the state directory cannot be made.
     """
 
     def __init__(self, config: FleetConfig, path: Path, node: str, head: str | None) -> None:
         self._config = config
         self._path = path
         self._folder = config.cluster.state_directory
+        self._is_head = head is None
         self._held: int | None = None
         self._make_folder()
-        if head is None and token_file.create(config.cluster.token_file):
-            logger.info("%s: a new token. Copy it to the other nodes", config.cluster.token_file)
-        token_file.check(config.cluster.token_file)
         self.raylet: Raylet = raylet(config.cluster, node, path, os.environ, head)
         self._keepers = [Keeper(self.raylet, longest_wait_s=LONGEST_WAIT_S)]
         if head is None:
             self._keepers.append(Keeper(driver(config.cluster), longest_wait_s=LONGEST_WAIT_S))
 
     def start(self) -> None:
-        """Start or adopt, in the running event loop. Raises `ConfigError` if another supervisor does already."""
+        """Start or adopt, in the running event loop.
+
+        Raises `ConfigError` if there is no good token, or another supervisor runs on this node.
+        """
+        cluster = self._config.cluster
+        if self._is_head and token_file.create(cluster.token_file):
+            logger.info("%s: a new token. Copy it to the other nodes", cluster.token_file)
+        token_file.check(cluster.token_file)
+        logger.info(
+            "Ray listens on all interfaces, at ports %d to %d: let only the nodes of the fleet reach them. "
+            "The token is needed there, but nothing is encrypted",
+            cluster.first_port,
+            cluster.ports(head=self._is_head)["max-worker-port"],
+        )
         self._held = hold(str(self._folder / f"{UP}.lock"), "", sys.argv)
         if self._held is None:
             raise ConfigError(f"`partstream fleet up` runs already on this node ({self._folder})")
@@ -70,11 +82,19 @@ class Supervisor:
         for keeper in reversed(self._keepers):
             await keeper.stop(RAY_STOPS_WITHIN_S)
         self.raylet.end_leftovers()
-        await stop_all(self._folder / "engines")
-        coordinator = coordinator_process(self._config, self._path, Path.cwd())
-        if (running := coordinator.adopt()) is not None:
-            await _stopped(coordinator.name, running)
+        await self.stop_part("engine")
+        await self.stop_part(COORDINATOR)
         self._let_go()
+
+    async def stop_part(self, part: str) -> list[str]:
+        """Stop the node's engines or its coordinator in order, and return their names. An agent starts them again."""
+        if part == COORDINATOR:
+            found = running([coordinator_process(self._config, self._path, Path.cwd())])
+        else:
+            folder = self._folder / "engines"
+            found = running(DetachedProcess(path.stem, [], folder) for path in sorted(folder.glob("*.lock")))
+        await asyncio.gather(*(_stopped(name, process) for name, process in found.items()))
+        return list(found)
 
     async def stop_other(self) -> None:
         """Tell the supervisor that runs on this node to stop everything, and wait for its end."""
@@ -106,14 +126,8 @@ def driver(cluster: ClusterSettings) -> DetachedProcess:
     )
 
 
-async def stop_all(folder: Path) -> None:
-    """Stop the processes of all locks in a folder, side by side."""
-    await asyncio.gather(*(_stopped(name, process) for name, process in running_in(folder).items()))
-
-
-def running_in(folder: Path) -> dict[str, RunningProcess]:
-    """Return the processes that hold the locks in a folder, by name."""
-    processes = [DetachedProcess(path.stem, [], folder) for path in sorted(folder.glob("*.lock"))]
+def running(processes: Iterable[DetachedProcess]) -> dict[str, RunningProcess]:
+    """Return those that run, by name."""
     return {process.name: adopted for process in processes if (adopted := process.adopt()) is not None}
 
 

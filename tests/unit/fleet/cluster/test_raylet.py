@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fleet.agent.keeper import Keeper
 from fleet.cluster.raylet import Raylet, raylet
 from fleet.cluster.settings import ClusterSettings
+from support.waiting import until
 
 
 def options(process: Raylet) -> dict[str, str]:
@@ -25,8 +27,11 @@ def settings(tmp_path: Path) -> ClusterSettings:
 def test_every_port_of_the_head_is_fixed(settings: ClusterSettings) -> None:
     process = raylet(settings, "gpu-0", Path("fleet.yaml"), {}, None)
     ports = {name: int(value) for name, value in options(process).items() if name.endswith("port")}
-    assert len(set(ports.values())) == len(ports) == 11
-    assert (ports["port"], ports["min-worker-port"], ports["max-worker-port"]) == (7000, 7010, 7019)
+    ports |= {name: int(port) for name, port in settings.metric_ports().items()}
+    assert len(set(ports.values())) == len(ports) == 13
+    assert (ports["port"], ports["min-worker-port"], ports["max-worker-port"]) == (7000, 7012, 7021)
+    environment = process._environment
+    assert environment is not None and settings.metric_ports().items() <= environment.items()
     assert "--head" in process.command
 
 
@@ -55,3 +60,20 @@ def test_ray_gets_the_token_and_must_not_end_engines(settings: ClusterSettings, 
     assert environment["HOME"] == "/root"
     assert environment["PARTSTREAM_FLEET_CONFIG"] == str(Path.cwd() / "fleet.yaml")
     assert "token" not in " ".join(process.command)
+
+
+async def test_ray_with_another_head_is_ended_and_started_again_and_the_same_is_adopted(tmp_path: Path) -> None:
+    before, after = (Raylet("ray", ["sleep", seconds], tmp_path) for seconds in ("600", "601"))
+    first = before.start("run-0")
+    await until(before.adopt)
+    keepers = [Keeper(after), Keeper(after)]
+    keepers[0].start()
+    await first.ended()
+    await until(after.adopt)
+    adopted = keepers[0].running
+    assert adopted is not None and adopted.command == ("sleep", "601")
+    keepers[1].start()
+    await until(lambda: keepers[1].running)
+    assert keepers[1].running is not None and keepers[1].running.pid == adopted.pid
+    for keeper in keepers:
+        await keeper.stop()

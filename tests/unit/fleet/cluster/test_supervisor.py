@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -58,7 +56,7 @@ async def test_the_head_runs_ray_and_what_creates_the_actors_and_makes_the_token
 
 async def test_a_node_needs_the_heads_token_and_runs_ray_alone(node: Node) -> None:
     with pytest.raises(ConfigError, match="there is no token"):
-        node.supervisor("10.0.0.2")
+        node.supervisor("10.0.0.2").start()
     (node.folder / "token").write_text("x" * 64)
     (node.folder / "token").chmod(0o600)
     node.supervisor("10.0.0.2").start()
@@ -76,6 +74,8 @@ async def test_everything_of_the_node_is_stopped(node: Node) -> None:
     for process in others:
         process.start("run-0").leave()
     await until(lambda: all(process.adopt() is not None for process in others))
+    assert await supervisor.stop_part("engine") == ["gpu-0"]
+    assert await supervisor.stop_part("engine") == []
     await supervisor.stop()
     assert not any(process.is_running() for process in others)
     assert not node.runs("ray") and not node.runs("actors")
@@ -102,11 +102,11 @@ async def test_a_node_has_one_supervisor(node: Node) -> None:
 async def test_another_supervisor_is_told_to_stop_and_waited_for(node: Node) -> None:
     text = "import signal, sys; from fleet.agent.launch import hold; hold(sys.argv[1], '', []); signal.pause()"
     node.folder.mkdir()
-    lock = node.folder / f"{UP}.lock"
-    other = await asyncio.create_subprocess_exec(sys.executable, "-c", text, str(lock))
+    command = [sys.executable, "-c", text, str(node.folder / f"{UP}.lock")]
+    DetachedProcess("other", command, node.folder).start("run-0").leave()
     await until(lambda: node.runs(UP))
     await node.supervisor().stop_other()
-    assert await other.wait() == -signal.SIGTERM
+    assert not node.runs(UP)
 
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
