@@ -16,6 +16,8 @@ from stream.settings import private_file
 from stream.settings.engine import PublishConfig
 
 COORDINATOR = "coordinator"
+TOKEN_VARIABLE = "PARTSTREAM_FLEET_TOKEN"
+"""A token of the coordinator's HTTP server, if `control_token` is not set."""
 _WILDCARDS = ("0.0.0.0", "[::]", "*")
 
 
@@ -30,7 +32,7 @@ def agent_of(config: FleetConfig, node: str, head: str, address: str, directory:
     private_file.replace(coordinator_file, reached(config.coordinator.bind, head) + "\n")
     settings = engine_settings(config, node, address, coordinator_file)
     http = config.coordinator.http
-    token = http.control_token.get_secret_value() if http.control_token is not None else None
+    token = http.control_token.get_secret_value() if http.control_token is not None else os.environ.get(TOKEN_VARIABLE)
     tell = EndedRuns(coordinator_url(config, head), token) if http.bind is not None else _tell_nobody
     return Agent({node: settings}, folder, directory, tell)
 

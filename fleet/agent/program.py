@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 
-_OF_RAY = re.compile(r"RAY_|PARTSTREAM_FLEET_(CONFIG|NODE|DIRECTORY)$")
+_OF_RAY = re.compile(r"RAY_|PARTSTREAM_FLEET_(CONFIG|NODE|DIRECTORY|TOKEN)$")
 
 
 def partstream(*arguments: str) -> list[str]:

@@ -1,0 +1,70 @@
+"""Telling the coordinator of runs that ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from fleet.agent import ended_runs
+from fleet.agent.ended_runs import EndedRuns
+from support.ports import reserved_port
+
+
+class Coordinator:
+    """A server that answers with these statuses, then with 204."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.requests: list[tuple[Any, str | None]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.requests.append((await request.json(), request.headers.get("Authorization")))
+        return web.Response(status=self.statuses.pop(0) if self.statuses else 204)
+
+
+@pytest.fixture
+async def coordinator() -> AsyncIterator[tuple[Coordinator, str]]:
+    coordinator = Coordinator()
+    application = web.Application()
+    application.router.add_post("/api/v1/fleet/engines", coordinator.answer)
+    async with TestServer(application) as server:
+        yield coordinator, f"http://127.0.0.1:{server.port}"
+
+
+async def test_the_run_is_told_with_the_token(coordinator: tuple[Coordinator, str]) -> None:
+    server, address = coordinator
+    await EndedRuns(address, "secret")("gpu-1", "a" * 32)
+    await EndedRuns(address, None)("gpu-1", "b" * 32)
+    assert server.requests == [
+        ({"engine": "gpu-1", "run": "a" * 32}, "Bearer secret"),
+        ({"engine": "gpu-1", "run": "b" * 32}, None),
+    ]
+
+
+async def test_a_coordinator_that_is_starting_is_told_again(coordinator: tuple[Coordinator, str]) -> None:
+    server, address = coordinator
+    server.statuses = [503, 500]
+    await EndedRuns(address, None)("gpu-1", "a" * 32)
+    assert len(server.requests) == 3
+
+
+async def test_a_refusal_is_logged_once_and_not_repeated(
+    coordinator: tuple[Coordinator, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, address = coordinator
+    server.statuses = [401]
+    await EndedRuns(address, None)("gpu-1", "a" * 32)
+    assert len(server.requests) == 1
+    assert "refuses to be told that engine gpu-1 ended: 401" in caplog.text
+
+
+async def test_a_coordinator_that_is_away_is_left_to_the_lease(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ended_runs, "TELL_FOR_S", 0.0)
+    await EndedRuns(f"http://127.0.0.1:{reserved_port()}", None)("gpu-1", "a" * 32)
+    assert "could not be told that engine gpu-1 ended" in caplog.text
