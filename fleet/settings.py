@@ -148,6 +148,11 @@ class NodeConfig(Section):
     membership: dict[str, Any] = Field(
         default_factory=dict[str, Any], description="Settings of its engines that differ from `membership`."
     )
+    engines: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict[str, dict[str, Any]],
+        description="Its engines by name, for example one for each GPU, with settings in which they differ: the "
+        "device, and the ports. Unset: one engine with the node's name.",
+    )
 
 
 class FleetConfig(Section):
@@ -192,6 +197,11 @@ class FleetConfig(Section):
                 _check_engine(merged(self.engine, node.engine))
             except ValueError as error:
                 raise ValueError(f"nodes.{name}.engine: {error}") from None
+            for engine in node.engines:
+                try:
+                    _check_engine(self.engines_of(name)[engine])
+                except ValueError as error:
+                    raise ValueError(f"nodes.{name}.engines.{engine}: {error}") from None
             try:
                 _check_membership(merged(self.membership, node.membership))
             except ValueError as error:
@@ -213,6 +223,13 @@ class FleetConfig(Section):
         """Return the configuration of the engines of a node, without `fleet`."""
         own = self.nodes.get(node)
         return merged(self.engine, own.engine) if own is not None else dict(self.engine)
+
+    def engines_of(self, node: str) -> dict[str, dict[str, Any]]:
+        """Return the configurations of the engines of a node by their names, without `fleet`."""
+        own = self.nodes.get(node)
+        if own is None or not own.engines:
+            return {node: self.engine_of(node)}
+        return {name: merged(self.engine_of(node), settings) for name, settings in own.engines.items()}
 
     def membership_of(self, node: str) -> dict[str, Any]:
         """Return what is configured of the section `fleet` of the engines of a node."""

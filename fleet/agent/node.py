@@ -30,20 +30,22 @@ def agent_of(config: FleetConfig, node: str, head: str, address: str, directory:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     coordinator_file = folder / COORDINATOR
     private_file.replace(coordinator_file, reached(config.coordinator.bind, head) + "\n")
-    settings = engine_settings(config, node, address, coordinator_file)
+    engines = engine_settings(config, node, address, coordinator_file)
     http = config.coordinator.http
     token = http.control_token.get_secret_value() if http.control_token is not None else os.environ.get(TOKEN_VARIABLE)
     tell = EndedRuns(coordinator_url(config, head), token) if http.bind is not None else _tell_nobody
-    return Agent({node: settings}, folder, directory, tell)
+    return Agent(engines, folder, directory, tell)
 
 
-def engine_settings(config: FleetConfig, node: str, address: str, coordinator_file: Path) -> dict[str, Any]:
-    """Return the configuration of a node's engine."""
-    settings = config.engine_of(node)
-    fleet: dict[str, Any] = {"coordinator_file": str(coordinator_file.resolve()), "engine": node, "node": node}
-    if _host(PublishConfig.model_validate(settings.get("publish", {})).endpoint) in _WILDCARDS:
-        fleet["public_host"] = address
-    return settings | {"fleet": fleet | config.membership_of(node)}
+def engine_settings(config: FleetConfig, node: str, address: str, coordinator_file: Path) -> dict[str, dict[str, Any]]:
+    """Return the configurations of a node's engines, by name."""
+    configured: dict[str, dict[str, Any]] = {}
+    for name, settings in config.engines_of(node).items():
+        fleet: dict[str, Any] = {"coordinator_file": str(coordinator_file.resolve()), "engine": name, "node": node}
+        if _host(PublishConfig.model_validate(settings.get("publish", {})).endpoint) in _WILDCARDS:
+            fleet["public_host"] = address
+        configured[name] = settings | {"fleet": fleet | config.membership_of(node)}
+    return configured
 
 
 def coordinator_process(config: FleetConfig, path: Path, directory: Path) -> DetachedProcess:

@@ -32,6 +32,7 @@ class Actors:
 
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}
+        self._silent = set[str]()
 
     def keep(self, nodes: list[dict[str, Any]]) -> None:
         """Create what is missing on the nodes of `ray.nodes()`. One that is being started again is not missing."""
@@ -50,8 +51,10 @@ class Actors:
     def _forget_lost(self, names: Iterable[str]) -> None:
         asked = {self._known[name].alive.remote(): name for name in names}
         answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN_S)
-        for answer in silent:
-            logger.warning("%s does not answer", asked[answer])
+        names_of_silent = {asked[answer] for answer in silent}
+        for name in names_of_silent - self._silent:
+            logger.warning("%s does not answer yet", name)
+        self._silent = names_of_silent
         for answer in answered:
             try:
                 ray.get(answer, timeout=ANSWER_WITHIN_S)

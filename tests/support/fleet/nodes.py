@@ -53,7 +53,7 @@ class Node:
                 "replay": f"tcp://127.0.0.1:{more}",
                 "http": {"bind": f"127.0.0.1:{http}"},
             },
-            "cameras": [{"id": name, "source": "pattern:128x96@10"} for name in CAMERAS],
+            "cameras": [{"id": name, "source": "pattern:128x96@10", "expected_mpx": 0.1} for name in CAMERAS],
         }
         if head is not None:
             settings["coordinator"] = head.settings["coordinator"]

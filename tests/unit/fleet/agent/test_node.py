@@ -17,9 +17,8 @@ def fleet(**settings: Any) -> FleetConfig:
 
 
 def test_a_nodes_engine_is_a_member_under_the_nodes_name() -> None:
-    settings = engine_settings(
-        fleet(engine={"model": {"profile": "free"}}), "gpu-1", "10.0.0.3", Path("/run/coordinator")
-    )
+    config = fleet(engine={"model": {"profile": "free"}})
+    settings = engine_settings(config, "gpu-1", "10.0.0.3", Path("/run/coordinator"))["gpu-1"]
     member = Config.model_validate(settings).fleet
     assert member is not None
     assert (member.engine_name, member.node_name, member.coordinator_file) == (
@@ -36,7 +35,7 @@ def test_a_nodes_engine_is_a_member_under_the_nodes_name() -> None:
 )
 def test_readers_are_told_the_nodes_address_if_the_engine_has_none_of_its_own(endpoint: str, host: str | None) -> None:
     config = fleet(engine={"publish": {"endpoint": endpoint, "allow_plaintext": True}})
-    assert engine_settings(config, "gpu-1", "10.0.0.3", Path("c"))["fleet"].get("public_host") == host
+    assert engine_settings(config, "gpu-1", "10.0.0.3", Path("c"))["gpu-1"]["fleet"].get("public_host") == host
 
 
 def test_a_node_has_settings_of_its_own() -> None:
@@ -45,10 +44,27 @@ def test_a_node_has_settings_of_its_own() -> None:
         membership={"capacity": 100},
         nodes={"gpu-1": {"engine": {"publish": {"endpoint": "tcp://127.0.0.1:6000"}}, "membership": {"capacity": 400}}},
     )
-    own, other = (engine_settings(config, node, "10.0.0.3", Path("c")) for node in ("gpu-1", "gpu-2"))
+    own, other = (engine_settings(config, node, "10.0.0.3", Path("c"))[node] for node in ("gpu-1", "gpu-2"))
     assert own["publish"] == {"high_water_mark": 50, "endpoint": "tcp://127.0.0.1:6000"}
     assert other["publish"] == {"high_water_mark": 50}
     assert (own["fleet"]["capacity"], other["fleet"]["capacity"]) == (400, 100)
+
+
+def test_a_node_with_two_gpus_has_two_engines() -> None:
+    config = fleet(
+        engine={"batch": {"max_frames": 4}},
+        nodes={"gpu-1": {"engines": {f"gpu-1-{n}": {"model": {"device": f"cuda:{n}"}} for n in range(2)}}},
+    )
+    engines = engine_settings(config, "gpu-1", "10.0.0.3", Path("c"))
+    assert {name: settings["model"]["device"] for name, settings in engines.items()} == {
+        "gpu-1-0": "cuda:0",
+        "gpu-1-1": "cuda:1",
+    }
+    for name, settings in engines.items():
+        assert settings["batch"] == {"max_frames": 4}
+        assert (settings["fleet"]["engine"], settings["fleet"]["node"]) == (name, "gpu-1")
+    with pytest.raises(ValueError, match=r"nodes\.gpu-1\.engines\.a: model\.devise: unknown"):
+        fleet(nodes={"gpu-1": {"engines": {"a": {"model": {"devise": "cpu"}}}}})
 
 
 @pytest.mark.parametrize("name", ["coordinator", "coordinator_file", "engine", "node", "run"])
