@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from commands.ending import EXIT_USAGE, fail
-from commands.fleet.client import CoordinatorClient, CoordinatorError
+
+if TYPE_CHECKING:
+    from commands.fleet.client import CoordinatorClient
 
 UrlOption = Annotated[str, typer.Option("--url", metavar="URL", help="The coordinator's HTTP server.")]
 TokenOption = Annotated[
@@ -24,6 +26,8 @@ DEFAULT_URL = "http://127.0.0.1:9095"
 
 def ask(url: str, token: str | None, work: Callable[[CoordinatorClient], Awaitable[Any]]) -> Any:
     """Return what `work` does with a client. Ends the command if the coordinator refuses or does not answer."""
+    from commands.fleet.client import CoordinatorClient, CoordinatorError
+
     try:
         client = CoordinatorClient(url, token)
     except ValueError as error:

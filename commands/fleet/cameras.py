@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,8 +12,10 @@ from commands.application import Application, lines
 from commands.configuration import parse_source
 from commands.ending import EXIT_USAGE, console, fail, plain_console, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
-from commands.fleet.client import CoordinatorClient
 from stream.settings.source_kinds import ADDRESS_FORMS
+
+if TYPE_CHECKING:
+    from commands.fleet.client import CoordinatorClient
 
 camera_app = Application(help="Add, remove and list the cameras of a fleet.", no_args_is_help=True)
 IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Cameras.")]

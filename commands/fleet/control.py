@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,7 +12,9 @@ from commands.application import lines
 from commands.console.amounts import counted
 from commands.ending import console, plain_console, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
-from commands.fleet.client import CoordinatorClient
+
+if TYPE_CHECKING:
+    from commands.fleet.client import CoordinatorClient
 
 STATUS_EPILOG = lines("`partstream fleet status`", "`partstream fleet status --url https://10.0.0.2:9095 --json`")
 DRAIN_EPILOG = lines("`partstream fleet drain gpu-1 && partstream fleet status`")

@@ -12,7 +12,6 @@ import pytest
 from fleet.coordinator import store as stored
 from fleet.coordinator.store import Kept, LastPlace, Store, StoreError, is_damage
 from stream.settings.config_error import ConfigError
-from support.waiting import wait_until
 
 
 def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -123,17 +122,19 @@ def test_it_may_be_closed_while_another_thread_writes(tmp_path: Path) -> None:
     store = Store(tmp_path / "fleet.db")
     store.open()
     outcomes: list[str] = []
+    written = threading.Event()
 
     def write() -> None:
         try:
             while True:
                 store.write([stored.drain_begun(f"n{number}") for number in range(200)])
+                written.set()
         except StoreError as error:
             outcomes.append(str(error))
 
     thread = threading.Thread(target=write)
     thread.start()
-    wait_until(lambda: (tmp_path / "fleet.db-wal").stat().st_size > 10_000)
+    written.wait()
     store.close()
     thread.join()
     assert outcomes == ["it is closed"]
