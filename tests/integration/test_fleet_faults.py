@@ -14,7 +14,8 @@ import msgspec
 import zmq
 import zmq.asyncio
 
-from support.fleet.nodes import CAMERAS, Node, asked, raylet, two_nodes
+from benchmarks.fleet.nodes import Node
+from support.fleet.nodes import CAMERAS, asked, two_nodes
 from support.waiting import until
 
 
@@ -134,7 +135,7 @@ async def test_no_fault_of_a_part_stops_a_camera(tmp_path: Path) -> None:
         assert (results.now(), results.missing) == (before, 0)
 
         # Ray on one node: its engine goes on, and is found by the next agent.
-        engine, ended, rays = other.engine, other.pid("ray"), raylet(other)
+        engine, ended, rays = other.engine, other.pid("ray"), other.raylet
         assert engine is not None and rays is not None
         os.kill(rays, signal.SIGKILL)
         await until(lambda: other.pid("ray") not in (None, ended))
