@@ -12,6 +12,7 @@ import typer
 from benchmarks.cameras.camera_client import CameraServerError
 from benchmarks.commands import cameras, models
 from benchmarks.commands.options import consoles
+from benchmarks.fleet.fault_bench import fleet
 from benchmarks.fleet.simulate import fleet_simulation
 from benchmarks.run_once import RunFailedError
 from stages.third_party.weights import WeightsError
@@ -33,6 +34,7 @@ for command, name, example in (
     (models.paper, "paper", "--profile runs/kinetics-tps.safetensors --threads 1"),
     (cameras.end_to_end, "end-to-end", "--scene street --resolution 1280x720 --cores 2"),
     (models.examples, "examples", "--base runs/base.safetensors --data real --action clap"),
+    (fleet, "fleet", "--nodes 3 --cameras 12 --source rtsp --fault node-killed"),
     (fleet_simulation, "fleet-simulation", "--cameras 100000 --engines 2000"),
     (models.found, "found", "--variant full:detection=full --variant auto:sweep_s=10"),
 ):
