@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -144,46 +145,65 @@ async def run(fault: Fault, plan: Plan) -> Run:
         return Run(figures(injected, received), share, os.getloadavg()[0])
 
 
-def goals(fault: str, source: str, runs: Sequence[FaultRun]) -> list[Goal]:
-    """Return the goals of a fault with what was measured."""
-    interval = INTERVAL_S
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a run has to show: a number of seconds, or of things, of at most `limit`."""
+
+    text: str
+    value: float
+    limit: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the run shows it."""
+        return self.value <= self.limit
+
+
+def bars(fault: str, source: str, run: FaultRun) -> list[Bar]:
+    """Return the bars of a fault with the figures of a run."""
     found = [
-        _zero("results lost of untouched cameras", [one.untouched_gaps for one in runs]),
-        _zero("frames dropped of untouched cameras", [one.untouched_drops for one in runs]),
-        _within(
+        Bar("no results lost of untouched cameras", run.untouched_gaps, 0),
+        Bar("no frames dropped of untouched cameras", run.untouched_drops, 0),
+        Bar("no cameras lost", run.cameras_lost, 0),
+        Bar("no stale results handed out", run.stale_handed, 0),
+        Bar(
             f"silence of untouched cameras within {SILENT_INTERVALS} frame intervals",
-            [one.untouched_silence_s for one in runs],
-            SILENT_INTERVALS * interval,
+            run.untouched_silence_s,
+            SILENT_INTERVALS * INTERVAL_S,
         ),
-        _zero("cameras lost", [one.cameras_lost for one in runs]),
-        _zero("stale results handed out", [one.stale_handed for one in runs]),
     ]
+    if fault in STAY:
+        found.append(Bar("no untouched cameras moved", run.untouched_moves, 0))
+    if fault.endswith("-strict"):
+        found.append(Bar("no stale results on the wire", run.stale_on_wire, 0))
     if fault in LIVE_S:
         limit = LIVE_S[fault][source]
-        live = [one.live_s if one.live_s is not None else float("inf") for one in runs]
-        found.append(_within(f"touched cameras live elsewhere within {limit:g} s", live, limit))
+        live = math.inf if run.live_s is None else run.live_s
+        found.append(Bar(f"touched cameras live elsewhere within {limit:g} s", live, limit))
     if fault in CONTROL_S:
-        control = [max(one.control_s or 0.0, one.agents_s or 0.0) for one in runs]
-        found.append(_within(f"control back within {CONTROL_S[fault]:g} s", control, CONTROL_S[fault]))
-    if fault in STAY:
-        found.append(_zero("untouched cameras moved", [one.untouched_moves for one in runs]))
-    if fault.endswith("-strict"):
-        found.append(_zero("stale results on the wire", [one.stale_on_wire for one in runs]))
+        limit = CONTROL_S[fault]
+        found.append(Bar(f"control back within {limit:g} s", max(run.control_s or 0.0, run.agents_s or 0.0), limit))
     if fault in ("drain", "join"):
-        silence = [one.silence_s or 0.0 for one in runs]
-        text = f"silence of moved cameras within {MOVING_INTERVALS} frame intervals"
-        found.append(_within(text, silence, MOVING_INTERVALS * interval))
+        silence = math.inf if run.silence_s is None else run.silence_s
+        limit = MOVING_INTERVALS * INTERVAL_S
+        found.append(Bar(f"silence of moved cameras within {MOVING_INTERVALS} frame intervals", silence, limit))
     return found
 
 
-def _within(text: str, values: Sequence[float], limit: float) -> Goal:
-    value = stats.estimate(values)
-    return Goal(text, f"{value} s", stats.at_most(value, limit) if len(values) >= LEAST_RUNS else "not resolved")
+def goals(fault: str, source: str, runs: Sequence[FaultRun]) -> list[Goal]:
+    """Return the goals of a fault with what was measured; with fewer than nine runs, none is resolved."""
+    return [_goal(same) for same in zip(*(bars(fault, source, one) for one in runs), strict=True)]
 
 
-def _zero(text: str, counts: Sequence[int]) -> Goal:
-    outcome = stats.all_zero(counts) if len(counts) >= LEAST_RUNS else "not resolved"
-    return Goal(f"no {text}", f"{sum(counts)} in {len(counts)} runs", outcome)
+def _goal(runs: Sequence[Bar]) -> Goal:
+    values, text, limit = [one.value for one in runs], runs[0].text, runs[0].limit
+    if limit == 0:
+        outcome = stats.all_zero([round(value) for value in values])
+        measured = f"{sum(values):g} in {len(values)} runs"
+    else:
+        value = stats.estimate(values)
+        outcome, measured = stats.at_most(value, limit), f"{value} s"
+    return Goal(text, measured, outcome if len(runs) >= LEAST_RUNS else "not resolved")
 
 
 def _table(fault: Fault, runs: Sequence[Run]) -> Table:

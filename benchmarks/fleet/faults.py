@@ -56,8 +56,8 @@ async def raylet_killed(fleet: LocalFleet) -> Injected:
     """Kill Ray's own process on the second node."""
     node, ended = fleet.nodes[1], fleet.nodes[1].actors()
     at_ns = _kill(node.raylet)
-    back = await _agents(fleet, [node], ended)
     control = await fleet.until(lambda: fleet.leased(fleet.nodes), "engines with leases")
+    back = await _agents(fleet, [node], ended)
     return Injected(at_ns, (), control - at_ns / 1e9, back - at_ns / 1e9)
 
 
@@ -72,8 +72,8 @@ async def gcs_away(fleet: LocalFleet) -> Injected:
     finally:
         head.signal_supervisor(signal.SIGCONT)
     since = time.monotonic()
-    back = await _agents(fleet, fleet.nodes, ended)
     control = await fleet.until(lambda: fleet.leased(fleet.nodes), "engines with leases")
+    back = await _agents(fleet, fleet.nodes, ended)
     return Injected(at_ns, (), control - since, back - since)
 
 
