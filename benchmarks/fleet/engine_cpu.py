@@ -119,7 +119,7 @@ async def _cores(fleet: LocalFleet, bare: int, wire: WireReader, seconds: float)
 
 @asynccontextmanager
 async def _bare(folder: Path, urls: Mapping[str, str]) -> AsyncGenerator[tuple[int, WireReader]]:
-    """Run an engine of its own with these cameras, and a reader, within the block."""
+    """Run an engine of its own with these cameras, and as many readers as the fleet's has, within the block."""
     endpoint = f"tcp://127.0.0.1:{reserved_port()}"
     settings = {
         "model": {"profile": "free", "device": "cpu"},
@@ -128,7 +128,7 @@ async def _bare(folder: Path, urls: Mapping[str, str]) -> AsyncGenerator[tuple[i
         "cameras": [{"id": name, "source": url} for name, url in urls.items()],
     }
     (folder / "bare.yaml").write_text(str(yaml.safe_dump(settings)))
-    with WireReader([endpoint]) as wire, (folder / "bare.log").open("wb") as log:
+    with WireReader([endpoint]) as wire, WireReader([endpoint]), (folder / "bare.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(REPOSITORY / "run_stream.py"),
