@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64
 """Messages read at a time."""
+WAITING = 256
+"""Renewals of an engine that wait to be read. More than arrive at once after its connection was cut: libzmq ends the
+process (`!_io_error`) if a connection ends while its queue is full and a heartbeat follows."""
 PAUSE_S = 0.002
 """Pause after a full chunk, so that a flood leaves the event loop to others."""
 QUEUED = 8
@@ -65,7 +68,7 @@ class Renewals:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # an engine that connects again may keep its identity
             socket.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)
             socket.setsockopt(zmq.SNDHWM, QUEUED)
-            socket.setsockopt(zmq.RCVHWM, 4)
+            socket.setsockopt(zmq.RCVHWM, WAITING)
             if authenticator is not None:
                 authenticator.protect(socket)
             self.address = bind(socket, self._config.bind, "coordinator.bind")
