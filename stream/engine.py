@@ -223,8 +223,8 @@ class Engine:
         if self._tracing is not None:
             self._tracing.start()
         await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
-        await self.publisher.start()
         await self._outputs.keep_incidents()
+        await self.publisher.start()
         await asyncio.to_thread(self.alerts.start)
         self._outputs.keep_results()
         logger.info("results at %s, replay at %s", self.publisher.endpoint, self.publisher.replay_endpoint)

@@ -37,7 +37,11 @@ class KeptOutputs:
             self._results_file = ResultsFile(self._results_path)
 
     async def keep_incidents(self) -> None:
-        """Keep what is published from now on, except for results and clips. Raises `ConfigError`."""
+        """Keep what is published, except for results and clips. Raises `ConfigError`.
+
+        Before the publisher starts: a reader that asks for alerts of earlier runs while the store is being opened
+        would be told that there are none.
+        """
         if self.incidents is not None:
             await asyncio.to_thread(self.incidents.start)
             self._publisher.keep_in(self.incidents)

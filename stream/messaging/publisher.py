@@ -21,7 +21,7 @@ import msgspec
 import zmq
 
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
-from stream.messaging.earlier import MessageStore
+from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.last_value import LastValues
@@ -125,6 +125,7 @@ class Publisher:
         self._socket: zmq.Socket[bytes] | None = None
         self._authenticator: CurveAuthenticator | None = None
         self._replay: ReplayServer | None = None
+        self._earlier: EarlierMessages | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
         self._pausing = False
@@ -161,7 +162,7 @@ class Publisher:
         self._context, self._socket, self._authenticator = context, xpub, authenticator
         if authenticator is not None:
             authenticator.start()
-        self._replay = ReplayServer(router, self._history, self.run, self._observer)
+        self._replay = ReplayServer(router, self._history, self.run, self._observer, self._earlier)
         self._replay.start()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(xpub.fileno(), self._serve_subscriptions)
@@ -230,14 +231,14 @@ class Publisher:
         return lambda: self._remove_listener(listener)
 
     def keep_in(self, store: MessageStore) -> None:
-        """Give each message to `store` from now on, and answer requests for those of earlier runs from it.
+        """Give each message to `store`, which is open, and answer requests for those of earlier runs from it.
 
-        Raises RuntimeError before `start()`.
+        Raises RuntimeError after `start()`: requests would have been answered as if nothing were kept.
         """
-        if self._replay is None:
-            raise RuntimeError("the publisher has not started")
+        if self._replay is not None:
+            raise RuntimeError("the publisher has started")
         self.on_message(store.take)
-        self._replay.earlier = store.earlier
+        self._earlier = store.earlier
 
     @property
     def subscriptions(self) -> int:

@@ -211,16 +211,22 @@ def open_router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
 class ReplayServer:
     """Answers replay requests from `history` on a bound ROUTER socket, which it closes.
 
-    `earlier`, which may be set at any time, has the messages of earlier runs. It is read in this thread, a chunk at a
-    time.
+    `earlier` has the messages of earlier runs. It is read in this server's thread, a chunk at a time.
     """
 
-    def __init__(self, router: zmq.Socket[bytes], history: History, run: str, observer: Observer) -> None:
+    def __init__(
+        self,
+        router: zmq.Socket[bytes],
+        history: History,
+        run: str,
+        observer: Observer,
+        earlier: EarlierMessages | None,
+    ) -> None:
         self._router = router
         self._history = history
         self._run = run
         self._observer = observer
-        self.earlier: EarlierMessages | None = None
+        self._earlier = earlier
         self._encode = msgspec.json.Encoder().encode
         self._clients: dict[bytes, _Client] = {}
         self._stop_sender = router.context.socket(zmq.PAIR)
@@ -272,7 +278,7 @@ class ReplayServer:
             if len(frames) != 1:
                 name, answer = b"", ReplayEnd(0, 0, "bad_request")
             else:
-                name, answer = read_request(frames[0], self._run, self._history, self.earlier)
+                name, answer = read_request(frames[0], self._run, self._history, self._earlier)
             if len(self._clients) >= CLIENTS or len(client.open) >= REQUESTS_PER_CLIENT:
                 self._refuse(identity, name)
                 continue

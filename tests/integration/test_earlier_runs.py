@@ -149,9 +149,9 @@ class SlowStore:
 
 
 async def test_a_slow_disk_delays_another_client_by_a_page_not_by_an_answer() -> None:
-    engine, store = AlertEngine(), SlowStore()
+    store = SlowStore()
+    engine = AlertEngine(store=store)
     await engine.start()
-    engine.publisher.keep_in(store)
     engine.begin()
     async with dealer(engine) as slow, dealer(engine) as other:
         request = {"id": "q", "topic": DOOR, "run": "f" * 32, "epoch": 1, "from_seq": 0, "limit": 1000}

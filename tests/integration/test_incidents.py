@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import io
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import zmq.asyncio
 from PIL import Image
 
 from benchmarks.cameras import barcode
+from stream.incidents.store import IncidentStore
+from stream.messaging.earlier import ALERTS
+from stream.messaging.replay_client import ReplayClient
 from stream.results import Alert, Event, Frame, Message
 from support.engines.alerting import engine_with, with_rules
 from support.engines.controlled_engine import Client
-from support.waiting import until
+from support.ports import reserved_port
+from support.waiting import PATIENCE_S, until
 
 RULES = """
 actions: {hands_up: {all: [{part: left_hand, above: head}], for: 200ms}}
@@ -99,6 +107,45 @@ async def test_the_picture_is_of_the_frame_that_the_alert_or_event_names_also_af
         assert (status, problem["type"]) == (410, "urn:partstream:problem:no-longer-kept")
         assert "incidents.budget" in problem["detail"]
         assert (await client.ask("GET", f"{PATH}/{first['id']}/result"))[0] == 410
+
+
+async def test_replay_is_not_reached_before_the_alerts_of_earlier_runs_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with engine_with(keeping(tmp_path)) as (engine, _, messages):
+        await until(lambda: any(isinstance(one, Alert) for one in messages))
+        run = engine.run
+    port = reserved_port()
+    opened, original = list[bool](), IncidentStore.start
+
+    def start(store: IncidentStore) -> None:
+        opened.append(answers(port))
+        original(store)
+
+    monkeypatch.setattr(IncidentStore, "start", start)
+    made = keeping(tmp_path)
+    made = made.model_copy(update={"publish": made.publish.model_copy(update={"replay": f"tcp://127.0.0.1:{port}"})})
+    async with engine_with(made), replay_client(f"tcp://127.0.0.1:{port}") as client:
+        assert answers(port) and opened == [False]
+        page = await client.fetch(f"{ALERTS}door/", run, 0, 0, 100)
+        assert page.end.status != "unknown_run"
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def replay_client(endpoint: str) -> AsyncIterator[ReplayClient]:
+    context = zmq.asyncio.Context()
+    try:
+        yield ReplayClient(context, endpoint, PATIENCE_S, None)
+    finally:
+        context.destroy(linger=0)
 
 
 async def test_wrong_requests_are_refused_with_every_error_and_nothing_is_kept_without_a_directory(

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from stream.incidents.store import IncidentStore
+from stream.messaging.earlier import MessageStore
 from stream.messaging.publisher import Publisher
 from stream.notify.notifier import Notifier
 from stream.notify.notify_config import NotifyConfig
@@ -30,10 +31,10 @@ STATS_S = 0.05
 class AlertEngine:
     """Publishes statistics, and the alerts of cameras. It may be restarted at the same address.
 
-    `incidents` is the folder in which it keeps alerts; None: it keeps none.
+    `incidents` is the folder in which it keeps alerts, unless `store` keeps them; None: it keeps none.
     """
 
-    def __init__(self, *cameras: str, incidents: Path | None = None) -> None:
+    def __init__(self, *cameras: str, incidents: Path | None = None, store: MessageStore | None = None) -> None:
         self.cameras = cameras or ("door",)
         self.endpoint = f"tcp://127.0.0.1:{reserved_port()}"
         self.replay = f"tcp://127.0.0.1:{reserved_port()}"
@@ -43,6 +44,7 @@ class AlertEngine:
         self.run = ""
         self.store: IncidentStore | None = None
         self._incidents = incidents
+        self._store = store
         self._publisher: Publisher | None = None
         self._pace: asyncio.Event = asyncio.Event()
 
@@ -51,10 +53,11 @@ class AlertEngine:
         self._ids = run[:8]
         config = PublishConfig.model_validate({"endpoint": self.endpoint, "replay": self.replay})
         self._publisher = Publisher(config, run, Observer())
-        await self._publisher.start()
         if self._incidents is not None:
             self.store = opened(self._incidents)
-            self._publisher.keep_in(self.store)
+        if (store := self.store or self._store) is not None:
+            self._publisher.keep_in(store)
+        await self._publisher.start()
         for camera in self.cameras:
             self.status(camera)
         self.statistics()
