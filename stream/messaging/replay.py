@@ -2,7 +2,8 @@
 
 Large answers are sent in chunks, one client after another, so that neither the engine's event loop nor another client
 waits. A client that does not read its answer is dropped. Alerts of earlier runs are read from a store, if there is one
-(`stream.messaging.earlier`). Thread and socket end with `stop()`.
+(`stream.messaging.earlier`); while it cannot be read, requests for them get no answer, so that clients ask again.
+Thread and socket end with `stop()`.
 """
 
 from __future__ import annotations
@@ -141,8 +142,8 @@ class ReplayAnswer:
         return ReplayEnd(self.next_seq, self.source.oldest_seq(), self.status, later.epochs, later.topics, later.run)
 
     def broken_off(self) -> ReplayEnd:
-        """Return the end of an answer whose source can no longer be read: what was sent holds, the rest is unknown."""
-        return ReplayEnd(self.next_seq, self.next_seq, "too_old") if self.sent else ReplayEnd(0, 0, "unknown_run")
+        """Return the end of an answer of which messages were sent before its source could no longer be read."""
+        return ReplayEnd(self.next_seq, self.next_seq, "too_old")
 
 
 def read_request(
@@ -150,7 +151,8 @@ def read_request(
 ) -> tuple[bytes, ReplayAnswer | ReplayEnd]:
     """Return the request's id, and the answer to start or the end to send at once.
 
-    `earlier` has the messages of other runs than this one, `run`.
+    `earlier` has the messages of other runs than this one, `run`. Raises `EarlierUnavailableError` if they cannot be
+    read at the moment.
     """
     try:
         request = msgspec.json.decode(frame, type=ReplayRequest)
@@ -162,18 +164,10 @@ def read_request(
             return name, ReplayEnd(request.from_seq, 0, "too_old")
         source: Source | None = _Published(history, request.topic, request.epoch)
     else:
-        source = _found(earlier, request) if earlier is not None else None
+        source = earlier(request.topic, request.run, request.epoch) if earlier is not None else None
     if source is None:
         return name, ReplayEnd(0, 0, "unknown_run")
     return name, ReplayAnswer(request, source, request.from_seq, min(request.limit, MAX_LIMIT))
-
-
-def _found(earlier: EarlierMessages, request: ReplayRequest) -> Source | None:
-    try:
-        return earlier(request.topic, request.run, request.epoch)
-    except EarlierUnavailableError as error:
-        _warn_unavailable(error)
-        return None
 
 
 def _warn_unavailable(error: EarlierUnavailableError) -> None:
@@ -278,7 +272,11 @@ class ReplayServer:
             if len(frames) != 1:
                 name, answer = b"", ReplayEnd(0, 0, "bad_request")
             else:
-                name, answer = read_request(frames[0], self._run, self._history, self._earlier)
+                try:
+                    name, answer = read_request(frames[0], self._run, self._history, self._earlier)
+                except EarlierUnavailableError as error:
+                    _warn_unavailable(error)
+                    continue
             if len(self._clients) >= CLIENTS or len(client.open) >= REQUESTS_PER_CLIENT:
                 self._refuse(identity, name)
                 continue
@@ -324,6 +322,9 @@ class ReplayServer:
                 end, sent = answer.end(), answer.sent
             except EarlierUnavailableError as error:
                 _warn_unavailable(error)
+                if not answer.sent:
+                    client.open.popleft()
+                    return
                 end, sent = answer.broken_off(), answer.sent
         else:
             end, sent = answer, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import zmq
 import zmq.asyncio
 
 from stream.incidents import database
+from stream.incidents.earlier_alerts import EarlierAlerts, EarlierEpoch
 from stream.messaging import replay
-from stream.messaging.earlier import ALERTS, EarlierMessages, Later
+from stream.messaging.earlier import ALERTS, EarlierMessages, EarlierUnavailableError, Later
 from stream.messaging.gaps import Position
 from stream.messaging.replay_client import ReplayClient, ReplayUnavailableError
 from stream.results import Alert, Message, Stats, decode
@@ -40,9 +41,12 @@ async def dealer(engine: AlertEngine) -> AsyncIterator[zmq.asyncio.Socket]:
 
 
 async def ask(socket: zmq.asyncio.Socket, topic: str, run: str, **changes: Any) -> tuple[list[Alert], dict[str, Any]]:
-    request = {"id": "q", "topic": topic, "run": run, "epoch": 1, "from_seq": 0, "limit": 1000, **changes}
-    await socket.send(json.dumps(request).encode())
+    await socket.send(json.dumps(request(topic, run) | changes).encode())
     return await answer(socket)
+
+
+def request(topic: str, run: str) -> dict[str, Any]:
+    return {"id": "q", "topic": topic, "run": run, "epoch": 1, "from_seq": 0, "limit": 1000}
 
 
 async def answer(socket: zmq.asyncio.Socket) -> tuple[list[Alert], dict[str, Any]]:
@@ -94,7 +98,7 @@ async def test_the_next_run_answers_alerts_of_earlier_ones_and_names_topics_epoc
     await engine.stop()
 
 
-async def test_a_damaged_store_is_an_unknown_run_and_ends_nothing(
+async def test_a_damaged_store_gets_no_answer_and_ends_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = AlertEngine(incidents=tmp_path)
@@ -108,8 +112,8 @@ async def test_a_damaged_store_is_an_unknown_run_and_ends_nothing(
         Path(f"{path}-wal").write_bytes(b"")
         path.write_bytes(path.read_bytes()[:100] + b"\xff" * (path.stat().st_size - 100))
         async with dealer(engine) as socket:
-            assert (await ask(socket, DOOR, first))[1] == {"next_seq": 0, "oldest_seq": 0, "status": "unknown_run"}
-            assert (await ask(socket, DOOR, engine.run))[1]["status"] == "ok"
+            await socket.send(json.dumps(request(DOOR, first)).encode())
+            assert (await ask(socket, DOOR, engine.run))[1]["status"] == "ok", "the next request is answered first"
     assert "alerts of an earlier run cannot be read" in caplog.text
     await engine.stop()
 
@@ -154,8 +158,7 @@ async def test_a_slow_disk_delays_another_client_by_a_page_not_by_an_answer() ->
     await engine.start()
     engine.begin()
     async with dealer(engine) as slow, dealer(engine) as other:
-        request = {"id": "q", "topic": DOOR, "run": "f" * 32, "epoch": 1, "from_seq": 0, "limit": 1000}
-        await slow.send(json.dumps(request).encode())
+        await slow.send(json.dumps(request(DOOR, "f" * 32)).encode())
         await until(store.reading.is_set)
         asking = asyncio.ensure_future(ask(other, DOOR, engine.run))
         await asyncio.sleep(0)
@@ -243,6 +246,38 @@ async def test_alerts_that_are_no_longer_kept_are_counted_as_lost(tmp_path: Path
     async with subscribed(engine, Position(DOOR, first, 1, 1)) as messages:
         assert names(await read_until_stats(messages, engine)) == sent[3:]
         assert (messages.counts.gaps, messages.counts.missed, messages.counts.lost) == (1, 4, 2)
+    await engine.stop()
+
+
+@pytest.mark.parametrize("asked", [EarlierAlerts.__call__, EarlierEpoch.read, EarlierEpoch.later])
+async def test_a_store_that_cannot_be_read_for_a_moment_delays_alerts_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Callable[..., Any]
+) -> None:
+    failures = iter(range(2))
+
+    def fails_at_first(*values: Any) -> Any:
+        if next(failures, None) is not None:
+            raise EarlierUnavailableError("database is locked")
+        return asked(*values)
+
+    monkeypatch.setattr("stream.messaging.gap_filling.REPLAY_RETRY_S", 0.01)
+    monkeypatch.setattr("stream.messaging.gaps.SHORTEST_WAIT_S", 0.02)
+    owner = EarlierAlerts if asked is EarlierAlerts.__call__ else EarlierEpoch
+    monkeypatch.setattr(owner, asked.__name__, fails_at_first)
+    engine = AlertEngine("door", incidents=tmp_path)
+    await engine.start()
+    first = engine.run
+    wanted = [engine.begin() for _ in range(3)]
+    await restart(engine)
+    position = Position("stats/v1/", first, 0, 1)
+    async with subscribed(engine, position, late_replay=True, replay_timeout_s=0.2) as messages:
+        found: list[Message] = []
+        while not (found and engine.run == messages.run and not messages.behind):
+            engine.statistics()
+            found.append(await anext(messages))
+        assert names(found) == wanted
+        assert messages.counts.lost == 0
+    assert next(failures, None) is None
     await engine.stop()
 
 
