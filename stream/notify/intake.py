@@ -230,7 +230,7 @@ class Intake:
         if not one.incomplete:
             self._dirty[name, message.run, message.epoch] = Position(name, message.run, message.epoch, message.seq + 1)
         changes: list[Change] = []
-        if message.run != self.states.run and not one.replayed:
+        if message.run != self.states.run and not one.earlier:
             self.states.new_run(message.run, steady_us)
             self.view.new_run()
         if isinstance(message, Alert):
@@ -272,8 +272,8 @@ class Intake:
                 if (change.row.camera, change.row.rule) not in self._armed:
                     self._ledger.set_rule(change.row.camera, change.row.rule, armed=True)
                 closed[change.row.closed_by] += change.what in ("cleared", "closed")
-                if change.what == "noted" and change.row.open and not change.row.shown:
-                    held["", "disarmed"] += 1
+                armed = self._armed.get((change.row.camera, change.row.rule), True)
+                held["", "disarmed"] += change.what == "noted" and change.row.open and not armed
                 for name, target in targets.items():
                     one = self._planned(name, target, change, now_us, steady_us)
                     if one is not None and self._ledger.plan(one, now_us):

@@ -185,6 +185,28 @@ def test_alerts_that_are_still_arriving_are_not_closed_before_their_end_has_arri
     assert closed == {"1": "new_run", "2": "over", "3": "new_run", "4": "new_run"}
 
 
+def test_an_alert_of_the_present_run_that_comes_by_replay_after_earlier_runs_stays_open(notify: Notify) -> None:
+    notify.take(stats())
+    notify.restart()
+    for number in range(10):
+        notify.take(alert(str(number), seq=number, run=NEXT_RUN), earlier=True)
+        notify.tick(0.99)
+    present = "c" * 32
+    notify.take(alert("now", run=present, at_us=notify.now_us), replayed=True)
+    notify.tick(0.2)
+    assert [state for name, state in notify.states() if name == "now"] == ["began"]
+    assert list(notify.intake.states.on(notify.now_us)) == [("door", "fall")]
+    notify.tick(20)
+    assert list(notify.intake.states.open) == ["now"]
+
+
+def test_an_alert_of_an_earlier_run_that_is_too_old_to_announce_does_not_count_as_disarmed(notify: Notify) -> None:
+    notify.take(stats())
+    notify.take(alert("old", at_us=NOW_US - 60 * MINUTE), earlier=True)
+    assert notify.states() == []
+    assert notify.intake.counts.held.total() == 0
+
+
 def test_a_lost_engine_closes_all_alerts_and_is_told_once(notify: Notify) -> None:
     notify.take(alert("1"))
     notify.tick(14)
