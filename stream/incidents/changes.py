@@ -15,7 +15,7 @@ class Statement(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a message changes, all of it or nothing, and of what kind that is."""
+    """What a message changes, all of it or nothing, and of what kind that is; None for no incident."""
 
-    kind: Kind
+    kind: Kind | None
     statements: list[Statement]

@@ -40,7 +40,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_seq ON messages(run, topic, epoch, seq);
 
 Found = TypeVar("Found", int, str)
 
-_RUN = "INSERT OR IGNORE INTO runs(run) VALUES(?)"
+_RUN = "INSERT INTO runs(run) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM runs WHERE run = ?1)"
+"""An insertion that is ignored would use a number of AUTOINCREMENT too, and `_OLD_RUNS` goes by the numbers."""
 _MESSAGE = (
     "INSERT OR IGNORE INTO messages(run, topic, epoch, seq, kept_us, body) "
     "VALUES((SELECT number FROM runs WHERE run = ?), ?, ?, ?, ?, ?)"

@@ -148,8 +148,9 @@ class IncidentStore(StoredIncidents):
                 self._model, self._model_of = msgspec.json.encode(message.model), message.model
             return
         if message.run != self._run:
-            self._run = message.run
-            self._queue(Change("event", [kept_messages.run_statement(message.run)]))
+            self._run = message.run  # before it is queued: the writer resets it if it cannot be written
+            if not self._queue(Change(None, [kept_messages.run_statement(message.run)])):
+                self._run = ""
         if not isinstance(message, (Alert, Event, ClipReady)):
             return
         begins = not isinstance(message, ClipReady) and self.wants(message)
@@ -162,12 +163,16 @@ class IncidentStore(StoredIncidents):
             self._queue(Change(kind, statements))
         self.began[kind] += begins
 
-    def _queue(self, change: Change) -> None:
+    def _queue(self, change: Change) -> bool:
+        """Queue a change. Return false if it is lost."""
         most = MOST_WAITING if change.kind == "alert" else MOST_WAITING // 2
         if len(self._waiting) >= most or self._closed:
-            return self._refuse(change.kind)
+            if change.kind is not None:
+                self._refuse(change.kind)
+            return False
         self._waiting.append(change)
         self._bell.ring()
+        return True
 
     # -- the encoding thread of pictures ------------------------------------------------------------------------
     def keep(self, ids: Sequence[str], result: Frame, jpeg: bytes) -> None:
@@ -275,7 +280,8 @@ class IncidentStore(StoredIncidents):
                     raise
             except sqlite3.Error as error:
                 self._failed(error)
-                self._unwritten.update(change.kind for change in batch)
+                self._unwritten.update(change.kind for change in batch if change.kind is not None)
+                self._run = ""  # it may not be known; the next message makes it known
                 return
             if not self.condition.waits_for_room:  # with the lock: a picture may be refused at the same time
                 self.condition.works()

@@ -71,6 +71,30 @@ def test_a_run_without_alerts_is_known_too(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_run_whose_first_write_fails_is_known_after_a_later_message(tmp_path: Path) -> None:
+    made = opened(tmp_path)
+    assert made._database is not None
+    made._database.execute("ALTER TABLE runs RENAME TO elsewhere")
+    give(made, event(1, run=FIRST))
+    assert made.dropped.total() == 1, "only incidents are counted"
+    made._database.execute("ALTER TABLE elsewhere RENAME TO runs")
+    give(made, event(1, "ended", run=FIRST))
+    assert made.earlier(ALERTS, FIRST, 0) is not None
+    made.close()
+
+
+def test_a_run_that_finds_the_queue_full_is_known_after_a_later_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = opened(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr("stream.incidents.store.MOST_WAITING", 0)
+        give(made, event(1, "ended", run=FIRST))
+    give(made, event(1, "ended", run=FIRST))
+    assert made.earlier(ALERTS, FIRST, 0) is not None
+    made.close()
+
+
 def test_an_incident_and_its_message_are_written_together_or_not_at_all(tmp_path: Path) -> None:
     made = opened(tmp_path)
     assert made._database is not None
@@ -166,6 +190,16 @@ def test_runs_beyond_the_maximum_are_forgotten_unless_messages_of_them_are_kept(
     assert known() == ["e", "f"]
     empty.execute(*kept_messages.run_statement("g"))
     assert kept_messages.run_number(empty, "g") == 7, "numbers are not given again"
+
+
+def test_messages_of_a_run_use_no_numbers_of_runs(empty: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_messages, "MOST_RUNS", 3)
+    empty.execute(*kept_messages.run_statement(FIRST))
+    for seq in range(10):
+        keep(empty, SECOND, DOOR, 1, seq)
+    empty.execute(*kept_messages.run_statement(THIRD))
+    kept_messages.delete_old(empty, 0)
+    assert [kept_messages.run_number(empty, run) for run in (FIRST, SECOND, THIRD)] == [1, 2, 3]
 
 
 def test_each_query_searches_the_index(empty: sqlite3.Connection) -> None:
