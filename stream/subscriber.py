@@ -92,7 +92,8 @@ def subscribe(
       and the file of your secret key. For a fleet, the directory's key; it has those of the engines.
     - `resume`: positions at which an earlier subscription stopped, the last one of the engine's run that it read last.
       The messages since then are requested as after any gap, and so is the beginning of each new run of the engine. If
-      empty, only the latter. Of runs that have ended, alerts are requested, which the engine may have kept.
+      empty, only the latter. Of runs that have ended, alerts are requested, which the engine may have kept, also of
+      topics of which nothing was received.
     - `late_replay`: while the replay server does not answer, its messages are not given up, but requested again for ten
       minutes. They then come late, out of order. `resume` and `late_replay` are for one engine, not for a fleet.
 

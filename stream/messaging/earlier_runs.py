@@ -1,8 +1,8 @@
 """What is requested of the alerts of the engine's earlier runs, after it was restarted.
 
 Only the engine knows which runs and topics there were. So a request with the topic `ALERTS` asks for the topics of the
-run that was read last, and for the run after it, and so on to the present one. A server that does not know the run, or
-is older, answers `unknown_run`: nothing is missing then.
+run that was read last, and for the run after it, and so on before the present one. A server that does not know the
+run, or is older, answers `unknown_run`: nothing is missing then.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class EarlierRuns:
         followed = self._sequences.followed(ALERTS)
         reached = {one.topic: (one.epoch, one.next_seq) for one in followed if one.run == ended}
         known = frozenset(one.topic for one in followed)
-        self._left[ended] = _Left(reached, known, self._sequences.whole_topics)
+        self._left[ended] = _Left(reached, known, self._sequences.whole_runs)
         return [] if self._asking else self._ask()
 
     def answered(self, hole: Hole, end: ReplayEnd | None) -> list[Hole]:

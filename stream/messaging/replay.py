@@ -76,7 +76,8 @@ class ReplayEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     `oldest_seq`.
 
     Only in answers about an earlier run: `later_epochs` of the topic and run of which messages are held. If the topic
-    was `ALERTS`, `topics` of which messages of the run are held, and `later_run`, the next one of which messages are.
+    was `ALERTS`, `topics` of which messages of the run are held, and `later_run`, the next one of which messages are,
+    unless that is the present one.
     """
 
     next_seq: int
@@ -111,9 +112,10 @@ class _Published:
 
 @dataclass(slots=True)
 class ReplayAnswer:
-    """The state of an answer that is being sent. Methods raise `EarlierUnavailableError` if `source` does."""
+    """The state of an answer that is being sent by `run`. Methods raise `EarlierUnavailableError` if `source` does."""
 
     request: ReplayRequest
+    run: str
     source: Source
     next_seq: int
     left: int
@@ -139,7 +141,9 @@ class ReplayAnswer:
     def end(self) -> ReplayEnd:
         """Return the end of the answer."""
         later = self.source.later()
-        return ReplayEnd(self.next_seq, self.source.oldest_seq(), self.status, later.epochs, later.topics, later.run)
+        # Not the present run: a client that asks for it now would miss what it publishes from now on.
+        later_run = later.run if later.run != self.run else ""
+        return ReplayEnd(self.next_seq, self.source.oldest_seq(), self.status, later.epochs, later.topics, later_run)
 
     def broken_off(self) -> ReplayEnd:
         """Return the end of an answer of which messages were sent before its source could no longer be read."""
@@ -167,7 +171,7 @@ def read_request(
         source = earlier(request.topic, request.run, request.epoch) if earlier is not None else None
     if source is None:
         return name, ReplayEnd(0, 0, "unknown_run")
-    return name, ReplayAnswer(request, source, request.from_seq, min(request.limit, MAX_LIMIT))
+    return name, ReplayAnswer(request, run, source, request.from_seq, min(request.limit, MAX_LIMIT))
 
 
 def _warn_unavailable(error: EarlierUnavailableError) -> None:

@@ -106,12 +106,13 @@ def test_without_positions_topics_that_are_not_known_are_left_out() -> None:
     assert filled(earlier, server, earlier.began("r3")) == [("r1", DOOR, 1, 5), ("r2", DOOR, 1, 0)]
 
 
-def test_an_empty_resume_wants_all_of_runs_of_which_nothing_was_read() -> None:
+def test_an_empty_resume_wants_all_topics_of_which_nothing_was_read_also_of_the_first_run() -> None:
     sequences = Sequences([])
     earlier = EarlierRuns(sequences, [ALERTS])
     earlier.began("r1")
-    server = Server({("r1", YARD, 1): 3, ("r2", YARD, 1): 1}, ["r1", "r2"])
-    assert filled(earlier, server, earlier.began("r3")) == [("r2", YARD, 1, 0)]
+    sequences.seen(DOOR, "r1", 1, 4)
+    server = Server({("r1", DOOR, 1): 5, ("r1", YARD, 1): 1, ("r2", YARD, 1): 1}, ["r1", "r2"])
+    assert filled(earlier, server, earlier.began("r3")) == [("r1", YARD, 1, 0), ("r2", YARD, 1, 0)]
 
 
 def test_a_server_that_does_not_know_the_run_leaves_nothing_to_request() -> None:
@@ -123,6 +124,16 @@ def test_a_server_that_does_not_know_the_run_leaves_nothing_to_request() -> None
     assert not earlier.pending
     assert earlier.began("r1") == [Hole(ALERTS, "r2", 0, 0, None)]
     assert earlier.began("r2") == [], "each run is asked for once, also if two engines take turns"
+
+
+def test_a_run_that_was_the_present_one_while_an_earlier_one_was_asked_for_is_asked_for_when_it_has_ended() -> None:
+    published = {("r1", DOOR, 1): 1, ("r4", DOOR, 1): 3}
+    earlier = EarlierRuns(Sequences([Position(DOOR, "r1", 1, 1)]), [ALERTS])
+    holes = earlier.began("r3")  # which has no alerts, and ends before the question is answered
+    assert filled(earlier, Server(published, ["r1", "r3"]), holes) == []
+    assert filled(earlier, Server(published, ["r1", "r3"]), earlier.began("r4")) == []
+    ended = Server(published, ["r1", "r3", "r4"])
+    assert filled(earlier, ended, earlier.began("r5")) == [("r4", DOOR, 1, seq) for seq in range(3)]
 
 
 def test_a_server_that_names_runs_in_a_circle_is_asked_for_each_once() -> None:

@@ -180,10 +180,12 @@ class Kept:
     def __init__(self, count: int, missing: frozenset[int] = frozenset(), breaks_after: int = 1000) -> None:
         self.seqs = [seq for seq in range(count) if seq not in missing]
         self.reads_left = breaks_after
+        self.topic = self.later_run = ""
 
     def __call__(self, topic: str, run: str, epoch: int) -> Kept | None:
         if self.reads_left < 0:
             raise EarlierUnavailableError("disk I/O error")
+        self.topic = topic
         return self if run == EARLIER and topic.startswith(ALERTS) else None
 
     def oldest_seq(self) -> int:
@@ -196,7 +198,7 @@ class Kept:
         return [(seq, b"%d" % seq) for seq in self.seqs if seq >= from_seq][:limit]
 
     def later(self) -> Later:
-        return Later([4, 9], [], "")
+        return Later([4, 9], [], "") if self.topic != ALERTS else Later([], [ALERT_TOPIC], self.later_run)
 
 
 EARLIER = "b" * 32
@@ -213,6 +215,15 @@ def test_alerts_of_an_earlier_run_are_answered_with_the_epochs_that_follow() -> 
     assert isinstance(answer, ReplayAnswer)
     assert drain(answer) == [2, 3, 4]
     assert answer.end() == ReplayEnd(5, 0, "ok", [4, 9])
+
+
+def test_the_run_that_follows_is_named_unless_it_is_the_present_one() -> None:
+    for later_run, named in (("c" * 32, "c" * 32), (RUN, ""), ("", "")):
+        kept = Kept(0)
+        kept.later_run = later_run
+        answer = earlier_answer(kept, topic=ALERTS)
+        assert isinstance(answer, ReplayAnswer)
+        assert answer.end() == ReplayEnd(0, 0, "ok", [], [ALERT_TOPIC], named)
 
 
 def test_messages_that_were_not_kept_are_reported_as_too_old() -> None:
