@@ -84,7 +84,8 @@ def subscribe(
     - `camera`, `cameras`: ids of cameras; by default all, including those added later.
     - `replay`: the engine's `publish.replay`. With it, missed messages are requested and delivered in order. Without
       it, or if they are too old, they are counted and reported. Not for a fleet, whose directory has the addresses.
-    - `on_gap`: called after each gap in the numbering, filled or not.
+    - `on_gap`: called after each gap in the numbering, filled or not, and for alerts that may be missing because the
+      replay server did not answer.
     - `on_moved`: of a fleet, called between the last message from a camera's old engine and the first from its new one.
     - `high_water_mark`, `receive_buffer`: messages, and bytes of the socket's buffer, queued while you are busy.
     - `replay_timeout_s`: time without an answer from the replay server after which live results continue without it.

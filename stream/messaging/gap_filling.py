@@ -52,7 +52,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A gap in the numbering of (run, topic, epoch), after the attempt to fill it."""
+    """A gap in the numbering of (run, topic, epoch), after the attempt to fill it.
+
+    `more`: after these, further alerts may be missing, of this topic or, if it is `ALERTS`, of all topics of the run:
+    the replay server did not answer.
+    """
 
     topic: str
     run: str
@@ -60,6 +64,7 @@ class Gap:
     first_seq: int
     missed: int
     replayed: int
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +181,10 @@ class GapFilling:
             elif self._postponed.put(filling, time.monotonic()):
                 self._filling = None
                 return
-            elif filling.hole.topic == ALERTS:
-                self._warn("replay: no answer about alerts of the engine's earlier run %s", filling.hole.run)
         if page is None or page.end.next_seq <= filling.cursor:
             self._filling = None
-            self._report(filling)
+            alerts = filling.hole.topic.startswith(ALERTS)
+            self._report(filling, more=alerts and filling.hole.end_seq is None and page is None and self._unanswered)
             later = self._earlier.answered(filling.hole, None if page is None else page.end)
             self._holes.extendleft(reversed(later))
             return
@@ -193,15 +197,15 @@ class GapFilling:
         self._counts.missed += filling.missed - known
         self._counts.gaps += known == 0
 
-    def _report(self, filling: Filling) -> None:
+    def _report(self, filling: Filling, *, more: bool) -> None:
         hole, missed, replayed = filling.hole, filling.missed, filling.replayed
-        if not missed:
+        if not missed and not more:
             return
         if missed > replayed:
             lost = missed - replayed
             self._warn("%s: lost %d of %d messages missed in epoch %d", hole.topic, lost, missed, hole.epoch)
         if self._on_gap is not None:
-            self._on_gap(Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, missed, replayed))
+            self._on_gap(Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, missed, replayed, more))
 
     async def _fetched(self, hole: Hole, from_seq: int, limit: int) -> ReplayPage | None:
         """Return the page. Cancelling the wait does not cancel the request: the next call finds its answer."""

@@ -15,7 +15,7 @@ EPOCHS_FOLLOWED = 8
 """Epochs of a topic remembered. Late messages of older epochs count as seen."""
 EPOCHS_SKIPPED = 64
 """Most missed epochs between two messages that are requested; older ones are not."""
-MOST_POSTPONED = 1024
+MOST_POSTPONED = 2 * TOPICS_FOLLOWED
 POSTPONED_S = 600.0
 """Time after which a postponed hole is lost. The engine's history is seldom longer."""
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 5.0, 60.0

@@ -87,6 +87,7 @@ class Intake:
         self._heard_us = steady_us
         self._silent = self._lost = False
         self._lost_messages = 0
+        self._lost_more = False
         self._told_lost_us = 0
         self._dirty: dict[tuple[str, str, int], Position] = {}
         self._written_us = self._pruned_us = 0
@@ -135,23 +136,25 @@ class Intake:
                 closed = _counted(len(changes), "alert")
                 text = f"no message from the engine for {silent_us // 1_000_000} s; {closed} closed"
                 planned += self._to_all(text, now_us)
-            missed = self._lost_messages if steady_us - self._told_lost_us >= MINUTE_US else 0
-            if missed:
-                were = "was" if missed == 1 else "were"
-                text = f"{_counted(missed, 'message')} of the engine {were} lost; its alerts may be missing"
-                planned += self._to_all(text, now_us)
+            missed, more = self._lost_messages, self._lost_more
+            if steady_us - self._told_lost_us < MINUTE_US:
+                missed, more = 0, False
+            if missed or more:
+                planned += self._to_all(_lost(missed, more=more), now_us)
             self._commit(changes, planned, outcome, now_us, steady_us, summaries=True)
-        if missed:
+        if missed or more:
             self._lost_messages -= missed
+            self._lost_more = self._lost_more and not more
             self._told_lost_us = steady_us
         outcome.shown |= silent and not self._silent
         self._silent, self._lost = silent, lost
         return outcome
 
-    def gap(self, lost: int) -> None:
-        """Count messages that replay could not provide; a notice reports them."""
+    def gap(self, lost: int, *, more: bool = False) -> None:
+        """Count messages that replay could not provide; a notice reports them, and if there may be `more`."""
         self.counts.lost += lost
         self._lost_messages += lost
+        self._lost_more |= more
 
     def set_armed(self, camera: str, rule: str, *, armed: bool) -> bool:
         """Arm or disarm a rule. Return whether it is known. Open alerts of a disarmed rule are no longer shown."""
@@ -384,6 +387,14 @@ def topic_of(message: Message) -> str:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _lost(missed: int, *, more: bool) -> str:
+    if more:
+        least = f"at least {_counted(missed, 'message')} lost" if missed else "it is not known how many"
+        return f"alerts of the engine may be missing, because engine.replay did not answer: {least}"
+    were = "was" if missed == 1 else "were"
+    return f"{_counted(missed, 'message')} of the engine {were} lost; its alerts may be missing"
 
 
 def _kind(message: Message) -> str:

@@ -283,7 +283,7 @@ class Notifier:
     def _gap(self, gap: Gap) -> None:
         requested = gap.first_seq == 0 and (gap.topic, gap.run, gap.epoch) in self._requested
         if gap.topic.startswith("alerts/") and not requested:
-            self.intake.gap(gap.missed - gap.replayed)
+            self.intake.gap(gap.missed - gap.replayed, more=gap.more)
 
     def _ledger_failed(self, error: sqlite3.Error) -> None:
         self.ledger_errors += 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stream.messaging.replay_client import ReplayClient, ReplayUnavailableError
+from stream.notify.notice import decode
 from stream.notify.notifier import Notifier
 from support.notify.alert_engine import AlertEngine, notifying, settings
 from support.waiting import until
@@ -35,6 +36,36 @@ class Replay:
 
 def told(notifier: Notifier) -> set[str]:
     return {one.alert for one in notifier.ledger.find()}
+
+
+async def test_alerts_of_earlier_runs_that_are_given_up_are_told_in_a_notice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay, engine = Replay(monkeypatch), AlertEngine(incidents=tmp_path)
+    monkeypatch.setattr("stream.messaging.gaps.POSTPONED_S", 0.0)
+    secret = tmp_path / "secret"
+    secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(secret)]}
+    config = settings(engine, tmp_path, {"hook": hook})
+    await engine.start()
+    async with notifying(config) as notifier:
+        await until(lambda: bool(engine.statistics() or notifier.intake.view.listed))
+        engine.begin()
+        await until(lambda: bool(told(notifier)))
+    engine.begin()
+    await engine.stop()
+    engine.crash()
+    await engine.start()
+    replay.away = True
+
+    def notices(notifier: Notifier) -> list[str]:
+        return [decode(one.plan).text for one in notifier.ledger.find() if one.kind == "notice"]
+
+    async with notifying(config) as notifier:
+        await until(lambda: bool(engine.statistics() or notices(notifier)))
+        (text,) = notices(notifier)
+        assert text.startswith("alerts of the engine may be missing")
+    await engine.stop()
 
 
 async def test_alerts_that_replay_could_not_give_are_requested_again_also_by_a_later_notify(

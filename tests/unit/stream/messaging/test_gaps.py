@@ -198,6 +198,12 @@ def test_a_hole_is_requested_ever_less_often_and_lost_after_ten_minutes() -> Non
     assert postponed.topics == frozenset() and postponed.due(now_s + 1000.0) is None
 
 
+def test_a_hole_of_every_topic_that_is_followed_can_be_postponed() -> None:
+    postponed = Postponed()
+    for number in range(gaps.TOPICS_FOLLOWED):
+        assert postponed.put(Filling.of(Hole(f"alerts/v1/{number}/", "run", 0, 0, None)), 10.0)
+
+
 def test_when_replay_answers_again_all_holes_are_due() -> None:
     postponed = Postponed()
     for first in (1, 5):

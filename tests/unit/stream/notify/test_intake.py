@@ -246,6 +246,19 @@ def test_lost_messages_are_told_once_a_minute(notify: Notify) -> None:
     assert [one.text.split()[0] for one in notify.send()] == ["4"]
 
 
+def test_alerts_that_were_given_up_are_told_though_their_number_is_not_known(notify: Notify) -> None:
+    notify.take(stats())
+    notify.intake.gap(0, more=True)
+    notify.tick(1)
+    notify.intake.gap(3, more=True)
+    notify.tick(1)
+    cause = "alerts of the engine may be missing, because engine.replay did not answer"
+    assert [one.text for one in notify.send()] == [f"{cause}: it is not known how many"]
+    notify.tick(60)
+    notify.tick(60)
+    assert [one.text for one in notify.send()] == [f"{cause}: at least 3 messages lost"]
+
+
 def test_unknown_alerts_are_requested_also_if_statistics_that_list_them_are_in_one_burst(notify: Notify) -> None:
     burst = [Received(stats("9", seq=seq)) for seq in range(4)]
     assert notify.intake.take(burst, NOW_US).request_alerts
