@@ -168,7 +168,10 @@ class Publisher:
         self._loop.add_reader(xpub.fileno(), self._serve_subscriptions)
 
     async def stop(self) -> None:
-        """Deliver queued messages, for at most `LINGER_MS`, and close. Takes at most a second; may be called again."""
+        """Deliver queued messages, for at most `LINGER_MS`, and close. May be called again.
+
+        Takes at most a second, and a second more if a disk does not answer.
+        """
         if self._context is None or self._socket is None or self._loop is None or self._replay is None:
             return
         context, self._context = self._context, None
@@ -182,7 +185,7 @@ class Publisher:
         await asyncio.to_thread(self._replay.stop)
         if not await asyncio.to_thread(_terminated, context):
             logger.warning(
-                "stopped without waiting longer for ZeroMQ; is the folder of publish.curve_allowed_keys slow?"
+                "stopped without waiting longer for ZeroMQ; is incidents.directory or publish.curve_allowed_keys slow?"
             )
 
     def publish(self, message: AnyMessage) -> AnyMessage:

@@ -47,6 +47,8 @@ QUEUED_PER_CLIENT = 256
 RETRY_MS = 10
 """Interval of retries when all clients' queues are full."""
 LINGER_MS = 200
+STOP_WITHIN_S = 0.5
+"""Time after which a thread that waits for the disk is left alone."""
 
 
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -238,12 +240,26 @@ class ReplayServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and close its sockets, cutting off open answers. Takes about `LINGER_MS`."""
+        """End the thread and close its sockets, cutting off open answers. Takes `STOP_WITHIN_S` at most.
+
+        If the disk of earlier runs does not answer, the thread ends and closes them when it does.
+        """
         self._stop_sender.send(b"", zmq.NOBLOCK)
-        self._thread.join()
+        self._thread.join(STOP_WITHIN_S)
+        if self._thread.is_alive():
+            logger.warning("replay: stopped without waiting longer for alerts of an earlier run to be read")
         self._stop_sender.close(linger=0)
 
     def _serve(self) -> None:
+        try:
+            self._serve_until_stopped()
+        except zmq.ContextTerminated:
+            logger.debug("the replay thread ended after the publisher")
+        finally:
+            self._stop_receiver.close(linger=0)
+            self._router.close(linger=LINGER_MS)
+
+    def _serve_until_stopped(self) -> None:
         poller = zmq.Poller()
         poller.register(self._router, zmq.POLLIN)
         poller.register(self._stop_receiver, zmq.POLLIN)
@@ -254,16 +270,16 @@ class ReplayServer:
                 wait_ms = RETRY_MS if all(client.full for client in self._clients.values()) else PACE_MS
             ready = dict(poller.poll(wait_ms))
             if self._stop_receiver in ready:
-                break
+                return
             try:
                 if self._router in ready:
                     self._receive(time.monotonic())
                 self._take_turns(time.monotonic())
+            except zmq.ContextTerminated:
+                raise
             except Exception:
                 logger.exception("replay failed; the open answers are dropped, later requests are served")
                 self._clients.clear()
-        self._stop_receiver.close(linger=0)
-        self._router.close(linger=LINGER_MS)
 
     def _receive(self, now: float) -> None:
         """Read up to a chunk of waiting requests."""

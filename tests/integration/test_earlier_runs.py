@@ -172,6 +172,24 @@ async def test_a_slow_disk_delays_another_client_by_a_page_not_by_an_answer() ->
     await engine.stop()
 
 
+async def test_a_disk_that_does_not_answer_does_not_keep_the_engine_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stream.messaging.publisher.TERMINATE_WITHIN_S", 0.01)
+    store = SlowStore()
+    engine = AlertEngine(store=store)
+    await engine.start()
+    async with dealer(engine) as socket:
+        await socket.send(json.dumps(request(DOOR, "f" * 32)).encode())
+        await until(store.reading.is_set)
+        (thread,) = (one for one in threading.enumerate() if one.name == "replay")
+        await engine.stop()
+        assert thread.is_alive()
+        store.answered.set()
+        store.asked.set()
+        await until(lambda: not thread.is_alive())
+
+
 # -- the Python subscriber ------------------------------------------------------------------------------------------
 async def read_until_stats(messages: Subscription[Message], engine: AlertEngine) -> list[Message]:
     """Return the messages up to the first statistics of the engine's present run."""
