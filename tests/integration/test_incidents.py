@@ -133,7 +133,7 @@ async def test_replay_is_not_reached_before_the_alerts_of_earlier_runs_can_be_re
 
 def answers(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), 5).close()
+        socket.create_connection(("127.0.0.1", port)).close()
     except ConnectionRefusedError:
         return False
     return True
