@@ -26,6 +26,8 @@ Fence = Literal["soft", "strict"]
 """What an engine does when its lease ends: go on until it learns of a higher generation (`soft`), or publish nothing of
 its cameras (`strict`)."""
 Natural = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Nanoseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""Of CLOCK_BOOTTIME, which exceeds the integers of a float after 104 days. Only Python reads it."""
 Rate = Annotated[float, Meta(ge=0)]
 Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,62}$")]
 """Name of an engine or a node."""
@@ -64,7 +66,7 @@ class Renewal(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
 
     protocol: Natural
     address: EngineAddress
-    asked_ns: Natural
+    asked_ns: Nanoseconds
     """The engine's CLOCK_BOOTTIME before it sent this; the grant repeats it, and the lease counts from it."""
     version: Natural
     """Version of the assignment that the engine has taken over; 0 for none."""
@@ -91,7 +93,7 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", t
     protocol: Natural
     coordinator: str
     """The coordinator's run."""
-    asked_ns: Natural
+    asked_ns: Nanoseconds
     """Of the last renewal."""
     ttl_ms: Natural
     """Length of the lease, counted from `asked_ns`. 0: the lease is not prolonged."""
