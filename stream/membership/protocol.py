@@ -21,6 +21,8 @@ PROTOCOL = 1
 """Version of these messages. Within a version, optional fields may be added, and unknown ones are ignored."""
 MOST_BYTES = 4 << 20
 """Largest message of either direction: the settings of a thousand cameras with zones."""
+MOST_SETTINGS_BYTES = 2 << 20
+"""Settings in one message, unless those of one camera alone are larger. It leaves room for everything else."""
 
 Fence = Literal["soft", "strict"]
 """What an engine does when its lease ends: go on until it learns of a higher generation (`soft`), or publish nothing of
@@ -74,9 +76,12 @@ class Renewal(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
     cameras: dict[str, CameraReport] | None = None
     """All its cameras; None: as in the last renewal that had them."""
     settings: dict[str, dict[str, Any]] | None = None
-    """The settings of all its cameras, secrets included; only if a grant `wants_settings`."""
+    """The settings of its cameras, secrets included, of all or of those that fit (`more`); only if a grant
+    `wants_settings`."""
     stopping: bool = False
     """It is being stopped in order: its cameras are to be moved at once."""
+    more: bool = False
+    """`settings` lacks cameras, which the next renewals have."""
 
 
 class Assigned(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -110,6 +115,9 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", t
     """The next renewal is to contain `settings`: the coordinator has lost them."""
     http: str = ""
     """The address of the coordinator's HTTP server, where cameras are changed; empty if it has none."""
+    more: bool = False
+    """`cameras` lacks some, because they did not fit: `version` is the one up to which it is complete, and the grant
+    that answers a renewal with that version has the next ones. `generations` is complete."""
 
 
 class RefusedEngine(msgspec.Struct, frozen=True, tag_field="kind", tag="refused"):
