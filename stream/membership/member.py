@@ -109,8 +109,11 @@ class Member:
         self._context = zmq.asyncio.Context()
         try:
             while True:
-                await self._look_up()
-                await self._renew()
+                try:
+                    await self._look_up()
+                    await self._renew()
+                except Exception:
+                    self._log_bug("fleet: the lease could not be renewed")
                 await self._pause()
         finally:
             self._close_socket()
@@ -135,7 +138,10 @@ class Member:
                     await self._answered.wait()
         if self._applying:
             await asyncio.wait(self._applying, timeout=max(0.0, deadline - time.monotonic()))
-        await self._renew()
+        try:
+            await self._renew()
+        except Exception:
+            self._log_bug("fleet: the coordinator could not be told of the engine's end")
 
     @property
     def in_touch(self) -> bool:
@@ -146,11 +152,15 @@ class Member:
     async def _look_up(self) -> None:
         """Connect; with `coordinator_file`, read the address again while the coordinator does not answer."""
         now_s = time.monotonic()
+        if self._receiving is not None and self._receiving.done():
+            error = None if self._receiving.cancelled() else self._receiving.exception()
+            self._log("receiving", "fleet: grants can't be received, so the connection is made again: %r", error)
+            self._close_socket()
         if self._socket is not None and (self.in_touch or now_s - self._looked_up_s < self._ttl_s):
             return
         self._looked_up_s = now_s
         address = self._settings.coordinator or await self._read_address()
-        if address is None or address == self._coordinator:
+        if address is None or (self._socket is not None and address == self._coordinator):
             return
         self._close_socket()
         try:
@@ -158,8 +168,9 @@ class Member:
         except zmq.ZMQError as error:
             self._log("address", "fleet: can't connect to the coordinator at %s: %s", address, error.strerror)
             return
+        if address != self._coordinator:
+            logger.info("fleet: the coordinator is at %s", address)
         self._coordinator = address
-        logger.info("fleet: the coordinator is at %s", address)
 
     async def _read_address(self) -> str | None:
         path = self._settings.coordinator_file
@@ -222,8 +233,7 @@ class Member:
         try:
             engine, cameras = self._report()
         except Exception:
-            if self._limiter.admit("report", time.monotonic())[0]:
-                logger.exception("fleet: the engine could not be measured")
+            self._log_bug("fleet: the engine could not be measured")
             return
         known = cameras == self._sent and self._leases.answered_ns >= self._sent_ns
         now_ns = self._now_ns()
@@ -253,15 +263,11 @@ class Member:
     # -- grants -------------------------------------------------------------------------------------------------
     async def _receive(self, socket: zmq.asyncio.Socket) -> None:
         while True:
-            try:
-                parts = await socket.recv_multipart()
-            except zmq.ZMQError:
-                return  # closed
+            parts = await socket.recv_multipart()
             try:
                 self._take(parts[-1])
             except Exception:
-                if self._limiter.admit("bug", time.monotonic())[0]:
-                    logger.exception("fleet: a grant could not be taken over")
+                self._log_bug("fleet: a grant could not be taken over")
 
     def _take(self, body: bytes) -> None:
         try:
@@ -324,6 +330,11 @@ class Member:
         """Log a warning, each kind at most once in `LOGGED_PER_S`."""
         if self._limiter.admit(what, time.monotonic())[0]:
             logger.warning(text, *(redact(value) if isinstance(value, str) else value for value in values))
+
+    def _log_bug(self, text: str) -> None:
+        """Log the exception that is handled, each kind at most once in `LOGGED_PER_S`."""
+        if self._limiter.admit(text, time.monotonic())[0]:
+            logger.exception(text)
 
 
 def _first_bytes(path: Path) -> str:

@@ -42,6 +42,9 @@ class Engine:
         for camera, one in wanted.items():
             self.leases.begin(camera, one.generation)
 
+    def address(self) -> EngineAddress:
+        return ADDRESS
+
     def report(self) -> tuple[EngineReport, dict[str, CameraReport]]:
         cameras = {name: CameraReport(number, "live", 1.5, 10.0) for name, number in self.leases.running.items()}
         return EngineReport(100.0, 64), cameras
@@ -53,7 +56,7 @@ async def member_of(engine: Engine | None = None, **settings: Any) -> AsyncItera
     member = Member(
         FleetSettings(engine="gpu-3", **settings),
         engine.leases,
-        address=lambda: ADDRESS,
+        address=engine.address,
         report=engine.report,
         apply=engine.apply,
     )
@@ -168,6 +171,37 @@ async def test_a_change_that_fails_is_logged_and_the_next_one_made(caplog: pytes
         await coordinator.assign(yard=(8, SETTINGS))
         await until(lambda: coordinator.generations() == {"yard": 8})
     assert "an assignment could not be applied" in caplog.text
+
+
+async def test_a_renewal_that_fails_is_logged_once_and_the_next_one_sent(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception here would otherwise end the engine's task of the fleet, and so the engine."""
+
+    class Failing(Engine):
+        failures = 0
+
+        def address(self) -> EngineAddress:
+            self.failures += 1
+            if self.failures <= 3:
+                raise OSError("no such host")
+            return ADDRESS
+
+    async with coordinating() as coordinator, member_of(Failing(), coordinator=coordinator.address):
+        await until(lambda: coordinator.renewals)
+    assert caplog.text.count("fleet: the lease could not be renewed") == 1
+
+
+async def test_a_connection_that_can_no_longer_receive_is_made_again(caplog: pytest.LogCaptureFixture) -> None:
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address) as (engine, member):
+        await until(lambda: engine.leases.answered_ns)
+        socket, receiving = member._socket, member._receiving
+        assert socket is not None and receiving is not None
+        socket.close()
+        await until(receiving.done)
+        renewed = len(coordinator.renewals)
+        await until(lambda: len(coordinator.renewals) > renewed)
+        await coordinator.assign(lobby=(7, SETTINGS))
+        await until(lambda: coordinator.generations() == {"lobby": 7})
+    assert "the connection is made again" in caplog.text
 
 
 async def test_an_engine_that_leaves_waits_until_its_cameras_are_moved() -> None:
