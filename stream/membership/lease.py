@@ -44,7 +44,7 @@ class Leases:
         """When the renewal was asked that was answered last; 0 if none was."""
         self._now_ns = now_ns
         self._asked_ns: tuple[int, int] | None = None
-        """The first and the last renewal."""
+        """The first and the last renewal on this connection."""
         self._earlier_runs: deque[str] = deque(maxlen=RUNS_REMEMBERED)
         self._granted: dict[str, int] = {}
         self._running: dict[str, int] = {}
@@ -64,6 +64,14 @@ class Leases:
         return not self.strict or (self._now_ns() < self.ends_ns and camera in self._permitted)
 
     # -- renewals and grants ------------------------------------------------------------------------------------
+    def connected(self) -> None:
+        """Record that the connection to the coordinator is a new one, so that no late grant can arrive.
+
+        A run of the coordinator that was left for another one may then be followed again.
+        """
+        self._earlier_runs.clear()
+        self._asked_ns = None
+
     def asked(self, now_ns: int) -> None:
         """Record that a renewal is about to be sent, from which its lease will count."""
         self._asked_ns = (now_ns if self._asked_ns is None else self._asked_ns[0], now_ns)

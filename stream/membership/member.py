@@ -207,7 +207,8 @@ class Member:
         except zmq.ZMQError:
             socket.close()
             raise
-        self._socket = socket
+        self._socket, self._sent = socket, None
+        self._leases.connected()
         self._receiving = asyncio.create_task(self._receive(socket), name="grants")
 
     def _close_socket(self) -> None:

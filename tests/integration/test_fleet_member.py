@@ -122,6 +122,19 @@ async def test_the_address_is_read_again_when_the_coordinator_does_not_answer(tm
         await until(lambda: second.renewals)
 
 
+async def test_a_coordinator_is_followed_again_after_another_one_was(tmp_path: Path) -> None:
+    file = tmp_path / "coordinator"
+    async with coordinating(ttl_ms=400) as first, coordinating(run="d1" * 16, ttl_ms=400) as second:
+        file.write_text(first.address)
+        async with member_of(coordinator_file=file) as (engine, _):
+            for generation, (one, other) in enumerate(((first, second), (second, first), (first, second))):
+                file.write_text(one.address)
+                one.silent, other.silent = False, True
+                await until(lambda one=one: engine.leases.coordinator == one.run)
+                await one.assign(lobby=(7 + generation, SETTINGS))
+                await until(lambda one=one, number=7 + generation: one.generations() == {"lobby": number})
+
+
 async def test_invalid_messages_are_ignored_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async with coordinating() as coordinator, member_of(coordinator=coordinator.address) as (engine, _):
         await until(lambda: coordinator.renewals)

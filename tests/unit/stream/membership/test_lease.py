@@ -73,6 +73,23 @@ def test_a_strict_lease_ends_ttl_after_the_renewal_was_asked_and_not_after_the_g
     assert engine.leases.permits("lobby")
 
 
+def test_a_coordinator_that_was_left_for_another_is_followed_again_on_a_new_connection() -> None:
+    engine = Engine()
+    late: list[Grant] = []
+    for run, generation in ((ONE, 7), (TWO, 8), (ONE, 9)):
+        engine.leases.connected()
+        engine.pass_s(1)
+        assert engine.take(grant_of(engine.clock.now_ns, 1, {"lobby": generation}, coordinator=run)) == "ignored"
+        asked = engine.ask()
+        assert [engine.take(grant) for grant in late] == ["ignored"] * len(late), "asked on an earlier connection"
+        late.append(grant_of(asked, 1, {"lobby": generation}, coordinator=run))
+        assert engine.take(late[-1]) == "assignment"
+        assert engine.leases.running == {"lobby": generation}
+        assert engine.leases.permits("lobby")
+    engine.pass_s(1)
+    assert engine.take(grant_of(engine.ask(), 2, {}, coordinator=TWO)) == "ignored", "an earlier run, without it"
+
+
 def test_a_soft_lease_never_ends_and_messages_keep_their_generation() -> None:
     engine = Engine()
     engine.take(grant_of(engine.ask(), 1, {"lobby": 7}, fence="soft"))
