@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.agent.detached_process import DetachedProcess, RunningProcess
-from fleet.agent.program import without_ray
+from fleet.agent.program import keeping, without_ray
 from fleet.cluster import leftovers
 from fleet.cluster.settings import ClusterSettings
 
@@ -40,6 +40,8 @@ def ray_environment(token_file: Path) -> dict[str, str]:
         "RAY_enable_worker_prestart": "0",
         "RAY_prestart_worker_first_driver": "0",
         "RAY_CLIENT_MODE": "0",
+        # Ray otherwise hides the GPUs from actors that ask for none.
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
 
 
@@ -96,6 +98,7 @@ def raylet(
         command,
         settings.state_directory,
         environment=without_ray(environment)
+        | keeping(environment)
         | ray_environment(settings.token_file)
         | settings.metric_ports()
         | variables,

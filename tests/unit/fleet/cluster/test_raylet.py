@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.agent.keeper import Keeper
+from fleet.agent.program import without_ray
 from fleet.cluster.raylet import Raylet, raylet
 from fleet.cluster.settings import ClusterSettings
 from support.waiting import until
@@ -47,6 +48,16 @@ def test_a_node_offers_its_name_and_the_head_itself_too(settings: ClusterSetting
     node = options(raylet(settings, "gpu-1", Path("fleet.yaml"), {}, "10.0.0.2"))
     assert json.loads(head["resources"]) == {"partstream_node_gpu-0": 1, "partstream_head": 1}
     assert json.loads(node["resources"]) == {"partstream_node_gpu-1": 1}
+
+
+def test_engines_get_the_environment_of_fleet_up_and_not_what_ray_makes_of_it(settings: ClusterSettings) -> None:
+    own = {"HOME": "/root", "OMP_NUM_THREADS": "8", "PARTSTREAM_MODEL__DEVICE": "cuda", "ODD": "caf\udce9"}
+    given = own | {"RAY_AUTH_MODE": "disabled", "PARTSTREAM_FLEET_TOKEN": "secret"}
+    of_ray = raylet(settings, "gpu-0", Path("fleet.yaml"), given, None)._environment
+    assert of_ray is not None
+    of_worker = {**of_ray, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONBREAKPOINT": "ray.util.rpdb"}
+    assert without_ray(of_worker) == own
+    assert of_ray["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] == "0"
 
 
 def test_ray_gets_the_token_and_must_not_end_engines(settings: ClusterSettings, tmp_path: Path) -> None:
