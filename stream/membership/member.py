@@ -12,13 +12,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import zmq
 import zmq.asyncio
 
 from stream.membership.lease import Leases, boottime_ns
 from stream.membership.protocol import (
     MOST_BYTES,
+    MOST_SETTINGS_BYTES,
     PROTOCOL,
     Assigned,
     CameraReport,
@@ -93,7 +96,8 @@ class Member:
         self._sent: dict[str, CameraReport] | None = None
         """The cameras in the last renewal that had them, if the coordinator has it."""
         self._sent_ns = 0
-        self._wants_settings = False
+        self._settings_left: list[str] | None = None
+        """Cameras whose settings the coordinator wants, and has not been sent; None: it wants none."""
         self._stopping = False
         self._limiter = RepeatLimiter(1, LOGGED_PER_S)
 
@@ -207,7 +211,7 @@ class Member:
         except zmq.ZMQError:
             socket.close()
             raise
-        self._socket, self._sent = socket, None
+        self._socket, self._sent, self._settings_left = socket, None, None
         self._leases.connected()
         self._receiving = asyncio.create_task(self._receive(socket), name="grants")
 
@@ -237,6 +241,7 @@ class Member:
             self._log_bug("fleet: the engine could not be measured")
             return
         known = cameras == self._sent and self._leases.answered_ns >= self._sent_ns
+        settings = self._next_settings()
         now_ns = self._now_ns()
         renewal = Renewal(
             protocol=PROTOCOL,
@@ -245,21 +250,40 @@ class Member:
             version=self._leases.version,
             report=engine,
             cameras=None if known else cameras,
-            settings={name: one.settings for name, one in self._assigned.items()} if self._wants_settings else None,
+            settings=settings,
             stopping=self._stopping,
+            more=len(settings or ()) < len(self._settings_left or ()),
         )
         body = encode(renewal)
         if len(body) > MOST_BYTES:
             self._log("size", "fleet: a renewal has %d bytes, more than the coordinator reads", len(body))
-            return
+            known = True
+            body = encode(msgspec.structs.replace(renewal, cameras=None, settings=None, more=False))
         self._leases.asked(now_ns)
         try:
             await self._socket.send(body, zmq.NOBLOCK)
         except zmq.ZMQError:
             return  # not connected: the next renewal says the same
-        self._wants_settings = False
+        if renewal.more:
+            self.changed()
+        if self._settings_left is not None:
+            self._settings_left = self._settings_left[len(settings or ()) :] or None
         if not known:
             self._sent, self._sent_ns = cameras, now_ns
+
+    def _next_settings(self) -> dict[str, dict[str, Any]] | None:
+        """Return the settings that the next renewal is to have: of the first cameras that are left, as many as fit."""
+        if self._settings_left is None:
+            return None
+        self._settings_left = [name for name in self._settings_left if name in self._assigned]
+        settings: dict[str, dict[str, Any]] = {}
+        left = MOST_SETTINGS_BYTES
+        for name in self._settings_left:
+            left -= len(encode({name: self._assigned[name].settings}))
+            if settings and left < 0:
+                break
+            settings[name] = self._assigned[name].settings
+        return settings
 
     # -- grants -------------------------------------------------------------------------------------------------
     async def _receive(self, socket: zmq.asyncio.Socket) -> None:
@@ -289,7 +313,8 @@ class Member:
             self._sent = None
         if message.wants_cameras:
             self._sent = None
-        self._wants_settings = self._wants_settings or message.wants_settings
+        if message.wants_settings and self._settings_left is None:
+            self._settings_left = list(self._assigned)
         if taken == "ignored":
             if not self._leases.version:
                 self.changed()
@@ -299,18 +324,21 @@ class Member:
             self._ttl_s = min(max(message.ttl_ms / 1000, 2 * RENEWALS_PER_LEASE * LEAST_INTERVAL_S), LONGEST_TTL_S)
         if taken == "assignment":
             self._assign(message)
-        if message.wants_cameras or message.wants_settings:
+        if message.wants_cameras or message.wants_settings or message.more:
             self.changed()
         self._answered.set()
 
     def _assign(self, grant: Grant) -> None:
-        """Have the cameras of a grant, whose other cameras the leases have barred."""
+        """Have the cameras of a grant, whose other cameras the leases have barred.
+
+        One whose settings a later grant has stays as it is until then.
+        """
         assert grant.generations is not None
         given = grant.cameras or {}
         assigned: dict[str, Assigned] = {}
         for camera, generation in grant.generations.items():
             one = given.get(camera) or self._assigned.get(camera)
-            if one is None or one.generation != generation:
+            if not grant.more and (one is None or one.generation != generation):
                 self._leases.forget_version()  # so that the next grant has the settings
                 self.changed()
             if one is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stream.membership import member as member_module
 from stream.membership.lease import Leases
 from stream.membership.member import Member
 from stream.membership.protocol import Assigned, CameraReport, EngineReport, Grant, RefusedEngine
@@ -165,6 +166,63 @@ async def test_a_camera_without_settings_is_left_as_it_is_and_the_whole_assignme
         await coordinator.send(incomplete)
         await until(lambda: coordinator.generations() == {"lobby": 9, "yard": 8})
     assert {} not in engine.wanted
+
+
+async def test_settings_that_come_in_several_grants_are_taken_over_as_they_come() -> None:
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address) as (engine, _):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(lobby=(7, SETTINGS))
+        await until(lambda: coordinator.generations() == {"lobby": 7} and coordinator.renewals[-1].version == 1)
+        coordinator.silent, since = True, len(coordinator.renewals)
+        generations = {"lobby": 9, "dock": 8, "yard": 8}
+        for version, camera, has in (
+            (2, "dock", {"lobby": 7, "dock": 8}),
+            (3, "yard", {"lobby": 7, "dock": 8, "yard": 8}),
+            (4, "lobby", generations),
+        ):
+            asked = coordinator.renewals[-1].asked_ns
+            cameras = {camera: Assigned(generations[camera], SETTINGS)}
+            part = Grant(1, coordinator.run, asked, 2000, "soft", version, generations, cameras, more=version < 4)
+            await coordinator.send(part)
+            await until(lambda version=version: coordinator.renewals[-1].version == version)
+            await until(lambda has=has: coordinator.generations() == has)
+        assert 0 not in [renewal.version for renewal in coordinator.renewals[since:]], "nothing is asked for again"
+        assert engine.leases.version == 4
+
+
+async def test_settings_that_are_too_large_for_one_renewal_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = {name: (7, SETTINGS | {"name": name * 600}) for name in ("a", "b", "c", "d", "e")}
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(**large)
+        await until(lambda: len(coordinator.generations()) == len(large))
+        monkeypatch.setattr(member_module, "MOST_SETTINGS_BYTES", 1400)
+        coordinator.wants = {"wants_settings": True}
+        await until(lambda: [one for one in coordinator.renewals if one.settings and not one.more])
+        told = [one for one in coordinator.renewals if one.settings is not None]
+        assert [(list(one.settings or ()), one.more) for one in told] == [
+            (["a", "b"], True),
+            (["c", "d"], True),
+            (["e"], False),
+        ]
+        assert (told[-1].settings or {})["e"] == large["e"][1]
+
+
+async def test_the_lease_is_renewed_without_what_is_too_large(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(lobby=(7, SETTINGS | {"name": "x" * 5000}), yard=(7, SETTINGS))
+        await until(lambda: len(coordinator.generations()) == 2)
+        monkeypatch.setattr(member_module, "MOST_BYTES", 2000)
+        monkeypatch.setattr(member_module, "MOST_SETTINGS_BYTES", 1000)
+        coordinator.wants = {"wants_settings": True}
+        renewed = len(coordinator.renewals)
+        await until(lambda: [one for one in coordinator.renewals if one.settings])
+        assert [one.settings for one in coordinator.renewals if one.settings is not None] == [{"yard": SETTINGS}]
+        assert len(coordinator.renewals) > renewed + 1, "the one without them was sent too"
+    assert caplog.text.count("more than the coordinator reads") == 1
 
 
 async def test_a_change_that_fails_is_logged_and_the_next_one_made(caplog: pytest.LogCaptureFixture) -> None:
