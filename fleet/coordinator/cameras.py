@@ -22,10 +22,13 @@ from stream.cameras.changes import (
 )
 from stream.config import Config
 from stream.privacy.hidden_camera import HiddenCamera
-from stream.privacy.known_privacy import KnownPrivacy
+from stream.privacy.known_privacy import MOST_KNOWN, KnownPrivacy
 from telemetry.redaction import redact
 
 logger = logging.getLogger(__name__)
+
+HIDDEN_PER_CAMERA = 2
+"""Cameras whose privacy is remembered, removed ones and earlier addresses included, for each that there may be."""
 
 
 class Cameras:
@@ -35,7 +38,9 @@ class Cameras:
         """Cameras in the store whose settings are not valid any more are left out, and that is logged."""
         self._http = config.coordinator.http
         self._configured = {camera.id: camera for camera in config.cameras}
-        self.privacy = KnownPrivacy(config.cameras, Config.model_validate(config.engine).privacy.mode)
+        everywhere = Config.model_validate(config.engine).privacy.mode
+        most = max(MOST_KNOWN, HIDDEN_PER_CAMERA * max(config.coordinator.http.max_cameras, len(config.cameras)))
+        self.privacy = KnownPrivacy(config.cameras, everywhere, most)
         self.privacy.remember(HiddenCamera.model_validate(hidden) for hidden in kept.hidden)
         self.all: dict[str, FleetCamera] = {
             name: camera for name, camera in self._configured.items() if kept.cameras.get(name, camera) is not None

@@ -15,7 +15,7 @@ from stream.settings.privacy.modes import MODES, PrivacyMode
 Camera = TypeVar("Camera", bound=CameraConfig)
 
 MOST_KNOWN = 4096
-"""Cameras whose privacy is remembered. When there are more, no camera is added, because none may be forgotten."""
+"""Cameras whose privacy one engine remembers. When there are more, no camera is added, as none may be forgotten."""
 
 
 class KnownPrivacy:
@@ -25,9 +25,15 @@ class KnownPrivacy:
     other, therefore show what was hidden. Nothing is forgotten.
     """
 
-    def __init__(self, configured: Iterable[CameraConfig] = (), everywhere: Literal["off", "skeleton"] = "off") -> None:
-        """`everywhere`: the least privacy of all cameras."""
+    def __init__(
+        self,
+        configured: Iterable[CameraConfig] = (),
+        everywhere: Literal["off", "skeleton"] = "off",
+        most: int | None = None,
+    ) -> None:
+        """`everywhere`: the least privacy of all cameras; `most`: a limit in place of `MOST_KNOWN`."""
         self.everywhere: Literal["off", "skeleton"] = everywhere
+        self._most = MOST_KNOWN if most is None else most
         self._known: dict[str, dict[str | None, HiddenCamera]] = {}
         self._backgrounds: dict[str, BackgroundConfig | None] = {}
         """Of each camera, what the configuration file approves."""
@@ -78,8 +84,8 @@ class KnownPrivacy:
         if now is not None and place_of(now.source) == place and laxer(now, config) is None:
             return None
         is_known = place in self._known.get(config.id, {})
-        if not is_known and sum(map(len, self._known.values())) >= MOST_KNOWN:
-            return f"camera {config.id}: {MOST_KNOWN} cameras of which something is hidden are remembered, the limit"
+        if not is_known and sum(map(len, self._known.values())) >= self._most:
+            return f"camera {config.id}: {self._most} cameras of which something is hidden are remembered, the limit"
         for known in self.hidden:
             if _same_camera(known, config.id, place) and (what := laxer(known, config)) is not None:
                 named = "" if known.id == config.id else f", which has the address of camera {known.id}"

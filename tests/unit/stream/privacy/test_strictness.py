@@ -107,6 +107,7 @@ def test_nothing_is_forgotten_when_there_are_too_many(monkeypatch: pytest.Monkey
     added = known.refusal(camera("b", "rtsp://10.0.0.8/b"))
     assert added is not None and "the limit" in added
     assert known.refusal(HIDDEN) is None
+    assert KnownPrivacy([HIDDEN], most=2).refusal(camera("b", "rtsp://10.0.0.8/b")) is None
 
 
 def test_a_removed_camera_hides_as_much_as_it_ever_did() -> None:
