@@ -20,6 +20,7 @@ import msgspec
 
 from fleet.agent import launch
 from fleet.agent.launch import start_ticks
+from fleet.agent.lock_holders import holders
 
 STOP_WITHIN_S = 5.0
 """Time after SIGTERM until SIGKILL. An engine stops within two seconds."""
@@ -178,6 +179,16 @@ class DetachedProcess:
         finally:
             os.close(descriptor)
         return False
+
+    def left_behind(self) -> dict[int, str]:
+        """Return the pids and names of processes that hold the lock of a run whose own process has ended.
+
+        They have inherited it, and no run can be started before they end. Reads all of /proc.
+        """
+        last = self.last()
+        if last is None or start_ticks(last.pid) == last.started or not self.is_running():
+            return {}
+        return holders(self._lock)
 
     def last(self) -> Holder | None:
         """Return the process that holds the lock, or was the last to hold it; None if there was none."""

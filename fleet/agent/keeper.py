@@ -98,10 +98,13 @@ class Keeper:
 
     async def _keep(self) -> None:
         clock = asyncio.get_running_loop().time
-        self._tell_of_earlier_end()
+        told = False
         while True:
             begun_s = clock()
             try:
+                if not told:
+                    self._tell_of_earlier_end()
+                    told = True
                 self.running = self.process.adopt() or self._started()
             except OSError as error:
                 logger.error("%s can't be started: %s", self.process.name, error.strerror)
@@ -111,8 +114,9 @@ class Keeper:
             logger.info("%s %s: process %d", self.process.name, how, self.running.pid)
             code = await self._until_ended(self.running)
             wait_s = self.restarts.wait_s(clock() - begun_s)
-            if code == EXIT_RUNNING:  # another agent has just started it: it is adopted next
+            if code == EXIT_RUNNING:  # another agent has just started it, and it is adopted next; or a child is left
                 self.running = None
+                await self._warn_of_left_behind()
             else:
                 self._forget(Ended(self.running.run, code))
             if wait_s:
@@ -127,6 +131,20 @@ class Keeper:
         last = self.process.last()
         if last is not None and not self.process.is_running():
             self._on_end(Ended(last.run, None))
+
+    async def _warn_of_left_behind(self) -> None:
+        try:
+            found = await asyncio.to_thread(self.process.left_behind)
+        except OSError as error:
+            logger.warning("%s: its lock can't be read: %s", self.process.name, error.strerror)
+            return
+        for pid, name in found.items():
+            logger.warning(
+                "%s can't be started: process %d (%s), which its last run left behind, holds its lock. End it",
+                self.process.name,
+                pid,
+                name,
+            )
 
     async def _until_ended(self, running: RunningProcess) -> int | None:
         ended = asyncio.ensure_future(running.ended())

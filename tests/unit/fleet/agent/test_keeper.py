@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 from fleet.agent.detached_process import DetachedProcess
 from fleet.agent.keeper import LONGEST_WAIT_S, STEADY_AFTER_S, Ended, Keeper, Restarts, described
+from fleet.agent.lock_holders import holders
 from support.waiting import until
 
 SLEEP = ("sleep", "600")
@@ -55,6 +58,44 @@ async def test_a_process_that_is_killed_is_started_again_with_a_new_run(keep: Ke
     await until(holds(keeper, first.run))
     assert ends == [Ended(first.run, -signal.SIGKILL)]
     assert (keeper.last, keeper.restarts.count) == (ends[0], 1)
+
+
+async def test_a_process_that_an_ended_run_left_behind_with_the_lock_is_named(
+    keep: Keep, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = keep(("sh", "-c", "sleep 600 & exec sleep 600"))
+    await until(lambda: keeper.running is not None and len(holders(keeper.process._lock)) == 2)
+    first = keeper.running
+    assert first is not None
+    first.send(signal.SIGKILL)
+    await until(lambda: "left behind" in caplog.text)
+    (left,) = keeper.process.left_behind()
+    assert f"engine can't be started: process {left} (sleep), which its last run left behind" in caplog.text
+    os.kill(left, signal.SIGKILL)
+    await until(holds(keeper, first.run))
+    assert keeper.process.left_behind() == {}
+
+
+async def test_a_lock_that_cannot_be_read_is_logged_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unreadable(DetachedProcess):
+        failures = 2
+
+        def is_running(self) -> bool:
+            self.failures -= 1
+            if self.failures >= 0:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return super().is_running()
+
+    ended = await DetachedProcess("engine", ("true",), tmp_path).start("run-0").ended()
+    ends: list[Ended] = []
+    keeper = Keeper(Unreadable("engine", SLEEP, tmp_path), ends.append)
+    keeper.start()
+    await until(holds(keeper))
+    assert (ended, ends) == (0, [Ended("run-0", None)])
+    assert "engine can't be started: Permission denied" in caplog.text
+    await keeper.stop(within_s=0)
 
 
 async def test_a_process_learns_its_run_from_its_environment(keep: Keep, tmp_path: Path) -> None:
