@@ -22,7 +22,7 @@ from stream.notify.ledger import Delivery, Ledger, Planned
 from stream.notify.notice import Notice, encode
 from stream.notify.notify_config import MqttConfig, NotifyConfig, TargetConfig
 from stream.notify.shaping import BEGINNINGS, Shaper, summary
-from stream.results import STATS_TOPIC, Alert, ClipReady, Event, Frame, Message, Stats, Status, topic
+from stream.results import Alert, ClipReady, Event, Frame, Message, Stats, Status, stats_topic, topic
 from stream.rules.hours import MINUTE_US
 
 logger = logging.getLogger(__name__)
@@ -382,7 +382,7 @@ def test_notice(target: str, now_us: int) -> Planned:
 
 def topic_of(message: Message) -> str:
     """Return the topic of a message."""
-    return STATS_TOPIC if isinstance(message, Stats) else topic(_TOPICS[type(message)], message.camera)
+    return stats_topic(message.engine) if isinstance(message, Stats) else topic(_TOPICS[type(message)], message.camera)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -272,6 +272,16 @@ def test_replayed_statistics_close_nothing(notify: Notify) -> None:
     assert set(notify.intake.states.open) == {"1"}
 
 
+def test_how_far_an_engines_statistics_were_read_is_kept_by_their_topic(notify: Notify) -> None:
+    """The next subscription requests from there; the topic of an engine of a fleet has its name."""
+    notify.take(stats(seq=6), replace(stats(seq=7), engine="gpu-3"))
+    notify.tick(60)
+    assert {(one.topic, one.next_seq) for one in notify.ledger.positions()} == {
+        ("stats/v1/", 7),
+        ("stats/v1/gpu-3/", 8),
+    }
+
+
 def test_a_target_gets_only_the_alerts_that_it_wants(tmp_path: Path) -> None:
     notify = Notify(tmp_path, **hook(cameras=["door"], rules=["fall"], severity=["critical"], states=["began"]))
     wanted: dict[str, Any] = {"severity": "critical"}
