@@ -33,7 +33,7 @@ def agent_of(config: FleetConfig, node: str, head: str, address: str, directory:
     engines = engine_settings(config, node, address, coordinator_file)
     http = config.coordinator.http
     token = http.control_token.get_secret_value() if http.control_token is not None else os.environ.get(TOKEN_VARIABLE)
-    tell = EndedRuns(coordinator_url(config, head), token) if http.bind is not None else _tell_nobody
+    tell = EndedRuns(coordinator_url(config, head), token) if http.bind is not None else _leave_to_the_lease
     return Agent(engines, folder, directory, tell)
 
 
@@ -81,5 +81,5 @@ def _host(address: str) -> str:
     return re.sub(r"^\w+://", "", address).rpartition(":")[0]
 
 
-async def _tell_nobody(engine: str, run: str) -> None:
-    """Leave it to the lease: the coordinator has no HTTP server."""
+async def _leave_to_the_lease(engine: str, run: str) -> None:
+    """Tell nothing: the coordinator has no HTTP server, and notices when the lease ends."""

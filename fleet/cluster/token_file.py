@@ -1,4 +1,4 @@
-"""The file of Ray's token: whoever has the token can run any program on every node of the cluster."""
+"""The file of Ray's token, with which any program can be run on every node of the cluster."""
 
 from __future__ import annotations
 
