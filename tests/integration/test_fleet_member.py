@@ -315,7 +315,8 @@ async def test_a_member_with_keys_joins_a_coordinator_that_encrypts(tmp_path: Pa
 
 
 async def test_unusable_keys_and_files_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    settings = FleetSettings(coordinator="tcp://head:1", server_key=KeyPair.new().public, key_file=tmp_path / "none")
+    keys = {"server_key": KeyPair.new().public, "key_file": tmp_path / "none"}
+    settings = FleetSettings.model_validate({"coordinator": "tcp://head:1", **keys})
     engine = Engine()
     member = Member(settings, engine.leases, address=lambda: ADDRESS, report=engine.report, apply=engine.apply)
     with pytest.raises(ConfigError, match=r"fleet\.key_file: .* can't be read"):
