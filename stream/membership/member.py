@@ -272,7 +272,7 @@ class Member:
             self._sent, self._sent_ns = cameras, now_ns
 
     def _next_settings(self) -> dict[str, dict[str, Any]] | None:
-        """Return the settings that the next renewal is to have: of the first cameras that are left, as many as fit."""
+        """Return the settings that the next renewal is to have: all that are left, if they fit, or the first ones."""
         if self._settings_left is None:
             return None
         self._settings_left = [name for name in self._settings_left if name in self._assigned]
@@ -324,21 +324,18 @@ class Member:
             self._ttl_s = min(max(message.ttl_ms / 1000, 2 * RENEWALS_PER_LEASE * LEAST_INTERVAL_S), LONGEST_TTL_S)
         if taken == "assignment":
             self._assign(message)
-        if message.wants_cameras or message.wants_settings or message.more:
+        if message.wants_cameras or message.wants_settings:
             self.changed()
         self._answered.set()
 
     def _assign(self, grant: Grant) -> None:
-        """Have the cameras of a grant, whose other cameras the leases have barred.
-
-        One whose settings a later grant has stays as it is until then.
-        """
+        """Have the cameras of a grant, whose other cameras the leases have barred."""
         assert grant.generations is not None
         given = grant.cameras or {}
         assigned: dict[str, Assigned] = {}
         for camera, generation in grant.generations.items():
             one = given.get(camera) or self._assigned.get(camera)
-            if not grant.more and (one is None or one.generation != generation):
+            if one is None or one.generation != generation:
                 self._leases.forget_version()  # so that the next grant has the settings
                 self.changed()
             if one is not None:

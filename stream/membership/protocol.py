@@ -21,8 +21,8 @@ PROTOCOL = 1
 """Version of these messages. Within a version, optional fields may be added, and unknown ones are ignored."""
 MOST_BYTES = 4 << 20
 """Largest message of either direction: the settings of a thousand cameras with zones."""
-MOST_SETTINGS_BYTES = 2 << 20
-"""Settings in one message, unless those of one camera alone are larger. It leaves room for everything else."""
+MOST_SETTINGS_BYTES = MOST_BYTES - (512 << 10)
+"""Settings in one renewal. It leaves room for what else the renewal has."""
 
 Fence = Literal["soft", "strict"]
 """What an engine does when its lease ends: go on until it learns of a higher generation (`soft`), or publish nothing of
@@ -115,9 +115,6 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", t
     """The next renewal is to contain `settings`: the coordinator has lost them."""
     http: str = ""
     """The address of the coordinator's HTTP server, where cameras are changed; empty if it has none."""
-    more: bool = False
-    """`cameras` lacks some, because they did not fit: `version` is the one up to which it is complete, and the grant
-    that answers a renewal with that version has the next ones. `generations` is complete."""
 
 
 class RefusedEngine(msgspec.Struct, frozen=True, tag_field="kind", tag="refused"):

@@ -174,18 +174,16 @@ async def test_settings_that_come_in_several_grants_are_taken_over_as_they_come(
         await coordinator.assign(lobby=(7, SETTINGS))
         await until(lambda: coordinator.generations() == {"lobby": 7} and coordinator.renewals[-1].version == 1)
         coordinator.silent, since = True, len(coordinator.renewals)
-        generations = {"lobby": 9, "dock": 8, "yard": 8}
-        for version, camera, has in (
+        for version, camera, generations in (
             (2, "dock", {"lobby": 7, "dock": 8}),
             (3, "yard", {"lobby": 7, "dock": 8, "yard": 8}),
-            (4, "lobby", generations),
+            (4, "lobby", {"lobby": 9, "dock": 8, "yard": 8}),
         ):
             asked = coordinator.renewals[-1].asked_ns
             cameras = {camera: Assigned(generations[camera], SETTINGS)}
-            part = Grant(1, coordinator.run, asked, 2000, "soft", version, generations, cameras, more=version < 4)
-            await coordinator.send(part)
+            await coordinator.send(Grant(1, coordinator.run, asked, 2000, "soft", version, generations, cameras))
             await until(lambda version=version: coordinator.renewals[-1].version == version)
-            await until(lambda has=has: coordinator.generations() == has)
+            await until(lambda has=generations: coordinator.generations() == has)
         assert 0 not in [renewal.version for renewal in coordinator.renewals[since:]], "nothing is asked for again"
         assert engine.leases.version == 4
 
