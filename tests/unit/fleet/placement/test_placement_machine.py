@@ -312,7 +312,7 @@ class FleetMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         """Begin with a fleet that works, so that there is something to break."""
         for name in ENGINES[:3]:
-            self.world.join(name, 100, 64)
+            self.world.join(name, capacity=100, max_cameras=64)
         for name in CAMERAS:
             self.want(name, Wish())
         self.world.elapse(24)
