@@ -293,7 +293,8 @@ class Placement:
         if other is None and (camera.wish.pinned is None or camera.kept is not None):
             camera.reason = f"{why}, but no other engine has room"
             return False
-        if other is None or self._ledger.breaks_first(camera) or camera.kept is not None:
+        at_once = camera.kept is not None or camera.leaving is not None
+        if other is None or at_once or self._ledger.breaks_first(camera):
             self._ledger.release(camera, camera.at, now_s)
             self._ledger.due[camera.name] = why
             return True

@@ -517,3 +517,15 @@ def test_commands_never_name_an_engine_that_is_lost() -> None:
     commands = driver.step(EngineEnded("one", "a"))
     lost = commands.index(EngineLost("one", "a", "its process has ended"))
     assert all(getattr(command, "engine", "two") == "two" for command in commands[lost + 1 :])
+
+
+def test_a_camera_can_be_moved_while_an_engine_that_had_it_earlier_still_gives_it_up() -> None:
+    driver = Driver(remembered=[Remembered("c", Wish(exclusive=True), FLOOR + 1, "two")])
+    driver.join("one", "two", "three")
+    driver.report("two", {"c": Measured(FLOOR + 1, True)})
+    driver.report("one", {"c": Measured(FLOOR, True)})
+    driver.add("c", wish=Wish(exclusive=False))
+    driver.step(DrainBegun("two"))
+    driver.elapse(3)
+    driver.live()
+    assert driver.place_of("c") in ("one", "three")
