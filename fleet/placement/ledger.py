@@ -27,6 +27,7 @@ class Ledger:
         self.floor = generation_floor
         self.engines: dict[str, EngineRecord] = {}
         """In the order in which they were last heard."""
+        self.by_node: dict[str, dict[str, EngineRecord]] = {}
         self.cameras: dict[str, CameraRecord] = {}
         self.due: dict[str, str] = {}
         """Cameras to be placed now, and why."""
@@ -35,6 +36,27 @@ class Ledger:
         self.leaving: dict[str, float] = {}
         """Cameras whose last engine has to give them up, and when it has for certain; the earliest first."""
         self.commands: list[Command] = []
+
+    def heard(self, engine: EngineRecord) -> None:
+        """Note that the engine is there, and is the last one heard."""
+        self.engines.pop(engine.name, None)
+        self.engines[engine.name] = engine
+        self.by_node.setdefault(engine.address.node, {})[engine.name] = engine
+
+    def gone(self, engine: EngineRecord) -> None:
+        """Note that the engine is not there any more. The caller takes its cameras from it."""
+        engine.known = False
+        self.room.gone(engine)
+        del self.engines[engine.name]
+        node = self.by_node[engine.address.node]
+        del node[engine.name]
+        if not node:
+            del self.by_node[engine.address.node]
+
+    def named(self, name: str) -> list[EngineRecord]:
+        """Return the engines of a node, or the engine, of this name."""
+        engine = self.engines.get(name)
+        return [*self.by_node.get(name, {}).values(), *([engine] if engine is not None else [])]
 
     def breaks_first(self, camera: CameraRecord) -> bool:
         """Return whether no engine may get the camera while another has it."""

@@ -27,13 +27,13 @@ from fleet.placement.ledger import Ledger
 from fleet.placement.records import CameraRecord, EngineRecord, Last, Remembered
 from fleet.placement.reports import refuse, take_report
 from fleet.placement.settings import PlacementSettings
+from fleet.placement.unplaced import Unplaced
 from fleet.placement.views import CameraView, EngineView, Views, camera_view, engine_view
 
 AT_ONCE = 5_000
 """Most cameras that one step places, so that it takes a fraction of a second."""
 RETRY_S = 1.0
 """How often cameras that found no engine are tried again, beside when one joins."""
-NO_ROOM = "no room"
 
 
 class Placement:
@@ -56,12 +56,10 @@ class Placement:
     ) -> None:
         self._settings = settings
         self._ledger = Ledger(settings, generation_floor)
-        self._by_node: dict[str, dict[str, EngineRecord]] = {}
         self._drains: set[str] = set()
         self._drained: set[str] = set()
         """The names of drains whose end was told."""
-        self._stuck: dict[str, None] = {}
-        """Cameras that no engine could take."""
+        self._unplaced = Unplaced(self._ledger)
         self._opened = False
         """Whether an engine joined since they were tried."""
         self._retry_s = now_s
@@ -105,7 +103,7 @@ class Placement:
     @property
     def unplaced_cost(self) -> float:
         """Megapixels per second of the cameras that no engine has."""
-        waiting = (self._ledger.cameras[name] for name in {**self._ledger.due, **self._stuck})
+        waiting = (self._ledger.cameras[name] for name in {*self._ledger.due, *self._unplaced})
         return sum(camera.cost for camera in waiting if camera.at is None and camera.kept is None)
 
     def step(self, event: Event, now_s: float) -> list[Command]:
@@ -126,7 +124,7 @@ class Placement:
                 self._wanted(event.camera, event.wish, now_s)
             case CameraUnwanted():
                 if (camera := ledger.cameras.get(event.camera)) is not None and camera.wish is not None:
-                    self._stuck.pop(event.camera, None)
+                    self._unplaced.discard(event.camera)
                     ledger.forget(camera, now_s)
             case DrainBegun():
                 self._drains.add(event.name)
@@ -149,16 +147,14 @@ class Placement:
     def _renewed(self, event: EngineRenewed, now_s: float) -> None:
         ledger = self._ledger
         address, report = event.address, event.report
-        engine = ledger.engines.pop(address.engine, None)
+        engine = ledger.engines.get(address.engine)
         if engine is not None and (engine.address.run, engine.address.node) != (address.run, address.node):
-            ledger.engines[address.engine] = engine
             self._lost(engine, "it was started again")
             engine = None
         if engine is None:
             engine = EngineRecord(address, report, now_s)
             engine.draining = any(engine.has_name(name) for name in self._drains)
-            self._by_node.setdefault(address.node, {})[address.engine] = engine
-        ledger.engines[address.engine] = engine  # the last one heard
+        ledger.heard(engine)
         was_known, was = engine.known, (engine.report.capacity, engine.report.max_cameras, engine.stopping)
         engine.address, engine.report, engine.heard_s = address, report, now_s
         engine.stopping = engine.stopping or event.stopping
@@ -172,12 +168,7 @@ class Placement:
 
     def _lost(self, engine: EngineRecord, reason: str) -> None:
         ledger = self._ledger
-        del ledger.engines[engine.name]
-        node = self._by_node[engine.address.node]
-        del node[engine.name]
-        if not node:
-            del self._by_node[engine.address.node]
-        engine.known = False
+        ledger.gone(engine)
         ledger.commands.append(EngineLost(engine.name, engine.address.run, reason))
         why = f"{engine.name} is lost: {reason}"
         for camera in list(engine.held.values()):
@@ -189,7 +180,6 @@ class Placement:
                 camera.reason = why
         for camera in list(engine.leaving.values()):
             ledger.left(camera, why)
-        ledger.room.gone(engine)
 
     def _mark_drains(self) -> None:
         for engine in self._ledger.engines.values():
@@ -207,7 +197,7 @@ class Placement:
         if camera is None:
             camera = ledger.cameras[name] = CameraRecord(name, wish, wish.pixels)
         camera.wish = wish
-        self._stuck.pop(name, None)
+        self._unplaced.discard(name)
         camera.refusals = None
         if not wish.enabled:
             ledger.stop(camera, now_s)
@@ -236,8 +226,8 @@ class Placement:
             return
         kept = camera.kept.engine if camera.kept is not None else None
         barred = camera.refused_by(now_s)
-        if kept is None and self._is_hopeless(camera):
-            self._stuck[camera.name] = None
+        if kept is None and self._unplaced.is_hopeless(camera):
+            self._unplaced.add(camera)
             return
         if kept is not None and not kept.emptying and kept.name not in barred:
             self._ledger.assign(camera, kept, why, now_s)
@@ -245,45 +235,14 @@ class Placement:
         engine = self._best(camera, barred if kept is None else {**barred, kept.name: (0.0, "")}) or kept
         if engine is not None:
             self._ledger.assign(camera, engine, why, now_s)
-            return
-        kind, reason = self._why_none(camera, barred)
-        self._stuck[camera.name] = None
-        announcement = Announce(camera.name, "unplaced", camera.generation, reason=reason)
-        self._ledger.announce(camera, announcement, kind)
+        else:
+            self._unplaced.tell(camera, barred)
 
     def _best(self, camera: CameraRecord, barred: Mapping[str, object]) -> EngineRecord | None:
         assert camera.wish is not None
         if camera.wish.pinned is None:
             return self._ledger.room.best(camera.cost, barred)
-        return self._ledger.room.best_of(self._named(camera.wish.pinned), camera.cost, barred)
-
-    def _is_hopeless(self, camera: CameraRecord) -> bool:
-        """Return whether the camera was announced to find no room, and this holds."""
-        pinned = camera.wish is not None and camera.wish.pinned is not None
-        room = self._ledger.room
-        return camera.told == NO_ROOM and not pinned and not camera.refusals and not room.may_take(camera.cost)
-
-    def _named(self, name: str) -> list[EngineRecord]:
-        engine = self._ledger.engines.get(name)
-        return [*self._by_node.get(name, {}).values(), *([engine] if engine is not None else [])]
-
-    def _why_none(self, camera: CameraRecord, barred: Mapping[str, tuple[float, str]]) -> tuple[str, str]:
-        """Return a word for the kind of reason, and the reason as a sentence without full stop."""
-        assert camera.wish is not None
-        pinned = camera.wish.pinned
-        room = self._ledger.room
-        if barred:
-            engine, (_, reason) = next(iter(barred.items()))
-            return "refused", f"{engine} refused it: {reason}"
-        if pinned is not None and not self._named(pinned):
-            return "pin absent", f"it is pinned to {pinned}, which is not there"
-        if pinned is not None and all(engine.emptying for engine in self._named(pinned)):
-            return "pin drained", f"it is pinned to {pinned}, which is being drained"
-        if not self._ledger.engines:
-            return "no engine", "no engine is there"
-        freest = max((room.free(engine) for engine in self._named(pinned)), default=0.0) if pinned else room.freest
-        where = f"{pinned}, to which it is pinned, has no room" if pinned else "no engine has room"
-        return NO_ROOM, f"{where}: it needs {camera.cost:.3g} Mpx/s, the freest has {max(freest, 0.0):.3g}"
+        return self._ledger.room.best_of(self._ledger.named(camera.wish.pinned), camera.cost, barred)
 
     def _move(self, camera: CameraRecord, why: str, now_s: float) -> bool:
         """Move the camera to another engine; return whether it leaves. A pinned one leaves if it may not stay."""
@@ -323,7 +282,8 @@ class Placement:
                 self._empty(engine, now_s)
         self._tell_drained()
         if self._opened or now_s >= self._retry_s:
-            self._try_stuck()
+            self._unplaced.try_again()
+            self._opened = False
         if now_s >= self._retry_s:
             self._retry_s = now_s + RETRY_S
             self._balance(now_s)
@@ -372,17 +332,9 @@ class Placement:
 
     def _tell_drained(self) -> None:
         for name in sorted(self._drains - self._drained):
-            if not any(engine.held or engine.leaving for engine in self._named(name)):
+            if not any(engine.held or engine.leaving for engine in self._ledger.named(name)):
                 self._drained.add(name)
                 self._ledger.commands.append(Drained(name))
-
-    def _try_stuck(self) -> None:
-        if not self._ledger.engines:
-            return
-        for name in [name for name in self._stuck if not self._is_hopeless(self._ledger.cameras[name])]:
-            del self._stuck[name]
-            self._ledger.due.setdefault(name, "an engine has room for it")
-        self._opened = False
 
     def _balance(self, now_s: float) -> None:
         """Move one camera away from each engine that suffers, within the moves of the last minute."""

@@ -284,7 +284,7 @@ def audit(placement: Placement) -> None:
             assert camera.leaving.engine.leaving[camera.name] is camera
         assert (camera.leaving is not None) == (camera.name in ledger.leaving)
         if placement.settled and camera.wanted and camera.at is None:
-            waits = camera.leaving is not None or camera.name in ledger.due or camera.name in placement._stuck
+            waits = camera.leaving is not None or camera.name in ledger.due or camera.name in placement._unplaced
             assert waits, f"{camera.name} is forgotten"
     for name, engine in ledger.engines.items():
         assert set(engine.held) == {camera.name for camera in expected[name]}
@@ -293,9 +293,9 @@ def audit(placement: Placement) -> None:
             camera.kept is not None and camera.kept.engine is engine for camera in engine.held.values()
         )
         assert set(engine.leaving) <= set(ledger.leaving)
-    for names in (ledger.due, ledger.awaited, ledger.leaving, placement._stuck):
+    for names in (ledger.due, ledger.awaited, ledger.leaving, placement._unplaced):
         assert set(names) <= set(ledger.cameras)
-    assert sum(map(len, placement._by_node.values())) == len(ledger.engines)
+    assert sum(map(len, ledger.by_node.values())) == len(ledger.engines)
     assert len(ledger.room._heap) <= 2 * len(ENGINES) + 64
 
 
