@@ -83,5 +83,9 @@ class DrainEnded:
 class Tick:
     """Time has passed. Needed a few times in the time of a lease."""
 
+    held: bool = False
+    """Whether what was decided waits, because it cannot be written. Until a later tick, nothing is placed or moved, and
+    no engine is late with what it may not have been told."""
+
 
 Event = EngineRenewed | EngineEnded | CameraWanted | CameraUnwanted | DrainBegun | DrainEnded | Tick

@@ -110,6 +110,19 @@ class Ledger:
         camera.at.engine.outgoing += 1
         camera.at, camera.kept = None, camera.at
 
+    def go_on(self, camera: CameraRecord, engine: EngineRecord, generation: int, now_s: float) -> Hold:
+        """Let an engine that has an earlier generation go on with it until the camera is live where it will be."""
+        assert camera.kept is None
+        camera.kept = hold = Hold(engine, generation)
+        engine.outgoing += 1
+        engine.held[camera.name] = camera
+        self._add_load(engine, camera.cost)
+        if camera.at is None:
+            self.due.setdefault(camera.name, f"{engine.name} has it, with an earlier generation")
+        else:
+            self.await_live(camera, now_s)
+        return hold
+
     def await_live(self, camera: CameraRecord, now_s: float) -> None:
         """Expect the camera to be live soon."""
         self.awaited.pop(camera.name, None)
@@ -124,6 +137,11 @@ class Ledger:
 
     def tell_release(self, engine: EngineRecord, camera: str, generation: int) -> None:
         self.commands.append(Release(engine.name, engine.address.run, camera, generation))
+
+    def await_again(self, now_s: float) -> None:
+        """Give all cameras that are to be live soon the whole time again."""
+        for name in list(self.awaited):
+            self.await_live(self.cameras[name], now_s)
 
     def await_leaving(self, camera: CameraRecord, engine: EngineRecord, seen: bool, now_s: float) -> None:
         """Place the camera only when the engine has given it up."""

@@ -64,6 +64,8 @@ class Placement:
         """Whether an engine joined since they were tried."""
         self._retry_s = now_s
         self._balanced_s: deque[float] = deque(maxlen=max(settings.moves_per_minute, 1))
+        self._held = False
+        """Whether decisions cannot be written."""
         self._settled = False
         self._settled_s = now_s + (settings.settling_s if settle_s is None else settle_s)
         self._now_s = now_s
@@ -135,8 +137,11 @@ class Placement:
                 self._mark_drains()
                 self._opened = True
             case Tick():
+                if self._held and not event.held:
+                    ledger.await_again(now_s)
+                self._held = event.held
                 self._tick(now_s)
-        if self._settled:
+        if self._settled and not self._held:
             for name, why in list(islice(ledger.due.items(), AT_ONCE)):
                 del ledger.due[name]
                 self._place(ledger.cameras[name], why, now_s)
@@ -163,7 +168,7 @@ class Placement:
             self._opened = self._opened or not was_known
         elif was != (report.capacity, report.max_cameras, engine.stopping):
             ledger.room.changed(engine)
-        if engine.emptying and self._settled:
+        if engine.emptying and self._settled and not self._held:
             self._empty(engine, now_s)
 
     def _lost(self, engine: EngineRecord, reason: str) -> None:
@@ -272,10 +277,10 @@ class Placement:
         if now_s >= self._judge_s:
             for engine in list(self._silent(now_s - self._settings.ttl_s)):
                 self._lost(engine, f"silent for {now_s - engine.heard_s:.1f} s")
-            for name in _over(ledger.awaited, now_s):
+            for name in _over(ledger.awaited, now_s) if not self._held else ():
                 del ledger.awaited[name]
                 self._not_live(ledger.cameras[name], now_s)
-        if not self._settled:
+        if not self._settled or self._held:
             return
         for engine in list(ledger.engines.values()):
             if engine.emptying:
@@ -310,7 +315,9 @@ class Placement:
         if place is None or place.live:
             return
         limit = f"{self._settings.live_within_s:g} s"
-        if not place.seen:
+        if place.earlier:
+            self._ledger.await_live(camera, now_s)
+        elif not place.seen:
             refuse(self._ledger, camera, place, f"it has not taken the camera within {limit}", now_s)
         elif kept is not None and kept.live and not kept.engine.stopping:
             refuse(self._ledger, camera, place, f"the camera was not live there within {limit}", now_s)

@@ -66,6 +66,8 @@ class Hold:
     seen: bool = False
     """Whether the engine has reported the camera with this generation."""
     live: bool = False
+    earlier: bool = False
+    """Whether it goes on with an earlier generation: it was not told of this one yet."""
 
 
 @dataclass(slots=True, eq=False)

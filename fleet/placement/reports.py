@@ -1,7 +1,8 @@
 """What an engine reports, against what it is to have.
 
-Of two engines that report one camera, the highest generation keeps it. What an engine has had since before the
-coordinator started is left with it; if the coordinator does not know which generations were given, with a new one.
+Of two engines that report one camera, the highest generation keeps it; the other goes on until the camera is live
+there, unless a move of the camera breaks before it makes. What an engine has had since before the coordinator started
+is left with it; if the coordinator does not know which generations were given, with a new one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ def take_report(ledger: Ledger, engine: EngineRecord, cameras: Mapping[str, Meas
     engine.known = True
     for camera in [camera for name, camera in engine.held.items() if name not in cameras]:
         hold = camera.hold_of(engine)
+        if hold is not None:
+            hold.earlier = False
         if hold is not None and hold.seen:
             hold.seen = hold.live = False
             if hold is camera.at:
@@ -77,7 +80,10 @@ def _reported(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measur
     hold = camera.hold_of(engine)
     if hold is None or measured.generation > camera.generation:
         hold = _taken(ledger, engine, camera, measured, now_s)
-    if hold is None or measured.generation != hold.generation:
+    if hold is None:
+        return
+    hold.earlier = measured.generation < hold.generation and measured.live
+    if measured.generation != hold.generation:
         return
     hold.seen, hold.live = True, measured.live
     if not measured.live:
@@ -109,9 +115,19 @@ def _taken(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measured:
         camera.generation, camera.last = measured.generation, None
         ledger.due.setdefault(camera.name, f"{engine.name} had a generation that was not known")
         free = camera.leaving is None
+    # While an earlier engine still gives it up, only the one that is known to be the last may go on.
+    free = free or (camera.at is None and camera.last is not None)
     if allowed and free and measured.generation == camera.generation and camera.was_given_to(engine):
         return ledger.adopt(camera, engine, measured.generation)
+    if allowed and measured.live and measured.generation < camera.generation and _may_go_on(ledger, camera):
+        return ledger.go_on(camera, engine, measured.generation, now_s)
     ledger.tell_release(engine, camera.name, measured.generation)
     if ledger.breaks_first(camera):
         ledger.await_leaving(camera, engine, True, now_s)
     return None
+
+
+def _may_go_on(ledger: Ledger, camera: CameraRecord) -> bool:
+    """Return whether an engine with an earlier generation is needed until the camera is live elsewhere."""
+    live = camera.at is not None and camera.at.live
+    return not live and camera.kept is None and camera.leaving is None and not ledger.breaks_first(camera)

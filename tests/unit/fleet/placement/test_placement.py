@@ -43,6 +43,8 @@ class Driver:
         self.placement = Placement(
             self.settings, remembered, generation_floor=floor, now_s=self.now_s, settle_s=settle_s
         )
+        self.held = False
+        """Whether decisions cannot be written."""
         self.engines: dict[str, EngineRenewed] = {}
         self.told: dict[str, dict[str, int]] = {}
         """The cameras that each engine is to have, with their generations."""
@@ -104,7 +106,7 @@ class Driver:
             for name, renewal in self.engines.items():
                 if name not in silent:
                     commands += self.step(renewal)
-            commands += self.step(Tick())
+            commands += self.step(Tick(held=self.held))
         return commands
 
     def place_of(self, camera: str) -> str | None:
@@ -415,9 +417,10 @@ def test_a_store_that_is_older_than_the_reports_takes_their_generations() -> Non
 def test_a_move_that_a_coordinator_did_not_see_the_end_of_is_finished_by_the_next() -> None:
     driver = Driver(remembered=[Remembered("c", Wish(), FLOOR + 1, "two")], settle_s=4)
     driver.join("one", "two")
-    assert driver.report("one", {"c": Measured(FLOOR, True)}) == [Release("one", "a", "c", FLOOR)]
+    assert driver.report("one", {"c": Measured(FLOOR, True)}) == []
     driver.report("two", {"c": Measured(FLOOR + 1, False)})
     assert driver.told["two"] == {"c": FLOOR + 1}
+    assert driver.live("two") == [Release("one", "a", "c", FLOOR)]
 
 
 def test_a_coordinator_without_its_store_leaves_cameras_in_place_with_generations_above_all_before() -> None:
@@ -529,3 +532,76 @@ def test_a_camera_can_be_moved_while_an_engine_that_had_it_earlier_still_gives_i
     driver.elapse(3)
     driver.live()
     assert driver.place_of("c") in ("one", "three")
+
+
+def test_a_move_that_is_not_written_takes_the_camera_from_no_engine() -> None:
+    driver = Driver(PlacementSettings(live_within_s=1, refused_s=5))
+    driver.join("one")
+    driver.add("c")
+    driver.live()
+    driver.join("two")
+    driver.step(DrainBegun("one"))
+    for _ in range(120):  # nothing that was decided reaches the engines
+        driver.elapse(TICK_S)
+        driver.report("one", {"c": Measured(FLOOR, True)})
+        driver.report("two", {})
+    assert Release("one", "a", "c", FLOOR) not in driver.all
+    assert not [
+        command
+        for command in of(Release, driver.all)
+        if isinstance(command, Release) and command.engine == "one" and command.generation >= FLOOR
+    ]
+
+
+def test_while_decisions_cannot_be_written_nothing_is_placed_moved_or_late() -> None:
+    driver = Driver(PlacementSettings(live_within_s=1))
+    driver.join("one")
+    driver.add("c")
+    driver.live()
+    driver.join("two")
+    driver.step(DrainBegun("one"))
+    driver.elapse(TICK_S)
+    assert driver.placement.cameras["c"].engine == "two"
+    driver.held = True
+    driver.add("d")
+    driver.step(DrainBegun("two"))
+    assert driver.elapse(30) == []
+    assert driver.placement.cameras["c"].engine == "two"
+    driver.held = False
+    driver.step(DrainEnded("two"))
+    driver.elapse(TICK_S)
+    assert driver.place_of("d") == "two"
+    assert driver.live("two")[0] == Release("one", "a", "c", FLOOR)
+
+
+def test_an_engine_that_comes_back_goes_on_with_a_camera_until_it_is_live_elsewhere() -> None:
+    driver = Driver()
+    driver.join("one", "two")
+    driver.add("c")
+    driver.live()
+    driver.elapse(2.5, "one")
+    assert driver.place_of("c") == "two"
+    assert driver.report("one", {"c": Measured(FLOOR, True)}) == []
+    assert driver.placement.cameras["c"].state == "moving"
+    assert driver.live("two") == [Release("one", "a", "c", FLOOR)]
+
+
+def test_the_engine_that_was_given_a_camera_last_keeps_it_whichever_reports_first() -> None:
+    for wish, fence in ((Wish(), "soft"), (Wish(exclusive=True), "soft"), (Wish(), "strict")):
+        remembered = [Remembered("c", wish, FLOOR + 1, "two")]
+        driver = Driver(PlacementSettings.model_validate({"fence": fence}), remembered, settle_s=4)
+        driver.join("one", "two")
+        driver.report("one", {"c": Measured(FLOOR, True)})
+        driver.report("two", {"c": Measured(FLOOR + 1, True)})
+        assert driver.told.get("two") == {"c": FLOOR + 1}
+        assert of(Release, driver.all) == [Release("one", "a", "c", FLOOR)]
+        driver.elapse(5)
+        assert driver.place_of("c") == "two"
+
+
+def test_an_engine_with_an_earlier_generation_keeps_the_camera_if_the_last_one_does_not_come() -> None:
+    driver = Driver(remembered=[Remembered("c", Wish(), FLOOR + 1, "two")], settle_s=4)
+    driver.join("one", "three")
+    driver.report("one", {"c": Measured(FLOOR, True)})
+    assert not of(Release, driver.elapse(4.25))
+    assert driver.told == {"one": {"c": FLOOR + 2}}
