@@ -1,13 +1,14 @@
 """What the coordinator decided and has not done yet: written to the store first, several decisions at a time.
 
-Decisions that cannot be written wait, and are tried again; nothing of them is done before. Changes of cameras that
-somebody waits for are refused instead.
+Decisions that cannot be written wait, and are tried again; nothing of them is done before. Changes of cameras for which
+a client waits are refused instead.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_S = 0.5
 """Time until what could not be written is tried again."""
+SLOW_S = 1.0
+"""Writing that takes longer counts as failing: the disk, or a server that has it, hangs."""
 AT_ONCE = 20_000
 """Most statements in one transaction."""
 
@@ -44,12 +47,20 @@ class Outbox:
     """Why nothing can be written at present; empty if it can."""
     _items: list[_Item] = field(default_factory=list[_Item])
     _writing: list[_Item] = field(default_factory=list[_Item])
+    _since_s: float | None = None
+    """Since when what is in `_writing` is being written."""
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def waiting(self) -> int:
         """Decisions that are not written yet."""
         return len(self._items) + len(self._writing)
+
+    @property
+    def held(self) -> bool:
+        """Whether decisions wait because writing fails or hangs: the placement is to begin no moves meanwhile."""
+        slow = self._since_s is not None and time.monotonic() - self._since_s > SLOW_S
+        return bool(self.error) or slow
 
     def add(self, statements: Sequence[Statement], commands: Sequence[Command]) -> None:
         """Deliver the commands when the statements are written."""
@@ -71,7 +82,9 @@ class Outbox:
                 self._bell.clear()
                 while self._items:
                     self._writing, self._items = _batch(self._items)
+                    self._since_s = time.monotonic()
                     written = await self._written(self._writing)
+                    self._since_s = None
                     if not written:  # in order: what was added meanwhile comes after it
                         self._items[:0] = [item for item in self._writing if item.done is None]
                     self._writing = []

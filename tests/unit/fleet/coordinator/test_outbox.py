@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,9 +23,12 @@ class FailingStore(Store):
     """A store whose disk can be full or damaged."""
 
     error: sqlite3.Error | None = None
+    hangs: threading.Event | None = None
     begun_again = 0
 
     def write(self, statements: Iterable[Statement]) -> None:
+        if self.hangs is not None:
+            self.hangs.wait()
         if self.error is not None:
             raise StoreError("the disk is full") from self.error
         super().write(statements)
@@ -91,11 +95,12 @@ async def test_while_the_disk_is_full_decisions_wait_and_changes_are_refused(fix
             await fixture.outbox.write([drain_begun("refused")])
         fixture.add("b")
         await until(lambda: fixture.outbox.error)
+        assert fixture.outbox.held
         assert fixture.delivered == [] and fixture.outbox.waiting
         fixture.store.error = None
         await until(lambda: fixture.delivered == ["a", "b"])
         await fixture.outbox.write([drain_begun("kept")])
-        assert fixture.outbox.error == ""
+        assert fixture.outbox.error == "" and not fixture.outbox.held
     assert fixture.kept().drains == {"a", "b", "kept"}
 
 
@@ -121,3 +126,16 @@ async def test_a_change_that_is_not_written_when_the_coordinator_stops_is_refuse
     with pytest.raises(NotSavedError):
         await change
     assert fixture.delivered == []
+
+
+async def test_a_disk_that_hangs_holds_decisions_like_one_that_is_full(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outboxes, "SLOW_S", 0.0)
+    fixture.store.hangs = threading.Event()
+    fixture.add("a")
+    async with running(fixture.outbox):
+        await until(lambda: fixture.outbox.held)
+        assert fixture.delivered == []
+        fixture.store.hangs.set()
+        await until(lambda: fixture.delivered == ["a"] and not fixture.outbox.held)
