@@ -16,6 +16,8 @@ from fleet.placement.settings import PlacementSettings
 
 MEASURE_WEIGHT = 0.2
 """Weight of a new measurement in the average of a camera's cost."""
+MOST_MPX = 1e6
+"""Larger measurements of costs and capacities, megapixels per second, count as this."""
 
 
 class Ledger:
@@ -188,8 +190,12 @@ class Ledger:
             del self.cameras[camera.name]
         camera.wish = None
 
-    def measure(self, camera: CameraRecord, pixels: float) -> None:
-        """Take over a camera's measured cost, megapixels per second."""
+    def measure(self, camera: CameraRecord, engine: EngineRecord, pixels: float) -> None:
+        """Take over the cost of a camera that is live on `engine`, measured in megapixels per second.
+
+        It is at most what placing may use of the engine, which carries it: a camera always fits an engine like it.
+        """
+        pixels = min(pixels, self.room.usable(engine) or MOST_MPX)
         cost = camera.cost + MEASURE_WEIGHT * (pixels - camera.cost) if camera.measured else pixels
         camera.measured = True
         self.set_cost(camera, cost)

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+import msgspec
+
 from fleet.placement.balancing import camera_to_move, overloaded
 from fleet.placement.commands import Announce, Command, Drained, EngineLost
 from fleet.placement.events import (
@@ -23,7 +25,7 @@ from fleet.placement.events import (
     Tick,
     Wish,
 )
-from fleet.placement.ledger import Ledger
+from fleet.placement.ledger import MOST_MPX, Ledger
 from fleet.placement.records import CameraRecord, EngineRecord, Last, Remembered
 from fleet.placement.reports import refuse, take_report
 from fleet.placement.settings import PlacementSettings
@@ -152,6 +154,8 @@ class Placement:
     def _renewed(self, event: EngineRenewed, now_s: float) -> None:
         ledger = self._ledger
         address, report = event.address, event.report
+        if not report.capacity <= MOST_MPX:
+            report = msgspec.structs.replace(report, capacity=MOST_MPX)
         engine = ledger.engines.get(address.engine)
         if engine is not None and (engine.address.run, engine.address.node) != (address.run, address.node):
             self._lost(engine, "it was started again")
@@ -286,6 +290,9 @@ class Placement:
             if engine.emptying:
                 self._empty(engine, now_s)
         self._tell_drained()
+        if now_s >= self._retry_s:
+            self._unplaced.cheapen()
+            self._unplaced.try_out(now_s)
         if self._opened or now_s >= self._retry_s:
             self._unplaced.try_again()
             self._opened = False

@@ -89,7 +89,7 @@ def _reported(ledger: Ledger, engine: EngineRecord, camera: CameraRecord, measur
     if not measured.live:
         return
     if measured.pixels > 0:
-        ledger.measure(camera, measured.pixels)
+        ledger.measure(camera, engine, measured.pixels)
     if hold is camera.at:
         ledger.awaited.pop(camera.name, None)
         if camera.kept is not None:

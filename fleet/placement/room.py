@@ -23,20 +23,23 @@ class Room:
         self._usable = 1 - headroom
         self._heap: list[tuple[float, str, int, EngineRecord]] = []
         self._entries = count(1)
-        self._too_much = float("inf")
         self._trimmed = 0
         self.freest = 0.0
-        """Room of the freest engine, megapixels per second, when a camera last found no engine."""
+        """Room of the freest engine, megapixels per second, when a camera last found no engine. None has more now."""
+
+    def usable(self, engine: EngineRecord) -> float:
+        """Return the megapixels per second that placing may use of an engine."""
+        return engine.report.capacity * self._usable
 
     def free(self, engine: EngineRecord) -> float:
         """Return the megapixels per second that the engine can still take; negative if it may get no camera."""
         if not engine.known or engine.emptying or len(engine.held) >= engine.report.max_cameras:
             return -1.0
-        return engine.report.capacity * self._usable - engine.load
+        return self.usable(engine) - engine.load
 
     def share(self, engine: EngineRecord, more: float = USUAL_COST) -> float:
         """Return the share of its capacity that is in use with `more` megapixels per second."""
-        return (engine.load + more) / max(engine.report.capacity * self._usable, 1e-9)
+        return (engine.load + more) / max(self.usable(engine), 1e-9)
 
     def changed(self, engine: EngineRecord) -> None:
         """Note that the engine's load, capacity or readiness has changed."""
@@ -47,8 +50,6 @@ class Room:
         heapq.heappush(self._heap, (self.share(engine), engine.name, engine.entry, engine))
         self._trim()
         self.freest = max(self.freest, free)
-        if free >= self._too_much:
-            self._too_much = float("inf")
 
     def gone(self, engine: EngineRecord) -> None:
         """Note that the engine is lost."""
@@ -62,8 +63,8 @@ class Room:
             self._trimmed = len(self._heap)
 
     def may_take(self, cost: float) -> bool:
-        """Return whether `best` could find an engine. False: less was too much, and no engine got more room since."""
-        return cost < self._too_much
+        """Return whether `best` could find an engine. False: it was too much, and no engine got as much room since."""
+        return cost <= self.freest
 
     def best(self, cost: float, barred: Container[str] = ()) -> EngineRecord | None:
         """Return the engine with the least share in use that has room for `cost`; None if there is none."""
@@ -81,8 +82,6 @@ class Room:
             heapq.heappush(self._heap, entry)
         if found is None:
             self.freest = max((self.free(entry[3]) for entry in passed), default=0.0)
-            if not barred:
-                self._too_much = cost
         return found
 
     def best_of(self, engines: Iterable[EngineRecord], cost: float, barred: Container[str]) -> EngineRecord | None:

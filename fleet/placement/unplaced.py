@@ -1,4 +1,9 @@
-"""Cameras that no engine could take, and when they are tried again."""
+"""Cameras that no engine could take, and when they are tried again.
+
+A camera whose cost is only expected may fit nowhere while engines have little to do. It is then tried out on one that,
+as measured, has room for another camera like those that it has: one such camera at a time, until its cost is measured.
+What was measured of a camera that fits nowhere counts less and less, so that one wrong measurement cannot stop it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,13 @@ from collections.abc import Iterator, Mapping
 
 from fleet.placement.commands import Announce
 from fleet.placement.ledger import Ledger
-from fleet.placement.records import CameraRecord
+from fleet.placement.records import CameraRecord, EngineRecord
 
 NO_ROOM = "no room"
+CHEAPER = 0.8
+"""Part of the measured cost above the expected one that is left of an unplaced camera's after each `cheapen`."""
+NEAR = 1.01
+"""A cost below this multiple of the expected one counts as it."""
 
 
 class Unplaced:
@@ -49,6 +58,56 @@ class Unplaced:
             del self._names[name]
             self._ledger.due.setdefault(name, "an engine has room for it")
 
+    def cheapen(self) -> None:
+        """Let costs that were measured come closer to the expected ones. Called every second."""
+        for name in self._names:
+            camera = self._ledger.cameras[name]
+            if camera.wish is None or not camera.measured or camera.at is not None or camera.kept is not None:
+                continue
+            expected = camera.wish.pixels
+            cost = expected + CHEAPER * (camera.cost - expected)
+            if camera.cost > expected:
+                camera.measured = cost > NEAR * expected
+                self._ledger.set_cost(camera, cost if camera.measured else expected)
+
+    def try_out(self, now_s: float) -> None:
+        """Place cameras whose cost was never measured on engines that have little to do."""
+        waiting = [camera for camera in map(self._ledger.cameras.__getitem__, self._names) if _is_to_be_tried(camera)]
+        if not waiting:
+            return
+        room = self._ledger.room
+        free = sorted(filter(self._may_try, self._ledger.engines.values()), key=lambda one: (room.share(one), one.name))
+        by_name: dict[str | None, list[EngineRecord]] = {None: free}
+        for engine in free:
+            for name in {engine.name, engine.address.node}:
+                by_name.setdefault(name, []).append(engine)
+        used: set[str] = set()
+        for camera in waiting:
+            if len(used) == len(free):
+                return
+            barred = camera.refused_by(now_s)
+            pinned = camera.wish.pinned if camera.wish is not None else None
+            engines = (one for one in by_name.get(pinned, ()) if one.name not in used and one.name not in barred)
+            if (engine := next(engines, None)) is not None:
+                used.add(engine.name)
+                self.discard(camera.name)
+                self._ledger.assign(camera, engine, "no engine has room for its expected cost: it is measured", now_s)
+
+    def _may_try(self, engine: EngineRecord) -> bool:
+        """Return whether an engine has, as measured, room for another camera like those that it has."""
+        if not engine.known or engine.emptying or len(engine.held) >= engine.report.max_cameras:
+            return False
+        measured = 0
+        load = 0.0
+        for camera in engine.held.values():
+            if camera.measured:
+                measured += 1
+                load += camera.cost
+            elif camera.name in self._ledger.awaited or (camera.at is not None and camera.at.live):
+                return False  # another is being measured
+        left = self._ledger.room.usable(engine) - load
+        return left > 0 and left * measured >= load
+
     def _why(self, camera: CameraRecord, barred: Mapping[str, tuple[float, str]]) -> tuple[str, str]:
         """Return a word for the kind of reason, and the reason as a sentence without full stop."""
         assert camera.wish is not None
@@ -66,3 +125,8 @@ class Unplaced:
         freest = max(map(ledger.room.free, named)) if named else ledger.room.freest
         where = f"{pinned}, to which it is pinned, has no room" if pinned else "no engine has room"
         return NO_ROOM, f"{where}: it needs {camera.cost:.3g} Mpx/s, the freest has {max(freest, 0.0):.3g}"
+
+
+def _is_to_be_tried(camera: CameraRecord) -> bool:
+    placed = camera.at is not None or camera.kept is not None or camera.leaving is not None
+    return camera.wanted and not camera.measured and not placed

@@ -143,7 +143,7 @@ def test_a_camera_that_fits_nowhere_is_reported_with_what_it_needs_and_placed_wh
         Announce("c", "unplaced", 0, reason="no engine is there"),
     ]
     driver.join("small", capacity=10)
-    driver.elapse(1)
+    driver.elapse(TICK_S)
     assert driver.announced["c"].reason == "no engine has room: it needs 12 Mpx/s, the freest has 9"
     assert driver.placement.unplaced_cost == 12
     driver.join("large", capacity=20)
@@ -605,3 +605,58 @@ def test_an_engine_with_an_earlier_generation_keeps_the_camera_if_the_last_one_d
     driver.report("one", {"c": Measured(FLOOR, True)})
     assert not of(Release, driver.elapse(4.25))
     assert driver.told == {"one": {"c": FLOOR + 2}}
+
+
+def test_one_wild_measurement_of_a_camera_does_not_stop_it_for_good() -> None:
+    for wild in (5000.0, 1e308):
+        driver = Driver()
+        driver.join("one", capacity=1e308)
+        driver.add("c")
+        driver.report("one", {"c": Measured(FLOOR, True, pixels=wild)})
+        driver.join("two", capacity=100)
+        driver.step(EngineEnded("one", "a"))
+        del driver.engines["one"]
+        assert driver.place_of("c") is None
+        for _ in range(90):
+            driver.elapse(1)
+            driver.live()
+        assert driver.place_of("c") == "two"
+        assert driver.placement.engines["two"].load <= 90
+
+
+def test_a_camera_costs_at_most_what_the_engine_has_that_carries_it() -> None:
+    driver = Driver()
+    driver.join("one", "two")
+    driver.add("c", "d")
+    for name, engine in (("c", "one"), ("d", "two")):
+        driver.report(engine, {name: Measured(FLOOR, True, pixels=5000)})
+    assert driver.placement.engines["one"].load == 90
+    driver.step(CameraUnwanted("d"))
+    driver.step(EngineEnded("one", "a"))
+    assert driver.place_of("c") == "two"
+
+
+def test_cameras_that_may_cost_too_much_are_measured_one_at_a_time_while_engines_have_room() -> None:
+    driver = Driver()
+    driver.join("one", capacity=15)
+    cameras = [f"c{number}" for number in range(20)]
+    driver.add(*cameras, wish=Wish(pixels=20))
+    assert driver.counts() == {"one": 0}
+    driver.elapse(3)
+    assert driver.counts() == {"one": 1}, "another is measured only after the first"
+    for number in range(60):
+        driver.elapse(0.5)
+        told = {name: given for name, given in driver.told["one"].items() if name != "c0"}
+        live = {name: Measured(given, number > 20, pixels=2) for name, given in told.items()}
+        driver.report("one", {"c0": Measured(FLOOR, False), **live})
+    assert driver.counts() == {"one": 7}, "six that were measured, and one that is away"
+
+
+def test_a_camera_that_may_cost_too_much_is_not_tried_on_an_engine_that_is_full_as_measured() -> None:
+    driver = Driver()
+    driver.join("one", capacity=100)
+    driver.add("c", "d", wish=Wish(pixels=20))
+    driver.report("one", {one: Measured(FLOOR, True, pixels=42) for one in driver.told["one"]})
+    driver.add("e", wish=Wish(pixels=20))
+    driver.elapse(10)
+    assert driver.place_of("e") is None
