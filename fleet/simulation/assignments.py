@@ -17,6 +17,10 @@ class Assignments:
         """Return the generation of every camera that the engine is to have."""
         return self._cameras.get(engine, {})
 
+    def begin(self, engine: str, generations: Mapping[str, int]) -> None:
+        """Begin with the cameras that an engine has already when it joins."""
+        self._cameras[engine] = dict(generations)
+
     def take(self, commands: Iterable[Command]) -> set[str]:
         """Take over commands, in their order. Return the engines whose cameras changed."""
         changed: set[str] = set()

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from fleet.placement.commands import Announce, Assign, Command
+from fleet.placement.commands import Announce, Assign, Command, EngineLost, Release
 from fleet.placement.events import (
     CameraUnwanted,
     CameraWanted,
@@ -33,6 +33,7 @@ STEP_S = 0.25
 CAMERAS = ("c0", "c1", "c2", "c3", "c4")
 ENGINES = ("e0", "e1", "e2", "e3")
 NODES = {"e0": "n0", "e1": "n1", "e2": "n2", "e3": "n2"}
+MOST_COST = 20.0
 PLACES = (*ENGINES, *sorted(set(NODES.values())))
 
 engines = st.sampled_from(ENGINES)
@@ -42,7 +43,7 @@ wishes = st.builds(
     enabled=st.integers(0, 5).map(bool),
     pinned=st.one_of(st.none(), st.none(), st.none(), st.none(), st.sampled_from(PLACES)),
     exclusive=st.integers(0, 3).map(lambda number: number == 3),
-    pixels=st.sampled_from((1.0, 2.0, 5.0)),
+    pixels=st.sampled_from((1.0, 2.0, 5.0, MOST_COST)),
 )
 
 
@@ -83,6 +84,13 @@ class World:
         self.floor = self.created()
         self.placement: Placement | None = None
         self.assignments = Assignments()
+        self.full = False
+        """Whether nothing can be written."""
+        self.unwritten: deque[Command] = deque()
+        self.safe: set[str] = set()
+        """Cameras that ran when the disk got full. Nothing has happened to them since."""
+        self.wild: dict[str, float] = {}
+        """What engines measure of a camera that costs something else."""
         self.given: dict[tuple[str, int], tuple[str, str]] = {}
         """Which engine and run was given each generation of a camera."""
         self.announced: dict[str, Announce] = {}
@@ -99,6 +107,7 @@ class World:
     def start(self) -> None:
         """Start a coordinator with what its store has."""
         self.assignments = Assignments()
+        self.unwritten.clear()
         remembered = [
             Remembered(name, one.wish, one.generation, one.engine, one.run) for name, one in self.store.items()
         ]
@@ -115,30 +124,74 @@ class World:
         """Take an event, write its commands, and send each engine whose cameras changed a grant."""
         if self.placement is None:
             return
+        joins = self.begin(event) if isinstance(event, EngineRenewed) else None
         commands = self.placement.step(event, self.now_s)
-        self.floor = self.placement.generation_floor
-        for command in commands:
-            self.write(command)
-        changed = self.assignments.take(commands)
+        self.unwritten.extend(commands)
+        at_once = [command for command in commands if isinstance(command, Release | EngineLost)]
+        if joins is not None and any(isinstance(command, EngineLost) for command in at_once):
+            self.assignments.begin(*joins)  # it was started again
+            at_once = [command for command in at_once if not isinstance(command, EngineLost)]
+        changed = self.assignments.take(at_once) | self.deliver()
         if isinstance(event, EngineRenewed):
             changed.discard(event.address.engine)
         for name in sorted(changed):
             self.grant(name, Asked(0, float("-inf")))
         self.check_places()
 
+    def begin(self, event: EngineRenewed) -> tuple[str, dict[str, int]] | None:
+        """Begin a session with the cameras that the engine has."""
+        assert self.placement is not None
+        name = event.address.engine
+        view = self.placement.engines.get(name)
+        if event.cameras is None or (view is not None and view.known and view.address.run == event.address.run):
+            return None
+        has = {camera: measured.generation for camera, measured in event.cameras.items() if not measured.refused}
+        self.assignments.begin(name, has)
+        return name, has
+
+    def deliver(self) -> set[str]:
+        """Write decisions, unless the disk is full, and do them. Return the engines whose cameras changed."""
+        assert self.placement is not None
+        changed: set[str] = set()
+        if self.full:
+            return changed
+        self.floor = self.placement.generation_floor
+        while self.unwritten:
+            command = self.unwritten.popleft()
+            if isinstance(command, Assign):
+                camera = self.placement.cameras.get(command.camera)
+                self.keep(command)
+                if (
+                    camera is None
+                    or camera.generation != command.generation
+                    or camera.state not in ("placed", "moving")
+                    or self.run_of(command.engine) != command.run
+                ):
+                    continue
+                changed |= self.assignments.take([command])
+            self.write(command)
+        return changed
+
+    def run_of(self, engine: str) -> str | None:
+        assert self.placement is not None
+        view = self.placement.engines.get(engine)
+        return view.address.run if view is not None else None
+
     def write(self, command: Command) -> None:
         if isinstance(command, Assign):
             key, place = (command.camera, command.generation), (command.engine, command.run)
             assert self.given.setdefault(key, place) == place, f"two engines have {key}"
-            stored = self.store[command.camera]
-            assert command.generation >= stored.generation
-            stored.generation, stored.engine, stored.run = command.generation, command.engine, command.run
         elif isinstance(command, Announce):
             before = self.announced.get(command.camera, command)
             unknown = command.generation == 0 and command.state != "placed"
             assert unknown or command.generation >= before.generation, f"{command} after {before}"
             self.announced[command.camera] = before if unknown else command
             self.state_told[command.camera] = command.state
+
+    def keep(self, assign: Assign) -> None:
+        if (stored := self.store.get(assign.camera)) is not None:
+            assert assign.generation >= stored.generation
+            stored.generation, stored.engine, stored.run = assign.generation, assign.engine, assign.run
 
     def grant(self, name: str, answers: Asked) -> None:
         """Send a grant. It prolongs no lease without an answered renewal, or of cameras that are not known."""
@@ -158,10 +211,18 @@ class World:
             EngineAddress(name, NODES[name], f"{self.runs:032x}", f"tcp://{name}:1", f"tcp://{name}:2"),
             EngineReport(capacity, max_cameras),
             starts_in_s=lambda camera: 1e9 if camera in self.dark else 0.4,
-            pixels=lambda camera: self.store[camera].wish.pixels if camera in self.store else 1.0,
+            pixels=self.pixels,
             refuses=lambda camera: "it cannot" if (name, camera) in self.refusing else "",
             fence=self.settings.fence,
         )
+
+    def pixels(self, camera: str) -> float:
+        """Return what an engine measures of a camera."""
+        real = self.store[camera].wish.pixels if camera in self.store else 1.0
+        return self.wild.get(camera, real)
+
+    def running(self) -> set[str]:
+        return {camera for engine in self.engines.values() for camera in engine.published(self.now_s)}
 
     def end(self, name: str, told: bool) -> None:
         """End an engine's process."""
@@ -189,15 +250,24 @@ class World:
                     asked, renewal = link.up.popleft()
                     self.step(renewal)
                     self.grant(name, asked)
-            self.step(Tick())
+            self.step(Tick(held=self.full))
+            if self.settings.fence == "soft":
+                assert self.safe <= self.running(), f"a full disk stopped {self.safe - self.running()}"
 
     def calm(self) -> None:
         """Repair everything, and give the fleet the time to come to rest."""
         if self.placement is None:
             self.start()
         self.paused.clear()
+        self.full = False
+        self.safe.clear()
         for link in self.links.values():
             link.cut = False
+        if self.wild:
+            self.wild.clear()
+            for engine in self.engines.values():
+                engine.tell_again()
+            self.elapse(160)
         self.elapse(60)
 
     # What must hold
@@ -235,8 +305,11 @@ class World:
             if camera.engine is None:
                 assert not where
                 assert self.state_told[name] == "unplaced"
+                assert camera.cost <= 1.02 * MOST_COST, f"{name} is nowhere: {camera}"
                 assert not self.takers(name), f"{name} is nowhere ({camera.reason}), but fits {self.takers(name)}"
                 continue
+            if (camera.engine, name) in self.refusing and not where:
+                continue  # it is asked again, and has not answered yet
             assert where == [camera.engine], f"{name} is on {where}: {camera}"
             assert self.announced[name].generation == camera.generation
             assert self.announced[name].engine == camera.engine
@@ -254,7 +327,8 @@ class World:
         """Return the engines that could have the camera and have not refused it lately."""
         assert self.placement is not None
         wish = self.store[camera].wish
-        refused = self.placement._ledger.cameras[camera].refused_by(self.now_s)
+        record = self.placement._ledger.cameras[camera]
+        refused = record.refused_by(self.now_s)
         return [
             name
             for name, view in self.placement.engines.items()
@@ -263,8 +337,22 @@ class World:
             and (name, camera) not in self.refusing
             and (wish.pinned is None or wish.pinned in (name, NODES[name]))
             and view.cameras < view.report.max_cameras
-            and view.report.capacity * (1 - self.settings.headroom) - view.load >= wish.pixels
+            and (
+                view.report.capacity * (1 - self.settings.headroom) - view.load >= record.cost
+                or (not record.measured and record.at is None and self.is_idle(name))
+            )
         ]
+
+    def is_idle(self, engine: str) -> bool:
+        """Return whether the engine has room for several cameras like those that it has, and none is being measured."""
+        assert self.placement is not None
+        record = self.placement._ledger.engines[engine]
+        held = record.held.values()
+        measuring = [one for one in held if not one.measured and (one.at is None or one.at.live or not one.at.seen)]
+        waits = any(one.name in self.placement._ledger.awaited for one in held)
+        load = sum(one.cost for one in held if one.measured)
+        most = record.report.capacity * (1 - self.settings.headroom)
+        return not waits and not measuring and load <= most / 2 / max(1, sum(one.measured for one in held))
 
 
 def audit(placement: Placement) -> None:
@@ -299,6 +387,10 @@ def audit(placement: Placement) -> None:
     assert len(ledger.room._heap) <= 2 * len(ENGINES) + 64
 
 
+def is_plain(wish: Wish) -> bool:
+    return wish.enabled and wish.pinned is None and not wish.exclusive
+
+
 class FleetMachine(RuleBasedStateMachine):
     """What users, networks and machines do to a fleet under a soft fence."""
 
@@ -319,12 +411,14 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(name=engines, capacity=st.sampled_from((100.0, 8.0)), max_cameras=st.sampled_from((64, 2)))
     def join_or_restart(self, name: str, capacity: float, max_cameras: int) -> None:
+        self.world.safe = set()
         if name in self.world.engines:
             self.world.end(name, told=False)
         self.world.join(name, capacity, max_cameras)
 
     @rule(name=engines, how=st.sampled_from(("told", "silent", "in order")))
     def leave(self, name: str, how: str) -> None:
+        self.world.safe = set()
         if name in self.world.engines:
             if how == "in order":
                 self.world.engines[name].stopping = True
@@ -333,11 +427,13 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(name=engines)
     def pause_or_continue(self, name: str) -> None:
+        self.world.safe = set()
         if name in self.world.engines:
             self.world.paused ^= {name}
 
     @rule(name=engines)
     def cut(self, name: str) -> None:
+        self.world.safe = set()
         if name in self.world.engines:
             self.world.links[name].cut = True
 
@@ -354,6 +450,7 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(lost=st.booleans())
     def end_coordinator(self, lost: bool) -> None:
         self.world.placement = None
+        self.world.full, self.world.safe = False, set()
         if lost:
             for link in self.world.links.values():
                 link.up.clear()
@@ -366,29 +463,56 @@ class FleetMachine(RuleBasedStateMachine):
             self.world.lose_store()
         self.world.start()
 
+    @precondition(lambda self: not self.world.full)
     @rule(name=cameras, wish=wishes | st.just(Wish()))
     def want(self, name: str, wish: Wish) -> None:
         self.world.store.setdefault(name, Stored(wish)).wish = wish
         self.world.step(CameraWanted(name, wish))
 
+    @precondition(lambda self: not self.world.full)
     @rule(name=cameras)
     def remove(self, name: str) -> None:
         if name in self.world.store:
             self.world.step(CameraUnwanted(name))
             self.world.floor = max(self.world.floor, self.world.store.pop(name).generation + 1)
 
+    @precondition(lambda self: not self.world.full)
     @rule(name=st.sampled_from(PLACES))
     def drain(self, name: str) -> None:
         self.world.drains.add(name)
         self.world.step(DrainBegun(name))
 
+    @precondition(lambda self: not self.world.full)
     @rule(name=st.sampled_from(PLACES))
     def end_drain(self, name: str) -> None:
         self.world.drains.discard(name)
         self.world.step(DrainEnded(name))
 
+    @precondition(lambda self: self.world.placement is not None)
+    @rule()
+    def fill_disk_or_make_room(self) -> None:
+        """Let nothing be written, or all that waits."""
+        world = self.world
+        world.full = not world.full
+        world.safe = set()
+        if world.full and not world.paused and not any(link.cut for link in world.links.values()):
+            world.safe = {name for name in world.running() if name in world.store and is_plain(world.store[name].wish)}
+
+    @rule(name=engines)
+    def hear_first(self, name: str) -> None:
+        """Let the coordinator hear this engine before the others."""
+        if name in self.world.links:
+            self.world.links = {name: self.world.links.pop(name), **self.world.links}
+
+    @rule(name=cameras, pixels=st.sampled_from((5000.0, 1e308, 0.01)))
+    def measure_wildly(self, name: str, pixels: float) -> None:
+        self.world.wild[name] = pixels
+        for engine in self.world.engines.values():
+            engine.tell_again()
+
     @rule(engine=engines, camera=cameras)
     def refuse_or_allow(self, engine: str, camera: str) -> None:
+        self.world.safe = set()
         self.world.refusing ^= {(engine, camera)}
 
     @rule(camera=cameras)
