@@ -268,7 +268,9 @@ class Coordinator:
         self._created_ms, self._rebuilding = kept.created_ms, not kept.places
         gone = {name: place for name, place in kept.places.items() if name not in self.cameras.all}
         self._buried = dict.fromkeys(gone)
-        self._floor = max([kept.floor, *(place.generation + 1 for place in gone.values())])
+        # Time too: if this is an older copy of the store, higher generations than it knows may have been given since.
+        now_ms = time.time_ns() // 1_000_000
+        self._floor = max([kept.floor, now_ms, *(place.generation + 1 for place in gone.values())])
         if self._floor != kept.floor:
             self._outbox.add([floor_raised(self._floor)], ())
         never = LastPlace(0)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import zmq.asyncio
 
 from benchmarks.fleet.dealer_engines import DealerEngine
 from fleet.coordinator.coordinator import Coordinator
+from fleet.coordinator.store import LastPlace, Store, floor_raised, placed
 from stream.cameras.changes import NotSavedError, PrivateError, SettingsError
 from stream.messaging.curve.keys import KeyPair, client_keys
 from stream.results import Place, decode
@@ -383,6 +385,20 @@ async def test_a_camera_that_was_removed_while_its_engine_was_away_does_not_retu
                 assert "door" not in again.cameras.all
 
 
+async def test_a_coordinator_with_an_old_copy_of_its_store_gives_generations_above_all_that_were_given(
+    tmp_path: Path,
+) -> None:
+    config = configured(tmp_path, cameras=cameras(1))
+    store = Store(config.coordinator.store)
+    store.open()
+    store.write([floor_raised(1000), placed("c0", LastPlace(1000, "a", "0" * 32))])
+    store.close()
+    seen = time.time_ns() // 1_000_000
+    async with running(config) as coordinator, joined(coordinator.renewals.address, "b") as (b,):
+        await until(lambda: b.generations)
+        assert b.generations["c0"] > seen
+
+
 async def test_a_killed_coordinator_loses_no_camera(tmp_path: Path) -> None:
     """The coordinator is a process of its own, which is killed, and started again with its store and without."""
     port = await _free_address()
@@ -419,6 +435,7 @@ _PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
 from fleet.coordinator.coordinator import Coordinator
+from fleet.coordinator.store import LastPlace, Store, floor_raised, placed
 from fleet.settings import FleetConfig
 
 async def main():
