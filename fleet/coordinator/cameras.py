@@ -12,6 +12,7 @@ from fleet.coordinator.store import Kept, Statement, camera_as_configured, camer
 from fleet.settings import REFERENCE, FleetCamera, FleetConfig
 from stages.settings_file import error_text
 from stream.cameras.changes import (
+    ControlError,
     NoCapacityError,
     PrivateError,
     Settings,
@@ -64,12 +65,18 @@ class Cameras:
         camera = checked_settings(FleetCamera, camera_id, settings, before).at_least(self.privacy.everywhere)
         if (refusal := self.privacy.refusal(camera, before)) is not None:
             raise PrivateError(refusal)
-        check_scheme(camera, before, self._http.camera_schemes)
-        if before is None and len(self.all) >= self._http.max_cameras:
+        if before is None:
+            self._check_new(camera)
+        else:
+            check_scheme(camera, before, self._http.camera_schemes)
+        return camera
+
+    def _check_new(self, camera: FleetCamera) -> None:
+        check_scheme(camera, None, self._http.camera_schemes)
+        if len(self.all) >= self._http.max_cameras:
             raise NoCapacityError(
                 f"there are {len(self.all)} cameras, the limit of coordinator.http.max_cameras: remove one first"
             )
-        return camera
 
     def checked_changes(self, camera_id: str, changes: Settings) -> FleetCamera:
         """Return a camera's settings with these changes; null stands for a default. Raises `ControlError`."""
@@ -102,17 +109,25 @@ class Cameras:
         del self.all[camera_id]
         self._for_engine.pop(camera_id, None)
 
+    def may_adopt(self, camera_id: str) -> bool:
+        """Return whether a camera's settings may be taken from an engine: neither configuration nor store has any."""
+        return camera_id not in self.all and camera_id not in self._configured
+
     def adopted(self, camera_id: str, settings: Mapping[str, Any], node: str) -> FleetCamera | None:
-        """Return a camera with the settings of an engine on this node; None if they are as known, or invalid.
+        """Return a camera with the settings of an engine on this node; None if it is not to be had, which is logged.
 
         For cameras that a lost store had. Pins are not among the settings; a capture device gets that of its node.
         """
-        known = self.all.get(camera_id)
-        own = {} if known is None else {"pin": known.pin, "exclusive": known.exclusive}
-        if known is None and str(settings.get("source", "")).startswith("device:"):
-            own = {"pin": node}
+        if not self.may_adopt(camera_id):
+            return None
+        own = {"pin": node} if str(settings.get("source", "")).startswith("device:") else {}
         camera = self._valid(camera_id, {**settings, **own})
-        if camera is None or (known is not None and known.for_engine() == camera.for_engine()):
+        if camera is None:
+            return None
+        try:
+            self._check_new(camera)
+        except ControlError as error:
+            logger.error("camera %s: it is not taken from its engine: %s", camera_id, error)
             return None
         return camera
 

@@ -91,8 +91,9 @@ class Coordinator:
         self._created_ms = 0
         self._rebuilding = False
         """Whether the store was empty at the start, so that which engine is right about a camera is not known yet."""
-        self._buried: dict[str, None] = {}
-        """Cameras that were removed, the latest last: no report of an engine that was away brings them back."""
+        self._buried: dict[str, int] = {}
+        """Cameras that were removed, the latest last, and their generations: no report of an engine that was away
+        brings them back. A higher generation was given after that, by a coordinator whose store is lost."""
         self._floor = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
@@ -207,17 +208,15 @@ class Coordinator:
         session.adoptable = {
             camera
             for camera, generation in generations.items()
-            if generation < self._created_ms and camera not in self._buried and not self._remembers(camera)
+            if not self.placement.settled
+            and self.cameras.may_adopt(camera)
+            and generation > self._buried.get(camera, -1)
         }
         self.assignments.begin(address.engine, address.run, generations, session.adoptable)
         logger.info("engine %s on %s has joined, with %d cameras", address.engine, address.node, len(generations))
 
-    def _remembers(self, camera: str) -> bool:
-        """Return whether the store had the camera, or it was placed since."""
-        return camera in self.cameras.all and self.placement.cameras[camera].generation > 0
-
     def _adopt(self, session: Session, settings: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take over the settings of cameras that a lost store had."""
+        """Take over the settings of cameras that a store had which is lost, or older than they are."""
         statements: list[Statement] = []
         adopted: list[FleetCamera] = []
         for name in sorted(session.adoptable):
@@ -267,7 +266,7 @@ class Coordinator:
         self.cameras = Cameras(self.config, kept)
         self._created_ms, self._rebuilding = kept.created_ms, not kept.places
         gone = {name: place for name, place in kept.places.items() if name not in self.cameras.all}
-        self._buried = dict.fromkeys(gone)
+        self._buried = {name: place.generation for name, place in gone.items()}
         # Time too: if this is an older copy of the store, higher generations than it knows may have been given since.
         now_ms = time.time_ns() // 1_000_000
         self._floor = max([kept.floor, now_ms, *(place.generation + 1 for place in gone.values())])
@@ -328,7 +327,7 @@ class Coordinator:
         logger.warning("engine %s is lost: %s", command.engine, command.reason)
 
     def _burying(self, removed: Announce) -> list[Statement]:
-        self._buried[removed.camera] = None
+        self._buried[removed.camera] = removed.generation
         statements = [placed(removed.camera, LastPlace(removed.generation))]
         if len(self._buried) > MOST_BURIED:
             oldest = next(iter(self._buried))

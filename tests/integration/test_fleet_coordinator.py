@@ -332,7 +332,7 @@ async def test_a_coordinator_without_its_store_rebuilds_everything_from_the_engi
             before = held(a, b)
             assert again.cameras.all["door"].source.reveal() == "rtsp://user:secret@10.0.0.7/1"
             assert again.cameras.all["door"].max_fps == 5
-            assert again.cameras.all["c0"].staleness_ms == 700
+            assert again.cameras.all["c0"].staleness_ms != 700  # the configuration has it: no engine may change it
             assert set(again.cameras.all) == {"c0", "c1", "c2", "door"}
             await until(lambda: a.leased and b.leased)
             await again.changes.remove("door")
@@ -345,7 +345,6 @@ async def test_a_coordinator_without_its_store_rebuilds_everything_from_the_engi
         async with running(config, address) as third:  # with the store that was rebuilt
             await until(lambda: third.placement.settled)
             assert set(third.cameras.all) == {"c0", "c1", "c2"}
-            assert third.cameras.all["c0"].staleness_ms == 700
 
 
 async def test_a_strict_engine_is_not_leased_by_a_rebuilt_coordinator_before_all_have_reported(tmp_path: Path) -> None:
@@ -397,6 +396,39 @@ async def test_a_coordinator_with_an_old_copy_of_its_store_gives_generations_abo
     async with running(config) as coordinator, joined(coordinator.renewals.address, "b") as (b,):
         await until(lambda: b.generations)
         assert b.generations["c0"] > seen
+
+
+async def test_a_camera_that_an_old_copy_of_the_store_lacks_stays_with_its_engine(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    async with running(config):  # the copy is without cameras
+        pass
+    given = time.time_ns() // 1_000_000 + 3_600_000  # since then, also by a coordinator whose clock was wrong
+    settings = {"door": {"source": "rtsp://user:secret@10.0.0.7/1"}}
+    async with (
+        running(config) as coordinator,
+        joined(coordinator.renewals.address, "a", generations={"door": given}, settings=settings) as (a,),
+    ):
+        await until(lambda: a.generations.get("door", 0) > given)
+        assert coordinator.cameras.all["door"].source.reveal() == "rtsp://user:secret@10.0.0.7/1"
+
+
+async def test_an_engine_adds_no_camera_once_the_coordinator_has_listened(tmp_path: Path) -> None:
+    async with running(configured(tmp_path, placement={"settle_s": 0})) as coordinator:
+        await until(lambda: coordinator.placement.settled)
+        own = {"generations": {"new": 1}, "settings": {"new": {"source": "rtsp://10.0.0.7/1"}}}
+        async with joined(coordinator.renewals.address, "a", **own) as (a,):
+            await until(lambda: not a.generations)
+            assert not coordinator.cameras.all
+
+
+async def test_an_engine_does_not_change_a_camera_of_the_configuration(tmp_path: Path) -> None:
+    own = {"generations": {"c0": 1}, "settings": {"c0": {"source": "rtsp://10.6.6.6/1"}}}
+    async with (
+        running(configured(tmp_path, cameras=cameras(1))) as coordinator,
+        joined(coordinator.renewals.address, "a", **own) as (a,),
+    ):
+        await until(lambda: a.settings.get("c0") == {"source": "pattern:"})
+        assert coordinator.cameras.all["c0"].source.reveal() == "pattern:"
 
 
 async def test_a_killed_coordinator_loses_no_camera(tmp_path: Path) -> None:

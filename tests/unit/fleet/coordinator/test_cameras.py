@@ -71,19 +71,30 @@ def test_what_was_hidden_of_a_removed_camera_stays_hidden_after_a_restart() -> N
 
 
 def test_settings_of_an_engine_are_taken_for_a_camera_that_the_store_lost() -> None:
-    cameras = made({"id": "a", "source": RTSP, "pin": "n1"})
-    assert cameras.adopted("a", {"source": RTSP}, "n2") is None  # as known
-    changed = cameras.adopted("a", {"source": RTSP, "max_fps": 5}, "n2")
-    assert changed and (changed.max_fps, changed.pin) == (5.0, "n1")
-    device = cameras.adopted("b", {"source": "device:/dev/video0"}, "n2")
-    assert device and device.pin == "n2"
+    cameras = made()
+    adopted = cameras.adopted("a", {"source": RTSP, "max_fps": 5}, "n2")
+    assert adopted and (adopted.source.reveal(), adopted.max_fps, adopted.pin) == (RTSP, 5.0, None)
     assert cameras.adopted("c", {"source": ""}, "n2") is None
 
 
-def test_settings_of_an_engine_never_show_more_than_the_configuration_permits() -> None:
-    cameras = made({"id": "a", "source": RTSP, "privacy": "skeleton"})
-    adopted = cameras.adopted("a", {"source": RTSP, "max_fps": 5}, "n1")
-    assert adopted and adopted.privacy == "skeleton"
+def test_a_device_of_an_engine_is_pinned_to_its_node() -> None:
+    cameras = made(coordinator={"http": {"camera_schemes": ["device"]}})
+    adopted = cameras.adopted("b", {"source": "device:/dev/video0"}, "n2")
+    assert adopted and adopted.pin == "n2"
+
+
+def test_settings_of_an_engine_never_replace_those_of_the_configuration_or_the_store() -> None:
+    kept = {"b": {"id": "b", "source": RTSP}, "c": None}
+    cameras = made({"id": "a", "source": RTSP}, {"id": "c", "source": RTSP}, kept=kept)
+    for name in ("a", "b", "c"):
+        assert cameras.adopted(name, {"source": "rtsp://10.6.6.6/1"}, "n1") is None
+
+
+def test_what_may_not_be_added_over_http_is_not_taken_from_an_engine(caplog: pytest.LogCaptureFixture) -> None:
+    cameras = made({"id": "a", "source": RTSP}, coordinator={"http": {"max_cameras": 1}})
+    assert cameras.adopted("b", {"source": "rtsp://10.0.0.8/1"}, "n1") is None
+    assert made().adopted("b", {"source": "/etc/passwd"}, "n1") is None
+    assert "max_cameras" in caplog.text and "camera_schemes" in caplog.text
 
 
 def test_no_camera_is_added_above_the_limit() -> None:
