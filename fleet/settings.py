@@ -102,21 +102,30 @@ class CoordinatorConfig(Section):
     curve_secret_key_file: Path | None = Field(
         None,
         description="The coordinator's secret key from `partstream keys new` (docs/security.md). All three sockets "
-        "then encrypt and accept only the clients in `curve_allowed_keys`.",
+        "then encrypt, and accept only clients whose keys are listed.",
+    )
+    curve_engine_keys: Path | None = Field(
+        None,
+        description="Public keys of engines, for `bind`: a directory of `*.key` files, or one file. Engines get the "
+        "cameras' passwords.",
     )
     curve_allowed_keys: Path | None = Field(
-        None, description="Public keys of engines and readers: a directory of `*.key` files, or one file."
+        None,
+        description="Public keys of readers, for `directory` and `replay`: a directory of `*.key` files, or one file.",
     )
     allow_plaintext: bool = Field(
         False,
-        description="Allow addresses other than loopback without CURVE. Anyone who can reach them can then take the "
-        "place of an engine, and gets the cameras' passwords.",
+        description="Allow addresses other than loopback without CURVE. Anyone who can reach them can then join as "
+        "an engine, and get the cameras' passwords.",
     )
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> CoordinatorConfig:
-        if (self.curve_secret_key_file is None) != (self.curve_allowed_keys is None):
-            raise ValueError("curve_secret_key_file and curve_allowed_keys go together: set both, or neither")
+        keys = (self.curve_secret_key_file, self.curve_engine_keys, self.curve_allowed_keys)
+        if any(keys) and not all(keys):
+            raise ValueError(
+                "curve_secret_key_file, curve_engine_keys and curve_allowed_keys go together: set all, or none"
+            )
         return self
 
     @property

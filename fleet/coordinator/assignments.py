@@ -122,6 +122,10 @@ class Assignments:
         """Return a grant for an engine of which is not known what it has: it prolongs and changes nothing."""
         return Grant(PROTOCOL, self._coordinator, asked_ns, 0, self._fence, version, wants_cameras=True)
 
+    def nothing_new(self, asked_ns: int, version: int) -> Grant:
+        """Return a grant that prolongs and changes nothing."""
+        return Grant(PROTOCOL, self._coordinator, asked_ns, 0, self._fence, version)
+
     def _of(self, engine: str, run: str) -> tuple[str, _Wanted] | None:
         wanted = self._engines.get(engine)
         return (engine, wanted) if wanted is not None and wanted.run == run else None

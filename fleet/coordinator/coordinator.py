@@ -44,6 +44,7 @@ from fleet.placement.placement import Placement
 from fleet.placement.records import Remembered
 from fleet.settings import FleetCamera, FleetConfig
 from stream.membership.protocol import CameraReport, RefusedEngine, Renewal, generations_of
+from stream.results.places import EngineAddress
 from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
@@ -172,6 +173,7 @@ class Coordinator:
 
     def _received(self, identity: bytes, renewal: Renewal) -> None:
         address = renewal.address
+        self._look_for_its_other_connection(identity, address)
         try:
             session = self.engines.renewed(identity, renewal, _now(), time.time_ns() // 1000)
         except RefusedRenewalError as refusal:
@@ -199,6 +201,14 @@ class Coordinator:
         )
         if self.engines.sessions.get(address.engine) is session:
             self._grant(session)
+
+    def _look_for_its_other_connection(self, identity: bytes, address: EngineAddress) -> None:
+        """Free the name of an engine that renews on a new connection, if its earlier connection is gone."""
+        session = self.engines.sessions.get(address.engine)
+        if session is None or session.identity == identity or session.address.run != address.run:
+            return
+        if not self.renewals.send(session.identity, self.assignments.nothing_new(session.asked_ns, session.version)):
+            session.connected = False
 
     def _begin_session(self, session: Session, cameras: Mapping[str, CameraReport]) -> None:
         """Begin an engine's lease with the cameras that it has."""

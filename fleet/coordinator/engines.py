@@ -33,6 +33,8 @@ class Session:
     version: int = 0
     """Of what it is to have, as it has taken it over."""
     cameras: Mapping[str, CameraReport] = field(default_factory=dict[str, CameraReport])
+    connected: bool = True
+    """Whether its connection lives, as far as is known."""
     began: bool = False
     """Whether it reported its cameras since its lease began, and so may be told which it is to have."""
     adoptable: set[str] = field(default_factory=set[str])
@@ -77,6 +79,10 @@ class Engines:
                 )
             self._note_lost(session.address, "it was started again", at_us)
             session = None
+        if session is not None and session.identity != identity:
+            if session.connected and now_s - session.heard_s < self._lease_s:
+                raise RefusedRenewalError(f"the engine {name} renews its lease on another connection")
+            session.connected = True
         if session is None:
             if len(self.sessions) >= self._most and name not in self.sessions:
                 raise RefusedRenewalError(f"there are {self._most} engines, the limit of coordinator.max_engines")

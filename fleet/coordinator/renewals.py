@@ -62,7 +62,10 @@ class Renewals:
         """Bind. Raises `ConfigError` naming the field."""
         context = zmq.Context[zmq.Socket[bytes]]()
         try:
-            authenticator = make_authenticator(context, self._config.publishing)
+            authenticator = make_authenticator(
+                context,
+                self._config.publishing.model_copy(update={"curve_allowed_keys": self._config.curve_engine_keys}),
+            )
             socket = context.socket(zmq.ROUTER)
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # an engine that is gone is an error, not a silent loss
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # an engine that connects again may keep its identity
@@ -76,7 +79,8 @@ class Renewals:
                 _check_reach(self.address, allow_plaintext=self._config.allow_plaintext)
         except ConfigError as error:
             context.destroy(linger=0)
-            raise ConfigError(str(error).replace("publish.", "coordinator.")) from None
+            text = str(error).replace("publish.curve_allowed_keys", "coordinator.curve_engine_keys")
+            raise ConfigError(text.replace("publish.", "coordinator.")) from None
         except BaseException:
             context.destroy(linger=0)
             raise
@@ -98,7 +102,7 @@ class Renewals:
         await asyncio.to_thread(self._context.term)
 
     def send(self, identity: bytes, message: Grant | RefusedEngine) -> bool:
-        """Send an engine a message. Return whether it was taken; never blocks."""
+        """Send an engine a message, or drop it if too many wait. Return whether it is connected; never blocks."""
         if self._socket is None:
             return False
         body = encode(message)
@@ -107,9 +111,9 @@ class Renewals:
             return False
         try:
             self._socket.send_multipart((identity, body), zmq.NOBLOCK)
-        except zmq.ZMQError:
+        except zmq.ZMQError as error:
             self.counts["unsent"] += 1
-            return False
+            return error.errno != zmq.EHOSTUNREACH
         finally:
             self._poll_soon()  # sending may have consumed the edge of the descriptor
         return True
@@ -162,6 +166,6 @@ def _check_reach(address: str, *, allow_plaintext: bool) -> None:
     except EndpointError:
         raise ConfigError(
             f"coordinator.bind: anyone who can reach {address} could take the place of an engine, and get the cameras' "
-            "passwords: make keys with `partstream keys new` and set coordinator.curve_secret_key_file and "
-            "coordinator.curve_allowed_keys, or set coordinator.allow_plaintext: true on a trusted network"
+            "passwords: make keys with `partstream keys new` and set coordinator.curve_secret_key_file, "
+            "curve_engine_keys and curve_allowed_keys, or set coordinator.allow_plaintext: true on a trusted network"
         ) from None

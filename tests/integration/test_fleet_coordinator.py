@@ -276,26 +276,49 @@ async def test_garbage_is_counted_and_ignored(tmp_path: Path) -> None:
             await until(lambda: a.generations)
 
 
-async def test_with_curve_only_listed_engines_get_cameras(tmp_path: Path) -> None:
-    own, listed, unlisted = KeyPair.new(), KeyPair.new(), KeyPair.new()
-    allowed = tmp_path / "allowed"
-    allowed.mkdir()
-    for name, pair in (("own", own), ("listed", listed), ("unlisted", unlisted)):
+async def test_with_curve_only_listed_engines_get_cameras_and_readers_do_not(tmp_path: Path) -> None:
+    pairs = {name: KeyPair.new() for name in ("own", "engine", "reader", "unlisted")}
+    for name, pair in pairs.items():
         path = tmp_path / f"{name}.key_secret"
         path.touch(0o600)
         path.write_text(pair.secret_certificate())
-    (allowed / "engine.key").write_text(listed.public_certificate())
-    keys = {"curve_secret_key_file": tmp_path / "own.key_secret", "curve_allowed_keys": allowed}
+        (tmp_path / f"{name}.key").write_text(pair.public_certificate())
+    keys = {
+        "curve_secret_key_file": tmp_path / "own.key_secret",
+        "curve_engine_keys": tmp_path / "engine.key",
+        "curve_allowed_keys": tmp_path / "reader.key",
+    }
+
+    def of(name: str) -> dict[str, Any]:
+        return {"keys": client_keys(pairs["own"].public, tmp_path / f"{name}.key_secret")}
+
     async with running(configured(tmp_path, coordinator=keys, cameras=cameras(1))) as coordinator:
         address = coordinator.renewals.address
         async with (
-            joined(address, "b", keys=client_keys(own.public, tmp_path / "unlisted.key_secret")) as (refused,),
+            joined(address, "b", **of("unlisted")) as (refused,),
+            joined(address, "r", **of("reader")) as (reader,),
             joined(address, "c") as (plain,),
-            joined(address, "a", keys=client_keys(own.public, tmp_path / "listed.key_secret")) as (accepted,),
+            joined(address, "a", **of("engine")) as (accepted,),
         ):
-            await until(lambda: accepted.generations and coordinator.renewals.refused)
-            assert refused.grants == plain.grants == []
+            await until(lambda: accepted.generations and coordinator.renewals.refused >= 2)
+            assert refused.grants == plain.grants == reader.grants == []
             assert set(coordinator.engines.sessions) == {"a"}
+
+
+async def test_another_connection_gets_nothing_with_the_name_and_run_of_an_engine_that_is_connected(
+    tmp_path: Path,
+) -> None:
+    async with (
+        running(configured(tmp_path, placement={"ttl_s": 60, "settle_s": 0}, cameras=cameras(1))) as coordinator,
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        await until(lambda: a.generations)
+        async with joined(coordinator.renewals.address, "a", run=a.run) as (other,):
+            await until(lambda: other.refusals)
+            assert "on another connection" in other.refusals[0]
+            await a.end()
+            await until(lambda: other.generations)  # as an engine that lost its connection and made a new one
+            assert not coordinator.engines.lost
 
 
 async def test_an_open_address_without_keys_is_refused(tmp_path: Path) -> None:

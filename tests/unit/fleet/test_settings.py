@@ -59,6 +59,7 @@ def test_privacy_of_all_engines_counts_for_every_camera() -> None:
         ({"cameras": [{"id": "a", "source": "/dev/video0"}]}, "a capture device needs `pin`"),
         ({"cameras": [{"id": "a", "source": "pattern:"}] * 2}, "camera id 'a' is used twice"),
         ({"coordinator": {"curve_allowed_keys": "keys"}}, "go together"),
+        ({"coordinator": {"curve_allowed_keys": "keys", "curve_secret_key_file": "key"}}, "go together"),
         ({"coordinator": {"bindd": "x"}}, "coordinator.bindd: unknown; did you mean `bind`?"),
     ],
 )

@@ -47,10 +47,16 @@ def test_a_run_that_has_ended_leaves_its_name_at_once_and_does_not_return() -> N
         renew(engines, 10, "one", "r1")
 
 
-def test_an_engine_may_return_on_another_connection() -> None:
+def test_an_engine_may_return_on_another_connection_when_the_first_is_gone() -> None:
     engines = Engines(2.0, 8)
     renew(engines, 0)
-    assert engines.renewed(b"other", renewal(), 0.5, 0).identity == b"other"
+    with pytest.raises(RefusedRenewalError, match="on another connection"):
+        engines.renewed(b"other", renewal(), 0.5, 0)
+    engines.sessions["one"].connected = False
+    assert engines.renewed(b"other", renewal(), 0.6, 0).identity == b"other"
+    with pytest.raises(RefusedRenewalError, match="on another connection"):
+        engines.renewed(b"third", renewal(), 0.7, 0)
+    assert engines.renewed(b"third", renewal(), 2.7, 0).identity == b"third"
     assert len(engines.sessions) == 1
 
 
