@@ -175,7 +175,7 @@ class Coordinator:
         address = renewal.address
         self._look_for_its_other_connection(identity, address)
         try:
-            session = self.engines.renewed(identity, renewal, _now(), time.time_ns() // 1000)
+            session = self.engines.renewed(identity, renewal, _now(), time.time_ns() // 1000, self._generation_of)
         except RefusedRenewalError as refusal:
             self.refused += 1
             if self._logged.admit(str(refusal), _now())[0]:
@@ -201,6 +201,11 @@ class Coordinator:
         )
         if self.engines.sessions.get(address.engine) is session:
             self._grant(session)
+
+    def _generation_of(self, camera: str) -> int:
+        """Return the highest generation of a camera that is known, or the lowest that it could get."""
+        found = self.placement.cameras.get(camera)
+        return max(self.placement.generation_floor, found.generation if found is not None else 0)
 
     def _look_for_its_other_connection(self, identity: bytes, address: EngineAddress) -> None:
         """Free the name of an engine that renews on a new connection, if its earlier connection is gone."""

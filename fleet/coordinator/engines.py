@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fleet.settings import NAME
@@ -13,6 +13,9 @@ from stream.settings.camera_id import CAMERA_ID
 
 MOST_LOST = 256
 """Lost engines that are still listed."""
+GENERATIONS_AHEAD = 2**32
+"""How far a generation may be above what the coordinator can account for: 49 days of a clock that was wrong. Much
+higher ones would leave no room above them."""
 LONGEST_ADDRESS = 256
 """Characters of an address."""
 
@@ -63,11 +66,23 @@ class Engines:
         self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
         """Runs of engines whose process has ended: a late renewal of theirs is not a sign of life."""
 
-    def renewed(self, identity: bytes, renewal: Renewal, now_s: float, at_us: int) -> Session:
-        """Note a renewal, and return its engine's session. Raises `RefusedRenewalError`."""
+    def renewed(
+        self,
+        identity: bytes,
+        renewal: Renewal,
+        now_s: float,
+        at_us: int,
+        generation_of: Callable[[str], int] = lambda _: 0,
+    ) -> Session:
+        """Note a renewal, and return its engine's session. Raises `RefusedRenewalError`.
+
+        `generation_of` returns the highest generation of a camera that is known, at least the one that a new camera
+        would get.
+        """
         address = renewal.address
         name = address.engine
         _check(renewal)
+        _check_generations(renewal, at_us // 1000, generation_of)
         if (name, address.run) in self._ended:
             raise RefusedRenewalError(f"the process of this run of {name} has ended")
         session = self.sessions.get(name)
@@ -129,6 +144,15 @@ class Engines:
         self.lost.move_to_end(address.engine)
         if len(self.lost) > MOST_LOST:
             self.lost.popitem(last=False)
+
+
+def _check_generations(renewal: Renewal, now_ms: int, generation_of: Callable[[str], int]) -> None:
+    for camera, report in (renewal.cameras or {}).items():
+        if report.generation > max(now_ms, generation_of(camera)) + GENERATIONS_AHEAD:
+            raise RefusedRenewalError(
+                f"{renewal.address.engine} reports camera {camera} with generation {report.generation}, which no "
+                "coordinator of this fleet can have given: correct the clocks, and start the engine again"
+            )
 
 
 def _check(renewal: Renewal) -> None:

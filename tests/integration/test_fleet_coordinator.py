@@ -454,6 +454,21 @@ async def test_an_engine_does_not_change_a_camera_of_the_configuration(tmp_path:
         assert coordinator.cameras.all["c0"].source.reveal() == "pattern:"
 
 
+async def test_a_generation_without_room_above_it_leaves_the_fleet_as_it_is(tmp_path: Path) -> None:
+    async with (
+        running(configured(tmp_path, cameras=cameras(2))) as coordinator,
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        await until(lambda: len(a.generations) == 2)
+        before = dict(a.generations)
+        async with joined(coordinator.renewals.address, "b", generations={"c0": 2**53 - 1}) as (b,):
+            await until(lambda: b.refusals)
+            assert a.generations == before
+            await coordinator.changes.remove("c0")
+            await coordinator.changes.put("c2", {"source": "pattern:"})
+            await until(lambda: set(a.generations) == {"c1", "c2"})
+
+
 async def test_a_killed_coordinator_loses_no_camera(tmp_path: Path) -> None:
     """The coordinator is a process of its own, which is killed, and started again with its store and without."""
     port = await _free_address()

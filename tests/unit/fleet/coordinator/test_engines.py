@@ -106,3 +106,19 @@ def test_a_renewal_that_others_could_not_use_is_refused(wrong: Renewal, text: st
     with pytest.raises(RefusedRenewalError, match=text):
         engines.renewed(b"id", wrong, 0, 0)
     assert not engines.sessions
+
+
+def test_a_generation_that_nothing_accounts_for_is_refused() -> None:
+    engines = Engines(2.0, 8)
+    now_ms = 1_700_000_000_000
+    known = {"old": 2**50}
+
+    def renew_with(camera: str, generation: int) -> None:
+        report = renewal(cameras={camera: CameraReport(generation, "live")})
+        engines.renewed(b"id", report, 0, now_ms * 1000, lambda name: known.get(name, 0))
+
+    renew_with("new", now_ms + 2**32)
+    renew_with("old", 2**50 + 2**32)
+    for camera, generation in (("new", now_ms + 2**32 + 1), ("old", 2**50 + 2**32 + 1), ("new", 2**53 - 1)):
+        with pytest.raises(RefusedRenewalError, match="no coordinator of this fleet"):
+            renew_with(camera, generation)
