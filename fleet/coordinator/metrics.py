@@ -56,6 +56,7 @@ def read(coordinator: Coordinator) -> list[Metric]:
             (("granted",), counts["taken"] - coordinator.refused),
             (("refused",), coordinator.refused),
             (("invalid",), counts["invalid"]),
+            (("limited",), counts["limited"]),
         ],
         "fleet_unwritten": lambda: [((), coordinator.unwritten)],
     }

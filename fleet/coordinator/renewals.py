@@ -1,13 +1,14 @@
 """The ROUTER socket on which engines renew their leases.
 
-It runs in the event loop. Engines cannot delay it: messages are bounded, a chunk of them is read at a time, and a grant
-that an engine does not take is dropped, because the answer to its next renewal says the same.
+It runs in the event loop. Engines cannot delay it for long: messages are bounded, also in number, they are read for a
+short time, and a grant that an engine does not take is dropped, because the answer to its next renewal says the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -27,8 +28,14 @@ CHUNK = 64
 WAITING = 256
 """Renewals of an engine that wait to be read. More than arrive at once after its connection was cut: libzmq ends the
 process (`!_io_error`) if a connection ends while its queue is full and a heartbeat follows."""
+CHUNK_S = 0.02
+"""Time after which no more are read at a time; one message of the largest size takes longer."""
 PAUSE_S = 0.002
 """Pause after a full chunk, so that a flood leaves the event loop to others."""
+MOST_PER_S = 64
+"""Messages of one engine taken in a second. Engines send up to 20, if something changes all the time."""
+MOST_CAMERAS = 4096
+"""Cameras in a renewal, or settings."""
 QUEUED = 8
 """Grants that wait for one engine."""
 LINGER_MS = 200
@@ -38,14 +45,20 @@ Received = Callable[[bytes, Renewal], None]
 
 
 class Renewals:
-    """The socket. `received` is called for each valid message."""
+    """The socket. `received` is called for each valid message. `clock`: in seconds."""
 
-    def __init__(self, config: CoordinatorConfig, received: Received) -> None:
+    def __init__(
+        self, config: CoordinatorConfig, received: Received, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.address = config.bind
         self.counts: Counter[str] = Counter()
-        """Messages by what became of them: `taken`, `invalid`, `unsent`."""
+        """Messages by what became of them: `taken`, `invalid`, `limited`, `unsent`."""
         self._config = config
         self._received = received
+        self._clock = clock
+        self._second = 0
+        self._in_second: Counter[bytes] = Counter()
+        """Messages of each engine in this second."""
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self._authenticator: CurveAuthenticator | None = None
@@ -126,21 +139,30 @@ class Renewals:
         if self._due is not None:
             self._due.cancel()
             self._due = None
+        until_s = self._clock() + CHUNK_S
         for _ in range(CHUNK):
             try:
                 identity, *frames = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
             self._take(identity, frames)
+            if self._clock() >= until_s:
+                break
         if self._due is not None:
             self._due.cancel()
         self._due = loop.call_later(PAUSE_S, self.poll)
 
     def _take(self, identity: bytes, frames: list[bytes]) -> None:
+        if self._is_too_often(identity):
+            self.counts["limited"] += 1
+            self._log("an engine sends more than %d messages a second; further ones are ignored", MOST_PER_S)
+            return
         try:
             if len(frames) != 1:
                 raise ValueError(f"{len(frames)} frames instead of one")
             renewal = decode_renewal(frames[0])
+            if max(len(renewal.cameras or ()), len(renewal.settings or ())) > MOST_CAMERAS:
+                raise ValueError(f"it has more than {MOST_CAMERAS} cameras")
         except ValueError as error:
             self.counts["invalid"] += 1
             self._log("a message to the coordinator is invalid, and ignored: %s", str(error)[:200])
@@ -149,14 +171,23 @@ class Renewals:
         try:
             self._received(identity, renewal)
         except Exception:
-            logger.exception("a renewal could not be taken")
+            if self._logged.admit("bug", self._clock())[0]:
+                logger.exception("a renewal could not be taken")
+
+    def _is_too_often(self, identity: bytes) -> bool:
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            self._in_second.clear()
+        self._in_second[identity] += 1
+        return self._in_second[identity] > MOST_PER_S
 
     def _poll_soon(self) -> None:
         if self._due is None and self._loop is not None and self._socket is not None:
             self._due = self._loop.call_soon(self.poll)
 
     def _log(self, text: str, *values: object) -> None:
-        if self._loop is not None and self._logged.admit(text, self._loop.time())[0]:
+        if self._logged.admit(text, self._clock())[0]:
             logger.warning(text, *values)
 
 
