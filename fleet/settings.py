@@ -218,6 +218,18 @@ class FleetConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _privacy_is_of_the_fleet(self) -> FleetConfig:
+        everywhere = Config.model_validate(self.engine).privacy
+        for node in self.nodes:
+            for engine, settings in self.engines_of(node).items():
+                if Config.model_validate(settings).privacy != everywhere:
+                    raise ValueError(
+                        f"nodes.{node}: `privacy` of the engine {engine} differs from that of the fleet, but cameras "
+                        "move between engines: set it in `engine`, or for single cameras"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _camera_ids_are_unique(self) -> FleetConfig:
         seen: set[str] = set()
         for camera in self.cameras:

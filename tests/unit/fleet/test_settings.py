@@ -60,6 +60,14 @@ def test_privacy_of_all_engines_counts_for_every_camera() -> None:
         ({"cameras": [{"id": "a", "source": "pattern:"}] * 2}, "camera id 'a' is used twice"),
         ({"coordinator": {"curve_allowed_keys": "keys"}}, "go together"),
         ({"coordinator": {"curve_allowed_keys": "keys", "curve_secret_key_file": "key"}}, "go together"),
+        ({"nodes": {"n": {"engine": {"privacy": {"mode": "skeleton"}}}}}, "nodes.n: `privacy` of the engine n differs"),
+        (
+            {
+                "engine": {"privacy": {"mode": "skeleton"}},
+                "nodes": {"n": {"engines": {"e": {"privacy": {"mode": "off"}}}}},
+            },
+            "`privacy` of the engine e differs",
+        ),
         ({"coordinator": {"bindd": "x"}}, "coordinator.bindd: unknown; did you mean `bind`?"),
     ],
 )
