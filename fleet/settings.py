@@ -230,6 +230,16 @@ class FleetConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _strict_coordinators_wait_for_leases(self) -> FleetConfig:
+        placement = self.placement
+        if placement.fence == "strict" and placement.settling_s < placement.ttl_s:
+            raise ValueError(
+                "placement.settle_s: with `fence: strict`, a new coordinator has to wait until the leases of the last "
+                "one are over: at least ttl_s"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _camera_ids_are_unique(self) -> FleetConfig:
         seen: set[str] = set()
         for camera in self.cameras:

@@ -25,9 +25,11 @@ from fleet.coordinator.store import (
     LastPlace,
     Statement,
     Store,
+    StoreError,
     floor_raised,
     place_forgotten,
     placed,
+    ttl_kept,
 )
 from fleet.placement.commands import Announce, Assign, Command, Drained, EngineLost, Release
 from fleet.placement.events import (
@@ -45,6 +47,7 @@ from fleet.placement.records import Remembered
 from fleet.settings import FleetCamera, FleetConfig
 from stream.membership.protocol import CameraReport, RefusedEngine, Renewal, generations_of
 from stream.results.places import EngineAddress
+from stream.settings.config_error import ConfigError
 from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
@@ -96,6 +99,9 @@ class Coordinator:
         """Cameras that were removed, the latest last, and their generations: no report of an engine that was away
         brings them back. A higher generation was given after that, by a coordinator whose store is lost."""
         self._floor = 0
+        self._ttl_ms = round(config.placement.ttl_s * 1000)
+        self._longest_ms = self._ttl_ms
+        """The longest lease that an engine can have, also of an earlier coordinator."""
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
         self._logged = RepeatLimiter(limit=1, per_s=60.0)
@@ -107,6 +113,8 @@ class Coordinator:
         """
         kept = await asyncio.to_thread(self._store.open)
         try:
+            if kept.ttl_ms < self._ttl_ms:  # before any engine has a lease of this length
+                await self._keep_ttl()
             self._begin(kept)
             await self.directory.start()
             await self.renewals.start()
@@ -126,6 +134,13 @@ class Coordinator:
             self.directory.publisher.endpoint,
             len(self.cameras.all),
         )
+
+    async def _keep_ttl(self) -> None:
+        try:
+            await asyncio.to_thread(self._store.write, [ttl_kept(self._ttl_ms)])
+        except StoreError as error:
+            if self.config.placement.fence == "strict":
+                raise ConfigError(f"coordinator.store: {self._store.path} can't be written: {error}") from None
 
     async def stop(self) -> None:
         """Stop to serve. The engines go on with their cameras. May be called again."""
@@ -297,9 +312,18 @@ class Coordinator:
             ),
             generation_floor=self._floor,
             now_s=_now(),
+            settle_s=self._settling_s(kept.ttl_ms),
         )
         for name in kept.drains:
             self._step(DrainBegun(name))
+
+    def _settling_s(self, before_ms: int) -> float:
+        """Return how long to listen. `before_ms`: the longest lease that earlier coordinators gave."""
+        placement = self.config.placement
+        self._longest_ms = max(before_ms, self._ttl_ms)
+        if placement.fence == "soft":
+            return placement.settling_s
+        return max(placement.settling_s, self._longest_ms / 1000 + placement.ttl_s / TICKS)
 
     def _step(self, event: Event) -> None:
         match event:
@@ -381,8 +405,17 @@ class Coordinator:
             for name, camera in self.placement.cameras.items()
             if camera.generation and name in self.cameras.all
         }
+        places |= {name: LastPlace(generation) for name, generation in self._buried.items() if name not in places}
         hidden = [hidden.model_dump(mode="json") for hidden in self.cameras.privacy.hidden]
-        return Kept(self._created_ms, self._floor, dict(self.cameras.changed()), places, self.placement.drains, hidden)
+        return Kept(
+            self._created_ms,
+            self._floor,
+            dict(self.cameras.changed()),
+            places,
+            self.placement.drains,
+            hidden,
+            self._longest_ms,
+        )
 
     async def _tick(self) -> None:
         interval_s = self.config.placement.ttl_s / TICKS
@@ -390,6 +423,9 @@ class Coordinator:
             await asyncio.sleep(interval_s)
             self.renewals.poll()  # what an engine has sent in time counts, also if this loop was late
             self._step(Tick())
+            if self.placement.settled and self._longest_ms > self._ttl_ms:  # the longer leases are over
+                self._longest_ms = self._ttl_ms
+                self._outbox.add([ttl_kept(self._ttl_ms)], ())
             self.engines.forget_silent(_now())
 
 

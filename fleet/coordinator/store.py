@@ -68,6 +68,8 @@ class Kept:
     drains: frozenset[str]
     hidden: Sequence[Mapping[str, Any]]
     """What is hidden of cameras, as `HiddenCamera`."""
+    ttl_ms: int = 0
+    """The longest lease that an engine can still have of the coordinators before."""
 
 
 def camera_changed(camera: str, settings: Mapping[str, Any] | None) -> Statement:
@@ -109,6 +111,11 @@ def camera_hidden(hidden: Mapping[str, Any]) -> Statement:
 def floor_raised(floor: int) -> Statement:
     """Keep the lowest generation that may be given."""
     return "INSERT OR REPLACE INTO numbers VALUES ('floor', ?)", (floor,)
+
+
+def ttl_kept(ttl_ms: int) -> Statement:
+    """Keep the longest lease that an engine can have."""
+    return "INSERT OR REPLACE INTO numbers VALUES ('ttl_ms', ?)", (ttl_ms,)
 
 
 class Store:
@@ -173,6 +180,7 @@ class Store:
                     *(placed(camera, place) for camera, place in kept.places.items()),
                     *map(drain_begun, kept.drains),
                     *map(camera_hidden, kept.hidden),
+                    ttl_kept(kept.ttl_ms),
                 ]
             )
 
@@ -237,6 +245,7 @@ class Store:
                 {row[0]: LastPlace(*row[1:]) for row in connection.execute("SELECT * FROM places")},
                 frozenset(name for (name,) in connection.execute("SELECT name FROM drains")),
                 hidden,
+                numbers.get("ttl_ms", 0),
             )
         except (ValueError, KeyError) as error:
             raise sqlite3.DatabaseError(f"its content is damaged: {error}") from None

@@ -68,6 +68,7 @@ def test_privacy_of_all_engines_counts_for_every_camera() -> None:
             },
             "`privacy` of the engine e differs",
         ),
+        ({"placement": {"fence": "strict", "settle_s": 1.9}}, "placement.settle_s"),
         ({"coordinator": {"bindd": "x"}}, "coordinator.bindd: unknown; did you mean `bind`?"),
     ],
 )

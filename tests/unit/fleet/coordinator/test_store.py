@@ -88,7 +88,7 @@ def test_a_damaged_entry_counts_as_a_damaged_file(tmp_path: Path) -> None:
 def test_a_file_that_is_damaged_while_it_is_open_is_replaced_with_all_its_content(tmp_path: Path) -> None:
     store = Store(tmp_path / "fleet.db")
     created = store.open().created_ms
-    kept = Kept(created, created + 3, {"a": None}, {"b": LastPlace(created)}, frozenset({"n"}), [{"id": "a"}])
+    kept = Kept(created, created + 3, {"a": None}, {"b": LastPlace(created)}, frozenset({"n"}), [{"id": "a"}], 500)
     store.begin_again(kept)
     store.close()
     assert Store(store.path).open() == kept
