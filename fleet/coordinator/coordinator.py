@@ -17,7 +17,7 @@ from fleet.coordinator.assignments import Assignments
 from fleet.coordinator.cameras import Cameras
 from fleet.coordinator.changes import Changes
 from fleet.coordinator.directory import Directory
-from fleet.coordinator.engines import Engines, RefusedRenewalError, Session
+from fleet.coordinator.engines import Engines, RefusedRenewalError, Session, reason_of
 from fleet.coordinator.outbox import Outbox
 from fleet.coordinator.renewals import Renewals
 from fleet.coordinator.store import (
@@ -266,7 +266,7 @@ class Coordinator:
     def _measured(self, session: Session, cameras: Mapping[str, CameraReport]) -> dict[str, Measured]:
         """Return what the placement has to know, without the cameras whose settings are awaited."""
         return {
-            name: Measured(report.generation, report.state in RUNNING, report.pixels, report.refused)
+            name: Measured(report.generation, report.state in RUNNING, report.pixels, reason_of(report))
             for name, report in cameras.items()
             if name not in session.adoptable
         }

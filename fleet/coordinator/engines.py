@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from fleet.settings import NAME
 from stream.membership.protocol import PROTOCOL, CameraReport, EngineReport, Renewal
@@ -18,6 +19,10 @@ GENERATIONS_AHEAD = 2**32
 higher ones would leave no room above them."""
 LONGEST_ADDRESS = 256
 """Characters of an address."""
+
+
+LONGEST_REASON = 500
+"""Characters of an engine's reason to refuse a camera."""
 
 
 class RefusedRenewalError(Exception):
@@ -146,6 +151,33 @@ class Engines:
             self.lost.popitem(last=False)
 
 
+def reason_of(report: CameraReport) -> str:
+    """Return why an engine refused a camera, without control characters and of limited length; empty if it did not."""
+    text = report.refused[:LONGEST_REASON]
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _check_address(address: EngineAddress) -> None:
+    texts = (address.run, address.endpoint, address.replay, address.http or "", address.key or "")
+    if not all(text.isprintable() and len(text) <= LONGEST_ADDRESS for text in texts):
+        raise RefusedRenewalError(f"an address is not printable, or longer than {LONGEST_ADDRESS} characters")
+    for text, schemes in (
+        (address.endpoint, ("tcp", "ipc")),
+        (address.replay, ("tcp", "ipc")),
+        (address.http, ("http", "https")),
+    ):
+        if text is not None and not _is_address(text, schemes):
+            raise RefusedRenewalError(f"{text!r} is not an address: {' or '.join(schemes)} is expected")
+
+
+def _is_address(text: str, schemes: Sequence[str]) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.path if parts.scheme == "ipc" else parts.hostname and parts.port)
+    except ValueError:  # of a host or a port
+        return False
+
+
 def _check_generations(renewal: Renewal, now_ms: int, generation_of: Callable[[str], int]) -> None:
     for camera, report in (renewal.cameras or {}).items():
         if report.generation > max(now_ms, generation_of(camera)) + GENERATIONS_AHEAD:
@@ -164,8 +196,6 @@ def _check(renewal: Renewal) -> None:
     address = renewal.address
     if not NAME.fullmatch(address.engine) or not NAME.fullmatch(address.node):
         raise RefusedRenewalError("names of engines and nodes use a-z, 0-9, -, _ and dots, for example gpu-3")
-    texts = (address.run, address.endpoint, address.replay, address.http or "", address.key or "")
-    if not all(text.isprintable() and len(text) <= LONGEST_ADDRESS for text in texts):
-        raise RefusedRenewalError(f"an address is not printable, or longer than {LONGEST_ADDRESS} characters")
+    _check_address(address)
     if renewal.cameras is not None and not all(map(CAMERA_ID.fullmatch, renewal.cameras)):
         raise RefusedRenewalError("a camera's id uses a-z, 0-9, - and _, for example front-door")

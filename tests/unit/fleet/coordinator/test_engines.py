@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleet.coordinator.engines import MOST_LOST, Engines, RefusedRenewalError
+from fleet.coordinator.engines import MOST_LOST, Engines, RefusedRenewalError, reason_of
 from stream.membership.protocol import PROTOCOL, CameraReport, EngineReport, Renewal
 from stream.results.places import EngineAddress
 
@@ -98,6 +98,16 @@ def test_few_lost_engines_are_listed() -> None:
         (renewal(node=""), "names of engines and nodes"),
         (renewal(run="r" * 300), "longer than 256"),
         (renewal(run="a\nb"), "not printable"),
+        *(
+            (renewal(address=EngineAddress("one", "n", "r1", *addresses)), "is not an address")
+            for addresses in (
+                ("tcp://n:1", "tcp://n:2", "http://[::1"),
+                ("tcp://n:1", "tcp://n:2", "http://n:99999"),
+                ("tcp://n:1", "tcp://n:2", "javascript:1"),
+                ("tcp://n", "tcp://n:2", None),
+                ("tcp://n:1", "n:2", None),
+            )
+        ),
         (renewal(cameras={"a/b": CameraReport(1, "live")}), "a camera's id"),
     ],
 )
@@ -122,3 +132,8 @@ def test_a_generation_that_nothing_accounts_for_is_refused() -> None:
     for camera, generation in (("new", now_ms + 2**32 + 1), ("old", 2**50 + 2**32 + 1), ("new", 2**53 - 1)):
         with pytest.raises(RefusedRenewalError, match="no coordinator of this fleet"):
             renew_with(camera, generation)
+
+
+def test_a_reason_of_an_engine_is_printable_and_of_limited_length() -> None:
+    reason = reason_of(CameraReport(1, "ended", refused="no\x1b[31m\n" + "x" * 1_000_000))
+    assert reason.startswith("no [31m x") and len(reason) == 500
