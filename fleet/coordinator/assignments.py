@@ -1,7 +1,7 @@
 """Which cameras each engine is to have, in numbered versions, and the grants that say so.
 
 A version is the state of all cameras of an engine. An engine tells the version that it has taken over, and gets only
-the settings that this one lacks. No input or output.
+the settings that this one lacks, in parts if they are many. No input or output.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream.membership.protocol import PROTOCOL, Assigned, Fence, Grant
+from stream.membership.protocol import MOST_BYTES, PROTOCOL, Assigned, Fence, Grant, encode
+
+MOST_SETTINGS = MOST_BYTES // 2
+"""Bytes of settings in a grant, beyond the first camera's."""
 
 SettingsOf = Callable[[str], Mapping[str, Any] | None]
 """Returns a camera's settings as an engine gets them; None if they are not known."""
@@ -33,7 +36,13 @@ class Assignments:
     """The cameras of all engines. `coordinator`: the coordinator's run."""
 
     def __init__(
-        self, coordinator: str, ttl_s: float, fence: Fence, settings_of: SettingsOf, first_version: int
+        self,
+        coordinator: str,
+        ttl_s: float,
+        fence: Fence,
+        settings_of: SettingsOf,
+        first_version: int,
+        most_settings: int = MOST_SETTINGS,
     ) -> None:
         self.http = ""
         """The address of the coordinator's HTTP server, which engines tell to those who want to change a camera."""
@@ -41,6 +50,7 @@ class Assignments:
         self._ttl_ms = round(ttl_s * 1000)
         self._fence: Fence = fence
         self._settings_of = settings_of
+        self._most_settings = most_settings
         self._version = first_version
         """Of the latest change of any engine."""
         self._engines: dict[str, _Wanted] = {}
@@ -50,9 +60,8 @@ class Assignments:
 
         Those in `own` keep the settings that the engine has, until `settings_changed`.
         """
-        version = self._next()
-        changed = {camera: 0 if camera in own else version for camera in generations}
-        self._engines[engine] = _Wanted(run, version, dict(generations), changed)
+        changed = {camera: 0 if camera in own else self._next() for camera in generations}
+        self._engines[engine] = _Wanted(run, self._next(), dict(generations), changed)
 
     def end(self, engine: str, run: str) -> None:
         """Forget a run of an engine."""
@@ -92,26 +101,54 @@ class Assignments:
         wanted = self._engines.get(engine)
         return wanted.generations if wanted is not None else {}
 
-    def grant(self, engine: str, asked_ns: int, version: int, *, prolong: bool, wants_settings: bool = False) -> Grant:
-        """Return a grant for an engine that has taken over this version of what it is to have."""
+    def grant(
+        self,
+        engine: str,
+        asked_ns: int,
+        version: int,
+        *,
+        prolong: bool,
+        wants_settings: bool = False,
+        has: Mapping[str, int] | None = None,
+    ) -> Grant:
+        """Return a grant for an engine that has taken over this version of what it is to have.
+
+        `has`: the generations of the cameras that it reports. A part of many settings leaves these as they are.
+        """
         wanted = self._engines[engine]
         if version > wanted.sent:  # of another coordinator
             version = 0
-        wanted.sent = wanted.version
+        told = wanted.version
         generations: dict[str, int] | None = None
         cameras: dict[str, Assigned] | None = None
         if version != wanted.version:
             generations, cameras = dict(wanted.generations), {}
-            for camera, generation in wanted.generations.items():
-                if wanted.changed[camera] > version and (settings := self._settings_of(camera)) is not None:
-                    cameras[camera] = Assigned(generation, dict(settings))
+            lacking = sorted(
+                (camera for camera, changed in wanted.changed.items() if changed > version),
+                key=wanted.changed.__getitem__,
+            )
+            size = 0
+            for number, camera in enumerate(lacking):
+                generation = wanted.generations[camera]
+                if (settings := self._settings_of(camera)) is None:
+                    continue
+                assigned = Assigned(generation, dict(settings))
+                size += len(encode(assigned))
+                if size > self._most_settings and cameras:
+                    told = wanted.changed[lacking[number - 1]]
+                    for later in lacking[number:]:
+                        if (has or {}).get(later) != generations[later]:
+                            del generations[later]
+                    break
+                cameras[camera] = assigned
+        wanted.sent = max(wanted.sent, told)
         return Grant(
             PROTOCOL,
             self._coordinator,
             asked_ns,
             self._ttl_ms if prolong else 0,
             self._fence,
-            wanted.version,
+            told,
             generations,
             cameras,
             wants_settings=wants_settings,
@@ -122,9 +159,9 @@ class Assignments:
         """Return a grant for an engine of which is not known what it has: it prolongs and changes nothing."""
         return Grant(PROTOCOL, self._coordinator, asked_ns, 0, self._fence, version, wants_cameras=True)
 
-    def nothing_new(self, asked_ns: int, version: int) -> Grant:
-        """Return a grant that prolongs and changes nothing."""
-        return Grant(PROTOCOL, self._coordinator, asked_ns, 0, self._fence, version)
+    def nothing_new(self, asked_ns: int, version: int, *, prolong: bool = False) -> Grant:
+        """Return a grant that changes nothing, and prolongs the lease if asked to."""
+        return Grant(PROTOCOL, self._coordinator, asked_ns, self._ttl_ms if prolong else 0, self._fence, version)
 
     def _of(self, engine: str, run: str) -> tuple[str, _Wanted] | None:
         wanted = self._engines.get(engine)

@@ -272,16 +272,17 @@ class Coordinator:
         }
 
     def _grant(self, session: Session) -> None:
-        self.renewals.send(
-            session.identity,
-            self.assignments.grant(
-                session.address.engine,
-                session.asked_ns,
-                session.version,
-                prolong=self.placement.settled or not self._rebuilding or self.config.placement.fence == "soft",
-                wants_settings=bool(session.adoptable),
-            ),
+        prolong = self.placement.settled or not self._rebuilding or self.config.placement.fence == "soft"
+        grant = self.assignments.grant(
+            session.address.engine,
+            session.asked_ns,
+            session.version,
+            prolong=prolong,
+            wants_settings=bool(session.adoptable),
+            has=generations_of(session.cameras),
         )
+        lease_only = self.assignments.nothing_new(session.asked_ns, session.version, prolong=prolong)
+        self.renewals.send(session.identity, grant, lease_only)
 
     def _push(self, engines: Sequence[str] | set[str]) -> None:
         for engine in engines:

@@ -173,7 +173,7 @@ def _check_address(address: EngineAddress) -> None:
 def _is_address(text: str, schemes: Sequence[str]) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in schemes and bool(parts.path if parts.scheme == "ipc" else parts.hostname and parts.port)
+        return parts.scheme in schemes and (parts.scheme == "ipc" or bool(parts.hostname and parts.port))
     except ValueError:  # of a host or a port
         return False
 

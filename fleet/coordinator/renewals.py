@@ -114,14 +114,16 @@ class Renewals:
         self._socket = None
         await asyncio.to_thread(self._context.term)
 
-    def send(self, identity: bytes, message: Grant | RefusedEngine) -> bool:
+    def send(
+        self, identity: bytes, message: Grant | RefusedEngine, if_too_long: Grant | RefusedEngine | None = None
+    ) -> bool:
         """Send an engine a message, or drop it if too many wait. Return whether it is connected; never blocks."""
         if self._socket is None:
             return False
         body = encode(message)
         if len(body) > MOST_BYTES:
             self._log("the cameras of an engine take %d bytes, more than a message may have", len(body))
-            return False
+            return if_too_long is not None and self.send(identity, if_too_long)
         try:
             self._socket.send_multipart((identity, body), zmq.NOBLOCK)
         except zmq.ZMQError as error:

@@ -12,7 +12,7 @@ import zmq.asyncio
 from benchmarks.fleet.dealer_engines import DealerEngine
 from fleet.coordinator.renewals import CHUNK_S, MOST_CAMERAS, MOST_PER_S, Renewals
 from fleet.settings import CoordinatorConfig
-from stream.membership.protocol import Renewal, encode
+from stream.membership.protocol import MOST_BYTES, PROTOCOL, Assigned, Grant, Renewal, decode_grant, encode
 from support.fleet.coordinators import ANY
 from support.waiting import until
 
@@ -101,3 +101,14 @@ async def test_a_fault_of_the_coordinator_is_logged_a_few_times_only(caplog: pyt
             await engine.send(renewal())
         await until(lambda: renewals.counts["taken"] == 20)
         assert 0 < caplog.text.count("a renewal could not be taken") < 20
+
+
+async def test_a_grant_that_is_too_long_still_prolongs_the_lease() -> None:
+    lease = Grant(PROTOCOL, "c", 1, 2000, "soft", 3)
+    long = Grant(PROTOCOL, "c", 1, 2000, "soft", 4, {"a": 1}, {"a": Assigned(1, {"zones": "z" * MOST_BYTES})})
+    identities: list[bytes] = []
+    async with connected(lambda identity, _: identities.append(identity), Clock()) as (renewals, engine):
+        await engine.send(renewal())
+        await until(lambda: identities)
+        assert renewals.send(identities[0], long, lease)
+        assert decode_grant(await engine.recv()) == lease

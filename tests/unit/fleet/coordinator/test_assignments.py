@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.coordinator.assignments import Assignments
-from stream.membership.protocol import Grant
+from stream.membership.protocol import MOST_BYTES, Grant, encode
 
 SETTINGS = {name: {"source": f"pattern:{name}"} for name in "abcd"}
 
@@ -69,12 +69,12 @@ def test_a_camera_whose_settings_are_not_known_is_left_to_its_engine(assignments
 Change = st.tuples(st.sampled_from(["assign", "release", "settings", "grant"]), st.sampled_from("abcd"), st.booleans())
 
 
-@given(st.lists(Change, max_size=40))
+@given(st.lists(Change, max_size=40), st.sampled_from([1, 60, 10**6]))
 def test_an_engine_that_takes_some_of_its_grants_has_everything_in_the_end(
-    changes: list[tuple[str, str, bool]],
+    changes: list[tuple[str, str, bool]], most_settings: int
 ) -> None:
     settings = {name: {"number": 0} for name in "abcd"}
-    assignments = Assignments("c" * 32, 2.0, "soft", settings.get, 1000)
+    assignments = Assignments("c" * 32, 2.0, "soft", settings.get, 1000, most_settings)
     assignments.begin("one", "r1", {})
     generations: dict[str, int] = {}
     has: dict[str, object] = {}
@@ -97,6 +97,24 @@ def test_an_engine_that_takes_some_of_its_grants_has_everything_in_the_end(
             assignments.settings_changed(camera)
         elif (message := grant(assignments, version)) and arrives:
             take(message)
-    take(grant(assignments, version))
+    while (message := grant(assignments, version)).generations is not None:
+        assert message.version > version
+        take(message)
     assert generations == assignments.generations("one")
     assert {name: has[name] for name in generations} == {name: settings[name] for name in generations}
+
+
+def test_many_settings_come_in_parts_and_meanwhile_an_engine_keeps_the_cameras_that_it_has() -> None:
+    settings = {f"c{number}": {"zones": "z" * 1_000_000} for number in range(9)}
+    assignments = Assignments("c" * 32, 2.0, "soft", settings.get, 1000)
+    has = {f"c{number}": 5 for number in range(6)}
+    assignments.begin("one", "r1", has)
+    for camera in ("c6", "c7", "c8"):
+        assignments.assign("one", "r1", camera, 9)
+    version, got = 0, list[str]()
+    while (message := assignments.grant("one", 77, version, prolong=True, has=has)).generations is not None:
+        assert len(encode(message)) <= MOST_BYTES and message.ttl_ms == 2000
+        assert has.items() <= message.generations.items()
+        got += message.cameras or {}
+        version, has = message.version, message.generations
+    assert sorted(got) == sorted(settings) and has.keys() == settings.keys()
