@@ -10,6 +10,7 @@ from fleet.coordinator import metrics
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.http_api import CoordinatorApi
 from fleet.settings import FleetConfig
+from stream.cameras.fleet_membership import public
 from stream.http.server.app import HttpServer
 
 READ_WITHIN_S = 5.0
@@ -49,7 +50,7 @@ class CoordinatorService:
             except BaseException:
                 await self.coordinator.stop()
                 raise
-            self.coordinator.assignments.http = self._http.address
+            self.coordinator.assignments.http = public(self._http.address, None)
 
     async def stop(self) -> None:
         """Stop both. May be called again."""

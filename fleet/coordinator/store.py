@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1
 DAMAGED = ".damaged"
-"""Ending of the name of a damaged file that was moved aside."""
+"""Ending of the name of a damaged file that was moved aside, followed by a number from the second on."""
+MOST_DAMAGED = 9
+"""Damaged files that are kept: the first ones, and the last one."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -255,7 +257,7 @@ class Store:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
-        aside = self.path.with_name(self.path.name + DAMAGED)
+        aside = self._free_name()
         logger.error(
             "coordinator.store: %s is damaged%s; it is moved to %s, and rebuilt from the engines' reports",
             self.path,
@@ -263,8 +265,15 @@ class Store:
             aside,
         )
         for ending in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                self.path.with_name(self.path.name + ending).replace(aside.with_name(aside.name + ending))
         self.path.replace(aside)
+
+    def _free_name(self) -> Path:
+        """Return where a damaged file is moved: never over an earlier one."""
+        first = self.path.with_name(self.path.name + DAMAGED)
+        names = (first, *(first.with_name(f"{first.name}{number}") for number in range(2, MOST_DAMAGED)))
+        return next((name for name in names if not name.exists()), first.with_name(f"{first.name}{MOST_DAMAGED}"))
 
 
 def is_damage(error: BaseException | None) -> bool:

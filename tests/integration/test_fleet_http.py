@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
@@ -180,3 +182,9 @@ async def test_the_document_describes_every_answer(tmp_path: Path) -> None:
             body = await client.get(path.replace("{camera}", "c0"))
             jsonschema.Draft202012Validator({**document, **schema}).validate(body)
         assert "POST" in {method.upper() for method in document["paths"]["/api/v1/fleet/drain/{name}"]}
+
+
+async def test_engines_tell_an_address_of_the_coordinator_that_others_can_reach(tmp_path: Path) -> None:
+    http = {"bind": "0.0.0.0:0", "control_token": CONTROL}
+    async with serving(configured(tmp_path, coordinator={"http": http}), CONTROL) as (coordinator, _):
+        assert urlsplit(coordinator.assignments.http).hostname == socket.gethostname().lower()

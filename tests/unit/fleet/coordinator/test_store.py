@@ -74,6 +74,18 @@ def test_a_damaged_file_is_moved_aside(tmp_path: Path, content: bytes) -> None:
     assert (tmp_path / "fleet.db.damaged").read_bytes() == content
 
 
+def test_an_earlier_damaged_file_and_what_was_written_last_are_kept(tmp_path: Path) -> None:
+    path, wal = tmp_path / "fleet.db", tmp_path / "fleet.db-wal"
+    for content in (b"first" * 1000, b"second" * 1000):
+        path.write_bytes(content)
+        wal.write_bytes(b"log of " + content)
+        store = Store(path)
+        store.open()
+        store.close()
+    assert (tmp_path / "fleet.db.damaged").read_bytes() == b"first" * 1000
+    assert (tmp_path / "fleet.db.damaged2").read_bytes() == b"second" * 1000
+
+
 def test_a_damaged_entry_counts_as_a_damaged_file(tmp_path: Path) -> None:
     store = Store(tmp_path / "fleet.db")
     store.open()
