@@ -36,7 +36,7 @@ class Cameras:
     """The cameras of a fleet. Checks changes; the caller writes them before it applies them."""
 
     def __init__(self, config: FleetConfig, kept: Kept) -> None:
-        """Cameras in the store whose settings are not valid any more are left out, and that is logged."""
+        """Cameras in the store whose settings are not valid any more are not placed, and that is logged."""
         self._http = config.coordinator.http
         self._configured = {camera.id: camera for camera in config.cameras}
         everywhere = Config.model_validate(config.engine).privacy.mode
@@ -47,10 +47,18 @@ class Cameras:
             name: camera for name, camera in self._configured.items() if kept.cameras.get(name, camera) is not None
         }
         self._for_engine: dict[str, Mapping[str, Any]] = {}
+        self.invalid: set[str] = set()
+        """Cameras whose settings in the store are not valid, for example after an upgrade. They stay in the store."""
         for name, settings in kept.cameras.items():
-            if settings is not None and (camera := self._valid(name, settings)) is not None:
+            if settings is None:
+                continue
+            if (camera := self._valid(name, settings)) is not None:
                 self.all[name] = camera
                 self.privacy.add(camera)
+            else:
+                self.invalid.add(name)
+                self.all.pop(name, None)
+                logger.error("camera %s: it is not placed before its settings are replaced over HTTP", name)
 
     def for_engine(self, camera: str) -> Mapping[str, Any] | None:
         """Return a camera's settings as an engine gets them; None if there is no such camera."""
@@ -101,6 +109,7 @@ class Cameras:
     def put(self, camera: FleetCamera) -> None:
         """Add a camera, or replace it."""
         self.all[camera.id] = camera
+        self.invalid.discard(camera.id)
         self._for_engine.pop(camera.id, None)
         self.privacy.add(camera)
 
@@ -109,9 +118,13 @@ class Cameras:
         del self.all[camera_id]
         self._for_engine.pop(camera_id, None)
 
+    def has(self, camera_id: str) -> bool:
+        """Return whether the camera exists, also with settings that are not valid."""
+        return camera_id in self.all or camera_id in self.invalid
+
     def may_adopt(self, camera_id: str) -> bool:
         """Return whether a camera's settings may be taken from an engine: neither configuration nor store has any."""
-        return camera_id not in self.all and camera_id not in self._configured
+        return not self.has(camera_id) and camera_id not in self._configured
 
     def adopted(self, camera_id: str, settings: Mapping[str, Any], node: str) -> FleetCamera | None:
         """Return a camera with the settings of an engine on this node; None if it is not to be had, which is logged.
@@ -133,7 +146,7 @@ class Cameras:
 
     def changed(self) -> Iterable[tuple[str, Mapping[str, Any] | None]]:
         """Return the cameras that differ from the configuration, as the store keeps them."""
-        for name in self._configured.keys() | self.all.keys():
+        for name in (self._configured.keys() | self.all.keys()) - self.invalid:
             settings, configured = _whole(self.all.get(name)), _whole(self._configured.get(name))
             if settings != configured:
                 yield name, settings
@@ -149,7 +162,7 @@ class Cameras:
             return self.privacy.applied(camera.at_least(self.privacy.everywhere))
         except ValidationError as error:
             text = error_text(error, FleetCamera, command=REFERENCE)
-            logger.error("camera %s: its kept settings are invalid, so it is left out: %s", camera_id, redact(text))
+            logger.error("camera %s: its kept settings are invalid: %s", camera_id, redact(text))
         except ValueError as error:
             logger.error("camera %s: its kept settings are left out: %s", camera_id, error)
         return None

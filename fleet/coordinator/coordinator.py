@@ -242,7 +242,8 @@ class Coordinator:
             and self.cameras.may_adopt(camera)
             and generation > self._buried.get(camera, -1)
         }
-        self.assignments.begin(address.engine, address.run, generations, session.adoptable)
+        own = session.adoptable | (self.cameras.invalid & generations.keys())
+        self.assignments.begin(address.engine, address.run, generations, own)
         logger.info("engine %s on %s has joined, with %d cameras", address.engine, address.node, len(generations))
 
     def _adopt(self, session: Session, settings: Mapping[str, Mapping[str, Any]]) -> None:
@@ -264,11 +265,11 @@ class Coordinator:
             self._step(CameraWanted(camera.id, camera.wish))
 
     def _measured(self, session: Session, cameras: Mapping[str, CameraReport]) -> dict[str, Measured]:
-        """Return what the placement has to know, without the cameras whose settings are awaited."""
+        """Return what the placement has to know, without the cameras whose settings are awaited or not valid."""
         return {
             name: Measured(report.generation, report.state in RUNNING, report.pixels, reason_of(report))
             for name, report in cameras.items()
-            if name not in session.adoptable
+            if name not in session.adoptable and name not in self.cameras.invalid
         }
 
     def _grant(self, session: Session) -> None:
@@ -296,7 +297,7 @@ class Coordinator:
         """Take over what the store has."""
         self.cameras = Cameras(self.config, kept)
         self._created_ms, self._rebuilding = kept.created_ms, not kept.places
-        gone = {name: place for name, place in kept.places.items() if name not in self.cameras.all}
+        gone = {name: place for name, place in kept.places.items() if not self.cameras.has(name)}
         self._buried = {name: place.generation for name, place in gone.items()}
         # Time too: if this is an older copy of the store, higher generations than it knows may have been given since.
         now_ms = time.time_ns() // 1_000_000

@@ -53,10 +53,14 @@ def test_a_camera_that_is_as_configured_again_is_not_kept() -> None:
     assert not kept_by(cameras, cameras.checked_changes("a", {"max_fps": None}))
 
 
-def test_kept_settings_that_are_not_valid_any_more_are_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_whose_kept_settings_are_not_valid_any_more_exists_until_they_are_replaced(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     cameras = made(kept={"a": {"id": "a", "source": RTSP, "gone": 1}})
-    assert not cameras.all
+    assert not cameras.all and cameras.has("a") and not cameras.may_adopt("a")
     assert "camera a: its kept settings are invalid" in caplog.text and "secret" not in caplog.text
+    cameras.put(cameras.checked("a", {"source": RTSP}))
+    assert set(cameras.all) == {"a"} and not cameras.invalid
 
 
 def test_what_was_hidden_of_a_removed_camera_stays_hidden_after_a_restart() -> None:
