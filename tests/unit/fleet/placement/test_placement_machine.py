@@ -224,6 +224,20 @@ class World:
     def running(self) -> set[str]:
         return {camera for engine in self.engines.values() for camera in engine.published(self.now_s)}
 
+    def owners(self, cameras: list[str]) -> dict[str, str]:
+        """Return the engines that have what they were given last, and can be heard."""
+        owners: dict[str, str] = {}
+        for camera in cameras:
+            stored = self.store.get(camera)
+            engine = self.engines.get(stored.engine or "") if stored is not None else None
+            if stored is None or engine is None or not is_free(stored.wish):
+                continue
+            name = engine.address.engine
+            heard = name not in self.paused and not self.links[name].cut and not self.is_drained(name)
+            if heard and engine.published(self.now_s).get(camera) == stored.generation:
+                owners[camera] = name
+        return owners
+
     def end(self, name: str, told: bool) -> None:
         """End an engine's process."""
         engine = self.engines.pop(name)
@@ -387,8 +401,12 @@ def audit(placement: Placement) -> None:
     assert len(ledger.room._heap) <= 2 * len(ENGINES) + 64
 
 
+def is_free(wish: Wish) -> bool:
+    return wish.enabled and wish.pinned is None
+
+
 def is_plain(wish: Wish) -> bool:
-    return wish.enabled and wish.pinned is None and not wish.exclusive
+    return is_free(wish) and not wish.exclusive
 
 
 class FleetMachine(RuleBasedStateMachine):
@@ -503,6 +521,33 @@ class FleetMachine(RuleBasedStateMachine):
         """Let the coordinator hear this engine before the others."""
         if name in self.world.links:
             self.world.links = {name: self.world.links.pop(name), **self.world.links}
+
+    @precondition(lambda self: self.world.placement is not None and not self.world.full)
+    @rule(name=engines, exclusive=st.booleans(), drained=st.booleans())
+    def come_back_stale(self, name: str, exclusive: bool, drained: bool) -> None:
+        """Cut an engine until its cameras are elsewhere, and let the next coordinator hear it first."""
+        world = self.world
+        if name not in world.engines:
+            return
+        world.safe = set()
+        stale = list(world.engines[name].running)
+        for camera in stale if exclusive else ():
+            if camera in world.store:
+                self.want(camera, Wish(exclusive=True))
+        world.links[name].cut = True
+        world.elapse(16)
+        owners = world.owners(stale)
+        self.end_coordinator(lost=True)
+        world.start()
+        world.links[name].cut = False
+        self.hear_first(name)
+        world.elapse(4)
+        lost = {camera for camera, owner in owners.items() if camera not in world.engines[owner].running}
+        assert not lost, f"{lost} had to be given up by the engines that were given them last: {owners}"
+        for camera, owner in owners.items() if drained else ():
+            self.want(camera, Wish())
+            self.drain(owner)
+            world.elapse(1)
 
     @rule(name=cameras, pixels=st.sampled_from((5000.0, 1e308, 0.01)))
     def measure_wildly(self, name: str, pixels: float) -> None:
