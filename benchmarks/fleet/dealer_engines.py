@@ -59,7 +59,9 @@ class DealerEngine:
     """End of the lease, CLOCK_BOOTTIME."""
     stopping: bool = False
     _task: asyncio.Task[None] | None = None
-    _send_settings: bool = False
+    at_once: int = 4096
+    """Most settings in a renewal; the next ones have the rest."""
+    _to_send: list[str] = field(default_factory=list[str])
 
     def begin(self) -> DealerEngine:
         """Connect and renew."""
@@ -100,11 +102,19 @@ class DealerEngine:
             camera: CameraReport(generation, "ended", refused=self.refuses)
             for camera, generation in self.refused.items()
         }
-        settings = {camera: dict(values) for camera, values in self.settings.items()} if self._send_settings else None
-        self._send_settings = False
+        part, self._to_send = self._to_send[: self.at_once], self._to_send[self.at_once :]
+        settings = {camera: dict(self.settings[camera]) for camera in part if camera in self.settings} or None
         report = EngineReport(self.capacity, self.max_cameras)
         return Renewal(
-            PROTOCOL, self.address, boot_ns(), self.version, report, cameras, settings, stopping=self.stopping
+            PROTOCOL,
+            self.address,
+            boot_ns(),
+            self.version,
+            report,
+            cameras,
+            settings,
+            more=bool(self._to_send),
+            stopping=self.stopping,
         )
 
     async def _renew(self) -> None:
@@ -145,7 +155,8 @@ class DealerEngine:
             self.version = message.version
         if message.ttl_ms:
             self.leased_ns = max(self.leased_ns, message.asked_ns + message.ttl_ms * 1_000_000)
-        self._send_settings = message.wants_settings
+        if message.wants_settings and not self._to_send:
+            self._to_send = list(self.settings)
         return changed or message.wants_settings or message.wants_cameras
 
 

@@ -204,7 +204,7 @@ class Coordinator:
             self._begin_session(session, renewal.cameras)
         cameras = renewal.cameras
         if renewal.settings is not None and session.adoptable:
-            self._adopt(session, renewal.settings)
+            self._adopt(session, renewal.settings, more=renewal.more)
             cameras = session.cameras  # this renewal may lack them, because they have not changed
         self._step(
             EngineRenewed(
@@ -246,11 +246,15 @@ class Coordinator:
         self.assignments.begin(address.engine, address.run, generations, own)
         logger.info("engine %s on %s has joined, with %d cameras", address.engine, address.node, len(generations))
 
-    def _adopt(self, session: Session, settings: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take over the settings of cameras that a store had which is lost, or older than they are."""
+    def _adopt(self, session: Session, settings: Mapping[str, Mapping[str, Any]], *, more: bool) -> None:
+        """Take over the settings of cameras that a store had which is lost, or older than they are.
+
+        `more`: the engine's next renewals have further settings.
+        """
         statements: list[Statement] = []
         adopted: list[FleetCamera] = []
-        for name in sorted(session.adoptable):
+        given = {name for name in session.adoptable if name in settings or not more}
+        for name in sorted(given):
             camera = self.cameras.adopted(name, settings.get(name, {}), session.address.node)
             if camera is not None:
                 logger.info("camera %s: its settings are those that engine %s has", name, session.address.engine)
@@ -258,7 +262,7 @@ class Coordinator:
                 statements += self.cameras.keeping(camera)
                 adopted.append(camera)
             self.assignments.settings_changed(name)
-        session.adoptable = set()
+        session.adoptable -= given
         if statements:
             self._outbox.add(statements, ())
         for camera in adopted:

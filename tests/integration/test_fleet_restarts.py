@@ -135,6 +135,20 @@ async def test_a_camera_that_an_old_copy_of_the_store_lacks_stays_with_its_engin
         assert coordinator.cameras.all["door"].source.reveal() == "rtsp://user:secret@10.0.0.7/1"
 
 
+async def test_cameras_whose_settings_come_in_several_renewals_are_all_taken_over(tmp_path: Path) -> None:
+    settings = {f"door{number}": {"source": f"rtsp://10.0.0.7/{number}"} for number in range(5)}
+    own = {"generations": dict.fromkeys(settings, 1), "settings": settings, "at_once": 2}
+    async with (
+        running(configured(tmp_path)) as coordinator,
+        joined(coordinator.renewals.address, "a", **own) as (a,),
+    ):
+        await until(lambda: len(coordinator.cameras.all) == 5 and coordinator.placement.settled)
+        await until(lambda: set(a.generations) == set(settings))
+        assert {one.source.reveal() for one in coordinator.cameras.all.values()} == {
+            one["source"] for one in settings.values()
+        }
+
+
 async def test_an_engine_adds_no_camera_once_the_coordinator_has_listened(tmp_path: Path) -> None:
     async with running(configured(tmp_path, placement={"settle_s": 0})) as coordinator:
         await until(lambda: coordinator.placement.settled)
