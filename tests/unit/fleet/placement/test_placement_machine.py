@@ -313,7 +313,7 @@ class World:
                 assert not where, f"{name} is not wanted, but on {where}"
                 continue
             camera = self.placement.cameras[name]
-            if camera.state == "moving" and name in self.dark:
+            if any(self.engines[engine].running[name].live_s > self.now_s + 1e6 for engine in where):
                 continue  # it never gets live at the new engine, is given back, and tried again later
             assert camera.state in ("placed", "unplaced"), f"{name} is {camera}"
             if camera.engine is None:
