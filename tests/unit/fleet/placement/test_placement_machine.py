@@ -313,7 +313,9 @@ class World:
                 assert not where, f"{name} is not wanted, but on {where}"
                 continue
             camera = self.placement.cameras[name]
-            if any(self.engines[engine].running[name].live_s > self.now_s + 1e6 for engine in where):
+            opened_dark = any(self.engines[engine].running[name].live_s > self.now_s + 1e6 for engine in where)
+            asked = camera.engine is not None and (camera.engine, name) in self.refusing
+            if opened_dark or (camera.state == "moving" and (asked or name in self.dark)):
                 continue  # it never gets live at the new engine, is given back, and tried again later
             assert camera.state in ("placed", "unplaced"), f"{name} is {camera}"
             if camera.engine is None:
