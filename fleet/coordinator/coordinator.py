@@ -428,7 +428,7 @@ class Coordinator:
         while True:
             await asyncio.sleep(interval_s)
             self.renewals.poll()  # what an engine has sent in time counts, also if this loop was late
-            self._step(Tick())
+            self._step(Tick(held=self._outbox.held))
             if self.placement.settled and self._longest_ms > self._ttl_ms:  # the longer leases are over
                 self._longest_ms = self._ttl_ms
                 self._outbox.add([ttl_kept(self._ttl_ms)], ())

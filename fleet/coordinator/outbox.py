@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from fleet.coordinator.store import Kept, Statement, Store, StoreError, is_damage
+from fleet.coordinator.store import TRIAL, Kept, Statement, Store, StoreError, is_damage
 from fleet.placement.commands import Command
 from stream.cameras.changes import NotSavedError
 
@@ -80,7 +80,7 @@ class Outbox:
             while True:
                 await self._bell.wait()
                 self._bell.clear()
-                while self._items:
+                while self._items or self.error:
                     self._writing, self._items = _batch(self._items)
                     self._since_s = time.monotonic()
                     written = await self._written(self._writing)
@@ -96,6 +96,8 @@ class Outbox:
 
     async def _written(self, batch: Sequence[_Item]) -> bool:
         statements = [statement for item in batch for statement in item.statements]
+        if not statements and self.error:
+            statements = [TRIAL]  # nothing else may come while the placement waits for the disk
         try:
             if statements:
                 await self._write(statements)

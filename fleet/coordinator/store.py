@@ -43,6 +43,10 @@ Statement = tuple[str, Sequence[object]]
 """SQL and its parameters."""
 
 
+TRIAL: Statement = ("UPDATE numbers SET value = value", ())
+"""Changes nothing, but has to be written."""
+
+
 class StoreError(Exception):
     """Nothing was written. The message says why."""
 

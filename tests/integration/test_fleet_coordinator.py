@@ -10,6 +10,8 @@ import zmq
 import zmq.asyncio
 
 from fleet.coordinator.coordinator import Coordinator
+from fleet.coordinator.store import StoreError
+from fleet.placement.events import DrainBegun
 from stream.cameras.changes import NotSavedError, PrivateError, SettingsError
 from stream.messaging.curve.keys import KeyPair, client_keys
 from stream.results import Place, decode
@@ -312,3 +314,30 @@ async def test_an_open_address_without_keys_is_refused(tmp_path: Path) -> None:
         await Coordinator(config).start()
     async with running(configured(tmp_path)):  # the store is free again
         pass
+
+
+async def test_no_move_begins_while_the_store_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(statements: object) -> None:
+        raise StoreError("database or disk is full")
+
+    async with (
+        running(configured(tmp_path, cameras=cameras(2))) as coordinator,
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        await until(lambda: all(place(coordinator, name)[:2] == ("placed", "a") for name in ("c0", "c1")))
+        with monkeypatch.context() as broken:
+            broken.setattr(coordinator._store, "write", full)
+            with pytest.raises(NotSavedError):
+                await coordinator.changes.patch("c0", {"expected_mpx": 3})
+            assert coordinator._outbox.held
+            async with joined(coordinator.renewals.address, "b") as (b,):
+                await until(lambda: bool(b.grants))
+                grants = len(b.grants)
+                await until(lambda: len(b.grants) > grants + 4)  # several ticks later
+                coordinator._step(DrainBegun("a"))
+                await until(lambda: len(b.grants) > grants + 8)
+                assert [place(coordinator, name)[:2] for name in ("c0", "c1")] == [("placed", "a")] * 2
+        async with joined(coordinator.renewals.address, "c") as (c,):
+            await until(lambda: set(c.generations) == {"c0", "c1"} and not a.generations)
