@@ -346,7 +346,8 @@ async def test_clips_are_listed_and_read_over_http(tmp_path: Path) -> None:
 async def test_a_download_may_take_longer_than_a_connection_may_live_and_its_client_may_disconnect(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(HttpServer.__init__, "__kwdefaults__", {"routes": (), "connection_life_s": 2.0})
+    defaults = {**(HttpServer.__init__.__kwdefaults__ or {}), "connection_life_s": 2.0}
+    monkeypatch.setattr(HttpServer.__init__, "__kwdefaults__", defaults)
     config = recording(tmp_path, {"id": "cam", "source": "pattern:128x96@25"}, seconds_before=0.2, seconds_after=0.2)
     async with recorded(config, between(0.3, 0.6)) as on:
         clip = await on.clip()

@@ -6,6 +6,7 @@ Its arguments are the ids of the cameras. It prints its address as JSON.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import msgspec
 
 from stream.results import EngineAddress
 from support.fleet.published_fleet import engine
+from support.repository import REPOSITORY
 from support.slow_work import pace
 
 INTERVAL_S = 0.01
@@ -23,7 +25,9 @@ INTERVAL_S = 0.01
 @contextmanager
 def engine_process(*cameras: str) -> Iterator[tuple[Popen[bytes], EngineAddress]]:
     """Run the process, whose results have generation 1. Return it and its address."""
-    with Popen([sys.executable, "-m", "support.fleet.engine_process", *cameras], stdout=PIPE) as process:
+    command = [sys.executable, "-m", "support.fleet.engine_process", *cameras]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])}
+    with Popen(command, stdout=PIPE, env=environment) as process:
         try:
             assert process.stdout is not None
             yield process, msgspec.json.decode(process.stdout.readline(), type=EngineAddress)
