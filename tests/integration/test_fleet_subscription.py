@@ -26,12 +26,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def take(subscription: Subscription[Any], count: int) -> list[Any]:
-    taken: list[Any] = []
-    async for message in subscription:
-        taken.append(message)
-        if len(taken) == count:
-            break
-    return taken
+    return [await anext(subscription) for _ in range(count)]
 
 
 def followers(*engines: PublishingEngine) -> list[int]:
