@@ -33,7 +33,7 @@ LEAST_RUNS = 9
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """CPU time per second of each process, in cores, with so many cameras."""
+    """CPU time per second of each process, in cores, with `cameras` cameras."""
 
     cameras: int
     fleet_engine: float

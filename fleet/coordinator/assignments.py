@@ -113,7 +113,8 @@ class Assignments:
     ) -> Grant:
         """Return a grant for an engine that has taken over this version of what it is to have.
 
-        `has`: the generations of the cameras that it reports. A part of many settings leaves these as they are.
+        `has`: the generations of the cameras that it reports. If the settings are sent in parts, the engine keeps these
+        cameras until their part comes.
         """
         wanted = self._engines[engine]
         if version > wanted.sent:  # of another coordinator

@@ -36,7 +36,7 @@ Series = Iterable[tuple[tuple[str, ...], float]]
 
 
 def read(coordinator: Coordinator) -> list[Metric]:
-    """Return the metrics as they are now. For the event loop."""
+    """Return the present metrics. Called in the event loop."""
     placement = coordinator.placement
     states = Counter(camera.state for camera in placement.cameras.values())
     engines = [((name, engine.address.node), engine) for name, engine in placement.engines.items()]

@@ -82,7 +82,7 @@ def test_people_are_found_as_by_looking_at_everything() -> None:
 
 
 def two_cameras(pipeline: Pipeline) -> list[Lease]:
-    """The street as two cameras send it, frame by frame, while somebody comes and somebody goes."""
+    """The street as two cameras send it, frame by frame, while one person comes and another goes."""
     cameras = [list(drawn_frames(pipeline, STREET[10:46], camera)) for camera in ("hall", "yard")]
     return [lease for pair in zip(*cameras, strict=True) for lease in pair]
 

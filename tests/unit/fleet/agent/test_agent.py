@@ -14,7 +14,7 @@ from fleet.agent.agent import Agent
 from fleet.agent.program import partstream, without_ray
 from support.waiting import until
 
-ECHO = "import os, sys, time; print(sys.argv[3], os.environ['PARTSTREAM_FLEET__RUN'], flush=True); time.sleep(600)"
+ECHO = "import os, signal, sys; print(sys.argv[3], os.environ['PARTSTREAM_FLEET__RUN'], flush=True); signal.pause()"
 
 
 @pytest.fixture

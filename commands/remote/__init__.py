@@ -1,0 +1,1 @@
+"""How commands ask servers over HTTP."""
