@@ -19,6 +19,7 @@ from fleet.coordinator.changes import Changes
 from fleet.coordinator.directory import Directory
 from fleet.coordinator.engines import Engines, RefusedRenewalError, Session, reason_of
 from fleet.coordinator.outbox import Outbox
+from fleet.coordinator.removed_cameras import RemovedCameras
 from fleet.coordinator.renewals import Renewals
 from fleet.coordinator.store import (
     Kept,
@@ -27,7 +28,6 @@ from fleet.coordinator.store import (
     Store,
     StoreError,
     floor_raised,
-    place_forgotten,
     placed,
     ttl_kept,
 )
@@ -54,8 +54,6 @@ logger = logging.getLogger(__name__)
 
 TICKS = 8
 """Ticks of the placement in the time of a lease."""
-MOST_BURIED = 4096
-"""Cameras that were removed and are remembered."""
 RUNNING = ("live", "ended")
 """States of a camera that its engine reads, or has read to the end."""
 
@@ -95,9 +93,7 @@ class Coordinator:
         self._created_ms = 0
         self._rebuilding = False
         """Whether the store was empty at the start, so that which engine is right about a camera is not known yet."""
-        self._buried: dict[str, int] = {}
-        """Cameras that were removed, the latest last, and their generations: no report of an engine that was away
-        brings them back. A higher generation was given after that, by a coordinator whose store is lost."""
+        self._removed = RemovedCameras({})
         self._floor = 0
         self._ttl_ms = round(config.placement.ttl_s * 1000)
         self._longest_ms = self._ttl_ms
@@ -240,7 +236,7 @@ class Coordinator:
             for camera, generation in generations.items()
             if not self.placement.settled
             and self.cameras.may_adopt(camera)
-            and generation > self._buried.get(camera, -1)
+            and self._removed.may_return(camera, generation)
         }
         own = session.adoptable | (self.cameras.invalid & generations.keys())
         self.assignments.begin(address.engine, address.run, generations, own)
@@ -302,7 +298,7 @@ class Coordinator:
         self.cameras = Cameras(self.config, kept)
         self._created_ms, self._rebuilding = kept.created_ms, not kept.places
         gone = {name: place for name, place in kept.places.items() if not self.cameras.has(name)}
-        self._buried = {name: place.generation for name, place in gone.items()}
+        self._removed = RemovedCameras(gone)
         # Time too: if this is an older copy of the store, higher generations than it knows may have been given since.
         now_ms = time.time_ns() // 1_000_000
         self._floor = max([kept.floor, now_ms, *(place.generation + 1 for place in gone.values())])
@@ -336,7 +332,7 @@ class Coordinator:
             case DrainBegun() | DrainEnded():
                 self.drained.discard(event.name)
             case CameraWanted():
-                self._buried.pop(event.camera, None)
+                self._removed.forget(event.camera)
             case _:
                 pass
         commands = self.placement.step(event, _now())
@@ -356,7 +352,7 @@ class Coordinator:
                         placed(command.camera, LastPlace(command.generation, command.engine, command.run))
                     )
                 case Announce(state="removed"):
-                    statements += self._burying(command)
+                    statements += self._removed.add(command.camera, command.generation)
                 case Announce() | Drained():
                     pass
         if self.placement.generation_floor != self._floor:
@@ -370,15 +366,6 @@ class Coordinator:
         self.assignments.end(command.engine, command.run)
         self.engines.lose(command.engine, command.run, command.reason, time.time_ns() // 1000)
         logger.warning("engine %s is lost: %s", command.engine, command.reason)
-
-    def _burying(self, removed: Announce) -> list[Statement]:
-        self._buried[removed.camera] = removed.generation
-        statements = [placed(removed.camera, LastPlace(removed.generation))]
-        if len(self._buried) > MOST_BURIED:
-            oldest = next(iter(self._buried))
-            del self._buried[oldest]
-            statements.append(place_forgotten(oldest))
-        return statements
 
     def _deliver(self, commands: Sequence[Command]) -> None:
         """Do what is written."""
@@ -411,7 +398,7 @@ class Coordinator:
             for name, camera in self.placement.cameras.items()
             if camera.generation and name in self.cameras.all
         }
-        places |= {name: LastPlace(generation) for name, generation in self._buried.items() if name not in places}
+        places = {**self._removed.places(), **places}
         hidden = [hidden.model_dump(mode="json") for hidden in self.cameras.privacy.hidden]
         return Kept(
             self._created_ms,
