@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import socket
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from stream.cameras.assigned_cameras import AssignedCameras
 from stream.cameras.fleet_report import FleetReport
@@ -76,14 +78,15 @@ class FleetMembership:
     def address(self) -> EngineAddress:
         """Return where other hosts find the engine."""
         if self._address is None:
-            host, http = self._settings.public_host, self._http()
+            host = self._settings.public_host
+            endpoint = public(self._publisher.endpoint, host)
             self._address = EngineAddress(
                 engine=self.engine,
                 node=self._settings.node_name,
                 run=self._publisher.run,
-                endpoint=public(self._publisher.endpoint, host),
+                endpoint=endpoint,
                 replay=public(self._publisher.replay_endpoint, host),
-                http=None if http is None else public(http, host),
+                http=public_http(self._http(), host, endpoint),
                 key=self._publisher.public_key,
             )
         return self._address
@@ -106,3 +109,25 @@ def public(address: str, host: str | None) -> str:
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"{scheme}://{host}:{port}"
+
+
+def public_http(address: str | None, host: str | None, endpoint: str) -> str | None:
+    """Return the address of the HTTP server as those reach it that are told `endpoint`, the engine's public one.
+
+    None if there is no server, or it listens on loopback only and `endpoint` is for other hosts.
+    """
+    if address is None or (_is_loopback(address) and not _is_of_this_machine(endpoint)):
+        return None
+    return public(address, host)
+
+
+def _is_of_this_machine(endpoint: str) -> bool:
+    return endpoint.startswith("ipc:") or _is_loopback(endpoint)
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # the name of a machine
+        return False
