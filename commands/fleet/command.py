@@ -53,7 +53,7 @@ def up_command(
 ) -> None:
     """Add this machine to a fleet, until it is stopped.
 
-    Starts Ray, and keeps it and the engine running. Ctrl-C stops both in order: other engines take over the cameras.
+    Starts Ray, and keeps it and the engines running. Ctrl-C stops all of them: other engines take over the cameras.
     If this process is killed, the others go on, and the next `up` finds them.
     """
     from telemetry import logs
@@ -68,7 +68,7 @@ def up_command(
 
 @fleet_app.command("down")
 def down_command(config: ConfigOption = DEFAULT, json_logs: JsonLogsOption = False) -> None:
-    """Stop this machine's part of a fleet: `up`, engine, Ray, and the coordinator if it is here.
+    """Stop this machine's part of a fleet: `up`, Ray, the engines, and the coordinator if it is here.
 
     Run it in the folder in which `up` was run, with the same configuration.
     """
@@ -83,9 +83,10 @@ def down_command(config: ConfigOption = DEFAULT, json_logs: JsonLogsOption = Fal
 def restart_command(
     part: Annotated[Part, typer.Argument(help="What to start again.")], config: ConfigOption = DEFAULT
 ) -> None:
-    """Start the engine or the coordinator of this machine again, for example after an upgrade.
+    """Start the engine or the coordinator of this machine again.
 
-    Run it in the folder in which `up` was run. Stops the process in order; the agent starts it again.
+    Run it in the folder in which `up` was run. Stops the process in order; the agent starts it again. An engine's
+    settings are read from the configuration only by `up`.
     """
     from telemetry import logs
 

@@ -28,7 +28,7 @@ def status_command(
 ) -> None:
     """Show the engines of a fleet, and the cameras that no engine has.
 
-    The exit code is 1 if the coordinator is not ready, or a camera is to be read and no engine has it.
+    The exit code is 1 if the coordinator is not ready, or an enabled camera has no engine.
     """
     status = ask(url, token, lambda client: client.get("status"))
     if as_json:

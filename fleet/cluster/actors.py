@@ -1,6 +1,6 @@
-"""The fleet's Ray actors. Each keeps processes running that are not Ray's, and that outlive the actor.
+"""The fleet's Ray actors. Each keeps processes running that are not Ray's.
 
-Neither ends them: an actor's end is not their end. `partstream fleet down` stops them.
+They keep running when the actor ends. `partstream fleet down` stops them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Starting Ray on this node, so that its end ends nothing else."""
+"""Start Ray on this node, so that nothing else ends when Ray ends."""
 
 from __future__ import annotations
 

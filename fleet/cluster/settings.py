@@ -28,7 +28,7 @@ FIRST_WORKER_PORT = 12
 
 
 class ClusterSettings(Section):
-    """Ray on this machine. Every node needs the same token, and reaches the ports of every other."""
+    """Ray on this machine. All nodes need the same token and must reach each other's ports."""
 
     state_directory: Path = Field(
         Path("fleet"),
@@ -47,8 +47,8 @@ class ClusterSettings(Section):
         6379,
         ge=1024,
         le=65000,
-        description="First of this node's ports for Ray; it needs as many as `worker_ports`, and 12. Ray opens most "
-        "of them on all interfaces.",
+        description="First of this node's ports for Ray. It uses 12 + `worker_ports` ports; most are open on all "
+        "interfaces.",
     )
     worker_ports: int = Field(20, ge=10, le=500, description="Ports for Ray's workers on this node.")
     head_port: int = Field(

@@ -60,8 +60,8 @@ class Supervisor:
             logger.info("%s: a new token. Copy it to the other nodes", cluster.token_file)
         token_file.check(cluster.token_file)
         logger.info(
-            "Ray listens on all interfaces, at ports %d to %d: let only the nodes of the fleet reach them. "
-            "The token is needed there, but nothing is encrypted",
+            "Ray listens on all interfaces at most of the ports from %d to %d; this cannot be configured. Let only the "
+            "nodes of the fleet reach them. The token is needed there, but nothing is encrypted",
             cluster.first_port,
             cluster.ports(head=self._is_head)["max-worker-port"],
         )

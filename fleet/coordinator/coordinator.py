@@ -139,7 +139,7 @@ class Coordinator:
                 raise ConfigError(f"coordinator.store: {self._store.path} can't be written: {error}") from None
 
     async def stop(self) -> None:
-        """Stop to serve. The engines go on with their cameras. May be called again."""
+        """Stop serving. The engines go on with their cameras. May be called again."""
         self._running = False
         tasks, self._tasks = self._tasks, []
         for task in tasks:

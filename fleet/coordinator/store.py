@@ -44,7 +44,7 @@ Statement = tuple[str, Sequence[object]]
 
 
 TRIAL: Statement = ("UPDATE numbers SET value = value", ())
-"""Changes nothing, but has to be written."""
+"""A statement that changes nothing, and shows whether the store can be written."""
 
 
 class StoreError(Exception):

@@ -11,7 +11,7 @@ from fleet.placement.settings import PlacementSettings
 LATE_MS = 1000.0
 """An engine whose results are as late as this suffers."""
 DROPPED = 1.0
-"""An engine that drops as many frames a second suffers."""
+"""An engine that drops at least this many frames per second suffers."""
 
 
 def suffers(engine: EngineRecord) -> bool:

@@ -1,10 +1,10 @@
-"""Who is to have which camera. Every change of it is a command.
+"""Which engine is to have which camera. Every change of it is a command.
 
-A move makes before it breaks: the camera is assigned to the new engine and announced there at once, with its previous
-place. Readers follow both until the first message of the new generation, so that they see no silence; the old engine
-is told to release it when the new one reports it live. A camera that takes one connection only, or any under the
-strict fence, is released first, and assigned when its engine reports that it has given it up, or when that engine's
-lease is over for certain.
+A move starts the new engine before the old one stops: the camera is assigned to the new engine and announced there at
+once, with its previous place. Readers follow both until the first message of the new generation, so that they see no
+silence; the old engine is told to release it when the new one reports it live. A camera that takes one connection only,
+or any under the strict fence, is released first, and assigned when its engine reports that it has given it up, or when
+that engine's lease is over for certain.
 """
 
 from __future__ import annotations

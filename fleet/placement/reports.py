@@ -1,7 +1,7 @@
 """What an engine reports, against what it is to have.
 
 Of two engines that report one camera, the highest generation keeps it; the other goes on until the camera is live
-there, unless a move of the camera breaks before it makes. What an engine has had since before the coordinator started
+there, unless the old engine must release the camera first. What an engine has had since before the coordinator started
 is left with it; if the coordinator does not know which generations were given, with a new one.
 """
 

@@ -12,7 +12,10 @@ class PlacementSettings(Section):
     """When an engine counts as lost, and how cameras are placed and moved."""
 
     ttl_s: float = Field(
-        default=2.0, ge=0.5, le=60, description="Length of an engine's lease. Silent for longer, it is lost."
+        default=2.0,
+        ge=0.5,
+        le=60,
+        description="Length of an engine's lease. An engine that is silent for longer is lost.",
     )
     fence: Fence = Field(
         default="soft",
@@ -24,19 +27,20 @@ class PlacementSettings(Section):
         ge=0,
         le=600,
         description="How long a new coordinator waits for engines to report the cameras that they have, before it "
-        "places the others. Unset: 1.5 times `ttl_s`, and 1 s.",
+        "places the others. Unset: 1.5 × `ttl_s` + 1 s. With `strict`, at least until the leases of the coordinator "
+        "before are over.",
     )
     headroom: float = Field(
         default=0.1,
         ge=0,
         le=0.9,
-        description="Part of each engine's capacity that placing leaves free, because costs vary.",
+        description="Share of each engine's capacity that is left free when cameras are placed, because costs vary.",
     )
     live_within_s: float = Field(
         default=10.0,
         ge=1,
         le=600,
-        description="Time that an engine has to get a moved camera live, before it is given back.",
+        description="Time in which a camera must become live on its new engine; otherwise it is placed again.",
     )
     refused_s: float = Field(
         default=60.0,

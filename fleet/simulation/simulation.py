@@ -52,7 +52,7 @@ class Load:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it. Times named `virtual` are those of the simulated clock."""
+    """The outcome of a simulation. Times named `virtual` are those of the simulated clock."""
 
     all_live_virtual_s: float = 0.0
     """From the first engine's joining until every camera was live."""
@@ -75,7 +75,7 @@ class Outcome:
 
 
 class Simulation:
-    """A fleet. `run` simulates it once, and returns what came of it."""
+    """A fleet. `run` simulates it once, and returns the outcome."""
 
     def __init__(self, load: Load, settings: PlacementSettings) -> None:
         self._load, self._settings = load, settings

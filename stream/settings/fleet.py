@@ -50,7 +50,7 @@ class FleetSettings(Section):
         None,
         pattern="^[0-9a-f]{32}$",
         description="The run that the engine is to have, given by the agent that starts it. Unset: a new one at each "
-        "start, as it has to be.",
+        "start. Do not set it yourself.",
     )
 
     @field_validator("coordinator")
