@@ -43,8 +43,11 @@ Statement = tuple[str, Sequence[object]]
 """SQL and its parameters."""
 
 
-TRIAL: Statement = ("UPDATE numbers SET value = value", ())
-"""A statement that changes nothing, and shows whether the store can be written."""
+TRIAL: Statement = (
+    "INSERT INTO numbers VALUES ('trial', 1) ON CONFLICT(name) DO UPDATE SET value = (value + 1) & 1023",
+    (),
+)
+"""Changes a number that has no meaning: SQLite does not write a page that stays the same."""
 
 
 class StoreError(Exception):

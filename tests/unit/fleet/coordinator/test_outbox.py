@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +19,7 @@ from fleet.coordinator.outbox import Outbox
 from fleet.coordinator.store import Kept, LastPlace, Statement, Store, StoreError, drain_begun
 from fleet.placement.commands import Command, Drained
 from stream.cameras.changes import NotSavedError
+from support.repository import REPOSITORY
 from support.waiting import until
 
 
@@ -139,3 +143,58 @@ async def test_a_disk_that_hangs_holds_decisions_like_one_that_is_full(
         assert fixture.delivered == []
         fixture.store.hangs.set()
         await until(lambda: fixture.delivered == ["a"] and not fixture.outbox.held)
+
+
+_FULL_DISK = """
+import asyncio, os, resource, sys
+from pathlib import Path
+from fleet.coordinator import outbox as outboxes
+from fleet.coordinator.outbox import Outbox
+from fleet.coordinator.store import Store, drain_begun
+from stream.cameras.changes import NotSavedError
+
+outboxes.RETRY_S = 0.01
+path = Path(sys.argv[1])
+errors = []
+
+class CountingStore(Store):
+    def write(self, statements):
+        errors.append(outbox.error)
+        super().write(statements)
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+async def main():
+    writing = asyncio.create_task(outbox.run())
+    limit(path.with_name(path.name + "-wal").stat().st_size)
+    try:
+        await outbox.write([drain_begun("a")])
+    except NotSavedError:
+        pass
+    while len(errors) < 6 and outbox.error:
+        await asyncio.sleep(0.001)
+    limit(resource.RLIM_INFINITY)
+    while outbox.error:
+        await asyncio.sleep(0.001)
+    os.write(1, repr([bool(error) for error in errors[:6]]).encode())
+    writing.cancel()
+
+store = CountingStore(path)
+store.open()
+outbox = Outbox(store, lambda commands: None, lambda: None)
+asyncio.run(main())
+"""
+
+
+def test_a_disk_that_stays_full_is_an_error_until_there_is_room(tmp_path: Path) -> None:
+    """In a process of its own, whose files cannot grow."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL_DISK, tmp_path / "fleet.db"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == repr([False] + [True] * 5), done.stderr
