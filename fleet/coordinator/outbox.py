@@ -49,6 +49,8 @@ class Outbox:
     _writing: list[_Item] = field(default_factory=list[_Item])
     _since_s: float | None = None
     """Since when what is in `_writing` is being written."""
+    _damaged: bool = False
+    """Whether the file is damaged, and not replaced yet."""
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -123,13 +125,16 @@ class Outbox:
         return True
 
     async def _write(self, statements: Sequence[Statement]) -> None:
-        try:
-            await asyncio.to_thread(self.store.write, statements)
-        except StoreError as error:
-            if not is_damage(error.__cause__):
-                raise
-            await asyncio.to_thread(self.store.begin_again, self.snapshot())
-            await asyncio.to_thread(self.store.write, statements)
+        if not self._damaged:
+            try:
+                return await asyncio.to_thread(self.store.write, statements)
+            except StoreError as error:
+                if not is_damage(error.__cause__):
+                    raise
+                self._damaged = True
+        await asyncio.to_thread(self.store.begin_again, self.snapshot())
+        self._damaged = False
+        await asyncio.to_thread(self.store.write, statements)
 
 
 def _batch(items: Sequence[_Item]) -> tuple[list[_Item], list[_Item]]:

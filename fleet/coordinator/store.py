@@ -136,6 +136,8 @@ class Store:
         """For the connection: closing it while another thread writes would crash."""
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
+        self._replacing = False
+        """Whether a damaged file was moved aside, and the one in its place is not finished."""
 
     def open(self) -> Kept:
         """Open or create the file, and return its content.
@@ -172,13 +174,17 @@ class Store:
     def begin_again(self, kept: Kept) -> None:
         """Move a file aside that was damaged while it was open, and write another with this content.
 
-        Raises `StoreError`.
+        Raises `StoreError`; it has to be called again then.
         """
         with self._turn:
-            if self._connection is None:
+            if self._lock is None:
                 raise StoreError("it is closed")
             try:
-                self._move_aside(None)
+                if self._replacing:
+                    self._remove_unfinished()
+                else:
+                    self._move_aside(None)
+                    self._replacing = True
                 self._open(kept.created_ms)
             except (OSError, sqlite3.Error) as error:
                 raise StoreError(_text(error)) from error
@@ -192,6 +198,7 @@ class Store:
                     ttl_kept(kept.ttl_ms),
                 ]
             )
+            self._replacing = False
 
     def close(self) -> None:
         """Close the file, after what is being written. May be called again."""
@@ -259,11 +266,19 @@ class Store:
         except (ValueError, KeyError) as error:
             raise sqlite3.DatabaseError(f"its content is damaged: {error}") from None
 
-    def _move_aside(self, error: sqlite3.Error | None) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+    def _remove_unfinished(self) -> None:
+        self._disconnect()
+        for ending in ("-wal", "-shm", ""):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+
+    def _move_aside(self, error: sqlite3.Error | None) -> None:
+        self._disconnect()
         aside = self._free_name()
         logger.error(
             "coordinator.store: %s is damaged%s; it is moved to %s, and rebuilt from the engines' reports",

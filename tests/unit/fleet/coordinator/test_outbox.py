@@ -29,6 +29,8 @@ class FailingStore(Store):
     error: sqlite3.Error | None = None
     hangs: threading.Event | None = None
     begun_again = 0
+    fails_to_begin = 0
+    """How often it cannot begin again."""
 
     def write(self, statements: Iterable[Statement]) -> None:
         if self.hangs is not None:
@@ -38,8 +40,11 @@ class FailingStore(Store):
         super().write(statements)
 
     def begin_again(self, kept: Kept) -> None:
-        self.error = None
         self.begun_again += 1
+        if self.begun_again <= self.fails_to_begin:
+            self.error = sqlite3.OperationalError("no such table: drains")
+            raise StoreError("the disk is full")
+        self.error = None
         super().begin_again(kept)
 
 
@@ -108,14 +113,16 @@ async def test_while_the_disk_is_full_decisions_wait_and_changes_are_refused(fix
     assert fixture.kept().drains == {"a", "b", "kept"}
 
 
-async def test_a_file_that_turns_out_damaged_is_written_again_whole(fixture: Fixture) -> None:
+@pytest.mark.parametrize("fails", [0, 2])
+async def test_a_file_that_turns_out_damaged_is_written_again_whole(fixture: Fixture, fails: int) -> None:
+    fixture.store.fails_to_begin = fails
     damage = sqlite3.DatabaseError("malformed")
     damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     fixture.store.error = damage
     fixture.add("a")
     async with running(fixture.outbox):
         await until(lambda: fixture.delivered == ["a"])
-    assert fixture.store.begun_again == 1
+    assert fixture.store.begun_again == fails + 1
     kept = fixture.kept()
     assert kept.drains == {"all", "a"} and dict(kept.places) == {"a": LastPlace(fixture.created)}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,48 @@ def test_a_file_that_is_damaged_while_it_is_open_is_replaced_with_all_its_conten
     store = Store(tmp_path / "fleet.db")
     created = store.open().created_ms
     kept = Kept(created, created + 3, {"a": None}, {"b": LastPlace(created)}, frozenset({"n"}), [{"id": "a"}], 500)
+    store.begin_again(kept)
+    store.close()
+    assert Store(store.path).open() == kept
+
+
+def test_a_damaged_file_is_replaced_also_if_that_fails_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "fleet.db")
+    created = store.open().created_ms
+    kept = Kept(created, created, {"a": None}, {"b": LastPlace(created)}, frozenset({"n"}), [], 500)
+    with monkeypatch.context() as patch:
+        patch.setattr(stored, "drain_begun", lambda _: ("INSERT INTO nowhere VALUES (1)", ()))
+        with pytest.raises(StoreError, match="nowhere"):  # the new file is there, without its content
+            store.begin_again(kept)
+    with monkeypatch.context() as patch:
+        patch.setattr(stored, "_TABLES", "nothing")
+        with pytest.raises(StoreError, match="nothing"):  # the new file is without its tables
+            store.begin_again(kept)
+    store.begin_again(kept)
+    store.write([stored.drain_begun("m")])
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.begin_again(kept)
+    assert [path.name for path in tmp_path.glob("*.damaged*")] == ["fleet.db.damaged"]
+    assert Store(store.path).open() == replace(kept, drains=frozenset({"n", "m"}))
+
+
+def test_a_damaged_file_is_replaced_also_if_the_new_one_could_not_be_made_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "fleet.db")
+    created = store.open().created_ms
+    kept = Kept(created, created, {}, {"b": LastPlace(created)}, frozenset(), [], 500)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", full)
+        with pytest.raises(StoreError, match="Too many"):
+            store.begin_again(kept)
     store.begin_again(kept)
     store.close()
     assert Store(store.path).open() == kept
