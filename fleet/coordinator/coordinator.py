@@ -358,7 +358,9 @@ class Coordinator:
         if self.placement.generation_floor != self._floor:
             self._floor = self.placement.generation_floor
             statements.append(floor_raised(self._floor))
-        self._outbox.add(statements, commands)
+        left = [command for command in commands if not isinstance(command, Release | EngineLost)]  # these are done
+        if statements or left:
+            self._outbox.add(statements, left)
         self._push(changed)
 
     def _lost(self, command: EngineLost) -> None:
@@ -383,8 +385,6 @@ class Coordinator:
                 case Drained():
                     self.drained.add(command.name)
                     logger.info("%s is drained: it has no cameras", command.name)
-                case EngineLost() | Release():
-                    pass  # done when it was decided
         self._push(changed)
 
     def _is_current(self, assign: Assign) -> bool:

@@ -10,7 +10,9 @@ import pytest
 
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.store import Kept, LastPlace, Store
-from fleet.placement.events import CameraUnwanted, Tick
+from fleet.placement.events import CameraUnwanted, EngineEnded, EngineRenewed, Measured, Tick
+from stream.membership.protocol import EngineReport
+from stream.results.places import EngineAddress
 from support.fleet.coordinators import cameras, configured, running
 from support.waiting import until
 
@@ -57,3 +59,14 @@ def test_removed_cameras_are_among_what_is_written_again_after_damage(tmp_path: 
     coordinator._step(CameraUnwanted("c0"))
     coordinator.cameras.remove("c0")
     assert coordinator._snapshot().places == {"gone": LastPlace(5), "c0": LastPlace(0)}
+
+
+def test_what_is_done_at_once_does_not_wait_to_be_written(tmp_path: Path) -> None:
+    coordinator = begun(tmp_path, Kept(1, 1, {}, {}, frozenset(), []), placement={"settle_s": 0})
+    coordinator._step(Tick())
+    before = coordinator.unwritten
+    for number in range(5):  # engines that begin and end, with a camera that is not theirs, while the disk is full
+        address = EngineAddress("a", "n", f"run-{number}", "tcp://n:1", "tcp://n:2")
+        coordinator._step(EngineRenewed(address, EngineReport(100, 64), {"other": Measured(1, True)}))
+        coordinator._step(EngineEnded("a", address.run))
+    assert coordinator.engines_lost == 5 and coordinator.unwritten == before
