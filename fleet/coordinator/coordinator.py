@@ -193,13 +193,15 @@ class Coordinator:
                 logger.warning("an engine is refused: %s", refusal)
             self.renewals.send(identity, RefusedEngine(str(refusal)))
             return
-        if not session.began:
+        began = session.began
+        if not began:
             if renewal.cameras is None:
                 self.renewals.send(identity, self.assignments.ask_for_cameras(renewal.asked_ns, renewal.version))
                 return
             self._begin_session(session, renewal.cameras)
         cameras = renewal.cameras
-        if renewal.settings is not None and session.adoptable:
+        # Settings in its first message were wanted by an earlier coordinator, which may have got a part of them.
+        if began and renewal.settings is not None and session.adoptable:
             self._adopt(session, renewal.settings, more=renewal.more)
             cameras = session.cameras  # this renewal may lack them, because they have not changed
         self._step(
@@ -249,8 +251,7 @@ class Coordinator:
         """
         statements: list[Statement] = []
         adopted: list[FleetCamera] = []
-        given = {name for name in session.adoptable if name in settings or not more}
-        for name in sorted(given):
+        for name in sorted(session.answered(settings.keys(), more=more)):
             camera = self.cameras.adopted(name, settings.get(name, {}), session.address.node)
             if camera is not None:
                 logger.info("camera %s: its settings are those that engine %s has", name, session.address.engine)
@@ -258,7 +259,6 @@ class Coordinator:
                 statements += self.cameras.keeping(camera)
                 adopted.append(camera)
             self.assignments.settings_changed(name)
-        session.adoptable -= given
         if statements:
             self._outbox.add(statements, ())
         for camera in adopted:

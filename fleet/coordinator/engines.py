@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -47,8 +47,21 @@ class Session:
     """Whether it reported its cameras since its lease began, and so may be told which it is to have."""
     adoptable: set[str] = field(default_factory=set[str])
     """Cameras whose settings are to be taken from it, because a store that was lost had them."""
-    adopted: bool = False
-    """Whether it has sent the settings."""
+    lacking: set[str] = field(default_factory=set[str])
+    """Those of them that its last complete answer lacked, for example because a part of it was lost."""
+
+    def answered(self, cameras: Set[str], *, more: bool) -> set[str]:
+        """Return which of `adoptable` it has settings of, or has certainly none, and take them out of it.
+
+        `cameras`: those whose settings it sends; `more`: its next messages have further ones. It has certainly none of
+        a camera if two complete answers lack it.
+        """
+        missing = set[str]() if more else self.adoptable - cameras
+        settled = (self.adoptable & cameras) | (missing & self.lacking)
+        if not more:
+            self.lacking = missing
+        self.adoptable -= settled
+        return settled
 
 
 @dataclass(frozen=True, slots=True)

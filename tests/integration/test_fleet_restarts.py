@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ import zmq.asyncio
 from benchmarks.fleet.dealer_engines import DealerEngine
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.store import LastPlace, Store, camera_changed, floor_raised, placed
-from support.fleet.coordinators import cameras, configured, held, joined, running
+from stream.membership.protocol import Renewal
+from support.fleet.coordinators import TTL_S, cameras, configured, held, joined, running
 from support.repository import REPOSITORY
 from support.waiting import until
 
@@ -147,6 +150,45 @@ async def test_cameras_whose_settings_come_in_several_renewals_are_all_taken_ove
         assert {one.source.reveal() for one in coordinator.cameras.all.values()} == {
             one["source"] for one in settings.values()
         }
+
+
+@dataclass
+class LosingEngine(DealerEngine):
+    """An engine whose first renewal with further settings is lost on its way."""
+
+    lost: bool = False
+
+    def renewal(self) -> Renewal:
+        sent = super().renewal()
+        if sent.more and not self.lost:
+            self.lost = True
+            return super().renewal()
+        return sent
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_cameras_stay_with_their_engine_if_a_part_of_their_settings_is_lost(
+    tmp_path: Path, restarted: bool
+) -> None:
+    settings: dict[str, Mapping[str, Any]] = {
+        f"door{number}": {"source": f"rtsp://10.0.0.7/{number}"} for number in range(5)
+    }
+    async with running(configured(tmp_path)) as coordinator:
+        engine = LosingEngine(
+            coordinator.renewals.address,
+            "a",
+            generations=dict.fromkeys(settings, 1),
+            settings=settings,
+            at_once=2,
+            renew_s=TTL_S / 4,
+            lost=restarted,
+            _to_send=["door4"] if restarted else [],  # what is left for the coordinator that was there before
+        ).begin()
+        try:
+            await until(lambda: coordinator.placement.settled and all(n > 1 for n in engine.generations.values()))
+            assert set(engine.generations) == set(settings) == set(coordinator.cameras.all)
+        finally:
+            await engine.end()
 
 
 async def test_an_engine_adds_no_camera_once_the_coordinator_has_listened(tmp_path: Path) -> None:

@@ -137,3 +137,13 @@ def test_a_generation_that_nothing_accounts_for_is_refused() -> None:
 def test_a_reason_of_an_engine_is_printable_and_of_limited_length() -> None:
     reason = reason_of(CameraReport(1, "ended", refused="no\x1b[31m\n" + "x" * 1_000_000))
     assert reason.startswith("no [31m x") and len(reason) == 500
+
+
+def test_a_camera_is_given_up_if_two_complete_answers_lack_its_settings() -> None:
+    session = Engines(2.0, 8).renewed(b"id", renewal(), 0, 0)
+    session.adoptable = {"a", "b", "c", "d"}
+    assert session.answered({"a"}, more=True) == {"a"}  # the next part is lost
+    assert session.answered({"c"}, more=False) == {"c"}
+    assert session.answered({"a"}, more=True) == set()
+    assert session.answered({"b", "c"}, more=False) == {"b", "d"}
+    assert not session.adoptable
