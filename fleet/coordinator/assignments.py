@@ -88,6 +88,15 @@ class Assignments:
         del wanted.generations[camera], wanted.changed[camera]
         return True
 
+    def remove(self, camera: str) -> dict[str, int]:
+        """Take the camera from all engines. Return those that had it, with their generations."""
+        had = {
+            name: wanted.generations[camera] for name, wanted in self._engines.items() if camera in wanted.generations
+        }
+        for name, generation in had.items():
+            self.release(name, self._engines[name].run, camera, generation)
+        return had
+
     def settings_changed(self, camera: str) -> list[str]:
         """Send a camera's settings again to the engines that have it. Return their names."""
         engines = [name for name, wanted in self._engines.items() if camera in wanted.generations]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fleet.coordinator.store import Kept, Statement, camera_as_configured, camera_changed, camera_hidden
+from fleet.coordinator.store import Kept, LastPlace, Statement, camera_as_configured, camera_changed, camera_hidden
 from fleet.settings import REFERENCE, FleetCamera, FleetConfig
 from stages.settings_file import error_text
 from stream.cameras.changes import (
@@ -47,8 +47,9 @@ class Cameras:
             name: camera for name, camera in self._configured.items() if kept.cameras.get(name, camera) is not None
         }
         self._for_engine: dict[str, Mapping[str, Any]] = {}
-        self.invalid: set[str] = set()
+        self.invalid: dict[str, Mapping[str, Any]] = {}
         """Cameras whose settings in the store are not valid, for example after an upgrade. They stay in the store."""
+        self._places = kept.places
         for name, settings in kept.cameras.items():
             if settings is None:
                 continue
@@ -56,7 +57,7 @@ class Cameras:
                 self.all[name] = camera
                 self.privacy.add(camera)
             else:
-                self.invalid.add(name)
+                self.invalid[name] = settings
                 self.all.pop(name, None)
                 logger.error("camera %s: it is not placed before its settings are replaced over HTTP", name)
 
@@ -109,13 +110,14 @@ class Cameras:
     def put(self, camera: FleetCamera) -> None:
         """Add a camera, or replace it."""
         self.all[camera.id] = camera
-        self.invalid.discard(camera.id)
+        self.invalid.pop(camera.id, None)
         self._for_engine.pop(camera.id, None)
         self.privacy.add(camera)
 
     def remove(self, camera_id: str) -> None:
         """Remove a camera. What was hidden of it stays known."""
-        del self.all[camera_id]
+        self.all.pop(camera_id, None)
+        self.invalid.pop(camera_id, None)
         self._for_engine.pop(camera_id, None)
 
     def has(self, camera_id: str) -> bool:
@@ -144,9 +146,14 @@ class Cameras:
             return None
         return camera
 
+    def places_of_invalid(self) -> dict[str, LastPlace]:
+        """Return where the cameras that are not placed, because their settings are not valid, were placed last."""
+        return {name: self._places[name] for name in self.invalid if name in self._places}
+
     def changed(self) -> Iterable[tuple[str, Mapping[str, Any] | None]]:
         """Return the cameras that differ from the configuration, as the store keeps them."""
-        for name in (self._configured.keys() | self.all.keys()) - self.invalid:
+        yield from self.invalid.items()
+        for name in (self._configured.keys() | self.all.keys()) - self.invalid.keys():
             settings, configured = _whole(self.all.get(name)), _whole(self._configured.get(name))
             if settings != configured:
                 yield name, settings

@@ -69,7 +69,7 @@ class Changes:
     async def _remove(self, camera_id: str) -> bool:
         async with self._turn:
             cameras = self._running()
-            if camera_id not in cameras.all:
+            if not cameras.has(camera_id):
                 return False
             await self.write(cameras.removing(camera_id))
             cameras.remove(camera_id)

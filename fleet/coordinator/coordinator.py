@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fleet.coordinator.assignments import Assignments
@@ -33,6 +33,7 @@ from fleet.coordinator.store import (
 )
 from fleet.placement.commands import Announce, Assign, Command, Drained, EngineLost, Release
 from fleet.placement.events import (
+    CameraUnwanted,
     CameraWanted,
     DrainBegun,
     DrainEnded,
@@ -240,7 +241,7 @@ class Coordinator:
             and self.cameras.may_adopt(camera)
             and self._removed.may_return(camera, generation)
         }
-        own = session.adoptable | (self.cameras.invalid & generations.keys())
+        own = session.adoptable | (self.cameras.invalid.keys() & generations.keys())
         self.assignments.begin(address.engine, address.run, generations, own)
         logger.info("engine %s on %s has joined, with %d cameras", address.engine, address.node, len(generations))
 
@@ -285,7 +286,7 @@ class Coordinator:
         lease_only = self.assignments.nothing_new(session.asked_ns, session.version, prolong=prolong)
         self.renewals.send(session.identity, grant, lease_only)
 
-    def _push(self, engines: Sequence[str] | set[str]) -> None:
+    def _push(self, engines: Iterable[str]) -> None:
         for engine in engines:
             session = self.engines.sessions.get(engine)
             if session is not None and session.began:
@@ -301,16 +302,16 @@ class Coordinator:
         self._removed = RemovedCameras(gone)
         # Time too: if this is an older copy of the store, higher generations than it knows may have been given since.
         now_ms = time.time_ns() // 1_000_000
-        self._floor = max([kept.floor, now_ms, *(place.generation + 1 for place in gone.values())])
+        unplaced = (*gone.values(), *self.cameras.places_of_invalid().values())
+        self._floor = max([kept.floor, now_ms, *(place.generation + 1 for place in unplaced)])
         if self._floor != kept.floor:
             self._outbox.add([floor_raised(self._floor)], ())
-        never = LastPlace(0)
         self.placement = Placement(
             self.config.placement,
             (
                 Remembered(name, camera.wish, place.generation, place.engine, place.run)
                 for name, camera in self.cameras.all.items()
-                for place in (kept.places.get(name, never),)
+                for place in (kept.places.get(name, LastPlace(0)),)
             ),
             generation_floor=self._floor,
             now_s=_now(),
@@ -333,6 +334,10 @@ class Coordinator:
                 self.drained.discard(event.name)
             case CameraWanted():
                 self._removed.forget(event.camera)
+            case CameraUnwanted() if event.camera not in self.placement.cameras:  # its settings were not valid
+                had = self.assignments.remove(event.camera)
+                self._outbox.add(self._removed.add(event.camera, max([self._floor - 1, *had.values()])), ())
+                self._push(had.keys())
             case _:
                 pass
         commands = self.placement.step(event, _now())
@@ -353,8 +358,6 @@ class Coordinator:
                     )
                 case Announce(state="removed"):
                     statements += self._removed.add(command.camera, command.generation)
-                case Announce() | Drained():
-                    pass
         if self.placement.generation_floor != self._floor:
             self._floor = self.placement.generation_floor
             statements.append(floor_raised(self._floor))
@@ -398,7 +401,7 @@ class Coordinator:
             for name, camera in self.placement.cameras.items()
             if camera.generation and name in self.cameras.all
         }
-        places = {**self._removed.places(), **places}
+        places = {**self._removed.places(), **self.cameras.places_of_invalid(), **places}
         hidden = [hidden.model_dump(mode="json") for hidden in self.cameras.privacy.hidden]
         return Kept(
             self._created_ms,

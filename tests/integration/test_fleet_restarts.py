@@ -241,6 +241,26 @@ async def test_a_camera_whose_kept_settings_are_not_valid_any_more_stays_with_it
         await until(lambda: a.settings["door"] == {"source": "rtsp://10.0.0.7/1"})
 
 
+async def test_a_camera_whose_kept_settings_are_not_valid_any_more_can_be_removed(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    store = Store(config.coordinator.store)
+    store.open()
+    settings = {"source": "rtsp://10.0.0.7/1", "unknown": 1}
+    store.write([camera_changed("door", settings), placed("door", LastPlace(7, "a", "0" * 32))])
+    store.close()
+    own: dict[str, Any] = {"generations": {"door": 7}, "settings": {"door": settings}}
+    async with running(config) as coordinator, joined(coordinator.renewals.address, "a", **own) as (a,):
+        await until(lambda: coordinator.placement.settled and a.grants)
+        address = coordinator.renewals.address
+        assert await coordinator.changes.remove("door")
+        assert not await coordinator.changes.remove("door")
+        await until(lambda: not a.generations)
+        await coordinator.stop()
+        async with running(config, address) as again, joined(address, "b", **own) as (b,):  # it was away
+            await until(lambda: not b.generations)
+            assert not again.cameras.has("door")
+
+
 async def test_a_killed_coordinator_loses_no_camera(tmp_path: Path) -> None:
     """The coordinator is a process of its own, which is killed, and started again with its store and without."""
     port = await _free_address()

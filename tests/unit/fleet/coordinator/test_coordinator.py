@@ -61,6 +61,16 @@ def test_removed_cameras_are_among_what_is_written_again_after_damage(tmp_path: 
     assert coordinator._snapshot().places == {"gone": LastPlace(5), "c0": LastPlace(0)}
 
 
+def test_cameras_with_invalid_settings_are_among_what_is_written_again_after_damage(tmp_path: Path) -> None:
+    far = time.time_ns() // 1_000_000 + 3_600_000
+    settings = {"door": {"source": "pattern:", "unknown": 1}, "c0": {"source": "pattern:", "unknown": 1}}
+    kept = Kept(1, 1, settings, {"door": LastPlace(far, "a", "r")}, frozenset(), [])
+    coordinator = begun(tmp_path, kept, cameras=cameras(1))
+    assert coordinator._snapshot().cameras == settings
+    assert coordinator._snapshot().places == {"door": LastPlace(far, "a", "r")}
+    assert coordinator.placement.generation_floor == far + 1
+
+
 def test_what_is_done_at_once_does_not_wait_to_be_written(tmp_path: Path) -> None:
     coordinator = begun(tmp_path, Kept(1, 1, {}, {}, frozenset(), []), placement={"settle_s": 0})
     coordinator._step(Tick())
