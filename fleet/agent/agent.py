@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
+from fleet.agent import kept_file
 from fleet.agent.detached_process import DetachedProcess
 from fleet.agent.keeper import Ended, Keeper, described
 from fleet.agent.program import partstream, without_ray
-from stream.settings import private_file
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +37,13 @@ class Agent:
         self.keepers = {name: self._keeper(name, folder, directory) for name in engines}
 
     def start(self) -> None:
-        """Adopt or start the engines, in the running event loop. Raises `OSError` if the folder can't be written."""
+        """Adopt or start the engines, in the running event loop.
+
+        Raises `OSError` if a configuration can't be written and there is none from before.
+        """
         for path, settings in self._configurations.items():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private_file.replace(path, str(yaml.safe_dump(settings, allow_unicode=True, sort_keys=False)))
+            kept_file.write(path, str(yaml.safe_dump(settings, allow_unicode=True, sort_keys=False)))
         for keeper in self.keepers.values():
             keeper.start()
 

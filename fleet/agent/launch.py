@@ -28,7 +28,10 @@ def start_ticks(pid: int) -> int | None:
 
 
 def hold(lock: str, run: str, command: Sequence[str]) -> int | None:
-    """Hold a lock in this process, until its end or that of the returned descriptor. None: another process holds it."""
+    """Hold a lock in this process, until its end or that of the returned descriptor. None: another process holds it.
+
+    Raises `OSError` if the file can't be written, and then holds nothing.
+    """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,8 +39,14 @@ def hold(lock: str, run: str, command: Sequence[str]) -> int | None:
         os.close(descriptor)
         return None
     state = {"pid": os.getpid(), "started": start_ticks(os.getpid()), "run": run, "command": command}
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps(state).encode())
+    body = json.dumps(state).encode()
+    try:
+        # Over the old text, and shortened afterwards: a full disk has no room for a file that was emptied.
+        os.pwrite(descriptor, body, 0)
+        os.ftruncate(descriptor, len(body))
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

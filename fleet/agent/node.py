@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from fleet.agent import kept_file
 from fleet.agent.agent import Agent
 from fleet.agent.detached_process import DetachedProcess
 from fleet.agent.ended_runs import EndedRuns
 from fleet.agent.program import partstream, without_ray
 from fleet.settings import FleetConfig
-from stream.settings import private_file
 from stream.settings.engine import PublishConfig
 
 COORDINATOR = "coordinator"
@@ -24,12 +24,13 @@ _WILDCARDS = ("0.0.0.0", "[::]", "*")
 def agent_of(config: FleetConfig, node: str, head: str, address: str, directory: Path) -> Agent:
     """Return the agent of a node, whose own address is `address`; the coordinator runs on the host `head`.
 
-    Relative paths are meant from `directory`. Raises `OSError` if the state directory can't be written.
+    Relative paths are meant from `directory`. Raises `OSError` if the state directory can't be written and has
+    no files from before.
     """
     folder = directory / config.cluster.state_directory / "engines"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     coordinator_file = folder / COORDINATOR
-    private_file.replace(coordinator_file, reached(config.coordinator.bind, head) + "\n")
+    kept_file.write(coordinator_file, reached(config.coordinator.bind, head) + "\n")
     engines = engine_settings(config, node, address, coordinator_file)
     http = config.coordinator.http
     token = http.control_token.get_secret_value() if http.control_token is not None else os.environ.get(TOKEN_VARIABLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fleet.agent.detached_process import DetachedProcess, RunningProcess
-from fleet.agent.launch import EXIT_NO_PROGRAM, EXIT_RUNNING, start_ticks
+from fleet.agent.launch import EXIT_NO_PROGRAM, EXIT_RUNNING, hold, start_ticks
 from support.waiting import until
 
 STARTER = """
@@ -23,6 +24,7 @@ from fleet.agent.detached_process import DetachedProcess
 DetachedProcess("engine", sys.argv[2:], Path(sys.argv[1])).start("run-0")
 """
 SLEEP = ("sleep", "600")
+BLOCK_BYTES = 4096
 
 
 def last_run(process: DetachedProcess) -> str | None:
@@ -152,6 +154,44 @@ async def test_a_process_that_is_left_goes_on(tmp_path: Path, started: list[Runn
     adopted = process.adopt()
     assert adopted is not None and adopted.pid == left.pid
     started.append(adopted)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files be written only within the blocks that they have."""
+    write, pwrite = os.write, os.pwrite
+
+    def check(descriptor: int, end: int) -> None:
+        if end > -(-os.fstat(descriptor).st_size // BLOCK_BYTES) * BLOCK_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def checked_write(descriptor: int, data: bytes) -> int:
+        check(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR) + len(data))
+        return write(descriptor, data)
+
+    def checked_pwrite(descriptor: int, data: bytes, offset: int) -> int:
+        check(descriptor, offset + len(data))
+        return pwrite(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "write", checked_write)
+    monkeypatch.setattr(os, "pwrite", checked_pwrite)
+
+
+def test_a_lock_is_held_again_on_a_full_disk_if_its_file_was_written_before(tmp_path: Path, full_disk: None) -> None:
+    lock = tmp_path / "engine.lock"
+    lock.write_text(json.dumps({"pid": 1, "started": 1, "run": "run-0", "command": ["engine", "--long", "option"]}))
+    descriptor = hold(str(lock), "run-1", ["engine"])
+    assert descriptor is not None
+    os.close(descriptor)
+    state = json.loads(lock.read_bytes())
+    assert (state["pid"], state["run"], state["command"]) == (os.getpid(), "run-1", ["engine"])
+
+
+def test_a_lock_whose_file_cannot_be_written_is_not_held(tmp_path: Path, full_disk: None) -> None:
+    process = DetachedProcess("engine", SLEEP, tmp_path)
+    with pytest.raises(OSError, match="No space left"):
+        hold(str(tmp_path / "engine.lock"), "run-0", SLEEP)
+    assert not process.is_running()
 
 
 def test_the_start_of_a_process_is_known_and_of_none_not() -> None:
