@@ -69,6 +69,8 @@ class Keeper:
         self.restarts = Restarts(longest_wait_s)
         self._on_end = on_end
         self._variables = variables
+        self._looked_back = False
+        """Whether the end of a run before the keeper's start was told."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -97,31 +99,37 @@ class Keeper:
             self._task = None
 
     async def _keep(self) -> None:
-        clock = asyncio.get_running_loop().time
-        told = False
         while True:
-            begun_s = clock()
             try:
-                if not told:
-                    self._tell_of_earlier_end()
-                    told = True
-                self.running = self.process.adopt() or self._started()
+                wait_s = await self._run_once()
             except OSError as error:
                 logger.error("%s can't be started: %s", self.process.name, error.strerror)
-                await asyncio.sleep(self.restarts.wait_s(0))
-                continue
-            how = "goes on" if self.running.adopted else "started"
-            logger.info("%s %s: process %d", self.process.name, how, self.running.pid)
-            code = await self._until_ended(self.running)
-            wait_s = self.restarts.wait_s(clock() - begun_s)
-            if code == EXIT_RUNNING:  # another agent has just started it, and it is adopted next; or a child is left
-                self.running = None
-                await self._warn_of_left_behind()
-            else:
-                self._forget(Ended(self.running.run, code))
-            if wait_s:
-                logger.warning("%s is started again in %g s", self.process.name, wait_s)
+                wait_s = self.restarts.wait_s(0)
+            except Exception:
+                logger.exception("%s can't be kept running", self.process.name)
+                wait_s = self.restarts.wait_s(0)
             await asyncio.sleep(wait_s)
+
+    async def _run_once(self) -> float:
+        """Adopt or start the process, wait for its end, and return the time until it is to be started again."""
+        clock = asyncio.get_running_loop().time
+        begun_s = clock()
+        if not self._looked_back:
+            self._tell_of_earlier_end()
+            self._looked_back = True
+        self.running = self.process.adopt() or self._started()
+        how = "goes on" if self.running.adopted else "started"
+        logger.info("%s %s: process %d", self.process.name, how, self.running.pid)
+        code = await self._until_ended(self.running)
+        wait_s = self.restarts.wait_s(clock() - begun_s)
+        if code == EXIT_RUNNING:  # another agent has just started it, and it is adopted next; or a child is left
+            self.running = None
+            await self._warn_of_left_behind()
+        else:
+            self._forget(Ended(self.running.run, code))
+        if wait_s:
+            logger.warning("%s is started again in %g s", self.process.name, wait_s)
+        return wait_s
 
     def _started(self) -> RunningProcess:
         run = secrets.token_hex(16)
@@ -130,7 +138,7 @@ class Keeper:
     def _tell_of_earlier_end(self) -> None:
         last = self.process.last()
         if last is not None and not self.process.is_running():
-            self._on_end(Ended(last.run, None))
+            self._tell(Ended(last.run, None))
 
     async def _warn_of_left_behind(self) -> None:
         try:
@@ -164,7 +172,13 @@ class Keeper:
     def _forget(self, ended: Ended) -> None:
         logger.warning("%s ended: %s", self.process.name, described(ended.code))
         self.running, self.last = None, ended
-        self._on_end(ended)
+        self._tell(ended)
+
+    def _tell(self, ended: Ended) -> None:
+        try:
+            self._on_end(ended)
+        except Exception:
+            logger.exception("the end of %s can't be told", self.process.name)
 
 
 def described(code: int | None) -> str:

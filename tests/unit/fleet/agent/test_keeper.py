@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.agent.detached_process import DetachedProcess
+from fleet.agent.detached_process import DetachedProcess, RunningProcess
 from fleet.agent.keeper import LONGEST_WAIT_S, STEADY_AFTER_S, Ended, Keeper, Restarts, described
 from fleet.agent.lock_holders import holders
 from support.waiting import until
@@ -96,6 +96,43 @@ async def test_a_lock_that_cannot_be_read_is_logged_and_tried_again(
     assert (ended, ends) == (0, [Ended("run-0", None)])
     assert "engine can't be started: Permission denied" in caplog.text
     await keeper.stop(within_s=0)
+
+
+async def test_a_fault_is_logged_and_the_process_started_after_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Faulty(DetachedProcess):
+        faults = 2
+
+        def adopt(self) -> RunningProcess | None:
+            self.faults -= 1
+            if self.faults >= 0:
+                raise RuntimeError("fault")
+            return super().adopt()
+
+    keeper = Keeper(Faulty("engine", SLEEP, tmp_path))
+    keeper.start()
+    await until(holds(keeper))
+    assert caplog.text.count("engine can't be kept running") == 2 and "RuntimeError: fault" in caplog.text
+    await keeper.stop(within_s=0)
+
+
+async def test_an_end_that_cannot_be_told_keeps_nothing_from_being_started(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(ended: Ended) -> None:
+        raise RuntimeError("fault")
+
+    await DetachedProcess("engine", ("true",), tmp_path).start("run-0").ended()
+    keeper = Keeper(DetachedProcess("engine", SLEEP, tmp_path), faulty)
+    keeper.start()
+    await until(holds(keeper, "run-0"))
+    first = keeper.running
+    assert first is not None
+    first.send(signal.SIGKILL)
+    await until(holds(keeper, first.run))
+    await keeper.stop(within_s=0)
+    assert caplog.text.count("the end of engine can't be told") == 3
 
 
 async def test_a_process_learns_its_run_from_its_environment(keep: Keep, tmp_path: Path) -> None:
