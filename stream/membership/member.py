@@ -310,7 +310,8 @@ class Member:
         taken = self._leases.granted(message)
         if self._leases.coordinator != before:
             logger.info("fleet: joined as engine %s", self._settings.engine_name)
-            self._sent = None
+            # What was sent went to another one: this one is sent everything that it wants, from the beginning.
+            self._sent = self._settings_left = None
         if message.wants_cameras:
             self._sent = None
         if message.wants_settings and self._settings_left is None:

@@ -14,7 +14,7 @@ import pytest
 from stream.membership import member as member_module
 from stream.membership.lease import Leases
 from stream.membership.member import Member
-from stream.membership.protocol import Assigned, CameraReport, EngineReport, Grant, RefusedEngine
+from stream.membership.protocol import Assigned, CameraReport, EngineReport, Grant, RefusedEngine, Renewal
 from stream.messaging.curve.keys import KeyFileError, KeyPair
 from stream.results import EngineAddress
 from stream.settings.config_error import ConfigError
@@ -204,6 +204,31 @@ async def test_settings_that_are_too_large_for_one_renewal_are_divided(monkeypat
             (["e"], False),
         ]
         assert (told[-1].settings or {})["e"] == large["e"][1]
+
+
+async def test_a_coordinator_that_begins_in_the_middle_of_divided_settings_gets_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("a", "b", "c", "d", "e", "f", "g", "h")
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(**{name: (7, SETTINGS | {"name": name * 600}) for name in names})
+        await until(lambda: len(coordinator.generations()) == len(names))
+        monkeypatch.setattr(member_module, "MOST_SETTINGS_BYTES", 700)
+        grant = coordinator.grant
+        taken_over: list[int] = []
+
+        def granted(renewal: Renewal) -> Grant:
+            if renewal.more and not taken_over:
+                taken_over.append(len(coordinator.renewals))
+                coordinator.run, coordinator.wants = "d1" * 16, {"wants_settings": True}
+            return grant(renewal)
+
+        monkeypatch.setattr(coordinator, "grant", granted)
+        coordinator.wants = {"wants_settings": True}
+        await until(lambda: [one for one in coordinator.renewals if one.settings and not one.more])
+        told = [one.settings for one in coordinator.renewals[taken_over[0] :] if one.settings]
+        assert {name for settings in told for name in settings} == set(names)
 
 
 async def test_the_lease_is_renewed_without_what_is_too_large(
