@@ -243,22 +243,19 @@ class Member:
         known = cameras == self._sent and self._leases.answered_ns >= self._sent_ns
         settings = self._next_settings()
         now_ns = self._now_ns()
-        renewal = Renewal(
-            protocol=PROTOCOL,
-            address=self._address(),
-            asked_ns=now_ns,
-            version=self._leases.version,
-            report=engine,
-            cameras=None if known else cameras,
-            settings=settings,
-            stopping=self._stopping,
-            more=len(settings or ()) < len(self._settings_left or ()),
+        renewal, body = self._that_fits(
+            Renewal(
+                protocol=PROTOCOL,
+                address=self._address(),
+                asked_ns=now_ns,
+                version=self._leases.version,
+                report=engine,
+                cameras=None if known else cameras,
+                settings=settings,
+                stopping=self._stopping,
+                more=len(settings or ()) < len(self._settings_left or ()),
+            )
         )
-        body = encode(renewal)
-        if len(body) > MOST_BYTES:
-            self._log("size", "fleet: a renewal has %d bytes, more than the coordinator reads", len(body))
-            known = True
-            body = encode(msgspec.structs.replace(renewal, cameras=None, settings=None, more=False))
         self._leases.asked(now_ns)
         try:
             await self._socket.send(body, zmq.NOBLOCK)
@@ -268,8 +265,22 @@ class Member:
             self.changed()
         if self._settings_left is not None:
             self._settings_left = self._settings_left[len(settings or ()) :] or None
-        if not known:
+        if renewal.cameras is not None:
             self._sent, self._sent_ns = cameras, now_ns
+
+    def _that_fits(self, renewal: Renewal) -> tuple[Renewal, bytes]:
+        """Return the renewal without what makes it larger than the coordinator reads, and its bytes.
+
+        Cameras are left for the next one. Settings that are too large even without them can never be sent. The answer
+        lacks them, so that the coordinator does not wait for them.
+        """
+        body = encode(renewal)
+        for left_out in ({"cameras": None}, {"settings": None if renewal.settings is None else {}}):
+            if len(body) > MOST_BYTES:
+                self._log("size", "fleet: a renewal has %d bytes, more than the coordinator reads", len(body))
+                renewal = msgspec.structs.replace(renewal, **left_out)
+                body = encode(renewal)
+        return renewal, body
 
     def _next_settings(self) -> dict[str, dict[str, Any]] | None:
         """Return the settings that the next renewal is to have: all that are left, if they fit, or the first ones."""

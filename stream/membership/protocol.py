@@ -77,7 +77,7 @@ class Renewal(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
     """All its cameras; None: as in the last renewal that had them."""
     settings: dict[str, dict[str, Any]] | None = None
     """The settings of its cameras, secrets included, of all or of those that fit (`more`); only if a grant
-    `wants_settings`."""
+    `wants_settings`. Cameras whose settings are too large for any renewal are left out."""
     stopping: bool = False
     """It is being stopped in order: its cameras are to be moved at once."""
     more: bool = False

@@ -243,9 +243,26 @@ async def test_the_lease_is_renewed_without_what_is_too_large(
         coordinator.wants = {"wants_settings": True}
         renewed = len(coordinator.renewals)
         await until(lambda: [one for one in coordinator.renewals if one.settings])
-        assert [one.settings for one in coordinator.renewals if one.settings is not None] == [{"yard": SETTINGS}]
+        told = [(one.settings, one.more) for one in coordinator.renewals if one.settings is not None]
+        assert told == [({}, True), ({"yard": SETTINGS}, False)]
         assert len(coordinator.renewals) > renewed + 1, "the one without them was sent too"
     assert caplog.text.count("more than the coordinator reads") == 1
+
+
+async def test_settings_are_sent_before_the_cameras_if_both_are_too_large_for_one_renewal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cameras = dict.fromkeys("abcdefghijk", (7, SETTINGS)) | {"l": (7, SETTINGS | {"name": "x" * 1000})}
+    async with coordinating() as coordinator, member_of(coordinator=coordinator.address):
+        await until(lambda: coordinator.renewals)
+        await coordinator.assign(**cameras)
+        await until(lambda: len(coordinator.generations()) == len(cameras))
+        monkeypatch.setattr(member_module, "MOST_BYTES", 2200)
+        monkeypatch.setattr(member_module, "MOST_SETTINGS_BYTES", 1700)
+        coordinator.reported, coordinator.wants = {}, {"wants_cameras": True, "wants_settings": True}
+        await until(lambda: len(coordinator.generations()) == len(cameras))
+        told = [one for one in coordinator.renewals if one.settings is not None]
+        assert [(len(one.settings or ()), one.cameras, one.more) for one in told] == [(len(cameras), None, False)]
 
 
 async def test_a_change_that_fails_is_logged_and_the_next_one_made(caplog: pytest.LogCaptureFixture) -> None:
