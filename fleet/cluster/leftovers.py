@@ -32,9 +32,10 @@ def kill(session: int, started: int) -> list[int]:
 def _is_left(folder: Path, session: int, started: int) -> bool:
     try:
         fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        in_session, started_at = int(fields[_SESSION]), int(fields[_STARTED])
         command = (folder / "cmdline").read_bytes()
         owner = folder.stat().st_uid
-    except OSError:
+    except (OSError, IndexError, ValueError):  # a process that ends at this moment may have an empty file
         return False
-    is_of_session = int(fields[_SESSION]) == session and int(fields[_STARTED]) >= started and owner == os.getuid()
+    is_of_session = in_session == session and started_at >= started and owner == os.getuid()
     return is_of_session and (command.startswith(b"ray::") or b"/ray/" in command or b"ray." in command)

@@ -81,3 +81,10 @@ def test_nothing_is_killed_while_the_first_process_lives(session: Session) -> No
 def test_nothing_that_is_older_is_killed(session: Session) -> None:
     session.end_first()
     assert leftovers.kill(session.first.pid, session.started + 10**9) == []
+
+
+@pytest.mark.parametrize("text", ["", "7 (ray::Agent) Z", "7 (ray::Agent) " + "x " * 20])
+def test_a_process_whose_state_cannot_be_read_is_not_killed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "stat").write_text(text)
+    (tmp_path / "cmdline").write_bytes(b"ray::Agent")
+    assert not leftovers._is_left(tmp_path, 7, 0)
