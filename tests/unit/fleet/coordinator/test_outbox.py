@@ -180,10 +180,10 @@ async def main():
     except NotSavedError:
         pass
     while len(errors) < 6 and outbox.error:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
     limit(resource.RLIM_INFINITY)
     while outbox.error:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
     os.write(1, repr([bool(error) for error in errors[:6]]).encode())
     writing.cancel()
 
