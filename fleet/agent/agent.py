@@ -47,17 +47,6 @@ class Agent:
         for keeper in self.keepers.values():
             keeper.start()
 
-    async def stop(self) -> None:
-        """Stop the engines in order."""
-        await asyncio.gather(*(keeper.stop() for keeper in self.keepers.values()))
-        await asyncio.gather(*self._telling)
-
-    async def leave(self) -> None:
-        """End, and leave the engines running."""
-        await asyncio.gather(*(keeper.leave() for keeper in self.keepers.values()))
-        for task in self._telling:
-            task.cancel()
-
     def status(self) -> list[dict[str, Any]]:
         """Return what is known of each engine's process: `pid` and `run` are None while it does not run."""
         return [_status(name, keeper) for name, keeper in self.keepers.items()]

@@ -33,6 +33,12 @@ class Told:
         self.ends.append((engine, run))
 
 
+async def stop(agent: Agent) -> None:
+    """Stop the engines of an agent."""
+    for keeper in agent.keepers.values():
+        await keeper.stop()
+
+
 async def test_each_engine_runs_with_its_own_configuration(engine_program: None, tmp_path: Path) -> None:
     engines = {
         name: {"publish": {"endpoint": f"tcp://127.0.0.1:{port}"}} for name, port in (("gpu-0", 1), ("gpu-1", 2))
@@ -51,9 +57,9 @@ async def test_each_engine_runs_with_its_own_configuration(engine_program: None,
         assert yaml.safe_load(path.read_text()) == engines[name]
         assert path.stat().st_mode & 0o777 == 0o600
     assert told.ends == []
-    await agent.stop()
+    await stop(agent)
     assert [status["pid"] for status in agent.status()] == [None, None]
-    assert sorted(engine for engine, _ in told.ends) == ["gpu-0", "gpu-1"]
+    await until(lambda: sorted(engine for engine, _ in told.ends) == ["gpu-0", "gpu-1"])
 
 
 async def test_the_coordinator_is_told_of_each_run_that_ended(engine_program: None, tmp_path: Path) -> None:
@@ -67,7 +73,7 @@ async def test_the_coordinator_is_told_of_each_run_that_ended(engine_program: No
     await until(lambda: keeper.running is not None and keeper.running is not first)
     assert told.ends == [("gpu-0", first.run)]
     assert agent.status()[0]["restarts"] == 1 and agent.status()[0]["last_end"] == "signal 9"
-    await agent.stop()
+    await stop(agent)
 
 
 async def test_engines_that_are_left_are_adopted_by_the_next_agent(engine_program: None, tmp_path: Path) -> None:
@@ -77,12 +83,12 @@ async def test_engines_that_are_left_are_adopted_by_the_next_agent(engine_progra
     log = tmp_path / "gpu-0.log"
     await until(lambda: log.exists() and log.read_text())
     before = agent.status()
-    await agent.leave()
+    await agent.keepers["gpu-0"].leave()
     following = Agent({"gpu-0": {}}, tmp_path, tmp_path, told)
     following.start()
     await until(lambda: following.keepers["gpu-0"].running)
     assert (following.status(), told.ends) == (before, [])
-    await following.stop()
+    await stop(following)
 
 
 def test_the_command_line_is_run_by_the_same_python() -> None:
