@@ -8,7 +8,6 @@ a second one with the same lock, and a lock that is free proves that it has ende
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ import msgspec
 from fleet.agent import launch
 from fleet.agent.launch import start_ticks
 from fleet.agent.lock_holders import holders
+from stream import file_lock
 
 STOP_WITHIN_S = 5.0
 """Time after SIGTERM until SIGKILL. An engine stops within two seconds."""
@@ -168,17 +168,7 @@ class DetachedProcess:
 
     def is_running(self) -> bool:
         """Return whether a process holds the lock."""
-        try:
-            descriptor = os.open(self._lock, os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return file_lock.is_held(self._lock)
 
     def left_behind(self) -> dict[int, str]:
         """Return the pids and names of processes that hold the lock of a run whose own process has ended.

@@ -7,7 +7,6 @@ acts on it. A damaged file is moved aside; the engines' reports then replace wha
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stream import file_lock
 from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -146,9 +146,9 @@ class Store:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = self.path.with_name(f"{self.path.name}.lock")
-            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = file_lock.hold(self.path.with_name(f"{self.path.name}.lock"))
+            if self._lock is None:
+                raise ConfigError(f"coordinator.store: {self.path} is in use by another coordinator")
             try:
                 return self._open()
             except sqlite3.DatabaseError as error:
@@ -156,9 +156,6 @@ class Store:
                     raise
                 self._move_aside(error)
                 return self._open()
-        except BlockingIOError:
-            self.close()
-            raise ConfigError(f"coordinator.store: {self.path} is in use by another coordinator") from None
         except (OSError, sqlite3.Error) as error:
             self.close()
             raise ConfigError(f"coordinator.store: {self.path} can't be used: {_text(error)}") from None
@@ -286,10 +283,9 @@ class Store:
             f" ({_text(error)})" if error is not None else "",
             aside,
         )
-        for ending in ("-wal", "-shm"):
+        for ending in ("-wal", "-shm", ""):
             with suppress(FileNotFoundError):
                 self.path.with_name(self.path.name + ending).replace(aside.with_name(aside.name + ending))
-        self.path.replace(aside)
 
     def _free_name(self) -> Path:
         """Return where a damaged file is moved: never over an earlier one."""

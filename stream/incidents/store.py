@@ -8,7 +8,6 @@ alerts are kept as well, for the engine's next runs to replay.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import sqlite3
@@ -22,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from ring_buffers.doorbell import Doorbell
+from stream import file_lock
 from stream.incidents import database, kept_messages, retention
 from stream.incidents.changes import Change
 from stream.incidents.database import FrameKey
@@ -104,15 +104,15 @@ class IncidentStore(StoredIncidents):
         """
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            self._lock_file = os.open(self._directory / "incidents.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise ConfigError(
-                f"incidents.directory: {self._directory} is in use by another engine: set another directory"
-            ) from None
+            self._lock_file = file_lock.hold(self._directory / "incidents.lock")
         except OSError as error:
             self._failed(error)
+        else:
+            if self._lock_file is None:
+                self.close()
+                raise ConfigError(
+                    f"incidents.directory: {self._directory} is in use by another engine: set another directory"
+                )
         with self._lock:
             self._open()
         self._thread.start()

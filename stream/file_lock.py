@@ -1,0 +1,42 @@
+"""Locks by which only one process uses something. The system ends a lock when its process ends, however it ends.
+
+`fleet/agent/launch.py` holds its lock by itself, because it is run as a script that can import nothing of this project.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+def hold(path: Path) -> int | None:
+    """Create the file if need be, and return its locked descriptor; None if another process holds the lock.
+
+    Closing the descriptor ends the lock. Only the owner may read the file. Raises `OSError`.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock. Raises `OSError` if the file cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
