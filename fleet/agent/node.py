@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ from fleet.agent.detached_process import DetachedProcess
 from fleet.agent.ended_runs import EndedRuns
 from fleet.agent.program import partstream, without_ray
 from fleet.settings import FleetConfig
+from stream.membership.addresses import is_on_all_interfaces, reached
 from stream.settings.engine import PublishConfig
 
 COORDINATOR = "coordinator"
 TOKEN_VARIABLE = "PARTSTREAM_FLEET_TOKEN"
 """A token of the coordinator's HTTP server, if `control_token` is not set."""
-_WILDCARDS = ("0.0.0.0", "[::]", "*")
 
 
 def agent_of(config: FleetConfig, node: str, head: str, address: str, directory: Path) -> Agent:
@@ -43,7 +42,7 @@ def engine_settings(config: FleetConfig, node: str, address: str, coordinator_fi
     configured: dict[str, dict[str, Any]] = {}
     for name, settings in config.engines_of(node).items():
         fleet: dict[str, Any] = {"coordinator_file": str(coordinator_file.resolve()), "engine": name, "node": node}
-        if _host(PublishConfig.model_validate(settings.get("publish", {})).endpoint) in _WILDCARDS:
+        if is_on_all_interfaces(PublishConfig.model_validate(settings.get("publish", {})).endpoint):
             fleet["public_host"] = address
         configured[name] = settings | {"fleet": fleet | config.membership_of(node)}
     return configured
@@ -67,19 +66,6 @@ def coordinator_url(config: FleetConfig, head: str) -> str:
     http = config.coordinator.http
     scheme = "https" if http.tls_certificate is not None else "http"
     return reached(f"{scheme}://{http.bind}", head)
-
-
-def reached(bind: str, host: str) -> str:
-    """Return the address at which others reach a socket bound to `bind`, if `host` is its machine."""
-    scheme, _, rest = bind.partition("://")
-    port = rest.rpartition(":")[2]
-    if _host(bind) not in _WILDCARDS:
-        return bind
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def _host(address: str) -> str:
-    return re.sub(r"^\w+://", "", address).rpartition(":")[0]
 
 
 async def _leave_to_the_lease(engine: str, run: str) -> None:

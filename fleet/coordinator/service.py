@@ -10,8 +10,8 @@ from fleet.coordinator import metrics
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.http_api import CoordinatorApi
 from fleet.settings import FleetConfig
-from stream.cameras.fleet_membership import public
 from stream.http.server.app import HttpServer
+from stream.membership.addresses import public
 
 READ_WITHIN_S = 5.0
 """Time for the event loop to read the metrics."""

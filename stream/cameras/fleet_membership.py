@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import socket
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from stream.cameras.assigned_cameras import AssignedCameras
 from stream.cameras.fleet_report import FleetReport
 from stream.cameras.registry import CameraRegistry
 from stream.config import Config
 from stream.inference.load_watch import LoadWatch
+from stream.membership.addresses import public, public_http
 from stream.membership.lease import Leases
 from stream.membership.member import Member
 from stream.membership.protocol import CameraReport, EngineReport
@@ -26,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 LEAVE_WITHIN_S = 1.0
 """Longest time that an engine which is stopped goes on, so that other engines have its cameras first."""
-ANY_ADDRESS = ("0.0.0.0", "*", "[::]")
 
 
 class FleetMembership:
@@ -93,41 +90,3 @@ class FleetMembership:
 
     def _reports(self) -> tuple[EngineReport, dict[str, CameraReport]]:
         return self._report.engine(time.monotonic()), self._report.cameras()
-
-
-def public(address: str, host: str | None) -> str:
-    """Return a bound address, `scheme://host:port`, as other hosts reach it: at `host`, if that is given.
-
-    Otherwise it stays, except that the name of the machine replaces an address that stands for all interfaces.
-    """
-    scheme, _, place = address.partition("://")
-    bound, _, port = place.rpartition(":")
-    if scheme == "ipc" or not bound:
-        return address
-    if host is None:
-        host = socket.gethostname() if bound in ANY_ADDRESS else bound
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
-    return f"{scheme}://{host}:{port}"
-
-
-def public_http(address: str | None, host: str | None, endpoint: str) -> str | None:
-    """Return the address of the HTTP server as those reach it that are told `endpoint`, the engine's public one.
-
-    None if there is no server, or it listens on loopback only and `endpoint` is for other hosts.
-    """
-    if address is None or (_is_loopback(address) and not _is_of_this_machine(endpoint)):
-        return None
-    return public(address, host)
-
-
-def _is_of_this_machine(endpoint: str) -> bool:
-    return endpoint.startswith("ipc:") or _is_loopback(endpoint)
-
-
-def _is_loopback(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # the name of a machine
-        return False

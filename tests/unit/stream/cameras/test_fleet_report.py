@@ -1,61 +1,17 @@
-"""The addresses that an engine of a fleet announces, and what it reports of itself."""
+"""What an engine of a fleet reports of itself."""
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 
 from stream import results
-from stream.cameras.fleet_membership import public, public_http
 from stream.cameras.fleet_report import LEARNED, FleetReport
 from stream.inference.load_watch import LoadWatch
 from telemetry.catalogue import SECONDS_BUCKETS
 from telemetry.tally import Histogram
-
-
-@pytest.mark.parametrize(
-    ("address", "host", "announced"),
-    [
-        ("tcp://127.0.0.1:5555", None, "tcp://127.0.0.1:5555"),
-        ("tcp://0.0.0.0:5555", None, "tcp://gpu-3:5555"),
-        ("tcp://[::]:5555", None, "tcp://gpu-3:5555"),
-        ("tcp://0.0.0.0:5555", "10.0.0.3", "tcp://10.0.0.3:5555"),
-        ("https://10.0.0.3:9090", "gpu-3.lab", "https://gpu-3.lab:9090"),
-        ("tcp://[::1]:5555", "fe80::1", "tcp://[fe80::1]:5555"),
-        ("tcp://[::1]:5555", None, "tcp://[::1]:5555"),
-        ("ipc:///run/results", "10.0.0.3", "ipc:///run/results"),
-    ],
-)
-def test_addresses_are_announced_as_other_hosts_reach_them(
-    monkeypatch: pytest.MonkeyPatch, address: str, host: str | None, announced: str
-) -> None:
-    monkeypatch.setattr(socket, "gethostname", lambda: "gpu-3")
-    assert public(address, host) == announced
-
-
-@pytest.mark.parametrize(
-    ("http", "host", "endpoint", "announced"),
-    [
-        ("http://127.0.0.1:9090", "10.0.0.3", "tcp://10.0.0.3:5555", None),
-        ("http://[::1]:9090", "gpu-3.lab", "tcp://gpu-3.lab:5555", None),
-        ("http://127.0.0.1:9090", None, "tcp://10.0.0.3:5555", None),
-        ("http://127.0.0.1:9090", None, "tcp://gpu-3:5555", None),
-        ("https://0.0.0.0:9090", "10.0.0.3", "tcp://10.0.0.3:5555", "https://10.0.0.3:9090"),
-        ("http://10.0.0.3:9090", None, "tcp://10.0.0.3:5555", "http://10.0.0.3:9090"),
-        ("http://127.0.0.1:9090", None, "tcp://127.0.0.1:5555", "http://127.0.0.1:9090"),
-        ("http://127.0.0.1:9090", "localhost", "tcp://localhost:5555", "http://localhost:9090"),
-        ("http://127.0.0.1:9090", None, "tcp://[::1]:5555", "http://127.0.0.1:9090"),
-        ("http://127.0.0.1:9090", None, "ipc:///run/results", "http://127.0.0.1:9090"),
-        (None, "10.0.0.3", "tcp://10.0.0.3:5555", None),
-    ],
-)
-def test_an_http_server_on_loopback_is_not_announced_to_other_hosts(
-    http: str | None, host: str | None, endpoint: str, announced: str | None
-) -> None:
-    assert public_http(http, host, endpoint) == announced
 
 
 @dataclass

@@ -1,0 +1,58 @@
+"""Tests of bound addresses, as other hosts reach them."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from stream.membership.addresses import is_on_all_interfaces, public, public_http, reached
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "announced"),
+    [
+        ("tcp://127.0.0.1:5555", None, "tcp://127.0.0.1:5555"),
+        ("tcp://0.0.0.0:5555", None, "tcp://gpu-3:5555"),
+        ("tcp://[::]:5555", None, "tcp://gpu-3:5555"),
+        ("tcp://0.0.0.0:5555", "10.0.0.3", "tcp://10.0.0.3:5555"),
+        ("https://10.0.0.3:9090", "gpu-3.lab", "https://gpu-3.lab:9090"),
+        ("tcp://[::1]:5555", "fe80::1", "tcp://[fe80::1]:5555"),
+        ("tcp://[::1]:5555", None, "tcp://[::1]:5555"),
+        ("ipc:///run/results", "10.0.0.3", "ipc:///run/results"),
+    ],
+)
+def test_addresses_are_announced_as_other_hosts_reach_them(
+    monkeypatch: pytest.MonkeyPatch, address: str, host: str | None, announced: str
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "gpu-3")
+    assert public(address, host) == announced
+
+
+@pytest.mark.parametrize(
+    ("http", "host", "endpoint", "announced"),
+    [
+        ("http://127.0.0.1:9090", "10.0.0.3", "tcp://10.0.0.3:5555", None),
+        ("http://[::1]:9090", "gpu-3.lab", "tcp://gpu-3.lab:5555", None),
+        ("http://127.0.0.1:9090", None, "tcp://10.0.0.3:5555", None),
+        ("http://127.0.0.1:9090", None, "tcp://gpu-3:5555", None),
+        ("https://0.0.0.0:9090", "10.0.0.3", "tcp://10.0.0.3:5555", "https://10.0.0.3:9090"),
+        ("http://10.0.0.3:9090", None, "tcp://10.0.0.3:5555", "http://10.0.0.3:9090"),
+        ("http://127.0.0.1:9090", None, "tcp://127.0.0.1:5555", "http://127.0.0.1:9090"),
+        ("http://127.0.0.1:9090", "localhost", "tcp://localhost:5555", "http://localhost:9090"),
+        ("http://127.0.0.1:9090", None, "tcp://[::1]:5555", "http://127.0.0.1:9090"),
+        ("http://127.0.0.1:9090", None, "ipc:///run/results", "http://127.0.0.1:9090"),
+        (None, "10.0.0.3", "tcp://10.0.0.3:5555", None),
+    ],
+)
+def test_an_http_server_on_loopback_is_not_announced_to_other_hosts(
+    http: str | None, host: str | None, endpoint: str, announced: str | None
+) -> None:
+    assert public_http(http, host, endpoint) == announced
+
+
+def test_only_a_socket_bound_to_all_addresses_is_reached_at_its_machines() -> None:
+    assert reached("tcp://0.0.0.0:5570", "10.0.0.2") == "tcp://10.0.0.2:5570"
+    assert reached("tcp://[::]:5570", "fd00::2") == "tcp://[fd00::2]:5570"
+    assert reached("tcp://127.0.0.1:5570", "10.0.0.2") == "tcp://127.0.0.1:5570"
+    assert is_on_all_interfaces("http://*:9095") and not is_on_all_interfaces("http://10.0.0.2:9095")
