@@ -49,6 +49,8 @@ LEAST_INTERVAL_S = 0.05
 QUEUED = 8
 """Messages that either side queues. More are of no use: each is a complete state."""
 LINGER_MS = 200
+RECONNECT_MS = 100
+"""Between attempts to connect again, and up to 200 ms more: a coordinator that was started again has to hear soon."""
 LOGGED_PER_S = 60.0
 MOST_LOGGED = 500
 MOST_FILE_BYTES = 1024
@@ -99,6 +101,8 @@ class Member:
         self._settings_left: list[str] | None = None
         """Cameras whose settings the coordinator wants, and has not been sent; None: it wants none."""
         self._stopping = False
+        self._unsent = False
+        """Whether the last renewal had no connection."""
         self._limiter = RepeatLimiter(1, LOGGED_PER_S)
 
     def start(self) -> None:
@@ -198,8 +202,8 @@ class Member:
             socket.setsockopt(zmq.SNDHWM, QUEUED)
             socket.setsockopt(zmq.RCVHWM, QUEUED)
             socket.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)
-            socket.setsockopt(zmq.RECONNECT_IVL, 100)
-            socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+            socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+            socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2 * RECONNECT_MS)
             # Detects a host that vanished.
             socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
             socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3000)
@@ -224,11 +228,15 @@ class Member:
 
     # -- renewals -----------------------------------------------------------------------------------------------
     async def _pause(self) -> None:
-        """Wait until the next renewal is due, or something has changed."""
+        """Wait until the next renewal is due, something has changed, or a renewal that was not sent can be."""
         await asyncio.sleep(LEAST_INTERVAL_S)
+        left_s = self._ttl_s / RENEWALS_PER_LEASE - LEAST_INTERVAL_S
+        if self._unsent and self._socket is not None:
+            await self._socket.poll(round(1000 * left_s), zmq.POLLOUT)  # pyright: ignore[reportCallIssue]
+            return
         with contextlib.suppress(TimeoutError):
             # Not `wait_for`, which before Python 3.12 loses a cancellation that comes with the event.
-            async with asyncio.timeout(self._ttl_s / RENEWALS_PER_LEASE - LEAST_INTERVAL_S):
+            async with asyncio.timeout(left_s):
                 await self._wake.wait()
         self._wake.clear()
 
@@ -257,10 +265,12 @@ class Member:
             )
         )
         self._leases.asked(now_ns)
+        self._unsent = True
         try:
             await self._socket.send(body, zmq.NOBLOCK)
         except zmq.ZMQError:
             return  # not connected: the next renewal says the same
+        self._unsent = False
         if renewal.more:
             self.changed()
         if self._settings_left is not None:

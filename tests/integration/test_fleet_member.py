@@ -95,6 +95,20 @@ async def test_cameras_are_reported_again_only_when_they_changed_or_are_asked_fo
         assert [one.cameras is not None for one in told] == [True], "asked for once"
 
 
+async def test_a_coordinator_that_has_come_back_hears_before_the_next_renewal_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(member_module, "TTL_S", 1000 * PATIENCE_S)
+    port = reserved_port()
+    engine = Engine()
+    asked: list[int] = []
+    monkeypatch.setattr(engine.leases, "asked", asked.append)
+    async with member_of(engine, coordinator=f"tcp://127.0.0.1:{port}"):
+        await until(lambda: asked)
+        async with coordinating(port=port) as coordinator:
+            await until(lambda: coordinator.renewals)
+
+
 async def test_a_coordinator_that_is_away_stops_nothing_and_a_new_one_takes_the_cameras_over() -> None:
     port = reserved_port()
     async with member_of(coordinator=f"tcp://127.0.0.1:{port}") as (engine, _):
