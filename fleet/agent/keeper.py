@@ -16,8 +16,9 @@ from fleet.agent.launch import EXIT_RUNNING
 logger = logging.getLogger(__name__)
 
 STEADY_AFTER_S = 60.0
-"""A process that ran so long is started again at once."""
+"""A process that ran so long counts as one that has never ended before."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+"""Least time from one start to the next, at first and after many."""
 ROTATE_EVERY_S = 60.0
 
 
@@ -31,7 +32,10 @@ class Ended:
 
 
 class Restarts:
-    """Waits before a process is started again: none after a long run, then 1 s, doubled up to `longest_s`."""
+    """Waits before a process is started again: none after the first end, and none after a run of some length.
+
+    From one start to the next, it takes at least 1 s after the second end, doubled each time up to `longest_s`.
+    """
 
     def __init__(self, longest_s: float = LONGEST_WAIT_S) -> None:
         self._longest_s = longest_s
@@ -43,8 +47,8 @@ class Restarts:
         """Return the wait after a run of `lived_s` seconds."""
         if lived_s >= STEADY_AFTER_S:
             self._next_s = 0.0
-        wait_s = self._next_s
-        self._next_s = min(max(FIRST_WAIT_S, 2 * wait_s), self._longest_s)
+        wait_s = max(0.0, self._next_s - lived_s)
+        self._next_s = min(max(FIRST_WAIT_S, 2 * self._next_s), self._longest_s)
         self.count += 1
         return wait_s
 
@@ -128,7 +132,7 @@ class Keeper:
         else:
             self._forget(Ended(self.running.run, code))
         if wait_s:
-            logger.warning("%s is started again in %g s", self.process.name, wait_s)
+            logger.warning("%s is started again in %.1f s", self.process.name, wait_s)
         return wait_s
 
     def _started(self) -> RunningProcess:

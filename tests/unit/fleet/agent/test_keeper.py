@@ -211,9 +211,10 @@ async def test_a_folder_that_is_missing_is_reported_and_tried_again(
 
 def test_waits_double_after_short_runs_and_begin_again_after_a_long_one() -> None:
     restarts = Restarts()
-    assert [restarts.wait_s(1.0) for _ in range(8)] == [0, 1, 2, 4, 8, 16, 30, LONGEST_WAIT_S]
-    assert [restarts.wait_s(STEADY_AFTER_S), restarts.wait_s(1.0)] == [0, 1]
-    assert restarts.count == 10
+    assert [restarts.wait_s(0.0) for _ in range(8)] == [0, 1, 2, 4, 8, 16, 30, LONGEST_WAIT_S]
+    assert [restarts.wait_s(12.0), restarts.wait_s(LONGEST_WAIT_S)] == [18, 0]
+    assert [restarts.wait_s(STEADY_AFTER_S), restarts.wait_s(0.5)] == [0, 0.5]
+    assert restarts.count == 12
 
 
 def test_exit_codes_are_described() -> None:
