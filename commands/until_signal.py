@@ -8,8 +8,6 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from commands.ending import EXIT_FAILED
-
 
 def until_signal(work: Coroutine[Any, Any, int]) -> int:
     """Run a coroutine that returns an exit code. Ctrl-C and SIGTERM cancel it, so that it stops in order.
@@ -38,7 +36,11 @@ def until_signal(work: Coroutine[Any, Any, int]) -> int:
             try:
                 return runner.run(cancellable())
             except asyncio.CancelledError:
-                return 128 + received[0] if received else EXIT_FAILED
+                if received:
+                    return 128 + received[0]
+                from commands.ending import EXIT_FAILED  # here, for commands that print nothing
+
+                return EXIT_FAILED
     finally:
         # A closed uvloop loop keeps its handlers, which would ignore further signals.
         for number, handler in before.items():

@@ -19,7 +19,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ring_buffers.frames import FrameMeta, Lease, Policy, RingCounts, SlotFormat, WriteSlot
+from ring_buffers.frames import FrameMeta, Lease, RingCounts, SlotFormat, WriteSlot
+from ring_buffers.policy import Policy
 from telemetry.reasons import DropReason
 
 

@@ -16,7 +16,6 @@ from ring_buffers.motion.motion_map import MotionMap
 from telemetry.reasons import DropReason
 
 Clock = Literal["rtcp", "arrival", "media"]
-Policy = Literal["latest", "every"]
 Matrix = Literal["bt601", "bt709", "fcc", "smpte240m", "bt2020"]
 
 LUMA_SHARES: dict[Matrix, tuple[float, float]] = {

@@ -186,13 +186,15 @@ class LogOutput(logging.Handler):
 _installed: LogOutput | None = None
 
 
-def configure(json: bool = False, level: str = "info", stream: TextIO | None = None) -> LogOutput:
+def configure(
+    json: bool = False, level: str = "info", stream: TextIO | None = None, *, ffmpeg: bool = True
+) -> LogOutput:
     """Send all logging from `level` on to standard error or `stream`, as JSON lines or as readable lines.
 
     Also logs warnings of the `warnings` module and uncaught exceptions. A second call replaces the handler. Messages of
     FFmpeg are logged at level `debug` only: PyAV passes them to Python from FFmpeg's threads, which can deadlock or
-    crash (PyAV issues 751 and 2276, pull request 2394), and relevant errors are raised as exceptions anyway. Raises
-    ValueError if `level` is not one of `LEVELS`.
+    crash (PyAV issues 751 and 2276, pull request 2394), and relevant errors are raised as exceptions anyway. `ffmpeg`:
+    whether the process uses it; if not, PyAV is not imported. Raises ValueError if `level` is not one of `LEVELS`.
     """
     global _installed
     if level.lower() not in LEVELS:
@@ -209,7 +211,8 @@ def configure(json: bool = False, level: str = "info", stream: TextIO | None = N
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     output.catch_uncaught()
-    _route_ffmpeg(level.lower() == "debug")
+    if ffmpeg:
+        _route_ffmpeg(level.lower() == "debug")
     atexit.register(output.close)
     return output
 

@@ -118,11 +118,10 @@ def coordinator_command(config: ConfigOption = DEFAULT, json_logs: JsonLogsOptio
 
     For fleets whose engines are started in another way than by `partstream fleet up`.
     """
-    from telemetry import logs
+    from commands.fleet.coordinate import coordinate
 
-    logs.configure(json=json_logs)
     with errors():
-        raise typer.Exit(until_signal(_coordinate(_loaded(config))))
+        raise typer.Exit(coordinate(config, json=json_logs))
 
 
 def _loaded(path: Path) -> FleetConfig:
@@ -154,18 +153,6 @@ async def _supervise(supervisor: Supervisor) -> int:
 async def _stop(supervisor: Supervisor) -> int:
     await supervisor.stop_other()
     await supervisor.stop()
-    return 0
-
-
-async def _coordinate(config: FleetConfig) -> int:
-    from fleet.coordinator.service import CoordinatorService
-
-    service = CoordinatorService(config)
-    await service.start()
-    try:
-        await service.wait()
-    finally:
-        await service.stop()
     return 0
 
 

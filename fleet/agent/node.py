@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from fleet.agent import kept_file
 from fleet.agent.agent import Agent
 from fleet.agent.detached_process import DetachedProcess
 from fleet.agent.ended_runs import EndedRuns
-from fleet.agent.program import partstream, without_ray
+from fleet.agent.program import without_ray
 from fleet.settings import FleetConfig
 from stream.membership.addresses import is_on_all_interfaces, reached
 from stream.settings.engine import PublishConfig
@@ -54,7 +55,7 @@ def coordinator_process(config: FleetConfig, path: Path, directory: Path) -> Det
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return DetachedProcess(
         COORDINATOR,
-        partstream("fleet", "coordinator", "--config", str(path.resolve()), "--json"),
+        [sys.executable, "-m", "commands.fleet.coordinate", str(path.resolve())],
         folder,
         directory=directory,
         environment=without_ray(os.environ),

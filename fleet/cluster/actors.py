@@ -27,7 +27,7 @@ class _Loop:
     """An event loop in a thread of its own, so that calls of the actor and its work do not wait for each other."""
 
     def __init__(self, name: str) -> None:
-        logs.configure(json=False, level="info")
+        logs.configure(json=False, level="info", ffmpeg=False)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name=name, daemon=True).start()
 

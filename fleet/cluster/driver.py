@@ -99,7 +99,7 @@ def _exists(name: str) -> bool:
 
 def main(address: str) -> None:
     """Keep the actors of the cluster at `address`, `host:port`, until the process is ended."""
-    logs.configure(json=False, level="info")
+    logs.configure(json=False, level="info", ffmpeg=False)
     ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     actors = Actors()
     while True:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ring_buffers.frames import Policy
+from ring_buffers.policy import Policy
 from stages.settings import Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.privacy.background import BackgroundConfig

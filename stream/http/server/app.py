@@ -7,6 +7,7 @@ It runs in the engine's event loop. The metrics page takes longer and is rendere
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 import socket
@@ -104,7 +105,7 @@ class HttpServer:
         self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins, self.audit)
         login = SessionApi(access, sessions, limiter, secure=self._tls is not None)
         self._routes = [*(page_routes() if pages is None else pages), *self._own_routes(), *login.routes(), *routes]
-        self._document = openapi.document(self._routes)
+        self._document = functools.cache(lambda: openapi.document(self._routes))
         self.address = ""
         """`http://host:port` (`https` with TLS) with the actual port; empty before `start`."""
 
@@ -251,7 +252,10 @@ class HttpServer:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _openapi(self, request: web.Request) -> web.Response:
-        return web.json_response(self._document)
+        if self._rendering is None:
+            return web.Response(status=503, text="the server is stopping\n")
+        loop = asyncio.get_running_loop()
+        return web.json_response(await loop.run_in_executor(self._rendering, self._document))
 
     async def _on_response(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.force_close()

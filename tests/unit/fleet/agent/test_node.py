@@ -88,4 +88,4 @@ def test_the_coordinators_http_server_is_found_on_the_head() -> None:
 
 def test_the_coordinator_runs_with_the_fleets_configuration(tmp_path: Path) -> None:
     command = coordinator_process(fleet(), tmp_path / "fleet.yaml", tmp_path).command
-    assert command[2:] == ("fleet", "coordinator", "--config", str(tmp_path / "fleet.yaml"), "--json")
+    assert command[1:] == ("-m", "commands.fleet.coordinate", str(tmp_path / "fleet.yaml"))

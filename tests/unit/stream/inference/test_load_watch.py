@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from ring_buffers.frame_ring import FrameRing
-from ring_buffers.frames import FrameMeta, Policy, SlotFormat
+from ring_buffers.frames import FrameMeta, SlotFormat
+from ring_buffers.policy import Policy
 from stages.ease_levels import FULL_QUALITY, EaseLevel
 from stages.free_model import FreeModel
 from stages.looks import NOTHING, SKIPPED, WHOLE, Look

@@ -10,7 +10,8 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from ring_buffers.frame_ring import FrameRing
-from ring_buffers.frames import Colours, FrameMeta, Policy, SlotFormat
+from ring_buffers.frames import Colours, FrameMeta, SlotFormat
+from ring_buffers.policy import Policy
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoder
