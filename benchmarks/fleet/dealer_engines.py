@@ -17,6 +17,7 @@ from stream.membership.protocol import (
     CameraReport,
     EngineReport,
     Grant,
+    LeastPrivacy,
     RefusedEngine,
     Renewal,
     decode_grant,
@@ -39,6 +40,7 @@ class DealerEngine:
     node: str = "node-1"
     capacity: float = 1000.0
     max_cameras: int = 64
+    privacy: LeastPrivacy = "off"
     run: str = field(default_factory=lambda: secrets.token_hex(16))
     state: CameraState = "live"
     """Of all its cameras."""
@@ -104,7 +106,7 @@ class DealerEngine:
         }
         part, self._to_send = self._to_send[: self.at_once], self._to_send[self.at_once :]
         settings = {camera: dict(self.settings[camera]) for camera in part if camera in self.settings} or None
-        report = EngineReport(self.capacity, self.max_cameras)
+        report = EngineReport(self.capacity, self.max_cameras, privacy=self.privacy)
         return Renewal(
             PROTOCOL,
             self.address,

@@ -77,6 +77,8 @@ def _show(status: dict[str, Any]) -> None:
     for camera, reason in status["unplaced"].items():
         console.print(printable(f"{camera} has no engine: {reason}"), markup=False)
     for engine in status["engines"]:
+        if engine.get("privacy") == "skeleton":
+            console.print(printable(f"{engine['engine']}: all cameras are in skeleton mode there"), markup=False)
         if engine["state"] == "lost":
             console.print(printable(f"{engine['engine']} is lost: {engine['message']}"), markup=False)
 

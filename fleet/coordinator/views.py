@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.coordinator.coordinator import Coordinator
 from fleet.settings import FleetCamera
+from stream.membership.protocol import LeastPrivacy
 from stream.results import Place
+from stream.settings.privacy.modes import PrivacyMode
 
 CameraPlacement = Literal["placed", "moving", "unplaced", "disabled"]
 PLACEMENTS: tuple[CameraPlacement, ...] = ("placed", "moving", "unplaced", "disabled")
@@ -52,6 +54,10 @@ class FleetCameraView(View):
     id: str = Field(description="The camera's id.")
     settings: FleetCamera = Field(description="All settings; the source without secrets.")
     status: FleetCameraStatusView
+    privacy: PrivacyMode = Field(
+        description="What is hidden of its pictures where it is: nothing (`off`), parts (`masked`), or all "
+        "(`skeleton`). Its engine's own configuration may hide more than the settings."
+    )
     place: FleetPlaceView
 
 
@@ -78,6 +84,9 @@ class FleetEngineView(View):
     max_cameras: int = Field(ge=0, description="Cameras that it can take.")
     age_ms: float = Field(ge=0, description="95th percentile of the age of results, the worst camera's.")
     dropped: float = Field(ge=0, description="Frames dropped per second because the engine was too slow.")
+    privacy: LeastPrivacy = Field(
+        description="`skeleton`: all its cameras are in skeleton mode, whatever their settings are."
+    )
     endpoint: str = Field(description="The ZeroMQ address of its results.")
     http: str | None = Field(description="The address of its HTTP server.")
     heard_s: float = Field(ge=0, description="Seconds since its last renewal.")
@@ -128,6 +137,7 @@ def camera_view(coordinator: Coordinator, camera_id: str) -> FleetCameraView:
             fps_out=report.fps if report is not None else 0.0,
             megapixels_per_s=placed.cost,
         ),
+        privacy=(settings if session is None else settings.at_least(session.report.privacy)).privacy_mode,
         place=FleetPlaceView(
             state=state,
             generation=placed.generation,
@@ -159,6 +169,7 @@ def engine_views(coordinator: Coordinator) -> list[FleetEngineView]:
                 max_cameras=report.max_cameras,
                 age_ms=report.age_ms,
                 dropped=report.dropped,
+                privacy=report.privacy,
                 endpoint=address.endpoint,
                 http=address.http,
                 heard_s=max(now_s - engine.heard_s, 0.0),
@@ -180,6 +191,7 @@ def engine_views(coordinator: Coordinator) -> list[FleetEngineView]:
                 max_cameras=0,
                 age_ms=0.0,
                 dropped=0.0,
+                privacy="off",
                 endpoint=lost.address.endpoint,
                 http=lost.address.http,
                 heard_s=max(time.time() - lost.at_us / 1e6, 0.0),

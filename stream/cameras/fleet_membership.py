@@ -47,7 +47,12 @@ class FleetMembership:
         self._address: EngineAddress | None = None
         assigned = AssignedCameras(cameras, config, leases)
         self._report = FleetReport(
-            cameras, assigned, load, capacity=settings.capacity, max_cameras=config.http.max_cameras
+            cameras,
+            assigned,
+            load,
+            capacity=settings.capacity,
+            max_cameras=config.http.max_cameras,
+            privacy=config.privacy.mode,
         )
         self._member = Member(settings, leases, address=self.address, report=self._reports, apply=assigned.apply)
         self._running: asyncio.Task[None] | None = None

@@ -12,7 +12,7 @@ from stream.cameras.assigned_cameras import AssignedCameras
 from stream.cameras.camera import Camera
 from stream.cameras.registry import CameraRegistry
 from stream.inference.load_watch import LoadWatch
-from stream.membership.protocol import CameraReport, EngineReport
+from stream.membership.protocol import CameraReport, EngineReport, LeastPrivacy
 from telemetry.health import missed_frames
 from telemetry.tally import quantile
 
@@ -27,7 +27,10 @@ Cumulative = Sequence[tuple[float, int]]
 
 
 class FleetReport:
-    """Reports of one engine. `capacity`: megapixels per second, until it was measured. Runs in the event loop."""
+    """Reports of one engine. Runs in the event loop.
+
+    `capacity`: megapixels per second, until it was measured. `privacy`: the least of all cameras.
+    """
 
     def __init__(
         self,
@@ -37,12 +40,13 @@ class FleetReport:
         *,
         capacity: float,
         max_cameras: int,
+        privacy: LeastPrivacy = "off",
     ) -> None:
         self._cameras = cameras
         self._assigned = assigned
         self._load = load
         self._max_cameras = max_cameras
-        self._report = EngineReport(capacity, max_cameras)
+        self._report = EngineReport(capacity, max_cameras, privacy=privacy)
         self._measured_capacity: float | None = None
         self._measured_s: float | None = None
         self._busy_s = 0.0
@@ -93,6 +97,7 @@ class FleetReport:
             dropped=round(sum(count - self._missed.get(ring, count) for ring, count in missed.items()) / seconds, 2),
             batch_ms=round(quantile(self._batches, batches, 0.5) * 1e3, 1),
             overloaded=load.overloaded,
+            privacy=self._report.privacy,
         )
         self._busy_s, self._batches, self._missed, self._ages = busy_s, batches, missed, ages
 

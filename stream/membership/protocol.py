@@ -27,6 +27,7 @@ MOST_SETTINGS_BYTES = MOST_BYTES - (512 << 10)
 Fence = Literal["soft", "strict"]
 """What an engine does when its lease ends: go on until it learns of a higher generation (`soft`), or publish nothing of
 its cameras (`strict`)."""
+LeastPrivacy = Literal["off", "skeleton"]
 Natural = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """Of CLOCK_BOOTTIME, which exceeds the integers of a float after 104 days. Only Python reads it."""
@@ -61,6 +62,8 @@ class EngineReport(msgspec.Struct, frozen=True, omit_defaults=True):
     batch_ms: Rate = 0.0
     """Median time of a batch."""
     overloaded: bool = False
+    privacy: LeastPrivacy = "off"
+    """Least privacy of its cameras: `skeleton` if its own configuration wants that for all, whatever theirs is."""
 
 
 class Renewal(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="renewal"):

@@ -42,6 +42,15 @@ async def test_the_engines_and_the_cameras_without_one_are_shown(tmp_path: Path)
             assert list(as_json["unplaced"]) == ["dock"]
 
 
+async def test_an_engine_that_hides_all_pictures_is_named(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a", privacy="skeleton") as (a,),
+    ):
+        await until(lambda: a.generations)
+        assert "a: all cameras are in skeleton mode there\n" in (await fleet(client, "status")).output
+
+
 async def test_a_node_is_drained_and_undrained(tmp_path: Path) -> None:
     async with (
         serving(configured(tmp_path, cameras=cameras(4))) as (coordinator, client),

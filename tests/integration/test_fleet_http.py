@@ -125,6 +125,23 @@ async def test_the_directory_the_engines_and_drains_are_shown(tmp_path: Path) ->
         assert (engines["b"]["state"], engines["b"]["message"]) == ("lost", "its process has ended")
 
 
+async def test_an_engine_that_hides_more_than_the_settings_is_shown_with_its_cameras(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path, cameras=cameras(2))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a", privacy="skeleton") as (a,),
+        joined(coordinator.renewals.address, "b") as (b,),
+    ):
+        await until(lambda: len(a.generations) == len(b.generations) == 1)
+        shown = {one["id"]: one for one in (await client.get("/api/v1/cameras"))["cameras"]}
+        assert {camera: shown[camera]["privacy"] for camera in (*a.generations, *b.generations)} == {
+            **dict.fromkeys(a.generations, "skeleton"),
+            **dict.fromkeys(b.generations, "off"),
+        }
+        assert {one["settings"]["privacy"] for one in shown.values()} == {"off"}
+        engines = (await client.get("/api/v1/fleet/engines"))["engines"]
+        assert {one["engine"]: one["privacy"] for one in engines} == {"a": "skeleton", "b": "off"}
+
+
 async def test_a_token_for_some_cameras_shows_only_these(tmp_path: Path) -> None:
     tokens = write_tokens(tmp_path / "tokens.yaml", listed("guard", cameras=["c1"]))
     http = OFF_LOOPBACK | {"tokens_file": tokens}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -50,9 +50,9 @@ class Cameras:
     running: dict[str, Camera] = field(default_factory=lambda: {"lobby": Camera()})
 
 
-def report_of(load: Load, cameras: Cameras) -> FleetReport:
+def report_of(load: Load, cameras: Cameras, privacy: Literal["off", "skeleton"] = "off") -> FleetReport:
     parts = cast("Any", cameras), cast("Any", None), cast("LoadWatch", load)
-    return FleetReport(*parts, capacity=100.0, max_cameras=8)
+    return FleetReport(*parts, capacity=100.0, max_cameras=8, privacy=privacy)
 
 
 def test_the_capacity_is_the_load_over_the_share_of_the_time_in_which_the_model_works() -> None:
@@ -94,3 +94,9 @@ def test_ages_drops_and_batches_are_those_since_the_last_report() -> None:
     assert told.overloaded
     cameras.running = {}
     assert report.engine(4.0).age_ms == 0.0
+
+
+def test_the_engines_least_privacy_is_in_every_report() -> None:
+    report = report_of(Load(), Cameras(), "skeleton")
+    assert [report.engine(now_s).privacy for now_s in (0.0, 1.0, 2.0)] == ["skeleton"] * 3
+    assert report_of(Load(), Cameras()).engine(0.0).privacy == "off"
