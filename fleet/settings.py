@@ -119,6 +119,13 @@ class CoordinatorConfig(Section):
         "an engine, and get the cameras' passwords.",
     )
 
+    @field_validator("store")
+    @classmethod
+    def _is_a_file(cls, value: Path) -> Path:
+        if not value.name:
+            raise ValueError(f"{str(value)!r} is not the name of a file")
+        return value
+
     @model_validator(mode="after")
     def _keys_go_together(self) -> CoordinatorConfig:
         keys = (self.curve_secret_key_file, self.curve_engine_keys, self.curve_allowed_keys)

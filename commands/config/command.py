@@ -11,12 +11,11 @@ import typer
 from commands.application import Application, lines
 from commands.configuration import load_config
 from commands.console.amounts import counted
-from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, fail, printable
+from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, print_error, printable
 
 if TYPE_CHECKING:
     from commands.cameras.probe import Probe
     from stream.settings.engine import CameraConfig
-    from stream.settings.network import HttpConfig
 
 config_app = Application(help="Write, check and describe configuration files.", no_args_is_help=True)
 
@@ -55,11 +54,13 @@ def check_command(
     Also checks the files that it names: rules, tokens, backgrounds, and the place of the audit file. Environment
     variables apply as for `run`; start it in the same folder and as the same user. Exit code 2: something is wrong.
     """
+    from commands.config.checks import problems
+
     settings = load_config(file, {}, [])
-    _check_access(settings.http)
-    _check_backgrounds(settings.cameras)
-    if settings.rules_file is not None:
-        _check_rules(settings.rules_file, settings.model.profile)
+    if found := list(problems(settings)):
+        for problem in found:
+            print_error(problem)
+        raise typer.Exit(EXIT_USAGE)
     cameras = counted(len(settings.cameras), "camera")
     error_console.print(printable(f"{file}: valid ({cameras})"), markup=False)
     if show:
@@ -72,49 +73,6 @@ def schema_command() -> None:
     from stream.config import Config
 
     console.print_json(data=Config.model_json_schema())
-
-
-def _check_access(config: HttpConfig) -> None:
-    """Check the tokens file and the place of the audit file. Ends the command if one is wrong."""
-    from stream.http.server.access_control.audit import Audit
-    from stream.settings.access.tokens import load_tokens
-    from stream.settings.config_error import ConfigError
-
-    if config.bind is None:
-        return
-    try:
-        if config.tokens_file is not None:
-            load_tokens(config.tokens_file)
-    except ConfigError as error:
-        fail(f"http.tokens_file: {error}", EXIT_USAGE)
-    try:
-        Audit(config.audit_file)
-    except ConfigError as error:
-        fail(str(error), EXIT_USAGE)
-
-
-def _check_backgrounds(cameras: list[CameraConfig]) -> None:
-    """Check the backgrounds, without which the engine would show grey. Ends the command if one cannot be used."""
-    from stream.privacy.background import Background
-
-    problems = [(camera.id, Background(camera.background).problem) for camera in cameras]
-    found = [f"camera {name}: background: {problem}" for name, problem in problems if problem is not None]
-    if found:
-        fail("; ".join(found), EXIT_USAGE)
-
-
-def _check_rules(file: Path, profile: str) -> None:
-    """Check a rules file, with the names that the profile's checkpoint knows. Ends the command if it is wrong."""
-    from stages.third_party.weights import WeightsError
-    from stream.rules_file import check_names, load_rules, stored_names
-    from stream.settings.config_error import ConfigError
-
-    try:
-        rules = load_rules(file)
-        if profile != "free":
-            check_names(rules, stored_names(profile), str(file))
-    except (ConfigError, WeightsError) as error:
-        fail(f"rules_file: {error}", EXIT_USAGE)
 
 
 def _probe(cameras: list[CameraConfig]) -> list[Probe]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import Application, lines
-from commands.ending import EXIT_USAGE, console, errors, fail
+from commands.console.amounts import counted
+from commands.ending import EXIT_USAGE, console, error_console, errors, fail, print_error, printable
 from commands.fleet import control
 from commands.fleet.cameras import camera_app
 from commands.until_signal import until_signal
@@ -104,6 +105,30 @@ def restart_command(
     raise typer.Exit(code)
 
 
+@fleet_app.command("check", epilog=lines("`partstream fleet check`", "`partstream fleet check --join --node gpu-1`"))
+def check_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The fleet's configuration.")] = DEFAULT,
+    join: Annotated[bool, typer.Option("--join", help="This machine is not the head: it has no coordinator.")] = False,
+    node: NodeOption = None,
+) -> None:
+    """Check a fleet's configuration on this machine.
+
+    Also checks the files that it names here: keys, tokens, rules, backgrounds and the store. Start it in the folder
+    and as the user of `up`. Nothing is changed, and a fleet may run meanwhile. Exit code 2: something is wrong.
+    """
+    from telemetry import logs
+
+    logs.configure(level="error")
+    config, name = _loaded(file), _node_name(node)
+    from commands.fleet.check import problems
+
+    if found := list(problems(config, name, is_head=not join)):
+        for problem in found:
+            print_error(problem)
+        raise typer.Exit(EXIT_USAGE)
+    error_console.print(printable(f"{file}: valid ({counted(len(config.cameras), 'camera')})"), markup=False)
+
+
 @fleet_app.command("schema")
 def schema_command() -> None:
     """Print the JSON schema of a fleet's configuration."""
@@ -133,12 +158,17 @@ def _loaded(path: Path) -> FleetConfig:
 
 def _supervisor(path: Path, node: str | None, join: str | None) -> Supervisor:
     from fleet.cluster.supervisor import Supervisor
+
+    with errors():
+        return Supervisor(_loaded(path), path, _node_name(node), join)
+
+
+def _node_name(given: str | None) -> str:
     from stream.settings.fleet import NAME, own_name
 
-    if node is not None and not NAME.fullmatch(node):
-        fail(f"{node!r} is not a node's name: use a-z, 0-9, -, _ and dots, for example gpu-3", EXIT_USAGE)
-    with errors():
-        return Supervisor(_loaded(path), path, node or own_name(), join)
+    if given is not None and not NAME.fullmatch(given):
+        fail(f"{given!r} is not a node's name: use a-z, 0-9, -, _ and dots, for example gpu-3", EXIT_USAGE)
+    return given or own_name()
 
 
 async def _supervise(supervisor: Supervisor) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from prometheus_client.metrics_core import Metric
 
@@ -12,9 +15,23 @@ from fleet.coordinator.http_api import CoordinatorApi
 from fleet.settings import FleetConfig
 from stream.http.server.app import HttpServer
 from stream.membership.addresses import public
+from stream.settings.config_error import ConfigError
 
 READ_WITHIN_S = 5.0
 """Time for the event loop to read the metrics."""
+_IN_HTTP = re.compile(r"(?<![.\w])http\.(?=[a-z])")
+"""The beginning of the name of an engine's setting."""
+_OF_ENGINES = re.compile(r" \(PARTSTREAM_\w+\)")
+"""Variables that only engines read."""
+
+
+@contextmanager
+def naming_settings() -> Generator[None]:
+    """Name the settings of the HTTP server in a `ConfigError` as a fleet's configuration does."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(_OF_ENGINES.sub("", _IN_HTTP.sub("coordinator.http.", str(error)))) from None
 
 
 class CoordinatorService:
@@ -26,14 +43,15 @@ class CoordinatorService:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._http: HttpServer | None = None
         if config.coordinator.http.bind is not None:
-            self._http = HttpServer(
-                config.coordinator.http,
-                metrics=self._metrics,
-                ready=lambda: (not self.coordinator.problems, self.coordinator.problems),
-                alive=lambda: (True, []),
-                routes=CoordinatorApi(self.coordinator).routes(),
-                pages=(),
-            )
+            with naming_settings():
+                self._http = HttpServer(
+                    config.coordinator.http,
+                    metrics=self._metrics,
+                    ready=lambda: (not self.coordinator.problems, self.coordinator.problems),
+                    alive=lambda: (True, []),
+                    routes=CoordinatorApi(self.coordinator).routes(),
+                    pages=(),
+                )
 
     @property
     def http_address(self) -> str:
@@ -46,7 +64,8 @@ class CoordinatorService:
         await self.coordinator.start()
         if self._http is not None:
             try:
-                await self._http.start()
+                with naming_settings():
+                    await self._http.start()
             except BaseException:
                 await self.coordinator.stop()
                 raise

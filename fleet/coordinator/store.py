@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,22 @@ class Store:
             self.close()
             raise
 
+    def check(self) -> None:
+        """Raise `ConfigError` naming `coordinator.store` if the file exists and cannot be used. Changes nothing.
+
+        A damaged file can be used, because `open` replaces it, and so can one that is in use.
+        """
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CLOEXEC))
+            with closing(sqlite3.connect(self.path, timeout=1.0)) as connection:
+                _check_version(connection, self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ConfigError(f"coordinator.store: {self.path} can't be used: {_text(error)}") from None
+        except sqlite3.Error:
+            return
+
     def write(self, statements: Iterable[Statement]) -> None:
         """Write all statements, or none. Returns when they are on the disk. Raises `StoreError`."""
         with self._turn:
@@ -228,9 +244,7 @@ class Store:
         self._connection = connection
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise ConfigError(f"coordinator.store: {self.path} is of a newer version of partstream")
+        _check_version(connection, self.path)
         if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
         created = time.time_ns() // 1_000_000 if created_ms is None else created_ms
@@ -292,6 +306,12 @@ class Store:
         first = self.path.with_name(self.path.name + DAMAGED)
         names = (first, *(first.with_name(f"{first.name}{number}") for number in range(2, MOST_DAMAGED)))
         return next((name for name in names if not name.exists()), first.with_name(f"{first.name}{MOST_DAMAGED}"))
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise ConfigError(f"coordinator.store: {path} is of a newer version of partstream")
 
 
 def is_damage(error: BaseException | None) -> bool:

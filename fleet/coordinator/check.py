@@ -1,0 +1,101 @@
+"""What would keep a coordinator with this configuration from starting here, other than one that runs already."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import socket
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Protocol
+
+from fleet.coordinator.directory import Directory
+from fleet.coordinator.engines import Engines
+from fleet.coordinator.renewals import Renewals
+from fleet.coordinator.service import naming_settings
+from fleet.coordinator.store import Store
+from fleet.settings import CoordinatorConfig
+from stream.http.server.app import HttpServer
+from stream.settings.config_error import ConfigError
+from stream.settings.network import HttpConfig
+
+
+class _Part(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+async def problems(config: CoordinatorConfig) -> list[str]:
+    """Return what is wrong, each with its setting. Starts the coordinator's sockets for a moment.
+
+    Ports that are in use are taken for those of a coordinator that runs, so that others are used.
+    """
+    names = ("bind", "directory", "replay")
+    elsewhere = config.model_copy(update={name: unless_in_use(getattr(config, name)) for name in names})
+    found: list[str] = []
+    try:
+        Store(config.store).check()
+    except ConfigError as error:
+        found.append(str(error))
+    if not config.store.exists() and (problem := no_files_in(config.store.parent)) is not None:
+        found.append(f"coordinator.store: {problem}")
+    async with AsyncExitStack() as running:
+        parts: list[_Part] = [
+            Renewals(elsewhere, lambda identity, renewal: None),
+            Directory(elsewhere, secrets.token_hex(16), Engines(1.0, 1)),
+        ]
+        for part in parts:
+            try:
+                await part.start()
+                running.push_async_callback(part.stop)
+            except ConfigError as error:
+                found.append(str(error))
+        if config.http.bind is not None:
+            try:
+                with naming_settings():
+                    server = http_server(config.http)
+                    await server.start()
+                running.push_async_callback(server.stop)
+            except ConfigError as error:
+                found.append(str(error))
+    return list(dict.fromkeys(found))
+
+
+def no_files_in(folder: Path) -> str | None:
+    """Return why no file can be created in a folder, which need not exist, as a sentence without its end."""
+    nearest = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        return f"no file can be created in {nearest}: {error.strerror}"
+    return None
+
+
+def unless_in_use(address: str) -> str:
+    """Return an address to bind: this one or, if it is in use, any free port of its host."""
+    place, _, port = address.rpartition(":")
+    host = place.partition("://")[2] if "://" in place else place
+    host = "0.0.0.0" if host == "*" else host.removeprefix("[").removesuffix("]")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, int(port)))
+    except OSError as error:
+        return f"{place}:0" if error.errno == errno.EADDRINUSE else address
+    except (ValueError, OverflowError):  # who binds it says what is wrong
+        return address
+    return address
+
+
+def http_server(config: HttpConfig) -> HttpServer:
+    """Return a server with these settings, on another port if its own is in use. Raises `ConfigError`."""
+    bind = unless_in_use(config.bind) if config.bind is not None else None
+    return HttpServer(
+        config.model_copy(update={"bind": bind}),
+        metrics=lambda accept: (b"", ""),
+        ready=lambda: (True, []),
+        alive=lambda: (True, []),
+        pages=(),
+    )

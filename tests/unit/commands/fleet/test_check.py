@@ -1,0 +1,161 @@
+"""`partstream fleet check`: what would keep a coordinator or an engine from starting is not valid."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sqlite3
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from fleet.coordinator.service import CoordinatorService
+from fleet.settings import load
+from run_stream import app
+from stream.settings.config_error import ConfigError
+from support.ports import reserved_port
+
+FREE = {"bind": "tcp://127.0.0.1:0", "directory": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"}
+LOCAL: dict[str, Any] = {**FREE, "http": {"bind": "127.0.0.1:0"}}
+ENGINE: dict[str, Any] = {"publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"}}
+
+
+def check(folder: Path, *options: str, coordinator: dict[str, Any] | None = None, **settings: Any) -> tuple[int, str]:
+    """Run the command for this configuration, and return its exit code and what it says, on one line."""
+    content = {"coordinator": {**LOCAL, **(coordinator or {})}, "engine": ENGINE, **settings}
+    (folder / "fleet.yaml").write_text(yaml.safe_dump(content))
+    done = CliRunner().invoke(app, ["fleet", "check", "--node", "gpu-1", *options])
+    return done.exit_code, " ".join(done.output.split())
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the command is run."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_valid_configuration_changes_nothing(folder: Path) -> None:
+    cameras = [{"id": "lobby", "source": "pattern:"}]
+    assert check(folder, cameras=cameras) == (0, "fleet.yaml: valid (1 camera)")
+    assert [path.name for path in folder.iterdir()] == ["fleet.yaml"]
+
+
+def test_all_errors_of_a_file_are_told_with_their_fields(folder: Path) -> None:
+    code, said = check(folder, placement={"fance": "soft"}, coordinator={"store": "."}, cameras=[{"id": "A"}])
+    assert code == 2
+    assert (
+        "coordinator.store" in said
+        and "placement.fance" in said
+        and "cameras.0.id" in said
+        and "cameras.0.source" in said
+    )
+
+
+def refused(folder: Path) -> str:
+    """Return why a coordinator with the configuration does not start; empty if it does."""
+
+    async def start() -> None:
+        service = CoordinatorService(load(folder / "fleet.yaml"))
+        await service.start()
+        await service.stop()
+
+    try:
+        asyncio.run(start())
+    except ConfigError as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "setting"),
+    [
+        ({"bind": "tcp://0.0.0.0:0"}, "coordinator.bind: "),
+        ({"bind": "tcp://192.0.2.1:5570"}, "coordinator.bind: "),
+        ({"directory": "tcp://0.0.0.0:0"}, "coordinator.directory: "),
+        ({"replay": "tcp://0.0.0.0:0"}, "coordinator.replay: "),
+        ({"http": {"bind": "0.0.0.0:0"}}, "coordinator.http.bind: "),
+        ({"http": {"bind": "127.0.0.1:99999"}}, "coordinator.http.bind: "),
+        ({"http": {"bind": "127.0.0.1:0", "tokens_file": "missing.yaml"}}, "missing.yaml"),
+        ({"http": {"bind": "127.0.0.1:0", "audit_file": "missing/audit"}}, "coordinator.http.audit_file: "),
+        ({"store": "fleet.yaml/fleet.db"}, "coordinator.store: "),
+        ({"store": "folder"}, "coordinator.store: "),
+        ({"store": "newer.db"}, "coordinator.store: newer.db is of a newer version"),
+        (
+            dict.fromkeys(("curve_secret_key_file", "curve_engine_keys", "curve_allowed_keys"), "missing"),
+            "coordinator.curve_secret_key_file: ",
+        ),
+    ],
+)
+def test_what_the_coordinator_refuses_is_not_valid(folder: Path, coordinator: dict[str, Any], setting: str) -> None:
+    (folder / "folder").mkdir()
+    with sqlite3.connect(folder / "newer.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    code, said = check(folder, coordinator=coordinator)
+    assert code == 2 and setting in said
+    assert setting in refused(folder)
+    assert check(folder, "--join", coordinator=coordinator)[1].startswith("partstream: cluster.token_file: ")
+
+
+def test_several_errors_are_told_at_once(folder: Path) -> None:
+    wrong = {"bind": "tcp://0.0.0.0:0", "http": {"bind": "0.0.0.0:0"}}
+    engine = {"rules_file": "missing.yaml", "publish": {"endpoint": "tcp://0.0.0.0:0", "replay": "tcp://127.0.0.1:0"}}
+    keys = {"server_key": "missing.key", "key_file": "missing.key_secret"}
+    code, said = check(folder, coordinator=wrong, engine=engine, membership=keys)
+    assert code == 2
+    for setting in (
+        "coordinator.bind: ",
+        "coordinator.http.bind: ",
+        "engine gpu-1: rules_file: ",
+        "engine gpu-1: publish.endpoint: ",
+        "membership.server_key, membership.key_file: missing.key",
+    ):
+        assert said.count(f"partstream: {setting}") == 1, setting
+
+
+def test_two_sockets_at_one_address_are_not_valid(folder: Path) -> None:
+    address = f"tcp://127.0.0.1:{reserved_port()}"
+    code, said = check(folder, coordinator={"bind": address, "directory": address})
+    assert code == 2 and "coordinator.directory: " in said and "in use" in said
+
+
+def test_a_fleet_that_runs_is_no_error(folder: Path) -> None:
+    with ExitStack() as sockets:
+        ports = [sockets.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(5)]
+        bind, directory, replay, endpoint, http = ports
+        running = {
+            "bind": f"tcp://127.0.0.1:{bind}",
+            "directory": f"tcp://127.0.0.1:{directory}",
+            "replay": f"tcp://127.0.0.1:{replay}",
+            "http": {"bind": f"127.0.0.1:{http}"},
+        }
+        engine = {"publish": {"endpoint": f"tcp://127.0.0.1:{endpoint}", "replay": "tcp://127.0.0.1:0"}}
+        assert check(folder, coordinator=running, engine=engine)[0] == 0
+
+
+def test_a_token_that_others_can_read_is_not_valid_and_a_node_that_joins_needs_one(folder: Path) -> None:
+    token = folder / "fleet" / "token"
+    assert "cluster.token_file: fleet/token: there is no token" in check(folder, "--join")[1]
+    token.parent.mkdir()
+    token.write_text("0123456789abcdef" * 4)
+    token.chmod(0o644)
+    assert "cluster.token_file: fleet/token: other users can read" in check(folder)[1]
+    token.chmod(0o600)
+    assert check(folder)[0] == check(folder, "--join")[0] == 0
+
+
+def test_the_engines_of_the_named_node_are_checked(folder: Path) -> None:
+    nodes = {"gpu-1": {"engines": {"a": {}, "b": {"rules_file": "missing.yaml"}}}}
+    code, said = check(folder, nodes=nodes)
+    assert code == 2 and "engine b: rules_file: " in said and "engine a" not in said
+    nodes["gpu-2"] = nodes.pop("gpu-1")
+    assert check(folder, nodes=nodes)[0] == 0
+
+
+def test_an_engines_http_server_that_needs_a_token_is_not_valid(folder: Path) -> None:
+    code, said = check(folder, engine=ENGINE | {"http": {"bind": "0.0.0.0:0"}})
+    assert code == 2 and "engine gpu-1: http.bind: " in said
