@@ -22,9 +22,19 @@ DIRECTORY_VARIABLE = "PARTSTREAM_FLEET_DIRECTORY"
 """The configuration and the name of the node, and where `fleet up` was run, for the actors on it."""
 
 
-def ray_environment(token_file: Path) -> dict[str, str]:
-    """Return the variables with which Ray is started and reached."""
-    return {
+TLS_SWITCH = "RAY_USE_TLS"
+TLS_FILES = ("RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
+
+
+def ray_environment(token_file: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables with which Ray is started and reached. Those for TLS are taken from `environment`.
+
+    Relative paths in it are meant from here.
+    """
+    tls = {name: str(Path(environment[name]).resolve()) for name in TLS_FILES if environment.get(name)}
+    if TLS_SWITCH in environment:
+        tls[TLS_SWITCH] = environment[TLS_SWITCH]
+    return tls | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token_file.resolve()),
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -99,7 +109,7 @@ def raylet(
         settings.state_directory,
         environment=without_ray(environment)
         | keeping(environment)
-        | ray_environment(settings.token_file)
+        | ray_environment(settings.token_file, environment)
         | settings.metric_ports()
         | variables,
     )

@@ -61,7 +61,7 @@ class Supervisor:
         token_file.check(cluster.token_file)
         logger.info(
             "Ray listens on all interfaces at most of the ports from %d to %d; this cannot be configured. Let only the "
-            "nodes of the fleet reach them. The token is needed there, but nothing is encrypted",
+            "nodes of the fleet reach them. The token is needed there, but nothing is encrypted without RAY_USE_TLS=1",
             cluster.first_port,
             cluster.ports(head=self._is_head)["max-worker-port"],
         )
@@ -122,7 +122,7 @@ def driver(cluster: ClusterSettings) -> DetachedProcess:
         [sys.executable, "-m", "fleet.cluster.driver", address],
         cluster.state_directory,
         directory=Path.cwd(),
-        environment=dict(os.environ) | ray_environment(cluster.token_file),
+        environment=dict(os.environ) | ray_environment(cluster.token_file, os.environ),
     )
 
 

@@ -11,6 +11,7 @@ from fleet.agent.keeper import Keeper
 from fleet.agent.program import without_ray
 from fleet.cluster.raylet import Raylet, raylet
 from fleet.cluster.settings import ClusterSettings
+from fleet.cluster.supervisor import driver
 from support.waiting import until
 
 
@@ -71,6 +72,22 @@ def test_ray_gets_the_token_and_must_not_end_engines(settings: ClusterSettings, 
     assert environment["HOME"] == "/root"
     assert environment["PARTSTREAM_FLEET_CONFIG"] == str(Path.cwd() / "fleet.yaml")
     assert "token" not in " ".join(process.command)
+
+
+def test_ray_and_what_reaches_it_get_the_settings_for_tls_and_engines_do_not(
+    settings: ClusterSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"RAY_USE_TLS": "1", "RAY_TLS_SERVER_CERT": "tls/node.crt", "RAY_TLS_SERVER_KEY": "tls/node.key"}
+    given |= {"RAY_TLS_CA_CERT": "/etc/ca.crt"}
+    wanted = {name: value if "/" not in value else str(tmp_path / value) for name, value in given.items()}
+    of_ray = raylet(settings, "gpu-0", Path("fleet.yaml"), given, None)._environment
+    assert of_ray is not None and wanted.items() <= of_ray.items()
+    assert without_ray(of_ray) == {}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    of_driver = driver(settings)._environment
+    assert of_driver is not None and wanted.items() <= of_driver.items()
 
 
 async def test_ray_with_another_head_is_ended_and_started_again_and_the_same_is_adopted(tmp_path: Path) -> None:
