@@ -14,12 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fleet.coordinator.assignments import Assignments
-from fleet.coordinator.cameras import Cameras
 from fleet.coordinator.changes import Changes
 from fleet.coordinator.directory import Directory
 from fleet.coordinator.engines import Engines, RefusedRenewalError, Session, reason_of
 from fleet.coordinator.outbox import Outbox
-from fleet.coordinator.removed_cameras import RemovedCameras
+from fleet.coordinator.recollection import TICKS, Recollection
 from fleet.coordinator.renewals import Renewals
 from fleet.coordinator.store import (
     Kept,
@@ -27,7 +26,6 @@ from fleet.coordinator.store import (
     Statement,
     Store,
     StoreError,
-    floor_raised,
     placed,
     ttl_kept,
 )
@@ -43,8 +41,6 @@ from fleet.placement.events import (
     Measured,
     Tick,
 )
-from fleet.placement.placement import Placement
-from fleet.placement.records import Remembered
 from fleet.settings import FleetCamera, FleetConfig
 from stream.membership.protocol import CameraReport, RefusedEngine, Renewal, generations_of
 from stream.results.places import EngineAddress
@@ -53,8 +49,6 @@ from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
 
-TICKS = 8
-"""Ticks of the placement in the time of a lease."""
 RUNNING = ("live", "ended")
 """States of a camera that its engine reads, or has read to the end."""
 
@@ -84,21 +78,14 @@ class Coordinator:
             time.time_ns() // 1_000_000,
         )
         self._store = Store(config.coordinator.store)
-        self._outbox = Outbox(self._store, self._deliver, self._snapshot)
+        self._outbox = Outbox(self._store, self._deliver, lambda: self._known.whole())
         self.changes = Changes(
             lambda: self.cameras if self._running else None,
             self._outbox.write,
             self._step,
             lambda camera: self._push(self.assignments.settings_changed(camera)),
         )
-        self._created_ms = 0
-        self._rebuilding = False
-        """Whether the store was empty at the start, so that which engine is right about a camera is not known yet."""
-        self._removed = RemovedCameras({})
-        self._floor = 0
         self._ttl_ms = round(config.placement.ttl_s * 1000)
-        self._longest_ms = self._ttl_ms
-        """The longest lease that an engine can have, also of an earlier coordinator."""
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
         self._logged = RepeatLimiter(limit=1, per_s=60.0)
@@ -239,7 +226,7 @@ class Coordinator:
             for camera, generation in generations.items()
             if not self.placement.settled
             and self.cameras.may_adopt(camera)
-            and self._removed.may_return(camera, generation)
+            and self._known.removed.may_return(camera, generation)
         }
         own = session.adoptable | (self.cameras.invalid.keys() & generations.keys())
         self.assignments.begin(address.engine, address.run, generations, own)
@@ -260,8 +247,7 @@ class Coordinator:
                 statements += self.cameras.keeping(camera)
                 adopted.append(camera)
             self.assignments.settings_changed(name)
-        if statements:
-            self._outbox.add(statements, ())
+        self._write(statements)
         for camera in adopted:
             self._step(CameraWanted(camera.id, camera.wish))
 
@@ -274,7 +260,7 @@ class Coordinator:
         }
 
     def _grant(self, session: Session) -> None:
-        prolong = self.placement.settled or not self._rebuilding or self.config.placement.fence == "soft"
+        prolong = self.placement.settled or not self._known.rebuilding or self.config.placement.fence == "soft"
         grant = self.assignments.grant(
             session.address.engine,
             session.asked_ns,
@@ -296,47 +282,21 @@ class Coordinator:
 
     def _begin(self, kept: Kept) -> None:
         """Take over what the store has."""
-        self.cameras = Cameras(self.config, kept)
-        self._created_ms, self._rebuilding = kept.created_ms, not kept.places
-        gone = {name: place for name, place in kept.places.items() if not self.cameras.has(name)}
-        self._removed = RemovedCameras(gone)
-        # Time too: if this is an older copy of the store, higher generations than it knows may have been given since.
-        now_ms = time.time_ns() // 1_000_000
-        unplaced = (*gone.values(), *self.cameras.places_of_invalid().values())
-        self._floor = max([kept.floor, now_ms, *(place.generation + 1 for place in unplaced)])
-        if self._floor != kept.floor:
-            self._outbox.add([floor_raised(self._floor)], ())
-        self.placement = Placement(
-            self.config.placement,
-            (
-                Remembered(name, camera.wish, place.generation, place.engine, place.run)
-                for name, camera in self.cameras.all.items()
-                for place in (kept.places.get(name, LastPlace(0)),)
-            ),
-            generation_floor=self._floor,
-            now_s=_now(),
-            settle_s=self._settling_s(kept.ttl_ms),
-        )
+        self._known = Recollection(self.config, kept, now_s=_now(), now_ms=time.time_ns() // 1_000_000)
+        self.cameras, self.placement = self._known.cameras, self._known.placement
+        self._write(self._known.floor_to_write())
         for name in kept.drains:
             self._step(DrainBegun(name))
-
-    def _settling_s(self, before_ms: int) -> float:
-        """Return how long to listen. `before_ms`: the longest lease that earlier coordinators gave."""
-        placement = self.config.placement
-        self._longest_ms = max(before_ms, self._ttl_ms)
-        if placement.fence == "soft":
-            return placement.settling_s
-        return max(placement.settling_s, self._longest_ms / 1000 + placement.ttl_s / TICKS)
 
     def _step(self, event: Event) -> None:
         match event:
             case DrainBegun() | DrainEnded():
                 self.drained.discard(event.name)
             case CameraWanted():
-                self._removed.forget(event.camera)
+                self._known.removed.forget(event.camera)
             case CameraUnwanted() if event.camera not in self.placement.cameras:  # its settings were not valid
                 had = self.assignments.remove(event.camera)
-                self._outbox.add(self._removed.add(event.camera, max([self._floor - 1, *had.values()])), ())
+                self._outbox.add(self._known.removed.add(event.camera, max([self._known.floor - 1, *had.values()])), ())
                 self._push(had.keys())
             case _:
                 pass
@@ -357,10 +317,8 @@ class Coordinator:
                         placed(command.camera, LastPlace(command.generation, command.engine, command.run))
                     )
                 case Announce(state="removed"):
-                    statements += self._removed.add(command.camera, command.generation)
-        if self.placement.generation_floor != self._floor:
-            self._floor = self.placement.generation_floor
-            statements.append(floor_raised(self._floor))
+                    statements += self._known.removed.add(command.camera, command.generation)
+        statements += self._known.floor_to_write()
         left = [command for command in commands if not isinstance(command, Release | EngineLost)]  # these are done
         if statements or left:
             self._outbox.add(statements, left)
@@ -395,23 +353,9 @@ class Coordinator:
         camera = self.placement.cameras.get(assign.camera)
         return camera is not None and camera.generation == assign.generation and camera.state in ("placed", "moving")
 
-    def _snapshot(self) -> Kept:
-        places = {
-            name: LastPlace(camera.generation, camera.engine, camera.run)
-            for name, camera in self.placement.cameras.items()
-            if camera.generation and name in self.cameras.all
-        }
-        places = {**self._removed.places(), **self.cameras.places_of_invalid(), **places}
-        hidden = [hidden.model_dump(mode="json") for hidden in self.cameras.privacy.hidden]
-        return Kept(
-            self._created_ms,
-            self._floor,
-            dict(self.cameras.changed()),
-            places,
-            self.placement.drains,
-            hidden,
-            self._longest_ms,
-        )
+    def _write(self, statements: Sequence[Statement]) -> None:
+        if statements:
+            self._outbox.add(statements, ())
 
     async def _tick(self) -> None:
         interval_s = self.config.placement.ttl_s / TICKS
@@ -419,9 +363,7 @@ class Coordinator:
             await asyncio.sleep(interval_s)
             self.renewals.poll()  # what an engine has sent in time counts, also if this loop was late
             self._step(Tick(held=self._outbox.held))
-            if self.placement.settled and self._longest_ms > self._ttl_ms:  # the longer leases are over
-                self._longest_ms = self._ttl_ms
-                self._outbox.add([ttl_kept(self._ttl_ms)], ())
+            self._write(self._known.ttl_to_write())
             self.engines.forget_silent(_now())
 
 

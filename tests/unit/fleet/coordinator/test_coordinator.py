@@ -58,7 +58,7 @@ def test_removed_cameras_are_among_what_is_written_again_after_damage(tmp_path: 
     coordinator = begun(tmp_path, kept, cameras=cameras(1))
     coordinator._step(CameraUnwanted("c0"))
     coordinator.cameras.remove("c0")
-    assert coordinator._snapshot().places == {"gone": LastPlace(5), "c0": LastPlace(0)}
+    assert coordinator._known.whole().places == {"gone": LastPlace(5), "c0": LastPlace(0)}
 
 
 def test_cameras_with_invalid_settings_are_among_what_is_written_again_after_damage(tmp_path: Path) -> None:
@@ -66,8 +66,8 @@ def test_cameras_with_invalid_settings_are_among_what_is_written_again_after_dam
     settings = {"door": {"source": "pattern:", "unknown": 1}, "c0": {"source": "pattern:", "unknown": 1}}
     kept = Kept(1, 1, settings, {"door": LastPlace(far, "a", "r")}, frozenset(), [])
     coordinator = begun(tmp_path, kept, cameras=cameras(1))
-    assert coordinator._snapshot().cameras == settings
-    assert coordinator._snapshot().places == {"door": LastPlace(far, "a", "r")}
+    assert coordinator._known.whole().cameras == settings
+    assert coordinator._known.whole().places == {"door": LastPlace(far, "a", "r")}
     assert coordinator.placement.generation_floor == far + 1
 
 
