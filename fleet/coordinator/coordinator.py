@@ -41,6 +41,7 @@ from fleet.placement.events import (
     Measured,
     Tick,
 )
+from fleet.placement.moves import Moves, cause_of
 from fleet.settings import FleetCamera, FleetConfig
 from stream.membership.protocol import CameraReport, RefusedEngine, Renewal, generations_of
 from stream.results.places import EngineAddress
@@ -67,9 +68,7 @@ class Coordinator:
         """Renewals of engines that were refused."""
         self.drained: set[str] = set()
         """Drained nodes and engines that are empty."""
-        self.engines_lost = 0
-        self.assigned = 0
-        """Times that a camera was given to an engine."""
+        self.moves = Moves()
         self.assignments = Assignments(
             self.run,
             config.placement.ttl_s,
@@ -162,6 +161,11 @@ class Coordinator:
     def unwritten(self) -> int:
         """Decisions that wait to be written."""
         return self._outbox.waiting
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is to be written, and whether it can be."""
+        return self._outbox
 
     def engine_ended(self, engine: str, run: str) -> None:
         """Note that the process of this run of an engine is gone, for example because its agent saw it end."""
@@ -325,7 +329,6 @@ class Coordinator:
         self._push(changed)
 
     def _lost(self, command: EngineLost) -> None:
-        self.engines_lost += 1
         self.assignments.end(command.engine, command.run)
         self.engines.lose(command.engine, command.run, command.reason, time.time_ns() // 1000)
         logger.warning("engine %s is lost: %s", command.engine, command.reason)
@@ -333,20 +336,28 @@ class Coordinator:
     def _deliver(self, commands: Sequence[Command]) -> None:
         """Do what is written."""
         changed: set[str] = set()
+        given: set[str] = set()
         for command in commands:
             match command:
                 case Assign():
                     if self._is_current(command) and self.assignments.assign(
                         command.engine, command.run, command.camera, command.generation
                     ):
-                        self.assigned += 1
                         changed.add(command.engine)
+                        given.add(command.camera)
                 case Announce():
                     self.directory.announce(command)
+                    if command.camera in given:
+                        self._note_given(command)
                 case Drained():
                     self.drained.add(command.name)
                     logger.info("%s is drained: it has no cameras", command.name)
         self._push(changed)
+
+    def _note_given(self, placed: Announce) -> None:
+        settings = self.cameras.all.get(placed.camera)
+        pin = settings.pin if settings is not None else None
+        self.moves.add(placed.camera, cause_of(placed, self.placement, pin, self.engines.has_stopped), _now())
 
     def _is_current(self, assign: Assign) -> bool:
         """Return whether this is still so. Writing takes time, and another decision may have followed."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
 from fleet.settings import NAME
@@ -20,6 +21,9 @@ higher ones would leave no room above them."""
 LONGEST_ADDRESS = 256
 """Characters of an address."""
 
+
+LossCause = Literal["silent", "ended", "stopped", "restarted"]
+"""Why an engine is lost. `stopped`: it had said that it would end."""
 
 LONGEST_REASON = 500
 """Characters of an engine's reason to refuse a camera."""
@@ -43,6 +47,8 @@ class Session:
     cameras: Mapping[str, CameraReport] = field(default_factory=dict[str, CameraReport])
     connected: bool = True
     """Whether its connection lives, as far as is known."""
+    stopping: bool = False
+    """Whether it has said that it will end."""
     began: bool = False
     """Whether it reported its cameras since its lease began, and so may be told which it is to have."""
     adoptable: set[str] = field(default_factory=set[str])
@@ -71,6 +77,7 @@ class LostEngine:
     address: EngineAddress
     reason: str
     at_us: int
+    cause: LossCause
 
 
 class Engines:
@@ -83,6 +90,8 @@ class Engines:
         self.lost: OrderedDict[str, LostEngine] = OrderedDict()
         self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
         """Runs of engines whose process has ended: a late renewal of theirs is not a sign of life."""
+        self.losses: Counter[LossCause] = Counter()
+        """Engines that were lost, by cause."""
 
     def renewed(
         self,
@@ -110,7 +119,7 @@ class Engines:
                     f"another engine with the name {name} runs on {session.address.node}: set fleet.engine to another "
                     f"name, or wait until its lease is over"
                 )
-            self._note_lost(session.address, "it was started again", at_us)
+            self._note_lost(session, "it was started again", at_us, "restarted")
             session = None
         if session is not None and session.identity != identity:
             if session.connected and now_s - session.heard_s < self._lease_s:
@@ -121,6 +130,7 @@ class Engines:
                 raise RefusedRenewalError(f"there are {self._most} engines, the limit of coordinator.max_engines")
             session = self.sessions[name] = Session(identity, address, renewal.report, now_s)
         session.identity, session.address, session.report = identity, address, renewal.report
+        session.stopping = session.stopping or renewal.stopping
         session.heard_s, session.asked_ns, session.version = now_s, renewal.asked_ns, renewal.version
         if renewal.cameras is not None:
             session.cameras = renewal.cameras
@@ -137,7 +147,7 @@ class Engines:
         session = self.sessions.get(engine)
         if session is not None and session.address.run == run:
             del self.sessions[engine]
-            self._note_lost(session.address, reason, at_us)
+            self._note_lost(session, reason, at_us, "ended" if (engine, run) in self._ended else "silent")
 
     def forget_silent(self, now_s: float) -> None:
         """Forget the engines that have not reported their cameras, and are silent."""
@@ -157,8 +167,16 @@ class Engines:
                 return found.address
         return None
 
-    def _note_lost(self, address: EngineAddress, reason: str, at_us: int) -> None:
-        self.lost[address.engine] = LostEngine(address, reason, at_us)
+    def has_stopped(self, engine: str) -> bool:
+        """Return whether a lost engine had said that it would end."""
+        lost = self.lost.get(engine)
+        return lost is not None and lost.cause == "stopped"
+
+    def _note_lost(self, session: Session, reason: str, at_us: int, cause: LossCause) -> None:
+        address = session.address
+        cause = "stopped" if session.stopping else cause
+        self.losses[cause] += 1
+        self.lost[address.engine] = LostEngine(address, reason, at_us, cause)
         self.lost.move_to_end(address.engine)
         if len(self.lost) > MOST_LOST:
             self.lost.popitem(last=False)

@@ -45,6 +45,8 @@ class Outbox:
     snapshot: Callable[[], Kept]
     error: str = ""
     """Why nothing can be written at present; empty if it can."""
+    failures: int = 0
+    """Tries to write that failed."""
     _items: list[_Item] = field(default_factory=list[_Item])
     _writing: list[_Item] = field(default_factory=list[_Item])
     _since_s: float | None = None
@@ -111,6 +113,7 @@ class Outbox:
                     error,
                 )
             self.error = str(error)
+            self.failures += 1
             for item in batch:
                 _refuse(item, self.error)
             return False

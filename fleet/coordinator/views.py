@@ -10,6 +10,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.coordinator.coordinator import Coordinator
+from fleet.placement.views import EngineView
 from fleet.settings import FleetCamera
 from stream.membership.protocol import LeastPrivacy
 from stream.results import Place
@@ -150,6 +151,11 @@ def camera_view(coordinator: Coordinator, camera_id: str) -> FleetCameraView:
     )
 
 
+def engine_state(engine: EngineView) -> Literal["leased", "draining", "stopping"]:
+    """Return the state of an engine that holds its lease."""
+    return "stopping" if engine.stopping else "draining" if engine.draining else "leased"
+
+
 def engine_views(coordinator: Coordinator) -> list[FleetEngineView]:
     """Return the engines by name, those that hold a lease first."""
     now_s = time.monotonic()
@@ -161,7 +167,7 @@ def engine_views(coordinator: Coordinator) -> list[FleetEngineView]:
                 engine=name,
                 node=address.node,
                 run=address.run,
-                state="stopping" if engine.stopping else "draining" if engine.draining else "leased",
+                state=engine_state(engine),
                 message="",
                 cameras=engine.cameras,
                 load=max(engine.load, 0.0),

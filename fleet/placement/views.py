@@ -41,6 +41,10 @@ class CameraView:
     cost: float
     """Megapixels per second."""
     reason: str
+    told: str
+    """The kind of the last announcement: for a camera that found no engine, a word for the reason."""
+    refused_by: frozenset[str]
+    """Engines that refused it lately."""
 
 
 def engine_view(engine: EngineRecord) -> EngineView:
@@ -70,6 +74,8 @@ def camera_view(camera: CameraRecord) -> CameraView:
         kept.engine.name if kept and place else None,
         camera.cost,
         camera.reason,
+        camera.told,
+        frozenset(camera.refusals or ()),
     )
 
 

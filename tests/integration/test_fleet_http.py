@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fleet.coordinator.metrics import METRICS
+from fleet.coordinator.metrics import LOSS_REASONS, METRICS
 from stream.http.server import openapi
-from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client
 from support.fleet.coordinators import cameras, configured, joined, serving
 from support.listed_tokens import listed, secret_of, write_tokens
 from support.repository import REPOSITORY
@@ -162,27 +162,62 @@ async def test_a_token_for_some_cameras_shows_only_these(tmp_path: Path) -> None
             assert (await client.ask("DELETE", f"{CAMERAS}/c1", headers=headers))[0] == expected
 
 
+async def samples_of(client: Client) -> dict[tuple[str, ...], float]:
+    """Return the samples of the metrics page, by name and label values."""
+    page = await client.get("/metrics")
+    families = text_string_to_metric_families(page)
+    return {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
+
+
 async def test_every_metric_is_on_the_page_and_in_the_documentation(tmp_path: Path) -> None:
+    config = configured(tmp_path, cameras=[*cameras(3), {"id": "dock", "source": "pattern:", "pin": "nowhere"}])
     async with (
-        serving(configured(tmp_path, cameras=cameras(3))) as (coordinator, client),
-        joined(coordinator.renewals.address, "a") as (a,),
+        serving(config) as (coordinator, client),
+        joined(coordinator.renewals.address, "a", "b", capacity=100.0) as (a, b),
     ):
-        await until(lambda: len(a.generations) == 3)
-        await until(lambda: coordinator.assigned == 3)
-        page = await client.get("/metrics")
-        samples = {
-            (sample.name, *sample.labels.values()): sample.value
-            for family in text_string_to_metric_families(page)
-            for sample in family.samples
-        }
-        documented = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
+        await until(lambda: len(a.generations) + len(b.generations) == 3)
+        for drained, other in (("a", b), ("b", a)):  # so that cameras move twice
+            assert (await client.ask("POST", f"/api/v1/fleet/drain/{drained}"))[0] == 204
+            await until(
+                lambda other=other, drained=drained: len(other.generations) == 3 and drained in coordinator.drained
+            )
+            assert (await client.ask("DELETE", f"/api/v1/fleet/drain/{drained}"))[0] == 204
+        samples = await samples_of(client)
+        documented = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
         for metric in METRICS:
             assert any(name == metric.full_name for name, *_ in samples), metric.full_name
             assert f"`{metric.full_name}`" in documented
         assert samples["partstream_fleet_cameras", "placed"] == 3
+        assert samples["partstream_fleet_unplaced_cameras", "pin_absent"] == 1
         assert samples["partstream_fleet_engine_cameras", "a", "node-a"] == 3
-        assert samples["partstream_fleet_assignments_total",] == 3
-        assert samples["partstream_fleet_ready",] == 1
+        assert samples["partstream_fleet_engine_room_mpx", "a", "node-a"] == pytest.approx(100 * 0.9 - 60)
+        assert samples["partstream_fleet_engines", "leased"] == 2
+        assert samples["partstream_fleet_assignments_total", "placed"] == 3
+        moved = samples["partstream_fleet_assignments_total", "drained"]
+        assert 3 < moved <= 6 and samples["partstream_fleet_ready",] == samples["partstream_fleet_settled",] == 1
+        assert samples["partstream_fleet_store_writable",] == 1
+        assert 2 in {samples.get(("partstream_fleet_camera_moves", f"c{number}")) for number in range(3)}
+
+
+async def test_losses_of_engines_and_the_moves_after_them_have_a_reason(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path, cameras=cameras(4))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a", "b", "c", "d") as (a, b, c, d),
+    ):
+        await until(lambda: all(len(engine.generations) == 1 for engine in (a, b, c, d)))
+        a.stopping = True
+        await until(lambda: not a.generations)
+        for engine in (a, b, c):
+            await engine.end()
+        for engine in (a, b):
+            await client.ask("POST", "/api/v1/fleet/engines", json={"engine": engine.name, "run": engine.run})
+        await until(lambda: len(d.generations) == 4)
+        samples = await samples_of(client)
+        lost = {reason: samples["partstream_fleet_engines_lost_total", reason] for reason in LOSS_REASONS}
+        assert lost == {"stopped": 1, "ended": 1, "silent": 1, "restarted": 0}
+        assert samples["partstream_fleet_engines", "lost"] == 3
+        assert samples["partstream_fleet_assignments_total", "stopped"] == 1
+        assert samples["partstream_fleet_assignments_total", "engine_lost"] >= 2
 
 
 async def test_the_document_describes_every_answer(tmp_path: Path) -> None:

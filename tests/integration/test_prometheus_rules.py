@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.coordinator.http_api import ROOT
 from support.repository import REPOSITORY
 from telemetry.catalogue import METRICS
 from tools.monitoring import rule_file
@@ -44,7 +45,8 @@ def test_promtool_accepts_the_rules_and_the_scrape_configuration() -> None:
     assert f"SUCCESS: {len(rule_file.RECORDING_RULES) + len(ALERTS)} rules found" in promtool(
         "check", "rules", rule_file.FILE
     )
-    promtool("check", "config", "--syntax-only", PROMETHEUS / "prometheus.yml")
+    for name in ("prometheus.yml", "fleet.yml"):
+        promtool("check", "config", "--syntax-only", PROMETHEUS / name)
 
 
 def test_promtools_unit_tests_of_the_alerts_pass() -> None:
@@ -70,7 +72,19 @@ def test_every_alert_links_to_its_section_of_the_runbook() -> None:
         assert rule["annotations"]["runbook_url"] == f"https://docs.example/runbook/#{rule['alert'].lower()}"
 
 
-def test_the_scrape_configuration_uses_the_job_of_the_rules() -> None:
-    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
-    assert [scraped["job_name"] for scraped in config["scrape_configs"]] == ["partstream"]
+@pytest.mark.parametrize(
+    ("file", "jobs"), [("prometheus.yml", ["partstream"]), ("fleet.yml", ["partstream-fleet", "partstream"])]
+)
+def test_the_scrape_configurations_use_the_jobs_and_the_file_of_the_rules(file: str, jobs: list[str]) -> None:
+    config, other = (yaml.safe_load((PROMETHEUS / name).read_text()) for name in (file, "prometheus.yml"))
+    assert [scraped["job_name"] for scraped in config["scrape_configs"]] == jobs
     assert [str(PROMETHEUS / name) for name in config["rule_files"]] == [str(rule_file.FILE)]
+    assert config["global"] == other["global"]
+
+
+def test_the_engines_of_a_fleet_are_found_where_the_coordinator_lists_them() -> None:
+    coordinator, engines = yaml.safe_load((PROMETHEUS / "fleet.yml").read_text())["scrape_configs"]
+    (found,) = engines["http_sd_configs"]
+    (target,) = coordinator["static_configs"][0]["targets"]
+    assert found["url"] == f"http://{target}{ROOT}/prometheus/targets"
+    assert found["authorization"] == coordinator["authorization"] == {"credentials_file": "partstream.token"}

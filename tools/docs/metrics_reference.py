@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fleet.coordinator import metrics as coordinator
+from fleet.coordinator.metrics import METRICS as FLEET_METRICS
+from fleet.coordinator.views import PLACEMENTS
 from telemetry import catalogue
 from telemetry.catalogue import METRICS, NOTIFY_METRICS, MetricSpec
 from telemetry.reasons import DiscardReason, DropReason
@@ -16,6 +19,7 @@ LABELS: dict[str, str] = {
     "camera": "the configured camera id; empty for the engine's `stats` topic",
     "clock": " · ".join(catalogue.CLOCKS),
     "command": "arm · disarm · acknowledge · unknown",
+    "engine": "an engine of a fleet",
     "ice": " · ".join(catalogue.ICE_STATES),
     "kind": "of memory: "
     + " · ".join(catalogue.MEMORY_KINDS)
@@ -24,8 +28,11 @@ LABELS: dict[str, str] = {
     "look": " · ".join(catalogue.LOOKS)
     + ". `nothing`: nothing moved and nobody was tracked; `skipped`: between two detections "
     "([detector.md](detector.md#where-the-detector-looks))",
+    "node": "the node of an engine of a fleet",
     "mode": "off · masked · skeleton",
-    "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown",
+    "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown; of renewals: "
+    + " · ".join(coordinator.RENEWAL_OUTCOMES)
+    + " (of one engine, more than 64 a second)",
     "profile": "the model's profile",
     "reason": "a short code. Dropped frames: "
     + " · ".join(DropReason)
@@ -34,15 +41,28 @@ LABELS: dict[str, str] = {
     + " ([rtsp.md](rtsp.md#packet-loss)). Reconnections: [runbook.md](runbook.md#partstreamcameradown). "
     "Fallbacks: [rtsp.md](rtsp.md) and, for decoders, nvdec_not_built · nvdec_no_device · nvdec_codec. "
     "HTTP: the last part of the error's `type` ([control-api.md](control-api.md)). "
-    "Clips: [recording.md](recording.md). Pictures: "
+    "Cameras without an engine: "
+    + " · ".join(coordinator.UNPLACED_REASONS)
+    + " (they are being placed). Assignments: "
+    + " · ".join(coordinator.MOVE_REASONS)
+    + " (`placed`: no engine had it before; `returned`: to the engine that had it last; the others are moves, named by "
+    "what the last engine was or did). Lost engines: "
+    + " · ".join(coordinator.LOSS_REASONS)
+    + ". Clips: [recording.md](recording.md). Pictures: "
     + " · ".join(catalogue.PICTURE_LOSSES)
     + ". Held messages: quiet_hours · group · cap · flood · disarmed ([notify.md](notify.md)). Spans: "
     + " · ".join(LOST_REASONS),
     "rule": "the rule's name in the rules file",
     "severity": "info · warning · critical",
+    "socket": "bind, for engines, or directory, for readers",
     "stage": "a stage of the pipeline",
     "state": "of cameras: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free; "
-    "of recording and of kept alerts and events: " + " · ".join(catalogue.RECORDING_STATES),
+    "of recording and of kept alerts and events: "
+    + " · ".join(catalogue.RECORDING_STATES)
+    + "; of a fleet's cameras: "
+    + " · ".join(PLACEMENTS)
+    + "; of engines: "
+    + " · ".join(coordinator.ENGINE_STATES),
     "status": " · ".join(catalogue.REPLAY_STATUSES),
     "target": "a target in the configuration of `partstream notify`",
     "topic_kind": " · ".join((*catalogue.TOPIC_KINDS, "stats")),
@@ -90,17 +110,28 @@ def page() -> str:
         "|---|---|---|---|",
         *(_row(spec) for spec in NOTIFY_METRICS),
         "",
+        "## Metrics of a fleet's coordinator",
+        "",
+        "The coordinator of a [fleet](fleet.md) has a page of its own, at `/metrics` of `coordinator.http`, and lists",
+        "the engines for Prometheus ([operations.md](operations.md#a-fleet)).",
+        "",
+        "| Metric | Type | Labels | Meaning |",
+        "|---|---|---|---|",
+        *(_row(spec) for spec in FLEET_METRICS),
+        "",
+        "It has the metrics of the process, too.",
+        "",
         "## Labels",
         "",
         "| Label | Values |",
         "|---|---|",
         *(
             f"| `{name}` | {LABELS[name]} |"
-            for name in sorted({label for spec in (*METRICS, *NOTIFY_METRICS) for label in spec.labels})
+            for name in sorted({label for spec in (*METRICS, *NOTIFY_METRICS, *FLEET_METRICS) for label in spec.labels})
         ),
         "",
-        f"A label other than `camera` and `rule` has at most {catalogue.MAX_CODES} values; further ones are counted as "
-        "`other`.",
+        f"A label other than `camera`, `rule`, `engine` and `node` has at most {catalogue.MAX_CODES} values; further "
+        "ones are counted as `other`.",
         "",
         "## Common queries",
         "",

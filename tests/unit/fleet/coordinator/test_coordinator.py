@@ -79,4 +79,4 @@ def test_what_is_done_at_once_does_not_wait_to_be_written(tmp_path: Path) -> Non
         address = EngineAddress("a", "n", f"run-{number}", "tcp://n:1", "tcp://n:2")
         coordinator._step(EngineRenewed(address, EngineReport(100, 64), {"other": Measured(1, True)}))
         coordinator._step(EngineEnded("a", address.run))
-    assert coordinator.engines_lost == 5 and coordinator.unwritten == before
+    assert not coordinator.placement.engines and coordinator.unwritten == before
