@@ -27,7 +27,12 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_cameras", "gauge", "Cameras, by where they are.", ("state",)),
     MetricSpec("fleet_unplaced_cameras", "gauge", "Cameras that no engine has, by reason.", ("reason",)),
     MetricSpec("fleet_unplaced_mpx", "gauge", "Megapixels per second of the cameras that no engine has."),
-    MetricSpec("fleet_engines", "gauge", "Engines. `lost`: those of the last 256 that have not returned.", ("state",)),
+    MetricSpec(
+        "fleet_engines",
+        "gauge",
+        "Engines. `lost` and `stopped`: those of the last 256 that have not returned.",
+        ("state",),
+    ),
     MetricSpec("fleet_engine_cameras", "gauge", "Cameras that the engine has.", PER_ENGINE),
     MetricSpec("fleet_engine_max_cameras", "gauge", "Cameras that the engine can take.", PER_ENGINE),
     MetricSpec("fleet_engine_load_mpx", "gauge", "Megapixels per second of the engine's cameras.", PER_ENGINE),
@@ -58,7 +63,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_unwritten", "gauge", "Decisions that wait to be written to the store."),
 )
 
-ENGINE_STATES = ("leased", "draining", "stopping", "lost")
+ENGINE_STATES = ("leased", "draining", "stopping", "stopped", "lost")
 UNPLACED_REASONS = ("no_room", "no_engine", "refused", "pin_absent", "pin_drained", "waiting")
 MOVE_REASONS: tuple[Cause, ...] = get_args(Cause)
 LOSS_REASONS: tuple[LossCause, ...] = get_args(LossCause)
@@ -80,8 +85,10 @@ def read(coordinator: Coordinator) -> list[Metric]:
             kind = camera.told.replace(" ", "_")
             unplaced[kind if kind in UNPLACED_REASONS else "waiting"] += 1
     engines = [((name, engine.address.node), engine) for name, engine in placement.engines.items()]
-    by_state = Counter(engine_state(engine) for _, engine in engines)
-    by_state["lost"] = len(coordinator.engines.lost.keys() - coordinator.engines.sessions.keys())
+    by_state = Counter[str](engine_state(engine) for _, engine in engines)
+    for name, lost in coordinator.engines.lost.items():
+        if name not in coordinator.engines.sessions:
+            by_state["stopped" if lost.cause == "stopped" else "lost"] += 1
     renewals = {**coordinator.renewals.counts, "refused": coordinator.refused}
     renewals["granted"] = coordinator.renewals.counts["taken"] - coordinator.refused
     refused = {"bind": coordinator.renewals.refused, "directory": coordinator.directory.publisher.refused}

@@ -12,15 +12,17 @@ import pytest
 import yaml
 
 from fleet.coordinator.http_api import ROOT
+from fleet.coordinator.metrics import METRICS as FLEET_METRICS
 from support.repository import REPOSITORY
 from telemetry.catalogue import METRICS
 from tools.monitoring import rule_file
 from tools.monitoring.alerts import ALERTS
+from tools.monitoring.fleet_alerts import FLEET_ALERTS
 from tools.monitoring.promql import OUTSIDE
 
 PROMETHEUS = REPOSITORY / "deploy" / "prometheus"
-UNIT_TESTS = PROMETHEUS / "tests" / "partstream_test.yml"
-NAMES = sorted(alert.name for alert in ALERTS)
+UNIT_TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
+NAMES = sorted(alert.name for alert in (*ALERTS, *FLEET_ALERTS))
 
 
 def promtool(*arguments: str | Path) -> str:
@@ -34,7 +36,7 @@ def promtool(*arguments: str | Path) -> str:
 
 
 def unit_tests() -> list[dict[str, Any]]:
-    return yaml.safe_load(UNIT_TESTS.read_text(encoding="utf-8"))["tests"]
+    return [test for file in UNIT_TESTS for test in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]]
 
 
 def test_the_rule_file_is_current() -> None:
@@ -42,7 +44,7 @@ def test_the_rule_file_is_current() -> None:
 
 
 def test_promtool_accepts_the_rules_and_the_scrape_configuration() -> None:
-    assert f"SUCCESS: {len(rule_file.RECORDING_RULES) + len(ALERTS)} rules found" in promtool(
+    assert f"SUCCESS: {len(rule_file.RECORDING_RULES) + len(NAMES)} rules found" in promtool(
         "check", "rules", rule_file.FILE
     )
     for name in ("prometheus.yml", "fleet.yml"):
@@ -50,7 +52,7 @@ def test_promtool_accepts_the_rules_and_the_scrape_configuration() -> None:
 
 
 def test_promtools_unit_tests_of_the_alerts_pass() -> None:
-    promtool("test", "rules", UNIT_TESTS)
+    promtool("test", "rules", *UNIT_TESTS)
 
 
 def test_every_alert_has_a_test_firing_and_silent() -> None:
@@ -60,7 +62,9 @@ def test_every_alert_has_a_test_firing_and_silent() -> None:
 
 
 def test_the_unit_tests_use_existing_metrics() -> None:
-    known = {spec.full_name + part for spec in METRICS for part in ("", "_bucket", "_sum", "_count")} | set(OUTSIDE)
+    known = {
+        spec.full_name + part for spec in (*METRICS, *FLEET_METRICS) for part in ("", "_bucket", "_sum", "_count")
+    } | set(OUTSIDE)
     fed = {re.split(r"[{ ]", given["series"])[0] for test in unit_tests() for given in test["input_series"]}
     assert fed <= known, fed - known
 
@@ -68,7 +72,8 @@ def test_the_unit_tests_use_existing_metrics() -> None:
 def test_every_alert_links_to_its_section_of_the_runbook() -> None:
     sections = re.findall(r"^## (\w+)$", (REPOSITORY / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(sections) == NAMES
-    for rule in rule_file.rules("https://docs.example/runbook/")["groups"][1]["rules"]:
+    groups = rule_file.rules("https://docs.example/runbook/")["groups"][1:]
+    for rule in [rule for group in groups for rule in group["rules"]]:
         assert rule["annotations"]["runbook_url"] == f"https://docs.example/runbook/#{rule['alert'].lower()}"
 
 

@@ -1,4 +1,4 @@
-"""Builders of PromQL queries that check names, labels and label values against the metrics catalogue.
+"""Builders of PromQL queries that check names, labels and label values against the catalogues of metrics.
 
 Dashboards and rules take all selectors from here, so that none refers to a metric that was renamed.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from fleet.coordinator import metrics as coordinator
+from fleet.coordinator.views import PLACEMENTS
 from telemetry import catalogue
 from telemetry.catalogue import METRICS
 from telemetry.reasons import DropReason
@@ -15,6 +17,8 @@ CAMERA = ("job", "instance", "camera")
 """Labels that identify a camera among several engines."""
 ENGINE = ("job", "instance")
 """Labels that identify an engine; Prometheus adds them to all series that it scrapes."""
+DISCOVERED = (*ENGINE, "engine", "node")
+"""The same, if Prometheus knows the engines from a fleet's coordinator."""
 
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "up": (),
@@ -44,6 +48,13 @@ _VALUES: dict[tuple[str, str], tuple[str, ...]] = {
     ("replay_requests_total", "status"): catalogue.REPLAY_STATUSES,
     ("state_bank_slots", "state"): ("used", "free"),
     ("device_memory_bytes", "kind"): catalogue.MEMORY_KINDS,
+    ("fleet_assignments_total", "reason"): coordinator.MOVE_REASONS,
+    ("fleet_cameras", "state"): PLACEMENTS,
+    ("fleet_curve_refused_total", "socket"): coordinator.SOCKETS,
+    ("fleet_engines", "state"): coordinator.ENGINE_STATES,
+    ("fleet_engines_lost_total", "reason"): coordinator.LOSS_REASONS,
+    ("fleet_renewals_total", "outcome"): coordinator.RENEWAL_OUTCOMES,
+    ("fleet_unplaced_cameras", "reason"): coordinator.UNPLACED_REASONS,
 }
 """Known label values by metric and label."""
 
@@ -56,14 +67,14 @@ def series(name: str, part: str = "", **labels: str | tuple[str, ...]) -> str:
     regular expression. Raises KeyError for a name, label or value that is not in the catalogue.
     """
     if name in OUTSIDE:
-        known, full_name = {*OUTSIDE[name], *ENGINE}, name
+        known, full_name = {*OUTSIDE[name], *DISCOVERED}, name
     else:
-        spec = next((spec for spec in METRICS if spec.name == name), None)
+        spec = next((spec for spec in (*METRICS, *coordinator.METRICS) if spec.name == name), None)
         if spec is None:
             raise KeyError(f"no metric {name!r} in the catalogue")
         if part not in _PARTS[spec.kind]:
             raise KeyError(f"{name} is a {spec.kind}: part must be one of {_PARTS[spec.kind]}, not {part!r}")
-        known = {*spec.labels, *ENGINE, *(("le",) if part == "bucket" else ())}
+        known = {*spec.labels, *DISCOVERED, *(("le",) if part == "bucket" else ())}
         full_name = spec.full_name + (f"_{part}" if part else "")
     for label, value in labels.items():
         if label not in known:

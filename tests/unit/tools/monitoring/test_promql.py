@@ -15,6 +15,10 @@ def test_a_selector_has_the_full_name_and_its_labels() -> None:
         'partstream_camera_state{state="live", camera=~"$camera"}'
     )
     assert series("camera_state", state=("live", "ended")) == 'partstream_camera_state{state=~"live|ended"}'
+    assert series("fleet_cameras", state="placed", instance="$coordinator") == (
+        'partstream_fleet_cameras{state="placed", instance=~"$coordinator"}'
+    )
+    assert series("ready", node="$node") == 'partstream_ready{node=~"$node"}'
     assert series("up", job="partstream") == 'up{job="partstream"}'
     assert series("ALERTS", alertname="~Partstream.+") == 'ALERTS{alertname=~"Partstream.+"}'
 
@@ -25,6 +29,7 @@ def test_a_selector_has_the_full_name_and_its_labels() -> None:
         ("no_such_metric", "", {}),
         ("camera_state", "", {"reason": "stalled"}),
         ("camera_state", "", {"state": "gone"}),
+        ("fleet_engines_lost_total", "", {"reason": "gone"}),
         ("camera_state", "", {"state": ("live", "gone")}),
         ("frame_age_seconds", "", {}),
         ("frames_decoded_total", "bucket", {}),
