@@ -23,6 +23,7 @@ from support.rtsp_servers.aio_rtsp import AioRtspServer
 from support.waiting import wait_until
 from tools.monitoring import rule_file
 from tools.monitoring.alerts import ALERTS
+from tools.monitoring.fleet_alerts import FLEET_ALERTS
 from tools.monitoring.recording_rules import RECORDING_RULES
 
 RATE_INTERVAL = "5s"
@@ -114,7 +115,9 @@ def test_every_query_of_every_panel_returns_data(prometheus: PrometheusServer, r
 def test_every_rule_is_evaluated_and_every_series_of_the_alerts_exists(prometheus: PrometheusServer) -> None:
     groups = prometheus.ask("rules")["groups"]
     health = {rule["name"]: (rule["health"], rule.get("lastError")) for group in groups for rule in group["rules"]}
-    assert health == dict.fromkeys((*(r.record for r in RECORDING_RULES), *(a.name for a in ALERTS)), ("ok", None))
+    assert health == dict.fromkeys(
+        (*(r.record for r in RECORDING_RULES), *(a.name for a in (*ALERTS, *FLEET_ALERTS))), ("ok", None)
+    )
     asked_for = {found for alert in ALERTS for found in SELECTOR.findall(alert.expression)}
     assert len(asked_for) > len(ALERTS)
     assert_data(prometheus, {rule.record: rule.record for rule in RECORDING_RULES} | {name: name for name in asked_for})

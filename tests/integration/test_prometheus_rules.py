@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.cluster.settings import ClusterSettings
 from fleet.coordinator.http_api import ROOT
 from fleet.coordinator.metrics import METRICS as FLEET_METRICS
 from support.repository import REPOSITORY
@@ -78,7 +79,8 @@ def test_every_alert_links_to_its_section_of_the_runbook() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "jobs"), [("prometheus.yml", ["partstream"]), ("fleet.yml", ["partstream-fleet", "partstream"])]
+    ("file", "jobs"),
+    [("prometheus.yml", ["partstream"]), ("fleet.yml", ["partstream-fleet", "partstream", "partstream-ray"])],
 )
 def test_the_scrape_configurations_use_the_jobs_and_the_file_of_the_rules(file: str, jobs: list[str]) -> None:
     config, other = (yaml.safe_load((PROMETHEUS / name).read_text()) for name in (file, "prometheus.yml"))
@@ -87,9 +89,14 @@ def test_the_scrape_configurations_use_the_jobs_and_the_file_of_the_rules(file: 
     assert config["global"] == other["global"]
 
 
+def metrics_port() -> int:
+    return ClusterSettings().ports(head=True)["metrics-export-port"]  # pyright: ignore[reportCallIssue]
+
+
 def test_the_engines_of_a_fleet_are_found_where_the_coordinator_lists_them() -> None:
-    coordinator, engines = yaml.safe_load((PROMETHEUS / "fleet.yml").read_text())["scrape_configs"]
+    coordinator, engines, ray = yaml.safe_load((PROMETHEUS / "fleet.yml").read_text())["scrape_configs"]
     (found,) = engines["http_sd_configs"]
     (target,) = coordinator["static_configs"][0]["targets"]
     assert found["url"] == f"http://{target}{ROOT}/prometheus/targets"
+    assert ray["static_configs"] == [{"targets": [f"{target.split(':')[0]}:{metrics_port()}"]}]
     assert found["authorization"] == coordinator["authorization"] == {"credentials_file": "partstream.token"}

@@ -28,8 +28,10 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "process_start_time_seconds": (),
     "process_open_fds": (),
     "process_max_fds": (),
+    "ray_actors": ("Name", "Source", "State"),
+    "ray_cluster_active_nodes": (),
 }
-"""Series outside the catalogue, with their labels: those of Prometheus itself and of the process collector."""
+"""Series outside the catalogue, with their labels: those of Prometheus itself, the process collector and Ray."""
 
 _PARTS = {"counter": ("",), "gauge": ("",), "histogram": ("bucket", "sum", "count")}
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from support.repository import REPOSITORY
 from support.rtsp_servers.server_process import ServerProcess
 from support.waiting import wait_until
 
@@ -29,6 +30,9 @@ def hurried(rules: str) -> str:
     return _DURATION.sub(lambda found: f"{int(found[1]) * _SECONDS[found[2]] * 1000 // HURRY}ms", rules)
 
 
+_EVERY = {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s", "evaluation_interval": f"{SCRAPE_S}s"}
+
+
 class PrometheusServer(ServerProcess):
     """Scrapes `targets` (host:port) every second as job `partstream`, with the given rules."""
 
@@ -37,14 +41,13 @@ class PrometheusServer(ServerProcess):
         self._targets, self._rules = list(targets), rules
 
     def prepare(self, folder: Path) -> None:
-        every = f"{SCRAPE_S}s"
-        config = {
-            "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
-            "rule_files": ["rules.yml"],
-            "scrape_configs": [{"job_name": "partstream", "static_configs": [{"targets": self._targets}]}],
-        }
+        config = self.scraping() | {"global": _EVERY, "rule_files": ["rules.yml"]}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         (folder / "rules.yml").write_text(self._rules)
+
+    def scraping(self) -> dict[str, Any]:
+        """Return what it scrapes."""
+        return {"scrape_configs": [{"job_name": "partstream", "static_configs": [{"targets": self._targets}]}]}
 
     def command(self, folder: Path) -> Sequence[str]:
         return [
@@ -92,3 +95,21 @@ class PrometheusServer(ServerProcess):
         alerts = self.ask("alerts")["alerts"]
         named = [(alert["labels"]["alertname"], alert["labels"].get("camera", "")) for alert in alerts]
         return {name for alert, name in zip(alerts, named, strict=True) if alert["state"] == "firing"}
+
+
+class FleetPrometheusServer(PrometheusServer):
+    """Scrapes a fleet as deploy/prometheus/fleet.yml does, but every second. `coordinator`: host:port."""
+
+    def __init__(self, coordinator: str, token: str, rules: str) -> None:
+        super().__init__([], rules)
+        self._coordinator, self._token = coordinator, token
+
+    def prepare(self, folder: Path) -> None:
+        super().prepare(folder)
+        (folder / "partstream.token").write_text(self._token)
+
+    def scraping(self) -> dict[str, Any]:
+        """Return what the file has, with the address of this coordinator."""
+        text = (REPOSITORY / "deploy" / "prometheus" / "fleet.yml").read_text(encoding="utf-8")
+        config = yaml.safe_load(text.replace("fleet-head:9095", self._coordinator).replace("15s", f"{SCRAPE_S}s"))
+        return {"scrape_configs": config["scrape_configs"]}

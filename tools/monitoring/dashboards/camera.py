@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from tools.monitoring.alerts import FRAME_AGE_BUDGET_S, LOST_SHARE
 from tools.monitoring.dashboards.board import board
-from tools.monitoring.dashboards.fleet import DROP_COLOURS, NOW, STATE_COLOURS
+from tools.monitoring.dashboards.overview import DROP_COLOURS, NOW, STATE_COLOURS
 from tools.monitoring.dashboards.panels import BAD, GOOD, WORSE, Advice, AnyPanel, Query, heat, lines, number, states
 from tools.monitoring.promql import happened, quantile, rate, series, total
 from tools.monitoring.recording_rules import recorded

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from tools.monitoring.dashboards import camera, fleet, pipeline, subscribers
+from tools.monitoring.dashboards import camera, fleet, overview, pipeline, subscribers
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "grafana" / "dashboards"
 
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[3] / "deploy" / "grafana" / "dashboards"
 def texts() -> dict[str, str]:
     """Return the JSON text of each dashboard by file name."""
     made = {}
-    for module in (fleet, pipeline, camera, subscribers):
+    for module in (overview, pipeline, camera, subscribers, fleet):
         built = module.dashboard().build()
         for number, panel in enumerate(built.panels or [], start=1):
             panel.id_val = number

@@ -1,215 +1,339 @@
-"""Dashboard with an overview of all cameras of all engines; the place to start when an alert fires."""
+"""Dashboard of a fleet: its coordinator, its engines, and where cameras are."""
 
 from __future__ import annotations
 
+from typing import get_args
+
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from telemetry.catalogue import CAMERA_STATES
-from tools.monitoring.alerts import FRAME_AGE_BUDGET_S, LOST_SHARE
-from tools.monitoring.dashboards.board import board
-from tools.monitoring.dashboards.panels import BAD, GOOD, WORSE, Advice, AnyPanel, Query, heat, lines, number, rows
+from fleet.placement.moves import NO_MOVES, Cause
+from tools.monitoring.alerts import FRAME_AGE_BUDGET_S
+from tools.monitoring.dashboards.board import fleet_board
+from tools.monitoring.dashboards.overview import NOW
+from tools.monitoring.dashboards.panels import BAD, GOOD, WORSE, Advice, AnyPanel, Query, lines, number
+from tools.monitoring.fleet_alerts import FLAPS_IN_15_MIN, FLEET_JOB, FULL_SHARE
 from tools.monitoring.promql import happened, quantile, rate, series, total
-from tools.monitoring.recording_rules import recorded
+from tools.monitoring.recording_rules import UNWANTED_DROPS
 
-HERE = {"instance": "$instance"}
-NOW = "$__rate_interval"
-STATE_COLOURS = {"live": GOOD, "connecting": "blue", "stalled": WORSE, "reconnecting": BAD, "ended": "#888888"}
-DROP_COLOURS = {
-    "overwritten": WORSE,
-    "stale": "yellow",
-    "all_leased": "purple",
-    "stage_error": BAD,
-    "rate_limited": "#73BF69",
-    "epoch_ended": "#888888",
-    "shutdown": "#555555",
-}
-"""Green and grey: intentional drops; other colours: losses."""
-
-_NOT_LIVE = tuple(state for state in CAMERA_STATES if state not in ("live", "ended"))
-_DUE = recorded("instance_camera:partstream_frames_due:rate5m", **HERE)
-_LOST = recorded("instance_camera:partstream_frames_lost:rate5m", **HERE)
-_AGE = "instance:partstream_frame_age_seconds:"
-_CAMERA_AGE = "instance_camera:partstream_frame_age_seconds:"
+OF_COORDINATOR = {"instance": "$coordinator"}
+OF_ENGINE = {"instance": "$coordinator", "node": "$node"}
+"""Of the coordinator's series about an engine."""
+SCRAPED = {"node": "$node"}
+"""Of the engines' own series: Prometheus knows their nodes from the coordinator."""
+RAY_JOB = "partstream-ray"
+AGENTS = {"Name": "AgentActor", "Source": "gcs", "State": "ALIVE"}
+MOVES = tuple(sorted({*get_args(Cause)} - NO_MOVES))
+STATE_COLOURS = {"leased": GOOD, "draining": "blue", "stopping": "yellow", "stopped": "#888888", "lost": BAD}
+PLACE_COLOURS = {"placed": GOOD, "moving": "blue", "unplaced": BAD, "disabled": "#888888"}
 
 
 def dashboard() -> Dashboard:
     """Return the dashboard."""
-    return board(
+    return fleet_board(
         "partstream-fleet",
         "partstream: fleet",
-        "Overview of all cameras of all engines. Start with the numbers at the top; the tables name the worst cameras.",
-        [("Now", _numbers()), ("Cameras", _cameras()), ("Frames", _frames()), ("Age of results", _ages())],
+        "Coordinator, engines and moves of cameras. The overview shows the cameras' results.",
+        [
+            ("Now", _numbers()),
+            ("Engines and cameras", _placement()),
+            ("Load and room", _load()),
+            ("Results, by node", _results()),
+            ("Coordinator", _coordinator()),
+        ],
     )
 
 
 def _numbers() -> list[AnyPanel]:
-    firing = series("ALERTS", alertname="~Partstream.+", alertstate="firing", **HERE)
+    cameras = series("fleet_cameras", state=("placed", "moving"), **OF_COORDINATOR)
+    room = f"sum({series('fleet_engine_room_mpx', **OF_ENGINE)})"
     return [
         number(
-            "Firing alerts",
-            Advice("0.", "See the page *Alerts* in Prometheus. docs/runbook.md has a section for each alert."),
-            Query(f"count({firing}) or vector(0)"),
+            "Coordinator ready",
+            Advice("1; 0 for some seconds after a start.", "See Ready, settled, writable.", "PartstreamFleetUnready"),
+            Query(f"min({series('fleet_ready', **OF_COORDINATOR)})"),
+            steps=[(None, BAD), (1, GOOD)],
+        ),
+        number(
+            "Engines with a lease",
+            Advice("The number of your engines.", "See Engines, by state.", "PartstreamFleetEngineLost"),
+            Query(f"sum({series('fleet_engines', state=('leased', 'draining', 'stopping'), **OF_COORDINATOR)})"),
+            steps=[(None, BAD), (1, GOOD)],
+        ),
+        number(
+            "Engines lost",
+            Advice("0.", "`partstream fleet status` names them, with the reason.", "PartstreamFleetEngineLost"),
+            Query(f"sum({series('fleet_engines', state='lost', **OF_COORDINATOR)})"),
             steps=[(None, GOOD), (1, BAD)],
         ),
         number(
-            "Engines ready",
-            Advice("The number of your engines.", "Check /readyz of the missing engines.", "PartstreamEngineUnready"),
-            Query(f"sum({series('ready', **HERE)})"),
-            steps=[(None, BAD), (1, GOOD)],
+            "Cameras with an engine",
+            Advice("All enabled cameras.", "See Unplaced cameras, by reason.", "PartstreamFleetCamerasUnplaced"),
+            Query(f"sum({cameras})"),
         ),
         number(
-            "Cameras live",
-            Advice("All enabled cameras.", "The table below lists the others.", "PartstreamCameraDown"),
-            Query(f"sum({series('camera_state', state='live', **HERE)})"),
-            steps=[(None, BAD), (1, GOOD)],
+            "Cameras without an engine",
+            Advice("0.", "See Unplaced cameras, by reason.", "PartstreamFleetCamerasUnplaced"),
+            Query(f"sum({series('fleet_unplaced_cameras', **OF_COORDINATOR)})"),
+            steps=[(None, GOOD), (1, BAD)],
         ),
         number(
-            "Frames processed",
-            Advice("Steady; cameras × max_fps if set.", "See the row Frames below for the drops."),
-            Query(f"sum({rate(series('frames_processed_total', **HERE), NOW)})"),
-            unit="cps",
-        ),
-        number(
-            "Frames lost",
+            "Free capacity",
             Advice(
-                f"Under {LOST_SHARE:.0%}, intentional drops not counted. 0 on a correctly sized engine.",
-                "Lower max_fps or detector_size, or move cameras to another engine.",
-                "PartstreamDropsHigh",
+                "More than the share of the largest engine, so that its cameras find room if it is lost.",
+                "Add an engine, or lower max_fps.",
+                "PartstreamFleetEngineFull",
             ),
-            Query(f"sum({_LOST}) / (sum({_DUE}) > 0)"),
+            Query(f"{room} / (sum({series('fleet_engine_capacity_mpx', **OF_ENGINE)}) > 0)"),
             unit="percentunit",
-            steps=[(None, GOOD), (LOST_SHARE / 2, WORSE), (LOST_SHARE, BAD)],
-        ),
-        number(
-            "Age of results, p95",
-            Advice(
-                f"Under {FRAME_AGE_BUDGET_S:g} s from a frame's arrival until its result is published.",
-                "See the dashboard Pipeline for the stage that takes the most time.",
-                "PartstreamFrameAgeHigh",
-            ),
-            Query(f"max({recorded(_AGE + 'p95', **HERE)})"),
-            unit="s",
-            steps=[(None, GOOD), (FRAME_AGE_BUDGET_S / 2, WORSE), (FRAME_AGE_BUDGET_S, BAD)],
+            steps=[(None, BAD), (0.05, WORSE), (0.2, GOOD)],
         ),
     ]
 
 
-def _cameras() -> list[AnyPanel]:
+def _placement() -> list[AnyPanel]:
+    moves = rate(series("fleet_assignments_total", reason=MOVES, **OF_COORDINATOR), NOW)
     return [
         lines(
-            "Cameras by state",
-            Advice("All live (green).", "The table to the right lists the others.", "PartstreamCameraDown"),
-            Query(f"sum by (state) ({recorded('instance_state:partstream_cameras:sum', **HERE)})", "{{state}}"),
+            "Engines, by state",
+            Advice("All leased.", "lost: see the runbook. stopped: they ended in order.", "PartstreamFleetEngineLost"),
+            Query(total(series("fleet_engines", **OF_COORDINATOR), ("state",)), "{{state}}"),
             stacked=True,
             colours=STATE_COLOURS,
         ),
-        rows(
-            "Cameras not live",
-            Advice(
-                "Empty.",
-                "`/api/v1/status` gives the reason and the remedy for each; see also the runbook.",
-                "PartstreamCameraDown",
-            ),
-            Query(f"{total(series('camera_state', state=_NOT_LIVE, **HERE), ('instance', 'camera', 'state'))} == 1"),
-            {"instance": "Engine", "camera": "Camera", "state": "State"},
+        lines(
+            "Cameras, by place",
+            Advice("All placed; moving for some seconds.", "moving for long: they do not become live elsewhere."),
+            Query(total(series("fleet_cameras", **OF_COORDINATOR), ("state",)), "{{state}}"),
+            stacked=True,
+            colours=PLACE_COLOURS,
         ),
         lines(
-            "Reconnects, by reason",
-            Advice(
-                "None, or one occasionally.",
-                "Many with the same reason at once: a shared switch or recorder. A single camera: see its dashboard.",
-                "PartstreamCameraFlapping",
-            ),
-            Query(total(happened(series("reconnects_total", **HERE), NOW), ("reason",)), "{{reason}}"),
+            "Unplaced cameras, by reason",
+            Advice("None.", "The runbook has a table of the reasons.", "PartstreamFleetCamerasUnplaced"),
+            Query(total(series("fleet_unplaced_cameras", **OF_COORDINATOR), ("reason",)), "{{reason}}"),
             stacked=True,
         ),
-    ]
-
-
-def _frames() -> list[AnyPanel]:
-    return [
         lines(
-            "Frames decoded, due, processed",
+            "Moves per minute, by reason",
             Advice(
-                "Due (decoded without intentional drops) and processed coincide.",
-                "Processed is below due: the engine is too slow. Decoded falls: cameras are not live.",
+                "None, except during drains and after the loss of an engine.",
+                "balanced: engines are overloaded. refused: cameras are not live in time.",
+                "PartstreamFleetMovesHigh",
             ),
-            Query(f"sum({rate(series('frames_decoded_total', **HERE), NOW)})", "decoded"),
-            Query(f"sum({_DUE})", "due"),
-            Query(f"sum({rate(series('frames_processed_total', **HERE), NOW)})", "processed"),
-            unit="cps",
-            colours={"decoded": "#888888", "due": "blue", "processed": GOOD},
-        ),
-        lines(
-            "Dropped, by reason",
-            Advice(
-                "Green and grey only: rate_limited (above max_fps), epoch_ended and shutdown are intentional.",
-                "overwritten, stale, all_leased: the engine is too slow. stage_error: see the log.",
-                "PartstreamDropsHigh",
-            ),
-            Query(total(rate(series("frames_dropped_total", **HERE), NOW), ("reason",)), "{{reason}}"),
-            unit="cps",
+            Query(f"60 * {total(moves, ('reason',))}", "{{reason}}"),
             stacked=True,
-            colours=DROP_COLOURS,
         ),
         lines(
-            "Share lost, worst five cameras",
+            "Moves in 15 minutes, by camera",
             Advice(
-                f"Under the dashed line at {LOST_SHARE:.0%}.",
-                "One camera far above the others: it has larger frames or a higher rate. Set its max_fps.",
-                "PartstreamDropsHigh",
+                f"No data, or up to the dashed line at {FLAPS_IN_15_MIN}.",
+                "Such a camera moves from engine to engine: see the runbook.",
+                "PartstreamFleetCameraFlapping",
+            ),
+            Query(f"topk(10, max by (camera) ({series('fleet_camera_moves', **OF_COORDINATOR)}))", "{{camera}}"),
+            limit=FLAPS_IN_15_MIN,
+        ),
+        lines(
+            "Engines that were lost, by reason",
+            Advice(
+                "stopped only.",
+                "silent: the machine or the network. ended: the process has failed. restarted: it began again before "
+                "its lease was over.",
+                "PartstreamFleetEngineLost",
             ),
             Query(
-                f"topk(5, {recorded('instance_camera:partstream_frames_lost:ratio', **HERE)})",
-                "{{camera}} @ {{instance}}",
+                total(happened(series("fleet_engines_lost_total", **OF_COORDINATOR), NOW), ("reason",)), "{{reason}}"
             ),
-            unit="percentunit",
-            limit=LOST_SHARE,
+            stacked=True,
         ),
     ]
 
 
-def _ages() -> list[AnyPanel]:
-    limit = f"Under the dashed line at {FRAME_AGE_BUDGET_S:g} s"
+def _load() -> list[AnyPanel]:
+    load, room = (series(f"fleet_engine_{name}_mpx", **OF_ENGINE) for name in ("load", "room"))
+    one = f"{series('ready', **SCRAPED)} ^ 0"
     return [
-        heat(
-            "Age of results, all frames",
+        lines(
+            "Load, share of the capacity",
             Advice(
-                "One narrow band, far below the limit.",
-                "Two bands: cameras or engines differ, see the worst five. A rising band: a queue grows.",
+                f"Similar on all engines, under the dashed line at {FULL_SHARE:.0%}.",
+                "One is high: it has a pinned or an expensive camera. All are high: add an engine.",
+                "PartstreamFleetEngineFull",
             ),
-            Query(total(rate(series("frame_age_seconds", "bucket", **HERE), NOW), ("le",)), "{{le}}"),
+            Query(f"{load} / ({series('fleet_engine_capacity_mpx', **OF_ENGINE)} > 0)", "{{engine}}"),
+            unit="percentunit",
+            limit=FULL_SHARE,
+            width=6,
         ),
+        lines(
+            "Room, by engine",
+            Advice(
+                "More megapixels per second than a camera costs (width × height × frame rate / 10⁶).",
+                "0: the engine is full, drained or stopping.",
+                "PartstreamFleetEngineFull",
+            ),
+            Query(total(room, ("engine",)), "{{engine}}"),
+            width=6,
+        ),
+        lines(
+            "Load and room, by node",
+            Advice("Room on more than one node.", "Room on one node only: its loss leaves cameras without an engine."),
+            Query(total(load, ("node",)), "load, {{node}}"),
+            Query(total(room, ("node",)), "room, {{node}}"),
+            width=6,
+        ),
+        lines(
+            "Room, by GPU",
+            Advice(
+                "Room for every kind. Needs the label gpu in nodes.NAME.labels; without it, one line.",
+                "Cameras that need the kind without room stay unplaced: add an engine with it.",
+            ),
+            Query(f"sum by (gpu) ({room} * on (engine) group_left (gpu) ({one}))", "GPU {{gpu}}"),
+            width=6,
+        ),
+    ]
+
+
+def _results() -> list[AnyPanel]:
+    by_node = ("node",)
+    lost = rate(series("frames_dropped_total", reason=UNWANTED_DROPS, **SCRAPED), NOW)
+    return [
         lines(
             "Age of results",
             Advice(
-                f"{limit}, and p99 only a few times p50.",
-                "p50 is high: the engine is too slow. Only p99 is high: pauses of the network or of a shared host.",
+                f"Under the dashed line at {FRAME_AGE_BUDGET_S:g} s on every node.",
+                "One node is high: select its engine in the dashboard Pipeline.",
                 "PartstreamFrameAgeHigh",
             ),
-            *(Query(f"max({recorded(f'{_AGE}p{q}', **HERE)})", f"p{q}") for q in (50, 95, 99)),
-            unit="s",
-            limit=FRAME_AGE_BUDGET_S,
-            colours={"p50": GOOD, "p95": WORSE, "p99": BAD},
-            width=12,
-        ),
-        lines(
-            "Age of results, p95, worst five cameras",
-            Advice(f"{limit}.", "See the camera's own dashboard.", "PartstreamFrameAgeHigh"),
-            Query(f"topk(5, {recorded(_CAMERA_AGE + 'p95', **HERE)})", "{{camera}} @ {{instance}}"),
-            unit="s",
-            limit=FRAME_AGE_BUDGET_S,
-            width=12,
-        ),
-        lines(
-            "Capture to result, p95, by engine",
-            Advice(
-                "The age of results plus some tens of milliseconds for camera and network. Only cameras that send "
-                "their clock (RTCP).",
-                "Far above the age of results: a slow network, or a wrong clock in a camera. Check its NTP.",
+            *(
+                Query(quantile(q / 100, "frame_age_seconds", NOW, by_node, **SCRAPED), f"p{q}, {{{{node}}}}")
+                for q in (50, 99)
             ),
-            Query(quantile(0.95, "capture_to_publish_seconds", NOW, ("instance",), **HERE), "{{instance}}"),
             unit="s",
-            width=12,
+            limit=FRAME_AGE_BUDGET_S,
+            width=6,
+        ),
+        lines(
+            "Frames processed",
+            Advice("Steady.", "One node falls: its cameras moved, or are not live.", "PartstreamNoResults"),
+            Query(total(rate(series("frames_processed_total", **SCRAPED), NOW), by_node), "{{node}}"),
+            unit="cps",
+            stacked=True,
+            width=6,
+        ),
+        lines(
+            "Frames lost",
+            Advice(
+                "0; drops by max_fps are not counted.",
+                "The node is overloaded, and the coordinator moves cameras away if others have room.",
+                "PartstreamDropsHigh",
+            ),
+            Query(total(lost, by_node), "{{node}}"),
+            unit="cps",
+            width=6,
+        ),
+        lines(
+            "Messages withheld",
+            Advice(
+                "0, or a few when a camera leaves an engine.",
+                "The engine's lease has ended (fence: strict): it does not reach the coordinator.",
+                "PartstreamFleetEngineLost",
+            ),
+            Query(total(rate(series("withheld_total", **SCRAPED), NOW), ("engine",)), "{{engine}}"),
+            unit="cps",
+            width=6,
+        ),
+    ]
+
+
+def _coordinator() -> list[AnyPanel]:
+    renewals = rate(series("fleet_renewals_total", **OF_COORDINATOR), NOW)
+    refused = happened(series("fleet_curve_refused_total", **OF_COORDINATOR), NOW)
+    errors = happened(series("fleet_store_errors_total", **OF_COORDINATOR), NOW)
+    return [
+        lines(
+            "Renewals, by outcome",
+            Advice(
+                "granted only: four for each engine in placement.ttl_s.",
+                "refused: a name, a version or the limit; see the log. limited, invalid: an engine with an error.",
+                "PartstreamFleetEngineRefused",
+            ),
+            Query(total(renewals, ("outcome",)), "{{outcome}}"),
+            unit="cps",
+            stacked=True,
+            width=6,
+        ),
+        lines(
+            "Silence of engines, longest five",
+            Advice("Under placement.ttl_s (2 s).", "The machine or the network is slow.", "PartstreamFleetEngineLost"),
+            Query(f"topk(5, max by (engine) ({series('fleet_engine_heard_seconds', **OF_ENGINE)}))", "{{engine}}"),
+            unit="s",
+            width=6,
+        ),
+        lines(
+            "Clients refused by their key",
+            Advice(
+                "0.", "List the key in curve_engine_keys (bind) or curve_allowed_keys.", "PartstreamFleetEngineRefused"
+            ),
+            Query(total(refused, ("socket",)), "{{socket}}"),
+            width=6,
+        ),
+        lines(
+            "Nodes and agents of Ray",
+            Advice(
+                "Both the number of your nodes. No data without the job partstream-ray.",
+                "Fewer: `partstream fleet up` or Ray has ended there. Engines go on, but are not started again.",
+            ),
+            Query(f"sum({series('ray_cluster_active_nodes', job=RAY_JOB)})", "nodes"),
+            Query(f"sum({series('ray_actors', job=RAY_JOB, **AGENTS)})", "agents"),
+            width=6,
+        ),
+        lines(
+            "Ready, settled, writable",
+            Advice(
+                "All 1.",
+                "settled 0: it listens to the engines. writable 0: see the store.",
+                "PartstreamFleetStoreUnwritable",
+            ),
+            *(
+                Query(f"min({series(name, **OF_COORDINATOR)})", legend)
+                for name, legend in (
+                    ("fleet_ready", "ready"),
+                    ("fleet_settled", "settled"),
+                    ("fleet_store_writable", "writable"),
+                )
+            ),
+            width=6,
+        ),
+        lines(
+            "Store",
+            Advice("0.", "The disk is full or slow: nothing is placed or moved.", "PartstreamFleetStoreUnwritable"),
+            Query(f"sum({series('fleet_unwritten', **OF_COORDINATOR)})", "decisions that wait"),
+            Query(f"sum({errors})", "errors"),
+            colours={"errors": BAD},
+            width=6,
+        ),
+        lines(
+            "CPU cores of the coordinator",
+            Advice(
+                "A twentieth for 1,000 cameras on 50 engines.",
+                "Near 1: it answers late, and engines lose their leases. Raise placement.ttl_s.",
+            ),
+            Query(
+                total(rate(series("process_cpu_seconds_total", job=FLEET_JOB, **OF_COORDINATOR), NOW), ("instance",)),
+                "{{instance}}",
+            ),
+            width=6,
+        ),
+        lines(
+            "Memory of the coordinator",
+            Advice(
+                "About 90 MB for 1,000 cameras.",
+                "A gap: it was away. A steady rise: report it to the developers.",
+                "PartstreamFleetCoordinatorGone",
+            ),
+            Query(series("process_resident_memory_bytes", job=FLEET_JOB, **OF_COORDINATOR), "{{instance}}"),
+            unit="bytes",
+            width=6,
         ),
     ]

@@ -34,6 +34,7 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode, HeatmapColor
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from tools.monitoring.alerts import ALERTS
+from tools.monitoring.fleet_alerts import FLEET_ALERTS
 
 PROMETHEUS = DataSourceRef("prometheus", "${datasource}")
 GOOD, WORSE, BAD, QUIET = "green", "orange", "red", "text"
@@ -62,7 +63,7 @@ class Advice(NamedTuple):
         """Panel description in Markdown. Raises KeyError if the alert does not exist."""
         alert = ""
         if self.alert is not None:
-            if self.alert not in {alert.name for alert in ALERTS}:
+            if self.alert not in {alert.name for alert in (*ALERTS, *FLEET_ALERTS)}:
                 raise KeyError(f"no alert {self.alert}")
             alert = f"\n\n**Alert:** {self.alert}. See its section in the runbook."
         return f"**Expected:** {self.expected}\n\n**Otherwise:** {self.otherwise}{alert}"

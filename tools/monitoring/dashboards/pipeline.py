@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from tools.monitoring.dashboards.board import board
-from tools.monitoring.dashboards.fleet import HERE, NOW
+from tools.monitoring.dashboards.overview import HERE, NOW
 from tools.monitoring.dashboards.panels import BAD, GOOD, WORSE, Advice, AnyPanel, Query, heat, lines, number
 from tools.monitoring.promql import ENGINE, happened, increase, mean, quantile, rate, series, total
 from tools.monitoring.recording_rules import recorded

@@ -9,7 +9,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from tools.monitoring.dashboards.board import board
-from tools.monitoring.dashboards.fleet import HERE, NOW
+from tools.monitoring.dashboards.overview import HERE, NOW
 from tools.monitoring.dashboards.panels import BAD, GOOD, WORSE, Advice, AnyPanel, Query, lines, number, states
 from tools.monitoring.promql import happened, increase, rate, series, total
 
@@ -41,7 +41,7 @@ def _numbers() -> list[AnyPanel]:
         ),
         number(
             "Messages published",
-            Advice("Slightly more than frames processed.", "0: see the dashboard Fleet.", "PartstreamNoResults"),
+            Advice("Slightly more than frames processed.", "0: see the dashboard Overview.", "PartstreamNoResults"),
             Query(f"sum({rate(series('results_published_total', **HERE), NOW)})"),
             unit="cps",
         ),

@@ -13,6 +13,7 @@ from support.repository import REPOSITORY
 from tools.monitoring.alerts import ALERTS
 from tools.monitoring.dashboards import files
 from tools.monitoring.dashboards.panels import Advice
+from tools.monitoring.fleet_alerts import FLEET_ALERTS
 
 WIDTH = 24
 
@@ -41,7 +42,7 @@ def test_every_panel_describes_expected_values_and_remedies() -> None:
 
 def test_every_alert_is_on_a_panel_except_the_one_for_an_engine_without_metrics() -> None:
     watched = {name for _, panel in panels() for name in re.findall(r"Partstream\w+", panel["description"])}
-    assert {alert.name for alert in ALERTS} - watched == {"PartstreamEngineGone"}
+    assert {alert.name for alert in (*ALERTS, *FLEET_ALERTS)} - watched == {"PartstreamEngineGone"}
 
 
 def test_a_panel_with_an_unknown_alert_is_an_error() -> None:
@@ -61,12 +62,14 @@ def test_panels_fill_their_lines_without_overlap() -> None:
         assert covered == {(x, y) for x in range(WIDTH) for y in lines}, board["uid"]
 
 
-def test_every_query_is_limited_to_the_selected_engines() -> None:
+def test_every_query_is_limited_to_what_is_selected() -> None:
     for title, panel in panels():
+        selected = ('instance=~"$coordinator"', 'node=~"$node"', 'job="partstream-ray"')
+        selected = selected if title == "fleet" else ('instance=~"$instance"',)
         for target in panel["targets"]:
-            asked = re.findall(r"(?:partstream_|process_|ALERTS|instance\w*:)[\w:]*(?:\{[^}]*\})?", target["expr"])
+            asked = re.findall(r"(?:partstream_|process_|ray_|ALERTS|instance\w*:)[\w:]*(?:\{[^}]*\})?", target["expr"])
             assert asked
-            assert all('instance=~"$instance"' in selector for selector in asked), (title, target["expr"])
+            assert all(any(one in selector for one in selected) for selector in asked), (title, target["expr"])
 
 
 def test_titles_within_a_dashboard_are_unique() -> None:
@@ -86,7 +89,7 @@ def test_the_runbook_refers_to_existing_panels() -> None:
 def test_the_operations_guide_refers_to_existing_dashboards_and_panels() -> None:
     text = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8").replace("\n", " ")
     assert set(re.findall(r"\| (partstream: [\w ]+) \|", text)) == {board["title"] for board in dashboards()}
-    named = set(re.findall(r"(?<!\*)\*([^*|]+)\*(?!\*)", text)) - {"pipeline", "fleet"}
+    named = set(re.findall(r"(?<!\*)\*([^*|]+)\*(?!\*)", text)) - {"pipeline", "overview"}
     assert len(named) > 4
     assert named <= {panel["title"] for _, panel in panels()}
 
