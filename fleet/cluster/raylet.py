@@ -101,6 +101,7 @@ def raylet(
         options["include-dashboard"] = "false"
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
     command += ["--head"] if is_head else []
+    command += ["--no-monitor"] if is_head and not settings.monitor else []
     command += [f"--{name}={value}" for name, value in options.items()]
     variables = {CONFIG_VARIABLE: str(config.resolve()), NODE_VARIABLE: node, DIRECTORY_VARIABLE: str(Path.cwd())}
     return Raylet(

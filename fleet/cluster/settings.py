@@ -57,6 +57,11 @@ class ClusterSettings(Section):
     object_store_mb: int = Field(
         80, ge=78, le=1_000_000, description="Memory for Ray's objects. A fleet puts hardly anything into it."
     )
+    monitor: bool = Field(
+        True,
+        description="Whether the head runs Ray's own autoscaler, which starts no machines. Set it to false where "
+        "KubeRay's runs in its place.",
+    )
     cpus: int = Field(
         1, ge=0, le=4096, description="CPUs that Ray may give to other work. Agents and coordinator need none."
     )

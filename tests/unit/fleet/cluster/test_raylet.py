@@ -37,6 +37,13 @@ def test_every_port_of_the_head_is_fixed(settings: ClusterSettings) -> None:
     assert "--head" in process.command
 
 
+def test_the_head_runs_rays_autoscaler_unless_another_runs_in_its_place(settings: ClusterSettings) -> None:
+    other = settings.model_copy(update={"monitor": False})
+    heads = [raylet(each, "gpu-0", Path("fleet.yaml"), {}, None).command for each in (settings, other)]
+    assert ["--no-monitor" in command for command in heads] == [False, True]
+    assert "--no-monitor" not in raylet(other, "gpu-1", Path("fleet.yaml"), {}, "10.0.0.2").command
+
+
 def test_a_node_joins_the_head_with_ports_of_its_own(settings: ClusterSettings) -> None:
     given = options(raylet(settings, "gpu-1", Path("fleet.yaml"), {}, "10.0.0.2"))
     assert (given["address"], given["node-manager-port"]) == ("10.0.0.2:6379", "7001")

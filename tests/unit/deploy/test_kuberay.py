@@ -1,0 +1,234 @@
+"""The fleet's manifest for KubeRay, without a cluster.
+
+KubeRay's CRD is in no package that tests may fetch. `SCHEMA` is our own schema of the fields that the manifest uses,
+written after reading the types, the operator's validation and its making of pods (ray-project/kuberay, 1.6 and 1.7). It
+finds misspelt and misplaced fields, and does not replace the API server's answer. What a pod has is checked against
+Kubernetes' own schemas.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from commands.fleet.command import fleet_app
+from fleet.settings import FleetConfig, load
+from support.repository import REPOSITORY
+
+MANIFEST = REPOSITORY / "deploy" / "kuberay" / "fleet.yaml"
+OBJECTS: dict[str, dict[str, Any]] = {
+    found["kind"]: found for found in yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8"))
+}
+CLUSTER = OBJECTS["RayCluster"]
+HEAD: dict[str, Any] = CLUSTER["spec"]["headGroupSpec"]
+(WORKERS,) = CLUSTER["spec"]["workerGroupSpecs"]
+GROUPS = {"head": HEAD, "workers": WORKERS}
+
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+COUNT = {"type": "integer", "minimum": 0}
+RESOURCES = {"type": "object", "additionalProperties": False, "properties": {"requests": TEXTS, "limits": TEXTS}}
+
+
+def closed(required: list[str], **properties: Any) -> dict[str, Any]:
+    """Return the schema of an object with these properties and no others."""
+    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
+
+
+TEMPLATE = closed(["spec"], metadata=closed([], labels=TEXTS, annotations=TEXTS), spec={"type": "object"})
+SCHEMA = closed(
+    ["apiVersion", "kind", "metadata", "spec"],
+    apiVersion={"const": "ray.io/v1"},
+    kind={"const": "RayCluster"},
+    metadata=closed(["name"], name={"pattern": "^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"}, annotations=TEXTS, labels=TEXTS),
+    spec=closed(
+        ["headGroupSpec"],
+        rayVersion={"type": "string"},
+        authOptions=closed([], mode={"enum": ["disabled", "token"]}, secretName={"type": "string"}),
+        enableInTreeAutoscaling={"type": "boolean"},
+        autoscalerOptions=closed(
+            [],
+            version={"enum": ["v1", "v2"]},
+            idleTimeoutSeconds=COUNT,
+            upscalingMode={"enum": ["Default", "Aggressive", "Conservative"]},
+            resources=RESOURCES,
+            securityContext={"type": "object"},
+            volumeMounts={"type": "array"},
+        ),
+        headGroupSpec=closed(
+            ["template"],
+            serviceType={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+            rayStartParams=TEXTS,
+            template=TEMPLATE,
+        ),
+        workerGroupSpecs={
+            "type": "array",
+            "items": closed(
+                ["groupName", "template"],
+                groupName={"type": "string"},
+                replicas=COUNT,
+                minReplicas=COUNT,
+                maxReplicas=COUNT,
+                rayStartParams=TEXTS,
+                template=TEMPLATE,
+            ),
+        },
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> FleetConfig:
+    """Return the configuration that the pods read."""
+    file = tmp_path_factory.mktemp("pod") / "fleet.yaml"
+    file.write_text(OBJECTS["ConfigMap"]["data"]["fleet.yaml"], encoding="utf-8")
+    return load(file)
+
+
+@pytest.fixture(params=list(GROUPS.values()), ids=list(GROUPS))
+def group(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return request.param
+
+
+def pod(group: dict[str, Any]) -> dict[str, Any]:
+    return group["template"]["spec"]
+
+
+def container(group: dict[str, Any]) -> dict[str, Any]:
+    (only,) = pod(group)["containers"]
+    return only
+
+
+def ports(group: dict[str, Any]) -> dict[str, int]:
+    return {port["name"]: port["containerPort"] for port in container(group)["ports"]}
+
+
+def port_of(address: str | None) -> int:
+    return int((address or "").rpartition(":")[2])
+
+
+def test_the_ray_cluster_has_known_fields_only() -> None:
+    jsonschema.Draft202012Validator(SCHEMA).validate(CLUSTER)
+
+
+@pytest.mark.parametrize("path", [("enableInTreeAutoscaler",), ("headGroupSpec", "replicas"), ("authOptions", "token")])
+def test_the_schema_rejects_other_fields(path: tuple[str, ...]) -> None:
+    changed = yaml.safe_load(yaml.safe_dump(CLUSTER))
+    place = changed["spec"]
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = "1"
+    with pytest.raises(jsonschema.ValidationError, match=path[-1]):
+        jsonschema.Draft202012Validator(SCHEMA).validate(changed)
+
+
+def test_pods_and_other_objects_are_valid_for_kubernetes(group: dict[str, Any]) -> None:
+    template = group["template"]
+    made = {"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]}
+    for manifest in (made, OBJECTS["ConfigMap"], OBJECTS["PersistentVolumeClaim"]):
+        kubernetes_validate.validate(manifest, "1.30", strict=True)
+    sidecar = {"name": "autoscaler", **CLUSTER["spec"]["autoscalerOptions"]}
+    del sidecar["version"], sidecar["idleTimeoutSeconds"]
+    spec = template["spec"] | {"containers": [*template["spec"]["containers"], sidecar]}
+    kubernetes_validate.validate(made | {"spec": spec}, "1.30", strict=True)
+
+
+def test_kuberay_leaves_the_command_and_each_pod_runs_fleet_up() -> None:
+    assert CLUSTER["metadata"]["annotations"] == {"ray.io/overwrite-container-cmd": "true"}
+    (up,) = (command for command in fleet_app.registered_commands if command.name == "up")
+    assert up.callback is not None
+    for each, place in ((HEAD, ["--head"]), (WORKERS, ["--join", "$(FQ_RAY_IP)"])):
+        words = [*container(each)["command"], *container(each)["args"]]
+        assert words[:3] == ["partstream", "fleet", "up"] and "ray start" not in " ".join(words)
+        assert place == words[words.index(place[0]) :][: len(place)]
+        options = {word.removeprefix("--") for word in words if word.startswith("--")} - {"json"}
+        assert options <= set(up.callback.__annotations__)
+    assert "$(POD_NAME)" in container(WORKERS)["args"] and container(WORKERS)["env"][0]["name"] == "POD_NAME"
+
+
+def test_ports_and_probes_are_those_of_the_configuration(config: FleetConfig) -> None:
+    coordinator, cluster = config.coordinator, config.cluster
+    engine = config.engine
+    served = {
+        "http": port_of(engine["http"]["bind"]),
+        "results": port_of(engine["publish"]["endpoint"]),
+        "results-replay": port_of(engine["publish"]["replay"]),
+        "metrics": cluster.ports(head=True)["metrics-export-port"],
+    }
+    assert ports(WORKERS) == served
+    assert ports(HEAD) == served | {
+        "gcs-server": cluster.head_port,
+        "engines": port_of(coordinator.bind),
+        "directory": port_of(coordinator.directory),
+        "replay": port_of(coordinator.replay),
+        "fleet-http": port_of(coordinator.http.bind),
+    }
+    assert cluster.first_port == cluster.head_port == 6379, "where KubeRay's autoscaler looks for the head"
+    for each, port in ((HEAD, "fleet-http"), (WORKERS, "http")):
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):  # else KubeRay adds its own
+            assert container(each)[probe]["httpGet"]["port"] == port
+
+
+def test_the_autoscaler_of_kuberay_is_the_only_one_and_sees_what_ray_offers(config: FleetConfig) -> None:
+    assert CLUSTER["spec"]["enableInTreeAutoscaling"] is True
+    assert CLUSTER["spec"]["autoscalerOptions"]["version"] == "v1"
+    assert config.cluster.monitor is False
+    offered = {"num-cpus": str(config.cluster.cpus), "num-gpus": str(config.cluster.gpus)}
+    assert HEAD["rayStartParams"] == WORKERS["rayStartParams"] == offered
+    assert "automountServiceAccountToken" not in pod(HEAD), "the autoscaler asks Kubernetes"
+    assert WORKERS["minReplicas"] <= WORKERS["replicas"] <= WORKERS["maxReplicas"]
+
+
+def test_every_path_of_the_configuration_is_mounted_or_copied(config: FleetConfig, group: dict[str, Any]) -> None:
+    engine, coordinator, membership = config.engine, config.coordinator, config.membership
+    paths = [config.cluster.token_file, config.cluster.state_directory, engine["http"]["tokens_file"]]
+    paths += [engine["publish"]["curve_secret_key_file"], engine["publish"]["curve_allowed_keys"]]
+    paths += [membership["server_key"], membership["key_file"]]
+    if group is HEAD:
+        paths += [coordinator.store, coordinator.curve_secret_key_file, coordinator.curve_engine_keys]
+        paths += [coordinator.curve_allowed_keys, coordinator.http.tokens_file]
+    mounts = {mount["mountPath"] for mount in container(group)["volumeMounts"]}
+    (copying,) = pod(group)["initContainers"]
+    copied = {f"/run/partstream/{Path(word).name}" for word in copying["command"] if word.startswith("/secrets/")}
+    for path in map(Path, map(str, paths)):
+        assert any(path.is_relative_to(mount) for mount in mounts), path
+        assert not path.is_relative_to("/run/partstream") or str(path) in copied, path
+    (projected,) = (volume["projected"] for volume in pod(group)["volumes"] if volume["name"] == "secrets")
+    items = {item["path"] for source in projected["sources"] for item in source["secret"]["items"]}
+    assert {f"/run/partstream/{item}" for item in items} == copied
+    assert ("coordinator.key_secret" in items) is (group is HEAD)
+
+
+def test_the_token_of_ray_is_the_secret_that_kuberay_gives_to_its_own_containers() -> None:
+    secret = CLUSTER["spec"]["authOptions"]["secretName"]
+    for group in GROUPS.values():
+        (projected,) = (volume["projected"] for volume in pod(group)["volumes"] if volume["name"] == "secrets")
+        (source,) = (each["secret"] for each in projected["sources"] if each["secret"]["name"] == secret)
+        assert source["items"] == [{"key": "auth_token", "path": "ray.token"}]
+    documented = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert re.search(rf"secret generic {secret} --from-file=auth_token", documented)
+
+
+def test_containers_have_no_rights_and_the_configuration_no_secret(group: dict[str, Any]) -> None:
+    assert pod(group)["securityContext"]["runAsNonRoot"] is True and pod(group)["enableServiceLinks"] is False
+    sidecar = CLUSTER["spec"]["autoscalerOptions"]
+    for each in (container(group), *pod(group)["initContainers"], sidecar):
+        assert each["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert "memory" in each["resources"]["limits"]
+    assert not re.search(r"(read|control)_token|://[^\s]*@", OBJECTS["ConfigMap"]["data"]["fleet.yaml"])
+
+
+def test_every_secret_and_config_map_of_the_manifest_is_documented() -> None:
+    names = set(re.findall(r"name: (partstream-fleet-[\w-]+)", MANIFEST.read_text(encoding="utf-8")))
+    documented = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")
+    made = {OBJECTS["PersistentVolumeClaim"]["metadata"]["name"]}
+    assert {name for name in names - made if f" {name} " not in documented} == set()
