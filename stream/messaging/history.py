@@ -126,6 +126,13 @@ class History:
                 return HeldRange(0, 0, forgotten=epoch < entry.first_epoch)
             return HeldRange(numbers.oldest, numbers.next)
 
+    def later_epochs(self, topic: str, epoch: int, most: int) -> list[int]:
+        """Return later epochs of this topic of which messages are held, ascending, at most the first `most`."""
+        with self._lock:
+            entry = self._topics.get(topic)
+            numbered = entry.epochs.items() if entry is not None else ()
+            return sorted(one for one, held in numbered if one > epoch and held.oldest < held.next)[:most]
+
     def read(self, topic: str, epoch: int, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
         """Return (seq, body) of up to `limit` messages in order, from `from_seq` or the oldest held after it."""
         with self._lock:

@@ -33,6 +33,8 @@ REQUEST_BYTES = 4096
 """Largest frame of a request; ZeroMQ disconnects peers that send larger ones."""
 CHUNK = 32
 """Messages sent to one client before the next client's turn."""
+EPOCHS_TOLD = 100
+"""Later epochs of the present run in an answer."""
 REQUESTS_PER_CLIENT = 64
 """Open answers of one client; further requests get `bad_request`."""
 CLIENTS = 256
@@ -77,8 +79,8 @@ class ReplayEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     be published. `status`: `too_old` if messages from `from_seq` on are no longer held; the answer then began with
     `oldest_seq`.
 
-    Only in answers about an earlier run: `later_epochs` of the topic and run of which messages are held. If the topic
-    was `ALERTS`, `topics` of which messages of the run are held, and `later_run`, the next one of which messages are,
+    `later_epochs` of the topic and run of which messages are held. Only in answers about an earlier run, if the topic
+    was `ALERTS`: `topics` of which messages of the run are held, and `later_run`, the next one of which messages are,
     unless that is the present one.
     """
 
@@ -109,7 +111,7 @@ class _Published:
         return self.history.read(self.topic, self.epoch, from_seq, limit)
 
     def later(self) -> Later:
-        return Later([], [], "")
+        return Later(self.history.later_epochs(self.topic, self.epoch, EPOCHS_TOLD), [], "")
 
 
 @dataclass(slots=True)

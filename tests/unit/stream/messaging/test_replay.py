@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stream.messaging import history as history_module
 from stream.messaging.earlier import ALERTS, EarlierUnavailableError, Later
-from stream.messaging.history import History
+from stream.messaging.history import EPOCHS_NUMBERED, History
 from stream.messaging.replay import MAX_LIMIT, ReplayAnswer, ReplayEnd, ReplayRequest, read_request
 
 TOPIC = "results/v1/lobby/"
@@ -242,6 +242,21 @@ def test_what_is_not_kept_of_earlier_runs_is_of_an_unknown_run() -> None:
 def test_a_store_that_cannot_be_read_is_not_an_unknown_run() -> None:
     with pytest.raises(EarlierUnavailableError, match="disk I/O error"):
         earlier_answer(Kept(5, breaks_after=-1))
+
+
+def test_the_end_of_an_answer_names_later_epochs_of_which_messages_are_held() -> None:
+    history = published(3, keep=4)
+    for epoch in (2, 5, 3, 7):
+        history.append(TOPIC, epoch, b"0")
+    for epoch, later in ((0, [2, 3, 5, 7]), (2, [3, 5, 7]), (6, [7]), (7, [])):
+        answer = answer_to(request(epoch=epoch), history)
+        drain(answer)
+        assert answer.end().later_epochs == later
+    many = History(1000, 1 << 30)
+    for epoch in range(EPOCHS_NUMBERED):
+        many.append(TOPIC, epoch, b"0")
+    assert many.later_epochs(TOPIC, 3, most=5) == [4, 5, 6, 7, 8]
+    assert many.later_epochs("results/v1/other/", 0, most=5) == []
 
 
 def test_this_run_is_answered_from_its_history_and_names_no_later_ones() -> None:
