@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import zmq.asyncio
 
@@ -21,10 +22,36 @@ ASK_AGAIN_S = 5.0
 """Time for which an engine that did not answer is not asked, so that only one of its cameras waits."""
 PAGE = 100
 """Messages requested at a time."""
+MOST_PAGES = 100
+"""Requests for one hole. An engine that goes on publishing may be faster than a slow reader takes its messages."""
 DRAIN_POLL_S = 0.005
 TURNS = 10
 """Turns of the event loop that an answer needs from the socket to its reader. A reader that kept the loop busy for
 longer than `ANSWER_S` must not take an answer for missing."""
+
+
+Taken = Literal["missing", "other", "later", "unusable"]
+"""What a message of an answer is: one of those missing; one of those not wanted; the same, and so are all after it; or
+one of those missing that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What was found of a hole. It is `complete` unless the engine may have more of it, or did not answer.
+
+    `went_on`: messages that are not wanted follow. `later_epochs` of the topic of which the engine has messages.
+    """
+
+    missed: int
+    replayed: int = 0
+    complete: bool = False
+    went_on: bool = False
+    later_epochs: Sequence[int] = ()
+
+    @property
+    def lost(self) -> int:
+        """Messages known to be missing that the engine does not have any more."""
+        return self.missed - self.replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,46 +99,53 @@ class EngineLink:
         self._lock = asyncio.Lock()
         self._ask_again_at = 0.0
 
-    async def drain(self, enough: Callable[[], bool]) -> bool:
-        """Wait until everything that has arrived so far was read.
+    async def drain(self, enough: Callable[[], bool]) -> None:
+        """Wait until everything that has arrived so far was read: what was not read yet has to be requested.
 
-        Ends sooner if the reading waits for a handover, so that handovers do not wait for each other, or if it waits
-        for the caller and it is `enough`: what was not read yet can be requested. Returns False if nothing was read
-        for `ANSWER_S` without such a wait: a gap is being filled, and its messages are not in order yet.
+        Ends sooner if the reading waits for a handover, so that handovers do not wait for each other, if it waits for
+        the caller and it is `enough`, or if nothing was read for `ANSWER_S` without such a wait: a gap is being filled.
         """
         clock = asyncio.get_running_loop().time
         passed, since = self.passed, clock()
         while not (self.subscription.drained or self.waits_for_handover or (self.waits_for_room and enough())):
             if self.closed:
-                return False
+                return
             await asyncio.sleep(DRAIN_POLL_S)
             if self.passed != passed or self.waits_for_room:
                 passed, since = self.passed, clock()
             elif clock() - since >= ANSWER_S:
-                return False
-        return True
+                return
 
-    async def fill(self, hole: Hole, take: Callable[[bytes], Awaitable[bool]]) -> tuple[Filling, bool]:
-        """Request the messages of a hole. Return what was found, and whether the engine answered.
-
-        `take` gets each body, and returns whether it is one of those missing.
-        """
-        filling = Filling.of(hole)
+    async def request(self, hole: Hole, take: Callable[[bytes], Awaitable[Taken]]) -> Requested:
+        """Request the messages of a hole, in order. `take` gets each body."""
+        filling, others = Filling.of(hole), 0
+        complete = went_on = False
+        later_epochs: Sequence[int] = ()
         async with self._lock:
-            if self.closed or time.monotonic() < self._ask_again_at:
-                return filling, False
-            while wanted := filling.wants(PAGE):
-                page = await self._page(filling, wanted)
+            for _ in range(MOST_PAGES):
+                wanted = filling.wants(PAGE)
+                page = await self._page(filling, wanted) if wanted else None
                 if page is None or page.end.status not in ("ok", "too_old"):
-                    return filling, False
-                if page.end.next_seq <= filling.cursor:
+                    complete = not wanted
                     break
                 for body in page.bodies:
-                    filling.replayed += await take(body)
-                filling.advance(page.end.next_seq)
-        return filling, True
+                    taken = "later" if went_on else await take(body)
+                    went_on = went_on or taken == "later"
+                    filling.replayed += taken == "missing"
+                    others += taken in ("other", "later")
+                forward = page.end.next_seq > filling.cursor
+                filling.advance(max(page.end.next_seq, filling.cursor))
+                if went_on or not forward or (hole.end_seq is None and len(page.bodies) < wanted):
+                    # Of an epoch so long ago that its numbers are forgotten it is not known how many there were.
+                    complete = forward or page.end.status == "ok"
+                    later_epochs = page.end.later_epochs
+                    break
+        return Requested(filling.missed - others, filling.replayed, complete, went_on, later_epochs)
 
     async def _page(self, filling: Filling, wanted: int) -> ReplayPage | None:
+        """Return the next messages of a hole; None without an answer."""
+        if self.closed or time.monotonic() < self._ask_again_at:
+            return None
         hole = filling.hole
         asking = asyncio.ensure_future(self._client.fetch(hole.topic, hole.run, hole.epoch, filling.cursor, wanted))
         try:

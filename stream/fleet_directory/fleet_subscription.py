@@ -18,13 +18,13 @@ import zmq.asyncio
 
 from stream.fleet_directory.engine_link import EngineLink, LinkKey
 from stream.fleet_directory.merged_queue import MergedQueue
-from stream.fleet_directory.merging import Merging, Moved
-from stream.fleet_directory.recovery import HELD, Recovery
+from stream.fleet_directory.merging import Handover, Merging, Moved
+from stream.fleet_directory.recovery import HELD, TYPES, Recovery
 from stream.fleet_directory.whereabouts import Whereabouts, followed
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
-from stream.results import EngineAddress, Message, Place, Status
+from stream.results import EngineAddress, Message, Place, Status, topic
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
 from stream.subscription.subscription import AnyMessage, Kind, Subscription, prefixes_of
@@ -269,15 +269,30 @@ class FleetSubscription(Subscription[AnyMessage]):
             if handover.new_generation != handover.old_generation + 1:
                 lost = None  # generations between them were not seen
             self._queue.put(Moved(camera, handover.old_generation, handover.new_generation, lost))
-            if handover.old is not handover.new:
-                for name in prefixes_of(self._read_kinds, [camera]):
-                    handover.old.subscription.forget(name)  # it may come back, with later numbers
+            self._forget_numbers(handover)
             await self._recovery.beginning_of(handover)
-            for message in self._merging.hand_over(camera):
+            held = self._merging.waiting(camera)
+            released = self._merging.hand_over(handover)
+            dropped = held - len(released) - self._merging.waiting(camera)
+            self.counts.received -= dropped
+            self.counts.stale += dropped
+            for message in released:
                 if type(message) is not Status or self._status_wanted:
                     self._queue.put(message)
         del self._handovers[camera]
         self._retire_later(camera)
+
+    def _forget_numbers(self, handover: Handover[EngineLink]) -> None:
+        """Follow the old engine's numbering of the camera no longer: the camera may come back, with later numbers.
+
+        If it has come back already, its later numbers are followed.
+        """
+        if handover.old is handover.new:
+            return
+        back = {type(message) for source, message in self._merging.held(handover.camera) if source is handover.old}
+        for kind, one in TYPES.items():
+            if one not in back:
+                handover.old.subscription.forget(topic(kind, handover.camera))
 
     # -- engines that are no longer needed ----------------------------------------------------------------------
     def _retire_later(self, camera: str) -> None:

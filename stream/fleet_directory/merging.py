@@ -2,14 +2,16 @@
 
 A camera's messages are handed out from one engine at a time, its source. When another engine publishes a higher
 generation, its messages are held until the source's are complete (a handover); from then on it is the source, and what
-the old one still publishes is discarded. Until a camera's new engine shows a picture, the old one stays its source.
+the old one still publishes is discarded. The same is done when the source begins a higher generation itself: it may
+have published more of the lower one than has arrived. Until a camera's new engine shows a picture, the old one stays
+its source.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from stream.results import Message, Place, Stats, Status
 from stream.subscription.generations import CameraMessage, begins
@@ -29,7 +31,7 @@ class Moved:
     new_generation: int
     lost: int | None
     """Messages of the old generation that are missing at its end. None: not known, because the old engine did not
-    answer."""
+    answer, or generations between the two were not seen."""
 
 
 Route = Literal["pass", "first", "drop", "hold", "hand over"] | Moved
@@ -48,17 +50,40 @@ class Handover(Generic[Source]):
     new_generation: int
 
 
+class Reached(NamedTuple):
+    """How far the messages of one kind, of a camera's generation, were handed out: `next_seq` is the first not yet."""
+
+    run: str
+    epoch: int
+    next_seq: int
+
+
 @dataclass(slots=True)
 class _Camera(Generic[Source]):
     generation: int = -1
     """The one that is handed out; -1 before the first."""
     source: Source | None = None
     run: str = ""
+    began: Reached | None = None
+    """Where `generation` began, whose messages are then all to be handed out; None if it was read from its middle."""
+    reached: dict[type[CameraMessage], Reached] = field(default_factory=dict[type[CameraMessage], Reached])
+    """Of `generation`, by kind."""
     announced: int = -1
     """The highest of status messages, which may be ahead."""
     complete: bool = False
     """Whether nothing more of `generation` is handed out: a handover is about to end."""
     held: deque[tuple[Source, CameraMessage]] = field(default_factory=deque[tuple[Source, CameraMessage]])
+
+    def handed_out(self, message: CameraMessage) -> None:
+        """Record a message of `generation` that is handed out."""
+        self.run = message.run
+        self.reached[type(message)] = Reached(message.run, message.epoch, message.seq + 1)
+
+    def begin(self, generation: int, source: Source, began: Reached | None) -> None:
+        """Hand out this generation from now on."""
+        self.generation, self.source, self.complete = generation, source, False
+        self.began = began
+        self.reached.clear()
 
 
 class Merging(Generic[Source]):
@@ -93,24 +118,27 @@ class Merging(Generic[Source]):
                 return "drop"
             camera = self._cameras[message.camera] = _Camera[Source]()
         if generation == camera.generation and not camera.complete and type(message) is not Status:
+            camera.handed_out(message)
             return "pass"
         if not self.admits(message):
             return "drop"
         if generation == camera.generation:
             camera.announced = generation
+            camera.handed_out(message)
             return "pass"
         if camera.held:
             camera.held.append((source, message))
             return "hold"
-        if type(message) is Status:
-            camera.announced = generation
         if not begins(message):
+            camera.announced = generation
             return "pass"
-        if camera.source is None or camera.source is source:
-            before, run = camera.generation, camera.run
-            camera.generation, camera.source, camera.run = generation, source, message.run
-            # Within a run, what is missing is found by the numbering.
-            return Moved(message.camera, before, generation, 0 if run == message.run else None) if run else "first"
+        if camera.source is None or (camera.source is source and camera.run != message.run):
+            before = camera.generation
+            camera.begin(generation, source, None)
+            camera.handed_out(message)
+            if type(message) is Status:
+                camera.announced = generation
+            return Moved(message.camera, before, generation, None) if before >= 0 else "first"
         camera.held.append((source, message))
         return "hand over"
 
@@ -119,18 +147,39 @@ class Merging(Generic[Source]):
         camera = self._cameras.get(name)
         if camera is None or not camera.held or camera.source is None:
             return None
-        new, first = camera.held[0]
-        return Handover(name, camera.source, camera.generation, new, first.generation or 0)
+        # Engines are read independently, so the next but one may be the first to be held.
+        begun = [(first.generation or 0, new) for new, first in camera.held if begins(first)]
+        generation, new = min(begun, key=lambda one: one[0])
+        return Handover(name, camera.source, camera.generation, new, generation)
 
     def waiting(self, name: str) -> int:
         """Return the number of messages of a camera that are held."""
         camera = self._cameras.get(name)
         return len(camera.held) if camera is not None else 0
 
-    def held(self, name: str) -> list[CameraMessage]:
-        """Return the messages of a camera that are held."""
+    def held(self, name: str) -> list[tuple[Source, CameraMessage]]:
+        """Return the messages of a camera that are held, and where they come from, in the order of their arrival."""
         camera = self._cameras.get(name)
-        return [message for _, message in camera.held] if camera is not None else []
+        return list(camera.held) if camera is not None else []
+
+    def reached(self, name: str, kind: type[CameraMessage]) -> Reached | None:
+        """Return how far messages of this kind of a camera were handed out, of the generation that is; None if unknown.
+
+        It is unknown if none was handed out, and the generation was not read from its beginning.
+        """
+        camera = self._cameras.get(name)
+        return None if camera is None else camera.reached.get(kind, camera.began)
+
+    def recovered(self, message: CameraMessage) -> bool:
+        """Take a message of the source that was requested during a handover. Return whether it is to be handed out.
+
+        A status is not if one of a higher generation was.
+        """
+        camera = self._cameras.get(message.camera)
+        if camera is None or message.generation != camera.generation:
+            return True  # of the beginning of the new generation
+        camera.handed_out(message)
+        return type(message) is not Status or camera.generation >= camera.announced
 
     def complete(self, name: str) -> None:
         """Admit no more messages of the old source, which is about to be replaced."""
@@ -138,24 +187,27 @@ class Merging(Generic[Source]):
         if camera is not None:
             camera.complete = True
 
-    def hand_over(self, name: str) -> list[CameraMessage]:
+    def hand_over(self, handover: Handover[Source]) -> list[CameraMessage]:
         """End a handover. Return the messages to be handed out, all of the new generation.
 
-        Messages of a yet higher one may be held afterwards: the next handover.
+        Messages of a yet higher one may be held afterwards: the next handover. Those of a lower one are dropped.
         """
-        camera, handover = self._cameras.get(name), self.handover(name)
-        if camera is None or handover is None:
+        camera = self._cameras.get(handover.camera)
+        if camera is None or camera.generation != handover.old_generation or not camera.held:
             return []
-        camera.generation, camera.source, camera.complete = handover.new_generation, handover.new, False
-        camera.run = camera.held[0][1].run
         released: list[CameraMessage] = []
         later: deque[tuple[Source, CameraMessage]] = deque()
-        for source, message in camera.held:
+        held, camera.held = camera.held, deque()
+        first = next(one for _, one in held if one.generation == handover.new_generation and begins(one))
+        camera.begin(handover.new_generation, handover.new, Reached(first.run, first.epoch, 0))
+        for source, message in held:
             generation = message.generation or 0
             if generation > camera.generation and (later or begins(message)):
                 later.append((source, message))
             elif generation >= camera.generation and self._in_order(camera, message, generation):
                 released.append(message)
+                if generation == camera.generation:
+                    camera.handed_out(message)
         camera.held = later
         return released
 

@@ -6,11 +6,11 @@ from typing import Literal, cast
 
 import msgspec
 
-from stream.fleet_directory.engine_link import EngineLink
+from stream.fleet_directory.engine_link import EngineLink, Requested, Taken
 from stream.fleet_directory.merged_queue import MergedQueue
-from stream.fleet_directory.merging import Handover, Merging, Moved
+from stream.fleet_directory.merging import Handover, Merging, Moved, Reached
 from stream.messaging.gap_filling import Counts, Gap
-from stream.messaging.gaps import Filling, Hole
+from stream.messaging.gaps import Hole
 from stream.results import Alert, ClipReady, Event, Frame, Message, Place, Stats, Status, decode, topic
 from stream.subscription.generations import CameraMessage
 from stream.subscription.subscription import Kind
@@ -20,12 +20,12 @@ HELD = 256
 the old one's messages, those not read yet are requested instead."""
 
 CameraKind = Literal["results", "events", "status", "alerts", "clips"]
-_KINDS_OF: dict[type[CameraMessage], CameraKind] = {
-    Frame: "results",
-    Event: "events",
-    Status: "status",
-    Alert: "alerts",
-    ClipReady: "clips",
+TYPES: dict[CameraKind, type[CameraMessage]] = {
+    "results": Frame,
+    "events": Event,
+    "status": Status,
+    "alerts": Alert,
+    "clips": ClipReady,
 }
 
 
@@ -46,72 +46,80 @@ class Recovery:
         self._merging = merging
         self._queue = queue
         self._counts = counts
-        self._kinds = kinds
+        self._kinds = cast("tuple[CameraKind, ...]", kinds)
         self._tell_gaps = tell_gaps
 
     async def rest_of(self, handover: Handover[EngineLink]) -> int | None:
-        """Hand out what the old engine has published since the last message received. Return how many are missing.
+        """Hand out what the old engine has published since the last message handed out. Return how many are missing.
 
         None if that is not known.
         """
         camera, old = handover.camera, handover.old
-        if old is handover.new:
-            return None  # in the order of their arrival
-        drained = await old.drain(lambda: self._merging.waiting(camera) >= HELD)
+        await old.drain(lambda: self._merging.waiting(camera) >= HELD)
+        # What has arrived of it but was not handed out yet is discarded from now on, and requested.
         self._merging.complete(camera)
-        missing = 0
+        missing: int | None = 0
         for kind in self._kinds:
-            name = topic(cast("CameraKind", kind), camera)
-            reached = old.subscription.followed(name)
+            reached = self._merging.reached(camera, TYPES[kind])
             if reached is None:
                 continue
-            hole = Hole(name, reached.run, reached.epoch, reached.next_seq, None)
-            filling = await self._filled(old, hole, handover.old_generation)
-            if filling is None:
+            lost = await self._rest(old, topic(kind, camera), reached, handover.old_generation)
+            missing = None if lost is None or missing is None else missing + lost
+        return missing
+
+    async def _rest(self, old: EngineLink, name: str, reached: Reached, generation: int) -> int | None:
+        """Hand out the rest of a topic, also of later epochs. Return how many messages are missing; None: not known."""
+        missing = 0
+        run, epoch, next_seq = reached
+        while True:
+            requested = await self._requested(old, Hole(name, run, epoch, next_seq, None), generation)
+            if requested is None:
                 return None
-            missing += filling.missed - filling.replayed
-        return missing if drained else None
+            missing += requested.lost
+            later = min((one for one in requested.later_epochs if one > epoch), default=None)
+            if later is None or requested.went_on:
+                return missing
+            epoch, next_seq = later, 0
 
     async def beginning_of(self, handover: Handover[EngineLink]) -> None:
         """Hand out what the new engine has published before the first message received."""
-        begun: set[str] = {"status"}  # those before `live` are handed out as they arrive
-        for message in self._merging.held(handover.camera):
-            kind = _KINDS_OF[type(message)]
-            if message.generation != handover.new_generation or kind in begun or kind not in self._kinds:
+        names = {TYPES[kind]: topic(kind, handover.camera) for kind in self._kinds}
+        names.pop(Status, None)  # those before `live` are handed out as they arrive
+        for _, message in self._merging.held(handover.camera):
+            if message.generation != handover.new_generation:
                 continue
-            begun.add(kind)
-            if message.seq > 0:
-                hole = Hole(topic(kind, message.camera), message.run, message.epoch, 0, message.seq)
-                await self._filled(handover.new, hole, handover.new_generation)
+            name = names.pop(type(message), None)
+            if message.seq > 0 and name is not None:
+                hole = Hole(name, message.run, message.epoch, 0, message.seq)
+                await self._requested(handover.new, hole, handover.new_generation)
 
-    async def _filled(self, link: EngineLink, hole: Hole, generation: int) -> Filling | None:
-        """Hand out the messages of a hole, and count it. Return None if the engine did not answer."""
+    async def _requested(self, link: EngineLink, hole: Hole, generation: int) -> Requested | None:
+        """Hand out the messages of a hole, and count it. Return None if the engine did not say what there was."""
 
-        others = 0
-
-        async def take(body: bytes) -> bool:
+        async def take(body: bytes) -> Taken:
             try:
                 message = decode(body)
             except (msgspec.MsgspecError, ValueError):
                 self._counts.undecodable += 1
-                return False
+                return "unusable"
             if message.seq < hole.first_seq or (hole.end_seq is not None and message.seq >= hole.end_seq):
-                return False
-            if isinstance(message, Stats | Place) or message.generation != generation:
-                nonlocal others
-                others += 1
-                return False
+                return "other"
+            if isinstance(message, Stats | Place) or message.generation is None or message.generation < generation:
+                return "other"
+            if message.generation > generation:
+                return "later"
+            if not self._merging.recovered(message):
+                return "other"
             await self._queue.room()
             self._queue.put(message)
-            return True
+            return "missing"
 
-        filling, answered = await link.fill(hole, take)
-        filling.missed -= others
-        if filling.missed:
+        requested = await link.request(hole, take)
+        if requested.missed:
             self._counts.gaps += 1
-            self._counts.missed += filling.missed
-            self._counts.replayed += filling.replayed
+            self._counts.missed += requested.missed
+            self._counts.replayed += requested.replayed
             if self._tell_gaps:
-                gap = Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, filling.missed, filling.replayed)
+                gap = Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, requested.missed, requested.replayed)
                 self._queue.put(gap)
-        return filling if answered else None
+        return requested if requested.complete else None
