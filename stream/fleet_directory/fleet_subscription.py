@@ -148,6 +148,8 @@ class FleetSubscription(Subscription[AnyMessage]):
         if self._context is not None:
             return
         context = self._context = zmq.asyncio.Context()
+        self._merging.reopened()
+        self._moved_at.clear()
         try:
             self._queue = MergedQueue(QUEUED)
             self._recovery = Recovery(self._merging, self._queue, self.counts, self._kinds, self._on_gap is not None)

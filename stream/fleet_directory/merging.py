@@ -211,6 +211,13 @@ class Merging(Generic[Source]):
         camera.held = later
         return released
 
+    def reopened(self) -> None:
+        """Begin with new sources. Generations stay, so that a reader does not go back; what was held is dropped."""
+        for camera in self._cameras.values():
+            camera.source, camera.complete, camera.began = None, False, None
+            camera.reached.clear()
+            camera.held.clear()
+
     def generation(self, name: str) -> int:
         """Return the generation of a camera that is handed out; -1 before the first."""
         camera = self._cameras.get(name)

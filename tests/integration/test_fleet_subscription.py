@@ -418,6 +418,29 @@ async def test_closing_ends_a_waiting_iteration() -> None:
                 await waiting
 
 
+async def test_a_subscription_closed_during_a_handover_reads_the_camera_when_it_is_opened_again() -> None:
+    """The old engine does not answer, so that the handover is still going on when the subscription is closed."""
+    async with directory() as fleet, engine("north") as north, engine("south") as south:
+        fleet.place("door", 1, north)
+        results = subscribe(fleet.fleet)
+        assert isinstance(results, FleetSubscription)
+        async with results:
+            await until(lambda: followers(north)[0] > 0)
+            sent = [north.frame("door", 1)]
+            assert await take(results, 1) == sent
+            await north.publisher.stop()
+            fleet.place("door", 2, south, previous=north)
+            await until(lambda: followers(south)[0] > 0)
+            south.frame("door", 2)
+            await until(lambda: results._merging.waiting("door") == 1)
+        await until(lambda: followers(south) == [0])
+        async with results:
+            await until(lambda: followers(south)[0] > 0)
+            south.frame("door", 2)
+            assert generations(await take(results, 1)) == [2]
+            assert not results._handovers
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -168,6 +168,25 @@ def test_a_new_run_of_the_same_engine_is_a_move_with_an_unknown_loss() -> None:
     assert merging.route("north", frame(2, 1, run="b")) == "pass"
 
 
+def test_a_reader_opened_again_during_a_handover_goes_on_with_the_new_engine_and_does_not_go_back() -> None:
+    merging = moving()
+    merging.complete("door")
+    merging.reopened()
+    assert (merging.waiting("door"), merging.handover("door"), merging.source("door")) == (0, None, None)
+    assert merging.route("new north", frame(0)) == "drop"
+    assert merging.route("new north", frame(1, 1)) == "pass"
+    assert merging.route("new south", frame(2, 1, run="b")) == Moved("door", 1, 2, None)
+    assert merging.route("new south", frame(2, 2, run="b")) == "pass"
+    assert merging.route("new north", frame(1, 2)) == "drop"
+
+
+def test_what_was_missed_while_a_reader_was_closed_is_not_known() -> None:
+    merging = Merging[str]()
+    merging.route("north", frame(1, run="a"))
+    merging.reopened()
+    assert merging.route("new north", frame(2, run="a")) == Moved("door", 1, 2, None)
+
+
 def test_messages_of_a_removed_camera_are_discarded_until_it_is_placed_again() -> None:
     merging = moving()
     begun = merging.handover("door")
