@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import zmq
 import zmq.asyncio
 
 from stream.fleet_directory.engine_link import EngineLink, LinkKey
@@ -33,6 +34,11 @@ logger = logging.getLogger(__name__)
 
 QUEUED = 64
 """Messages of all engines that wait for the caller; further ones wait in their sockets."""
+MAX_SOCKETS = 65_535
+"""Sockets of a subscription: up to three for each engine. ZeroMQ's own limit is 1,023."""
+CONNECT_AGAIN_S = 5.0
+"""Time after which engines are connected to for which there was no socket, for example because too many files were
+open."""
 RETIRE_S = 5.0
 """Time for which a camera's old engine is still followed after the move: its last messages may be on their way."""
 
@@ -85,6 +91,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._moved_at: dict[str, float] = {}
         """Cameras whose links are to be checked, and since when; in order of time."""
         self._retiring: asyncio.TimerHandle | None = None
+        self._connecting: asyncio.TimerHandle | None = None
         self._context: zmq.asyncio.Context | None = None
         self._directory: EngineSubscription[Place] | None = None
         self._following: asyncio.Task[None] | None = None
@@ -129,13 +136,14 @@ class FleetSubscription(Subscription[AnyMessage]):
         for task in (self._following, *self._handovers.values()):
             if task is not None:
                 task.cancel()
-        if self._retiring is not None:
-            self._retiring.cancel()
+        for timer in (self._retiring, self._connecting):
+            if timer is not None:
+                timer.cancel()
         if self._directory is not None:
             self._directory.close()
         for link in self._links.values():
             link.close()
-        self._following = self._retiring = self._directory = None
+        self._following = self._retiring = self._connecting = self._directory = None
         self._handovers, self._links, self._links_of = {}, {}, {}
         self._queue.close()
         context.destroy(linger=0)
@@ -148,6 +156,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         if self._context is not None:
             return
         context = self._context = zmq.asyncio.Context()
+        context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
         self._merging.reopened()
         self._moved_at.clear()
         try:
@@ -188,12 +197,18 @@ class FleetSubscription(Subscription[AnyMessage]):
                 for prefix in self._prefixes(place.camera):
                     link.subscription.follow(prefix)
 
+    def _connect_again(self) -> None:
+        """Follow the engines that there was no socket for."""
+        self._connecting = None
+        for place in self._whereabouts.places():
+            self._connect(place)
+
     def _prefixes(self, camera: str) -> list[str]:
         """Return the topics of a camera that are followed one by one: none if all cameras are."""
         return [] if self._cameras is None else prefixes_of(self._read_kinds, [camera])
 
     def _linked(self, address: EngineAddress) -> EngineLink | None:
-        """Return a new link to an engine; None if its address is unusable, which is logged once."""
+        """Return a new link to an engine; None if its address is unusable, which is logged once, or it has to wait."""
         context, key = self._context, LinkKey.of(address)
         if context is None or key in self._unusable:
             return None
@@ -216,6 +231,11 @@ class FleetSubscription(Subscription[AnyMessage]):
         except ValueError as error:
             self._unusable.add(key)
             logger.warning("engine %s of the fleet can't be followed: %s", address.engine, error)
+            return None
+        except OSError as error:
+            if self._connecting is None:
+                logger.warning("engine %s of the fleet can't be followed now: %s", address.engine, error.strerror)
+                self._connecting = asyncio.get_running_loop().call_later(CONNECT_AGAIN_S, self._connect_again)
             return None
         link = self._links[key] = EngineLink(address, subscription, context, replay, keys)
         link.reading = self._started(self._read(link))

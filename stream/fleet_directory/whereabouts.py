@@ -30,6 +30,10 @@ class Whereabouts:
         """Return the latest place of a camera; None if it is not known."""
         return self._places.get(camera)
 
+    def places(self) -> list[Place]:
+        """Return the latest places of all cameras."""
+        return list(self._places.values())
+
     def forget(self, camera: str) -> None:
         """Drop a camera that is no longer in the fleet."""
         self._places.pop(camera, None)

@@ -165,10 +165,6 @@ class EngineSubscription(Subscription[AnyMessage]):
                 receive_buffer=connection.receive_buffer,
                 keys=connection.keys,
             )
-        except zmq.ZMQError as error:
-            self.close()
-            text = f"{connection.endpoint!r} can't be subscribed to ({error}): use tcp://HOST:PORT"
-            raise ValueError(text) from None
         except BaseException:
             self.close()  # an open socket would block the end of the process
             raise

@@ -89,7 +89,10 @@ class Subscription(ABC, Generic[AnyMessage]):
 
     @abstractmethod
     def open(self) -> None:
-        """Open the sockets, unless they are open: messages queue from now on. Raises `ValueError` for a bad address."""
+        """Open the sockets, unless they are open: messages queue from now on.
+
+        Raises `ValueError` for a bad address or key, and `OSError` if there can be no further socket now.
+        """
 
     async def _iterate_and_close(self) -> AsyncGenerator[AnyMessage, None]:
         self.open()

@@ -371,6 +371,26 @@ async def test_an_engine_that_cannot_be_reached_or_has_a_bad_address_does_not_af
         assert "engine locked" in warnings[1] and "give the directory's server_key and your key_file" in warnings[1]
 
 
+async def test_an_engine_that_there_is_no_socket_for_is_followed_when_there_is_one_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fleet_subscription, "MAX_SOCKETS", 2)  # of the directory, and of one engine
+    monkeypatch.setattr(fleet_subscription, "CONNECT_AGAIN_S", 0.001)
+    monkeypatch.setattr(fleet_subscription, "RETIRE_S", 0.001)
+    async with directory() as fleet, engine("north") as north, engine("south") as south:
+        fleet.place("door", 1, north)
+        async with subscribe(fleet.fleet) as results:
+            assert isinstance(results, FleetSubscription)
+            await until(lambda: results.engines == ["north"])
+            fleet.place("yard", 1, south)
+            await until(lambda: "engine south of the fleet can't be followed now: " in caplog.text)
+            assert results.engines == ["north"]
+            fleet.place("door", 2, None, state="removed")
+            await until(lambda: followers(south)[0] > 0)
+            sent = south.frame("yard", 1)
+            assert await take(results, 1) == [sent]
+
+
 # -- opening and closing --------------------------------------------------------------------------------------------
 def open_files() -> int:
     gc.collect()
