@@ -8,7 +8,7 @@ run, or is older, answers `unknown_run`: nothing is missing then.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from stream.messaging.earlier import ALERTS
@@ -34,12 +34,13 @@ class _Left:
 class EarlierRuns:
     """Asks for the alerts of the runs before the present one that a subscription to `prefixes` has not received.
 
+    Prefixes may be added to them and removed.
     Everything of a run is requested before anything of the next one.
     """
 
-    def __init__(self, sequences: Sequences, prefixes: Iterable[str]) -> None:
+    def __init__(self, sequences: Sequences, prefixes: Collection[str]) -> None:
         self._sequences = sequences
-        self._prefixes = tuple(prefix for prefix in prefixes if prefix.startswith(ALERTS))
+        self._subscribed = prefixes
         self._run = sequences.resumed_run
         self._left: OrderedDict[str, _Left] = OrderedDict()
         self._asking = False
@@ -47,6 +48,10 @@ class EarlierRuns:
         self._asked: set[str] = set()
         self._filling: set[tuple[str, str]] = set()
         """Topic and run of the holes that are being filled."""
+
+    @property
+    def _prefixes(self) -> tuple[str, ...]:
+        return tuple(prefix for prefix in self._subscribed if prefix.startswith(ALERTS))
 
     @property
     def pending(self) -> bool:

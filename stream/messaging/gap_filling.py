@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import zmq.asyncio
@@ -79,15 +79,15 @@ class ReplayServerAt:
 class GapFilling:
     """Fills the holes in a subscription's messages. Without `server`, they are only counted.
 
-    `prefixes` of the topics that are subscribed to. `decode` returns topic and message of two frames; None for an
-    invalid one, which it counts. `warn` logs.
+    `prefixes` of the topics that are subscribed to; they may change. `decode` returns topic and message of two frames;
+    None for an invalid one, which it counts. `warn` logs.
     """
 
     def __init__(
         self,
         server: ReplayServerAt | None,
         sequences: Sequences,
-        prefixes: Iterable[str],
+        prefixes: Collection[str],
         postponed: Postponed | None,
         counts: Counts,
         on_gap: Callable[[Gap], None] | None,

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stream.fleet_directory import engine_link, fleet_subscription, recovery
 from stream.fleet_directory.fleet_subscription import FleetSubscription
-from stream.results import EngineAddress, Frame, Message, Place, Stats, Status
+from stream.results import EngineAddress, Frame, Message, Place, Stats, Status, topic
 from stream.subscriber import Gap, Moved, Subscription, subscribe
 from support.fleet.published_fleet import PublishingEngine, directory, engine
+from support.incidents import opened
 from support.ports import reserved_port
 from support.waiting import PATIENCE_S, settle, until
 
@@ -215,6 +218,45 @@ async def test_an_engine_restarted_at_its_address_is_a_move_with_an_unknown_loss
             second = north.frame("door", 2)
             assert await take(results, 1) == [second]
             assert moves == [Moved("door", 1, 2, lost=None)]
+
+
+@pytest.mark.parametrize("cameras", [None, ["door", "yard"]])
+async def test_alerts_of_an_earlier_run_are_read_except_those_of_a_camera_that_has_moved_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cameras: list[str] | None
+) -> None:
+    """The engine was killed before its last alerts were received, and has kept them."""
+    monkeypatch.setattr(engine_link, "ANSWER_S", 0.01)
+    moves: list[Moved] = []
+    endpoints = {name: f"tcp://127.0.0.1:{reserved_port()}" for name in ("endpoint", "replay")}
+    async with (
+        directory() as fleet,
+        engine("south") as south,
+        subscribe(fleet.fleet, kinds=["alerts"], cameras=cameras, on_moved=moves.append) as alerts,
+    ):
+        with closing(opened(tmp_path)) as store:
+            async with engine("north", store=store, **endpoints) as north:
+                for camera in ("door", "yard"):
+                    fleet.place(camera, 1, north)
+                await until(lambda: followers(north)[0] >= (2 if cameras is None else 4))
+                sent = [north.alert("door", 1), north.alert("yard", 1)]
+                assert await take(alerts, 2) == sent
+                unread = [replace(one, seq=1, alert=f"{one.alert}-unread") for one in sent]
+                for one in unread:
+                    store.take(topic("alerts", one.camera), one)
+            fleet.place("door", 2, south, previous=north)
+            await until(lambda: followers(south)[0] > 0)
+            south.status("door", 2)
+            sent = [south.alert("door", 2)]
+            assert await take(alerts, 1) == sent
+            assert moves == [Moved("door", 1, 2, lost=None)]
+            await until(lambda: store.waiting == 0)
+            async with engine("north", store=store, **endpoints) as north:
+                fleet.place("yard", 2, north)
+                await until(lambda: followers(north)[0] > 0)
+                sent = [unread[1], north.alert("yard", 2)]
+                assert await take(alerts, 2) == sent
+                assert moves[1:] == [Moved("yard", 1, 2, lost=None)]
+                assert (alerts.counts.missed, alerts.counts.replayed, alerts.counts.stale) == (1, 1, 0)
 
 
 async def test_a_camera_that_moves_back_and_forth_keeps_its_order() -> None:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 import support.engines.wire_messages as wire
+from stream.messaging.earlier import MessageStore
 from stream.messaging.publisher import Publisher
-from stream.results import EngineAddress, Event, Frame, Place, Stats, Status
+from stream.results import Alert, EngineAddress, Event, Frame, Place, Stats, Status
 from stream.settings.engine import PublishConfig
+from support.incidents import alert
 from telemetry.observer import Observer
 
 
 @asynccontextmanager
-async def publishing(**settings: Any) -> AsyncIterator[Publisher]:
-    """Run a publisher at free ports of this machine."""
+async def publishing(store: MessageStore | None = None, **settings: Any) -> AsyncIterator[Publisher]:
+    """Run a publisher at free ports of this machine. `store` keeps its messages."""
     config = PublishConfig(**{"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", **settings})
     publisher = Publisher(config, secrets.token_hex(16), Observer())
+    if store is not None:
+        publisher.keep_in(store)
     await publisher.start()
     try:
         yield publisher
@@ -48,6 +52,12 @@ class PublishingEngine:
     def event(self, camera: str, generation: int) -> Event:
         """Publish an event of the camera."""
         return self.publisher.publish(_of(wire.event(camera), generation))
+
+    def alert(self, camera: str, generation: int, state: Literal["began", "updated", "cleared"] = "began") -> Alert:
+        """Publish an alert of the camera."""
+        number = self._numbers[camera] = self._numbers.get(camera, -1) + 1
+        name = f"{self.publisher.run[:8]}-{camera}-{number}"
+        return self.publisher.publish(alert(number, state, camera=camera, alert=name, generation=generation))
 
     def status(self, camera: str, generation: int, state: str = "live") -> Status:
         """Publish a status of the camera."""
