@@ -71,3 +71,7 @@ class MessageStore(Protocol):
     def take(self, topic: str, message: Message) -> None:
         """Take a published message; never blocks."""
         ...
+
+    def withheld(self, message: Message) -> None:
+        """Take a message that the fleet did not permit: it may end what a published one began. Never blocks."""
+        ...

@@ -125,6 +125,7 @@ class Publisher:
         self._socket: zmq.Socket[bytes] | None = None
         self._authenticator: CurveAuthenticator | None = None
         self._replay: ReplayServer | None = None
+        self._store: MessageStore | None = None
         self._earlier: EarlierMessages | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
@@ -192,8 +193,8 @@ class Publisher:
         """Number, encode and send a message, and return it. The publisher takes it over.
 
         `run`, `seq`, for frames `published_us` and, in a fleet, `generation` are overwritten. A message that the fleet
-        does not permit is counted, and otherwise ignored: it gets no number, and no listener is called. Any thread may
-        call this; it never blocks. Raises RuntimeError before `start()` and after `stop()`.
+        does not permit is counted, and only the store that keeps messages is told: it gets no number, and no listener
+        is called. Any thread may call this; it never blocks. Raises RuntimeError before `start()` and after `stop()`.
         """
         with self._lock:
             socket = self._socket
@@ -202,7 +203,7 @@ class Publisher:
             camera = "" if isinstance(message, Stats) else message.camera
             if self._membership is not None and camera and not isinstance(message, Place):
                 if not self._membership.permits(camera):
-                    self._withhold(camera)
+                    self._withhold(camera, message)
                     return message
                 stamp(message, "generation", self._membership.generation(camera))
             route = self._routes.get((type(message), camera)) or self._add_route(message, camera)
@@ -241,7 +242,7 @@ class Publisher:
         if self._replay is not None:
             raise RuntimeError("the publisher has started")
         self.on_message(store.take)
-        self._earlier = store.earlier
+        self._store, self._earlier = store, store.earlier
 
     @property
     def subscriptions(self) -> int:
@@ -298,7 +299,9 @@ class Publisher:
             self._last.forget({route.topic_bytes for route in routes.values()})
             self.withheld.pop(camera, None)
 
-    def _withhold(self, camera: str) -> None:
+    def _withhold(self, camera: str, message: Message) -> None:
+        if self._store is not None:
+            self._store.withheld(message)
         if camera in self.withheld or len(self.withheld) < CAMERAS_COUNTED:
             self.withheld[camera] = self.withheld.get(camera, 0) + 1
 

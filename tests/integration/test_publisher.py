@@ -20,6 +20,7 @@ import zmq.asyncio
 import support.engines.wire_messages as wire
 from stream.messaging import last_value, replay
 from stream.messaging import publisher as publishers
+from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import EndpointError
 from stream.messaging.publisher import CHUNK, PAUSE_S, SUBSCRIPTION_BYTES, Membership, Publisher
 from stream.results import Frame, Message, Stats, decode
@@ -154,6 +155,39 @@ async def test_messages_of_a_fleet_carry_the_generation_and_statistics_the_engin
     assert [getattr(message, "generation", None) for _, message in got] == [7, 7, 7, None]
     assert isinstance(got[3][1], Stats)
     assert got[3][1].engine == "gpu-3"
+
+
+class Kept(MessageStore):
+    """Collects what it is given."""
+
+    def __init__(self) -> None:
+        self.taken: list[Message] = []
+        self.not_permitted: list[Message] = []
+
+    @property
+    def earlier(self) -> EarlierMessages:
+        return lambda topic, run, epoch: None
+
+    def take(self, topic: str, message: Message) -> None:
+        self.taken.append(message)
+
+    def withheld(self, message: Message) -> None:
+        self.not_permitted.append(message)
+
+
+async def test_the_store_is_told_what_the_fleet_does_not_permit_so_that_nothing_stays_open_in_it() -> None:
+    fleet, kept = Fleet(lobby=7), Kept()
+    config = PublishConfig(endpoint="tcp://127.0.0.1:0", replay="tcp://127.0.0.1:0")
+    publisher = Publisher(config, wire.RUN, Observer(), fleet)
+    publisher.keep_in(kept)
+    await publisher.start()
+    try:
+        began = publisher.publish(wire.event())
+        fleet.generations = {}
+        ended = publisher.publish(msgspec.structs.replace(wire.event(), kind="ended"))
+    finally:
+        await publisher.stop()
+    assert (kept.taken, kept.not_permitted) == ([began], [ended])
 
 
 async def test_what_the_fleet_does_not_permit_gets_no_number_and_reaches_no_one() -> None:

@@ -37,6 +37,7 @@ export class AlertsList {
     this.camera = null
     this.hasRules = false
     this.arrived = null // while loading, the messages that arrive
+    this.unlisted = new Set() // open alerts that the latest statistics lacked
     this.reloading = 0
     field("alerts-elsewhere").addEventListener("click", () => this.on.open(null))
   }
@@ -73,6 +74,18 @@ export class AlertsList {
       }, RELOAD_MS)
     }
     this.#show()
+  }
+
+  /**
+   * Take the ids of the engine's open alerts from its statistics, null if it does not say. In a fleet, the end of an
+   * alert may not have been published. The first statistics without an alert may have been made before it began.
+   */
+  listed(ids) {
+    if (!ids || !this.available) return
+    const listed = new Set(ids)
+    const unlisted = [...this.alerts.values()].filter((one) => isOpen(one) && !listed.has(one.alert))
+    if (unlisted.some((one) => this.unlisted.has(one.alert))) this.load()
+    this.unlisted = new Set(unlisted.map((one) => one.alert))
   }
 
   /** Show only alerts of this camera if it is not null. */

@@ -175,6 +175,7 @@ class App {
       this.stats = message
       for (const one of message.cameras) this.cameras.get(one.camera)?.addStats(one, message.at_us, message.load)
       if (message.cameras.some((one) => !this.cameras.has(one.camera))) this.#listSoon()
+      this.alerts.listed(message.open_alerts)
       return
     }
     if (kind === "alerts") return this.alerts.take(message)
