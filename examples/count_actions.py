@@ -10,27 +10,29 @@ from contextlib import suppress
 
 from partstream import Event, Gap, subscribe
 
-Person = tuple[str, str, int, int]
-"""Track numbers are unique within a run of the engine, a camera and an epoch."""
-
 
 class Totals:
     """Seconds of each action, by camera."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
-        self._began_us: dict[Person, int] = {}
+        self._began_us: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        """When each person's action began, by camera and track."""
+        self._epochs: dict[str, tuple[str, int]] = {}
 
     def add(self, event: Event) -> None:
         """Count the action that this event ends, if it ends one."""
-        person = (event.run, event.camera, event.epoch, event.track)
-        began_us = self._began_us.pop(person, None)
+        if self._epochs.get(event.camera) != (event.run, event.epoch):
+            # Track numbers begin again. Nothing says when earlier actions ended if the engine was killed.
+            self._epochs[event.camera] = (event.run, event.epoch)
+            self._began_us[event.camera].clear()
+        began_us = self._began_us[event.camera].pop(event.track, None)
         if event.kind == "ended":
             self.seconds[event.camera, event.label] += (event.capture_us - event.since_us) / 1e6
             return
         if event.previous is not None and began_us is not None:
             self.seconds[event.camera, event.previous] += (event.since_us - began_us) / 1e6
-        self._began_us[person] = event.since_us
+        self._began_us[event.camera][event.track] = event.since_us
 
 
 def report_gap(gap: Gap) -> None:
