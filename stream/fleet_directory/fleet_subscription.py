@@ -256,6 +256,9 @@ class FleetSubscription(Subscription[AnyMessage]):
         async for message in subscription:
             link.passed += 1
             route = merging.route(link, message)
+            if route == "late":
+                await self._recovery.before(link, cast("CameraMessage", message))
+                route = merging.route(link, message)
             if route != "pass":
                 camera = cast("CameraMessage", message).camera
                 if route == "drop":

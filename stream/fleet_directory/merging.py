@@ -34,9 +34,10 @@ class Moved:
     answer, or generations between the two were not seen."""
 
 
-Route = Literal["pass", "first", "drop", "hold", "hand over"] | Moved
-"""What is to be done with a message: hand it out; the same, as the first of its camera; discard it; nothing, as it is
-held; nothing but to begin a handover; or tell that its camera has moved, and hand it out."""
+Route = Literal["pass", "first", "late", "drop", "hold", "hand over"] | Moved
+"""What is to be done with a message: hand it out; the same, as the first of its camera; request what was published of
+its kind before it (`beginning_asked`), and route it again; discard it; nothing, as it is held; nothing but to begin a
+handover; or tell that its camera has moved, and hand it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,12 @@ class _Camera(Generic[Source]):
         self.run = message.run
         self.reached[type(message)] = Reached(message.run, message.epoch, message.seq + 1)
 
+    def lacks_before(self, message: CameraMessage) -> bool:
+        """Whether earlier messages of this kind were published since the generation began, and none arrived."""
+        if message.seq == 0 or self.began is None or type(message) in self.reached:
+            return False
+        return (message.run, message.epoch) == (self.began.run, self.began.epoch)
+
     def begin(self, generation: int, source: Source, began: Reached | None) -> None:
         """Hand out this generation from now on."""
         self.generation, self.source, self.complete = generation, source, False
@@ -118,6 +125,8 @@ class Merging(Generic[Source]):
                 return "drop"
             camera = self._cameras[message.camera] = _Camera[Source]()
         if generation == camera.generation and not camera.complete and type(message) is not Status:
+            if camera.lacks_before(message):
+                return "late"
             camera.handed_out(message)
             return "pass"
         if not self.admits(message):
@@ -180,6 +189,12 @@ class Merging(Generic[Source]):
             return True  # of the beginning of the new generation
         camera.handed_out(message)
         return type(message) is not Status or camera.generation >= camera.announced
+
+    def beginning_asked(self, message: CameraMessage) -> None:
+        """Record that what was published before this message, the first of its kind, was requested."""
+        camera = self._cameras.get(message.camera)
+        if camera is not None and message.generation == camera.generation and not camera.complete:
+            camera.reached[type(message)] = Reached(message.run, message.epoch, message.seq)
 
     def complete(self, name: str) -> None:
         """Admit no more messages of the old source, which is about to be replaced."""

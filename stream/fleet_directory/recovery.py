@@ -93,8 +93,20 @@ class Recovery:
                 hole = Hole(name, message.run, message.epoch, 0, message.seq)
                 await self._requested(handover.new, hole, handover.new_generation)
 
-    async def _requested(self, link: EngineLink, hole: Hole, generation: int) -> Requested | None:
-        """Hand out the messages of a hole, and count it. Return None if the engine did not say what there was."""
+    async def before(self, link: EngineLink, message: CameraMessage) -> None:
+        """Hand out what an engine has published before the first message of this kind, unless a handover begins."""
+        name = next(topic(kind, message.camera) for kind, one in TYPES.items() if one is type(message))
+        hole = Hole(name, message.run, message.epoch, 0, message.seq)
+        await self._requested(link, hole, message.generation or 0, unless_complete=True)
+        self._merging.beginning_asked(message)
+
+    async def _requested(
+        self, link: EngineLink, hole: Hole, generation: int, *, unless_complete: bool = False
+    ) -> Requested | None:
+        """Hand out the messages of a hole, and count it. Return None if the engine did not say what there was.
+
+        `unless_complete`: no more of them from when a handover requests the rest, which includes them.
+        """
 
         async def take(body: bytes) -> Taken:
             try:
@@ -108,9 +120,11 @@ class Recovery:
                 return "other"
             if message.generation > generation:
                 return "later"
+            await self._queue.room()
+            if unless_complete and not self._merging.admits(message):
+                return "later"
             if not self._merging.recovered(message):
                 return "other"
-            await self._queue.room()
             self._queue.put(message)
             return "missing"
 

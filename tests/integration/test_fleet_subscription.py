@@ -185,6 +185,22 @@ async def test_the_first_messages_of_the_new_engine_are_requested_if_they_were_m
             assert await take(results, 7) == early
 
 
+async def test_the_first_messages_of_the_new_engine_are_requested_if_only_its_status_was_received() -> None:
+    async with directory() as fleet, engine("north") as north, engine("south") as south:
+        fleet.place("door", 1, north)
+        async with subscribe(fleet.fleet, kinds=["results", "events"]) as results:
+            await until(lambda: followers(north)[0] > 0)
+            sent: list[Message] = [north.frame("door", 1)]
+            assert await take(results, 1) == sent
+            early = [south.frame("door", 2), south.event("door", 2), south.event("door", 2)]
+            south.publisher.forget("door")  # whose last values would show that something was missed
+            south.status("door", 2)
+            fleet.place("door", 2, south, previous=north)
+            await until(lambda: results._merging.generation("door") == 2)  # pyright: ignore
+            sent = [early[0], south.frame("door", 2), *early[1:], south.event("door", 2)]
+            assert await take(results, 5) == sent
+
+
 async def test_an_engine_that_has_stopped_is_a_move_with_an_unknown_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -49,9 +49,9 @@ class PublishingEngine:
         """Publish several results."""
         return [self.frame(camera, generation) for _ in range(count)]
 
-    def event(self, camera: str, generation: int) -> Event:
+    def event(self, camera: str, generation: int, epoch: int = 1) -> Event:
         """Publish an event of the camera."""
-        return self.publisher.publish(_of(wire.event(camera), generation))
+        return self.publisher.publish(_of(wire.event(camera, epoch), generation))
 
     def alert(self, camera: str, generation: int, state: Literal["began", "updated", "cleared"] = "began") -> Alert:
         """Publish an alert of the camera."""

@@ -190,6 +190,36 @@ async def test_a_kind_of_which_nothing_was_received_is_requested_from_the_beginn
     assert before != event
 
 
+async def test_the_beginning_of_a_kind_that_is_published_later_is_requested(reader_of_events: Reader) -> None:
+    reader = reader_of_events
+    reader.reads(reader.north, reader.north.publish("results", 1))
+    reader.reads(reader.south, reader.south.publish("results", 2))
+    assert await reader.moves() == 0
+    *missed, arrived = (reader.south.publish("events", 2) for _ in range(4))
+    assert reader.merging.route(reader.south, arrived) == "late"
+    await reader.recovery.before(reader.south, arrived)
+    assert reader.recovered() == missed
+    assert reader.merging.route(reader.south, arrived) == "pass"
+    assert (reader.counts.missed, reader.counts.replayed) == (3, 3)
+
+
+async def test_what_a_handover_requests_is_not_requested_as_a_beginning(reader_of_events: Reader) -> None:
+    """The handover begins while the beginning is being requested."""
+    reader = reader_of_events
+    reader.reads(reader.north, reader.north.publish("results", 1))
+    reader.reads(reader.south, reader.south.publish("results", 2))
+    assert await reader.moves() == 0
+    sent = [reader.south.publish("events", 2) for _ in range(4)]
+    assert reader.merging.route(reader.south, sent[2]) == "late"
+    reader.reads(reader.north, reader.north.publish("results", 3, epoch=2))
+    reader.merging.complete("door")
+    await reader.recovery.before(reader.south, sent[2])
+    assert reader.recovered() == []
+    assert await reader.moves() == 0
+    assert reader.recovered() == sent
+    assert reader.merging.route(reader.south, sent[2]) == "drop"
+
+
 async def test_of_an_engine_that_was_restarted_the_loss_is_unknown_and_every_kind_is_requested(
     reader_of_events: Reader,
 ) -> None:
