@@ -26,6 +26,7 @@ from fleet.placement.events import (
     Wish,
 )
 from fleet.placement.ledger import MOST_MPX, Ledger
+from fleet.placement.levelling import LESS_TO_DO, Levelling
 from fleet.placement.records import CameraRecord, EngineRecord, Last, Remembered
 from fleet.placement.reports import refuse, take_report
 from fleet.placement.settings import PlacementSettings
@@ -62,6 +63,7 @@ class Placement:
         self._drained: set[str] = set()
         """The names of drains whose end was told."""
         self._unplaced = Unplaced(self._ledger)
+        self._levelling = Levelling(self._ledger)
         self._opened = False
         """Whether an engine joined since they were tried."""
         self._retry_s = now_s
@@ -132,11 +134,11 @@ class Placement:
                     ledger.forget(camera, now_s)
             case DrainBegun():
                 self._drains.add(event.name)
-                self._mark_drains()
+                self._mark_drains(now_s)
             case DrainEnded():
                 self._drains.discard(event.name)
                 self._drained.discard(event.name)
-                self._mark_drains()
+                self._mark_drains(now_s)
                 self._opened = True
             case Tick():
                 if self._held and not event.held:
@@ -161,7 +163,7 @@ class Placement:
             self._lost(engine, "it was started again")
             engine = None
         if engine is None:
-            engine = EngineRecord(address, report, now_s)
+            engine = EngineRecord(address, report, now_s, level_from_s=now_s + self._settings.rest_s)
             engine.draining = any(engine.has_name(name) for name in self._drains)
         ledger.heard(engine)
         was_known, was = engine.known, (engine.report.capacity, engine.report.max_cameras, engine.stopping)
@@ -190,12 +192,13 @@ class Placement:
         for camera in list(engine.leaving.values()):
             ledger.left(camera, why)
 
-    def _mark_drains(self) -> None:
+    def _mark_drains(self, now_s: float) -> None:
         for engine in self._ledger.engines.values():
             draining = any(engine.has_name(name) for name in self._drains)
             if draining != engine.draining:
                 engine.draining = draining
                 engine.stuck_until_s = 0.0
+                engine.level_from_s = now_s + self._settings.rest_s
                 self._ledger.room.changed(engine)
 
     # Cameras
@@ -253,11 +256,11 @@ class Placement:
             return self._ledger.room.best(camera.cost, barred)
         return self._ledger.room.best_of(self._ledger.named(camera.wish.pinned), camera.cost, barred)
 
-    def _move(self, camera: CameraRecord, why: str, now_s: float) -> bool:
+    def _move(self, camera: CameraRecord, why: str, now_s: float, to: EngineRecord | None = None) -> bool:
         """Move the camera to another engine; return whether it leaves. A pinned one leaves if it may not stay."""
         assert camera.at is not None and camera.wish is not None
         engine = camera.at.engine
-        other = self._best(camera, {**camera.refused_by(now_s), engine.name: (0.0, "")})
+        other = to or self._best(camera, {**camera.refused_by(now_s), engine.name: (0.0, "")})
         if other is None and (camera.wish.pinned is None or camera.kept is not None):
             camera.reason = f"{why}, but no other engine has room"
             return False
@@ -351,15 +354,26 @@ class Placement:
                 self._ledger.commands.append(Drained(name))
 
     def _balance(self, now_s: float) -> None:
-        """Move one camera away from each engine that suffers, within the moves of the last minute."""
-        while self._balanced_s and self._balanced_s[0] <= now_s - 60:
-            self._balanced_s.popleft()
+        """Move one camera away from each engine that suffers, within the moves of the last minute.
+
+        If there is none, and a move was not long ago, move one to level the load: engines that begin to suffer always
+        find a part of the moves left.
+        """
+        moves, most = self._balanced_s, self._settings.moves_per_minute
+        while moves and moves[0] <= now_s - 60:
+            moves.popleft()
         for engine in overloaded(self._ledger.engines.values(), self._ledger.room, self._settings):
-            if len(self._balanced_s) >= self._settings.moves_per_minute:
+            if len(moves) >= most:
                 return
             camera = camera_to_move(engine, self._ledger.room, self._settings.rest_s, now_s)
             if camera is not None and self._move(camera, f"{engine.name} has too much to do", now_s):
-                self._balanced_s.append(now_s)
+                moves.append(now_s)
+        if len(moves) >= most or (moves and moves[-1] > now_s - 60 / most):
+            return
+        if (level := self._levelling.next_move(now_s)) is not None:
+            camera, engine = level
+            self._move(camera, f"{engine.name} {LESS_TO_DO}", now_s, engine)
+            moves.append(now_s)
 
 
 def _over(deadlines: Mapping[str, float], now_s: float) -> list[str]:

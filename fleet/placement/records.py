@@ -43,6 +43,12 @@ class EngineRecord:
     """Number of its valid entry in the heap of `Room`."""
     stuck_until_s: float = 0.0
     """When to try again to empty it, after a camera could not be placed elsewhere."""
+    filling: bool = False
+    """Whether it gets cameras of others, because it has much less to do than they have."""
+    level_from_s: float = 0.0
+    """Before, no camera is moved there to level the load."""
+    levelled: CameraRecord | None = None
+    """The last camera that was."""
 
     @property
     def name(self) -> str:

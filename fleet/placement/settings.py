@@ -64,11 +64,19 @@ class PlacementSettings(Section):
         description="Cameras leave an engine that drops frames, or is late, if its load is above this multiple of the "
         "mean load.",
     )
+    level_above: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="An engine that has less than half of the mean load gets cameras of the fullest ones, but only of "
+        "engines that use more than this share of their capacity: 1 for none.",
+    )
     rest_s: float = Field(
         default=60.0,
         ge=0,
         le=86_400,
-        description="Time for which a camera that was placed is not moved to balance the load.",
+        description="Time for which a camera that was placed is not moved to balance the load, and for which an engine "
+        "that joined, or whose drain ended, gets no cameras of engines that do not suffer.",
     )
 
     @property

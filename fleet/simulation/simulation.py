@@ -1,8 +1,8 @@
-"""A fleet of simulated engines on a virtual clock, driven through joining and rolling failures of nodes.
+"""A fleet of simulated engines on a virtual clock: all join, nodes fail one after another, further engines join.
 
-Messages take no time. Engines renew four times in a lease, and report what changes within a tenth of a second. A node
-that fails is silent; a minute later it is back with a new run. What the placement itself costs is measured as the CPU
-time of its steps.
+Messages take no time. What is measured varies. Engines renew four times in a lease, and report what changes within a
+tenth of a second. A node that fails is silent; a minute later it is back with a new run. What the placement itself
+costs is measured as the CPU time of its steps.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
-from fleet.placement.commands import Assign, Command
+from fleet.placement.commands import Announce, Assign, Command
 from fleet.placement.events import CameraWanted, Event, Tick
+from fleet.placement.levelling import LESS_TO_DO
 from fleet.placement.placement import Placement
 from fleet.placement.settings import PlacementSettings
 from fleet.simulation.assignments import Assignments
@@ -44,6 +45,12 @@ class Load:
     """Part of the nodes that fail in a minute."""
     minutes: float = 5.0
     """Of failures, after all cameras were placed."""
+    joining: int = 0
+    """Engines that join after the failures."""
+    levelling_minutes: float = 0.0
+    """How long the fleet goes on after that."""
+    noise: float = 0.1
+    """Measured costs and capacities differ from the real ones by up to this part."""
     spare: float = 1.5
     starts_s: tuple[float, float] = (0.05, 1.5)
     """Shortest and longest time until a camera is live on an engine."""
@@ -67,7 +74,15 @@ class Outcome:
     failed_cameras: int = 0
     """Cameras that were on nodes when they failed."""
     moves: int = 0
-    """Cameras that were given to another engine or run since all were placed."""
+    """Cameras that were given to another engine or run since all were placed, until the further engines joined."""
+    levelled: int = 0
+    """Those of them that were moved to engines with less to do."""
+    joined_moves: int = 0
+    """Cameras that were given to another engine since."""
+    level_virtual_s: float = 0.0
+    """How long after that the last one was."""
+    least_share: float = 0.0
+    """Load of the engine that has least at the end, as part of the mean."""
     unplaced: int = 0
     """Cameras that no engine has at the end."""
     away_virtual_s: list[float] = field(default_factory=list[float])
@@ -79,7 +94,7 @@ class Simulation:
 
     def __init__(self, load: Load, settings: PlacementSettings) -> None:
         self._load, self._settings = load, settings
-        self._random = random.Random(load.seed)
+        self._random, self._noise = random.Random(load.seed), random.Random(load.seed + 1)
         self._cost = {f"c{number:06}": self._random.uniform(1, 4) for number in range(load.cameras)}
         self._capacity = 2.5 * load.cameras / load.engines * load.spare
         self._most = int(2 * load.cameras / load.engines) + 1
@@ -97,9 +112,13 @@ class Simulation:
         self._lost_s: dict[str, float] = {}
         self._outcome = Outcome()
         self._failing = False
+        self._joined_s = math.inf
 
     def run(self) -> Outcome:
-        """Join all engines, wait until all cameras are live, let nodes fail, and wait until all are live again."""
+        """Join all engines, wait until all cameras are live, let nodes fail, and wait until all are live again.
+
+        Then let further engines join.
+        """
         load, outcome = self._load, self._outcome
         for number in range(load.engines):
             self._after(self._random.uniform(0, JOIN_S), lambda name=f"e{number:04}": self._join(name))
@@ -119,6 +138,14 @@ class Simulation:
         outcome.failing_cpu_s = self._cpu_s - outcome.placing_cpu_s
         self._until(lambda: len(self._live) == load.cameras, 600)
         outcome.unplaced = sum(camera.engine is None for camera in self._placement.cameras.values())
+        self._joined_s = self._now_s
+        for number in range(load.joining):
+            self._join(f"e{load.engines + number:04}")
+        self._until(
+            lambda: self._now_s >= self._joined_s + load.levelling_minutes * 60, 60 * load.levelling_minutes + 1
+        )
+        costs = [sum(map(self._cost.__getitem__, engine.running)) for engine in self._engines.values()]
+        outcome.least_share = min(costs) / (sum(costs) / len(costs))
         return outcome
 
     def _until(self, done: Callable[[], bool], limit_s: float) -> None:
@@ -148,8 +175,15 @@ class Simulation:
                 self._after(0, lambda engine=engine: self._renew(engine))
 
     def _count(self, commands: Iterable[Command]) -> None:
-        if self._failing:
-            self._outcome.moves += sum(isinstance(command, Assign) for command in commands)
+        moves = sum(isinstance(command, Assign) for command in commands)
+        if self._joined_s < math.inf and moves:
+            self._outcome.joined_moves += moves
+            self._outcome.level_virtual_s = self._now_s - self._joined_s
+        elif self._failing:
+            self._outcome.moves += moves
+            self._outcome.levelled += sum(
+                isinstance(command, Announce) and command.reason.endswith(LESS_TO_DO) for command in commands
+            )
 
     def _tick(self) -> None:
         self._step(Tick())
@@ -163,10 +197,14 @@ class Simulation:
             EngineAddress(name, f"node-{name}", run, f"tcp://{name}:1", f"tcp://{name}:2"),
             EngineReport(self._capacity, self._most),
             starts_in_s=lambda camera: self._random.uniform(*self._load.starts_s),
-            pixels=self._cost.__getitem__,
+            pixels=lambda camera: self._varied(self._cost[camera]),
         )
         self._heartbeat(engine)
         self._after(self._random.uniform(0, REMEASURED_S), lambda: self._remeasure(engine))
+
+    def _varied(self, real: float) -> float:
+        """Return what is measured of this."""
+        return real * self._noise.uniform(1 - self._load.noise, 1 + self._load.noise)
 
     def _heartbeat(self, engine: SimulatedEngine) -> None:
         if self._works(engine):
@@ -175,6 +213,7 @@ class Simulation:
 
     def _remeasure(self, engine: SimulatedEngine) -> None:
         if self._works(engine):
+            engine.report = EngineReport(self._varied(self._capacity), self._most)
             engine.tell_again()
             self._after(REMEASURED_S, lambda: self._remeasure(engine))
 

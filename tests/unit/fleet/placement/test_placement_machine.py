@@ -21,6 +21,7 @@ from fleet.placement.events import (
     Tick,
     Wish,
 )
+from fleet.placement.levelling import LESS_TO_DO
 from fleet.placement.placement import Placement
 from fleet.placement.records import CameraRecord, EngineRecord, Remembered
 from fleet.placement.settings import PlacementSettings
@@ -34,6 +35,7 @@ CAMERAS = ("c0", "c1", "c2", "c3", "c4")
 ENGINES = ("e0", "e1", "e2", "e3")
 NODES = {"e0": "n0", "e1": "n1", "e2": "n2", "e3": "n2"}
 MOST_COST = 20.0
+LEVEL_STEPS, QUIET_STEPS = 160, 60
 PLACES = (*ENGINES, *sorted(set(NODES.values())))
 
 engines = st.sampled_from(ENGINES)
@@ -70,7 +72,9 @@ class World:
     """Engines, links, a coordinator and its store, on one clock. Checks what must hold at every moment."""
 
     def __init__(self, fence: Fence) -> None:
-        self.settings = PlacementSettings(fence=fence, live_within_s=3, refused_s=5, drain_at_once=2, rest_s=10)
+        self.settings = PlacementSettings(
+            fence=fence, live_within_s=3, refused_s=5, drain_at_once=2, rest_s=10, level_above=0
+        )
         self.now_s = 1000.0
         self.engines: dict[str, SimulatedEngine] = {}
         self.links: dict[str, Link] = {}
@@ -96,6 +100,10 @@ class World:
         self.announced: dict[str, Announce] = {}
         """The last announcement with a generation."""
         self.state_told: dict[str, str] = {}
+        self.placed_s: dict[str, float] = {}
+        """When this coordinator gave each camera to an engine."""
+        self.levelled_s: list[float] = []
+        """When it moved cameras to level the load."""
         self.start()
 
     def created(self) -> int:
@@ -108,6 +116,8 @@ class World:
         """Start a coordinator with what its store has."""
         self.assignments = Assignments()
         self.unwritten.clear()
+        self.placed_s.clear()
+        self.levelled_s.clear()
         remembered = [
             Remembered(name, one.wish, one.generation, one.engine, one.run) for name, one in self.store.items()
         ]
@@ -126,6 +136,7 @@ class World:
             return
         joins = self.begin(event) if isinstance(event, EngineRenewed) else None
         commands = self.placement.step(event, self.now_s)
+        self.check_levelling(commands)
         self.unwritten.extend(commands)
         at_once = [command for command in commands if isinstance(command, Release | EngineLost)]
         if joins is not None and any(isinstance(command, EngineLost) for command in at_once):
@@ -291,6 +302,31 @@ class World:
             holding = [name for name, engine in self.engines.items() if engine.holds(camera, self.now_s)]
             assert self.settings.fence == "soft" or len(holding) <= 1, f"{camera} is held by {holding}"
 
+    def check_levelling(self, commands: list[Command]) -> None:
+        """Check the moves that only level the load: their number, and of which cameras they are."""
+        for command in commands:
+            if not isinstance(command, Announce) or command.state != "placed" or command.reason == "its engine has it":
+                continue
+            placed_s = self.placed_s.get(command.camera, float("-inf"))
+            self.placed_s[command.camera] = self.now_s
+            if not command.reason.endswith(LESS_TO_DO):
+                continue
+            wish = self.store[command.camera].wish
+            assert is_plain(wish) and self.settings.fence == "soft"
+            assert self.now_s - placed_s >= self.settings.rest_s, f"{command.camera} was moved again"
+            last_s = self.levelled_s[-1] if self.levelled_s else float("-inf")
+            assert self.now_s - last_s >= 60 / self.settings.moves_per_minute
+            self.levelled_s.append(self.now_s)
+
+    def check_level(self) -> None:
+        """Check that the fleet comes to an end with moving cameras if nothing happens."""
+        self.refusing.clear()
+        self.dark.clear()
+        self.elapse(LEVEL_STEPS)
+        before = len(self.levelled_s)
+        self.elapse(QUIET_STEPS)
+        assert len(self.levelled_s) == before, "cameras still move, to level the load"
+
     def check_places(self) -> None:
         assert self.placement is not None
         for name, camera in self.placement.cameras.items():
@@ -333,7 +369,9 @@ class World:
             assert pinned is None or pinned in (camera.engine, NODES[camera.engine])
             if self.engines[camera.engine].running[name].live_s < self.now_s:
                 assert seen[camera.engine][name] == camera.generation
-            if self.is_drained(camera.engine) and name not in self.dark:  # a dark one was given back, and is tried later
+            if (
+                self.is_drained(camera.engine) and name not in self.dark
+            ):  # a dark one was given back, and is tried later
                 assert not self.takers(name), f"{name} stays, but fits {self.takers(name)}"
 
     def is_drained(self, engine: str) -> bool:
@@ -585,6 +623,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.come_to_rest()
+        self.world.check_level()
 
 
 class StrictFleetMachine(FleetMachine):

@@ -27,3 +27,15 @@ def test_a_simulation_is_repeatable() -> None:
 def test_the_strict_fence_moves_no_more_cameras() -> None:
     outcome = Simulation(replace(LOAD, minutes=1), PlacementSettings(fence="strict")).run()
     assert outcome.moves == outcome.failed_cameras > 0
+
+
+def test_engines_that_join_get_their_part_although_measured_costs_vary() -> None:
+    load = Load(cameras=100, engines=5, minutes=0, joining=1, levelling_minutes=4, noise=0.2, seed=7)
+    outcome = Simulation(load, PlacementSettings()).run()
+    assert 5 <= outcome.joined_moves <= 100 / 6, "nothing is moved twice"
+    assert outcome.least_share > 0.7
+
+
+def test_a_fleet_that_is_even_moves_nothing_although_measured_costs_vary() -> None:
+    load = Load(cameras=100, engines=10, minutes=0, levelling_minutes=4, noise=0.3, seed=7)
+    assert Simulation(load, PlacementSettings()).run().joined_moves == 0
