@@ -1,4 +1,4 @@
-"""The placement of a fleet with simulated engines, through a start and rolling failures of nodes."""
+"""The placement of a fleet with simulated engines, through a start, rolling failures, and the joining of engines."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from benchmarks.run_once import REPOSITORY, RunFailedError
 from fleet.simulation.simulation import Load
 
 LIMIT_S = 3600.0
+LEVELLING_MINUTES = 10.0
+"""Virtual time after engines joined."""
 PLACED_S, CORES, MEMORY_MIB, MOVES = 60.0, 1.0, 2048.0, 1.2
 """Goals: until all cameras are live, cores of the placement, memory with the simulated engines, and moves for each
 camera of a failed node."""
@@ -44,6 +46,10 @@ class Simulated:
             "failing_cores": outcome["failing_cpu_s"] / outcome["failing_virtual_s"],
             "peak_rss_mib": outcome["peak_rss_mib"],
             "moves_per_failed_camera": outcome["moves"] / max(outcome["failed_cameras"], 1),
+            "levelling_moves": outcome["levelled"],
+            "moves_after_joining": outcome["joined_moves"],
+            "level_after_s": outcome["level_virtual_s"],
+            "least_share": outcome["least_share"],
             "away_median_s": median(away),
             "away_longest_s": away[-1],
         }
@@ -72,18 +78,22 @@ def fleet_simulation(
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="Virtual minutes of failures.")] = 5.0,
     failing: Annotated[float, typer.Option(min=0, max=1, help="Part of the nodes that fail in a minute.")] = 0.05,
+    joining: Annotated[
+        list[int] | None, typer.Option(help="Engines that join after the failures, likewise.", show_default="none")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Cost of placing a fleet's cameras, and moves after failures, with simulated engines on a virtual clock."""
     console, progress = consoles()
     counts, sizes = cameras or [1000, 100_000], engines or [50, 2000]
-    if len(counts) != len(sizes):
-        raise typer.BadParameter("--cameras and --engines need the same number of values")
+    further = joining or [0 for _ in sizes]
+    if not len(counts) == len(sizes) == len(further):
+        raise typer.BadParameter("--cameras, --engines and --joining need the same number of values")
     host, file = machine.describe(), json or RESULTS / "fleet_simulation.json"
     cases: list[Simulated] = []
-    for count, size in zip(counts, sizes, strict=True):
+    for count, size, more in zip(counts, sizes, further, strict=True):
         progress.print(f"{count} cameras on {size} engines")
-        cases.append(simulate(Load(count, size, failing, minutes)))
+        cases.append(simulate(Load(count, size, failing, minutes, more, LEVELLING_MINUTES if more else 0.0)))
         write_json(file, with_header("fleet-simulation", host, {"cases": [case.as_json() for case in cases]}))
     print_cases(cases, console)
     print_machine(host, console)
@@ -117,6 +127,10 @@ def print_cases(cases: list[Simulated], console: Console) -> None:
         "CPU of the placement during failures, cores": "failing_cores",
         "peak memory with the simulated engines, MiB": "peak_rss_mib",
         "moves for each camera of a failed node": "moves_per_failed_camera",
+        "moves during failures that levelled the load": "levelling_moves",
+        "moves after further engines joined": "moves_after_joining",
+        "the last of these after, virtual s": "level_after_s",
+        "load of the engine with least at the end, part of the mean": "least_share",
         "not live after a failure, median, virtual s": "away_median_s",
         "not live after a failure, longest, virtual s": "away_longest_s",
     }
