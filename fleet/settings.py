@@ -247,6 +247,12 @@ class FleetConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _autoscaling_reaches_the_coordinator(self) -> FleetConfig:
+        if self.cluster.autoscaling.max_nodes and self.coordinator.http.bind is None:
+            raise ValueError("cluster.autoscaling.max_nodes needs coordinator.http.bind: it asks there what is missing")
+        return self
+
+    @model_validator(mode="after")
     def _camera_ids_are_unique(self) -> FleetConfig:
         seen: set[str] = set()
         for camera in self.cameras:

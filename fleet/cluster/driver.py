@@ -1,5 +1,7 @@
 """The process on the head that creates the fleet's actors, and creates them again if they are gone for good.
 
+It also asks Ray's autoscaler for nodes.
+
 Ray itself starts an actor again when its process has ended, or its node has come back. All actors are lost with the
 head's GCS; that ends this process too, and the supervisor starts it again.
 """
@@ -10,13 +12,17 @@ import logging
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 
 from fleet.cluster.actors import AgentActor, CoordinatorActor
+from fleet.cluster.node_requests import NodeRequests
 from fleet.cluster.raylet import HEAD_RESOURCE, NAMESPACE, NODE_RESOURCE
+from fleet.settings import load
+from stream.settings.config_error import ConfigError
 from telemetry import logs
 
 logger = logging.getLogger(__name__)
@@ -97,13 +103,33 @@ def _exists(name: str) -> bool:
     return True
 
 
-def main(address: str) -> None:
-    """Keep the actors of the cluster at `address`, `host:port`, until the process is ended."""
+def requests_of(path: Path) -> NodeRequests | None:
+    """Return what asks Ray's autoscaler for nodes; None if the configuration does not want it, or has errors now."""
+    try:
+        config = load(path)
+    except ConfigError as error:
+        logger.warning("Ray's autoscaler is asked for no nodes: %s", error)
+        return None
+    if config.cluster.autoscaling.max_nodes == 0:
+        return None
+    from ray.autoscaler.sdk import request_resources
+
+    return NodeRequests(config, lambda bundles: request_resources(bundles=[dict(bundle) for bundle in bundles]))
+
+
+def main(address: str, config: str) -> None:
+    """Keep the actors of the cluster at `address`, `host:port`, until the process is ended.
+
+    `config`: the path of the fleet's configuration.
+    """
     logs.configure(json=False, level="info", ffmpeg=False)
     ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
-    actors = Actors()
+    actors, requests = Actors(), requests_of(Path(config))
     while True:
-        actors.keep(ray.nodes())
+        nodes = ray.nodes()
+        actors.keep(nodes)
+        if requests is not None and (head := head_address(nodes)) is not None:
+            requests.renew(head, node_names(nodes), time.monotonic())
         time.sleep(EVERY_S)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from fleet.agent.detached_process import DetachedProcess, RunningProcess
 from fleet.agent.program import keeping, without_ray
 from fleet.cluster import leftovers
+from fleet.cluster.autoscaling import ENGINE_RESOURCE
 from fleet.cluster.settings import ClusterSettings
 
 NODE_RESOURCE = "partstream_node_"
@@ -20,6 +21,8 @@ NAMESPACE = "partstream"
 CONFIG_VARIABLE, NODE_VARIABLE = "PARTSTREAM_FLEET_CONFIG", "PARTSTREAM_FLEET_NODE"
 DIRECTORY_VARIABLE = "PARTSTREAM_FLEET_DIRECTORY"
 """The configuration and the name of the node, and where `fleet up` was run, for the actors on it."""
+OF_THE_AUTOSCALER = ("RAY_CLOUD_INSTANCE_ID", "RAY_NODE_TYPE_NAME", "RAY_enable_autoscaler_v2")
+"""Variables by which Ray's autoscaler recognises a node that it has started."""
 
 
 TLS_SWITCH = "RAY_USE_TLS"
@@ -83,7 +86,7 @@ def raylet(
 ) -> Raylet:
     """Return the process that runs Ray on this node. It joins the cluster at the host `head`; None: it is the head."""
     is_head = head is None
-    resources = {f"{NODE_RESOURCE}{node}": 1} | ({HEAD_RESOURCE: 1} if is_head else {})
+    resources = {f"{NODE_RESOURCE}{node}": 1, ENGINE_RESOURCE: 1} | ({HEAD_RESOURCE: 1} if is_head else {})
     options: dict[str, object] = dict(settings.ports(head=is_head))
     options |= {
         "node-name": node,
@@ -99,6 +102,8 @@ def raylet(
         options["address"] = f"[{head}]:{settings.head_port}" if ":" in head else f"{head}:{settings.head_port}"
     else:
         options["include-dashboard"] = "false"
+        if settings.autoscaling.config is not None:
+            options["autoscaling-config"] = settings.autoscaling.config.expanduser().resolve()
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
     command += ["--head"] if is_head else []
     command += ["--no-monitor"] if is_head and not settings.monitor else []
@@ -112,5 +117,6 @@ def raylet(
         | keeping(environment)
         | ray_environment(settings.token_file, environment)
         | settings.metric_ports()
+        | {name: environment[name] for name in OF_THE_AUTOSCALER if name in environment}
         | variables,
     )

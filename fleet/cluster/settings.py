@@ -27,6 +27,29 @@ FIRST_WORKER_PORT = 12
 """Of a node's ports; those before are fixed, with one to spare."""
 
 
+class AutoscalingSettings(Section):
+    """Nodes that Ray's autoscaler starts while cameras find no room."""
+
+    max_nodes: int = Field(
+        0, ge=0, le=4096, description="Most nodes with engines, those that are there included. 0: none is asked for."
+    )
+    node_mpx: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="Megapixels per second that placing can use of a new node. Unset: as of those that are there.",
+    )
+    config: Path | None = Field(
+        None,
+        description="Ray's cluster file on the head, with which Ray starts its autoscaler there. Unset: it is started "
+        "in another way, for example by KubeRay.",
+    )
+    after_s: float = Field(30.0, ge=0, le=3600, description="How long cameras find no room before nodes are asked for.")
+    keep_s: float = Field(
+        120.0, ge=0, le=86_400, description="How long nodes are asked for after the cameras have found room."
+    )
+
+
 class ClusterSettings(Section):
     """Ray on this machine. All nodes need the same token and must reach each other's ports."""
 
@@ -66,6 +89,8 @@ class ClusterSettings(Section):
         1, ge=0, le=4096, description="CPUs that Ray may give to other work. Agents and coordinator need none."
     )
     gpus: int = Field(0, ge=0, le=1024, description="GPUs that Ray may give to other work. The engine has its own.")
+
+    autoscaling: AutoscalingSettings = Field(default_factory=AutoscalingSettings)  # pyright: ignore[reportArgumentType]
 
     def ports(self, *, head: bool) -> dict[str, int]:
         """Return the port of each option of `ray start` on a node."""

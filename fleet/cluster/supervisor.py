@@ -48,7 +48,7 @@ class Supervisor:
         self.raylet: Raylet = raylet(config.cluster, node, path, os.environ, head)
         self._keepers = [Keeper(self.raylet, longest_wait_s=LONGEST_WAIT_S)]
         if head is None:
-            self._keepers.append(Keeper(driver(config.cluster), longest_wait_s=LONGEST_WAIT_S))
+            self._keepers.append(Keeper(driver(config.cluster, path), longest_wait_s=LONGEST_WAIT_S))
 
     def start(self) -> None:
         """Start or adopt, in the running event loop.
@@ -114,12 +114,12 @@ class Supervisor:
             raise ConfigError(f"cluster.state_directory: {self._folder} can't be created: {error.strerror}") from None
 
 
-def driver(cluster: ClusterSettings) -> DetachedProcess:
-    """Return the process that creates the actors, on the head."""
+def driver(cluster: ClusterSettings, config: Path) -> DetachedProcess:
+    """Return the process that creates the actors, on the head. `config`: the path of the fleet's configuration."""
     address = f"{cluster.address or '127.0.0.1'}:{cluster.first_port}"
     return DetachedProcess(
         "actors",
-        [sys.executable, "-m", "fleet.cluster.driver", address],
+        [sys.executable, "-m", "fleet.cluster.driver", address, str(config.resolve())],
         cluster.state_directory,
         directory=Path.cwd(),
         environment=dict(os.environ) | ray_environment(cluster.token_file, os.environ),

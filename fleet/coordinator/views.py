@@ -108,6 +108,10 @@ class FleetStatusView(View):
     reasons: list[str] = Field(description="Why not; empty if they are.")
     cameras: dict[CameraPlacement, int] = Field(description="Cameras by where they are.")
     unplaced_mpx: float = Field(ge=0, description="Megapixels per second of the cameras that no engine has.")
+    no_room_cameras: int = Field(
+        ge=0, description="How many of them a further engine could have, whichever it is: none has room for them."
+    )
+    no_room_mpx: float = Field(ge=0, description="Their megapixels per second.")
     unplaced: dict[str, str] = Field(description="Why no engine has them, of up to 100 cameras.")
     engines: list[FleetEngineView]
     drains: dict[str, bool] = Field(description="Nodes and engines that are drained, and whether they are empty.")
@@ -215,6 +219,7 @@ def status_view(coordinator: Coordinator) -> FleetStatusView:
         counts[camera.state] += 1
         if camera.state == "unplaced" and len(unplaced) < MOST_REASONS:
             unplaced[name] = camera.reason
+    no_room_cameras, no_room_mpx = coordinator.placement.without_room
     return FleetStatusView(
         run=coordinator.run,
         at_us=time.time_ns() // 1000,
@@ -222,6 +227,8 @@ def status_view(coordinator: Coordinator) -> FleetStatusView:
         reasons=problems,
         cameras={state: counts[state] for state in PLACEMENTS},
         unplaced_mpx=coordinator.placement.unplaced_cost,
+        no_room_cameras=no_room_cameras,
+        no_room_mpx=no_room_mpx,
         unplaced=unplaced,
         engines=engine_views(coordinator),
         drains={name: name in coordinator.drained for name in sorted(coordinator.placement.drains)},

@@ -112,6 +112,11 @@ class Placement:
         waiting = (self._ledger.cameras[name] for name in {*self._ledger.due, *self._unplaced})
         return sum(camera.cost for camera in waiting if camera.at is None and camera.kept is None)
 
+    @property
+    def without_room(self) -> tuple[int, float]:
+        """How many of them any further engine could have, and their cost: they are neither pinned nor refused."""
+        return self._unplaced.without_room()
+
     def step(self, event: Event, now_s: float) -> list[Command]:
         """Return what is to be done, in this order, because of an event at `now_s`."""
         ledger = self._ledger

@@ -13,7 +13,8 @@ from fleet.placement.commands import Announce
 from fleet.placement.ledger import Ledger
 from fleet.placement.records import CameraRecord, EngineRecord
 
-NO_ROOM = "no room"
+NO_ROOM, NO_ENGINE = "no room", "no engine"
+"""Kinds of reasons why a camera has no engine, for which any further engine could have it."""
 CHEAPER = 0.8
 """Part of the measured cost above the expected one that is left of an unplaced camera's after each `cheapen`."""
 NEAR = 1.01
@@ -29,6 +30,11 @@ class Unplaced:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
+
+    def without_room(self) -> tuple[int, float]:
+        """Return how many cameras any further engine could have, and their cost in megapixels per second."""
+        found = [camera for camera in map(self._ledger.cameras.__getitem__, self._names) if _needs_room(camera)]
+        return len(found), sum(camera.cost for camera in found)
 
     def add(self, camera: CameraRecord) -> None:
         """Note that no engine could take the camera, for the reason that was told before."""
@@ -121,10 +127,16 @@ class Unplaced:
         if pinned is not None and all(engine.emptying for engine in named):
             return "pin drained", f"it is pinned to {pinned}, which is being drained"
         if not ledger.engines:
-            return "no engine", "no engine is there"
+            return NO_ENGINE, "no engine is there"
         freest = max(map(ledger.room.free, named)) if named else ledger.room.freest
         where = f"{pinned}, to which it is pinned, has no room" if pinned else "no engine has room"
         return NO_ROOM, f"{where}: it needs {camera.cost:.3g} Mpx/s, the freest has {max(freest, 0.0):.3g}"
+
+
+def _needs_room(camera: CameraRecord) -> bool:
+    pinned = camera.wish is not None and camera.wish.pinned is not None
+    placed = camera.at is not None or camera.kept is not None or camera.leaving is not None
+    return camera.wanted and not pinned and not placed and camera.told in (NO_ROOM, NO_ENGINE)
 
 
 def _is_to_be_tried(camera: CameraRecord) -> bool:

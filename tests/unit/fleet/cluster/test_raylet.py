@@ -10,7 +10,7 @@ import pytest
 from fleet.agent.keeper import Keeper
 from fleet.agent.program import without_ray
 from fleet.cluster.raylet import Raylet, raylet
-from fleet.cluster.settings import ClusterSettings
+from fleet.cluster.settings import AutoscalingSettings, ClusterSettings
 from fleet.cluster.supervisor import driver
 from support.waiting import until
 
@@ -54,8 +54,9 @@ def test_a_node_joins_the_head_with_ports_of_its_own(settings: ClusterSettings) 
 def test_a_node_offers_its_name_and_the_head_itself_too(settings: ClusterSettings) -> None:
     head = options(raylet(settings, "gpu-0", Path("fleet.yaml"), {}, None))
     node = options(raylet(settings, "gpu-1", Path("fleet.yaml"), {}, "10.0.0.2"))
-    assert json.loads(head["resources"]) == {"partstream_node_gpu-0": 1, "partstream_head": 1}
-    assert json.loads(node["resources"]) == {"partstream_node_gpu-1": 1}
+    engines = {"partstream_engine": 1}
+    assert json.loads(head["resources"]) == {"partstream_node_gpu-0": 1, "partstream_head": 1} | engines
+    assert json.loads(node["resources"]) == {"partstream_node_gpu-1": 1} | engines
 
 
 def test_engines_get_the_environment_of_fleet_up_and_not_what_ray_makes_of_it(settings: ClusterSettings) -> None:
@@ -93,7 +94,7 @@ def test_ray_and_what_reaches_it_get_the_settings_for_tls_and_engines_do_not(
     assert without_ray(of_ray) == {}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    of_driver = driver(settings)._environment
+    of_driver = driver(settings, Path("fleet.yaml"))._environment
     assert of_driver is not None and wanted.items() <= of_driver.items()
 
 
@@ -112,3 +113,18 @@ async def test_ray_with_another_head_is_ended_and_started_again_and_the_same_is_
     assert keepers[1].running is not None and keepers[1].running.pid == adopted.pid
     for keeper in keepers:
         await keeper.stop()
+
+
+def test_the_head_starts_rays_autoscaler_if_it_has_a_cluster_file(settings: ClusterSettings, tmp_path: Path) -> None:
+    autoscaling = AutoscalingSettings.model_validate({"max_nodes": 2, "config": tmp_path / "cluster.yaml"})
+    given = settings.model_copy(update={"autoscaling": autoscaling})
+    assert options(raylet(given, "a", Path("fleet.yaml"), {}, None))["autoscaling-config"] == f"{tmp_path}/cluster.yaml"
+    assert "autoscaling-config" not in options(raylet(given, "b", Path("fleet.yaml"), {}, "10.0.0.2"))
+
+
+def test_a_node_that_rays_autoscaler_started_tells_it_which_one_it_is(settings: ClusterSettings) -> None:
+    given = {"RAY_CLOUD_INSTANCE_ID": "i-1", "RAY_NODE_TYPE_NAME": "engine", "RAY_OTHER": "1"}
+    of_ray = raylet(settings, "b", Path("fleet.yaml"), given, "10.0.0.2")._environment
+    assert of_ray is not None
+    assert (of_ray["RAY_CLOUD_INSTANCE_ID"], of_ray["RAY_NODE_TYPE_NAME"]) == ("i-1", "engine")
+    assert "RAY_OTHER" not in of_ray

@@ -560,3 +560,28 @@ def test_a_camera_that_may_cost_too_much_is_not_tried_on_an_engine_that_is_full_
     driver.add("e", wish=Wish(pixels=20))
     driver.elapse(10)
     assert driver.place_of("e") is None
+
+
+def test_cameras_that_a_further_engine_could_have_are_counted() -> None:
+    driver = Driver()
+    driver.add("c", wish=Wish(pixels=12))
+    assert driver.placement.without_room == (1, 12)
+    driver.join("one", max_cameras=1)
+    driver.elapse(TICK_S)
+    driver.add("d", "e", wish=Wish(pixels=3))
+    driver.add("f", wish=Wish(pixels=3, pinned="two"))
+    driver.add("g", wish=Wish(pixels=3, enabled=False))
+    assert driver.placement.without_room == (2, 6)
+    driver.add("h", wish=Wish(pinned="one"))
+    driver.step(CameraUnwanted("d"))
+    driver.join("three")
+    driver.elapse(1)
+    assert driver.placement.without_room == (0, 0)
+
+
+def test_a_camera_that_engines_refuse_needs_no_further_engine() -> None:
+    driver = Driver()
+    driver.join("one")
+    driver.add("c")
+    driver.report("one", {"c": Measured(FLOOR, False, refused="no such device")})
+    assert driver.placement.without_room == (0, 0)
