@@ -1,10 +1,8 @@
 """The publisher: numbers each message, encodes it once, sends it over ZeroMQ, and keeps it for replay.
 
-It has the XPUB socket, the history with its replay server (`stream.messaging.replay`), and the last value of each
-topic. From `start()` to `stop()` one event loop handles subscriptions; any thread may call `publish()`. A lock gives
-the socket to one thread at a time, as ZeroMQ requires, and keeps each topic's numbers in the order of sending.
-Subscribers cannot delay the caller: XPUB drops messages that a slow one cannot take, and subscriptions are read in
-small chunks.
+It has the socket with the last value of each topic (`stream.messaging.xpub.topic_socket`), and the history with its
+replay server (`stream.messaging.replay`). From `start()` to `stop()` one event loop handles subscriptions; any thread
+may call `publish()`. The socket's lock also keeps each topic's numbers in the order of sending.
 """
 
 from __future__ import annotations
@@ -24,8 +22,8 @@ from stream.messaging.curve.authenticator import CurveAuthenticator, make_authen
 from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
-from stream.messaging.last_value import LastValues
 from stream.messaging.replay import ReplayServer, open_router
+from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
 from stream.results import (
     STATS_TOPIC,
     Alert,
@@ -48,10 +46,6 @@ logger = logging.getLogger(__name__)
 stamp = msgspec.structs.force_setattr
 """Sets a field of a frozen message; the publisher fills some in before any reader has the message."""
 
-# Plain numbers: combining pyzmq's flags for each message costs as much as sending it.
-_WITH_MORE = int(zmq.SNDMORE | zmq.NOBLOCK)
-_AT_ONCE = int(zmq.NOBLOCK)
-
 AnyMessage = TypeVar("AnyMessage", Frame, Event, Status, Stats, Alert, ClipReady, Place)
 MessageListener = Callable[[str, Message], None]
 """Receives the topic and the message."""
@@ -60,18 +54,8 @@ LINGER_MS = 400
 """Time for the sockets to deliver queued messages in `stop()`; a hanging subscriber cannot delay it further."""
 TERMINATE_WITHIN_S = 1.2
 """Delivery takes `LINGER_MS`. Checking clients' keys may take longer, on a disk that does not answer."""
-SUBSCRIPTION_BYTES = 1024
-"""Largest ZeroMQ frame from a subscriber; ZeroMQ disconnects peers that send larger ones."""
-CHUNK = 64
-"""Subscriptions read, or last values sent again, at a time."""
-PAUSE_S = 0.005
-"""Pause between two chunks, so that a flood of subscriptions takes only a few per cent of the event loop's time."""
 CAMERAS_COUNTED = 4096
 """Cameras whose withheld messages are counted."""
-POLL_NS = 50_000_000
-"""Interval of checks for subscriptions after frames. ZeroMQ's file descriptor is edge-triggered and sending may consume
-the edge, so the socket is polled after sending; after frames only at this interval, because polling costs as much as
-sending."""
 
 
 class Membership(Protocol):
@@ -115,25 +99,17 @@ class Publisher:
         self._observer = observer
         self._membership = membership
         self._history = History(config.history_messages, config.history_bytes)
-        self._last = LastValues()
+        self._topics = TopicSocket(config.high_water_mark, None if membership is None else self._may_be_repeated)
         self._encode = (msgspec.json.Encoder() if config.encoding == "json" else msgspec.msgpack.Encoder()).encode
         self._routes: dict[tuple[type[Message], str], _Route] = {}
         self._listeners: list[MessageListener] = []
-        self._subscriptions = 0
-        self._high_water_mark = 0
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._socket: zmq.Socket[bytes] | None = None
         self._authenticator: CurveAuthenticator | None = None
         self._replay: ReplayServer | None = None
         self._store: MessageStore | None = None
         self._earlier: EarlierMessages | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._wake: asyncio.TimerHandle | None = None
-        self._pausing = False
-        self._polled_ns = 0
-        # Held for one message or one chunk of subscriptions, never while waiting. Guards the socket, appending to the
-        # history, the last values and the routes.
-        self._lock = threading.RLock()
+        self._lock = self._topics.lock
+        """Guards also appending to the history, and the routes."""
 
     async def start(self) -> None:
         """Bind both sockets and start to serve subscribers.
@@ -143,11 +119,7 @@ class Publisher:
         context = zmq.Context[zmq.Socket[bytes]]()
         try:
             authenticator = make_authenticator(context, self._config)
-            xpub = context.socket(zmq.XPUB)
-            xpub.setsockopt(zmq.XPUB_VERBOSER, 1)  # report every subscription and unsubscription, also repeated ones
-            xpub.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
-            self._high_water_mark = self._config.high_water_mark
-            xpub.setsockopt(zmq.SNDHWM, self._high_water_mark)
+            xpub = open_xpub(context, self._config.high_water_mark)
             router = open_router(context)
             if authenticator is not None:
                 authenticator.protect(xpub)
@@ -160,31 +132,24 @@ class Publisher:
         except BaseException:
             context.destroy(linger=0)
             raise
-        self._context, self._socket, self._authenticator = context, xpub, authenticator
+        self._context, self._authenticator = context, authenticator
         if authenticator is not None:
             authenticator.start()
         self._replay = ReplayServer(router, self._history, self.run, self._observer, self._earlier)
         self._replay.start()
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(xpub.fileno(), self._serve_subscriptions)
+        self._topics.serve(xpub)
 
     async def stop(self) -> None:
         """Deliver queued messages, for at most `LINGER_MS`, and close. May be called again.
 
         Takes at most a second, and a second more if a disk does not answer.
         """
-        if self._context is None or self._socket is None or self._loop is None or self._replay is None:
+        if self._context is None or self._replay is None:
             return
         context, self._context = self._context, None
-        self._loop.remove_reader(self._socket.fileno())
-        if self._wake is not None:
-            self._wake.cancel()
-            self._wake = None
-        with self._lock:
-            self._socket.close(linger=LINGER_MS)
-            self._socket = None
+        self._topics.close(LINGER_MS)
         await asyncio.to_thread(self._replay.stop)
-        if not await asyncio.to_thread(_terminated, context):
+        if not await asyncio.to_thread(terminated, context):
             logger.warning(
                 "stopped without waiting longer for ZeroMQ; is incidents.directory or publish.curve_allowed_keys slow?"
             )
@@ -197,8 +162,7 @@ class Publisher:
         is called. Any thread may call this; it never blocks. Raises RuntimeError before `start()` and after `stop()`.
         """
         with self._lock:
-            socket = self._socket
-            if socket is None:
+            if not self._topics.is_open:
                 raise RuntimeError("the publisher has not started, or has stopped")
             camera = "" if isinstance(message, Stats) else message.camera
             if self._membership is not None and camera and not isinstance(message, Place):
@@ -214,12 +178,8 @@ class Publisher:
             body = self._encode(message)
             # Kept before it is sent, so that a subscriber who notices a gap finds the message.
             self._history.append(route.topic, message.epoch, body)
-            self._last.published(route.topic_bytes, body)
-            _send(socket, route.topic_bytes, body)
+            self._topics.send(route.topic_bytes, body, frequent=isinstance(message, Frame))
             route.published += 1
-            now_ns = time.monotonic_ns()
-            if now_ns - self._polled_ns >= POLL_NS or not isinstance(message, Frame):
-                self._poll(socket, now_ns)
             for listener in self._listeners:
                 self._call(listener, route.topic, message)
         return message
@@ -247,7 +207,7 @@ class Publisher:
     @property
     def subscriptions(self) -> int:
         """Subscriptions of all connected subscribers; one subscriber may have several."""
-        return self._subscriptions
+        return self._topics.subscriptions
 
     @property
     def evicted(self) -> int:
@@ -270,7 +230,7 @@ class Publisher:
 
     def last(self, topic: str) -> bytes | None:
         """Return the last body published on this topic, as encoded; None if there is none. Any thread may call this."""
-        return self._last.last(topic.encode())
+        return self._topics.last(topic.encode())
 
     def last_json(self, kind: Literal["results", "status"], camera: str) -> bytes | None:
         """Return the last result or status of a camera as JSON; None if there is none. Any thread may call this."""
@@ -288,7 +248,7 @@ class Publisher:
         with self._lock:
             route = self._routes.pop((ClipReady, message.camera), None)
             if route is not None:
-                self._last.forget({route.topic_bytes})
+                self._topics.forget({route.topic_bytes})
 
     def forget(self, camera: str) -> None:
         """Drop the last values of a removed camera. Its history ages out; its numbering stays."""
@@ -296,7 +256,7 @@ class Publisher:
             routes = {key: route for key, route in self._routes.items() if key[1] == camera}
             for key in routes:
                 del self._routes[key]
-            self._last.forget({route.topic_bytes for route in routes.values()})
+            self._topics.forget({route.topic_bytes for route in routes.values()})
             self.withheld.pop(camera, None)
 
     def _withhold(self, camera: str, message: Message) -> None:
@@ -333,47 +293,7 @@ class Publisher:
             case Stats():
                 name = stats_topic(message.engine)
         route = self._routes[type(message), camera] = _Route(name, name.encode(), camera)
-        # All last values must fit into the queue of a new subscriber, together with current messages.
-        if self._socket is not None and 2 * len(self._routes) > self._high_water_mark:
-            self._high_water_mark = 4 * len(self._routes)
-            self._socket.setsockopt(zmq.SNDHWM, self._high_water_mark)
         return route
-
-    # -- subscriptions, in the loop -----------------------------------------------------------------------------
-    def _poll(self, socket: zmq.Socket[bytes], now_ns: int) -> None:
-        """Have the event loop handle subscriptions, if any wait. Called in any thread, with the lock held."""
-        self._polled_ns = now_ns
-        if self._loop is None or self._pausing or not _readable(socket):
-            return
-        try:
-            self._loop.call_soon_threadsafe(self._serve_subscriptions)
-        except RuntimeError:
-            return  # the loop is closed
-
-    def _serve_subscriptions(self) -> None:
-        """Read subscriptions and send last values that are due: a chunk of each, the rest after a pause."""
-        loop = self._loop
-        with self._lock:
-            socket = self._socket
-            if socket is None or loop is None or self._pausing:
-                return
-            if self._wake is not None:
-                self._wake.cancel()
-                self._wake = None
-            now = time.monotonic()
-            more = self._read_subscriptions(socket, now)
-            due = self._last.take_due(now, CHUNK)
-            for name, body in due:
-                if self._may_be_repeated(name):
-                    _send(socket, name, body)
-            # Sending may have received further subscriptions.
-            self._pausing = more or len(due) == CHUNK or _readable(socket)
-            next_due = self._last.next_due()
-        if self._pausing:
-            loop.remove_reader(socket.fileno())
-            self._wake = loop.call_later(PAUSE_S, self._resume)
-        elif next_due is not None:
-            self._wake = loop.call_later(next_due - now, self._serve_subscriptions)
 
     def _may_be_repeated(self, topic: bytes) -> bool:
         """Return whether the last value of this topic may be sent again."""
@@ -381,44 +301,10 @@ class Publisher:
             return True
         return self._membership.permits(topic.split(b"/")[2].decode())
 
-    def _resume(self) -> None:
-        self._pausing = False
-        if self._socket is not None and self._loop is not None:
-            self._loop.add_reader(self._socket.fileno(), self._serve_subscriptions)
-            self._serve_subscriptions()
 
-    def _read_subscriptions(self, socket: zmq.Socket[bytes], now: float) -> bool:
-        """Read up to `CHUNK` subscriptions. Return whether more wait."""
-        left = CHUNK
-        while left and _readable(socket):
-            left -= 1
-            frame = socket.recv(zmq.NOBLOCK)
-            match frame[:1]:
-                case b"\x01":
-                    self._subscriptions += 1
-                    self._last.subscribed(frame[1:], now)
-                case b"\x00":
-                    self._subscriptions = max(0, self._subscriptions - 1)
-                case _:
-                    pass  # peers may send anything upstream
-        if left < CHUNK and self._high_water_mark > self._config.high_water_mark:
-            # A new connection starts with the mark from the time of binding; setting it changes open connections.
-            socket.setsockopt(zmq.SNDHWM, self._high_water_mark)
-        return left == 0
-
-
-def _send(socket: zmq.Socket[bytes], topic: bytes, body: bytes) -> None:
-    socket.send(topic, _WITH_MORE)
-    socket.send(body, _AT_ONCE)
-
-
-def _terminated(context: zmq.Context[zmq.Socket[bytes]]) -> bool:
+def terminated(context: zmq.Context[zmq.Socket[bytes]]) -> bool:
     """Terminate the context, which waits for its sockets. Return false if it takes longer than `TERMINATE_WITHIN_S`."""
     ending = threading.Thread(target=context.term, name="end of ZeroMQ", daemon=True)
     ending.start()
     ending.join(TERMINATE_WITHIN_S)
     return not ending.is_alive()
-
-
-def _readable(socket: zmq.Socket[bytes]) -> bool:
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)

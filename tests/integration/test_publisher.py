@@ -22,7 +22,8 @@ from stream.messaging import last_value, replay
 from stream.messaging import publisher as publishers
 from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import EndpointError
-from stream.messaging.publisher import CHUNK, PAUSE_S, SUBSCRIPTION_BYTES, Membership, Publisher
+from stream.messaging.publisher import Membership, Publisher
+from stream.messaging.xpub.topic_socket import CHUNK, PAUSE_S, SUBSCRIPTION_BYTES
 from stream.results import Frame, Message, Stats, decode
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
@@ -367,7 +368,7 @@ async def test_a_flood_of_subscriptions_is_read_in_chunks_and_completely(monkeyp
         for camera in range(50):
             publisher.publish(wire.status(f"cam{camera}"))
         bites: list[int] = []
-        read = publisher._read_subscriptions  # what a bite took shows nowhere else
+        read = publisher._topics._read_subscriptions  # what a bite took shows nowhere else
 
         def counting(socket: zmq.Socket[bytes], now: float) -> bool:
             before = publisher.subscriptions
@@ -375,7 +376,7 @@ async def test_a_flood_of_subscriptions_is_read_in_chunks_and_completely(monkeyp
             bites.append(publisher.subscriptions - before)
             return more
 
-        monkeypatch.setattr(publisher, "_read_subscriptions", counting)
+        monkeypatch.setattr(publisher._topics, "_read_subscriptions", counting)
         async with connected(publisher.endpoint, zmq.SUB) as flood:
             flood.setsockopt(zmq.SNDHWM, 0)  # otherwise it drops its own subscriptions
             started = time.monotonic()
