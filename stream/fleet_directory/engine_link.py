@@ -13,7 +13,8 @@ import zmq.asyncio
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gaps import Filling, Hole
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
-from stream.results import EngineAddress, Message
+from stream.results import EngineAddress
+from stream.results.heads import Received
 from stream.subscription.engine_subscription import EngineSubscription
 
 ANSWER_S = 0.3
@@ -77,7 +78,7 @@ class EngineLink:
     def __init__(
         self,
         address: EngineAddress,
-        subscription: EngineSubscription[Message],
+        subscription: EngineSubscription[Received],
         context: zmq.asyncio.Context,
         replay: str,
         keys: ClientKeys | None,

@@ -20,12 +20,13 @@ import zmq.asyncio
 from stream.fleet_directory.engine_link import EngineLink, LinkKey
 from stream.fleet_directory.merged_queue import MergedQueue
 from stream.fleet_directory.merging import Handover, Merging, Moved
-from stream.fleet_directory.recovery import HELD, TYPES, Recovery
+from stream.fleet_directory.recovery import CAMERA_KINDS, HELD, Recovery
 from stream.fleet_directory.whereabouts import Whereabouts, followed
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
-from stream.results import EngineAddress, Message, Place, Status, topic
+from stream.results import EngineAddress, Place, Status, decode, topic
+from stream.results.heads import KINDS, Received
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
 from stream.subscription.subscription import AnyMessage, Kind, Subscription, prefixes_of
@@ -55,7 +56,8 @@ class Limits:
 class FleetSubscription(Subscription[AnyMessage]):
     """Reads cameras of a fleet (by default all) from the engines that its directory names.
 
-    `counts` are those of all engines together; `received` includes messages that wait for the caller.
+    `counts` are those of all engines together; `received` includes messages that wait for the caller. `decode` decodes
+    bodies, and raises `msgspec.DecodeError`.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         limits: Limits,
         on_gap: Callable[[Gap], None] | None,
         on_moved: Callable[[Moved], None] | None,
+        decode: Callable[[bytes], Received] = decode,
     ) -> None:
         super().__init__()
         self._directory_at = Connection(directory.endpoint, 0, None, directory.keys)
@@ -74,6 +77,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._limits = limits
         self._on_gap = on_gap
         self._on_moved = on_moved
+        self._decode = decode
         self._places_wanted = "directory" in kinds
         self._stats: tuple[Kind, ...] = ("stats",) if "stats" in kinds else ()
         self._kinds: tuple[Kind, ...] = tuple(kind for kind in kinds if kind not in ("directory", "stats"))
@@ -82,8 +86,8 @@ class FleetSubscription(Subscription[AnyMessage]):
         """With `status`, which shows that a camera's new engine reads it, also before its first event."""
         self._whereabouts = Whereabouts()
         self._merging = Merging[EngineLink]()
-        self._queue = MergedQueue[Message | Gap | Moved](QUEUED)
-        self._recovery = Recovery(self._merging, self._queue, self.counts, self._kinds, on_gap is not None)
+        self._queue = MergedQueue[Received | Gap | Moved](QUEUED)
+        self._recovery = self._new_recovery()
         self._links: dict[LinkKey, EngineLink] = {}
         self._links_of: dict[str, set[EngineLink]] = {}
         self._unusable: set[LinkKey] = set()
@@ -161,14 +165,20 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._moved_at.clear()
         try:
             self._queue = MergedQueue(QUEUED)
-            self._recovery = Recovery(self._merging, self._queue, self.counts, self._kinds, self._on_gap is not None)
+            self._recovery = self._new_recovery()
             prefixes = prefixes_of(("directory",), self._cameras)
-            self._directory = EngineSubscription[Place](self._directory_at, prefixes, context=context)
+            self._directory = EngineSubscription[Place](
+                self._directory_at, prefixes, context=context, decode=self._decode
+            )
             self._directory.open()
             self._following = self._started(self._follow(self._directory))
         except BaseException:
             self.close()
             raise
+
+    def _new_recovery(self) -> Recovery:
+        tell_gaps = self._on_gap is not None
+        return Recovery(self._merging, self._queue, self.counts, self._kinds, tell_gaps, self._decode)
 
     # -- the directory ------------------------------------------------------------------------------------------
     async def _follow(self, directory: EngineSubscription[Place]) -> None:
@@ -218,7 +228,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             connection = Connection(
                 parse_endpoint(address.endpoint), self._limits.high_water_mark, self._limits.receive_buffer, keys
             )
-            subscription = EngineSubscription[Message](
+            subscription = EngineSubscription[Received](
                 connection,
                 prefixes_of((*(self._read_kinds if self._cameras is None else ()), *self._stats), None),
                 replay=ReplayServerAt(replay, self._limits.replay_timeout_s, keys),
@@ -226,6 +236,7 @@ class FleetSubscription(Subscription[AnyMessage]):
                 admission=self._merging,
                 counts=self.counts,
                 context=context,
+                decode=self._decode,
             )
             subscription.open()
         except ValueError as error:
@@ -276,7 +287,7 @@ class FleetSubscription(Subscription[AnyMessage]):
                 if isinstance(route, Moved):
                     queue.put(route)
                 self._retire_later(camera)
-            if type(message) is Status and not self._status_wanted:
+            if isinstance(message, Status) and not self._status_wanted:
                 counts.received -= 1
                 continue
             queue.put(message)
@@ -302,7 +313,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             self.counts.received -= dropped
             self.counts.stale += dropped
             for message in released:
-                if type(message) is not Status or self._status_wanted:
+                if not isinstance(message, Status) or self._status_wanted:
                     self._queue.put(message)
         del self._handovers[camera]
         self._retire_later(camera)
@@ -314,9 +325,11 @@ class FleetSubscription(Subscription[AnyMessage]):
         """
         if handover.old is handover.new:
             return
-        back = {type(message) for source, message in self._merging.held(handover.camera) if source is handover.old}
-        for kind, one in TYPES.items():
-            if one not in back:
+        back = {
+            KINDS[type(message)] for source, message in self._merging.held(handover.camera) if source is handover.old
+        }
+        for kind in CAMERA_KINDS:
+            if kind not in back:
                 handover.old.subscription.forget(topic(kind, handover.camera))
 
     # -- engines that are no longer needed ----------------------------------------------------------------------

@@ -13,7 +13,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Generic, Literal, NamedTuple, TypeVar
 
-from stream.results import Message, Place, Stats, Status
+from stream.results import Place, Stats, Status
+from stream.results.heads import KINDS, CameraKind, Received
 from stream.subscription.generations import CameraMessage, begins
 
 Source = TypeVar("Source")
@@ -67,7 +68,7 @@ class _Camera(Generic[Source]):
     run: str = ""
     began: Reached | None = None
     """Where `generation` began, whose messages are then all to be handed out; None if it was read from its middle."""
-    reached: dict[type[CameraMessage], Reached] = field(default_factory=dict[type[CameraMessage], Reached])
+    reached: dict[CameraKind, Reached] = field(default_factory=dict[CameraKind, Reached])
     """Of `generation`, by kind."""
     announced: int = -1
     """The highest of status messages, which may be ahead."""
@@ -78,11 +79,11 @@ class _Camera(Generic[Source]):
     def handed_out(self, message: CameraMessage) -> None:
         """Record a message of `generation` that is handed out."""
         self.run = message.run
-        self.reached[type(message)] = Reached(message.run, message.epoch, message.seq + 1)
+        self.reached[KINDS[type(message)]] = Reached(message.run, message.epoch, message.seq + 1)
 
     def lacks_before(self, message: CameraMessage) -> bool:
         """Whether earlier messages of this kind were published since the generation began, and none arrived."""
-        if message.seq == 0 or self.began is None or type(message) in self.reached:
+        if message.seq == 0 or self.began is None or KINDS[type(message)] in self.reached:
             return False
         return (message.run, message.epoch) == (self.began.run, self.began.epoch)
 
@@ -104,7 +105,7 @@ class Merging(Generic[Source]):
         """Cameras of which something was handed out."""
         return len(self._cameras)
 
-    def admits(self, message: Message) -> bool:
+    def admits(self, message: Received) -> bool:
         """Return false for a message that will be discarded, so that its numbering is not followed."""
         if isinstance(message, (Stats, Place)) or (generation := message.generation) is None:
             return True
@@ -113,9 +114,9 @@ class Merging(Generic[Source]):
             return self._after_end(message, generation)
         if generation < camera.generation or (generation == camera.generation and camera.complete):
             return False
-        return type(message) is not Status or generation >= camera.announced
+        return not isinstance(message, Status) or generation >= camera.announced
 
-    def route(self, source: Source, message: Message) -> Route:
+    def route(self, source: Source, message: Received) -> Route:
         """Take the next message of a source, and return what is to be done with it."""
         if isinstance(message, (Stats, Place)) or (generation := message.generation) is None:
             return "pass"
@@ -124,7 +125,7 @@ class Merging(Generic[Source]):
             if not self._after_end(message, generation):
                 return "drop"
             camera = self._cameras[message.camera] = _Camera[Source]()
-        if generation == camera.generation and not camera.complete and type(message) is not Status:
+        if generation == camera.generation and not camera.complete and not isinstance(message, Status):
             if camera.lacks_before(message):
                 return "late"
             camera.handed_out(message)
@@ -145,7 +146,7 @@ class Merging(Generic[Source]):
             before = camera.generation
             camera.begin(generation, source, None)
             camera.handed_out(message)
-            if type(message) is Status:
+            if isinstance(message, Status):
                 camera.announced = generation
             return Moved(message.camera, before, generation, None) if before >= 0 else "first"
         camera.held.append((source, message))
@@ -171,7 +172,7 @@ class Merging(Generic[Source]):
         camera = self._cameras.get(name)
         return list(camera.held) if camera is not None else []
 
-    def reached(self, name: str, kind: type[CameraMessage]) -> Reached | None:
+    def reached(self, name: str, kind: CameraKind) -> Reached | None:
         """Return how far messages of this kind of a camera were handed out, of the generation that is; None if unknown.
 
         It is unknown if none was handed out, and the generation was not read from its beginning.
@@ -188,13 +189,13 @@ class Merging(Generic[Source]):
         if camera is None or message.generation != camera.generation:
             return True  # of the beginning of the new generation
         camera.handed_out(message)
-        return type(message) is not Status or camera.generation >= camera.announced
+        return not isinstance(message, Status) or camera.generation >= camera.announced
 
     def beginning_asked(self, message: CameraMessage) -> None:
         """Record that what was published before this message, the first of its kind, was requested."""
         camera = self._cameras.get(message.camera)
         if camera is not None and message.generation == camera.generation and not camera.complete:
-            camera.reached[type(message)] = Reached(message.run, message.epoch, message.seq)
+            camera.reached[KINDS[type(message)]] = Reached(message.run, message.epoch, message.seq)
 
     def complete(self, name: str) -> None:
         """Admit no more messages of the old source, which is about to be replaced."""
@@ -255,7 +256,7 @@ class Merging(Generic[Source]):
 
     def _in_order(self, camera: _Camera[Source], message: CameraMessage, generation: int) -> bool:
         """Whether no status of a higher generation was handed out before this message, if it is one."""
-        if type(message) is Status:
+        if isinstance(message, Status):
             if generation < camera.announced:
                 return False
             camera.announced = generation

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from collections.abc import Callable
+from typing import cast
 
 import msgspec
 
@@ -11,7 +12,8 @@ from stream.fleet_directory.merged_queue import MergedQueue
 from stream.fleet_directory.merging import Handover, Merging, Moved, Reached
 from stream.messaging.gap_filling import Counts, Gap
 from stream.messaging.gaps import Hole
-from stream.results import Alert, ClipReady, Event, Frame, Message, Place, Stats, Status, decode, topic
+from stream.results import Place, Stats, topic
+from stream.results.heads import KINDS, CameraKind, Received
 from stream.subscription.generations import CameraMessage
 from stream.subscription.subscription import Kind
 
@@ -19,18 +21,12 @@ HELD = 256
 """Messages of a camera that are held while it moves. Then its new engine is not read until the handover is over, and of
 the old one's messages, those not read yet are requested instead."""
 
-CameraKind = Literal["results", "events", "status", "alerts", "clips"]
-TYPES: dict[CameraKind, type[CameraMessage]] = {
-    "results": Frame,
-    "events": Event,
-    "status": Status,
-    "alerts": Alert,
-    "clips": ClipReady,
-}
+CAMERA_KINDS: tuple[CameraKind, ...] = ("results", "events", "status", "alerts", "clips")
+"""Kinds that engines publish about cameras."""
 
 
 class Recovery:
-    """Requests messages of these kinds from the engines, and puts them into the queue.
+    """Requests messages of these kinds from the engines, decodes them, and puts them into the queue.
 
     With `tell_gaps`, gaps are put into it too.
     """
@@ -38,16 +34,18 @@ class Recovery:
     def __init__(
         self,
         merging: Merging[EngineLink],
-        queue: MergedQueue[Message | Gap | Moved],
+        queue: MergedQueue[Received | Gap | Moved],
         counts: Counts,
         kinds: tuple[Kind, ...],
         tell_gaps: bool,
+        decode: Callable[[bytes], Received],
     ) -> None:
         self._merging = merging
         self._queue = queue
         self._counts = counts
         self._kinds = cast("tuple[CameraKind, ...]", kinds)
         self._tell_gaps = tell_gaps
+        self._decode = decode
 
     async def rest_of(self, handover: Handover[EngineLink]) -> int | None:
         """Hand out what the old engine has published since the last message handed out. Return how many are missing.
@@ -60,7 +58,7 @@ class Recovery:
         self._merging.complete(camera)
         missing: int | None = 0
         for kind in self._kinds:
-            reached = self._merging.reached(camera, TYPES[kind])
+            reached = self._merging.reached(camera, kind)
             if reached is None:
                 continue
             lost = await self._rest(old, topic(kind, camera), reached, handover.old_generation)
@@ -83,19 +81,19 @@ class Recovery:
 
     async def beginning_of(self, handover: Handover[EngineLink]) -> None:
         """Hand out what the new engine has published before the first message received."""
-        names = {TYPES[kind]: topic(kind, handover.camera) for kind in self._kinds}
-        names.pop(Status, None)  # those before `live` are handed out as they arrive
+        names = {kind: topic(kind, handover.camera) for kind in self._kinds}
+        names.pop("status", None)  # those before `live` are handed out as they arrive
         for _, message in self._merging.held(handover.camera):
             if message.generation != handover.new_generation:
                 continue
-            name = names.pop(type(message), None)
+            name = names.pop(KINDS[type(message)], None)
             if message.seq > 0 and name is not None:
                 hole = Hole(name, message.run, message.epoch, 0, message.seq)
                 await self._requested(handover.new, hole, handover.new_generation)
 
     async def before(self, link: EngineLink, message: CameraMessage) -> None:
         """Hand out what an engine has published before the first message of this kind, unless a handover begins."""
-        name = next(topic(kind, message.camera) for kind, one in TYPES.items() if one is type(message))
+        name = topic(KINDS[type(message)], message.camera)
         hole = Hole(name, message.run, message.epoch, 0, message.seq)
         await self._requested(link, hole, message.generation or 0, unless_complete=True)
         self._merging.beginning_asked(message)
@@ -110,7 +108,7 @@ class Recovery:
 
         async def take(body: bytes) -> Taken:
             try:
-                message = decode(body)
+                message = self._decode(body)
             except (msgspec.MsgspecError, ValueError):
                 self._counts.undecodable += 1
                 return "unusable"

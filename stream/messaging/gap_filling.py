@@ -15,7 +15,7 @@ from stream.messaging.earlier import ALERTS
 from stream.messaging.earlier_runs import EarlierRuns
 from stream.messaging.gaps import Filling, Hole, Postponed, Sequences
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
-from stream.results import Message
+from stream.results.heads import Received
 
 REPLAY_PAGE = 500
 """Missed messages requested at a time and held in memory."""
@@ -91,7 +91,7 @@ class GapFilling:
         postponed: Postponed | None,
         counts: Counts,
         on_gap: Callable[[Gap], None] | None,
-        decode: Callable[[list[bytes]], tuple[str, Message] | None],
+        decode: Callable[[list[bytes]], tuple[str, Received] | None],
         warn: Callable[..., None],
     ) -> None:
         self._decode = decode
@@ -105,7 +105,7 @@ class GapFilling:
         self._replay: ReplayClient | None = None
         self._holes: deque[Hole] = deque()
         self._filling: Filling | None = None
-        self._recovered: deque[Message] = deque()
+        self._recovered: deque[Received] = deque()
         self._fetching: asyncio.Task[ReplayPage | None] | None = None
         self._unanswered = False
         """Whether the last request got no answer."""
@@ -143,7 +143,7 @@ class GapFilling:
         """Fill what is missing of runs before this one, of which a message has arrived."""
         self.add(self._earlier.began(run))
 
-    def recovered(self) -> Message | None:
+    def recovered(self) -> Received | None:
         """Return the next missed message that is here; None if there is none."""
         if not self._recovered or self._filling is None:
             return None

@@ -6,7 +6,7 @@ fields. The field `schema` gives the kind of message. `seq` counts from 0 withou
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -103,10 +103,12 @@ __all__ = [
     "Status",
     "about",
     "decode",
+    "decode_with",
     "stats_topic",
     "topic",
 ]
 
+T = TypeVar("T")
 Message = Frame | Event | Status | Stats | Alert | ClipReady | Place
 
 _from_json = msgspec.json.Decoder(Message)
@@ -118,8 +120,13 @@ def decode(body: bytes) -> Message:
 
     Raises `msgspec.DecodeError` (or its subclass `msgspec.ValidationError`) if it is not a version 1 message.
     """
+    return decode_with(_from_json, _from_msgpack, body)
+
+
+def decode_with(json: msgspec.json.Decoder[T], msgpack: msgspec.msgpack.Decoder[T], body: bytes) -> T:
+    """Decode a body by one of two decoders, as `decode` does."""
     try:
-        return _from_json.decode(body) if body[:1] == b"{" else _from_msgpack.decode(body)
+        return json.decode(body) if body[:1] == b"{" else msgpack.decode(body)
     except UnicodeDecodeError as error:
         raise msgspec.DecodeError(f"text is not UTF-8: {error.reason}") from None
     except RecursionError:

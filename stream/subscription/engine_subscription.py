@@ -22,7 +22,8 @@ from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
 from stream.messaging.gaps import Hole, Position, Postponed, Sequences
 from stream.messaging.subscriber_socket import connected_socket
-from stream.results import Message, decode
+from stream.results import decode
+from stream.results.heads import Received
 from stream.subscription.generations import Admission, Generations
 from stream.subscription.subscription import AnyMessage, Subscription
 
@@ -46,7 +47,7 @@ class EngineSubscription(Subscription[AnyMessage]):
     """Reads the messages whose topics begin with one of the prefixes.
 
     `admission` decides which are followed; by default, those of a camera's highest generation. With `context`, the
-    sockets are opened in it, and it stays open.
+    sockets are opened in it, and it stays open. `decode` decodes bodies, and raises `msgspec.DecodeError`.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class EngineSubscription(Subscription[AnyMessage]):
         admission: Admission | None = None,
         counts: Counts | None = None,
         context: zmq.asyncio.Context | None = None,
+        decode: Callable[[bytes], Received] = decode,
     ) -> None:
         super().__init__(counts)
         self._connection = connection
+        self._decode_body = decode
         self._prefixes = dict.fromkeys(prefixes)
         self._sequences = Sequences() if sequences is None else sequences
         self._admission = admission or Generations()
@@ -73,7 +76,7 @@ class EngineSubscription(Subscription[AnyMessage]):
         self._shared = context
         self._context: zmq.asyncio.Context | None = None
         self._socket: zmq.asyncio.Socket | None = None
-        self._held: Message | None = None
+        self._held: Received | None = None
         self._arriving: asyncio.Future[list[bytes]] | None = None
         self._waiting = False
         self._at_once = 0
@@ -203,13 +206,13 @@ class EngineSubscription(Subscription[AnyMessage]):
         self._missed.add(holes)
         self._held = message
 
-    def _decode(self, frames: list[bytes]) -> tuple[str, Message] | None:
+    def _decode(self, frames: list[bytes]) -> tuple[str, Received] | None:
         """Return topic and message; None for an invalid one, which is counted."""
         try:
             if len(frames) != 2:
                 raise ValueError(f"it has {len(frames)} parts instead of 2")
             name, body = frames
-            return name.decode(), decode(body)
+            return name.decode(), self._decode_body(body)
         except (msgspec.MsgspecError, ValueError) as error:
             self.counts.undecodable += 1
             self._warn(

@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Protocol
 
-from stream.results import Alert, ClipReady, Event, Frame, Message, Place, Stats, Status
+from stream.results import Alert, ClipReady, Event, Frame, Place, Stats, Status
+from stream.results.heads import AlertHead, ClipReadyHead, EventHead, FrameHead, Received
 
 CAMERAS_REMEMBERED = 16_384
 """Cameras whose generation is remembered; the one without messages for longest is forgotten first."""
 
 
-CameraMessage = Frame | Event | Status | Alert | ClipReady
+CameraMessage = Frame | Event | Status | Alert | ClipReady | FrameHead | EventHead | AlertHead | ClipReadyHead
 """A message of a camera, which has a generation in a fleet."""
 
 
 class Admission(Protocol):
     """Decides which messages of a socket are followed."""
 
-    def admits(self, message: Message) -> bool:
+    def admits(self, message: Received) -> bool:
         """Return false for a message that is to be discarded."""
         ...
 
@@ -33,7 +34,7 @@ def begins(message: CameraMessage) -> bool:
 
     A status other than `live` does not: a camera's new engine says that it connects while the old one still reads it.
     """
-    return type(message) is not Status or message.state == "live"
+    return not isinstance(message, Status) or message.state == "live"
 
 
 class Generations:
@@ -44,7 +45,7 @@ class Generations:
         self._announced: OrderedDict[str, int] = OrderedDict()
         """Of status messages. It may be ahead of the other one."""
 
-    def admits(self, message: Message) -> bool:
+    def admits(self, message: Received) -> bool:
         """Return false for a message of a lower generation than an earlier one of the camera.
 
         Status messages that do not show a picture count for status messages only.
@@ -53,7 +54,7 @@ class Generations:
             return True
         if generation < self._begun.get(message.camera, 0):
             return False
-        if type(message) is Status:
+        if isinstance(message, Status):
             if generation < self._announced.get(message.camera, 0):
                 return False
             _remember(self._announced, message.camera, generation)

@@ -8,11 +8,12 @@ from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar
 
 from stream.messaging.gap_filling import Counts
-from stream.results import STATS_TOPIC, Message, topic
+from stream.results import STATS_TOPIC, topic
+from stream.results.heads import Received
 
 Kind = Literal["results", "events", "status", "stats", "alerts", "clips", "directory"]
 KINDS: tuple[Kind, ...] = ("results", "events", "status", "stats", "alerts", "clips", "directory")
-AnyMessage = TypeVar("AnyMessage", bound=Message, covariant=True)
+AnyMessage = TypeVar("AnyMessage", bound=Received, covariant=True)
 
 
 def prefixes_of(kinds: Iterable[Kind], cameras: Collection[str] | None) -> list[str]:

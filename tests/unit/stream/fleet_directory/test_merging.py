@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import support.engines.wire_messages as wire
 from stream.fleet_directory.merging import CAMERAS_ENDED, Handover, Merging, Moved, Reached
 from stream.results import Event, Frame, Message, Status
+from stream.results.heads import Received
 from stream.subscription.generations import CameraMessage
 
 
@@ -119,19 +120,19 @@ def test_what_was_handed_out_of_the_generation_is_known_by_kind() -> None:
     merging = Merging[str]()
     merging.route("north", frame(1, 7))
     merging.route("south", status(2, "connecting", 4))
-    assert merging.reached("door", Frame) == Reached("a", 1, 8)
-    assert merging.reached("door", Event) is merging.reached("door", Status) is None
+    assert merging.reached("door", "results") == Reached("a", 1, 8)
+    assert merging.reached("door", "events") is merging.reached("door", "status") is None
     merging.route("south", frame(2, 3, run="b"))
     merging.route("north", event(1, 2))
     merging.complete("door")
     merging.route("north", frame(1, 8))
     assert merging.recovered(frame(1, 9))
-    assert (merging.reached("door", Frame), merging.reached("door", Event)) == (("a", 1, 10), ("a", 1, 3))
+    assert (merging.reached("door", "results"), merging.reached("door", "events")) == (("a", 1, 10), ("a", 1, 3))
     hand_over(merging)
-    assert merging.reached("door", Frame) == Reached("b", 1, 4)
-    assert merging.reached("door", Event) == Reached("b", 1, 0)
+    assert merging.reached("door", "results") == Reached("b", 1, 4)
+    assert merging.reached("door", "events") == Reached("b", 1, 0)
     merging.route("south", frame(2, 4, run="b"))
-    assert merging.reached("door", Frame) == Reached("b", 1, 5)
+    assert merging.reached("door", "results") == Reached("b", 1, 5)
 
 
 def test_the_first_message_of_a_kind_is_late_if_earlier_ones_were_published_since_the_generation_began() -> None:
@@ -142,13 +143,13 @@ def test_the_first_message_of_a_kind_is_late_if_earlier_ones_were_published_sinc
     assert merging.route("south", event(2, 3)) == "late"
     assert merging.recovered(event(2, 2))
     merging.beginning_asked(event(2, 3))
-    assert merging.reached("door", Event) == Reached("a", 1, 3)
+    assert merging.reached("door", "events") == Reached("a", 1, 3)
     assert merging.route("south", event(2, 3)) == "pass"
     assert merging.route("south", event(2, 5)) == "pass"  # from here on, the numbering shows what is missing
     assert merging.route("west", frame(3)) == "hand over"
     merging.complete("door")
     merging.beginning_asked(event(2, 3))
-    assert merging.reached("door", Event) == Reached("a", 1, 6)
+    assert merging.reached("door", "events") == Reached("a", 1, 6)
 
 
 def test_a_status_that_is_requested_of_the_old_engine_does_not_follow_one_of_the_new() -> None:
@@ -242,8 +243,8 @@ def test_no_reader_goes_back_and_nothing_is_handed_out_twice_or_out_of_order(
 ) -> None:
     """Each generation is published by one engine; odd and even ones by the same two, or all by different ones."""
     merging = Merging[int]()
-    handed: list[Message] = []
-    sent: list[Message] = []
+    handed: list[Received] = []
+    sent: list[Received] = []
     for step in steps:
         if step == "complete":
             if merging.handover("door") is not None:

@@ -13,12 +13,13 @@ from stream.fleet_directory import engine_link
 from stream.fleet_directory.engine_link import EngineLink
 from stream.fleet_directory.merged_queue import MergedQueue
 from stream.fleet_directory.merging import Merging, Moved
-from stream.fleet_directory.recovery import TYPES, CameraKind, Recovery
+from stream.fleet_directory.recovery import Recovery
 from stream.messaging.gap_filling import Counts, Gap
 from stream.messaging.history import EPOCHS_NUMBERED, History
 from stream.messaging.replay import ReplayEnd, ReplayRequest, read_request
 from stream.messaging.replay_client import ReplayPage
-from stream.results import EngineAddress, Message, topic
+from stream.results import EngineAddress, Message, Place, decode, topic
+from stream.results.heads import KINDS, CameraKind, PlaceHead, Received, StatusHead
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
 
@@ -72,8 +73,8 @@ class Reader:
         self.context = zmq.asyncio.Context()
         self.counts = Counts()
         self.merging = Merging[EngineLink]()
-        self.queue = MergedQueue[Message | Gap | Moved](1_000_000)
-        self.recovery = Recovery(self.merging, self.queue, self.counts, kinds, tell_gaps=False)
+        self.queue = MergedQueue[Received | Gap | Moved](1_000_000)
+        self.recovery = Recovery(self.merging, self.queue, self.counts, kinds, False, decode)
         self.north = Engine(NORTH, self.context)
         self.south = Engine(SOUTH, self.context)
 
@@ -251,5 +252,5 @@ async def test_an_engine_that_publishes_as_it_is_read_is_asked_until_a_page_is_n
     assert reader.north.requests == 1
 
 
-def test_every_kind_of_message_of_a_camera_has_its_type() -> None:
-    assert set(TYPES.values()) == set(CameraMessage.__args__)
+def test_every_message_of_a_camera_has_a_kind() -> None:
+    assert set(KINDS) == {*CameraMessage.__args__, StatusHead, Place, PlaceHead}
