@@ -9,11 +9,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 
-def until_signal(work: Coroutine[Any, Any, int]) -> int:
+def until_signal(work: Coroutine[Any, Any, int], *, hangup: bool = False) -> int:
     """Run a coroutine that returns an exit code. Ctrl-C and SIGTERM cancel it, so that it stops in order.
 
-    A second signal ends the process at once.
+    A second signal ends the process at once. With `hangup`, SIGHUP cancels it too, unless it is ignored (`nohup`).
     """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
     received: list[int] = []
 
     async def cancellable() -> int:
@@ -26,11 +30,10 @@ def until_signal(work: Coroutine[Any, Any, int]) -> int:
                 os._exit(128 + number)
             task.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             asyncio.get_running_loop().add_signal_handler(number, stop, number)
         return await work
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
             try:

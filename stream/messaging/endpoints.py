@@ -48,7 +48,7 @@ def check_reach(address: str, field: str, *, allow_plaintext: bool) -> None:
             "set publish.curve_secret_key_file and publish.curve_allowed_keys, or set publish.allow_plaintext: true "
             "on a trusted network"
         )
-    text = "%s: anyone who can reach %s can read all results, unencrypted (publish.allow_plaintext)"
+    text = "%s: anyone who can reach %s can read all results, unencrypted (allow_plaintext)"
     logger.warning(text, field, address)
 
 

@@ -1,8 +1,8 @@
-"""`/metrics` and `/healthz` of notify."""
+"""`/metrics` and `/healthz` of a process beside the engine: notify, or a fleet's proxy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,15 +11,16 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from stream.settings.config_error import ConfigError
-from telemetry.catalogue import NOTIFY_METRICS
+from telemetry.catalogue import NOTIFY_METRICS, MetricSpec
 
 Series = tuple[tuple[str, ...], float]
 """Label values in the order of the catalogue, and the value."""
-Read = Callable[[], dict[str, Iterable[Series]]]
+Read = Callable[[], Mapping[str, Iterable[Series]]]
 
 
-class _Notify(Collector):
-    def __init__(self, read: Read) -> None:
+class _Process(Collector):
+    def __init__(self, specs: Sequence[MetricSpec], read: Read) -> None:
+        self._specs = specs
         self._read = read
 
     def describe(self) -> Iterable[Metric]:
@@ -27,7 +28,7 @@ class _Notify(Collector):
 
     def collect(self) -> Iterator[Metric]:
         values = self._read()
-        for spec in NOTIFY_METRICS:
+        for spec in self._specs:
             family_of = CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily
             family = family_of(spec.full_name, spec.help, labels=spec.labels)
             for labels, value in values.get(spec.name, ()):
@@ -36,15 +37,26 @@ class _Notify(Collector):
 
 
 class StatusServer:
-    """Serves on `address` (HOST:PORT). `errors` returns why notify is not well; `read` the metrics by name."""
+    """Serves on `address` (HOST:PORT), which is configured as `setting`.
 
-    def __init__(self, address: str, read: Read, errors: Callable[[], list[str]]) -> None:
+    `errors` returns why the process is not well; `read` the metrics of `specs` by name.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        read: Read,
+        errors: Callable[[], list[str]],
+        specs: Sequence[MetricSpec] = NOTIFY_METRICS,
+        setting: str = "metrics",
+    ) -> None:
         self.address = ""
         self._host, _, port = address.rpartition(":")
         self._port = int(port)
+        self._setting = setting
         self._errors = errors
         self._registry = CollectorRegistry()
-        self._registry.register(_Notify(read))
+        self._registry.register(_Process(specs, read))
         ProcessCollector(registry=self._registry)
         self._runner: web.AppRunner | None = None
 
@@ -59,7 +71,7 @@ class StatusServer:
             await web.TCPSite(self._runner, self._host.strip("[]"), self._port).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise ConfigError(f"metrics: {self._host}:{self._port} can't be bound: {error.strerror}") from None
+            raise ConfigError(f"{self._setting}: {self._host}:{self._port} can't be bound: {error.strerror}") from None
         host, port = self._runner.addresses[0][:2]
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 

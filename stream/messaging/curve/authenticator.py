@@ -107,6 +107,4 @@ class CurveAuthenticator:
         self.refused += 1
         now = time.monotonic()
         if self._same_key.admit(key, now)[0] and self._any_key.admit("refused", now)[0]:
-            logger.warning(
-                "a ZeroMQ client at %s was refused: its key %s isn't in publish.curve_allowed_keys", address, key
-            )
+            logger.warning("a ZeroMQ client at %s was refused: its key %s is not listed", address, key)
