@@ -14,6 +14,8 @@ from commands.console.amounts import counted
 from commands.ending import EXIT_USAGE, console, error_console, errors, fail, print_error, printable
 from commands.fleet import control
 from commands.fleet.cameras import camera_app
+from commands.fleet.proxy import EPILOG as PROXY_EPILOG
+from commands.fleet.proxy import proxy_command
 from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ fleet_app.command("status", epilog=control.STATUS_EPILOG)(control.status_command
 fleet_app.command("drain", epilog=control.DRAIN_EPILOG)(control.drain_command)
 fleet_app.command("undrain")(control.undrain_command)
 fleet_app.add_typer(camera_app, name="camera")
+fleet_app.command("proxy", epilog=PROXY_EPILOG)(proxy_command)
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration of the fleet (YAML); see docs/fleet.md.")
 ]

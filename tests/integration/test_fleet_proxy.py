@@ -1,0 +1,399 @@
+"""The proxy of a fleet, in a process of its own, read by clients that know only plain ZeroMQ."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import zmq
+import zmq.asyncio
+from typer.testing import CliRunner
+
+from commands.keys import make_keys
+from run_stream import app
+from stream.messaging.curve.keys import KeyPair, read_pair, read_public
+from stream.messaging.xpub.topic_socket import SUBSCRIPTION_BYTES
+from support.fleet.proxy_process import PlainClient, ProxyProcess, plain_client, proxy_process
+from support.fleet.published_fleet import Directory, PublishingEngine, directory, engine
+from support.ports import reserved_port
+from support.repository import REPOSITORY
+from support.waiting import until
+
+PREFIXES = 6
+"""Subscriptions of a proxy at each engine: one for each kind of message."""
+
+
+def frame(source: PublishingEngine, camera: str, generation: int) -> bytes:
+    """Publish a result, and return its body."""
+    source.frame(camera, generation)
+    return body_of(source, f"results/v1/{camera}/")
+
+
+def body_of(source: PublishingEngine | Directory, topic: str) -> bytes:
+    body = source.publisher.last(topic)
+    assert body is not None
+    return body
+
+
+async def followed(*engines: PublishingEngine) -> None:
+    await until(lambda: all(one.publisher.subscriptions >= PREFIXES for one in engines))
+
+
+async def metric(proxy: ProxyProcess, name: str) -> float:
+    async with aiohttp.ClientSession() as session, session.get(proxy.metrics) as answer:
+        page = await answer.text()
+    return sum(float(value) for value in re.findall(rf"^partstream_fleet_proxy_{name}(?:{{.*}})? (\S+)$", page, re.M))
+
+
+async def joined(client: PlainClient, fleet: Directory, camera: str) -> None:
+    """Wait until a client, with `directory/v1/` as its last subscription, receives messages."""
+    await client.read_until(body_of(fleet, f"directory/v1/{camera}/"))
+
+
+# -- what a client gets ---------------------------------------------------------------------------------------------
+async def test_a_plain_client_reads_a_camera_that_moves_in_order_and_without_loss() -> None:
+    async with (
+        directory() as fleet,
+        engine("north") as north,
+        engine("south") as south,
+        proxy_process(fleet.fleet) as proxy,
+    ):
+        fleet.place("door", 1, north)
+        fleet.place("yard", 1, south)
+        await followed(north, south)
+        async with plain_client(proxy.endpoint, "results/v1/", "directory/v1/") as client:
+            await joined(client, fleet, "door")
+            old = [frame(north, "door", 1) for _ in range(20)]
+            yard = [frame(south, "yard", 1) for _ in range(20)]
+            place = fleet.place("door", 2, south, previous=north)
+            south.status("door", 2, "connecting")
+            old += [frame(north, "door", 1) for _ in range(10)]
+            new = [frame(south, "door", 2) for _ in range(10)]
+            await client.read_until(new[-1])
+            assert body_of(fleet, "directory/v1/door/") in client.bodies
+            assert client.messages("directory/v1/door/")[-1]["generation"] == place.generation
+            for _ in range(5):
+                frame(north, "door", 1)
+            await until(lambda: metric_is(proxy, "stale_total", 5))
+            new += [frame(south, "door", 2) for _ in range(5)]
+            yard.append(frame(south, "yard", 1))
+            await client.read_until(yard[-1])
+            got = [body for topic, body in client.received if topic == b"results/v1/door/"]
+            assert got == [*old, *new]
+            assert [body for topic, body in client.received if topic == b"results/v1/yard/"] == yard
+            assert await metric(proxy, "messages_total") == len(client.received) + 1  # the status
+            assert await metric(proxy, "moves_total") == 1
+            assert await metric(proxy, "lost_total") == 0
+            assert await metric(proxy, "engines") == 2
+            assert await metric(proxy, "subscriptions") == 2
+
+
+async def metric_is(proxy: ProxyProcess, name: str, value: float) -> bool:
+    return await metric(proxy, name) == value
+
+
+async def test_a_late_client_gets_the_last_values_but_none_of_an_earlier_placement() -> None:
+    async with (
+        directory() as fleet,
+        engine("north") as north,
+        engine("south") as south,
+        proxy_process(fleet.fleet) as proxy,
+        plain_client(proxy.endpoint, "") as early,
+    ):
+        fleet.place("door", 1, north)
+        fleet.place("yard", 1, north)
+        await followed(north)
+        north.status("door", 1)
+        north.event("door", 1)
+        north.status("yard", 1)
+        north.event("yard", 1)
+        fleet.place("door", 2, south, previous=north)
+        await followed(south)
+        moved = frame(south, "door", 2)
+        await early.read_until(moved)
+        await early.read_until(body_of(north, "events/v1/yard/"))
+        async with plain_client(proxy.endpoint, "") as late:
+            for body in (
+                body_of(fleet, "directory/v1/door/"),
+                body_of(fleet, "directory/v1/yard/"),
+                body_of(north, "status/v1/yard/"),
+                body_of(north, "events/v1/yard/"),
+                moved,
+                frame(north, "yard", 1),
+            ):
+                await late.read_until(body)
+            assert {topic.decode() for topic, _ in late.received if topic.split(b"/")[2] == b"door"} == {
+                "directory/v1/door/",
+                "results/v1/door/",
+            }
+            fleet.place("door", 3, None, state="removed")
+            while late.messages("directory/v1/door/")[-1]["state"] != "removed":
+                await late.read()
+        async with plain_client(proxy.endpoint, "") as later:
+            await later.read_until(body_of(fleet, "directory/v1/yard/"))
+            await later.read_until(frame(north, "yard", 1))
+            assert {topic.split(b"/")[2] for topic, _ in later.received} == {b"yard"}
+
+
+async def test_statistics_of_every_engine_pass_and_only_selected_kinds_and_cameras_if_some_are() -> None:
+    async with (
+        directory() as fleet,
+        engine("north") as north,
+        proxy_process(fleet.fleet) as whole,
+        proxy_process(fleet.fleet, "--camera", "door", "--kind", "results", "--kind", "stats") as part,
+    ):
+        fleet.place("door", 1, north)
+        fleet.place("yard", 1, north)
+        await until(lambda: north.publisher.subscriptions == PREFIXES + 3)  # results, status and stats
+        async with plain_client(whole.endpoint, "") as all_of_it, plain_client(part.endpoint, "") as some:
+            for proxy in (whole, part):
+                await until(lambda proxy=proxy: metric_is(proxy, "subscriptions", 1))
+            north.event("door", 1)
+            frame(north, "yard", 1)
+            north.stats()
+            stats = body_of(north, "stats/v1/")
+            last = frame(north, "door", 1)
+            await all_of_it.read_until(last)
+            await some.read_until(last)
+            assert {topic for topic, _ in some.received} == {b"results/v1/door/", b"stats/v1/"}
+            assert stats in some.bodies
+            wanted = {"results/v1/door/", "results/v1/yard/", "events/v1/door/", "stats/v1/"}
+            assert {topic.decode() for topic, _ in all_of_it.received} - wanted <= {
+                "directory/v1/door/",
+                "directory/v1/yard/",
+            }
+
+
+async def test_a_slow_client_delays_no_other_and_fills_its_gap_at_the_engine_that_the_directory_names() -> None:
+    async with (
+        directory() as fleet,
+        engine("north", history_messages=20_000) as north,
+        proxy_process(fleet.fleet, "--high-water-mark", "64") as proxy,
+        plain_client(proxy.endpoint, "results/v1/", "directory/v1/") as quick,
+        plain_client(proxy.endpoint, "results/v1/", "directory/v1/", RCVHWM=1, RCVBUF=4096) as slow,
+    ):
+        fleet.place("door", 1, north)
+        await followed(north)
+        for client in (quick, slow):
+            await joined(client, fleet, "door")
+        sent = [frame(north, "door", 1)]
+        await slow.read_until(sent[0])
+        for _ in range(750):  # more than the buffers of the kernel take
+            sent += [frame(north, "door", 1) for _ in range(16)]
+            await quick.read_until(sent[-1])
+        assert [body for body in quick.bodies if body.startswith(b'{"schema":"partstream.frame')] == sent
+
+        seen: list[dict[str, Any]] = [{"seq": 0}]
+        while not seen[1:] or seen[-1]["seq"] == seen[-2]["seq"] + 1:
+            if not await slow.socket.poll(0):
+                sent.append(frame(north, "door", 1))  # a gap at the end shows with the next message
+            seen.append(json.loads(await slow.read()))
+        before, after = seen[-2]["seq"], seen[-1]
+        address = slow.messages("directory/v1/door/")[-1]["address"]
+        assert address["run"] == after["run"]
+        first, end = before + 1, min(before + 101, after["seq"])
+        assert await replayed(address["replay"], after, first, end - first) == sent[first:end]
+
+
+async def replayed(address: str, message: dict[str, Any], first: int, limit: int) -> list[bytes]:
+    """Request missed messages of the same run and epoch, as docs/wire.md says."""
+    request = {"id": "1", "topic": "results/v1/door/", "run": message["run"], "epoch": message["epoch"]}
+    with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.connect(address)
+        await dealer.send_json({**request, "from_seq": first, "limit": limit})
+        bodies: list[bytes] = []
+        while (answer := await dealer.recv_multipart())[1] == b"msg":
+            bodies.append(answer[3])
+        return bodies
+
+
+async def test_the_pages_client_reads_two_proxies_at_once_and_does_not_go_back_to_the_one_that_is_behind() -> None:
+    page = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
+    program = next(re.finditer(r"```python\n(.*?)```", page, re.DOTALL))[1]
+    async with (
+        directory() as fleet,
+        directory() as behind,  # a coordinator that was replaced, to which one proxy still listens
+        engine("north") as north,
+        engine("south") as south,
+        proxy_process(fleet.fleet) as first,
+        proxy_process(behind.fleet) as second,
+    ):
+        for one in (fleet, behind):
+            one.place("door", 1, north)
+        await until(lambda: north.publisher.subscriptions == 2 * PREFIXES)
+        for named, proxy in (("tcp://proxy-1:5573", first), ("tcp://proxy-2:5573", second)):
+            assert f'"{named}"' in program
+            program = program.replace(f'"{named}"', repr(proxy.endpoint))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-u", "-c", program), stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY
+        )
+        try:
+            for proxy in (first, second):
+                await until(lambda proxy=proxy: metric_is(proxy, "subscriptions", 1))
+            frame(north, "door", 1)
+            assert await line(process) == "results/v1/door/ 1 1 0"
+            fleet.place("door", 2, south, previous=north)
+            frame(south, "door", 2)
+            assert await line(process) == "results/v1/door/ 2 1 0"
+            for _ in range(5):
+                frame(north, "door", 1)
+            await until(lambda: metric_is(second, "messages_total", 7))  # with the place
+            frame(south, "door", 2)
+            assert await line(process) == "results/v1/door/ 2 1 1"
+        finally:
+            process.kill()
+            await process.wait()
+
+
+async def line(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    return (await process.stdout.readline()).decode().strip()
+
+
+# -- what fails -----------------------------------------------------------------------------------------------------
+async def test_a_proxy_waits_for_the_coordinator_and_goes_on_without_it_and_with_the_next_one() -> None:
+    port = reserved_port()
+    address = {"endpoint": f"tcp://127.0.0.1:{port}"}
+    async with (
+        engine("north") as north,
+        engine("south") as south,
+        proxy_process(f"fleet://127.0.0.1:{port}") as proxy,
+        plain_client(proxy.endpoint, "results/v1/") as client,
+    ):
+        await proxy.logged(f"Nothing answers at fleet://127.0.0.1:{port} yet")
+        async with directory(**address) as fleet:
+            fleet.place("door", 1, north)
+            await followed(north)
+            sent = [frame(north, "door", 1)]
+            await client.read_until(sent[-1])
+        sent.append(frame(north, "door", 1))
+        await client.read_until(sent[-1])
+        async with directory(**address) as fleet:
+            fleet.place("door", 2, south, previous=north)
+            await followed(south)
+            sent.append(frame(south, "door", 2))
+            await client.read_until(sent[-1])
+        assert client.bodies == sent
+
+
+async def test_a_peer_that_sends_too_much_is_disconnected_and_others_read_on() -> None:
+    async with directory() as fleet, engine("north") as north, proxy_process(fleet.fleet) as proxy:
+        fleet.place("door", 1, north)
+        await followed(north)
+        async with (
+            plain_client(proxy.endpoint, "x" * 2 * SUBSCRIPTION_BYTES),
+            plain_client(proxy.endpoint, "results/v1/", "directory/v1/") as client,
+        ):
+            await joined(client, fleet, "door")
+            await client.read_until(frame(north, "door", 1))
+            assert await metric(proxy, "subscriptions") == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda one: one.name)
+async def test_a_proxy_stops_in_order_and_delivers_what_it_has(number: signal.Signals) -> None:
+    async with directory() as fleet, engine("north") as north, proxy_process(fleet.fleet) as proxy:
+        fleet.place("door", 1, north)
+        await followed(north)
+        async with plain_client(proxy.endpoint, "results/v1/", "directory/v1/") as client:
+            await joined(client, fleet, "door")
+            last = [frame(north, "door", 1) for _ in range(50)][-1]
+            await until(lambda: metric_is(proxy, "messages_total", 51))
+            proxy.process.send_signal(number)
+            await client.read_until(last)
+            assert await proxy.ended() == 128 + number
+        assert "error" not in {one["level"].lower() for one in proxy.log}
+        async with proxy_process(fleet.fleet, bind=proxy.endpoint) as again:
+            assert again.endpoint == proxy.endpoint
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["tcp://127.0.0.1:5571"], "'tcp://127.0.0.1:5571' is not the address of a fleet's directory: use fleet://"),
+        (["fleet://nowhere"], "use fleet://HOST:PORT"),
+        (["--bind", "tcp://0.0.0.0:0"], "--bind: anyone who can reach tcp://0.0.0.0:"),
+        (
+            ["--bind", "tcp://0.0.0.0:0"],
+            "set --curve-secret-key-file and --curve-allowed-keys, or set --allow-plaintext",
+        ),
+        (["--bind", "nonsense"], "--bind: can't listen on 'nonsense'"),
+        (["--camera", "No Such"], "--camera: "),
+        (["--metrics", "9096"], "--metrics: '9096' is not HOST:PORT"),
+        (["--metrics", "127.0.0.1:99999"], "is not HOST:PORT"),
+        (["--curve-allowed-keys", "keys"], "--curve-secret-key-file and --curve-allowed-keys go together"),
+        (["--curve-secret-key-file", "no", "--curve-allowed-keys", "no"], "--curve-secret-key-file: no can't be read"),
+        (["--server-key", "no"], "give both, or neither"),
+    ],
+)
+def test_what_is_not_possible_is_a_usage_error_in_a_sentence(options: list[str], text: str) -> None:
+    done = CliRunner().invoke(app, ["fleet", "proxy", *options])
+    assert done.exit_code == 2
+    assert text in done.output
+    assert done.output.count("partstream:") == 1
+
+
+@pytest.mark.parametrize("option", ["--bind", "--metrics"])
+def test_a_port_in_use_is_a_sentence_that_names_the_option(option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        options = ["--bind", f"tcp://{address}"] if option == "--bind" else ["--bind", "tcp://127.0.0.1:0"]
+        options += ["--metrics", address] if option == "--metrics" else []
+        done = CliRunner().invoke(app, ["fleet", "proxy", *options])
+    assert done.exit_code == 2
+    assert re.search(rf"partstream: {option}: .*{re.escape(address)}.* in use", done.output)
+
+
+# -- CURVE ----------------------------------------------------------------------------------------------------------
+def curve(own: KeyPair, server: str) -> dict[str, Any]:
+    """Return the socket options of a client."""
+    return {
+        "CURVE_SERVERKEY": server.encode(),
+        "CURVE_PUBLICKEY": own.public.encode(),
+        "CURVE_SECRETKEY": own.secret.encode(),
+    }
+
+
+async def test_with_keys_on_both_sides_only_listed_clients_read_an_encrypted_fleet(tmp_path: Path) -> None:
+    of_fleet, own = tmp_path / "fleet", tmp_path / "proxy"
+    make_keys(of_fleet, ["proxy"])
+    make_keys(own, ["wall", "stranger"])
+    (own / "allowed" / "stranger.key").unlink()
+    serving = {
+        "curve_secret_key_file": str(of_fleet / "server.key_secret"),
+        "curve_allowed_keys": str(of_fleet / "allowed"),
+    }
+    options = [
+        *("--server-key", str(of_fleet / "server.key"), "--key-file", str(of_fleet / "clients" / "proxy.key_secret")),
+        *("--curve-secret-key-file", str(own / "server.key_secret"), "--curve-allowed-keys", str(own / "allowed")),
+    ]
+    server = read_public(own / "server.key")
+    wall, stranger = (read_pair(own / "clients" / f"{name}.key_secret") for name in ("wall", "stranger"))
+    async with (
+        directory(**serving) as fleet,
+        engine("north", **serving) as north,
+        proxy_process(fleet.fleet, *options, bind="tcp://0.0.0.0:0") as proxy,
+    ):
+        address = proxy.endpoint.replace("0.0.0.0", "127.0.0.1")
+        fleet.place("door", 1, msgspec.structs.replace(north.address, key=read_public(of_fleet / "server.key")))
+        await followed(north)
+        async with (
+            plain_client(address, "", **curve(stranger, server)) as refused,
+            plain_client(address, "") as without,
+            plain_client(address, "results/v1/", "directory/v1/", **curve(wall, server)) as listed,
+        ):
+            await joined(listed, fleet, "door")
+            await until(lambda: metric_is(proxy, "refused_total", 1))
+            await proxy.logged("is not listed")
+            await listed.read_until(frame(north, "door", 1))
+            assert not await refused.socket.poll(0)
+            assert not await without.socket.poll(0)
+            assert await metric(proxy, "subscriptions") == 2
