@@ -14,6 +14,7 @@ from benchmarks.cameras.camera_client import Cameras
 from benchmarks.cameras.clip import Recipe, prepared
 from benchmarks.contenders.partstream_telemetry import without_metrics
 from benchmarks.engine.end_to_end_trial import EngineOptions, core_ids, place, run_trial
+from benchmarks.fleet import proxy_bench
 from benchmarks.run_once import Contender, RunFailedError, run_once
 from stages.free_model import FreeModel
 from stream.engine import Engine
@@ -138,3 +139,9 @@ async def test_without_metrics_an_engine_records_none() -> None:
 def test_a_failed_contender_reports_its_output(clip) -> None:
     with pytest.raises(RunFailedError, match="no_such_module"):
         run_once(Contender("broken", "no_such_module"), clip, cameras=1, seconds=1.0, warm_up_s=0.0)
+
+
+def test_every_result_of_an_engine_comes_through_the_measured_proxy() -> None:
+    figures = proxy_bench.run(rate=400.0, seconds=0.5)
+    assert figures.per_s > 0
+    assert figures.missing == 0
