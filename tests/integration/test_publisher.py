@@ -178,7 +178,7 @@ class Kept(MessageStore):
 
 async def test_the_store_is_told_what_the_fleet_does_not_permit_so_that_nothing_stays_open_in_it() -> None:
     fleet, kept = Fleet(lobby=7), Kept()
-    config = PublishConfig(endpoint="tcp://127.0.0.1:0", replay="tcp://127.0.0.1:0")
+    config = PublishConfig.model_validate({"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"})
     publisher = Publisher(config, wire.RUN, Observer(), fleet)
     publisher.keep_in(kept)
     await publisher.start()
