@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Iterator
 
 from commands.config import checks
+from commands.fleet import check_coordinator
 from fleet.cluster import token_file
-from fleet.coordinator import check
 from fleet.settings import FleetConfig
 from stream.config import Config
 from stream.messaging.curve.keys import KeyFileError, client_keys
@@ -20,7 +20,7 @@ from telemetry.observer import Observer
 def problems(config: FleetConfig, node: str, *, is_head: bool) -> Iterator[str]:
     """Yield what is wrong on this machine, the node `node`, each with its setting. Paths are meant from here."""
     if is_head:
-        yield from asyncio.run(check.problems(config.coordinator))
+        yield from asyncio.run(check_coordinator.problems(config.coordinator))
     yield from _cluster(config, is_head=is_head)
     yield from checks.backgrounds(config.cameras)
     for engine, settings in config.engines_of(node).items():
@@ -35,10 +35,10 @@ def problems(config: FleetConfig, node: str, *, is_head: bool) -> Iterator[str]:
 
 def _cluster(config: FleetConfig, *, is_head: bool) -> Iterator[str]:
     folder, token = config.cluster.state_directory, config.cluster.token_file
-    if (problem := check.no_files_in(folder)) is not None:
+    if (problem := check_coordinator.no_files_in(folder)) is not None:
         yield f"cluster.state_directory: {problem}"
     if is_head and not token.exists():  # `up` creates it
-        if (problem := check.no_files_in(token.parent)) is not None:
+        if (problem := check_coordinator.no_files_in(token.parent)) is not None:
             yield f"cluster.token_file: {problem}"
         return
     try:
@@ -69,11 +69,11 @@ async def _publish(config: Config) -> None:
 async def _http(config: Config) -> None:
     """Start an engine's HTTP server for a moment. Raises `ConfigError`."""
     if config.http.bind is not None:
-        server = check.http_server(config.http)
+        server = check_coordinator.http_server(config.http)
         await server.start()
         await server.stop()
 
 
 def _address(endpoint: str) -> str:
     """Return an address to bind instead: an engine that runs has that of a file, which would be taken from it."""
-    return check.unless_in_use(endpoint) if endpoint.startswith("tcp:") else "tcp://127.0.0.1:0"
+    return check_coordinator.unless_in_use(endpoint) if endpoint.startswith("tcp:") else "tcp://127.0.0.1:0"
