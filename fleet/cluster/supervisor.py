@@ -53,12 +53,15 @@ class Supervisor:
     def start(self) -> None:
         """Start or adopt, in the running event loop.
 
-        Raises `ConfigError` if there is no good token, or another supervisor runs on this node.
+        Raises `ConfigError` if there is no good token or no cluster file, or another supervisor runs on this node.
         """
         cluster = self._config.cluster
         if self._is_head and token_file.create(cluster.token_file):
             logger.info("%s: a new token. Copy it to the other nodes", cluster.token_file)
         token_file.check(cluster.token_file)
+        machines = cluster.autoscaling.config
+        if self._is_head and machines is not None and not machines.expanduser().is_file():
+            raise ConfigError(f"cluster.autoscaling.config: there is no file {machines}")
         logger.info(
             "Ray listens on all interfaces at most of the ports from %d to %d; this cannot be configured. Let only the "
             "nodes of the fleet reach them. The token is needed there, but nothing is encrypted without RAY_USE_TLS=1",

@@ -54,6 +54,14 @@ async def test_the_head_runs_ray_and_what_creates_the_actors_and_makes_the_token
     assert node.folder.stat().st_mode & 0o777 == 0o700
 
 
+async def test_the_head_needs_the_file_of_rays_autoscaler_if_one_is_set(node: Node) -> None:
+    settings = node.config.model_dump(include={"cluster"})
+    settings["cluster"]["autoscaling"] = {"max_nodes": 2, "config": "absent.yaml"}
+    node.config = FleetConfig.model_validate(settings)
+    with pytest.raises(ConfigError, match="there is no file absent"):
+        node.supervisor().start()
+
+
 async def test_a_node_needs_the_heads_token_and_runs_ray_alone(node: Node) -> None:
     with pytest.raises(ConfigError, match="there is no token"):
         node.supervisor("10.0.0.2").start()
