@@ -8,6 +8,7 @@ what it waited for. The detector runs in torch, unless a test asks for `all_runt
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import importlib
 import logging
@@ -22,6 +23,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from typer.main import get_command
 
 from support.waiting import take_awaited
 
@@ -172,6 +174,14 @@ def torch_alone() -> Generator[dict[str, ModuleType]]:
         for name in RUNTIMES:
             patch.setitem(sys.modules, name, None)
         yield hidden
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_are_built_once() -> Generator[None]:
+    """Let `CliRunner` build an application's commands once, which takes longer than most commands of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", functools.cache(get_command))
+        yield
 
 
 @pytest.fixture(scope="module")
