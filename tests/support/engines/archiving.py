@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -66,11 +67,17 @@ async def archiving(
     assert isinstance(ended[0], asyncio.CancelledError), ended
 
 
+@functools.cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Start DuckDB once, which takes longer than most queries. It keeps nothing of the files that it has read."""
+    return duckdb.connect(config={"threads": 1, "enable_external_file_cache": "false"})
+
+
 def ask(folder: Path, question: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query, in which `{people}`, `{frames}` and so on stand for the tables."""
     tables = {table: f"'{folder}/{table}/**/*.parquet'" for table in ("people", "frames", "events", "status", "gaps")}
-    with duckdb.connect(config={"threads": 1}) as database:
-        return database.execute(question.format(**tables)).fetchall()
+    with _database().cursor() as cursor:
+        return cursor.execute(question.format(**tables)).fetchall()
 
 
 def numbers(folder: Path, camera: str = "lobby") -> list[int]:
