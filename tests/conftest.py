@@ -25,10 +25,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from typer.main import get_command
 
+from support.examples import examples
 from support.waiting import take_awaited
 
-# Other examples are drawn in each run, so that half of Hypothesis's hundred are enough for one.
-settings.register_profile("any machine", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any machine", max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any machine")
 
 if "PYTEST_XDIST_WORKER" in os.environ:

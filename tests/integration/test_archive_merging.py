@@ -30,6 +30,7 @@ from stream.settings.config_error import ConfigError
 from support.engines import wire_messages as wire
 from support.engines.archive_writes import HOUR_US, TOPIC, PowerCutError, numbered, power_cut_at, write
 from support.engines.archiving import ask, numbers
+from support.examples import examples
 
 START_S = wire.frame().capture_us / 1e6
 HOUR = "day=2026-09-21/hour=14"
@@ -340,7 +341,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(STEPS)
 def test_any_sequence_of_writes_merges_power_cuts_and_clock_changes_keeps_each_row(
     steps: Sequence[tuple[str, int] | tuple[str, int, int]],

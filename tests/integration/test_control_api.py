@@ -26,6 +26,7 @@ from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
 from support.engines.controlled_engine import PATIENT, PATTERN, UNHURRIED, configured, descriptors, running
 from support.engines.small_clips import make_clip
+from support.examples import examples
 from support.waiting import until
 
 CAMERAS = "/api/v1/cameras"
@@ -419,7 +420,7 @@ async def test_no_camera_id_and_no_body_causes_an_internal_error() -> None:
             if made:
                 assert (await client.ask("DELETE", path))[0] == 204
 
-        @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
         @given(_fuzzed())
         def fuzz(case: tuple[str, str, Any]) -> None:
             asyncio.run_coroutine_threadsafe(ask(*case), loop).result()

@@ -18,6 +18,7 @@ from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.heads.temporal_convolution import TemporalConvolution
 from stages.settings import WindowMode
 from stages.vocabulary import packaged
+from support.examples import examples
 from training.run.learning.warm_start import begin_from
 
 GRAPH = 6
@@ -52,7 +53,7 @@ def inputs(sequences: int, steps: int) -> tuple[torch.Tensor, torch.Tensor, torc
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     kernel=st.integers(2, 6),
     window=st.integers(2, 12),

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ring_buffers.frame_ring import FrameRing, RingMisuseError
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat, WriteSlot
+from support.examples import examples
 from support.waiting import PATIENCE_S, wait_until, waits
 from telemetry.reasons import DropReason
 
@@ -595,7 +596,7 @@ class RingMachine(RuleBasedStateMachine):
 
 
 TestRingMachine = RingMachine.TestCase
-TestRingMachine.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestRingMachine.settings = settings(max_examples=examples(30), stateful_step_count=60, deadline=None)
 
 
 def test_the_oldest_frames_can_give_way_to_newer_ones_and_are_counted_stale() -> None:

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ring_buffers.state_bank import MAX_STEP_US, StateBank, StateBankFullError, TrackKey
 from ring_buffers.window import ContinuousWindow, StaggeredWindow
+from support.examples import examples
 from telemetry.observer import Observer
 
 torch.set_num_threads(1)
@@ -282,7 +283,7 @@ class BankMachine(RuleBasedStateMachine):
 
 
 TestBankMachine = BankMachine.TestCase
-TestBankMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBankMachine.settings = settings(max_examples=examples(25), stateful_step_count=30, deadline=None)
 
 
 @pytest.mark.gpu

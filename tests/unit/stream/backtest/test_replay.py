@@ -18,6 +18,7 @@ from stream.results import Alert, Person
 from stream.rules.compiled import CompiledRules
 from stream.rules.signals import Signal
 from stream.settings.rules import RulesConfig
+from support.examples import examples
 
 T0 = 1_790_000_000_000_000
 MIDNIGHT = 1_790_028_000_000_000
@@ -114,7 +115,7 @@ RULES = st.one_of(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(25))
 @given(rows=stretches(), rules=st.lists(RULES, min_size=1, max_size=4))
 def test_skipping_stretches_without_people_changes_no_message(rows: list[Row], rules: list[dict[str, Any]]) -> None:
     compiled = rules_of(**{f"r{index}": rule for index, rule in enumerate(rules)})
@@ -156,7 +157,7 @@ def test_a_new_epoch_and_a_new_run_clear_alerts_and_number_messages_from_0() -> 
     assert len({alert.alert for alert in alerts}) == 3
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 @given(
     before_s=st.integers(1, 400),
     step_us=st.sampled_from([200_000, 333_333, 1_000_000, 2_900_000]),

@@ -20,6 +20,7 @@ from stream.inference.load_control import (
     Work,
 )
 from support.engines.simulated_machine import SimulatedMachine
+from support.examples import examples
 
 LEVELS = ease_levels(3.0, 384)
 STRONGEST = len(LEVELS) - 1
@@ -228,7 +229,7 @@ def load_of(machine: SimulatedMachine, level: int) -> float:
     return detections * machine.detection_s + sum(rates) * machine.frame_s
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(machines)
 def test_under_any_steady_load_the_level_settles(machine: SimulatedMachine) -> None:
     machine.run(120.0)
@@ -242,7 +243,7 @@ def test_under_any_steady_load_the_level_settles(machine: SimulatedMachine) -> N
         assert (machine.control.level, machine.control.overloaded) == (STRONGEST, True)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(machines)
 def test_full_quality_is_restored_after_the_load_has_fallen(machine: SimulatedMachine) -> None:
     machine.run(30.0)
@@ -253,7 +254,7 @@ def test_full_quality_is_restored_after_the_load_has_fallen(machine: SimulatedMa
     assert not machine.control.overloaded
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0.5, 40.0), st.floats(0.005, 0.3)), min_size=1, max_size=12),
     st.floats(1.0, 1.5),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.repository import REPOSITORY
 from support.training import psc_reference
 from support.training.psc_pairs import Pair, as_json
@@ -59,7 +60,7 @@ def test_area_and_psc_equal_the_official_evaluators_in_its_cases(number: int) ->
     assert found.area == case["area"]
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=examples(100), derandomize=True, deadline=None)
 @given(seed=st.integers(0, 2**32), whole=st.booleans())
 def test_random_pairs_give_the_same_result_as_the_plain_implementation(seed: int, whole: bool) -> None:
     pair = Pair(seed, whole=whole)

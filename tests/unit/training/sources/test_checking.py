@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.training.data_folders import clip_entry, put_labels
 from support.training.motion_files import walked
 from training.sources import motion_clips
@@ -139,7 +140,9 @@ def test_a_data_folder_is_told_from_a_data_set_in_the_other_layout(tmp_path: Pat
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(50),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_a_damaged_source_is_an_error_of_the_folder_and_never_a_traceback(tmp_path: Path, data: st.DataObject) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.training.psc_pairs import as_json
 from training.benchmark.psc import evaluate
 from training.benchmark.submissions.submission import (
@@ -254,7 +255,7 @@ def test_every_error_is_a_submission_error_with_one_line() -> None:
 ODD_VALUES = [None, True, -1, 1e300, "", "bend", [], [[]], {}, {"humans": 3}, [1, 2, 3, 4], [float("nan")], BOX]
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=examples(100), derandomize=True, deadline=None)
 @given(data=st.data())
 def test_any_content_is_read_or_rejected_with_the_files_name(data: st.DataObject) -> None:
     """An odd value somewhere in the tree, or a byte of the file replaced, cut off or doubled."""
