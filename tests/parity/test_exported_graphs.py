@@ -19,7 +19,7 @@ from stages.detection.part_boxes import hand_regions, part_boxes
 from stages.export.exporting import export
 from stages.export.graph import ExportError
 from stages.export.network_graphs import step_graph
-from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
@@ -49,8 +49,8 @@ OBJECTS = "objects-only-mean-of-parts-person-embedding-convolution-of-two-layers
 REGIONS = "no-geometry-no-gates-single-frames-without-language-and-three-heads"
 THREE_HEADS: dict[str, Any] = {"posture_actions": ("stand", "sit"), "movement_actions": ("walk", "run")}
 # Heads and step are files of their own, so that each configuration varies both. Together with the shipped one they have
-# each value of each option; heads with everything are exported in integration/test_export_command.py. Tracing OBJECTS
-# takes twelve seconds; regions of objects alone, convolutions and two layers are in no packaged checkpoint.
+# each value of each option. Tracing takes ten seconds each. What the packaged checkpoints have is also exported, and
+# compared with torch, in integration/test_export_command.py and unit/stages/test_checkpoint_detector.py.
 CONFIGS = {
     OBJECTS: replace(
         SEEING,
@@ -172,7 +172,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Export
     return once
 
 
-@pytest.mark.parametrize("name", ["shipped", REGIONS, pytest.param(OBJECTS, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("name", ["shipped", *(pytest.param(name, marks=pytest.mark.soak) for name in CONFIGS)])
 def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(
     name: str, exported: Callable[[str], Exported]
 ) -> None:
@@ -204,16 +204,15 @@ def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(
 
 
 def test_part_states_in_onnx_runtime_are_those_of_the_network(exported: Callable[[str], Exported]) -> None:
-    checkpoint, folder = exported(REGIONS)
+    checkpoint, folder = exported("shipped")
     given = people_inputs(checkpoint.network.config, moving_people(FRAMES, PEOPLE, seed=5))
     session = load_session((folder / "heads.onnx").read_bytes(), 1)
     for people in (1, 2, 20):  # one person, two, and all
         flat = {name: array.reshape(-1, *array.shape[2:])[:people] for name, array in given.items()}
         states = session.run(["states"], {port.name: flat[port.name] for port in session.get_inputs()})[0]
         tensors: Any = {name: torch.from_numpy(array) for name, array in flat.items()}
-        visual = (tensors.pop("part_regions"), tensors.pop("object_regions"), None)
         with torch.inference_mode():
-            wanted = checkpoint.network.forward_step(**tensors, visual=VisualInput(*visual)).states.numpy()
+            wanted = checkpoint.network.forward_step(**tensors).states.numpy()
         assert np.abs(states - wanted).max() <= 1e-5 * wanted.max()
 
 
