@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -22,17 +21,15 @@ from fleet.coordinator.views import (
     status_view,
 )
 from fleet.settings import NAME, FleetCamera
-from stream.cameras.changes import no_such_camera
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
-from stream.http.server.camera_changes import applied, changes_schema, settings_schema
+from stream.http.server.camera_changes import applied
+from stream.http.server.camera_routes import CameraRoutes, json_response
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Route
 from stream.results import Place
 
 ROOT = "/api/v1"
-AT_ONCE = 100
-"""Cameras that are listed before others have their turn; 100 take about 5 ms."""
 
 
 class EndedEngine(BaseModel):
@@ -59,51 +56,16 @@ class CoordinatorApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        return [*self._camera_routes(), *self._fleet_routes()]
+        return [*self._cameras.routes(), *self._directory_routes(), *self._fleet_routes()]
 
-    def _camera_routes(self) -> list[Route]:
-        one = (Answer(200, "The camera.", FleetCameraView),)
-        path = ROOT + "/cameras/{camera}"
+    @property
+    def _cameras(self) -> CameraRoutes:
+        view = lambda camera_id: camera_view(self.coordinator, camera_id)  # noqa: E731
+        ids, changes = lambda: self.coordinator.cameras.all, self.coordinator.changes
+        return CameraRoutes(ids, view, changes, FleetCameraView, FleetCameraListView, FleetCamera)
+
+    def _directory_routes(self) -> list[Route]:
         return [
-            Route(
-                "GET",
-                ROOT + "/cameras",
-                "read",
-                self._list,
-                "List the cameras.",
-                (Answer(200, "The cameras.", FleetCameraListView),),
-                scope="filtered",
-            ),
-            Route("GET", path, "read", self._get, "Get a camera.", one, scope="camera"),
-            Route(
-                "PUT",
-                path,
-                "control",
-                self._put,
-                "Create or replace a camera. Omitted settings get their defaults. Repeating a request changes nothing.",
-                (*one, Answer(201, "The camera was created.", FleetCameraView)),
-                body=settings_schema(FleetCamera),
-                scope="camera",
-            ),
-            Route(
-                "PATCH",
-                path,
-                "control",
-                self._patch,
-                "Change the given settings of a camera; null restores a default.",
-                one,
-                body=changes_schema(FleetCamera),
-                scope="camera",
-            ),
-            Route(
-                "DELETE",
-                path,
-                "control",
-                self._delete,
-                "Delete a camera.",
-                (Answer(204, "The camera was deleted, or did not exist."),),
-                scope="camera",
-            ),
             Route(
                 "GET",
                 ROOT + "/directory",
@@ -184,35 +146,7 @@ class CoordinatorApi:
             ),
         ]
 
-    # Cameras
-
-    async def _list(self, request: web.Request) -> web.Response:
-        sees = request[CALLER].sees
-        shown: list[str] = []
-        for number, name in enumerate([name for name in self.coordinator.cameras.all if sees(name)], 1):
-            if name in self.coordinator.cameras.all:
-                shown.append(camera_view(self.coordinator, name).model_dump_json())
-            if number % AT_ONCE == 0:
-                await asyncio.sleep(0)  # engines renew their leases in the same event loop
-        return web.Response(text=f'{{"cameras":[{",".join(shown)}]}}', content_type="application/json")
-
-    async def _get(self, request: web.Request) -> web.Response:
-        return _json(self._view(request.match_info["camera"]))
-
-    async def _put(self, request: web.Request) -> web.Response:
-        camera_id = request.match_info["camera"]
-        _, new = await applied(self.coordinator.changes.put(camera_id, await json_object(request)))
-        headers = {"Location": f"{ROOT}/cameras/{camera_id}"} if new else None
-        return _json(self._view(camera_id), 201 if new else 200, headers)
-
-    async def _patch(self, request: web.Request) -> web.Response:
-        camera_id = request.match_info["camera"]
-        await applied(self.coordinator.changes.patch(camera_id, await json_object(request)))
-        return _json(self._view(camera_id))
-
-    async def _delete(self, request: web.Request) -> web.Response:
-        await applied(self.coordinator.changes.remove(request.match_info["camera"]))
-        return web.Response(status=204)
+    # Where cameras are
 
     async def _directory(self, request: web.Request) -> web.Response:
         sees = request[CALLER].sees
@@ -221,7 +155,7 @@ class CoordinatorApi:
 
     async def _place(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]
-        self._view(camera_id)
+        self._cameras.existing(camera_id)
         place = self.coordinator.directory.places.get(camera_id)
         if place is None:
             raise Problem(
@@ -232,18 +166,13 @@ class CoordinatorApi:
             )
         return web.Response(body=msgspec.json.encode(place), content_type="application/json")
 
-    def _view(self, camera_id: str) -> FleetCameraView:
-        if camera_id not in self.coordinator.cameras.all:
-            raise Problem(404, "no-such-camera", str(no_such_camera(camera_id)))
-        return camera_view(self.coordinator, camera_id)
-
     # The fleet
 
     async def _status(self, request: web.Request) -> web.Response:
-        return _json(status_view(self.coordinator))
+        return json_response(status_view(self.coordinator))
 
     async def _engines(self, request: web.Request) -> web.Response:
-        return _json(FleetEngineListView(engines=engine_views(self.coordinator)))
+        return json_response(FleetEngineListView(engines=engine_views(self.coordinator)))
 
     async def _ended(self, request: web.Request) -> web.Response:
         try:
@@ -292,7 +221,3 @@ class CoordinatorApi:
 
 
 _TARGETS = {"title": "Targets", "type": "array", "items": TargetView.model_json_schema()}
-
-
-def _json(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, text=view.model_dump_json(), content_type="application/json", headers=headers)

@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel
 
 from stream import results
-from stream.cameras.changes import no_such_camera
 from stream.cameras.control import Control
 from stream.cameras.registry import CameraRegistry
 from stream.config import Config
 from stream.http.endpoints.event_streams import DEFAULT_KINDS, KINDS, EventStreams, LastMessage, seen_stats
 from stream.http.endpoints.views import CameraListView, CameraView, EngineView, camera_view, engine_view
 from stream.http.server.access_control.gate import CALLER
-from stream.http.server.bodies import json_object
-from stream.http.server.camera_changes import applied, changes_schema, settings_schema
+from stream.http.server.camera_routes import ONE, CameraRoutes, json_response
 from stream.http.server.problems import Problem
 from stream.http.server.queries import CAMERA_ID_SCHEMA
 from stream.http.server.routes import Answer, Parameter, Route
@@ -44,8 +41,6 @@ class ControlApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        one = (Answer(200, "The camera.", CameraView),)
-        path = ROOT + "/cameras/{camera}"
         return [
             Route(
                 "GET",
@@ -58,46 +53,7 @@ class ControlApi:
             ),
             Route(
                 "GET",
-                ROOT + "/cameras",
-                "read",
-                self._list,
-                "List the cameras.",
-                (Answer(200, "The cameras.", CameraListView),),
-                scope="filtered",
-            ),
-            Route("GET", path, "read", self._get, "Get a camera.", one, scope="camera"),
-            Route(
-                "PUT",
-                path,
-                "control",
-                self._put,
-                "Create or replace a camera. Omitted settings get their defaults. Repeating a request changes nothing.",
-                (*one, Answer(201, "The camera was created.", CameraView)),
-                body=settings_schema(CameraConfig),
-                scope="camera",
-            ),
-            Route(
-                "PATCH",
-                path,
-                "control",
-                self._patch,
-                "Change the given settings of a camera; null restores a default.",
-                one,
-                body=changes_schema(CameraConfig),
-                scope="camera",
-            ),
-            Route(
-                "DELETE",
-                path,
-                "control",
-                self._delete,
-                "Delete a camera.",
-                (Answer(204, "The camera was deleted, or did not exist."),),
-                scope="camera",
-            ),
-            Route(
-                "GET",
-                path + "/result",
+                ONE + "/result",
                 "read",
                 self._result,
                 "Get the latest result of a camera.",
@@ -142,37 +98,19 @@ class ControlApi:
                 (Answer(200, "The configuration.", Config),),
                 scope="whole",
             ),
+            *self._cameras.routes(),
         ]
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _status(self, request: web.Request) -> web.Response:
         stats = seen_stats(self.stats(), request[CALLER].cameras)
-        return _json(engine_view(stats, self.streams(), self._views(request)))
-
-    async def _list(self, request: web.Request) -> web.Response:
-        return _json(CameraListView(cameras=self._views(request)))
-
-    async def _get(self, request: web.Request) -> web.Response:
-        return _json(self._view(request.match_info["camera"]))
-
-    async def _put(self, request: web.Request) -> web.Response:
-        camera_id = request.match_info["camera"]
-        _, new = await applied(self.control.put(camera_id, await json_object(request)))
-        headers = {"Location": f"{ROOT}/cameras/{camera_id}"} if new else None
-        return _json(self._view(camera_id), 201 if new else 200, headers)
-
-    async def _patch(self, request: web.Request) -> web.Response:
-        camera_id = request.match_info["camera"]
-        await applied(self.control.patch(camera_id, await json_object(request)))
-        return _json(self._view(camera_id))
-
-    async def _delete(self, request: web.Request) -> web.Response:
-        await applied(self.control.remove(request.match_info["camera"]))
-        return web.Response(status=204)
+        sees = request[CALLER].sees
+        views = [camera_view(self.cameras, camera_id) for camera_id in self.cameras.configs if sees(camera_id)]
+        return json_response(engine_view(stats, self.streams(), views))
 
     async def _result(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]
-        self._view(camera_id)
+        self._cameras.existing(camera_id)
         body = self.last("results", camera_id)
         if body is None:
             raise Problem(404, "no-result-yet", f"camera {camera_id} has no result yet: see its status")
@@ -182,16 +120,12 @@ class ControlApi:
         return await self.events.follow(request, list(self.cameras.configs), request[CALLER])
 
     async def _config(self, request: web.Request) -> web.Response:
-        return _json(self.config().model_copy(update={"cameras": list(self.cameras.configs.values())}))
+        return json_response(self.config().model_copy(update={"cameras": list(self.cameras.configs.values())}))
 
-    def _views(self, request: web.Request) -> list[CameraView]:
-        sees = request[CALLER].sees
-        return [camera_view(self.cameras, camera_id) for camera_id in self.cameras.configs if sees(camera_id)]
-
-    def _view(self, camera_id: str) -> CameraView:
-        if camera_id not in self.cameras.configs:
-            raise Problem(404, "no-such-camera", str(no_such_camera(camera_id)))
-        return camera_view(self.cameras, camera_id)
+    @property
+    def _cameras(self) -> CameraRoutes:
+        view = lambda camera_id: camera_view(self.cameras, camera_id)  # noqa: E731
+        return CameraRoutes(lambda: self.cameras.configs, view, self.control, CameraView, CameraListView, CameraConfig)
 
 
 EVENT_STREAM = "text/event-stream"
@@ -199,7 +133,3 @@ EVENT_STREAM = "text/event-stream"
 
 def _many(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": schema}
-
-
-def _json(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, text=view.model_dump_json(), content_type="application/json", headers=headers)

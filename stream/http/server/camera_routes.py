@@ -1,0 +1,139 @@
+"""The routes of cameras, `/api/v1/cameras`, which an engine and the coordinator of a fleet have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from stream.cameras.changes import Settings, no_such_camera
+from stream.http.server.access_control.gate import CALLER
+from stream.http.server.bodies import json_object
+from stream.http.server.camera_changes import applied, changes_schema, settings_schema
+from stream.http.server.problems import Problem
+from stream.http.server.routes import Answer, Route
+from stream.settings.engine import CameraConfig
+
+PATH = "/api/v1/cameras"
+ONE = PATH + "/{camera}"
+AT_ONCE = 100
+"""Cameras that are listed before others have their turn; 100 take about 5 ms."""
+
+
+class CameraChanges(Protocol):
+    """Changes cameras. Its methods raise `ControlError`."""
+
+    async def put(self, camera_id: str, settings: Settings) -> tuple[Any, bool]:
+        """Add or replace a camera. Return its settings and whether it is new."""
+        ...
+
+    async def patch(self, camera_id: str, changes: Settings) -> Any:
+        """Change the given settings; null resets one to its default."""
+        ...
+
+    async def remove(self, camera_id: str) -> Any:
+        """Remove a camera, if it exists."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CameraRoutes:
+    """The routes. `view` returns the response for one of the cameras in `ids()`.
+
+    `one` and `several` are the models of responses, and `settings` that of a camera's settings.
+    """
+
+    ids: Callable[[], Collection[str]]
+    view: Callable[[str], BaseModel]
+    changes: CameraChanges
+    one: type[BaseModel]
+    several: type[BaseModel]
+    settings: type[CameraConfig]
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        one = (Answer(200, "The camera.", self.one),)
+        return [
+            Route(
+                "GET",
+                PATH,
+                "read",
+                self._list,
+                "List the cameras.",
+                (Answer(200, "The cameras.", self.several),),
+                scope="filtered",
+            ),
+            Route("GET", ONE, "read", self._get, "Get a camera.", one, scope="camera"),
+            Route(
+                "PUT",
+                ONE,
+                "control",
+                self._put,
+                "Create or replace a camera. Omitted settings get their defaults. Repeating a request changes nothing.",
+                (*one, Answer(201, "The camera was created.", self.one)),
+                body=settings_schema(self.settings),
+                scope="camera",
+            ),
+            Route(
+                "PATCH",
+                ONE,
+                "control",
+                self._patch,
+                "Change the given settings of a camera; null restores a default.",
+                one,
+                body=changes_schema(self.settings),
+                scope="camera",
+            ),
+            Route(
+                "DELETE",
+                ONE,
+                "control",
+                self._delete,
+                "Delete a camera.",
+                (Answer(204, "The camera was deleted, or did not exist."),),
+                scope="camera",
+            ),
+        ]
+
+    def existing(self, camera_id: str) -> BaseModel:
+        """Return the view of a camera. Raises `Problem` if there is none."""
+        if camera_id not in self.ids():
+            raise Problem(404, "no-such-camera", str(no_such_camera(camera_id)))
+        return self.view(camera_id)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        sees = request[CALLER].sees
+        shown: list[str] = []
+        for number, camera_id in enumerate([camera_id for camera_id in self.ids() if sees(camera_id)], 1):
+            if camera_id in self.ids():
+                shown.append(self.view(camera_id).model_dump_json())
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # engines renew their leases in the coordinator's event loop
+        return web.Response(text=f'{{"cameras":[{",".join(shown)}]}}', content_type="application/json")
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return json_response(self.existing(request.match_info["camera"]))
+
+    async def _put(self, request: web.Request) -> web.Response:
+        camera_id = request.match_info["camera"]
+        _, new = await applied(self.changes.put(camera_id, await json_object(request)))
+        headers = {"Location": f"{PATH}/{camera_id}"} if new else None
+        return json_response(self.existing(camera_id), 201 if new else 200, headers)
+
+    async def _patch(self, request: web.Request) -> web.Response:
+        camera_id = request.match_info["camera"]
+        await applied(self.changes.patch(camera_id, await json_object(request)))
+        return json_response(self.existing(camera_id))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        await applied(self.changes.remove(request.match_info["camera"]))
+        return web.Response(status=204)
+
+
+def json_response(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Return the view as JSON."""
+    return web.Response(status=status, text=view.model_dump_json(), content_type="application/json", headers=headers)
