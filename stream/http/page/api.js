@@ -10,11 +10,14 @@ export class Problem extends Error {
   }
 }
 
-/** Returns the response's JSON, or null if it has no body. Throws `Problem`, with status 0 if the engine is not reachable. */
-export async function ask(method, path, body) {
+/**
+ * Returns the response's JSON, or null if it has no body. Throws `Problem`, with status 0 if the engine is not reachable.
+ * `request` is used as `fetch` is.
+ */
+export async function ask(method, path, body, request = (...parts) => fetch(...parts)) {
   let answer
   try {
-    answer = await fetch(path, {
+    answer = await request(path, {
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),

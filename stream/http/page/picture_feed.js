@@ -7,9 +7,13 @@ const MAX_BYTES = 8 << 20
 const END_OF_HEAD = [13, 10, 13, 10]
 
 export class PictureFeed {
-  /** Calls `on.picture({camera, epoch, frame, bytes})` and `on.error(text)`; the text is empty when pictures arrive again. */
-  constructor(on) {
+  /**
+   * Calls `on.picture({camera, epoch, frame, bytes})` and `on.error(text)`; the text is empty when pictures arrive again.
+   * `request` is used as `fetch` is.
+   */
+  constructor(on, request = (...parts) => fetch(...parts)) {
     this.on = on
+    this.request = request
     this.backoff = new Backoff()
     this.wanted = ""
     this.running = null
@@ -49,7 +53,7 @@ export class PictureFeed {
     this.#stop()
     const running = (this.running = new AbortController())
     try {
-      const answer = await fetch(`/api/v1/pictures?${this.wanted}`, { signal: running.signal })
+      const answer = await this.request(`/api/v1/pictures?${this.wanted}`, { signal: running.signal })
       if (!answer.ok) throw await problemOf(answer)
       const parts = new PartReader()
       const body = answer.body.getReader()

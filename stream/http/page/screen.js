@@ -37,6 +37,7 @@ export class Screen {
     this.text = child(this.message, "span")
     this.element.prepend(this.canvas)
     this.closed = false
+    this.resting = false
     this.waiting = []
     this.shown = null
     this.next = null
@@ -61,7 +62,7 @@ export class Screen {
   }
 
   #await(one, waitMs, most) {
-    if (this.closed) return one.bitmap.close() // closed in the meantime
+    if (this.closed || this.resting) return one.bitmap.close() // in the meantime
     this.waiting.push({ ...one, until: performance.now() + waitMs })
     this.waiting.sort((a, b) => a.epoch - b.epoch || a.at - b.at) // decoding can change the order
     while (this.waiting.length > most) this.waiting.shift().bitmap.close()
@@ -105,10 +106,28 @@ export class Screen {
     this.privacy.title = hidden?.[1] ?? ""
   }
 
+  /** Give up the picture and its memory until `wake`, for example while it is out of view. */
+  rest() {
+    this.resting = true
+    this.#drop()
+    this.canvas.width = this.canvas.height = 0
+  }
+
+  wake() {
+    this.resting = false
+    this.#resize()
+    this.update()
+  }
+
   close() {
     this.closed = true
     this.sizes.disconnect()
+    this.#drop()
+  }
+
+  #drop() {
     cancelAnimationFrame(this.request)
+    this.request = 0
     for (const one of [...this.waiting, this.next, this.shown]) one?.bitmap.close()
     this.waiting = []
     this.next = this.shown = null
@@ -117,7 +136,7 @@ export class Screen {
   #resize() {
     const scale = this.#scale()
     const [width, height] = [Math.round(this.canvas.clientWidth * scale), Math.round(this.canvas.clientHeight * scale)]
-    if (!width || (this.canvas.width === width && this.canvas.height === height)) return
+    if (this.resting || !width || (this.canvas.width === width && this.canvas.height === height)) return
     this.canvas.width = width
     this.canvas.height = height
     if (this.shown && !this.request) this.#draw() // in the same frame, to avoid a flash

@@ -16,10 +16,11 @@ const MAX_ORIGINS = 2
 export class VideoFeed {
   /**
    * Calls `on.picture({camera, epoch, mediaUs, bitmap})`, `on.changed()` when `playing` has changed, and
-   * `on.widest(camera)` for the maximum useful width in pixels.
+   * `on.widest(camera)` for the maximum useful width in pixels. `request` is used as `fetch` is.
    */
-  constructor(on) {
+  constructor(on, request = (...parts) => fetch(...parts)) {
     this.on = on
+    this.request = request
     /** The camera whose video is playing, or null. */
     this.playing = null
     this.camera = null
@@ -47,7 +48,7 @@ export class VideoFeed {
       return
     }
     const camera = this.camera
-    const session = (this.session = new VideoSession({
+    const session = (this.session = new VideoSession(this.request, {
       picture: (picture) => {
         if (this.session !== session) return picture.bitmap.close()
         this.#play(camera)
@@ -84,7 +85,8 @@ export class VideoFeed {
 
 /** One connection, from `begin` to `close`. `on.failed(permanent)` is called at most once. */
 class VideoSession {
-  constructor(on) {
+  constructor(request, on) {
+    this.request = request
     this.on = on
     this.origins = []
     this.closed = false
@@ -107,11 +109,11 @@ class VideoSession {
 
   async begin(camera) {
     try {
-      const { no_video: refusal } = await ask("GET", `/api/v1/cameras/${camera}`)
+      const { no_video: refusal } = await ask("GET", `/api/v1/cameras/${camera}`, undefined, this.request)
       if (refusal) return this.#fail()
       await this.peer.setLocalDescription()
       await this.#gathered()
-      const answer = await fetch(`/whep/${camera}`, {
+      const answer = await this.request(`/whep/${camera}`, {
         method: "POST",
         headers: { "Content-Type": "application/sdp" },
         body: this.peer.localDescription.sdp,
@@ -143,7 +145,7 @@ class VideoSession {
   }
 
   #leave() {
-    if (this.location) fetch(this.location, { method: "DELETE", keepalive: true }).catch(() => {})
+    if (this.location) this.request(this.location, { method: "DELETE", keepalive: true }).catch(() => {})
     this.location = ""
   }
 

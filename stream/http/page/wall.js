@@ -8,12 +8,13 @@ import { actionWords, cameraProblem, dropWords, duration, percent, plural, short
 export class Wall {
   /**
    * Calls `on.open(id)`, `on.viewChanged()`, `on.drawn(…)` as a `Screen` does, and `on.alerts(id)` for a camera's open
-   * alerts; `look()` as for a `Screen`.
+   * alerts; `look()` as for a `Screen`. With `windowed`, tiles out of view have no picture and are not updated.
    */
-  constructor(element, look, on) {
+  constructor(element, look, on, windowed = false) {
     this.element = element
     this.look = look
     this.on = on
+    this.windowed = windowed
     this.tiles = new Map()
     this.inView = new Set()
     this.views = new IntersectionObserver((entries) => this.#viewsChanged(entries), { rootMargin: "60px" })
@@ -32,14 +33,16 @@ export class Wall {
     for (const camera of cameras.values()) {
       if (this.tiles.has(camera.id)) continue
       const tile = new Tile(camera, this.look, this.on)
+      if (this.windowed) tile.screen.rest()
       this.tiles.set(camera.id, tile)
       this.element.append(tile.element)
       this.views.observe(tile.element)
     }
   }
 
-  update() {
-    for (const tile of this.tiles.values()) tile.update(this.look().filter, this.on.alerts(tile.camera.id))
+  update(all = !this.windowed) {
+    const tiles = [...this.tiles.values()].filter((tile) => all || this.inView.has(tile.camera.id))
+    for (const tile of tiles) tile.update(this.look().filter, this.on.alerts(tile.camera.id))
   }
 
   redraw() {
@@ -52,8 +55,12 @@ export class Wall {
 
   #viewsChanged(entries) {
     for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) this.inView.add(target.dataset.camera)
-      else this.inView.delete(target.dataset.camera)
+      const id = target.dataset.camera
+      if (isIntersecting) this.inView.add(id)
+      else this.inView.delete(id)
+      if (!this.windowed) continue
+      if (isIntersecting) this.tiles.get(id)?.screen.wake()
+      else this.tiles.get(id)?.screen.rest()
     }
     this.on.viewChanged()
   }
