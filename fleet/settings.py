@@ -18,7 +18,7 @@ from stream.config import Config
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig, PublishConfig
 from stream.settings.fleet import FleetSettings
-from stream.settings.network import HttpConfig
+from stream.settings.network import HttpConfig, whole_origins
 from telemetry.redaction import redact
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
@@ -81,9 +81,19 @@ class FleetHttpConfig(HttpConfig):
         "127.0.0.1:9095",
         description="host:port. Port 0: any free port; null: no server. Addresses other than loopback need a token.",
     )
+    page_origins: list[str] = Field(
+        default_factory=list[str],
+        description="Where browsers open the live page, as `https://host[:port]`: engines answer pages from there "
+        "only. Empty: the address in `bind`, with the name of the machine if that is 0.0.0.0.",
+    )
     max_cameras: int = Field(
         10_000, ge=1, le=1_000_000, description="Maximum cameras of the fleet; beyond it, none can be added over HTTP."
     )
+
+    @field_validator("page_origins")
+    @classmethod
+    def _origins_as_browsers_write_them(cls, value: list[str]) -> list[str]:
+        return whole_origins(value)
 
 
 class CoordinatorConfig(Section):

@@ -181,6 +181,7 @@ class Engine:
                 profiling=self.profiling,
                 publishers=self._publishers,
                 viewers=self._viewers,
+                passes=self.fleet.passes if self.fleet is not None else None,
                 on_end=self._task_ended,
             )
         self._feeds = MessageFeeds(self.publisher)

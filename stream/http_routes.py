@@ -29,6 +29,7 @@ from stream.incidents.verdicts.verdict_desk import VerdictDesk
 from stream.inference.profiling import Profiling
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
+from stream.membership.passes import Passes
 from stream.messaging.publisher import Publisher
 from stream.recording.recorder import Recorder
 from stream.results import Stats
@@ -63,6 +64,7 @@ def make_http_server(
     profiling: Profiling,
     publishers: Publishers,
     viewers: Viewers,
+    passes: Passes | None,
     on_end: Callable[[asyncio.Task[None]], None],
 ) -> HttpServer:
     """Return the HTTP server of an engine with these parts, and add its metrics.
@@ -98,6 +100,7 @@ def make_http_server(
             *WhepApi(cameras, viewers).routes(),
         ],
         threads=(reading, writing),
+        passes=passes,
         on_end=on_end,
     )
     engine_metrics.derive_http_metrics(metrics, server, event_streams, live_pictures)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream.membership.protocol import MOST_BYTES, PROTOCOL, Assigned, Fence, Grant, encode
+from stream.membership.protocol import MOST_BYTES, PROTOCOL, Assigned, Fence, Grant, Viewing, encode
 
 MOST_SETTINGS = MOST_BYTES // 2
 """Bytes of settings in a grant, beyond the first camera's."""
@@ -46,6 +46,8 @@ class Assignments:
     ) -> None:
         self.http = ""
         """The address of the coordinator's HTTP server, which engines tell to those who want to change a camera."""
+        self.viewing: Callable[[str, str], Viewing] | None = None
+        """Returns what a run of an engine has to know to serve viewers; None if there is no live page."""
         self._coordinator = coordinator
         self._ttl_ms = round(ttl_s * 1000)
         self._fence: Fence = fence
@@ -163,6 +165,7 @@ class Assignments:
             cameras,
             wants_settings=wants_settings,
             http=self.http,
+            viewing=self.viewing(engine, wanted.run) if self.viewing is not None else None,
         )
 
     def ask_for_cameras(self, asked_ns: int, version: int) -> Grant:

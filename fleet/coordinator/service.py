@@ -12,6 +12,8 @@ from prometheus_client.metrics_core import Metric
 from fleet.coordinator import metrics
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.http_api import CoordinatorApi
+from fleet.coordinator.live_page.page_api import LivePageApi, page_files
+from fleet.coordinator.live_page.pass_office import PassOffice, page_origins
 from fleet.settings import FleetConfig
 from stream.http.server.app import HttpServer
 from stream.membership.addresses import public
@@ -41,6 +43,7 @@ class CoordinatorService:
         """Raises `ConfigError` if the HTTP server's tokens or files cannot be used."""
         self.coordinator = Coordinator(config)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._office = PassOffice()
         self._http: HttpServer | None = None
         if config.coordinator.http.bind is not None:
             with naming_settings():
@@ -49,8 +52,11 @@ class CoordinatorService:
                     metrics=self._metrics,
                     ready=lambda: (not self.coordinator.problems, self.coordinator.problems),
                     alive=lambda: (True, []),
-                    routes=CoordinatorApi(self.coordinator).routes(),
-                    pages=(),
+                    routes=[
+                        *CoordinatorApi(self.coordinator).routes(),
+                        *LivePageApi(self.coordinator, self._office).routes(),
+                    ],
+                    pages=page_files(),
                 )
 
     @property
@@ -70,6 +76,10 @@ class CoordinatorService:
                 await self.coordinator.stop()
                 raise
             self.coordinator.assignments.http = public(self._http.address, None)
+            self._office.origins = page_origins(
+                self.coordinator.config.coordinator.http.page_origins, self._http.address
+            )
+            self.coordinator.assignments.viewing = self._office.viewing
 
     async def stop(self) -> None:
         """Stop both. May be called again."""

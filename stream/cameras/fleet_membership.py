@@ -58,6 +58,8 @@ class FleetMembership:
         self._running: asyncio.Task[None] | None = None
         self.changed = self._member.changed
         """To be called when a camera's state has changed."""
+        self.passes = self._member.passes
+        """Verifies the passes of the fleet's viewers."""
 
     def read_keys(self) -> None:
         """Read the keys for the connection to the coordinator. Raises `ConfigError`."""

@@ -19,6 +19,7 @@ import zmq
 import zmq.asyncio
 
 from stream.membership.lease import Leases, boottime_ns
+from stream.membership.passes import Passes
 from stream.membership.protocol import (
     MOST_BYTES,
     MOST_SETTINGS_BYTES,
@@ -77,6 +78,8 @@ class Member:
     ) -> None:
         self.control_address = ""
         """Where the fleet's cameras are changed; empty if that is not known."""
+        self.passes = Passes(now_ns)
+        """Verifies the passes of the fleet's viewers."""
         self._settings = settings
         self._leases = leases
         self._address = address
@@ -331,6 +334,7 @@ class Member:
         taken = self._leases.granted(message)
         if self._leases.coordinator != before:
             logger.info("fleet: joined as engine %s", self._settings.engine_name)
+            self.passes.forget()
             # What was sent went to another one: this one is sent everything that it wants, from the beginning.
             self._sent = self._settings_left = None
         if message.wants_cameras:
@@ -342,6 +346,8 @@ class Member:
                 self.changed()
             return
         self.control_address = message.http or self.control_address
+        if message.viewing is not None:
+            self.passes.learn(message.viewing, message.asked_ns)
         if message.ttl_ms:
             self._ttl_s = min(max(message.ttl_ms / 1000, 2 * RENEWALS_PER_LEASE * LEAST_INTERVAL_S), LONGEST_TTL_S)
         if taken == "assignment":

@@ -95,6 +95,17 @@ class Assigned(msgspec.Struct, frozen=True, omit_defaults=True):
     """As in the `cameras` of a configuration, without `id`."""
 
 
+class Viewing(msgspec.Struct, frozen=True):
+    """What an engine has to know to serve viewers of the fleet's live page (`stream.membership.passes`)."""
+
+    key: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    """With which passes for this run of the engine are signed."""
+    now_ms: Natural
+    """The coordinator's CLOCK_BOOTTIME when it sent this."""
+    origins: list[str]
+    """Where browsers have the page from."""
+
+
 class Grant(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="grant"):
     """The coordinator to an engine: its lease, and the cameras that it is to have."""
 
@@ -118,6 +129,8 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", t
     """The next renewal is to contain `settings`: the coordinator has lost them."""
     http: str = ""
     """The address of the coordinator's HTTP server, where cameras are changed; empty if it has none."""
+    viewing: Viewing | None = None
+    """None: as before, or the coordinator has no live page."""
 
 
 class RefusedEngine(msgspec.Struct, frozen=True, tag_field="kind", tag="refused"):

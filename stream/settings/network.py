@@ -70,10 +70,7 @@ class HttpConfig(Section):
     @field_validator("cors_origins")
     @classmethod
     def _whole_origins(cls, value: list[str]) -> list[str]:
-        for origin in value:
-            if not re.fullmatch(r"https?://[^/?#@\s*]+", origin):
-                raise ValueError(f"{origin!r} is not an origin, for example https://wall.example:8443")
-        return [origin.lower() for origin in value]
+        return whole_origins(value)
 
     @model_validator(mode="after")
     def _tokens_and_tls(self) -> HttpConfig:
@@ -83,6 +80,14 @@ class HttpConfig(Section):
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: set both, or neither")
         return self
+
+
+def whole_origins(value: list[str]) -> list[str]:
+    """Return the origins in lower case, as browsers write them. Raises `ValueError` if one is none."""
+    for origin in value:
+        if not re.fullmatch(r"https?://[^/?#@\s*]+", origin):
+            raise ValueError(f"{origin!r} is not an origin, for example https://wall.example:8443")
+    return [origin.lower() for origin in value]
 
 
 class IceServer(Section):

@@ -49,7 +49,7 @@ QUERIES = {
 STREAMS = {"/api/v1/pictures", "/api/v1/events", "/api/v1/cameras/{camera}/pictures"}
 ENOUGH_BYTES, FEW_BYTES = 15_000, 3_000
 """Of a stream: enough for messages of all cameras; statistics contain all of them."""
-RANKS = ["open", "read", "review", "control"]
+RANKS = ["open", "view", "read", "review", "control"]
 
 
 def values(shared: Shared, camera: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ class ControlApi:
             Route(
                 "GET",
                 ROOT + "/events",
-                "read",
+                "view",
                 self._follow,
                 "Stream messages as server-sent events. `Last-Event-ID` is ignored: replay is available over ZeroMQ.",
                 (

@@ -26,15 +26,21 @@ TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".s
 ROOT_FILE = "index.html"
 REVIEW = "review"
 """The folder of the review page, and its address."""
+_FOLDER = resources.files("stream.http") / "page"
 
 
 def page_routes() -> list[Route]:
     """Return the routes `/`, `/review`, and `/page/NAME` for each other file."""
-    folder = resources.files("stream.http") / "page"
-    return [*_routes(folder, "/", "/page/"), *_routes(folder / REVIEW, f"/{REVIEW}", f"/page/{REVIEW}/")]
+    return [*live_page_files(), *file_routes(_FOLDER / REVIEW, f"/{REVIEW}", f"/page/{REVIEW}/")]
 
 
-def _routes(folder: Traversable, root: str, others: str) -> list[Route]:
+def live_page_files() -> list[Route]:
+    """Return the routes of the live page: `/`, and `/page/NAME` for each other file."""
+    return file_routes(_FOLDER, "/", "/page/")
+
+
+def file_routes(folder: Traversable, root: str, others: str) -> list[Route]:
+    """Return a route for each file of a page: `root` for `index.html`, and `others` with its name for each other."""
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     return [
         _route(root if name == ROOT_FILE else others + name, body, TYPES[suffix])

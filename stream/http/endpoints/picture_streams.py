@@ -80,7 +80,7 @@ class PictureStreams:
             Route(
                 "GET",
                 ONE,
-                "read",
+                "view",
                 self._one,
                 "Stream live pictures of a camera.",
                 answer,
@@ -91,7 +91,7 @@ class PictureStreams:
             Route(
                 "GET",
                 SEVERAL,
-                "read",
+                "view",
                 self._several,
                 "Stream live pictures of several cameras. The header `X-Camera` names each part's camera.",
                 answer,

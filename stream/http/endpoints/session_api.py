@@ -38,9 +38,9 @@ class Login(BaseModel):
 class SessionView(BaseModel):
     """The caller's role."""
 
-    role: Role = Field(description="`control` includes `review`, which includes `read`.")
-    by: Literal["loopback", "token", "session"] = Field(
-        description="What gives the role: being on this machine, a token, or a cookie."
+    role: Role = Field(description="`control` includes `review`, which includes `read`, which includes `view`.")
+    by: Literal["loopback", "token", "session", "pass"] = Field(
+        description="What gives the role: being on this machine, a token, a cookie, or a pass of a fleet."
     )
     name: str = Field(description="The token's name; `read` and `control` are those of the configuration.")
     cameras: list[str] | None = Field(description="The cameras that the caller sees; null: all.")
@@ -60,7 +60,7 @@ class SessionApi:
         """Return the routes."""
         role_answer = (Answer(200, "The role.", SessionView),)
         return [
-            Route("GET", PATH, "read", self._show, "Get the caller's role.", role_answer, scope="none"),
+            Route("GET", PATH, "view", self._show, "Get the caller's role.", role_answer, scope="none"),
             Route(
                 "POST",
                 PATH,

@@ -30,7 +30,7 @@ class WhepApi:
         """Return the routes."""
         return session_routes(
             "/whep/{camera}",
-            "read",
+            "view",
             self._view,
             self.viewers.end,
             self.viewers.has,

@@ -182,6 +182,7 @@ export class Detail {
     this.state.dataset.level = level(camera)
     this.stateText.textContent = stateWords(camera.status)
     this.source.textContent = [
+      camera.engine && `engine ${camera.engine}`,
       camera.settings.source,
       camera.status.size?.join(" × "),
       camera.status.clock && `capture time: ${camera.status.clock}`,

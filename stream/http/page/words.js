@@ -24,6 +24,8 @@ const REASONS = {
   no_publisher: "no publisher",
   unconnected: "no connection to the peer",
   disabled: "disabled",
+  unplaced: "no engine",
+  no_engine: "engine not reachable",
 }
 
 const STATES = {
@@ -33,6 +35,8 @@ const STATES = {
   reconnecting: "Reconnecting",
   ended: "Ended",
   removed: "Removed",
+  unplaced: "No engine",
+  unreachable: "Engine not reachable",
 }
 
 const DROPS = {

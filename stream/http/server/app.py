@@ -31,6 +31,7 @@ from stream.http.server.bind_address import BindAddress, resolve
 from stream.http.server.connections import CONNECTION_LIFE_S, Connections
 from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, Route
+from stream.membership.passes import Passes
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
 
@@ -41,6 +42,9 @@ RENDER_WITHIN_S = 10.0
 
 CHECK_EVERY_S = 0.5
 """Interval at which access is checked again. A change of the tokens file applies after one to two of them."""
+
+MOST_HEADER_BYTES = 32 << 10
+"""Of one header: a fleet's pass for many cameras is long."""
 
 Exposition = Callable[[str], tuple[bytes, str]]
 """Takes the `Accept` header and returns the metrics page and its content type. Called in the rendering thread."""
@@ -55,8 +59,8 @@ class HttpServer:
     Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the tokens file, the audit file or
     the TLS files cannot be used, or if `bind` is null, which disables the server. `privacy` returns the number of
     cameras by how much is hidden of them. `pages`: in place of the engine's live page and review page. `threads` are
-    those of the routes, which end with the server. `on_end` is called with each task of the server when it ends, also
-    if it fails.
+    those of the routes, which end with the server. `passes` verifies those of a fleet's viewers. `on_end` is called
+    with each task of the server when it ends, also if it fails.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class HttpServer:
         routes: Sequence[Route] = (),
         pages: Sequence[Route] | None = None,
         threads: Sequence[RequestThreads] = (),
+        passes: Passes | None = None,
         on_end: Callable[[asyncio.Task[None]], None] | None = None,
         connection_life_s: float = CONNECTION_LIFE_S,
     ) -> None:
@@ -79,7 +84,7 @@ class HttpServer:
         configured = configured_grants(_secret(config.read_token), _secret(config.control_token))
         settings = {grant.digest: f"http.{grant.name}_token" for grant in configured}
         self._tokens = TokensFile(config.tokens_file, settings) if config.tokens_file is not None else None
-        access = Access(self._bind.loopback, configured, self._tokens)
+        access = Access(self._bind.loopback, configured, self._tokens, passes)
         if not self._bind.loopback and not configured and self._tokens is None:
             raise ConfigError(
                 f"http.bind: other hosts can reach {config.bind}, so /metrics and the API need a token: set "
@@ -133,7 +138,12 @@ class HttpServer:
         application.on_response_prepare.append(self._on_response)
         # Bodies are not decompressed: a small one could become large.
         runner = web.AppRunner(
-            application, access_log=None, handle_signals=False, shutdown_timeout=0.5, auto_decompress=False
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=0.5,
+            auto_decompress=False,
+            max_field_size=MOST_HEADER_BYTES,
         )
         await runner.setup()
         assert runner.server is not None

@@ -67,7 +67,7 @@ class CameraRoutes:
                 (Answer(200, "The cameras.", self.several),),
                 scope="filtered",
             ),
-            Route("GET", ONE, "read", self._get, "Get a camera.", one, scope="camera"),
+            Route("GET", ONE, "view", self._get, "Get a camera.", one, scope="camera"),
             Route(
                 "PUT",
                 ONE,

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stream.http.server.access_control.tokens import Grant, Role, TokensFile, digest_of, find
+from stream.membership.passes import Passes
 
-Needs = Literal["open", "read", "review", "control"]
+Needs = Literal["open", "view", "read", "review", "control"]
 """The role that a route needs; `open` routes need none."""
 
-_RANKS: tuple[Needs, ...] = ("open", "read", "review", "control")
+_RANKS: tuple[Needs, ...] = ("open", "view", "read", "review", "control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Caller:
     """
 
     role: Role | None
-    by: Literal["none", "loopback", "token", "session"]
+    by: Literal["none", "loopback", "token", "session", "pass"]
     name: str
     cameras: frozenset[str] | None
 
@@ -53,20 +54,33 @@ class Access:
     configured: Sequence[Grant] = field(default=(), repr=False)
     """The grants of `http.read_token` and `http.control_token`, as far as they are set."""
     file: TokensFile | None = None
+    passes: Passes | None = None
+    """Of an engine of a fleet."""
 
     def caller(
-        self, host: str, authorization: str, session: Grant | None, at_us: int, forwarded: bool = False
+        self,
+        host: str,
+        authorization: str,
+        session: Grant | None,
+        at_us: int,
+        forwarded: bool = False,
+        begun: bool = False,
     ) -> Caller:
         """Identify the sender at this time, microseconds since 1970, UTC.
 
         `host` and `authorization` are the headers' values, or empty; `session` is what the session cookie grants.
-        `forwarded`: whether a proxy says that it forwards the request.
+        `forwarded`: whether a proxy says that it forwards the request. `begun`: the request was admitted
+        earlier, so that a renewed pass counts for the one that it has.
         """
         scheme, _, given = authorization.partition(" ")
         sends_token = scheme.lower() == "bearer"
         grant = self.find(given.strip(), at_us) if sends_token else None
         if grant is not None:
             return Caller(grant.role, "token", grant.name, grant.cameras)
+        if sends_token and self.passes is not None:
+            found = (self.passes.prolonged if begun else self.passes.accepted)(given.strip())
+            if found is not None:
+                return Caller("view", "pass", found.name, frozenset(found.cameras))
         if session is not None and self.is_current(session, at_us):
             return Caller(session.role, "session", session.name, session.cameras)
         if self.trust_loopback and not sends_token and not forwarded and names_loopback(host):
@@ -88,7 +102,7 @@ class Access:
         if self.file is not None:
             return f"send `Authorization: Bearer` and a token of http.tokens_file that permits to {_VERBS[needs]}"
         names = [grant.name for grant in self.configured]
-        name = "control" if needs != "read" or names == ["control"] else "read"
+        name = "control" if needs not in ("view", "read") or names == ["control"] else "read"
         if name in names:
             return f"send `Authorization: Bearer <http.{name}_token>`"
         if self.trust_loopback:
@@ -96,7 +110,7 @@ class Access:
         return f"set http.{name}_token and send it: other hosts have no access without it"
 
 
-_VERBS: dict[Role, str] = {"read": "look", "review": "review", "control": "control"}
+_VERBS: dict[Role, str] = {"view": "look", "read": "look", "review": "review", "control": "control"}
 
 
 def configured_grants(read_token: str, control_token: str) -> list[Grant]:

@@ -54,7 +54,7 @@ class Gate:
         self._connections = connections
         self._origins = frozenset(cors_origins)
         self._audit = audit
-        self._revocation = Revocation(self._identify)
+        self._revocation = Revocation(lambda credentials: self._identify(credentials, begun=True))
         self._logged_from = RepeatLimiter(limit=1, per_s=60.0)
         self._logged = RepeatLimiter(limit=5, per_s=10.0)
 
@@ -106,7 +106,7 @@ class Gate:
     def cors(self, request: web.BaseRequest) -> Mapping[str, str]:
         """Return the headers that let pages of the listed origins read the response."""
         origin = request.headers.get("Origin", "")
-        if origin.lower() not in self._origins:
+        if not self._answers(origin):
             return {}
         return {
             "Access-Control-Allow-Origin": origin,
@@ -133,10 +133,10 @@ class Gate:
         finally:
             self._audit.write(request, route, request[CALLER], camera, status)
 
-    def _identify(self, credentials: Credentials) -> Caller:
+    def _identify(self, credentials: Credentials, *, begun: bool = False) -> Caller:
         session = self._sessions.grant(credentials.cookie, monotonic()) if credentials.cookie else None
         return self._access.caller(
-            credentials.host, credentials.authorization, session, time_ns() // 1000, credentials.forwarded
+            credentials.host, credentials.authorization, session, time_ns() // 1000, credentials.forwarded, begun
         )
 
     def _admit(self, request: web.Request, route: Route | None, credentials: Credentials) -> None:
@@ -189,7 +189,7 @@ class Gate:
         Browsers send `Origin` with changes and with requests that scripts can read. For other requests, Fetch Metadata
         tells whether a page of another site embeds them. Other programs send neither, and have no cookie.
         """
-        if caller.by == "token":
+        if caller.by in ("token", "pass"):
             return
         origin = request.headers.get("Origin")
         if origin is None:
@@ -207,8 +207,16 @@ class Gate:
         return (
             request.method == "OPTIONS"
             and "Access-Control-Request-Method" in request.headers
-            and request.headers.get("Origin", "").lower() in self._origins
+            and self._answers(request.headers.get("Origin", ""))
         )
+
+    def _answers(self, origin: str) -> bool:
+        """Return whether pages of this origin may read responses.
+
+        The fleet's page may, but has no access without a pass: `_check_origin` does not know its origin.
+        """
+        passes = self._access.passes
+        return origin.lower() in self._origins or (passes is not None and origin.lower() in passes.origins)
 
 
 def _credentials(request: web.Request) -> Credentials:

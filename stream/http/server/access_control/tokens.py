@@ -19,8 +19,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Role = Literal["read", "review", "control"]
-"""The role that a token gives; each includes those before it."""
+Role = Literal["view", "read", "review", "control"]
+"""The role that a token gives; each includes those before it. Only passes of a fleet give `view`: live pictures, video
+and messages."""
 
 _ROLES: dict[Right, Role] = {"look": "read", "review": "review", "control": "control"}
 

@@ -1,0 +1,72 @@
+// The connection to one engine: the messages and pictures of those of its cameras that are shown.
+
+import { MessageFeed } from "/page/message_feed.js"
+import { PictureFeed } from "/page/picture_feed.js"
+import { EngineLink } from "./engine_link.js"
+
+const UNREACHABLE_AFTER_MS = 4000
+
+export class EngineConnection {
+  /**
+   * Calls `on.message(kind, message)`, `on.picture(picture)` and `on.error(text)` as the feeds do, and `on.changed()`
+   * when the connection is made or lost.
+   */
+  constructor(origin, on) {
+    this.origin = origin
+    this.on = on
+    /** The cameras that are shown, as a text. */
+    this.wanted = ""
+    this.cameras = []
+    this.connected = false
+    this.waitsSince = performance.now()
+    this.link = new EngineLink(origin)
+    const request = (...parts) => this.link.request(...parts)
+    this.request = request
+    const connection = (connected) => this.#connection(connected)
+    const refused = () => (this.wanted = "") // the next pass connects again
+    this.messages = new MessageFeed({ message: on.message, connection, missed: () => {}, refused }, request)
+    this.pictures = new PictureFeed(on, request)
+  }
+
+  /** Whether nothing answers there. */
+  get unreachable() {
+    return !this.connected && performance.now() - this.waitsSince > UNREACHABLE_AFTER_MS
+  }
+
+  /**
+   * Show the cameras of this pass. Another pass for the same cameras prolongs what the earlier one began, when
+   * `prolong` is true.
+   */
+  follow({ cameras, token }, prolong) {
+    if (this.link.broken) {
+      this.link.close()
+      this.link = new EngineLink(this.origin)
+      this.wanted = ""
+    }
+    const wanted = [...cameras].sort().join()
+    const same = wanted === this.wanted
+    if (same && !prolong) return
+    this.link.token = token
+    if (same) return void this.link.request("/api/v1/session").catch(() => {})
+    this.wanted = wanted
+    this.cameras = cameras
+    this.messages.connect()
+  }
+
+  /** Request pictures of the cameras of the last pass in this width. */
+  show(width, fps, playing) {
+    this.pictures.show(playing ? [] : this.cameras, width, fps)
+  }
+
+  close() {
+    this.messages.end()
+    this.pictures.show([], 0, 0)
+    this.link.close()
+  }
+
+  #connection(connected) {
+    if (!connected && this.connected) this.waitsSince = performance.now()
+    this.connected = connected
+    this.on.changed()
+  }
+}

@@ -1,0 +1,52 @@
+// A camera of the fleet: what the coordinator knows of it, until its engine tells more.
+
+import { Camera } from "/page/cameras.js"
+
+export class FleetCamera extends Camera {
+  /** Take the camera from the coordinator's list. */
+  take({ settings, status, place }) {
+    this.settings = settings
+    this.privacy ??= "off"
+    this.named = place.engine
+    this.reported = statusOf(status)
+    if (!this.watched) this.status = this.reported
+  }
+
+  /** Take where it is watched: at an engine, or nowhere, with the reason. */
+  place({ engine, message }) {
+    this.engine = engine
+    if (engine) {
+      if (this.status.state === "unplaced") this.status = { state: "connecting", reason: null, message: "" }
+      return
+    }
+    this.watched = false
+    const disabled = this.reported.reason === "disabled"
+    this.status = disabled ? this.reported : { state: "unplaced", reason: "unplaced", message }
+  }
+
+  addStatus(status) {
+    this.watched = true
+    super.addStatus(status)
+  }
+
+  /** Its engine does not answer the page. */
+  lose(message) {
+    this.watched = false
+    this.status = { state: "unreachable", reason: "no_engine", message }
+  }
+
+  /** It is not shown any more, so that only the coordinator tells of it. */
+  leave() {
+    this.watched = false
+    this.engine = null
+    this.status = this.reported
+  }
+}
+
+function statusOf({ state, message }) {
+  if (state === "disabled") return { state: "ended", reason: "disabled", message }
+  if (state === "unplaced") return { state, reason: state, message: sentence(message) }
+  return { state, reason: null, message: "" }
+}
+
+const sentence = (text) => text && text[0].toUpperCase() + text.slice(1)

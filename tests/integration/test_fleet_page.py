@@ -1,0 +1,60 @@
+"""The live page of a fleet: real engines, a real coordinator, and a browser that reads from all of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks.browser.chromium import Page
+from support.fleet.watched_fleet import CAMERAS, UNPLACED, watched_fleet
+from support.listed_tokens import secret_of
+from support.waiting import until
+from support.webrtc.browser import BrowserWindow
+from support.webrtc.live_page import DESKTOP, tile
+
+
+async def sign_in(page: Page, token: str) -> None:
+    await page.wait_for("document.querySelector('#login-dialog')?.open")
+    await page.write(secret_of(token))
+    await page.press("Enter")
+
+
+def drawn(camera: str, after: str = "0") -> str:
+    """Return the condition that a picture with its result was drawn after this time."""
+    canvas = f"document.querySelector({json.dumps(tile(camera, 'canvas'))})"
+    return f"{canvas}?.drawn?.withResult && {canvas}.drawn.at > {after}"
+
+
+async def test_one_page_shows_each_camera_from_its_engine_and_follows_it(tmp_path: Path) -> None:
+    async with watched_fleet(tmp_path) as fleet, BrowserWindow() as browser:
+        page = await browser.open(fleet.page + "/", size=DESKTOP)
+        await sign_in(page, "wall")
+        for camera in CAMERAS:
+            await page.wait_for(drawn(camera))
+        assert await page.evaluate("document.querySelectorAll('.tile').length") == len(CAMERAS) + 1
+        unplaced = f"document.querySelector({json.dumps(tile(UNPLACED, '.message'))}).textContent"
+        await page.wait_for(f"{unplaced}.startsWith('No engine') && {unplaced}.includes('nowhere')")
+        await page.wait_for("document.querySelector('#health-text').textContent === '1 of 5 cameras down'")
+        await until(lambda: [fleet.streams("a"), fleet.streams("b")] == [2, 2])  # messages and pictures
+
+        await page.evaluate("globalThis.same = true")
+        moved = fleet.of("a")
+        await fleet.coordinator.changes.drain("node-a")
+        await until(lambda: fleet.of("b") == set(CAMERAS))
+        for camera in moved:
+            await page.wait_for(drawn(camera, after=str(await page.evaluate("performance.now()"))))
+        await until(lambda: fleet.streams("a") == 0)
+        assert await page.evaluate("globalThis.same")
+        assert [error for error in page.errors if "status of 401" not in error] == []
+
+        await page.evaluate("document.querySelector('#logout').click()")
+        await sign_in(page, "guard")
+        await page.wait_for(drawn("hall"))
+        assert await page.evaluate("[...document.querySelectorAll('.tile')].map(one => one.dataset.camera)") == ["hall"]
+
+        engine = fleet.address("b") + "/healthz"
+        reached = f"fetch({json.dumps(engine)}).then(() => true, () => false)"
+        assert not await page.evaluate(reached), "only a worker may connect to an engine"
+        await page.go(fleet.page.replace("127.0.0.1", "localhost") + "/")
+        await sign_in(page, "wall")
+        await page.wait_for("document.querySelector('#notice').textContent.includes('page_origins')")

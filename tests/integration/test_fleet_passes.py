@@ -1,0 +1,156 @@
+"""Passes of a fleet's live page at real engines: what they permit, from where, and for how long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from fleet.coordinator.live_page import pass_office
+from support.fleet.watched_fleet import CAMERAS, UNPLACED, WatchedFleet, watched_fleet
+from support.listed_tokens import bearer
+from support.waiting import until
+
+VIEWS = "/api/v1/fleet/views"
+PAGE = "5f" * 16
+EVIL = "https://evil.example"
+SHORT_S = 1.0
+
+
+async def views(fleet: WatchedFleet, token: str, *cameras: str, **headers: str) -> tuple[int, Any]:
+    """Ask the coordinator for passes as the page does. Return the status and the body."""
+    body = {"page": PAGE, "cameras": cameras}
+    status, answer, _ = await fleet.client.ask("POST", VIEWS, json=body, headers=bearer(token) | headers)
+    return status, answer
+
+
+async def pass_for(fleet: WatchedFleet, token: str, camera: str) -> dict[str, str]:
+    """Return the headers that send a pass for this camera."""
+    _, found = await views(fleet, token, camera)
+    (engine,) = found["engines"]
+    return {"Authorization": f"Bearer {engine['token']}"}
+
+
+async def test_a_pass_permits_to_watch_its_cameras_at_its_engine_and_nothing_else(tmp_path: Path) -> None:
+    async with watched_fleet(tmp_path) as fleet:
+        status, found = await views(fleet, "guard", *CAMERAS, UNPLACED, "unknown")
+        assert (status, found["life_s"]) == (200, pass_office.LIFE_S)
+        assert [place["id"] for place in found["cameras"]] == ["hall"]
+        (one,) = found["engines"]
+        here, there = sorted(fleet.engines, key=lambda name: "hall" not in fleet.of(name))
+        assert (one["engine"], one["origin"], one["cameras"]) == (here, fleet.address(here), ["hall"])
+        neighbour = (fleet.of(here) - {"hall"}).pop()
+
+        async def ask(method: str, path: str, engine: str = here, token: str = one["token"], **more: Any) -> int:
+            headers = {"Authorization": f"Bearer {token}", **more}
+            async with fleet.client.session.request(method, fleet.address(engine) + path, headers=headers) as answer:
+                return answer.status
+
+        assert await ask("GET", "/api/v1/cameras/hall") == 200
+        assert await ask("GET", "/api/v1/cameras/hall/pictures") == 200
+        assert await ask("GET", "/api/v1/events") == 200
+        async with fleet.client.session.get(
+            fleet.address(here) + "/api/v1/session", headers={"Authorization": f"Bearer {one['token']}"}
+        ) as answer:
+            caller = {"role": "view", "by": "pass", "name": "guard", "cameras": ["hall"]}
+            assert await answer.json() == caller
+        for path in (f"/api/v1/cameras/{neighbour}", f"/api/v1/cameras/{neighbour}/pictures"):
+            assert await ask("GET", path) == 404
+        assert await ask("POST", f"/whep/{neighbour}") == 404
+        for method, path in (
+            ("GET", "/api/v1/cameras"),
+            ("GET", "/api/v1/cameras/hall/result"),
+            ("GET", "/api/v1/status"),
+            ("GET", "/api/v1/config"),
+            ("GET", "/api/v1/alerts"),
+            ("GET", "/api/v1/incidents"),
+            ("GET", "/api/v1/clips"),
+            ("GET", "/metrics"),
+            ("DELETE", "/api/v1/cameras/hall"),
+            ("PATCH", "/api/v1/cameras/hall"),
+            ("PUT", "/api/v1/cameras/hall"),
+            ("POST", "/api/v1/alerts/x/acknowledge"),
+            ("POST", "/api/v1/verdicts"),
+            ("POST", "/whip/hall"),
+            ("POST", "/api/v1/profiling"),
+        ):
+            assert await ask(method, path) == 403, (method, path)
+        assert await ask("GET", "/api/v1/cameras/hall", there) == 401
+        text = one["token"]
+        for index in (0, len(text) // 2, -1):
+            changed = text[:index] + ("B" if text[index] == "A" else "A") + (text[index + 1 :] if index != -1 else "")
+            assert await ask("GET", "/api/v1/cameras/hall", token=changed) == 401
+        assert await ask("GET", "/api/v1/cameras/hall", Origin=EVIL) == 200, "only browsers obey CORS"
+        fleet_token = bearer("guard")["Authorization"].removeprefix("Bearer ")
+        assert await ask("GET", "/api/v1/cameras/hall", token=fleet_token) == 401, "engines do not know its token"
+        async with fleet.client.session.get(fleet.page + "/api/v1/cameras", headers=bearer_of(text)) as answer:
+            assert answer.status == 401, "the coordinator accepts no pass"
+
+
+def bearer_of(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_engines_answer_browsers_from_the_fleets_page_only(tmp_path: Path) -> None:
+    async with watched_fleet(tmp_path) as fleet:
+        token = await pass_for(fleet, "wall", "hall")
+        here = next(name for name in fleet.engines if "hall" in fleet.of(name))
+        asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+        for origin, status in ((fleet.page, 204), (EVIL, 401), ("null", 401), (fleet.page + "0", 401)):
+            headers = {"Origin": origin, **asked}
+            address = f"{fleet.address(here)}/api/v1/cameras/hall"
+            async with fleet.client.session.options(address, headers=headers) as answer:
+                allowed = answer.headers.get("Access-Control-Allow-Origin")
+                assert (answer.status, allowed) == (status, fleet.page if status == 204 else None)
+            async with fleet.client.session.get(address, headers={**token, "Origin": origin}) as answer:
+                allowed = answer.headers.get("Access-Control-Allow-Origin")
+                assert allowed == (fleet.page if status == 204 else None)
+                assert "Access-Control-Allow-Credentials" not in answer.headers
+        status, problem = await views(fleet, "wall", "hall", Origin=fleet.page.replace("127.0.0.1", "localhost"))
+        assert status == 403 and "page_origins" in problem["detail"]
+        assert (await views(fleet, "wall", "hall", Origin=fleet.page))[0] == 200
+        assert (await fleet.client.ask("POST", VIEWS, json={"page": PAGE, "cameras": ["hall"]}))[0] == 401
+        for body in ({}, {"page": "x", "cameras": []}, {"page": PAGE, "cameras": ["c"] * 257}, {"page": PAGE}):
+            assert (await fleet.client.ask("POST", VIEWS, json=body, headers=bearer("wall")))[0] == 422
+
+        worker = "/page/engine_worker.js"
+        for token_name, engine, status in (("wall", "a", 200), ("wall", "b", 200), ("guard", here, 200)):
+            query = {"origin": fleet.address(engine)}
+            got, _, headers = await fleet.client.ask("GET", worker, params=query, headers=bearer(token_name))
+            assert got == status
+            assert headers["Content-Security-Policy"] == f"default-src 'none'; connect-src {fleet.address(engine)}"
+        other = fleet.address(next(name for name in fleet.engines if name != here))
+        for token_name, origin in (("wall", EVIL), ("wall", "*"), ("wall", ""), ("guard", other)):
+            query = {"origin": origin}
+            assert (await fleet.client.ask("GET", worker, params=query, headers=bearer(token_name)))[0] == 404
+        assert (await fleet.client.ask("GET", worker, params={"origin": other}))[0] == 401
+
+
+async def test_what_a_pass_began_ends_with_it_unless_it_is_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watched_fleet(tmp_path) as fleet:
+        here = next(name for name in fleet.engines if "hall" in fleet.of(name))
+        address = fleet.address(here)
+
+        async def refused(headers: dict[str, str]) -> bool:
+            async with fleet.client.session.get(f"{address}/api/v1/session", headers=headers) as answer:
+                return answer.status == 401
+
+        monkeypatch.setattr(pass_office, "LIFE_S", SHORT_S)
+        short = await pass_for(fleet, "guard", "hall")
+        async with fleet.client.session.get(f"{address}/api/v1/events", headers=short) as stream:
+            assert stream.status == 200
+            monkeypatch.setattr(pass_office, "LIFE_S", 10 * SHORT_S)
+            renewed = await pass_for(fleet, "guard", "hall")
+            assert not await refused(renewed)
+            await until(lambda: refused(short))
+            for _ in range(3):
+                assert await stream.content.readline()
+            await until(lambda: refused(renewed))
+            with pytest.raises(aiohttp.ClientError):
+                while True:
+                    if not await stream.content.readline():
+                        raise aiohttp.ServerDisconnectedError
