@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from benchmarks.browser.chromium import Page
-from support.fleet.watched_fleet import CAMERAS, UNPLACED, watched_fleet
+from support.fleet.watched_fleet import CAMERAS, SPARE, UNPLACED, watched_fleet
 from support.listed_tokens import secret_of
 from support.waiting import until
 from support.webrtc.browser import BrowserWindow
@@ -31,10 +31,12 @@ async def test_one_page_shows_each_camera_from_its_engine_and_follows_it(tmp_pat
         await sign_in(page, "wall")
         for camera in CAMERAS:
             await page.wait_for(drawn(camera))
-        assert await page.evaluate("document.querySelectorAll('.tile').length") == len(CAMERAS) + 1
+        assert await page.evaluate("document.querySelectorAll('.tile').length") == len(CAMERAS) + 1 + SPARE
+        pictures = await page.evaluate("[...document.querySelectorAll('.tile canvas')].filter(one => one.width).length")
+        assert len(CAMERAS) <= pictures < SPARE / 2, "tiles out of view have none"
         unplaced = f"document.querySelector({json.dumps(tile(UNPLACED, '.message'))}).textContent"
         await page.wait_for(f"{unplaced}.startsWith('No engine') && {unplaced}.includes('nowhere')")
-        await page.wait_for("document.querySelector('#health-text').textContent === '1 of 5 cameras down'")
+        await page.wait_for("document.querySelector('#health-text').textContent === '1 of 65 cameras down'")
         await until(lambda: [fleet.streams("a"), fleet.streams("b")] == [2, 2])  # messages and pictures
 
         await page.evaluate("globalThis.same = true")

@@ -9,14 +9,15 @@ import aiohttp
 import pytest
 
 from fleet.coordinator.live_page import pass_office
+from stream.membership.lease import boottime_ns
 from support.fleet.watched_fleet import CAMERAS, UNPLACED, WatchedFleet, watched_fleet
 from support.listed_tokens import bearer
-from support.waiting import until
 
 VIEWS = "/api/v1/fleet/views"
 PAGE = "5f" * 16
 EVIL = "https://evil.example"
-SHORT_S = 1.0
+MANY_LINES = 100
+"""More than arrive before the engine checks again what was begun, which it does twice a second."""
 
 
 async def views(fleet: WatchedFleet, token: str, *cameras: str, **headers: str) -> tuple[int, Any]:
@@ -139,18 +140,25 @@ async def test_what_a_pass_began_ends_with_it_unless_it_is_renewed(
             async with fleet.client.session.get(f"{address}/api/v1/session", headers=headers) as answer:
                 return answer.status == 401
 
-        monkeypatch.setattr(pass_office, "LIFE_S", SHORT_S)
-        short = await pass_for(fleet, "guard", "hall")
-        async with fleet.client.session.get(f"{address}/api/v1/events", headers=short) as stream:
+        def at(seconds: float) -> None:
+            """Have so much time pass for the engine."""
+            assert fleet.engines[here].fleet is not None
+            now_ns = lambda: boottime_ns() + round(seconds * 1e9)  # noqa: E731
+            monkeypatch.setattr(fleet.engines[here].fleet.passes, "_now_ns", now_ns)
+
+        first = await pass_for(fleet, "guard", "hall")
+        async with fleet.client.session.get(f"{address}/api/v1/events", headers=first) as stream:
             assert stream.status == 200
-            monkeypatch.setattr(pass_office, "LIFE_S", 10 * SHORT_S)
+            monkeypatch.setattr(pass_office, "LIFE_S", 20 * pass_office.LIFE_S)
             renewed = await pass_for(fleet, "guard", "hall")
             assert not await refused(renewed)
-            await until(lambda: refused(short))
-            for _ in range(3):
+            at(pass_office.LIFE_S / 2)
+            assert await refused(first)
+            for _ in range(MANY_LINES):
                 assert await stream.content.readline()
-            await until(lambda: refused(renewed))
+            at(pass_office.LIFE_S)
+            assert await refused(renewed)
             with pytest.raises(aiohttp.ClientError):
-                while True:
-                    if not await stream.content.readline():
-                        raise aiohttp.ServerDisconnectedError
+                while await stream.content.readline():
+                    pass
+                raise aiohttp.ServerDisconnectedError

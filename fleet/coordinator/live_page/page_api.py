@@ -139,16 +139,18 @@ class LivePageApi:
             address = self._address(engine)
             if address is None:
                 continue
-            if origin_of(address.http) is not None:
+            if _origin(address) is not None:
                 return CameraPlaceView(id=camera, engine=engine, message="")
             message = f"Its engine {engine} has no HTTP server that other hosts reach: set engine.http.bind."
+            if address.http is not None:
+                message = f"Browsers cannot use {address.http}: set public_host to a name or an IPv4 address."
             return CameraPlaceView(id=camera, engine=None, message=message)
         message = placed.reason or "No engine has it."
         return CameraPlaceView(id=camera, engine=None, message=message[0].upper() + message[1:])
 
     def _pass(self, engine: str, cameras: list[str], caller: Caller, page: str) -> EnginePassView:
         address = self._address(engine)
-        origin = origin_of(address.http) if address is not None else None
+        origin = _origin(address) if address is not None else None
         assert address is not None and origin is not None, "it has a place there"
         token = self.office.issue(engine, address.run, caller.name, page, cameras)
         return EnginePassView(engine=engine, origin=origin, cameras=cameras, token=token)
@@ -174,7 +176,13 @@ class LivePageApi:
         if caller.cameras is not None:
             placed = (self.coordinator.placement.cameras.get(camera) for camera in caller.cameras)
             engines = {name for one in placed if one is not None for name in (one.engine, one.previous)}
-        return (origin_of(address.http) for name in engines if (address := self._address(name)) is not None)
+        return (_origin(address) for name in engines if (address := self._address(name)) is not None)
+
+
+def _origin(address: EngineAddress) -> str | None:
+    """Return the origin of an engine; None if a Content-Security-Policy cannot name it, as no IPv6 address."""
+    origin = origin_of(address.http)
+    return None if origin is None or "[" in origin else origin
 
 
 _FILES = resources.files("fleet.coordinator.live_page") / "files"

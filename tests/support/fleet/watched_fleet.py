@@ -23,6 +23,8 @@ from support.waiting import until
 CAMERAS = ("dock", "gate", "hall", "yard")
 UNPLACED = "roof"
 """A camera that no engine can have."""
+SPARE = 60
+"""Further cameras, which are disabled."""
 PATIENT_TTL_S = 60.0
 """Length of a lease with which no engine is lost because the machine is busy."""
 TOKENS = (listed("wall"), listed("guard", cameras=["hall"]), listed("admin", "control"))
@@ -38,9 +40,9 @@ class WatchedFleet:
     client: Client
 
     def of(self, engine: str) -> set[str]:
-        """Return the cameras that are placed on an engine, and do not move."""
-        placed = self.coordinator.placement.cameras
-        return {name for name in CAMERAS if placed[name].engine == engine and placed[name].state == "placed"}
+        """Return the cameras that are placed and live on an engine, and do not move."""
+        cameras = {name: self.coordinator.placement.cameras[name] for name in CAMERAS}
+        return {name for name, one in cameras.items() if one.engine == engine and one.state == "placed" and one.live}
 
     def streams(self, engine: str) -> int:
         """Return the number of open streams of an engine's HTTP server."""
@@ -70,6 +72,7 @@ async def watched_fleet(folder: Path, **http: Any) -> AsyncGenerator[WatchedFlee
                 cameras=[
                     *({"id": name, **source, "expected_mpx": 1.0} for name in CAMERAS),
                     {"id": UNPLACED, **source, "pin": "nowhere"},
+                    *({"id": f"spare{number}", **source, "enabled": False} for number in range(SPARE)),
                 ],
             )
         )

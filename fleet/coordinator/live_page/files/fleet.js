@@ -8,7 +8,7 @@ import { VideoFeed } from "/page/video_feed.js"
 import { Wall } from "/page/wall.js"
 import { plural, takeModel, words } from "/page/words.js"
 import { EngineConnection } from "./engine_connection.js"
-import { FleetCamera } from "./fleet_camera.js"
+import { FleetCamera, sentence } from "./fleet_camera.js"
 
 const UPDATE_MS = 300
 const LIST_EVERY_MS = 30000
@@ -168,7 +168,7 @@ class FleetApp {
     } catch (error) {
       if (!(error instanceof Problem)) throw error
       if (error.status === 401) this.#askForToken()
-      else this.problem = error.status === 403 ? error.message : "The coordinator cannot be reached. Reconnecting…"
+      else this.problem = error.status ? `${sentence(error.message)}.` : "The coordinator cannot be reached. Reconnecting…"
     } finally {
       this.finding = null
       this.#findSoon(finding.again ? 0 : FIND_EVERY_MS)
@@ -353,7 +353,7 @@ class FleetApp {
 
   /** Returns [level, text]. */
   #health() {
-    if (this.problem) return ["bad", "Disconnected"]
+    if (this.problem) return ["bad", "No pictures"]
     if (!this.listed) return ["wait", "Connecting…"]
     const cameras = [...this.cameras.values()]
     const down = cameras.filter((camera) => !camera.live && camera.status.reason !== "disabled")

@@ -16,7 +16,7 @@ export class FleetCamera extends Camera {
   place({ engine, message }) {
     this.engine = engine
     if (engine) {
-      if (this.status.state === "unplaced") this.status = { state: "connecting", reason: null, message: "" }
+      if (["unplaced", "unreachable"].includes(this.status.state)) this.status = { state: "connecting", reason: null, message: "" }
       return
     }
     this.watched = false
@@ -49,4 +49,5 @@ function statusOf({ state, message }) {
   return { state, reason: null, message: "" }
 }
 
-const sentence = (text) => text && text[0].toUpperCase() + text.slice(1)
+/** Returns the text with a capital letter. */
+export const sentence = (text) => text && text[0].toUpperCase() + text.slice(1)
