@@ -8,6 +8,8 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ from commands.keys import make_keys
 from run_stream import app
 from stream.messaging.curve.keys import KeyPair, read_pair, read_public
 from stream.messaging.xpub.topic_socket import SUBSCRIPTION_BYTES
+from support.engines.controlled_engine import configured, running
+from support.fleet import coordinators
+from support.fleet.engine_process import engine_process
 from support.fleet.proxy_process import PlainClient, ProxyProcess, plain_client, proxy_process
 from support.fleet.published_fleet import Directory, PublishingEngine, directory, engine
 from support.ports import reserved_port
@@ -99,6 +104,46 @@ async def test_a_plain_client_reads_a_camera_that_moves_in_order_and_without_los
 
 async def metric_is(proxy: ProxyProcess, name: str, value: float) -> bool:
     return await metric(proxy, name) == value
+
+
+async def test_cameras_of_a_drained_engine_go_on_without_a_gap(tmp_path: Path) -> None:
+    cameras = coordinators.cameras(4, source="pattern:128x96@25", expected_mpx=0.1)
+    config = coordinators.configured(tmp_path, placement={"ttl_s": 20.0, "settle_s": 0.1}, cameras=cameras)
+    seen: dict[str, list[tuple[int, str, int, int]]] = {camera["id"]: [] for camera in cameras}
+    async with AsyncExitStack() as stack:
+        coordinator = await stack.enter_async_context(coordinators.running(config))
+        runs: dict[str, str] = {}
+        for name in ("north", "south"):
+            membership = {"coordinator": coordinator.renewals.address, "engine": name, "node": name}
+            one, _ = await stack.enter_async_context(running(configured(fleet=membership)))
+            runs[name] = one.run
+        fleet = coordinator.directory.publisher.endpoint.replace("tcp://", "fleet://")
+        proxy = await stack.enter_async_context(proxy_process(fleet))
+        client = await stack.enter_async_context(plain_client(proxy.endpoint, "results/v1/"))
+
+        async def read_until(condition: Callable[[list[tuple[int, str, int, int]]], bool]) -> None:
+            while not all(map(condition, seen.values())):
+                one = json.loads(await client.read())
+                seen[one["camera"]].append((one["generation"], one["run"], one["epoch"], one["seq"]))
+
+        await read_until(lambda results: len(results) >= 10)
+        before = {camera: results[-1][0] for camera, results in seen.items()}
+        old = coordinator.placement.cameras["c0"].engine or ""
+        new = runs["south" if old == "north" else "north"]
+        moving = [camera for camera, view in coordinator.placement.cameras.items() if view.engine == old]
+        await coordinator.changes.drain(old)
+        await read_until(lambda results: {run for _, run, *_ in results[-10:]} == {new})
+    for camera, results in seen.items():
+        numbers = [(generation, epoch, seq) for generation, _, epoch, seq in results]
+        assert numbers == sorted(set(numbers))
+        of_runs = [[one for one in results if one[1] == run] for run in dict.fromkeys(run for _, run, _, _ in results)]
+        assert [seq for run in of_runs for *_, seq in run] == [
+            seq for run in of_runs for seq in range(run[0][3], run[0][3] + len(run))
+        ]
+        if camera in moving:
+            assert len(of_runs) == 2
+            assert of_runs[1][0][0] > before[camera]
+            assert of_runs[1][0][2:] == (1, 0)  # from the new engine's first result on
 
 
 async def test_a_late_client_gets_the_last_values_but_none_of_an_earlier_placement() -> None:
@@ -283,6 +328,25 @@ async def test_a_proxy_waits_for_the_coordinator_and_goes_on_without_it_and_with
             sent.append(frame(south, "door", 2))
             await client.read_until(sent[-1])
         assert client.bodies == sent
+
+
+async def test_cameras_of_a_killed_engine_go_on_at_another_one() -> None:
+    async with directory() as fleet, engine("south") as south, proxy_process(fleet.fleet) as proxy:
+        with engine_process("door") as (process, address):
+            async with plain_client(proxy.endpoint, "results/v1/") as client:
+                fleet.place("door", 1, address)
+                fleet.place("yard", 1, south)
+                await followed(south)
+                while len(client.received) < 20:
+                    await client.read()
+                process.kill()
+                fleet.place("door", 2, south)
+                sent = [frame(south, "door", 2) for _ in range(10)]
+                await client.read_until(sent[-1])
+                got = client.messages("results/v1/door/")
+    old = [one["seq"] for one in got if one["generation"] == 1]
+    assert old == list(range(old[0], old[0] + len(old)))
+    assert [one["generation"] for one in got] == [1] * len(old) + [2] * len(sent)
 
 
 async def test_a_peer_that_sends_too_much_is_disconnected_and_others_read_on() -> None:
