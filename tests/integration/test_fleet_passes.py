@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,9 @@ async def test_what_a_pass_began_ends_with_it_unless_it_is_renewed(
             assert not await refused(renewed)
             at(pass_office.LIFE_S / 2)
             assert await refused(first)
-            for _ in range(MANY_LINES):
-                assert await stream.content.readline()
+            lines = [await stream.content.readline() for _ in range(MANY_LINES)]
+            messages = [json.loads(line.removeprefix(b"data: ")) for line in lines if line.startswith(b"data: ")]
+            assert all(lines) and {message["camera"] for message in messages} == {"hall"}, "no other camera's"
             at(pass_office.LIFE_S)
             assert await refused(renewed)
             with pytest.raises(aiohttp.ClientError):
