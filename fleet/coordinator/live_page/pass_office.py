@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import urlsplit
 
-from stream.cameras.fleet_membership import public
 from stream.http.server.access_control.access import names_loopback
+from stream.membership.addresses import public
 from stream.membership.lease import boottime_ns
 from stream.membership.passes import Pass, signed
 from stream.membership.protocol import Viewing
