@@ -50,6 +50,8 @@ LEAST_INTERVAL_S = 0.05
 QUEUED = 8
 """Messages that either side queues. More are of no use: each is a complete state."""
 LINGER_MS = 200
+UNSENT_S = 0.15
+"""Time after which a renewal that had no connection is tried again."""
 RECONNECT_MS = 100
 """Between attempts to connect again, and up to 200 ms more: a coordinator that was started again has to hear soon."""
 LOGGED_PER_S = 60.0
@@ -231,12 +233,11 @@ class Member:
 
     # -- renewals -----------------------------------------------------------------------------------------------
     async def _pause(self) -> None:
-        """Wait until the next renewal is due, something has changed, or a renewal that was not sent can be."""
+        """Wait until the next renewal is due, or something has changed."""
         await asyncio.sleep(LEAST_INTERVAL_S)
         left_s = self._ttl_s / RENEWALS_PER_LEASE - LEAST_INTERVAL_S
-        if self._unsent and self._socket is not None:
-            await self._socket.poll(round(1000 * left_s), zmq.POLLOUT)  # pyright: ignore[reportCallIssue]
-            return
+        if self._unsent:
+            left_s = min(left_s, UNSENT_S)
         with contextlib.suppress(TimeoutError):
             # Not `wait_for`, which before Python 3.12 loses a cancellation that comes with the event.
             async with asyncio.timeout(left_s):
