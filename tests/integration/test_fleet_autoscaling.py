@@ -81,6 +81,7 @@ async def granted(node: Node) -> int:
         return int(float(found[1])) if found is not None else 0
 
 
+@pytest.mark.soak
 async def test_cameras_without_room_get_a_node_and_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "RAY_enable_autoscaler_v2": "1",
