@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from stream.http.invalid_requests import SERVER_LOGGER
 from stream.settings.config_error import ConfigError
 from telemetry.catalogue import NOTIFY_METRICS, MetricSpec
 
@@ -65,7 +66,7 @@ class StatusServer:
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._health)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, logger=SERVER_LOGGER)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host.strip("[]"), self._port).start()

@@ -317,3 +317,27 @@ async def test_no_credential_is_in_any_response_or_log(caplog: pytest.LogCapture
     for secret in secrets:
         assert secret not in str(answers)
         assert secret not in "".join(record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    "request_line_and_header",
+    [
+        b"GET / HTTP/1.1\r\nAuthorization: Bearer SECRET\0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nCookie: partstream_session=SECRET\x01\r\n\r\n",
+        b"GET / HTTP/1.1\r\nAuthorization: Bearer " + b"SECRET" * 10_000 + b"\r\n\r\n",
+        b"GET /api/v1/cameras?t=SECRET\0 HTTP/1.1\r\n\r\n",
+    ],
+    ids=["header", "cookie", "long header", "path"],
+)
+async def test_a_request_that_is_not_valid_http_is_logged_without_what_it_says(
+    request_line_and_header: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with running(configured(http=OFF_LOOPBACK)) as (_, client):
+        port = int(client.address.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request_line_and_header)
+        assert b" 400 " in await reader.readline()
+        writer.close()
+        await until(lambda: any("not valid HTTP" in record.getMessage() for record in caplog.records))
+    assert "SECRET" not in caplog.text

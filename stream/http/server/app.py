@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from stream.http.endpoints.page_files import page_routes
 from stream.http.endpoints.session_api import SessionApi
+from stream.http.invalid_requests import SERVER_LOGGER
 from stream.http.server import openapi, tls
 from stream.http.server.access_control.access import Access, configured_grants
 from stream.http.server.access_control.audit import Audit
@@ -140,6 +141,7 @@ class HttpServer:
         runner = web.AppRunner(
             application,
             access_log=None,
+            logger=SERVER_LOGGER,
             handle_signals=False,
             shutdown_timeout=0.5,
             auto_decompress=False,
