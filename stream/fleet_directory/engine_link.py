@@ -26,6 +26,9 @@ PAGE = 100
 MOST_PAGES = 100
 """Requests for one hole. An engine that goes on publishing may be faster than a slow reader takes its messages."""
 DRAIN_POLL_S = 0.005
+LEAST_DRAINED = 1000
+"""Messages of an engine that are read at the beginning of a handover even if its queue is shorter: more may be in the
+buffers of the connection."""
 TURNS = 10
 """Turns of the event loop that an answer needs from the socket to its reader. A reader that kept the loop busy for
 longer than `ANSWER_S` must not take an answer for missing."""
@@ -72,7 +75,7 @@ class LinkKey:
 class EngineLink:
     """The subscription to one engine, the cameras that it is followed for, and requests when they move.
 
-    It owns the sockets, which `close` closes.
+    It owns the sockets, which `close` closes. `queued`: messages that its queue can have.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class EngineLink:
         context: zmq.asyncio.Context,
         replay: str,
         keys: ClientKeys | None,
+        queued: int = 0,
     ) -> None:
         self.key = LinkKey.of(address)
         self.engine = address.engine
@@ -96,6 +100,7 @@ class EngineLink:
         self.waits_for_handover = False
         """Whether the reading waits for the end of a handover, because too many messages are held."""
         self.closed = False
+        self._most_drained = max(queued, LEAST_DRAINED)
         self._client = ReplayClient(context, replay, 10 * ANSWER_S, keys)
         self._lock = asyncio.Lock()
         self._ask_again_at = 0.0
@@ -103,12 +108,16 @@ class EngineLink:
     async def drain(self, enough: Callable[[], bool]) -> None:
         """Wait until everything that has arrived so far was read: what was not read yet has to be requested.
 
+        Ends after as many messages as can have waited at the beginning, because more arrive for a caller that is slow.
         Ends sooner if the reading waits for a handover, so that handovers do not wait for each other, if it waits for
         the caller and it is `enough`, or if nothing was read for `ANSWER_S` without such a wait: a gap is being filled.
         """
         clock = asyncio.get_running_loop().time
         passed, since = self.passed, clock()
-        while not (self.subscription.drained or self.waits_for_handover or (self.waits_for_room and enough())):
+        last = passed + self._most_drained
+        while self.passed < last and not (
+            self.subscription.drained or self.waits_for_handover or (self.waits_for_room and enough())
+        ):
             if self.closed:
                 return
             await asyncio.sleep(DRAIN_POLL_S)

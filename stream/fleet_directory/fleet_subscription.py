@@ -248,7 +248,8 @@ class FleetSubscription(Subscription[AnyMessage]):
                 logger.warning("engine %s of the fleet can't be followed now: %s", address.engine, error.strerror)
                 self._connecting = asyncio.get_running_loop().call_later(CONNECT_AGAIN_S, self._connect_again)
             return None
-        link = self._links[key] = EngineLink(address, subscription, context, replay, keys)
+        queued = self._limits.high_water_mark
+        link = self._links[key] = EngineLink(address, subscription, context, replay, keys, queued)
         link.reading = self._started(self._read(link))
         return link
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -22,6 +23,7 @@ from stream.results import EngineAddress, Message, Place, decode, topic
 from stream.results.heads import KINDS, CameraKind, PlaceHead, Received, StatusHead
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
+from support.waiting import settle, until
 
 NORTH, SOUTH = "a" * 32, "b" * 32
 
@@ -250,6 +252,21 @@ async def test_an_engine_that_publishes_as_it_is_read_is_asked_until_a_page_is_n
     reader.north.publishes_meanwhile = 1
     assert await reader.moves() == 0
     assert reader.north.requests == 1
+
+
+async def test_a_reader_that_is_always_behind_waits_for_the_old_engines_queue_but_not_for_what_arrives_later(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages of other cameras arrive faster than they are taken, so the connection is never drained."""
+    monkeypatch.setattr(engine_link, "DRAIN_POLL_S", 0)
+    reader.north.waits_for_handover, reader.north.waits_for_room = False, True
+    draining = asyncio.ensure_future(reader.north.drain(lambda: False))
+    await settle()
+    reader.north.passed += engine_link.LEAST_DRAINED - 1
+    await settle()
+    assert not draining.done()
+    reader.north.passed += 1
+    await until(draining.done)
 
 
 def test_every_message_of_a_camera_has_a_kind() -> None:
