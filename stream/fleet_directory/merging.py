@@ -32,7 +32,7 @@ class Moved:
     new_generation: int
     lost: int | None
     """Messages of the old generation that are missing at its end. None: not known, because the old engine did not
-    answer, or generations between the two were not seen."""
+    answer, generations between the two were not seen, or the camera moved while this reader was closed."""
 
 
 Route = Literal["pass", "first", "late", "drop", "hold", "hand over"] | Moved
@@ -76,8 +76,10 @@ class _Camera(Generic[Source]):
     """Whether nothing more of `generation` is handed out: a handover is about to end."""
     held: deque[tuple[Source, CameraMessage]] = field(default_factory=deque[tuple[Source, CameraMessage]])
 
-    def handed_out(self, message: CameraMessage) -> None:
-        """Record a message of `generation` that is handed out."""
+    def handed_out(self, message: CameraMessage, source: Source | None = None) -> None:
+        """Record a message of `generation` that is handed out. A reader that was opened again has no source before."""
+        if self.source is None:
+            self.source = source
         self.run = message.run
         self.reached[KINDS[type(message)]] = Reached(message.run, message.epoch, message.seq + 1)
 
@@ -128,13 +130,13 @@ class Merging(Generic[Source]):
         if generation == camera.generation and not camera.complete and not isinstance(message, Status):
             if camera.lacks_before(message):
                 return "late"
-            camera.handed_out(message)
+            camera.handed_out(message, source)
             return "pass"
         if not self.admits(message):
             return "drop"
         if generation == camera.generation:
             camera.announced = generation
-            camera.handed_out(message)
+            camera.handed_out(message, source)
             return "pass"
         if camera.held:
             camera.held.append((source, message))

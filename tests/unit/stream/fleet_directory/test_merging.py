@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import support.engines.wire_messages as wire
 from stream.fleet_directory.merging import CAMERAS_ENDED, Handover, Merging, Moved, Reached
-from stream.results import Event, Frame, Message, Status
+from stream.results import Event, Frame, Status
 from stream.results.heads import Received
 from stream.subscription.generations import CameraMessage
 
@@ -193,9 +193,19 @@ def test_a_reader_opened_again_during_a_handover_goes_on_with_the_new_engine_and
     assert (merging.waiting("door"), merging.handover("door"), merging.source("door")) == (0, None, None)
     assert merging.route("new north", frame(0)) == "drop"
     assert merging.route("new north", frame(1, 1)) == "pass"
-    assert merging.route("new south", frame(2, 1, run="b")) == Moved("door", 1, 2, None)
+    assert merging.route("new south", frame(2, 1, run="b")) == "hand over"
+    assert merging.handover("door") == Handover("door", "new north", 1, "new south", 2)
+    assert hand_over(merging) == [frame(2, 1, run="b")]
     assert merging.route("new south", frame(2, 2, run="b")) == "pass"
     assert merging.route("new north", frame(1, 2)) == "drop"
+
+
+def test_after_a_status_a_reader_opened_again_has_the_end_of_the_next_move_requested() -> None:
+    merging = Merging[str]()
+    merging.route("north", frame(1))
+    merging.reopened()
+    assert merging.route("new north", status(1, "live")) == "pass"
+    assert merging.route("new south", frame(2, run="b")) == "hand over"
 
 
 def test_what_was_missed_while_a_reader_was_closed_is_not_known() -> None:
@@ -227,7 +237,7 @@ def test_removed_cameras_do_not_accumulate() -> None:
     assert merging.route("north", msgspec.structs.replace(frame(1), camera="cam4000")) == "drop"
 
 
-def shows(message: Message) -> TypeGuard[Status]:
+def shows(message: Received) -> TypeGuard[Status]:
     return isinstance(message, Status) and message.state == "live"
 
 
