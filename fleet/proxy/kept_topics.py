@@ -44,10 +44,20 @@ class KeptTopics:
         topics[topic] = generation
         if not begins(head):
             return True, _NONE  # the earlier placement goes on
+        return True, self.moved(head.camera, generation)
+
+    def moved(self, camera: str, generation: int) -> frozenset[bytes]:
+        """Take the first generation that counts from now on. Return the topics whose last ones are to be dropped.
+
+        What shows a move may be of a kind that is not passed on, or may not be handed out.
+        """
+        topics = self._cameras.get(camera, {})
         lower = frozenset(name for name, other in topics.items() if other < generation)
         for name in lower:
             del topics[name]
-        return True, lower
+        if not topics:
+            self._cameras.pop(camera, None)
+        return lower
 
     def _placed(self, place: PlaceHead, topic: bytes) -> tuple[bool, frozenset[bytes]]:
         if place.state not in ("removed", "disabled"):

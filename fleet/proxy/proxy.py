@@ -137,6 +137,8 @@ class Proxy:
 
     def _moved(self, move: Moved) -> None:
         self.moves += 1
+        if dropped := self._kept.moved(move.camera, move.new_generation):
+            self._topics.forget(set(dropped))
         if move.lost != 0:
             lost = "an unknown number" if move.lost is None else str(move.lost)
             logger.info("%s moved; %s of its last messages are missing", move.camera, lost)

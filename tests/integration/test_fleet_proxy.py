@@ -35,6 +35,8 @@ from support.waiting import until
 
 PREFIXES = 6
 """Subscriptions of a proxy at each engine: one for each kind of message."""
+ALERTS_AND_STATUS = 2
+"""The same if only alerts are passed on."""
 
 
 def frame(source: PublishingEngine, camera: str, generation: int) -> bytes:
@@ -187,6 +189,34 @@ async def test_a_late_client_gets_the_last_values_but_none_of_an_earlier_placeme
             await later.read_until(body_of(fleet, "directory/v1/yard/"))
             await later.read_until(frame(north, "yard", 1))
             assert {topic.split(b"/")[2] for topic, _ in later.received} == {b"yard"}
+
+
+async def test_a_proxy_of_alerts_keeps_none_of_an_earlier_placement() -> None:
+    """Only the status shows the move, which is not passed on."""
+    async with (
+        directory() as fleet,
+        engine("north") as north,
+        engine("south") as south,
+        proxy_process(fleet.fleet, "--kind", "alerts") as proxy,
+        plain_client(proxy.endpoint, "") as early,
+    ):
+        for camera in ("door", "yard"):
+            fleet.place(camera, 1, north)
+        await until(lambda: north.publisher.subscriptions >= ALERTS_AND_STATUS)
+        for camera in ("door", "yard"):
+            north.status(camera, 1)
+            north.alert(camera, 1)
+            await early.read_until(body_of(north, f"alerts/v1/{camera}/"))
+        fleet.place("door", 2, south, previous=north)
+        await until(lambda: south.publisher.subscriptions >= ALERTS_AND_STATUS)
+        south.status("door", 2)
+        while await metric(proxy, "moves_total") == 0:
+            await asyncio.sleep(0)
+        async with plain_client(proxy.endpoint, "") as late:
+            await late.read_until(body_of(north, "alerts/v1/yard/"))
+            north.alert("yard", 1)
+            await late.read_until(body_of(north, "alerts/v1/yard/"))
+            assert {topic for topic, _ in late.received} == {b"alerts/v1/yard/"}
 
 
 async def test_statistics_of_every_engine_pass_and_only_selected_kinds_and_cameras_if_some_are() -> None:

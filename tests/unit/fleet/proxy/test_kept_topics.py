@@ -30,7 +30,13 @@ class Kept:
         kept, dropped = self.topics.passed(head, topic.encode())
         if kept:
             self.last[topic] = generation or 0
-        for name in dropped:
+        self.forgets(dropped)
+
+    def moves(self, generation: int) -> None:
+        self.forgets(self.topics.moved("lobby", generation))
+
+    def forgets(self, topics: frozenset[bytes]) -> None:
+        for name in topics:
             self.last.pop(name.decode(), None)
 
 
@@ -72,6 +78,17 @@ def test_a_new_engine_that_only_connects_leaves_the_results_of_the_earlier_one()
     assert kept.last == {"status/v1/lobby/": 2, "results/v1/lobby/": 1}
     kept.passes(wire.event(), 2)
     assert kept.last == {"status/v1/lobby/": 2, "events/v1/lobby/": 2}
+
+
+def test_a_move_that_shows_in_no_message_drops_what_is_kept_of_earlier_placements() -> None:
+    kept = Kept()
+    kept.moves(1)
+    kept.passes(wire.event(), 1)
+    kept.passes(wire.status(), 3, state="connecting")
+    kept.moves(2)
+    assert kept.last == {"status/v1/lobby/": 3}
+    kept.moves(4)
+    assert (kept.last, len(kept.topics)) == ({}, 0)
 
 
 def test_statistics_and_clips_are_not_kept() -> None:
