@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from stream.results.heads import ClipReadyHead, Head, PlaceHead, StatsHead
+from stream.results.heads import ClipReadyHead, Head, PlaceHead, StatsHead, StatusHead
 from stream.subscription.generations import begins
 
 CAMERAS_ENDED = 16_384
@@ -37,8 +37,10 @@ class KeptTopics:
             return self._placed(head, topic)
         if head.camera in self._ended:
             return False, _NONE
-        topics = self._cameras.setdefault(head.camera, {})
         generation = head.generation or 0
+        if isinstance(head, StatusHead) and head.state == "removed":
+            return False, self.moved(head.camera, generation + 1) | {topic}  # as its engine, keep nothing of it
+        topics = self._cameras.setdefault(head.camera, {})
         if topics.get(topic) == generation:
             return True, _NONE
         topics[topic] = generation

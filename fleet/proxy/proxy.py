@@ -56,8 +56,10 @@ class Proxy:
         """Set once the directory has told of a camera."""
         self._serving = serving
         self._kinds = kinds
-        # The directory is always followed: it tells which cameras have ended.
-        read: tuple[Kind, ...] = tuple(dict.fromkeys((*kinds, "directory")))
+        # The directory and statuses are always followed: they tell which cameras have ended.
+        of_cameras = any(kind not in ("directory", "stats") for kind in kinds)
+        ends: tuple[Kind, ...] = ("directory", "status") if of_cameras else ("directory",)
+        read = tuple(dict.fromkeys((*kinds, *ends)))
         self._subscription = FleetSubscription[Head](
             directory, read, cameras, Limits(), None, self._moved, decode=decode_head
         )

@@ -191,8 +191,8 @@ async def test_a_late_client_gets_the_last_values_but_none_of_an_earlier_placeme
             assert {topic.split(b"/")[2] for topic, _ in later.received} == {b"yard"}
 
 
-async def test_a_proxy_of_alerts_keeps_none_of_an_earlier_placement() -> None:
-    """Only the status shows the move, which is not passed on."""
+async def test_a_proxy_of_alerts_keeps_none_of_an_earlier_placement_or_a_removed_camera() -> None:
+    """Only the status shows a move, or that its engine has removed a camera. It is not passed on."""
     async with (
         directory() as fleet,
         engine("north") as north,
@@ -200,13 +200,17 @@ async def test_a_proxy_of_alerts_keeps_none_of_an_earlier_placement() -> None:
         proxy_process(fleet.fleet, "--kind", "alerts") as proxy,
         plain_client(proxy.endpoint, "") as early,
     ):
-        for camera in ("door", "yard"):
+        cameras = ("door", "gate", "yard")
+        for camera in cameras:
             fleet.place(camera, 1, north)
         await until(lambda: north.publisher.subscriptions >= ALERTS_AND_STATUS)
-        for camera in ("door", "yard"):
+        for camera in cameras:
             north.status(camera, 1)
             north.alert(camera, 1)
             await early.read_until(body_of(north, f"alerts/v1/{camera}/"))
+        north.status("gate", 1, "removed")
+        north.alert("yard", 1)
+        await early.read_until(body_of(north, "alerts/v1/yard/"))
         fleet.place("door", 2, south, previous=north)
         await until(lambda: south.publisher.subscriptions >= ALERTS_AND_STATUS)
         south.status("door", 2)

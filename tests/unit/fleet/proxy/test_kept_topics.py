@@ -91,6 +91,18 @@ def test_a_move_that_shows_in_no_message_drops_what_is_kept_of_earlier_placement
     assert (kept.last, len(kept.topics)) == ({}, 0)
 
 
+def test_of_a_camera_that_its_engine_has_removed_nothing_is_kept_until_it_is_placed_again() -> None:
+    kept = Kept()
+    for message in (wire.status(), wire.frame(), wire.event(), wire.frame("yard")):
+        kept.passes(message, 1)
+    kept.passes(wire.status(), 1, state="removed")
+    assert kept.last == {"results/v1/yard/": 1}
+    assert len(kept.topics) == 1
+    kept.passes(wire.status(), 2, state="connecting")
+    kept.passes(wire.frame(), 2)
+    assert kept.last == {"results/v1/yard/": 1, "status/v1/lobby/": 2, "results/v1/lobby/": 2}
+
+
 def test_statistics_and_clips_are_not_kept() -> None:
     kept = Kept()
     kept.passes(wire.stats(), engine="north")
