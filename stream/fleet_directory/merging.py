@@ -68,6 +68,8 @@ class _Camera(Generic[Source]):
     run: str = ""
     began: Reached | None = None
     """Where `generation` began, whose messages are then all to be handed out; None if it was read from its middle."""
+    goes_on: dict[CameraKind, Reached] = field(default_factory=dict[CameraKind, Reached])
+    """The same of kinds whose numbers go on from the generation before, of the same engine and epoch."""
     reached: dict[CameraKind, Reached] = field(default_factory=dict[CameraKind, Reached])
     """Of `generation`, by kind."""
     announced: int = -1
@@ -85,14 +87,26 @@ class _Camera(Generic[Source]):
 
     def lacks_before(self, message: CameraMessage) -> bool:
         """Whether earlier messages of this kind were published since the generation began, and none arrived."""
-        if message.seq == 0 or self.began is None or KINDS[type(message)] in self.reached:
+        began = self.beginning(kind := KINDS[type(message)])
+        if began is None or kind in self.reached:
             return False
-        return (message.run, message.epoch) == (self.began.run, self.began.epoch)
+        return (message.run, message.epoch) == began[:2] and message.seq > began.next_seq
 
-    def begin(self, generation: int, source: Source, began: Reached | None) -> None:
-        """Hand out this generation from now on."""
-        self.generation, self.source, self.complete = generation, source, False
-        self.began = began
+    def beginning(self, kind: CameraKind) -> Reached | None:
+        """Return where a kind of `generation` began; None if it was read from its middle."""
+        return self.goes_on.get(kind, self.began)
+
+    def of_epoch(self, message: CameraMessage) -> dict[CameraKind, Reached]:
+        """Return how far kinds were handed out in the run and epoch of a message. Empty: it is another epoch."""
+        known = self.goes_on | self.reached
+        return {kind: one for kind, one in known.items() if one[:2] == (message.run, message.epoch)}
+
+    def begin(self, first: CameraMessage, source: Source, *, whole: bool) -> None:
+        """Hand out the generation of this message from now on. `whole`: all of it, not from this message on."""
+        self.goes_on = self.of_epoch(first) if source is self.source else {}
+        if not (self.goes_on and self.began is None):
+            self.began = Reached(first.run, first.epoch, 0) if whole else None
+        self.generation, self.source, self.complete = first.generation or 0, source, False
         self.reached.clear()
 
 
@@ -146,7 +160,7 @@ class Merging(Generic[Source]):
             return "pass"
         if camera.source is None or (camera.source is source and camera.run != message.run):
             before = camera.generation
-            camera.begin(generation, source, None)
+            camera.begin(message, source, whole=False)
             camera.handed_out(message)
             if isinstance(message, Status):
                 camera.announced = generation
@@ -180,7 +194,27 @@ class Merging(Generic[Source]):
         It is unknown if none was handed out, and the generation was not read from its beginning.
         """
         camera = self._cameras.get(name)
-        return None if camera is None else camera.reached.get(kind, camera.began)
+        return None if camera is None else camera.reached.get(kind, camera.beginning(kind))
+
+    def first_missing(self, handover: Handover[Source], message: CameraMessage) -> int:
+        """Return the number of the first message that may be missing before this one of the new generation.
+
+        It is 0 in an epoch of its own. If the same engine goes on in the same one, what was handed out of the old
+        generation is not missing, nor is what was published before the camera was read.
+        """
+        camera = self._cameras.get(handover.camera)
+        if camera is None or handover.old is not handover.new or not (known := camera.of_epoch(message)):
+            return 0
+        reached = known.get(KINDS[type(message)])
+        if reached is not None:
+            return reached.next_seq
+        return message.seq if camera.began is None else 0
+
+    def rest_asked(self, name: str, kind: CameraKind, reached: Reached) -> None:
+        """Record that a kind of the old generation was requested up to here."""
+        camera = self._cameras.get(name)
+        if camera is not None and camera.complete:
+            camera.reached[kind] = reached
 
     def recovered(self, message: CameraMessage) -> bool:
         """Take a message of the source that was requested during a handover. Return whether it is to be handed out.
@@ -217,7 +251,7 @@ class Merging(Generic[Source]):
         later: deque[tuple[Source, CameraMessage]] = deque()
         held, camera.held = camera.held, deque()
         first = next(one for _, one in held if one.generation == handover.new_generation and begins(one))
-        camera.begin(handover.new_generation, handover.new, Reached(first.run, first.epoch, 0))
+        camera.begin(first, handover.new, whole=True)
         for source, message in held:
             generation = message.generation or 0
             if generation > camera.generation and (later or begins(message)):
@@ -233,6 +267,7 @@ class Merging(Generic[Source]):
         """Begin with new sources. Generations stay, so that a reader does not go back; what was held is dropped."""
         for camera in self._cameras.values():
             camera.source, camera.complete, camera.began = None, False, None
+            camera.goes_on = {}
             camera.reached.clear()
             camera.held.clear()
 

@@ -61,40 +61,47 @@ class Recovery:
             reached = self._merging.reached(camera, kind)
             if reached is None:
                 continue
-            lost = await self._rest(old, topic(kind, camera), reached, handover.old_generation)
+            lost = await self._rest(handover, kind, reached)
             missing = None if lost is None or missing is None else missing + lost
         return missing
 
-    async def _rest(self, old: EngineLink, name: str, reached: Reached, generation: int) -> int | None:
-        """Hand out the rest of a topic, also of later epochs. Return how many messages are missing; None: not known."""
-        missing = 0
+    async def _rest(self, handover: Handover[EngineLink], kind: CameraKind, reached: Reached) -> int | None:
+        """Hand out the rest of a kind, also of later epochs. Return how many messages are missing; None: not known."""
+        missing, name = 0, topic(kind, handover.camera)
         run, epoch, next_seq = reached
         while True:
-            requested = await self._requested(old, Hole(name, run, epoch, next_seq, None), generation)
+            hole = Hole(name, run, epoch, next_seq, None)
+            requested = await self._requested(handover.old, hole, handover.old_generation)
             if requested is None:
                 return None
             missing += requested.lost
+            self._merging.rest_asked(handover.camera, kind, Reached(run, epoch, next_seq + requested.missed))
             later = min((one for one in requested.later_epochs if one > epoch), default=None)
             if later is None or requested.went_on:
                 return missing
             epoch, next_seq = later, 0
 
     async def beginning_of(self, handover: Handover[EngineLink]) -> None:
-        """Hand out what the new engine has published before the first message received."""
+        """Hand out what the new engine has published before the first message received, in the same epoch.
+
+        Earlier epochs of the new generation are not requested: it is not known in which one it began.
+        """
         names = {kind: topic(kind, handover.camera) for kind in self._kinds}
         names.pop("status", None)  # those before `live` are handed out as they arrive
         for _, message in self._merging.held(handover.camera):
             if message.generation != handover.new_generation:
                 continue
             name = names.pop(KINDS[type(message)], None)
-            if message.seq > 0 and name is not None:
-                hole = Hole(name, message.run, message.epoch, 0, message.seq)
+            if name is not None and (first := self._merging.first_missing(handover, message)) < message.seq:
+                hole = Hole(name, message.run, message.epoch, first, message.seq)
                 await self._requested(handover.new, hole, handover.new_generation)
 
     async def before(self, link: EngineLink, message: CameraMessage) -> None:
         """Hand out what an engine has published before the first message of this kind, unless a handover begins."""
-        name = topic(KINDS[type(message)], message.camera)
-        hole = Hole(name, message.run, message.epoch, 0, message.seq)
+        kind = KINDS[type(message)]
+        began = self._merging.reached(message.camera, kind)
+        first = 0 if began is None else began.next_seq
+        hole = Hole(topic(kind, message.camera), message.run, message.epoch, first, message.seq)
         await self._requested(link, hole, message.generation or 0, unless_complete=True)
         self._merging.beginning_asked(message)
 

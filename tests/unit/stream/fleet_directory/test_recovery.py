@@ -156,7 +156,48 @@ async def test_messages_of_a_later_generation_in_the_same_epoch_are_not_missing(
     reader.reads(reader.north, [reader.north.publish("results", 2) for _ in range(200)][-1])
     assert await reader.moves() == 0
     assert reader.recovered()[:2] == sent[1:]
-    assert reader.north.requests == 1 + 3  # the beginning of the new generation has three pages
+    assert reader.north.requests == 1 + 2  # the beginning of the new generation has two pages
+
+
+async def test_what_was_handed_out_is_not_missing_if_its_engine_goes_on_with_a_higher_generation_in_the_same_epoch(
+    reader_of_events: Reader,
+) -> None:
+    """The engine does not have it any more, and has published events before they were read."""
+    reader = reader_of_events
+    north = reader.north = Engine(NORTH, reader.context, keep=5)
+    for _ in range(20):
+        north.publish("events", 1)
+    reader.reads(north, *[north.publish("results", 1) for _ in range(20)])
+    for generation in (2, 3):
+        reader.reads(north, north.publish("events", generation))
+        reader.reads(north, north.publish("results", generation))
+        assert await reader.moves() == 0
+    assert (reader.recovered(), reader.counts.missed) == ([], 0)
+    assert reader.merging.route(north, north.publish("events", 3)) == "pass"
+
+
+async def test_messages_that_are_gone_between_two_generations_of_one_epoch_are_counted_once(reader: Reader) -> None:
+    north = reader.north = Engine(NORTH, reader.context, keep=5)
+    reader.reads(north, *[north.publish("results", 1) for _ in range(3)])
+    sent = [north.publish("results", generation) for generation in (1, 1, 1, 2, 2, 2, 2, 2, 2)]
+    reader.reads(north, sent[-1])
+    assert await reader.moves() == 4
+    assert reader.recovered() == sent[4:-1]
+    assert (reader.counts.missed, reader.counts.replayed) == (8, 4)
+
+
+async def test_a_kind_that_goes_on_in_the_same_epoch_is_requested_from_where_it_was_left(
+    reader_of_events: Reader,
+) -> None:
+    reader, north = reader_of_events, reader_of_events.north
+    reader.reads(north, north.publish("results", 1), *[north.publish("events", 1) for _ in range(3)])
+    reader.reads(north, north.publish("results", 2))
+    assert await reader.moves() == 0
+    *missed, arrived = (north.publish("events", 2) for _ in range(4))
+    assert reader.merging.route(north, arrived) == "late"
+    await reader.recovery.before(north, arrived)
+    assert reader.recovered() == missed
+    assert (reader.counts.missed, reader.counts.replayed) == (3, 3)
 
 
 async def test_messages_that_the_engine_does_not_have_any_more_are_counted(reader: Reader) -> None:
