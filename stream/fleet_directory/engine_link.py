@@ -150,7 +150,9 @@ class EngineLink:
                     complete = forward or page.end.status == "ok"
                     later_epochs = page.end.later_epochs
                     break
-        return Requested(filling.missed - others, filling.replayed, complete, went_on, later_epochs)
+        # What follows the end of what is wanted was not looked at.
+        missed = filling.cursor - hole.first_seq if went_on else filling.missed
+        return Requested(missed - others, filling.replayed, complete, went_on, later_epochs)
 
     async def _page(self, filling: Filling, wanted: int) -> ReplayPage | None:
         """Return the next messages of a hole; None without an answer."""

@@ -264,6 +264,25 @@ async def test_what_a_handover_requests_is_not_requested_as_a_beginning(reader_o
     assert reader.merging.route(reader.south, sent[2]) == "drop"
 
 
+async def test_a_beginning_that_a_handover_cuts_short_misses_nothing_of_what_it_has_not_requested(
+    reader_of_events: Reader,
+) -> None:
+    """There are more messages than one request asks for."""
+    reader = reader_of_events
+    reader.reads(reader.north, reader.north.publish("results", 1))
+    reader.reads(reader.south, reader.south.publish("results", 2))
+    assert await reader.moves() == 0
+    sent = [reader.south.publish("events", 2) for _ in range(2 * engine_link.PAGE + 50)]
+    assert reader.merging.route(reader.south, sent[-1]) == "late"
+    reader.reads(reader.north, reader.north.publish("results", 3, epoch=2))
+    reader.merging.complete("door")
+    await reader.recovery.before(reader.south, sent[-1])
+    assert (reader.counts.gaps, reader.counts.missed) == (0, 0)
+    assert await reader.moves() == 0
+    assert reader.recovered() == sent
+    assert (reader.counts.missed, reader.counts.lost) == (len(sent), 0)
+
+
 async def test_of_an_engine_that_was_restarted_the_loss_is_unknown_and_every_kind_is_requested(
     reader_of_events: Reader,
 ) -> None:
