@@ -11,7 +11,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_proxy_messages_total", "counter", "Messages passed on.", ("kind",)),
     MetricSpec("fleet_proxy_stale_total", "counter", "Discarded messages of placements that a later one has replaced."),
     MetricSpec("fleet_proxy_lost_total", "counter", "Messages of engines that replay could not provide."),
-    MetricSpec("fleet_proxy_moves_total", "counter", "Cameras that went on at another engine."),
+    MetricSpec("fleet_proxy_moves_total", "counter", "Cameras that went on with a later placement."),
     MetricSpec("fleet_proxy_engines", "gauge", "Engines that are read."),
     MetricSpec("fleet_proxy_subscriptions", "gauge", "Subscriptions of connected subscribers."),
     MetricSpec("fleet_proxy_refused_total", "counter", "Connections refused because the client's key is not listed."),

@@ -51,7 +51,7 @@ class Proxy:
         self.passed: Counter[str] = Counter(dict.fromkeys(kinds, 0))
         """Messages passed on, by kind."""
         self.moves = 0
-        """Cameras that went on at another engine, or at another run of it."""
+        """Cameras that went on with a higher generation: at another engine or run of it, or placed there again."""
         self.heard = asyncio.Event()
         """Set once the directory has told of a camera."""
         self._serving = serving

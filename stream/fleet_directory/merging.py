@@ -25,7 +25,10 @@ CAMERAS_ENDED = 4096
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A camera has moved to another engine, or to another run of its engine."""
+    """A camera has moved to another engine or to another run of its engine, or was placed there again.
+
+    It is placed again with a higher generation if the coordinator has lost its store.
+    """
 
     camera: str
     old_generation: int
