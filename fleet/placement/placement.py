@@ -299,14 +299,14 @@ class Placement:
                 self._empty(engine, now_s)
         self._tell_drained()
         if now_s >= self._retry_s:
+            self._retry_s = now_s + RETRY_S
             self._unplaced.cheapen()
             self._unplaced.try_out(now_s)
-        if self._opened or now_s >= self._retry_s:
+            self._balance(now_s)  # before cameras are tried again: while any is due, the load is not levelled
+            self._opened = True
+        if self._opened:
             self._unplaced.try_again()
             self._opened = False
-        if now_s >= self._retry_s:
-            self._retry_s = now_s + RETRY_S
-            self._balance(now_s)
 
     def _settle(self) -> None:
         """Place the cameras that no engine has reported."""

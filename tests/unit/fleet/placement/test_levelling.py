@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from fleet.placement.commands import Announce, Assign, Command
 from fleet.placement.events import DrainBegun, DrainEnded, EngineEnded, Measured, Wish
 from fleet.placement.levelling import AFTER_FAILURE_S
@@ -18,6 +20,9 @@ COST = 6.0
 class Fleet(Driver):
     """Engines that report all cameras as live, at the cost that they were expected to have."""
 
+    refused: frozenset[str] = frozenset()
+    """Cameras that all engines refuse."""
+
     def fill(self, cameras: int, wish: Wish | None = None, first: int = 0) -> None:
         self.add(*(f"c{number:02}" for number in range(first, first + cameras)), wish=wish or Wish(pixels=COST))
         self.serve(1)
@@ -29,10 +34,14 @@ class Fleet(Driver):
             commands = self.elapse(TICK_S)
             for engine in self.engines:
                 told = self.told.get(engine, {}).items()
-                reports = {name: Measured(one, engine not in dark, self._cost(name)) for name, one in told}
-                commands += self.report(engine, reports)
+                commands += self.report(engine, {name: self._measured(name, one, engine in dark) for name, one in told})
             given += [(self.now_s, command.camera) for command in commands if isinstance(command, Assign)]
         return given
+
+    def _measured(self, camera: str, generation: int, dark: bool) -> Measured:
+        if camera in self.refused:
+            return Measured(generation, False, refused="no such device")
+        return Measured(generation, not dark, self._cost(camera))
 
     def _cost(self, camera: str) -> float:
         wish = self.placement._ledger.cameras[camera].wish
@@ -51,6 +60,19 @@ def test_an_engine_that_joined_gets_its_part_of_the_load_and_then_nothing_moves(
     fleet.serve(120)
     assert fleet.counts() == {"one": 7, "two": 7, "three": 6}
     assert fleet.serve(300) == []
+
+
+@pytest.mark.parametrize("wish", [Wish(pixels=COST, pinned="off"), Wish(pixels=COST)], ids=["pin absent", "refused"])
+def test_a_camera_that_no_engine_can_have_does_not_stop_it(wish: Wish) -> None:
+    fleet = Fleet()
+    fleet.refused = frozenset(["waiting"])
+    fleet.join("one")
+    fleet.fill(12)
+    fleet.add("waiting", wish=wish)
+    fleet.join("two")
+    fleet.serve(200)
+    assert fleet.counts() == {"one": 7, "two": 5}
+    assert fleet.placement.cameras["waiting"].state == "unplaced"
 
 
 def test_a_camera_is_released_only_when_it_is_live_on_the_engine_that_joined() -> None:
