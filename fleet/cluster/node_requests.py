@@ -33,6 +33,7 @@ class NodeRequests:
         self._ask = ask
         capacity: float = config.membership.get("capacity", FleetSettings.model_fields["capacity"].default)
         self._requests = Requests(config.cluster.autoscaling, capacity * (1 - config.placement.headroom))
+        self._opener = _opener()
         self._again_s = float("-inf")
         self._failures = 0
 
@@ -61,9 +62,26 @@ class NodeRequests:
 
     def _status(self, head: str) -> Mapping[str, Any]:
         http = self._config.coordinator.http
-        token = http.control_token.get_secret_value() if http.control_token else os.environ.get(TOKEN_VARIABLE)
+        configured = http.read_token or http.control_token
+        token = configured.get_secret_value() if configured else os.environ.get(TOKEN_VARIABLE)
         request = urllib.request.Request(f"{coordinator_url(self._config, head)}/api/v1/status")
         if token:
             request.add_header("Authorization", f"Bearer {token}")
-        with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_S) as answer:
+        with self._opener.open(request, timeout=ANSWER_WITHIN_S) as answer:
             return json.load(answer)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens addresses without redirects, and without the proxies of the environment.
+
+    The token is for the coordinator only.
+    """
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
