@@ -100,6 +100,8 @@ class Coordinator:
                 await self._keep_ttl()
             self._begin(kept)
             await self.directory.start()
+            for name, place in self._known.removed.places().items():  # readers may know them from before
+                self.directory.announce(Announce(name, "removed", place.generation))
             await self.renewals.start()
         except BaseException:
             await self.directory.stop()
@@ -300,7 +302,9 @@ class Coordinator:
                 self._known.removed.forget(event.camera)
             case CameraUnwanted() if event.camera not in self.placement.cameras:  # its settings were not valid
                 had = self.assignments.remove(event.camera)
-                self._outbox.add(self._known.removed.add(event.camera, max([self._known.floor - 1, *had.values()])), ())
+                generation = max([self._known.floor - 1, *had.values()])
+                removed = Announce(event.camera, "removed", generation)
+                self._outbox.add(self._known.removed.add(event.camera, generation), [removed])
                 self._push(had.keys())
             case _:
                 pass

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 from fleet.coordinator.engines import Engines
+from fleet.coordinator.removed_cameras import MOST_REMEMBERED
 from fleet.placement.commands import Announce
 from fleet.settings import CoordinatorConfig
 from stream.messaging.history import TOPICS_NUMBERED
@@ -28,10 +29,12 @@ class Directory:
         self.publisher = Publisher(config.publishing, run, Observer())
         self.publisher.number_topics(max(TOPICS_NUMBERED, TOPICS_PER_CAMERA * config.http.max_cameras))
         self._places: dict[str, Place] = {}
+        self._removed: dict[str, None] = {}
+        """Removed cameras that readers are still told of, the one that was removed first at the beginning."""
 
     @property
     def places(self) -> Mapping[str, Place]:
-        """The last message of each camera."""
+        """The last message of each camera of the fleet."""
         return self._places
 
     async def start(self) -> None:
@@ -47,7 +50,10 @@ class Directory:
         await self.publisher.stop()
 
     def announce(self, announce: Announce) -> None:
-        """Publish where a camera is from now on."""
+        """Publish where a camera is from now on.
+
+        That it was removed stays a last value, for readers that are not connected. The earliest of too many ends.
+        """
         place = Place(
             run=self._run,
             seq=0,
@@ -63,8 +69,14 @@ class Directory:
         self.publisher.publish(place)
         if announce.state == "removed":
             self._places.pop(announce.camera, None)
-            self.publisher.forget(announce.camera)
+            self._removed.pop(announce.camera, None)
+            self._removed[announce.camera] = None
+            if len(self._removed) > MOST_REMEMBERED:
+                oldest = next(iter(self._removed))
+                del self._removed[oldest]
+                self.publisher.forget(oldest)
         else:
+            self._removed.pop(announce.camera, None)
             self._places[announce.camera] = place
 
     def _address(self, engine: str | None, run: str | None) -> EngineAddress | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,63 @@ async def test_readers_of_the_directory_get_every_place_and_each_change(tmp_path
                     await read()
                 assert moved.address and (moved.address.engine, moved.previous.engine) == ("b", "a")
                 assert moved.previous_generation is not None and moved.previous_generation < moved.generation
+
+
+async def last_places(coordinator: Coordinator, count: int) -> dict[str, str]:
+    """Return the states of this many cameras, as a new reader of the directory gets them."""
+    with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as reader:
+        reader.connect(coordinator.directory.publisher.endpoint)
+        reader.subscribe(b"directory/v1/")
+        states: dict[str, str] = {}
+        while len(states) < count:
+            message = decode((await reader.recv_multipart())[1])
+            assert isinstance(message, Place)
+            states[message.camera] = message.state
+        return states
+
+
+async def test_readers_that_were_away_learn_which_cameras_were_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.coordinator.directory.MOST_REMEMBERED", 2)
+    config = configured(tmp_path, placement={"settle_s": 0}, cameras=cameras(4))
+    expected = {"c0": "unplaced", "c1": "unplaced", "c2": "removed", "c3": "removed"}
+    async with running(config) as coordinator:
+        await until(lambda: len(coordinator.directory.places) == 4)
+        for name in ("c0", "c1", "c2", "c3"):
+            await coordinator.changes.remove(name)
+        for name in ("c0", "c1"):
+            await coordinator.changes.put(name, {"source": "pattern:"})
+        await until(lambda: len(coordinator.directory.places) == 2)
+        assert await last_places(coordinator, 4) == expected
+    async with running(config) as coordinator:
+        assert await last_places(coordinator, 4) == expected
+
+
+async def test_readers_are_told_of_the_latest_removed_cameras_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.coordinator.directory.MOST_REMEMBERED", 2)
+    async with running(configured(tmp_path, cameras=cameras(4))) as coordinator:
+        await until(lambda: len(coordinator.directory.places) == 4)
+        for name in ("c0", "c1", "c2"):
+            await coordinator.changes.remove(name)
+        last = coordinator.directory.publisher.last
+        await until(lambda: last("directory/v1/c0/") is None)
+        assert last("directory/v1/c1/") and last("directory/v1/c2/")
+
+
+async def test_readers_learn_that_a_camera_without_valid_settings_was_removed(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    async with running(config) as coordinator:
+        await coordinator.changes.put("door", {"source": "pattern:"})
+    with sqlite3.connect(tmp_path / "fleet.db") as connection:
+        connection.execute("UPDATE cameras SET settings = '{}'")
+    connection.close()
+    async with running(config) as coordinator:
+        assert "door" in coordinator.cameras.invalid
+        await coordinator.changes.remove("door")
+        assert await last_places(coordinator, 1) == {"door": "removed"}
 
 
 async def test_garbage_is_counted_and_ignored(tmp_path: Path) -> None:
