@@ -83,11 +83,14 @@ class HttpConfig(Section):
 
 
 def whole_origins(value: list[str]) -> list[str]:
-    """Return the origins in lower case, as browsers write them. Raises `ValueError` if one is none."""
+    """Return the origins as browsers write them: in lower case, and without the scheme's default port.
+
+    Raises `ValueError` if one is none.
+    """
     for origin in value:
         if not re.fullmatch(r"https?://[^/?#@\s*]+", origin):
             raise ValueError(f"{origin!r} is not an origin, for example https://wall.example:8443")
-    return [origin.lower() for origin in value]
+    return [re.sub(r"^(http://.*):80$|^(https://.*):443$", r"\1\2", origin.lower()) for origin in value]
 
 
 class IceServer(Section):

@@ -89,3 +89,15 @@ def _missing_is_empty(folder: Path) -> Path:
     path = folder / "fleet.yaml"
     path.touch()
     return path
+
+
+def test_origins_are_those_that_browsers_send() -> None:
+    written = [
+        "https://Fleet.example:443",
+        "http://fleet.example:80",
+        "https://fleet.example:80",
+        "http://[fd00::7]:80",
+    ]
+    sent = ["https://fleet.example", "http://fleet.example", "https://fleet.example:80", "http://[fd00::7]"]
+    http = FleetConfig.model_validate({"coordinator": {"http": {"page_origins": written, "cors_origins": written}}})
+    assert http.coordinator.http.page_origins == http.coordinator.http.cors_origins == sent
