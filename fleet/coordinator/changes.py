@@ -45,10 +45,11 @@ class Changes:
     async def _put(self, camera_id: str, settings: Settings) -> tuple[FleetCamera, bool]:
         async with self._turn:
             cameras = self._running()
-            before = cameras.all.get(camera_id)
-            camera = cameras.checked(camera_id, settings)
-            await self._set(cameras, camera, before)
-            return camera, before is None
+            while True:
+                before = cameras.all.get(camera_id)
+                camera = cameras.checked(camera_id, settings)
+                if await self._set(cameras, camera, before):
+                    return camera, before is None
 
     async def patch(self, camera_id: str, changes: Settings) -> FleetCamera:
         """Change the given settings; null resets one to its default. Return all settings."""
@@ -91,15 +92,22 @@ class Changes:
             await self.write([statement])
             self.step(event)
 
-    async def _set(self, cameras: Cameras, camera: FleetCamera, before: FleetCamera | None) -> None:
+    async def _set(self, cameras: Cameras, camera: FleetCamera, before: FleetCamera | None) -> bool:
+        """Keep and apply a camera's settings. Return False if it was taken over from an engine meanwhile.
+
+        That is written after these settings then, so that they must be checked and written again.
+        """
         if before is not None and camera.whole() == before.whole():
-            return
+            return True
         await self.write(cameras.keeping(camera))
+        if cameras.all.get(camera.id) is not before:
+            return False
         cameras.put(camera)
         self.step(CameraWanted(camera.id, camera.wish))
         if before is not None and before.for_engine() != camera.for_engine():
             self.changed(camera.id)
         logger.info("camera %s: %s", camera.id, "added" if before is None else "changed")
+        return True
 
     def _finished(self, change: Coroutine[Any, Any, T]) -> Awaitable[T]:
         """Return what waits for a change, which goes on if the wait is cancelled."""
