@@ -1,7 +1,8 @@
 """How many nodes Ray's autoscaler is asked for, so that the cameras find room that have none.
 
 Pure: what the coordinator told and the time are arguments. Ray counts every node that offers the resource, also those
-that it starts at the moment, so the whole number of nodes is asked for, and not how many are missing.
+that it starts at the moment, so the whole number of nodes is asked for, and not how many are missing. A node whose
+engine has not come after some minutes gets another in its place.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from fleet.cluster.settings import AutoscalingSettings
 
 ENGINE_RESOURCE = "partstream_engine"
 """What every node with engines offers one of. The agent's own resource keeps a node from counting as idle."""
+WITHOUT_ENGINE_S = 300.0
+"""After this time without an engine, a node does not count as one that will have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,15 @@ class Requests:
         self._next: int | None = None
         """Asked for soon, if the need does not change until then."""
         self._since_s = 0.0
+        self._without: dict[str, float] = {}
+        """Ray's nodes without a living engine, and since when they are seen so."""
 
     def decide(self, need: Need, ray_nodes: Iterable[str], now_s: float) -> int | None:
         """Return how many nodes to ask for from now on; 0 for none, None for no change.
 
         `ray_nodes`: names of the nodes that Ray has. More are asked for after `after_s` of need, fewer after `keep_s`.
         """
-        wanted = self._wanted(need, ray_nodes)
+        wanted = self._wanted(need, list(ray_nodes), now_s)
         asked = self._asked
         if asked is None and wanted == 0:
             self._asked = 0
@@ -87,11 +92,14 @@ class Requests:
         self._asked, self._next = self._next, None
         return self._asked
 
-    def _wanted(self, need: Need, ray_nodes: Iterable[str]) -> int:
+    def _wanted(self, need: Need, ray_nodes: Sequence[str], now_s: float) -> int:
         present = [need.nodes[name] for name in ray_nodes if name in need.nodes]
+        self._without = {name: self._without.get(name, now_s) for name in ray_nodes if name not in need.nodes}
+        broken = sum(now_s - since_s >= WITHOUT_ENGINE_S for since_s in self._without.values())
         mean = sum(present) / len(present) if present else 0.0
         short = nodes_short(need, self._settings.node_mpx or mean or self._usual_mpx)
-        return min(len(present) + short, self._settings.max_nodes) if short else 0
+        # Ray counts the broken ones too: without them, it would start none in their place.
+        return min(len(present) + broken + short, self._settings.max_nodes) if short else 0
 
 
 def bundles(nodes: int) -> Sequence[dict[str, float]]:

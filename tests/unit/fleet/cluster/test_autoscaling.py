@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from fleet.cluster.autoscaling import ENGINE_RESOURCE, Need, Requests, bundles, need_of, nodes_short
+from fleet.cluster.autoscaling import ENGINE_RESOURCE, WITHOUT_ENGINE_S, Need, Requests, bundles, need_of, nodes_short
 from fleet.cluster.settings import AutoscalingSettings
 from fleet.settings import FleetConfig
 
@@ -58,6 +58,23 @@ def test_a_node_that_is_there_and_whose_engine_is_not_yet_does_not_let_more_be_a
     assert asking.decide(need(10, 80), NODES, 0) == 3
     assert asking.decide(need(10, 80), ["a", "b", "new"], 60) is None
     assert asking.decide(need(10, 80, a=90, b=90, new=90), ["a", "b", "new"], 61) == 4, "its engine did not suffice"
+
+
+def test_another_node_is_asked_for_in_place_of_one_whose_engine_does_not_come() -> None:
+    asking = requests(after_s=0)
+    broken = ["a", "b", "broken"]
+    assert asking.decide(need(10, 80), broken, 0) == 3
+    assert asking.decide(need(10, 80), broken, WITHOUT_ENGINE_S - 1) is None
+    assert asking.decide(need(10, 80), broken, WITHOUT_ENGINE_S) == 4
+    assert asking.decide(need(10, 80), [*broken, "new"], WITHOUT_ENGINE_S + 60) is None
+
+
+def test_a_node_whose_engine_was_there_meanwhile_has_as_long_again() -> None:
+    asking = requests(after_s=0)
+    assert asking.decide(need(10, 80), NODES, 0) == 3
+    for at_s in (0, WITHOUT_ENGINE_S + 1):
+        assert asking.decide(need(10, 80), ["a", "b", "new"], at_s + 1) is None
+        assert asking.decide(NONE, NODES, at_s + 2) is None
 
 
 def test_engines_on_machines_that_ray_does_not_know_are_not_asked_for() -> None:
