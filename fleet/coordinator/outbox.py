@@ -72,7 +72,10 @@ class Outbox:
         self._bell.set()
 
     async def write(self, statements: Sequence[Statement]) -> None:
-        """Wait until the statements are written. Raises `NotSavedError`, and nothing was written then."""
+        """Wait until the statements are written. Raises `NotSavedError`, and nothing was written then.
+
+        Only when the coordinator stops, what it was writing at that moment may be written all the same.
+        """
         done = asyncio.get_running_loop().create_future()
         self._items.append(_Item(statements, (), done))
         self._bell.set()

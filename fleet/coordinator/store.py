@@ -170,7 +170,9 @@ class Store:
         """
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CLOEXEC))
-            with closing(sqlite3.connect(self.path, timeout=1.0)) as connection:
+            # Otherwise SQLite would take over what a crash left, or leave files of its own.
+            unchanged = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
+            with closing(sqlite3.connect(unchanged, uri=True)) as connection:
                 _check_version(connection, self.path)
         except FileNotFoundError:
             return

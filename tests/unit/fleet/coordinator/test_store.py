@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sqlite3
 import stat
 import threading
@@ -166,6 +167,21 @@ def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="newer version"):
         Store(path).open()
     assert path.exists()
+
+
+def test_a_check_changes_no_file_of_a_store_that_was_closed_or_that_a_crash_left(tmp_path: Path) -> None:
+    crashed, closed = tmp_path / "crash #1", tmp_path / "closed"
+    closed.mkdir()
+    store = Store(closed / "fleet.db")
+    store.open()
+    store.write([stored.drain_begun("node-1")])
+    shutil.copytree(closed, crashed)
+    store.close()
+    for folder in (crashed, closed):
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        Store(folder / "fleet.db").check()
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert Store(crashed / "fleet.db").open().drains == {"node-1"}
 
 
 def test_an_error_names_the_setting(tmp_path: Path) -> None:
