@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from commands.configuration import load_config
 from fleet.settings import load
+from stream.sources.pattern import parse_pattern
 from support.repository import REPOSITORY
 from tools.docs import fleet_reference
 
@@ -13,10 +15,29 @@ def test_the_page_is_current() -> None:
     )
 
 
-def test_the_example_of_the_guide_is_valid(tmp_path: Path) -> None:
+def example(name: str, folder: Path) -> Path:
+    """Write the file that the guide shows under this name."""
     guide = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
-    path = tmp_path / "fleet.yaml"
-    path.write_text(guide.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
-    config = load(path)
+    path = folder / name
+    path.write_text(guide.partition(f"```yaml\n# {name}")[2].partition("\n")[2].partition("```")[0], encoding="utf-8")
+    return path
+
+
+def test_the_example_of_the_guide_is_valid(tmp_path: Path) -> None:
+    config = load(example("fleet.yaml", tmp_path))
     assert [camera.id for camera in config.cameras] == ["lobby", "dock", "gate"]
     assert config.engine_of("gpu-1")["model"] == {"profile": "edge", "device": "cuda"}
+
+
+def test_the_engines_of_the_trial_join_its_coordinator_under_names_and_addresses_of_their_own(tmp_path: Path) -> None:
+    fleet = load(example("trial.yaml", tmp_path))
+    assert {parse_pattern(camera.id, camera.source) for camera in fleet.cameras} == {((640, 360), 10.0)}
+    engines = [load_config(example(f"{name}.yaml", tmp_path), {}, [], None) for name in ("north", "south")]
+    assert {engine.fleet.coordinator for engine in engines if engine.fleet} == {fleet.coordinator.bind}
+    addresses = [[engine.http.bind, engine.publish.endpoint, engine.publish.replay] for engine in engines]
+    coordinator = fleet.coordinator
+    used = [coordinator.bind, coordinator.directory, coordinator.replay, coordinator.http.bind, *addresses[0]]
+    assert len({*used, *addresses[1]}) == 10 and [engine.fleet.engine for engine in engines if engine.fleet] == [
+        "north",
+        "south",
+    ]
