@@ -16,8 +16,11 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from ray.autoscaler._private import resource_demand_scheduler
+from ray.autoscaler._private.kuberay import autoscaling_config
 
 from commands.fleet.command import fleet_app
+from fleet.cluster.autoscaling import ENGINE_RESOURCE, bundles
 from fleet.settings import FleetConfig, load
 from support.repository import REPOSITORY
 
@@ -64,6 +67,7 @@ SCHEMA = closed(
             ["template"],
             serviceType={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
             rayStartParams=TEXTS,
+            resources=TEXTS,
             template=TEMPLATE,
         ),
         workerGroupSpecs={
@@ -75,6 +79,7 @@ SCHEMA = closed(
                 minReplicas=COUNT,
                 maxReplicas=COUNT,
                 rayStartParams=TEXTS,
+                resources=TEXTS,
                 template=TEMPLATE,
             ),
         },
@@ -178,10 +183,21 @@ def test_the_autoscaler_of_kuberay_is_the_only_one_and_sees_what_ray_offers(conf
     assert CLUSTER["spec"]["enableInTreeAutoscaling"] is True
     assert CLUSTER["spec"]["autoscalerOptions"]["version"] == "v1"
     assert config.cluster.monitor is False
-    offered = {"num-cpus": str(config.cluster.cpus), "num-gpus": str(config.cluster.gpus)}
-    assert HEAD["rayStartParams"] == WORKERS["rayStartParams"] == offered
+    offered = {"CPU": config.cluster.cpus, "GPU": config.cluster.gpus, ENGINE_RESOURCE: 1}
+    for each in GROUPS.values():
+        read = autoscaling_config._get_ray_resources_from_group_spec(each, each is HEAD)
+        assert {name: amount for name, amount in read.items() if name != "memory"} == offered
     assert "automountServiceAccountToken" not in pod(HEAD), "the autoscaler asks Kubernetes"
     assert WORKERS["minReplicas"] <= WORKERS["replicas"] <= WORKERS["maxReplicas"]
+    assert 0 < config.cluster.autoscaling.max_nodes <= WORKERS["maxReplicas"] + 1, "the head has an engine, too"
+
+
+def test_three_nodes_that_a_fleet_asks_for_are_the_head_the_worker_and_one_more() -> None:
+    types = autoscaling_config._generate_available_node_types_from_ray_cr_spec(CLUSTER["spec"])
+    offered = [types[name]["resources"] for name in ("headgroup", WORKERS["groupName"])]
+    asked: list[Any] = list(bundles(3))
+    missing, _ = resource_demand_scheduler.get_bin_pack_residual(offered, asked)
+    assert missing == [{ENGINE_RESOURCE: 1}]
 
 
 def test_every_path_of_the_configuration_is_mounted_or_copied(config: FleetConfig, group: dict[str, Any]) -> None:
