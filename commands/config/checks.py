@@ -13,11 +13,27 @@ if TYPE_CHECKING:
 
 
 def problems(settings: Config) -> Iterator[str]:
-    """Yield what is wrong, each with its setting: tokens, the place of the audit file, backgrounds, and rules."""
+    """Yield what is wrong, each with its setting: tokens, the place of the audit file, cameras, and rules."""
     yield from _access(settings.http)
+    yield from patterns(settings.cameras)
     yield from backgrounds(settings.cameras)
     if settings.rules_file is not None:
         yield from _rules(settings.rules_file, settings.model.profile)
+
+
+def patterns(cameras: Iterable[CameraConfig]) -> Iterator[str]:
+    """Yield which addresses of test patterns are wrong. Their cameras would end at once."""
+    from stream.settings.source_kinds import kind_of
+
+    for camera in cameras:
+        if kind_of(camera.source) == "pattern":
+            from stream.sources.errors import BadAddressError
+            from stream.sources.pattern import parse_pattern
+
+            try:
+                parse_pattern(camera.id, camera.source)
+            except BadAddressError as error:
+                yield f"camera {camera.id}: source: {error.what}. {error.remedy}"
 
 
 def backgrounds(cameras: Iterable[CameraConfig]) -> Iterator[str]:

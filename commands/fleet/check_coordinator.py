@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import secrets
 import socket
 import tempfile
@@ -51,7 +52,7 @@ async def problems(config: CoordinatorConfig) -> list[str]:
                 await part.start()
                 running.push_async_callback(part.stop)
             except ConfigError as error:
-                found.append(str(error))
+                found.append(_with_own_addresses(str(error), config, elsewhere))
         if config.http.bind is not None:
             try:
                 with naming_settings():
@@ -61,6 +62,15 @@ async def problems(config: CoordinatorConfig) -> list[str]:
             except ConfigError as error:
                 found.append(str(error))
     return list(dict.fromkeys(found))
+
+
+def _with_own_addresses(problem: str, config: CoordinatorConfig, elsewhere: CoordinatorConfig) -> str:
+    """Return a problem with the configuration's addresses, also where another port was tried."""
+    setting = problem.partition(":")[0].removeprefix("coordinator.")
+    own, tried = getattr(config, setting, None), getattr(elsewhere, setting, None)
+    if own == tried or tried is None:
+        return problem
+    return re.sub(rf"{re.escape(tried.removesuffix(':0'))}:\d+", lambda found: str(own), problem)
 
 
 def no_files_in(folder: Path) -> str | None:

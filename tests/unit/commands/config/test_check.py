@@ -41,6 +41,12 @@ def test_an_audit_file_in_a_folder_that_does_not_exist_is_an_error(tmp_path: Pat
     assert not (tmp_path / "audit.jsonl").exists()
 
 
+def test_a_test_pattern_that_cannot_be_drawn_is_an_error_with_its_camera(tmp_path: Path) -> None:
+    code, said = check(tmp_path, cameras=[{"id": "hall", "source": "pattern:32x32"}])
+    assert code == 2 and "camera hall: source: 'pattern:32x32' is not a test pattern (at least 64x64" in said
+    assert check(tmp_path, cameras=[{"id": "hall", "source": "pattern:64x64@5"}])[0] == 0
+
+
 def test_a_background_that_is_missing_or_not_the_approved_one_is_an_error_with_its_camera(tmp_path: Path) -> None:
     picture = tmp_path / "hall.png"
 

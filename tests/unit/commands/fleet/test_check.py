@@ -56,6 +56,18 @@ def test_all_errors_of_a_file_are_told_with_their_fields(folder: Path) -> None:
     )
 
 
+def test_an_error_names_the_address_of_the_file_also_if_its_port_is_in_use(folder: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        address = f"tcp://0.0.0.0:{server.getsockname()[1]}"
+        code, said = check(folder, coordinator={"bind": address})
+    assert code == 2 and f"coordinator.bind: anyone who can reach {address} could" in said
+
+
+def test_a_test_pattern_that_cannot_be_drawn_is_an_error_with_its_camera(folder: Path) -> None:
+    code, said = check(folder, cameras=[{"id": "lobby", "source": "pattern:people"}])
+    assert code == 2 and "partstream: camera lobby: source: 'pattern:people' is not a test pattern" in said
+
+
 def refused(folder: Path) -> str:
     """Return why a coordinator with the configuration does not start; empty if it does."""
 
