@@ -56,7 +56,7 @@ def add_command(
 ) -> None:
     """Add cameras, or replace the settings of existing ones.
 
-    Other settings: `PUT /api/v1/cameras/ID` (docs/fleet.md).
+    Other settings: `PUT /api/v1/cameras/ID` (docs/control-api.md).
     """
     own: dict[str, Any] = {"pin": pin, "exclusive": exclusive, "max_fps": max_fps}
     settings = {name: value for name, value in own.items() if value not in (None, False)}

@@ -26,15 +26,18 @@ def status_command(
     token: TokenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the engines of a fleet, and the cameras that no engine has.
+    """Show the engines of a fleet, the cameras that no engine has, and why cameras stay on an engine that is drained.
 
     The exit code is 1 if the coordinator is not ready, or an enabled camera has no engine.
     """
-    status = ask(url, token, lambda client: client.get("status"))
     if as_json:
+        status = ask(url, token, lambda client: client.get("status"))
         typer.echo(json.dumps(status))
     else:
+        status, staying = ask(url, token, _status)
         _show(status)
+        for camera, reason in staying.items():
+            console.print(printable(f"{camera} has not moved: {reason}"), markup=False)
     if not status["ready"] or status["unplaced"]:
         raise typer.Exit(1)
 
@@ -56,6 +59,15 @@ def undrain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: Tok
 
     ask(url, token, end)
     plain_console.print(f"{printable(name)} may have cameras", markup=False)
+
+
+async def _status(client: CoordinatorClient) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the status, and why cameras are still on engines that are being drained."""
+    status = await client.get("status")
+    emptying = {one["engine"] for one in status["engines"] if one["state"] == "draining" and one["cameras"]}
+    cameras = (await client.get("cameras"))["cameras"] if emptying else []
+    placed = (camera for camera in cameras if camera["place"]["state"] == "placed")
+    return status, {one["id"]: one["status"]["message"] for one in placed if one["place"]["engine"] in emptying}
 
 
 def _show(status: dict[str, Any]) -> None:

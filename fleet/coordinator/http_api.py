@@ -188,7 +188,7 @@ class CoordinatorApi:
         name = request.match_info["name"]
         if name not in self._names():
             raise Problem(
-                404, "no-such-engine", "no engine or node has this name: GET /api/v1/fleet/engines lists them"
+                404, "no-such-engine", "no engine or node has this name: `partstream fleet status` lists them"
             )
         await applied(self.coordinator.changes.drain(name))
         return web.Response(status=204)

@@ -72,6 +72,21 @@ async def test_a_node_is_drained_and_undrained(tmp_path: Path) -> None:
         assert "no engine or node has this name" in unknown.output
 
 
+async def test_cameras_that_cannot_leave_a_drained_engine_are_shown_with_the_reason(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        await until(lambda: a.generations)
+        await fleet(client, "drain", "a")
+
+        async def told() -> bool:
+            shown = await fleet(client, "status")
+            return "c0 has not moved: a is being drained, but no other engine has room\n" in shown.output
+
+        await until(told)
+
+
 async def test_cameras_are_added_listed_and_removed(tmp_path: Path) -> None:
     async with (
         serving(configured(tmp_path)) as (coordinator, client),
