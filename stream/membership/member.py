@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 TTL_S, LONGEST_TTL_S = 2.0, 60.0
 """Length of a lease until the coordinator has told it, and the longest by which the times of renewals go."""
 RENEWALS_PER_LEASE = 4
+LAST_RENEWAL_S = 0.2
+"""Longest time for the renewal that tells of the engine's end."""
 LEAST_INTERVAL_S = 0.05
 """Least time between two renewals, however often something changes."""
 QUEUED = 8
@@ -152,7 +154,11 @@ class Member:
         if self._applying:
             await asyncio.wait(self._applying, timeout=max(0.0, deadline - time.monotonic()))
         try:
-            await self._renew()
+            # While `run` polls for a coordinator that is away, pyzmq queues what is sent, despite NOBLOCK.
+            async with asyncio.timeout(LAST_RENEWAL_S):
+                await self._renew()
+        except TimeoutError:
+            pass
         except Exception:
             self._log_bug("fleet: the coordinator could not be told of the engine's end")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -353,6 +354,16 @@ async def test_an_engine_does_not_wait_for_a_coordinator_that_is_away() -> None:
         coordinator.silent = True
         await until(lambda: not member.in_touch)
         await member.leave(PATIENCE_S)
+
+
+async def test_an_engine_ends_although_its_coordinator_has_ended_and_the_next_renewal_cannot_be_sent() -> None:
+    async with contextlib.AsyncExitStack() as ending:
+        coordinator = await ending.enter_async_context(coordinating(ttl_ms=400))
+        async with member_of(coordinator=coordinator.address) as (_, member):
+            await until(lambda: coordinator.renewals)
+            await ending.aclose()
+            await until(lambda: member._unsent and member._socket is not None and member._socket._send_futures)
+            await member.leave(PATIENCE_S)
 
 
 async def test_a_member_with_keys_joins_a_coordinator_that_encrypts(tmp_path: Path) -> None:
