@@ -154,7 +154,7 @@ class Member:
         if self._applying:
             await asyncio.wait(self._applying, timeout=max(0.0, deadline - time.monotonic()))
         try:
-            # While `run` polls for a coordinator that is away, pyzmq queues what is sent, despite NOBLOCK.
+            # Despite NOBLOCK, pyzmq waits with what cannot be sent yet.
             async with asyncio.timeout(LAST_RENEWAL_S):
                 await self._renew()
         except TimeoutError:
