@@ -36,6 +36,8 @@ async def test_one_page_shows_each_camera_from_its_engine_and_follows_it(tmp_pat
         assert len(CAMERAS) <= pictures < SPARE / 2, "tiles out of view have none"
         unplaced = f"document.querySelector({json.dumps(tile(UNPLACED, '.message'))}).textContent"
         await page.wait_for(f"{unplaced}.startsWith('No engine') && {unplaced}.includes('nowhere')")
+        privacy = f"document.querySelector({json.dumps(tile(UNPLACED, '.privacy'))})"
+        await page.wait_for(f"!{privacy}.hidden && {privacy}.textContent === 'Drawn, no pixels'")
         await page.wait_for("document.querySelector('#health-text').textContent === '1 of 65 cameras down'")
         await until(lambda: [fleet.streams("a"), fleet.streams("b")] == [2, 2])  # messages and pictures
 

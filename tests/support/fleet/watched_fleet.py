@@ -71,7 +71,7 @@ async def watched_fleet(folder: Path, **http: Any) -> AsyncGenerator[WatchedFlee
                 placement={"ttl_s": PATIENT_TTL_S, "settle_s": 0},
                 cameras=[
                     *({"id": name, **source, "expected_mpx": 1.0} for name in CAMERAS),
-                    {"id": UNPLACED, **source, "pin": "nowhere"},
+                    {"id": UNPLACED, **source, "pin": "nowhere", "privacy": "skeleton"},
                     *({"id": f"spare{number}", **source, "enabled": False} for number in range(SPARE)),
                 ],
             )

@@ -4,12 +4,13 @@ import { Camera } from "/page/cameras.js"
 
 export class FleetCamera extends Camera {
   /** Take the camera from the coordinator's list. */
-  take({ settings, status, place }) {
+  take({ settings, status, place, privacy }) {
     this.settings = settings
-    this.privacy ??= "off"
     this.named = place.engine
     this.reported = statusOf(status)
-    if (!this.watched) this.status = this.reported
+    if (this.watched) return
+    this.status = this.reported
+    this.privacy = privacy
   }
 
   /** Take where it is watched: at an engine, or nowhere, with the reason. */
