@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
+import msgspec
+
 from benchmarks.browser.chromium import Page
+from stream.results import Status, decode
 from support.fleet.watched_fleet import CAMERAS, SPARE, UNPLACED, watched_fleet
 from support.listed_tokens import secret_of
 from support.waiting import until
@@ -62,3 +66,29 @@ async def test_one_page_shows_each_camera_from_its_engine_and_follows_it(tmp_pat
         await page.go(fleet.page.replace("127.0.0.1", "localhost") + "/")
         await sign_in(page, "wall")
         await page.wait_for("document.querySelector('#notice').textContent.includes('page_origins')")
+
+
+async def test_an_engine_that_goes_on_telling_of_a_removed_camera_does_not_keep_the_page_from_following_others(
+    tmp_path: Path,
+) -> None:
+    async with watched_fleet(tmp_path) as fleet, BrowserWindow() as browser:
+        page = await browser.open(fleet.page + "/", size=DESKTOP)
+        await sign_in(page, "wall")
+        for camera in CAMERAS:
+            await page.wait_for(drawn(camera))
+        camera, moved = min(fleet.of("b")), min(fleet.of("a"))
+        publisher = fleet.engines["b"].publisher
+        status = decode(publisher.last(f"status/v1/{camera}/") or b"")
+        assert isinstance(status, Status)
+
+        def tell() -> bool:
+            publisher.publish(msgspec.structs.replace(status, state="removed"))
+            return False
+
+        telling = asyncio.create_task(until(tell))
+        try:
+            await fleet.coordinator.changes.drain("node-a")
+            await until(lambda: fleet.of("b") == set(CAMERAS))
+            await page.wait_for(drawn(moved, after=str(await page.evaluate("performance.now()"))))
+        finally:
+            telling.cancel()

@@ -40,6 +40,7 @@ class FleetApp {
     this.problem = "" // why the coordinator does not help
     this.finding = null
     this.timer = 0
+    this.findAt = 0 // when the timer ends
     this.prolongedAt = 0
     this.session = new Session({ signedIn: () => this.#signedIn() })
     this.video = new VideoFeed(
@@ -143,9 +144,16 @@ class FleetApp {
     this.#update()
   }
 
+  /** Find after this time, or when it is due already: an engine that goes on telling of changes must not delay it. */
   #findSoon(afterMs) {
+    const at = performance.now() + afterMs
+    if (this.timer && this.findAt <= at) return
     clearTimeout(this.timer)
-    this.timer = setTimeout(() => this.#find(), afterMs)
+    this.findAt = at
+    this.timer = setTimeout(() => {
+      this.timer = 0
+      this.#find()
+    }, afterMs)
   }
 
   /** Find the engines of the cameras that are shown, and get passes for them. */
