@@ -15,6 +15,7 @@ from fleet.coordinator.http_api import CoordinatorApi
 from fleet.coordinator.live_page.page_api import LivePageApi, page_files
 from fleet.coordinator.live_page.pass_office import PassOffice, page_origins
 from fleet.settings import FleetConfig
+from stream.http.server.access_control.sessions import FLEET_COOKIE
 from stream.http.server.app import HttpServer
 from stream.membership.addresses import public
 from stream.settings.config_error import ConfigError
@@ -57,6 +58,7 @@ class CoordinatorService:
                         *LivePageApi(self.coordinator, self._office).routes(),
                     ],
                     pages=page_files(),
+                    cookie=FLEET_COOKIE,
                 )
 
     @property

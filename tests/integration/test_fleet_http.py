@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,6 +16,7 @@ from fleet.coordinator.metrics import LOSS_REASONS, METRICS
 from stream.http.server import openapi
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client
 from support.fleet.coordinators import cameras, configured, joined, serving
+from support.fleet.watched_fleet import watched_fleet
 from support.listed_tokens import listed, secret_of, write_tokens
 from support.repository import REPOSITORY
 from support.waiting import until
@@ -240,3 +242,25 @@ async def test_engines_tell_an_address_of_the_coordinator_that_others_can_reach(
     http = {"bind": "0.0.0.0:0", "control_token": CONTROL}
     async with serving(configured(tmp_path, coordinator={"http": http}), CONTROL) as (coordinator, _):
         assert urlsplit(coordinator.assignments.http).hostname == socket.gethostname().lower()
+
+
+async def test_sessions_at_the_coordinator_and_at_an_engine_of_its_host_do_not_end_each_other(tmp_path: Path) -> None:
+    async with (
+        watched_fleet(tmp_path) as fleet,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
+    ):
+
+        async def ask(method: str, address: str, token: str = "") -> int:
+            body, headers = {"token": token} if token else None, {"Origin": address}
+            async with browser.request(method, f"{address}/api/v1/session", json=body, headers=headers) as answer:
+                return answer.status
+
+        engine = fleet.address("a")
+        assert await ask("POST", fleet.page, secret_of("wall")) == 200
+        assert await ask("POST", engine, READ) == 200
+        assert (await ask("GET", fleet.page), await ask("GET", engine)) == (200, 200)
+        assert await ask("DELETE", engine) == 204
+        assert (await ask("GET", fleet.page), await ask("GET", engine)) == (200, 401)
+        async with browser.get(f"{fleet.page}/api/v1/openapi.json") as answer:
+            schemes = (await answer.json())["components"]["securitySchemes"]
+        assert [cookie.key for cookie in browser.cookie_jar if cookie.value] == [schemes["session"]["name"]]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stream.http.server.access_control.access import Access, Caller
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.access_control.rate_limit import RateLimiter
-from stream.http.server.access_control.sessions import COOKIE, SESSION_LIFE_S, Sessions
+from stream.http.server.access_control.sessions import SESSION_LIFE_S, Sessions
 from stream.http.server.access_control.tokens import Role
 from stream.http.server.bodies import json_object
 from stream.http.server.problems import Problem, invalid
@@ -105,7 +105,7 @@ class SessionApi:
             logger.info("http: token %s signed in from %s", grant.name, address)
         response = web.json_response(_view(Caller(grant.role, "session", grant.name, grant.cameras)))
         response.set_cookie(
-            COOKIE,
+            self._sessions.cookie,
             self._sessions.begin(grant, monotonic()),
             max_age=SESSION_LIFE_S,
             path="/",
@@ -116,9 +116,9 @@ class SessionApi:
         return response
 
     async def _end(self, request: web.Request) -> web.Response:
-        self._sessions.end(request.cookies.get(COOKIE, ""))
+        self._sessions.end(request.cookies.get(self._sessions.cookie, ""))
         response = web.Response(status=204)
-        response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict", secure=self._secure)
+        response.del_cookie(self._sessions.cookie, path="/", httponly=True, samesite="Strict", secure=self._secure)
         return response
 
 

@@ -26,7 +26,7 @@ from stream.http.server.access_control.access import Access, configured_grants
 from stream.http.server.access_control.audit import Audit
 from stream.http.server.access_control.gate import Gate
 from stream.http.server.access_control.rate_limit import RateLimiter
-from stream.http.server.access_control.sessions import Sessions
+from stream.http.server.access_control.sessions import COOKIE, Sessions
 from stream.http.server.access_control.tokens import TokensFile
 from stream.http.server.bind_address import BindAddress, resolve
 from stream.http.server.connections import CONNECTION_LIFE_S, Connections
@@ -60,8 +60,8 @@ class HttpServer:
     Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the tokens file, the audit file or
     the TLS files cannot be used, or if `bind` is null, which disables the server. `privacy` returns the number of
     cameras by how much is hidden of them. `pages`: in place of the engine's live page and review page. `threads` are
-    those of the routes, which end with the server. `passes` verifies those of a fleet's viewers. `on_end` is called
-    with each task of the server when it ends, also if it fails.
+    those of the routes, which end with the server. `passes` verifies those of a fleet's viewers. `cookie`: the name of
+    the sessions' cookie. `on_end` is called with each task of the server when it ends, also if it fails.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class HttpServer:
         pages: Sequence[Route] | None = None,
         threads: Sequence[RequestThreads] = (),
         passes: Passes | None = None,
+        cookie: str = COOKIE,
         on_end: Callable[[asyncio.Task[None]], None] | None = None,
         connection_life_s: float = CONNECTION_LIFE_S,
     ) -> None:
@@ -107,11 +108,11 @@ class HttpServer:
         self._on_end = on_end
         self._threads = threads
         self.audit = Audit(config.audit_file)
-        sessions, limiter = Sessions(), RateLimiter(config.requests_per_second)
+        sessions, limiter = Sessions(cookie=cookie), RateLimiter(config.requests_per_second)
         self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins, self.audit)
         login = SessionApi(access, sessions, limiter, secure=self._tls is not None)
         self._routes = [*(page_routes() if pages is None else pages), *self._own_routes(), *login.routes(), *routes]
-        self._document = functools.cache(lambda: openapi.document(self._routes))
+        self._document = functools.cache(lambda: openapi.document(self._routes, cookie))
         self.address = ""
         """`http://host:port` (`https` with TLS) with the actual port; empty before `start`."""
 

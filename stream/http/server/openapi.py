@@ -46,8 +46,8 @@ REFERENCE = "#/components/schemas/{model}"
 """Where a schema is that another one refers to."""
 
 
-def document(routes: Sequence[Route]) -> dict[str, Any]:
-    """Describe the routes. Models are listed by name under `components`."""
+def document(routes: Sequence[Route], cookie: str) -> dict[str, Any]:
+    """Describe the routes. Models are listed by name under `components`. `cookie`: the name of the sessions' cookie."""
     schemas: dict[str, Any] = {}
     problem = {
         "description": "Problem details (RFC 9457).",
@@ -69,7 +69,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "schemas": schemas,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "The read token or the control token."},
-                "session": {"type": "apiKey", "in": "cookie", "name": "partstream_session"},
+                "session": {"type": "apiKey", "in": "cookie", "name": cookie},
             },
         },
     }

@@ -14,7 +14,7 @@ from stream.http.server.access_control.audit import Audit
 from stream.http.server.access_control.rate_limit import RateLimiter
 from stream.http.server.access_control.revocation import HOLD, Credentials, Revocation
 from stream.http.server.access_control.scopes import NotYourCameraError, check_scope
-from stream.http.server.access_control.sessions import COOKIE, Sessions
+from stream.http.server.access_control.sessions import Sessions
 from stream.http.server.connections import Connections
 from stream.http.server.problems import Problem, from_http
 from stream.http.server.routes import Handler, Route
@@ -65,7 +65,7 @@ class Gate:
             if self._is_preflight(request):
                 return _preflight(request)
             route = self.routes.get(request.match_info.route)
-            credentials = _credentials(request)
+            credentials = _credentials(request, self._sessions.cookie)
             self._admit(request, route, credentials)
             camera = await check_scope(route, request[CALLER], request.match_info) if route is not None else None
             if route is None or route.needs == "open":
@@ -219,12 +219,12 @@ class Gate:
         return origin.lower() in self._origins or (passes is not None and origin.lower() in passes.origins)
 
 
-def _credentials(request: web.Request) -> Credentials:
+def _credentials(request: web.Request, cookie: str) -> Credentials:
     headers = request.headers
     return Credentials(
         headers.get("Host", ""),
         headers.get("Authorization", ""),
-        request.cookies.get(COOKIE, ""),
+        request.cookies.get(cookie, ""),
         any(name in headers for name in FORWARDING_HEADERS),
     )
 

@@ -1,4 +1,8 @@
-"""Browser sessions, named by a cookie, so that a page does not store a token. They are lost when the engine stops."""
+"""Browser sessions, named by a cookie, so that a page does not store a token. They are lost when the engine stops.
+
+Browsers send cookies to all ports of a host, so that a fleet's coordinator has another cookie than engines: otherwise
+a sign-in at one of them would end that at the other.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from collections.abc import Callable
 from stream.http.server.access_control.tokens import Grant, digest_of
 
 COOKIE = "partstream_session"
+FLEET_COOKIE = "partstream_fleet_session"
 
 SESSION_LIFE_S = 12 * 3600
 """The page then asks for the token again."""
@@ -21,9 +26,13 @@ SESSIONS_OF_GRANT = 16
 
 
 class Sessions:
-    """Grants by secret. Times are monotonic seconds. Digests are the keys, so that look-up times reveal nothing."""
+    """Grants by secret. Times are monotonic seconds. Digests are the keys, so that look-up times reveal nothing.
 
-    def __init__(self, limit: int = SESSIONS, life_s: float = SESSION_LIFE_S) -> None:
+    `cookie`: the name of the cookie that has the secret.
+    """
+
+    def __init__(self, limit: int = SESSIONS, life_s: float = SESSION_LIFE_S, cookie: str = COOKIE) -> None:
+        self.cookie = cookie
         self._limit = limit
         self._life_s = life_s
         self._sessions: OrderedDict[bytes, tuple[Grant, float]] = OrderedDict()  # oldest first
