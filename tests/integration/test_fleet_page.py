@@ -92,3 +92,20 @@ async def test_an_engine_that_goes_on_telling_of_a_removed_camera_does_not_keep_
             await page.wait_for(drawn(moved, after=str(await page.evaluate("performance.now()"))))
         finally:
             telling.cancel()
+
+
+async def test_an_engine_that_announces_anothers_address_loses_its_own_pictures_only_and_the_page_says_why(
+    tmp_path: Path,
+) -> None:
+    async with watched_fleet(tmp_path) as fleet, BrowserWindow() as browser:
+        wrong, session = fleet.engines["b"].fleet, fleet.coordinator.engines.sessions["b"]
+        assert wrong is not None and wrong._address is not None
+        wrong._address = msgspec.structs.replace(wrong._address, http=fleet.address("a"))
+        await until(lambda: session.address.http == fleet.address("a"))
+        page = await browser.open(fleet.page + "/", size=DESKTOP)
+        await sign_in(page, "wall")
+        for camera in sorted(fleet.of("b")):
+            message = f"document.querySelector({json.dumps(tile(camera, '.message'))})?.textContent"
+            await page.wait_for(f"{message}?.includes('Two engines say that they are at {fleet.address('a')}')")
+        for camera in sorted(fleet.of("a")):
+            await page.wait_for(drawn(camera, after=str(await page.evaluate("performance.now()"))))

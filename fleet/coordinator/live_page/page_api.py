@@ -8,7 +8,7 @@ again.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -56,6 +56,9 @@ class EnginePassView(BaseModel):
 
     engine: str = Field(description="The engine's name.")
     origin: str = Field(description="Where its HTTP server is: `scheme://host:port`.")
+    shared: bool = Field(
+        description="Whether another engine says that it is there, too, so that the pass may be refused there."
+    )
     cameras: list[str] = Field(description="The cameras that the pass is for.")
     token: str = Field(description="The pass, to be sent to this engine as `Authorization: Bearer`.")
 
@@ -118,7 +121,8 @@ class LivePageApi:
             places.append(place)
             if place.engine is not None:
                 at[place.engine].append(camera)
-        engines = [self._pass(engine, cameras, caller, wanted.page) for engine, cameras in at.items()]
+        at_address = Counter(session.address.http for session in self.coordinator.engines.sessions.values())
+        engines = [self._pass(engine, cameras, caller, wanted.page, at_address) for engine, cameras in at.items()]
         return json_response(PassesView(life_s=LIFE_S, cameras=places, engines=engines))
 
     def _check_origin(self, request: web.Request) -> None:
@@ -148,12 +152,16 @@ class LivePageApi:
         message = placed.reason or "No engine has it."
         return CameraPlaceView(id=camera, engine=None, message=message[0].upper() + message[1:])
 
-    def _pass(self, engine: str, cameras: list[str], caller: Caller, page: str) -> EnginePassView:
+    def _pass(
+        self, engine: str, cameras: list[str], caller: Caller, page: str, at_address: Counter[str | None]
+    ) -> EnginePassView:
+        """Return a pass. `at_address`: the number of engines that announce each HTTP address."""
         address = self._address(engine)
         origin = _origin(address) if address is not None else None
         assert address is not None and origin is not None, "it has a place there"
         token = self.office.issue(engine, address.run, caller.name, page, cameras)
-        return EnginePassView(engine=engine, origin=origin, cameras=cameras, token=token)
+        shared = at_address[address.http] > 1
+        return EnginePassView(engine=engine, origin=origin, shared=shared, cameras=cameras, token=token)
 
     def _address(self, engine: str | None) -> EngineAddress | None:
         session = self.coordinator.engines.sessions.get(engine) if engine is not None else None

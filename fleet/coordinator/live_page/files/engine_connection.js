@@ -14,6 +14,8 @@ export class EngineConnection {
   constructor(origin, on) {
     this.origin = origin
     this.on = on
+    /** Whether another engine says that it is there, too. */
+    this.shared = false
     /** The cameras that are shown, as a text. */
     this.wanted = ""
     this.cameras = []

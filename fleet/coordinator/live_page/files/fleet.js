@@ -28,7 +28,7 @@ class FleetApp {
   constructor() {
     this.page = [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("")
     this.cameras = new Map()
-    this.engines = new Map() // connections by origin
+    this.engines = new Map() // connections by engine and origin
     this.at = new Map() // the connection of each camera that is shown
     this.actions = new Set()
     this.filter = ""
@@ -190,17 +190,19 @@ class FleetApp {
     if (prolong) this.prolongedAt = now
     const before = this.at
     this.at = new Map()
-    for (const { origin, token, cameras } of passes) {
-      if (!this.engines.has(origin)) this.engines.set(origin, this.#connect(origin))
-      const engine = this.engines.get(origin)
+    for (const { engine: name, origin, shared, token, cameras } of passes) {
+      const key = `${name} ${origin}` // two engines that announce one origin must not take each other's connection
+      if (!this.engines.has(key)) this.engines.set(key, this.#connect(origin))
+      const engine = this.engines.get(key)
+      engine.shared = shared
       engine.follow({ cameras, token }, prolong)
       for (const camera of cameras) this.at.set(camera, engine)
     }
     const used = new Set(this.at.values())
-    for (const [origin, engine] of this.engines) {
+    for (const [key, engine] of this.engines) {
       if (used.has(engine)) continue
       engine.close()
-      this.engines.delete(origin)
+      this.engines.delete(key)
     }
     for (const place of places) this.cameras.get(place.id)?.place(place)
     const placed = new Set(places.map(({ id }) => id))
@@ -343,7 +345,7 @@ class FleetApp {
   // -- display ------------------------------------------------------------------------------------------------------
   #update() {
     if (document.hidden) return
-    for (const [id, engine] of this.at) if (engine.unreachable) this.cameras.get(id)?.lose(unreachable(engine.origin))
+    for (const [id, engine] of this.at) if (engine.unreachable) this.cameras.get(id)?.lose(unreachable(engine))
     this.wall.update()
     this.detail.update()
     field("empty").hidden = this.cameras.size > 0 || !this.listed || Boolean(this.opened)
@@ -373,7 +375,8 @@ class FleetApp {
 }
 
 /** Returns why a browser may not reach an engine. */
-function unreachable(origin) {
+function unreachable({ origin, shared }) {
+  if (shared) return `Two engines say that they are at ${origin}: correct membership.public_host or engine.http.bind of one.`
   if (location.protocol === "https:" && origin.startsWith("http:")) {
     return `This page is encrypted, and ${origin} is not, so that browsers refuse it. Set http.tls_certificate of the engine.`
   }
