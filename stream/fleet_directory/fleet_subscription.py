@@ -25,7 +25,7 @@ from stream.fleet_directory.whereabouts import Whereabouts, followed
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
-from stream.results import EngineAddress, Place, Status, decode, topic
+from stream.results import EngineAddress, Place, Stats, Status, decode, topic
 from stream.results.heads import KINDS, Received
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
@@ -200,7 +200,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             link = self._links.get(LinkKey.of(address)) or self._linked(address)
             if link is None:
                 continue
-            link.run = address.run
+            link.run, link.engine = address.run, address.engine
             if place.camera not in link.cameras:
                 link.cameras.add(place.camera)
                 self._links_of.setdefault(place.camera, set()).add(link)
@@ -267,6 +267,10 @@ class FleetSubscription(Subscription[AnyMessage]):
         subscription, merging, queue, counts = link.subscription, self._merging, self._queue, self.counts
         async for message in subscription:
             link.passed += 1
+            if isinstance(message, Place) or (isinstance(message, Stats) and message.engine not in (None, link.engine)):
+                counts.received -= 1  # only the directory tells of places, and each engine of itself
+                counts.undecodable += 1
+                continue
             route = merging.route(link, message)
             if route == "late":
                 await self._recovery.before(link, cast("CameraMessage", message))

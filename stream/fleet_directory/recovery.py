@@ -13,7 +13,7 @@ from stream.fleet_directory.merging import Handover, Merging, Moved, Reached
 from stream.messaging.gap_filling import Counts, Gap
 from stream.messaging.gaps import Hole
 from stream.results import Place, Stats, topic
-from stream.results.heads import KINDS, CameraKind, Received
+from stream.results.heads import KINDS, CameraKind, Received, topic_of
 from stream.subscription.generations import CameraMessage
 from stream.subscription.subscription import Kind
 
@@ -119,6 +119,8 @@ class Recovery:
             except (msgspec.MsgspecError, ValueError):
                 self._counts.undecodable += 1
                 return "unusable"
+            if topic_of(message) != hole.topic:
+                return "other"
             if message.seq < hole.first_seq or (hole.end_seq is not None and message.seq >= hole.end_seq):
                 return "other"
             if isinstance(message, Stats | Place) or message.generation is None or message.generation < generation:

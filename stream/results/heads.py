@@ -114,6 +114,6 @@ def kind_of(head: Head) -> str:
     return KINDS.get(type(head), "stats")
 
 
-def topic_of(head: Head) -> str:
+def topic_of(message: Received) -> str:
     """Return the topic on which the message was published."""
-    return stats_topic(head.engine) if isinstance(head, StatsHead) else topic(KINDS[type(head)], head.camera)
+    return stats_topic(message.engine) if isinstance(message, Stats) else topic(KINDS[type(message)], message.camera)

@@ -22,8 +22,9 @@ from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
 from stream.messaging.gaps import Hole, Position, Postponed, Sequences
 from stream.messaging.subscriber_socket import connected_socket
-from stream.results import decode
-from stream.results.heads import Received
+from stream.results import Stats, decode
+from stream.results.heads import Received, topic_of
+from stream.settings.camera_id import CAMERA_ID
 from stream.subscription.generations import Admission, Generations
 from stream.subscription.subscription import AnyMessage, Subscription
 
@@ -211,8 +212,12 @@ class EngineSubscription(Subscription[AnyMessage]):
         try:
             if len(frames) != 2:
                 raise ValueError(f"it has {len(frames)} parts instead of 2")
-            name, body = frames
-            return name.decode(), self._decode_body(body)
+            name, message = frames[0].decode(), self._decode_body(frames[1])
+            if name != topic_of(message):
+                raise ValueError("its topic is another message's")
+            if not isinstance(message, Stats) and not CAMERA_ID.fullmatch(message.camera):
+                raise ValueError("its camera has no valid id")
+            return name, message
         except (msgspec.MsgspecError, ValueError) as error:
             self.counts.undecodable += 1
             self._warn(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import json
 from msgspec.structs import replace
 
 from stream.fleet_directory import engine_link, fleet_subscription, recovery
@@ -63,6 +64,30 @@ async def test_only_the_selected_camera_is_requested_of_its_engine_alone() -> No
             sent = south.frame("yard", 1)
             assert await take(results, 1) == [sent]
             assert followers(north) == [0]
+
+
+async def test_what_an_engine_publishes_for_the_directory_or_another_engine_or_a_wrong_topic_is_discarded() -> None:
+    async with directory() as fleet, engine("north") as north:
+        place = fleet.place("door", 1, north)
+        async with subscribe(fleet.fleet, kinds=["results", "stats", "directory"]) as messages:
+            assert await take(messages, 1) == [place]
+            await until(lambda: followers(north) == [3])  # results, the status, and statistics
+            of_another = replace(north.stats(), seq=1, engine="south")
+            await take(messages, 1)
+            frame = north.frame("door", 1)
+            assert await take(messages, 1) == [frame]
+            for name, message in (
+                ("results/v1/door/", replace(place, generation=99)),
+                ("results/v1/door/", replace(place, state="removed")),
+                ("results/v1/door/", replace(frame, seq=1, camera="yard")),
+                ("results/v1/door", replace(frame, seq=1)),
+                ("results/v1/../door/", replace(frame, seq=1, camera="../door")),
+                ("stats/v1/south/", of_another),
+            ):
+                north.publisher._topics.send(name.encode(), json.encode(message), frequent=False)
+            after = north.frame("door", 1)
+            assert await take(messages, 1) == [after]
+            assert messages.counts.undecodable == 6
 
 
 async def test_statistics_of_every_engine_are_read() -> None:
