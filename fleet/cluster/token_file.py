@@ -30,6 +30,8 @@ def create(path: Path) -> bool:
 def check(path: Path) -> None:
     """Raise `ConfigError` if the file is missing, holds no good token, or can be read by other users."""
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+            raise ConfigError(f"{path}: the token can't be read: it is not a file")
         with path.open("rb") as file:
             state = os.fstat(file.fileno())
             text = file.read(MOST_CHARACTERS + 2).decode("ascii", "replace").strip()

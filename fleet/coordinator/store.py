@@ -169,6 +169,8 @@ class Store:
         A damaged file can be used, because `open` replaces it, and so can one that is in use.
         """
         try:
+            if self.path.exists() and not self.path.is_file():
+                raise ConfigError(f"coordinator.store: {self.path} can't be used: it is not a file")
             os.close(os.open(self.path, os.O_RDWR | os.O_CLOEXEC))
             # Otherwise SQLite would take over what a crash left, or leave files of its own.
             unchanged = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"

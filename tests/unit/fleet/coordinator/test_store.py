@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sqlite3
 import stat
@@ -211,3 +212,9 @@ def test_it_may_be_closed_while_another_thread_writes(tmp_path: Path) -> None:
     thread.join()
     assert outcomes == ["it is closed"]
     assert len(Store(store.path).open().drains) == 200
+
+
+def test_a_named_pipe_can_not_be_used(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fleet.db", 0o600)
+    with pytest.raises(ConfigError, match="is not a file"):
+        Store(tmp_path / "fleet.db").check()
