@@ -10,9 +10,9 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from stream.http.invalid_requests import SERVER_LOGGER
 from stream.settings.config_error import ConfigError
 from telemetry.catalogue import NOTIFY_METRICS, MetricSpec
+from telemetry.invalid_requests import SERVER_LOGGER
 
 Series = tuple[tuple[str, ...], float]
 """Label values in the order of the catalogue, and the value."""

@@ -20,7 +20,6 @@ from pydantic import SecretStr
 
 from stream.http.endpoints.page_files import page_routes
 from stream.http.endpoints.session_api import SessionApi
-from stream.http.invalid_requests import SERVER_LOGGER
 from stream.http.server import openapi, tls
 from stream.http.server.access_control.access import Access, configured_grants
 from stream.http.server.access_control.audit import Audit
@@ -35,6 +34,7 @@ from stream.http.server.routes import Answer, Route
 from stream.membership.passes import Passes
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
+from telemetry.invalid_requests import SERVER_LOGGER
 
 logger = logging.getLogger(__name__)
 
