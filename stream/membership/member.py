@@ -45,8 +45,6 @@ logger = logging.getLogger(__name__)
 TTL_S, LONGEST_TTL_S = 2.0, 60.0
 """Length of a lease until the coordinator has told it, and the longest by which the times of renewals go."""
 RENEWALS_PER_LEASE = 4
-LAST_RENEWAL_S = 0.2
-"""Longest time for the renewal that tells of the engine's end."""
 LEAST_INTERVAL_S = 0.05
 """Least time between two renewals, however often something changes."""
 QUEUED = 8
@@ -154,11 +152,7 @@ class Member:
         if self._applying:
             await asyncio.wait(self._applying, timeout=max(0.0, deadline - time.monotonic()))
         try:
-            # Despite NOBLOCK, pyzmq waits with what cannot be sent yet.
-            async with asyncio.timeout(LAST_RENEWAL_S):
-                await self._renew()
-        except TimeoutError:
-            pass
+            await self._renew()
         except Exception:
             self._log_bug("fleet: the coordinator could not be told of the engine's end")
 

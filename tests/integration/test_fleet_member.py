@@ -362,7 +362,7 @@ async def test_an_engine_ends_although_its_coordinator_has_ended_and_the_next_re
         async with member_of(coordinator=coordinator.address) as (_, member):
             await until(lambda: coordinator.renewals)
             await ending.aclose()
-            await until(lambda: member._unsent and member._socket is not None and member._socket._send_futures)
+            await until(lambda: member._unsent)
             await member.leave(PATIENCE_S)
 
 
