@@ -84,9 +84,11 @@ async def ask(dealer: zmq.asyncio.Socket, **request: Any) -> tuple[list[tuple[by
     return await answer(dealer, str(request.get("id", "q")).encode())
 
 
-async def disconnected(socket: zmq.asyncio.Socket) -> None:
-    """Wait until the publisher has closed the connection, which it accepted."""
+@asynccontextmanager
+async def disconnection(socket: zmq.asyncio.Socket) -> AsyncIterator[None]:
+    """Wait at the end until the publisher has closed the connection, because of what was sent meanwhile."""
     monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    yield
     await monitor.recv_multipart()
     socket.disable_monitor()
 
@@ -339,11 +341,12 @@ async def test_too_large_subscriptions_and_requests_are_not_read_and_end_the_con
     async with publishing() as publisher:
         publisher.publish(wire.frame())
         async with connected(publisher.endpoint, zmq.SUB, b"x" * 2 * SUBSCRIPTION_BYTES) as subscriber:
-            await disconnected(subscriber)
+            async with disconnection(subscriber):
+                pass  # it subscribes again with each connection
             assert publisher.subscriptions == 0
         async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
-            await dealer.send(b'{"id":"large"' + b" " * replay.REQUEST_BYTES + b"}")
-            await disconnected(dealer)
+            async with disconnection(dealer):
+                await dealer.send(b'{"id":"large"' + b" " * replay.REQUEST_BYTES + b"}")
             assert await dealer.poll(0) == 0
         async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
             assert len((await ask(dealer))[0]) == 1
