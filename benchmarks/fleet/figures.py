@@ -63,6 +63,7 @@ class FaultRun:
     """Frames between two results that have no result, without those of `untouched_gaps`."""
     untouched_silence_s: float
     untouched_moves: int
+    """Untouched cameras with results of another run: of another engine, or of one that was started again."""
     cameras_lost: int
     """Cameras without a result in the last second of the run."""
     control_s: float | None = None
@@ -79,6 +80,7 @@ def figures(injected: Injected, received: Received) -> FaultRun:
     on_wire = [_live_s(received.wire, camera, injected.at_ns) for camera in touched]
     found = [value for value in live if value is not None]
     handed = {camera: [row for row in received.handed if row.camera == camera] for camera in received.cameras}
+    wire = {camera: [row for row in received.wire if row.camera == camera] for camera in received.cameras}
     silences = {camera: silence_s(handed[camera], injected.at_ns, received.end_ns) for camera in received.cameras}
     missing = [missed(_since(handed[camera], injected.at_ns)) for camera in others]
     moves = [move for move in received.moves if move.new_generation > move.old_generation]
@@ -95,7 +97,7 @@ def figures(injected: Injected, received: Received) -> FaultRun:
         untouched_gaps=sum(gaps for gaps, _ in missing),
         untouched_drops=sum(drops for _, drops in missing),
         untouched_silence_s=max((silences[camera] for camera in others), default=0.0),
-        untouched_moves=sum(_live_s(received.wire, camera, injected.at_ns) is not None for camera in others),
+        untouched_moves=sum(_runs(_since(wire[camera], injected.at_ns)) > 1 for camera in others),
         cameras_lost=sum(not rows or received.end_ns - rows[-1].at_ns > 1_000_000_000 for rows in handed.values()),
         control_s=injected.control_s,
         agents_s=injected.agents_s,
@@ -155,6 +157,10 @@ def _live_s(rows: Sequence[Row], camera: str, fault_ns: int) -> float | None:
     own = [row for row in rows if row.camera == camera]
     before = max((row.generation for row in own if row.at_ns <= fault_ns), default=0)
     return next(((row.at_ns - fault_ns) / 1e9 for row in own if row.at_ns > fault_ns and row.generation > before), None)
+
+
+def _runs(rows: Iterable[Row]) -> int:
+    return len({row.run for row in rows})
 
 
 def _since(rows: Sequence[Row], since_ns: int) -> list[Row]:

@@ -13,8 +13,10 @@ MS = 1_000_000
 FAULT = 1_000
 
 
-def row(at_ms: float, camera: str = "a", generation: int = 1, seq: int = 0, frame: int | None = None) -> Row:
-    run = f"run of {generation}"
+def row(
+    at_ms: float, camera: str = "a", generation: int = 1, seq: int = 0, frame: int | None = None, run: str | None = None
+) -> Row:
+    run = run or f"run of {generation}"
     return Row(round(at_ms * MS), camera, run, 0, seq, seq if frame is None else frame, generation)
 
 
@@ -59,6 +61,12 @@ def test_results_of_untouched_cameras_count_as_missing_from_the_last_one_before_
     found = figures(Injected(FAULT * MS, ["a"]), received([*touched, *other]))
     assert (found.untouched_gaps, found.untouched_drops, found.untouched_moves) == (2, 1, 1)
     assert found.untouched_silence_s == pytest.approx(2.8)
+
+
+def test_a_camera_that_stays_with_its_engine_under_a_new_generation_has_not_moved() -> None:
+    stays = [row(at_ms, "b", generation=1 + (at_ms > 1_500), seq=at_ms, run="same") for at_ms in range(0, 4_000, 100)]
+    found = figures(Injected(FAULT * MS, ["a"]), received([*rows("a", 0, 4_000), *stays]))
+    assert found.untouched_moves == 0
 
 
 def test_replayed_results_are_no_gap_and_do_not_count_twice() -> None:
