@@ -3,7 +3,7 @@
 It also asks Ray's autoscaler for nodes.
 
 Ray itself starts an actor again when its process has ended, or its node has come back. All actors are lost with the
-head's GCS; that ends this process too, and the supervisor starts it again.
+head's GCS. This process ends then too; the supervisor starts it again, and it waits until there is a GCS.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 
+from fleet.cluster import head_watch
 from fleet.cluster.actors import AgentActor, CoordinatorActor
 from fleet.cluster.node_requests import NodeRequests
 from fleet.cluster.raylet import HEAD_RESOURCE, NAMESPACE, NODE_RESOURCE
@@ -123,6 +124,8 @@ def main(address: str, config: str) -> None:
     `config`: the path of the fleet's configuration.
     """
     logs.configure(json=False, level="info", ffmpeg=False)
+    head_watch.wait_for(address)
+    head_watch.exit_without(address)
     ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     actors, requests = Actors(), requests_of(Path(config))
     while True:

@@ -1,0 +1,58 @@
+"""Whether the head's GCS, Ray's own server, accepts connections. Without Ray.
+
+A process that is connected to a GCS keeps a core busy with new attempts while that is away (Ray 2.60). So such a
+process ends then, and the next one connects when the GCS is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+CONNECT_WITHIN_S = 2.0
+AWAY_AFTER_S = 3.0
+"""So long it must have refused before it counts as away: it may be slow for once."""
+EXIT_AWAY = 1
+
+
+def accepts(address: str) -> bool:
+    """Return whether a connection to `host:port` is accepted. An IPv6 host may be in brackets."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_WITHIN_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_for(address: str, pause: Callable[[float], object] = time.sleep) -> None:
+    """Wait until a connection to `host:port` is accepted, without a limit."""
+    if not accepts(address):
+        logger.info("waiting for Ray at %s", address)
+    while not accepts(address):
+        pause(EVERY_S)
+
+
+def exit_without(address: str) -> None:
+    """End this process, from a thread of its own, as soon as `host:port` has been away for `AWAY_AFTER_S`.
+
+    The main thread may wait for an answer of Ray then, so that it cannot be asked to end.
+    """
+    threading.Thread(target=_watch, args=(address,), name="head watch", daemon=True).start()
+
+
+def _watch(address: str) -> None:
+    accepted_s = time.monotonic()
+    while time.monotonic() - accepted_s < AWAY_AFTER_S:
+        time.sleep(EVERY_S)
+        if accepts(address):
+            accepted_s = time.monotonic()
+    logger.warning("Ray at %s is away: this process ends, and waits for it when it is started again", address)
+    os._exit(EXIT_AWAY)
