@@ -14,6 +14,9 @@ from benchmarks.fleet.local_fleet import LocalFleet
 from benchmarks.fleet.nodes import Node
 from benchmarks.run_once import RunFailedError
 
+LOOK_EVERY_S = 0.25
+"""Between looks at the machine's processes, which take CPU time beside the engines."""
+
 Happens = Callable[[LocalFleet], Awaitable[Injected]]
 
 
@@ -219,5 +222,7 @@ async def _agents(fleet: LocalFleet, nodes: Collection[Node], ended: Collection[
     """Wait until each of these nodes has actors other than those that ended, and return the monotonic time."""
     wanted = {node.name: 2 if node.is_head else 1 for node in nodes}
     return await fleet.until(
-        lambda: all(len(node.actors() - set(ended)) >= wanted[node.name] for node in nodes), "new agents"
+        lambda: all(len(node.actors() - set(ended)) >= wanted[node.name] for node in nodes),
+        "new agents",
+        every_s=LOOK_EVERY_S,
     )

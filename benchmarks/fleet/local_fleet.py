@@ -152,7 +152,11 @@ class LocalFleet:
         await self.until(all_higher, "results of the new placements")
 
     async def until(
-        self, condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str, within_s: float = LIMIT_S
+        self,
+        condition: Callable[[], bool] | Callable[[], Awaitable[bool]],
+        what: str,
+        within_s: float = LIMIT_S,
+        every_s: float = POLL_S,
     ) -> float:
         """Wait for a condition, and return the monotonic time. Raises `RunFailedError` after `within_s`."""
         deadline = time.monotonic() + within_s
@@ -162,7 +166,7 @@ class LocalFleet:
                 return time.monotonic()
             if time.monotonic() > deadline:
                 raise RunFailedError(f"not within {within_s:g} s: {what}\n{self.logs()}")
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(every_s)
 
     def received(self) -> Received:
         """Return what the readers have received so far. Raises `RunFailedError` if our subscriber has failed."""

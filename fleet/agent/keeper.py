@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -57,6 +57,7 @@ class Keeper:
     """Keeps one process running until it is told to stop it, or to leave it.
 
     `on_end` is called in the event loop for each run that ended, also for one that ended before the keeper's start.
+    `ready` is awaited before each start.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Keeper:
         on_end: Callable[[Ended], None] = lambda ended: None,
         variables: Callable[[str], dict[str, str]] = lambda run: {},
         longest_wait_s: float = LONGEST_WAIT_S,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.process = process
         self.running: RunningProcess | None = None
@@ -73,6 +75,7 @@ class Keeper:
         self.restarts = Restarts(longest_wait_s)
         self._on_end = on_end
         self._variables = variables
+        self._ready = ready
         self._looked_back = False
         """Whether the end of a run before the keeper's start was told."""
         self._task: asyncio.Task[None] | None = None
@@ -117,11 +120,14 @@ class Keeper:
     async def _run_once(self) -> float:
         """Adopt or start the process, wait for its end, and return the time until it is to be started again."""
         clock = asyncio.get_running_loop().time
-        begun_s = clock()
         if not self._looked_back:
             self._tell_of_earlier_end()
             self._looked_back = True
-        self.running = self.process.adopt() or self._started()
+        self.running = self.process.adopt()
+        if self.running is None and self._ready is not None:
+            await self._ready()
+        begun_s = clock()
+        self.running = self.running or self._started()
         how = "goes on" if self.running.adopted else "started"
         logger.info("%s %s: process %d", self.process.name, how, self.running.pid)
         code = await self._until_ended(self.running)

@@ -8,6 +8,7 @@ head's GCS. This process ends then too; the supervisor starts it again, and it w
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -124,7 +125,7 @@ def main(address: str, config: str) -> None:
     `config`: the path of the fleet's configuration.
     """
     logs.configure(json=False, level="info", ffmpeg=False)
-    head_watch.wait_for(address)
+    asyncio.run(head_watch.accepting(address))
     head_watch.exit_without(address)
     ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     actors, requests = Actors(), requests_of(Path(config))

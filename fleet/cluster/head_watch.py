@@ -1,17 +1,18 @@
 """Whether the head's GCS, Ray's own server, accepts connections. Without Ray.
 
-A process that is connected to a GCS keeps a core busy with new attempts while that is away (Ray 2.60). So such a
-process ends then, and the next one connects when the GCS is back.
+A driver that is connected to a GCS keeps a core busy with new attempts while that is away (Ray 2.60). So it ends then,
+and the next one connects when the GCS is back. A node that tries to join meanwhile takes CPU time too, and may notice
+only half a minute later that the GCS is back.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +33,14 @@ def accepts(address: str) -> bool:
     return True
 
 
-def wait_for(address: str, pause: Callable[[float], object] = time.sleep) -> None:
+async def accepting(address: str) -> None:
     """Wait until a connection to `host:port` is accepted, without a limit."""
-    if not accepts(address):
-        logger.info("waiting for Ray at %s", address)
-    while not accepts(address):
-        pause(EVERY_S)
+    waits = False
+    while not await asyncio.to_thread(accepts, address):
+        if not waits:
+            logger.info("waits for Ray at %s", address)
+        waits = True
+        await asyncio.sleep(EVERY_S)
 
 
 def exit_without(address: str) -> None:

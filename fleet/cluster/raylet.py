@@ -81,6 +81,11 @@ class Raylet(DetachedProcess):
             leftovers.kill(last.pid, last.started)
 
 
+def head_address(settings: ClusterSettings, head: str) -> str:
+    """Return where the GCS of this head is, `host:port`."""
+    return f"[{head}]:{settings.head_port}" if ":" in head else f"{head}:{settings.head_port}"
+
+
 def raylet(
     settings: ClusterSettings, node: str, config: Path, environment: Mapping[str, str], head: str | None
 ) -> Raylet:
@@ -99,14 +104,14 @@ def raylet(
     if settings.address is not None:
         options["node-ip-address"] = settings.address
     if head is not None:
-        options["address"] = f"[{head}]:{settings.head_port}" if ":" in head else f"{head}:{settings.head_port}"
+        options["address"] = head_address(settings, head)
     else:
         options["include-dashboard"] = "false"
         if settings.autoscaling.config is not None:
             options["autoscaling-config"] = settings.autoscaling.config.expanduser().resolve()
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
     command += ["--head"] if is_head else []
-    command += ["--no-monitor"] if is_head and not settings.monitor else []
+    command += ["--no-monitor"] if is_head and not settings.runs_monitor else []
     command += [f"--{name}={value}" for name, value in options.items()]
     variables = {CONFIG_VARIABLE: str(config.resolve()), NODE_VARIABLE: node, DIRECTORY_VARIABLE: str(Path.cwd())}
     return Raylet(

@@ -82,7 +82,7 @@ class ClusterSettings(Section):
     )
     monitor: bool = Field(
         True,
-        description="Whether the head runs Ray's own autoscaler, which starts no machines. Set it to false where "
+        description="Whether the head runs Ray's own autoscaler if `autoscaling` is used. Set it to false where "
         "KubeRay's runs in its place.",
     )
     cpus: int = Field(
@@ -91,6 +91,11 @@ class ClusterSettings(Section):
     gpus: int = Field(0, ge=0, le=1024, description="GPUs that Ray may give to other work. The engine has its own.")
 
     autoscaling: AutoscalingSettings = Field(default_factory=AutoscalingSettings)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def runs_monitor(self) -> bool:
+        """Whether Ray's own autoscaler is started on the head."""
+        return self.monitor and (self.autoscaling.max_nodes > 0 or self.autoscaling.config is not None)
 
     def ports(self, *, head: bool) -> dict[str, int]:
         """Return the port of each option of `ray start` on a node."""

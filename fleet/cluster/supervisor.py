@@ -11,14 +11,15 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from fleet.agent.detached_process import DetachedProcess, RunningProcess
 from fleet.agent.keeper import Keeper
 from fleet.agent.launch import hold
 from fleet.agent.node import COORDINATOR, coordinator_process
-from fleet.cluster import token_file
-from fleet.cluster.raylet import Raylet, ray_environment, raylet
+from fleet.cluster import head_watch, token_file
+from fleet.cluster.raylet import Raylet, head_address, ray_environment, raylet
 from fleet.cluster.settings import ClusterSettings
 from fleet.settings import FleetConfig
 from stream.settings.config_error import ConfigError
@@ -46,7 +47,8 @@ class Supervisor:
         self._held: int | None = None
         self._make_folder()
         self.raylet: Raylet = raylet(config.cluster, node, path, os.environ, head)
-        self._keepers = [Keeper(self.raylet, longest_wait_s=LONGEST_WAIT_S)]
+        ready = None if head is None else partial(head_watch.accepting, head_address(config.cluster, head))
+        self._keepers = [Keeper(self.raylet, longest_wait_s=LONGEST_WAIT_S, ready=ready)]
         if head is None:
             self._keepers.append(Keeper(driver(config.cluster, path), longest_wait_s=LONGEST_WAIT_S))
 

@@ -60,6 +60,43 @@ async def test_a_process_that_is_killed_is_started_again_with_a_new_run(keep: Ke
     assert (keeper.last, keeper.restarts.count) == (ends[0], 1)
 
 
+async def test_a_process_is_started_when_it_is_ready_and_adopted_without_waiting(tmp_path: Path) -> None:
+    may_start, asked = asyncio.Event(), asyncio.Event()
+
+    async def ready() -> None:
+        asked.set()
+        await may_start.wait()
+
+    keeper = Keeper(DetachedProcess("ray", SLEEP, tmp_path), ready=ready)
+    keeper.start()
+    await asked.wait()
+    assert keeper.running is None
+    may_start.set()
+    await until(holds(keeper))
+    await keeper.leave()
+    may_start.clear()
+    other = Keeper(DetachedProcess("ray", SLEEP, tmp_path), ready=ready)
+    other.start()
+    await until(holds(other))
+    assert other.running is not None
+    assert other.running.adopted
+    await other.stop(within_s=0)
+
+
+async def test_a_keeper_that_waits_until_its_process_is_ready_can_be_stopped(tmp_path: Path) -> None:
+    never, asked = asyncio.Event(), asyncio.Event()
+
+    async def ready() -> None:
+        asked.set()
+        await never.wait()
+
+    keeper = Keeper(DetachedProcess("ray", SLEEP, tmp_path), ready=ready)
+    keeper.start()
+    await asked.wait()
+    await keeper.stop()
+    assert keeper.running is None
+
+
 async def test_a_process_that_an_ended_run_left_behind_with_the_lock_is_named(
     keep: Keep, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -36,19 +37,13 @@ def test_an_ipv6_host_is_reached_with_and_without_brackets(host: str) -> None:
         assert head_watch.accepts(f"{host}:{server.getsockname()[1]}")
 
 
-def test_a_process_waits_until_there_is_a_server() -> None:
+async def test_a_node_waits_until_there_is_a_server() -> None:
     port = reserved_port()
-    servers: list[socket.socket] = []
-    waits: list[float] = []
-
-    def pause(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 3:
-            servers.append(listening(port))
-
-    head_watch.wait_for(f"127.0.0.1:{port}", pause)
-    servers[0].close()
-    assert waits == [head_watch.EVERY_S] * 3
+    waiting = asyncio.create_task(head_watch.accepting(f"127.0.0.1:{port}"))
+    done, _ = await asyncio.wait({waiting}, timeout=2 * head_watch.EVERY_S)
+    assert not done
+    with listening(port):
+        await waiting
 
 
 def test_a_process_whose_main_thread_hangs_ends_without_its_server() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,11 +38,23 @@ def test_every_port_of_the_head_is_fixed(settings: ClusterSettings) -> None:
     assert "--head" in process.command
 
 
-def test_the_head_runs_rays_autoscaler_unless_another_runs_in_its_place(settings: ClusterSettings) -> None:
-    other = settings.model_copy(update={"monitor": False})
-    heads = [raylet(each, "gpu-0", Path("fleet.yaml"), {}, None).command for each in (settings, other)]
-    assert ["--no-monitor" in command for command in heads] == [False, True]
-    assert "--no-monitor" not in raylet(other, "gpu-1", Path("fleet.yaml"), {}, "10.0.0.2").command
+@pytest.mark.parametrize(
+    ("monitor", "autoscaling", "runs"),
+    [
+        (True, {"max_nodes": 4}, True),
+        (True, {"config": "cluster.yaml"}, True),
+        (True, {}, False),
+        (False, {"max_nodes": 4}, False),
+    ],
+)
+def test_the_head_runs_rays_autoscaler_if_it_is_asked_for_nodes_and_none_runs_in_its_place(
+    tmp_path: Path, monitor: bool, autoscaling: dict[str, Any], runs: bool
+) -> None:
+    settings = ClusterSettings.model_validate(
+        {"state_directory": tmp_path, "monitor": monitor, "autoscaling": autoscaling}
+    )
+    assert ("--no-monitor" not in raylet(settings, "gpu-0", Path("fleet.yaml"), {}, None).command) == runs
+    assert "--no-monitor" not in raylet(settings, "gpu-1", Path("fleet.yaml"), {}, "10.0.0.2").command
 
 
 def test_a_node_joins_the_head_with_ports_of_its_own(settings: ClusterSettings) -> None:
