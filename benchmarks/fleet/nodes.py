@@ -18,6 +18,7 @@ import yaml
 from benchmarks.fleet.ports import consecutive_ports, reserved_port
 from benchmarks.run_once import REPOSITORY
 from fleet.agent.detached_process import DetachedProcess
+from fleet.cluster.settings import LONGEST_TEMP_DIRECTORY
 
 POLL_S = 0.02
 ACTOR = re.compile(rb"ray::(Agent|Coordinator)Actor")
@@ -74,6 +75,9 @@ class Node:
         self.url = f"http://127.0.0.1:{addresses.http}"
         self._token = token
         self._supervisor: asyncio.subprocess.Process | None = None
+        rays = folder / "ray"
+        # Nodes that share a directory may fail to start at the same time. The folders of tests are too long for one.
+        of_ray = {"temp_directory": str(rays)} if len(str(rays)) <= LONGEST_TEMP_DIRECTORY else {}
         settings: dict[str, Any] = {
             "engine": {
                 "model": {"profile": "free", "device": "cpu"},
@@ -83,7 +87,7 @@ class Node:
                     "replay": f"tcp://127.0.0.1:{replay}",
                 },
             },
-            "cluster": {"first_port": self.first_port, "head_port": addresses.first},
+            "cluster": {"first_port": self.first_port, "head_port": addresses.first} | of_ray,
             "coordinator": addresses.settings,
             "cameras": list(cameras),
         } | (further or {})

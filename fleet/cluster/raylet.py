@@ -101,6 +101,8 @@ def raylet(
         "resources": json.dumps(resources),
         "include-log-monitor": "false",
     }
+    if settings.temp_directory is not None:
+        options["temp-dir"] = settings.temp_directory.expanduser().absolute()
     if settings.address is not None:
         options["node-ip-address"] = settings.address
     if head is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from stages.settings import Section
 
@@ -25,6 +25,8 @@ METRIC_PORTS = ("AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")
 """Variables with the ports after these, on the head."""
 FIRST_WORKER_PORT = 12
 """Of a node's ports; those before are fixed, with one to spare."""
+
+LONGEST_TEMP_DIRECTORY = 45
 
 
 class AutoscalingSettings(Section):
@@ -63,6 +65,11 @@ class ClusterSettings(Section):
         description="File of Ray's token, readable only by its owner. The head creates it; copy it to the other "
         "nodes. It lets its owner run any program on every node.",
     )
+    temp_directory: Path | None = Field(
+        None,
+        description="Directory for Ray's sockets and logs, on a local disk; a path of at most 45 characters. Unset: "
+        "`/tmp/ray`. Nodes on one machine need one each, or they may fail to start at the same time.",
+    )
     address: str | None = Field(
         None, description="This machine's IP address, which the other nodes reach. Unset: found by Ray."
     )
@@ -91,6 +98,14 @@ class ClusterSettings(Section):
     gpus: int = Field(0, ge=0, le=1024, description="GPUs that Ray may give to other work. The engine has its own.")
 
     autoscaling: AutoscalingSettings = Field(default_factory=AutoscalingSettings)  # pyright: ignore[reportArgumentType]
+
+    @field_validator("temp_directory")
+    @classmethod
+    def _leaves_room_for_sockets(cls, value: Path | None) -> Path | None:
+        """Ray adds up to 62 characters, and the path of a socket has at most 107."""
+        if value is not None and len(str(value.expanduser().absolute())) > LONGEST_TEMP_DIRECTORY:
+            raise ValueError(f"{value.expanduser().absolute()} has more than {LONGEST_TEMP_DIRECTORY} characters")
+        return value
 
     @property
     def runs_monitor(self) -> bool:

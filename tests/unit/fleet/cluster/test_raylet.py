@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from fleet.agent.keeper import Keeper
 from fleet.agent.program import without_ray
@@ -141,3 +142,12 @@ def test_a_node_that_rays_autoscaler_started_tells_it_which_one_it_is(settings: 
     assert of_ray is not None
     assert (of_ray["RAY_CLOUD_INSTANCE_ID"], of_ray["RAY_NODE_TYPE_NAME"]) == ("i-1", "engine")
     assert "RAY_OTHER" not in of_ray
+
+
+def test_a_node_has_rays_files_where_it_is_told_if_its_sockets_have_room_there(settings: ClusterSettings) -> None:
+    given = ClusterSettings.model_validate({"temp_directory": "/var/lib/ray"})
+    for head in (None, "10.0.0.2"):
+        assert options(raylet(given, "gpu-0", Path("fleet.yaml"), {}, head))["temp-dir"] == "/var/lib/ray"
+        assert "temp-dir" not in options(raylet(settings, "gpu-0", Path("fleet.yaml"), {}, head))
+    with pytest.raises(ValidationError, match="more than 45 characters"):
+        ClusterSettings.model_validate({"temp_directory": "/" + 45 * "a"})
