@@ -106,7 +106,8 @@ class RunningProcess:
 class DetachedProcess:
     """How a process is started and found again. Its folder has to be on a local disk.
 
-    `name` names its files in `folder`: `name.lock`, and the log `name.log`.
+    `name` names its files in `folder`: `name.lock`, and the log `name.log`. `background`: it and what it starts have
+    a lower priority, except for what is started here again. That needs the right to restore it (root, RLIMIT_NICE).
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class DetachedProcess:
         *,
         directory: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        background: bool = False,
     ) -> None:
         self.name = name
         self.command = tuple(command)
@@ -124,6 +126,7 @@ class DetachedProcess:
         self._lock = folder / f"{name}.lock"
         self._directory = directory or folder
         self._environment = environment
+        self._background = background
 
     def start(self, run: str, further: Mapping[str, str] | None = None) -> RunningProcess:
         """Start the process; `further` are variables of its environment. Blocks for about a millisecond.
@@ -132,6 +135,7 @@ class DetachedProcess:
         """
         environment = dict(os.environ if self._environment is None else self._environment) | dict(further or {})
         arguments = [sys.executable, "-I", "-S", launch.__file__, str(self._lock.resolve()), str(self._directory), run]
+        arguments.append("+" if self._background else os.environ.get(launch.NICE_VARIABLE, ""))
         log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             pid = os.posix_spawn(

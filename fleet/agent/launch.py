@@ -1,4 +1,7 @@
-"""Become another program, as the only process that holds a lock: `launch.py LOCK DIRECTORY RUN PROGRAM ARGUMENT…`.
+"""Become another program, as the only process that holds a lock: `launch.py LOCK DIRECTORY RUN NICE PROGRAM ARGUMENT…`.
+
+NICE is the niceness to have; `+` is `BACKGROUND` more than this process has, if a process that it starts may go back;
+empty is no change.
 
 It is run as a script, by `DetachedProcess`. The lock is held until the program ends, whatever becomes of the process
 that started it, and the file says which process holds it. Exit code 75: another process holds the lock.
@@ -9,12 +12,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 EXIT_RUNNING = 75
 EXIT_NO_PROGRAM = 127
 LARGEST_DESCRIPTOR = 1 << 20
+BACKGROUND = 10
+"""Niceness of Ray's processes above that of engines, which else would wait for a core while Ray starts."""
+NICE_VARIABLE = "PARTSTREAM_FLEET_NICE"
+CAP_SYS_NICE = 23
+"""Number of the capability to lower a niceness."""
 
 
 def start_ticks(pid: int) -> int | None:
@@ -50,13 +60,35 @@ def hold(lock: str, run: str, command: Sequence[str]) -> int | None:
     return descriptor
 
 
-def main(lock: str, directory: str, run: str, *command: str) -> int:
+def take_niceness(wanted: str, status: str = "/proc/self/status") -> None:
+    """Take the niceness that is wanted, and tell descendants that of this process, so that they can go back to it."""
+    now = os.getpriority(os.PRIO_PROCESS, 0)
+    if wanted == "+" and may_return(now, status):
+        os.environ[NICE_VARIABLE] = str(now)
+        os.setpriority(os.PRIO_PROCESS, 0, now + BACKGROUND)
+    elif wanted not in ("", "+"):
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, int(wanted))
+
+
+def may_return(niceness: int, status: str) -> bool:
+    """Return whether this user's processes may go back to a niceness from a higher one."""
+    limit = resource.getrlimit(resource.RLIMIT_NICE)[0]
+    if limit == resource.RLIM_INFINITY or limit >= 20 - niceness:
+        return True
+    with open(status, encoding="ascii", errors="replace") as file:  # noqa: PTH123 (no pathlib here)
+        capabilities = next((line.split()[1] for line in file if line.startswith("CapEff:")), "0")
+    return bool(int(capabilities, 16) >> CAP_SYS_NICE & 1)
+
+
+def main(lock: str, directory: str, run: str, niceness: str, *command: str) -> int:
     os.closerange(3, LARGEST_DESCRIPTOR)  # sockets of the starting process, which would stay open with the program
     os.chdir(directory)
     descriptor = hold(lock, run, command)
     if descriptor is None:
         return EXIT_RUNNING
     os.set_inheritable(descriptor, True)
+    take_niceness(niceness)
     try:
         os.execvp(command[0], command)
     except OSError as error:

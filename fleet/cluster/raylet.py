@@ -126,4 +126,5 @@ def raylet(
         | settings.metric_ports()
         | {name: environment[name] for name in OF_THE_AUTOSCALER if name in environment}
         | variables,
+        background=True,
     )

@@ -128,6 +128,7 @@ def driver(cluster: ClusterSettings, config: Path) -> DetachedProcess:
         cluster.state_directory,
         directory=Path.cwd(),
         environment=dict(os.environ) | ray_environment(cluster.token_file, os.environ),
+        background=True,
     )
 
 
