@@ -46,6 +46,8 @@ def ray_environment(token_file: Path, environment: Mapping[str, str]) -> dict[st
         # An engine is started by an agent and must outlive it.
         "RAY_kill_child_processes_on_worker_exit": "0",
         "RAY_process_group_cleanup_enabled": "0",
+        # An engine has the priority of the agent that starts it, if that may not restore a higher one.
+        "RAY_worker_niceness": "0",
         # A node cannot rejoin a head that was started again, and neither its engine nor its cameras suffer from a new
         # start of Ray.
         "RAY_gcs_rpc_server_reconnect_timeout_s": "20",

@@ -107,11 +107,18 @@ async def joined(head: Node, *names: str) -> None:
     await until(leased)
 
 
+def niceness(pid: int | None) -> int:
+    assert pid is not None
+    return os.getpriority(os.PRIO_PROCESS, pid)
+
+
 async def test_no_fault_of_a_part_stops_a_camera(tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as (head, other), reading(head, other) as results:
         await joined(head, "n1", "n2")
         await placed(head)
         await results.more()
+        assert {niceness(one.engine) for one in (head, other)} == {niceness(os.getpid())}
+        assert niceness(head.pid("coordinator")) == niceness(os.getpid())
 
         # An engine: the agent tells of it, its cameras move, and it is started again.
         moved = {camera for camera, engine in (await placed(head)).items() if engine == "n1"}

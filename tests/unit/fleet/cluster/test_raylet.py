@@ -90,6 +90,7 @@ def test_ray_gets_the_token_and_must_not_end_engines(settings: ClusterSettings, 
     assert (environment["RAY_AUTH_MODE"], environment["RAY_AUTH_TOKEN_PATH"]) == ("token", str(tmp_path / "token"))
     assert environment["RAY_kill_child_processes_on_worker_exit"] == "0"
     assert environment["RAY_process_group_cleanup_enabled"] == "0"
+    assert environment["RAY_worker_niceness"] == "0"
     assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
     assert environment["HOME"] == "/root"
     assert environment["PARTSTREAM_FLEET_CONFIG"] == str(Path.cwd() / "fleet.yaml")
