@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 import typer
@@ -17,6 +18,11 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with no type to show for flags and arguments."""
         return _without_types(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. A wrong value is an error in the words of errors in files of settings."""
+        with _plain_errors():
+            return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the parts of the usage line, with required arguments not in braces."""
@@ -71,6 +77,16 @@ class Application(typer.Typer):
 def lines(*texts: str) -> str:
     """Return an epilog with each text on a line of its own."""
     return "\n\n".join(f"- {text}" for text in texts)
+
+
+@contextmanager
+def _plain_errors() -> Generator[None]:
+    """Take the words of pydantic, with which Typer checks values, out of an error."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        error.message = error.message.removeprefix("Value error, ").replace("Input should be", "must be")
+        raise
 
 
 def _without_types(parameters: list[Any]) -> list[Any]:

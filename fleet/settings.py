@@ -49,6 +49,11 @@ class FleetCamera(CameraConfig):
         description="Megapixels per second expected until they are measured; 1080p at 25 fps is 52.",
     )
 
+    @field_validator("pin", mode="before")
+    @classmethod
+    def _pin_is_a_name(cls, value: object) -> object:
+        return None if value is None else _checked_name(value)
+
     @model_validator(mode="after")
     def _a_device_is_pinned(self) -> FleetCamera:
         if self.source.kind == "device" and self.pin is None:
@@ -180,6 +185,11 @@ class NodeConfig(Section):
         "device, and the ports. Unset: one engine with the node's name.",
     )
 
+    @field_validator("engines", mode="before")
+    @classmethod
+    def _engines_have_names(cls, value: object) -> object:
+        return _with_checked_names(value)
+
 
 class FleetConfig(Section):
     """The whole configuration of a fleet."""
@@ -203,6 +213,11 @@ class FleetConfig(Section):
         default_factory=list[FleetCamera],
         description="The cameras, with the settings of an engine's and `pin`, `exclusive` and `expected_mpx`.",
     )
+
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def _nodes_have_names(cls, value: object) -> object:
+        return _with_checked_names(value)
 
     @field_validator("engine")
     @classmethod
@@ -306,6 +321,23 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> FleetC
     except ValidationError as error:
         text = error_text(error.errors(include_url=False), FleetConfig, command=REFERENCE)
         raise ConfigError(f"{path}: {redact(text)}") from None
+
+
+def _checked_name(value: object) -> object:
+    """Return a name as it is. Raises `ValueError`, because pydantic's own words would show the pattern."""
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise ValueError("must be the name of a node or an engine: a-z, 0-9, -, _ and dots, for example gpu-3")
+    return value
+
+
+def _with_checked_names(value: object) -> object:
+    """Return a mapping by names as it is. Raises `ValueError` that quotes the first one that is none."""
+    for name in value if isinstance(value, Mapping) else ():  # pyright: ignore[reportUnknownVariableType]
+        try:
+            _checked_name(name)
+        except ValueError as error:
+            raise ValueError(f"{str(name)[:64]!r} {error}") from None
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
 def _check_engine(value: Mapping[str, Any]) -> None:

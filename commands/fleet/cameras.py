@@ -10,7 +10,7 @@ from rich.table import Table
 
 from commands.application import Application, lines
 from commands.configuration import parse_source
-from commands.ending import EXIT_USAGE, console, fail, plain_console, printable
+from commands.ending import EXIT_FAILED, EXIT_USAGE, console, fail, plain_console, print_error, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
 from stream.settings.source_kinds import ADDRESS_FORMS
 
@@ -72,14 +72,25 @@ def add_command(
 
 @camera_app.command("remove")
 def remove_command(cameras: IdsArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
-    """Remove cameras. One that does not exist is no error."""
+    """Remove cameras. The exit code is 1 if there is no camera of one of the ids; the others are removed."""
+    from commands.fleet.client import CoordinatorError
 
-    async def remove(client: CoordinatorClient) -> None:
+    async def remove(client: CoordinatorClient) -> list[str]:
+        missing: list[str] = []
         for name in cameras:
-            await client.ask("DELETE", "cameras", name)
-            plain_console.print(printable(f"{name} is removed"), markup=False)
+            try:
+                await client.ask("DELETE", "cameras", name, query={"must_exist": "true"})
+            except CoordinatorError as error:
+                if error.kind != "no-such-camera":
+                    raise
+                missing.append(name)
+                print_error(f"there is no camera {name}: `partstream fleet camera list` shows those that there are")
+            else:
+                plain_console.print(printable(f"{name} is removed"), markup=False)
+        return missing
 
-    ask(url, token, remove)
+    if ask(url, token, remove):
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _parsed(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -14,7 +15,14 @@ ANSWER_WITHIN_S = 15.0
 
 
 class CoordinatorError(Exception):
-    """The coordinator did not do what it was asked; the message says why, or what to do."""
+    """The coordinator did not do what it was asked; the message says why, or what to do.
+
+    `kind` is the type of the problem in its answer, for example `no-such-camera`; empty if there was none.
+    """
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class CoordinatorClient(HttpClient):
@@ -27,14 +35,14 @@ class CoordinatorClient(HttpClient):
         """Return the JSON at `/api/v1/PATH`. Raises `CoordinatorError`."""
         return await self.ask("GET", *path)
 
-    async def ask(self, method: str, *path: str, body: Any = None) -> Any:
+    async def ask(self, method: str, *path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
         """Make a request, and return the JSON of the answer; None if it has none. Raises `CoordinatorError`."""
-        url = URL(self.address).joinpath("api", "v1", *path)
+        url = URL(self.address).joinpath("api", "v1", *path).with_query(query or {})
         try:
             async with self.session.request(method, url, json=body, allow_redirects=False) as answer:
                 text = await answer.text()
                 if answer.status >= 300:
-                    raise CoordinatorError(_refusal(answer.status, text))
+                    raise _refusal(answer.status, text)
                 return json.loads(text) if text else None
         except (aiohttp.ClientError, OSError) as error:
             raise CoordinatorError(self.failure(error)) from None
@@ -42,14 +50,15 @@ class CoordinatorClient(HttpClient):
             raise CoordinatorError(f"{self.address} is not a coordinator of this version") from None
 
 
-def _refusal(status: int, text: str) -> str:
-    """Return the message of a problem (RFC 9457)."""
+def _refusal(status: int, text: str) -> CoordinatorError:
+    """Return the error for a problem (RFC 9457)."""
     try:
         problem = json.loads(text)
+        kind = str(problem.get("type", "")).rpartition(":")[2]
         message = str(problem.get("detail") or problem.get("title") or f"HTTP status {status}")
         fields = [f"{one['field']}: {one['detail']}" for one in problem.get("errors") or []]
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        return f"the coordinator refuses: HTTP status {status}"
+        return CoordinatorError(f"the coordinator refuses: HTTP status {status}")
     if status == 401:
-        return f"{message}; give the coordinator's token by --token or PARTSTREAM_FLEET_TOKEN"
-    return "; ".join([message, *fields])
+        return CoordinatorError(f"{message}; give the coordinator's token by --token or PARTSTREAM_FLEET_TOKEN", kind)
+    return CoordinatorError("; ".join([message, *fields]), kind)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from commands.application import lines
-from commands.console.amounts import counted
+from commands.console.amounts import counted, mpx_text
 from commands.ending import console, plain_console, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
 
@@ -105,8 +105,8 @@ def _row(engine: dict[str, Any], drains: dict[str, bool]) -> list[str]:
         engine["node"],
         state,
         str(engine["cameras"]),
-        f"{engine['load']:.0f} Mpx/s",
-        f"{engine['capacity']:.0f} Mpx/s",
+        mpx_text(engine["load"]),
+        mpx_text(engine["capacity"]),
         f"{engine['age_ms']:.0f} ms",
         f"{engine['dropped']:.1f}/s",
     ]

@@ -116,10 +116,18 @@ async def test_cameras_are_added_listed_and_removed(tmp_path: Path) -> None:
         as_json = await fleet(client, "camera", "list", "--json")
         assert [camera["id"] for camera in json.loads(as_json.output)] == ["door", "yard"]
         assert "secret" not in as_json.output
-        assert (
-            await fleet(client, "camera", "remove", "door", "never")
-        ).output == "door is removed\nnever is removed\n"
+        assert (await fleet(client, "camera", "remove", "door")).output == "door is removed\n"
         await until(lambda: set(a.generations) == {"yard"})
+
+
+async def test_a_camera_that_is_not_there_cannot_be_removed_and_others_are(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, cameras=cameras(2))) as (coordinator, client):
+        removed = await fleet(client, "camera", "remove", "c0", "never", "c1")
+        assert removed.exit_code == 1
+        assert "c0 is removed\n" in removed.output and "c1 is removed\n" in removed.output
+        assert "there is no camera never: `partstream fleet camera list` shows those that there are" in removed.output
+        assert "never is removed" not in removed.output
+        assert not coordinator.cameras.all
 
 
 async def test_what_the_coordinator_refuses_is_said(tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ async def test_cameras_are_changed_as_on_one_engine(tmp_path: Path) -> None:
         assert [camera["id"] for camera in (await client.get(CAMERAS))["cameras"]] == ["c0", "door"]
         assert (await client.ask("DELETE", f"{CAMERAS}/door"))[0] == 204
         assert (await client.ask("DELETE", f"{CAMERAS}/door"))[0] == 204
+        assert (await client.ask("DELETE", f"{CAMERAS}/door?must_exist=false"))[0] == 204
+        status, problem, _ = await client.ask("DELETE", f"{CAMERAS}/door?must_exist=true")
+        assert (status, problem["type"]) == (404, "urn:partstream:problem:no-such-camera")
+        assert (await client.ask("DELETE", f"{CAMERAS}/door?must_exist=1"))[0] == 422
         await until(lambda: set(a.generations) == {"c0"})
         assert all(grant.http == client.address for grant in a.grants[-1:])
 

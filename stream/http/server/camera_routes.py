@@ -14,12 +14,15 @@ from stream.cameras.changes import Settings, no_such_camera
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
 from stream.http.server.camera_changes import applied, changes_schema, settings_schema
-from stream.http.server.problems import Problem
-from stream.http.server.routes import Answer, Route
+from stream.http.server.problems import Problem, invalid
+from stream.http.server.routes import Answer, Parameter, Route
 from stream.settings.engine import CameraConfig
 
 PATH = "/api/v1/cameras"
 ONE = PATH + "/{camera}"
+MUST_EXIST = Parameter(
+    "must_exist", "`true`: a camera that does not exist is an error, 404.", {"type": "boolean", "default": False}
+)
 AT_ONCE = 100
 """Cameras that are listed before others have their turn; 100 take about 5 ms."""
 
@@ -35,8 +38,8 @@ class CameraChanges(Protocol):
         """Change the given settings; null resets one to its default."""
         ...
 
-    async def remove(self, camera_id: str) -> Any:
-        """Remove a camera, if it exists."""
+    async def remove(self, camera_id: str) -> bool:
+        """Remove a camera, if it exists. Return whether it did."""
         ...
 
 
@@ -95,6 +98,7 @@ class CameraRoutes:
                 self._delete,
                 "Delete a camera.",
                 (Answer(204, "The camera was deleted, or did not exist."),),
+                query=(MUST_EXIST,),
                 scope="camera",
             ),
         ]
@@ -130,7 +134,13 @@ class CameraRoutes:
         return json_response(self.existing(camera_id))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        await applied(self.changes.remove(request.match_info["camera"]))
+        camera_id = request.match_info["camera"]
+        must_exist = request.query.get(MUST_EXIST.name, "false")
+        if must_exist not in ("true", "false"):
+            raise invalid([(MUST_EXIST.name, "must be true or false")])
+        existed = await applied(self.changes.remove(camera_id))
+        if not existed and must_exist == "true":
+            raise Problem(404, "no-such-camera", str(no_such_camera(camera_id)))
         return web.Response(status=204)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from commands.console.amounts import counted, size_text
+from commands.console.amounts import counted, mpx_text, size_text
 
 
 def test_a_noun_is_in_the_plural_unless_there_is_one() -> None:
@@ -16,3 +16,20 @@ def test_a_noun_is_in_the_plural_unless_there_is_one() -> None:
 )
 def test_a_size_has_the_unit_that_suits_it(count: int, text: str) -> None:
     assert size_text(count) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1e-9, "0"),
+        (0.058, "0.058"),
+        (0.576, "0.58"),
+        (2.304, "2.3"),
+        (9.98, "10.0"),
+        (51.84, "52"),
+        (1200, "1200"),
+    ],
+)
+def test_small_megapixels_per_second_are_not_shown_as_none(value: float, text: str) -> None:
+    assert mpx_text(value) == f"{text} Mpx/s"

@@ -68,6 +68,18 @@ def test_a_test_pattern_that_cannot_be_drawn_is_an_error_with_its_camera(folder:
     assert code == 2 and "partstream: camera lobby: source: 'pattern:people' is not a test pattern" in said
 
 
+@pytest.mark.parametrize("pin", [["gpu-1"], "GPU 1", 3])
+def test_a_pin_that_is_no_name_is_an_error_in_plain_words(folder: Path, pin: Any) -> None:
+    code, said = check(folder, cameras=[{"id": "lobby", "source": "pattern:", "pin": pin}])
+    assert code == 2 and "cameras.0.pin: must be the name of a node or an engine: a-z, 0-9, -, _ and dots" in said
+
+
+def test_a_node_or_an_engine_whose_name_is_none_is_quoted(folder: Path) -> None:
+    must = "must be the name of a node or an engine: "
+    assert f"nodes: 'GPU 1' {must}" in check(folder, nodes={"GPU 1": {}})[1]
+    assert f"nodes.gpu-1.engines: '7' {must}" in check(folder, nodes={"gpu-1": {"engines": {7: {}}}})[1]
+
+
 def refused(folder: Path) -> str:
     """Return why a coordinator with the configuration does not start; empty if it does."""
 
