@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stages.settings import ModelSettings
     from stream.config import Config
     from stream.settings.engine import CameraConfig
     from stream.settings.network import HttpConfig
 
 
+DEVICE = re.compile(r"auto|(cpu|cuda)(:\d{1,3})?")
+
+
 def problems(settings: Config) -> Iterator[str]:
-    """Yield what is wrong, each with its setting: tokens, the place of the audit file, cameras, and rules."""
+    """Yield what is wrong, each with its setting: tokens, the place of the audit file, cameras, model and rules."""
     yield from _access(settings.http)
-    yield from patterns(settings.cameras)
+    yield from addresses(settings.cameras)
     yield from backgrounds(settings.cameras)
+    wrong = list(_model(settings.model))
+    yield from wrong
     if settings.rules_file is not None:
-        yield from _rules(settings.rules_file, settings.model.profile)
+        yield from _rules(settings.rules_file, "free" if wrong else settings.model.profile)
 
 
-def patterns(cameras: Iterable[CameraConfig]) -> Iterator[str]:
-    """Yield which addresses of test patterns are wrong. Their cameras would end at once."""
-    from stream.settings.source_kinds import kind_of
+def addresses(cameras: Iterable[CameraConfig]) -> Iterator[str]:
+    """Yield which addresses no engine can open. Their cameras would end at once."""
+    from stream.sources.addresses import check_address
+    from stream.sources.errors import BadAddressError
 
     for camera in cameras:
-        if kind_of(camera.source) == "pattern":
-            from stream.sources.errors import BadAddressError
-            from stream.sources.pattern import parse_pattern
-
-            try:
-                parse_pattern(camera.id, camera.source)
-            except BadAddressError as error:
-                yield f"camera {camera.id}: source: {error.what}. {error.remedy}"
+        try:
+            check_address(camera)
+        except BadAddressError as error:
+            yield f"camera {camera.id}: source: {error.what}. {error.remedy}"
 
 
 def backgrounds(cameras: Iterable[CameraConfig]) -> Iterator[str]:
@@ -61,6 +65,20 @@ def _access(config: HttpConfig) -> Iterator[str]:
         Audit(config.audit_file)
     except ConfigError as error:
         yield str(error)
+
+
+def _model(settings: ModelSettings) -> Iterator[str]:
+    """Check the checkpoint, and how the device is written. Whether the device is there, the engine finds out."""
+    from stages.packaged_checkpoints import summary
+    from stages.third_party.weights import WeightsError
+
+    if settings.profile != "free":
+        try:
+            summary(settings.profile)
+        except WeightsError as error:
+            yield f"model.profile: {error}"
+    if not DEVICE.fullmatch(settings.device):
+        yield f"model.device: {settings.device!r} is not auto, cpu, cuda or cuda:N"
 
 
 def _rules(file: Path, profile: str) -> Iterator[str]:

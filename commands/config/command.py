@@ -51,8 +51,9 @@ def check_command(
 ) -> None:
     """Check a configuration.
 
-    Also checks the files that it names: rules, tokens, backgrounds, and the place of the audit file. Environment
-    variables apply as for `run`; start it in the same folder and as the same user. Exit code 2: something is wrong.
+    Also checks addresses, and the files that it names: the checkpoint, rules, tokens, backgrounds, and the place of the
+    audit file. Environment variables apply as for `run`; start it in the same folder and as the same user. Exit code 2:
+    something is wrong.
     """
     from commands.config.checks import problems
 

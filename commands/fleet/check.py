@@ -22,7 +22,7 @@ def problems(config: FleetConfig, node: str, *, is_head: bool) -> Iterator[str]:
     if is_head:
         yield from asyncio.run(check_coordinator.problems(config.coordinator))
     yield from _cluster(config, is_head=is_head)
-    yield from checks.patterns(config.cameras)
+    yield from checks.addresses(config.cameras)
     yield from checks.backgrounds(config.cameras)
     for engine, settings in config.engines_of(node).items():
         for problem in _of_engine(Config.model_validate(settings)):

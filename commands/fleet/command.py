@@ -116,8 +116,9 @@ def check_command(
 ) -> None:
     """Check a fleet's configuration on this machine.
 
-    Also checks the files that it names here: keys, tokens, rules, backgrounds and the store. Start it in the folder
-    and as the user of `up`. Nothing is changed, and a fleet may run meanwhile. Exit code 2: something is wrong.
+    Also checks addresses, and the files that it names here: keys, tokens, checkpoints, rules, backgrounds and the
+    store. Start it in the folder and as the user of `up`. Nothing is changed, and a fleet may run meanwhile. Exit code
+    2: something is wrong.
     """
     from telemetry import logs
 

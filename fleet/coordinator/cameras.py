@@ -16,6 +16,7 @@ from stream.cameras.changes import (
     NoCapacityError,
     PrivateError,
     Settings,
+    check_can_be_opened,
     check_scheme,
     checked_settings,
     no_such_camera,
@@ -78,6 +79,7 @@ class Cameras:
             self._check_new(camera)
         else:
             check_scheme(camera, before, self._http.camera_schemes)
+        check_can_be_opened(camera, before)
         return camera
 
     def _check_new(self, camera: FleetCamera) -> None:

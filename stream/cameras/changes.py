@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from stages.settings_file import plain_message
 from stream.settings.camera_id import CAMERA_ID
 from stream.settings.engine import CameraConfig
+from stream.sources.addresses import check_address
+from stream.sources.errors import BadAddressError
 
 Camera = TypeVar("Camera", bound=CameraConfig)
 
@@ -96,6 +98,16 @@ def check_scheme(config: CameraConfig, before: CameraConfig | None, allowed: Seq
         raise SettingsError(
             [("source", f"must begin with {' or '.join(f'{scheme}:' for scheme in allowed)} (http.camera_schemes)")]
         )
+
+
+def check_can_be_opened(config: CameraConfig, before: CameraConfig | None) -> None:
+    """Raise `SettingsError` if the address is a new one that no engine can ever open."""
+    if before is not None and before.source.reveal() == config.source.reveal():
+        return
+    try:
+        check_address(config)
+    except BadAddressError as error:
+        raise SettingsError([("source", f"{error.what}. {error.remedy}")]) from None
 
 
 def no_such_camera(camera_id: str) -> NoSuchCameraError:

@@ -21,6 +21,7 @@ from stream.cameras.changes import (
     NotSavedError,
     PrivateError,
     Settings,
+    check_can_be_opened,
     check_scheme,
     checked_settings,
     no_such_camera,
@@ -121,6 +122,7 @@ class Control:
         config = config.at_least(self._cameras.privacy.everywhere)
         self._check_privacy(config, before)
         check_scheme(config, before, self._config.http.camera_schemes)
+        check_can_be_opened(config, before)
         return config
 
     def _check_privacy(self, config: CameraConfig, before: CameraConfig | None) -> None:

@@ -7,7 +7,6 @@ even parity, and its complement. Each block has a twentieth of the width and 2/4
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from datetime import UTC, datetime
@@ -18,15 +17,10 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
+from stream.sources.addresses import parse_pattern
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import BadAddressError
 from stream.sources.transport import AccessUnit, Transport, UnitTimes
 
-DEFAULT_SIZE = (640, 360)
-DEFAULT_FPS = 25.0
-ADDRESS = re.compile(r"pattern:(?:(\d{2,4})x(\d{2,4})(?:@(\d{1,3}(?:\.\d+)?))?)?")
-MIN_SIDE = 64
-MAX_FPS = 240.0
 BLOCKS = 20
 BITS = 16
 BLACK, WHITE = 16, 235
@@ -53,20 +47,6 @@ def pattern_transport(config: CameraConfig, stopping: threading.Event) -> Patter
     size, fps = parse_pattern(config.id, config.source.reveal())
     diagnosis = ErrorDiagnosis(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
     return PatternTransport(diagnosis, size, fps, stopping, paced=config.pace != "fast")
-
-
-def parse_pattern(camera: str, address: str) -> tuple[tuple[int, int], float]:
-    """Return size (width, height) and frames per second. Raises `BadAddressError`."""
-    match = ADDRESS.fullmatch(address)
-    width, height = (int(match[1]), int(match[2])) if match and match[1] else DEFAULT_SIZE
-    fps = float(match[3]) if match and match[3] else DEFAULT_FPS
-    if match is None or min(width, height) < MIN_SIDE or not 0 < fps <= MAX_FPS:
-        raise BadAddressError(
-            camera,
-            f"{address!r} is not a test pattern (at least {MIN_SIDE}x{MIN_SIDE}, at most {MAX_FPS:g} fps)",
-            "Write pattern: or pattern:640x360@25",
-        )
-    return (width, height), fps
 
 
 class TestPicture:

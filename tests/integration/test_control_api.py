@@ -108,6 +108,8 @@ async def test_a_camera_is_switched_off_and_on() -> None:
         ({"source": "concat:/etc/passwd"}, "source"),
         ({"source": "subfile,,start,0,end,0,,:/etc/passwd"}, "source"),
         ({"source": "device:/dev/video0"}, "source"),
+        ({"source": "pattern:nope"}, "source"),
+        ({"source": "rtsp://u:hunter2@:99/x"}, "source"),
         ({"source": {"secret": "hunter2"}}, "source"),
     ],
 )

@@ -135,6 +135,10 @@ async def test_what_the_coordinator_refuses_is_said(tmp_path: Path) -> None:
         refused = await fleet(client, "camera", "add", "door=/etc/passwd")
         assert refused.exit_code == 1
         assert "camera_schemes" in refused.output
+        refused = await fleet(client, "camera", "add", "door=pattern:nope")
+        assert refused.exit_code == 1
+        assert "source: 'pattern:nope' is not a test pattern (at least 64x64, at most 240 fps)" in refused.output
+        assert "camera_schemes" in (await fleet(client, "camera", "add", "door=foo://10.0.0.7/1")).output
         assert (await fleet(client, "camera", "add", "pattern:")).exit_code == 2
         assert "a camera needs an id: write door=pattern:" in (await fleet(client, "camera", "add", "pattern:")).output
 

@@ -71,6 +71,9 @@ async def test_cameras_are_changed_as_on_one_engine(tmp_path: Path) -> None:
     [
         ("PUT", "/cameras/door", {"source": "pattern:", "max_fps": -1}, 422, "invalid"),
         ("PUT", "/cameras/door", {"source": "/etc/passwd"}, 422, "invalid"),
+        ("PUT", "/cameras/c0", {"source": "pattern:nope"}, 422, "invalid"),
+        ("PUT", "/cameras/c0", {"source": "rtsp:///1"}, 422, "invalid"),
+        ("PATCH", "/cameras/c0", {"source": "pattern:8x8"}, 422, "invalid"),
         ("PUT", "/cameras/Door", {"source": "pattern:"}, 422, "invalid"),
         ("PUT", "/cameras/c1", {"source": "pattern:"}, 409, "no-room"),
         ("PATCH", "/cameras/door", {"max_fps": 5}, 404, "no-such-camera"),

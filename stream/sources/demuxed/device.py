@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import threading
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import av.error
 
 from stream.settings.engine import CameraConfig
+from stream.sources.addresses import parse_device
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import BadAddressError, BrokenError, NoSuchDeviceError, SourceError, UnreadableError
+from stream.sources.errors import BrokenError, NoSuchDeviceError, SourceError, UnreadableError
 from stream.sources.transport import Transport
-
-OPTIONS = {
-    "size": ("video_size", re.compile(r"\d{2,5}x\d{2,5}")),
-    "fps": ("framerate", re.compile(r"\d{1,3}(\.\d+)?")),
-    "format": ("input_format", re.compile(r"[a-z0-9]{2,16}")),
-}
-"""Options of a device: name in the address, FFmpeg's name, and pattern of the value."""
 
 
 def device_transport(config: CameraConfig, stopping: threading.Event) -> DeviceTransport:
@@ -60,21 +52,6 @@ def set_nonblocking(path: str) -> int:
                 os.set_blocking(int(descriptor.name), False)
                 changed += 1
     return changed
-
-
-def parse_device(camera: str, address: str) -> tuple[str, dict[str, str]]:
-    """Return the device's path and FFmpeg's options. Raises `BadAddressError`."""
-    path, _, query = address.partition(":")[2].partition("?")
-    example = "Write device:/dev/video0, or device:/dev/video0?size=1280x720&fps=30&format=mjpeg"
-    if not path.startswith("/dev/"):
-        raise BadAddressError(camera, f"{address!r} is not a device", example)
-    options: dict[str, str] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        name, pattern = OPTIONS.get(key, ("", re.compile(r"(?!)")))
-        if not pattern.fullmatch(value):
-            raise BadAddressError(camera, f"{address!r}: {key}={value} is not supported", example)
-        options[name] = value
-    return path, options
 
 
 class DeviceErrorDiagnosis(ErrorDiagnosis):

@@ -8,12 +8,11 @@ import time
 import av.error
 
 from stream.settings.engine import CameraConfig
-from stream.settings.source_kinds import ADDRESS_FORMS
+from stream.sources.addresses import unknown_kind
 from stream.sources.decoding import nvdec
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import (
-    BadAddressError,
     NoSuchFileError,
     NotAVideoError,
     SourceError,
@@ -108,11 +107,7 @@ class FileErrorDiagnosis(ErrorDiagnosis):
                 self.camera, f"there is no file {self.address}", "Check the path, or write rtsp://… for a camera"
             )
         if isinstance(error, av.error.ProtocolNotFoundError):
-            return BadAddressError(
-                self.camera,
-                f"{self.address} is neither a file nor an address of a supported kind",
-                f"Write {ADDRESS_FORMS}",
-            )
+            return unknown_kind(self.camera, self.address)
         if isinstance(error, (av.error.PermissionError, av.error.IsADirectoryError)):
             return UnreadableError(
                 self.camera, f"{self.address} cannot be read ({error.strerror})", "Use the path of a readable file"

@@ -10,9 +10,9 @@ import ssl
 import av.error
 
 from stream.settings.engine import CameraConfig
+from stream.sources.addresses import parse_rtsp
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import (
-    BadAddressError,
     BrokenError,
     EndedError,
     NotAVideoError,
@@ -30,7 +30,6 @@ from stream.sources.errors import (
 )
 from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtsp.connection import ConnectionClosedError
-from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.protocol.errors import (
     AccessDeniedError,
     LowerTransportError,
@@ -78,12 +77,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             self._unsupported_remedy = "Try transport: ffmpeg, with tls_certificates instead of tls_fingerprint"
         elif config.transport == "auto":
             self._unsupported_remedy = "If this continues, set transport: ffmpeg"
-        try:
-            address = RtspAddress.parse(config.source.reveal())
-        except ValueError:
-            raise BadAddressError(
-                config.id, f"{config.source} is not an RTSP address", "Write rtsp://[user:password@]host[:port]/path"
-            ) from None
+        address = parse_rtsp(config)
         self._host, self._port = address.host, address.port
         self._trust = Trust(config.tls_certificates, config.tls_fingerprint) if address.scheme == "rtsps" else None
 

@@ -12,9 +12,9 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
+from stream.sources.addresses import bad_gateway, check_whip
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import (
-    BadAddressError,
     BrokenError,
     EndedError,
     NotAVideoError,
@@ -109,8 +109,7 @@ class WebRtcTransport(Transport):
 
 def whip_transport(config: CameraConfig, stopping: threading.Event, publishers: Publishers) -> WebRtcTransport:
     """Return the transport of a camera's next publisher. Raises `BadAddressError` unless the address is `whip`."""
-    if config.source.reveal().lower() not in ("whip", "whip:"):
-        raise BadAddressError(config.id, "nothing may follow `whip:`", "Write source: whip")
+    check_whip(config)
     return WebRtcTransport(
         PublisherErrorDiagnosis(config), stopping, lambda stopping: publishers.claim(config.id, stopping.is_set)
     )
@@ -121,11 +120,7 @@ def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers
     try:
         gateway = parse_gateway(config.source.reveal())
     except ValueError:
-        raise BadAddressError(
-            config.id,
-            f"{config.source} is not a WHEP address",
-            "Write whep+http://[user:password@]host[:port]/path or whep+https://[TOKEN@]host[:port]/path",
-        ) from None
+        raise bad_gateway(config) from None
     diagnosis = GatewayErrorDiagnosis(config)
 
     def connect(stopping: threading.Event) -> Session:

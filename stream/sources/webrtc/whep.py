@@ -14,6 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import aiohttp
 
+from stream.sources.addresses import parse_gateway_url
 from stream.sources.webrtc.descriptions import MAX_BYTES
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.session import NegotiationError, Session
@@ -50,10 +51,7 @@ class Gateway:
 
 def parse_gateway(address: str) -> Gateway:
     """Parse `whep+http://…` or `whep+https://…`. Raises ValueError if it is invalid."""
-    scheme, _, rest = address.partition("+")[2].partition("://")
-    parts = urlsplit(f"{scheme}://{rest}")
-    if scheme.lower() not in ("http", "https") or not parts.hostname or (parts.port or 1) > 65535:
-        raise ValueError("not a WHEP address")
+    parts = parse_gateway_url(address)
     login, _, place = parts.netloc.rpartition("@")
     user, colon, password = login.partition(":")
     if colon and user:

@@ -47,6 +47,25 @@ def test_a_test_pattern_that_cannot_be_drawn_is_an_error_with_its_camera(tmp_pat
     assert check(tmp_path, cameras=[{"id": "hall", "source": "pattern:64x64@5"}])[0] == 0
 
 
+def test_an_address_that_no_engine_can_open_is_an_error_with_its_camera(tmp_path: Path) -> None:
+    code, said = check(tmp_path, cameras=[{"id": "hall", "source": "foo://10.0.0.7/1"}])
+    assert code == 2 and "camera hall: source: foo://10.0.0.7/1 is neither a file nor an address of a supp" in said
+
+
+def test_a_profile_without_a_checkpoint_and_a_device_that_cannot_be_are_errors(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: {}")
+    code, said = check(tmp_path, model={"profile": "nope", "device": "gpu:0"}, rules_file=str(rules))
+    assert code == 2 and "model.profile: nope: there is no such checkpoint; packaged: edge, " in said
+    assert "model.device: 'gpu:0' is not auto, cpu, cuda or cuda:N" in said and "rules_file" not in said
+    damaged = tmp_path / "own.safetensors"
+    damaged.write_text("no checkpoint")
+    assert (
+        f"model.profile: {damaged}: not a checkpoint, or damaged" in check(tmp_path, model={"profile": str(damaged)})[1]
+    )
+    assert check(tmp_path, model={"profile": "free", "device": "cuda:1"})[0] == 0
+
+
 def test_a_background_that_is_missing_or_not_the_approved_one_is_an_error_with_its_camera(tmp_path: Path) -> None:
     picture = tmp_path / "hall.png"
 

@@ -80,6 +80,15 @@ def test_a_node_or_an_engine_whose_name_is_none_is_quoted(folder: Path) -> None:
     assert f"nodes.gpu-1.engines: '7' {must}" in check(folder, nodes={"gpu-1": {"engines": {7: {}}}})[1]
 
 
+def test_an_engine_section_that_the_engine_would_refuse_is_not_valid(folder: Path) -> None:
+    code, said = check(folder, engine=ENGINE | {"model": {"profile": "nope"}})
+    assert code == 2 and "engine gpu-1: model.profile: nope: there is no such checkpoint; packaged: edge, " in said
+    code, said = check(folder, engine=ENGINE | {"once": True})
+    assert code == 2 and "engine: once: not with `fleet`" in said
+    code, said = check(folder, engine=ENGINE, nodes={"gpu-1": {"engine": {"state_file": "state.json"}}})
+    assert code == 2 and "nodes.gpu-1.engine: state_file: not with `fleet`" in said
+
+
 def refused(folder: Path) -> str:
     """Return why a coordinator with the configuration does not start; empty if it does."""
 

@@ -10,7 +10,7 @@ import pytest
 from fleet.coordinator.cameras import Cameras
 from fleet.coordinator.store import Kept
 from fleet.settings import FleetCamera, FleetConfig
-from stream.cameras.changes import NoCapacityError, NoSuchCameraError, PrivateError
+from stream.cameras.changes import NoCapacityError, NoSuchCameraError, PrivateError, SettingsError
 
 RTSP = "rtsp://user:secret@10.0.0.7/1"
 
@@ -45,6 +45,15 @@ def test_the_published_address_keeps_the_password() -> None:
     cameras = made({"id": "a", "source": RTSP})
     assert cameras.checked("a", {"source": "rtsp://10.0.0.7/1"}).source.reveal() == RTSP
     assert cameras.checked_changes("a", {"max_fps": 5}).source.reveal() == RTSP
+
+
+def test_a_camera_whose_address_cannot_be_opened_is_refused_but_one_that_is_there_can_be_changed() -> None:
+    cameras = made({"id": "a", "source": "pattern:nope"})
+    with pytest.raises(SettingsError, match="'pattern:nope' is not a test pattern"):
+        cameras.checked("b", {"source": "pattern:nope"})
+    assert cameras.checked_changes("a", {"max_fps": 5}).max_fps == 5
+    with pytest.raises(SettingsError, match="'pattern:8x8' is not a test pattern"):
+        cameras.checked_changes("a", {"source": "pattern:8x8"})
 
 
 def test_a_camera_that_is_as_configured_again_is_not_kept() -> None:

@@ -10,13 +10,14 @@ import pytest
 from stream.settings.engine import CameraConfig
 from stream.settings.network import WebRtcConfig
 from stream.sources import errors
-from stream.sources.demuxed.device import DeviceErrorDiagnosis, DeviceTransport, parse_device, set_nonblocking
+from stream.sources.addresses import check_address, parse_device, parse_pattern
+from stream.sources.demuxed.device import DeviceErrorDiagnosis, DeviceTransport, set_nonblocking
 from stream.sources.demuxed.ffmpeg_transport import slice_s
 from stream.sources.demuxed.file import FileTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BadAddressError, SourceError
 from stream.sources.open_transport import SharedTransports, make_opener
-from stream.sources.pattern import PatternTransport, parse_pattern
+from stream.sources.pattern import PatternTransport
 from stream.sources.rtsp.fallback import NativeRtsp, RtspOpener
 from stream.sources.rtsp.ffmpeg_transport import FfmpegRtspTransport
 from stream.sources.webrtc.peers import Peers
@@ -186,3 +187,47 @@ def test_an_address_of_an_unknown_kind_is_a_permanent_error_that_lists_the_kinds
     with pytest.raises(BadAddressError, match=r"camera cam: .* is neither a file nor .* Write rtsp://…") as raised:
         make_opener(config(address), threading.Event(), print).open()
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp:///path",
+        "rtsps://host:0/x",
+        "device:video0",
+        "device:/dev/video0?zoom=2",
+        "pattern:nope",
+        "pattern:8x8",
+        "whip:door",
+        "whep+https:///path",
+        "whep+http://[::1/x",
+        "foo://u:hunter2@h/x",
+    ],
+)
+def test_what_no_engine_can_open_is_refused_before_with_the_same_words(source: str) -> None:
+    peers = Peers(WebRtcConfig(), Observer())  # pyright: ignore[reportCallIssue]
+    ways = SharedTransports(peers, Publishers(peers), NativeRtsp())
+    with pytest.raises(BadAddressError) as opened:
+        make_opener(config(source), threading.Event(), print, ways).open()
+    with pytest.raises(BadAddressError) as checked:
+        check_address(config(source))
+    assert str(checked.value) == str(opened.value) and "hunter2" not in str(checked.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://user:password@10.0.0.7:554/1",
+        "device:/dev/video2?size=1280x720",
+        "pattern:640x360@12.5",
+        "WHIP:",
+        "whep+http://host/path",
+        "clips/a missing clip.mp4",
+        "a:b.mp4",
+        "https://host/clip.mp4",
+        "RTMP://host/live",
+        "subfile,,start,0,end,9,,:/clip.mp4",
+    ],
+)
+def test_an_address_that_may_be_opened_some_day_is_not_refused_before(source: str) -> None:
+    check_address(config(source))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from commands.configuration import load_config
 from fleet.settings import load
-from stream.sources.pattern import parse_pattern
+from stream.sources.addresses import parse_pattern
 from support.repository import REPOSITORY
 from tools.docs import fleet_reference
 
