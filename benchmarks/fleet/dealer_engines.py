@@ -44,6 +44,9 @@ class DealerEngine:
     run: str = field(default_factory=lambda: secrets.token_hex(16))
     state: CameraState = "live"
     """Of all its cameras."""
+    reason: str = ""
+    message: str = ""
+    """What ended them, if `state` is `ended`; empty: nothing."""
     pixels: float = 20.0
     refuses: str = ""
     """Why it refuses every camera that it does not have; empty: it takes them."""
@@ -97,7 +100,7 @@ class DealerEngine:
     def renewal(self) -> Renewal:
         """Return its next message."""
         cameras = {
-            camera: CameraReport(generation, self.state, self.pixels, 25.0)
+            camera: CameraReport(generation, self.state, self.pixels, 25.0, reason=self.reason, message=self.message)
             for camera, generation in self.generations.items()
         }
         cameras |= {

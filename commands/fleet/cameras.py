@@ -12,6 +12,7 @@ from commands.application import Application, lines
 from commands.configuration import parse_source
 from commands.ending import EXIT_FAILED, EXIT_USAGE, console, fail, plain_console, print_error, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
+from commands.fleet.control import failure_text
 from stream.settings.source_kinds import ADDRESS_FORMS
 
 if TYPE_CHECKING:
@@ -35,11 +36,15 @@ def list_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_jso
     for camera in cameras:
         place, status = camera["place"], camera["status"]
         rate = f"{status['fps_out']:.1f}/s" if place["engine"] else ""
-        table.add_row(camera["id"], status["state"], place["engine"] or "", place["node"] or "", rate)
+        state = "failed" if status["reason"] else status["state"]
+        table.add_row(camera["id"], state, place["engine"] or "", place["node"] or "", rate)
     console.print(table)
     for camera in cameras:
         if camera["place"]["state"] == "unplaced":
             console.print(printable(f"{camera['id']} has no engine: {camera['status']['message']}"), markup=False)
+        if reason := camera["status"]["reason"]:
+            told = failure_text(camera["id"], camera["place"]["engine"], reason, camera["status"]["problem"])
+            console.print(printable(told), markup=False)
 
 
 @camera_app.command("add", epilog=lines("`partstream fleet camera add door=rtsp://… yard=rtsp://…`"))

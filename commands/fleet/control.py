@@ -26,9 +26,10 @@ def status_command(
     token: TokenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the engines of a fleet, the cameras that no engine has, and why cameras stay on an engine that is drained.
+    """Show the engines of a fleet, the cameras without one, and why cameras stay on an engine that is drained.
 
-    The exit code is 1 if the coordinator is not ready, or an enabled camera has no engine.
+    Also shows the cameras that an engine cannot read. The exit code is 1 if there are any, if an enabled camera has no
+    engine, or if the coordinator is not ready.
     """
     if as_json:
         status = ask(url, token, lambda client: client.get("status"))
@@ -38,7 +39,7 @@ def status_command(
         _show(status)
         for camera, reason in staying.items():
             console.print(printable(f"{camera} has not moved: {reason}"), markup=False)
-    if not status["ready"] or status["unplaced"]:
+    if not status["ready"] or status["unplaced"] or status["failed"]:
         raise typer.Exit(1)
 
 
@@ -88,11 +89,18 @@ def _show(status: dict[str, Any]) -> None:
         console.print(printable(f"not ready: {reason}"), markup=False)
     for camera, reason in status["unplaced"].items():
         console.print(printable(f"{camera} has no engine: {reason}"), markup=False)
+    for camera, failed in status["failed"].items():
+        console.print(printable(failure_text(camera, **failed)), markup=False)
     for engine in status["engines"]:
         if engine.get("privacy") == "skeleton":
             console.print(printable(f"{engine['engine']}: all cameras are in skeleton mode there"), markup=False)
         if engine["state"] == "lost":
             console.print(printable(f"{engine['engine']} is lost: {engine['message']}"), markup=False)
+
+
+def failure_text(camera: str, engine: str, reason: str, message: str) -> str:
+    """Return a sentence about a camera that its engine cannot read."""
+    return f"{camera} has failed on {engine} ({reason}): {message}"
 
 
 def _row(engine: dict[str, Any], drains: dict[str, bool]) -> list[str]:

@@ -26,7 +26,7 @@ LossCause = Literal["silent", "ended", "stopped", "restarted"]
 """Why an engine is lost. `stopped`: it had said that it would end."""
 
 LONGEST_REASON = 500
-"""Characters of an engine's reason to refuse a camera."""
+"""Characters of what an engine tells of a camera."""
 
 
 class RefusedRenewalError(Exception):
@@ -184,8 +184,26 @@ class Engines:
 
 def reason_of(report: CameraReport) -> str:
     """Return why an engine refused a camera, without control characters and of limited length; empty if it did not."""
-    text = report.refused[:LONGEST_REASON]
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return _plain(report.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What ended a camera on its engine, which does not try again: a short code, and a sentence."""
+
+    reason: str
+    message: str
+
+
+def failure_of(camera: str, report: CameraReport) -> Failure | None:
+    """Return what ended a camera, without control characters and of limited length; None if nothing did."""
+    if report.state != "ended" or report.refused or not report.reason:
+        return None
+    return Failure(_plain(report.reason), _plain(report.message.removeprefix(f"camera {camera}: ")))
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST_REASON])
 
 
 def _check_address(address: EngineAddress) -> None:

@@ -10,14 +10,17 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.coordinator.coordinator import Coordinator
-from fleet.placement.views import EngineView
+from fleet.coordinator.engines import failure_of
+from fleet.placement.views import CameraView, EngineView
 from fleet.settings import FleetCamera
-from stream.membership.protocol import LeastPrivacy
+from stream.membership.protocol import CameraReport, LeastPrivacy
 from stream.results import Place
 from stream.settings.privacy.modes import PrivacyMode
 
 CameraPlacement = Literal["placed", "moving", "unplaced", "disabled"]
 PLACEMENTS: tuple[CameraPlacement, ...] = ("placed", "moving", "unplaced", "disabled")
+CameraCount = Literal["placed", "moving", "ended", "failed", "unplaced", "disabled"]
+COUNTS: tuple[CameraCount, ...] = ("placed", "moving", "ended", "failed", "unplaced", "disabled")
 
 
 class View(BaseModel):
@@ -33,6 +36,10 @@ class FleetCameraStatusView(View):
         description="As its engine reports it; `unplaced` if no engine has it, `disabled` if it is not to be read."
     )
     message: str = Field(description="Why it is there, or why no engine has it.")
+    reason: str | None = Field(
+        description="Short code of what ended it, so that its engine does not try again; null if nothing did."
+    )
+    problem: str = Field(description="The same as a sentence, with what to do; empty if nothing did.")
     fps_out: float = Field(ge=0, description="Results published per second, recently.")
     megapixels_per_s: float = Field(ge=0, description="Decoded megapixels per second: measured, else expected.")
 
@@ -99,6 +106,14 @@ class FleetEngineListView(View):
     engines: list[FleetEngineView]
 
 
+class FailedCameraView(View):
+    """A camera that its engine cannot read, and does not try again."""
+
+    engine: str = Field(description="The engine that has it.")
+    reason: str = Field(description="Why, as a short code, for example `bad_address`.")
+    message: str = Field(description="The same as a sentence, with what to do.")
+
+
 class FleetStatusView(View):
     """The fleet as a whole."""
 
@@ -106,13 +121,19 @@ class FleetStatusView(View):
     at_us: int = Field(description="Time of this response, microseconds since 1970, UTC.")
     ready: bool = Field(description="Whether cameras are being placed, as in `/readyz`.")
     reasons: list[str] = Field(description="Why not; empty if they are.")
-    cameras: dict[CameraPlacement, int] = Field(description="Cameras by where they are.")
+    cameras: dict[CameraCount, int] = Field(
+        description="Cameras by where they are. Those that an engine has, and that were read to their end (`ended`) or "
+        "cannot be read (`failed`), count only there."
+    )
     unplaced_mpx: float = Field(ge=0, description="Megapixels per second of the cameras that no engine has.")
     no_room_cameras: int = Field(
         ge=0, description="How many of them a further engine could have, whichever it is: none has room for them."
     )
     no_room_mpx: float = Field(ge=0, description="Their megapixels per second.")
     unplaced: dict[str, str] = Field(description="Why no engine has them, of up to 100 cameras.")
+    failed: dict[str, FailedCameraView] = Field(
+        description="Cameras that their engines cannot read, and do not try again: up to 100."
+    )
     engines: list[FleetEngineView]
     drains: dict[str, bool] = Field(description="Nodes and engines that are drained, and whether they are empty.")
 
@@ -131,14 +152,17 @@ def camera_view(coordinator: Coordinator, camera_id: str) -> FleetCameraView:
     settings = coordinator.cameras.all[camera_id]
     placed = coordinator.placement.cameras[camera_id]
     session = coordinator.engines.sessions.get(placed.engine) if placed.engine is not None else None
-    report = session.cameras.get(camera_id) if session is not None else None
+    report = _report_of(coordinator, placed, camera_id)
     state = "unplaced" if placed.state == "removed" else placed.state
+    failure = failure_of(camera_id, report) if report is not None else None
     return FleetCameraView(
         id=camera_id,
         settings=settings,
         status=FleetCameraStatusView(
             state=state if state in ("unplaced", "disabled") else "connecting" if report is None else report.state,
             message=placed.reason,
+            reason=failure.reason if failure is not None else None,
+            problem=failure.message if failure is not None else "",
             fps_out=report.fps if report is not None else 0.0,
             megapixels_per_s=placed.cost,
         ),
@@ -153,6 +177,12 @@ def camera_view(coordinator: Coordinator, camera_id: str) -> FleetCameraView:
             previous=placed.previous,
         ),
     )
+
+
+def _report_of(coordinator: Coordinator, placed: CameraView, camera_id: str) -> CameraReport | None:
+    """Return what the engine that has a camera reports of it; None if none has it, or it has not reported it."""
+    session = coordinator.engines.sessions.get(placed.engine) if placed.engine is not None else None
+    return session.cameras.get(camera_id) if session is not None else None
 
 
 def engine_state(engine: EngineView) -> Literal["leased", "draining", "stopping"]:
@@ -215,21 +245,28 @@ def status_view(coordinator: Coordinator) -> FleetStatusView:
     problems = coordinator.problems
     counts: Counter[str] = Counter()
     unplaced: dict[str, str] = {}
+    failed: dict[str, FailedCameraView] = {}
     for name, camera in coordinator.placement.cameras.items():
-        counts[camera.state] += 1
+        report = _report_of(coordinator, camera, name)
+        failure = failure_of(name, report) if report is not None else None
+        ended = report is not None and report.state == "ended" and not report.refused
+        counts["failed" if failure is not None else "ended" if ended else camera.state] += 1
         if camera.state == "unplaced" and len(unplaced) < MOST_REASONS:
             unplaced[name] = camera.reason
+        if failure is not None and len(failed) < MOST_REASONS:
+            failed[name] = FailedCameraView(engine=camera.engine or "", reason=failure.reason, message=failure.message)
     no_room_cameras, no_room_mpx = coordinator.placement.without_room
     return FleetStatusView(
         run=coordinator.run,
         at_us=time.time_ns() // 1000,
         ready=not problems,
         reasons=problems,
-        cameras={state: counts[state] for state in PLACEMENTS},
+        cameras={state: counts[state] for state in COUNTS},
         unplaced_mpx=coordinator.placement.unplaced_cost,
         no_room_cameras=no_room_cameras,
         no_room_mpx=no_room_mpx,
         unplaced=unplaced,
+        failed=failed,
         engines=engine_views(coordinator),
         drains={name: name in coordinator.drained for name in sorted(coordinator.placement.drains)},
     )

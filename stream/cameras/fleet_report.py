@@ -13,6 +13,7 @@ from stream.cameras.camera import Camera
 from stream.cameras.registry import CameraRegistry
 from stream.inference.load_watch import LoadWatch
 from stream.membership.protocol import CameraReport, EngineReport, LeastPrivacy
+from stream.sources.status import CameraStatus
 from telemetry.health import missed_frames
 from telemetry.tally import quantile
 
@@ -20,6 +21,8 @@ MEASURE_EVERY_S = 1.0
 LEAST_BUSY = 0.05
 """Share of the time in which the model worked, below which its capacity cannot be told: the estimate would be at least
 twenty times the present load."""
+LONGEST_MESSAGE = 300
+"""Characters of what ended a camera: a renewal has to fit a thousand of them."""
 LEARNED = 0.2
 """Weight of a new measurement of the capacity."""
 
@@ -70,7 +73,15 @@ class FleetReport:
             status = self._cameras.status(name)
             camera = self._cameras.running.get(name)
             pixels, fps = (0.0, 0.0) if camera is None else (_pixels(camera), camera.fps[1])
-            reports[name] = CameraReport(self._assigned.generation(name), status.state, round(pixels, 1), round(fps, 1))
+            reason, message = _failure(status)
+            reports[name] = CameraReport(
+                self._assigned.generation(name),
+                status.state,
+                round(pixels, 1),
+                round(fps, 1),
+                reason=reason,
+                message=message,
+            )
         for name, reason in self._assigned.refused.items():
             reports[name] = CameraReport(self._assigned.generation(name), "ended", refused=reason)
         return reports
@@ -115,6 +126,16 @@ class FleetReport:
             found = pixels / max(busy, 1.0) if eased else pixels / busy
             self._measured_capacity = found if before is None else before + LEARNED * (found - before)
         return self._report.capacity if self._measured_capacity is None else self._measured_capacity
+
+
+def _failure(status: CameraStatus) -> tuple[str, str]:
+    """Return code and sentence of what ended a camera for good; both empty if nothing did.
+
+    Problems of other cameras are left out: their words change with each attempt, and each change is a long renewal.
+    """
+    if status.state != "ended" or status.reason in (None, "disabled"):
+        return "", ""
+    return status.reason, status.message[:LONGEST_MESSAGE]
 
 
 def _pixels(camera: Camera) -> float:

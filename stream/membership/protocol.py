@@ -47,6 +47,10 @@ class CameraReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """Results published per second."""
     refused: str = ""
     """Why the engine could not take the camera, as a sentence; empty if it has it."""
+    reason: str = ""
+    """Short code of what ended it, so that the engine does not try again; empty if nothing did."""
+    message: str = ""
+    """The same as a sentence without secrets."""
 
 
 class EngineReport(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -42,6 +42,28 @@ async def test_the_engines_and_the_cameras_without_one_are_shown(tmp_path: Path)
             assert list(as_json["unplaced"]) == ["dock"]
 
 
+async def test_cameras_that_an_engine_cannot_read_are_counted_apart_and_named_with_the_reason(tmp_path: Path) -> None:
+    failing = {"state": "ended", "reason": "bad_address", "message": "camera c0: it is no address. Write another"}
+    async with (
+        serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a", pixels=0.576, **failing) as (a,),
+    ):
+        await until(lambda: a.generations)
+        sentence = "c0 has failed on a (bad_address): it is no address. Write another\n"
+
+        async def told() -> Result | None:
+            shown = await fleet(client, "status")
+            return shown if sentence in shown.output else None
+
+        shown = await until(told)
+        assert "1 camera: 1 failed\n" in shown.output and shown.exit_code == 1
+        assert "0.58 Mpx/s" in shown.output
+        as_json = await fleet(client, "status", "--json")
+        assert json.loads(as_json.output)["cameras"]["placed"] == 0 and as_json.exit_code == 1
+        listed = (await fleet(client, "camera", "list")).output
+        assert ["c0", "failed", "a", "node-a"] in [row[:4] for row in rows(listed)] and sentence in listed
+
+
 async def test_an_engine_that_hides_all_pictures_is_named(tmp_path: Path) -> None:
     async with (
         serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client),

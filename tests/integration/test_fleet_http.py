@@ -118,7 +118,8 @@ async def test_the_directory_the_engines_and_drains_are_shown(tmp_path: Path) ->
         await until(lambda: "node-a" in coordinator.drained)
         status = await client.get("/api/v1/status")
         assert status["drains"]["node-a"] is True
-        assert status["cameras"] == {"placed": 4, "moving": 0, "unplaced": 0, "disabled": 0}
+        nowhere = dict.fromkeys(("moving", "ended", "failed", "unplaced", "disabled"), 0)
+        assert status["cameras"] == {"placed": 4, **nowhere} and status["failed"] == {}
         assert {engine["engine"]: (engine["state"], engine["cameras"]) for engine in status["engines"]} == {
             "a": ("draining", 0),
             "b": ("leased", 4),
@@ -243,6 +244,31 @@ async def test_the_document_describes_every_answer(tmp_path: Path) -> None:
             body = await client.get(path.replace("{camera}", "c0"))
             jsonschema.Draft202012Validator({**document, **schema}).validate(body)
         assert "POST" in {method.upper() for method in document["paths"]["/api/v1/fleet/drain/{name}"]}
+
+
+async def test_cameras_that_an_engine_has_ended_do_not_count_as_placed(tmp_path: Path) -> None:
+    problem = "camera c0: 'pattern:nope' is not a test pattern.\x1b Write pattern:"
+    async with (
+        serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a", state="ended") as (a,),
+    ):
+
+        async def counted(state: str) -> Any:
+            status = await client.get("/api/v1/status")
+            return status if status["cameras"][state] == 1 else None
+
+        shown = await until(lambda: counted("ended"))
+        assert (sum(shown["cameras"].values()), shown["failed"]) == (1, {})
+        assert (await client.get(f"{CAMERAS}/c0"))["status"]["reason"] is None
+        a.reason, a.message = "bad_address", problem
+        shown = await until(lambda: counted("failed"))
+        told = "'pattern:nope' is not a test pattern.  Write pattern:"
+        assert shown["failed"] == {"c0": {"engine": "a", "reason": "bad_address", "message": told}}
+        assert sum(shown["cameras"].values()) == 1
+        status = (await client.get(f"{CAMERAS}/c0"))["status"]
+        assert (status["state"], status["reason"], status["problem"]) == ("ended", "bad_address", told)
+        a.state = "live"
+        assert (await until(lambda: counted("placed")))["failed"] == {}
 
 
 async def test_engines_tell_an_address_of_the_coordinator_that_others_can_reach(tmp_path: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import pytest
 
 from stream import results
-from stream.cameras.fleet_report import LEARNED, FleetReport
+from stream.cameras.fleet_report import LEARNED, LONGEST_MESSAGE, FleetReport
 from stream.inference.load_watch import LoadWatch
+from stream.settings.engine import CameraConfig
+from stream.sources.status import CameraStatus
 from telemetry.catalogue import SECONDS_BUCKETS
 from telemetry.tally import Histogram
 
@@ -100,3 +102,20 @@ def test_the_engines_least_privacy_is_in_every_report() -> None:
     report = report_of(Load(), Cameras(), "skeleton")
     assert [report.engine(now_s).privacy for now_s in (0.0, 1.0, 2.0)] == ["skeleton"] * 3
     assert report_of(Load(), Cameras()).engine(0.0).privacy == "off"
+
+
+def test_what_ended_a_camera_is_told_but_not_what_it_recovers_from() -> None:
+    config = CameraConfig(id="hall", source="pattern:")  # pyright: ignore[reportArgumentType, reportCallIssue]
+    first = CameraStatus.initial(config)
+    statuses = {
+        "broken": replace(first, state="ended", reason="bad_address", message="camera broken: " + "x" * 1000),
+        "read": replace(first, state="ended", message="the file has ended"),
+        "off": replace(first, state="ended", reason="disabled", message="disabled"),
+        "away": replace(first, state="reconnecting", reason="refused", message="refused; again in 2 s"),
+    }
+    registry = type("Registry", (), {"configs": statuses, "running": {}, "status": lambda self, name: statuses[name]})()
+    assigned = type("Assigned", (), {"refused": {}, "generation": lambda self, name: 7})()
+    report = FleetReport(registry, assigned, cast("Any", Load()), capacity=1.0, max_cameras=8)
+    told = {name: (camera.state, camera.reason, camera.message) for name, camera in report.cameras().items()}
+    assert told.pop("broken") == ("ended", "bad_address", ("camera broken: " + "x" * 1000)[:LONGEST_MESSAGE])
+    assert told == {"read": ("ended", "", ""), "off": ("ended", "", ""), "away": ("reconnecting", "", "")}
