@@ -61,4 +61,4 @@ def _refusal(status: int, text: str) -> CoordinatorError:
         return CoordinatorError(f"the coordinator refuses: HTTP status {status}")
     if status == 401:
         return CoordinatorError(f"{message}; give the coordinator's token by --token or PARTSTREAM_FLEET_TOKEN", kind)
-    return CoordinatorError("; ".join([message, *fields]), kind)
+    return CoordinatorError("; ".join([message, *(field for field in fields if field not in message)]), kind)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STATUS_EPILOG = lines("`partstream fleet status`", "`partstream fleet status --url https://10.0.0.2:9095 --json`")
 DRAIN_EPILOG = lines("`partstream fleet drain gpu-1 && partstream fleet status`")
+SLOW_START_S = 120.0
+"""An engine that has loaded its model and reaches the coordinator has joined by then."""
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A node or an engine.")]
 
 
@@ -81,8 +83,10 @@ def _show(status: dict[str, Any]) -> None:
         table.add_row(*_row(engine, status["drains"]))
     if status["engines"]:
         console.print(table)
-    else:
-        console.print("no engine has joined")
+    elif not status["starting"]:
+        console.print("no engine has joined: an engine joins when it has loaded its model")
+    for one in status["starting"]:
+        console.print(printable(_starting_text(**one)), markup=False)
     cameras = status["cameras"]
     console.print(counted(sum(cameras.values()), "camera") + ": " + ", ".join(_counts(cameras)))
     for reason in status["reasons"]:
@@ -96,6 +100,12 @@ def _show(status: dict[str, Any]) -> None:
             console.print(printable(f"{engine['engine']}: all cameras are in skeleton mode there"), markup=False)
         if engine["state"] == "lost":
             console.print(printable(f"{engine['engine']} is lost: {engine['message']}"), markup=False)
+
+
+def _starting_text(engine: str, node: str, since_s: float, **_: Any) -> str:
+    if since_s < SLOW_START_S:
+        return f"engine {engine} of node {node} is starting: it loads its model"
+    return f"engine {engine} of node {node} was started {since_s:.0f} s ago and has not joined: its log there tells why"
 
 
 def failure_text(camera: str, engine: str, reason: str, message: str) -> str:

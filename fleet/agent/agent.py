@@ -19,7 +19,7 @@ from fleet.agent.program import partstream, without_ray
 logger = logging.getLogger(__name__)
 
 Tell = Callable[[str, str], Awaitable[None]]
-"""Tells the coordinator that a run of an engine has ended. It raises nothing."""
+"""Tells the coordinator that a run of an engine has ended, or was started. It raises nothing."""
 RUN_VARIABLE = "PARTSTREAM_FLEET__RUN"
 """The run that the engine is to have, so that its end can be told even if it never renewed a lease."""
 
@@ -27,12 +27,21 @@ RUN_VARIABLE = "PARTSTREAM_FLEET__RUN"
 class Agent:
     """Keeps engines running, each with a configuration of its own in `folder`.
 
-    `engines` are the configurations by the engine's name. Relative paths in them are meant from `directory`.
+    `engines` are the configurations by the engine's name. Relative paths in them are meant from `directory`. `tell`
+    tells of runs that have ended, and `tell_start` of those that were started.
     """
 
-    def __init__(self, engines: Mapping[str, Mapping[str, Any]], folder: Path, directory: Path, tell: Tell) -> None:
+    def __init__(
+        self,
+        engines: Mapping[str, Mapping[str, Any]],
+        folder: Path,
+        directory: Path,
+        tell: Tell,
+        tell_start: Tell | None = None,
+    ) -> None:
         self._configurations = {folder / f"{name}.yaml": settings for name, settings in engines.items()}
         self._tell = tell
+        self._tell_start = tell_start
         self._telling: set[asyncio.Task[None]] = set()
         self.keepers = {name: self._keeper(name, folder, directory) for name in engines}
 
@@ -59,10 +68,22 @@ class Agent:
             directory=directory,
             environment=without_ray(os.environ),
         )
-        return Keeper(process, lambda ended: self._ended(name, ended), lambda run: {RUN_VARIABLE: run})
+        return Keeper(
+            process,
+            lambda ended: self._ended(name, ended),
+            lambda run: {RUN_VARIABLE: run},
+            on_start=lambda run: self._started(name, run),
+        )
 
     def _ended(self, name: str, ended: Ended) -> None:
-        task = asyncio.ensure_future(self._tell(name, ended.run))
+        self._begin(self._tell(name, ended.run))
+
+    def _started(self, name: str, run: str) -> None:
+        if self._tell_start is not None:
+            self._begin(self._tell_start(name, run))
+
+    def _begin(self, telling: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(telling)
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 

@@ -1,8 +1,11 @@
-"""Telling the coordinator that a run of an engine has ended, which it would otherwise learn from the lease."""
+"""Telling the coordinator of runs of engines: that one was started, which will join only when it has loaded its model,
+and that one has ended, which the coordinator would otherwise learn from the lease.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 
@@ -12,34 +15,44 @@ logger = logging.getLogger(__name__)
 
 TELL_FOR_S = 10.0
 """By then the run's lease is over, and the coordinator knows."""
+STARTED_FOR_S = 60.0
+"""A head's coordinator may be started at the same time as its engine."""
 AGAIN_AFTER_S = 0.25
 
 
 class EndedRuns:
-    """Tells the coordinator at `address`, `http://host:port`, of runs that ended."""
+    """Tells the coordinator at `address`, `http://host:port`, of runs that ended or were started."""
 
     def __init__(self, address: str, token: str | None) -> None:
         self._address = address
         self._headers: Mapping[str, str] = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def __call__(self, engine: str, run: str) -> None:
-        """Tell of one, again until there is an answer or the lease is over for certain."""
+        """Tell of one that ended, again until there is an answer or the lease is over for certain."""
         try:
-            async with asyncio.timeout(TELL_FOR_S):
-                async with aiohttp.ClientSession(headers=self._headers) as session:
-                    while True:
-                        if await self._told(session, engine, run):
-                            return
-                        await asyncio.sleep(AGAIN_AFTER_S)
+            status = await self._tell({"engine": engine, "run": run}, TELL_FOR_S)
         except TimeoutError:
             logger.warning("the coordinator at %s could not be told that engine %s ended", self._address, engine)
+            return
+        if status >= 400:
+            logger.warning("the coordinator refuses to be told that engine %s ended: %d", engine, status)
 
-    async def _told(self, session: aiohttp.ClientSession, engine: str, run: str) -> bool:
-        try:
-            url = f"{self._address}/api/v1/fleet/engines"
-            async with session.post(url, json={"engine": engine, "run": run}) as answer:
-                if answer.status >= 400:
-                    logger.warning("the coordinator refuses to be told that engine %s ended: %d", engine, answer.status)
-                return answer.status < 500
-        except (aiohttp.ClientError, OSError):
-            return False
+    async def started(self, node: str, engine: str, run: str) -> None:
+        """Tell of one that was started. If this fails, the engine is only not shown before it has joined."""
+        body = {"engine": engine, "run": run, "state": "started", "node": node}
+        with contextlib.suppress(TimeoutError):
+            await self._tell(body, STARTED_FOR_S)
+
+    async def _tell(self, body: Mapping[str, str], for_s: float) -> int:
+        """Return the status of the answer, below 500. Raises `TimeoutError` if there is none in time."""
+        async with asyncio.timeout(for_s), aiohttp.ClientSession(headers=self._headers) as session:
+            while True:
+                try:
+                    async with session.post(f"{self._address}/api/v1/fleet/engines", json=body) as answer:
+                        if answer.status < 500:
+                            return answer.status
+                except TimeoutError:
+                    raise
+                except (aiohttp.ClientError, OSError):
+                    pass
+                await asyncio.sleep(AGAIN_AFTER_S)

@@ -56,8 +56,8 @@ class Restarts:
 class Keeper:
     """Keeps one process running until it is told to stop it, or to leave it.
 
-    `on_end` is called in the event loop for each run that ended, also for one that ended before the keeper's start.
-    `ready` is awaited before each start.
+    `on_end` is called in the event loop for each run that ended, also for one that ended before the keeper's start, and
+    `on_start` for each that was started or adopted. `ready` is awaited before each start.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Keeper:
         variables: Callable[[str], dict[str, str]] = lambda run: {},
         longest_wait_s: float = LONGEST_WAIT_S,
         ready: Callable[[], Awaitable[None]] | None = None,
+        on_start: Callable[[str], None] = lambda run: None,
     ) -> None:
         self.process = process
         self.running: RunningProcess | None = None
@@ -74,6 +75,7 @@ class Keeper:
         self.last: Ended | None = None
         self.restarts = Restarts(longest_wait_s)
         self._on_end = on_end
+        self._on_start = on_start
         self._variables = variables
         self._ready = ready
         self._looked_back = False
@@ -130,6 +132,7 @@ class Keeper:
         self.running = self.running or self._started()
         how = "goes on" if self.running.adopted else "started"
         logger.info("%s %s: process %d", self.process.name, how, self.running.pid)
+        self._on_start(self.running.run)
         code = await self._until_ended(self.running)
         wait_s = self.restarts.wait_s(clock() - begun_s)
         if code == EXIT_RUNNING:  # another agent has just started it, and it is adopted next; or a child is left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ def agent_of(config: FleetConfig, node: str, head: str, address: str, directory:
     engines = engine_settings(config, node, address, coordinator_file)
     http = config.coordinator.http
     token = http.control_token.get_secret_value() if http.control_token is not None else os.environ.get(TOKEN_VARIABLE)
-    tell = EndedRuns(coordinator_url(config, head), token) if http.bind is not None else _leave_to_the_lease
-    return Agent(engines, folder, directory, tell)
+    if http.bind is None:
+        return Agent(engines, folder, directory, _leave_to_the_lease)
+    tell = EndedRuns(coordinator_url(config, head), token)
+    return Agent(engines, folder, directory, tell, partial(tell.started, node))
 
 
 def engine_settings(config: FleetConfig, node: str, address: str, coordinator_file: Path) -> dict[str, dict[str, Any]]:

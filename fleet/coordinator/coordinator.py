@@ -174,6 +174,10 @@ class Coordinator:
         self.engines.ended(engine, run)
         self._step(EngineEnded(engine, run))
 
+    def engine_started(self, engine: str, node: str, run: str) -> None:
+        """Note that the process of this run of an engine runs, and will join when it has loaded its model."""
+        self.engines.started(engine, node, run, _now())
+
     # Engines
 
     def _received(self, identity: bytes, renewal: Renewal) -> None:
@@ -296,8 +300,12 @@ class Coordinator:
 
     def _step(self, event: Event) -> None:
         match event:
-            case DrainBegun() | DrainEnded():
+            case DrainBegun() if event.name not in self.placement.drains:
                 self.drained.discard(event.name)
+                logger.info("%s is being drained: its cameras are moved away, and it gets no more", event.name)
+            case DrainEnded() if event.name in self.placement.drains:
+                self.drained.discard(event.name)
+                logger.info("%s is not drained any more: it may have cameras", event.name)
             case CameraWanted():
                 self._known.removed.forget(event.camera)
             case CameraUnwanted() if event.camera not in self.placement.cameras:  # its settings were not valid
@@ -378,8 +386,18 @@ class Coordinator:
             await asyncio.sleep(interval_s)
             self.renewals.poll()  # what an engine has sent in time counts, also if this loop was late
             self._step(Tick(held=self._outbox.held))
+            self._log_stuck_drains()
             self._write(self._known.ttl_to_write())
             self.engines.forget_silent(_now())
+
+    def _log_stuck_drains(self) -> None:
+        if self.placement.drains <= self.drained:
+            return
+        for name, engine in self.placement.engines.items():
+            if engine.draining and engine.stuck and self._logged.admit(("drain", name), _now())[0]:
+                logger.warning(
+                    "engine %s can't be drained; cameras left there: %d; %s", name, engine.cameras, engine.stuck
+                )
 
 
 def _now() -> float:

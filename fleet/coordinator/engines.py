@@ -22,6 +22,9 @@ LONGEST_ADDRESS = 256
 """Characters of an address."""
 
 
+STARTS_WITHIN_S = 900.0
+"""After this time, an engine that was started and has not joined is not told of any more."""
+
 LossCause = Literal["silent", "ended", "stopped", "restarted"]
 """Why an engine is lost. `stopped`: it had said that it would end."""
 
@@ -80,6 +83,16 @@ class LostEngine:
     cause: LossCause
 
 
+@dataclass(frozen=True, slots=True)
+class StartedEngine:
+    """An engine whose process runs, as its agent has told, and which has not joined yet. `at_s`: when it was told."""
+
+    engine: str
+    node: str
+    run: str
+    at_s: float
+
+
 class Engines:
     """The engines by name. `lease_s`: how long a name belongs to an engine that is silent."""
 
@@ -88,6 +101,7 @@ class Engines:
         self._most = most
         self.sessions: dict[str, Session] = {}
         self.lost: OrderedDict[str, LostEngine] = OrderedDict()
+        self._started: OrderedDict[str, StartedEngine] = OrderedDict()
         self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
         """Runs of engines whose process has ended: a late renewal of theirs is not a sign of life."""
         self.losses: Counter[LossCause] = Counter()
@@ -108,6 +122,7 @@ class Engines:
         """
         address = renewal.address
         name = address.engine
+        self._started.pop(name, None)  # also if it is refused now, which it logs
         _check(renewal)
         _check_generations(renewal, at_us // 1000, generation_of)
         if (name, address.run) in self._ended:
@@ -136,8 +151,25 @@ class Engines:
             session.cameras = renewal.cameras
         return session
 
+    def started(self, engine: str, node: str, run: str, now_s: float) -> None:
+        """Note that the process of a run was started, unless it has joined or ended meanwhile."""
+        session = self.sessions.get(engine)
+        if (engine, run) in self._ended or (session is not None and session.address.run == run):
+            return
+        self._started[engine] = StartedEngine(engine, node, run, now_s)
+        self._started.move_to_end(engine)
+        if len(self._started) > self._most:
+            self._started.popitem(last=False)
+
+    def starting(self, now_s: float) -> list[StartedEngine]:
+        """Return the engines that were started lately and have not joined, the earliest first."""
+        return [one for one in self._started.values() if now_s - one.at_s < STARTS_WITHIN_S]
+
     def ended(self, engine: str, run: str) -> None:
         """Note that the process of a run has ended."""
+        started = self._started.get(engine)
+        if started is not None and started.run == run:
+            del self._started[engine]
         self._ended[engine, run] = None
         if len(self._ended) > MOST_LOST:
             self._ended.popitem(last=False)

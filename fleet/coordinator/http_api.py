@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +22,7 @@ from fleet.coordinator.views import (
     status_view,
 )
 from fleet.settings import NAME, FleetCamera
+from stages.settings_file import plain_message
 from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
 from stream.http.server.camera_changes import applied
@@ -32,13 +34,17 @@ from stream.results import Place
 ROOT = "/api/v1"
 
 
-class EndedEngine(BaseModel):
-    """A run of an engine whose process has ended."""
+class EngineProcess(BaseModel):
+    """A run of an engine whose process was started or has ended."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     engine: str = Field(pattern=f"^{NAME.pattern}$", description="The engine's name.")
-    run: str = Field(pattern="^[0-9a-f]{32}$", description="The run that has ended.")
+    run: str = Field(pattern="^[0-9a-f]{32}$", description="The run.")
+    state: Literal["started", "ended"] = Field("ended", description="What has become of it.")
+    node: str | None = Field(
+        None, pattern=f"^{NAME.pattern}$", description="The name of its machine. Unset: the engine's name."
+    )
 
 
 class TargetView(BaseModel):
@@ -111,10 +117,10 @@ class CoordinatorApi:
                 "POST",
                 ROOT + "/fleet/engines",
                 "control",
-                self._ended,
-                "Tell that the process of an engine has ended, so that its cameras are moved at once.",
+                self._process,
+                "Tell that the process of an engine was started, or has ended, so that its cameras are moved at once.",
                 (Answer(204, "It is known."),),
-                body=EndedEngine,
+                body=EngineProcess,
                 scope="whole",
             ),
             Route(
@@ -174,14 +180,17 @@ class CoordinatorApi:
     async def _engines(self, request: web.Request) -> web.Response:
         return json_response(FleetEngineListView(engines=engine_views(self.coordinator)))
 
-    async def _ended(self, request: web.Request) -> web.Response:
+    async def _process(self, request: web.Request) -> web.Response:
         try:
-            ended = EndedEngine.model_validate(await json_object(request))
+            told = EngineProcess.model_validate(await json_object(request))
         except ValidationError as error:
             raise invalid(
-                [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_input=False)]
+                [(".".join(map(str, one["loc"])), plain_message(one)) for one in error.errors(include_input=False)]
             ) from None
-        self.coordinator.engine_ended(ended.engine, ended.run)
+        if told.state == "started":
+            self.coordinator.engine_started(told.engine, told.node or told.engine, told.run)
+        else:
+            self.coordinator.engine_ended(told.engine, told.run)
         return web.Response(status=204)
 
     async def _drain(self, request: web.Request) -> web.Response:

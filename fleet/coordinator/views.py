@@ -106,6 +106,15 @@ class FleetEngineListView(View):
     engines: list[FleetEngineView]
 
 
+class StartingEngineView(View):
+    """An engine whose process was started, as its agent has told, and which has not joined yet."""
+
+    engine: str = Field(description="Its name.")
+    node: str = Field(description="The name of its machine.")
+    run: str = Field(description="Its run.")
+    since_s: float = Field(ge=0, description="Seconds since its agent has told.")
+
+
 class FailedCameraView(View):
     """A camera that its engine cannot read, and does not try again."""
 
@@ -135,6 +144,9 @@ class FleetStatusView(View):
         description="Cameras that their engines cannot read, and do not try again: up to 100."
     )
     engines: list[FleetEngineView]
+    starting: list[StartingEngineView] = Field(
+        description="Engines that were started and have not joined yet: they load their models."
+    )
     drains: dict[str, bool] = Field(description="Nodes and engines that are drained, and whether they are empty.")
 
 
@@ -242,6 +254,7 @@ def engine_views(coordinator: Coordinator) -> list[FleetEngineView]:
 
 def status_view(coordinator: Coordinator) -> FleetStatusView:
     """Return the view of the fleet."""
+    now_s = time.monotonic()
     problems = coordinator.problems
     counts: Counter[str] = Counter()
     unplaced: dict[str, str] = {}
@@ -268,5 +281,9 @@ def status_view(coordinator: Coordinator) -> FleetStatusView:
         unplaced=unplaced,
         failed=failed,
         engines=engine_views(coordinator),
+        starting=[
+            StartingEngineView(engine=one.engine, node=one.node, run=one.run, since_s=max(now_s - one.at_s, 0.0))
+            for one in coordinator.engines.starting(now_s)
+        ],
         drains={name: name in coordinator.drained for name in sorted(coordinator.placement.drains)},
     )

@@ -202,7 +202,7 @@ class Placement:
             draining = any(engine.has_name(name) for name in self._drains)
             if draining != engine.draining:
                 engine.draining = draining
-                engine.stuck_until_s = 0.0
+                engine.stuck_until_s, engine.stuck = 0.0, None
                 engine.level_from_s = now_s + self._settings.rest_s
                 self._ledger.room.changed(engine)
 
@@ -343,6 +343,7 @@ class Placement:
         """Move cameras away from an engine that is drained or stopping, a few at a time when it is drained."""
         if now_s < engine.stuck_until_s:
             return
+        engine.stuck = None
         most = len(engine.held) + 1 if engine.stopping else self._settings.drain_at_once
         why = f"{engine.name} is being {'stopped' if engine.stopping else 'drained'}"
         for camera in list(engine.held.values()):
@@ -350,7 +351,7 @@ class Placement:
                 return
             moving = camera.at is None or camera.at.engine is not engine
             if not moving and not self._move(camera, why, now_s):
-                engine.stuck_until_s = now_s + RETRY_S
+                engine.stuck_until_s, engine.stuck = now_s + RETRY_S, engine.stuck or camera
 
     def _tell_drained(self) -> None:
         for name in sorted(self._drains - self._drained):

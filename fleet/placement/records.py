@@ -43,6 +43,8 @@ class EngineRecord:
     """Number of its valid entry in the heap of `Room`."""
     stuck_until_s: float = 0.0
     """When to try again to empty it, after a camera could not be placed elsewhere."""
+    stuck: CameraRecord | None = None
+    """The first camera that could not be moved away when it was to be emptied; None if all could."""
     filling: bool = False
     """Whether it gets cameras of others, because it has much less to do than they have."""
     level_from_s: float = 0.0

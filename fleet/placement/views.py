@@ -25,6 +25,8 @@ class EngineView:
     heard_s: float
     draining: bool
     stopping: bool
+    stuck: str
+    """A camera that could not be moved away lately, and why, as a sentence; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def engine_view(engine: EngineRecord) -> EngineView:
         engine.heard_s,
         engine.draining,
         engine.stopping,
+        f"{engine.stuck.name}: {engine.stuck.reason}" if engine.stuck is not None else "",
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner, Result
@@ -31,7 +32,8 @@ def rows(shown: str) -> list[list[str]]:
 async def test_the_engines_and_the_cameras_without_one_are_shown(tmp_path: Path) -> None:
     named = [*cameras(2), {"id": "dock", "source": "pattern:", "pin": "elsewhere"}]
     async with serving(configured(tmp_path, cameras=named)) as (coordinator, client):
-        assert "no engine has joined\n3 cameras: 3 unplaced\n" in (await fleet(client, "status")).output
+        none = "no engine has joined: an engine joins when it has loaded its model\n3 cameras: 3 unplaced\n"
+        assert none in (await fleet(client, "status")).output
         async with joined(coordinator.renewals.address, "a") as (a,):
             await until(lambda: set(a.generations) == {"c0", "c1"})
             shown = await fleet(client, "status")
@@ -40,6 +42,20 @@ async def test_the_engines_and_the_cameras_without_one_are_shown(tmp_path: Path)
             assert shown.exit_code == 1  # a camera has no engine
             as_json = json.loads((await fleet(client, "status", "--json")).output)
             assert list(as_json["unplaced"]) == ["dock"]
+
+
+async def test_an_engine_that_its_agent_has_started_is_named_until_it_joins(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client):
+        started = {"engine": "a", "node": "node-a", "run": "a" * 32, "state": "started"}
+        assert (await client.ask("POST", "/api/v1/fleet/engines", json=started))[0] == 204
+        shown = await fleet(client, "status")
+        assert "engine a of node node-a is starting: it loads its model\n" in shown.output
+        as_json = json.loads((await fleet(client, "status", "--json")).output)
+        assert [one["engine"] for one in as_json["starting"]] == ["a"] and as_json["engines"] == []
+        async with joined(coordinator.renewals.address, "a", run="a" * 32) as (a,):
+            await until(lambda: a.generations)
+            assert (await client.ask("POST", "/api/v1/fleet/engines", json=started))[0] == 204  # told late
+            assert "is starting" not in (await fleet(client, "status")).output
 
 
 async def test_cameras_that_an_engine_cannot_read_are_counted_apart_and_named_with_the_reason(tmp_path: Path) -> None:
@@ -73,7 +89,8 @@ async def test_an_engine_that_hides_all_pictures_is_named(tmp_path: Path) -> Non
         assert "a: all cameras are in skeleton mode there\n" in (await fleet(client, "status")).output
 
 
-async def test_a_node_is_drained_and_undrained(tmp_path: Path) -> None:
+async def test_a_node_is_drained_and_undrained(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "fleet.coordinator.coordinator")
     async with (
         serving(configured(tmp_path, cameras=cameras(4))) as (coordinator, client),
         joined(coordinator.renewals.address, "a", "b") as (a, b),
@@ -87,14 +104,23 @@ async def test_a_node_is_drained_and_undrained(tmp_path: Path) -> None:
             return shown.exit_code == 0 and ["a", "node-a", "drained", "0"] in [row[:4] for row in rows(shown.output)]
 
         await until(drained)
+        await fleet(client, "drain", "node-a")
+        assert await drained(), "once more changes nothing"
         assert (await fleet(client, "undrain", "node-a")).output == "node-a may have cameras\n"
+        assert [line for line in caplog.messages if line.startswith("node-a ")] == [
+            "node-a is being drained: its cameras are moved away, and it gets no more",
+            "node-a is drained: it has no cameras",
+            "node-a is not drained any more: it may have cameras",
+        ]
         assert not coordinator.placement.drains
         unknown = await fleet(client, "drain", "node-z")
         assert unknown.exit_code == 1
         assert "no engine or node has this name" in unknown.output
 
 
-async def test_cameras_that_cannot_leave_a_drained_engine_are_shown_with_the_reason(tmp_path: Path) -> None:
+async def test_cameras_that_cannot_leave_a_drained_engine_are_shown_and_logged_with_the_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with (
         serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client),
         joined(coordinator.renewals.address, "a") as (a,),
@@ -107,6 +133,13 @@ async def test_cameras_that_cannot_leave_a_drained_engine_are_shown_with_the_rea
             return "c0 has not moved: a is being drained, but no other engine has room\n" in shown.output
 
         await until(told)
+        stuck = "c0: a is being drained, but no other engine has room"
+        logged = f"engine a can't be drained; cameras left there: 1; {stuck}"
+        await until(lambda: logged in caplog.messages)
+        async with joined(coordinator.renewals.address, "b") as (b,):
+            await until(lambda: b.generations and not a.generations and "a" in coordinator.drained)
+            assert coordinator.placement.engines["a"].stuck == ""
+        assert caplog.messages.count(logged) == 1
 
 
 async def test_cameras_are_added_listed_and_removed(tmp_path: Path) -> None:
@@ -159,7 +192,8 @@ async def test_what_the_coordinator_refuses_is_said(tmp_path: Path) -> None:
         assert "camera_schemes" in refused.output
         refused = await fleet(client, "camera", "add", "door=pattern:nope")
         assert refused.exit_code == 1
-        assert "source: 'pattern:nope' is not a test pattern (at least 64x64, at most 240 fps)" in refused.output
+        sentence = "source: 'pattern:nope' is not a test pattern (at least 64x64, at most 240 fps)"
+        assert refused.output.count(sentence) == 1
         assert "camera_schemes" in (await fleet(client, "camera", "add", "door=foo://10.0.0.7/1")).output
         assert (await fleet(client, "camera", "add", "pattern:")).exit_code == 2
         assert "a camera needs an id: write door=pattern:" in (await fleet(client, "camera", "add", "pattern:")).output

@@ -44,8 +44,8 @@ async def test_each_engine_runs_with_its_own_configuration(engine_program: None,
         name: {"publish": {"endpoint": f"tcp://127.0.0.1:{port}"}} for name, port in (("gpu-0", 1), ("gpu-1", 2))
     }
     folder = tmp_path / "engines"
-    told = Told()
-    agent = Agent(engines, folder, tmp_path, told)
+    told, starts = Told(), Told()
+    agent = Agent(engines, folder, tmp_path, told, starts)
     agent.start()
     await until(
         lambda: all((folder / f"{name}.log").exists() and (folder / f"{name}.log").read_text() for name in engines)
@@ -57,6 +57,7 @@ async def test_each_engine_runs_with_its_own_configuration(engine_program: None,
         assert yaml.safe_load(path.read_text()) == engines[name]
         assert path.stat().st_mode & 0o777 == 0o600
     assert told.ends == []
+    assert sorted(starts.ends) == sorted((status["engine"], status["run"]) for status in agent.status())
     await stop(agent)
     assert [status["pid"] for status in agent.status()] == [None, None]
     await until(lambda: sorted(engine for engine, _ in told.ends) == ["gpu-0", "gpu-1"])

@@ -1,4 +1,4 @@
-"""Telling the coordinator of runs that ended."""
+"""Telling the coordinator of runs that ended or were started."""
 
 from __future__ import annotations
 
@@ -68,3 +68,14 @@ async def test_a_coordinator_that_is_away_is_left_to_the_lease(
     monkeypatch.setattr(ended_runs, "TELL_FOR_S", 0.0)
     await EndedRuns(f"http://127.0.0.1:{reserved_port()}", None)("gpu-1", "a" * 32)
     assert "could not be told that engine gpu-1 ended" in caplog.text
+
+
+async def test_a_start_is_told_with_the_node_until_there_is_an_answer(
+    coordinator: tuple[Coordinator, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, address = coordinator
+    server.statuses = [503, 401]
+    await EndedRuns(address, None).started("node-1", "gpu-1", "a" * 32)
+    body = {"engine": "gpu-1", "node": "node-1", "run": "a" * 32, "state": "started"}
+    assert server.requests == [(body, None)] * 2
+    assert not caplog.messages, "it is only not shown"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleet.coordinator.engines import MOST_LOST, Engines, RefusedRenewalError, reason_of
+from fleet.coordinator.engines import MOST_LOST, STARTS_WITHIN_S, Engines, RefusedRenewalError, reason_of
 from stream.membership.protocol import PROTOCOL, CameraReport, EngineReport, Renewal
 from stream.results.places import EngineAddress
 
@@ -147,3 +147,25 @@ def test_a_camera_is_given_up_if_two_complete_answers_lack_its_settings() -> Non
     assert session.answered({"a"}, more=True) == set()
     assert session.answered({"b", "c"}, more=False) == {"b", "d"}
     assert not session.adoptable
+
+
+def test_an_engine_that_was_started_is_known_until_it_joins_ends_or_takes_far_too_long() -> None:
+    engines = Engines(2.0, 2)
+
+    def starting(now_s: float) -> list[tuple[str, str]]:
+        return [(one.engine, one.run) for one in engines.starting(now_s)]
+
+    engines.started("one", "n", "r1", 0)
+    engines.started("two", "n", "r2", 1)
+    assert starting(1) == [("one", "r1"), ("two", "r2")]
+    engines.started("three", "n", "r3", 1)
+    assert starting(1) == [("two", "r2"), ("three", "r3")], "no more than there may be engines"
+    renew(engines, 2, "two", "r2")
+    engines.started("two", "n", "r2", 3)
+    engines.ended("three", "r0")
+    assert starting(3) == [("three", "r3")]
+    engines.ended("three", "r3")
+    engines.started("three", "n", "r3", 4)
+    assert starting(4) == [], "what is told late of a run that has joined or ended"
+    engines.started("three", "n", "r4", 5)
+    assert starting(5) == [("three", "r4")] and starting(5 + STARTS_WITHIN_S) == []
