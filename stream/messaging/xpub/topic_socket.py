@@ -24,8 +24,10 @@ SUBSCRIPTION_BYTES = 1024
 """Largest ZeroMQ frame from a subscriber; ZeroMQ disconnects peers that send larger ones."""
 CHUNK = 64
 """Subscriptions read, or last values sent again, at a time."""
+CHUNK_S = 0.002
+"""Time after which no more subscriptions are read at a time. One to all topics of a fleet's cameras takes long."""
 PAUSE_S = 0.005
-"""Pause between two chunks, so that a flood of subscriptions takes only a few per cent of the event loop's time."""
+"""Pause between two chunks, so that a flood of subscriptions leaves most of the event loop's time to others."""
 POLL_NS = 50_000_000
 """Interval of checks for subscriptions after frames. ZeroMQ's file descriptor is edge-triggered and sending may consume
 the edge, so the socket is polled after sending; after frames only at this interval, because polling costs as much as
@@ -157,9 +159,10 @@ class TopicSocket:
             self._serve_subscriptions()
 
     def _read_subscriptions(self, socket: zmq.Socket[bytes], now: float) -> bool:
-        """Read up to `CHUNK` subscriptions. Return whether more wait."""
-        left = CHUNK
-        while left and _readable(socket):
+        """Read up to `CHUNK` subscriptions, for `CHUNK_S`. Return whether more may wait."""
+        left, until = CHUNK, now + CHUNK_S
+        more = False
+        while not more and _readable(socket):
             left -= 1
             frame = socket.recv(zmq.NOBLOCK)
             match frame[:1]:
@@ -170,10 +173,11 @@ class TopicSocket:
                     self.subscriptions = max(0, self.subscriptions - 1)
                 case _:
                     pass  # peers may send anything upstream
+            more = left == 0 or time.monotonic() >= until
         if left < CHUNK and self._high_water_mark > self._configured_mark:
             # A new connection starts with the mark from the time of binding; setting it changes open connections.
             socket.setsockopt(zmq.SNDHWM, self._high_water_mark)
-        return left == 0
+        return more
 
 
 def _send(socket: zmq.Socket[bytes], topic: bytes, body: bytes) -> None:

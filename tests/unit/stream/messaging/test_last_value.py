@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +58,40 @@ def test_many_last_values_are_taken_in_chunks() -> None:
     assert len(values.take_due(10.0, 2)) == 2
     assert values.next_due() == 10.0
     assert len(values.take_due(10.0, 2)) == 1
+
+
+class Looked(bytes):
+    """A topic that counts how often a prefix was looked for in it."""
+
+    looks = 0
+
+    def startswith(self, *arguments: Any) -> bool:
+        Looked.looks += 1
+        return super().startswith(*arguments)
+
+
+def test_a_subscription_looks_at_its_own_topics_only_however_many_there_are() -> None:
+    values = LastValues()
+    for number in range(1000):
+        values.published(Looked(b"status/v1/cam%03d/" % number), b"last")
+    for prefix, topics_of_it in ((b"status/v1/cam007/", 1), (b"status/v1/cam99", 10), (b"status/v1/none/", 0)):
+        Looked.looks = 0
+        values.subscribed(prefix, 10.0)
+        assert Looked.looks <= topics_of_it + 1
+    assert len(values.take_due(10.0, 100)) == 11
+
+
+def test_a_topic_that_was_dropped_and_returns_is_sent_at_once() -> None:
+    values = two_cameras()
+    for now in (10.0, 10.25):
+        values.subscribed(b"results/v1/b/", now)
+        values.take_due(now, 100)
+    values.forget({b"results/v1/b/"})
+    values.published(b"results/v1/b/", b"new")
+    values.subscribed(b"results/v1/b/", 10.5)
+    assert values.take_due(10.5, 100) == [(b"results/v1/b/", b"new")]
+    values.subscribed(b"results/v1/b/", 10.75)
+    assert values.next_due() == 10.5 + RESEND_INTERVAL_S
 
 
 topics = st.sampled_from([b"a/", b"a/b/", b"ab/", b"c/"])
