@@ -8,7 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+import support.fleet.coordinators as coordinators
 from benchmarks.browser.chromium import Page
+from fleet.coordinator.service import CoordinatorService
 from stream.results import Status, decode
 from support.fleet.watched_fleet import CAMERAS, SPARE, UNPLACED, watched_fleet
 from support.listed_tokens import secret_of
@@ -109,3 +111,51 @@ async def test_an_engine_that_announces_anothers_address_loses_its_own_pictures_
             await page.wait_for(f"{message}?.includes('Two engines say that they are at {fleet.address('a')}')")
         for camera in sorted(fleet.of("a")):
             await page.wait_for(drawn(camera, after=str(await page.evaluate("performance.now()"))))
+
+
+REFUSED = """
+import("/page/fleet/engine_connection.js").then(async ({EngineConnection}) => {
+  let now = 0
+  performance.now = () => now
+  let asked = 0
+  let connected = false
+  const changed = () => (connected ||= connection.connected)
+  const connection = new EngineConnection(location.origin, {message() {}, picture() {}, error() {}, changed})
+  let status = 401
+  const request = async () => {
+    asked += 1
+    return new Response(status === 401 ? "{}" : new ReadableStream(), {status})
+  }
+  connection.link = {token: "", broken: false, request, close() {}}
+  const passes = async (seconds) => {
+    asked = 0
+    for (const end = now + 1000 * seconds; now < end; now += 2000) {
+      connection.follow({cameras: ["hall"], token: "pass"}, false)
+      await new Promise(done => setTimeout(done))
+    }
+    return asked
+  }
+  const refused = [await passes(10), await passes(600)]
+  status = 200
+  await passes(80)
+  status = 401
+  connection.messages.connect()
+  const again = await passes(10)
+  connection.close()
+  return {refused, connected, again}
+})"""
+"""Follows an engine that refuses passes, then accepts one, then refuses again. Every 2 s of its clock, a pass comes."""
+
+
+async def test_a_pass_that_is_refused_again_and_again_is_tried_less_and_less_often(tmp_path: Path) -> None:
+    service = CoordinatorService(coordinators.configured(tmp_path, coordinator={"http": {"bind": "127.0.0.1:0"}}))
+    await service.start()
+    try:
+        async with BrowserWindow() as browser:
+            page = await browser.open(service.http_address + "/", size=DESKTOP)
+            seen = await page.evaluate(REFUSED)
+    finally:
+        await service.stop()
+    soon, later = seen["refused"]
+    assert 2 <= soon <= 4 and 9 <= later <= 16
+    assert seen["connected"] and 2 <= seen["again"] <= 4

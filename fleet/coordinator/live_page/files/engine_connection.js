@@ -1,10 +1,13 @@
 // The connection to one engine: the messages and pictures of those of its cameras that are shown.
 
+import { Backoff } from "/page/api.js"
 import { MessageFeed } from "/page/message_feed.js"
 import { PictureFeed } from "/page/picture_feed.js"
 import { EngineLink } from "./engine_link.js"
 
 const UNREACHABLE_AFTER_MS = 4000
+const REFUSED_MS = 2000 // the time between two passes
+const LONGEST_REFUSED_MS = 60000
 
 export class EngineConnection {
   /**
@@ -25,7 +28,9 @@ export class EngineConnection {
     const request = (...parts) => this.link.request(...parts)
     this.request = request
     const connection = (connected) => this.#connection(connected)
-    const refused = () => (this.wanted = "") // the next pass connects again
+    this.refusals = new Backoff(REFUSED_MS, LONGEST_REFUSED_MS)
+    this.refusedUntil = 0
+    const refused = () => this.#refused()
     this.messages = new MessageFeed({ message: on.message, connection, missed: () => {}, refused }, request)
     this.pictures = new PictureFeed(on, request)
   }
@@ -48,6 +53,7 @@ export class EngineConnection {
     const wanted = [...cameras].sort().join()
     const same = wanted === this.wanted
     if (same && !prolong) return
+    if (!same && performance.now() < this.refusedUntil) return
     this.link.token = token
     if (same) return void this.link.request("/api/v1/session").catch(() => {})
     this.wanted = wanted
@@ -66,7 +72,15 @@ export class EngineConnection {
     this.link.close()
   }
 
+  /** The next pass connects again, later ones after longer and longer: another engine may be there. */
+  #refused() {
+    this.wanted = ""
+    this.cameras = []
+    this.refusedUntil = performance.now() + this.refusals.next()
+  }
+
   #connection(connected) {
+    if (connected) this.refusals.reset()
     if (!connected && this.connected) this.waitsSince = performance.now()
     this.connected = connected
     this.on.changed()
