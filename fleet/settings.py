@@ -18,7 +18,7 @@ from stream.config import Config
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig, PublishConfig
 from stream.settings.fleet import FleetSettings
-from stream.settings.network import HttpConfig, whole_origins
+from stream.settings.network import BoundEndpoint, HttpConfig, whole_origins
 from telemetry.redaction import redact
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
@@ -104,9 +104,15 @@ class FleetHttpConfig(HttpConfig):
 class CoordinatorConfig(Section):
     """The coordinator: where engines and readers reach it, and what it remembers."""
 
-    bind: str = Field("tcp://127.0.0.1:5570", description="Address for engines (ROUTER). Port 0: any free port.")
-    directory: str = Field("tcp://127.0.0.1:5571", description="Address of the directory, for readers (XPUB).")
-    replay: str = Field("tcp://127.0.0.1:5572", description="Address for requests of missed directory messages.")
+    bind: BoundEndpoint = Field(
+        "tcp://127.0.0.1:5570", description="Address for engines (ROUTER). Port 0: any free port."
+    )
+    directory: BoundEndpoint = Field(
+        "tcp://127.0.0.1:5571", description="Address of the directory, for readers (XPUB)."
+    )
+    replay: BoundEndpoint = Field(
+        "tcp://127.0.0.1:5572", description="Address for requests of missed directory messages."
+    )
     http: FleetHttpConfig = Field(default_factory=FleetHttpConfig)  # pyright: ignore[reportArgumentType]
     store: Path = Field(
         Path("fleet.db"),

@@ -106,7 +106,12 @@ def proxy_command(
         fail(f"--metrics: {metrics!r} is not HOST:PORT, for example 127.0.0.1:9096", EXIT_USAGE)
     with errors():
         from stream.settings.engine import PublishConfig
+        from stream.settings.network import bindable
 
+        try:
+            bindable(bind)
+        except ValueError as error:
+            fail(f"--bind: {error}", EXIT_USAGE)
         connection = _connection(directory, server_key, key_file)
         serving = PublishConfig.model_validate(
             {
@@ -153,13 +158,14 @@ def _connection(directory: str, server_key: str | None, key_file: Path | None) -
     from stream.messaging.curve.keys import client_keys
     from stream.subscriber import FLEET
     from stream.subscription.engine_subscription import Connection
+    from telemetry.redaction import redact
 
     try:
         if not directory.startswith(FLEET):
             raise ValueError
         endpoint = parse_endpoint(directory.removeprefix(FLEET))
     except ValueError:
-        fail(f"{directory!r} is not the address of a fleet's directory: use fleet://HOST:PORT", EXIT_USAGE)
+        fail(f"{redact(directory)!r} is not the address of a fleet's directory: use fleet://HOST:PORT", EXIT_USAGE)
     return Connection(endpoint, keys=client_keys(server_key, key_file))
 
 

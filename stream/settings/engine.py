@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from ring_buffers.policy import Policy
 from stages.settings import Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
+from stream.settings.network import BoundEndpoint
 from stream.settings.privacy.background import BackgroundConfig
 from stream.settings.privacy.masks import MOST_MASKS, MaskConfig
 from stream.settings.privacy.modes import PrivacyMode, WantedPrivacy
@@ -181,8 +182,12 @@ class BatchConfig(Section):
 class PublishConfig(Section):
     """Results over ZeroMQ (docs/wire.md) and the clients that may read them (docs/security.md)."""
 
-    endpoint: str = Field("tcp://127.0.0.1:5555", description="Address for subscribers (XPUB). Port 0: any free port.")
-    replay: str = Field("tcp://127.0.0.1:5556", description="Address for requests of missed messages (ROUTER).")
+    endpoint: BoundEndpoint = Field(
+        "tcp://127.0.0.1:5555", description="Address for subscribers (XPUB). Port 0: any free port."
+    )
+    replay: BoundEndpoint = Field(
+        "tcp://127.0.0.1:5556", description="Address for requests of missed messages (ROUTER)."
+    )
     encoding: Literal["json", "msgpack"] = Field(
         "json", description="JSON works with every client; MessagePack is smaller."
     )

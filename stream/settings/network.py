@@ -1,4 +1,4 @@
-"""Settings of the HTTP server, WebRTC and traces."""
+"""Settings of the HTTP server, WebRTC and traces, and the form of addresses that ZeroMQ sockets are bound to."""
 
 from __future__ import annotations
 
@@ -6,9 +6,27 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from stages.settings import Section
+
+HIGHEST_PORT = 65_535
+
+
+def bindable(endpoint: str) -> str:
+    """Return an endpoint that clients can connect to. Raises `ValueError`.
+
+    ZeroMQ takes the lowest 16 bits of any port, and binds `inproc://` for its own process. It checks the rest itself.
+    """
+    port = re.fullmatch(r"tcp://.*:(\d+)", endpoint)
+    if port is not None and int(port[1]) > HIGHEST_PORT:
+        raise ValueError(f"there is no port {port[1]}: the highest is {HIGHEST_PORT}")
+    if endpoint.startswith("inproc:"):
+        raise ValueError("no other program can connect to inproc addresses: use tcp://ADDRESS:PORT or ipc://PATH")
+    return endpoint
+
+
+BoundEndpoint = Annotated[str, AfterValidator(bindable)]
 
 
 class HttpConfig(Section):

@@ -424,6 +424,8 @@ async def test_a_proxy_stops_in_order_and_delivers_what_it_has(number: signal.Si
             "set --curve-secret-key-file and --curve-allowed-keys, or set --allow-plaintext",
         ),
         (["--bind", "nonsense"], "--bind: can't listen on 'nonsense'"),
+        (["--bind", "tcp://127.0.0.1:99999999"], "--bind: there is no port 99999999"),
+        (["--bind", "inproc://x"], "--bind: no other program can connect to inproc addresses"),
         (["--camera", "No Such"], "--camera: "),
         (["--metrics", "9096"], "--metrics: '9096' is not HOST:PORT"),
         (["--metrics", "127.0.0.1:99999"], "is not HOST:PORT"),
@@ -437,6 +439,12 @@ def test_what_is_not_possible_is_a_usage_error_in_a_sentence(options: list[str],
     assert done.exit_code == 2
     assert text in done.output
     assert done.output.count("partstream:") == 1
+
+
+def test_a_password_in_a_wrong_address_is_not_shown() -> None:
+    done = CliRunner().invoke(app, ["fleet", "proxy", "fleet://user:hidden@10.0.0.2:1/x"])
+    assert done.exit_code == 2 and "is not the address" in done.output
+    assert "hidden" not in done.output
 
 
 @pytest.mark.parametrize("option", ["--bind", "--metrics"])

@@ -270,6 +270,18 @@ def test_a_mistake_in_the_privacy_names_the_camera_and_what_may_have_been_meant(
     assert error_of(content).endswith(message)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"endpoint": "tcp://0.0.0.0:65536"}, "publish.endpoint: there is no port 65536: the highest is 65535"),
+        ({"replay": "tcp://[::]:99999999"}, "publish.replay: there is no port 99999999: the highest is 65535"),
+        ({"replay": "inproc://x"}, "publish.replay: no other program can connect to inproc addresses"),
+    ],
+)
+def test_an_address_that_clients_cannot_connect_to_is_an_error(content: dict[str, Any], message: str) -> None:
+    assert message in error_of({"publish": content})
+
+
 def test_several_errors_are_all_named() -> None:
     text = error_of({"cameras": [{"id": "Door", "sorce": "rtsp://u:hunter2@h"}]})
     assert "cameras.0.sorce: unknown; did you mean `source`?" in text
