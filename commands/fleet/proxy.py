@@ -187,9 +187,10 @@ def _status(proxy: Proxy, address: str | None) -> StatusServer | None:
     if address is None:
         return None
     from fleet.proxy.metrics import METRICS, read
+    from stream.http.server.connections import Connections
     from stream.notify.status_server import StatusServer
 
-    return StatusServer(address, lambda: read(proxy), lambda: [], METRICS, "--metrics")
+    return StatusServer(address, Connections(max_streams=0), lambda: read(proxy), lambda: [], METRICS, "--metrics")
 
 
 def _is_address(text: str) -> bool:

@@ -73,9 +73,10 @@ def notify_command(
         from stream.settings.config_error import ConfigError
 
         try:
+            from stream.http.server.connections import Connections
             from stream.notify.notifier import Notifier
 
-            notifier = Notifier(settings)
+            notifier = Notifier(settings, Connections(max_streams=0))
         except ConfigError as error:
             raise ConfigError(f"{config}: {error}") from None
         except ModuleNotFoundError as error:

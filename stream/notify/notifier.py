@@ -17,7 +17,7 @@ from stream.notify.lanes import LEDGER_AGAIN_S, Lanes, Sender
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
 from stream.notify.outbox import Outbox
-from stream.notify.status_server import Series, StatusServer
+from stream.notify.status_server import Series, Serving, StatusServer
 from stream.results import Message, Stats, topic
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Kind, Subscription, subscribe
@@ -43,9 +43,12 @@ class ClosedSender(Sender, Protocol):
 
 
 class Notifier:
-    """One notify. Raises `ConfigError` if the ledger, a secret or an address cannot be used."""
+    """One notify. Raises `ConfigError` if the ledger, a secret or an address cannot be used.
 
-    def __init__(self, config: NotifyConfig) -> None:
+    `connections`: those of its metrics.
+    """
+
+    def __init__(self, config: NotifyConfig, connections: Serving) -> None:
         self.config = config
         with _named("engine."):
             self.api = EngineApi(config.engine, config.public_url)
@@ -57,7 +60,9 @@ class Notifier:
         self.ledger_error = ""
         """Why the ledger cannot be written; empty if it can."""
         self.ledger_errors = 0
-        self.status = StatusServer(config.metrics, self.metrics, self.errors) if config.metrics is not None else None
+        self.status = (
+            StatusServer(config.metrics, connections, self.metrics, self.errors) if config.metrics is not None else None
+        )
         self.sessions: dict[str, MqttSession] = {}
         self._senders: dict[str, ClosedSender] = {}
         self._version = self.ledger.version()

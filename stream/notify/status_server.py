@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
+import logging
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,9 +19,19 @@ from stream.settings.config_error import ConfigError
 from telemetry.catalogue import NOTIFY_METRICS, MetricSpec
 from telemetry.invalid_requests import SERVER_LOGGER
 
+logger = logging.getLogger(__name__)
+
 Series = tuple[tuple[str, ...], float]
 """Label values in the order of the catalogue, and the value."""
 Read = Callable[[], Mapping[str, Iterable[Series]]]
+
+
+class Serving(Protocol):
+    """Accepts connections, of which it limits the number and the time."""
+
+    async def serve(self, listener: socket.socket, server: web.Server) -> None:
+        """Accept connections for `server` until cancelled. Closes `listener`."""
+        ...
 
 
 class _Process(Collector):
@@ -40,12 +55,14 @@ class _Process(Collector):
 class StatusServer:
     """Serves on `address` (HOST:PORT), which is configured as `setting`.
 
-    `errors` returns why the process is not well; `read` the metrics of `specs` by name.
+    `errors` returns why the process is not well; `read` the metrics of `specs` by name. It needs no token, so
+    `connections` must not let strangers use up the process's file descriptors.
     """
 
     def __init__(
         self,
         address: str,
+        connections: Serving,
         read: Read,
         errors: Callable[[], list[str]],
         specs: Sequence[MetricSpec] = NOTIFY_METRICS,
@@ -55,35 +72,60 @@ class StatusServer:
         self._host, _, port = address.rpartition(":")
         self._port = int(port)
         self._setting = setting
+        self._connections = connections
         self._errors = errors
         self._registry = CollectorRegistry()
         self._registry.register(_Process(specs, read))
         ProcessCollector(registry=self._registry)
         self._runner: web.AppRunner | None = None
+        self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Bind. Raises `ConfigError`."""
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._health)
-        self._runner = web.AppRunner(app, access_log=None, logger=SERVER_LOGGER)
+        self._runner = web.AppRunner(app, access_log=None, logger=SERVER_LOGGER, auto_decompress=False)
         await self._runner.setup()
+        assert self._runner.server is not None
         try:
-            await web.TCPSite(self._runner, self._host.strip("[]"), self._port).start()
-        except OSError as error:
+            listener = await asyncio.to_thread(_listening, self._host.strip("[]"), self._port)
+        except (OSError, UnicodeError) as error:
             await self._runner.cleanup()
-            raise ConfigError(f"{self._setting}: {self._host}:{self._port} can't be bound: {error.strerror}") from None
-        host, port = self._runner.addresses[0][:2]
+            reason = (error.strerror or str(error)).partition(" (")[0] if isinstance(error, OSError) else "unknown host"
+            raise ConfigError(f"{self._setting}: {self._host}:{self._port} can't be bound: {reason}") from None
+        host, port = listener.getsockname()[:2]
+        self._serving = asyncio.create_task(self._connections.serve(listener, self._runner.server), name="status")
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            logger.warning("%s: anyone who can reach %s can read the metrics", self._setting, self.address)
 
     async def stop(self) -> None:
         """Close."""
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait([self._serving])
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": "text/plain; version=0.0.4"})
+        body = generate_latest(self._registry)
+        return _closing(web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4"}))
 
     async def _health(self, request: web.Request) -> web.Response:
         errors = self._errors()
-        return web.json_response({"ok": not errors, "errors": errors}, status=503 if errors else 200)
+        return _closing(web.json_response({"ok": not errors, "errors": errors}, status=503 if errors else 200))
+
+
+def _closing(response: web.Response) -> web.Response:
+    """Let the connection serve this request only, so that a client does not keep it."""
+    response.force_close()
+    return response
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)  # users expect `localhost` to be 127.0.0.1
+    listener = socket.create_server(found[0][4], family=found[0][0])
+    listener.setblocking(False)
+    return listener

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from stream.http.server.connections import Connections
 from stream.incidents.store import IncidentStore
 from stream.messaging.earlier import MessageStore
 from stream.messaging.publisher import Publisher
@@ -118,7 +119,7 @@ def settings(
 @asynccontextmanager
 async def notifying(config: NotifyConfig) -> AsyncIterator[Notifier]:
     """Run notify in this process."""
-    notifier = Notifier(config)
+    notifier = Notifier(config, Connections(0))
     task = asyncio.create_task(notifier.run())
     try:
         yield notifier

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from stream.http.server.connections import Connections
 from stream.notify.intake import Intake, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notifier import Notifier
@@ -54,7 +55,9 @@ async def test_names_in_targets_that_the_engine_does_not_have_are_logged_once(
     hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(file)]}
     typo = hook | {"rules": ["fal"], "cameras": ["dor", "door"]}
     engine = {"endpoint": f"tcp://127.0.0.1:{reserved_port()}", "replay": None}
-    notifier = Notifier(config(tmp_path / "notify.db", engine=engine, targets={"typo": typo, "all": hook}))
+    notifier = Notifier(
+        config(tmp_path / "notify.db", engine=engine, targets={"typo": typo, "all": hook}), Connections(0)
+    )
     notifier.intake.take([Received(stats())], NOW_US)
     notifier._offered_rules = [("fall", None)]
     with caplog.at_level(logging.WARNING):

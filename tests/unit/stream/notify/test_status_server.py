@@ -1,0 +1,94 @@
+"""Tests of the server of metrics and health beside the engine: its connections, and who can reach it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from stream.http.server import connections
+from stream.http.server.connections import Connections
+from stream.notify.status_server import StatusServer
+from stream.settings.config_error import ConfigError
+from support.waiting import PATIENCE_S, until
+
+
+@asynccontextmanager
+async def serving(address: str = "127.0.0.1:0", life_s: float = PATIENCE_S) -> AsyncIterator[StatusServer]:
+    server = StatusServer(address, Connections(0, life_s), dict, lambda: [])
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def unfinished(server: StatusServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect, and send the beginning of a request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(server.address).port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Long: ")
+    return reader, writer
+
+
+def opened(server: StatusServer) -> int:
+    assert server._runner is not None and server._runner.server is not None
+    return len(server._runner.server.connections)
+
+
+async def answers(server: StatusServer, path: str = "/healthz") -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(server.address + path) as response:
+        assert response.headers["Connection"] == "close"
+        return response.status, await response.text()
+
+
+async def test_metrics_and_health_are_answered_each_on_a_connection_of_its_own() -> None:
+    async with serving() as server:
+        assert await answers(server) == (200, '{"ok": true, "errors": []}')
+        status, page = await answers(server, "/metrics")
+        assert status == 200 and "process_open_fds" in page
+
+
+async def test_a_request_that_is_never_finished_ends() -> None:
+    async with serving(life_s=0.05) as server:
+        reader, writer = await unfinished(server)
+        with pytest.raises(ConnectionError):
+            while await reader.read(1000):
+                pass
+            raise ConnectionError
+        writer.close()
+
+
+async def test_further_connections_are_closed_at_once_and_the_server_answers_when_others_have_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    async with serving() as server:
+        kept = [await unfinished(server) for _ in range(3)]
+        await until(lambda: opened(server) == 3)
+        with pytest.raises(aiohttp.ClientError):
+            await answers(server)
+        for _, writer in kept:
+            writer.close()
+        await until(lambda: opened(server) == 0)
+        assert (await answers(server))[0] == 200
+
+
+@pytest.mark.parametrize(("address", "warned"), [("127.0.0.1:0", False), ("localhost:0", False), ("0.0.0.0:0", True)])
+async def test_an_address_that_others_can_reach_is_logged(
+    address: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with serving(address) as server:
+            expected = [f"metrics: anyone who can reach {server.address} can read the metrics"] if warned else []
+            assert [record.message for record in caplog.records] == expected
+
+
+async def test_an_unknown_host_is_an_error_that_names_the_setting() -> None:
+    with pytest.raises(ConfigError, match=r"metrics: no\.such\.host\.invalid:0 can't be bound: "):
+        async with serving("no.such.host.invalid:0"):
+            pass
