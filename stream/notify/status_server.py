@@ -78,6 +78,7 @@ class StatusServer:
         self._registry.register(_Process(specs, read))
         ProcessCollector(registry=self._registry)
         self._runner: web.AppRunner | None = None
+        self._listener: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -89,7 +90,7 @@ class StatusServer:
         await self._runner.setup()
         assert self._runner.server is not None
         try:
-            listener = await asyncio.to_thread(_listening, self._host.strip("[]"), self._port)
+            self._listener = listener = await asyncio.to_thread(_listening, self._host.strip("[]"), self._port)
         except (OSError, UnicodeError) as error:
             await self._runner.cleanup()
             reason = (error.strerror or str(error)).partition(" (")[0] if isinstance(error, OSError) else "unknown host"
@@ -105,6 +106,8 @@ class StatusServer:
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.wait([self._serving])
+        if self._listener is not None:
+            self._listener.close()  # also if the task was cancelled before it began
         if self._runner is not None:
             await self._runner.cleanup()
 
