@@ -1,8 +1,8 @@
 // The list of alerts: open ones first, then the latest, each with the picture of the moment when it began.
 
 import { Problem, ask } from "./api.js"
+import { child, field, setText } from "./elements.js"
 import { keep } from "./kept_rows.js"
-import { child } from "./screen.js"
 import { clockTime, duration, plural, words } from "./words.js"
 
 const PATH = "/api/v1/alerts"
@@ -20,7 +20,6 @@ const ENDS = {
   camera: "the camera was stopped",
 }
 
-const field = (id) => document.getElementById(id)
 export const isOpen = (alert) => alert.state !== "cleared"
 
 export class AlertsList {
@@ -242,8 +241,4 @@ function timeWords(us) {
 function showText(element, text) {
   setText(element, text)
   element.hidden = !text
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text
 }

@@ -1,12 +1,12 @@
 // The dialog to add, change and remove cameras. The engine's errors are shown next to their fields.
 
 import { ask } from "./api.js"
+import { field } from "./elements.js"
 import { trimmedNumber } from "./words.js"
 
 const FIELDS = ["id", "source", "max_fps", "staleness_ms", "detector_size", "lower_transport", "enabled"]
 const NEW_HINT = "rtsp://…, rtsps://…, pattern:…, or whip for a camera that publishes. A password is not shown again."
 const KNOWN_HINT = "Passwords are hidden. Leave the address unchanged to keep its password."
-const field = (id) => document.getElementById(id)
 
 export class CameraForm {
   /** Calls `on.changed(id)` and `on.removed(id)` after the engine has made a change. */

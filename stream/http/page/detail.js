@@ -1,8 +1,9 @@
 // One camera, enlarged: its picture, a timeline of its people's actions, and the reasons for one person's action.
 
 import { actionColour, relevanceColour, trackColour } from "./colours.js"
+import { button, child, field } from "./elements.js"
 import { keep, quiet } from "./kept_rows.js"
-import { Screen, child } from "./screen.js"
+import { Screen } from "./screen.js"
 import { Figures, level } from "./wall.js"
 import {
   actionWords,
@@ -31,12 +32,17 @@ const EXPERIMENTAL = "The model is often wrong about this action in real video."
 
 export class Detail {
   /**
-   * `places`: the elements {detail, peoplePanel, people, whyPanel, why}. `look()` returns {filter, detector,
-   * zones}. Calls `on.close()`, `on.change(id)`, `on.toggleDetector()`, `on.toggleZones()`, `on.zonesSaved()`,
-   * `on.alerts(id)` for a camera's open alerts, and `on.drawn(…)` as a `Screen` does.
+   * `look()` returns {filter, detector, zones}. Calls `on.close()`, `on.change(id)`, `on.toggle(name)` for `detector`
+   * and `zones`, `on.zonesSaved()`, `on.alerts(id)` for a camera's open alerts, and `on.drawn(…)` as a `Screen` does.
    */
-  constructor(places, look, on) {
-    this.places = places
+  constructor(look, on) {
+    this.places = {
+      detail: field("detail"),
+      peoplePanel: field("people-panel"),
+      people: field("people"),
+      whyPanel: field("why-panel"),
+      why: field("why"),
+    }
     this.look = look
     this.on = on
     this.camera = null
@@ -44,10 +50,10 @@ export class Detail {
     this.screen = null
     /** The editor of the camera's zones while it is open. */
     this.editor = null
-    for (const list of [places.detail, places.people]) {
+    for (const list of [this.places.detail, this.places.people]) {
       list.addEventListener("click", (event) => {
-        const button = event.target.closest("[data-track]")
-        if (button) this.#choose(Number(button.dataset.track))
+        const chosen = event.target.closest("[data-track]")
+        if (chosen) this.#choose(Number(chosen.dataset.track))
       })
     }
   }
@@ -57,8 +63,7 @@ export class Detail {
     this.camera = camera
     const { detail } = this.places
     const head = child(detail, "div", "detail-head")
-    const back = child(head, "button", "", "← All cameras")
-    back.type = "button"
+    const back = button(head, "", "← All cameras")
     back.addEventListener("click", () => this.on.close())
     this.title = child(head, "h1", "", camera.id)
     this.state = child(head, "span", "state")
@@ -66,23 +71,19 @@ export class Detail {
     this.stateText = child(this.state, "span")
     this.figures = new Figures(head)
     this.source = child(head, "p", "quiet source")
-    this.detector = child(head, "button", "toggle", "Detector")
-    this.detector.type = "button"
+    this.detector = button(head, "toggle", "Detector")
     this.detector.title = "Show what the detector looks at (D)"
     this.detector.setAttribute("aria-keyshortcuts", "d")
-    this.detector.addEventListener("click", () => this.on.toggleDetector())
-    this.zones = child(head, "button", "toggle", "Zones")
-    this.zones.type = "button"
+    this.detector.addEventListener("click", () => this.on.toggle("detector"))
+    this.zones = button(head, "toggle", "Zones")
     this.zones.title = "Show the zones and lines (Z)"
     this.zones.setAttribute("aria-keyshortcuts", "z")
-    this.zones.addEventListener("click", () => this.on.toggleZones())
-    this.draw = child(head, "button", "draw")
-    this.draw.type = "button"
+    this.zones.addEventListener("click", () => this.on.toggle("zones"))
+    this.draw = button(head, "draw")
     this.canChange = canChange
     this.draw.addEventListener("click", () => this.#edit())
     if (canChange) {
-      const change = child(head, "button", "change", "Edit")
-      change.type = "button"
+      const change = button(head, "change", "Edit")
       change.title = "Change the camera's settings"
       change.addEventListener("click", () => this.on.change(camera.id))
     }

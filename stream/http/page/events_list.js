@@ -1,6 +1,6 @@
 // The list of events, newest first, each with a picture of that moment.
 
-import { child } from "./screen.js"
+import { child } from "./elements.js"
 import { actionWords, clockTime, duration, words } from "./words.js"
 
 const MAX_EVENTS = 60

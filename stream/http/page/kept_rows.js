@@ -1,6 +1,6 @@
 // Lists whose rows are kept while their items change.
 
-import { child } from "./screen.js"
+import { child } from "./elements.js"
 
 const rows = new WeakMap()
 

@@ -1,6 +1,7 @@
 // A canvas with one camera's picture and the result of the same frame over it.
 
 import { drawDetector } from "./detector_overlay.js"
+import { child } from "./elements.js"
 import { drawPeople } from "./overlay.js"
 import { cameraProblem } from "./words.js"
 import { drawZones } from "./zone_overlay.js"
@@ -183,13 +184,4 @@ export class Screen {
       if (!this.message.hidden) this.update()
     }
   }
-}
-
-/** Appends a new element to `parent` and returns it. */
-export function child(parent, name, className = "", text = "") {
-  const element = document.createElement(name)
-  if (className) element.className = className
-  if (text) element.textContent = text
-  parent.append(element)
-  return element
 }

@@ -1,7 +1,8 @@
 // All cameras side by side. Pictures are requested only of the visible ones.
 
 import { badgeOf } from "./alerts_list.js"
-import { Screen, child } from "./screen.js"
+import { child } from "./elements.js"
+import { Screen } from "./screen.js"
 import { matches } from "./overlay.js"
 import { actionWords, cameraProblem, dropWords, duration, percent, plural, shortReason, stateWords } from "./words.js"
 
@@ -40,9 +41,10 @@ export class Wall {
     }
   }
 
-  update(all = !this.windowed) {
-    const tiles = [...this.tiles.values()].filter((tile) => all || this.inView.has(tile.camera.id))
-    for (const tile of tiles) tile.update(this.look().filter, this.on.alerts(tile.camera.id))
+  /** Update the texts of these cameras' tiles. */
+  update(ids = this.windowed ? this.inView : this.tiles.keys()) {
+    const { filter } = this.look()
+    for (const id of ids) this.tiles.get(id)?.update(filter, this.on.alerts(id))
   }
 
   redraw() {

@@ -1,13 +1,12 @@
 // The editor of a camera's zones, lines and masks, below its picture. The engine's errors are shown next to their fields.
 
 import { ask } from "./api.js"
-import { child } from "./screen.js"
+import { child, field } from "./elements.js"
 import { plural } from "./words.js"
 import { Edits } from "./zone_edits.js"
 import { ZoneLayer } from "./zone_layer.js"
 import { KINDS, merge, same, settingsOf } from "./zone_shapes.js"
 
-const field = (id) => document.getElementById(id)
 const KEYS =
   "Tab goes to the points. Arrow keys move a point by 1 %, with Shift by 0.1 %. Enter adds a point after it, and " +
   "Delete deletes it."

@@ -61,9 +61,9 @@ export class EngineConnection {
     this.messages.connect()
   }
 
-  /** Request pictures of the cameras of the last pass in this width. */
-  show(width, fps, playing) {
-    this.pictures.show(playing ? [] : this.cameras, width, fps)
+  /** Request pictures of the cameras of the last pass in this width, or `none`. */
+  show(width, fps, none) {
+    this.pictures.show(none ? [] : this.cameras, width, fps)
   }
 
   close() {

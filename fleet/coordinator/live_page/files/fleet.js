@@ -1,12 +1,16 @@
 // The live page of a fleet: the coordinator tells where each camera is, and the engines send pictures and results.
 
 import { Problem, ask } from "/page/api.js"
-import { Detail } from "/page/detail.js"
+import { CameraViews } from "/page/camera_views.js"
+import { field } from "/page/elements.js"
+import { showHealth } from "/page/health.js"
+import { buildHelp } from "/page/help.js"
+import { legend } from "/page/legend.js"
+import { PictureChoice } from "/page/picture_choice.js"
 import { Session } from "/page/session.js"
+import { SHORTCUTS, listenToShortcuts } from "/page/shortcuts.js"
 import { themeButton } from "/page/theme.js"
-import { VideoFeed } from "/page/video_feed.js"
-import { Wall } from "/page/wall.js"
-import { plural, takeModel, words } from "/page/words.js"
+import { plural, takeModel } from "/page/words.js"
 import { EngineConnection } from "./engine_connection.js"
 import { FleetCamera, sentence } from "./fleet_camera.js"
 
@@ -14,27 +18,15 @@ const UPDATE_MS = 300
 const LIST_EVERY_MS = 30000
 const FIND_EVERY_MS = 2000 // a camera that has moved is found after this
 const SETTLE_MS = 120
-const RETRY_MS = 2000
 const NEAR_MS = 500 // between requests after an engine has told of a change
-const WALL_FPS = 12.5
-const LARGE_FPS = 25
-const MAX_VIDEO_AGE_MS = 600 // as on an engine's page
-const MAX_ACTIONS = 60
 const MAX_SHOWN = 256
-
-const field = (id) => document.getElementById(id)
+const UNREACHED = "The coordinator cannot be reached."
 
 class FleetApp {
   constructor() {
     this.page = [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("")
-    this.cameras = new Map()
     this.engines = new Map() // connections by engine and origin
     this.at = new Map() // the connection of each camera that is shown
-    this.actions = new Set()
-    this.filter = ""
-    this.detector = false
-    this.zones = true
-    this.opened = null
     this.signedIn = false
     this.listed = false
     this.problem = "" // why the coordinator does not help
@@ -42,71 +34,33 @@ class FleetApp {
     this.timer = 0
     this.findAt = 0 // when the timer ends
     this.prolongedAt = 0
-    this.session = new Session({ signedIn: () => this.#signedIn() })
-    this.video = new VideoFeed(
+    buildHelp(SHORTCUTS, legend())
+    this.session = new Session({ signedIn: () => this.#signedIn(), failed: () => this.#fail(UNREACHED) })
+    this.views = new CameraViews(
       {
-        picture: (picture) => {
-          const [screen] = this.#screens(picture.camera)
-          if (screen) screen.takeVideo(picture)
-          else picture.bitmap.close()
+        opened: (id) => this.#opened(id),
+        changed: () => {
+          this.#update()
+          this.#choosePictures()
         },
-        changed: () => this.#choosePictures(),
-        widest: (camera) => this.#screens(camera)[0]?.canvas.width,
+        viewChanged: () => this.#findSoon(SETTLE_MS),
+        alerts: () => [],
+        drawn: () => {},
       },
-      (...parts) => this.at.get(this.opened)?.request(...parts) ?? Promise.reject(new TypeError("no engine")),
-    )
-    const look = () => ({ filter: this.filter, detector: this.detector })
-    const drawn = () => {}
-    const alerts = () => []
-    this.wall = new Wall(
-      field("wall"),
-      () => ({ ...look(), chosen: null, states: 1 }),
-      { open: (id) => this.open(id), viewChanged: () => this.#findSoon(SETTLE_MS), alerts, drawn },
       true,
     )
-    this.detail = new Detail(
-      {
-        detail: field("detail"),
-        peoplePanel: field("people-panel"),
-        people: field("people"),
-        whyPanel: field("why-panel"),
-        why: field("why"),
-      },
-      () => ({ ...look(), zones: this.zones }),
-      {
-        close: () => this.open(null),
-        toggleDetector: () => this.#toggle("detector"),
-        toggleZones: () => this.#toggle("zones"),
-        alerts,
-        drawn,
-      },
+    this.choice = new PictureChoice(
+      this.views,
+      () => this.#choosePictures(),
+      (...parts) => this.at.get(this.views.opened)?.request(...parts) ?? Promise.reject(new TypeError("no engine")),
     )
     this.#listen()
   }
 
-  async begin() {
-    try {
-      await this.session.begin()
-    } catch {
-      this.problem = "The coordinator cannot be reached."
-      this.#updateHealth()
-      setTimeout(() => this.begin(), RETRY_MS)
-    }
-  }
-
   #listen() {
     themeButton(field("theme"))
-    field("help-open").addEventListener("click", () => field("help-dialog").showModal())
-    field("help-close").addEventListener("click", () => field("help-dialog").close())
-    field("filter").addEventListener("input", (event) => this.#filterBy(event.target.value))
-    document.addEventListener("keydown", (event) => this.#key(event))
+    listenToShortcuts(this.views)
     document.addEventListener("visibilitychange", () => this.#findSoon(0))
-    document.querySelector(".brand").addEventListener("click", (event) => {
-      event.preventDefault()
-      this.open(null)
-    })
-    addEventListener("popstate", () => this.#openFromAddress())
-    addEventListener("resize", () => this.#choosePictures())
     setInterval(() => this.#update(), UPDATE_MS)
     setInterval(() => this.signedIn && !document.hidden && this.list(), LIST_EVERY_MS)
   }
@@ -115,9 +69,8 @@ class FleetApp {
     this.signedIn = true
     this.problem = ""
     await this.list()
-    this.#openFromAddress()
+    this.views.begin()
     this.#findSoon(0)
-    if (!this.opened) document.querySelector(".tile")?.focus({ focusVisible: false, preventScroll: true })
   }
 
   #askForToken() {
@@ -125,22 +78,27 @@ class FleetApp {
     this.session.askForToken()
   }
 
+  #fail(problem) {
+    this.problem = problem
+    this.#updateHealth()
+  }
+
   // -- the coordinator ----------------------------------------------------------------------------------------------
   /** Load the cameras, their settings and what the coordinator knows of their states. */
   async list() {
+    let views
     try {
-      const { cameras } = await ask("GET", "/api/v1/cameras")
-      const before = this.cameras
-      this.cameras = new Map(cameras.map((view) => [view.id, before.get(view.id) ?? new FleetCamera(view)]))
-      for (const view of cameras) this.cameras.get(view.id).take(view)
-      this.listed = true
+      views = (await ask("GET", "/api/v1/cameras")).cameras
     } catch (error) {
-      if (error instanceof Problem && error.status === 401) this.#askForToken()
+      if (error.status === 401) this.#askForToken()
       return
     }
-    this.wall.arrange(this.cameras)
-    this.wall.update(true)
-    if (this.opened && !this.cameras.has(this.opened)) this.open(null)
+    const before = this.views.cameras
+    const now = new Map(views.map((view) => [view.id, before.get(view.id) ?? new FleetCamera(view)]))
+    for (const view of views) now.get(view.id).take(view)
+    this.listed = true
+    this.views.show(now)
+    this.views.wall.update(now.keys())
     this.#update()
   }
 
@@ -163,7 +121,7 @@ class FleetApp {
       return
     }
     const finding = (this.finding = { again: false })
-    const shown = this.signedIn && !document.hidden ? (this.opened ? [this.opened] : [...this.wall.inView]) : []
+    const shown = this.signedIn ? this.views.visible : []
     try {
       if (!shown.length) this.#follow([], [], 0)
       else {
@@ -176,7 +134,7 @@ class FleetApp {
     } catch (error) {
       if (!(error instanceof Problem)) throw error
       if (error.status === 401) this.#askForToken()
-      else this.problem = error.status ? `${sentence(error.message)}.` : "The coordinator cannot be reached. Reconnecting…"
+      else this.problem = error.status ? `${sentence(error.message)}.` : `${UNREACHED} Reconnecting…`
     } finally {
       this.finding = null
       this.#findSoon(finding.again ? 0 : FIND_EVERY_MS)
@@ -204,10 +162,11 @@ class FleetApp {
       engine.close()
       this.engines.delete(key)
     }
-    for (const place of places) this.cameras.get(place.id)?.place(place)
+    const { cameras, opened } = this.views
+    for (const place of places) cameras.get(place.id)?.place(place)
     const placed = new Set(places.map(({ id }) => id))
-    for (const id of before.keys()) if (!placed.has(id)) this.cameras.get(id)?.leave()
-    if (this.opened && before.get(this.opened) !== this.at.get(this.opened)) this.video.show(null) // it has moved
+    for (const id of before.keys()) if (!placed.has(id)) cameras.get(id)?.leave()
+    if (opened && before.get(opened) !== this.at.get(opened)) this.choice.video.show(null) // it has moved
     this.#choosePictures()
     this.#update()
   }
@@ -218,7 +177,7 @@ class FleetApp {
       message: (kind, message) => this.#take(engine, kind, message),
       picture: (picture) => {
         if (this.at.get(picture.camera) !== engine) return
-        this.#screens(picture.camera).forEach((screen) => screen.take(picture))
+        this.views.screens(picture.camera).forEach((screen) => screen.take(picture))
       },
       error: () => {},
       changed: () => this.#updateHealth(),
@@ -227,145 +186,50 @@ class FleetApp {
   }
 
   #take(engine, kind, message) {
+    const { cameras } = this.views
     if (message.model) takeModel(message.model)
     if (kind === "stats") {
       for (const one of message.cameras) {
-        if (this.at.get(one.camera) === engine) this.cameras.get(one.camera)?.addStats(one, message.at_us, message.load)
+        if (this.at.get(one.camera) === engine) cameras.get(one.camera)?.addStats(one, message.at_us, message.load)
       }
       return
     }
-    const camera = this.cameras.get(message.camera)
+    const camera = cameras.get(message.camera)
     if (!camera || this.at.get(message.camera) !== engine) return
     if (message.state === "removed") return this.#findSoon(NEAR_MS) // it has moved
-    if (!camera.isNew(kind, message)) return
-    if (kind === "results") {
-      camera.addResult(message)
-      for (const person of message.people) if (person.action) this.#addAction(words(person.action.label))
-      for (const screen of this.#screens(camera.id)) screen.match()
-    } else if (kind === "status") {
-      camera.addStatus(message)
-      this.#update()
-      this.#choosePictures()
-    }
-  }
-
-  #addAction(label) {
-    if (this.actions.has(label) || this.actions.size >= MAX_ACTIONS) return
-    this.actions.add(label)
-    const option = document.createElement("option")
-    option.value = label
-    field("actions").append(option)
-  }
-
-  // -- visible cameras ----------------------------------------------------------------------------------------------
-  #screens(id) {
-    const screen = this.opened ? this.opened === id && this.detail.screen : this.wall.tiles.get(id)?.screen
-    return screen ? [screen] : []
+    if (camera.isNew(kind, message)) this.views.take(kind, camera, message)
   }
 
   #choosePictures() {
-    const large = this.cameras.get(document.hidden ? null : this.opened)
-    const plays = large?.live && this.at.has(large.id) && large.ageMs < MAX_VIDEO_AGE_MS
-    this.video.show(plays ? large.id : null)
-    const [first] = this.opened ? [this.opened] : this.wall.inView
-    const screen = first === undefined ? null : this.#screens(first)[0]
-    const width = (screen?.element.clientWidth || 320) * Math.min(2, devicePixelRatio || 1)
-    const most = this.opened ? 1280 : 640
-    const asked = Math.min(most, Math.ceil(width / 160) * 160)
-    for (const engine of this.engines.values()) {
-      engine.show(asked, this.opened ? LARGE_FPS : WALL_FPS, Boolean(this.video.playing))
-    }
+    const { cameras, width, fps } = this.choice.choose((id) => this.at.has(id))
+    for (const engine of this.engines.values()) engine.show(width, fps, !cameras.length)
   }
 
-  /** Enlarge a camera, or show all cameras if `id` is null. */
-  open(id, remember = true) {
-    const from = this.opened
-    if (id === from) return
-    this.opened = id
-    field("wall").hidden = Boolean(id)
+  // -- display ------------------------------------------------------------------------------------------------------
+  #opened(id) {
     field("rail").hidden = !id
-    if (id) this.detail.open(this.cameras.get(id), false)
-    else this.detail.close()
-    if (!id) this.wall.focus(from)
-    if (remember) history.pushState(null, "", id ? `#${id}` : location.pathname)
-    if (id) scrollTo(0, 0)
     this.#findSoon(0)
     this.#update()
   }
 
-  #openNeighbour(step) {
-    const ids = [...this.cameras.keys()]
-    this.open(ids[(ids.indexOf(this.opened) + step + ids.length) % ids.length])
-  }
-
-  #openFromAddress() {
-    const hash = location.hash.slice(1)
-    this.open(this.cameras.has(hash) ? hash : null, false)
-  }
-
-  // -- the user's input ---------------------------------------------------------------------------------------------
-  #filterBy(text) {
-    this.filter = text.trim().toLowerCase()
-    this.#redraw()
-    this.#update()
-  }
-
-  #toggle(name) {
-    this[name] = !this[name]
-    this.#redraw()
-    this.detail.update()
-  }
-
-  #redraw() {
-    this.wall.redraw()
-    this.detail.screen?.redraw()
-  }
-
-  #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return
-    const typing = event.target.matches("input, select, textarea")
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
-    if (key === "Escape") {
-      if (this.filter) this.#filterBy((field("filter").value = ""))
-      else if (typing) event.target.blur()
-      else this.open(null)
-    } else if (typing) return
-    else if (key === "/") field("filter").focus()
-    else if (key === "d") this.#toggle("detector")
-    else if (key === "z" && this.opened) this.#toggle("zones")
-    else if (key === "?") field("help-dialog").showModal()
-    else if (key === "ArrowLeft" && this.opened) this.#openNeighbour(-1)
-    else if (key === "ArrowRight" && this.opened) this.#openNeighbour(1)
-    else if (key.startsWith("Arrow") && document.activeElement === document.body && !this.opened)
-      document.querySelector(".tile")?.focus()
-    else return
-    event.preventDefault()
-  }
-
-  // -- display ------------------------------------------------------------------------------------------------------
   #update() {
     if (document.hidden) return
-    for (const [id, engine] of this.at) if (engine.unreachable) this.cameras.get(id)?.lose(unreachable(engine))
-    this.wall.update()
-    this.detail.update()
-    field("empty").hidden = this.cameras.size > 0 || !this.listed || Boolean(this.opened)
+    const { cameras } = this.views
+    for (const [id, engine] of this.at) if (engine.unreachable) cameras.get(id)?.lose(unreachable(engine))
+    this.views.update(this.listed)
     this.#updateHealth()
   }
 
   #updateHealth() {
     const [level, text] = this.#health()
-    field("health").dataset.level = level
-    setText(field("health-text"), text)
-    field("notice").hidden = !this.problem
-    field("notice").dataset.level = "bad"
-    setText(field("notice"), this.problem)
+    showHealth(level, text, this.problem)
   }
 
   /** Returns [level, text]. */
   #health() {
     if (this.problem) return ["bad", "No pictures"]
     if (!this.listed) return ["wait", "Connecting…"]
-    const cameras = [...this.cameras.values()]
+    const cameras = [...this.views.cameras.values()]
     const down = cameras.filter((camera) => !camera.live && camera.status.reason !== "disabled")
     const begun = down.filter((camera) => camera.status.state !== "connecting")
     if (begun.length) return ["bad", `${begun.length} of ${plural(cameras.length, "camera")} down`]
@@ -383,9 +247,4 @@ function unreachable({ origin, shared }) {
   return `${origin} does not answer this browser. Trying again…`
 }
 
-/** Change the text only if it differs: screen readers would read it again. */
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text
-}
-
-new FleetApp().begin()
+new FleetApp().session.begin()

@@ -1,7 +1,7 @@
 // The list of alerts and events, the latest first. Only a window of it is in the page; one is chosen, or several are.
 
+import { child, setText } from "../elements.js"
 import { keep } from "../kept_rows.js"
-import { child } from "../screen.js"
 import { clockTime, percent, words } from "../words.js"
 import { IncidentPages, PATH, order } from "./incident_pages.js"
 import { timeWords } from "./timeline.js"
@@ -282,10 +282,6 @@ export class IncidentList {
     row.verdict.title = said ? `by ${one.by}, ${timeWords(one.at_us)}` : ""
     element.dataset.severity = one.severity ?? ""
   }
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text
 }
 
 const byId = (incidents) => new Map(incidents.map((one) => [one.id, one]))

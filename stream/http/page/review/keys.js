@@ -1,8 +1,8 @@
 // The page's keys. None of them works while a text is typed, a list is open, or a dialog is shown.
 
-import { child } from "../screen.js"
+import { field } from "../elements.js"
 
-const HELP = [
+export const HELP = [
   [["J", "↓"], "Next"],
   [["K", "↑"], "Previous"],
   [["Shift", "↑ ↓"], "Select several"],
@@ -27,13 +27,6 @@ export class Keys {
   constructor(does) {
     this.does = does
     this.mayJudge = false
-    const list = document.getElementById("help-keys")
-    for (const [keys, text] of HELP) {
-      const row = child(list, "div")
-      const names = child(row, "dt")
-      keys.forEach((key) => child(names, "kbd", "", key))
-      child(row, "dd", "", text)
-    }
     document.addEventListener("keydown", (event) => this.#key(event))
   }
 
@@ -43,7 +36,7 @@ export class Keys {
     const { target } = event
     if (event.key === "Escape") {
       target.blur?.()
-      document.getElementById("list").focus({ preventScroll: true })
+      field("list").focus({ preventScroll: true })
       return this.does.one()
     }
     if (target.matches?.("input, select, textarea")) return

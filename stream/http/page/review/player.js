@@ -1,8 +1,8 @@
 // The picture or clip of an alert or event, with the results of the same frame drawn over it by the live page's code.
 
 import { Problem, ask, problemOf } from "../api.js"
+import { child, field } from "../elements.js"
 import { drawPeople } from "../overlay.js"
-import { child } from "../screen.js"
 import { duration, percent, words } from "../words.js"
 import { titleOf, verdictWords } from "./incident_list.js"
 import { timeWords } from "./timeline.js"
@@ -10,8 +10,6 @@ import { timeWords } from "./timeline.js"
 const MAX_RESULTS_BYTES = 20e6
 const BEFORE_S = 1 // where a clip begins to play: this long before the event
 const MAX_SCALE = 2
-
-const field = (id) => document.getElementById(id)
 
 export class Player {
   constructor() {

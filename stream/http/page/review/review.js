@@ -1,23 +1,26 @@
 // The review page: connects the filters, the list, the player and the verdicts.
 
 import { Problem, ask } from "../api.js"
+import { field } from "../elements.js"
+import { buildHelp, openHelp } from "../help.js"
 import { Session } from "../session.js"
 import { themeButton } from "../theme.js"
 import { Filters } from "./filters.js"
 import { IncidentList } from "./incident_list.js"
-import { Keys } from "./keys.js"
+import { HELP, Keys } from "./keys.js"
 import { Player } from "./player.js"
 import { Timeline } from "./timeline.js"
 import { Verdicts } from "./verdicts.js"
 
-const RETRY_MS = 2000
 const NEW_EVERY_MS = 15000
-
-const field = (id) => document.getElementById(id)
 
 class Review {
   constructor() {
-    this.session = new Session({ signedIn: (role) => this.#signedIn(role) })
+    buildHelp(HELP)
+    this.session = new Session({
+      signedIn: (role) => this.#signedIn(role),
+      failed: (error) => this.#failed(error),
+    })
     this.filters = new Filters(field("filters"), () => this.load())
     this.timeline = new Timeline((fromUs, toUs) => this.filters.narrow(fromUs, toUs))
     this.player = new Player()
@@ -43,22 +46,11 @@ class Review {
       really: () => this.verdicts.askReally(),
       undo: () => this.verdicts.undo(),
       filter: () => this.filters.focus(),
-      help: () => field("help-dialog").showModal(),
+      help: openHelp,
     })
     themeButton(field("theme"))
-    field("help-open").addEventListener("click", () => field("help-dialog").showModal())
-    field("help-close").addEventListener("click", () => field("help-dialog").close())
     field("new").addEventListener("click", () => this.load())
     setInterval(() => this.ready && !document.hidden && this.#lookForNew(), NEW_EVERY_MS)
-  }
-
-  async begin() {
-    try {
-      await this.session.begin()
-    } catch (error) {
-      this.#failed(error)
-      setTimeout(() => this.begin(), RETRY_MS)
-    }
   }
 
   /** Load the list and the timeline for the filters. */
@@ -110,4 +102,4 @@ class Review {
   }
 }
 
-new Review().begin()
+new Review().session.begin()

@@ -1,13 +1,11 @@
 // How many alerts and events began when, as bars. A bar narrows the list to its time.
 
 import { ask } from "../api.js"
-import { child } from "../screen.js"
+import { child, field } from "../elements.js"
 import { plural } from "../words.js"
 
 const BUCKETS = 96
 const LOWEST = 0.08 // of the height, so that a single event is visible
-
-const field = (id) => document.getElementById(id)
 
 export class Timeline {
   /** Calls `choose(fromUs, toUs)` when a bar is chosen; (null, null): the whole period. */

@@ -1,7 +1,7 @@
 // Verdicts on the selected alerts and events, one request after another, with undo.
 
 import { ask } from "../api.js"
-import { child } from "../screen.js"
+import { child, field } from "../elements.js"
 import { plural, words } from "../words.js"
 import { verdictWords } from "./incident_list.js"
 
@@ -17,8 +17,6 @@ const WHYS = {
   "nothing-to-learn": "",
   "no-such-incident": "no longer kept",
 }
-
-const field = (id) => document.getElementById(id)
 
 export class Verdicts {
   /** Calls `on.targets()` for the incidents to judge, `on.judged(incidents)`, `on.advance()`, `on.left()` after a button
