@@ -11,23 +11,22 @@ export class Problem extends Error {
 }
 
 /**
- * Returns the response's JSON, or null if it has no body. Throws `Problem`, with status 0 if the engine is not reachable.
- * `request` is used as `fetch` is.
+ * Returns the response's JSON, or null if it has no body. Throws `Problem`, with status 0 if the engine is not reachable
+ * or its response is cut off. `request` is used as `fetch` is.
  */
 export async function ask(method, path, body, request = (...parts) => fetch(...parts)) {
-  let answer
   try {
-    answer = await request(path, {
+    const answer = await request(path, {
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(15000),
     })
-  } catch {
-    throw new Problem(0, "Cannot reach the engine.")
+    if (!answer.ok) throw await problemOf(answer)
+    return answer.status === 204 ? null : await answer.json()
+  } catch (error) {
+    throw error instanceof Problem ? error : new Problem(0, "Cannot reach the engine.")
   }
-  if (!answer.ok) throw await problemOf(answer)
-  return answer.status === 204 ? null : answer.json()
 }
 
 /** Returns an error response as a `Problem`. */

@@ -130,7 +130,7 @@ class Tile {
       ? camera.people.length
         ? plural(camera.people.length, "person", "people")
         : "no people"
-      : cameraProblem(camera.status)?.[1]
+      : cameraProblem(camera.status)?.[1].replace(/\.$/, "")
     this.element.setAttribute(
       "aria-label",
       [`Camera ${camera.id}: ${stateWords(camera.status)}`, open, about, doing].filter(Boolean).join(", "),

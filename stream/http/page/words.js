@@ -51,17 +51,22 @@ export function cameraProblem(status) {
   if (status.state === "live") return null
   if (status.reason === "disabled") return ["Disabled", "The engine does not read this camera."]
   if (status.reason === "no_publisher") {
-    return ["Waiting for a publisher", sentence(status).replace("Waiting for a publisher. ", "")]
+    return ["Waiting for a publisher", messageOf(status).replace("Waiting for a publisher. ", "")]
   }
   const again = status.state === "connecting" && status.reason
-  return [STATES[again ? "reconnecting" : status.state], sentence(status)]
+  return [STATES[again ? "reconnecting" : status.state], messageOf(status)]
 }
 
 /** Returns the status message without the camera's name, which is shown beside it. */
-function sentence(status) {
+function messageOf(status) {
   const text = status.message.replace(/^camera \S+: /, "")
-  if (!text || text === "connecting") return ""
-  return /^[a-z]+:\/\//.test(text) ? text : text[0].toUpperCase() + text.slice(1)
+  return text === "connecting" ? "" : sentence(text)
+}
+
+/** Returns the text with a capital letter and a full stop, neither of them in an address. */
+export function sentence(text) {
+  const begun = /^[a-z]+:\/\//.test(text) ? text : text.slice(0, 1).toUpperCase() + text.slice(1)
+  return !text || /[.!?…]$|[/:]\S*$/.test(text) ? begun : `${begun}.`
 }
 
 /** Why a camera has no video, in a few words; empty if it is live. */

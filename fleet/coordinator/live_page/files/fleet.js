@@ -10,9 +10,9 @@ import { PictureChoice } from "/page/picture_choice.js"
 import { Session } from "/page/session.js"
 import { SHORTCUTS, listenToShortcuts } from "/page/shortcuts.js"
 import { themeButton } from "/page/theme.js"
-import { plural, takeModel } from "/page/words.js"
+import { plural, sentence, takeModel } from "/page/words.js"
 import { EngineConnection } from "./engine_connection.js"
-import { FleetCamera, sentence } from "./fleet_camera.js"
+import { FleetCamera } from "./fleet_camera.js"
 
 const UPDATE_MS = 300
 const LIST_EVERY_MS = 30000
@@ -134,7 +134,7 @@ class FleetApp {
     } catch (error) {
       if (!(error instanceof Problem)) throw error
       if (error.status === 401) this.#askForToken()
-      else this.problem = error.status ? `${sentence(error.message)}.` : `${UNREACHED} Reconnecting…`
+      else this.problem = error.status ? sentence(error.message) : `${UNREACHED} Reconnecting…`
     } finally {
       this.finding = null
       this.#findSoon(finding.again ? 0 : FIND_EVERY_MS)

@@ -1,6 +1,7 @@
 // A camera of the fleet: what the coordinator knows of it, until its engine tells more.
 
 import { Camera } from "/page/cameras.js"
+import { sentence } from "/page/words.js"
 
 export class FleetCamera extends Camera {
   /** Take the camera from the coordinator's list. */
@@ -49,6 +50,3 @@ function statusOf({ state, message }) {
   if (state === "unplaced") return { state, reason: state, message: sentence(message) }
   return { state, reason: null, message: "" }
 }
-
-/** Returns the text with a capital letter. */
-export const sentence = (text) => text && text[0].toUpperCase() + text.slice(1)
