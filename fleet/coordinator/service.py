@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from fleet.coordinator import metrics
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.http_api import CoordinatorApi
+from fleet.coordinator.live_page.camera_list import CameraListApi
 from fleet.coordinator.live_page.page_api import LivePageApi, page_files
 from fleet.coordinator.live_page.pass_office import PassOffice, page_origins
 from fleet.settings import FleetConfig
@@ -56,6 +57,7 @@ class CoordinatorService:
                     routes=[
                         *CoordinatorApi(self.coordinator).routes(),
                         *LivePageApi(self.coordinator, self._office).routes(),
+                        *CameraListApi(self.coordinator).routes(),
                     ],
                     pages=page_files(),
                     cookie=FLEET_COOKIE,

@@ -13,10 +13,18 @@ from benchmarks.browser.chromium import Page
 from fleet.coordinator.service import CoordinatorService
 from stream.results import Status, decode
 from support.fleet.watched_fleet import CAMERAS, SPARE, UNPLACED, watched_fleet
-from support.listed_tokens import secret_of
+from support.listed_tokens import bearer, secret_of
 from support.waiting import until
 from support.webrtc.browser import BrowserWindow
 from support.webrtc.live_page import DESKTOP, tile
+
+LIST = """(async () => {
+  const { CameraList } = await import("/page/fleet/camera_list.js")
+  globalThis.list ??= new CameraList()
+  const changed = await list.load()
+  return [changed, [...list.all.keys()]]
+})()"""
+"""Loads the list as the page does, and gives what has changed since the last time, and all cameras."""
 
 
 async def sign_in(page: Page, token: str) -> None:
@@ -159,3 +167,33 @@ async def test_a_pass_that_is_refused_again_and_again_is_tried_less_and_less_oft
     soon, later = seen["refused"]
     assert 2 <= soon <= 4 and 9 <= later <= 16
     assert seen["connected"] and 2 <= seen["again"] <= 4
+
+
+async def test_the_page_has_all_cameras_once_and_then_loads_those_that_have_changed(tmp_path: Path) -> None:
+    async with watched_fleet(tmp_path) as fleet, BrowserWindow() as browser:
+
+        async def change(method: str, camera: str, settings: dict[str, object] | None = None) -> int:
+            status, _, _ = await fleet.client.ask(
+                method, f"/api/v1/cameras/{camera}", json=settings, headers=bearer("admin")
+            )
+            return status
+
+        page = await browser.open(fleet.page + "/", size=DESKTOP)
+        await sign_in(page, "wall")
+        for camera in CAMERAS:
+            await page.wait_for(drawn(camera))
+        names = list(fleet.coordinator.cameras.all)
+        assert await page.evaluate(LIST) == [names, names]
+
+        async def settled() -> bool:
+            return await page.evaluate(LIST) == [[], names]
+
+        await until(settled)  # figures of the cameras go on changing
+        assert await change("PATCH", "spare7", {"staleness_ms": 400}) == 200
+        assert (await page.evaluate(LIST))[0] == ["spare7"]
+        assert await change("PUT", "new", {"source": "pattern:", "enabled": False}) == 201
+        assert await change("DELETE", "dock") == 204
+        names = list(fleet.coordinator.cameras.all)
+        assert (await page.evaluate(LIST))[1] == names and "dock" not in names and names[-1] == "new"
+        shown = "[...document.querySelectorAll('.tile')].map(one => one.dataset.camera)"
+        await page.wait_for(f"{shown}.join() === {json.dumps(','.join(names))}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -111,13 +111,8 @@ class CameraRoutes:
 
     async def _list(self, request: web.Request) -> web.Response:
         sees = request[CALLER].sees
-        shown: list[str] = []
-        for number, camera_id in enumerate([camera_id for camera_id in self.ids() if sees(camera_id)], 1):
-            if camera_id in self.ids():
-                shown.append(self.view(camera_id).model_dump_json())
-            if number % AT_ONCE == 0:
-                await asyncio.sleep(0)  # engines renew their leases in the coordinator's event loop
-        return web.Response(text=f'{{"cameras":[{",".join(shown)}]}}', content_type="application/json")
+        cameras = await json_of_cameras([one for one in self.ids() if sees(one)], self.ids, self.view)
+        return web.Response(text=f'{{"cameras":{cameras}}}', content_type="application/json")
 
     async def _get(self, request: web.Request) -> web.Response:
         return json_response(self.existing(request.match_info["camera"]))
@@ -142,6 +137,19 @@ class CameraRoutes:
         if not existed and must_exist == "true":
             raise Problem(404, "no-such-camera", str(no_such_camera(camera_id)))
         return web.Response(status=204)
+
+
+async def json_of_cameras(
+    camera_ids: Iterable[str], ids: Callable[[], Collection[str]], view: Callable[[str], BaseModel]
+) -> str:
+    """Return an array with the views of these cameras, without those that are no longer in `ids()`."""
+    shown: list[str] = []
+    for number, camera_id in enumerate(camera_ids, 1):
+        if camera_id in ids():
+            shown.append(view(camera_id).model_dump_json())
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)  # engines renew their leases in the coordinator's event loop
+    return f"[{','.join(shown)}]"
 
 
 def json_response(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -11,8 +11,8 @@ import { Session } from "/page/session.js"
 import { SHORTCUTS, listenToShortcuts } from "/page/shortcuts.js"
 import { themeButton } from "/page/theme.js"
 import { plural, sentence, takeModel } from "/page/words.js"
+import { CameraList } from "./camera_list.js"
 import { EngineConnection } from "./engine_connection.js"
-import { FleetCamera } from "./fleet_camera.js"
 
 const UPDATE_MS = 300
 const LIST_EVERY_MS = 30000
@@ -25,6 +25,7 @@ const UNREACHED = "The coordinator cannot be reached."
 class FleetApp {
   constructor() {
     this.page = [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("")
+    this.cameras = new CameraList()
     this.engines = new Map() // connections by engine and origin
     this.at = new Map() // the connection of each camera that is shown
     this.signedIn = false
@@ -84,21 +85,18 @@ class FleetApp {
   }
 
   // -- the coordinator ----------------------------------------------------------------------------------------------
-  /** Load the cameras, their settings and what the coordinator knows of their states. */
+  /** Load the cameras, their settings and what the coordinator knows of their states, as far as they have changed. */
   async list() {
-    let views
+    let changed
     try {
-      views = (await ask("GET", "/api/v1/cameras")).cameras
+      changed = await this.cameras.load()
     } catch (error) {
       if (error.status === 401) this.#askForToken()
       return
     }
-    const before = this.views.cameras
-    const now = new Map(views.map((view) => [view.id, before.get(view.id) ?? new FleetCamera(view)]))
-    for (const view of views) now.get(view.id).take(view)
     this.listed = true
-    this.views.show(now)
-    this.views.wall.update(now.keys())
+    this.views.show(this.cameras.all)
+    this.views.wall.update(changed)
     this.#update()
   }
 

@@ -5,9 +5,8 @@ import { sentence } from "/page/words.js"
 
 export class FleetCamera extends Camera {
   /** Take the camera from the coordinator's list. */
-  take({ settings, status, place, privacy }) {
+  take({ settings, status, privacy }) {
     this.settings = settings
-    this.named = place.engine
     this.reported = statusOf(status)
     if (this.watched) return
     this.status = this.reported
