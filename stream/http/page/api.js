@@ -11,8 +11,8 @@ export class Problem extends Error {
 }
 
 /**
- * Returns the response's JSON, or null if it has no body. Throws `Problem`, with status 0 if the engine is not reachable
- * or its response is cut off. `request` is used as `fetch` is.
+ * Returns the response's JSON, or null if it has no body. Throws `Problem`, with status 0 if the engine is not
+ * reachable or its response is cut off. `request` is used as `fetch` is.
  */
 export async function ask(method, path, body, request = (...parts) => fetch(...parts)) {
   try {

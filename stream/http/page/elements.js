@@ -12,7 +12,8 @@ export function child(parent, name, className = "", text = "") {
 }
 
 /** Appends a new button to `parent` and returns it. */
-export const button = (parent, className, text) => Object.assign(child(parent, "button", className, text), { type: "button" })
+export const button = (parent, className, text) =>
+  Object.assign(child(parent, "button", className, text), { type: "button" })
 
 /** Change the text only if it differs: screen readers would read it again. */
 export function setText(element, text) {
