@@ -283,8 +283,9 @@ def test_every_command_and_option_in_the_text_exists() -> None:
     named = set(re.findall(r"`partstream ([a-z][^`]*)`|[:#] partstream ([a-z].*)$", text, flags=re.MULTILINE))
     named = {(" ".join(one or other for one, other in [pair])).split(":")[0] for pair in named}
     assert len(named) > 5
+    program = get_command(app)
     for words in sorted(named):
-        command = get_command(app)
+        command = program
         for word in words.replace("\n", " ").split():
             if word.startswith("--"):
                 options = [option for parameter in command.params for option in parameter.opts]
