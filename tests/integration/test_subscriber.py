@@ -18,7 +18,9 @@ import zmq
 import zmq.asyncio
 
 import support.engines.wire_messages as wire
+from stream.messaging.endpoints import bind
 from stream.messaging.publisher import Publisher
+from stream.messaging.replay_client import WINDOW
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
 from stream.subscriber import KINDS, Gap, Subscription, subscribe
@@ -37,6 +39,21 @@ async def publishing(run: str = wire.RUN, **settings: Any) -> AsyncIterator[Publ
         yield publisher
     finally:
         await publisher.stop()
+
+
+@asynccontextmanager
+async def narrow(**settings: Any) -> AsyncIterator[Publisher]:
+    """Return a publisher that can queue four messages, and a few kilobytes in the kernel."""
+
+    def bind_narrow(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
+        if field == "publish.endpoint":
+            socket.setsockopt(zmq.SNDBUF, 4096)
+        return bind(socket, endpoint, field)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stream.messaging.publisher.bind", bind_narrow)
+        async with publishing(high_water_mark=4, **settings) as publisher:
+            yield publisher
 
 
 async def take(subscription: Subscription[Any], count: int) -> list[Any]:
@@ -269,24 +286,27 @@ async def test_a_subscription_that_cannot_be_opened_leaves_nothing_open() -> Non
 
 
 # -- what is missed -------------------------------------------------------------------------------------------------
-STALLED = 4_000
-
-
-HISTORY = 2 * STALLED
+STALLED = 400
+"""Messages of a stall: many times as many as the queues of `narrow` and `small` hold."""
+LONG = 2 * WINDOW + STALLED
+"""Messages of a stall whose gap is replayed in several windows."""
+HISTORY = 2 * LONG
 """Enough for all messages of a stall, and for those with which its gap shows."""
 
 
-async def stall(publisher: Publisher, results: Subscription[Frame]) -> tuple[list[Frame], list[Frame]]:
-    """Publish without reading, then read. Return the published and the received frames."""
+async def stall(
+    publisher: Publisher, results: Subscription[Frame], count: int = STALLED
+) -> tuple[list[Frame], list[Frame]]:
+    """Publish `count` messages without reading, then read. Return the published and the received frames."""
     await until(lambda: publisher.subscriptions == 1)
-    sent = [publisher.publish(wire.frame(number=number, people=2)) for number in range(STALLED)]
+    sent = [publisher.publish(wire.frame(number=number, people=2)) for number in range(count)]
     got = await read_all(publisher, results, sent)
     return sent, got
 
 
 async def test_a_stalled_subscriber_counts_its_gap_exactly() -> None:
     gaps: list[Gap] = []
-    async with publishing(high_water_mark=4) as publisher, small(publisher, on_gap=gaps.append) as results:
+    async with narrow() as publisher, small(publisher, on_gap=gaps.append) as results:
         sent, got = await stall(publisher, results)
         seen = {frame.seq for frame in got}
         lost = [frame.seq for frame in sent if frame.seq not in seen]
@@ -303,14 +323,14 @@ async def test_a_stalled_subscriber_counts_its_gap_exactly() -> None:
 async def test_a_stalled_subscriber_replays_its_gap_exactly() -> None:
     gaps: list[Gap] = []
     async with (
-        publishing(high_water_mark=4, history_messages=HISTORY) as publisher,
+        narrow(history_messages=HISTORY) as publisher,
         small(publisher, replay=publisher.replay_endpoint, on_gap=gaps.append) as results,
     ):
-        sent, got = await stall(publisher, results)
+        sent, got = await stall(publisher, results, LONG)
         assert got == sent
         counts = results.counts
         assert counts.gaps == len(gaps) > 0
-        assert counts.missed == counts.replayed > STALLED // 2
+        assert counts.missed == counts.replayed > 2 * WINDOW
         assert counts.received + counts.replayed == len(sent)
         assert counts.lost == 0
 
@@ -320,7 +340,7 @@ async def test_a_gap_partly_too_old_is_filled_as_far_as_history_goes_and_the_los
 ) -> None:
     gaps: list[Gap] = []
     async with (
-        publishing(high_water_mark=4, history_messages=500) as publisher,
+        narrow(history_messages=50) as publisher,
         small(publisher, replay=publisher.replay_endpoint, on_gap=gaps.append) as results,
     ):
         sent, got = await stall(publisher, results)
@@ -339,7 +359,7 @@ async def test_a_gap_partly_too_old_is_filled_as_far_as_history_goes_and_the_los
 
 async def test_a_gap_that_is_completely_too_old_delivers_nothing_twice() -> None:
     async with (
-        publishing(high_water_mark=4, history_messages=1) as publisher,
+        narrow(history_messages=1) as publisher,
         small(publisher, replay=publisher.replay_endpoint) as results,
     ):
         sent, got = await stall(publisher, results)
@@ -352,7 +372,7 @@ async def test_a_gap_that_is_completely_too_old_delivers_nothing_twice() -> None
 
 async def test_ends_and_beginnings_of_epochs_lost_in_a_stall_are_replayed_too() -> None:
     async with (
-        publishing(high_water_mark=4, history_messages=HISTORY) as publisher,
+        narrow(history_messages=HISTORY) as publisher,
         small(publisher, replay=publisher.replay_endpoint) as results,
     ):
         await until(lambda: publisher.subscriptions == 1)
@@ -411,7 +431,7 @@ async def test_a_silent_replay_server_delays_live_results_only_once(
         silent.listen()
         replay = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         async with (
-            publishing(high_water_mark=4) as publisher,
+            narrow() as publisher,
             small(publisher, replay=replay, replay_timeout_s=0.2) as results,
         ):
             sent, got = await stall(publisher, results)
@@ -434,7 +454,7 @@ async def test_an_endpoint_that_is_not_a_replay_server_is_tolerated(caplog: pyte
     nonsense = asyncio.ensure_future(answer_nonsense())
     try:
         async with (
-            publishing(high_water_mark=4) as publisher,
+            narrow() as publisher,
             small(publisher, replay=f"tcp://127.0.0.1:{port}") as results,
         ):
             sent, got = await stall(publisher, results)
@@ -461,7 +481,7 @@ async def test_an_answer_with_more_messages_than_requested_is_rejected(caplog: p
     answering = asyncio.ensure_future(answer_without_end())
     try:
         async with (
-            publishing(high_water_mark=4) as publisher,
+            narrow() as publisher,
             small(publisher, replay=f"tcp://127.0.0.1:{port}") as results,
         ):
             sent, got = await stall(publisher, results)
@@ -496,7 +516,7 @@ async def test_a_flood_of_messages_lets_other_tasks_run() -> None:
 
 async def test_a_timeout_during_a_replay_loses_nothing() -> None:
     async with (
-        publishing(high_water_mark=4, history_messages=HISTORY) as publisher,
+        narrow(history_messages=HISTORY) as publisher,
         small(publisher, replay=publisher.replay_endpoint) as results,
     ):
         await until(lambda: publisher.subscriptions == 1)
@@ -568,7 +588,7 @@ async def test_cancelling_during_a_replay_closes_everything() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         replay = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        async with publishing(high_water_mark=4) as publisher:
+        async with narrow() as publisher:
             before = open_files()
             results = small(publisher, replay=replay)
             reader = asyncio.ensure_future(take(results, 2 * STALLED))
