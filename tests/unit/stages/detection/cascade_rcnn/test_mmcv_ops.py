@@ -19,14 +19,19 @@ from stages.detection.cascade_rcnn import mmcv_ops
 
 SLOW_FIRST_IMPORT = """
 import os, sys, time, types
+import torch
 sys.modules.update({name: types.ModuleType(name) for name in ("torchvision", "torchvision.ops")})
 rename = os.rename
 os.rename = lambda source, target: (rename(source, target), time.sleep(1))
+child = os.fork()
 from stages.detection.cascade_rcnn import mmcv_ops
 mmcv_ops.provide()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-"""Between renaming the file of its grammar and filling it, yapf pauses for as long as a busy machine may take. Without
-torchvision, which `provide` imports afterwards, and which takes two seconds."""
+"""Two processes, which share the import of torch. Between renaming the file of its grammar and filling it, yapf pauses
+for as long as a busy machine may take. Without torchvision, which `provide` imports afterwards, and which takes two
+seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +164,5 @@ def test_processes_that_import_it_for_the_first_time_side_by_side_do_not_disturb
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     environment.pop("PARTSTREAM_CACHE", None)
     command = [sys.executable, "-c", SLOW_FIRST_IMPORT]
-    processes = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
-    errors = [process.communicate()[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
