@@ -31,6 +31,7 @@ from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
 from stream.subscriber import Subscription, subscribe
 from support.engines.controlled_engine import PATTERN, configured, descriptors, running
+from support.engines.narrow_buffers import narrow_buffers
 from support.repository import REPOSITORY
 from support.slow_work import pace
 from support.waiting import PATIENCE_S, until
@@ -151,7 +152,8 @@ def request(**fields: Any) -> bytes:
 # -- access ---------------------------------------------------------------------------------------------------------
 async def test_a_listed_client_gets_every_result_and_what_it_missed(keys: Keys) -> None:
     async with (
-        publishing(keys, history_messages=10_000) as publisher,
+        narrow_buffers(),
+        publishing(keys, high_water_mark=4, history_messages=1000) as publisher,
         subscribe(
             publisher.endpoint,
             replay=publisher.replay_endpoint,
@@ -162,12 +164,12 @@ async def test_a_listed_client_gets_every_result_and_what_it_missed(keys: Keys) 
         ) as slow,
     ):
         await until(lambda: publisher.subscriptions == 1)
-        for number in range(4000):
+        for number in range(400):
             publisher.publish(wire.frame(number=number))
         async with continuous_results(publisher) as sent:
-            got = await take(slow, 4100)
-        assert [frame.seq for frame in got] == list(range(4100))
-        assert got[4000:] == sent[:100]
+            got = await take(slow, 500)
+        assert [frame.seq for frame in got] == list(range(500))
+        assert got[400:] == sent[:100]
         assert slow.counts.replayed > 0
         assert slow.counts.lost == 0
         assert publisher.refused == 0

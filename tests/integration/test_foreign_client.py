@@ -34,6 +34,7 @@ from stream.engine import Engine
 from stream.messaging.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
+from support.engines.narrow_buffers import narrow_buffers
 from support.fleet.proxy_process import proxy_process
 from support.fleet.published_fleet import directory, engine
 from support.repository import REPOSITORY
@@ -294,8 +295,8 @@ async def test_a_node_client_that_joins_late_gets_the_last_value_and_discards_th
 
 
 async def test_a_stopped_node_client_counts_its_gap_and_replays_it_exactly(client: Path) -> None:
-    missed, total = 12_000, 12_100
-    async with publishing(high_water_mark=4, history_messages=total) as publisher:
+    missed, total = 3_000, 3_100
+    async with narrow_buffers(), publishing(high_water_mark=4, history_messages=total) as publisher:
         sent: list[Frame] = []
 
         def publish() -> None:

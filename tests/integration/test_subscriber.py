@@ -18,12 +18,12 @@ import zmq
 import zmq.asyncio
 
 import support.engines.wire_messages as wire
-from stream.messaging.endpoints import bind
 from stream.messaging.publisher import Publisher
 from stream.messaging.replay_client import WINDOW
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
 from stream.subscriber import KINDS, Gap, Subscription, subscribe
+from support.engines.narrow_buffers import narrow_buffers
 from support.ports import reserved_port
 from support.slow_work import pace
 from support.waiting import PATIENCE_S, settle, until
@@ -44,16 +44,8 @@ async def publishing(run: str = wire.RUN, **settings: Any) -> AsyncIterator[Publ
 @asynccontextmanager
 async def narrow(**settings: Any) -> AsyncIterator[Publisher]:
     """Return a publisher that can queue four messages, and a few kilobytes in the kernel."""
-
-    def bind_narrow(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
-        if field == "publish.endpoint":
-            socket.setsockopt(zmq.SNDBUF, 4096)
-        return bind(socket, endpoint, field)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stream.messaging.publisher.bind", bind_narrow)
-        async with publishing(high_water_mark=4, **settings) as publisher:
-            yield publisher
+    async with narrow_buffers(), publishing(high_water_mark=4, **settings) as publisher:
+        yield publisher
 
 
 async def take(subscription: Subscription[Any], count: int) -> list[Any]:
