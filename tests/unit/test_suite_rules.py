@@ -1,7 +1,8 @@
 """Rules for test code that keep the suite green on a busy machine.
 
 A test waits for a condition (`support.waiting`), never for a number of seconds, and asserts no duration. What must hold
-in a given time is a benchmark or, for promises to users, in soak/test_timed_promises.py.
+in a given time is a benchmark or, for promises to users, in soak/test_timed_promises.py. Few random examples are drawn
+here, and many in `make soak`.
 """
 
 from __future__ import annotations
@@ -101,6 +102,9 @@ PRODUCT_LIMITS = {
 PORT_PICKERS: dict[str, str] = {}
 """Code that may release a port before it is used, and why."""
 
+FIXED_EXAMPLES: dict[str, str] = {}
+"""Tests that may have the same number of examples everywhere, and why."""
+
 
 def sleeps(tree: ast.AST) -> Iterator[ast.AST]:
     """Find calls of `time.sleep` and `asyncio.sleep`, except `sleep(0)`, which only lets others run."""
@@ -158,6 +162,14 @@ def released_ports(tree: ast.AST) -> Iterator[ast.AST]:
             continue
         if last.value is not None and [name_of(call.func) for call in calls(last.value)] == ["getsockname"]:
             yield block
+
+
+def fixed_examples(tree: ast.AST) -> Iterator[ast.AST]:
+    """Find numbers of Hypothesis's examples that `make soak` does not multiply: use `support.examples.examples`."""
+    for call in calls(tree):
+        for keyword in call.keywords:
+            if keyword.arg == "max_examples" and not isinstance(keyword.value, ast.Call):
+                yield keyword.value
 
 
 def is_time(node: ast.expr, names: set[str]) -> bool:
@@ -225,6 +237,7 @@ def found(rule: Callable[[ast.AST], Iterator[ast.AST]]) -> dict[str, list[int]]:
         (short_limits, "LIMITS"),
         (short_product_limits, "PRODUCT_LIMITS"),
         (released_ports, "PORT_PICKERS"),
+        (fixed_examples, "FIXED_EXAMPLES"),
     ],
     ids=[
         "no sleeping",
@@ -232,6 +245,7 @@ def found(rule: Callable[[ast.AST], Iterator[ast.AST]]) -> dict[str, list[int]]:
         "no limits in seconds",
         "no short product timeouts",
         "no released ports",
+        "no fixed numbers of examples",
     ],
 )
 def test_test_code_waits_for_conditions(rule: Callable[[ast.AST], Iterator[ast.AST]], exceptions: str) -> None:

@@ -15,6 +15,7 @@ from stages.checkpoint import Checkpoint, load, save
 from stages.heads.hierarchical_scores import GESTURE, MOVEMENT, POSTURE, HierarchicalScores, heads_of
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.vocabulary import packaged
+from support.examples import examples
 from training.run.learning.warm_start import begin_from, begin_with_new_actions
 from training.run.validation.prevalence import apply_prevalence
 from training.run.validation.without_regions import from_keypoints_alone
@@ -32,7 +33,7 @@ def network(config: NetworkConfig, seed: int = 0) -> ActionNetwork:
     return ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(heads=st.lists(st.integers(POSTURE, GESTURE), min_size=1, max_size=12), seed=st.integers(0, 2**16))
 def test_the_scores_of_any_division_into_heads_sum_to_one(heads: list[int], seed: int) -> None:
     heads[0] = POSTURE

@@ -29,6 +29,7 @@ from fleet.simulation.assignments import Assignments
 from fleet.simulation.engines import Asked, SimulatedEngine, SimulatedGrant
 from stream.membership.protocol import EngineReport, Fence
 from stream.results.places import EngineAddress
+from support.examples import examples
 
 STEP_S = 0.25
 CAMERAS = ("c0", "c1", "c2", "c3", "c4")
@@ -635,7 +636,7 @@ class StrictFleetMachine(FleetMachine):
     fence: Fence = "strict"
 
 
-LIMITS = hypothesis_settings(max_examples=25, stateful_step_count=30, deadline=None)
+LIMITS = hypothesis_settings(max_examples=examples(25), stateful_step_count=30, deadline=None)
 TestSoftFleet = FleetMachine.TestCase
 TestSoftFleet.settings = LIMITS
 TestStrictFleet = StrictFleetMachine.TestCase

@@ -28,6 +28,7 @@ from stream.settings.config_error import ConfigError
 from stream.settings.rules import RulesConfig
 from support.backtest import recorded
 from support.backtest.recorded import frame, person, write_archive, write_results
+from support.examples import examples
 
 FIELDS: tuple[Field, ...] = get_args(Field)
 EVERY = Selection()
@@ -82,7 +83,7 @@ def random_frames(seed: int, times: int = 1) -> dict[str, list[Frame]]:
     }
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(5))
 @given(seed=SEEDS, parted=st.integers(0, 6))
 def test_columns_give_exactly_the_values_of_messages(seed: int, parted: int) -> None:
     cameras = random_frames(seed)
@@ -128,7 +129,7 @@ def alerts_of(segments: Sequence[Segment], rules: CompiledRules) -> list[bytes]:
     return [msgspec.json.encode(alert) for alert in replay(segments, rules)]
 
 
-@settings(max_examples=7)
+@settings(max_examples=examples(4))
 @given(seed=SEEDS)
 def test_an_archive_raises_the_alerts_of_the_messages_byte_for_byte(seed: int) -> None:
     frames = [one for frames in random_frames(seed, times=2).values() for one in frames]

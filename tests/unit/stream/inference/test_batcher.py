@@ -14,6 +14,7 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stream.inference.batcher import Batcher
 from stream.settings.engine import BatchConfig
+from support.examples import examples
 from support.waiting import wait_until, waits
 
 SMALL = SlotFormat("planes", (4, 2), (4, 2))
@@ -342,7 +343,7 @@ def test_cameras_removed_during_their_turn_leave_it_to_others():
     assert at_once(batcher) == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(25))
 @given(
     actions=st.lists(
         st.one_of(

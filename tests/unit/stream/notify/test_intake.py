@@ -20,6 +20,7 @@ from stream.notify.outbox import Failed, Sent, retry_in_s
 from stream.notify.targets.mqtt_topics import stream_messages
 from stream.results import Alert, ClipReady
 from support.engines import wire_messages
+from support.examples import examples
 from support.notify.fed_alerts import NEXT_RUN, NOW_US, RUN, SECOND, alert, stats
 from support.notify.without_network import Notify, hook
 
@@ -325,7 +326,7 @@ def test_a_disarmed_rule_stays_disarmed_while_the_engine_does_not_list_it(notify
     assert notify.intake.rules == {("door", "fall"): True, ("yard", "fall"): False}
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(25))
 @given(
     st.lists(
         st.one_of(

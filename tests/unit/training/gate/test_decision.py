@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from training.gate.decision import (
     BACK_TEST,
     CLIPS,
@@ -196,7 +197,7 @@ COUNTS = st.integers(0, 30)
 
 
 @given(both=COUNTS, lost=COUNTS, gained=COUNTS, more=st.integers(1, 10))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_more_losses_never_let_a_checkpoint_pass(both: int, lost: int, gained: int, more: int) -> None:
     def refusing(lost: int) -> set[tuple[str, str]]:
         checks = decide(Measured(confirmed=judged("fall", both=both + 1, lost=lost, gained=gained)))
@@ -206,7 +207,7 @@ def test_more_losses_never_let_a_checkpoint_pass(both: int, lost: int, gained: i
 
 
 @given(swapped=st.dictionaries(st.sampled_from(ACTIONS), COUNTS, min_size=1))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_equal_losses_and_gains_are_never_forgetting(swapped: dict[str, int]) -> None:
     same = {name: Sequences(100, 50, 50, number, number) for name, number in swapped.items()}
     assert not [one for one in decide(Measured(sequences=same)) if one.outcome == "refused"]

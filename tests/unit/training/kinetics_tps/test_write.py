@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import support.training.kinetics_tps_examples as examples
@@ -36,7 +36,6 @@ def no_error(*error: object) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
 def test_a_data_set_is_read_as_it_was_written_and_is_clean(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -15,6 +15,7 @@ from stream.sources.rtp.recovery import (
     H265Recovery,
     Verdict,
 )
+from support.examples import examples
 from support.rtp.coded_pictures import TICKS
 from support.rtp.nal_units import Codec
 from support.rtp.packetiser import Markers, Packetiser
@@ -26,7 +27,7 @@ runs = st.lists(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(25))
 @given(
     st.sampled_from(ALL),
     st.sampled_from((60, 200, 1400)),

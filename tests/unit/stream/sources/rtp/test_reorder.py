@@ -13,6 +13,7 @@ from stream.sources.rtp.access_units import MAX_PICTURES_BEGUN, AccessUnits
 from stream.sources.rtp.errors import UnsupportedStreamError
 from stream.sources.rtp.reorder import GIVE_UP_NS, MAX_PACKETS, ReorderBuffer
 from support.counted_calls import calls_during
+from support.examples import examples
 from support.rtp.nal_units import Codec, annex_b
 from support.rtp.packetiser import PAYLOAD_TYPE, Packetiser
 from support.rtp.rtp_streams import NAMES, Receiving, decoded, stream
@@ -30,7 +31,7 @@ def whole() -> list[bytes]:
     return [annex_b(picture.nals) for picture in stream(NAME)[1]]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(25))
 @given(st.sampled_from(NAMES), st.integers(0, 0xFFFF), st.integers(0, 2**32).map(random.Random), st.integers(1, 30))
 def test_slightly_reordered_and_repeated_packets_make_the_same_units(
     name: str, sequence: int, chance: random.Random, reach: int
@@ -180,7 +181,7 @@ def fuzzed(chance: random.Random, packets: list[bytes]) -> list[bytes]:
     return out
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(25))
 @given(st.sampled_from(NAMES), st.integers(0, 2**32).map(random.Random), st.booleans(), st.booleans())
 def test_any_packets_raise_only_our_errors_and_stay_within_the_limits(
     name: str, chance: random.Random, reorder: bool, aggregate: bool

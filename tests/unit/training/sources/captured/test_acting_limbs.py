@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from support.examples import examples
 from support.training.limb_tags_by_loops import plain_limb_tags
 from training.sources.captured.acting_limbs import set_limb_tags
 from training.sources.captured.bodies import MIRROR
@@ -259,7 +260,7 @@ def tags_of(points: Array, facing: Array, missing: Flags, times: Array, stature:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_mirrored_motion_gives_mirrored_tags(seed: int) -> None:
     points, facing, missing, times, stature, action, _ = some_motion(seed)
     flip = np.array([1.0, 1.0, -1.0])
@@ -270,7 +271,7 @@ def test_mirrored_motion_gives_mirrored_tags(seed: int) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_place_direction_size_and_time_of_day_do_not_matter(seed: int) -> None:
     points, facing, missing, times, stature, action, (turn, east, north, size) = some_motion(seed)
     cosine, sine = np.cos(turn), np.sin(turn)
@@ -282,7 +283,7 @@ def test_place_direction_size_and_time_of_day_do_not_matter(seed: int) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_tags_are_those_of_a_plain_computation_step_by_step(seed: int) -> None:
     points, facing, missing, times, stature, action, _ = some_motion(seed)
     found = tags_of(points, facing, missing, times, stature, action)

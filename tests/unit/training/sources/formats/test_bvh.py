@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from support.examples import examples
 from support.training.motion_files import MIXAMO, bvh_text
 from training.sources.formats.bvh import Bvh, read_bvh
 from training.sources.formats.reading import FormatError
@@ -58,7 +59,9 @@ poses = st.lists(st.dictionaries(st.sampled_from([*MIXAMO, "root"]), angles), mi
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(frames=poses, order=st.sampled_from(ORDERS), scale=st.sampled_from([1.0, 100.0]))
 def test_joints_are_where_a_plain_product_of_matrices_puts_them(

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy.io import loadmat, savemat
 
+from support.examples import examples
 from support.training.motion_files import save_jhmdb, save_penn
 from training.sources.formats.body import KEYPOINT, KEYPOINTS
 from training.sources.formats.mat_file import read_mat
@@ -123,7 +124,9 @@ def test_a_small_compressed_file_with_a_huge_field_is_refused_before_it_is_unpac
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     array=arrays(

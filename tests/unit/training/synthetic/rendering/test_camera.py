@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.training.rendered_scenes import build, marker, scene
 from training.synthetic.motion.motion import Array
 from training.synthetic.motion.movement import upright
@@ -49,7 +50,7 @@ def angles(camera: Camera, points: Array) -> tuple[float, float]:
     return float(above), float(np.rad2deg(np.arctan2(camera.axes[0, 1], camera.axes[1, 1])))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 10_000))
 def test_a_camera_fitted_to_a_view_projects_like_the_camera_of_that_view(seed: int) -> None:
     for world, pixels in zip(*viewed(seed)):

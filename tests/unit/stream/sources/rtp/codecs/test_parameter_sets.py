@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stream.sources.rtp.codecs import h264_syntax, h265_syntax
 from stream.sources.rtp.codecs.bits import BitReader, MalformedError
 from stream.sources.rtp.codecs.parameter_sets import ParameterSets
+from support.examples import examples
 from support.rtp.bit_writer import BitWriter, bits_of
 from support.rtp.coded_pictures import TICKS, Decoding, encode
 from support.rtp.nal_units import Codec, annex_b, is_slice, nal_type, nal_units
@@ -165,7 +166,7 @@ reference_sets = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 @given(reference_sets)
 def test_reference_picture_sets_are_skipped_as_in_ffmpeg(
     sets: list[tuple[list[int], list[int]] | tuple[bool, int, list[str]]],

@@ -17,6 +17,7 @@ from stream.sources.rtsp.protocol.framing import (
     Framing,
 )
 from stream.sources.rtsp.protocol.messages import Message, Request, Response
+from support.examples import examples
 
 OK = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"
 RTP = bytes([0x80, 0x60]) + bytes(10)
@@ -236,7 +237,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(25))
 @given(st.lists(PIECES).map(b"".join), st.data())
 def test_the_same_bytes_give_the_same_events_however_they_are_split(data: bytes, draw: st.DataObject) -> None:
     data = OK + data
@@ -247,7 +248,7 @@ def test_the_same_bytes_give_the_same_events_however_they_are_split(data: bytes,
     assert cut(*(data[at : at + 1] for at in range(len(data)))) == whole
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(25))
 @given(st.lists(st.binary(max_size=2000)))
 def test_any_bytes_are_split_or_refused(parts: list[bytes]) -> None:
     cut(*parts)

@@ -17,6 +17,7 @@ from stream.sources.rtsp.protocol.errors import SessionError
 from stream.sources.rtsp.protocol.framing import Framing
 from stream.sources.rtsp.protocol.messages import Message
 from stream.sources.rtsp.protocol.session import Closed, Event, Playing, Prepared, Redirected, RtspSession, Send
+from support.examples import examples
 from support.repository import REPOSITORY
 
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "rtsp"
@@ -120,7 +121,7 @@ def test_single_bytes_of_a_session_may_be_wrong() -> None:
             assert bounded(replay(damaged), damaged)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(25))
 @given(st.sampled_from(sorted(RECORDED)), st.sampled_from(["tcp", "udp"]), st.data())
 def test_damaged_sessions_end_with_an_error_or_continue(
     name: str, lower: Literal["tcp", "udp"], draw: st.DataObject

@@ -31,6 +31,7 @@ from stream.sources.rtsp.protocol.session import (
     Send,
 )
 from stream.sources.rtsp.protocol.transport_header import InterleavedDelivery, RtpInfo, UdpDelivery
+from support.examples import examples
 
 URL = "rtsp://cam/live"
 DIGEST = ("WWW-Authenticate", 'Digest realm="IP Camera", nonce="n1", stale="FALSE"')
@@ -391,7 +392,7 @@ MESSAGES = st.builds(Response, STATUSES, st.just(""), HEADERS, st.sampled_from([
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(25))
 @given(st.sampled_from(["tcp", "udp"]), st.lists(MESSAGES, max_size=30))
 def test_any_messages_are_handled_or_rejected_with_a_bounded_response(
     lower: Literal["tcp", "udp"], messages: list[Message]
