@@ -37,6 +37,8 @@ ENGINES = ("e0", "e1", "e2", "e3")
 NODES = {"e0": "n0", "e1": "n1", "e2": "n2", "e3": "n2"}
 MOST_COST = 20.0
 QUIET_STEPS, QUIET_TRIES = 100, 6
+MOVED_WITHIN_S = 1.5
+"""Of a move that only levels the load, with engines that answer at once; the next one begins at least 2 s later."""
 PLACES = (*ENGINES, *sorted(set(NODES.values())))
 
 engines = st.sampled_from(ENGINES)
@@ -295,6 +297,8 @@ class World:
                 engine.tell_again()
             self.elapse(160)
         self.elapse(60)
+        while self.levelled_s and self.now_s - self.levelled_s[-1] < MOVED_WITHIN_S:
+            self.elapse(1)
 
     # What must hold
 
