@@ -37,7 +37,7 @@ app = Application(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 weights, 4 no source opened (`run`), "
-    "130 and 143 stopped by Ctrl-C and SIGTERM",
+    "129, 130 and 143 stopped by SIGHUP, Ctrl-C and SIGTERM",
 )
 
 

@@ -1,4 +1,4 @@
-"""Run a command's coroutine until it is done, or Ctrl-C or SIGTERM stops it."""
+"""Run a command's coroutine until it is done, or Ctrl-C, SIGTERM or SIGHUP stops it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 
-def until_signal(work: Coroutine[Any, Any, int], *, hangup: bool = False) -> int:
-    """Run a coroutine that returns an exit code. Ctrl-C and SIGTERM cancel it, so that it stops in order.
+def until_signal(work: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine that returns an exit code. Ctrl-C, SIGTERM and SIGHUP cancel it, so that it stops in order.
 
-    A second signal ends the process at once. With `hangup`, SIGHUP cancels it too, unless it is ignored (`nohup`).
+    A second signal ends the process at once. SIGHUP, which a closed terminal sends, stays ignored if it is (`nohup`).
     """
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     received: list[int] = []

@@ -123,7 +123,7 @@ def proxy_command(
             }
         )
         proxy = _proxy(connection, serving, kind, camera)
-        raise typer.Exit(until_signal(_serve(proxy, directory, _status(proxy, metrics)), hangup=True))
+        raise typer.Exit(until_signal(_serve(proxy, directory, _status(proxy, metrics))))
 
 
 async def _serve(proxy: Proxy, directory: str, status: StatusServer | None) -> int:

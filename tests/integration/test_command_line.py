@@ -122,7 +122,7 @@ def test_a_file_read_fast_gives_one_line_per_frame_and_exit_code_0(
     assert lines[-1]["media_time_us"] == 59 * 40_000
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_running_engine_serves_health_and_metrics_until_a_signal_ends_it_with_its_code(
     running: subprocess.Popen[str], number: signal.Signals, code: int
 ) -> None:

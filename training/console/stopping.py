@@ -1,4 +1,4 @@
-"""Stopping long work at a convenient point after Ctrl-C or SIGTERM."""
+"""Stopping long work at a convenient point after Ctrl-C, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from types import FrameType
 
 @contextmanager
 def stopped_by_signals() -> Generator[Callable[[], bool]]:
-    """Yield a function that returns True after SIGINT or SIGTERM; a second signal has its usual effect."""
+    """Yield a function that returns True after SIGINT, SIGTERM or SIGHUP; a second signal has its usual effect.
+
+    SIGHUP, which a closed terminal sends, stays ignored if it is (`nohup`).
+    """
     received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)

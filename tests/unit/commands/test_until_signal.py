@@ -18,7 +18,7 @@ def test_signals_work_as_before_once_the_work_is_done() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_hangup_stops_work_in_order_if_wanted() -> None:
+def test_a_hangup_stops_work_in_order() -> None:
     ended: list[str] = []
 
     async def work() -> int:
@@ -30,7 +30,7 @@ def test_a_hangup_stops_work_in_order_if_wanted() -> None:
         return 0
 
     before = signal.getsignal(signal.SIGHUP)
-    assert until_signal(work(), hangup=True) == 128 + signal.SIGHUP
+    assert until_signal(work()) == 128 + signal.SIGHUP
     assert ended == ["in order"]
     assert signal.getsignal(signal.SIGHUP) == before
 
@@ -43,7 +43,7 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
 
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert until_signal(work(), hangup=True) == 7
+        assert until_signal(work()) == 7
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -158,7 +158,7 @@ def test_a_run_ended_by_minutes_resumes(tmp_path: Path) -> None:
     assert seen == [1, 2, 3] and load(out).metrics["steps"] == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint_and_a_state(number: int, tmp_path: Path) -> None:
     out = tmp_path / "stopped.safetensors"
     before = signal.getsignal(number)
