@@ -17,6 +17,8 @@ from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 SENDABLE = ("h264", "vp8")
 """FFmpeg's names of the codecs that every browser decodes and aiortc packetises."""
+REORDERED = ("h264",)
+"""Those of them that can contain B-frames."""
 MAX_PENDING = 4
 """Units that can be in the decoder; with more, the oldest count as lost."""
 MAX_REORDER_US = 1_000_000
@@ -64,6 +66,8 @@ class LiveVideo:
         self._stream: ByteStream | None = None
         self._pending: deque[AccessUnit] = deque()
         self._last_pts_us: int | None = None
+        self._shown_pts_us: int | None = None
+        """Time of the latest picture that the decoder has given."""
         self._reordered = False
         self._closed = False
         self._keyframe_wanted = False
@@ -116,7 +120,7 @@ class LiveVideo:
     def begin(self, codec: CodecParameters) -> None:
         """Start with the units of a new connection. Viewers continue with its first keyframe."""
         self._pending.clear()
-        self._last_pts_us = None
+        self._last_pts_us = self._shown_pts_us = None
         self._reordered = False
         try:
             self._stream = ByteStream(codec.name, codec.extradata)
@@ -140,6 +144,7 @@ class LiveVideo:
 
     def shown(self, times: UnitTimes, epoch: int, stamp: Stamp) -> None:
         """Forward the unit with these times, which has been decoded. Earlier units that were not decoded are lost."""
+        self._shown_pts_us = times.pts_us
         if not any(unit.times is times for unit in self._pending):
             return
         while (unit := self._pending.popleft()).times is not times:
@@ -181,6 +186,9 @@ class LiveVideo:
         last, self._last_pts_us = self._last_pts_us, pts_us
         if pts_us is None or last is None or not last - MAX_REORDER_US < pts_us < last or self._reordered:
             return
+        shown = self._shown_pts_us
+        if self.codec not in REORDERED or (shown is not None and pts_us <= shown):
+            return  # the camera's clock went back: a B-frame is later than all pictures that were shown before it
         self._reordered = True
         self._end_if_refused()
 

@@ -122,6 +122,32 @@ def test_b_frames_are_refused_but_a_jump_of_the_clock_is_not(video: LiveVideo) -
     assert video.refusal() is None, "another connection may be another stream"
 
 
+def test_a_clock_that_goes_back_by_less_than_a_second_is_not_taken_for_b_frames(video: LiveVideo) -> None:
+    looker = Looker()
+    video.add_viewer(looker)
+    for number in (100, 101, 102, 96, 97, 95, 96):
+        video.add(one := unit(number, key=number == 100))
+        show(video, one)
+    assert video.refusal() is None
+    assert len(looker.units) == 7 and not looker.ended
+    video.begin(CodecParameters("vp8", b"", (64, 48), "yuv420p"))
+    for number in (0, 3, 1):
+        video.add(unit(number))
+    assert video.refusal() is None, "VP8 has no B-frames"
+
+
+@pytest.mark.parametrize("delayed", [1, 2])
+def test_b_frames_are_recognised_behind_a_decoder_that_holds_them_back(video: LiveVideo, delayed: int) -> None:
+    order = [0, 3, 1, 2, 6, 4, 5]
+    units = [unit(number, key=number == 0) for number in order]
+    in_order = sorted(units, key=lambda one: one.times.pts_us or 0)
+    for index, one in enumerate(units):
+        video.add(one)
+        if index >= delayed:
+            show(video, in_order[index - delayed])
+    assert "B-frames" in (video.refusal() or "")
+
+
 @pytest.mark.parametrize("codec", ["hevc", "mjpeg", "rawvideo"])
 def test_codecs_that_browsers_do_not_support_are_refused_and_end_viewers(video: LiveVideo, codec: str) -> None:
     looker = Looker()
