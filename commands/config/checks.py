@@ -51,11 +51,17 @@ def backgrounds(cameras: Iterable[CameraConfig]) -> Iterator[str]:
 
 def _access(config: HttpConfig) -> Iterator[str]:
     from stream.http.server.access_control.audit import Audit
+    from stream.http.server.access_control.needed_tokens import check_tokens
+    from stream.http.server.bind_address import resolve
     from stream.settings.access.tokens import load_tokens
     from stream.settings.config_error import ConfigError
 
     if config.bind is None:
         return
+    try:
+        check_tokens(config, resolve(config.bind))
+    except ConfigError as error:
+        yield str(error)
     try:
         if config.tokens_file is not None:
             load_tokens(config.tokens_file)

@@ -203,7 +203,7 @@ class PublishConfig(Section):
     history_bytes: int = Field(
         64 << 20, ge=1 << 10, le=1 << 40, description="Memory for all history; the oldest messages are removed first."
     )
-    stats_interval_s: float = Field(1.0, gt=0, description="Interval of messages on `stats/v1/`.")
+    stats_interval_s: float = Field(1.0, ge=0.1, description="Interval of messages on `stats/v1/`.")
     curve_secret_key_file: Path | None = Field(
         None,
         description="The engine's secret key from `partstream keys new` (docs/security.md). Both sockets then encrypt "

@@ -30,6 +30,7 @@ from telemetry.health import Health
 from telemetry.metrics import PrometheusObserver
 
 METRICS = PrometheusObserver()
+READ, CONTROL = "reads-0123456789", "controls-0123456789"
 
 
 def all_well() -> tuple[bool, list[str]]:
@@ -141,7 +142,7 @@ async def test_an_added_route_is_protected_and_in_the_openapi_document(client: a
     async def faulty(request: web.Request) -> web.Response:
         raise ZeroDivisionError("inner detail")
 
-    config = HttpConfig.model_validate({"bind": "0.0.0.0:0", "read_token": "reads", "control_token": "controls"})
+    config = HttpConfig.model_validate({"bind": "0.0.0.0:0", "read_token": READ, "control_token": CONTROL})
     routes = [
         Route(
             "POST",
@@ -160,9 +161,9 @@ async def test_an_added_route_is_protected_and_in_the_openapi_document(client: a
     try:
         for token, sent, expected in (
             ("", b"v=0", (401, "unauthorised")),
-            ("reads", b"v=0", (403, "forbidden")),
-            ("controls", b"v=0 and more", (413, "body-too-large")),
-            ("controls", b"v=0", (201, "door 3")),
+            (READ, b"v=0", (403, "forbidden")),
+            (CONTROL, b"v=0 and more", (413, "body-too-large")),
+            (CONTROL, b"v=0", (201, "door 3")),
         ):
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"}
             async with client.post(f"{address}/whip/door", data=sent, headers=headers) as answer:
@@ -170,7 +171,7 @@ async def test_an_added_route_is_protected_and_in_the_openapi_document(client: a
                 assert expected[1] in await answer.text()
         async with client.get(f"{address}/faulty") as answer:
             assert (answer.status, "inner detail" in await answer.text()) == (500, False)
-        async with client.get(f"{address}/api/v1/openapi.json", headers={"Authorization": "Bearer reads"}) as answer:
+        async with client.get(f"{address}/api/v1/openapi.json", headers={"Authorization": f"Bearer {READ}"}) as answer:
             assert (await answer.json())["paths"]["/whip/{camera}"]["post"]["x-needs"] == "control"
     finally:
         await server.stop()
@@ -187,18 +188,18 @@ async def test_a_server_that_is_stopped_at_once_closes_its_socket() -> None:
 
 
 async def test_off_loopback_metrics_need_the_token_and_health_does_not(client: aiohttp.ClientSession) -> None:
-    server = make("0.0.0.0:0", "s3cret")
+    server = make("0.0.0.0:0", "s3cret-0123456789")
     await server.start()
     address = server.address.replace("0.0.0.0", "127.0.0.1")
     try:
         for headers, status in (
             ({}, 401),
             ({"Authorization": "Bearer wrong"}, 401),
-            ({"Authorization": "Bearer s3cret"}, 200),
+            ({"Authorization": "Bearer s3cret-0123456789"}, 200),
         ):
             async with client.get(address + "/metrics", headers=headers) as answer:
                 assert answer.status == status, headers
-                assert "s3cret" not in await answer.text()
+                assert "s3cret-0123456789" not in await answer.text()
                 assert ("WWW-Authenticate" in answer.headers) == (status == 401)
         for path in ("/healthz", "/readyz", "/"):
             async with client.get(address + path) as answer:
@@ -211,6 +212,11 @@ async def test_off_loopback_metrics_need_the_token_and_health_does_not(client: a
 def test_off_loopback_it_does_not_start_without_a_token_and_names_the_remedy(token: str | None) -> None:
     with pytest.raises(ConfigError, match=r"http\.bind: .*0\.0\.0\.0:9090.* set http\.read_token .*127\.0\.0\.1"):
         make("0.0.0.0:9090", token)
+
+
+def test_off_loopback_it_does_not_start_with_a_token_that_can_be_guessed() -> None:
+    with pytest.raises(ConfigError, match=r"http\.read_token: .*0\.0\.0\.0:9090 .* fewer than 16 bytes"):
+        make("0.0.0.0:9090", "x")
 
 
 async def test_a_web_page_whose_name_leads_to_this_host_cannot_read_the_metrics(

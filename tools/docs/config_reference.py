@@ -27,9 +27,9 @@ model:
 http:
   bind: 0.0.0.0:9090
   # Tokens are better set in the environment: PARTSTREAM_HTTP__READ_TOKEN.
-  read_token: change-me
+  read_token: change-me-to-a-random-one
   # Required to change cameras from other hosts.
-  control_token: change-me-too
+  control_token: change-me-too-to-another
   tls_certificate: /etc/partstream/fullchain.pem
   tls_key: /etc/partstream/key.pem
 # Keeps cameras changed at run time across restarts.

@@ -24,6 +24,7 @@ from stream.http.server import openapi, tls
 from stream.http.server.access_control.access import Access, configured_grants
 from stream.http.server.access_control.audit import Audit
 from stream.http.server.access_control.gate import Gate
+from stream.http.server.access_control.needed_tokens import check_tokens
 from stream.http.server.access_control.rate_limit import RateLimiter
 from stream.http.server.access_control.sessions import COOKIE, Sessions
 from stream.http.server.access_control.tokens import TokensFile
@@ -57,11 +58,12 @@ Verdict = Callable[[], tuple[bool, list[str]]]
 class HttpServer:
     """Serves `/healthz`, `/readyz`, `/metrics`, the live page, sessions, `routes`, and an OpenAPI document of them.
 
-    Raises `ConfigError` if other hosts can reach `bind` and no token is set, if the tokens file, the audit file or
-    the TLS files cannot be used, or if `bind` is null, which disables the server. `privacy` returns the number of
-    cameras by how much is hidden of them. `pages`: in place of the engine's live page and review page. `threads` are
-    those of the routes, which end with the server. `passes` verifies those of a fleet's viewers. `cookie`: the name of
-    the sessions' cookie. `on_end` is called with each task of the server when it ends, also if it fails.
+    Raises `ConfigError` if other hosts can reach `bind` and no token, or a short one, is set, if the tokens file, the
+    audit file or the TLS files cannot be used, or if `bind` is null, which disables the server. `privacy` returns the
+    number of cameras by how much is hidden of them. `pages`: in place of the engine's live page and review page.
+    `threads` are those of the routes, which end with the server. `passes` verifies those of a fleet's viewers.
+    `cookie`: the name of the sessions' cookie. `on_end` is called with each task of the server when it ends, also if it
+    fails.
     """
 
     def __init__(
@@ -83,16 +85,11 @@ class HttpServer:
         if config.bind is None:
             raise ConfigError("http.bind is null, which disables the HTTP server")
         self._bind: BindAddress = resolve(config.bind)
+        check_tokens(config, self._bind)
         configured = configured_grants(_secret(config.read_token), _secret(config.control_token))
         settings = {grant.digest: f"http.{grant.name}_token" for grant in configured}
         self._tokens = TokensFile(config.tokens_file, settings) if config.tokens_file is not None else None
         access = Access(self._bind.loopback, configured, self._tokens, passes)
-        if not self._bind.loopback and not configured and self._tokens is None:
-            raise ConfigError(
-                f"http.bind: other hosts can reach {config.bind}, so /metrics and the API need a token: set "
-                "http.read_token (PARTSTREAM_HTTP__READ_TOKEN) and, to change cameras from there, http.control_token, "
-                "or http.tokens_file, or bind to 127.0.0.1"
-            )
         if self._bind.loopback and self._tokens is not None:
             logger.warning("http.bind: programs on this machine need no token at %s (docs/security.md)", config.bind)
         certificate, key = config.tls_certificate, config.tls_key

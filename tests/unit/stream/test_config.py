@@ -122,6 +122,12 @@ def test_a_number_must_be_finite(tmp_path: Path, value: str) -> None:
         load(written(tmp_path, f"publish: {{stats_interval_s: {value}}}"))
 
 
+def test_statistics_are_published_at_most_ten_times_a_second(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "publish: {stats_interval_s: 0.1}")).publish.stats_interval_s == 0.1
+    with pytest.raises(ConfigError, match=r"publish\.stats_interval_s: must be greater than or equal to 0\.1"):
+        load(written(tmp_path, "publish: {stats_interval_s: 1e-9}"))
+
+
 def test_a_secret_in_a_faulty_configuration_is_not_quoted(tmp_path: Path) -> None:
     path = written(tmp_path, "cameras:\n  - {id: Door, source: 'rtsp://u:hunter2@h/x', transpor: tcp}\n")
     with pytest.raises(ConfigError) as caught:

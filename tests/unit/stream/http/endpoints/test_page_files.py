@@ -76,7 +76,7 @@ def every_kind(of: type[errors.SourceError]) -> Iterator[type[errors.SourceError
 
 
 async def test_page_files_are_served_with_their_policy_and_nothing_else_is_served() -> None:
-    config = HttpConfig.model_validate({"bind": "0.0.0.0:0", "read_token": "reads"})
+    config = HttpConfig.model_validate({"bind": "0.0.0.0:0", "read_token": "reads-0123456789"})
     verdict = lambda: (True, [])  # noqa: E731
     server = HttpServer(config, metrics=PrometheusObserver().exposition, ready=verdict, alive=verdict)
     await server.start()

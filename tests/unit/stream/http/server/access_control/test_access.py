@@ -15,9 +15,11 @@ from stream.http.server.access_control.access import (
     names_loopback,
     same_origin,
 )
+from stream.http.server.access_control.needed_tokens import check_tokens
 from stream.http.server.access_control.tokens import Grant, Role, digest_of, find
 from stream.http.server.bind_address import BindAddress, resolve
 from stream.settings.config_error import ConfigError
+from stream.settings.network import HttpConfig
 
 
 @pytest.mark.parametrize(
@@ -220,3 +222,16 @@ def test_an_address_prints_as_it_is_written_in_a_url() -> None:
 def test_an_invalid_address_is_refused_by_name(bind: str, fault: str) -> None:
     with pytest.raises(ConfigError, match=rf"http\.bind.*{fault}"):
         resolve(bind)
+
+
+@pytest.mark.parametrize("token", ["x", "fifteen bytes !"])
+@pytest.mark.parametrize("name", ["read_token", "control_token"])
+def test_a_token_that_could_be_guessed_is_refused_where_other_hosts_can_send_it(name: str, token: str) -> None:
+    good = {"read_token": "reads-0123456789", "control_token": "controls-0123456789"}
+    for bind in ("0.0.0.0:9090", "[::]:9090", "10.1.2.3:80"):
+        check_tokens(HttpConfig.model_validate({"bind": bind, **good}), resolve(bind))
+        config = HttpConfig.model_validate({"bind": bind, **good, name: token})
+        with pytest.raises(ConfigError, match=rf"^http\.{name}: .* fewer than 16 bytes") as caught:
+            check_tokens(config, resolve(bind))
+        assert token not in str(caught.value).replace("fewer", "").split()
+    check_tokens(HttpConfig.model_validate({"bind": "127.0.0.1:9090", name: token}), resolve("127.0.0.1:9090"))
