@@ -19,6 +19,7 @@ from stages.settings_file import SettingsFileError, error_text, merged, read_set
 from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
+from stream.settings.files import written_files
 from stream.settings.fleet import FleetSettings
 from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.incidents.verdicts import VerdictsConfig
@@ -67,7 +68,13 @@ class Config(Section):
         ),
     ] = None
     once: bool = Field(False, description="Stop when every source has ended (files).")
-    results: Annotated[Path | None, Field(description="File for every result as a JSON line.")] = None
+    results: Annotated[
+        Path | None,
+        Field(
+            description="File for every result as a JSON line. A file with results of an earlier run is kept as "
+            "`FILE.1`, `FILE.2` and so on."
+        ),
+    ] = None
     state_file: Annotated[
         Path | None,
         Field(
@@ -99,12 +106,13 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _alerts_have_a_file_of_their_own(self) -> Config:
+    def _written_files_are_their_own(self) -> Config:
         if self.rules_file is not None and not self.rules_file.name:
             raise ValueError("rules_file: must be a file")
-        others = [path.resolve() for path in (self.rules_file, self.results, self.state_file) if path is not None]
-        if self.alerts_file is not None and self.alerts_file.resolve() in others:
-            raise ValueError("alerts_file: must be a file of its own")
+        try:
+            written_files.check(self)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         return self
 
     @model_validator(mode="after")
@@ -139,7 +147,9 @@ def load(path: str | Path | None = None, overrides: dict[str, Any] | None = None
         content = read_settings(path, ", for example `cameras: [...]`") if path is not None else {}
     except SettingsFileError as error:
         raise ConfigError(str(error)) from None
-    return _validated(merged(merged(content, _read_environment()), overrides or {}), str(path or "configuration"))
+    config = _validated(merged(merged(content, _read_environment()), overrides or {}), str(path or "configuration"))
+    written_files.check(config, path)
+    return config
 
 
 def with_cameras(config: Config, cameras: Sequence[CameraConfig | Mapping[str, Any]], origin: str) -> Config:

@@ -84,6 +84,7 @@ def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
     for scene in SCENES:
         cut(weights.locate(scene.asset, scene.file), clips[scene.camera], seconds)
     recorded = out / "results.jsonl"
+    recorded.unlink(missing_ok=True)  # of an earlier demo: the engine would keep it under another name
     for scene in SCENES:
         console.print(f"[bold]{scene.camera}[/]: {scene.shows}")
     try:

@@ -29,6 +29,7 @@ from commands.models.footage_confusion import confusion_command
 from commands.models.footage_data import DataScoring, score_data
 from commands.models.footage_tables import show_clips
 from stages.runtimes.machine import usable_cores
+from stream import output_file
 
 if TYPE_CHECKING:
     from stages.pipeline import Pipeline
@@ -198,7 +199,8 @@ def _write(
         ],
     }
     try:
-        path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        with output_file.replacing(path, [Path(pipeline.info.profile)]) as unfinished:
+            unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror or error}") from None
 

@@ -10,6 +10,7 @@ import typer
 from commands.application import lines
 from commands.ending import EXIT_USAGE, exiting, fail, plain_console, printable
 from commands.extra_packages import install_command
+from stream import output_file
 
 EPILOG = lines(
     "`partstream footage score --data data --json scores.json`",
@@ -49,7 +50,8 @@ def confusion_command(
         fail(f"drawing needs matplotlib, which is missing. Install it: {install_command('train')}", EXIT_USAGE)
     picture = confusion_png(table, f"{file.profile} ({file.weights[:19]}…)")
     try:
-        out.write_bytes(picture)
+        with output_file.replacing(out, [scores]) as unfinished:
+            unfinished.write_bytes(picture)
     except OSError as error:
         fail(f"--out {out}: can't be written ({error.strerror or error})", EXIT_USAGE)
     sets_drawn, frames = ", ".join(table.names), int(table.counts.sum())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from commands.ending import error_console, plain_console, printable
 from commands.models.footage_tables import show_films, show_precision, show_sequences
+from stream import output_file
 
 if TYPE_CHECKING:
     from stages.checkpoint import Checkpoint
@@ -69,7 +70,8 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
         show_sequences(moved[-1], plain_console)
     if out is not None:
         content = _content(chosen, checkpoint, scores, pooled, moved)
-        out.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        with output_file.replacing(out, [Path(chosen.profile)]) as unfinished:
+            unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
     if pictures is not None:
         _draw(pictures, scores, moved, about)
 

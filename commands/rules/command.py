@@ -94,12 +94,14 @@ def try_command(
             judgements = judged(read, trial.files[0].raised, ends)
     content = summary.summary(trial, comparison, judgements)
     report.show(content, console)
-    _write(json_file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    videos = (Path(source.partition("=")[2] or source) for source in sources)
+    read_files = [path for path in (rules, against, labels, config, *videos) if path is not None]
+    _write(json_file, json.dumps(content, indent=2, ensure_ascii=False) + "\n", read_files)
     if alerts is not None:
         import msgspec
 
         messages = (msgspec.json.encode(message).decode() for message in trial.files[0].messages)
-        _write(alerts, "".join(f"{message}\n" for message in messages))
+        _write(alerts, "".join(f"{message}\n" for message in messages), read_files)
     if trial.refused:
         raise typer.Exit(EXIT_FAILED)
 
@@ -202,11 +204,14 @@ def _config(path: Path | None) -> Config | None:
     return None if path is None else load(path)
 
 
-def _write(path: Path | None, content: str) -> None:
+def _write(path: Path | None, content: str, read: Sequence[Path]) -> None:
+    """Write a file that is none of those that were read."""
+    from stream import output_file
+
     if path is None:
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        with output_file.replacing(path, read) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
     except OSError as error:
         fail(f"{path}: can't be written: {error.strerror}")

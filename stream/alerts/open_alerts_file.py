@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from stream import file_lock, output_file
 from stream.results import ALERT_SCHEMA, Alert, decode
 from stream.settings.config_error import ConfigError
 
@@ -57,12 +58,13 @@ class OpenAlertsFile:
         path = self._path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._descriptor = output_file.opened(path, os.O_RDWR | os.O_APPEND, output_file.PRIVATE)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lines = os.pread(self._descriptor, MOST_READ + 1, 0).split(b"\n")
         except BlockingIOError:
             self.close()
-            raise ConfigError(f"alerts_file: {path} is in use by another engine: set another file") from None
+            holder = file_lock.holder_of(path)
+            raise ConfigError(f"alerts_file: {path} is in use by another engine ({holder}): set another file") from None
         except OSError as error:
             self.close()
             raise ConfigError(f"alerts_file: {path} can't be used ({error.strerror}): set alerts_file") from None

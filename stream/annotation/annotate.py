@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ring_buffers.slot_writers import quarter_turns, shown_size
+from stream import output_file
 from stream.annotation.annotated_video import AnnotationError, VideoPictures, VideoWriter
 from stream.annotation.overlay import OverlayPainter
 from stream.annotation.status_strip import StatusStrip
@@ -78,6 +79,7 @@ def annotate_file(
             out,
             lambda done, total: progress.update(bar, completed=done, total=total),
             detector=detector,
+            read=[results],
         )
 
 
@@ -87,19 +89,19 @@ def annotate(
     progress: ProgressCallback | None = None,
     *,
     detector: bool = False,
+    read: Sequence[Path] = (),
 ) -> AnnotatedPictures:
     """Draw each video's results on it, and write the videos one after the other into one MP4 (H.264, yuv420p).
 
     Only results of each video's first epoch are used, in the order of their frames. The first video sets the size;
-    later videos are fitted into it. `detector`: also draw what the detector looked at. `out` is written atomically.
-    Raises `AnnotationError`.
+    later videos are fitted into it. `detector`: also draw what the detector looked at. `out` is written
+    atomically; it must be none of the videos, nor one of the files `read` that the results are from. Raises
+    `AnnotationError`.
     """
     if not clips:
         raise AnnotationError("no video to annotate")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.unfinished")
     try:
-        with ExitStack() as stack:
+        with output_file.replacing(out, [*(video for video, _ in clips), *read]) as unfinished, ExitStack() as stack:
             videos = [stack.enter_context(VideoPictures(video)) for video, _ in clips]
             total = sum(len(pictures) for pictures in videos)
             drawing = _Drawing(unfinished, stack, detector)
@@ -113,11 +115,8 @@ def annotate(
                         progress(done, max(total, done))
                 if done == before:
                     raise AnnotationError(f"{video}: contains no picture that can be decoded")
-        unfinished.replace(out)
     except OSError as error:
         raise AnnotationError(f"{out}: can't be written: {error.strerror or error}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
     return AnnotatedPictures(done, with_result)
 
 

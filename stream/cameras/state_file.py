@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from stages.settings import Section
+from stream import output_file
 from stream.privacy.hidden_camera import HiddenCamera
 from stream.privacy.known_privacy import KnownPrivacy
 from stream.settings import private_file
@@ -48,6 +49,7 @@ class CameraStateFile:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            output_file.check_regular(self.path)
             text = self.path.read_bytes()
         except FileNotFoundError:
             text = None

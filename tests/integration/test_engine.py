@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import threading
 import weakref
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
 from stream.engine import Engine, EngineFailedError
 from stream.http.server.connections import Connections
+from stream.messaging import results_file
 from stream.messaging.history import EPOCHS_NUMBERED
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
@@ -267,14 +269,15 @@ async def test_an_unwritable_results_file_is_an_error_before_anything_starts(tmp
             pass
 
 
-async def test_a_full_disk_at_the_end_is_logged_and_the_engine_stops(
-    caplog: pytest.LogCaptureFixture,
+async def test_a_full_disk_is_logged_and_the_engine_goes_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    engine = Engine(configured(pattern("a"), results="/dev/full"), model=FreeModel())
+    monkeypatch.setattr(results_file, "_begun", lambda path: os.open("/dev/full", os.O_WRONLY))
+    engine = Engine(configured(pattern("a"), results=tmp_path / "results.jsonl"), model=FreeModel())
     async with engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
     await engine.wait()
-    assert "results file /dev/full: No space left on device" in caplog.text
+    assert "results.jsonl: No space left on device; nothing more is written to it" in caplog.text
 
 
 async def test_with_once_the_run_ends_although_the_last_frames_were_stale() -> None:

@@ -10,7 +10,6 @@ import errno
 import json
 import logging
 import os
-import stat
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -20,6 +19,7 @@ from time import monotonic
 
 from aiohttp import web
 
+from stream import output_file
 from stream.http.server.access_control.access import Caller
 from stream.http.server.bodies import FIELDS
 from stream.http.server.problems import Problem
@@ -163,12 +163,7 @@ class Audit:
                 os.close(file)
 
     def _opened(self, path: Path) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe has no reader
-        file = os.open(path, flags, 0o600)
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            os.close(file)
-            raise OSError(errno.EINVAL, "it is not a file")
-        return file
+        return output_file.opened(path, os.O_WRONLY | os.O_APPEND, output_file.PRIVATE)
 
 
 def known_fields(names: Iterable[str], body: Schema | None) -> list[str]:

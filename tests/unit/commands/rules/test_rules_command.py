@@ -111,6 +111,17 @@ def test_an_archive_a_results_file_and_several_cameras_give_the_same_alerts(tmp_
     assert tried(tmp_path, tmp_path / "archive", "--camera", "yard")["rules"]["down"]["by_camera"] == {"yard": 2}
 
 
+def test_no_file_that_was_read_is_replaced_by_what_is_found(tmp_path: Path) -> None:
+    rules = written(tmp_path, "rules.yaml", RULES)
+    results = write_results(tmp_path / "r.jsonl", frames())
+    before = rules.read_bytes(), results.read_bytes()
+    for option in ("--json", "--alerts"):
+        for out in (rules, results):
+            done = partstream("rules", "try", rules, results, option, out)
+            assert done.exit_code == 1 and "choose another file" in done.stderr
+    assert (rules.read_bytes(), results.read_bytes()) == before
+
+
 def test_messages_are_written_as_they_would_be_published(tmp_path: Path) -> None:
     alerts = tmp_path / "alerts.jsonl"
     tried(tmp_path, write_archive(tmp_path / "archive", frames()), "--alerts", alerts)

@@ -1,0 +1,1 @@
+"""Which files an engine reads and writes."""
