@@ -213,6 +213,7 @@ class Engine:
             self._worker.next_batch, self._worker.run, interrupt=self._batcher.interrupt, on_death=self._inference_died
         )
         if self._state_file is not None:
+            self._state_file.hold()
             origin = f"state_file: {self._state_file.path}"
             self.config = with_cameras(self.config, self._state_file.load(), origin)
             self.cameras.privacy.remember(self._state_file.hidden)
@@ -286,6 +287,8 @@ class Engine:
         await self.publisher.stop()
         self._feeds.close()
         self._outputs.close()
+        if self._state_file is not None:
+            self._state_file.close()
         self._finished.set()
         if not all(joined) or not worked:
             logger.warning("stopped without waiting longer for %s", "a camera" if worked else "the model")

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 
 LOCKS = Path("/proc/locks")
+
+
+class InUseError(OSError):
+    """Another process holds the lock; `strerror` tells which."""
 
 
 def hold(path: Path) -> int | None:
@@ -26,6 +31,14 @@ def hold(path: Path) -> int | None:
     except OSError:
         os.close(descriptor)
         raise
+    return descriptor
+
+
+def held(path: Path) -> int:
+    """Return what `hold` does. Raises `InUseError` if another process holds the lock, and `OSError`."""
+    descriptor = hold(path)
+    if descriptor is None:
+        raise InUseError(errno.EBUSY, f"it is in use by {holder_of(path)}")
     return descriptor
 
 

@@ -37,24 +37,25 @@ class KeptOutputs:
             self._results_file = ResultsFile(self._results_path)
 
     async def keep_incidents(self) -> None:
-        """Keep what is published, except for results and clips. Raises `ConfigError`.
+        """Take the folders, and keep what is published, except for results and clips. Raises `ConfigError`.
 
         Before the publisher starts: a reader that asks for alerts of earlier runs while the store is being opened
         would be told that there are none.
         """
+        if self.recorder is not None:
+            await asyncio.to_thread(self.recorder.start)
         if self.incidents is not None:
             await asyncio.to_thread(self.incidents.start)
             self._publisher.keep_in(self.incidents)
         if self.verdicts is not None:
+            await asyncio.to_thread(self.verdicts.start)
             self._publisher.on_message(self.verdicts.take)
-            self.verdicts.start()
 
     def keep_results(self) -> None:
         """Keep results and clips of what is published from now on. Raises `ConfigError`."""
         if self._results_file is not None:
             self._publisher.on_message(self._results_file.write)
         if self.recorder is not None:
-            self.recorder.start()
             self._publisher.on_message(self.recorder.take)
 
     async def finish(self, deadline: float) -> None:

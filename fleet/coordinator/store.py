@@ -146,9 +146,11 @@ class Store:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = file_lock.hold(self.path.with_name(f"{self.path.name}.lock"))
+            lock = self.path.with_name(f"{self.path.name}.lock")
+            self._lock = file_lock.hold(lock)
             if self._lock is None:
-                raise ConfigError(f"coordinator.store: {self.path} is in use by another coordinator")
+                holder = file_lock.holder_of(lock)
+                raise ConfigError(f"coordinator.store: {self.path} is in use by another coordinator ({holder})")
             try:
                 return self._open()
             except sqlite3.DatabaseError as error:

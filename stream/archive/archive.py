@@ -26,12 +26,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Literal
 
-import filelock
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stream import file_lock
 from stream.archive.files import PART, ArchiveFiles, is_own_name, name_of, written
 from stream.archive.merging import DamagedFileError, SmallFiles
 from stream.archive.tables import SCHEMAS, Table, batch
@@ -100,17 +100,20 @@ class Archive:
         self._unnamed: list[str] = []  # written, but perhaps without their final names
         self._replaced: list[str] = []  # in `_unnamed` as well, but perhaps not yet removed
         self._merge_failed = False
-        self._lock = filelock.FileLock(folder / LOCK, blocking=False)
+        self._lock: int | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
+            self._lock = file_lock.held(folder / LOCK)
             try:
                 self._open()
             except BaseException:
-                self._lock.release()
+                self.close()
                 raise
-        except filelock.Timeout:
-            raise ConfigError(f"{folder} is in use by another archive process: stop it, or choose another") from None
+        except file_lock.InUseError:
+            holder = file_lock.holder_of(folder / LOCK)
+            raise ConfigError(
+                f"{folder} is in use by another archive process ({holder}): stop it, or choose another"
+            ) from None
         except OSError as error:
             raise ConfigError(f"{folder} can't be used: {error.strerror or error}") from None
 
@@ -166,7 +169,9 @@ class Archive:
 
     def close(self) -> None:
         """Release the lock. May be called again."""
-        self._lock.release()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     # -- opening ------------------------------------------------------------------------------------------------
     def _open(self) -> None:

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from stages.settings import Section
-from stream import output_file
+from stream import file_lock, output_file
 from stream.privacy.hidden_camera import HiddenCamera
 from stream.privacy.known_privacy import KnownPrivacy
 from stream.settings import private_file
@@ -39,8 +39,29 @@ class CameraStateFile:
     def __init__(self, path: Path, configured: Sequence[CameraConfig]) -> None:
         self.path = path
         self._configured = {camera.id: camera for camera in configured}
+        self._lock: int | None = None
         self.hidden: list[HiddenCamera] = []
         """What `load` found to be hidden of cameras that the configuration does not decide about."""
+
+    def hold(self) -> None:
+        """Keep other engines from using the file, until `close`. Raises `ConfigError`."""
+        path = self.path.resolve()
+        lock = path.with_name(f"{path.name}.lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = file_lock.held(lock)
+        except file_lock.InUseError:
+            raise ConfigError(
+                f"state_file: {self.path} is in use by another engine ({file_lock.holder_of(lock)}): set another file"
+            ) from None
+        except OSError as error:
+            raise ConfigError(f"state_file: {self.path} can't be written: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Let another engine use the file. May be called again."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def load(self) -> list[CameraConfig]:
         """Return the cameras to start with: those of the configuration, with the changes in the file.

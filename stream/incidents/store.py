@@ -38,6 +38,8 @@ from stream.settings.incidents.incidents import IncidentsConfig
 
 logger = logging.getLogger(__name__)
 
+LOCK = "incidents.lock"
+
 MOST_WAITING = 2000
 """Changes that wait for the writer; events are already lost at half of it, so that they leave room for alerts."""
 BATCH = 500
@@ -104,14 +106,16 @@ class IncidentStore(StoredIncidents):
         """
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            self._lock_file = file_lock.hold(self._directory / "incidents.lock")
+            self._lock_file = file_lock.hold(self._directory / LOCK)
         except OSError as error:
             self._failed(error)
         else:
             if self._lock_file is None:
                 self.close()
+                holder = file_lock.holder_of(self._directory / LOCK)
                 raise ConfigError(
-                    f"incidents.directory: {self._directory} is in use by another engine: set another directory"
+                    f"incidents.directory: {self._directory} is in use by another engine ({holder}): set another "
+                    "directory"
                 )
         with self._lock:
             self._open()

@@ -17,7 +17,8 @@ def lock(path: Path) -> int:
     """Return the descriptor of the locked file, whose closing ends the lock. Raises `ConfigError`, `OSError`."""
     descriptor = file_lock.hold(_lock_of(path))
     if descriptor is None:
-        raise ConfigError(f"{path}: is in use by another `partstream notify`")
+        holder = file_lock.holder_of(_lock_of(path))
+        raise ConfigError(f"{path}: is in use by another `partstream notify` ({holder})")
     return descriptor
 
 

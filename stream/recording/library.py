@@ -1,7 +1,7 @@
 """The directory of clips, kept within its budget.
 
-Only files with names of clips (`clips.NAME` and an ending) are touched. A directory has one engine, which removes
-unfinished files (`.part`) of an earlier run at the start. Only the writer thread changes the library.
+Only files with names of clips (`clips.NAME` and an ending) are touched. A lock allows one engine per directory, which
+removes unfinished files (`.part`) of an earlier run at the start. Only the writer thread changes the library.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from typing import Literal
 
 import msgspec
 
+from stream import file_lock
 from stream.recording.clips import NAME, Clip, clip_name
 
 logger = logging.getLogger(__name__)
 
 VIDEO, RESULTS, METADATA = ".mp4", ".jsonl", ".json"
 ENDINGS = (VIDEO, RESULTS, METADATA)
+LOCK = "clips.lock"
 PART = ".part"
 _OWN = re.compile(rf"({NAME.pattern})(\.mp4|\.jsonl|\.json)({re.escape(PART)})?")
 
@@ -79,12 +81,15 @@ class ClipLibrary:
         self.state: State = "ready"
         self.message = ""
         """Why the library is not ready, and what to do."""
+        self.in_use = ""
+        """Who else uses the directory, as `process 123`; empty once this library has it."""
+        self._held: int | None = None
 
     # -- the writer thread --------------------------------------------------------------------------------------
     def open(self) -> None:
         """Read the directory. If that fails, the error is logged, and the directory is used again for the next clip."""
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            self._hold()
             self._scan()
             self._make_room()
             self.check_disk()
@@ -92,6 +97,23 @@ class ClipLibrary:
             self.failed(error)
         finally:
             self.opened.set()
+
+    def close(self) -> None:
+        """Let another engine use the directory. May be called again."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def _hold(self) -> None:
+        """Create the directory if need be, and keep other engines from using it."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if self._held is None:
+            try:
+                self._held = file_lock.held(self.directory / LOCK)
+            except file_lock.InUseError:
+                self.in_use = file_lock.holder_of(self.directory / LOCK)
+                raise
+            self.in_use = ""
 
     def check_disk(self) -> bool:
         """Return whether the disk has room for a clip, and update the state."""
@@ -112,7 +134,7 @@ class ClipLibrary:
 
     def begin(self, capture_us: int, camera: str, action: str) -> str:
         """Return the name of a new clip. Raises OSError if no clip can be written."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self._hold()
         if not self.check_disk():
             raise NoRoomError(errno.ENOSPC, self.message)
         for number in range(1, NAMES_TRIED):

@@ -19,10 +19,14 @@ from stream.recording.library import ClipLibrary
 from stream.recording.packets import PacketRing
 from stream.recording.planning import ClipRules
 from stream.results import Alert, ClipReady, Event, Frame, Message
+from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
 from stream.settings.recording import LATE_S, RecordingConfig
 
 logger = logging.getLogger(__name__)
+
+OPEN_WITHIN_S = 5.0
+"""A disk that takes longer does not delay the start of the engine."""
 
 TICK_S = 0.2
 """Interval of the writer while there is a clip to write."""
@@ -57,8 +61,16 @@ class Recorder:
         self._thread = threading.Thread(target=self._write, name="clips", daemon=True)
 
     def start(self) -> None:
-        """Start the writer thread."""
+        """Start the writer thread. Blocks until it has the directory, unless the disk is slow.
+
+        Raises `ConfigError` if another engine uses the directory.
+        """
         self._thread.start()
+        if self.library.opened.wait(OPEN_WITHIN_S) and self.library.in_use:
+            raise ConfigError(
+                f"recording.directory: {self.library.directory} is in use by another engine ({self.library.in_use}): "
+                "set another directory"
+            )
 
     def stop(self, within_s: float) -> None:
         """Finish open clips within `within_s`; otherwise they are lost, and a warning is logged."""
@@ -158,6 +170,8 @@ class Recorder:
             # Nothing else is affected, but the error must be visible.
             logger.critical("internal error: recording has stopped", exc_info=True)
             self.library.close_after_error()
+        finally:
+            self.library.close()
 
     def _kept(self, clip: Clip, size: int) -> None:
         """Publish that a clip is complete."""

@@ -15,6 +15,7 @@ import msgspec
 from ring_buffers.doorbell import Doorbell
 from stages.verdicts.verdict_file import Said as Learned
 from stages.verdicts.verdict_file import Verdict as Label
+from stream import file_lock
 from stream.incidents.incident import Incident, IncidentQuery, Verdict
 from stream.incidents.store import IncidentStore, StoreUnavailableError
 from stream.incidents.verdicts.late_clips import LateClips
@@ -23,6 +24,7 @@ from stream.incidents.verdicts.verdict_folder import VerdictFolder
 from stream.recording.clips import Clip
 from stream.recording.library import RESULTS, ClipLibrary
 from stream.results import ClipReady, Message, about
+from stream.settings.config_error import ConfigError
 from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.incidents.verdicts import VerdictsConfig
 from stream.settings.privacy.modes import MODES, PrivacyMode
@@ -100,7 +102,15 @@ class VerdictDesk:
         self._closed = False
 
     def start(self) -> None:
-        """Start the worker."""
+        """Start the worker. Blocks. Raises `ConfigError` if another engine uses the folder."""
+        try:
+            self.folder.hold()
+        except file_lock.InUseError as error:
+            raise ConfigError(
+                f"verdicts.directory: {self.folder.directory}: {error.strerror}, another engine: set another directory"
+            ) from None
+        except OSError as error:  # the folder is tried again for each verdict
+            logger.error("verdicts: %s cannot be used: %s", self.folder.directory, error.strerror)
         self._worker.start()
 
     def close(self, within_s: float = 0.1) -> None:
@@ -109,6 +119,7 @@ class VerdictDesk:
         self._bell.ring()
         if self._worker.ident is not None:
             self._worker.join(within_s)
+        self.folder.close()
 
     def say(self, ids: Sequence[str], said: Said, sees: Callable[[str], bool] = lambda camera: True) -> list[Outcome]:
         """Set the verdict of these incidents, and return what became of each.

@@ -21,6 +21,7 @@ import msgspec
 
 from stages.verdicts import verdict_file
 from stages.verdicts.verdict_file import Verdict, VerdictFileError
+from stream import file_lock
 from stream.recording.library import sync
 from stream.settings import private_file
 from stream.settings.incidents.verdicts import VerdictsConfig
@@ -31,6 +32,7 @@ CROSS_DEVICE = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)
 """Errors of `os.link` after which a copy may still be possible."""
 MOST_LOG_BYTES = 16 << 20
 """Size at which the log is renamed, which replaces the one before: some 100,000 changes in two files."""
+LOCK = "verdicts.lock"
 MOST_NAMED = 100
 """Damaged files that are named."""
 
@@ -43,6 +45,8 @@ class VerdictFolder:
 
     def __init__(self, directory: Path, config: VerdictsConfig) -> None:
         self.directory = directory
+        self._lock: int | None = None
+        self._locks = config.directory is not None  # otherwise it is in `incidents.directory`, which has a lock
         self.damaged: list[str] = []
         """What is wrong with files that are not used. They are not changed."""
         self.counts: tuple[int, int] | None = None
@@ -172,7 +176,20 @@ class VerdictFolder:
         self._bytes = size
         return counted
 
+    def hold(self) -> None:
+        """Keep other engines from using the directory. May be called again. Raises `InUseError`, `OSError`."""
+        if self._locks and self._lock is None:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = file_lock.held(self.directory / LOCK)
+
+    def close(self) -> None:
+        """Let another engine use the directory. May be called again."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def _make(self) -> None:
+        self.hold()
         for folder in (verdict_file.CLIPS, verdict_file.LABELS):
             (self.directory / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self.directory / verdict_file.LAYOUT).exists():

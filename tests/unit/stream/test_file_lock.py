@@ -28,3 +28,14 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         file_lock.hold(path)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_holder_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    descriptor = file_lock.held(path)
+    with pytest.raises(file_lock.InUseError, match=f"in use by process {os.getpid()}"):
+        file_lock.held(path)
+    assert file_lock.holder_of(path, tmp_path / "missing") == "another process"
+    os.close(descriptor)
+    assert file_lock.holder_of(path) == "another process"
+    os.close(file_lock.held(path))

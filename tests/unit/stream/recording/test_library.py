@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -39,8 +40,14 @@ def a_clip(name: str, camera: str = "door") -> Clip:
     )
 
 
+LATEST: dict[Path, ClipLibrary] = {}
+
+
 def library(folder: Path, budget: int = 1 << 30, least_free: int = 0) -> ClipLibrary:
-    made = ClipLibrary(folder, budget, least_free)
+    """Open the library of an engine, after the end of the one before."""
+    if folder in LATEST:
+        LATEST[folder].close()
+    made = LATEST[folder] = ClipLibrary(folder, budget, least_free)
     made.open()
     return made
 
@@ -178,3 +185,19 @@ def test_an_unwritable_directory_is_reported_and_retried(tmp_path: Path, caplog:
 def test_a_full_disk_has_its_own_reason() -> None:
     assert reason_of(OSError(errno.ENOSPC, "No space left on device")) == "disk_full"
     assert reason_of(OSError(errno.EROFS, "Read-only file system")) == "unwritable"
+
+
+def test_a_second_engine_touches_nothing_and_takes_over_when_the_first_has_gone(tmp_path: Path) -> None:
+    first = library(tmp_path, budget=5000)
+    write(first, 0, 3000)
+    growing = first.begin(AT_US + 1, "door", "fall")
+    first.part(growing, ".mp4").write_bytes(b"half")
+    second = ClipLibrary(tmp_path, 1, 0)
+    second.open()
+    assert second.in_use == f"process {os.getpid()}" and second.state == "unwritable"
+    with pytest.raises(OSError, match="in use by process"):
+        second.begin(AT_US, "gate", "fall")
+    assert first.part(growing, ".mp4").exists() and len(first.clips()) == 1 and len(second) == 0
+    first.close()
+    second.begin(AT_US, "gate", "fall")
+    assert second.in_use == ""

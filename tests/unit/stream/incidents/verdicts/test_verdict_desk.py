@@ -182,6 +182,7 @@ def test_after_a_restart_verdicts_that_came_before_their_clip_still_get_it(at: D
     at.say(RIGHT, unknown.event)
     said = at.store.get(FIRST)
     assert said is not None and at.label() is None
+    at.library.close()  # the engine before has ended
     library = ClipLibrary(at.clips, 10**9, 0)
     again = VerdictDesk(at.store, at.folder, library)
     again.start()
@@ -258,6 +259,7 @@ def test_when_more_clips_are_complete_than_are_looked_at_all_are_looked_through(
     at: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(late_clips, "MOST_COMPLETE", 1)
+    at.library.close()  # the engine before has ended
     library = ClipLibrary(at.clips, 10**9, 0)
     desk = VerdictDesk(at.store, at.folder, library)
     desk.start()  # the worker waits for the library
