@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket as sockets
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -409,6 +411,35 @@ async def test_an_endpoint_in_use_is_an_error_that_names_its_field(field: str) -
         with pytest.raises(EndpointError, match=rf"publish\.{field}: {endpoint} is in use .* choose another port"):
             async with publishing(**{field: endpoint}):
                 pass
+
+
+@pytest.mark.parametrize("field", ["endpoint", "replay"])
+async def test_an_ipc_endpoint_removes_no_file_and_takes_no_socket_that_is_in_use(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "place"
+    endpoint = f"ipc://{path}"
+    path.write_text("content")
+    with pytest.raises(EndpointError, match=rf"publish\.{field}: {endpoint} is a file, which would be lost: choose"):
+        async with publishing(**{field: endpoint}):
+            pass
+    assert path.read_text() == "content"
+    path.unlink()
+    async with publishing(**{field: endpoint}):
+        inode = path.stat().st_ino
+        with pytest.raises(EndpointError, match=rf"publish\.{field}: {endpoint} is in use by process {os.getpid()} "):
+            async with publishing(**{field: endpoint}):
+                pass
+        assert path.stat().st_ino == inode
+    async with publishing(**{field: endpoint}):
+        pass  # free again as soon as it has stopped
+
+
+async def test_an_ipc_socket_that_a_killed_engine_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "place"
+    with sockets.socket(sockets.AF_UNIX) as left:
+        left.bind(str(path))
+    async with publishing(endpoint=f"ipc://{path}"), publishing(endpoint="ipc://*"):
+        with sockets.socket(sockets.AF_UNIX) as client:
+            client.connect(str(path))
 
 
 @pytest.mark.parametrize("endpoint", ["nonsense", "tcp://", "tcp://203.0.113.7:5555", "ftp://127.0.0.1:1", "tcp://*"])
