@@ -40,7 +40,7 @@ from stream.inference import device_budget, memory_budget
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
 from stream.inference.load_watch import LoadWatch
-from stream.inference.model_loading import load_model
+from stream.inference.model_loading import check_model_files, load_model
 from stream.inference.profiling import Profiling
 from stream.kept_outputs import KeptOutputs
 from stream.live.live_pictures import LivePictures
@@ -207,7 +207,7 @@ class Engine:
         await self.stop()
 
     async def start(self) -> None:
-        """Open the sockets, load and warm up the model, then start every configured camera."""
+        """Check files, open the sockets, load and warm up the model, then start every configured camera."""
         self._loop = asyncio.get_running_loop()
         self._inference = InferenceThread(
             self._worker.next_batch, self._worker.run, interrupt=self._batcher.interrupt, on_death=self._inference_died
@@ -219,6 +219,8 @@ class Engine:
             self.cameras.privacy.remember(self._state_file.hidden)
         warn_of_missing_cameras(self.config.recording, (camera.id for camera in self.config.cameras))
         memory_budget.check(self.config, memory_budget.available_bytes())
+        if self._model is None:
+            await asyncio.to_thread(check_model_files, self.config.model)
         self._outputs.open()
         if self.fleet is not None:
             self.fleet.read_keys()

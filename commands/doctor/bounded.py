@@ -52,12 +52,10 @@ class RunningCheck:
             found = self._check.run()
             self._findings = [found] if isinstance(found, Finding) else list(found)
         except Exception as error:
-            # Its message may quote a secret; the kind of error is enough for a report.
-            place = f"{type(error).__name__} in {_innermost(error)}"
             self._findings = [
                 fault(
                     self._check.name,
-                    f"the check itself failed: {place}",
+                    f"the check itself failed: {place_of(error)}",
                     "This is a bug in partstream: please report it",
                 )
             ]
@@ -86,6 +84,11 @@ def still_running() -> bool:
 def run(check: Check) -> list[Finding]:
     """Return the findings of one check."""
     return RunningCheck(check).findings()
+
+
+def place_of(error: BaseException) -> str:
+    """Return an error's kind and place. Its message may quote a secret; these are enough for a report."""
+    return f"{type(error).__name__} in {_innermost(error)}"
 
 
 def _innermost(error: BaseException) -> str:

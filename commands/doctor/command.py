@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -33,6 +34,8 @@ MARKS: dict[Level, tuple[str, str]] = {
     "fault": ("FAULT", "bold red"),
 }
 MARK_COLUMNS = 9
+SILENT = logging.CRITICAL + 1
+"""Tracebacks would bury the findings. Those that matter are named in one."""
 
 
 def doctor_command(
@@ -65,7 +68,7 @@ def doctor_command(
     from stream.config import ConfigError
     from telemetry import logs
 
-    logs.configure(json=False, level="error")  # what matters is a finding
+    logs.configure(json=False, level="error").setLevel(SILENT)  # what matters is a finding
     asked: dict[str, Any] = {"profile": profile, "device": device}
     overrides = {"model": {name: value for name, value in asked.items() if value is not None}}
     try:

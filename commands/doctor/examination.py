@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from commands.cameras.opening import openers
 from commands.console.amounts import counted
-from commands.doctor import cameras, clock, disk, installation, model_files, ports, self_test
+from commands.doctor import cameras, clock, disk, installation, model_files, names, ports, self_test
 from commands.doctor.bounded import Check, RunningCheck, run, within
 from commands.doctor.finding import Finding, fault, ok, warning
 from stream.cameras.state_file import CameraStateFile
@@ -54,6 +54,7 @@ def _rounds(config: Config, state: Finding, wanted: Wanted) -> Iterator[Sequence
     weights = run(Check("weights", MODEL_S, partial(model_files.model_weights, config.model)))
     yield weights
     yield [state]
+    yield run(Check("names", QUICK_S, partial(names.names, config)))
     yield run(Check("memory", QUICK_S, partial(_memory, config)))
     yield run(Check("publish keys", QUICK_S, partial(ports.encryption, config.publish)))
     for name, check in _ports(config):
@@ -75,8 +76,10 @@ def _ports(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
     engine = within(QUICK_S, partial(ports.engine_at, config.http), None)
     publish = config.publish
     yield "publish.endpoint", partial(ports.zeromq, "publish.endpoint", publish.endpoint, publish, engine)
-    yield "publish.replay", partial(ports.zeromq, "publish.replay", publish.replay, publish, engine)
-    yield "http.bind", partial(ports.http_server, config.http, engine)
+    others = {"publish.endpoint": publish.endpoint}
+    yield "publish.replay", partial(ports.zeromq, "publish.replay", publish.replay, publish, engine, others)
+    others = {**others, "publish.replay": publish.replay}
+    yield "http.bind", partial(ports.http_server, config.http, engine, others)
 
 
 def _folders(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
@@ -84,7 +87,12 @@ def _folders(config: Config) -> Iterator[tuple[str, Callable[[], Finding]]]:
     if config.incidents.directory is not None:
         yield "incidents.directory", partial(disk.folder, "incidents.directory", config.incidents.directory)
     yield "weights cache", disk.cache
-    for field, file in (("results", config.results), ("state_file", config.state_file)):
+    for field, file in (
+        ("results", config.results),
+        ("state_file", config.state_file),
+        ("alerts_file", config.alerts_file),
+        ("http.audit_file", config.http.audit_file),
+    ):
         if isinstance(file, Path):
             yield f"folder of {field}", partial(disk.folder, f"folder of {field}", file.parent)
 

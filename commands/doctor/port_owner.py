@@ -30,6 +30,11 @@ def owner_of(port: int, proc: Path = Path("/proc")) -> Owner | None:
     return None
 
 
+def process(pid: int, proc: Path = Path("/proc")) -> Owner:
+    """Return the process of this number."""
+    return Owner(pid, _name_of(proc / str(pid)))
+
+
 def _inodes(port: int, proc: Path) -> Iterator[str]:
     for table in ("net/tcp", "net/tcp6"):
         try:

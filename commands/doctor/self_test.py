@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+from commands.doctor.bounded import place_of
 from commands.doctor.finding import Finding, fault, ok, warning
 from stages.third_party import weights
 from stages.third_party.weights import WeightsError
@@ -39,10 +41,24 @@ class _Failures(Observer):
         self.stages[stage] += 1
 
 
+class _FirstError(logging.Handler):
+    """Keeps the place of the first exception that is logged. Its message may quote a secret."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.place = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not self.place:
+            self.place = place_of(error)
+
+
 def run(config: Config, seconds: float = SECONDS) -> Finding:
     """Run the engine and judge its results. Uses no port, file or camera of the configuration."""
     footage = _footage()
-    failures = _Failures()
+    failures, first_error = _Failures(), _FirstError()
+    logging.getLogger().addHandler(first_error)
     try:
         frames, took_s = asyncio.run(_frames(_isolated(config, footage), failures, seconds))
     except (WeightsError, ConfigError) as error:
@@ -52,8 +68,10 @@ def run(config: Config, seconds: float = SECONDS) -> Finding:
         return fault(
             CHECK, str(error), "This is a bug in partstream: please report it with the log of `run --log-level debug`"
         )
+    finally:
+        logging.getLogger().removeHandler(first_error)
     if failures.stages:
-        names = ", ".join(sorted(failures.stages))
+        names = ", ".join(sorted(failures.stages)) + (f" ({first_error.place})" if first_error.place else "")
         return fault(
             CHECK,
             f"stages failed: {names}",

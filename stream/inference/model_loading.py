@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from stages.free_model import FreeModel
-from stages.settings import PipelineSettings
+from stages.settings import ModelSettings, PipelineSettings
+from stages.third_party import weights
+from stages.third_party.weight_catalogue import MOVENET, NANODET, THUNDER
 from stages.types import Model
 from stream.config import Config
+from stream.rules_file import stored_names
 from stream.settings.config_error import ConfigError
 from telemetry.observer import Observer
+
+
+def check_model_files(model: ModelSettings) -> None:
+    """Raise `WeightsError` if the checkpoint, or weights that its detector needs, are missing or damaged.
+
+    Reads no tensors, so that this is known before the engine opens sockets. Blocks.
+    """
+    if model.profile == "free":
+        return
+    if stored_names(model.profile).objects is None:  # the checkpoint has its own detector
+        return
+    searches = bool(model.search_s) and model.detection != "full"
+    looks = model.second_looks > 0 and model.detection != "full"
+    needed = {MOVENET.name: True, THUNDER.name: looks or searches, NANODET.name: bool(model.objects_s) or searches}
+    for name in (name for name, is_needed in needed.items() if is_needed):
+        weights.locate(name)
 
 
 def load_model(config: Config, observer: Observer) -> Model:

@@ -34,12 +34,15 @@ def check_actions(
 
 def warn_of_missing_cameras(recording: RecordingConfig, cameras: Iterable[str]) -> None:
     """Warn of cameras in `recording.cameras` that are not configured. They may be added while the engine runs."""
-    known = list(cameras)
     if recording.directory is None:
         return
-    for name in recording.cameras:
-        if name not in known:
-            logger.warning("recording.cameras: there is no camera `%s` yet; %s", name, _suggestion(name, known))
+    for name, suggestion in missing_cameras(recording, list(cameras)).items():
+        logger.warning("recording.cameras: there is no camera `%s` yet; %s", name, suggestion)
+
+
+def missing_cameras(recording: RecordingConfig, known: Sequence[str]) -> dict[str, str]:
+    """Return the cameras in `recording.cameras` that are not `known`, each with a suggestion."""
+    return {name: _suggestion(name, known) for name in recording.cameras if name not in known}
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:

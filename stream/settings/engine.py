@@ -225,3 +225,9 @@ class PublishConfig(Section):
         if (self.curve_secret_key_file is None) != (self.curve_allowed_keys is None):
             raise ValueError("curve_secret_key_file and curve_allowed_keys go together: set both, or neither")
         return self
+
+    @model_validator(mode="after")
+    def _endpoints_differ(self) -> PublishConfig:
+        if self.endpoint == self.replay and not self.endpoint.endswith((":0", "*")):
+            raise ValueError(f"endpoint and replay are both {self.endpoint}: each needs an address of its own")
+        return self

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import typer
 
-from commands.doctor import ports, self_test
+from commands.doctor import examination, ports, self_test
+from commands.doctor.command import doctor_command
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
 from stages.third_party.weights import WeightsError
@@ -19,6 +22,7 @@ from stream.config import Config
 from stream.settings.network import HttpConfig
 from support.engines.controlled_engine import configured, running
 from support.engines.small_clips import make_clip
+from telemetry import logs
 
 FREE = Config.model_validate({"model": {"profile": "free"}})
 
@@ -56,7 +60,32 @@ def test_a_failing_stage_is_a_fault_that_names_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(self_test, "FIRST_RESULT_WITHIN_S", 5.0)
     found = self_test.run(FREE, 0.1)
     assert found.level == "fault"
-    assert "stages failed: pipeline" in found.seen
+    assert f"stages failed: pipeline (RuntimeError in {__name__}, line " in found.seen
+    assert "convolution" not in found.seen, "a message may quote a secret"
+
+
+@pytest.mark.usefixtures("footage")
+def test_findings_are_not_buried_under_tracebacks(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine, "load_model", lambda config, observer: Failing())
+    monkeypatch.setattr(self_test, "FIRST_RESULT_WITHIN_S", 5.0)
+    (config := tmp_path / "c.yaml").write_text(
+        "{publish: {endpoint: 'tcp://127.0.0.1:0', replay: 'tcp://127.0.0.1:0'}, http: {bind: null}}"
+    )
+    monkeypatch.setattr(examination, "examine", lambda config, wanted: [self_test.run(config, 0.1)])
+    level, configure, outputs = logging.getLogger().level, logs.configure, list[logs.LogOutput]()
+    monkeypatch.setattr(logs, "configure", lambda **settings: outputs.append(configure(**settings)) or outputs[0])
+    try:
+        with pytest.raises(typer.Exit):
+            doctor_command(None, config, "free")
+    finally:
+        for output in outputs:
+            output.close()
+        logging.getLogger().setLevel(level)
+    shown = capfd.readouterr()
+    assert "stages failed: pipeline" in shown.out
+    assert "Traceback" not in shown.out + shown.err
 
 
 @pytest.mark.usefixtures("footage")

@@ -16,12 +16,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.free_model import FreeModel
+from stages.third_party.weights import WeightsError
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream import results
 from stream.engine import Engine, EngineFailedError
 from stream.http.server.connections import Connections
 from stream.messaging import results_file
 from stream.messaging.history import EPOCHS_NUMBERED
+from stream.messaging.publisher import Publisher
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
@@ -267,6 +269,21 @@ async def test_an_unwritable_results_file_is_an_error_before_anything_starts(tmp
     with pytest.raises(ConfigError, match=r"results: .*can't be written"):
         async with Engine(configured(pattern("a"), results=tmp_path / "file" / "x.jsonl"), model=FreeModel()):
             pass
+
+
+@pytest.mark.parametrize("missing", ["checkpoint", "weights"])
+async def test_a_missing_model_is_named_before_sockets_are_opened_and_files_are_touched(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr(Publisher, "start", lambda publisher: pytest.fail("sockets are opened"))
+    profile = str(tmp_path / "none.safetensors") if missing == "checkpoint" else "edge"
+    named = "none.safetensors: there is no such checkpoint" if missing == "checkpoint" else "weights fetch movenet"
+    engine = Engine(configured(pattern("a"), model={"profile": profile}, results=tmp_path / "results.jsonl"))
+    with pytest.raises(WeightsError, match=named):
+        await engine.start()
+    await engine.stop()
+    assert not (tmp_path / "results.jsonl").exists()
 
 
 async def test_a_full_disk_is_logged_and_the_engine_goes_on(

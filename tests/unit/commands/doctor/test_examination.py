@@ -14,7 +14,7 @@ import pytest
 import torch
 import zmq
 
-from commands.doctor import bounded, disk, examination, installation, model_files, ports
+from commands.doctor import bounded, disk, examination, installation, model_files, names, ports
 from commands.doctor.bounded import Check
 from commands.doctor.examination import Wanted, examine
 from commands.doctor.finding import Finding, ok
@@ -186,6 +186,52 @@ def test_listening_to_other_hosts_without_protection_is_a_fault_with_a_remedy() 
     assert "http.read_token" in found.remedy
 
 
+def test_two_settings_with_one_port_are_a_fault() -> None:
+    port = reserved_port()
+    publish = {"endpoint": f"tcp://127.0.0.1:{port}", "replay": f"tcp://*:{port}", "allow_plaintext": True}
+    config = Config.model_validate(
+        {"publish": publish, "http": {"bind": f"127.0.0.1:{port}"}, "model": {"profile": "free"}}
+    )
+    found = {one.check: one for one in examine(config, Wanted(open_cameras=False, self_test=False))}
+    assert found["publish.endpoint"].level == "ok"
+    for check in ("publish.replay", "http.bind"):
+        assert found[check].level == "fault"
+        assert f"has the port of publish.endpoint, tcp://127.0.0.1:{port}" in found[check].seen
+
+
+def test_the_socket_of_a_running_engine_is_left_alone_and_its_process_named(tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path / 'results'}"
+    with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
+        socket.bind(endpoint)
+        inode = (tmp_path / "results").stat().st_ino
+        found = ports.zeromq("publish.endpoint", endpoint, PublishConfig())
+        assert found.level == "fault"
+        assert f"(process {os.getpid()})" in found.seen
+        own = ports.zeromq("publish.endpoint", endpoint, PublishConfig(), Owner(os.getpid(), "engine"))
+        assert own.level == "warning"
+        assert (tmp_path / "results").stat().st_ino == inode
+
+
+def test_names_that_nothing_has_are_found_before_the_engine_starts(tmp_path: Path) -> None:
+    (rules := tmp_path / "rules.yaml").write_text("rules: {down: {when: {actoin: fall}}}\n")
+    recording = {"directory": tmp_path / "clips", "actions": {"fal": 0.5, "run": 0.5}, "cameras": ["dor", "door"]}
+    content = {
+        "cameras": [{"id": "door", "source": "pattern:"}],
+        "recording": recording,
+        "incidents": {"directory": tmp_path / "incidents", "actions": {"kik": 0.5}},
+    }
+    found = {one.check: one for one in names.names(Config.model_validate(content))}
+    assert {check: one.level for check, one in found.items()} == {
+        "recording.actions": "fault",
+        "incidents.actions": "fault",
+        "recording.cameras": "warning",
+    }
+    assert "`fal`" in found["recording.actions"].seen and "`fall`" in found["recording.actions"].remedy
+    assert "`dor`" in found["recording.cameras"].seen and "`door`" in found["recording.cameras"].remedy
+    (broken,) = names.names(Config.model_validate({**content, "rules_file": rules}))
+    assert (broken.check, broken.level) == ("rules_file", "fault")
+
+
 def test_missing_keys_are_a_fault(tmp_path: Path) -> None:
     assert ports.encryption(PublishConfig()).level == "ok"
     absent = tmp_path / "server.key_secret"
@@ -310,12 +356,13 @@ def test_without_a_model_the_self_test_is_skipped_with_a_message(tmp_path: Path)
 
 
 def test_a_state_file_that_cannot_be_read_in_time_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    os.mkfifo(state := tmp_path / "cameras.json")  # who reads it waits for ever
+    answers = threading.Event()
+    monkeypatch.setattr(examination.CameraStateFile, "load", lambda file: answers.wait())  # a disk that hangs
     monkeypatch.setattr(examination, "QUICK_S", 0.05)
-    config = Config.model_validate({"state_file": state})
+    config = Config.model_validate({"state_file": tmp_path / "cameras.json"})
     found = next(finding for finding in examine(config, Wanted()) if finding.check == "configuration")
     assert (found.level, "took too long" in found.seen) == ("fault", True)
-    state.open("wb").close()  # lets the one that waits go
+    answers.set()
 
 
 def test_a_damaged_state_file_is_a_fault(tmp_path: Path) -> None:
