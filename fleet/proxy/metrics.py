@@ -10,7 +10,6 @@ from telemetry.catalogue import MetricSpec
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_proxy_messages_total", "counter", "Messages passed on.", ("kind",)),
     MetricSpec("fleet_proxy_stale_total", "counter", "Discarded messages of placements that a later one has replaced."),
-    MetricSpec("fleet_proxy_misplaced_total", "counter", "Discarded messages of engines about what they do not have."),
     MetricSpec("fleet_proxy_lost_total", "counter", "Messages of engines that replay could not provide."),
     MetricSpec("fleet_proxy_moves_total", "counter", "Cameras that went on with a later placement."),
     MetricSpec("fleet_proxy_engines", "gauge", "Engines that are read."),
@@ -26,7 +25,6 @@ def read(proxy: Proxy) -> dict[str, Iterable[Series]]:
     return {
         "fleet_proxy_messages_total": [((kind,), count) for kind, count in proxy.passed.items()],
         "fleet_proxy_stale_total": [((), proxy.counts.stale)],
-        "fleet_proxy_misplaced_total": [((), proxy.counts.misplaced)],
         "fleet_proxy_lost_total": [((), proxy.counts.lost)],
         "fleet_proxy_moves_total": [((), proxy.moves)],
         "fleet_proxy_engines": [((), proxy.engines)],

@@ -10,7 +10,6 @@ from typing import Literal
 
 import zmq.asyncio
 
-from stream.fleet_directory.placed_cameras import PlacedCameras
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gaps import Filling, Hole
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
@@ -76,15 +75,13 @@ class LinkKey:
 class EngineLink:
     """The subscription to one engine, the cameras that it is followed for, and requests when they move.
 
-    It owns the sockets, which `close` closes. `cameras`: the `permission` of the subscription. `queued`: messages that
-    its queue can have.
+    It owns the sockets, which `close` closes. `queued`: messages that its queue can have.
     """
 
     def __init__(
         self,
         address: EngineAddress,
         subscription: EngineSubscription[Received],
-        cameras: PlacedCameras,
         context: zmq.asyncio.Context,
         replay: str,
         keys: ClientKeys | None,
@@ -94,7 +91,7 @@ class EngineLink:
         self.engine = address.engine
         self.run = address.run
         self.subscription = subscription
-        self.cameras = cameras
+        self.cameras: set[str] = set()
         self.reading: asyncio.Task[None] | None = None
         self.passed = 0
         """Messages read so far."""

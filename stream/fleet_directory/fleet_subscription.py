@@ -20,13 +20,12 @@ import zmq.asyncio
 from stream.fleet_directory.engine_link import EngineLink, LinkKey
 from stream.fleet_directory.merged_queue import MergedQueue
 from stream.fleet_directory.merging import Handover, Merging, Moved
-from stream.fleet_directory.placed_cameras import PlacedCameras
 from stream.fleet_directory.recovery import CAMERA_KINDS, HELD, Recovery
-from stream.fleet_directory.whereabouts import Whereabouts, followed, generation_at
+from stream.fleet_directory.whereabouts import Whereabouts, followed
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
-from stream.results import EngineAddress, Place, Status, decode, topic
+from stream.results import EngineAddress, Place, Stats, Status, decode, topic
 from stream.results.heads import KINDS, Received
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
@@ -41,8 +40,6 @@ MAX_SOCKETS = 65_535
 CONNECT_AGAIN_S = 5.0
 """Time after which engines are connected to for which there was no socket, for example because too many files were
 open."""
-LEAST_HELD = 1000
-"""Messages of an engine that can wait for the place of their camera, even if its queue is shorter."""
 RETIRE_S = 5.0
 """Time for which a camera's old engine is still followed after the move: its last messages may be on their way."""
 
@@ -205,11 +202,10 @@ class FleetSubscription(Subscription[AnyMessage]):
                 continue
             link.run, link.engine = address.run, address.engine
             if place.camera not in link.cameras:
+                link.cameras.add(place.camera)
                 self._links_of.setdefault(place.camera, set()).add(link)
                 for prefix in self._prefixes(place.camera):
                     link.subscription.follow(prefix)
-            early = link.cameras.add(place.camera, generation_at(place, address), address.engine)
-            link.subscription.take(early)
 
     def _connect_again(self) -> None:
         """Follow the engines that there was no socket for."""
@@ -228,7 +224,6 @@ class FleetSubscription(Subscription[AnyMessage]):
             return None
         try:
             keys = self._keys(address)
-            cameras = PlacedCameras(self.counts, max(self._limits.high_water_mark, LEAST_HELD))
             replay = parse_endpoint(address.replay)
             connection = Connection(
                 parse_endpoint(address.endpoint), self._limits.high_water_mark, self._limits.receive_buffer, keys
@@ -239,7 +234,6 @@ class FleetSubscription(Subscription[AnyMessage]):
                 replay=ReplayServerAt(replay, self._limits.replay_timeout_s, keys),
                 on_gap=self._queue.put if self._on_gap is not None else None,
                 admission=self._merging,
-                permission=cameras,
                 counts=self.counts,
                 context=context,
                 decode=self._decode,
@@ -255,7 +249,7 @@ class FleetSubscription(Subscription[AnyMessage]):
                 self._connecting = asyncio.get_running_loop().call_later(CONNECT_AGAIN_S, self._connect_again)
             return None
         queued = self._limits.high_water_mark
-        link = self._links[key] = EngineLink(address, subscription, cameras, context, replay, keys, queued)
+        link = self._links[key] = EngineLink(address, subscription, context, replay, keys, queued)
         link.reading = self._started(self._read(link))
         return link
 
@@ -273,6 +267,10 @@ class FleetSubscription(Subscription[AnyMessage]):
         subscription, merging, queue, counts = link.subscription, self._merging, self._queue, self.counts
         async for message in subscription:
             link.passed += 1
+            if isinstance(message, Place) or (isinstance(message, Stats) and message.engine not in (None, link.engine)):
+                counts.received -= 1  # only the directory tells of places, and each engine of itself
+                counts.undecodable += 1
+                continue
             route = merging.route(link, message)
             if route == "late":
                 await self._recovery.before(link, cast("CameraMessage", message))
@@ -376,7 +374,7 @@ class FleetSubscription(Subscription[AnyMessage]):
                 self._retire_later(camera)  # a slow reader is still to get what it has published before
                 continue
             links.discard(link)
-            link.cameras.remove(camera)
+            link.cameras.discard(camera)
             for prefix in self._prefixes(camera):
                 link.subscription.unfollow(prefix)
             if not link.cameras:

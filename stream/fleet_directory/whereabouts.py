@@ -52,8 +52,3 @@ def followed(place: Place, generation: int) -> tuple[list[EngineAddress], bool]:
     if place.address is None:
         return previous, True
     return ([place.address], False) if generation >= place.generation else ([place.address, *previous], True)
-
-
-def generation_at(place: Place, address: EngineAddress) -> int:
-    """Return the highest generation with which an engine that the place names may publish the camera."""
-    return place.generation if place.address is None or address == place.address else place.generation - 1

@@ -39,9 +39,6 @@ class Counts:
     """Messages received twice and discarded (last values sent for other new subscribers)."""
     stale: int = 0
     """Discarded messages of a placement in a fleet that a later one has replaced."""
-    misplaced: int = 0
-    """Discarded messages of an engine of a fleet about what it does not have: cameras that the directory places
-    elsewhere, and statistics of other engines."""
     undecodable: int = 0
     """Discarded bodies that are not version 1 messages."""
     restarts: int = 0

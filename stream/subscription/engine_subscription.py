@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
@@ -26,7 +25,7 @@ from stream.messaging.subscriber_socket import connected_socket
 from stream.results import Stats, decode
 from stream.results.heads import Received, topic_of
 from stream.settings.camera_id import CAMERA_ID
-from stream.subscription.generations import Admission, Generations, Permission
+from stream.subscription.generations import Admission, Generations
 from stream.subscription.subscription import AnyMessage, Subscription
 
 logger = logging.getLogger(__name__)
@@ -48,9 +47,8 @@ class Connection:
 class EngineSubscription(Subscription[AnyMessage]):
     """Reads the messages whose topics begin with one of the prefixes.
 
-    `admission` decides which are followed; by default, those of a camera's highest generation. Others than `permission`
-    allows are not handed out. With `context`, the sockets are opened in it, and it stays open. `decode` decodes bodies,
-    and raises `msgspec.DecodeError`.
+    `admission` decides which are followed; by default, those of a camera's highest generation. With `context`, the
+    sockets are opened in it, and it stays open. `decode` decodes bodies, and raises `msgspec.DecodeError`.
     """
 
     def __init__(
@@ -63,7 +61,6 @@ class EngineSubscription(Subscription[AnyMessage]):
         sequences: Sequences | None = None,
         postponed: Postponed | None = None,
         admission: Admission | None = None,
-        permission: Permission | None = None,
         counts: Counts | None = None,
         context: zmq.asyncio.Context | None = None,
         decode: Callable[[bytes], Received] = decode,
@@ -74,17 +71,13 @@ class EngineSubscription(Subscription[AnyMessage]):
         self._prefixes = dict.fromkeys(prefixes)
         self._sequences = Sequences() if sequences is None else sequences
         self._admission = admission or Generations()
-        self._permission = permission
         self._missed = GapFilling(
-            replay, self._sequences, self._prefixes, postponed, self.counts, on_gap, self._decode_replayed, self._warn
+            replay, self._sequences, self._prefixes, postponed, self.counts, on_gap, self._decode, self._warn
         )
         self._shared = context
         self._context: zmq.asyncio.Context | None = None
         self._socket: zmq.asyncio.Socket | None = None
         self._held: Received | None = None
-        self._again: deque[Received] = deque()
-        """Messages that are allowed now."""
-        self._woken: asyncio.Future[None] | None = None
         self._arriving: asyncio.Future[list[bytes]] | None = None
         self._waiting = False
         self._at_once = 0
@@ -117,15 +110,9 @@ class EngineSubscription(Subscription[AnyMessage]):
     @property
     def drained(self) -> bool:
         """Whether everything that has arrived was handed out. Only while an `anext()` waits for more."""
-        if not self._waiting or self._again or self._socket is None or self._arriving is None or self._arriving.done():
+        if not self._waiting or self._socket is None or self._arriving is None or self._arriving.done():
             return False
         return not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN
-
-    def take(self, messages: Iterable[Received]) -> None:
-        """Hand out messages that arrived before and were refused, before those that have not been read yet."""
-        self._again.extend(messages)
-        if self._again and self._woken is not None and not self._woken.done():
-            self._woken.set_result(None)
 
     def followed(self, topic: str) -> Position | None:
         """Return how far a topic was read, in its newest epoch; None if it wasn't."""
@@ -156,7 +143,6 @@ class EngineSubscription(Subscription[AnyMessage]):
         if self._arriving is not None:
             self._arriving.cancel()
             self._arriving = None
-        self._again.clear()
         if context is None:
             return
         if context is self._shared:
@@ -195,29 +181,20 @@ class EngineSubscription(Subscription[AnyMessage]):
             await asyncio.sleep(0)
         # Not awaited directly, so that a cancelled wait does not lose a message.
         arriving = self._arriving = self._arriving or asyncio.ensure_future(socket.recv_multipart())
-        if not arriving.done() and not self._again:
-            self._woken = asyncio.get_running_loop().create_future()
+        if not arriving.done():
             self._waiting = True
-            await asyncio.wait({arriving, self._woken}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({arriving})
             self._waiting = False
+        self._arriving = None
         if self._socket is not socket:
             return  # `close()` was called meanwhile
-        if self._again:
-            message = self._again.popleft()
-            self._follow(topic_of(message), message)
+        frames = arriving.result()
+        decoded = self._decode(frames)
+        if decoded is None:
             return
-        self._arriving = None
-        decoded = self._decode(arriving.result())
-        if decoded is not None:
-            self._follow(*decoded)
-
-    def _follow(self, name: str, message: Received) -> None:
-        """Hold a message that is to be handed out, until the holes before it are filled."""
+        name, message = decoded
         if not self._admission.admits(message):
             self.counts.stale += 1
-            return
-        if self._permission is not None and not self._permission.allows(message):
-            self._permission.refuse(message)
             return
         if message.run != self.run:
             self.counts.restarts += self.run != ""
@@ -247,14 +224,6 @@ class EngineSubscription(Subscription[AnyMessage]):
                 "a message from %s is not a partstream message of version 1: %s", self._connection.endpoint, error
             )
             return None
-
-    def _decode_replayed(self, frames: list[bytes]) -> tuple[str, Received] | None:
-        """Return topic and message; None for an invalid one, or one that is not allowed, which is counted."""
-        decoded = self._decode(frames)
-        if decoded is not None and self._permission is not None and not self._permission.allows(decoded[1]):
-            self.counts.misplaced += 1
-            return None
-        return decoded
 
     def _warn(self, text: str, *arguments: object) -> None:
         """Log at most once a second, because a slow subscriber must not spend its time on logging."""

@@ -29,18 +29,6 @@ class Admission(Protocol):
         ...
 
 
-class Permission(Protocol):
-    """Decides which messages a publisher may send."""
-
-    def allows(self, message: Received) -> bool:
-        """Return whether the publisher may send this."""
-        ...
-
-    def refuse(self, message: Received) -> None:
-        """Take a message that has arrived and is not allowed: count it, or keep it until it is."""
-        ...
-
-
 def begins(message: CameraMessage) -> bool:
     """Whether a message shows that its engine reads the camera.
 

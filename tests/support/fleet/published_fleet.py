@@ -65,7 +65,7 @@ class PublishingEngine:
 
     def stats(self) -> Stats:
         """Publish statistics."""
-        return self.publisher.publish(msgspec.structs.replace(wire.stats(), engine=self.address.engine))
+        return self.publisher.publish(wire.stats())
 
 
 class Directory:

@@ -14,7 +14,6 @@ from stream.fleet_directory import engine_link
 from stream.fleet_directory.engine_link import EngineLink
 from stream.fleet_directory.merged_queue import MergedQueue
 from stream.fleet_directory.merging import Merging, Moved
-from stream.fleet_directory.placed_cameras import PlacedCameras
 from stream.fleet_directory.recovery import Recovery
 from stream.messaging.gap_filling import Counts, Gap
 from stream.messaging.history import EPOCHS_NUMBERED, History
@@ -35,8 +34,7 @@ class Engine(EngineLink):
     def __init__(self, run: str, context: zmq.asyncio.Context, keep: int = 10_000) -> None:
         nowhere = "tcp://127.0.0.1:1"
         subscription = EngineSubscription[Message](Connection(nowhere), [])
-        address = EngineAddress(run, run, run, nowhere, nowhere)
-        super().__init__(address, subscription, PlacedCameras(Counts(), 0), context, nowhere, None)
+        super().__init__(EngineAddress(run, run, run, nowhere, nowhere), subscription, context, nowhere, None)
         self.waits_for_handover = True
         self.history = History(keep, 1 << 30)
         self.publishes_meanwhile = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.fleet_directory.whereabouts import Whereabouts, followed, generation_at
+from stream.fleet_directory.whereabouts import Whereabouts, followed
 from stream.results import EngineAddress, Place
 
 NORTH, SOUTH = (
@@ -68,15 +68,3 @@ def test_the_old_engine_is_followed_until_the_new_one_publishes_the_camera(
     where: Place, generation: int, engines: list[EngineAddress], source_too: bool
 ) -> None:
     assert followed(where, generation) == (engines, source_too)
-
-
-@pytest.mark.parametrize(
-    ("where", "at_north", "at_south"),
-    [
-        (place(5, NORTH, previous=SOUTH), 5, 4),
-        (place(5, SOUTH, previous=NORTH), 4, 5),
-        (place(5, None, "unplaced", previous=NORTH), 5, 5),
-    ],
-)
-def test_the_engine_before_has_a_lower_generation(where: Place, at_north: int, at_south: int) -> None:
-    assert (generation_at(where, NORTH), generation_at(where, SOUTH)) == (at_north, at_south)
