@@ -135,7 +135,7 @@ class DetachedProcess:
         """
         environment = dict(os.environ if self._environment is None else self._environment) | dict(further or {})
         arguments = [sys.executable, "-I", "-S", launch.__file__, str(self._lock.resolve()), str(self._directory), run]
-        arguments.append("+" if self._background else os.environ.get(launch.NICE_VARIABLE, ""))
+        environment[launch.START_VARIABLE] = "+" if self._background else os.environ.get(launch.NICE_VARIABLE, "")
         log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             pid = os.posix_spawn(

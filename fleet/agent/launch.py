@@ -1,7 +1,8 @@
-"""Become another program, as the only process that holds a lock: `launch.py LOCK DIRECTORY RUN NICE PROGRAM ARGUMENT…`.
+"""Become another program, as the only process that holds a lock: `launch.py LOCK DIRECTORY RUN PROGRAM ARGUMENT…`.
 
-NICE is the niceness to have; `+` is `BACKGROUND` more than this process has, if a process that it starts may go back;
-empty is no change.
+`START_VARIABLE` in the environment is the niceness to have; `+` is `BACKGROUND` more than this process has, if a
+process that it starts may go back. The arguments must stay as they are: a program that goes on while partstream is
+installed again runs this file, with its own arguments.
 
 It is run as a script, by `DetachedProcess`. The lock is held until the program ends, whatever becomes of the process
 that started it, and the file says which process holds it. Exit code 75: another process holds the lock.
@@ -12,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import resource
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,9 +22,7 @@ EXIT_NO_PROGRAM = 127
 LARGEST_DESCRIPTOR = 1 << 20
 BACKGROUND = 10
 """Niceness of Ray's processes above that of engines, which else would wait for a core while Ray starts."""
-NICE_VARIABLE = "PARTSTREAM_FLEET_NICE"
-CAP_SYS_NICE = 23
-"""Number of the capability to lower a niceness."""
+START_VARIABLE, NICE_VARIABLE = "PARTSTREAM_FLEET_START_NICE", "PARTSTREAM_FLEET_NICE"
 
 
 def start_ticks(pid: int) -> int | None:
@@ -60,35 +58,38 @@ def hold(lock: str, run: str, command: Sequence[str]) -> int | None:
     return descriptor
 
 
-def take_niceness(wanted: str, status: str = "/proc/self/status") -> None:
+def take_niceness(wanted: str) -> None:
     """Take the niceness that is wanted, and tell descendants that of this process, so that they can go back to it."""
     now = os.getpriority(os.PRIO_PROCESS, 0)
-    if wanted == "+" and may_return(now, status):
-        os.environ[NICE_VARIABLE] = str(now)
-        os.setpriority(os.PRIO_PROCESS, 0, now + BACKGROUND)
-    elif wanted not in ("", "+"):
-        with suppress(PermissionError):
+    with suppress(OSError, ValueError, OverflowError):
+        if wanted != "+":
             os.setpriority(os.PRIO_PROCESS, 0, int(wanted))
+        elif may_return(now):
+            os.environ[NICE_VARIABLE] = str(now)
+            os.setpriority(os.PRIO_PROCESS, 0, now + BACKGROUND)
 
 
-def may_return(niceness: int, status: str) -> bool:
-    """Return whether this user's processes may go back to a niceness from a higher one."""
-    limit = resource.getrlimit(resource.RLIMIT_NICE)[0]
-    if limit == resource.RLIM_INFINITY or limit >= 20 - niceness:
-        return True
-    with open(status, encoding="ascii", errors="replace") as file:  # noqa: PTH123 (no pathlib here)
-        capabilities = next((line.split()[1] for line in file if line.startswith("CapEff:")), "0")
-    return bool(int(capabilities, 16) >> CAP_SYS_NICE & 1)
+def may_return(niceness: int) -> bool:
+    """Return whether a process of this user may go back to a niceness from a higher one. It is tried."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, niceness + 1)
+            os.setpriority(os.PRIO_PROCESS, 0, niceness)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def main(lock: str, directory: str, run: str, niceness: str, *command: str) -> int:
+def main(lock: str, directory: str, run: str, *command: str) -> int:
     os.closerange(3, LARGEST_DESCRIPTOR)  # sockets of the starting process, which would stay open with the program
     os.chdir(directory)
     descriptor = hold(lock, run, command)
     if descriptor is None:
         return EXIT_RUNNING
     os.set_inheritable(descriptor, True)
-    take_niceness(niceness)
+    take_niceness(os.environ.pop(START_VARIABLE, ""))
     try:
         os.execvp(command[0], command)
     except OSError as error:

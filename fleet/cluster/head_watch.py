@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 CONNECT_WITHIN_S = 2.0
-AWAY_AFTER_S = 3.0
-"""So long it must have refused before it counts as away: it may be slow for once."""
+AWAY_AFTER = 3
+"""Attempts in a row that must fail before it counts as away: it may be slow for once."""
 EXIT_AWAY = 1
 
 
@@ -44,7 +44,7 @@ async def accepting(address: str) -> None:
 
 
 def exit_without(address: str) -> None:
-    """End this process, from a thread of its own, as soon as `host:port` has been away for `AWAY_AFTER_S`.
+    """End this process, from a thread of its own, as soon as `host:port` has refused `AWAY_AFTER` attempts.
 
     The main thread may wait for an answer of Ray then, so that it cannot be asked to end.
     """
@@ -52,10 +52,9 @@ def exit_without(address: str) -> None:
 
 
 def _watch(address: str) -> None:
-    accepted_s = time.monotonic()
-    while time.monotonic() - accepted_s < AWAY_AFTER_S:
+    refused = 0
+    while refused < AWAY_AFTER:
         time.sleep(EVERY_S)
-        if accepts(address):
-            accepted_s = time.monotonic()
+        refused = 0 if accepts(address) else refused + 1
     logger.warning("Ray at %s is away: this process ends, and waits for it when it is started again", address)
     os._exit(EXIT_AWAY)
