@@ -96,7 +96,7 @@ async def test_an_invalid_verdict_is_refused_and_changes_nothing(tmp_path: Path)
             for status, problem, _ in answers:
                 assert (status, problem["type"]) == (422, "urn:partstream:problem:invalid"), (body, problem)
         assert (await client.get(f"/api/v1/incidents/{FIRST}"))["verdict"] is None
-        assert not (tmp_path / "verdicts").exists()
+        assert [path.name for path in (tmp_path / "verdicts").iterdir()] == ["verdicts.lock"]
 
 
 async def test_a_viewer_cannot_judge_and_a_reviewer_judges_only_its_cameras(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from ray.autoscaler._private import resource_demand_scheduler
 from ray.autoscaler._private.kuberay import autoscaling_config
+from typer.main import get_command
 
 from commands.fleet.command import fleet_app
 from fleet.cluster.autoscaling import ENGINE_RESOURCE, bundles
@@ -145,14 +146,13 @@ def test_pods_and_other_objects_are_valid_for_kubernetes(group: dict[str, Any]) 
 
 def test_kuberay_leaves_the_command_and_each_pod_runs_fleet_up() -> None:
     assert CLUSTER["metadata"]["annotations"] == {"ray.io/overwrite-container-cmd": "true"}
-    (up,) = (command for command in fleet_app.registered_commands if command.name == "up")
-    assert up.callback is not None
+    up = get_command(fleet_app).get_command(None, "up")
     for each, place in ((HEAD, ["--head"]), (WORKERS, ["--join", "$(FQ_RAY_IP)"])):
         words = [*container(each)["command"], *container(each)["args"]]
         assert words[:3] == ["partstream", "fleet", "up"] and "ray start" not in " ".join(words)
         assert place == words[words.index(place[0]) :][: len(place)]
         options = {word.removeprefix("--") for word in words if word.startswith("--")} - {"json"}
-        assert options <= set(up.callback.__annotations__)
+        assert options <= {option.name for option in up.params}
     assert "$(POD_NAME)" in container(WORKERS)["args"] and container(WORKERS)["env"][0]["name"] == "POD_NAME"
 
 

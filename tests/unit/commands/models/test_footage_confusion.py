@@ -87,7 +87,7 @@ def test_an_existing_picture_is_replaced(tmp_path: Path, scores: Path) -> None:
         (("--sets", ", "), "--sets names no set"),
         (("--sets", "room,captures"), "room (videos), captures (sequences); choose one kind"),
         (("--out", "picture.jpg"), "picture.jpg: the picture is a PNG file; its name must end with .png"),
-        (("--out", "gone/picture.png"), "gone/picture.png: can't be written (No such file or directory)"),
+        (("--out", "/proc/gone/picture.png"), "/proc/gone/picture.png: can't be written (No such file or directory)"),
     ],
 )
 def test_arguments_that_cannot_be_used_are_explained(

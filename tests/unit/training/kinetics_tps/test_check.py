@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import support.training.kinetics_tps_examples as examples
-from commands.data.command import data_app
+from run_stream import app
 from support.repository import REPOSITORY
 from training.kinetics_tps import AnnotatedFrame, DatasetError, ErrorCode, check_dataset, video_file, write_annotations
 from training.kinetics_tps.data_errors import MEANING
@@ -255,7 +255,7 @@ def test_a_file_in_place_of_a_folder_is_an_error(root: Path) -> None:
 
 
 def command(*arguments: str) -> Result:
-    return CliRunner(env={"COLUMNS": "150"}).invoke(data_app, arguments)
+    return CliRunner(env={"COLUMNS": "150"}).invoke(app, ["data", *arguments])
 
 
 def test_the_command_counts_errors_lists_files_and_exits_with_1(root: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import support.training.kinetics_tps_examples as examples
-from commands.data.command import data_app
+from run_stream import app
 from stages.vocabulary import PARTS, Vocabulary
 from training.benchmark.psc import evaluate
 from training.benchmark.submissions.submission import parse_prediction, read_ground_truth
@@ -79,7 +79,7 @@ def test_an_empty_ground_truth_or_a_duplicate_name_is_rejected_and_nothing_writt
 
 
 def command(*arguments: str) -> Result:
-    return CliRunner(env={"COLUMNS": "250"}).invoke(data_app, arguments)
+    return CliRunner(env={"COLUMNS": "250"}).invoke(app, ["data", *arguments])
 
 
 def test_the_command_writes_both_files_and_counts_the_errors_left_out(
