@@ -12,6 +12,7 @@ import pytest
 from fleet.cluster import head_watch
 from support.ports import reserved_port
 from support.repository import REPOSITORY
+from support.waiting import until
 
 
 def listening(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
@@ -37,13 +38,22 @@ def test_an_ipv6_host_is_reached_with_and_without_brackets(host: str) -> None:
         assert head_watch.accepts(f"{host}:{server.getsockname()[1]}")
 
 
-async def test_a_node_waits_until_there_is_a_server() -> None:
+async def test_a_node_waits_until_there_is_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     port = reserved_port()
+    answers: list[bool] = []
+    accepts = head_watch.accepts
+
+    def counted(address: str) -> bool:
+        answers.append(accepts(address))
+        return answers[-1]
+
+    monkeypatch.setattr(head_watch, "accepts", counted)
     waiting = asyncio.create_task(head_watch.accepting(f"127.0.0.1:{port}"))
-    done, _ = await asyncio.wait({waiting}, timeout=2 * head_watch.EVERY_S)
-    assert not done
+    await until(lambda: len(answers) == 2)
+    assert not any(answers) and not waiting.done()
     with listening(port):
         await waiting
+    assert answers[-1]
 
 
 def test_a_process_whose_main_thread_hangs_ends_without_its_server() -> None:
