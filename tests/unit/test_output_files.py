@@ -1,4 +1,4 @@
-"""Files are opened for writing in few places: elsewhere, a path that somebody gave could be that of another file."""
+"""Files are opened for writing in few places: elsewhere, a path that a user gives could be that of another file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.repository import REPOSITORY
 PACKAGES = ("commands", "fleet", "partstream", "stream", "telemetry")
 
 OWN_WAYS = {
-    "stream/output_file.py": "the way for paths that somebody gave",
+    "stream/output_file.py": "the way for paths that a user gives",
     "stream/file_lock.py": "locks, which are never written",
     "stream/settings/private_file.py": "new files beside their place",
 }

@@ -1,4 +1,4 @@
-"""Opening files for writing at paths that somebody gave, which can be those of other files, pipes or devices."""
+"""Opening files for writing at paths that a user gives, which can be those of other files, pipes or devices."""
 
 from __future__ import annotations
 
