@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,13 @@ class _Entry:
     size: int
     clip: Clip | None
     """None for files without valid metadata. They count towards the budget and are deleted like clips."""
+    written_us: int = 0
+    """When the last of its files was written, UTC; only known of clips of earlier runs."""
+
+    def age_from(self, now_us: int) -> int:
+        """Return when it was written; 0 if that is in the future, because the clock was wrong: it counts as oldest."""
+        written_us = self.clip.written_us if self.clip is not None else self.written_us
+        return written_us if written_us <= now_us else 0
 
 
 class ClipLibrary:
@@ -71,6 +79,7 @@ class ClipLibrary:
         self._least_free = least_free
         self._on_deleted = on_deleted
         self._entries: dict[str, _Entry] = {}
+        """By name, in the order of writing. Names have the capture time, which a wrong clock may put in the future."""
         self._growing: dict[str, int] = {}
         """Size in bytes of the clips that are being written."""
         self._lock = threading.Lock()
@@ -186,7 +195,7 @@ class ClipLibrary:
 
     def _make_room(self) -> bool:
         while self.bytes_kept + sum(self._growing.values()) > self.budget or len(self._entries) > MAX_CLIPS:
-            oldest = min(self._entries, default=None)
+            oldest = next(iter(self._entries), None)
             if oldest is None:
                 return False
             for ending in ENDINGS[::-1]:  # the metadata first: without it there is no clip
@@ -225,11 +234,14 @@ class ClipLibrary:
                 path.unlink(missing_ok=True)
                 continue
             entry = found.setdefault(name, _Entry(0, None))
-            entry.size += path.stat().st_size
+            status = path.stat()
+            entry.size += status.st_size
+            entry.written_us = max(entry.written_us, status.st_mtime_ns // 1000)
             if ending == METADATA:
                 entry.clip = _read_metadata(path, name)
+        now_us = time.time_ns() // 1000
         with self._lock:
-            self._entries = found
+            self._entries = dict(sorted(found.items(), key=lambda item: (item[1].age_from(now_us), item[0])))
             self.bytes_kept = sum(entry.size for entry in found.values())
 
     def _own_files(self) -> Iterator[tuple[Path, str, str]]:

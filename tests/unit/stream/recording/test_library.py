@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections import namedtuple
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from stream.recording.clips import NAME, Clip, clip_name
 from stream.recording.library import ENDINGS, ClipLibrary, NoRoomError, reason_of
@@ -100,6 +103,32 @@ def test_the_oldest_clips_go_first_and_the_budget_holds_at_every_moment(tmp_path
     assert [clip.name for clip in clips.clips()] == []
     assert not clips.update_size("being-written", 5001)
     assert on_disk(tmp_path) == 0
+
+
+YEAR = 365 * 86_400
+
+
+def test_clips_named_by_a_clock_that_was_a_year_ahead_go_before_those_written_later(tmp_path: Path) -> None:
+    clips = library(tmp_path, budget=5000)
+    ahead = [write(clips, YEAR + second, size=1200) for second in range(3)]
+    right = [write(clips, second, size=1200) for second in range(3)]
+    assert [clip.name for clip in clips.clips()] == right[::-1]
+    assert not any((tmp_path / f"{name}.mp4").exists() for name in ahead)
+
+
+def test_clips_of_an_earlier_run_go_in_the_order_in_which_they_were_written(tmp_path: Path) -> None:
+    clips = library(tmp_path)
+    ahead, first, second = (write(clips, at) for at in (YEAR, 2, 1))
+    clips.close()
+    now_us = time.time_ns() // 1000
+    for name, written_us in ((ahead, now_us + 10**12), (first, now_us - 20), (second, now_us - 10)):
+        metadata = tmp_path / f"{name}.json"
+        metadata.write_bytes(msgspec.json.encode(replace(a_clip(name), written_us=written_us)))
+    clips = library(tmp_path)
+    for left in ([second, first], [second]):
+        clips.budget = clips.bytes_kept - 1
+        clips.open()
+        assert {clip.name for clip in clips.clips()} == set(left)
 
 
 def test_a_clip_is_kept_also_if_an_older_one_cannot_be_removed_for_it(
