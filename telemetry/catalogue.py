@@ -74,6 +74,12 @@ METRICS: tuple[MetricSpec, ...] = (
         "1 for the clock that capture times are taken from, 0 for the others.",
         ("camera", "clock"),
     ),
+    MetricSpec(
+        "epochs_total",
+        "counter",
+        "Epochs begun, by reason. `clock_step`: the clock of capture times was set by 2 s or more.",
+        ("camera", "reason"),
+    ),
     MetricSpec("frames_decoded_total", "counter", "Frames decoded.", ("camera",), derived=True),
     MetricSpec(
         "frames_processed_total",

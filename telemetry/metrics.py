@@ -27,6 +27,7 @@ from telemetry import tally
 from telemetry.catalogue import CAMERA_STATES, CLOCKS, MAX_CODES, METRICS, REPLAY_STATUSES, MetricSpec
 from telemetry.exposition import write_page
 from telemetry.observer import Observer
+from telemetry.reasons import EpochReason
 
 Series = tuple[tuple[str, ...], "float | tally.Histogram"]
 """Series of a derived metric: its label values in the order of the catalogue, and its current value."""
@@ -121,6 +122,7 @@ class _CameraSeries(NamedTuple):
     discarded: _Coded
     reconnects: _Coded
     fallbacks: _Coded
+    epochs: _Coded
     people: Counter
     tracks: Gauge
 
@@ -185,6 +187,7 @@ class PrometheusObserver(Observer):
                 discarded=_Coded(self._counter("units_discarded_total"), camera),
                 reconnects=_Coded(self._counter("reconnects_total"), camera),
                 fallbacks=_Coded(self._counter("transport_fallbacks_total"), camera),
+                epochs=_Coded(self._counter("epochs_total"), camera, known=EpochReason),
                 people=self._counter("people_total").labels(camera),
                 tracks=self._gauge("tracks_active").labels(camera),
             )
@@ -225,6 +228,11 @@ class PrometheusObserver(Observer):
         series = self._cameras.get(camera)
         if series is not None:
             cast(Counter, series.fallbacks.get(reason)).inc()
+
+    def epoch_began(self, camera: str, reason: str) -> None:
+        series = self._cameras.get(camera)
+        if series is not None:
+            cast(Counter, series.epochs.get(reason)).inc()
 
     # -- batches and stages -------------------------------------------------------------------------------------
     def stage_done(self, stage: str, seconds: float) -> None:

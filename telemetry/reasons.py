@@ -1,4 +1,4 @@
-"""Reasons for dropped frames and discarded access units, the values of the metrics' label `reason`."""
+"""Reasons for dropped frames, discarded access units and epochs, the values of the metrics' label `reason`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ class DropReason(StrEnum):
     """A stage of the model failed."""
     SHUTDOWN = "shutdown"
     """The camera or the engine was stopped."""
+
+
+class EpochReason(StrEnum):
+    """Reason for which an epoch began."""
+
+    CONNECTED = "connected"
+    """The source was opened: the first time, after a lost connection, or for the next round of a file."""
+    ASPECT_RATIO = "aspect_ratio"
+    """The picture's width or height changed, and not both by the same factor."""
+    MEDIA_JUMP = "media_jump"
+    """The stream's times jumped."""
+    CLOCK_STEP = "clock_step"
+    """The clock that capture times are taken from was set by 2 s or more."""
+    MOVED = "moved"
+    """In a fleet, the engine got the camera again, in a new generation."""
 
 
 class DiscardReason(StrEnum):

@@ -13,6 +13,7 @@ from stream.results.fields import (
     Clock,
     EndReason,
     Epoch,
+    EpochBegan,
     FrameNumber,
     Generation,
     Look,
@@ -185,4 +186,5 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     size: Size | None
     source: Annotated[str, about("The source's address without secrets.")]
     privacy: Privacy | None = None
+    epoch_reason: EpochBegan = None
     generation: Generation = None

@@ -28,9 +28,18 @@ CameraId = Annotated[str, about("The camera's id.", pattern="^[a-z0-9][a-z0-9_-]
 Epoch = Annotated[
     int,
     about(
-        "Number of the epoch, from 1. A reconnect or a jump in time starts a new epoch, with new tracks and states. "
+        "Number of the epoch, from 1. A reconnect, a jump in time or a clock that was set starts a new epoch, with new "
+        "tracks and states. "
         "Before the first frame: 0 or, for a camera that was added again, its last epoch.",
         minimum=0,
+    ),
+]
+EpochBegan = Annotated[
+    Literal["connected", "aspect_ratio", "media_jump", "clock_step", "moved"] | None,
+    about(
+        "Why the epoch began: the source was opened (`connected`), the aspect ratio changed, media time jumped, the "
+        "clock of capture times was set by 2 s or more (`clock_step`), or the camera came back to the engine in a "
+        "fleet (`moved`). Absent: before the first picture."
     ),
 ]
 FrameNumber = Annotated[int, about("Number of the decoded frame in the epoch, from 0, with dropped ones.", minimum=0)]

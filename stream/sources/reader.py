@@ -35,7 +35,7 @@ from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus, stated_privacy
 from stream.sources.transport import CodecParameters, Fallback, StoppedError, Transport, TransportOpener
 from telemetry.observer import Observer
-from telemetry.reasons import DiscardReason
+from telemetry.reasons import DiscardReason, EpochReason
 
 StatusSink = Callable[[CameraStatus], None]
 
@@ -98,7 +98,7 @@ class CameraReader:
             config.id,
             ring,
             slot_format,
-            CameraClock(live=live),
+            CameraClock(live=live, paced=config.pace != "fast"),
             detector_size=config.detector_size,
             max_fps=config.max_fps,
             first_epoch=first_epoch,
@@ -121,8 +121,8 @@ class CameraReader:
         self._frames.limit(max_fps)
 
     def begin_epoch(self) -> None:
-        """Begin a new epoch with the next picture."""
-        self._frames.request_epoch()
+        """Begin a new epoch with the next picture: the camera has moved to this engine again."""
+        self._frames.request_epoch(EpochReason.MOVED)
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread, and return whether it has ended. It ends within 2 s of `stop`."""
@@ -177,7 +177,7 @@ class CameraReader:
             began_ns = self._now_ns()
         self._report_fallbacks(transport.fallback, codec)
         decoder = Decoder(codec, partial(self._on_discarded, transport))
-        self._frames.request_epoch()
+        self._frames.request_epoch(EpochReason.CONNECTED)
         packets = self._packets
         if packets is not None:
             packets.begin(CodecParameters.of(codec))
@@ -257,9 +257,16 @@ class CameraReader:
         if self._live_since_ns is None:
             self._live_since_ns = self._now_ns()
         self.ever_live = True
-        clock = self._frames.clock
-        if clock is not None:
-            self._observer.clock_source(self._config.id, clock)
+        frames = self._frames
+        if frames.clock is not None:
+            self._observer.clock_source(self._config.id, frames.clock)
+        if frames.epoch != self.status.epoch and frames.epoch_reason is not None:
+            self._observer.epoch_began(self._config.id, frames.epoch_reason)
+            if frames.epoch_cause:
+                fields = {"camera": self._config.id, "reason": frames.epoch_reason}
+                logger.warning(
+                    "camera %s: %s: epoch %d begins", self._config.id, frames.epoch_cause, frames.epoch, extra=fields
+                )
         self._set_status("live", None, self._live_message)
 
     def _on_discarded(self, transport: Transport, reason: DiscardReason) -> None:
@@ -304,6 +311,7 @@ class CameraReader:
             time.time_ns() // 1000,
             str(self._config.source),
             stated_privacy(self._config),
+            frames.epoch_reason,
         )
         try:
             self._on_status(self.status)

@@ -9,6 +9,7 @@ from ring_buffers.frames import Clock
 from stream import results
 from stream.results import CameraState
 from stream.settings.engine import CameraConfig
+from telemetry.reasons import EpochReason
 
 MOVED = "moved to another engine, or removed from the fleet"
 
@@ -34,6 +35,8 @@ class CameraStatus:
     """The source's address without secrets."""
     privacy: results.Privacy | None = None
     """What is hidden of its pictures."""
+    epoch_reason: EpochReason | None = None
+    """Why the epoch began; None before the first picture."""
 
     @classmethod
     def initial(cls, config: CameraConfig, epoch: int = 0) -> CameraStatus:
@@ -62,6 +65,7 @@ class CameraStatus:
             size=self.size,
             source=self.source,
             privacy=self.privacy,
+            epoch_reason=None if self.epoch_reason is None else self.epoch_reason.value,
         )
 
 

@@ -9,7 +9,7 @@ from fleet.coordinator.metrics import METRICS as FLEET_METRICS
 from fleet.coordinator.views import PLACEMENTS
 from telemetry import catalogue
 from telemetry.catalogue import METRICS, NOTIFY_METRICS, MetricSpec
-from telemetry.reasons import DiscardReason, DropReason
+from telemetry.reasons import DiscardReason, DropReason, EpochReason
 from telemetry.tracing.span_export import LOST_REASONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -38,7 +38,9 @@ LABELS: dict[str, str] = {
     + " · ".join(DropReason)
     + ". Discarded units: "
     + " · ".join(DiscardReason)
-    + " ([rtsp.md](rtsp.md#packet-loss)). Reconnections: [runbook.md](runbook.md#partstreamcameradown). "
+    + " ([rtsp.md](rtsp.md#packet-loss)). Epochs: "
+    + " · ".join(EpochReason)
+    + " ([concepts.md](concepts.md#camera-epoch-run)). Reconnections: [runbook.md](runbook.md#partstreamcameradown). "
     "Fallbacks: [rtsp.md](rtsp.md) and, for decoders, nvdec_not_built · nvdec_no_device · nvdec_codec. "
     "HTTP: the last part of the error's `type` ([control-api.md](control-api.md)). "
     "Cameras without an engine: "

@@ -30,6 +30,9 @@ class CameraStatusView(View):
     message: str = Field(description="The reason in words, and what to do.")
     at_us: int = Field(description="Time of the last change, microseconds since 1970, UTC.")
     epoch: int = Field(ge=0, description="The current epoch; 0 before the first.")
+    epoch_reason: Literal["connected", "aspect_ratio", "media_jump", "clock_step", "moved"] | None = Field(
+        description="Why it began, as in status messages; null before the first picture."
+    )
     clock: Literal["rtcp", "arrival", "media"] | None = Field(description="Source of the capture times.")
     size: tuple[int, int] | None = Field(description="Width and height of the epoch's first frame.")
     decoded: int = Field(ge=0, description="Frames decoded since the camera was started.")
@@ -124,6 +127,7 @@ def camera_view(cameras: CameraRegistry, camera_id: str) -> CameraView:
             message=status.message,
             at_us=status.at_us,
             epoch=status.epoch,
+            epoch_reason=None if status.epoch_reason is None else status.epoch_reason.value,
             clock=status.clock,
             size=status.size,
             decoded=stats.decoded if stats else 0,

@@ -19,10 +19,10 @@ from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import Clock, FrameMeta, SlotFormat
 from ring_buffers.motion.motion_gate import MotionGate
 from ring_buffers.slot_writers import PictureWriter, frame_colours, picture_writer, shown_size
-from stream.sources.decoding.clock import CameraClock, Discontinuity, Stamp
+from stream.sources.decoding.clock import CameraClock, ClockStep, Stamp
 from stream.sources.decoding.decoder import Decoded
 from stream.sources.transport import UnitTimes
-from telemetry.reasons import DropReason
+from telemetry.reasons import DropReason, EpochReason
 
 SAME_ASPECT_PERCENT = 2
 """A change of size that alters width/height by at most this is a scaling of the same picture."""
@@ -104,24 +104,29 @@ class FrameWriter:
         self._masks: dict[int, Mask] = {}
         """Masks of the epoch, by how much its pictures are enlarged."""
         self._next_epoch = first_epoch
-        self._new_epoch_wanted = True
+        self._wanted_for: EpochReason | None = EpochReason.CONNECTED
+        """Why the next picture begins an epoch; None if it need not."""
         self._format: SlotFormat | None = None
         self._writer: PictureWriter | None = None
         self._gate = MotionGate()
         self._decoded_size = (0, 0)
         self.epoch = first_epoch - 1
         """The current epoch; before the first picture, the last epoch of a previous camera with this id, or 0."""
+        self.epoch_reason: EpochReason | None = None
+        """Why the current epoch began; None before the first picture."""
+        self.epoch_cause = ""
+        """The same in words, if a jump in time was the reason."""
         self.size: tuple[int, int] | None = None
         """(width, height) of the epoch's first picture."""
         self.clock: Clock | None = None
         """Origin of the last picture's capture time."""
 
-    def request_epoch(self) -> None:
+    def request_epoch(self, reason: EpochReason = EpochReason.CONNECTED) -> None:
         """Begin a new epoch with the next picture. May be called from any thread.
 
         A call while an epoch begins is met by that one.
         """
-        self._new_epoch_wanted = True
+        self._wanted_for = reason
 
     def limit(self, max_fps: float | None) -> None:
         """Keep at most `max_fps` frames per second from now on. May be called from any thread."""
@@ -133,16 +138,19 @@ class FrameWriter:
         size = shown_size(frame)
         if size != self._decoded_size:
             self._decoded_size = size
-            self._new_epoch_wanted = self._new_epoch_wanted or not _same_aspect(size, self.size)
-        changed = self._new_epoch_wanted
-        if changed:
-            self._begin_epoch(frame, size)
+            if self._wanted_for is None and not _same_aspect(size, self.size):
+                self._wanted_for = EpochReason.ASPECT_RATIO
+        wanted_for = self._wanted_for
+        changed = wanted_for is not None
+        if wanted_for is not None:
+            self._begin_epoch(frame, size, wanted_for)
         stamp = self._clock.stamp(pts_us, times.arrival_ns, times.arrival_utc_us, times.sender_utc_us)
-        if isinstance(stamp, Discontinuity):
+        if not isinstance(stamp, Stamp):
             changed = True
-            self._begin_epoch(frame, size)
+            reason = EpochReason.CLOCK_STEP if isinstance(stamp, ClockStep) else EpochReason.MEDIA_JUMP
+            self._begin_epoch(frame, size, reason, str(stamp))
             stamp = self._clock.stamp(pts_us, times.arrival_ns, times.arrival_utc_us, times.sender_utc_us)
-            assert isinstance(stamp, Stamp)  # the first frame of an epoch is never a discontinuity
+            assert isinstance(stamp, Stamp)  # the first frame of an epoch never jumps
         if self._on_stamp is not None:
             self._on_stamp(times, self.epoch, stamp)
         if self._rate.keeps(stamp.media_us):
@@ -153,8 +161,9 @@ class FrameWriter:
         self.clock = stamp.clock
         return changed
 
-    def _begin_epoch(self, frame: av.VideoFrame, size: tuple[int, int]) -> None:
-        self._new_epoch_wanted = True  # until it has begun, so that no picture is written with an older mask
+    def _begin_epoch(self, frame: av.VideoFrame, size: tuple[int, int], reason: EpochReason, cause: str = "") -> None:
+        self._wanted_for = reason  # until it has begun, so that no picture is written with an older mask
+        self.epoch_reason, self.epoch_cause = reason, cause
         self.epoch = self._next_epoch
         self._next_epoch += 1
         self.size = size
@@ -168,7 +177,7 @@ class FrameWriter:
         self._clock.begin_epoch()
         self._rate.restart()
         self._ring.begin_epoch(self.epoch, self._format)
-        self._new_epoch_wanted = False
+        self._wanted_for = None
 
     def _mask(self) -> Mask | None:
         """Return the mask for pictures of the present size, which can change within an epoch."""

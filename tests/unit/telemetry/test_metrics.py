@@ -42,6 +42,7 @@ def test_every_observer_call_updates_its_series(observer: PrometheusObserver) ->
     observer.unit_discarded("lobby", "undecodable")
     observer.reconnecting("lobby", "refused")
     observer.transport_fallback("lobby", "udp_silent")
+    observer.epoch_began("lobby", "clock_step")
     observer.stage_done("detect", 0.03)
     observer.stage_failed("detect")
     observer.out_of_memory("detect")
@@ -58,6 +59,8 @@ def test_every_observer_call_updates_its_series(observer: PrometheusObserver) ->
         "units_discarded_total{camera=lobby,reason=undecodable}": 1,
         "reconnects_total{camera=lobby,reason=refused}": 1,
         "transport_fallbacks_total{camera=lobby,reason=udp_silent}": 1,
+        "epochs_total{camera=lobby,reason=clock_step}": 1,
+        "epochs_total{camera=lobby,reason=connected}": 0,
         "stage_seconds_count{stage=detect}": 1,
         "stage_errors_total{stage=detect}": 1,
         "out_of_memory_total{stage=detect}": 1,

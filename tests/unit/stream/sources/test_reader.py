@@ -30,12 +30,16 @@ class Watching(Observer):
         self.reconnects: list[str] = []
         self.discarded: list[str] = []
         self.clocks: list[str] = []
+        self.epochs: list[str] = []
 
     def reconnecting(self, camera: str, reason: str) -> None:
         self.reconnects.append(reason)
 
     def unit_discarded(self, camera: str, reason: str) -> None:
         self.discarded.append(reason)
+
+    def epoch_began(self, camera: str, reason: str) -> None:
+        self.epochs.append(reason)
 
     def clock_source(self, camera: str, clock: str) -> None:
         self.clocks.append(clock)
@@ -268,11 +272,28 @@ def test_a_jump_of_media_time_is_an_epoch_within_the_connection() -> None:
 def test_a_change_of_the_clock_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "stream.sources.reader")
     now_us = time.monotonic_ns() // 1000
-    sent = [unit(0, now_us), unit(FRAME_US, now_us + FRAME_US, sender_utc_us=1_790_000_000_000_000)]
+    sent = [unit(0, now_us), unit(FRAME_US, now_us + FRAME_US, sender_utc_us=now_us + 1_000_000)]
     played = Played(FakeConnections([*sent, ended()]))
     assert played.observer.clocks == ["arrival", "rtcp"]
     assert [status.clock for status in played.said if status.state == "live"] == ["arrival", "rtcp"]
     assert caplog.messages[1:3] == ["camera cam: live (epoch 1, clock arrival)", "camera cam: the clock is now rtcp"]
+
+
+def test_a_clock_set_back_by_a_year_begins_an_epoch_that_status_log_and_metrics_give_the_reason_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="stream.sources.reader")
+    now_us, year_us = time.monotonic_ns() // 1000, 365 * 86_400 * 1_000_000
+    utc_us = [now_us + year_us, now_us + year_us + FRAME_US, now_us + 2 * FRAME_US, now_us + 3 * FRAME_US]
+    sent = [unit(at * FRAME_US, now_us + at * FRAME_US, sender_utc_us=utc) for at, utc in enumerate(utc_us)]
+    played = Played(FakeConnections([*sent, ended()]))
+    assert [(meta.epoch, meta.capture_us) for meta in played.metas] == [(2, utc_us[2]), (2, utc_us[3])]
+    live = [(status.epoch, status.epoch_reason) for status in played.said if status.state == "live"]
+    assert live == [(1, "connected"), (2, "clock_step")]
+    assert played.said[-1].wire("0" * 32, 0).epoch_reason == "clock_step"
+    assert played.observer.epochs == ["connected", "clock_step"]
+    (logged,) = (record for record in caplog.records if record.levelname == "WARNING" and "clock" in record.message)
+    assert logged.message == (f"camera cam: the camera's clock was set back by {year_us / 1e6:.3f} s: epoch 2 begins")
 
 
 def test_a_wrong_address_ends_the_camera_at_once() -> None:

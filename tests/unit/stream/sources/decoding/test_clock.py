@@ -6,9 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.decoding.clock import BACKWARD_LIMIT_US, FORWARD_LIMIT_US, CameraClock, Discontinuity, Stamp
+from stream.sources.decoding.clock import (
+    BACKWARD_LIMIT_US,
+    FORWARD_LIMIT_US,
+    IGNORED_NS,
+    STEP_LIMIT_US,
+    UNSTEADY_STEPS,
+    CameraClock,
+    ClockStep,
+    Discontinuity,
+    Stamp,
+)
 
 UTC = 1_790_000_000_000_000
+YEAR_S = 365 * 86_400
 
 
 def stamped(clock: CameraClock, pts_ms: float | None, arrival_ms: float, utc_ms=None, sender_ms=None) -> Stamp:
@@ -106,13 +117,14 @@ def test_a_clock_that_runs_fast_for_days_is_no_jump():
         assert stamped(clock, hour * 3_600_000 * 1.0005, hour * 3_600_000).clock == "arrival"
 
 
-def test_the_clock_changes_once_to_the_cameras_own():
+def test_the_clock_changes_once_to_the_cameras_own_which_is_approached_at_half_speed():
     clock = CameraClock()
     assert stamped(clock, 0, 500).clock == "arrival"
-    assert stamped(clock, 40, 540, sender_ms=100) == Stamp(40_000, UTC + 100_000, "rtcp")
-    # A frame without one goes on by media time.
-    assert stamped(clock, 80, 590) == Stamp(80_000, UTC + 140_000, "rtcp")
-    assert stamped(clock, 120, 620, sender_ms=181) == Stamp(120_000, UTC + 181_000, "rtcp")
+    assert stamped(clock, 40, 540, sender_ms=490) == Stamp(40_000, UTC + 520_000, "rtcp")
+    # A frame without a report goes on by media time.
+    assert stamped(clock, 80, 590) == Stamp(80_000, UTC + 540_000, "rtcp")
+    assert stamped(clock, 120, 620) == Stamp(120_000, UTC + 570_000, "rtcp")
+    assert stamped(clock, 160, 660, sender_ms=611) == Stamp(160_000, UTC + 611_000, "rtcp")
     clock.begin_epoch()
     assert stamped(clock, 0, 700).clock == "arrival", "a new connection has to hear a sender report again"
 
@@ -127,17 +139,97 @@ def test_a_camera_clock_set_back_is_caught_up_with_at_half_speed():
     assert captures == [1_020_000, 1_040_000, 1_060_000, 1_080_000, 1_100_000, 1_140_000, 1_180_000]
 
 
-def test_our_wall_clock_set_forward_is_followed_at_once():
+def test_a_clock_set_forward_by_less_than_two_seconds_is_followed_at_one_and_a_half_times_the_speed():
     clock = CameraClock()
     stamped(clock, 0, 0, utc_ms=0)
-    assert stamped(clock, 40, 40, utc_ms=3_600_040).capture_us == UTC + 3_600_040_000
+    captures = [
+        stamped(clock, 40 * frame, 40 * frame, utc_ms=50 + 40 * frame).capture_us - UTC for frame in range(1, 5)
+    ]
+    assert captures == [60_000, 120_000, 170_000, 210_000]
 
 
-def test_capture_times_never_go_back_after_a_reconnection():
+@pytest.mark.parametrize("set_by_s", [-YEAR_S, -3600, -2, 2, 3600, YEAR_S])
+def test_a_camera_clock_set_by_two_seconds_or_more_begins_an_epoch_that_is_right_at_once(set_by_s: int):
+    clock = CameraClock()
+    stamped(clock, 0, 0, sender_ms=0)
+    step = clock.stamp(40_000, 40_000_000, UTC + 40_000, UTC + 40_000 + set_by_s * 1_000_000)
+    assert step == ClockStep("rtcp", set_by_s * 1_000_000)
+    direction = "back" if set_by_s < 0 else "forward"
+    assert str(step) == f"the camera's clock was set {direction} by {abs(set_by_s)}.000 s"
+    clock.begin_epoch()
+    assert stamped(clock, 40, 40, sender_ms=40 + set_by_s * 1000) == Stamp(
+        0, UTC + 40_000 + set_by_s * 1_000_000, "rtcp"
+    )
+
+
+@pytest.mark.parametrize("set_by_s", [-YEAR_S, -2, 2, YEAR_S])
+def test_our_clock_set_by_two_seconds_or_more_begins_an_epoch_that_is_right_at_once(set_by_s: int):
+    clock = CameraClock()
+    stamped(clock, 0, 0)
+    step = clock.stamp(40_000, 40_000_000, UTC + 40_000 + set_by_s * 1_000_000)
+    assert step == ClockStep("arrival", set_by_s * 1_000_000)
+    assert str(step).startswith("this computer's clock was set")
+    clock.begin_epoch()
+    assert stamped(clock, 40, 40, utc_ms=40 + set_by_s * 1000).capture_us == UTC + 40_000 + set_by_s * 1_000_000
+
+
+def test_our_clock_is_of_no_account_while_the_cameras_own_is_known():
+    clock = CameraClock()
+    stamped(clock, 0, 0, sender_ms=0)
+    assert stamped(clock, 40, 40, utc_ms=YEAR_S * 1000, sender_ms=40) == Stamp(40_000, UTC + 40_000, "rtcp")
+    assert stamped(clock, 80, 80, utc_ms=-YEAR_S * 1000) == Stamp(80_000, UTC + 80_000, "rtcp")
+
+
+def test_a_first_report_that_differs_from_our_clock_by_two_seconds_begins_an_epoch():
+    clock = CameraClock()
+    stamped(clock, 0, 0)
+    step = clock.stamp(40_000, 40_000_000, UTC + 40_000, UTC + 60_040_000)
+    assert step == ClockStep("rtcp", 60_000_000, from_arrival=True)
+    assert str(step) == "the camera's clock is 60.000 s ahead of this computer's"
+    clock.begin_epoch()
+    assert stamped(clock, 40, 40, sender_ms=60_040) == Stamp(0, UTC + 60_040_000, "rtcp")
+
+
+def test_a_step_changes_nothing_until_the_epoch_begins():
+    clock = CameraClock()
+    stamped(clock, 0, 0, sender_ms=0)
+    for _ in range(2 * UNSTEADY_STEPS):
+        assert isinstance(clock.stamp(40_000, 40_000_000, UTC, UTC + 9_000_000), ClockStep)
+    assert stamped(clock, 40, 40, sender_ms=40) == Stamp(40_000, UTC + 40_000, "rtcp")
+
+
+def test_small_corrections_that_add_up_to_two_seconds_begin_an_epoch():
+    clock = CameraClock()
+    stamped(clock, 0, 0, sender_ms=0)
+    stamped(clock, 40, 40, sender_ms=40 - 1500)
+    step = clock.stamp(80_000, 80_000_000, UTC, UTC + 80_000 - 3_000_000)
+    assert step == ClockStep("rtcp", -2_980_000)
+
+
+def test_reports_that_set_the_clock_again_and_again_are_ignored_for_ten_minutes():
+    clock = CameraClock()
+    epochs, clocks = 1, []
+    for second in range(640):
+        sender = UTC + second * 1_000_000 + 60_000_000 * (second // 5 % 2 + 1)
+        times = (second * 1_000_000, second * 1_000_000_000, UTC + second * 1_000_000, sender)
+        answer = clock.stamp(*times)
+        if not isinstance(answer, Stamp):
+            epochs += 1
+            clock.begin_epoch()
+            answer = clock.stamp(*times)
+        assert isinstance(answer, Stamp)
+        clocks.append(answer.clock)
+        assert answer.capture_us == (sender if answer.clock == "rtcp" else UTC + second * 1_000_000)
+    ignored = [second for second, origin in enumerate(clocks) if origin == "arrival"]
+    assert ignored == list(range(ignored[0], ignored[0] + IGNORED_NS // 10**9)), "one stretch"
+    assert epochs <= 2 * UNSTEADY_STEPS + 2
+
+
+def test_capture_times_are_right_at_once_after_a_reconnection_at_which_the_clock_was_set_back():
     clock = CameraClock()
     stamped(clock, 0, 0, utc_ms=5000)
     clock.begin_epoch()
-    assert stamped(clock, 0, 100, utc_ms=2000).capture_us == UTC + 5_000_000
+    assert stamped(clock, 0, 100, utc_ms=2000).capture_us == UTC + 2_000_000
 
 
 def test_a_file_counts_capture_from_the_epochs_start():
@@ -148,6 +240,31 @@ def test_a_file_counts_capture_from_the_epochs_start():
     clock.begin_epoch()
     assert stamped(clock, 500, 6) == Stamp(0, UTC + 1_000_000, "media")
     assert stamped(clock, 540, 9) == Stamp(40_000, UTC + 1_040_000, "media")
+
+
+@pytest.mark.parametrize("set_by_s", [-YEAR_S, -2, 2, YEAR_S])
+def test_a_file_read_in_real_time_begins_an_epoch_when_our_clock_is_set(set_by_s: int):
+    clock = CameraClock(live=False)
+    stamped(clock, 0, 0)
+    assert stamped(clock, 40, 40, utc_ms=40 + 1999) == Stamp(40_000, UTC + 40_000, "media")
+    at_ms = 80 + set_by_s * 1000
+    assert clock.stamp(80_000, 80_000_000, UTC + at_ms * 1000) == ClockStep("media", set_by_s * 1_000_000)
+    clock.begin_epoch()
+    assert stamped(clock, 80, 80, utc_ms=at_ms) == Stamp(0, UTC + at_ms * 1000, "media")
+
+
+def test_a_looped_files_next_round_follows_our_clock_that_was_set_back():
+    clock = CameraClock(live=False)
+    stamped(clock, 0, 0, utc_ms=YEAR_S * 1000)
+    stamped(clock, 1000, 1000, utc_ms=YEAR_S * 1000 + 1000)
+    clock.begin_epoch()
+    assert stamped(clock, 0, 1040, utc_ms=1040) == Stamp(0, UTC + 1_040_000, "media")
+
+
+def test_a_file_read_fast_keeps_its_epoch_when_our_clock_is_set():
+    clock = CameraClock(live=False, paced=False)
+    stamped(clock, 0, 0)
+    assert stamped(clock, 40, 1, utc_ms=-YEAR_S * 1000) == Stamp(40_000, UTC + 40_000, "media")
 
 
 def test_a_time_lapse_read_fast_has_no_jumps_but_a_cut_in_a_file_is_one():
@@ -187,7 +304,7 @@ def test_times_never_go_back_and_jumps_are_reported_for_any_input(live, steps, o
     started = False
     media = 0
     guessed = False  # media time is where a frame without pts was put
-    captures: dict[str, int] = {}
+    capture: int | None = None
     kinds: list[str] = []
     for pts_step, arrival_step, utc_error, sender_error in steps:
         arrival += arrival_step
@@ -204,8 +321,10 @@ def test_times_never_go_back_and_jumps_are_reported_for_any_input(live, steps, o
                 assert answer.jump_us < -BACKWARD_LIMIT_US
             else:
                 assert answer.jump_us > FORWARD_LIMIT_US
+        if not isinstance(answer, Stamp):
+            assert started
             clock.begin_epoch()
-            started, media, newest, kinds = False, 0, None, []
+            started, media, newest, capture, kinds = False, 0, None, None, []
             answer = clock.stamp(given_pts, arrival, utc + utc_error, sender)
         assert isinstance(answer, Stamp)
         if not started:
@@ -214,8 +333,10 @@ def test_times_never_go_back_and_jumps_are_reported_for_any_input(live, steps, o
         if live and started and given_pts is not None and newest is not None:
             allowed = (arrival - arrived_at_newest) / 1000 + 1 + FORWARD_LIMIT_US
             assert answer.media_us - media <= allowed
-        assert answer.capture_us >= captures.get(answer.clock, answer.capture_us)
-        captures[answer.clock] = answer.capture_us
+        assert capture is None or answer.capture_us >= capture
+        if not started and live:
+            assert answer.capture_us == (utc + utc_error if answer.clock == "arrival" else sender), "right at once"
+        capture = answer.capture_us
         media_before = media
         media = answer.media_us
         if given_pts is not None:
@@ -226,6 +347,45 @@ def test_times_never_go_back_and_jumps_are_reported_for_any_input(live, steps, o
         kinds.append(answer.clock)
         assert kinds == sorted(kinds), "within an epoch the clock changes once, from arrival to rtcp"
         assert live == (answer.clock != "media")
+
+
+@given(
+    origin=st.sampled_from(["rtcp", "arrival", "media"]),
+    steps=st.lists(
+        st.tuples(
+            st.integers(1, 60),
+            st.one_of(
+                st.integers(-2 * STEP_LIMIT_US, 2 * STEP_LIMIT_US),
+                st.integers(-YEAR_S, YEAR_S).map(lambda s: s * 10**6),
+            ),
+        ),
+        max_size=UNSTEADY_STEPS - 1,
+    ),
+)
+def test_within_an_epoch_capture_time_never_goes_back_nor_is_off_by_two_seconds(origin, steps):
+    """Each of `steps` sets the clock by so much after so many frames."""
+    clock = CameraClock(live=origin != "media")
+    frame, error = 0, 0
+    before: int | None = None
+    for frames, step in [*steps, (100, 0)]:
+        for _ in range(frames):
+            right = UTC + 40_000 * frame + error
+            sender = right if origin == "rtcp" else None
+            utc = UTC if origin == "rtcp" else right
+            answer = clock.stamp(40_000 * frame, 40_000_000 * frame, utc, sender)
+            if not isinstance(answer, Stamp):
+                clock.begin_epoch()
+                before = None
+                answer = clock.stamp(40_000 * frame, 40_000_000 * frame, utc, sender)
+                assert isinstance(answer, Stamp) and answer.capture_us == right, "the new epoch is right at once"
+            assert answer.clock == origin
+            assert before is None or answer.capture_us >= before
+            assert abs(answer.capture_us - right) < STEP_LIMIT_US
+            before = answer.capture_us
+            frame += 1
+        error += step
+    if origin != "media":
+        assert abs(answer.capture_us - right) <= max(0, STEP_LIMIT_US - 100 * 20_000), "the slew is over"
 
 
 @given(

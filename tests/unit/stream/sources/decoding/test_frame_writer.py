@@ -20,6 +20,7 @@ from stream.sources.demuxed.file import file_transport
 from stream.sources.errors import EndedError
 from support.engines.fake_source import picture
 from support.engines.film_models import make_film
+from telemetry.reasons import EpochReason
 
 
 def planes(source: tuple[int, int], detector: tuple[int, int] | None) -> SlotFormat:
@@ -148,12 +149,34 @@ def test_a_first_picture_without_a_time_is_dated_by_its_arrival() -> None:
 def test_a_sender_report_changes_the_clock_within_the_epoch_and_is_reported_once() -> None:
     camera = Written()
     camera.write(0, 0)
-    camera.write(40_000, 40_000, sender_utc_us=1_790_000_000_000_000)
-    camera.write(80_000, 80_000, sender_utc_us=1_790_000_000_040_000)
+    camera.write(40_000, 40_000, sender_utc_us=1_050_000)
+    camera.write(80_000, 80_000, sender_utc_us=1_090_000)
     metas = camera.metas()
     assert [(meta.epoch, meta.clock) for meta in metas] == [(1, "arrival"), (1, "rtcp"), (1, "rtcp")]
-    assert metas[2].capture_us == 1_790_000_000_040_000
+    assert metas[2].capture_us == 1_090_000
     assert camera.changes == [(1, "arrival"), (1, "rtcp")]
+
+
+def test_the_reason_of_an_epoch_is_known_and_a_jump_in_time_is_put_into_words() -> None:
+    camera, reasons = Written(), []
+    for pts_us, arrival_us, size, sender_utc_us in [
+        (0, 0, (64, 48), 1_000_000),
+        (40_000, 40_000, (64, 48), 31_040_000),
+        (80_000, 80_000, (96, 48), 31_080_000),
+        (9_000_000, 120_000, (96, 48), 40_000_000),
+    ]:
+        camera.write(pts_us, arrival_us, size, sender_utc_us)
+        reasons.append((camera.writer.epoch, camera.writer.epoch_reason, camera.writer.epoch_cause))
+    camera.writer.request_epoch(EpochReason.MOVED)
+    camera.write(9_040_000, 160_000, (96, 48), 40_040_000)
+    reasons.append((camera.writer.epoch, camera.writer.epoch_reason, camera.writer.epoch_cause))
+    assert reasons == [
+        (1, "connected", ""),
+        (2, "clock_step", "the camera's clock was set forward by 30.000 s"),
+        (3, "aspect_ratio", ""),
+        (4, "media_jump", "media time jumped forward by 8.920 s"),
+        (5, "moved", ""),
+    ]
 
 
 def test_a_file_is_dated_by_its_own_times() -> None:
