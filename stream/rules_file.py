@@ -26,7 +26,7 @@ SCHEMA_COMMAND = "partstream rules schema"
 HANDS = ("left_hand", "right_hand")
 _NAME_PATTERN: str = get_args(ActionName)[1].pattern
 MOST_VALUES = 100_000
-"""Values in a rules file, of all levels. YAML's aliases can multiply few lines."""
+"""Values in a rules file, of all levels."""
 _MOST_COMPARED = 256
 """Names among which the nearest is looked for; a comparison takes about 50 µs."""
 _MOST_LISTED = 60
@@ -53,11 +53,9 @@ def load_rules(path: Path) -> RulesConfig:
     if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
         raise ConfigError(f"{path}: is not a file")
     try:
-        content = read_settings(path, ", for example `rules: {…}`")
+        content = read_settings(path, ", for example `rules: {…}`", MOST_VALUES)
     except SettingsFileError as error:
         raise ConfigError(str(error)) from None
-    if not _fits(content, [MOST_VALUES]):
-        raise ConfigError(f"{path}: has more than {MOST_VALUES:,} values; aliases count wherever they are used")
     if "cameras" in content and "rules" not in content:
         raise ConfigError(f"{path}: is a configuration of the engine, which names its rules file in `rules_file`")
     try:
@@ -66,13 +64,6 @@ def load_rules(path: Path) -> RulesConfig:
         found = [_worded(one) for one in error.errors(include_url=False)]
         text = error_text(found, RulesConfig, command=SCHEMA_COMMAND, show_values=True)
         raise ConfigError(f"{path}: {text}") from None
-
-
-def _fits(value: Any, left: list[int]) -> bool:
-    """Return whether there are at most `left` values in this one. Ends as soon as there are more."""
-    left[0] -= 1
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return left[0] >= 0 and all(_fits(one, left) for one in inside)
 
 
 def rules_schema() -> dict[str, Any]:

@@ -36,6 +36,10 @@ class Settings(Section):
     seed: int = 0
 
 
+MULTIPLIED = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 10}]\n" for n in range(1, 8))
+"""Ten million values, by aliases."""
+
+
 def errors(content: dict[str, object], *, show_values: bool = True) -> str:
     with pytest.raises(ValidationError) as error:
         Settings.model_validate(content)
@@ -92,12 +96,17 @@ def test_a_file_that_holds_no_settings_is_rejected_by_name(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("a: 1\nb: 2026-13-45", "line 2: a value is invalid"),
+        ("a: 1\nb: !!timestamp 2026-13-45", "line 2: a value is invalid"),
         ("a: !!bool perhaps", "line 1: a value is invalid"),
         ("a: " + "9" * 5000, "line 1: a value is invalid"),
         ('a: "x\\0"', "line 1: a value contains a null character"),
         ("a: !!int ''", "line 1: a value is invalid"),
         ("a: " + "[" * 5000 + "]" * 5000, "is nested too deep"),
+        ("a: " + "[" * 100 + "]" * 100, "is nested too deep"),
+        ("a: &a [*a]", "is nested too deep"),
+        ("a: &a {b: *a}", "is nested too deep"),
+        (MULTIPLIED, "has more than 1,000,000 values"),
+        ("a: &a {b: 1}\nc: {<<: [" + "*a, " * 17 + "]}", "line 2: `<<` merges more than 16 mappings"),
         ("a: 1\nb: 2\na: 3", "line 3: `a` is set twice"),
         ("#" * (1 << 20) + "\n", "is larger than 1 MiB"),
     ],
@@ -118,6 +127,20 @@ def test_a_merged_key_may_be_set_again(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("a: &a {x: 1, y: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, x: 3}\n")
     assert read_settings(path, "") == {"a": {"x": 1, "y": 1}, "b": {"x": 2, "y": 1}, "c": {"x": 3, "y": 1}}
+
+
+def test_merged_mappings_that_merge_others_have_each_key_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    merging = "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1}, ' * 10}], y: {n}}}\n" for n in range(1, 12))
+    path.write_text("a0: &a0 {x: 0, y: 0}\n" + merging)
+    assert read_settings(path, "")["a11"] == {"x": 0, "y": 11}
+
+
+@pytest.mark.parametrize("text", ["2026-99-99", "2026-01-31", "2026-01-31 12:00:00", "2026-01-31T12:00:00+01:00"])
+def test_dates_and_times_are_text(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"a: {text}\n{text.split(' ')[0]}: b\n")
+    assert read_settings(path, "") == {"a": text, text.split(" ")[0]: "b"}
 
 
 def test_a_message_of_many_errors_is_short_and_on_one_line() -> None:
