@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from fleet.cluster.settings import ClusterSettings
 from fleet.placement.events import Wish
 from fleet.placement.settings import PlacementSettings
-from stages.settings import Section
+from stages.settings import LEAST, Section
 from stages.settings_file import SettingsFileError, error_text, merged, read_settings
 from stream.config import Config
 from stream.settings.config_error import ConfigError
@@ -44,7 +44,7 @@ class FleetCamera(CameraConfig):
     )
     expected_mpx: float = Field(
         EXPECTED_MPX,
-        gt=0,
+        ge=LEAST,
         le=100_000,
         description="Megapixels per second expected until they are measured; 1080p at 25 fps is 52.",
     )

@@ -28,6 +28,7 @@ from stages.device.precision import disable_tf32, vision_precision
 from stages.looks import REGION_SIDE
 from stages.packaged_checkpoints import PAPER, checkpoint_file
 from stages.pipeline import WARM_SOURCE, Pipeline
+from stages.runtimes.building import candidates, check_installed
 from stages.runtimes.choosing import choose_runtime, use_runtime
 from stages.runtimes.machine import runtime_threads, torch_threads
 from stages.runtimes.network import Candidate, RunnableNetwork, RuntimeUnavailableError
@@ -116,13 +117,7 @@ def load_detector(
     Raises `WeightsError`, or `ValueError` for a precision or a runtime that the device does not support.
     """
     dtype = vision_precision(precision, torch.device(device))
-    if runtime in ("onnxruntime", "openvino"):
-        if torch.device(device).type != "cpu":
-            raise ValueError(f"model.runtime: {runtime} computes on the CPU; set model.device to cpu, or use torch")
-        if checkpoint.detector is not None:
-            raise ValueError(
-                f"model.runtime: {runtime} computes MoveNet only, and the checkpoint has its own detector; use torch"
-            )
+    _check_runtime(runtime, torch.device(device), checkpoint.detector is not None)
     # On a CPU there are no kernel launches to save.
     graphed = cuda_graphs and torch.device(device).type == "cuda"
     if checkpoint.detector is not None:
@@ -245,6 +240,30 @@ def load_checkpoint(profile: str, device: torch.device | str = "cpu") -> Checkpo
             return checkpoints.load(path, device)
     except CheckpointError as error:
         raise WeightsError(str(error)) from None
+
+
+def check_computation(model: ModelSettings, has_detector: bool) -> None:
+    """Raise `ValueError` for a device, a precision or a runtime that cannot be used on this machine. Loads nothing.
+
+    `has_detector`: whether the checkpoint has its own detector.
+    """
+    device = choose_device(model.device)
+    vision_precision(model.precision, device)
+    if model.runtime not in ("onnxruntime", "openvino"):
+        return
+    _check_runtime(model.runtime, device, has_detector)
+    check_installed(candidates(model.runtime, model.precision)[0].runtime)
+
+
+def _check_runtime(runtime: Runtime, device: torch.device, has_detector: bool) -> None:
+    if runtime not in ("onnxruntime", "openvino"):
+        return
+    if device.type != "cpu":
+        raise ValueError(f"model.runtime: {runtime} computes on the CPU; set model.device to cpu, or use torch")
+    if has_detector:
+        raise ValueError(
+            f"model.runtime: {runtime} computes MoveNet only, and the checkpoint has its own detector; use torch"
+        )
 
 
 def choose_device(name: str) -> torch.device:

@@ -9,12 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 WindowMode = Literal["staggered", "exact", "continuous"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 DetectionMode = Literal["auto", "full", "regions"]
 Runtime = Literal["torch", "auto", "onnxruntime", "openvino"]
+
+LEAST = 0.001
+"""Smallest time or rate that is not 0; of a smaller one, the reciprocal or the microseconds may be no numbers."""
+
+MOST_BYTES = 10**18
+"""Largest size in bytes; SQLite and file systems count in 64 bits."""
 
 KEYPOINT_SCORE = 0.2
 """Default score below which a part's joints make it absent."""
@@ -73,7 +79,7 @@ class ModelSettings(Section):
     )
     sweep_s: float = Field(
         default=5.0,
-        gt=0,
+        ge=LEAST,
         le=3600,
         description="Unless `detection` is `full`: seconds of media time between looks at the whole picture, which "
         "find people who keep still. Up to four times as long while nothing moves and nobody is tracked.",
@@ -110,7 +116,7 @@ class ModelSettings(Section):
     )
     min_detections_per_second: float = Field(
         default=3.0,
-        gt=0,
+        ge=LEAST,
         le=1000,
         description="The lowest rate of detections per live camera to which `overload: adapt` reduces it.",
     )
@@ -148,6 +154,13 @@ class ModelSettings(Section):
         description="Objects below this score are ignored. Unset: 0.45 for NanoDet, 0.3 for Cascade R-CNN.",
     )
 
+    @field_validator("objects_s", "search_s")
+    @classmethod
+    def _is_none_or_long_enough(cls, value: float | None) -> float | None:
+        if value is not None and 0 < value < LEAST:
+            raise ValueError(f"must be 0 for none, or at least {LEAST}")
+        return value
+
 
 class WindowSettings(Section):
     """The action model's sliding window (docs/method.md, section 9)."""
@@ -166,7 +179,8 @@ class WindowSettings(Section):
     )
     max_steps_per_second: float = Field(
         default=12.5,
-        gt=0,
+        ge=LEAST,
+        le=1000,
         description="Maximum steps per person and second of media time; the packaged models were trained at 12.5.",
     )
 
@@ -175,7 +189,10 @@ class TrackingSettings(Section):
     """The tracker, which follows people from frame to frame."""
 
     lost_after_s: float = Field(
-        default=2.0, gt=0, description="A track ends this long (media time) after its last detection."
+        default=2.0,
+        ge=LEAST,
+        le=3600,
+        description="A track ends this long (media time) after its last detection.",
     )
     activation_score: float | None = Field(
         default=None,

@@ -1,7 +1,8 @@
-"""What is wrong with the files that an engine's configuration names."""
+"""What is wrong with an engine's configuration beyond its form: on any machine, and on this one with its files."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,21 +12,73 @@ if TYPE_CHECKING:
     from stages.settings import ModelSettings
     from stream.config import Config
     from stream.settings.engine import CameraConfig
+    from stream.settings.incidents.incidents import IncidentsConfig
     from stream.settings.network import HttpConfig
+    from stream.settings.recording import RecordingConfig
 
 
-DEVICE = re.compile(r"auto|(cpu|cuda)(:\d{1,3})?")
+DEVICE = re.compile(r"auto|(cpu|cuda)(:[0-9]{1,3})?")
 
 
-def problems(settings: Config) -> Iterator[str]:
-    """Yield what is wrong, each with its setting: tokens, the place of the audit file, cameras, model and rules."""
-    yield from _access(settings.http)
+def problems(settings: Config) -> list[str]:
+    """Return what would keep the engine from starting on this machine, and cameras that would end, by setting."""
+    found = list(anywhere(settings))
+    told = {problem.partition(":")[0] for problem in found}
+    return [*found, *(problem for problem in here(settings) if problem.partition(":")[0] not in told)]
+
+
+def anywhere(settings: Config) -> Iterator[str]:
+    """Yield what is wrong on every machine, each with its setting. Reads no files."""
+    from stream.http.server.access_control.needed_tokens import check_tokens
+    from stream.http.server.bind_address import resolve
+    from stream.messaging.endpoints import check_reach
+    from stream.settings.config_error import ConfigError
+
     yield from addresses(settings.cameras)
+    model, publish, bind = settings.model, settings.publish, settings.http.bind
+    if not DEVICE.fullmatch(model.device):
+        yield f"model.device: {model.device!r} is not auto, cpu, cuda or cuda:N"
+    if model.profile != "free" and model.precision == "float16" and model.device.startswith("cpu"):
+        yield "model.precision: float16 needs a CUDA device; use float32 or bfloat16"
+    try:
+        if bind is not None and _is_literal(bind):
+            check_tokens(settings.http, resolve(bind))
+    except ConfigError as error:
+        yield str(error)
+    if publish.curve_secret_key_file is not None or publish.allow_plaintext:
+        return
+    for name in ("endpoint", "replay"):
+        address = getattr(publish, name).replace("//*:", "//0.0.0.0:")
+        try:
+            if address.startswith("tcp://") and _is_literal(address.removeprefix("tcp://")):
+                check_reach(address, f"publish.{name}", allow_plaintext=False)
+        except ConfigError as error:
+            yield str(error)
+
+
+def here(settings: Config) -> Iterator[str]:
+    """Yield what is wrong on this machine: with its files, its devices, its memory and its network."""
+    from commands.config import folders, sockets
+    from stream.inference import memory_budget
+    from stream.settings.config_error import ConfigError
+
+    access = list(_access(settings.http))
+    yield from access
+    try:
+        settings = folders.with_kept_cameras(settings)
+        memory_budget.check(settings, memory_budget.total_bytes())
+    except ConfigError as error:
+        yield str(error)
     yield from backgrounds(settings.cameras)
     wrong = list(_model(settings.model))
     yield from wrong
+    profile = "free" if wrong else settings.model.profile
     if settings.rules_file is not None:
-        yield from _rules(settings.rules_file, "free" if wrong else settings.model.profile)
+        yield from _rules(settings.rules_file, profile)
+    yield from _actions(settings, profile)
+    yield from folders.problems(settings)
+    yield from _packages(settings)
+    yield from sockets.problems(settings, http=not access)
 
 
 def addresses(cameras: Iterable[CameraConfig]) -> Iterator[str]:
@@ -47,6 +100,16 @@ def backgrounds(cameras: Iterable[CameraConfig]) -> Iterator[str]:
     for camera in cameras:
         if (problem := Background(camera.background).problem) is not None:
             yield f"camera {camera.id}: background: {problem}"
+
+
+def _is_literal(address: str) -> bool:
+    """Return whether the host of `host:port` is an IP address, which means the same on every machine."""
+    host = address.rpartition(":")[0].removeprefix("[").removesuffix("]").partition("%")[0]
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _access(config: HttpConfig) -> Iterator[str]:
@@ -74,17 +137,53 @@ def _access(config: HttpConfig) -> Iterator[str]:
 
 
 def _model(settings: ModelSettings) -> Iterator[str]:
-    """Check the checkpoint, and how the device is written. Whether the device is there, the engine finds out."""
+    """Check the checkpoint and, where torch has to be imported for it only if they are set, device and runtime."""
     from stages.packaged_checkpoints import summary
     from stages.third_party.weights import WeightsError
+    from stream.inference.model_loading import check_model_files
 
-    if settings.profile != "free":
-        try:
-            summary(settings.profile)
-        except WeightsError as error:
-            yield f"model.profile: {error}"
+    if settings.profile == "free":
+        return
+    try:
+        summary(settings.profile)
+        check_model_files(settings)
+    except WeightsError as error:
+        yield f"model.profile: {error}"
     if not DEVICE.fullmatch(settings.device):
-        yield f"model.device: {settings.device!r} is not auto, cpu, cuda or cuda:N"
+        return
+    if settings.device.startswith("cuda") or settings.precision == "float16" or settings.runtime != "auto":
+        from stages.profiles import check_computation
+        from stream.rules_file import stored_names
+
+        try:
+            check_computation(settings, stored_names(settings.profile).objects is None)
+        except WeightsError:
+            return  # told before
+        except ValueError as error:
+            yield str(error)
+
+
+def _actions(settings: Config, profile: str) -> Iterator[str]:
+    """Check the actions that are recorded and kept, with the names that the profile's checkpoint and the rules know."""
+    from stages.third_party.weights import WeightsError
+    from stream.recording.configured_names import check_actions
+    from stream.rules_file import load_rules, stored_names
+    from stream.settings.config_error import ConfigError
+
+    try:
+        written = list(load_rules(settings.rules_file).actions) if settings.rules_file is not None else []
+        known = stored_names(profile).vocabulary.actions if profile != "free" else ()
+    except (ConfigError, WeightsError):
+        return  # told before
+    sections: dict[str, RecordingConfig | IncidentsConfig] = {
+        "recording": settings.recording,
+        "incidents": settings.incidents,
+    }
+    for name, section in sections.items():
+        try:
+            check_actions(section, known, written, name)
+        except ConfigError as error:
+            yield str(error)
 
 
 def _rules(file: Path, profile: str) -> Iterator[str]:
@@ -99,3 +198,20 @@ def _rules(file: Path, profile: str) -> Iterator[str]:
             check_names(rules, stored_names(profile), str(file))
     except (ConfigError, WeightsError) as error:
         yield f"rules_file: {error}"
+
+
+def _packages(settings: Config) -> Iterator[str]:
+    """Check what tracing needs, and the keys of an engine of a fleet."""
+    from stream.messaging.curve.keys import KeyFileError, client_keys
+    from telemetry.tracing import span_export
+
+    if settings.tracing.sample_ratio > 0:
+        try:
+            span_export.check_installed()
+        except span_export.TracingUnavailableError as error:
+            yield f"tracing.sample_ratio: {error}"
+    if settings.fleet is not None:
+        try:
+            client_keys(settings.fleet.server_key, settings.fleet.key_file)
+        except KeyFileError as error:
+            yield f"fleet.server_key, fleet.key_file: {error}"

@@ -49,16 +49,18 @@ def check_command(
         bool, typer.Option("--print", help="Print the effective configuration as JSON, without secrets.")
     ] = False,
 ) -> None:
-    """Check a configuration.
+    """Check a configuration on the machine of the engine.
 
-    Also checks addresses, and the files that it names: the checkpoint, rules, tokens, backgrounds, and the place of the
-    audit file. Environment variables apply as for `run`; start it in the same folder and as the same user. Exit code 2:
-    something is wrong.
+    Also checks addresses, the files and folders that it names, the device and the memory, and starts the sockets for a
+    moment. Environment variables apply as for `run`; start it in the same folder and as the same user. Nothing is
+    changed, and an engine may run meanwhile. Exit code 2: something is wrong.
     """
     from commands.config.checks import problems
+    from telemetry import logs
 
+    logs.configure(level="error")
     settings = load_config(file, {}, [])
-    if found := list(problems(settings)):
+    if found := problems(settings):
         for problem in found:
             print_error(problem)
         raise typer.Exit(EXIT_USAGE)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import secrets
-import socket
-import tempfile
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Protocol
 
+from commands.config.folders import no_files_in
+from commands.config.sockets import http_server, unless_in_use
 from fleet.coordinator.directory import Directory
 from fleet.coordinator.engines import Engines
 from fleet.coordinator.renewals import Renewals
 from fleet.coordinator.service import naming_settings
 from fleet.coordinator.store import Store
 from fleet.settings import CoordinatorConfig
-from stream.http.server.app import HttpServer
 from stream.settings.config_error import ConfigError
-from stream.settings.network import HttpConfig
 
 
 class _Part(Protocol):
@@ -71,41 +67,3 @@ def _with_own_addresses(problem: str, config: CoordinatorConfig, elsewhere: Coor
     if own == tried or tried is None:
         return problem
     return re.sub(rf"{re.escape(tried.removesuffix(':0'))}:\d+", lambda found: str(own), problem)
-
-
-def no_files_in(folder: Path) -> str | None:
-    """Return why no file can be created in a folder, which need not exist, as a sentence without its end."""
-    nearest = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
-    try:
-        tempfile.TemporaryFile(dir=nearest).close()
-    except OSError as error:
-        return f"no file can be created in {nearest}: {error.strerror}"
-    return None
-
-
-def unless_in_use(address: str) -> str:
-    """Return an address to bind: this one or, if it is in use, any free port of its host."""
-    place, _, port = address.rpartition(":")
-    host = place.partition("://")[2] if "://" in place else place
-    host = "0.0.0.0" if host == "*" else host.removeprefix("[").removesuffix("]")
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind((host, int(port)))
-    except OSError as error:
-        return f"{place}:0" if error.errno == errno.EADDRINUSE else address
-    except (ValueError, OverflowError):  # who binds it says what is wrong
-        return address
-    return address
-
-
-def http_server(config: HttpConfig) -> HttpServer:
-    """Return a server with these settings, on another port if its own is in use. Raises `ConfigError`."""
-    bind = unless_in_use(config.bind) if config.bind is not None else None
-    return HttpServer(
-        config.model_copy(update={"bind": bind}),
-        metrics=lambda accept: (b"", ""),
-        ready=lambda: (True, []),
-        alive=lambda: (True, []),
-        pages=(),
-    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from stages.settings import Section
+from stages.settings import LEAST, Section
 
 FIXED_PORTS = (
     "port",
@@ -37,7 +37,7 @@ class AutoscalingSettings(Section):
     )
     node_mpx: float | None = Field(
         None,
-        gt=0,
+        ge=LEAST,
         le=1e6,
         description="Megapixels per second that placing can use of a new node. Unset: as of those that are there.",
     )

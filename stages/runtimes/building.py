@@ -40,6 +40,15 @@ def missing_packages(runtime: RuntimeName) -> list[str]:
     return [name for name in _PACKAGES[runtime] if find_spec(name) is None]
 
 
+def check_installed(runtime: RuntimeName) -> None:
+    """Raise `RuntimeUnavailableError` if packages of the runtime are missing."""
+    if missing := missing_packages(runtime):
+        raise RuntimeUnavailableError(
+            f"model.runtime: {TITLES[runtime]} needs {', '.join(missing)}: "
+            f"pip install '{_INSTALLED_WITH[runtime]}', or use torch"
+        )
+
+
 def package_versions() -> dict[str, str]:
     """Return the versions of the runtimes' packages; those that are not installed are left out."""
     versions: dict[str, str] = {}
@@ -60,11 +69,7 @@ def build(network: RunnableNetwork, candidate: Candidate, threads: int) -> Compu
     runtime = candidate.runtime
     if runtime == "torch":
         return None
-    if missing := missing_packages(runtime):
-        raise RuntimeUnavailableError(
-            f"model.runtime: {TITLES[runtime]} needs {', '.join(missing)}: "
-            f"pip install '{_INSTALLED_WITH[runtime]}', or use torch"
-        )
+    check_installed(runtime)
     try:
         from stages.export.onnx_model import onnx_model
 

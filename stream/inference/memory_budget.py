@@ -19,9 +19,18 @@ SHARE = 0.9
 
 def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
     """Return the memory that can be used without swapping; None if the system does not report it."""
+    return _reported("MemAvailable:", meminfo)
+
+
+def total_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Return the memory of this machine; None if the system does not report it."""
+    return _reported("MemTotal:", meminfo)
+
+
+def _reported(name: str, meminfo: Path) -> int | None:
     try:
         for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
         pass

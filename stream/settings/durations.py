@@ -47,7 +47,7 @@ def duration_text(microseconds: int) -> str:
 
 Duration = Annotated[
     int,
-    Field(strict=True, ge=0),
+    Field(strict=True, ge=0, le=LONGEST_US),
     BeforeValidator(microseconds),
     PlainSerializer(setting_text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})? ?(ms|s|m|h)$"}),

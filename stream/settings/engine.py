@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ring_buffers.policy import Policy
-from stages.settings import Section
+from stages.settings import LEAST, Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.network import BoundEndpoint
 from stream.settings.privacy.background import BackgroundConfig
@@ -56,7 +56,7 @@ class CameraConfig(Section):
     )
     pace: Literal["live", "fast", "loop"] = Field("live", description=PACES)
     max_fps: float | None = Field(
-        None, gt=0, le=1000, description="Frames above this rate are dropped (rate_limited). Unset: no limit."
+        None, ge=LEAST, le=1000, description="Frames above this rate are dropped (rate_limited). Unset: no limit."
     )
     staleness_ms: int = Field(
         500,
@@ -102,14 +102,14 @@ class CameraConfig(Section):
     ring_slots: int = Field(
         8, ge=2, le=256, description="Frames held between decoding and inference; 8 are 0.3 s at 25 fps."
     )
-    start_timeout_s: float = Field(10.0, gt=0, le=3600, description="Longest time until a source's first frame.")
+    start_timeout_s: float = Field(10.0, ge=LEAST, le=3600, description="Longest time until a source's first frame.")
     stall_timeout_s: float = Field(
-        3.0, gt=0, le=3600, description="Time without data after which a live source is stalled."
+        3.0, ge=LEAST, le=3600, description="Time without data after which a live source is stalled."
     )
     reconnect_initial_s: float = Field(
-        0.25, gt=0, le=3600, description="First wait before a reconnect; it doubles each time."
+        0.25, ge=LEAST, le=3600, description="First wait before a reconnect; it doubles each time."
     )
-    reconnect_max_s: float = Field(15.0, gt=0, le=86400, description="Longest wait before a reconnect.")
+    reconnect_max_s: float = Field(15.0, ge=LEAST, le=86400, description="Longest wait before a reconnect.")
 
     @property
     def privacy_mode(self) -> PrivacyMode:
@@ -169,11 +169,13 @@ class BatchConfig(Section):
     max_wait_ms: float = Field(
         10.0,
         ge=0,
+        le=3_600_000,
         description="Longest wait of a frame for others to share its batch; the actual wait adapts, up to this.",
     )
     max_batch_ms: float = Field(
         150.0,
-        gt=0,
+        ge=LEAST,
+        le=3_600_000,
         description="Target for the longest time of a batch. If recent batches took longer, batches get "
         "smaller, and older frames of live cameras are dropped for newer ones.",
     )
@@ -203,7 +205,7 @@ class PublishConfig(Section):
     history_bytes: int = Field(
         64 << 20, ge=1 << 10, le=1 << 40, description="Memory for all history; the oldest messages are removed first."
     )
-    stats_interval_s: float = Field(1.0, ge=0.1, description="Interval of messages on `stats/v1/`.")
+    stats_interval_s: float = Field(1.0, ge=0.1, le=86_400, description="Interval of messages on `stats/v1/`.")
     curve_secret_key_file: Path | None = Field(
         None,
         description="The engine's secret key from `partstream keys new` (docs/security.md). Both sockets then encrypt "

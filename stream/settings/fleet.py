@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from stages.settings import Section
+from stages.settings import LEAST, Section
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 """Names of engines and nodes."""
@@ -37,7 +37,7 @@ class FleetSettings(Section):
     )
     capacity: float = Field(
         100.0,
-        gt=0,
+        ge=LEAST,
         le=1e6,
         description="Decoded megapixels per second that the engine can take, until it has measured this. A 1080p "
         "camera at 25 fps has 52.",

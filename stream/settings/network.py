@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from stages.settings import Section
+from stages.settings import LEAST, Section
 
 HIGHEST_PORT = 65_535
 
@@ -72,7 +72,7 @@ class HttpConfig(Section):
     )
     requests_per_second: float = Field(
         50.0,
-        gt=0,
+        ge=LEAST,
         le=1e6,
         description="Maximum requests per second from one address, with bursts of twice as many. Health and "
         "metrics do not count.",

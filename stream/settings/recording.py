@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import ByteSize, Field, field_validator, model_validator
 
-from stages.settings import Section
+from stages.settings import MOST_BYTES, Section
 from stream.settings.camera_id import CAMERA_ID
 
 LATE_S = 2.0
@@ -32,14 +32,19 @@ class RecordingConfig(Section):
     budget: ByteSize = Field(
         ByteSize(10 * 10**9),
         ge=1 << 20,
+        le=MOST_BYTES,
         description="Space for all clips, in bytes or as `20GB`, `500MB`; the oldest are deleted first.",
     )
     least_free: ByteSize = Field(
-        ByteSize(10**9), description="No clip is written while the disk has less free space than this."
+        ByteSize(10**9),
+        ge=0,
+        le=MOST_BYTES,
+        description="No clip is written while the disk has less free space than this.",
     )
     packet_bytes: ByteSize = Field(
         ByteSize(32 << 20),
         ge=1 << 16,
+        le=1 << 40,
         description="Memory per camera for encoded video; the default is 32 s at 8 Mbit/s. If it is too "
         "small, clips start later.",
     )

@@ -47,6 +47,17 @@ class TracingUnavailableError(Exception):
     """Tracing is enabled but OpenTelemetry is not installed; the message gives the remedy."""
 
 
+def check_installed() -> None:
+    """Raise `TracingUnavailableError` if OpenTelemetry is not installed."""
+    try:
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter
+        import opentelemetry.sdk.resources  # noqa: F401
+    except ImportError as error:
+        raise TracingUnavailableError(
+            f"OpenTelemetry cannot be imported ({error}). Run: pip install 'partstream[tracing]'"
+        ) from None
+
+
 class SpanExport:
     """Queue of spans and the thread that sends them. `put` may be called from any thread and does not block."""
 
@@ -68,13 +79,10 @@ class SpanExport:
 
     def start(self) -> None:
         """Start the thread. Raises `TracingUnavailableError` if OpenTelemetry is not installed."""
-        try:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-            from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-        except ImportError as error:
-            raise TracingUnavailableError(
-                f"OpenTelemetry cannot be imported ({error}). Run: pip install 'partstream[tracing]'"
-            ) from None
+        check_installed()
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+
         for name in PROTOCOL_VARIABLES:
             if os.environ.get(name, PROTOCOL) != PROTOCOL:
                 logger.warning("%s is not %s, which is the only supported protocol and is used instead", name, PROTOCOL)

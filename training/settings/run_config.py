@@ -23,6 +23,7 @@ from training.settings.recorded_config import RecordedConfig
 from training.settings.verdicts_config import VerdictsConfig
 
 WIDTH = 120
+MOST_STEPS, MOST_SEQUENCES = 1_000_000_000, 10_000_000
 _CLIPS: tuple[type[ClipsConfig], ...] = (ExamplesConfig, VerdictsConfig)
 _PositiveWeight = Annotated[float, Field(gt=0, le=1000)]
 
@@ -110,9 +111,11 @@ class OptimiserConfig(Section):
         0.1, ge=0, le=1, description="With model.vgg.tuned, the VGG's learning rate as a share of `learning_rate`."
     )
     final_share: float = Field(0.02, ge=0, le=1, description="Share of `learning_rate` at which the cosine ends.")
-    warm_up: int = Field(100, ge=0, description="Steps of linear warm-up; at most a tenth of the run.")
+    warm_up: int = Field(100, ge=0, le=MOST_STEPS, description="Steps of linear warm-up; at most a tenth of the run.")
     weight_decay: float = Field(0.02, ge=0, le=1)
-    clip_norm: float | None = Field(1.0, gt=0, description="Maximum norm of all gradients together; null: no limit.")
+    clip_norm: float | None = Field(
+        1.0, gt=0, le=1e9, description="Maximum norm of all gradients together; null: no limit."
+    )
     ema_decay: float = Field(
         0.998,
         ge=0,
@@ -202,23 +205,32 @@ class EvaluationConfig(Section):
     sequences: int = Field(
         2200,
         ge=0,
+        le=MOST_SEQUENCES,
         description="Generated sequences for the evaluation at the end; 0: no evaluation on generated "
         "sequences. Held-out videos are always all used.",
     )
     every: int = Field(
-        0, ge=0, description="Steps between the evaluations that select the best weights; 0: the last weights are kept."
+        0,
+        ge=0,
+        le=MOST_STEPS,
+        description="Steps between the evaluations that select the best weights; 0: the last weights are kept.",
     )
     selection_sequences: int = Field(
-        440, ge=11, description="Generated sequences for each of these evaluations, without a folder."
+        440,
+        ge=11,
+        le=MOST_SEQUENCES,
+        description="Generated sequences for each of these evaluations, without a folder.",
     )
     patience: int = Field(
         0,
         ge=0,
+        le=MOST_STEPS,
         description="Evaluations in a row without an improvement after which the run ends; 0: it does not end early.",
     )
     calibration_sequences: int = Field(
         1100,
         ge=0,
+        le=MOST_SEQUENCES,
         description="Generated sequences to fit the temperature of the action scores on, at the end; 0: the "
         "temperature stays 1. With a folder, it is fitted on videos.",
     )
@@ -235,9 +247,9 @@ class LogConfig(Section):
     them.
     """
 
-    every: int = Field(1, ge=1, description="Steps between rows of NAME.log.csv.")
+    every: int = Field(1, ge=1, le=MOST_STEPS, description="Steps between rows of NAME.log.csv.")
     tensorboard: bool = Field(False, description="Also write NAME.tensorboard/; needs the package tensorboard.")
-    save_seconds: float = Field(60.0, gt=0, description="Seconds between two writes of NAME.resume.pt.")
+    save_seconds: float = Field(60.0, gt=0, le=86_400, description="Seconds between two writes of NAME.resume.pt.")
 
 
 class TrainingConfig(Section):
@@ -245,7 +257,7 @@ class TrainingConfig(Section):
 
     profile: str = Field("edge", description="Profile that provides the vocabulary and the model.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of all random numbers.")
-    steps: int = Field(3000, ge=1, description="Steps of the optimiser.")
+    steps: int = Field(3000, ge=1, le=MOST_STEPS, description="Steps of the optimiser.")
     device: str = Field("cpu", description="cpu, cuda, cuda:N, or auto: CUDA if there is a device.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32",

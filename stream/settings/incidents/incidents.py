@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import ByteSize, Field
 
-from stages.settings import Section
+from stages.settings import LEAST, MOST_BYTES, Section
 
 
 class IncidentsConfig(Section):
@@ -24,10 +24,16 @@ class IncidentsConfig(Section):
     budget: ByteSize = Field(
         ByteSize(2 * 10**9),
         ge=1 << 20,
+        le=MOST_BYTES,
         description="Space for all pictures, in bytes or as `2GB`, `500MB`; the oldest are deleted first.",
     )
-    keep_days: float = Field(30.0, gt=0, le=36_500, description="Time after which alerts and events are deleted, days.")
+    keep_days: float = Field(
+        30.0, ge=LEAST, le=36_500, description="Time after which alerts and events are deleted, days."
+    )
     least_free: ByteSize = Field(
-        ByteSize(10**9), description="No picture is written while the disk has less free space than this."
+        ByteSize(10**9),
+        ge=0,
+        le=MOST_BYTES,
+        description="No picture is written while the disk has less free space than this.",
     )
     width: int = Field(960, ge=160, le=1920, description="Maximum width of pictures in pixels.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ByteSize, Field
 
-from stages.settings import Section
+from stages.settings import MOST_BYTES, Section
 
 
 class VerdictsConfig(Section):
@@ -19,10 +19,13 @@ class VerdictsConfig(Section):
     budget: ByteSize = Field(
         ByteSize(20 * 10**9),
         ge=1 << 20,
+        le=MOST_BYTES,
         description="Space for verdicts and their clips, in bytes or as `20GB`. Nothing is deleted to make room: when "
         "it is used up, verdicts on further alerts and events are refused.",
     )
     least_free: ByteSize = Field(
         ByteSize(10**9),
+        ge=0,
+        le=MOST_BYTES,
         description="No clip is copied for a verdict if that would leave less free space on the disk than this.",
     )

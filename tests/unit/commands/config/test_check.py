@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 from PIL import Image
 from typer.testing import CliRunner
@@ -79,3 +81,35 @@ def test_a_background_that_is_missing_or_not_the_approved_one_is_an_error_with_i
     code, said = checked("0" * 64)
     assert code == 2 and "its SHA-256 differs" in said
     assert checked(sha256(picture.read_bytes()).hexdigest())[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"model": {"device": "cuda:99"}}, "model.device: no such CUDA device 'cuda:99'"),
+        ({"model": {"device": "cpu", "precision": "float16"}}, "model.precision: float16 needs a CUDA device"),
+        ({"model": {"device": "cpu", "runtime": "onnxruntime", "precision": "bfloat16"}}, "model.precision: "),
+        ({"recording": {"directory": "clips", "actions": {"fly": 0.5}}}, "recording.actions: the model has no action"),
+        ({"incidents": {"directory": "kept", "actions": {"fly": 0.5}}}, "incidents.actions: the model has no action"),
+        ({"publish": {"endpoint": "tcp://192.0.2.1:5555"}}, "publish.endpoint: anyone who can reach"),
+        ({"publish": {"endpoint": "tcp://localhost.invalid:5555"}}, "publish.endpoint: can't listen on"),
+        ({"publish": {"history_bytes": 1 << 40}}, "cameras need about"),
+        ({"results": "partstream.yaml/results.jsonl"}, "results: no file can be created in"),
+        ({"recording": {"directory": "partstream.yaml/clips"}}, "recording.directory: no file can be created in"),
+        ({"state_file": "damaged.json"}, "state_file: damaged.json is damaged"),
+        (
+            {"fleet": {"coordinator": "tcp://127.0.0.1:1", "server_key": "missing", "key_file": "missing"}},
+            "fleet.server_key, fleet.key_file: missing can't be read",
+        ),
+    ],
+)
+def test_what_an_engine_refuses_at_its_start_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PARTSTREAM_MODEL__RUNTIME", raising=False)
+    (tmp_path / "damaged.json").write_text("{}")
+    before = sorted(tmp_path.iterdir())
+    code, said = check(tmp_path, **settings)
+    assert code == 2 and said.count(expected) == 1, said
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "partstream.yaml"]), "nothing is written"

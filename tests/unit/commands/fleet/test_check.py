@@ -192,3 +192,16 @@ def test_the_engines_of_the_named_node_are_checked(folder: Path) -> None:
 def test_an_engines_http_server_that_needs_a_token_is_not_valid(folder: Path) -> None:
     code, said = check(folder, engine=ENGINE | {"http": {"bind": "0.0.0.0:0"}})
     assert code == 2 and "engine gpu-1: http.bind: " in said
+
+
+def test_of_engines_and_cameras_of_other_nodes_what_is_wrong_on_every_machine_is_not_valid(folder: Path) -> None:
+    of_gpu_2 = {"rules_file": "missing.yaml", "model": {"profile": "missing.safetensors", "device": "cuda:7"}}
+    background = {"file": "missing.png", "sha256": "0" * 64, "approved_by": "Ann"}
+    camera = {"id": "lobby", "source": "pattern:", "background": background}
+    nodes = {"gpu-2": {"engine": of_gpu_2}}
+    assert check(folder, nodes=nodes, cameras=[camera | {"pin": "gpu-2"}])[0] == 0, "these files can be there"
+    assert check(folder, nodes=nodes, cameras=[camera])[0] == 2
+    nodes["gpu-2"]["engine"] = {"model": {"device": "gpu"}, "publish": {"endpoint": "tcp://0.0.0.0:5555"}}
+    code, said = check(folder, nodes=nodes)
+    assert code == 2 and "engine gpu-2: model.device: 'gpu' is not auto" in said
+    assert "engine gpu-2: publish.endpoint: anyone who can reach tcp://0.0.0.0:5555 could read" in said

@@ -1,0 +1,78 @@
+"""What would keep an engine's sockets from starting on this machine: addresses, keys, tokens and certificates."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+import socket
+from collections.abc import Iterator
+
+from stream.config import Config
+from stream.http.server.app import HttpServer
+from stream.messaging.publisher import Publisher
+from stream.settings.config_error import ConfigError
+from stream.settings.network import HttpConfig
+from telemetry.observer import Observer
+
+
+def problems(config: Config, *, http: bool = True) -> Iterator[str]:
+    """Start the sockets for a moment, and yield why they cannot be. `http`: also the server's, not only ZeroMQ's.
+
+    Ports that are in use are taken for those of an engine that runs, so that others are used.
+    """
+    for check_part in (_publish, _http) if http else (_publish,):
+        try:
+            asyncio.run(check_part(config))
+        except ConfigError as error:
+            yield str(error)
+
+
+def unless_in_use(address: str) -> str:
+    """Return an address to bind: this one or, if it is in use, any free port of its host."""
+    place, _, port = address.rpartition(":")
+    host = place.partition("://")[2] if "://" in place else place
+    host = "0.0.0.0" if host == "*" else host.removeprefix("[").removesuffix("]")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, int(port)))
+    except OSError as error:
+        return f"{place}:0" if error.errno == errno.EADDRINUSE else address
+    except (ValueError, OverflowError):  # who binds it says what is wrong
+        return address
+    return address
+
+
+def http_server(config: HttpConfig) -> HttpServer:
+    """Return a server with these settings, on another port if its own is in use. Raises `ConfigError`."""
+    bind = unless_in_use(config.bind) if config.bind is not None else None
+    return HttpServer(
+        config.model_copy(update={"bind": bind}),
+        metrics=lambda accept: (b"", ""),
+        ready=lambda: (True, []),
+        alive=lambda: (True, []),
+        pages=(),
+    )
+
+
+async def _publish(config: Config) -> None:
+    """Start an engine's publisher for a moment, with its keys. Raises `ConfigError`."""
+    settings = config.publish
+    addresses = {name: _address(getattr(settings, name)) for name in ("endpoint", "replay")}
+    publisher = Publisher(settings.model_copy(update=addresses), secrets.token_hex(16), Observer())
+    await publisher.start()
+    await publisher.stop()
+
+
+async def _http(config: Config) -> None:
+    """Start an engine's HTTP server for a moment. Raises `ConfigError`."""
+    if config.http.bind is not None:
+        server = http_server(config.http)
+        await server.start()
+        await server.stop()
+
+
+def _address(endpoint: str) -> str:
+    """Return an address to bind instead: an engine that runs has that of a file, which would be taken from it."""
+    return unless_in_use(endpoint) if endpoint.startswith("tcp:") else "tcp://127.0.0.1:0"
