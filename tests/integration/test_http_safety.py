@@ -341,3 +341,49 @@ async def test_a_request_that_is_not_valid_http_is_logged_without_what_it_says(
         writer.close()
         await until(lambda: any("not valid HTTP" in record.getMessage() for record in caplog.records))
     assert "SECRET" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /api/v1/cameras HTTP/1.1\r\nHost: localhost:80@evil.com\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: user@localhost\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost, evil.com\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost/x\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: \r\n",
+        b"GET /healthz HTTP/1.0\r\nHost: localhost:80:80\r\n",
+        b"GET http://evil.com/healthz HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET http://localhost@evil.com/healthz HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: odd, chunked\r\n",
+    ],
+)
+async def test_a_request_that_a_proxy_could_read_differently_is_refused(head: bytes) -> None:
+    async with running(configured({"id": "a", "source": PATTERN})) as (_, client):
+        answer = await raw_answer(client.address, head + b"\r\n")
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ")) and b"evil" not in answer and b"odd" not in answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.0\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: evil.com\r\n",
+        b"GET http://localhost/api/v1/cameras HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET http://localhost:9/api/v1/cameras HTTP/1.1\r\nHost: localhost:9\r\n",
+        b"GET http://[::1]/api/v1/cameras HTTP/1.1\r\nHost: [::1]\r\n",
+    ],
+)
+async def test_a_probe_without_a_host_and_a_request_for_a_whole_address_are_answered(head: bytes) -> None:
+    async with running(configured({"id": "a", "source": PATTERN})) as (_, client):
+        answer = await raw_answer(client.address, head + b"\r\n")
+    assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.0 200 "))
+
+
+async def raw_answer(address: str, request: bytes) -> bytes:
+    """Send these bytes, and return the response up to the connection's end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+    writer.write(request)
+    try:
+        return await reader.read(-1)
+    finally:
+        writer.close()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stream.http.server.access_control.authority import parsed
 from stream.http.server.access_control.tokens import Grant, Role, TokensFile, digest_of, find
 from stream.membership.passes import Passes
 
@@ -126,14 +126,8 @@ def allows(role: Role | None, needs: Needs) -> bool:
 
 def names_loopback(host: str) -> bool:
     """Return whether a `Host` header names this machine: localhost, 127.0.0.0/8 or [::1], with or without a port."""
-    name = host.strip().lower()
-    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    authority = parsed(host)
+    return authority is not None and authority.loopback
 
 
 def same_origin(origin: str, host: str) -> bool:

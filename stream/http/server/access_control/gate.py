@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from time import monotonic, time_ns
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from stream.http.server.access_control.access import Access, Caller, allows, embedded_elsewhere, same_origin
 from stream.http.server.access_control.audit import Audit
+from stream.http.server.access_control.authority import parsed
 from stream.http.server.access_control.rate_limit import RateLimiter
 from stream.http.server.access_control.revocation import HOLD, Credentials, Revocation
 from stream.http.server.access_control.scopes import NotYourCameraError, check_scope
@@ -145,6 +146,7 @@ class Gate:
         address = request.remote or ""
         if route is None or route.limited:
             self._check_rate(self._limiter.take(address, now))
+        _check_form(request, credentials.host)
         caller = self._identify(credentials)
         request[CALLER] = caller
         request[HOLD] = self._revocation.hold(credentials, caller)
@@ -227,6 +229,21 @@ def _credentials(request: web.Request, cookie: str) -> Credentials:
         request.cookies.get(cookie, ""),
         any(name in headers for name in FORWARDING_HEADERS),
     )
+
+
+def _check_form(request: web.Request, host: str) -> None:
+    """Raise `Problem` if proxies and this server could read the request differently.
+
+    HTTP/1.0 has no `Host`. aiohttp refuses HTTP/1.1 without it, or with two, and takes the host of a request for an
+    absolute URL from there.
+    """
+    authority = parsed(host)
+    if authority is None and (host or request.version >= HttpVersion11):
+        raise Problem(400, "bad-request", "the Host header is not a host and a port")
+    if host and request.host != host and (authority is None or (request.host or "").lower() != authority.host):
+        raise Problem(400, "bad-request", "the Host header is for another host than the address")
+    if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        raise Problem(400, "bad-request", "no Transfer-Encoding other than chunked is accepted")
 
 
 def _preflight(request: web.Request) -> web.Response:

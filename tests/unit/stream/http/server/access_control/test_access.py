@@ -22,9 +22,7 @@ from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:9090", "127.0.0.1", "127.8.9.1:80", "[::1]", "[::1]:9090", " 127.0.0.1 "]
-)
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9090", "127.0.0.1", "127.8.9.1:80", "[::1]", "[::1]:9090"])
 def test_a_host_header_that_names_this_machine_is_recognised(host: str) -> None:
     assert names_loopback(host)
 
@@ -42,6 +40,8 @@ def test_a_host_header_that_names_this_machine_is_recognised(host: str) -> None:
         ":",
         "\x00",
         "::1",
+        " 127.0.0.1 ",
+        "localhost:80@evil.example",
     ],
 )
 def test_any_other_host_header_is_not(host: str) -> None:
