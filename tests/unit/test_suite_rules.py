@@ -33,6 +33,8 @@ SHORT_S = 20.0
 SLEEPERS = {
     "support/waiting.py::until": "the shared helper",
     "support/waiting.py::wait_until": "the shared helper",
+    "support/chaos/pacing.py::pause": "disturbs an engine for as long as a plan says",
+    "support/chaos/pacing.py::within": "the chaos harness goes on, and reports what was not well in time",
     "support/slow_work.py::slow_work": "stands in for a computation",
     "support/slow_work.py::pace": "the rate of a source",
     "support/engines/trace_collector.py::Collector": "a slow server",
@@ -60,6 +62,7 @@ CLOCK_READERS = {
     "integration/test_sources.py::test_no_frame_of_a_file_read_live_arrives_before_its_time": "a lower bound",
     "soak/test_timed_promises.py::test_a_signal_stops_an_engine_within_two_seconds": "run on an idle machine",
     "soak/test_timed_promises.py::holds": "run on an idle machine",
+    "support/chaos/pacing.py::within": "the chaos harness goes on, and reports what was not well in time",
     "unit/stream/sources/rtsp/protocol/test_framing.py::test_the_time_that_a_head_takes_grows_with_its_length_only": (
         "CPU time: milliseconds, against ten seconds if it were quadratic"
     ),

@@ -20,6 +20,8 @@ from support.rtp.packetiser import PAYLOAD_TYPE, TimedPacket
 from support.rtp.stream_corpus import RTP_CLOCK, CorpusStream
 from support.rtp.udp_relay import Pair, bind_pair
 
+_SENDER_REPORT = 200
+"""The second byte of a report. RTP packets with a payload type of 96 and above have another."""
 _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,;]+))')
 
 
@@ -37,7 +39,7 @@ class ScriptedRtspServer:
     """`with ScriptedRtspServer(packets, description_of(stream)) as server: open(server.url())`.
 
     Everything except `tls` may be changed while it runs. Each client gets all packets from the first on, at their
-    times.
+    times. Sender reports among them are sent on the channel or port of reports.
 
     * `lower`: supported lower transports; others are answered with 461.
     * `login`: user and password, required for each request by `scheme`; `renew_nonce` makes the current nonce stale.
@@ -264,11 +266,12 @@ class _Connection:
     def _send_packet(self, packet: bytes) -> None:
         if self._server.silent is True or (self._server.silent == "udp" and self._channel is None):
             return
+        kind = packet[1] == _SENDER_REPORT
         if self._channel is not None:
-            self.writer.write(b"$" + bytes([self._channel]) + len(packet).to_bytes(2, "big") + packet)
+            self.writer.write(b"$" + bytes([self._channel + kind]) + len(packet).to_bytes(2, "big") + packet)
         elif self._sockets is not None and self._client_ports is not None:
             with contextlib.suppress(OSError):
-                self._sockets[0].sendto(packet, ("127.0.0.1", self._client_ports[0]))
+                self._sockets[kind].sendto(packet, ("127.0.0.1", self._client_ports[kind]))
 
 
 def description_of(stream: CorpusStream, parameter_sets: bool = True, control: str = "trackID=0") -> str:

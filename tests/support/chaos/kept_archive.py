@@ -1,0 +1,86 @@
+"""The archive against what was published: each message once, with the same values, or in a counted gap."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from support.chaos.ledger import Ledger, digest
+
+COLUMNS = {
+    "results": ("frames", ["capture_utc", "published_utc", "frame", "media_time_us", "people"]),
+    "events": ("events", ["capture_utc", "frame", "track", "kind", "label"]),
+    "status": ("status", ["at_utc", "state", "reason", "message"]),
+}
+HEAD = ["run", "camera", "epoch", "seq"]
+
+
+def compare(folder: Path, ledger: Ledger, violated: Callable[..., Any]) -> dict[str, int]:
+    """Check the archive, and return how many messages were compared, missing and excused."""
+    counts: Counter[str] = Counter()
+    lost = _lost(folder)
+    for kind, (table, columns) in COLUMNS.items():
+        rows, doubled = _rows(folder / table, columns)
+        if doubled:
+            violated("archive", error="a message is there twice", kind=kind, messages=doubled[:5], number=len(doubled))
+        for (of, run, camera), published in ledger.published.items():
+            if of != kind:
+                continue
+            kept = rows.pop((run, camera), {})
+            counts["kept"] += len(kept)
+            both = kept.keys() & published.keys()
+            counts["compared"] += len(both)
+            different = [key for key in both if kept[key] != published[key]]
+            if different:
+                violated("archive", error="values differ", kind=kind, camera=camera, run=run, messages=different[:5])
+            missing = sorted(published.keys() - kept.keys())
+            last = max(kept, default=(0, -1))
+            if run != ledger.runs[-1]:  # the end of a run may have reached one reader and not the other
+                counts["at the end of a run"] += sum(key > last for key in missing)
+                missing = [key for key in missing if key < last]
+            excused = sum(lost[kind, run, camera].values())
+            counts["missing, counted as lost"] += min(excused, len(missing))
+            if len(missing) > excused:
+                violated(
+                    "archive",
+                    error="published messages are missing",
+                    kind=kind,
+                    camera=camera,
+                    run=run,
+                    number=len(missing),
+                    counted_as_lost=excused,
+                    first=missing[:5],
+                    archived=len(kept),
+                )
+    return dict(counts)
+
+
+def _rows(folder: Path, columns: list[str]) -> tuple[dict[tuple[str, str], dict[tuple[int, int], int]], list[Any]]:
+    """Return the checksums of a table's rows by (run, camera) and (epoch, seq), and the keys that are there twice."""
+    found: dict[tuple[str, str], dict[tuple[int, int], int]] = defaultdict(dict)
+    doubled: list[Any] = []
+    for file in sorted(folder.rglob("*.parquet")):
+        table = pq.read_table(file, columns=[*HEAD, *columns], partitioning=None)
+        values = [
+            column.cast("int64").to_pylist() if name.endswith("_utc") else column.to_pylist()
+            for name, column in ((name, table.column(name)) for name in [*HEAD, *columns])
+        ]
+        for run, camera, epoch, seq, *others in zip(*values, strict=True):
+            of = found[run, camera]
+            if (epoch, seq) in of:
+                doubled.append((run, camera, epoch, seq))
+            of[epoch, seq] = digest(*others)
+    return found, doubled
+
+
+def _lost(folder: Path) -> dict[tuple[str, str, str], Counter[int]]:
+    """Return how many messages the archive counts as lost, by kind, run and camera, and epoch."""
+    lost: dict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)
+    for file in (folder / "gaps").rglob("*.parquet"):
+        for row in pq.read_table(file, partitioning=None).to_pylist():
+            lost[row["kind"], row["run"], row["camera"]][row["epoch"]] += row["lost"]
+    return lost
