@@ -7,10 +7,10 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from fleet.agent.launch import start_ticks
-
-_SESSION, _STARTED = 3, 19
+_STATE, _SESSION, _STARTED = 0, 3, 19
 """Fields of /proc/PID/stat after the program's name."""
+_ENDED = ("Z", "X")
+"""States of a process that has ended and whose parent has not waited for it, as may be long for an adopted one."""
 
 
 def kill(session: int, started: int) -> list[int]:
@@ -18,7 +18,7 @@ def kill(session: int, started: int) -> list[int]:
 
     `started`: when the session's first process started, in clock ticks. Engines have sessions of their own.
     """
-    if start_ticks(session) is not None:  # it has not ended, or another session has its number by now
+    if _runs(session):  # it has not ended, or another session has its number by now
         return []
     killed: list[int] = []
     for folder in Path("/proc").iterdir():
@@ -29,9 +29,20 @@ def kill(session: int, started: int) -> list[int]:
     return killed
 
 
+def _runs(pid: int) -> bool:
+    try:
+        return _fields(Path("/proc") / str(pid))[_STATE] not in _ENDED
+    except (OSError, IndexError):
+        return False
+
+
+def _fields(folder: Path) -> list[str]:
+    return (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
 def _is_left(folder: Path, session: int, started: int) -> bool:
     try:
-        fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        fields = _fields(folder)
         in_session, started_at = int(fields[_SESSION]), int(fields[_STARTED])
         command = (folder / "cmdline").read_bytes()
         owner = folder.stat().st_uid

@@ -74,6 +74,12 @@ def test_only_rays_processes_of_the_session_are_killed(session: Session) -> None
     assert command_of(session.other) and command_of(session.elsewhere)
 
 
+def test_processes_of_a_session_are_killed_before_its_first_process_was_waited_for(session: Session) -> None:
+    session.first.kill()
+    os.waitid(os.P_PID, session.first.pid, os.WEXITED | os.WNOWAIT)  # it stays as a zombie, as an adopted one may
+    assert leftovers.kill(session.first.pid, session.started) == [session.rays]
+
+
 def test_nothing_is_killed_while_the_first_process_lives(session: Session) -> None:
     assert leftovers.kill(session.first.pid, session.started) == []
 
