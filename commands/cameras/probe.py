@@ -8,6 +8,7 @@ from time import monotonic
 from commands.cameras.opening import PICTURE_WITHIN_S, first_picture, opened
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.decoder import Decoder
+from stream.sources.decoding.picture_limit import PictureLimit
 from stream.sources.errors import SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
 from stream.sources.transport import StoppedError, Transport
@@ -42,7 +43,7 @@ def probe(
     hurried = config.model_copy(update={"start_timeout_s": picture_within_s, "pace": "fast"})
     try:
         with opened(hurried, make_opener, picture_within_s + rate_within_s + 1.0) as transport:
-            decoder = Decoder(transport.codec, lambda reason: None)
+            decoder = Decoder(transport.codec, lambda reason: None, PictureLimit(config))
             picture, times = first_picture(transport, decoder, monotonic() + picture_within_s)
             size = (picture.frame.width, picture.frame.height)
             return Probe(transport.codec.name, size, _frame_rate(transport, times.pts_us, monotonic() + rate_within_s))

@@ -9,6 +9,7 @@ from commands.cameras.opening import PICTURE_WITHIN_S, first_picture, opened
 from commands.doctor.finding import Finding, fault, ok, warning
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.decoder import Decoder
+from stream.sources.decoding.picture_limit import PictureLimit
 from stream.sources.errors import SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
 from stream.sources.transport import StoppedError, Transport, UnitTimes
@@ -53,7 +54,7 @@ def examine(
 
 
 def _examine(check: str, config: CameraConfig, transport: Transport, began: float, clock_within_s: float) -> CameraSeen:
-    decoder = Decoder(transport.codec, lambda reason: None)
+    decoder = Decoder(transport.codec, lambda reason: None, PictureLimit(config))
     picture, times = first_picture(transport, decoder, began + config.start_timeout_s)
     after_s = monotonic() - began
     if config.source.kind == "rtsp":

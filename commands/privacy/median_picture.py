@@ -10,6 +10,7 @@ import numpy as np
 from commands.cameras.opening import PICTURE_WITHIN_S, opened
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.decoder import Decoder
+from stream.sources.decoding.picture_limit import PictureLimit
 from stream.sources.errors import EndedError
 from stream.sources.open_transport import MakeOpener
 from stream.sources.transport import StoppedError
@@ -28,7 +29,7 @@ def median_picture(config: CameraConfig, make_opener: MakeOpener, seconds: float
     hurried = config.model_copy(update={"start_timeout_s": PICTURE_WITHIN_S, "pace": "fast"})
     kept: list[np.ndarray] = []
     with opened(hurried, make_opener, PICTURE_WITHIN_S + seconds + 1.0) as transport:
-        decoder = Decoder(transport.codec, lambda reason: None)
+        decoder = Decoder(transport.codec, lambda reason: None, PictureLimit(config))
         ends = monotonic() + PICTURE_WITHIN_S
         first_us: int | None = None
         due_us = 0.0

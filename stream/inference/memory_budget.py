@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from stages.settings import ModelSettings
 from stream.config import Config
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
 from stream.settings.recording import RecordingConfig
+from stream.sources.decoding.available_memory import available_bytes, total_bytes
+from stream.sources.decoding.picture_memory import SHARE
+
+__all__ = ["available_bytes", "check", "growth", "has_room", "packet_bytes", "ring_bytes", "total_bytes"]
 
 DEFAULT_PICTURE_BYTES = 1920 * 1080 * 3 // 2
 MODEL_AND_LIBRARIES = 700 << 20
 """Resident with the edge profile and one camera, measured, rounded up."""
-SHARE = 0.9
-"""Share of the available memory that may be used; the rest is for socket buffers and other programs."""
-
-
-def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Return the memory that can be used without swapping; None if the system does not report it."""
-    return _reported("MemAvailable:", meminfo)
-
-
-def total_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Return the memory of this machine; None if the system does not report it."""
-    return _reported("MemTotal:", meminfo)
-
-
-def _reported(name: str, meminfo: Path) -> int | None:
-    try:
-        for line in meminfo.read_text().splitlines():
-            if line.startswith(name):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    return None
 
 
 def ring_bytes(camera: CameraConfig, planes: bool = False) -> int:

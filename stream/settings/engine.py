@@ -12,6 +12,7 @@ from ring_buffers.policy import Policy
 from stages.settings import LEAST, Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.network import BoundEndpoint
+from stream.settings.pictures.picture_size import MaxPicture, pixels_of
 from stream.settings.privacy.background import BackgroundConfig
 from stream.settings.privacy.masks import MOST_MASKS, MaskConfig
 from stream.settings.privacy.modes import PrivacyMode, WantedPrivacy
@@ -102,6 +103,12 @@ class CameraConfig(Section):
     ring_slots: int = Field(
         8, ge=2, le=256, description="Frames held between decoding and inference; 8 are 0.3 s at 25 fps."
     )
+    max_picture: MaxPicture = Field(
+        "7680x4320",
+        description="Largest picture, as WIDTHxHEIGHT or a number of pixels; only the number of pixels counts. "
+        "Larger ones are refused (`picture_too_large`) before they are decoded, and so are those for which there is "
+        "not enough memory (`no_memory`).",
+    )
     start_timeout_s: float = Field(10.0, ge=LEAST, le=3600, description="Longest time until a source's first frame.")
     stall_timeout_s: float = Field(
         3.0, ge=LEAST, le=3600, description="Time without data after which a live source is stalled."
@@ -121,6 +128,11 @@ class CameraConfig(Section):
     def at_least(self, privacy: Literal["off", "skeleton"]) -> Self:
         """Return these settings with at least this privacy."""
         return self if privacy in ("off", self.privacy) else self.model_copy(update={"privacy": privacy})
+
+    @property
+    def max_pixels(self) -> int:
+        """The pixels of the largest picture."""
+        return pixels_of(self.max_picture)
 
     @property
     def ring_policy(self) -> Policy:

@@ -42,7 +42,7 @@ def check_address(config: CameraConfig) -> None:
         case "device":
             parse_device(config.id, address)
         case "pattern":
-            parse_pattern(config.id, address)
+            parse_pattern(config.id, address, config.max_pixels)
         case "whip":
             check_whip(config)
         case "whep":
@@ -62,7 +62,7 @@ def unknown_kind(camera: str, address: str) -> BadAddressError:
     return BadAddressError(camera, what, f"Write {ADDRESS_FORMS}")
 
 
-def parse_pattern(camera: str, address: str) -> tuple[tuple[int, int], float]:
+def parse_pattern(camera: str, address: str, max_pixels: int | None = None) -> tuple[tuple[int, int], float]:
     """Return size (width, height) and frames per second. Raises `BadAddressError`."""
     match = PATTERN.fullmatch(address)
     width, height = (int(match[1]), int(match[2])) if match and match[1] else DEFAULT_SIZE
@@ -72,6 +72,12 @@ def parse_pattern(camera: str, address: str) -> tuple[tuple[int, int], float]:
             camera,
             f"{address!r} is not a test pattern (at least {MIN_SIDE}x{MIN_SIDE}, at most {MAX_FPS:g} fps)",
             "Write pattern: or pattern:640x360@25",
+        )
+    if max_pixels is not None and width * height > max_pixels:
+        raise BadAddressError(
+            camera,
+            f"the pictures of {address!r} are larger than max_picture ({max_pixels} pixels)",
+            "Write a smaller size, or raise max_picture",
         )
     return (width, height), fps
 

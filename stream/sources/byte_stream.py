@@ -23,29 +23,30 @@ class ByteStream:
 
     def __init__(self, codec: str, extradata: bytes) -> None:
         self._codec = codec
-        self._length_size = 0
+        self.length_size = 0
         """Bytes of each unit's length; 0 if units have start codes."""
-        self._sets = extradata
+        self.sets = extradata
+        """The parameter sets, with start codes."""
         if codec in CODECS_WITH_UNITS and extradata[:1] == b"\x01":
             parse = _parse_avcc if codec == "h264" else _parse_hvcc
             try:
-                self._length_size, sets = parse(extradata)
+                self.length_size, sets = parse(extradata)
             except IndexError:
                 raise MalformedError(f"the record of {codec} parameters is truncated") from None
-            self._sets = b"".join(START_CODE + one for one in sets)
+            self.sets = b"".join(START_CODE + one for one in sets)
 
     def packet(self, data: bytes) -> bytes:
         """Return an access unit with start codes. Raises `MalformedError`."""
-        if not self._length_size:
+        if not self.length_size:
             return data
-        return b"".join(START_CODE + unit for unit in _units(data, self._length_size))
+        return b"".join(START_CODE + unit for unit in _units(data, self.length_size))
 
     def first_packet(self, data: bytes) -> bytes:
         """Return a keyframe's access unit, with the parameter sets before it unless it has its own."""
         plain = self.packet(data)
         if self._codec in CODECS_WITH_UNITS and parameter_sets(self._codec, plain):
             return plain
-        return self._sets + plain
+        return self.sets + plain
 
 
 def parameter_sets(codec: str, data: bytes) -> list[bytes]:

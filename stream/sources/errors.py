@@ -101,6 +101,18 @@ class UnknownCodecError(SourceError):
     reason = "unknown_codec"
 
 
+class PictureTooLargeError(SourceError):
+    """Its pictures are larger than `max_picture`."""
+
+    reason = "picture_too_large"
+
+
+class NoMemoryError(SourceError):
+    """There is not enough memory for its pictures."""
+
+    reason = "no_memory"
+
+
 class BrokenError(SourceError):
     """Reading failed."""
 

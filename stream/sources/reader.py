@@ -28,6 +28,7 @@ from stream.sources.decoding import nvdec
 from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.decoding.frame_writer import FrameWriter, MaskFor, SlotFormatOf
+from stream.sources.decoding.picture_limit import PictureLimit, ring_bytes
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import EndedError, InternalError, SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
@@ -85,6 +86,7 @@ class CameraReader:
         self._stopping = threading.Event()
         self._backoff = Backoff(config.reconnect_initial_s, config.reconnect_max_s)
         self._live_since_ns: int | None = None
+        self._slot_format = slot_format
         self._reported: tuple[object, ...] = ()
         self._traits = traits = config.source.traits
         self._wants_nvdec = config.decoder == "nvdec" and traits.nvdec
@@ -176,7 +178,8 @@ class CameraReader:
         if self._waits_for_publisher or transport.fallback is not None:  # opening it may have taken long
             began_ns = self._now_ns()
         self._report_fallbacks(transport.fallback, codec)
-        decoder = Decoder(codec, partial(self._on_discarded, transport))
+        limit = PictureLimit(self._config, self._bytes_of_ring)
+        decoder = Decoder(codec, partial(self._on_discarded, transport), limit)
         self._frames.request_epoch(EpochReason.CONNECTED)
         packets = self._packets
         if packets is not None:
@@ -204,6 +207,10 @@ class CameraReader:
                 last_ns = self._now_ns()
             if self._traits.live:
                 self._check_silence(transport.diagnosis, self._now_ns(), began_ns, last_ns)
+
+    def _bytes_of_ring(self, size: tuple[int, int]) -> int:
+        """Return the memory that the ring needs for pictures of this size, beyond what it has."""
+        return ring_bytes(self._slot_format(size, self._config.detector_size), self._ring.slots, self._ring.nbytes)
 
     def _report_fallbacks(self, transport_fallback: Fallback | None, codec: VideoCodecContext) -> None:
         """Report what is used in place of what the configuration asks for."""

@@ -14,6 +14,7 @@ import msgspec
 from av.codec.context import Flags, ThreadType
 from av.video.codeccontext import VideoCodecContext
 
+from stream.sources.decoding.picture_limit import PictureLimit
 from stream.sources.transport import AccessUnit, UnitTimes
 from telemetry.reasons import DiscardReason
 
@@ -30,13 +31,24 @@ class Decoded(msgspec.Struct, frozen=True, eq=False):
 
 
 class Decoder:
-    """Decodes one stream with FFmpeg in the caller's thread. `on_discard(reason)` is called for each discarded unit."""
+    """Decodes one stream with FFmpeg in the caller's thread. `on_discard(reason)` is called for each discarded unit.
 
-    def __init__(self, codec: VideoCodecContext, on_discard: Callable[[DiscardReason], None]) -> None:
+    With a `limit`, the constructor and `decode` raise its errors, before memory is allocated for such pictures.
+    """
+
+    def __init__(
+        self,
+        codec: VideoCodecContext,
+        on_discard: Callable[[DiscardReason], None],
+        limit: PictureLimit | None = None,
+    ) -> None:
         # One thread: each frame thread would add a frame of delay, and cameras already run in parallel.
         codec.thread_type = ThreadType.NONE
         codec.thread_count = 1
         codec.flags |= Flags.copy_opaque
+        if limit is not None:
+            limit.begin(codec)
+        self._limit = limit
         self._codec = codec
         self._on_discard = on_discard
         self._wait_units = 0
@@ -63,10 +75,16 @@ class Decoder:
             self._on_discard(DiscardReason.RECOVERING)
         # FFmpeg keeps the object with the packet, through any reordering, and returns it with the picture.
         packet.opaque = self._last = unit.times
+        if self._limit is not None:
+            self._limit.check(packet)
         try:
             frames = self._codec.decode(packet)
-        except av.error.FFmpegError:
+        except av.error.FFmpegError as error:
+            if self._limit is not None:
+                self._limit.check_failure(self._codec, error)
             return before + self._discard(DiscardReason.CORRUPT)
+        if frames and self._limit is not None:
+            self._limit.check_decoder(self._codec)
         return before + [self._with_time(frame) for frame in frames if self._is_shown(frame)]
 
     def flush(self) -> list[Decoded]:

@@ -11,6 +11,7 @@ import av.error
 
 from stream.settings.engine import CameraConfig
 from stream.sources.addresses import parse_device
+from stream.sources.decoding.picture_limit import decoder_pixels
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BrokenError, NoSuchDeviceError, SourceError, UnreadableError
@@ -29,6 +30,7 @@ def device_transport(config: CameraConfig, stopping: threading.Event) -> DeviceT
         options=options,
         start_timeout_s=config.start_timeout_s,
         stall_timeout_s=config.stall_timeout_s,
+        max_pixels=decoder_pixels(config.max_pixels),
     )
 
 

@@ -55,12 +55,14 @@ class FfmpegTransport(Transport):
         stall_timeout_s: float,
         format: str | None = None,
         hwaccel: HWAccel | None = None,
+        max_pixels: int | None = None,
     ) -> None:
+        """`max_pixels`: FFmpeg's limit while it examines the streams, which may decode pictures."""
         super().__init__(diagnosis)
         self._camera = camera
         self.address = address
         self._stopping = stopping
-        self._options = options
+        self._options = options if max_pixels is None else {**options, "max_pixels": str(max_pixels)}
         self._format = format
         self._hwaccel = hwaccel
         self._start_timeout_s = start_timeout_s

@@ -10,6 +10,7 @@ import av.error
 from stream.settings.engine import CameraConfig
 from stream.sources.addresses import unknown_kind
 from stream.sources.decoding import nvdec
+from stream.sources.decoding.picture_limit import decoder_pixels
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import (
@@ -35,6 +36,7 @@ def file_transport(config: CameraConfig, stopping: threading.Event) -> FileTrans
         options={},
         start_timeout_s=config.start_timeout_s,
         stall_timeout_s=config.stall_timeout_s,
+        max_pixels=decoder_pixels(config.max_pixels),
         hwaccel=nvdec.hardware(config.decoder),
     )
     return FileTransport(reading, stopping, paced=config.pace != "fast")

@@ -10,6 +10,7 @@ import threading
 
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding import nvdec
+from stream.sources.decoding.picture_limit import decoder_pixels
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.rtsp.error_diagnosis import RtspErrorDiagnosis
 from stream.sources.transport import Fallback
@@ -33,6 +34,7 @@ class FfmpegRtspTransport(FfmpegTransport):
             options=_options(config),
             start_timeout_s=config.start_timeout_s,
             stall_timeout_s=config.stall_timeout_s,
+            max_pixels=decoder_pixels(config.max_pixels),
             hwaccel=nvdec.hardware(config.decoder),
         )
         self.fallback = fallback

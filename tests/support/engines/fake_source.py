@@ -35,10 +35,13 @@ class FakePacket:
 class FakeCodec:
     """Returns one picture per packet, in the packet's size, and raises FFmpeg's error for undecodable ones."""
 
-    name = "h264"
+    name = "fake"
+    extradata = None
 
     def __init__(self) -> None:
         self.flags = 0
+        self.options: dict[str, str] = {}
+        self.width = self.height = self.coded_width = self.coded_height = 0
         self.flushed = 0
         self.thread_type: object = None
         self.thread_count = 0

@@ -9,7 +9,13 @@ import msgspec
 
 from stream.sources.rtp.codecs.bits import SLICE_HEADER_BYTES, BitReader, MalformedError
 from stream.sources.rtp.codecs.sei import RECOVERY_POINT, message
-from stream.sources.rtp.codecs.video_parameters import MAX_REORDERED, PictureShape, VideoParameters, pixel_format
+from stream.sources.rtp.codecs.video_parameters import (
+    MAX_REFERENCES,
+    MAX_REORDERED,
+    PictureShape,
+    VideoParameters,
+    pixel_format,
+)
 
 SLICE, PARTITION_A, INTRA, SUPPLEMENT, SEQUENCE, PICTURE = 1, 2, 5, 6, 7, 8
 """NAL unit types: slice, first partition of a slice, slice of an IDR picture, SEI, SPS, PPS."""
@@ -82,13 +88,14 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
         bits.signed()
         for _ in range(bits.at_most(255)):
             bits.signed()
-    bits.unsigned()
+    references = bits.unsigned()
     gaps_allowed = bits.flag()
     width, height = 16 * (bits.at_most(4095) + 1), 16 * (bits.at_most(4095) + 1)
     frames_only = bits.flag()
     if not frames_only:
         height *= 2
         bits.skip(1)
+    coded_size = width, height
     bits.skip(1)
     if bits.flag():
         across = 2 if chroma in (1, 2) else 1
@@ -106,7 +113,9 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
     if reorder is None and in_decoding_order:
         reorder = 0
     shape = PictureShape(chroma, depth, full_range, rgb)
-    video = VideoParameters("h264", width, height, pixel_format("h264", shape), reorder, profile, level)
+    pixels = pixel_format("h264", shape)
+    references = min(references, MAX_REFERENCES)
+    video = VideoParameters("h264", width, height, pixels, reorder, profile, level, *coded_size, references)
     return number, SequenceParameters(video, separate_planes, frame_number_bits, gaps_allowed, frames_only)
 
 

@@ -9,7 +9,13 @@ import msgspec
 
 from stream.sources.rtp.codecs.bits import SLICE_HEADER_BYTES, BitReader, MalformedError
 from stream.sources.rtp.codecs.sei import RECOVERY_POINT, message
-from stream.sources.rtp.codecs.video_parameters import MAX_REORDERED, PictureShape, VideoParameters, pixel_format
+from stream.sources.rtp.codecs.video_parameters import (
+    MAX_REFERENCES,
+    MAX_REORDERED,
+    PictureShape,
+    VideoParameters,
+    pixel_format,
+)
 
 VIDEO, SEQUENCE, PICTURE, SUPPLEMENT = 32, 33, 34, 39
 """NAL unit types: VPS, SPS, PPS, prefix SEI."""
@@ -70,7 +76,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
     number = bits.at_most(15)
     chroma = bits.at_most(3)
     separate_planes = chroma == 3 and bits.flag()
-    width, height = bits.at_most(65535), bits.at_most(65535)
+    width, height = coded_size = bits.at_most(65535), bits.at_most(65535)
     if bits.flag():
         across, down = 2 if chroma in (1, 2) else 1, 2 if chroma == 1 else 1
         width -= across * (bits.at_most(65535) + bits.at_most(65535))
@@ -80,9 +86,9 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
     depth = 8 + bits.at_most(8)
     bits.at_most(8)
     order_bits = 4 + bits.at_most(12)
-    reorder = 0
+    held = reorder = 0
     for _ in range(sub_layers + 1 if bits.flag() else 1):
-        bits.unsigned()
+        held = bits.unsigned()
         reorder = bits.unsigned()
         bits.unsigned()
     full_range, rgb = _colours(bits, order_bits)
@@ -95,6 +101,8 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
         reorder if reorder <= MAX_REORDERED else None,
         profile,
         level,
+        *coded_size,
+        min(held, MAX_REFERENCES),
     )
     return number, SequenceParameters(video, video_set, separate_planes, order_bits, sub_layers + 1)
 

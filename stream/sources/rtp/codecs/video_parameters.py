@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 VideoCodec = Literal["h264", "h265"]
+MAX_REFERENCES = 16
+"""Most pictures that a decoder may have to keep."""
 MAX_REORDERED = 16
 """Most pictures that a decoder may hold for reordering; larger numbers are invalid."""
 
@@ -26,6 +28,11 @@ class VideoParameters(msgspec.Struct, frozen=True, gc=False):
     """profile_idc, general_profile_idc."""
     level: int
     """level_idc, general_level_idc."""
+    coded_width: int
+    """Before cropping."""
+    coded_height: int
+    references: int
+    """Pictures that the decoder keeps to refer to; for H.265, with those to reorder."""
 
 
 class PictureShape(msgspec.Struct, frozen=True, gc=False):

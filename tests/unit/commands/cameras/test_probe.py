@@ -28,7 +28,7 @@ def probe_of(*script: AccessUnit | SourceError) -> tuple[Probe, FakeTransport]:
 def test_the_rate_is_that_of_media_times() -> None:
     units = [unit(number * 40_000) for number in range(60)]
     found, transport = probe_of(*units)
-    assert found.codec == "h264"
+    assert found.codec == "fake"
     assert found.size == (64, 48)
     assert found.fps == pytest.approx(25.0)
     assert transport.closed

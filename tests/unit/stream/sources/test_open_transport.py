@@ -130,6 +130,14 @@ def test_an_invalid_pattern_is_refused_with_an_example(source: str) -> None:
         make_opener(config(source), threading.Event(), print)
 
 
+@pytest.mark.parametrize(("size", "limit"), [("9999x9999@240", "7680x4320"), ("640x360", "320x240")])
+def test_a_pattern_larger_than_the_cameras_limit_is_refused_when_it_is_configured(size: str, limit: str) -> None:
+    camera = CameraConfig.model_validate({"id": "cam", "source": f"pattern:{size}", "max_picture": limit})
+    for refused in (check_address, lambda config: make_opener(config, threading.Event(), print)):
+        with pytest.raises(BadAddressError, match="larger than max_picture"):
+            refused(camera)
+
+
 def test_a_device_is_read_without_blocking_through_every_descriptor_of_it() -> None:
     with tempfile.NamedTemporaryFile() as other:
         descriptor = os.open("/dev/null", os.O_RDONLY)

@@ -1,0 +1,137 @@
+"""PictureLimit: refuses pictures that are too large, or for which there is no memory, before they are decoded.
+
+The size is known from the stream's headers, where the codec has any that are read here, and from the container; FFmpeg
+enforces the limit on its own too, for all codecs. There is one per connection.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from math import prod
+
+import av
+import av.error
+from av.video.codeccontext import VideoCodecContext
+
+from ring_buffers.frames import SlotFormat
+from stream.settings.engine import CameraConfig
+from stream.sources.decoding.coded_pictures import CodedPicture, CodedPictures
+from stream.sources.decoding.picture_memory import PICTURE_MEMORY, Grant, PictureMemory
+from stream.sources.errors import NoMemoryError, PictureTooLargeError
+
+DECODER_OVERHEAD = 1.4
+"""FFmpeg's H.264 decoder holds 140 bytes of motion vectors per 384 bytes of pixels."""
+SETTLED_AFTER = 32
+"""Pictures after which decoder and ring have as much memory as they will need at this size."""
+ASSUMED_PICTURES = 6
+"""Pictures in the decoder of a codec whose headers are not read here."""
+
+
+class PictureLimit:
+    """The limit of one connection. `slot_bytes(size)` returns what the ring still needs for pictures of this size."""
+
+    def __init__(
+        self,
+        config: CameraConfig,
+        slot_bytes: Callable[[tuple[int, int]], int] = lambda size: 0,
+        memory: PictureMemory = PICTURE_MEMORY,
+    ) -> None:
+        self._camera = config.id
+        self._limit = config.max_picture
+        self.max_pixels = config.max_pixels
+        self._slot_bytes = slot_bytes
+        self._memory = memory
+        self._grant: Grant | None = None
+        self._checked: CodedPicture | None = None
+        self.needed = 0
+        """Bytes that the largest pictures of the connection need."""
+        self._coded: CodedPictures | None = None
+        self._decoded = 0
+        """Units decoded since the size was checked."""
+
+    @property
+    def decoder_pixels(self) -> int:
+        """FFmpeg's own limit."""
+        return decoder_pixels(self.max_pixels)
+
+    def begin(self, codec: VideoCodecContext) -> None:
+        """Check a decoder before its first unit, and limit it. Raises `PictureTooLargeError` or `NoMemoryError`."""
+        codec.options = {**codec.options, "max_pixels": str(self.decoder_pixels)}
+        self._coded = CodedPictures(codec.name, bytes(codec.extradata or b""))
+        picture = self._coded.at_first()
+        if picture is None and codec.width and codec.height:
+            picture = CodedPicture(codec.width, codec.height, codec.width * codec.height, ASSUMED_PICTURES)
+        if picture is not None:
+            self._check(picture)
+
+    def check(self, packet: av.Packet) -> None:
+        """Check what a unit announces, before it is decoded. Raises like `begin`."""
+        assert self._coded is not None
+        picture = self._coded.find(packet)
+        if picture is not None:
+            self._check(picture)
+
+    def check_failure(self, codec: VideoCodecContext, error: av.error.FFmpegError) -> None:
+        """Raise `PictureTooLargeError` if a unit could not be decoded because of FFmpeg's limit.
+
+        FFmpeg then forgets the size, and reports an invalid argument instead of invalid data.
+        """
+        if error.errno == errno.EINVAL and not codec.width:
+            raise self._too_large("")
+        if codec.width * codec.height > self.max_pixels:
+            raise self._too_large(f" of {codec.width}x{codec.height} pixels")
+
+    def check_decoder(self, codec: VideoCodecContext) -> None:
+        """Check the size that a decoder is set to, after a unit. Raises `PictureTooLargeError`."""
+        width, height = codec.width, codec.height
+        coded = codec.coded_width * codec.coded_height
+        if width * height > self.max_pixels or coded > self.decoder_pixels:
+            raise self._too_large(f" of {width}x{height} pixels")
+        self._decoded += 1
+        if self._decoded == SETTLED_AFTER:
+            self.settled()
+
+    def settled(self) -> None:
+        """The decoder and the ring have the memory that they need."""
+        if self._grant is not None:
+            self._grant.settle()
+            self._grant = None
+
+    def _check(self, picture: CodedPicture) -> None:
+        if picture == self._checked:
+            return
+        if picture.width * picture.height > self.max_pixels or picture.coded_pixels > self.decoder_pixels:
+            raise self._too_large(f" of {picture.width}x{picture.height} pixels")
+        decoder = int(picture.coded_pixels * picture.bytes_per_pixel * picture.pictures * DECODER_OVERHEAD)
+        ring = self._slot_bytes((picture.width, picture.height))
+        self.settled()
+        self._grant, available = self._memory.grant(decoder + ring)
+        if self._grant is None:
+            raise NoMemoryError(
+                self._camera,
+                f"its pictures of {picture.width}x{picture.height} pixels need about {decoder + ring >> 20} MiB "
+                f"({decoder >> 20} for {picture.pictures} in the decoder, {ring >> 20} for the ring), but "
+                f"{available >> 20} MiB are available",
+                "Lower its resolution or ring_slots, or run fewer cameras here",
+            )
+        self._checked = picture
+        self._decoded = 0
+        self.needed = max(self.needed, decoder + ring)
+
+    def _too_large(self, of_size: str) -> PictureTooLargeError:
+        return PictureTooLargeError(
+            self._camera,
+            f"its pictures{of_size} are larger than max_picture ({self._limit})",
+            "Lower its resolution, or raise max_picture",
+        )
+
+
+def decoder_pixels(max_pixels: int) -> int:
+    """Return FFmpeg's own limit. It is higher, because FFmpeg counts the pixels by which it pads rows and columns."""
+    return max_pixels * 5 // 4 + 65_536
+
+
+def ring_bytes(format: SlotFormat, slots: int, held: int) -> int:
+    """Return the memory that a ring of this format needs beyond what it holds."""
+    return max(0, slots * prod(format.shape) - held)

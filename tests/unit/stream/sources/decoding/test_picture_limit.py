@@ -1,0 +1,148 @@
+"""Pictures that are too large, or for which there is no memory, are refused before they are decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import av
+import pytest
+from av.video.codeccontext import VideoCodecContext
+
+from ring_buffers.frames import SlotFormat
+from stream.settings.engine import CameraConfig
+from stream.sources.decoding.available_memory import available_bytes
+from stream.sources.decoding.decoder import Decoder
+from stream.sources.decoding.picture_limit import SETTLED_AFTER, PictureLimit, ring_bytes
+from stream.sources.decoding.picture_memory import SHARE, PictureMemory
+from stream.sources.errors import NoMemoryError, PictureTooLargeError
+from stream.sources.transport import AccessUnit, UnitTimes
+from support.engines.small_clips import make_clip
+
+MIB = 1 << 20
+
+
+def config(**settings: object) -> CameraConfig:
+    return CameraConfig.model_validate({"id": "cam", "source": "rtsp://host/x", **settings})
+
+
+def plenty() -> PictureMemory:
+    return PictureMemory(lambda: 1 << 40)
+
+
+def units(path: Path) -> Iterable[AccessUnit]:
+    with av.open(str(path)) as container:
+        for number, packet in enumerate(container.demux(video=0)):
+            if packet.size:
+                yield AccessUnit(packet, UnitTimes(number * 40_000, number, number))
+
+
+def fresh(codec: str = "h264") -> VideoCodecContext:
+    made = av.CodecContext.create(codec, "r")
+    assert isinstance(made, VideoCodecContext)
+    return made
+
+
+def test_a_picture_of_exactly_the_limit_is_decoded(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=3, size=(1000, 562))
+    decoder = Decoder(fresh(), pytest.fail, PictureLimit(config(max_picture="1000x562"), memory=plenty()))
+    shown = [picture for unit in units(clip) for picture in decoder.decode(unit)]
+    assert shown and shown[0].frame.width == 1000
+
+
+@pytest.mark.parametrize("max_picture", ["640x480", 640 * 480, "307200"])
+def test_a_larger_picture_is_refused_before_the_decoder_gets_it(tmp_path: Path, max_picture: str | int) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=1, size=(1280, 720))
+    codec = fresh()
+    decoder = Decoder(codec, pytest.fail, PictureLimit(config(max_picture=max_picture), memory=plenty()))
+    with pytest.raises(PictureTooLargeError) as refused:
+        decoder.decode(next(iter(units(clip))))
+    assert str(refused.value) == (
+        f"camera cam: its pictures of 1280x720 pixels are larger than max_picture ({max_picture}). "
+        "Lower its resolution, or raise max_picture"
+    )
+    assert not codec.is_open and not codec.width
+
+
+def test_a_size_that_grows_in_mid_stream_is_refused(tmp_path: Path) -> None:
+    small = make_clip(tmp_path / "small.ts", frames=5, size=(320, 180))
+    large = make_clip(tmp_path / "large.ts", frames=5, size=(1280, 720))
+    codec = fresh()
+    decoder = Decoder(codec, lambda reason: None, PictureLimit(config(max_picture="640x480"), memory=plenty()))
+    assert sum(len(decoder.decode(unit)) for unit in units(small)) > 0
+    with pytest.raises(PictureTooLargeError, match="1280x720"):
+        for unit in units(large):
+            decoder.decode(unit)
+    assert codec.width == 320
+
+
+def test_ffmpegs_own_limit_holds_for_codecs_whose_headers_are_not_read(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.avi", frames=2, size=(1280, 720), codec="mpeg4")
+    codec = fresh("mpeg4")
+    decoder = Decoder(codec, pytest.fail, PictureLimit(config(max_picture="640x480"), memory=plenty()))
+    with av.open(str(clip)) as container:
+        codec.extradata = container.streams.video[0].codec_context.extradata
+    with pytest.raises(PictureTooLargeError, match=r"its pictures are larger than max_picture \(640x480\)"):
+        decoder.decode(next(iter(units(clip))))
+
+
+def test_a_size_that_the_container_names_is_refused_at_the_opening() -> None:
+    codec = fresh("rawvideo")
+    codec.width, codec.height, codec.pix_fmt = 1280, 720, "yuv420p"
+    with pytest.raises(PictureTooLargeError, match="1280x720"):
+        Decoder(codec, pytest.fail, PictureLimit(config(max_picture="640x480"), memory=plenty()))
+
+
+def test_pictures_without_memory_for_decoder_and_ring_are_refused_with_the_figures(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=1, size=(1280, 720))
+    limit = PictureLimit(config(), lambda size: 8 * size[0] * size[1] * 3 // 2, PictureMemory(lambda: 10 * MIB))
+    decoder = Decoder(fresh(), pytest.fail, limit)
+    with pytest.raises(NoMemoryError, match=r"cam: its pictures of 1280x720 pixels need about .* but 9 MiB are"):
+        decoder.decode(next(iter(units(clip))))
+    assert limit.needed == 0
+
+
+def test_cameras_that_start_at_the_same_time_do_not_count_on_the_same_memory() -> None:
+    memory = PictureMemory(lambda: 100 * MIB)
+    first, left = memory.grant(60 * MIB)
+    assert first is not None and left == int(100 * MIB * SHARE)
+    assert memory.grant(60 * MIB)[0] is None
+    first.settle()
+    first.settle()
+    assert memory.grant(60 * MIB)[0] is not None
+    assert memory.grant(90 * MIB)[0] is not None, "a grant that is given up counts no longer"
+
+
+def test_a_grant_counts_until_decoder_and_ring_hold_the_memory(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=SETTLED_AFTER + 2, size=(320, 180))
+    memory = PictureMemory(lambda: 100 * MIB)
+    limit = PictureLimit(config(), lambda size: 60 * MIB, memory)
+    decoder = Decoder(fresh(), pytest.fail, limit)
+    room: list[bool] = []
+    for unit in units(clip):
+        decoder.decode(unit)
+        room.append(memory.grant(60 * MIB)[0] is not None)
+    assert not room[0] and room[-1]
+
+
+def test_unknown_memory_refuses_nothing() -> None:
+    assert PictureMemory(lambda: None).grant(1 << 50)[0] is not None
+
+
+def test_memory_that_the_ring_holds_already_is_not_needed_again() -> None:
+    planes = SlotFormat("planes", (64, 48), (64, 48))
+    assert ring_bytes(planes, 8, 0) == 8 * 64 * 48 * 3 // 2
+    assert ring_bytes(planes, 8, 1 << 20) == 0
+
+
+def test_a_containers_limit_counts_if_it_leaves_less_than_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 10 kB\nMemAvailable:   2048 kB\n")
+    for name, content in (("memory.current", "900"), ("memory.stat", "anon 1\ninactive_file 300\n")):
+        (tmp_path / name).write_text(content)
+    left: list[int | None] = []
+    for limit in ("max\n", "1000\n", "800\n", str(1 << 40), "broken"):
+        (tmp_path / "memory.max").write_text(limit)
+        left.append(available_bytes(tmp_path / "meminfo", tmp_path))
+    assert left == [2 << 20, 400, 200, 2 << 20, 2 << 20]
+    (tmp_path / "memory.max").write_text("1000")
+    assert available_bytes(tmp_path / "absent", tmp_path) == 400
