@@ -188,7 +188,7 @@ class FrameRing:
             finished = self._is_finished()
         self._on_ready()
         if finished:
-            self._on_finished()
+            self._end()
 
     # -- reader side ----------------------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class FrameRing:
             finished = self._is_finished()
         if finished:
             self._on_ready()
-            self._on_finished()
+            self._end()
 
     def drop_stale(self, now_ns: int, budget_ns: int) -> int:
         """Drop (`stale`) ready frames that arrived more than `budget_ns` before `now_ns`; none under `every`."""
@@ -256,7 +256,7 @@ class FrameRing:
                 self._count_drop(DropReason.STALE, dropped)
             finished = dropped > 0 and self._is_finished()
         if finished:
-            self._on_finished()
+            self._end()
         return dropped
 
     # -- both -----------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ class FrameRing:
             finished = self._is_finished()
         self._on_ready()
         if finished:
-            self._on_finished()
+            self._end()
 
     def counts(self) -> RingCounts:
         """Return all counts at one instant."""
@@ -379,6 +379,12 @@ class FrameRing:
 
     def _is_finished(self) -> bool:
         return (self._writer_finished or self._closed) and not self._ready and not self._leases
+
+    def _end(self) -> None:
+        """Free the memory, and report the end."""
+        self._memory = [None] * self.slots
+        self._formats = [None] * self.slots
+        self._on_finished()
 
 
 def _ignore() -> None:

@@ -32,6 +32,7 @@ from stream.recording.recorder import Recorder
 from stream.rules_file import Places
 from stream.settings.engine import CameraConfig
 from stream.settings.privacy.modes import MODES
+from stream.sources.decoding.picture_memory import give_back
 from stream.sources.open_transport import SharedTransports, make_opener
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
@@ -285,6 +286,7 @@ class CameraRegistry:
         camera.live_video.close()
         camera.exit.close()
         self._batcher.remove(camera.ring)
+        held = camera.ring.nbytes
         camera.ring.close()
         await _ended(camera.reader, JOIN_WITHIN_S)
         self._transports.publishers.end_camera(camera_id)
@@ -295,6 +297,7 @@ class CameraRegistry:
         camera.end("camera", self._publisher, self._alerts)
         self.epochs.ended(camera_id, camera.reader.status.epoch)  # newer than camera.status
         self._observer.people_seen(camera_id, 0, 0)
+        await asyncio.to_thread(give_back, held)
 
     # -- status -------------------------------------------------------------------------------------------------
     def status(self, camera_id: str) -> CameraStatus:

@@ -29,6 +29,7 @@ from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.decoding.frame_writer import FrameWriter, MaskFor, SlotFormatOf
 from stream.sources.decoding.picture_limit import PictureLimit, ring_bytes
+from stream.sources.decoding.picture_memory import give_back
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import EndedError, InternalError, SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
@@ -86,6 +87,7 @@ class CameraReader:
         self._stopping = threading.Event()
         self._backoff = Backoff(config.reconnect_initial_s, config.reconnect_max_s)
         self._live_since_ns: int | None = None
+        self._limit: PictureLimit | None = None
         self._slot_format = slot_format
         self._reported: tuple[object, ...] = ()
         self._traits = traits = config.source.traits
@@ -138,6 +140,7 @@ class CameraReader:
         self._set_status("connecting", None, "connecting")
         while True:
             error = self._connect_and_read()
+            self._give_memory_back()
             if self._stopping.is_set() or error is None:
                 return self._end(None, "stopped")
             if self._traits.finite and isinstance(error, EndedError):
@@ -163,7 +166,9 @@ class CameraReader:
         except StoppedError:
             return None
         except SourceError as error:
-            return error
+            # Its frames would keep the decoder, and so its pictures, until the next connection.
+            error.__context__ = None
+            return error.with_traceback(None)
         except Exception:
             return self._internal_error(traceback.format_exc())
         finally:
@@ -178,7 +183,7 @@ class CameraReader:
         if self._waits_for_publisher or transport.fallback is not None:  # opening it may have taken long
             began_ns = self._now_ns()
         self._report_fallbacks(transport.fallback, codec)
-        limit = PictureLimit(self._config, self._bytes_of_ring)
+        limit = self._limit = PictureLimit(self._config, self._bytes_of_ring)
         decoder = Decoder(codec, partial(self._on_discarded, transport), limit)
         self._frames.request_epoch(EpochReason.CONNECTED)
         packets = self._packets
@@ -211,6 +216,13 @@ class CameraReader:
     def _bytes_of_ring(self, size: tuple[int, int]) -> int:
         """Return the memory that the ring needs for pictures of this size, beyond what it has."""
         return ring_bytes(self._slot_format(size, self._config.detector_size), self._ring.slots, self._ring.nbytes)
+
+    def _give_memory_back(self) -> None:
+        """Give back what the decoder needed, once it is gone."""
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            limit.settled()
+            give_back(limit.needed)
 
     def _report_fallbacks(self, transport_fallback: Fallback | None, codec: VideoCodecContext) -> None:
         """Report what is used in place of what the configuration asks for."""

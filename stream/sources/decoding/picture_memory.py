@@ -1,4 +1,4 @@
-"""Memory for pictures: whether what a camera is about to allocate fits.
+"""Memory for pictures: whether what a camera is about to allocate fits, and its return to the system.
 
 What was granted to a camera counts until its decoder and ring hold it, so that cameras that start at the same time do
 not count on the same memory.
@@ -6,6 +6,7 @@ not count on the same memory.
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ from stream.sources.decoding.available_memory import available_bytes
 
 SHARE = 0.9
 """Share of the available memory that may be used; the rest is for socket buffers and other programs."""
+TRIMMED_FROM_BYTES = 64 << 20
+"""After cameras that needed less, the allocator keeps what it may use again."""
 
 
 class Grant:
@@ -57,3 +60,15 @@ class PictureMemory:
 
 PICTURE_MEMORY = PictureMemory()
 """That of this process."""
+
+
+def give_back(freed: int) -> None:
+    """Give memory back to the system after `freed` bytes of pictures were freed."""
+    if freed < TRIMMED_FROM_BYTES:
+        return
+    trim = getattr(_LIBC, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+_LIBC = ctypes.CDLL(None)

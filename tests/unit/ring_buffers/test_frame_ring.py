@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,20 @@ class WaitingWriter:
     def outcome(self) -> WriteSlot | None:
         self._thread.join()
         return self._slots[0]
+
+
+@pytest.mark.parametrize("end", [FrameRing.finish, FrameRing.close])
+def test_a_ring_that_has_finished_holds_no_memory_but_a_lease_keeps_its_picture(end: Callable[[FrameRing], None]):
+    ring = started()
+    slot = acquired(ring)
+    slot.picture.fill(7)
+    ring.commit(slot, meta_of(0))
+    lease = taken(ring)
+    end(ring)
+    assert ring.nbytes > 0
+    assert lease.picture.min() == 7
+    ring.release(lease)
+    assert ring.finished and ring.nbytes == 0
 
 
 def test_frames_come_out_in_order_with_their_pictures():

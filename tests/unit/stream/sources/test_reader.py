@@ -4,6 +4,7 @@ import itertools
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.settings.engine import CameraConfig
+from stream.sources import reader
+from stream.sources.decoding.decoder import Decoder
 from stream.sources.errors import BadAddressError, NotAVideoError, RefusedError
 from stream.sources.open_transport import OnDiscard
 from stream.sources.reader import CameraReader, secrets_of
@@ -294,6 +297,24 @@ def test_a_clock_set_back_by_a_year_begins_an_epoch_that_status_log_and_metrics_
     assert played.observer.epochs == ["connected", "clock_step"]
     (logged,) = (record for record in caplog.records if record.levelname == "WARNING" and "clock" in record.message)
     assert logged.message == (f"camera cam: the camera's clock was set back by {year_us / 1e6:.3f} s: epoch 2 begins")
+
+
+def test_memory_is_given_back_between_connections_once_their_decoders_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoders: list[weakref.ref[Decoder]] = []
+    left: list[int] = []
+
+    class Watched(Decoder):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            decoders.append(weakref.ref(self))
+
+    monkeypatch.setattr(reader, "Decoder", Watched)
+    monkeypatch.setattr(reader, "give_back", lambda freed: left.append(sum(one() is not None for one in decoders)))
+    Played(FakeConnections([*frames(2), ended()], [*frames(1), ended()]))
+    assert len(decoders) >= 2
+    assert left == [0] * len(decoders)
 
 
 def test_a_wrong_address_ends_the_camera_at_once() -> None:
