@@ -10,6 +10,7 @@ import pytest
 
 from stages.free_model import FreeModel
 from stream import results
+from stream.cameras import registry
 from stream.cameras.registry import LastEpochs, differences
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig
@@ -53,6 +54,18 @@ async def test_a_setting_that_needs_a_restart_restarts_only_this_camera_in_a_new
         numbers = [frame.frame for frame in frames_of(seen, "stays")]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
         assert "removed" not in {message.state for message in seen if isinstance(message, results.Status)}
+
+
+async def test_the_memory_of_a_removed_cameras_ring_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    freed: list[int] = []
+    monkeypatch.setattr(registry, "give_back", freed.append)
+    async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
+        await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 5)
+        ring = engine.cameras.running["a"].ring
+        held = ring.nbytes
+        await engine.remove_camera("a")
+        assert (ring.nbytes, freed) == (0, [held])
+        assert held > 0
 
 
 async def test_the_same_settings_again_change_nothing() -> None:

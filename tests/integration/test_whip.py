@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import msgspec
+import pytest
 
 from stream.engine import Engine
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, descriptors, running
@@ -101,6 +102,17 @@ async def test_another_size_of_the_same_aspect_keeps_the_epoch_and_another_aspec
             await live(engine, epoch=epoch)
             assert engine.cameras.status("cam").epoch == epoch
         await until(lambda: engine.cameras.status("cam").size == (320, 240))
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+async def test_a_publisher_whose_pictures_become_larger_than_max_picture_is_refused(codec: str) -> None:
+    config = configured({**CAMERA, "max_picture": "640x480"})
+    async with running(config) as (engine, client), Publisher(client.address, "cam", codec=codec) as publisher:
+        await live(engine)
+        publisher.track.size = (1280, 720)
+        refused = b'partstream_reconnects_total{camera="cam",reason="picture_too_large"} 1.0'
+        await until(lambda: refused in engine.metrics.render())
+        assert engine.cameras.status("cam").size == (320, 180)
 
 
 async def test_a_publisher_that_falls_silent_or_disconnects_is_noticed() -> None:
