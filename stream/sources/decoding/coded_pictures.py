@@ -81,7 +81,7 @@ class CodedPictures:
             kind = h264_syntax.type_of(nal[0]) if self._codec == "h264" else h265_syntax.type_of(nal[0])
             if kind in slices:
                 break
-            if kind == wanted:
+            if kind == wanted and (self._codec == "h264" or _is_base_layer(nal)):
                 sets.add(nal.rstrip(b"\0"))
         if not sets or sets <= self._before:
             return None
@@ -101,6 +101,11 @@ class CodedPictures:
             video.references + (video.reorder or 0) + OTHER_PICTURES,
             _bytes_per_pixel(video),
         )
+
+
+def _is_base_layer(nal: bytes) -> bool:
+    """Return whether an H.265 NAL unit is of the layer that is decoded; parameter sets of others have another form."""
+    return len(nal) > 1 and not nal[0] & 1 and nal[1] < 8
 
 
 def _beginning(unit: av.Packet, size: int = LOOKED_AT_BYTES) -> bytes:

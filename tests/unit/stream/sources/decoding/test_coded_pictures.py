@@ -85,6 +85,13 @@ def test_of_several_parameter_sets_the_largest_counts() -> None:
     assert found is not None and (found.width, found.height) == (320, 240)
 
 
+def test_parameter_sets_of_other_layers_of_h265_are_not_read() -> None:
+    _, packets = encoded("libx265", "hevc", (64, 64), **X265)
+    unit = bytes(packets[0])
+    assert CodedPictures("hevc").find(av.Packet(unit)) is not None
+    assert CodedPictures("hevc").find(av.Packet(unit.replace(b"\0\0\1\x42\x01", b"\0\0\1\x42\x09"))) is None
+
+
 def test_cropping_does_not_hide_the_coded_size() -> None:
     stream = corpus_stream("h264_main")
     found = CodedPictures("h264", b"".join(b"\0\0\0\1" + nal for nal in stream.parameter_sets)).at_first()
