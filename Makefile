@@ -29,7 +29,7 @@ help:
 	@echo "make lint       ruff, pyright, import-linter"
 	@echo "make hooks      run the linters before each commit (pre-commit)"
 	@echo "make bench      measure against a bare loop and against peers"
-	@echo "make soak       long runs (memory, dashboards), many random examples, and timed promises, on an idle machine"
+	@echo "make soak       long runs (memory, random faults), many random examples, and timed promises, on an idle machine"
 	@echo "make train      train a checkpoint in runs/, also on recorded motion with DATA=DIR"
 	@echo "make docs       build the documentation site in build/site"
 	@echo "make dist       build wheel and source distribution in dist/"
@@ -113,9 +113,11 @@ $(HOMEASSISTANT): Makefile
 	@build/uv/bin/uv pip install --quiet --python build/home-assistant/bin/python homeassistant==2026.2.3 home-assistant-frontend==20260128.6 paho-mqtt==2.1.0
 	@touch $@
 
+# Random faults run for CHAOS_SECONDS; their log is build/chaos/log.jsonl.
+CHAOS_SECONDS ?= 7200
 soak: $(READY) $(HOMEASSISTANT)
 	@deploy/system-packages.sh test
-	@$(BIN)/python -m pytest -m soak -s
+	@CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/python -m pytest -m soak -s
 	@TESTS_EXAMPLES=10 $(BIN)/python -m pytest -m "hypothesis and not soak" -n $(WORKERS) --dist loadfile
 
 # With a data folder (docs/data-folder.md) also on recorded motion: make train DATA=DIR, PROFILE=edge-open.

@@ -27,6 +27,7 @@ class ChaosCamera:
         self.wanted = True
         self.sends = True
         """Whether its pictures reach the engine, as far as the harness knows."""
+        self.troubled = False
         self.udp = udp
         port = reserved_port()
         arguments = ["-m", "support.chaos.camera_process", str(port), str(fps), str(seed)]

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from support.chaos.cameras import STARTS_WITHIN_S, ChaosCamera
-from support.chaos.garbage import throw
+from support.chaos.garbage import throw, throw_datagrams, udp_ports
 from support.chaos.pacing import now, pause, within
 from support.chaos.plan import Fault
 from support.chaos.processes import Program
@@ -33,8 +33,15 @@ async def begin(stand: Stand, fault: Fault) -> tuple[str, End]:
     rng = random.Random(fault.target)
     kind = fault.kind
     if kind.startswith(("camera", "network")):
-        camera = stand.spare if kind == "camera added" else stand.cameras[fault.target % len(stand.cameras)]
-        return camera.name, await _CAMERA_FAULTS[kind](stand, camera, fault, rng)
+        camera = stand.spare if kind == "camera added" else _untroubled(stand, fault)
+        camera.troubled = True
+        end = await _CAMERA_FAULTS[kind](stand, camera, fault, rng)
+
+        async def end_trouble() -> None:
+            await end()
+            camera.troubled = False
+
+        return camera.name, end_trouble
     if kind.startswith(("subscriber", "archive", "notify")):
         who, what = kind.split()
         program: Program = {
@@ -44,6 +51,13 @@ async def begin(stand: Stand, fault: Fault) -> tuple[str, End]:
         }[who]
         return program.name, await (_killed(stand, program) if what == "killed" else _stopped(stand, program))
     return kind.split()[0], await _OTHERS[kind](stand, fault, rng)
+
+
+def _untroubled(stand: Stand, fault: Fault) -> ChaosCamera:
+    """Return the fault's camera, or the next one that has no other fault now."""
+    first = fault.target % len(stand.cameras)
+    turned = stand.cameras[first:] + stand.cameras[:first]
+    return next((camera for camera in turned if not camera.troubled), turned[0])
 
 
 # -- programs --------------------------------------------------------------------------------------------------------
@@ -163,6 +177,7 @@ async def _ports_garbage(stand: Stand, fault: Fault, rng: random.Random) -> End:
         accepted = 0
         while not over.is_set():
             accepted += await throw(stand.ports, rng, CONNECTIONS)
+            throw_datagrams(udp_ports(stand.engine.pid), rng, CONNECTIONS)
             await pause(1.0)
         return accepted
 

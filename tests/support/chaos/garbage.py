@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
+import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 MOST_BYTES = 4096
 BEGINNINGS = (
@@ -18,6 +21,29 @@ BEGINNINGS = (
     b"$\x00\xff\xff",
     b"\x16\x03\x01\x02\x00\x01",
 )
+_SOCKET = re.compile(r"socket:\[(\d+)\]")
+
+
+def udp_ports(pid: int) -> list[int]:
+    """Return the UDP ports of a process on this machine, as of cameras and of WebRTC."""
+    inodes: set[str] = set()
+    with contextlib.suppress(FileNotFoundError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                inodes.update(_SOCKET.findall(str(link.readlink())))
+    rows = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    return [int(row[1].partition(":")[2], 16) for row in rows if row[9] in inodes]
+
+
+def throw_datagrams(ports: Sequence[int], rng: random.Random, number: int) -> None:
+    """Send random datagrams, some of which begin as RTP, RTCP, STUN or DTLS do."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(number if ports else 0):
+            begins = rng.choice(
+                (b"", b"\x80\x60", b"\x80\xc8\x00\x06", b"\x00\x01\x00\x08\x21\x12\xa4\x42", b"\x16\xfe\xfd")
+            )
+            with contextlib.suppress(OSError):
+                sender.sendto(begins + rng.randbytes(rng.randrange(1400)), ("127.0.0.1", rng.choice(ports)))
 
 
 async def throw(ports: Sequence[int], rng: random.Random, connections: int) -> int:

@@ -53,6 +53,7 @@ async def _take(stand: Stand, step: Step) -> None:
     journal = stand.journal
     await pause(step.pause_s)
     under_way: list[tuple[float, str, str, End]] = []
+    ends_s = now()
     for fault in step.faults:
         target = fault.kind.split()[0]
         details = {"step": step.number, "hold_s": fault.hold_s, "amount": fault.amount}
@@ -63,16 +64,17 @@ async def _take(stand: Stand, step: Step) -> None:
         under_way.append((now() + fault.hold_s, fault.kind, target, end))
     for until_s, kind, target, end in sorted(under_way, key=lambda one: one[0]):
         await pause(max(0.0, until_s - now()))
+        ends_s = now()
         await end()
         journal.end(kind, target)
-    ended = now()
-    took = await within(stand.patience_s, lambda: stand.sends_again(ended))
+    ended_s = now()
+    took = await within(stand.patience_s, lambda: stand.sends_again(ended_s))
     for _, kind, target, _ in under_way:
         if took is None:
             states = {name: state.state for name, state in (await stand.states()).items()}
             journal.violation("live again", error="not all is well", fault=kind, target=target, states=states)
         else:
-            journal.recovered(kind, target, took)
+            journal.recovered(kind, target, now() - ends_s)
 
 
 def _memory(journal: Journal, watch: Watch) -> dict[str, Any]:
@@ -96,7 +98,18 @@ def _memory(journal: Journal, watch: Watch) -> dict[str, Any]:
 async def _close_accounts(stand: Stand, watch: Watch) -> None:
     """Remove all cameras, wait for the last messages, and stop every program in order."""
     journal = stand.journal
-    journal.last_fault = journal.write("end", ending="all cameras are removed")
+    journal.last_fault = journal.write("end", ending="all cameras fall silent, and are removed")
+    for camera in (*stand.cameras, stand.spare):
+        camera.program.suspend()
+
+    async def quiet() -> bool:
+        await watch.round()
+        return watch.scrapes.quiet
+
+    if await within(stand.patience_s, quiet) is None:
+        journal.violation("frames", error="the counts of silent cameras do not come to rest")
+    for camera in (*stand.cameras, stand.spare):
+        camera.program.resume()
     for camera in (*stand.cameras, stand.spare):
         camera.wanted = False
         await within(stand.patience_s, lambda camera=camera: stand.delete(camera))
@@ -155,6 +168,7 @@ def _summary(
         "clips": dict(watch.clips),
         "viewers": dict(stand.viewers.counts),
         "scrapes": watch.scrapes.pages,
+        "exact scrapes": watch.scrapes.exact,
         "archive": archived,
         "memory": memory,
     }

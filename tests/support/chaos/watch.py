@@ -33,6 +33,7 @@ class Watch:
         self._clips_seen = 0
         self._read_up_to: dict[str, int] = {}
         self._rounds = 0
+        self._engine = 0
 
     async def run(self) -> None:
         """Check until cancelled."""
@@ -54,6 +55,9 @@ class Watch:
                 journal.write("a camera's server ended", camera=camera.name, code=camera.program.ended)
                 camera.program.start()
         engine = stand.engine
+        if self._engine != (engine.pid if engine.ended is None else 0):
+            self._engine = engine.pid if engine.ended is None else 0
+            self.scrapes.forget()
         if engine.ended is None and not engine.suspended:
             status, page = await stand.ask("GET", "/metrics")
             if status == 200:

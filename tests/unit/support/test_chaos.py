@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import support.engines.wire_messages as wire
 from stream.messaging.gap_filling import Gap
+from stream.results import ClipReady
+from support.chaos.kept_archive import compare
 from support.chaos.ledger import Ledger
 from support.chaos.memory import slope_of
 from support.chaos.numbering import Numbering
 from support.chaos.plan import OF_CAMERAS, OF_READERS, OF_THE_ENGINE, RESTARTS, plan
+from support.chaos.played_clips import trouble_of
 from support.chaos.scrapes import Scrapes
+from support.engines.small_clips import make_clip
 
 Found = list[dict[str, Any]]
 
@@ -123,9 +132,71 @@ def page(decoded: int, processed: int, dropped: int, ready: int) -> str:
 
 def test_frames_that_add_up_are_no_violation_and_a_lost_one_is_when_the_camera_is_quiet(found: Found) -> None:
     scrapes = Scrapes(into(found))
-    for _ in range(20):
+    scrapes.take(page(90, 88, 7, 0))  # written while frames moved on
+    for _ in range(10):
         scrapes.take(page(100, 90, 8, 2))
-    assert found == []
-    for _ in range(20):
+    assert found == [] and scrapes.quiet and scrapes.exact
+    for _ in range(10):
         scrapes.take(page(101, 90, 10, 0))
     assert found and {one["invariant"] for one in found} == {"frames"}
+
+
+def test_frames_that_are_missing_between_two_pages_are_a_violation(found: Found) -> None:
+    scrapes = Scrapes(into(found))
+    for decoded in (0, 100, 100):
+        scrapes.take(page(decoded, decoded // 2, 0, 0))
+    assert {one["invariant"] for one in found} == {"frames"}
+
+
+def archived(folder: Path, numbers: Sequence[int]) -> None:
+    """Write results as an archive keeps them."""
+    made = (folder / "frames").resolve()
+    made.mkdir()
+    rows = [
+        {
+            **{name: getattr(frame, name) for name in ("run", "camera", "epoch", "seq", "frame", "media_time_us")},
+            **{f"{name}_utc": getattr(frame, f"{name}_us") for name in ("capture", "published")},
+            "people": len(frame.people),
+        }
+        for frame in numbered(*numbers)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), made / "one.parquet")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "errors"),
+    [
+        ((0, 1, 2, 3), []),
+        ((1, 2, 3), []),  # it began later
+        ((0, 1, 3), ["published messages are missing"]),
+        ((0, 1, 2, 2, 3), ["a message is there twice"]),
+    ],
+)
+def test_the_archive_must_hold_each_message_once(
+    tmp_path: Path, found: Found, numbers: tuple[int, ...], errors: list[str]
+) -> None:
+    ledger = Ledger(into(found))
+    for message in numbered(0, 1, 2, 3):
+        ledger.take(message, at_s=1.0)
+    archived(tmp_path, numbers)
+    compare(tmp_path, ledger, into(found))
+    assert [one["error"] for one in found] == errors
+
+
+def test_a_clip_must_play_to_its_end(tmp_path: Path) -> None:
+    video = make_clip(tmp_path / "one.mp4", frames=10)
+    (tmp_path / "one.jsonl").write_text(json.dumps({"seq": 0, "media_time_us": 5}) + "\n")
+    (tmp_path / "one.json").write_text(json.dumps({"camera": "lobby", "run": wire.RUN}))
+
+    def ready(last_us: int = 9) -> ClipReady:
+        size = sum(path.stat().st_size for path in tmp_path.iterdir())
+        times = {"start_us": 0, "end_us": 9, "start_media_time_us": 0, "end_media_time_us": last_us}
+        named = {"run": wire.RUN, "seq": 0, "camera": "lobby", "epoch": 1, "clip": "one", "events": [], "alerts": []}
+        return ClipReady(**named, **times, ended="complete", bytes=size)
+
+    assert trouble_of(ready(), tmp_path) is None
+    assert trouble_of(ready(last_us=4), tmp_path) == "results [0] are not of its time"
+    assert trouble_of(msgspec.structs.replace(ready(), clip="two"), tmp_path) == "gone"
+    content = video.read_bytes()
+    video.write_bytes(content[: len(content) // 2])
+    assert trouble_of(ready(), tmp_path) not in (None, "gone")
