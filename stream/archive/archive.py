@@ -37,6 +37,7 @@ from stream.archive.merging import DamagedFileError, SmallFiles
 from stream.archive.tables import SCHEMAS, Table, batch
 from stream.messaging.gaps import Position
 from stream.settings.config_error import ConfigError
+from stream.settings.files.free_space import too_little
 
 logger = logging.getLogger(__name__)
 
@@ -131,8 +132,8 @@ class Archive:
         self._name_files()
         free = shutil.disk_usage(self.folder).free
         if free < self._least_free:
-            room = f"{free >> 20} MiB are free, but {self._least_free >> 20} MiB must stay free"
-            raise DiskSpaceError(errno.ENOSPC, room)
+            room = too_little(free, "--least-free", self._least_free)
+            raise DiskSpaceError(errno.ENOSPC, f"{room}, which must stay free")
         paths: list[str] = []
         with self._discarding_parts(paths):
             name = self._new_name()

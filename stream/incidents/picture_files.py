@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stream.incidents.database import FrameKey
 from stream.settings.camera_id import CAMERA_ID
+from stream.settings.files.free_space import too_little
 
 FOLDER = "pictures"
 _OWN = re.compile(rf"([0-9a-f]{{32}})_([0-9]{{1,18}})_([0-9]{{1,18}})_({CAMERA_ID.pattern})\.jpg(\.part)?")
@@ -57,8 +58,8 @@ class PictureFiles:
         if free < self._least_free:
             raise NoRoomError(
                 errno.ENOSPC,
-                f"{free >> 20} MiB are free, less than incidents.least_free ({self._least_free >> 20} MiB): no "
-                "pictures are written; free disk space, or lower incidents.budget",
+                f"{too_little(free, 'incidents.least_free', self._least_free)}: no pictures are written; free disk "
+                "space, or lower incidents.budget",
             )
 
     def read(self, name: str) -> bytes | None:

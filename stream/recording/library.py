@@ -22,6 +22,7 @@ import msgspec
 
 from stream import file_lock
 from stream.recording.clips import NAME, Clip, clip_name
+from stream.settings.files.free_space import too_little
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +135,8 @@ class ClipLibrary:
         if free < self._least_free:
             self._set_state(
                 "low_disk",
-                f"{free >> 20} MiB are free, less than recording.least_free ({self._least_free >> 20} MiB): no clips "
-                "are written; free disk space, or lower recording.budget",
+                f"{too_little(free, 'recording.least_free', self._least_free)}: no clips are written; free disk "
+                "space, or lower recording.budget",
             )
         elif self.state == "low_disk":
             self._set_state("ready", "")
