@@ -441,4 +441,7 @@ class Engine:
         counts = [camera.ring.counts() for camera in self._cameras.values()]
         wanted = sum(wanted_frames(one.decoded, one.dropped) for one in counts)
         self.health.observe_counts(wanted, self._worker.processed, now)
-        return self.health.ready(now)
+        ready, reasons = self.health.ready(now)
+        if self.fleet is not None and (problem := self.fleet.problem):
+            return False, [*reasons, f"fleet: {problem}"]
+        return ready, reasons

@@ -75,6 +75,11 @@ class FleetMembership:
         if self._running is not None and not self._running.done():
             await self._member.leave(LEAVE_WITHIN_S)
 
+    @property
+    def problem(self) -> str:
+        """Why the engine has not joined its fleet since its start; empty if it has."""
+        return self._member.contact.problem
+
     def place_of_change(self) -> str:
         """Return where the engine's cameras are changed, as the end of a sentence."""
         return self._member.control_address or "the fleet's coordinator"

@@ -18,6 +18,7 @@ import msgspec
 import zmq
 import zmq.asyncio
 
+from stream.membership.contact import Contact
 from stream.membership.lease import Leases, boottime_ns
 from stream.membership.passes import Passes
 from stream.membership.protocol import (
@@ -82,6 +83,7 @@ class Member:
         """Where the fleet's cameras are changed; empty if that is not known."""
         self.passes = Passes(now_ns)
         """Verifies the passes of the fleet's viewers."""
+        self.contact = Contact(settings)
         self._settings = settings
         self._leases = leases
         self._address = address
@@ -182,7 +184,7 @@ class Member:
             self._log("address", "fleet: can't connect to the coordinator at %s: %s", address, error.strerror)
             return
         if address != self._coordinator:
-            logger.info("fleet: the coordinator is at %s", address)
+            logger.info("fleet: connecting to the coordinator at %s", address)
         self._coordinator = address
 
     async def _read_address(self) -> str | None:
@@ -254,6 +256,7 @@ class Member:
             return
         known = cameras == self._sent and self._leases.answered_ns >= self._sent_ns
         settings = self._next_settings()
+        self.contact.asked(self._coordinator, time.monotonic())
         now_ns = self._now_ns()
         renewal, body = self._that_fits(
             Renewal(
@@ -325,6 +328,8 @@ class Member:
         except ValueError as error:
             self._log("invalid", "fleet: a message of the coordinator is invalid and ignored: %s", error)
             return
+        refused = isinstance(message, RefusedEngine) or message.protocol != PROTOCOL
+        self.contact.answered(self._coordinator, refused=refused)
         if isinstance(message, RefusedEngine):
             self._log("refused", "fleet: the coordinator refuses this engine: %s", message.reason[:MOST_LOGGED])
             return

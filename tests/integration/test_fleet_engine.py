@@ -220,6 +220,19 @@ async def test_an_engine_starts_without_a_coordinator() -> None:
     assert {type(message) for message in messages} == {Stats}
 
 
+async def test_an_engine_is_ready_when_it_has_joined_and_stays_so_without_its_coordinator() -> None:
+    async with coordinating() as coordinator:
+        coordinator.silent = True
+        async with member_of(coordinator) as (engine, client, _):
+            status, verdict, _ = await client.ask("GET", "/readyz")
+            assert (status, verdict["ready"]) == (503, False) and verdict["reasons"][0].startswith("fleet: ")
+            coordinator.silent = False
+            await until(lambda: engine.stats(measure=False).ready)
+            coordinator.silent, since = True, len(coordinator.renewals)
+            await until(lambda: len(coordinator.renewals) > since + 1)
+            assert (await client.get("/readyz"))["ready"]
+
+
 async def test_a_strict_engine_that_was_paused_publishes_nothing_stale(tmp_path: Path) -> None:
     async with coordinating(fence="strict", ttl_ms=1000) as coordinator:
         path = tmp_path / "partstream.yaml"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from stream.membership import contact
 from stream.membership import member as member_module
 from stream.membership.lease import Leases
 from stream.membership.member import Member
@@ -122,8 +123,23 @@ async def test_a_coordinator_that_is_away_stops_nothing_and_a_new_one_takes_the_
             await until(lambda: second.generations() == {"lobby": 7})
             await second.assign(lobby=(7, SETTINGS))
             await until(lambda: second.renewals[-1].version == 1)
-            assert engine.leases.coordinator == second.run
+            await until(lambda: engine.leases.coordinator == second.run)
             assert engine.leases.running == {"lobby": 7}
+
+
+async def test_a_coordinator_that_does_not_answer_is_logged_and_so_is_its_first_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(contact, "SILENT_S", 0.1)
+    port = reserved_port()
+    async with member_of(coordinator=f"tcp://127.0.0.1:{port}") as (_, member):
+        advice = "check that it runs, fleet.coordinator with its port"
+        await until(lambda: f"no coordinator answers at tcp://127.0.0.1:{port}: {advice}" in caplog.text)
+        assert member.contact.problem == "no coordinator answers; see the log"
+        async with coordinating(port=port):
+            await until(lambda: f"the coordinator answers at tcp://127.0.0.1:{port}" in caplog.text)
+        assert not member.contact.problem
 
 
 async def test_the_address_is_read_again_when_the_coordinator_does_not_answer(tmp_path: Path) -> None:
