@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,8 +31,8 @@ def status_command(
 ) -> None:
     """Show the engines of a fleet, the cameras without one, and why cameras stay on an engine that is drained.
 
-    Also shows the cameras that an engine cannot read. The exit code is 1 if there are any, if an enabled camera has no
-    engine, or if the coordinator is not ready.
+    Also shows the cameras that an engine cannot read, and the engines that have ended and not joined since. The exit
+    code is 1 if there are any, if an enabled camera has no engine, or if the coordinator is not ready.
     """
     if as_json:
         status = ask(url, token, lambda client: client.get("status"))
@@ -41,7 +42,7 @@ def status_command(
         _show(status)
         for camera, reason in staying.items():
             console.print(printable(f"{camera} has not moved: {reason}"), markup=False)
-    if not status["ready"] or status["unplaced"] or status["failed"]:
+    if not status["ready"] or status["unplaced"] or status["failed"] or status["ended"]:
         raise typer.Exit(1)
 
 
@@ -85,8 +86,12 @@ def _show(status: dict[str, Any]) -> None:
         console.print(table)
     elif not status["starting"]:
         console.print("no engine has joined: an engine joins when it has loaded its model")
+    ended = {one["engine"] for one in status["ended"]}
     for one in status["starting"]:
-        console.print(printable(_starting_text(**one)), markup=False)
+        if one["engine"] not in ended:
+            console.print(printable(_starting_text(**one)), markup=False)
+    for one in status["ended"]:
+        plain_console.print(printable(_ended_text(**one)), markup=False)
     cameras = status["cameras"]
     console.print(counted(sum(cameras.values()), "camera") + ": " + ", ".join(_counts(cameras)))
     for reason in status["reasons"]:
@@ -106,6 +111,12 @@ def _starting_text(engine: str, node: str, since_s: float, **_: Any) -> str:
     if since_s < SLOW_START_S:
         return f"engine {engine} of node {node} is starting: it loads its model"
     return f"engine {engine} of node {node} was started {since_s:.0f} s ago and has not joined: its log there tells why"
+
+
+def _ended_text(engine: str, node: str, count: int, since_us: int, how: str, error: str, log: str, **_: Any) -> str:
+    since = datetime.fromtimestamp(since_us / 1e6).strftime("%H:%M:%S")
+    told = f"{how}: {error}" if error else how
+    return f"engine {engine} of node {node} has ended {counted(count, 'time')} since {since}: {told}; log: {log}"
 
 
 def failure_text(camera: str, engine: str, reason: str, message: str) -> str:

@@ -14,12 +14,15 @@ import yaml
 from fleet.agent import kept_file
 from fleet.agent.detached_process import DetachedProcess
 from fleet.agent.keeper import Ended, Keeper, described
+from fleet.agent.last_error import last_error, size_of
 from fleet.agent.program import partstream, without_ray
 
 logger = logging.getLogger(__name__)
 
 Tell = Callable[[str, str], Awaitable[None]]
-"""Tells the coordinator that a run of an engine has ended, or was started. It raises nothing."""
+"""Tells the coordinator that a run of an engine was started. It raises nothing."""
+TellEnd = Callable[[str, str, Mapping[str, str]], Awaitable[None]]
+"""Tells it that a run has ended: `how`, with its last `error` and its `log`; nothing of an end before this agent."""
 RUN_VARIABLE = "PARTSTREAM_FLEET__RUN"
 """The run that the engine is to have, so that its end can be told even if it never renewed a lease."""
 
@@ -36,13 +39,15 @@ class Agent:
         engines: Mapping[str, Mapping[str, Any]],
         folder: Path,
         directory: Path,
-        tell: Tell,
+        tell: TellEnd,
         tell_start: Tell | None = None,
     ) -> None:
         self._configurations = {folder / f"{name}.yaml": settings for name, settings in engines.items()}
         self._tell = tell
         self._tell_start = tell_start
         self._telling: set[asyncio.Task[None]] = set()
+        self._log_begins: dict[str, int] = {}
+        """Where the log of each engine's present run begins."""
         self.keepers = {name: self._keeper(name, folder, directory) for name in engines}
 
     def start(self) -> None:
@@ -76,9 +81,15 @@ class Agent:
         )
 
     def _ended(self, name: str, ended: Ended) -> None:
-        self._begin(self._tell(name, ended.run))
+        keeper = self.keepers[name]
+        log, end = keeper.process.log, dict[str, str]()
+        if keeper.last is ended:
+            error = last_error(log, self._log_begins.get(name, 0))
+            end = {"how": described(ended.code), "error": error, "log": str(log.absolute())}
+        self._begin(self._tell(name, ended.run, end))
 
     def _started(self, name: str, run: str) -> None:
+        self._log_begins[name] = size_of(self.keepers[name].process.log)
         if self._tell_start is not None:
             self._begin(self._tell_start(name, run))
 

@@ -21,25 +21,26 @@ AGAIN_AFTER_S = 0.25
 
 
 class EndedRuns:
-    """Tells the coordinator at `address`, `http://host:port`, of runs that ended or were started."""
+    """Tells the coordinator at `address`, `http://host:port`, of runs on this node that ended or were started."""
 
-    def __init__(self, address: str, token: str | None) -> None:
+    def __init__(self, address: str, token: str | None, node: str) -> None:
         self._address = address
+        self._node = node
         self._headers: Mapping[str, str] = {"Authorization": f"Bearer {token}"} if token else {}
 
-    async def __call__(self, engine: str, run: str) -> None:
+    async def __call__(self, engine: str, run: str, end: Mapping[str, str]) -> None:
         """Tell of one that ended, again until there is an answer or the lease is over for certain."""
         try:
-            status = await self._tell({"engine": engine, "run": run}, TELL_FOR_S)
+            status = await self._tell({"engine": engine, "node": self._node, "run": run, **end}, TELL_FOR_S)
         except TimeoutError:
             logger.warning("the coordinator at %s could not be told that engine %s ended", self._address, engine)
             return
         if status >= 400:
             logger.warning("the coordinator refuses to be told that engine %s ended: %d", engine, status)
 
-    async def started(self, node: str, engine: str, run: str) -> None:
+    async def started(self, engine: str, run: str) -> None:
         """Tell of one that was started. If this fails, the engine is only not shown before it has joined."""
-        body = {"engine": engine, "run": run, "state": "started", "node": node}
+        body = {"engine": engine, "run": run, "state": "started", "node": self._node}
         with contextlib.suppress(TimeoutError):
             await self._tell(body, STARTED_FOR_S)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ def agent_of(config: FleetConfig, node: str, head: str, address: str, directory:
     token = http.control_token.get_secret_value() if http.control_token is not None else os.environ.get(TOKEN_VARIABLE)
     if http.bind is None:
         return Agent(engines, folder, directory, _leave_to_the_lease)
-    tell = EndedRuns(coordinator_url(config, head), token)
-    return Agent(engines, folder, directory, tell, partial(tell.started, node))
+    tell = EndedRuns(coordinator_url(config, head), token, node)
+    return Agent(engines, folder, directory, tell, tell.started)
 
 
 def engine_settings(config: FleetConfig, node: str, address: str, coordinator_file: Path) -> dict[str, dict[str, Any]]:
@@ -72,5 +72,5 @@ def coordinator_url(config: FleetConfig, head: str) -> str:
     return reached(f"{scheme}://{http.bind}", head)
 
 
-async def _leave_to_the_lease(engine: str, run: str) -> None:
+async def _leave_to_the_lease(engine: str, run: str, end: Mapping[str, str]) -> None:
     """Tell nothing: the coordinator has no HTTP server, and notices when the lease ends."""

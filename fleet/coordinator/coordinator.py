@@ -16,7 +16,7 @@ from typing import Any
 from fleet.coordinator.assignments import Assignments
 from fleet.coordinator.changes import Changes
 from fleet.coordinator.directory import Directory
-from fleet.coordinator.engines import Engines, RefusedRenewalError, Session, reason_of
+from fleet.coordinator.engines import Engines, RefusedRenewalError, RunEnd, Session, reason_of
 from fleet.coordinator.outbox import Outbox
 from fleet.coordinator.recollection import TICKS, Recollection
 from fleet.coordinator.renewals import Renewals
@@ -169,9 +169,12 @@ class Coordinator:
         """What is to be written, and whether it can be."""
         return self._outbox
 
-    def engine_ended(self, engine: str, run: str) -> None:
+    def engine_ended(self, engine: str, run: str, end: RunEnd | None = None) -> None:
         """Note that the process of this run of an engine is gone, for example because its agent saw it end."""
-        self.engines.ended(engine, run)
+        self.engines.ended(engine, run, end, _now(), time.time_ns() // 1000)
+        if end is not None and self._logged.admit(("ended", engine), _now())[0]:
+            told = ": ".join(filter(None, (end.how, end.error)))
+            logger.warning("engine %s of node %s has ended: %s; log: %s", engine, end.node, told, end.log)
         self._step(EngineEnded(engine, run))
 
     def engine_started(self, engine: str, node: str, run: str) -> None:

@@ -23,7 +23,7 @@ LONGEST_ADDRESS = 256
 
 
 STARTS_WITHIN_S = 900.0
-"""After this time, an engine that was started and has not joined is not told of any more."""
+"""After this time, an engine that was started and has not joined is not told of any more, nor one that has ended."""
 
 LossCause = Literal["silent", "ended", "stopped", "restarted"]
 """Why an engine is lost. `stopped`: it had said that it would end."""
@@ -93,6 +93,29 @@ class StartedEngine:
     at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run of an engine ended, as its agent tells."""
+
+    node: str
+    how: str
+    error: str
+    """The last error in its log; empty if there is none."""
+    log: str
+    """The path of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedEngine:
+    """An engine that has ended, other than in order, since it joined last. `since_us`, `last_s`: first and last end."""
+
+    engine: str
+    count: int
+    since_us: int
+    last_s: float
+    end: RunEnd
+
+
 class Engines:
     """The engines by name. `lease_s`: how long a name belongs to an engine that is silent."""
 
@@ -104,6 +127,7 @@ class Engines:
         self._started: OrderedDict[str, StartedEngine] = OrderedDict()
         self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
         """Runs of engines whose process has ended: a late renewal of theirs is not a sign of life."""
+        self._failing: OrderedDict[str, EndedEngine] = OrderedDict()
         self.losses: Counter[LossCause] = Counter()
         """Engines that were lost, by cause."""
 
@@ -144,6 +168,7 @@ class Engines:
             if len(self.sessions) >= self._most and name not in self.sessions:
                 raise RefusedRenewalError(f"there are {self._most} engines, the limit of coordinator.max_engines")
             session = self.sessions[name] = Session(identity, address, renewal.report, now_s)
+            self._failing.pop(name, None)
         session.identity, session.address, session.report = identity, address, renewal.report
         session.stopping = session.stopping or renewal.stopping
         session.heard_s, session.asked_ns, session.version = now_s, renewal.asked_ns, renewal.version
@@ -165,8 +190,20 @@ class Engines:
         """Return the engines that were started lately and have not joined, the earliest first."""
         return [one for one in self._started.values() if now_s - one.at_s < STARTS_WITHIN_S]
 
-    def ended(self, engine: str, run: str) -> None:
-        """Note that the process of a run has ended."""
+    def ended_since_joined(self, now_s: float) -> list[EndedEngine]:
+        """Return the engines that have ended lately, and have not joined since."""
+        return [one for one in self._failing.values() if now_s - one.last_s < STARTS_WITHIN_S]
+
+    def ended(self, engine: str, run: str, end: RunEnd | None = None, now_s: float = 0.0, at_us: int = 0) -> None:
+        """Note that the process of a run has ended. `end`: None if how is not known."""
+        if end is not None and (engine, run) not in self._ended and not self._was_stopping(engine, run):
+            before = self._failing.pop(engine, None)
+            if before is not None and now_s - before.last_s < STARTS_WITHIN_S:
+                self._failing[engine] = EndedEngine(engine, before.count + 1, before.since_us, now_s, end)
+            else:
+                self._failing[engine] = EndedEngine(engine, 1, at_us, now_s, end)
+            if len(self._failing) > self._most:
+                self._failing.popitem(last=False)
         started = self._started.get(engine)
         if started is not None and started.run == run:
             del self._started[engine]
@@ -199,6 +236,13 @@ class Engines:
                 return found.address
         return None
 
+    def _was_stopping(self, engine: str, run: str) -> bool:
+        """Return whether a run has said that it would end."""
+        session, lost = self.sessions.get(engine), self.lost.get(engine)
+        if session is not None and session.address.run == run:
+            return session.stopping
+        return lost is not None and lost.address.run == run and lost.cause == "stopped"
+
     def has_stopped(self, engine: str) -> bool:
         """Return whether a lost engine had said that it would end."""
         lost = self.lost.get(engine)
@@ -216,7 +260,7 @@ class Engines:
 
 def reason_of(report: CameraReport) -> str:
     """Return why an engine refused a camera, without control characters and of limited length; empty if it did not."""
-    return _plain(report.refused)
+    return plain(report.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +275,11 @@ def failure_of(camera: str, report: CameraReport) -> Failure | None:
     """Return what ended a camera, without control characters and of limited length; None if nothing did."""
     if report.state != "ended" or report.refused or not report.reason:
         return None
-    return Failure(_plain(report.reason), _plain(report.message.removeprefix(f"camera {camera}: ")))
+    return Failure(plain(report.reason), plain(report.message.removeprefix(f"camera {camera}: ")))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return what an engine or its agent tells without control characters, and of limited length."""
     return "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST_REASON])
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fleet.coordinator.coordinator import Coordinator
+from fleet.coordinator.engines import RunEnd, plain
 from fleet.coordinator.views import (
     DirectoryView,
     FleetCameraListView,
@@ -45,6 +46,9 @@ class EngineProcess(BaseModel):
     node: str | None = Field(
         None, pattern=f"^{NAME.pattern}$", description="The name of its machine. Unset: the engine's name."
     )
+    how: str = Field("", description="How it ended, for example `exit code 1`. Empty: it is not known.")
+    error: str = Field("", description="The last error in its log.")
+    log: str = Field("", description="The path of its log.")
 
 
 class TargetView(BaseModel):
@@ -190,7 +194,8 @@ class CoordinatorApi:
         if told.state == "started":
             self.coordinator.engine_started(told.engine, told.node or told.engine, told.run)
         else:
-            self.coordinator.engine_ended(told.engine, told.run)
+            end = RunEnd(told.node or told.engine, *map(plain, (told.how, told.error, told.log)))
+            self.coordinator.engine_ended(told.engine, told.run, end if told.how else None)
         return web.Response(status=204)
 
     async def _drain(self, request: web.Request) -> web.Response:

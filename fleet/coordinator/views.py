@@ -115,6 +115,18 @@ class StartingEngineView(View):
     since_s: float = Field(ge=0, description="Seconds since its agent has told.")
 
 
+class EndedEngineView(View):
+    """An engine whose process has ended, other than in order, since it joined last. Its agent starts it again."""
+
+    engine: str = Field(description="Its name.")
+    node: str = Field(description="The name of its machine.")
+    count: int = Field(ge=1, description="How often it has ended.")
+    since_us: int = Field(description="Time of the first of these ends, microseconds since 1970, UTC.")
+    how: str = Field(description="How it ended last, for example `exit code 1`.")
+    error: str = Field(description="The last error in its log; empty if there is none.")
+    log: str = Field(description="The path of its log on its machine.")
+
+
 class FailedCameraView(View):
     """A camera that its engine cannot read, and does not try again."""
 
@@ -146,6 +158,9 @@ class FleetStatusView(View):
     engines: list[FleetEngineView]
     starting: list[StartingEngineView] = Field(
         description="Engines that were started and have not joined yet: they load their models."
+    )
+    ended: list[EndedEngineView] = Field(
+        description="Engines that have ended in the last 15 minutes and have not joined since."
     )
     drains: dict[str, bool] = Field(description="Nodes and engines that are drained, and whether they are empty.")
 
@@ -284,6 +299,18 @@ def status_view(coordinator: Coordinator) -> FleetStatusView:
         starting=[
             StartingEngineView(engine=one.engine, node=one.node, run=one.run, since_s=max(now_s - one.at_s, 0.0))
             for one in coordinator.engines.starting(now_s)
+        ],
+        ended=[
+            EndedEngineView(
+                engine=one.engine,
+                node=one.end.node,
+                count=one.count,
+                since_us=one.since_us,
+                how=one.end.how,
+                error=one.end.error,
+                log=one.end.log,
+            )
+            for one in coordinator.engines.ended_since_joined(now_s)
         ],
         drains={name: name in coordinator.drained for name in sorted(coordinator.placement.drains)},
     )

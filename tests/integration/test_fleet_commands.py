@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,29 @@ async def test_an_engine_that_its_agent_has_started_is_named_until_it_joins(tmp_
             await until(lambda: a.generations)
             assert (await client.ask("POST", "/api/v1/fleet/engines", json=started))[0] == 204  # told late
             assert "is starting" not in (await fleet(client, "status")).output
+
+
+async def test_an_engine_that_ends_again_and_again_is_named_with_its_error_until_it_joins(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path)) as (coordinator, client):
+        engine = {"engine": "a", "node": "vm"}
+        for run in ("a" * 32, "b" * 32):
+            end = {"how": "exit code 2", "error": "tcp://127.0.0.1:5555 is in use", "log": "/fleet/a.log"}
+            assert (await client.ask("POST", "/api/v1/fleet/engines", json={**engine, "run": run, **end}))[0] == 204
+        started = {**engine, "run": "c" * 32, "state": "started"}
+        assert (await client.ask("POST", "/api/v1/fleet/engines", json=started))[0] == 204
+        shown = await fleet(client, "status")
+        assert re.search(
+            r"engine a of node vm has ended 2 times since [\d:]{8}: exit code 2: tcp://127.0.0.1:5555 is in "
+            r"use; log: /fleet/a.log\n",
+            shown.output,
+        )
+        assert "is starting" not in shown.output
+        await until(lambda: coordinator.placement.settled)
+        assert (await fleet(client, "status")).exit_code == 1
+        async with joined(coordinator.renewals.address, "a", run="c" * 32):
+            await until(lambda: "a" in coordinator.placement.engines)
+            shown = await fleet(client, "status")
+            assert "has ended" not in shown.output and shown.exit_code == 0
 
 
 async def test_cameras_that_an_engine_cannot_read_are_counted_apart_and_named_with_the_reason(tmp_path: Path) -> None:

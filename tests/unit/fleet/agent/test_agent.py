@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,11 @@ class Told:
 
     def __init__(self) -> None:
         self.ends: list[tuple[str, str]] = []
+        self.how: list[Mapping[str, str]] = []
 
-    async def __call__(self, engine: str, run: str) -> None:
+    async def __call__(self, engine: str, run: str, end: Mapping[str, str] | None = None) -> None:
         self.ends.append((engine, run))
+        self.how.append(end or {})
 
 
 async def stop(agent: Agent) -> None:
@@ -73,8 +76,23 @@ async def test_the_coordinator_is_told_of_each_run_that_ended(engine_program: No
     first.send(signal.SIGKILL)
     await until(lambda: keeper.running is not None and keeper.running is not first)
     assert told.ends == [("gpu-0", first.run)]
+    assert told.how == [{"how": "signal 9", "error": told.how[0]["error"], "log": str(tmp_path / "gpu-0.log")}]
     assert agent.status()[0]["restarts"] == 1 and agent.status()[0]["last_end"] == "signal 9"
     await stop(agent)
+
+
+async def test_the_coordinator_is_told_the_error_of_the_run_that_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    failing = "import os; raise SystemExit('partstream: port of ' + os.environ['PARTSTREAM_FLEET__RUN'])"
+    monkeypatch.setattr(module, "partstream", lambda *arguments: [sys.executable, "-c", failing, *arguments])
+    told = Told()
+    agent = Agent({"gpu-0": {}}, tmp_path, tmp_path, told)
+    agent.start()
+    await until(lambda: len(told.ends) >= 2)
+    await stop(agent)
+    for (_, run), end in zip(told.ends[:2], told.how, strict=False):
+        assert end == {"how": "exit code 1", "error": f"port of {run}", "log": str(tmp_path / "gpu-0.log")}
 
 
 async def test_engines_that_are_left_are_adopted_by_the_next_agent(engine_program: None, tmp_path: Path) -> None:

@@ -37,18 +37,19 @@ async def coordinator() -> AsyncIterator[tuple[Coordinator, str]]:
 
 async def test_the_run_is_told_with_the_token(coordinator: tuple[Coordinator, str]) -> None:
     server, address = coordinator
-    await EndedRuns(address, "secret")("gpu-1", "a" * 32)
-    await EndedRuns(address, None)("gpu-1", "b" * 32)
+    end = {"how": "exit code 1", "error": "it is in use", "log": "/var/a.log"}
+    await EndedRuns(address, "secret", "node-1")("gpu-1", "a" * 32, end)
+    await EndedRuns(address, None, "node-1")("gpu-1", "b" * 32, {})
     assert server.requests == [
-        ({"engine": "gpu-1", "run": "a" * 32}, "Bearer secret"),
-        ({"engine": "gpu-1", "run": "b" * 32}, None),
+        ({"engine": "gpu-1", "node": "node-1", "run": "a" * 32, **end}, "Bearer secret"),
+        ({"engine": "gpu-1", "node": "node-1", "run": "b" * 32}, None),
     ]
 
 
 async def test_a_coordinator_that_is_starting_is_told_again(coordinator: tuple[Coordinator, str]) -> None:
     server, address = coordinator
     server.statuses = [503, 500]
-    await EndedRuns(address, None)("gpu-1", "a" * 32)
+    await EndedRuns(address, None, "node-1")("gpu-1", "a" * 32, {})
     assert len(server.requests) == 3
 
 
@@ -57,7 +58,7 @@ async def test_a_refusal_is_logged_once_and_not_repeated(
 ) -> None:
     server, address = coordinator
     server.statuses = [401]
-    await EndedRuns(address, None)("gpu-1", "a" * 32)
+    await EndedRuns(address, None, "node-1")("gpu-1", "a" * 32, {})
     assert len(server.requests) == 1
     assert "refuses to be told that engine gpu-1 ended: 401" in caplog.text
 
@@ -66,7 +67,7 @@ async def test_a_coordinator_that_is_away_is_left_to_the_lease(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(ended_runs, "TELL_FOR_S", 0.0)
-    await EndedRuns(f"http://127.0.0.1:{reserved_port()}", None)("gpu-1", "a" * 32)
+    await EndedRuns(f"http://127.0.0.1:{reserved_port()}", None, "node-1")("gpu-1", "a" * 32, {})
     assert "could not be told that engine gpu-1 ended" in caplog.text
 
 
@@ -75,7 +76,7 @@ async def test_a_start_is_told_with_the_node_until_there_is_an_answer(
 ) -> None:
     server, address = coordinator
     server.statuses = [503, 401]
-    await EndedRuns(address, None).started("node-1", "gpu-1", "a" * 32)
+    await EndedRuns(address, None, "node-1").started("gpu-1", "a" * 32)
     body = {"engine": "gpu-1", "node": "node-1", "run": "a" * 32, "state": "started"}
     assert server.requests == [(body, None)] * 2
     assert not caplog.messages, "it is only not shown"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleet.coordinator.engines import MOST_LOST, STARTS_WITHIN_S, Engines, RefusedRenewalError, reason_of
+from fleet.coordinator.engines import MOST_LOST, STARTS_WITHIN_S, Engines, RefusedRenewalError, RunEnd, reason_of
 from stream.membership.protocol import PROTOCOL, CameraReport, EngineReport, Renewal
 from stream.results.places import EngineAddress
 
@@ -169,3 +169,36 @@ def test_an_engine_that_was_started_is_known_until_it_joins_ends_or_takes_far_to
     assert starting(4) == [], "what is told late of a run that has joined or ended"
     engines.started("three", "n", "r4", 5)
     assert starting(5) == [("three", "r4")] and starting(5 + STARTS_WITHIN_S) == []
+
+
+def test_ends_of_an_engine_are_counted_until_it_joins_or_none_follows_for_long() -> None:
+    engines = Engines(2.0, 2)
+    end = RunEnd("n", "exit code 2", "the port is in use", "/one.log")
+
+    def ended(now_s: float) -> list[tuple[str, int, int]]:
+        return [(one.engine, one.count, one.since_us) for one in engines.ended_since_joined(now_s)]
+
+    for number in range(3):
+        engines.ended("one", f"r{number}", end, number, 10 + number)
+        engines.ended("one", f"r{number}", end, number, 10 + number)  # told twice
+    assert ended(3) == [("one", 3, 10)]
+    assert ended(2 + STARTS_WITHIN_S) == []
+    engines.ended("one", "r3", end, 3 + STARTS_WITHIN_S, 20)
+    assert ended(3 + STARTS_WITHIN_S) == [("one", 1, 20)]
+    renew(engines, 4 + STARTS_WITHIN_S, "one", "r4")
+    assert ended(4 + STARTS_WITHIN_S) == []
+    for name in ("one", "two", "three"):
+        engines.ended(name, "r5", end, 0, 0)
+    assert [name for name, *_ in ended(0)] == ["two", "three"], "no more than there may be engines"
+
+
+def test_the_end_of_an_engine_that_was_stopped_in_order_is_not_counted() -> None:
+    engines = Engines(2.0, 8)
+    end = RunEnd("n", "exit code 0", "", "/one.log")
+    engines.renewed(b"id", renewal(stopping=True), 0, 0)
+    engines.ended("one", "r1", end, 0, 0)
+    engines.renewed(b"id", renewal("two", stopping=True), 0, 0)
+    engines.lose("two", "r1", "silent", 0)
+    engines.ended("two", "r1", end, 0, 0)
+    engines.ended("three", "r1", None, 0, 0)
+    assert engines.ended_since_joined(0) == []
