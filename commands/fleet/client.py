@@ -41,6 +41,8 @@ class CoordinatorClient(HttpClient):
         try:
             async with self.session.request(method, url, json=body, allow_redirects=False) as answer:
                 text = await answer.text()
+                if answer.status == 401:
+                    raise CoordinatorError(self._unauthorised(), "unauthorised")
                 if answer.status >= 300:
                     raise _refusal(answer.status, text)
                 return json.loads(text) if text else None
@@ -48,6 +50,15 @@ class CoordinatorClient(HttpClient):
             raise CoordinatorError(self.failure(error)) from None
         except (ValueError, RecursionError):
             raise CoordinatorError(f"{self.address} is not a coordinator of this version") from None
+
+    def _unauthorised(self) -> str:
+        """Return what to do about the token, or its lack. The server's own advice is for those who configure it."""
+        if not self.sends_token:
+            return f"the coordinator at {self.address} needs a token: give it by --token or PARTSTREAM_FLEET_TOKEN"
+        return (
+            f"the coordinator at {self.address} refuses this token: give one of coordinator.http.read_token, "
+            "control_token or tokens_file by --token or PARTSTREAM_FLEET_TOKEN, or none if it needs none"
+        )
 
 
 def _refusal(status: int, text: str) -> CoordinatorError:
@@ -59,6 +70,4 @@ def _refusal(status: int, text: str) -> CoordinatorError:
         fields = [f"{one['field']}: {one['detail']}" for one in problem.get("errors") or []]
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return CoordinatorError(f"the coordinator refuses: HTTP status {status}")
-    if status == 401:
-        return CoordinatorError(f"{message}; give the coordinator's token by --token or PARTSTREAM_FLEET_TOKEN", kind)
     return CoordinatorError("; ".join([message, *(field for field in fields if field not in message)]), kind)

@@ -52,6 +52,11 @@ class HttpClient:
             await self._session.close()
 
     @property
+    def sends_token(self) -> bool:
+        """Whether requests have a token."""
+        return bool(self._headers)
+
+    @property
     def session(self) -> aiohttp.ClientSession:
         """The open session. Raises RuntimeError outside `async with`."""
         if self._session is None:
@@ -69,5 +74,7 @@ class HttpClient:
                 return f"no {self._what} answers at {self.address} ({why})"
             case TimeoutError():
                 return f"{self.address} does not answer"
+            case aiohttp.ClientResponseError():
+                return f"{self.address} does not answer in HTTP: it is not the HTTP server of the {self._what}"
             case _:
-                return f"the connection to {self.address} broke"
+                return f"the connection to {self.address} broke: is it the HTTP server of the {self._what}?"

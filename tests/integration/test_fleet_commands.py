@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+import zmq
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner, Result
@@ -227,10 +228,26 @@ async def test_a_token_is_asked_for_and_used(tmp_path: Path) -> None:
     async with serving(configured(tmp_path, coordinator={"http": OFF_LOOPBACK})) as (_, client):
         without = await fleet(client, "status")
         assert without.exit_code == 1
-        assert "--token or PARTSTREAM_FLEET_TOKEN" in without.output
+        assert "needs a token: give it by --token or PARTSTREAM_FLEET_TOKEN" in without.output
         assert (await fleet(client, "status", "--token", READ)).exit_code in (0, 1)
         assert "not sufficient" in (await fleet(client, "camera", "add", "a=pattern:", "--token", READ)).output
         assert (await fleet(client, "camera", "add", "a=pattern:", "--token", CONTROL)).exit_code == 0
+
+
+async def test_a_wrong_token_is_refused_as_such_also_on_loopback_where_none_is_needed(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path)) as (_, client):
+        for command in (("status",), ("camera", "list"), ("drain", "a")):
+            wrong = await fleet(client, *command, "--token", "nonsense")
+            assert wrong.exit_code == 1
+            assert "refuses this token" in wrong.output and "coordinator.http.read_token" in wrong.output
+            assert "use a loopback address" not in wrong.output and "nonsense" not in wrong.output
+
+
+def test_an_address_that_is_no_http_server_is_said_to_be_none() -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as engines:
+        port = engines.bind_to_random_port("tcp://127.0.0.1")
+        shown = CliRunner().invoke(app, ["fleet", "status", "--url", f"http://127.0.0.1:{port}"])
+    assert shown.exit_code == 1 and "HTTP server of the coordinator" in " ".join(shown.output.split())
 
 
 def test_a_coordinator_that_is_not_there_is_named() -> None:
