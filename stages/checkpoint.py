@@ -31,13 +31,15 @@ from stages.detection.detector import DetectorError
 from stages.detection.regions.region_classes import RegionClasses
 from stages.experimental_actions import KEY, stored_actions
 from stages.heads.network import ActionNetwork, NetworkConfig
+from stages.heads.stored_settings import parsed
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
 from stages.language.prior_table import table_sha256
 from stages.people.smoothing import SmoothingConfig
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.region_features.vgg_weights import vgg_from_tensors
+from stages.stored_settings import parsed
 from stages.third_party.weights import WeightsError
-from stages.vocabulary import Vocabulary, VocabularyError
+from stages.vocabulary import Vocabulary
 from stages.weight_terms import WeightTerms, weight_terms
 
 FORMAT = "partstream.checkpoint/1"
@@ -183,25 +185,31 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     try:
         vocabulary = Vocabulary.from_json(metadata["vocabulary"], f"{path}: vocabulary")
         experimental = stored_actions(metadata, vocabulary)
-        config = NetworkConfig.from_dict(json.loads(metadata["network"]))
-        priors = json.loads(metadata["priors"])
+        config = NetworkConfig.from_dict(parsed(metadata, "network", dict))
+        priors = parsed(metadata, "priors", dict)
         smoothing = SmoothingConfig.from_json(metadata["smoothing"])
         if unknown := sorted(set(smoothing.onset) - set(vocabulary.actions)):
             raise ValueError(f"smoothing: `onset` names {', '.join(map(repr, unknown))}, not an action of it")
-        trained = bool(json.loads(metadata["trained"]))
-        metrics = json.loads(metadata["metrics"])
+        trained: bool = parsed(metadata, "trained", bool)
+        metrics = parsed(metadata, "metrics", dict)
         _trained_window(metrics)
         weight_terms(metrics)
         profile, command = metadata["profile"], metadata["training_command"]
         language_model, priors_vocabulary = priors["language_model"], priors["vocabulary"]
-        if not isinstance(language_model, str):
-            raise ValueError(f"priors: language_model is {language_model!r:.100}, not a name")
         # Older checkpoints have neither.
         language_model_sha256, priors_table = priors.get("language_model_sha256", ""), priors.get("table")
+        for name, value in (
+            ("language_model", language_model),
+            ("language_model_sha256", language_model_sha256),
+            ("vocabulary", priors_vocabulary),
+            ("table", priors_table or ""),
+        ):
+            if not isinstance(value, str):
+                raise ValueError(f"priors: {name} is {value!r:.100}, not a text")
         geometry_version = metadata["geometry_version"]
     except KeyError as error:
         raise CheckpointError(f"{path}: the metadata lacks {error}") from None
-    except (VocabularyError, ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     if config.person_hidden and metadata.get("network_version") != _NETWORK_VERSION:
         raise CheckpointError(
@@ -219,7 +227,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         )
     ):
         raise CheckpointError(
-            f"{path}: trained on keypoint geometry {geometry_version} ({config.part_features} + "
+            f"{path}: trained on keypoint geometry {geometry_version:.20} ({config.part_features} + "
             f"{config.context_features} features), this version computes {GEOMETRY_VERSION} ({PART_FEATURES} + "
             f"{CONTEXT_FEATURES}); train it again"
         )
@@ -241,7 +249,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         _check_sizes(config, vocabulary, table, tensors)
         network = ActionNetwork(config, vocabulary, table)
         network.load_state_dict(tensors, strict=True)
-    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+    except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: the weights don't fit the network: {error}") from None
     network = network.to(device).eval().requires_grad_(False)
     features = _extractor(metadata, extractor_tensors, config, path)
@@ -280,7 +288,8 @@ def _check_sizes(
 def _check_values(path: Path, *groups: Mapping[str, Tensor]) -> None:
     """Raise `CheckpointError` for values with which every answer would be NaN."""
     for name, tensor in (entry for tensors in groups for entry in tensors.items()):
-        if tensor.is_floating_point() and not tensor.isfinite().all():
+        # In the type in which networks compute: types of 8 bits cannot be compared, and 64 bits hold larger values.
+        if tensor.is_floating_point() and not tensor.float().isfinite().all():
             raise CheckpointError(f"{path}: {name} has NaN or infinite values; use another checkpoint")
     temperature = groups[0].get("action_lstm.temperature")
     if temperature is not None and not bool((temperature > 0).all()):
@@ -301,7 +310,9 @@ def _extractor(
             raise CheckpointError(f"{path}: its feature extractor can't be used: the metadata doesn't describe it")
         return None
     try:
-        features = vgg_from_tensors(VggConfig.from_dict(json.loads(metadata["features"])), tensors, f"{path}: features")
+        features = vgg_from_tensors(
+            VggConfig.from_dict(parsed(metadata, "features", dict)), tensors, f"{path}: features"
+        )
     except (WeightsError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: its feature extractor can't be used: {error}") from None
     if features.length != config.visual_features:

@@ -37,6 +37,7 @@ from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.region_extractors import VggRegionExtractor, region_extractor
 from stages.settings import ModelSettings, PipelineSettings
 from stages.step_scores import StepScores, joined, person_inputs, run_heads, score_actions
+from stages.third_party.weights import WeightsError
 from stages.types import (
     Box,
     DeviceMemory,
@@ -63,6 +64,14 @@ def _box(corners: NDArray[np.float32]) -> Box:
 def _objects(frame: FramePeople) -> list[ObjectAnalysis]:
     rows = zip(frame.objects.labels, frame.objects.boxes, frame.objects.scores, strict=True)
     return [ObjectAnalysis(label, _box(box), float(score), frame.objects_found) for label, box, score in rows]
+
+
+def _is_finite(frame: FramePeople) -> bool:
+    """Whether all boxes and scores of the detector are numbers."""
+    arrays = [frame.objects.boxes, frame.objects.scores]
+    for seen in frame.seen:
+        arrays += [seen.boxes[seen.present], seen.scores[seen.present], seen.tracked.box]
+    return all(np.isfinite(array).all() for array in arrays) and all(math.isfinite(s.tracked.score) for s in frame.seen)
 
 
 def _window(setting: int | None, checkpoint: Checkpoint) -> int:
@@ -184,7 +193,7 @@ class Pipeline(Model):
                     steps.abandon()
             timer.finish()
             analyses = [self._analysis(frame, scores) for frame in seen]
-            self._tracker.mark_reported(seen)
+            self._tracker.mark_reported([one for one, made in zip(seen, analyses, strict=True) if made.failed is None])
             return analyses
         finally:
             for key in self._tracker.take_ended():
@@ -260,21 +269,35 @@ class Pipeline(Model):
 
     @torch.inference_mode()
     def warm_up(self) -> None:
-        """Run the detector on a blank picture and the learned stages on made-up people."""
+        """Run the detector on a blank picture and the learned stages on made-up people.
+
+        Raises `WeightsError` if the scores of these are no numbers, as with weights that are far too large.
+        """
         self.rehearse(1, WARM_SOURCE)
         config, parts = self._network.config, len(self._parts)
+        seeded = torch.Generator().manual_seed(0)
+
+        def drawn(*shape: int) -> torch.Tensor:
+            return torch.randn(shape, generator=seeded).to(self._device)
+
         for people in (1, 2, 4, 8):
             if self._region_extractor is not None:
                 self._region_extractor.warm_up(people)
             outputs = self._network.forward_step(
-                torch.zeros(people, parts, config.part_features, device=self._device),
-                torch.zeros(people, config.context_features, device=self._device),
+                drawn(people, parts, config.part_features),
+                drawn(people, config.context_features),
                 torch.ones(people, parts, dtype=torch.bool, device=self._device),
                 self._blank_regions(people),
             )
             steps = [WaveStep(TrackKey("", 0, row), 0, row) for row in range(people)]
-            self._states.waves(self._network.action_inputs(outputs.graph), [steps], lambda key: None)
+            groups = self._states.waves(self._network.action_inputs(outputs.graph), [steps], lambda key: None)
             self._states.release_camera("")
+            tensors = [outputs.relevance, outputs.states, *(logits[:people] for logits, _ in groups)]
+            if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+                raise WeightsError(
+                    f"profile {self.info.profile}, weights {self.info.weights[:19]}…: its scores are NaN or infinite: "
+                    "use another checkpoint"
+                )
 
     @torch.inference_mode()
     def rehearse(self, frames: int, source_size: tuple[int, int], detector_size: tuple[int, int] | None = None) -> None:
@@ -349,6 +372,8 @@ class Pipeline(Model):
 
     def _analysis(self, frame: FramePeople, scores: StepScores | None) -> FrameAnalysis:
         """Return the analysis of one frame. Frames must be passed in order."""
+        if (failed := self._failed_stage(frame, scores)) is not None:
+            return FrameAnalysis(look=frame.look, tracks=frame.tracks, failed=failed)
         people: list[PersonAnalysis] = []
         for seen in frame.seen:
             if seen.step is None or scores is None:
@@ -365,6 +390,18 @@ class Pipeline(Model):
             people.append(self._person(seen, analysis, frame.in_hands))
         self._observer.people_seen(frame.meta.camera, len(people), frame.tracks)
         return FrameAnalysis(people, _objects(frame), frame.ended, frame.tracks, frame.look)
+
+    def _failed_stage(self, frame: FramePeople, scores: StepScores | None) -> str | None:
+        """Return the stage that gave something other than numbers for this frame; None if none did.
+
+        Hidden states of people whose scores are no numbers begin anew.
+        """
+        failed = None if _is_finite(frame) else "detection"
+        for seen in frame.seen:
+            if seen.step is not None and scores is not None and (stage := scores.failed_stage(seen.step)) is not None:
+                self._states.release(seen.person.key)
+                failed = failed or stage
+        return failed
 
     def _person(self, seen: SeenPerson, analysis: StepAnalysis | None, in_hands: Mapping[Hand, str]) -> PersonAnalysis:
         parts = [

@@ -33,6 +33,11 @@ class StepScores:
     actions: NDArray[np.float32]
     """[n, actions]"""
 
+    def failed_stage(self, step: int) -> str | None:
+        """Return the first stage whose scores of a step are not all numbers; None if they are."""
+        of_stages = (("part_relevance", self.relevance), ("part_states", self.states), ("action_lstm", self.actions))
+        return next((name for name, scores in of_stages if not np.isfinite(scores[step]).all()), None)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PersonInputs:

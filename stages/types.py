@@ -95,6 +95,8 @@ class FrameAnalysis:
     tracks: int = 0
     look: Look = WHOLE
     """What the detector looked at."""
+    failed: str | None = None
+    """The stage that gave NaN or infinity; then the analysis is empty, and must not be published."""
 
 
 @dataclass(frozen=True, slots=True)

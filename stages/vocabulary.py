@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -36,6 +37,10 @@ STILL = "none"
 
 NO_OBJECT = "something"
 """The word used in the language priors for a part state without an object."""
+
+
+MOST_LABELS, LONGEST_LABEL = 10_000, 200
+"""Parts, states or actions, and the characters of each."""
 
 
 class VocabularyError(ValueError):
@@ -86,7 +91,11 @@ class Vocabulary:
         ):
             if not labels:
                 raise VocabularyError(f"vocabulary: `{name}` is empty; it needs at least one label")
-            repeated = sorted({label for label in labels if list(labels).count(label) > 1})
+            if len(labels) > MOST_LABELS:
+                raise VocabularyError(f"vocabulary: `{name}` has {len(labels)} labels; at most {MOST_LABELS} are read")
+            if not all(isinstance(label, str) and 0 < len(label) <= LONGEST_LABEL for label in labels):
+                raise VocabularyError(f"vocabulary: `{name}` must list texts of 1 to {LONGEST_LABEL} characters")
+            repeated = sorted(label for label, times in Counter(labels).items() if times > 1)
             if repeated:
                 raise VocabularyError(f"vocabulary: `{name}` lists {', '.join(repeated)} more than once")
         known = {state.label for state in self.states}
@@ -173,6 +182,8 @@ class Vocabulary:
             content: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise VocabularyError(f"{where}, line {error.lineno}: not valid JSON ({error.msg})") from None
+        except (ValueError, RecursionError):  # a number of too many digits
+            raise VocabularyError(f"{where}: is not valid JSON, or is nested too deep") from None
         if not isinstance(content, dict):
             raise VocabularyError(f"{where}: must be a JSON object with parts, states, states_of and actions")
         unknown = sorted(set(content) - {"parts", "states", "states_of", "actions", "words", "ignored_verbs"})

@@ -152,6 +152,12 @@ class BatchWorker:
             if camera is not None:
                 camera.ring.release(lease, DropReason.STAGE_ERROR)
 
+    def _fail(self, lease: Lease, camera: Camera, stage: str) -> None:
+        logger.error("stage %s gave NaN or infinity; a frame of %s is dropped", stage, lease.meta.camera)
+        self._observer.stage_failed(stage)
+        self._health.stage_failed(stage, self.processed, time.monotonic())
+        camera.ring.release(lease, DropReason.STAGE_ERROR)
+
     def _publish(self, lease: Lease, analysis: FrameAnalysis) -> None:
         meta = lease.meta
         camera = self._cameras.get(meta.camera)
@@ -159,6 +165,9 @@ class BatchWorker:
             return
         if camera.stopped or self.abandoned:  # while the model had the frame
             camera.ring.release(lease, DropReason.SHUTDOWN)
+            return
+        if analysis.failed is not None:
+            self._fail(lease, camera, analysis.failed)
             return
         for event in camera.enter(meta):
             self._publisher.publish(event)

@@ -22,9 +22,28 @@ from stages.heads.part_relevance import PartRelevance
 from stages.heads.part_states import PartStates
 from stages.heads.person_embedding import PersonEmbedding
 from stages.heads.region_embedding import region_embedding
+from stages.heads.stored_settings import fields_of
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, PART_FEATURES
 from stages.keypoint_features.skeleton import JOINT_SCORE
+from stages.stored_settings import fields_of
 from stages.vocabulary import Vocabulary
+
+_AT_LEAST_1 = frozenset(
+    {
+        "relevance_hidden",
+        "state_hidden",
+        "prior_hidden",
+        "graph_hidden",
+        "action_width",
+        "action_hidden",
+        "action_layers",
+        "action_kernel",
+        "visual_bins",
+        "visual_samples",
+        "visual_strides",
+    }
+)
+"""Sizes that cannot be 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +159,9 @@ class NetworkConfig:
         }
 
     @staticmethod
-    def from_dict(content: dict[str, Any]) -> NetworkConfig:
-        """Return the configuration in the values of `to_dict`. Raises `ValueError` with unknown fields."""
-        unknown = sorted(set(content) - {field.name for field in dataclasses.fields(NetworkConfig)})
-        if unknown:
-            raise ValueError(f"network: unknown fields {unknown}")
-        fields: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
-        }
-        return NetworkConfig(**fields)
+    def from_dict(content: object) -> NetworkConfig:
+        """Return the configuration in the values of `to_dict`. Raises `ValueError` naming the field."""
+        return fields_of(NetworkConfig, content, "network", _AT_LEAST_1)
 
 
 class VisualInput(NamedTuple):

@@ -73,7 +73,10 @@ class SmoothingConfig:
     @staticmethod
     def from_json(text: str) -> SmoothingConfig:
         """Read what `to_json` wrote. Raises `ValueError` for anything else."""
-        content: Any = json.loads(text)
+        try:
+            content: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError("smoothing: is not JSON, or is nested too deep") from None
         known = {entry.name for entry in dataclasses.fields(SmoothingConfig)}
         if not isinstance(content, dict) or set(content) - known:
             raise ValueError(f"smoothing: must be an object with fields among {sorted(known)}")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.device.precision import computing_in
+from stages.heads.stored_settings import fields_of
 from stages.region_features.picture_scaling import (
     STRIDE,
     Crop,
@@ -25,6 +26,7 @@ from stages.region_features.picture_scaling import (
     scaled,
     scaled_size,
 )
+from stages.stored_settings import fields_of
 
 _STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
 """VGG-16's stages: number of convolutions, and channels as a multiple of the first stage's."""
@@ -70,12 +72,9 @@ class VggConfig:
         return dataclasses.asdict(self)
 
     @staticmethod
-    def from_dict(content: dict[str, Any]) -> VggConfig:
-        """Return the configuration in the values of `to_dict`. Raises `ValueError` with unknown fields."""
-        unknown = sorted(set(content) - {field.name for field in dataclasses.fields(VggConfig)})
-        if unknown:
-            raise ValueError(f"features: unknown fields {unknown}")
-        return VggConfig(**content)
+    def from_dict(content: object) -> VggConfig:
+        """Return the configuration in the values of `to_dict`. Raises `ValueError` naming the field."""
+        return fields_of(VggConfig, content, "features")
 
 
 class PictureRegions(NamedTuple):

@@ -18,8 +18,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stages.heads.stored_settings import parsed
 from stages.region_features.picture_scaling import Normalisation
 from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.stored_settings import parsed
 from stages.third_party.weights import WeightsError
 
 FORMAT = "partstream.features/1"
@@ -160,7 +162,7 @@ def _read_own_format(path: Path) -> tuple[VggConfig, dict[str, Tensor]]:
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path}: its format is {metadata.get('format')!r}, feature weights have {FORMAT!r}")
     try:
-        return VggConfig.from_dict(json.loads(metadata["features"])), tensors
+        return VggConfig.from_dict(parsed(metadata, "features", dict)), tensors
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: the metadata `features` can't be used: {error}") from None
 

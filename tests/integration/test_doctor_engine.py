@@ -40,6 +40,13 @@ class DetectsNoOne(FreeModel):
         self.info = ModelInfo("edge", "", True)
 
 
+class NoNumbers(FreeModel):
+    """Its weights give NaN."""
+
+    def warm_up(self) -> None:
+        raise WeightsError("its scores are NaN or infinite: use another checkpoint")
+
+
 @pytest.fixture
 def footage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = make_clip(tmp_path / "street.mp4", frames=50)
@@ -52,6 +59,15 @@ def test_a_working_engine_is_ok_and_its_rate_is_reported(monkeypatch: pytest.Mon
     assert found.level == "ok"
     assert "frames analysed" in found.seen
     assert "test picture" in found.seen
+
+
+def test_weights_whose_scores_are_no_numbers_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "load_model", lambda config, observer: NoNumbers())
+    found = self_test.run(FREE, 0.2)
+    assert (found.level, found.seen) == (
+        "fault",
+        "the engine cannot start: its scores are NaN or infinite: use another checkpoint",
+    )
 
 
 @pytest.mark.usefixtures("footage")

@@ -136,6 +136,26 @@ async def test_a_failing_stage_drops_its_batch_and_nothing_else(caplog: pytest.L
     assert "this camera's pictures are poison" in caplog.text
 
 
+class NoNumbersOn(FreeModel):
+    """Gives NaN for the frames of one camera."""
+
+    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        return [FrameAnalysis(failed="action_lstm" if lease.meta.camera == "bad" else None) for lease in frames]
+
+
+async def test_a_frame_whose_scores_are_no_numbers_is_a_stage_error_and_is_not_published(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Engine(configured(pattern("good"), pattern("bad")), model=NoNumbersOn()) as engine:
+        seen = await messages_until(
+            engine,
+            lambda seen: frames_of(seen, "good") != [] and engine.stats().cameras[1].dropped.get("stage_error", 0) >= 3,
+        )
+        assert not frames_of(seen, "bad")
+        assert b'partstream_stage_errors_total{stage="action_lstm"}' in engine.metrics.render()
+    assert "stage action_lstm gave NaN or infinity; a frame of bad is dropped" in caplog.text
+
+
 async def test_consecutive_errors_make_the_engine_unready_with_a_reason() -> None:
     config = configured(pattern("poison"), batch={"max_frames": 1})
     async with Engine(config, model=FailsOn("poison")) as engine:

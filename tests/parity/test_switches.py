@@ -272,12 +272,12 @@ def test_a_checkpoint_from_before_the_switches_gives_the_same_scores(config: Net
         ({"geometry": False}, "need RoI features"),
         ({"graph": "tree"}, "`graph` is 'tree', not one of sequential, mean"),
         ({"visual_regions": "hands"}, "`visual_regions` is 'hands'"),
-        ({"person_hidden": -1}, "`person_hidden` is -1; it must be at least 0, and 0 without geometry"),
-        ({"action_kernel": 0}, "`action_kernel` is 0; it must be at least 1"),
+        ({"person_hidden": -1}, "`person_hidden` is -1; it must be a whole number from 0"),
+        ({"action_kernel": 0}, "`action_kernel` is 0; it must be a whole number from 1"),
         ({"action_kernel": 2, "temporal": False}, "`action_kernel` is 2; .* 1 without `temporal`"),
         ({"action_dropout": 1.0}, "`action_dropout` is 1.0; it must be at least 0 and less than 1"),
         ({"movement_actions": ["walk"]}, "`movement_actions` needs `posture_actions`"),
-        ({"part_dropout": -0.1}, "`part_dropout` is -0.1; it must be at least 0 and less than 1"),
+        ({"part_dropout": -0.1}, "`part_dropout` is -0.1; it must be a number from 0 to 1"),
     ],
 )
 def test_unknown_switches_and_networks_without_features_are_rejected(changes: dict[str, Any], fault: str) -> None:

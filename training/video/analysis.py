@@ -48,6 +48,11 @@ def analyse_video(
         for batch in _batches(leases):
             empty = False
             for lease, analysis in zip(batch, _analyses(model, batch, halving), strict=True):
+                if analysis.failed is not None:
+                    raise VideoReadError(
+                        f"{path}: frame {lease.meta.frame}: stage {analysis.failed} gave NaN or infinity; use another "
+                        "checkpoint"
+                    )
                 yield AnalysedFrame(lease.meta, analysis)
         if empty:
             raise VideoReadError(f"{path}: holds no frame")

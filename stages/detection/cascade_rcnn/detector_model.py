@@ -67,7 +67,7 @@ class DetectorDescription:
             )
         except KeyError as error:
             raise DetectorError(f"{where}: the detector's description lacks {error}") from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise DetectorError(f"{where}: the detector's description can't be read: {error}") from None
 
 

@@ -151,7 +151,7 @@ def test_brackets_in_an_error_are_printed(tmp_path: Path) -> None:
     [
         (["Mycam=pattern:"], "camera id 'Mycam'"),
         (["pattern:", "--detector-size", "big"], "'big' is not WIDTHxHEIGHT"),
-        (["pattern:", "--max-fps", "0"], "partstream: --max-fps must be greater than 0"),
+        (["pattern:", "--max-fps", "0"], "partstream: --max-fps must be greater than or equal to 0.001"),
         (["pattern:", "--max-fps", "1e9"], "partstream: --max-fps must be less than or equal to 1000"),
     ],
 )

@@ -63,6 +63,14 @@ def rewritten(path: Path, **changes: str | None) -> Path:
     return path
 
 
+def network_with(**changes: object) -> str:
+    return json.dumps({**SMALL.to_dict(), **changes})
+
+
+def vocabulary_with(**changes: object) -> str:
+    return json.dumps({**json.loads(packaged("edge").to_json()), **changes})
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     where = tmp_path / "model.safetensors"
@@ -121,22 +129,71 @@ def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: P
         ({"vocabulary": None}, "the metadata lacks 'vocabulary'"),
         ({"vocabulary": "{}"}, "missing fields"),
         ({"network": json.dumps({"depth": 3})}, r"unknown fields \['depth'\]"),
-        ({"network": json.dumps({**SMALL.to_dict(), "state_hidden": 9})}, "don't fit"),
-        ({"network": json.dumps({**SMALL.to_dict(), "action_kernel": 10**6})}, "its sizes describe"),
-        ({"network": json.dumps({**SMALL.to_dict(), "graph_hidden": 40_000})}, "its sizes describe"),
-        ({"network": json.dumps({**SMALL.to_dict(), "person_hidden": 40_000})}, "its sizes describe"),
-        ({"network": json.dumps({**SMALL.to_dict(), "person_hidden": 2.5})}, "don't fit"),
-        ({"network": json.dumps({**SMALL.to_dict(), "person_hidden": -3})}, "`person_hidden` is -3"),
-        ({"network": json.dumps({**SMALL.to_dict(), "action_kernel": 2.5})}, "don't fit"),
-        ({"network": json.dumps({**SMALL.to_dict(), "posture_actions": [["stand"]]})}, "don't fit"),
-        ({"network": json.dumps({**SMALL.to_dict(), "posture_actions": 5})}, "don't fit"),
-        ({"network": "[" * 200_000}, "recursion"),
+        ({"network": network_with(state_hidden=9)}, "don't fit"),
+        ({"network": network_with(action_kernel=10**6)}, "its sizes describe"),
+        ({"network": network_with(graph_hidden=40_000)}, "its sizes describe"),
+        ({"network": network_with(person_hidden=40_000)}, "its sizes describe"),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "person_hidden": 2.5})},
+            "`person_hidden` is 2.5; it must be a whole number",
+        ),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "person_hidden": -3})},
+            "`person_hidden` is -3; it must be a whole",
+        ),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "action_kernel": 2.5})},
+            "`action_kernel` is 2.5; it must be a whole",
+        ),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "posture_actions": [["stand"]]})},
+            "`posture_actions` is .*; it must be a list",
+        ),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "posture_actions": 5})},
+            "`posture_actions` is 5; it must be a list",
+        ),
+        ({"network": "[" * 200_000}, "network: is not JSON, or is nested too deep"),
+        ({"network": '{"a":' * 200_000}, "network: is not JSON, or is nested too deep"),
+        ({"network": "[]"}, r"network: \[\] is not an object"),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "joint_score": math.nan})},
+            "`joint_score` is nan; it must be a num",
+        ),
+        ({"network": network_with(joint_score=10**400)}, "`joint_score` is 1000"),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "geometry": "no"})},
+            "`geometry` is 'no'; it must be true or false",
+        ),
+        ({"network": network_with(action_layers=10**7)}, "`action_layers` is 10000000; it must"),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "state_hidden": 0})},
+            "`state_hidden` is 0; it must be a whole numb",
+        ),
+        (
+            {"network": json.dumps({**SMALL.to_dict(), "visual_strides": [0]})},
+            "`visual_strides` is .*; it must be a list",
+        ),
+        ({"trained": "null"}, "trained: None is not true or false"),
+        ({"metrics": "[]"}, r"metrics: \[\] is not an object"),
+        ({"metrics": "9" * 5000}, "metrics: is not JSON"),
+        ({"priors": '"x"'}, "priors: 'x' is not an object"),
+        ({"priors": json.dumps({"language_model": "x", "vocabulary": []})}, r"priors: vocabulary is \[\], not a text"),
+        ({"smoothing": "[" * 200_000}, "smoothing: is not JSON, or is nested too deep"),
+        ({"smoothing": "9" * 5000}, "smoothing: is not JSON"),
+        ({"vocabulary": "[" * 200_000}, "vocabulary: is not valid JSON, or is nested too deep"),
+        ({"vocabulary": "9" * 5000}, "vocabulary: is not valid JSON"),
+        ({"vocabulary": vocabulary_with(actions=["walk"] * 300_000)}, "`actions` has 300000 labels; at most 10000"),
+        ({"vocabulary": vocabulary_with(actions=[1, 2])}, "`actions` must list texts"),
+        ({"features": "[" * 200_000}, "features: is not JSON, or is nested too deep"),
+        ({"features": json.dumps({"channels": 10**7})}, "features: `channels` is 10000000; it must be a whole number"),
+        ({"detector": "[" * 200_000}, "its detector can't be used: its weights are missing"),
         ({"geometry_version": "0"}, "keypoint geometry 0 .* train it again"),
         (
             {"network": json.dumps({**SMALL.to_dict(), "person_hidden": 8}), "network_version": None},
             "that relevance did not gate.* train it again",
         ),
-        ({"network": json.dumps({**SMALL.to_dict(), "part_features": 7})}, "keypoint geometry"),
+        ({"network": network_with(part_features=7)}, "keypoint geometry"),
         ({"priors": json.dumps({"language_model": "x", "vocabulary": "0"})}, "built for another vocabulary"),
         ({"smoothing": "[]"}, "smoothing"),
         ({"smoothing": '{"onset": {"fall": "0.5"}}'}, r"smoothing: `onset\.fall` must be a finite number"),
@@ -144,8 +201,8 @@ def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: P
         ({"metrics": json.dumps({"config": {"data": {"window": "long"}}})}, "config.data.window is 'long'"),
         ({"metrics": json.dumps({"config": {"data": {"window": 1}}})}, "config.data.window is 1"),
         ({"metrics": json.dumps({"config": {"data": {"window": 10**9}}})}, "config.data.window is 1000000000, not a"),
-        ({"network": json.dumps({**SMALL.to_dict(), "action_layers": 10**6})}, "action_layers are 1000000; at most 64"),
-        ({"priors": json.dumps({"language_model": 5, "vocabulary": "0"})}, "priors: language_model is 5, not a name"),
+        ({"network": network_with(action_layers=10**6)}, "action_layers are 1000000; at most 64"),
+        ({"priors": json.dumps({"language_model": 5, "vocabulary": "0"})}, "priors: language_model is 5, not a text"),
         ({"experimental": '["fly"]'}, "experimental: unknown action 'fly'; known: stand"),
         ({"experimental": '"walk"'}, "experimental: 'walk' is not a list of actions"),
         ({"experimental": "[[]]"}, r"experimental: unknown action \[\]"),
@@ -167,6 +224,8 @@ def test_an_inconsistent_checkpoint_is_rejected_with_the_reason(
     [
         ("action_lstm.embed.0.weight", torch.full((8, 8), math.nan), "action_lstm.embed.0.weight has NaN or infinite"),
         ("action_lstm.embed.0.weight", torch.full((8, 8), 1e300, dtype=torch.float64), "has NaN or infinite values"),
+        ("action_lstm.embed.0.weight", torch.full((8, 8), math.inf, dtype=torch.float8_e5m2), "has NaN or infinite"),
+        ("action_lstm.embed.0.weight", torch.full((8, 8), math.nan, dtype=torch.bfloat16), "has NaN or infinite"),
         ("action_lstm.temperature", torch.tensor(0.0), "action_lstm.temperature is 0.0; it must be above 0"),
         ("action_lstm.temperature", torch.tensor(-1.0), "action_lstm.temperature is -1.0; it must be above 0"),
     ],

@@ -27,7 +27,7 @@ def test_a_variant_names_fields_of_the_model_of_any_type() -> None:
     ("text", "says"),
     [
         ("a:detectoin=full", "detectoin: unknown; did you mean `detection`?; fields are profile, device, "),
-        ("a:sweep_s=-1", "sweep_s: must be greater than 0 (got '-1')"),
+        ("a:sweep_s=-1", "sweep_s: must be greater than or equal to 0.001 (got '-1')"),
         ("a:detection", "'detection' is not field=value"),
         (":detection=full", "has no name"),
     ],
