@@ -79,6 +79,7 @@ def derive_metrics(
     derive("results_published_total", published)
     derive("withheld_total", lambda: [((name,), count) for name, count in list(publisher.withheld.items())])
     derive("subscriptions", lambda: [((), publisher.subscriptions)])
+    derive("subscribers_closed_total", lambda: [((reason,), count) for reason, count in publisher.closed.items()])
     derive("history_evicted_total", lambda: [((), publisher.evicted)])
     derive("curve_refused_total", lambda: [((), publisher.refused)])
 

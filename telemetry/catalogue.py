@@ -212,6 +212,13 @@ METRICS: tuple[MetricSpec, ...] = (
         derived=True,
     ),
     MetricSpec("subscriptions", "gauge", "Active subscriptions of all subscribers.", derived=True),
+    MetricSpec(
+        "subscribers_closed_total",
+        "counter",
+        "ZeroMQ connections closed because of too many or too long subscriptions.",
+        ("reason",),
+        derived=True,
+    ),
     MetricSpec("replay_requests_total", "counter", "Replay requests, by outcome.", ("status",)),
     MetricSpec("replayed_messages_total", "counter", "Messages replayed."),
     MetricSpec("history_evicted_total", "counter", "Messages evicted from the replay history.", derived=True),

@@ -16,6 +16,7 @@ from fleet.coordinator.engines import LossCause
 from fleet.coordinator.views import PLACEMENTS, engine_state
 from fleet.placement.moves import Cause
 from fleet.placement.views import EngineView
+from stream.messaging.xpub.subscriptions import REASONS
 from telemetry.catalogue import MetricSpec
 from telemetry.exposition import write_page
 from telemetry.metrics import OPENMETRICS_CONTENT_TYPE
@@ -57,6 +58,12 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_renewals_total", "counter", "Renewals of engines, by what became of them.", ("outcome",)),
     MetricSpec(
         "fleet_curve_refused_total", "counter", "Connections refused because the key is not listed.", ("socket",)
+    ),
+    MetricSpec(
+        "fleet_subscribers_closed_total",
+        "counter",
+        "Connections to the directory closed because of too many or too long subscriptions.",
+        ("reason",),
     ),
     MetricSpec("fleet_store_writable", "gauge", "1 if the store can be written, 0 if writing fails or hangs."),
     MetricSpec("fleet_store_errors_total", "counter", "Tries to write the store that failed."),
@@ -119,6 +126,7 @@ def read(coordinator: Coordinator) -> list[Metric]:
         "fleet_camera_moves": [((camera,), moves) for camera, moves in coordinator.moves.most(now_s)],
         "fleet_renewals_total": _by(RENEWAL_OUTCOMES, renewals),
         "fleet_curve_refused_total": _by(SOCKETS, refused),
+        "fleet_subscribers_closed_total": _by(REASONS, coordinator.directory.publisher.closed),
         "fleet_store_writable": _one(not coordinator.outbox.held),
         "fleet_store_errors_total": _one(coordinator.outbox.failures),
         "fleet_unwritten": _one(coordinator.unwritten),

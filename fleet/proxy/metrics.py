@@ -14,6 +14,12 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_proxy_moves_total", "counter", "Cameras that went on with a later placement."),
     MetricSpec("fleet_proxy_engines", "gauge", "Engines that are read."),
     MetricSpec("fleet_proxy_subscriptions", "gauge", "Subscriptions of connected subscribers."),
+    MetricSpec(
+        "fleet_proxy_subscribers_closed_total",
+        "counter",
+        "Connections closed because of too many or too long subscriptions.",
+        ("reason",),
+    ),
     MetricSpec("fleet_proxy_refused_total", "counter", "Connections refused because the client's key is not listed."),
 )
 
@@ -29,5 +35,6 @@ def read(proxy: Proxy) -> dict[str, Iterable[Series]]:
         "fleet_proxy_moves_total": [((), proxy.moves)],
         "fleet_proxy_engines": [((), proxy.engines)],
         "fleet_proxy_subscriptions": [((), proxy.subscriptions)],
+        "fleet_proxy_subscribers_closed_total": [((reason,), count) for reason, count in proxy.closed.items()],
         "fleet_proxy_refused_total": [((), proxy.refused)],
     }

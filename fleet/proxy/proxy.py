@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import zmq
 
@@ -63,7 +63,7 @@ class Proxy:
         self._subscription = FleetSubscription[Head](
             directory, read, cameras, Limits(), None, self._moved, decode=decode_head
         )
-        self._topics = TopicSocket(serving.high_water_mark)
+        self._topics = TopicSocket(serving.high_water_mark, serving.max_subscriptions)
         self._kept = KeptTopics()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
@@ -84,6 +84,11 @@ class Proxy:
         return self._topics.subscriptions
 
     @property
+    def closed(self) -> Mapping[str, int]:
+        """Connections closed because of their subscriptions, by reason."""
+        return self._topics.closed
+
+    @property
     def refused(self) -> int:
         """Connections refused because the client's key is not listed."""
         return self._authenticator.refused if self._authenticator is not None else 0
@@ -93,7 +98,7 @@ class Proxy:
         context = zmq.Context[zmq.Socket[bytes]]()
         try:
             authenticator = make_authenticator(context, self._serving)
-            socket = open_xpub(context, self._serving.high_water_mark)
+            socket = open_xpub(context, self._serving.high_water_mark, encrypted=authenticator is not None)
             if authenticator is not None:
                 authenticator.protect(socket)
             self.endpoint = bind(socket, self._serving.endpoint, "--bind")

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -99,7 +99,11 @@ class Publisher:
         self._observer = observer
         self._membership = membership
         self._history = History(config.history_messages, config.history_bytes)
-        self._topics = TopicSocket(config.high_water_mark, None if membership is None else self._may_be_repeated)
+        self._topics = TopicSocket(
+            config.high_water_mark,
+            config.max_subscriptions,
+            None if membership is None else self._may_be_repeated,
+        )
         self._encode = (msgspec.json.Encoder() if config.encoding == "json" else msgspec.msgpack.Encoder()).encode
         self._routes: dict[tuple[type[Message], str], _Route] = {}
         self._listeners: list[MessageListener] = []
@@ -119,7 +123,7 @@ class Publisher:
         context = zmq.Context[zmq.Socket[bytes]]()
         try:
             authenticator = make_authenticator(context, self._config)
-            xpub = open_xpub(context, self._config.high_water_mark)
+            xpub = open_xpub(context, self._config.high_water_mark, encrypted=authenticator is not None)
             router = open_router(context)
             if authenticator is not None:
                 authenticator.protect(xpub)
@@ -208,6 +212,11 @@ class Publisher:
     def subscriptions(self) -> int:
         """Subscriptions of all connected subscribers; one subscriber may have several."""
         return self._topics.subscriptions
+
+    @property
+    def closed(self) -> Mapping[str, int]:
+        """Connections closed because of their subscriptions, by reason (`stream.messaging.xpub.subscriptions`)."""
+        return self._topics.closed
 
     @property
     def evicted(self) -> int:

@@ -33,6 +33,7 @@ def connected_socket(
     try:
         socket = context.socket(zmq.SUB)
         socket.setsockopt(zmq.RCVHWM, high_water_mark)
+        socket.setsockopt(zmq.SNDHWM, 0)  # otherwise ZeroMQ drops subscriptions beyond the first thousand
         if receive_buffer is not None:
             socket.setsockopt(zmq.RCVBUF, receive_buffer)
         if keys is not None:

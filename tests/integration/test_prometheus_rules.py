@@ -14,6 +14,7 @@ import yaml
 from fleet.cluster.settings import ClusterSettings
 from fleet.coordinator.http_api import ROOT
 from fleet.coordinator.metrics import METRICS as FLEET_METRICS
+from fleet.proxy.metrics import METRICS as PROXY_METRICS
 from support.repository import REPOSITORY
 from telemetry.catalogue import METRICS
 from tools.monitoring import rule_file
@@ -64,7 +65,9 @@ def test_every_alert_has_a_test_firing_and_silent() -> None:
 
 def test_the_unit_tests_use_existing_metrics() -> None:
     known = {
-        spec.full_name + part for spec in (*METRICS, *FLEET_METRICS) for part in ("", "_bucket", "_sum", "_count")
+        spec.full_name + part
+        for spec in (*METRICS, *FLEET_METRICS, *PROXY_METRICS)
+        for part in ("", "_bucket", "_sum", "_count")
     } | set(OUTSIDE)
     fed = {re.split(r"[{ ]", given["series"])[0] for test in unit_tests() for given in test["input_series"]}
     assert fed <= known, fed - known

@@ -142,6 +142,14 @@ ALERTS: tuple[Alert, ...] = (
         lasts="30m",
     ),
     Alert(
+        "PartstreamSubscribersClosed",
+        f"{total(increase(series('subscribers_closed_total'), '5m'), ENGINE)} > 0",
+        "warning",
+        "{{ $labels.instance }} disconnects subscribers",
+        "A ZeroMQ client has more subscriptions than publish.max_subscriptions, or longer ones than any topic. It "
+        "connects again, and is disconnected again.",
+    ),
+    Alert(
         "PartstreamRecordingImpaired",
         f"{series('recording_state', state=('low_disk', 'unwritable'))} == 1",
         "warning",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from fleet.coordinator import metrics as coordinator
 from fleet.coordinator.views import PLACEMENTS
+from fleet.proxy import metrics as proxy
 from telemetry import catalogue
 from telemetry.catalogue import METRICS
 from telemetry.reasons import DropReason
@@ -71,7 +72,7 @@ def series(name: str, part: str = "", **labels: str | tuple[str, ...]) -> str:
     if name in OUTSIDE:
         known, full_name = {*OUTSIDE[name], *DISCOVERED}, name
     else:
-        spec = next((spec for spec in (*METRICS, *coordinator.METRICS) if spec.name == name), None)
+        spec = next((spec for spec in (*METRICS, *coordinator.METRICS, *proxy.METRICS) if spec.name == name), None)
         if spec is None:
             raise KeyError(f"no metric {name!r} in the catalogue")
         if part not in _PARTS[spec.kind]:

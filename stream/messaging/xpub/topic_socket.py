@@ -2,28 +2,40 @@
 
 One event loop handles subscriptions, from `serve()` to `close()`; any thread may call `send()`. A lock gives the socket
 to one thread at a time, as ZeroMQ requires. Subscribers cannot delay the caller: XPUB drops messages that a slow one
-cannot take, and subscriptions are read in small chunks.
+cannot take, and subscriptions are read in small chunks. A connection with too many or too long subscriptions is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import zmq
 
 from stream.messaging.last_value import LastValues
+from stream.messaging.xpub.connections import Connections, return_memory
+from stream.messaging.xpub.subscriptions import CONNECTIONS_WORTH, REASONS, Excess, Subscriptions
+from stream.results import LONGEST_TOPIC
+from telemetry.repeat_limiter import RepeatLimiter
+
+logger = logging.getLogger(__name__)
 
 # Plain numbers: combining pyzmq's flags for each message costs as much as sending it.
 _WITH_MORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 _AT_ONCE = int(zmq.NOBLOCK)
 
-SUBSCRIPTION_BYTES = 1024
+SUBSCRIPTION_BYTES = 128
 """Largest ZeroMQ frame from a subscriber; ZeroMQ disconnects peers that send larger ones."""
+ENCRYPTED_BYTES = 512
+"""The same with CURVE, whose handshake has larger frames."""
 CHUNK = 64
-"""Subscriptions read, or last values sent again, at a time."""
+"""Last values sent again at a time."""
+READ = 256
+"""Subscriptions read at a time."""
 CHUNK_S = 0.002
 """Time after which no more subscriptions are read at a time. One to all topics of a fleet's cameras takes long."""
 PAUSE_S = 0.005
@@ -34,11 +46,14 @@ the edge, so the socket is polled after sending; after frames only at this inter
 sending."""
 
 
-def open_xpub(context: zmq.Context[zmq.Socket[bytes]], high_water_mark: int) -> zmq.Socket[bytes]:
+def open_xpub(context: zmq.Context[zmq.Socket[bytes]], high_water_mark: int, *, encrypted: bool) -> zmq.Socket[bytes]:
     """Return a socket for `TopicSocket`, not yet bound, that queues `high_water_mark` messages for each subscriber."""
     socket = context.socket(zmq.XPUB)
     socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # report every subscription and unsubscription, also repeated ones
-    socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, ENCRYPTED_BYTES if encrypted else SUBSCRIPTION_BYTES)
+    # ZeroMQ takes all subscriptions that wait while one message is sent. With a queue of one, few can wait, so that a
+    # flood holds the sender for milliseconds instead of seconds.
+    socket.setsockopt(zmq.RCVHWM, 1)
     socket.setsockopt(zmq.SNDHWM, high_water_mark)
     return socket
 
@@ -47,14 +62,26 @@ class TopicSocket:
     """Sends messages to the subscribers of their topics, and keeps the last one of each topic for later subscribers.
 
     `may_be_repeated` returns whether the last message of a topic may be sent again. After `serve()`, the queue of a
-    subscriber is at least `high_water_mark` messages long, and longer with very many topics.
+    subscriber is at least `high_water_mark` messages long, and longer with very many topics. One connection may have
+    `max_subscriptions`.
     """
 
-    def __init__(self, high_water_mark: int, may_be_repeated: Callable[[bytes], bool] | None = None) -> None:
+    def __init__(
+        self,
+        high_water_mark: int,
+        max_subscriptions: int,
+        may_be_repeated: Callable[[bytes], bool] | None = None,
+    ) -> None:
         self.lock = threading.RLock()
         """Held for one message or one chunk of subscriptions, never while waiting. Guards socket and last values."""
-        self.subscriptions = 0
-        """Subscriptions of all connected subscribers; one subscriber may have several."""
+        self.closed: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+        """Connections that were closed, by reason."""
+        self._max_subscriptions = max_subscriptions
+        self._connections: Connections | None = None
+        self._subscriptions: Subscriptions | None = None
+        self._closing = RepeatLimiter(limit=5, per_s=10.0)
+        self._freed = False
+        """Whether a connection that was closed has ended, so that ZeroMQ has freed memory."""
         self._configured_mark = self._high_water_mark = high_water_mark
         self._may_be_repeated = may_be_repeated
         self._last = LastValues()
@@ -69,8 +96,15 @@ class TopicSocket:
         """Whether messages can be sent."""
         return self._socket is not None
 
+    @property
+    def subscriptions(self) -> int:
+        """Subscriptions of all connected subscribers; one subscriber may have several."""
+        return 0 if self._subscriptions is None else len(self._subscriptions)
+
     def serve(self, socket: zmq.Socket[bytes]) -> None:
         """Take over a bound socket of `open_xpub`, and handle its subscriptions in the running event loop."""
+        self._connections = Connections(str(socket.getsockopt_string(zmq.LAST_ENDPOINT)))
+        self._subscriptions = Subscriptions(self._max_subscriptions, LONGEST_TOPIC, self._connections.identity)
         self._socket = socket
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(socket.fileno(), self._serve_subscriptions)
@@ -146,6 +180,9 @@ class TopicSocket:
             # Sending may have received further subscriptions.
             self._pausing = more or len(due) == CHUNK or _readable(socket)
             next_due = self._last.next_due()
+            if self._freed and not self._pausing:
+                self._freed = False
+                loop.run_in_executor(None, return_memory)
         if self._pausing:
             loop.remove_reader(socket.fileno())
             self._wake = loop.call_later(PAUSE_S, self._resume)
@@ -159,25 +196,79 @@ class TopicSocket:
             self._serve_subscriptions()
 
     def _read_subscriptions(self, socket: zmq.Socket[bytes], now: float) -> bool:
-        """Read up to `CHUNK` subscriptions, for `CHUNK_S`. Return whether more may wait."""
-        left, until = CHUNK, now + CHUNK_S
-        more = False
-        while not more and _readable(socket):
+        """Read up to `READ` subscriptions, for `CHUNK_S`. Return whether more may wait."""
+        left, until = READ, now + CHUNK_S
+        more = ended = False
+        while not more:
+            try:
+                frame = socket.recv(zmq.NOBLOCK, copy=False)  # without polling, which would take in further ones first
+            except zmq.Again:
+                break
             left -= 1
-            frame = socket.recv(zmq.NOBLOCK)
-            match frame[:1]:
-                case b"\x01":
-                    self.subscriptions += 1
-                    self._last.subscribed(frame[1:], now)
-                case b"\x00":
-                    self.subscriptions = max(0, self.subscriptions - 1)
-                case _:
-                    pass  # peers may send anything upstream
+            ended |= self._take(frame, frame.bytes, now)
             more = left == 0 or time.monotonic() >= until
-        if left < CHUNK and self._high_water_mark > self._configured_mark:
+        if ended and self._subscriptions is not None:
+            self._freed |= self._subscriptions.sweep()
+        if left < READ and self._high_water_mark > self._configured_mark:
             # A new connection starts with the mark from the time of binding; setting it changes open connections.
             socket.setsockopt(zmq.SNDHWM, self._high_water_mark)
         return more
+
+    def _take(self, frame: zmq.Frame, data: bytes, now: float) -> bool:
+        """Take what a peer sent, which may be anything. Return whether a connection may have ended."""
+        assert self._subscriptions is not None
+        kind, prefix = data[:1], data[1:]
+        if kind not in (b"\x00", b"\x01"):
+            return False
+        descriptor = _descriptor(frame)
+        if kind == b"\x01":
+            outcome = self._subscriptions.add(descriptor, prefix)
+            goes_on = outcome
+            if isinstance(outcome, Excess):
+                self._close(outcome, frame)
+                goes_on = outcome.descriptor not in (None, descriptor)
+            if goes_on:
+                self._last.subscribed(prefix, now)
+            return False
+        if descriptor is not None:
+            self._subscriptions.cancel(descriptor, prefix)
+        return descriptor is None
+
+    def _close(self, excess: Excess, frame: zmq.Frame) -> None:
+        """Close a connection, or all if it cannot be told which one it is. Clients connect again."""
+        assert self._connections is not None
+        self.closed[excess.reason] += 1
+        if excess.descriptor is None:
+            self._connections.close_all()
+        else:
+            self._connections.close(excess.descriptor)
+        if self._closing.admit("", time.monotonic())[0]:
+            logger.warning("%s", _explanation(excess, frame, self._max_subscriptions))
+
+
+def _explanation(excess: Excess, frame: zmq.Frame, most: int) -> str:
+    if excess.descriptor is None:
+        whose = "all subscribers were disconnected, because those with an old ZeroMQ cannot be told apart"
+    elif excess.reason == "many_together":
+        whose = "the subscriber with the most subscriptions was disconnected"
+    else:
+        whose = f"a subscriber at {frame.get('Peer-Address')} was disconnected"
+    match excess.reason:
+        case "long":
+            return f"{whose}: it subscribed to more than {LONGEST_TOPIC} bytes, which no topic has"
+        case "many":
+            advice = "subscribe to shorter prefixes, or raise max_subscriptions"
+            return f"{whose}: it had more than {most} subscriptions; {advice}"
+        case "many_together":
+            return f"{whose}: there were more than {CONNECTIONS_WORTH * most} together"
+
+
+def _descriptor(frame: zmq.Frame) -> int | None:
+    """Return the descriptor of the connection from which the frame came; None if ZeroMQ does not know."""
+    try:
+        return int(frame.get("__fd"))
+    except zmq.ZMQError:
+        return None
 
 
 def _send(socket: zmq.Socket[bytes], topic: bytes, body: bytes) -> None:

@@ -249,6 +249,7 @@ def _results() -> list[AnyPanel]:
 def _coordinator() -> list[AnyPanel]:
     renewals = rate(series("fleet_renewals_total", **OF_COORDINATOR), NOW)
     refused = happened(series("fleet_curve_refused_total", **OF_COORDINATOR), NOW)
+    closed = happened(series("fleet_subscribers_closed_total", **OF_COORDINATOR), NOW)
     errors = happened(series("fleet_store_errors_total", **OF_COORDINATOR), NOW)
     return [
         lines(
@@ -261,14 +262,12 @@ def _coordinator() -> list[AnyPanel]:
             Query(total(renewals, ("outcome",)), "{{outcome}}"),
             unit="cps",
             stacked=True,
-            width=6,
         ),
         lines(
             "Silence of engines, longest five",
             Advice("Under placement.ttl_s (2 s).", "The machine or the network is slow.", "PartstreamFleetEngineLost"),
             Query(f"topk(5, max by (engine) ({series('fleet_engine_heard_seconds', **OF_ENGINE)}))", "{{engine}}"),
             unit="s",
-            width=6,
         ),
         lines(
             "Clients refused by their key",
@@ -276,7 +275,11 @@ def _coordinator() -> list[AnyPanel]:
                 "0.", "List the key in curve_engine_keys (bind) or curve_allowed_keys.", "PartstreamFleetEngineRefused"
             ),
             Query(total(refused, ("socket",)), "{{socket}}"),
-            width=6,
+        ),
+        lines(
+            "Readers disconnected for their subscriptions",
+            Advice("0.", "One has too many, or too long ones: see the log.", "PartstreamFleetSubscribersClosed"),
+            Query(total(closed, ("reason",)), "{{reason}}"),
         ),
         lines(
             "Nodes and agents of Ray",
@@ -286,7 +289,6 @@ def _coordinator() -> list[AnyPanel]:
             ),
             Query(f"sum({series('ray_cluster_active_nodes', job=RAY_JOB)})", "nodes"),
             Query(f"sum({series('ray_actors', job=RAY_JOB, **AGENTS)})", "agents"),
-            width=6,
         ),
         lines(
             "Ready, settled, writable",
@@ -303,7 +305,6 @@ def _coordinator() -> list[AnyPanel]:
                     ("fleet_store_writable", "writable"),
                 )
             ),
-            width=6,
         ),
         lines(
             "Store",
@@ -311,7 +312,6 @@ def _coordinator() -> list[AnyPanel]:
             Query(f"sum({series('fleet_unwritten', **OF_COORDINATOR)})", "decisions that wait"),
             Query(f"sum({errors})", "errors"),
             colours={"errors": BAD},
-            width=6,
         ),
         lines(
             "CPU cores of the coordinator",
@@ -323,7 +323,6 @@ def _coordinator() -> list[AnyPanel]:
                 total(rate(series("process_cpu_seconds_total", job=FLEET_JOB, **OF_COORDINATOR), NOW), ("instance",)),
                 "{{instance}}",
             ),
-            width=6,
         ),
         lines(
             "Memory of the coordinator",
@@ -334,6 +333,5 @@ def _coordinator() -> list[AnyPanel]:
             ),
             Query(series("process_resident_memory_bytes", job=FLEET_JOB, **OF_COORDINATOR), "{{instance}}"),
             unit="bytes",
-            width=6,
         ),
     ]

@@ -1,0 +1,122 @@
+"""The subscriptions of each connection, within limits. It decides which connection to close; it has no sockets.
+
+ZeroMQ keeps subscriptions in a tree of bytes, which takes about 46 times their length. It passes each one on with the
+file descriptor of its connection, except for peers that speak a version of its protocol before 3 (libzmq before 4.0).
+When a connection ends, ZeroMQ cancels its subscriptions without saying whose they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+Reason = Literal["long", "many", "many_together"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+CONNECTIONS_WORTH = 4
+"""Subscriptions of all connections together, as a multiple of those that one may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """A connection to be closed (`descriptor`; None: all, because it cannot be told which one it is), and why."""
+
+    descriptor: int | None
+    reason: Reason
+
+
+@dataclass(slots=True)
+class _Connection:
+    identity: int
+    prefixes: set[bytes] = field(default_factory=set[bytes])
+    ended: bool = False
+    """Whether it was to be closed."""
+
+
+class Subscriptions:
+    """Counts subscriptions, of at most `longest` bytes each and `most` of one connection.
+
+    `identify` returns what tells a connection from a later one with the same descriptor; None if there is none.
+    """
+
+    def __init__(self, most: int, longest: int, identify: Callable[[int], int | None]) -> None:
+        self.most = most
+        self._longest = longest
+        self._identify = identify
+        self._connections: dict[int, _Connection] = {}
+        self._live = 0
+        self._unidentified = 0
+        """Subscriptions of peers without descriptors. They are never subtracted: others could cancel them."""
+
+    def __len__(self) -> int:
+        return self._live + self._unidentified
+
+    def add(self, descriptor: int | None, prefix: bytes) -> Excess | bool:
+        """Take a subscription. Return what is to be closed because of it, or else whether it counts."""
+        connection = None
+        if descriptor is not None:
+            identity = self._identify(descriptor)
+            if identity is None:
+                return False  # its connection has ended
+            connection = self._connections.get(descriptor)
+            if connection is None or connection.identity != identity:
+                self._forget(descriptor)
+                connection = self._connections[descriptor] = _Connection(identity)
+            if connection.ended:
+                return False
+        if len(prefix) > self._longest:
+            return self._end(descriptor, "long")
+        if connection is None:
+            self._unidentified += 1
+            number = self._unidentified
+        elif prefix in connection.prefixes:
+            return True
+        else:
+            connection.prefixes.add(prefix)
+            self._live += 1
+            number = len(connection.prefixes)
+        if number > self.most:
+            return self._end(descriptor, "many")
+        if len(self) > CONNECTIONS_WORTH * self.most:
+            return self._end(self._largest(), "many_together")
+        return True
+
+    def cancel(self, descriptor: int, prefix: bytes) -> None:
+        """Take the cancellation of a connection's own subscription; that of another is ignored."""
+        connection = self._connections.get(descriptor)
+        if connection is None or connection.ended or connection.identity != self._identify(descriptor):
+            return
+        if prefix in connection.prefixes:
+            connection.prefixes.remove(prefix)
+            self._live -= 1
+
+    def sweep(self) -> bool:
+        """Forget connections that are no longer there. Return whether one of them was to be closed."""
+        gone = [one for one, connection in self._connections.items() if connection.identity != self._identify(one)]
+        ended = any(self._connections[one].ended for one in gone)
+        for one in gone:
+            self._forget(one)
+        return ended
+
+    def _largest(self) -> int | None:
+        """Return the connection with the most subscriptions; None if those without descriptors have more."""
+        largest = max(self._connections, key=lambda one: len(self._connections[one].prefixes), default=None)
+        if largest is None or len(self._connections[largest].prefixes) < self._unidentified:
+            return None
+        return largest
+
+    def _end(self, descriptor: int | None, reason: Reason) -> Excess:
+        if descriptor is None:
+            self._unidentified = 0
+        ending = self._connections.values() if descriptor is None else [self._connections[descriptor]]
+        for connection in ending:
+            self._live -= len(connection.prefixes)
+            connection.prefixes = set()
+            connection.ended = True
+        return Excess(descriptor, reason)
+
+    def _forget(self, descriptor: int) -> None:
+        connection = self._connections.pop(descriptor, None)
+        if connection is not None:
+            self._live -= len(connection.prefixes)

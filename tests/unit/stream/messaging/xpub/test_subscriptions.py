@@ -1,0 +1,107 @@
+"""Which connection is closed for its subscriptions, and that no other can lower its count."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.messaging.xpub.subscriptions import CONNECTIONS_WORTH, Excess, Subscriptions
+
+FIRST, SECOND = 7, 8
+
+
+class Descriptors:
+    """Identities of the connections that are open, by descriptor."""
+
+    def __init__(self, *descriptors: int) -> None:
+        self.open = {descriptor: 100 + descriptor for descriptor in descriptors}
+
+    def limited(self, most: int = 3) -> Subscriptions:
+        return Subscriptions(most, 10, self.open.get)
+
+
+def test_a_connection_with_more_subscriptions_than_allowed_is_to_be_closed_and_another_goes_on() -> None:
+    limited = Descriptors(FIRST, SECOND).limited()
+    assert [limited.add(FIRST, b"%d" % number) for number in range(4)] == [True, True, True, Excess(FIRST, "many")]
+    assert limited.add(FIRST, b"late") is False
+    assert limited.add(SECOND, b"a") is True
+    assert len(limited) == 1
+
+
+def test_a_subscription_longer_than_any_topic_closes_its_connection() -> None:
+    limited = Descriptors(FIRST).limited()
+    assert limited.add(FIRST, b"x" * 10) is True
+    assert limited.add(FIRST, b"x" * 11) == Excess(FIRST, "long")
+
+
+def test_a_repeated_subscription_counts_once_and_a_cancelled_one_no_longer() -> None:
+    limited = Descriptors(FIRST).limited()
+    for _ in range(10):
+        assert limited.add(FIRST, b"same") is True
+    for number in range(10):
+        assert limited.add(FIRST, b"%d" % number) is True
+        limited.cancel(FIRST, b"%d" % number)
+    assert len(limited) == 1
+
+
+def test_what_a_connection_has_not_subscribed_to_it_cannot_cancel() -> None:
+    limited = Descriptors(FIRST, SECOND).limited()
+    limited.add(FIRST, b"a")
+    limited.cancel(SECOND, b"a")
+    limited.cancel(FIRST, b"b")
+    assert len(limited) == 1
+
+
+def test_together_connections_have_a_limit_and_the_one_with_the_most_is_closed() -> None:
+    descriptors = Descriptors(*range(10))
+    limited = descriptors.limited(most=10)
+    for descriptor in range(10):
+        for number in range(3 + (descriptor == 4) * 5):
+            assert limited.add(descriptor, b"%d" % number) is True
+    room = CONNECTIONS_WORTH * 10 - len(limited)
+    assert all(limited.add(5, b"more%d" % number) is True for number in range(min(room, 4)))
+    assert limited.add(6, b"more") is True
+    assert limited.add(6, b"most") == Excess(4, "many_together")
+    assert limited.add(6, b"later") is True
+
+
+def test_an_ended_connection_is_forgotten_and_one_with_its_descriptor_begins_at_nothing() -> None:
+    descriptors = Descriptors(FIRST)
+    limited = descriptors.limited()
+    for number in range(4):
+        limited.add(FIRST, b"%d" % number)
+    descriptors.open[FIRST] = 1
+    assert limited.add(FIRST, b"a") is True
+    assert len(limited) == 1
+    del descriptors.open[FIRST]
+    assert limited.add(FIRST, b"b") is False
+    assert limited.sweep() is False
+    assert len(limited) == 0
+
+
+def test_the_end_of_a_connection_that_was_to_be_closed_is_noticed_once() -> None:
+    descriptors = Descriptors(FIRST)
+    limited = descriptors.limited()
+    limited.add(FIRST, b"x" * 11)
+    assert limited.sweep() is False
+    del descriptors.open[FIRST]
+    assert limited.sweep() is True
+    assert limited.sweep() is False
+
+
+def test_without_descriptors_all_connections_are_to_be_closed() -> None:
+    limited = Descriptors(FIRST).limited()
+    limited.add(FIRST, b"a")
+    assert [limited.add(None, b"%d" % number) for number in range(4)] == [True, True, True, Excess(None, "many")]
+    assert len(limited) == 0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.none() | st.integers(0, 4), st.integers(0, 9)), max_size=200))
+def test_the_limits_hold_whatever_peers_send(sent: list[tuple[bool, int | None, int]]) -> None:
+    limited = Descriptors(*range(5)).limited()
+    for adds, descriptor, number in sent:
+        if adds:
+            limited.add(descriptor, b"%d" % number)
+        elif descriptor is not None:
+            limited.cancel(descriptor, b"%d" % number)
+        assert 0 <= len(limited) <= CONNECTIONS_WORTH * 3
