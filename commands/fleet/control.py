@@ -11,7 +11,7 @@ from rich.table import Table
 
 from commands.application import lines
 from commands.console.amounts import counted, mpx_text
-from commands.ending import console, plain_console, printable
+from commands.ending import EXIT_FAILED, console, plain_console, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
 
 if TYPE_CHECKING:
@@ -56,13 +56,50 @@ def drain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: Token
 
 
 def undrain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
-    """Let a node or an engine have cameras again."""
+    """Let a node or an engine have cameras again.
 
-    async def end(client: CoordinatorClient) -> None:
+    The exit code is 1 if it is not drained, or if its engines stay drained for another reason.
+    """
+    from commands.fleet.client import CoordinatorError
+
+    async def end(client: CoordinatorClient) -> dict[str, Any]:
+        before = await client.get("status")
+        if name not in before["drains"]:
+            raise CoordinatorError(_why_not_drained(name, before))
         await client.ask("DELETE", "fleet", "drain", name)
+        return await client.get("status")
 
-    ask(url, token, end)
-    plain_console.print(f"{printable(name)} may have cameras", markup=False)
+    status = ask(url, token, end)
+    engines = _named(name, status)
+    staying = {one["engine"]: other for one in engines if (other := _drained_by(one, status["drains"])) is not None}
+    if not engines or len(staying) < len(engines):
+        plain_console.print(f"{printable(name)} may have cameras", markup=False)
+    for engine, other in staying.items():
+        why = "" if other == engine else f", because its node {other} is"
+        plain_console.print(
+            printable(f"{engine} stays drained{why}: run `partstream fleet undrain {other}`"), markup=False
+        )
+    if engines and len(staying) == len(engines):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _named(name: str, status: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the engine or the engines of the node of this name, without lost ones."""
+    return [one for one in status["engines"] if name in (one["engine"], one["node"]) and one["state"] != "lost"]
+
+
+def _drained_by(engine: dict[str, Any], drains: dict[str, bool]) -> str | None:
+    """Return the name to undrain, so that an engine may have cameras; None if it may."""
+    return next((name for name in (engine["node"], engine["engine"]) if name in drains), None)
+
+
+def _why_not_drained(name: str, status: dict[str, Any]) -> str:
+    other = next((found for one in _named(name, status) if (found := _drained_by(one, status["drains"]))), None)
+    if other is not None:
+        what = "its node" if name in {one["engine"] for one in status["engines"]} else "its engine"
+        return f"{name} is not drained itself, but {what} {other} is: run `partstream fleet undrain {other}`"
+    drained = ", ".join(status["drains"])
+    return f"{name} is not drained; " + (f"drained are: {drained}" if drained else "nothing is")
 
 
 async def _status(client: CoordinatorClient) -> tuple[dict[str, Any], dict[str, str]]:

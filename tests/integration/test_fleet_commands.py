@@ -143,6 +143,31 @@ async def test_a_node_is_drained_and_undrained(tmp_path: Path, caplog: pytest.Lo
         assert "no engine or node has this name" in unknown.output
 
 
+async def test_ending_a_drain_that_there_is_not_or_that_does_not_help_is_an_error(tmp_path: Path) -> None:
+    async with (
+        serving(configured(tmp_path)) as (coordinator, client),
+        joined(coordinator.renewals.address, "a", "b"),
+    ):
+        await until(lambda: len(coordinator.placement.engines) == 2)
+
+        async def undrained(name: str) -> tuple[int, str]:
+            done = await fleet(client, "undrain", name)
+            return done.exit_code, done.output.removeprefix("partstream: ").strip()
+
+        assert await undrained("sout") == (1, "sout is not drained; nothing is")
+        for name in ("a", "node-a"):
+            assert (await fleet(client, "drain", name)).exit_code == 0
+        assert await undrained("sout") == (1, "sout is not drained; drained are: a, node-a")
+        because = "because its node node-a is: run `partstream fleet undrain node-a`"
+        assert await undrained("a") == (1, f"a stays drained, {because}")
+        itself = "a is not drained itself, but its node node-a is: run `partstream fleet undrain node-a`"
+        assert await undrained("a") == (1, itself)
+        await fleet(client, "drain", "a")
+        assert await undrained("node-a") == (1, "a stays drained: run `partstream fleet undrain a`")
+        assert await undrained("a") == (0, "a may have cameras")
+        assert not coordinator.placement.drains
+
+
 async def test_cameras_that_cannot_leave_a_drained_engine_are_shown_and_logged_with_the_reason(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
