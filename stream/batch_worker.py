@@ -176,6 +176,9 @@ class BatchWorker:
         message = frame_message(meta, analysis, self.model_ref, trace_id, places, camera.exit.stated)
         written_events, alerts = self._apply_rules(camera, message)
         self._publisher.publish(message)
+        if camera.on_first_result is not None:
+            first, camera.on_first_result = camera.on_first_result, None
+            first()
         handed_ns = time.monotonic_ns()
         if self._traces is not None:
             self._traces.published(meta, handed_ns, len(analysis.people))

@@ -121,6 +121,7 @@ class Engine:
             self.recorder,
             privacy,
             self._drawn,
+            results_first=config.fleet is not None,
         )
         self._cameras = self.cameras.running
         engine_metrics.derive_alert_metrics(self.metrics, self.alerts, self.rules)

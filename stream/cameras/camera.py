@@ -29,8 +29,8 @@ from telemetry.tally import Histogram
 class Camera:
     """A camera of the engine.
 
-    The inference thread writes `tracks`, `epoch`, `events`, `zones`, `rules`, `ages` and `capture_ages`, and adds to
-    `looks`; the event loop writes the rest.
+    The inference thread writes `tracks`, `epoch`, `events`, `zones`, `rules`, `ages` and `capture_ages`, adds to
+    `looks`, and takes `on_first_result`; the event loop writes the rest.
     """
 
     config: CameraConfig
@@ -57,6 +57,10 @@ class Camera:
     zones: CameraZones = field(default_factory=CameraZones)
     fps: tuple[float, float] = (0.0, 0.0)
     """Frames decoded and published per second, as last measured."""
+    on_first_result: Callable[[], None] | None = None
+    """Called once, in the inference thread, when the first result is published; then None."""
+    held: CameraStatus | None = None
+    """That it is live, until the first result is published."""
     _counted: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:

@@ -79,7 +79,8 @@ class CameraRegistry:
     """Every camera by its id, in the order of addition. Its methods run in the event loop.
 
     `in_loop(function, *arguments)` calls a function in the event loop from any thread. `on_change` is called when a
-    camera has changed its state or was removed.
+    camera has changed its state or was removed. `results_first`: a camera that is started counts as live only when its
+    first result is published, so that a fleet does not stop it elsewhere before.
     """
 
     def __init__(
@@ -94,6 +95,8 @@ class CameraRegistry:
         recorder: Recorder | None = None,
         privacy: KnownPrivacy | None = None,
         drawn: DrawnVideos | None = None,
+        *,
+        results_first: bool = False,
     ) -> None:
         self.configs: dict[str, CameraConfig] = {}
         """Settings of every camera, including disabled ones."""
@@ -107,6 +110,7 @@ class CameraRegistry:
         self.privacy = privacy or KnownPrivacy()
         """What is hidden of each camera, and was hidden of removed ones."""
         self._drawn = drawn
+        self._results_first = results_first
         self._batcher = batcher
         self._publisher = publisher
         self._observer = observer
@@ -235,6 +239,8 @@ class CameraRegistry:
         alert_ids, event_ids = self._ids.setdefault(config.id, (NumberedIds(), NumberedIds("e")))
         rules = CameraRules(config.id, alert_ids.new, event_ids.new)
         camera = Camera(config, ring, reader, reader.status, video, leaving, rules, event_ids.new)
+        if self._results_first:
+            camera.on_first_result = partial(self._in_loop, self._take_first_result, ring)
         self.running[config.id] = camera
         self._observer.camera_added(config.id)
         self._batcher.add(ring, camera.staleness_ns)
@@ -338,13 +344,21 @@ class CameraRegistry:
         # A reader that was slow to stop may report after another camera has taken its id.
         if camera is None or camera.ring is not ring or camera.stopped or self._stopped:
             return
+        self.ever_live = self.ever_live or status.state == "live"
+        camera.held = status if status.state == "live" and camera.on_first_result is not None else None
+        if camera.held is not None:
+            return
         camera.status = status
         if status.state != "live":
             camera.exit.interrupt(status.epoch)
-        self.ever_live = self.ever_live or status.state == "live"
         self._observer.camera_state(status.camera, status.state)
         self.publish_status(status)
         self._on_change()
+
+    def _take_first_result(self, ring: FrameRing) -> None:
+        camera = self.running.get(ring.camera)
+        if camera is not None and camera.ring is ring and camera.held is not None:
+            self._take_status(ring, camera.held)
 
 
 async def _ended(reader: CameraReader, within_s: float) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import pytest
 import zmq
 import zmq.asyncio
 
+from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
+from stages.types import FrameAnalysis
 from stream.cameras import fleet_membership
 from stream.engine import Engine
 from stream.membership.lease import boottime_ns
@@ -212,6 +215,35 @@ async def test_the_key_of_an_engine_that_encrypts_is_announced(tmp_path: Path) -
     }
     async with coordinating() as coordinator, member_of(coordinator, publish=publish):
         assert coordinator.renewals[0].address.key == pair.public
+
+
+async def test_a_camera_counts_as_live_when_its_first_result_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_answer = threading.Event()
+
+    def process(self: FreeModel, frames: Sequence[Lease]) -> list[FrameAnalysis]:
+        may_answer.wait()
+        return [FrameAnalysis() for _ in frames]
+
+    monkeypatch.setattr(FreeModel, "process", process)
+    async with coordinating() as coordinator, member_of(coordinator) as (engine, _, messages):
+        try:
+            await coordinator.assign(lobby=(7, SETTINGS))
+            camera = await until(lambda: engine.cameras.running.get("lobby"))
+            await until(lambda: camera.reader.status.state == "live" and camera.ring.decoded > 1)
+            since = len(coordinator.renewals)
+            await until(lambda: len(coordinator.renewals) > since + 1)
+            assert "lobby" in coordinator.generations() and coordinator.live() == {}
+            assert {status.state for status in statuses_of(messages, "lobby")} == {"connecting"}
+        finally:
+            may_answer.set()
+        await until(lambda: coordinator.live() == {"lobby": 7})
+        await until(lambda: "live" in {status.state for status in statuses_of(messages, "lobby")})
+        first = next(message for message in messages if isinstance(message, (Frame, Status)) and _shows(message))
+        assert isinstance(first, Frame)
+
+
+def _shows(message: Frame | Status) -> bool:
+    return isinstance(message, Frame) or message.state == "live"
 
 
 async def test_an_engine_starts_without_a_coordinator() -> None:
