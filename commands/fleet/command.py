@@ -124,11 +124,13 @@ def check_command(
 
     logs.configure(level="error")
     config, name = _loaded(file), _node_name(node)
-    from commands.fleet.check import problems
+    from commands.fleet import findings
 
-    if found := list(problems(config, name, is_head=not join)):
+    for warning in findings.warnings(config, name):
+        print_error(f"{file}: warning: {warning}")
+    if found := list(findings.errors(config, name, is_head=not join)):
         for problem in found:
-            print_error(problem)
+            print_error(f"{file}: {problem}")
         raise typer.Exit(EXIT_USAGE)
     error_console.print(printable(f"{file}: valid ({counted(len(config.cameras), 'camera')})"), markup=False)
 

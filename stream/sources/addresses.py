@@ -99,12 +99,14 @@ def parse_device(camera: str, address: str) -> tuple[str, dict[str, str]]:
 
 def parse_rtsp(config: CameraConfig) -> RtspAddress:
     """Return the parts of a camera's RTSP address. Raises `BadAddressError`."""
+    address = config.source.reveal()
     try:
-        return RtspAddress.parse(config.source.reveal())
+        return RtspAddress.parse(address)
     except ValueError:
-        raise BadAddressError(
-            config.id, f"{config.source} is not an RTSP address", "Write rtsp://[user:password@]host[:port]/path"
-        ) from None
+        remedy = "Write rtsp://[user:password@]host[:port]/path"
+        if "@" in address:
+            remedy += ", in the password with %2F for /, %23 for #, %3F for ?, %3A for : and %40 for @"
+        raise BadAddressError(config.id, f"{config.source} is not an RTSP address", remedy) from None
 
 
 def check_whip(config: CameraConfig) -> None:

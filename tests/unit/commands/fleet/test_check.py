@@ -27,7 +27,12 @@ ENGINE: dict[str, Any] = {"publish": {"endpoint": "tcp://127.0.0.1:0", "replay":
 def check(folder: Path, *options: str, coordinator: dict[str, Any] | None = None, **settings: Any) -> tuple[int, str]:
     """Run the command for this configuration, and return its exit code and what it says, on one line."""
     content = {"coordinator": {**LOCAL, **(coordinator or {})}, "engine": ENGINE, **settings}
-    (folder / "fleet.yaml").write_text(yaml.safe_dump(content))
+    return check_file(folder, yaml.safe_dump(content), *options)
+
+
+def check_file(folder: Path, text: str, *options: str) -> tuple[int, str]:
+    """Run the command for a file with this text, and return its exit code and what it says, on one line."""
+    (folder / "fleet.yaml").write_text(text)
     done = CliRunner().invoke(app, ["fleet", "check", "--node", "gpu-1", *options])
     return done.exit_code, " ".join(done.output.split())
 
@@ -43,6 +48,12 @@ def test_a_valid_configuration_changes_nothing(folder: Path) -> None:
     cameras = [{"id": "lobby", "source": "pattern:"}]
     assert check(folder, cameras=cameras) == (0, "fleet.yaml: valid (1 camera)")
     assert [path.name for path in folder.iterdir()] == ["fleet.yaml"]
+
+
+def test_an_empty_file_is_an_error_that_says_what_is_missing(folder: Path) -> None:
+    code, said = check_file(folder, "# nothing yet")
+    assert code == 2 and "fleet.yaml: the file is empty: list `cameras`, or write `cameras: []`" in said
+    assert "the file is empty" not in check_file(folder, "cameras: []")[1]
 
 
 def test_all_errors_of_a_file_are_told_with_their_fields(folder: Path) -> None:
@@ -65,7 +76,15 @@ def test_an_error_names_the_address_of_the_file_also_if_its_port_is_in_use(folde
 
 def test_a_test_pattern_that_cannot_be_drawn_is_an_error_with_its_camera(folder: Path) -> None:
     code, said = check(folder, cameras=[{"id": "lobby", "source": "pattern:people"}])
-    assert code == 2 and "partstream: camera lobby: source: 'pattern:people' is not a test pattern" in said
+    assert code == 2 and "partstream: fleet.yaml: camera lobby: source: 'pattern:people' is not a test pattern" in said
+
+
+def test_a_password_with_a_slash_is_an_error_that_says_how_to_write_it(folder: Path) -> None:
+    for password in ("pa/ss", "pa#ss", "pa?ss"):
+        code, said = check(folder, cameras=[{"id": "lobby", "source": f"rtsp://user:{password}@10.0.0.7/stream"}])
+        assert code == 2 and "camera lobby: source: rtsp://10.0.0.7/stream is not an RTSP address" in said
+        assert "%2F for /" in said and password not in said
+    assert check(folder, cameras=[{"id": "lobby", "source": "rtsp://user:p@ss@10.0.0.7/stream"}])[0] == 0
 
 
 @pytest.mark.parametrize("pin", [["gpu-1"], "GPU 1", 3])
@@ -131,7 +150,9 @@ def test_what_the_coordinator_refuses_is_not_valid(folder: Path, coordinator: di
     code, said = check(folder, coordinator=coordinator)
     assert code == 2 and setting in said
     assert setting in refused(folder)
-    assert check(folder, "--join", coordinator=coordinator)[1].startswith("partstream: cluster.token_file: ")
+    assert check(folder, "--join", coordinator=coordinator)[1].startswith(
+        "partstream: fleet.yaml: cluster.token_file: "
+    )
 
 
 def test_several_errors_are_told_at_once(folder: Path) -> None:
@@ -147,13 +168,89 @@ def test_several_errors_are_told_at_once(folder: Path) -> None:
         "engine gpu-1: publish.endpoint: ",
         "membership.server_key, membership.key_file: missing.key",
     ):
-        assert said.count(f"partstream: {setting}") == 1, setting
+        assert said.count(f"partstream: fleet.yaml: {setting}") == 1, setting
 
 
 def test_two_sockets_at_one_address_are_not_valid(folder: Path) -> None:
     address = f"tcp://127.0.0.1:{reserved_port()}"
     code, said = check(folder, coordinator={"bind": address, "directory": address})
-    assert code == 2 and "coordinator.directory: " in said and "in use" in said
+    assert code == 2 and said.count("coordinator.directory: ") == 1
+    assert f"coordinator.directory: {address} is taken by coordinator.bind ({address})" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {"coordinator": {"bind": "tcp://127.0.0.1:5570", "http": {"bind": "0.0.0.0:5570", "read_token": "t" * 32}}},
+            "coordinator.http.bind: 0.0.0.0:5570 is taken by coordinator.bind (tcp://127.0.0.1:5570)",
+        ),
+        (
+            {
+                "coordinator": {"bind": "tcp://127.0.0.1:5570"},
+                "engine": {"publish": {"endpoint": "tcp://localhost:5570", "replay": "tcp://127.0.0.1:0"}},
+            },
+            "engine gpu-1: publish.endpoint: tcp://localhost:5570 is taken by coordinator.bind (tcp://127.0.0.1:5570)",
+        ),
+        (
+            {"coordinator": {"bind": "tcp://127.0.0.1:5570"}, "cluster": {"first_port": 5560}},
+            "coordinator.bind: tcp://127.0.0.1:5570 has a port of Ray, which has 5560 to 5591 here (cluster.first_port",
+        ),
+        (
+            {"engine": {}, "nodes": {"gpu-2": {"engines": {"a": {}, "b": {}}}}},
+            "engine b: http.bind: 127.0.0.1:9090 is taken by http.bind of the engine a (127.0.0.1:9090)",
+        ),
+    ],
+)
+def test_a_port_that_is_given_twice_on_one_machine_is_an_error_with_both_settings(
+    folder: Path, settings: dict[str, Any], expected: str
+) -> None:
+    code, said = check(folder, **settings)
+    assert code == 2 and f"partstream: fleet.yaml: {expected}" in said
+    assert said.count(expected.partition(": ")[0] + ": ") == 1 or expected.startswith("engine")
+
+
+def test_the_coordinators_ports_are_free_on_nodes_without_it_and_equal_ports_of_other_addresses_differ(
+    folder: Path,
+) -> None:
+    (folder / "fleet").mkdir()
+    (folder / "fleet" / "token").write_text("0123456789abcdef" * 4)
+    (folder / "fleet" / "token").chmod(0o600)
+    port = reserved_port()
+    engine = {"publish": {"endpoint": f"tcp://127.0.0.1:{port}", "replay": f"tcp://127.0.0.2:{port}"}}
+    coordinator = {"bind": f"tcp://127.0.0.1:{port}"}
+    assert check(folder, "--join", coordinator=coordinator, engine=engine) == (0, "fleet.yaml: valid (0 cameras)")
+
+
+def test_a_video_file_that_is_missing_here_is_an_error_unless_its_camera_is_pinned_elsewhere(folder: Path) -> None:
+    (folder / "kept.mp4").touch()
+    cameras: list[dict[str, Any]] = [
+        {"id": "kept", "source": "kept.mp4"},
+        {"id": "far", "source": "missing.mp4", "pin": "gpu-2"},
+        {"id": "off", "source": "missing.mp4", "enabled": False},
+        {"id": "web", "source": "http://192.0.2.1/missing.mp4"},
+    ]
+    assert check(folder, cameras=cameras)[0] == 0
+    for pin in (None, "gpu-1"):
+        code, said = check(folder, cameras=[*cameras, {"id": "gone", "source": "missing.mp4", "pin": pin}])
+        assert code == 2 and said.count("there is no file") == 1
+        assert "fleet.yaml: camera gone: source: there is no file missing.mp4 on this machine: correct the path" in said
+
+
+def test_a_pin_that_the_nodes_do_not_list_and_an_unknown_host_are_warnings(folder: Path) -> None:
+    dock = {"id": "dock", "source": "pattern:", "pin": "gpu-7"}
+    assert check(folder, cameras=[dock]) == (0, "fleet.yaml: valid (1 camera)"), "no node is listed"
+    cluster = {"address": "nosuchhost.invalid"}
+    code, said = check(
+        folder,
+        cameras=[dock, dock | {"id": "y", "pin": "a"}],
+        nodes={"gpu-1": {"engines": {"a": ENGINE}}},
+        cluster=cluster,
+    )
+    assert code == 0 and said.endswith("fleet.yaml: valid (2 cameras)") and said.count("warning") == 2
+    assert "fleet.yaml: warning: camera dock: pin: `nodes` has no node and no engine gpu-7" in said
+    assert "did you mean `gpu-1`?" in said
+    assert "fleet.yaml: warning: cluster.address: 'nosuchhost.invalid' is unknown on this machine" in said
 
 
 def test_a_fleet_that_runs_is_no_error(folder: Path) -> None:
@@ -182,7 +279,7 @@ def test_a_token_that_others_can_read_is_not_valid_and_a_node_that_joins_needs_o
 
 
 def test_the_engines_of_the_named_node_are_checked(folder: Path) -> None:
-    nodes = {"gpu-1": {"engines": {"a": {}, "b": {"rules_file": "missing.yaml"}}}}
+    nodes = {"gpu-1": {"engines": {"a": {}, "b": {"rules_file": "missing.yaml", "http": {"bind": None}}}}}
     code, said = check(folder, nodes=nodes)
     assert code == 2 and "engine b: rules_file: " in said and "engine a" not in said
     nodes["gpu-2"] = nodes.pop("gpu-1")
