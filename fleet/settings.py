@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from fleet import settings_errors
 from fleet.cluster.settings import ClusterSettings
 from fleet.placement.events import Wish
 from fleet.placement.settings import PlacementSettings
@@ -326,7 +327,9 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> FleetC
     try:
         return FleetConfig.model_validate(merged(content, overrides or {}))
     except ValidationError as error:
-        text = error_text(error.errors(include_url=False), FleetConfig, command=REFERENCE)
+        found = settings_errors.with_numbers(error.errors(include_url=False))
+        owner = settings_errors.camera_at(content.get("cameras"))
+        text = error_text(found, FleetConfig, command=REFERENCE, owner=owner)
         raise ConfigError(f"{path}: {redact(text)}") from None
 
 

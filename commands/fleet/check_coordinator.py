@@ -56,14 +56,22 @@ async def problems(config: CoordinatorConfig) -> list[str]:
                     await server.start()
                 running.push_async_callback(server.stop)
             except ConfigError as error:
-                found.append(str(error))
+                found.append(_with_own_http_address(str(error), config.http.bind))
     return list(dict.fromkeys(found))
 
 
 def _with_own_addresses(problem: str, config: CoordinatorConfig, elsewhere: CoordinatorConfig) -> str:
     """Return a problem with the configuration's addresses, also where another port was tried."""
     setting = problem.partition(":")[0].removeprefix("coordinator.")
-    own, tried = getattr(config, setting, None), getattr(elsewhere, setting, None)
-    if own == tried or tried is None:
+    if setting not in ("bind", "directory", "replay"):
         return problem
-    return re.sub(rf"{re.escape(tried.removesuffix(':0'))}:\d+", lambda found: str(own), problem)
+    own, tried = getattr(config, setting), getattr(elsewhere, setting)
+    place = re.escape(tried.rpartition(":")[0]).replace(r"\*", r"(?:\*|0\.0\.0\.0)")
+    example = problem.replace("for example tcp://127.0.0.1:0", f"for example tcp://127.0.0.1:{own.rpartition(':')[2]}")
+    return re.sub(rf"{place}:\d+", lambda found: str(own), example)
+
+
+def _with_own_http_address(problem: str, own: str) -> str:
+    """Return a problem with the configured address of the HTTP server, also where another port was tried."""
+    tried = unless_in_use(own)
+    return problem if tried == own else problem.replace(tried, own)

@@ -6,6 +6,7 @@ import fcntl
 import ipaddress
 import logging
 import os
+import re
 import socket as sockets
 import stat
 import struct
@@ -38,6 +39,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
     except _NotFreeError as error:
         raise EndpointError(f"{field}: {endpoint} {error}: choose another path") from None
     except zmq.ZMQError as error:
+        port = re.search(r":([0-9]+)$", endpoint)
         if error.errno == zmq.EADDRINUSE:
             raise EndpointError(
                 f"{field}: {endpoint} is in use by another program (another engine?): "
@@ -45,7 +47,8 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
             ) from None
         raise EndpointError(
             f"{field}: can't listen on {endpoint!r} ({error.strerror}): "
-            "use tcp://ADDRESS:PORT with an address of this machine, for example tcp://127.0.0.1:5555"
+            "use tcp://ADDRESS:PORT with an address of this machine, "
+            f"for example tcp://127.0.0.1:{port[1] if port is not None else 5555}"
         ) from None
     return str(socket.getsockopt_string(zmq.LAST_ENDPOINT))
 

@@ -74,6 +74,38 @@ def test_an_error_names_the_address_of_the_file_also_if_its_port_is_in_use(folde
     assert code == 2 and f"coordinator.bind: anyone who can reach {address} could" in said
 
 
+@pytest.mark.parametrize(
+    ("setting", "written"),
+    [("bind", "tcp://*:{}"), ("directory", "tcp://0.0.0.0:{}"), ("replay", "tcp://*:{}"), ("http.bind", "0.0.0.0:{}")],
+)
+@pytest.mark.parametrize("in_use", [False, True])
+def test_an_error_quotes_the_address_as_it_is_written(
+    folder: Path, setting: str, written: str, *, in_use: bool
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        address = written.format(server.getsockname()[1] if in_use else reserved_port())
+        named = {"http": {"bind": address}} if setting == "http.bind" else {setting: address}
+        code, said = check(folder, coordinator=named)
+    assert code == 2 and f"coordinator.{setting}: " in said and f"can reach {address}" in said
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:5570", "tcp://192.0.2.1:5570"])
+def test_the_example_of_an_address_has_the_port_that_was_meant(folder: Path, address: str) -> None:
+    code, said = check(folder, coordinator={"bind": address})
+    assert code == 2 and f"coordinator.bind: can't listen on '{address}'" in said
+    assert said.endswith("for example tcp://127.0.0.1:5570")
+
+
+def test_an_error_of_a_camera_names_its_id_and_one_of_a_number_its_value(folder: Path) -> None:
+    cameras = [{"id": "lobby", "source": "pattern:"}, {"id": "dock", "source": "pattern:", "pinn": "gpu-1"}]
+    code, said = check(folder, cameras=cameras, placement={"ttl_s": "fast", "settle_s": -7})
+    assert code == 2 and "camera dock: cameras.1.pinn: unknown; did you mean `pin`?" in said
+    assert "placement.ttl_s: " in said and "(got 'fast')" in said and "(got -7)" in said
+    unnamed = [{"source": "pattern:"}, {"id": ["secret"], "source": "pattern:"}, "lobby"]
+    code, said = check(folder, cameras=unnamed)
+    assert code == 2 and "cameras.0.id: " in said and "cameras.2: " in said and "secret" not in said
+
+
 def test_a_test_pattern_that_cannot_be_drawn_is_an_error_with_its_camera(folder: Path) -> None:
     code, said = check(folder, cameras=[{"id": "lobby", "source": "pattern:people"}])
     assert code == 2 and "partstream: fleet.yaml: camera lobby: source: 'pattern:people' is not a test pattern" in said
