@@ -118,7 +118,7 @@ class CoordinatorConfig(Section):
     store: Path = Field(
         Path("fleet.db"),
         description="SQLite file with cameras, generations and drains. It contains the cameras' passwords and is "
-        "readable only by its owner. If it is lost, it is rebuilt from the engines' reports.",
+        "readable only by its owner. If it is lost, it is rebuilt from the engines' reports. Its folder is created.",
     )
     max_engines: int = Field(4096, ge=1, le=100_000, description="Maximum engines; further ones are refused.")
     curve_secret_key_file: Path | None = Field(
@@ -190,7 +190,7 @@ class NodeConfig(Section):
     engines: dict[Name, dict[str, Any]] = Field(
         default_factory=dict[str, dict[str, Any]],
         description="Its engines by name, for example one for each GPU, with settings in which they differ: the "
-        "device, and the ports. Unset: one engine with the node's name.",
+        "device, and the ports, as in `b: {http: {bind: 127.0.0.1:9091}}`. Unset: one engine with the node's name.",
     )
 
     @field_validator("engines", mode="before")

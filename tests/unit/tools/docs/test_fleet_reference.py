@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from commands.configuration import load_config
+from commands.fleet import check_ports
 from fleet.settings import load
 from stream.sources.addresses import parse_pattern
 from support.repository import REPOSITORY
@@ -27,6 +28,12 @@ def test_the_example_of_the_guide_is_valid(tmp_path: Path) -> None:
     config = load(example("fleet.yaml", tmp_path))
     assert [camera.id for camera in config.cameras] == ["lobby", "dock", "gate"]
     assert config.engine_of("gpu-1")["model"] == {"profile": "edge", "device": "cuda"}
+
+
+def test_the_engines_of_the_example_of_one_machine_have_ports_of_their_own(tmp_path: Path) -> None:
+    fleet = load(example("one.yaml", tmp_path))
+    assert list(fleet.engines_of("home")) == ["a", "b"]
+    assert check_ports.problems(fleet, "home", is_head=True) == {}
 
 
 def test_the_engines_of_the_trial_join_its_coordinator_under_names_and_addresses_of_their_own(tmp_path: Path) -> None:
