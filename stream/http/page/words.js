@@ -14,6 +14,8 @@ const REASONS = {
   ended: "stream ended",
   not_a_video: "not a video",
   unknown_codec: "unknown codec",
+  picture_too_large: "picture too large",
+  no_memory: "not enough memory",
   broken: "read error",
   no_such_file: "file not found",
   unreadable: "permission denied",
