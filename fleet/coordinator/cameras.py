@@ -17,6 +17,7 @@ from stream.cameras.changes import (
     PrivateError,
     Settings,
     check_can_be_opened,
+    check_certificates,
     check_scheme,
     checked_settings,
     no_such_camera,
@@ -79,11 +80,13 @@ class Cameras:
             self._check_new(camera)
         else:
             check_scheme(camera, before, self._http.camera_schemes)
+            check_certificates(camera, before, self._http.tls_certificates_folder)
         check_can_be_opened(camera, before)
         return camera
 
     def _check_new(self, camera: FleetCamera) -> None:
         check_scheme(camera, None, self._http.camera_schemes)
+        check_certificates(camera, None, self._http.tls_certificates_folder)
         if len(self.all) >= self._http.max_cameras:
             raise NoCapacityError(
                 f"there are {len(self.all)} cameras, the limit of coordinator.http.max_cameras: remove one first"

@@ -6,7 +6,9 @@ Independent of an engine, so that a fleet's coordinator checks in the same way w
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -97,6 +99,24 @@ def check_scheme(config: CameraConfig, before: CameraConfig | None, allowed: Seq
     if config.source.scheme not in allowed:
         raise SettingsError(
             [("source", f"must begin with {' or '.join(f'{scheme}:' for scheme in allowed)} (http.camera_schemes)")]
+        )
+
+
+def check_certificates(config: CameraConfig, before: CameraConfig | None, folder: Path | None) -> None:
+    """Raise `SettingsError` if `tls_certificates` is a new one outside of the folder, or if there is no folder.
+
+    Otherwise errors of the camera would tell which files this machine has. The answer is the same for any such path.
+    """
+    path = config.tls_certificates
+    if path is None or (before is not None and before.tls_certificates == path):
+        return
+    try:
+        allowed = folder is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # a null character
+        allowed = False
+    if not allowed:
+        raise SettingsError(
+            [("tls_certificates", "must name a file in http.tls_certificates_folder, or be set in the configuration")]
         )
 
 

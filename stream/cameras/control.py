@@ -22,6 +22,7 @@ from stream.cameras.changes import (
     PrivateError,
     Settings,
     check_can_be_opened,
+    check_certificates,
     check_scheme,
     checked_settings,
     no_such_camera,
@@ -122,6 +123,7 @@ class Control:
         config = config.at_least(self._cameras.privacy.everywhere)
         self._check_privacy(config, before)
         check_scheme(config, before, self._config.http.camera_schemes)
+        check_certificates(config, before, self._config.http.tls_certificates_folder)
         check_can_be_opened(config, before)
         return config
 

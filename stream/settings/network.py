@@ -63,6 +63,11 @@ class HttpConfig(Section):
         description="Allowed schemes for cameras added over HTTP; `file` stands for paths. Cameras in the "
         "configuration may use any.",
     )
+    tls_certificates_folder: Path | None = Field(
+        None,
+        description="Folder of the files that `tls_certificates` of cameras may name over HTTP. Unset: none. In the "
+        "configuration it may name any.",
+    )
     max_cameras: int = Field(64, ge=1, le=1024, description="Maximum cameras; beyond it, none can be added over HTTP.")
     max_streams: int = Field(
         64,

@@ -103,6 +103,7 @@ async def test_a_camera_is_switched_off_and_on() -> None:
         ({"source": "rtsp://h/\nx"}, "source"),
         ({}, "source"),
         ({"source": "/etc/passwd"}, "source"),
+        ({"source": "rtsps://h/x", "tls_certificates": "/etc/passwd"}, "tls_certificates"),
         ({"source": "file:///etc/passwd"}, "source"),
         ({"source": "http://u:hunter2@h/x"}, "source"),
         ({"source": "concat:/etc/passwd"}, "source"),

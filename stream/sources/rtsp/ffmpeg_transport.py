@@ -13,7 +13,8 @@ from stream.sources.decoding import nvdec
 from stream.sources.decoding.picture_limit import decoder_pixels
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.rtsp.error_diagnosis import RtspErrorDiagnosis
-from stream.sources.transport import Fallback
+from stream.sources.rtsp.trust import Trust, UnusableCertificatesError
+from stream.sources.transport import Fallback, Transport
 
 
 class FfmpegRtspTransport(FfmpegTransport):
@@ -38,6 +39,16 @@ class FfmpegRtspTransport(FfmpegTransport):
             hwaccel=nvdec.hardware(config.decoder),
         )
         self.fallback = fallback
+        self._rtsp_diagnosis = diagnosis
+        self._trust = Trust(config.tls_certificates)
+
+    def open(self) -> Transport:
+        """Connect within the start timeout. FFmpeg would wait without end for the writer of a pipe of certificates."""
+        try:
+            self._trust.content()
+        except UnusableCertificatesError as error:
+            raise self._rtsp_diagnosis.native_opening_failed(error, connected=False, answered=False) from None
+        return super().open()
 
 
 def _options(config: CameraConfig) -> dict[str, str]:

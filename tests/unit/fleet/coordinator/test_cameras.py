@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +109,20 @@ def test_what_may_not_be_added_over_http_is_not_taken_from_an_engine(caplog: pyt
     assert cameras.adopted("b", {"source": "rtsp://10.0.0.8/1"}, "n1") is None
     assert made().adopted("b", {"source": "/etc/passwd"}, "n1") is None
     assert "max_cameras" in caplog.text and "camera_schemes" in caplog.text
+
+
+def test_certificates_outside_of_the_folder_are_neither_set_over_http_nor_taken_from_an_engine(tmp_path: Path) -> None:
+    rtsps = {"source": "rtsps://10.0.0.7/1", "tls_certificates": "/etc/passwd"}
+    with pytest.raises(SettingsError, match=r"tls_certificates: must name a file in http\.tls_certificates_folder"):
+        made().checked("a", rtsps)
+    with pytest.raises(SettingsError):
+        made({"id": "a", "source": RTSP}).checked_changes("a", {"tls_certificates": "/etc/passwd"})
+    assert made().adopted("a", rtsps, "n1") is None
+    configured = made({"id": "a", **rtsps})
+    assert configured.checked_changes("a", {"max_fps": 5}).max_fps == 5
+    inside = {**rtsps, "tls_certificates": str(tmp_path / "ca.pem")}
+    allowing = made(coordinator={"http": {"tls_certificates_folder": str(tmp_path)}})
+    assert allowing.checked("a", inside).tls_certificates == tmp_path / "ca.pem"
 
 
 def test_no_camera_is_added_above_the_limit() -> None:
