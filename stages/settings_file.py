@@ -81,7 +81,7 @@ def _check_extent(path: Path, content: Any, most_values: int) -> None:
                 break
         else:
             inside.pop()
-        if len(inside) > MOST_LEVELS:  # also where an alias is used in its own value
+        if len(inside) > MOST_LEVELS:
             raise SettingsFileError(f"{path}: is nested too deep")
 
 
@@ -93,7 +93,8 @@ class _InvalidError(yaml.constructor.ConstructorError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Rejects a key that is set twice, gives the line of a value that cannot be converted, and reads dates as text."""
+    """Rejects a key that is set twice and an alias for what it is in, gives the line of a value that cannot be converted,
+    and reads dates as text."""
 
     yaml_implicit_resolvers: ClassVar = {
         first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -104,6 +105,10 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose at most `MOST_LEVELS` levels: reading thousands takes seconds."""
+        if self.check_event(yaml.AliasEvent):
+            anchored = self.anchors.get(self.peek_event().anchor)
+            if anchored is not None and anchored.end_mark is None:  # it is being read: a value without an end
+                raise _InvalidError("an alias stands for a value that contains it", anchored)
         self.level += 1
         if self.level > MOST_LEVELS + 1:
             raise _InvalidError("is nested too deep", self.peek_event())
