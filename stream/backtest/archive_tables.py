@@ -27,6 +27,24 @@ _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 _ENCODED = ("run", "camera")
 _PARTITION = re.compile(r"day=(\d{4})-(\d\d)-(\d\d)(?:/hour=(\d\d?))?/")
 _HOUR_US = 3_600_000_000
+_ALWAYS = frozenset(
+    (
+        "camera",
+        "run",
+        "epoch",
+        "seq",
+        "capture_utc",
+        "frame",
+        "media_time_us",
+        "people",
+        "track",
+        "x1",
+        "y1",
+        "x2",
+        "y2",
+    )
+)
+"""Columns that have a value in each row."""
 COLUMNS: dict[Field, tuple[str, ...]] = {
     "zones": ("zones",),
     "crossed": ("crossed", "stature"),
@@ -108,8 +126,14 @@ def check_fields(files: Sequence[Path], fields: Collection[Field]) -> None:
                 if column not in schema.names:
                     raise MissingFieldError(field, f"{path} (column {column})", _ADVICE)
             inside = _IN_PARTS.get(field)
-            if inside is not None and schema.field("parts").type.value_type.get_field_index(inside) < 0:
+            if inside is not None and not _has_part_field(schema, inside):
                 raise MissingFieldError(field, f"{path} (column parts.{inside})", _ADVICE)
+
+
+def _has_part_field(schema: pa.Schema, name: str) -> bool:
+    parts = schema.field("parts").type if "parts" in schema.names else pa.null()
+    inside = parts.value_type if pa.types.is_list(parts) else pa.null()
+    return pa.types.is_struct(inside) and inside.get_field_index(name) >= 0
 
 
 def check_objects(files: Sequence[Path]) -> None:
@@ -151,7 +175,7 @@ def _read(path: Path, schema: pa.Schema, selection: Selection) -> tuple[pa.Table
     try:
         file = _opened(path)
         table = file.read(_leaves(file, schema), use_threads=False)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from None
     if missing := set(schema.names) - set(table.column_names):
         raise ConfigError(f"{path}: is not of a partstream archive: it has no column {min(missing)}")
@@ -161,6 +185,8 @@ def _read(path: Path, schema: pa.Schema, selection: Selection) -> tuple[pa.Table
             table = table.cast(schema)
         except (pa.ArrowException, ValueError) as error:
             raise ConfigError(f"{path}: is not of a partstream archive: {error}") from None
+    if empty := [name for name in schema.names if name in _ALWAYS and table.column(name).null_count]:
+        raise ConfigError(f"{path}: is not of a partstream archive: a row has no value in the column {empty[0]}")
     wanted = _wanted(table, selection)
     if wanted is None:
         return table, np.arange(table.num_rows)
@@ -214,6 +240,10 @@ def _opened(path: Path, metadata: pq.FileMetaData | None = None) -> pq.ParquetFi
         raise ConfigError(
             f"{path}: was removed or merged with others while the archive was read: run this again"
         ) from None
+    except KeyError:  # a column of `_ENCODED`
+        raise ConfigError(f"{path}: is not of a partstream archive: it lacks {' or '.join(_ENCODED)}") from None
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from None
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 import numpy as np
@@ -21,16 +21,20 @@ from stream.settings.config_error import ConfigError
 _OLD = "it was written by an older version; analyse the video again with `partstream run --results`"
 
 
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""An integer of 64 bits, as the index has them."""
+
+
 class _Head(msgspec.Struct, tag_field="schema", tag=FRAME_SCHEMA):
     """What the index needs of a result; the people are not decoded."""
 
     run: str
-    seq: int
+    seq: _Whole
     camera: str
     epoch: int
-    frame: int
-    capture_us: int
-    media_time_us: int
+    frame: _Whole
+    capture_us: _Whole
+    media_time_us: _Whole
     published_us: int
     size: tuple[int, int]
     model: ModelRef
@@ -95,10 +99,13 @@ class ResultsFiles:
             recorded.segments.setdefault(camera, []).append(segment)
         return recorded
 
-    def frame(self, file: int, offset: int) -> Frame:
-        """Read the result at an offset of a file."""
+    def frame(self, file: int, offset: int, line: int) -> Frame:
+        """Read the result in a line, at this offset of a file. Raises `ConfigError` if it is none."""
         self._files[file].seek(offset)
-        frame = decode(self._files[file].readline())
+        try:
+            frame = decode(self._files[file].readline())
+        except msgspec.DecodeError as error:
+            raise _not_a_result(self._paths[file], line, error) from None
         assert isinstance(frame, Frame)
         return frame
 
@@ -133,7 +140,7 @@ class _Lines:
         needed: Field | None = next((field for field in MEASURES if field in self.files.fields), None)
 
         def of(index: int) -> list[SeenPerson]:
-            frame = self.files.frame(int(self.file[index]), int(self.offset[index]))
+            frame = self.files.frame(int(self.file[index]), int(self.offset[index]), int(self.line[index]))
             if needed is not None and any(person.stature is None for person in frame.people):
                 where = f"{self.files.path(int(self.file[index]))}, line {self.line[index]},"
                 raise MissingFieldError(needed, where, _OLD)
@@ -170,8 +177,12 @@ def _heads(path: Path, lines: BinaryIO) -> Iterator[tuple[int, int, _Head]]:
                 if not _is_other_message(line):
                     if not line.endswith(b"\n"):
                         return
-                    raise ConfigError(f"{path}, line {number}: not a result of partstream: {error}") from None
+                    raise _not_a_result(path, number, error) from None
         offset += len(line)
+
+
+def _not_a_result(path: Path, line: int, error: Exception) -> ConfigError:
+    return ConfigError(f"{path}, line {line}: not a result of partstream: {error}")
 
 
 def _is_other_message(line: bytes) -> bool:
