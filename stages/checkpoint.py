@@ -209,7 +209,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         geometry_version = metadata["geometry_version"]
     except KeyError as error:
         raise CheckpointError(f"{path}: the metadata lacks {error}") from None
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     if config.person_hidden and metadata.get("network_version") != _NETWORK_VERSION:
         raise CheckpointError(
@@ -242,11 +242,11 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         )
     # Older checkpoints have no temperature of the action's score and no normalisation of RoI features.
     tensors.setdefault("action_lstm.temperature", torch.ones(()))
-    if config.visual:
-        tensors.setdefault("visual_mean", torch.zeros(config.visual_features))
-        tensors.setdefault("visual_scale", torch.ones(config.visual_features))
     try:
         _check_sizes(config, vocabulary, table, tensors)
+        if config.visual:
+            tensors.setdefault("visual_mean", torch.zeros(config.visual_features))
+            tensors.setdefault("visual_scale", torch.ones(config.visual_features))
         network = ActionNetwork(config, vocabulary, table)
         network.load_state_dict(tensors, strict=True)
     except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
@@ -313,7 +313,7 @@ def _extractor(
         features = vgg_from_tensors(
             VggConfig.from_dict(parsed(metadata, "features", dict)), tensors, f"{path}: features"
         )
-    except (WeightsError, ValueError, TypeError) as error:
+    except (WeightsError, ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise CheckpointError(f"{path}: its feature extractor can't be used: {error}") from None
     if features.length != config.visual_features:
         raise CheckpointError(
