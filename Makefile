@@ -115,10 +115,14 @@ $(HOMEASSISTANT): Makefile
 
 # Random faults run for CHAOS_SECONDS; their log is build/chaos/log.jsonl.
 CHAOS_SECONDS ?= 7200
+# Readers of what comes from outside get FUZZ times as many random inputs as in `make test`: about two hours.
+FUZZ ?= 1000
+DAMAGED := -k "damaged or mutated or any_bytes or any_packets" --timeout 0 -n $(WORKERS) --dist load
 soak: $(READY) $(HOMEASSISTANT)
 	@deploy/system-packages.sh test
 	@CHAOS_SECONDS=$(CHAOS_SECONDS) $(BIN)/python -m pytest -m soak -s
 	@TESTS_EXAMPLES=10 $(BIN)/python -m pytest -m "hypothesis and not soak" -n $(WORKERS) --dist loadfile
+	@TESTS_EXAMPLES=$(FUZZ) $(BIN)/python -m pytest -m "hypothesis and not soak" $(DAMAGED) tests/unit
 
 # With a data folder (docs/data-folder.md) also on recorded motion: make train DATA=DIR, PROFILE=edge-open.
 PROFILE ?= edge

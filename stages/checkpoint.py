@@ -37,7 +37,6 @@ from stages.language.prior_table import table_sha256
 from stages.people.smoothing import SmoothingConfig
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.region_features.vgg_weights import vgg_from_tensors
-from stages.stored_settings import parsed
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import Vocabulary
 from stages.weight_terms import WeightTerms, weight_terms

@@ -93,8 +93,8 @@ class _InvalidError(yaml.constructor.ConstructorError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Rejects a key that is set twice and an alias for what it is in, gives the line of a value that cannot be converted,
-    and reads dates as text."""
+    """Rejects a key that is set twice and an alias for what it is in, gives the line of a value that cannot be
+    converted, and reads dates as text."""
 
     yaml_implicit_resolvers: ClassVar = {
         first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]

@@ -25,7 +25,6 @@ from stages.heads.region_embedding import region_embedding
 from stages.heads.stored_settings import fields_of
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, PART_FEATURES
 from stages.keypoint_features.skeleton import JOINT_SCORE
-from stages.stored_settings import fields_of
 from stages.vocabulary import Vocabulary
 
 _AT_LEAST_1 = frozenset(

@@ -26,7 +26,6 @@ from stages.region_features.picture_scaling import (
     scaled,
     scaled_size,
 )
-from stages.stored_settings import fields_of
 
 _STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
 """VGG-16's stages: number of convolutions, and channels as a multiple of the first stage's."""

@@ -21,7 +21,6 @@ from torch import Tensor
 from stages.heads.stored_settings import parsed
 from stages.region_features.picture_scaling import Normalisation
 from stages.region_features.vgg_features import VggConfig, VggFeatures
-from stages.stored_settings import parsed
 from stages.third_party.weights import WeightsError
 
 FORMAT = "partstream.features/1"

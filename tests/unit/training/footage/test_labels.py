@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
+from support.damage import CHANCES, damaged
+from support.examples import examples
+from support.repository import REPOSITORY
 from training.footage.labels import LabelError, instants, parse_labels, read_labels, times
 
 
@@ -144,3 +149,14 @@ def test_a_long_list_of_errors_is_shortened() -> None:
     message = error_of(clip(people=[{"id": k, "boxes": boxes, "spans": [[0, 9, "walk"]]} for k in (1, 2)]))
     assert message.count("\n") == 13
     assert "… and 8 more" in message
+
+
+@settings(max_examples=examples(60))
+@given(chance=CHANCES)
+def test_a_damaged_file_is_read_or_refused(chance: random.Random) -> None:
+    path = REPOSITORY / "training" / "footage" / "sports2d.a.json"
+    content = damaged(chance, json.loads(path.read_bytes()), lambda value: json.dumps(value).encode())
+    try:
+        parse_labels(content, "clip.json")
+    except LabelError as error:
+        assert "clip.json" in str(error) and len(str(error)) < 50_000
