@@ -60,6 +60,18 @@ def test_the_page_of_third_parties_has_every_source_of_a_packaged_checkpoint_wit
         assert recipe in ("both", f"`{profile}`")
 
 
+# -- docs/security.md -----------------------------------------------------------------------------------------------
+def test_each_row_of_the_threat_model_names_tests_that_exist() -> None:
+    page = (REPOSITORY / "docs" / "security.md").read_text()
+    section = page.split("## Who may do what\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ") and not line.endswith("| Test |")]
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"`([a-z_0-9/]+\.py)`", row.rpartition(" | ")[2])
+        assert named, f"no test: {row}"
+        assert [name for name in named if not (REPOSITORY / "tests" / name).is_file()] == []
+
+
 # -- docs/architecture.md -------------------------------------------------------------------------------------------
 def rows_of(heading: str) -> set[str]:
     """Folders named in the first column of the table under a heading."""

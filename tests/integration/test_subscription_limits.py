@@ -87,6 +87,7 @@ async def test_if_all_have_too_many_the_one_with_the_most_is_disconnected_and_a_
     async with publishing(max_subscriptions=3) as publisher, AsyncExitStack() as stack:
         publisher.publish(wire.status())
         most = await stack.enter_async_context(subscribed(publisher.endpoint, b"1", b"2", b"3"))
+        await until(lambda: publisher.subscriptions == 3)  # of those with as many, it is the first
         for client in range(3):
             prefixes = (b"%d.%d" % (client, number) for number in range(2 + (client < 2)))
             await stack.enter_async_context(subscribed(publisher.endpoint, *prefixes))
