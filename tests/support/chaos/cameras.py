@@ -28,6 +28,7 @@ class ChaosCamera:
         self.sends = True
         """Whether its pictures reach the engine, as far as the harness knows."""
         self.troubled = False
+        self._started = False
         self.udp = udp
         port = reserved_port()
         arguments = ["-m", "support.chaos.camera_process", str(port), str(fps), str(seed)]
@@ -42,6 +43,7 @@ class ChaosCamera:
     async def start(self) -> None:
         """Start the server and the network."""
         self.program.start()
+        self._started = True
         if isinstance(self.relay, UdpRelay):
             self.relay.__enter__()
         else:
@@ -51,6 +53,8 @@ class ChaosCamera:
 
     async def stop(self) -> None:
         """Stop the server and the network."""
+        if not self._started:
+            return
         if isinstance(self.relay, UdpRelay):
             self.relay.__exit__(None, None, None)
         else:

@@ -93,6 +93,14 @@ class Stand:
         return [self.pub, self.replay, self.http]
 
     async def __aenter__(self) -> Stand:
+        try:
+            await self._start()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _start(self) -> None:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASKS_WITHIN_S))
         await asyncio.gather(*(camera.start() for camera in (*self.cameras, self.spare)))
         self._write_settings()
@@ -106,7 +114,6 @@ class Stand:
             raise RuntimeError(f"not all cameras are live: {await self.states()}, see {self.engine.log}")
         self.journal.write("all live", seconds=round(took, 1))
         self.viewers.start()
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.viewers.stop()
