@@ -31,7 +31,7 @@ class ChaosCamera:
         self._started = False
         self.udp = udp
         port = reserved_port()
-        arguments = ["-m", "support.chaos.camera_process", str(port), str(fps), str(seed)]
+        arguments = ["-m", "support.chaos.programs.camera_process", str(port), str(fps), str(seed)]
         self.program = Program(name, arguments, folder / f"{name}.log", commands=True)
         self.port = port
         self.relay: TcpRelay | UdpRelay

@@ -49,7 +49,7 @@ async def begin(stand: Stand, fault: Fault) -> tuple[str, End]:
             "archive": stand.archive,
             "notify": stand.notify,
         }[who]
-        return program.name, await (_killed(stand, program) if what == "killed" else _stopped(stand, program))
+        return program.name, await (_killed(program) if what == "killed" else _stopped(program))
     return kind.split()[0], await _OTHERS[kind](stand, fault, rng)
 
 
@@ -63,7 +63,7 @@ def _untroubled(stand: Stand, fault: Fault) -> ChaosCamera:
 # -- programs --------------------------------------------------------------------------------------------------------
 
 
-async def _killed(stand: Stand, program: Program) -> End:
+async def _killed(program: Program) -> End:
     program.kill()
 
     async def end() -> None:
@@ -72,7 +72,7 @@ async def _killed(stand: Stand, program: Program) -> End:
     return end
 
 
-async def _stopped(stand: Stand, program: Program) -> End:
+async def _stopped(program: Program) -> End:
     program.suspend()
 
     async def end() -> None:
@@ -82,7 +82,7 @@ async def _stopped(stand: Stand, program: Program) -> End:
 
 
 async def _engine_stopped(stand: Stand, fault: Fault, rng: random.Random) -> End:
-    return await _stopped(stand, stand.engine)
+    return await _stopped(stand.engine)
 
 
 async def _engine_killed(stand: Stand, fault: Fault, rng: random.Random) -> End:

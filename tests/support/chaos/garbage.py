@@ -51,7 +51,7 @@ async def throw(ports: Sequence[int], rng: random.Random, connections: int) -> i
     accepted = 0
     for _ in range(connections):
         with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", rng.choice(ports))
+            _, writer = await asyncio.open_connection("127.0.0.1", rng.choice(ports))
             accepted += 1
             writer.write(rng.choice(BEGINNINGS) + rng.randbytes(rng.randrange(MOST_BYTES)))
             if rng.random() < 0.5:
@@ -63,5 +63,4 @@ async def throw(ports: Sequence[int], rng: random.Random, connections: int) -> i
                 writer.close()
             else:
                 writer.transport.abort()
-            del reader
     return accepted

@@ -54,9 +54,9 @@ class Step:
 
 
 def plan(seed: int, *, kinds: Sequence[str] = ()) -> Iterator[Step]:
-    """Yield the steps of a seed without end, each kind once before any comes again.
+    """Yield the steps of a seed without end. Each kind comes once before any comes again.
 
-    Restarts of the engine are among them: who is past them skips them. `kinds`: only these.
+    Restarts of the engine are included; the runner skips them in the second half. `kinds`: only these.
     """
     rng = random.Random(seed)
     wanted = list(kinds or (*OF_CAMERAS, *OF_READERS, *OF_THE_ENGINE, *RESTARTS))

@@ -1,4 +1,7 @@
-"""A chaos run: steps of the plan one after another, each until all is well again, then the accounts are closed."""
+"""A chaos run: the steps of the plan, one after another, and the last checks.
+
+After each step, the runner waits until all cameras are live and their results arrive.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 
 from support.chaos.faults import End, begin
 from support.chaos.journal import Journal
-from support.chaos.kept_archive import compare
-from support.chaos.memory import slope_of
+from support.chaos.judges.kept_archive import compare
+from support.chaos.judges.memory import slope_of
 from support.chaos.pacing import now, pause, within
 from support.chaos.plan import RESTARTS, Step, plan
 from support.chaos.stand import Stand
@@ -43,13 +46,13 @@ async def run(
         if not isinstance(ended, asyncio.CancelledError):
             journal.violation("harness", error=f"{type(ended).__name__}: {ended}")
         memory = _memory(journal, watch)
-        await _close_accounts(stand, watch)
+        await _finish(stand, watch)
         archived = await asyncio.to_thread(compare, folder / "archive", stand.ledger, journal.violation)
         return _summary(journal, seed, now() - begun, stand, watch, archived, memory)
 
 
 async def _take(stand: Stand, step: Step) -> None:
-    """Take one step: its faults begin together, end each in its time, and then all must become well."""
+    """Take one step: its faults begin together and end when they are due; then all cameras must become live."""
     journal = stand.journal
     await pause(step.pause_s)
     under_way: list[tuple[float, str, str, End]] = []
@@ -95,7 +98,7 @@ def _memory(journal: Journal, watch: Watch) -> dict[str, Any]:
     return found
 
 
-async def _close_accounts(stand: Stand, watch: Watch) -> None:
+async def _finish(stand: Stand, watch: Watch) -> None:
     """Remove all cameras, wait for the last messages, and stop every program in order."""
     journal = stand.journal
     journal.last_fault = journal.write("end", ending="all cameras fall silent, and are removed")

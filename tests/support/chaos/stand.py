@@ -16,8 +16,8 @@ from stream.subscriber import KINDS, subscribe
 from support.chaos.cameras import STARTS_WITHIN_S, ChaosCamera, State, states_of
 from support.chaos.disk import SmallDisk
 from support.chaos.journal import Journal
-from support.chaos.ledger import Ledger
-from support.chaos.numbering import Numbering
+from support.chaos.judges.ledger import Ledger
+from support.chaos.judges.numbering import Numbering
 from support.chaos.pacing import now, within
 from support.chaos.processes import Program
 from support.chaos.viewers import Viewers
@@ -64,7 +64,7 @@ class Stand:
         self.viewers = Viewers(self.address, [camera.name for camera in self.cameras], journal.violation)
         endpoint, replay = f"tcp://127.0.0.1:{self.pub}", f"tcp://127.0.0.1:{self.replay}"
         self.endpoints = endpoint, replay
-        run = ["-m", "support.chaos.engine_process", "run", "--config", str(folder / "engine.yaml")]
+        run = ["-m", "support.chaos.programs.engine_process", "run", "--config", str(folder / "engine.yaml")]
         kept = ["--replay", replay, "--out", str(folder / "archive"), "--every", "5", "--least-free", "1MB"]
         command = str(REPOSITORY / "run_stream.py")
         self.engine = Program("engine", run, folder / "engine.log")
@@ -75,7 +75,7 @@ class Stand:
         self.subscribers = [
             Program(
                 f"subscriber{number}",
-                ["-m", "support.chaos.subscriber_process", endpoint, replay],
+                ["-m", "support.chaos.programs.subscriber_process", endpoint, replay],
                 folder / f"subscriber{number}.log",
             )
             for number in range(SUBSCRIBERS)

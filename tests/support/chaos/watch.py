@@ -7,9 +7,9 @@ import json
 import re
 from collections import Counter
 
+from support.chaos.judges.played_clips import trouble_of
+from support.chaos.judges.scrapes import Scrapes
 from support.chaos.pacing import now, pause
-from support.chaos.played_clips import trouble_of
-from support.chaos.scrapes import Scrapes
 from support.chaos.stand import Stand
 
 ROUND_S = 2.0

@@ -17,13 +17,13 @@ import pytest
 import support.engines.wire_messages as wire
 from stream.messaging.gap_filling import Gap
 from stream.results import ClipReady
-from support.chaos.kept_archive import compare
-from support.chaos.ledger import Ledger
-from support.chaos.memory import slope_of
-from support.chaos.numbering import Numbering
+from support.chaos.judges.kept_archive import compare
+from support.chaos.judges.ledger import Ledger
+from support.chaos.judges.memory import slope_of
+from support.chaos.judges.numbering import Numbering
+from support.chaos.judges.played_clips import trouble_of
+from support.chaos.judges.scrapes import Scrapes
 from support.chaos.plan import OF_CAMERAS, OF_READERS, OF_THE_ENGINE, RESTARTS, plan
-from support.chaos.played_clips import trouble_of
-from support.chaos.scrapes import Scrapes
 from support.engines.small_clips import make_clip
 
 Found = list[dict[str, Any]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from support.chaos.ledger import Ledger, digest
+from support.chaos.judges.ledger import Ledger, digest
 
 COLUMNS = {
     "results": ("frames", ["capture_utc", "published_utc", "frame", "media_time_us", "people"]),

@@ -1,6 +1,6 @@
 """The command line of partstream, whose model `free` sees a person who comes, walks, falls and leaves, again and again.
 
-python -m support.chaos.engine_process run --config FILE
+python -m support.chaos.programs.engine_process run --config FILE
 """
 
 from __future__ import annotations

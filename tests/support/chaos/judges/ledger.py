@@ -65,7 +65,6 @@ class Ledger:
         self.clips: list[ClipReady] = []
         self.newest_frame_s: dict[str, float] = {}
         self.epochs: dict[str, int] = {}
-        self.capture_backwards = 0
         self._newest: dict[tuple[str, str, int, str], tuple[int, int]] = {}
         self._violated = violated
 
@@ -90,9 +89,9 @@ class Ledger:
             self.clips.append(message)
         elif isinstance(message, Stats):
             self._stats(message)
-        if not isinstance(message, Stats | Alert | ClipReady) and message.epoch > self.epochs.get(message.camera, 0):  # pyright: ignore[reportAttributeAccessIssue]
-            self.epochs[message.camera] = message.epoch  # pyright: ignore[reportAttributeAccessIssue]
-            self._close_before(message.run, message.camera, message.epoch, at_s)  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(message, Frame | Event | Status) and message.epoch > self.epochs.get(message.camera, 0):
+            self.epochs[message.camera] = message.epoch
+            self._close_before(message.run, message.camera, message.epoch, at_s)
 
     def gap(self, gap: Gap) -> None:
         """Forget what may have ended in a message that is lost."""
@@ -161,7 +160,6 @@ class Ledger:
         if frame.media_time_us < media_us:
             self._violated("times", error="media time went back", camera=frame.camera, epoch=frame.epoch, seq=frame.seq)
         if frame.capture_us < capture_us:
-            self.capture_backwards += 1
             self._violated(
                 "times",
                 error="capture time went back",

@@ -1,6 +1,6 @@
 """A subscriber that is killed and suspended, and checks the numbers of what it gets.
 
-    python -m support.chaos.subscriber_process ENDPOINT REPLAY
+    python -m support.chaos.programs.subscriber_process ENDPOINT REPLAY
 
 Violations, and its counts each second, are JSON lines on standard output.
 """
@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from stream.subscriber import KINDS, subscribe
-from support.chaos.numbering import Numbering
+from support.chaos.judges.numbering import Numbering
 from support.chaos.pacing import now
 
 

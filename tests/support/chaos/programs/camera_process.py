@@ -1,6 +1,6 @@
 """A camera in a process of its own: an RTSP server with endless footage, a clock that can be stepped, and sizes.
 
-    python -m support.chaos.camera_process PORT FPS SEED
+    python -m support.chaos.programs.camera_process PORT FPS SEED
 
 Commands are lines on standard input: `clock SECONDS` sets how far its clock is wrong, `footage NUMBER` what it shows
 from the next round of its footage on. It ends with its standard input.
