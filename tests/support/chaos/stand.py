@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from stream.subscriber import KINDS, subscribe
+from stream.subscriber import KINDS, Kind, subscribe
 from support.chaos.cameras import STARTS_WITHIN_S, ChaosCamera, State, states_of
 from support.chaos.disk import SmallDisk
 from support.chaos.journal import Journal
@@ -174,7 +174,7 @@ class Stand:
 
     async def _read(self) -> None:
         """Read everything that is published, undisturbed."""
-        kinds = [kind for kind in KINDS if kind != "directory"]
+        kinds: list[Kind] = [kind for kind in KINDS if kind != "directory"]
 
         def gap(gap: Any) -> None:
             self.numbering.gap(gap)

@@ -190,9 +190,9 @@ def test_a_clip_must_play_to_its_end(tmp_path: Path) -> None:
 
     def ready(last_us: int = 9) -> ClipReady:
         size = sum(path.stat().st_size for path in tmp_path.iterdir())
-        times = {"start_us": 0, "end_us": 9, "start_media_time_us": 0, "end_media_time_us": last_us}
-        named = {"run": wire.RUN, "seq": 0, "camera": "lobby", "epoch": 1, "clip": "one", "events": [], "alerts": []}
-        return ClipReady(**named, **times, ended="complete", bytes=size)
+        times: dict[str, Any] = {"start_us": 0, "end_us": 9, "start_media_time_us": 0, "end_media_time_us": last_us}
+        named: dict[str, Any] = {"run": wire.RUN, "seq": 0, "camera": "lobby", "epoch": 1, "clip": "one"}
+        return ClipReady(**named, **times, ended="complete", bytes=size, events=[], alerts=[])
 
     assert trouble_of(ready(), tmp_path) is None
     assert trouble_of(ready(last_us=4), tmp_path) == "results [0] are not of its time"

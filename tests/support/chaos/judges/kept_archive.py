@@ -66,7 +66,7 @@ def _rows(folder: Path, columns: list[str]) -> tuple[dict[tuple[str, str], dict[
     found: dict[tuple[str, str], dict[tuple[int, int], int]] = defaultdict(dict)
     doubled: list[Any] = []
     for file in sorted(folder.rglob("*.parquet")):
-        table = pq.read_table(file, columns=[*HEAD, *columns], partitioning=None)
+        table = pq.ParquetFile(file).read(columns=[*HEAD, *columns])
         values = [
             column.cast("int64").to_pylist() if name.endswith("_utc") else column.to_pylist()
             for name, column in ((name, table.column(name)) for name in [*HEAD, *columns])
@@ -83,6 +83,6 @@ def _lost(folder: Path) -> dict[tuple[str, str, str], Counter[int]]:
     """Return how many messages the archive counts as lost, by kind, run and camera, and epoch."""
     lost: dict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)
     for file in (folder / "gaps").rglob("*.parquet"):
-        for row in pq.read_table(file, partitioning=None).to_pylist():
+        for row in pq.ParquetFile(file).read().to_pylist():
             lost[row["kind"], row["run"], row["camera"]][row["epoch"]] += row["lost"]
     return lost

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import av
+from av.error import FFmpegError
 
 from stream.results import ClipReady
 
@@ -22,7 +23,7 @@ def trouble_of(clip: ClipReady, folder: Path) -> str | None:
             times = [frame.time for frame in container.decode(video=0)]
     except FileNotFoundError:
         return "gone"
-    except (OSError, ValueError, av.FFmpegError) as error:
+    except (OSError, ValueError, FFmpegError) as error:
         return f"{type(error).__name__}: {error}" if described.exists() else "gone"
     if not times:
         return "it has no picture"

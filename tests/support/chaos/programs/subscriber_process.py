@@ -12,7 +12,7 @@ import json
 import sys
 from typing import Any
 
-from stream.subscriber import KINDS, subscribe
+from stream.subscriber import KINDS, Kind, subscribe
 from support.chaos.judges.numbering import Numbering
 from support.chaos.pacing import now
 
@@ -25,7 +25,7 @@ def say(invariant: str, **details: Any) -> None:
 async def main() -> None:
     """Read until killed."""
     numbering = Numbering(say)
-    kinds = [kind for kind in KINDS if kind != "directory"]
+    kinds: list[Kind] = [kind for kind in KINDS if kind != "directory"]
     told = now()
     messages = subscribe(sys.argv[1], kinds=kinds, replay=sys.argv[2], on_gap=numbering.gap, high_water_mark=100)
     async for message in messages:
