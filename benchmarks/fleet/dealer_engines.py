@@ -41,6 +41,8 @@ class DealerEngine:
     capacity: float = 1000.0
     max_cameras: int = 64
     privacy: LeastPrivacy = "off"
+    load: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Further fields of its report."""
     run: str = field(default_factory=lambda: secrets.token_hex(16))
     state: CameraState = "live"
     """Of all its cameras."""
@@ -109,7 +111,7 @@ class DealerEngine:
         }
         part, self._to_send = self._to_send[: self.at_once], self._to_send[self.at_once :]
         settings = {camera: dict(self.settings[camera]) for camera in part if camera in self.settings} or None
-        report = EngineReport(self.capacity, self.max_cameras, privacy=self.privacy)
+        report = EngineReport(self.capacity, self.max_cameras, privacy=self.privacy, **self.load)
         return Renewal(
             PROTOCOL,
             self.address,

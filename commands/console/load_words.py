@@ -10,6 +10,9 @@ def load_words(level: int, max_level: int, overloaded: bool) -> Text | None:
     if overloaded:
         reduced = f" at the highest ease level ({level})" if level else ""
         return Text(f"overloaded: frames are dropped{reduced}. Lower max_fps or detector_size", "yellow")
-    if level:
-        return Text(f"reduced detail: this machine is busy (ease level {level} of {max_level})", "dim")
-    return None
+    return Text(reduced_words(level, max_level), "dim") if level else None
+
+
+def reduced_words(level: int, max_level: int, machine: str = "this machine") -> str:
+    """Return a line about a reduced quality."""
+    return f"reduced detail: {machine} is busy (ease level {level} of {max_level})"

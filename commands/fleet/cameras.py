@@ -10,6 +10,7 @@ from rich.table import Table
 
 from commands.application import Application, lines
 from commands.configuration import parse_source
+from commands.console.load_words import reduced_words
 from commands.ending import EXIT_FAILED, EXIT_USAGE, console, fail, plain_console, print_error, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
 from commands.fleet.control import failure_text
@@ -33,12 +34,17 @@ def list_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_jso
     for title in ("camera", "state", "engine", "node"):
         table.add_column(title, overflow="fold")
     table.add_column("results", justify="right")
+    eased: dict[str, tuple[str, int, int]] = {}
     for camera in cameras:
         place, status = camera["place"], camera["status"]
+        if level := status["ease_level"]:
+            eased[place["engine"]] = place["node"], level, status["max_ease_level"]
         rate = f"{status['fps_out']:.1f}/s" if place["engine"] else ""
         state = "failed" if status["reason"] else status["state"]
         table.add_row(camera["id"], state, place["engine"] or "", place["node"] or "", rate)
     console.print(table)
+    for engine, (node, level, max_level) in sorted(eased.items()):
+        console.print(printable(f"{engine}: {reduced_words(level, max_level, node)}"), markup=False)
     for camera in cameras:
         if camera["place"]["state"] == "unplaced":
             console.print(printable(f"{camera['id']} has no engine: {camera['status']['message']}"), markup=False)

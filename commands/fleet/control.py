@@ -11,6 +11,7 @@ from rich.table import Table
 
 from commands.application import lines
 from commands.console.amounts import counted, mpx_text
+from commands.console.load_words import reduced_words
 from commands.ending import EXIT_FAILED, console, plain_console, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 STATUS_EPILOG = lines("`partstream fleet status`", "`partstream fleet status --url https://10.0.0.2:9095 --json`")
 DRAIN_EPILOG = lines("`partstream fleet drain gpu-1 && partstream fleet status`")
+LATE_MS = 1000.0
+"""Results of an engine that has enough time are never this old."""
 SLOW_START_S = 120.0
 """An engine that has loaded its model and reaches the coordinator has joined by then."""
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A node or an engine.")]
@@ -31,8 +34,9 @@ def status_command(
 ) -> None:
     """Show the engines of a fleet, the cameras without one, and why cameras stay on an engine that is drained.
 
-    Also shows the cameras that an engine cannot read, and the engines that have ended and not joined since. The exit
-    code is 1 if there are any, if an enabled camera has no engine, or if the coordinator is not ready.
+    Also shows engines that have too much to do, the cameras that an engine cannot read, and the engines that have ended
+    and not joined since. The exit code is 1 if cameras cannot be read, if engines have ended, if an enabled camera has
+    no engine, or if the coordinator is not ready.
     """
     if as_json:
         status = ask(url, token, lambda client: client.get("status"))
@@ -140,6 +144,8 @@ def _show(status: dict[str, Any]) -> None:
     for engine in status["engines"]:
         if engine.get("privacy") == "skeleton":
             console.print(printable(f"{engine['engine']}: all cameras are in skeleton mode there"), markup=False)
+        if remark := _load_text(engine):
+            plain_console.print(printable(remark), markup=False)
         if engine["state"] == "lost":
             console.print(printable(f"{engine['engine']} is lost: {engine['message']}"), markup=False)
 
@@ -148,6 +154,21 @@ def _starting_text(engine: str, node: str, since_s: float, **_: Any) -> str:
     if since_s < SLOW_START_S:
         return f"engine {engine} of node {node} is starting: it loads its model"
     return f"engine {engine} of node {node} was started {since_s:.0f} s ago and has not joined: its log there tells why"
+
+
+def _load_text(engine: dict[str, Any]) -> str:
+    """Return a sentence about an engine that has too much to do or gives up detail; empty if it does neither."""
+    name, level, load, capacity = (engine[key] for key in ("engine", "ease_level", "load", "capacity"))
+    more = load > capacity > 0
+    if not engine["overloaded"] and not more:
+        return f"{name}: {reduced_words(level, engine['max_ease_level'], engine['node'])}" if level else ""
+    told = [
+        f"its load of {mpx_text(load)} is more than its capacity of {mpx_text(capacity)}" if more else "",
+        f"its results are up to {engine['age_ms'] / 1000:.1f} s late" if engine["age_ms"] >= LATE_MS else "",
+        f"it drops {engine['dropped']:.1f} frames per second" if engine["dropped"] else "",
+        f"it gives up detail (ease level {level} of {engine['max_ease_level']})" if level else "",
+    ]
+    return ", ".join(filter(None, [f"{name} has too much to do", *told]))
 
 
 def _ended_text(engine: str, node: str, count: int, since_us: int, how: str, error: str, log: str, **_: Any) -> str:

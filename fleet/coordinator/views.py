@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.engines import failure_of
+from fleet.placement.balancing import suffers
 from fleet.placement.views import CameraView, EngineView
 from fleet.settings import FleetCamera
 from stream.membership.protocol import CameraReport, LeastPrivacy
@@ -42,6 +43,8 @@ class FleetCameraStatusView(View):
     problem: str = Field(description="The same as a sentence, with what to do; empty if nothing did.")
     fps_out: float = Field(ge=0, description="Results published per second, recently.")
     megapixels_per_s: float = Field(ge=0, description="Decoded megapixels per second: measured, else expected.")
+    ease_level: int = Field(ge=0, description="How much detail its engine gives up to drop no frames; 0: none.")
+    max_ease_level: int = Field(ge=0, description="The engine's highest level; 0 if it has none.")
 
 
 class FleetPlaceView(View):
@@ -92,6 +95,9 @@ class FleetEngineView(View):
     max_cameras: int = Field(ge=0, description="Cameras that it can take.")
     age_ms: float = Field(ge=0, description="95th percentile of the age of results, the worst camera's.")
     dropped: float = Field(ge=0, description="Frames dropped per second because the engine was too slow.")
+    overloaded: bool = Field(description="Whether it has too much to do: it drops frames, is late, or says so.")
+    ease_level: int = Field(ge=0, description="How much detail it gives up to drop no frames; 0: none.")
+    max_ease_level: int = Field(ge=0, description="Its highest level; 0 if it has none.")
     privacy: LeastPrivacy = Field(
         description="`skeleton`: all its cameras are in skeleton mode, whatever their settings are."
     )
@@ -192,6 +198,8 @@ def camera_view(coordinator: Coordinator, camera_id: str) -> FleetCameraView:
             problem=failure.message if failure is not None else "",
             fps_out=report.fps if report is not None else 0.0,
             megapixels_per_s=placed.cost,
+            ease_level=session.report.ease_level if session is not None else 0,
+            max_ease_level=session.report.max_ease_level if session is not None else 0,
         ),
         privacy=(settings if session is None else settings.at_least(session.report.privacy)).privacy_mode,
         place=FleetPlaceView(
@@ -236,6 +244,9 @@ def engine_views(coordinator: Coordinator) -> list[FleetEngineView]:
                 max_cameras=report.max_cameras,
                 age_ms=report.age_ms,
                 dropped=report.dropped,
+                overloaded=suffers(report),
+                ease_level=report.ease_level,
+                max_ease_level=report.max_ease_level,
                 privacy=report.privacy,
                 endpoint=address.endpoint,
                 http=address.http,
@@ -258,6 +269,9 @@ def engine_views(coordinator: Coordinator) -> list[FleetEngineView]:
                 max_cameras=0,
                 age_ms=0.0,
                 dropped=0.0,
+                overloaded=False,
+                ease_level=0,
+                max_ease_level=0,
                 privacy="off",
                 endpoint=lost.address.endpoint,
                 http=lost.address.http,

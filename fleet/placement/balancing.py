@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from fleet.placement.records import CameraRecord, EngineRecord
 from fleet.placement.room import Room
 from fleet.placement.settings import PlacementSettings
+from stream.membership.protocol import EngineReport
 
 LATE_MS = 1000.0
 """An engine whose results are as late as this suffers."""
@@ -14,9 +15,8 @@ DROPPED = 1.0
 """An engine that drops at least this many frames per second suffers."""
 
 
-def suffers(engine: EngineRecord) -> bool:
-    """Return whether the engine itself reports that it has too much to do."""
-    report = engine.report
+def suffers(report: EngineReport) -> bool:
+    """Return whether an engine itself reports that it has too much to do."""
     return report.overloaded or report.dropped >= DROPPED or report.age_ms >= LATE_MS
 
 
@@ -30,7 +30,7 @@ def overloaded(engines: Iterable[EngineRecord], room: Room, settings: PlacementS
     above = [
         engine
         for engine in engines
-        if suffers(engine)
+        if suffers(engine.report)
         and not engine.outgoing
         and not engine.leaving
         and engine.load > settings.balance_above * mean * engine.report.capacity

@@ -68,7 +68,7 @@ class Levelling:
             engine.levelled = None
             engine.level_from_s = now_s + AFTER_FAILURE_S
         waits = last is not None and last.name in self._ledger.awaited
-        return now_s >= engine.level_from_s and not waits and not suffers(engine)
+        return now_s >= engine.level_from_s and not waits and not suffers(engine.report)
 
     def _camera_for(
         self, engine: EngineRecord, giving: Iterable[EngineRecord], mean: float, now_s: float

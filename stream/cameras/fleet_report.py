@@ -108,6 +108,8 @@ class FleetReport:
             dropped=round(sum(count - self._missed.get(ring, count) for ring, count in missed.items()) / seconds, 2),
             batch_ms=round(quantile(self._batches, batches, 0.5) * 1e3, 1),
             overloaded=load.overloaded,
+            ease_level=load.ease_level,
+            max_ease_level=load.max_ease_level,
             privacy=self._report.privacy,
         )
         self._busy_s, self._batches, self._missed, self._ages = busy_s, batches, missed, ages

@@ -66,6 +66,9 @@ class EngineReport(msgspec.Struct, frozen=True, omit_defaults=True):
     batch_ms: Rate = 0.0
     """Median time of a batch."""
     overloaded: bool = False
+    ease_level: Natural = 0
+    """How much detail it gives up so that it drops no frames; 0: none."""
+    max_ease_level: Natural = 0
     privacy: LeastPrivacy = "off"
     """Least privacy of its cameras: `skeleton` if its own configuration wants that for all, whatever theirs is."""
 

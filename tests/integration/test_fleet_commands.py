@@ -60,6 +60,33 @@ async def test_an_engine_that_its_agent_has_started_is_named_until_it_joins(tmp_
             assert "is starting" not in (await fleet(client, "status")).output
 
 
+async def test_engines_that_have_too_much_to_do_are_named(tmp_path: Path) -> None:
+    busy = {"age_ms": 4500.0, "dropped": 85.2, "ease_level": 7, "max_ease_level": 7}
+    async with (
+        serving(configured(tmp_path, cameras=cameras(2))) as (coordinator, client),
+        joined(coordinator.renewals.address, "a") as (a,),
+    ):
+        await until(lambda: len(a.generations) == 2)
+        a.load, a.capacity = busy, 32.0
+
+        async def told() -> str | None:
+            shown = (await fleet(client, "status")).output
+            return shown if "too much to do" in shown else None
+
+        load = "its load of 40 Mpx/s is more than its capacity of 32 Mpx/s"
+        late = "its results are up to 4.5 s late, it drops 85.2 frames per second"
+        assert f"a has too much to do, {load}, {late}, it gives up detail (ease level 7 of 7)\n" in await until(told)
+        a.load, a.capacity = {"ease_level": 2, "max_ease_level": 7}, 50.0
+        reduced = "a: reduced detail: node-a is busy (ease level 2 of 7)\n"
+
+        async def eased() -> bool:
+            shown = await fleet(client, "status")
+            return reduced in shown.output and shown.exit_code == 0
+
+        await until(eased)
+        assert reduced in (await fleet(client, "camera", "list")).output
+
+
 async def test_an_engine_that_ends_again_and_again_is_named_with_its_error_until_it_joins(tmp_path: Path) -> None:
     async with serving(configured(tmp_path)) as (coordinator, client):
         engine = {"engine": "a", "node": "vm"}

@@ -76,7 +76,8 @@ def test_an_engine_that_gives_up_quality_has_no_room() -> None:
     report = report_of(load, cameras)
     report.engine(0.0)
     load.batches.observe(0.5)
-    assert report.engine(1.0).capacity == 10.0
+    told = report.engine(1.0)
+    assert (told.capacity, told.ease_level, told.max_ease_level) == (10.0, 2, 5)
 
 
 def test_ages_drops_and_batches_are_those_since_the_last_report() -> None:
