@@ -14,12 +14,15 @@ from commands.console.load_words import reduced_words
 from commands.ending import EXIT_FAILED, EXIT_USAGE, console, fail, plain_console, print_error, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
 from commands.fleet.control import failure_text
-from stream.settings.source_kinds import ADDRESS_FORMS
 
 if TYPE_CHECKING:
     from commands.fleet.client import CoordinatorClient
 
 camera_app = Application(help="Add, remove and list the cameras of a fleet.", no_args_is_help=True)
+SOURCES_HELP = (
+    "rtsp://…, rtsps://…, whip or pattern:. A file, /dev/video0 and whep+https://… need "
+    "coordinator.http.camera_schemes, or have to be written into the fleet's configuration."
+)
 IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Cameras.")]
 
 
@@ -55,7 +58,7 @@ def list_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_jso
 
 @camera_app.command("add", epilog=lines("`partstream fleet camera add door=rtsp://… yard=rtsp://…`"))
 def add_command(
-    sources: Annotated[list[str], typer.Argument(metavar="ID=SOURCE", help=f"{ADDRESS_FORMS}.")],
+    sources: Annotated[list[str], typer.Argument(metavar="ID=SOURCE", help=SOURCES_HELP)],
     pin: Annotated[str | None, typer.Option(metavar="NAME", help="The only node or engine that can read them.")] = None,
     exclusive: Annotated[bool, typer.Option("--exclusive", help="Their sources take one connection only.")] = False,
     max_fps: Annotated[
@@ -67,6 +70,8 @@ def add_command(
 ) -> None:
     """Add cameras, or replace the settings of existing ones.
 
+    Warns if nothing of the name in `--pin` is there.
+
     Other settings: `PUT /api/v1/cameras/ID` (docs/control-api.md).
     """
     own: dict[str, Any] = {"pin": pin, "exclusive": exclusive, "max_fps": max_fps}
@@ -75,8 +80,10 @@ def add_command(
 
     async def add(client: CoordinatorClient) -> None:
         for name, camera in cameras.items():
-            await client.ask("PUT", "cameras", name, body=camera)
-            plain_console.print(f"{name} is added", markup=False)
+            new, _ = await client.put("cameras", name, body=camera)
+            plain_console.print(f"{name} is {'added' if new else 'changed'}", markup=False)
+        if pin is not None and not _is_there(pin, await client.get("status")):
+            print_error(f"nothing of the name {pin} is there: until it is, no engine has {', '.join(cameras)}")
 
     ask(url, token, add)
 
@@ -102,6 +109,12 @@ def remove_command(cameras: IdsArgument, url: UrlOption = DEFAULT_URL, token: To
 
     if ask(url, token, remove):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _is_there(name: str, status: dict[str, Any]) -> bool:
+    """Return whether an engine or a node has this name, or the engines have not been heard yet."""
+    engines = [one for one in status["engines"] if one["state"] != "lost"] + status["starting"] + status["ended"]
+    return not status["ready"] or any(name in (one["engine"], one["node"]) for one in engines)
 
 
 def _parsed(text: str) -> tuple[str, str]:

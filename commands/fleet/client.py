@@ -12,6 +12,7 @@ from yarl import URL
 from commands.remote.http_client import HttpClient
 
 ANSWER_WITHIN_S = 15.0
+CREATED = 201
 
 
 class CoordinatorError(Exception):
@@ -37,6 +38,16 @@ class CoordinatorClient(HttpClient):
 
     async def ask(self, method: str, *path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
         """Make a request, and return the JSON of the answer; None if it has none. Raises `CoordinatorError`."""
+        return (await self._ask(method, *path, body=body, query=query))[1]
+
+    async def put(self, *path: str, body: Any) -> tuple[bool, Any]:
+        """Return whether what was put is new, and the JSON of the answer. Raises `CoordinatorError`."""
+        status, answer = await self._ask("PUT", *path, body=body)
+        return status == CREATED, answer
+
+    async def _ask(
+        self, method: str, *path: str, body: Any = None, query: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
         url = URL(self.address).joinpath("api", "v1", *path).with_query(query or {})
         try:
             async with self.session.request(method, url, json=body, allow_redirects=False) as answer:
@@ -45,7 +56,7 @@ class CoordinatorClient(HttpClient):
                     raise CoordinatorError(self._unauthorised(), "unauthorised")
                 if answer.status >= 300:
                     raise _refusal(answer.status, text)
-                return json.loads(text) if text else None
+                return answer.status, json.loads(text) if text else None
         except (aiohttp.ClientError, OSError) as error:
             raise CoordinatorError(self.failure(error)) from None
         except (ValueError, RecursionError):

@@ -16,6 +16,7 @@ from stream.cameras.changes import (
     NoCapacityError,
     PrivateError,
     Settings,
+    SettingsError,
     check_can_be_opened,
     check_certificates,
     check_scheme,
@@ -26,10 +27,13 @@ from stream.cameras.changes import (
 from stream.config import Config
 from stream.privacy.hidden_camera import HiddenCamera
 from stream.privacy.known_privacy import MOST_KNOWN, KnownPrivacy
+from stream.settings.engine import CameraConfig
 from telemetry.redaction import redact
 
 logger = logging.getLogger(__name__)
 
+OTHER_SCHEMES = "coordinator.http.camera_schemes, or have to be written into the fleet's configuration"
+"""What allows cameras of other schemes than those that may be added over HTTP."""
 HIDDEN_PER_CAMERA = 2
 """Cameras whose privacy is remembered, removed ones and earlier addresses included, for each that there may be."""
 
@@ -73,19 +77,28 @@ class Cameras:
     def checked(self, camera_id: str, settings: Settings) -> FleetCamera:
         """Return the settings with which a camera is to be added or replaced. Raises `ControlError`."""
         before = self.all.get(camera_id)
+        self._check_scheme_first(camera_id, settings, before)
         camera = checked_settings(FleetCamera, camera_id, settings, before).at_least(self.privacy.everywhere)
         if (refusal := self.privacy.refusal(camera, before)) is not None:
             raise PrivateError(refusal)
         if before is None:
             self._check_new(camera)
         else:
-            check_scheme(camera, before, self._http.camera_schemes)
+            check_scheme(camera, before, self._http.camera_schemes, OTHER_SCHEMES)
             check_certificates(camera, before, self._http.tls_certificates_folder)
         check_can_be_opened(camera, before)
         return camera
 
+    def _check_scheme_first(self, camera_id: str, settings: Settings, before: FleetCamera | None) -> None:
+        """Refuse an address whose scheme is not allowed, whatever else is wrong: a device would need a pin before."""
+        try:
+            alone = checked_settings(CameraConfig, camera_id, {"source": settings.get("source")}, before)
+        except SettingsError:
+            return
+        check_scheme(alone, before, self._http.camera_schemes, OTHER_SCHEMES)
+
     def _check_new(self, camera: FleetCamera) -> None:
-        check_scheme(camera, None, self._http.camera_schemes)
+        check_scheme(camera, None, self._http.camera_schemes, OTHER_SCHEMES)
         check_certificates(camera, None, self._http.tls_certificates_folder)
         if len(self.all) >= self._http.max_cameras:
             raise NoCapacityError(

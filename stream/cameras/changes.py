@@ -92,14 +92,15 @@ def with_changes(before: CameraConfig, changes: Settings) -> Settings:
     return {name: value for name, value in merged.items() if value is not None or name not in type(before).model_fields}
 
 
-def check_scheme(config: CameraConfig, before: CameraConfig | None, allowed: Sequence[str]) -> None:
-    """Raise `SettingsError` if the address is a new one whose scheme is not allowed."""
+def check_scheme(
+    config: CameraConfig, before: CameraConfig | None, allowed: Sequence[str], setting: str = "http.camera_schemes"
+) -> None:
+    """Raise `SettingsError` if the address is a new one whose scheme is not allowed. `setting` allows others."""
     if before is not None and before.source.reveal() == config.source.reveal():
         return
     if config.source.scheme not in allowed:
-        raise SettingsError(
-            [("source", f"must begin with {' or '.join(f'{scheme}:' for scheme in allowed)} (http.camera_schemes)")]
-        )
+        beginnings = " or ".join(f"{scheme}:" for scheme in allowed)
+        raise SettingsError([("source", f"must begin with {beginnings}; other addresses need {setting}")])
 
 
 def check_certificates(config: CameraConfig, before: CameraConfig | None, folder: Path | None) -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner, Result
 
+from fleet.settings import FleetHttpConfig
 from run_stream import app
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client
 from support.fleet.coordinators import cameras, configured, joined, serving
@@ -248,8 +249,25 @@ async def test_cameras_are_added_listed_and_removed(tmp_path: Path) -> None:
         as_json = await fleet(client, "camera", "list", "--json")
         assert [camera["id"] for camera in json.loads(as_json.output)] == ["door", "yard"]
         assert "secret" not in as_json.output
+        assert (await fleet(client, "camera", "add", "door=pattern:")).output == "door is changed\n"
         assert (await fleet(client, "camera", "remove", "door")).output == "door is removed\n"
         await until(lambda: set(a.generations) == {"yard"})
+
+
+async def test_a_camera_is_pinned_to_what_is_not_there_with_a_warning(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path)) as (coordinator, client), joined(coordinator.renewals.address, "a"):
+        await until(lambda: coordinator.placement.settled and "a" in coordinator.placement.engines)
+        added = await fleet(client, "camera", "add", "door=pattern:", "--pin", "nosuch")
+        warning = "partstream: nothing of the name nosuch is there: until it is, no engine has door"
+        assert (added.exit_code, added.output.splitlines()) == (0, ["door is added", warning])
+        moved = await fleet(client, "camera", "add", "door=pattern:", "--pin", "a")
+        assert moved.output == "door is changed\n"
+
+
+def test_the_help_names_the_schemes_that_may_be_added_over_http() -> None:
+    shown = CliRunner().invoke(app, ["fleet", "camera", "add", "--help"], env={"COLUMNS": "200"}).output
+    assert all(scheme in shown for scheme in FleetHttpConfig().camera_schemes)
+    assert "coordinator.http.camera_schemes" in shown
 
 
 async def test_a_camera_that_is_not_there_cannot_be_removed_and_others_are(tmp_path: Path) -> None:
@@ -264,9 +282,12 @@ async def test_a_camera_that_is_not_there_cannot_be_removed_and_others_are(tmp_p
 
 async def test_what_the_coordinator_refuses_is_said(tmp_path: Path) -> None:
     async with serving(configured(tmp_path)) as (_, client):
-        refused = await fleet(client, "camera", "add", "door=/etc/passwd")
-        assert refused.exit_code == 1
-        assert "camera_schemes" in refused.output
+        for source in ("/etc/passwd", "/dev/video0"):
+            refused = await fleet(client, "camera", "add", f"door={source}")
+            assert refused.exit_code == 1
+            assert "must begin with rtsp: or rtsps: or whip: or pattern:" in refused.output
+            assert "other addresses need coordinator.http.camera_schemes, or have to be written" in refused.output
+            assert "pin" not in refused.output
         refused = await fleet(client, "camera", "add", "door=pattern:nope")
         assert refused.exit_code == 1
         sentence = "source: 'pattern:nope' is not a test pattern (at least 64x64, at most 240 fps)"
