@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 
 import msgspec
+import pytest
 
 import support.fleet.coordinators as coordinators
 from benchmarks.browser.chromium import Page
+from fleet.coordinator.live_page import pass_office
 from fleet.coordinator.service import CoordinatorService
+from stream.membership.lease import boottime_ns
 from stream.results import Status, decode
 from support.fleet.watched_fleet import CAMERAS, SPARE, UNPLACED, watched_fleet
 from support.listed_tokens import bearer, secret_of
@@ -76,6 +79,33 @@ async def test_one_page_shows_each_camera_from_its_engine_and_follows_it(tmp_pat
         await page.go(fleet.page.replace("127.0.0.1", "localhost") + "/")
         await sign_in(page, "wall")
         await page.wait_for("document.querySelector('#notice').textContent.includes('page_origins')")
+
+
+async def test_while_the_coordinator_is_away_pictures_go_on_until_passes_end_and_then_the_page_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watched_fleet(tmp_path) as fleet, BrowserWindow() as browser:
+        page = await browser.open(fleet.page + "/", size=DESKTOP)
+        await sign_in(page, "wall")
+        for camera in CAMERAS:
+            await page.wait_for(drawn(camera))
+        now_ns = boottime_ns()
+        for engine in fleet.engines.values():
+            assert engine.fleet is not None
+            monkeypatch.setattr(engine.fleet.passes, "_now_ns", lambda: now_ns)  # passes end when the test says so
+        health = "document.querySelector('#health-text').textContent"
+        await fleet.service.stop()
+        await page.wait_for(
+            "document.querySelector('#notice').textContent.startsWith('The coordinator cannot be reached')"
+        )
+        await page.wait_for(f"{health} === 'Pictures of {len(CAMERAS)} cameras'")
+        for camera in CAMERAS:
+            await page.wait_for(drawn(camera, after=str(await page.evaluate("performance.now()"))))
+        now_ns = boottime_ns() + round(pass_office.LIFE_S * 1e9)
+        for camera in CAMERAS:
+            message = f"document.querySelector({json.dumps(tile(camera, '.message'))})?.textContent"
+            await page.wait_for(f"{message}?.startsWith('Waiting for the coordinator')")
+        await page.wait_for(f"{health} === 'No pictures'")
 
 
 async def test_an_engine_that_goes_on_telling_of_a_removed_camera_does_not_keep_the_page_from_following_others(
@@ -144,13 +174,19 @@ import("/page/fleet/engine_connection.js").then(async ({EngineConnection}) => {
     return asked
   }
   const refused = [await passes(10), await passes(600)]
+  const told = [connection.passRefused, connection.unreachable]
   status = 200
   await passes(80)
   status = 401
   connection.messages.connect()
   const again = await passes(10)
+  connection.link.request = () => Promise.reject(new TypeError("no answer"))
+  now += 60000
+  await passes(2)
+  now += 5000
+  told.push(connection.passRefused, connection.unreachable)
   connection.close()
-  return {refused, connected, again}
+  return {refused, told, connected, again}
 })"""
 """Follows an engine that refuses passes, then accepts one, then refuses again. Every 2 s of its clock, a pass comes."""
 
@@ -167,6 +203,7 @@ async def test_a_pass_that_is_refused_again_and_again_is_tried_less_and_less_oft
     soon, later = seen["refused"]
     assert 2 <= soon <= 4 and 9 <= later <= 16
     assert seen["connected"] and 2 <= seen["again"] <= 4
+    assert seen["told"] == [True, False, False, True], "refusing a pass is not the same as not answering"
 
 
 async def test_the_page_has_all_cameras_once_and_then_loads_those_that_have_changed(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ const REASONS = {
   disabled: "disabled",
   unplaced: "no engine",
   no_engine: "engine not reachable",
+  pass_ended: "waiting for the coordinator",
+  pass_refused: "refused by the engine",
 }
 
 const STATES = {
@@ -39,6 +41,8 @@ const STATES = {
   removed: "Removed",
   unplaced: "No engine",
   unreachable: "Engine not reachable",
+  pass_ended: "Waiting for the coordinator",
+  pass_refused: "Refused by the engine",
 }
 
 const DROPS = {

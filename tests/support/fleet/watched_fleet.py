@@ -32,12 +32,18 @@ TOKENS = (listed("wall"), listed("guard", cameras=["hall"]), listed("admin", "co
 
 @dataclass(frozen=True, slots=True)
 class WatchedFleet:
-    """`page`: where browsers have the live page from. `client` asks the coordinator, without a token."""
+    """`service`: the coordinator with its HTTP server. `page`: where browsers have the live page from. `client` asks
+    the coordinator, without a token."""
 
-    coordinator: Coordinator
+    service: CoordinatorService
     engines: dict[str, Engine]
     page: str
     client: Client
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """The coordinator itself."""
+        return self.service.coordinator
 
     def of(self, engine: str) -> set[str]:
         """Return the cameras that are placed and live on an engine, and do not move."""
@@ -86,6 +92,6 @@ async def watched_fleet(folder: Path, **http: Any) -> AsyncGenerator[WatchedFlee
         session = await stack.enter_async_context(
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=None))
         )
-        fleet = WatchedFleet(service.coordinator, engines, page, Client(session, page))
+        fleet = WatchedFleet(service, engines, page, Client(session, page))
         await until(lambda: fleet.of("a") and fleet.of("b") and fleet.of("a") | fleet.of("b") == set(CAMERAS))
         yield fleet

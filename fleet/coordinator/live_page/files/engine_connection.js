@@ -24,6 +24,8 @@ export class EngineConnection {
     this.cameras = []
     this.connected = false
     this.waitsSince = performance.now()
+    /** Whether the engine answers, but refuses the last pass. */
+    this.passRefused = false
     this.link = new EngineLink(origin)
     const request = (...parts) => this.link.request(...parts)
     this.request = request
@@ -37,7 +39,7 @@ export class EngineConnection {
 
   /** Whether nothing answers there. */
   get unreachable() {
-    return !this.connected && performance.now() - this.waitsSince > UNREACHABLE_AFTER_MS
+    return !this.connected && !this.passRefused && performance.now() - this.waitsSince > UNREACHABLE_AFTER_MS
   }
 
   /**
@@ -58,6 +60,8 @@ export class EngineConnection {
     if (same) return void this.link.request("/api/v1/session").catch(() => {})
     this.wanted = wanted
     this.cameras = cameras
+    if (this.passRefused) this.waitsSince = performance.now()
+    this.passRefused = false
     this.messages.connect()
   }
 
@@ -74,8 +78,10 @@ export class EngineConnection {
 
   /** The next pass connects again, later ones after longer and longer: another engine may be there. */
   #refused() {
+    this.passRefused = true
     this.wanted = ""
     this.cameras = []
+    this.pictures.show([], 0, 0)
     this.refusedUntil = performance.now() + this.refusals.next()
   }
 

@@ -213,7 +213,9 @@ class FleetApp {
   #update() {
     if (document.hidden) return
     const { cameras } = this.views
-    for (const [id, engine] of this.at) if (engine.unreachable) cameras.get(id)?.lose(unreachable(engine))
+    for (const [id, engine] of this.at) {
+      if (engine.passRefused || engine.unreachable) cameras.get(id)?.lose(...lost(engine, this.problem))
+    }
     this.views.update(this.listed)
     this.#updateHealth()
   }
@@ -225,7 +227,11 @@ class FleetApp {
 
   /** Returns [level, text]. */
   #health() {
-    if (this.problem) return ["bad", "No pictures"]
+    if (this.problem) {
+      const { cameras } = this.views
+      const shown = [...this.at].filter(([id, engine]) => engine.connected && cameras.get(id)?.live)
+      return shown.length ? ["warn", `Pictures of ${plural(shown.length, "camera")}`] : ["bad", "No pictures"]
+    }
     if (!this.listed) return ["wait", "Connecting…"]
     const cameras = [...this.views.cameras.values()]
     const down = cameras.filter((camera) => !camera.live && camera.status.reason !== "disabled")
@@ -236,9 +242,21 @@ class FleetApp {
   }
 }
 
+/** Returns [state, message] of the cameras of an engine of which the page gets nothing. */
+function lost({ origin, shared, passRefused }, problem) {
+  if (shared) {
+    return [
+      "unreachable",
+      `Two engines say that they are at ${origin}: correct membership.public_host or engine.http.bind of one.`,
+    ]
+  }
+  if (passRefused && problem) return ["pass_ended", `The pass for ${origin} has ended, and the coordinator gives the next one.`]
+  if (passRefused) return ["pass_refused", `${origin} refuses the pass of the coordinator. Trying again…`]
+  return ["unreachable", unreachable(origin)]
+}
+
 /** Returns why a browser may not reach an engine. */
-function unreachable({ origin, shared }) {
-  if (shared) return `Two engines say that they are at ${origin}: correct membership.public_host or engine.http.bind of one.`
+function unreachable(origin) {
   if (location.protocol === "https:" && origin.startsWith("http:")) {
     return `This page is encrypted, and ${origin} is not, so that browsers refuse it. Set http.tls_certificate of the engine.`
   }

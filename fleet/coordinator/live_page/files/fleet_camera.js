@@ -3,6 +3,8 @@
 import { Camera } from "/page/cameras.js"
 import { sentence } from "/page/words.js"
 
+const NOWHERE = ["unplaced", "unreachable", "pass_ended", "pass_refused"]
+
 export class FleetCamera extends Camera {
   /** Take the camera from the coordinator's list. */
   take({ settings, status, privacy }) {
@@ -17,7 +19,7 @@ export class FleetCamera extends Camera {
   place({ engine, message }) {
     this.engine = engine
     if (engine) {
-      if (["unplaced", "unreachable"].includes(this.status.state)) this.status = { state: "connecting", reason: null, message: "" }
+      if (NOWHERE.includes(this.status.state)) this.status = { state: "connecting", reason: null, message: "" }
       return
     }
     this.watched = false
@@ -30,10 +32,10 @@ export class FleetCamera extends Camera {
     super.addStatus(status)
   }
 
-  /** Its engine does not answer the page. */
-  lose(message) {
+  /** The page gets nothing of it: its engine does not answer (`unreachable`), or the pass has ended or is refused. */
+  lose(state, message) {
     this.watched = false
-    this.status = { state: "unreachable", reason: "no_engine", message }
+    this.status = { state, reason: state === "unreachable" ? "no_engine" : state, message }
   }
 
   /** It is not shown any more, so that only the coordinator tells of it. */
