@@ -13,7 +13,11 @@ def until_signal(work: Coroutine[Any, Any, int]) -> int:
     """Run a coroutine that returns an exit code. Ctrl-C, SIGTERM and SIGHUP cancel it, so that it stops in order.
 
     A second signal ends the process at once. SIGHUP, which a closed terminal sends, stays ignored if it is (`nohup`).
+    The limit of file descriptors is raised first.
     """
+    from stream.descriptors import raise_limit  # here, so that `--help` is quick
+
+    raise_limit()
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)

@@ -16,13 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
+from stream.descriptors import DESCRIPTORS
 from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
 
 TURNS, TURN_S = 20, 0.05
 """How often, and at which interval, the lock of a folder is tried, which other engines hold while they bind."""
+
+LISTENS_WITHIN_MS = 1000
+"""Binding queues the event before it returns."""
 
 
 class EndpointError(ConfigError):
@@ -34,7 +39,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
     if "[" in endpoint:
         socket.setsockopt(zmq.IPV6, 1)
     try:
-        with _reserved(endpoint):
+        with _reserved(endpoint), _guarded(socket, endpoint):
             socket.bind(endpoint)
     except _NotFreeError as error:
         raise EndpointError(f"{field}: {endpoint} {error}: choose another path") from None
@@ -51,6 +56,22 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
             f"for example tcp://127.0.0.1:{port[1] if port is not None else 5555}"
         ) from None
     return str(socket.getsockopt_string(zmq.LAST_ENDPOINT))
+
+
+@contextmanager
+def _guarded(socket: zmq.Socket[bytes], endpoint: str) -> Generator[None]:
+    """Let `DESCRIPTORS` hold back connections to the TCP socket that is bound meanwhile."""
+    if not endpoint.startswith("tcp://"):
+        yield
+        return
+    monitor = socket.get_monitor_socket(zmq.EVENT_LISTENING)
+    try:
+        yield
+        if monitor.poll(LISTENS_WITHIN_MS):
+            DESCRIPTORS.guard(recv_monitor_message(monitor)["value"])
+    finally:
+        socket.disable_monitor()
+        monitor.close(linger=0)
 
 
 def check_reach(address: str, field: str, *, allow_plaintext: bool) -> None:

@@ -13,9 +13,13 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any, TypeVar
 
+from stream.descriptors import require
 from stream.sources.transport import StoppedError
 
 T = TypeVar("T")
+
+OF_A_LOOP = 4
+"""File descriptors of an event loop, with one to spare."""
 
 STOP_WITHIN_S = 1.0
 STOP_CHECK_S = 0.05
@@ -49,14 +53,20 @@ class LoopThread:
         return self._stopped
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run this in the thread. Raises `LoopStoppedError` after `stop`."""
+        """Run this in the thread. Raises `LoopStoppedError` after `stop`, OSError if the thread cannot start."""
         with self._lock:
             if self._stopped:
                 work.close()
                 raise LoopStoppedError("the engine stops")
             if self._loop is None:
-                self._loop = self._new_loop()
-                self._thread = threading.Thread(target=self._run, args=(self._loop,), name=self._name, daemon=True)
+                try:
+                    require(OF_A_LOOP)
+                    loop = self._new_loop()
+                except OSError:  # no file descriptor is free
+                    work.close()
+                    raise
+                self._loop = loop
+                self._thread = threading.Thread(target=self._run, args=(loop,), name=self._name, daemon=True)
                 self._thread.start()
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 

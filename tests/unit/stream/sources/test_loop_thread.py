@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from typing import Any
@@ -56,3 +57,18 @@ def test_it_can_be_stopped_more_than_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert thread.stop()
     with pytest.raises(LoopStoppedError):
         thread.submit(nothing())
+
+
+def test_work_is_refused_while_no_loop_can_be_made_and_taken_afterwards() -> None:
+    errors = [OSError(errno.EMFILE, "Too many open files")]
+
+    def make() -> asyncio.AbstractEventLoop:
+        if errors:
+            raise errors.pop()
+        return asyncio.SelectorEventLoop()
+
+    thread = LoopThread("test", make, nothing)
+    with pytest.raises(OSError, match="Too many open files"):
+        thread.submit(nothing())
+    assert thread.submit(nothing()).result() is None
+    assert thread.stop()
