@@ -442,7 +442,9 @@ class Engine:
         counts = [camera.ring.counts() for camera in self._cameras.values()]
         wanted = sum(wanted_frames(one.decoded, one.dropped) for one in counts)
         self.health.observe_counts(wanted, self._worker.processed, now)
-        ready, reasons = self.health.ready(now)
+        reasons = self.health.ready(now)[1]
+        if not self.cameras.begun:
+            reasons.append("cameras: those of the configuration are not started yet")
         if self.fleet is not None and (problem := self.fleet.problem):
-            return False, [*reasons, f"fleet: {problem}"]
-        return ready, reasons
+            reasons.append(f"fleet: {problem}")
+        return not reasons, reasons

@@ -107,6 +107,8 @@ class CameraRegistry:
         """Whether any source has delivered a frame."""
         self.changed = False
         """Whether a camera was added, changed or removed after `begin`."""
+        self.begun = False
+        """Whether the configured cameras have been started."""
         self.privacy = privacy or KnownPrivacy()
         """What is hidden of each camera, and was hidden of removed ones."""
         self._drawn = drawn
@@ -133,6 +135,7 @@ class CameraRegistry:
         for config in cameras:
             self.add(config)
         self.changed = False
+        self.begun = True
 
     def stop_reading(self) -> None:
         """Tell every reader to stop, and start no more cameras. Returns at once."""
