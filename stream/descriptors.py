@@ -186,7 +186,7 @@ def require(number: int) -> None:
     taken: list[int] = []
     try:
         for _ in range(number):
-            taken.append(os.open(os.devnull, os.O_RDONLY))
+            taken.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - kept where one fails, to be closed
     finally:
         for descriptor in taken:
             os.close(descriptor)

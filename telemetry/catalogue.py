@@ -219,6 +219,12 @@ METRICS: tuple[MetricSpec, ...] = (
         ("reason",),
         derived=True,
     ),
+    MetricSpec(
+        "descriptor_use",
+        "gauge",
+        "Share in use of the file descriptors that are not kept for HTTP and cameras.",
+        derived=True,
+    ),
     MetricSpec("replay_requests_total", "counter", "Replay requests, by outcome.", ("status",)),
     MetricSpec("replayed_messages_total", "counter", "Messages replayed."),
     MetricSpec("history_evicted_total", "counter", "Messages evicted from the replay history.", derived=True),
@@ -232,7 +238,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "http_refused_total",
         "counter",
-        "HTTP requests refused, by error code.",
+        "HTTP requests and connections refused, by error code.",
         ("reason",),
         derived=True,
     ),
@@ -346,5 +352,6 @@ NOTIFY_METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("notify_mqtt_connections_total", "counter", "Connections made to the broker.", ("target",)),
     MetricSpec("notify_commands_total", "counter", "Commands over MQTT.", ("command", "outcome")),
     MetricSpec("notify_ledger_errors_total", "counter", "Failed reads and writes of the ledger."),
+    MetricSpec("notify_http_refused_total", "counter", "HTTP requests and connections refused.", ("reason",)),
 )
 """Metrics of `partstream notify`, which has a page of its own."""

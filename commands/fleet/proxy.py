@@ -197,7 +197,10 @@ def _status(proxy: Proxy, address: str | None) -> StatusServer | None:
     from stream.http.server.connections import Connections
     from stream.notify.status_server import StatusServer
 
-    return StatusServer(address, Connections(max_streams=0), lambda: read(proxy), lambda: [], METRICS, "--metrics")
+    connections = Connections(max_streams=0)
+    return StatusServer(
+        address, connections, lambda: read(proxy, connections.refused), lambda: [], METRICS, "--metrics"
+    )
 
 
 def _is_address(text: str) -> bool:

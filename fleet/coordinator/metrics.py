@@ -16,6 +16,8 @@ from fleet.coordinator.engines import LossCause
 from fleet.coordinator.views import PLACEMENTS, engine_state
 from fleet.placement.moves import Cause
 from fleet.placement.views import EngineView
+from stream.descriptors import DESCRIPTORS
+from stream.http.server.problems import TITLES
 from stream.messaging.xpub.subscriptions import REASONS
 from telemetry.catalogue import MetricSpec
 from telemetry.exposition import write_page
@@ -68,6 +70,8 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_store_writable", "gauge", "1 if the store can be written, 0 if writing fails or hangs."),
     MetricSpec("fleet_store_errors_total", "counter", "Tries to write the store that failed."),
     MetricSpec("fleet_unwritten", "gauge", "Decisions that wait to be written to the store."),
+    MetricSpec("fleet_http_refused_total", "counter", "HTTP requests and connections refused.", ("reason",)),
+    MetricSpec("fleet_descriptor_use", "gauge", "Share in use of the file descriptors that are not kept in reserve."),
 )
 
 ENGINE_STATES = ("leased", "draining", "stopping", "stopped", "lost")
@@ -80,8 +84,8 @@ SOCKETS = ("bind", "directory")
 Series = Iterable[tuple[tuple[str, ...], float]]
 
 
-def read(coordinator: Coordinator) -> list[Metric]:
-    """Return the present metrics. Called in the event loop."""
+def read(coordinator: Coordinator, http_refused: Mapping[str, int]) -> list[Metric]:
+    """Return the present metrics. `http_refused`: by reason. Called in the event loop."""
     placement, now_s = coordinator.placement, time.monotonic()
     usable = 1 - coordinator.config.placement.headroom
     states: Counter[str] = Counter()
@@ -130,6 +134,8 @@ def read(coordinator: Coordinator) -> list[Metric]:
         "fleet_store_writable": _one(not coordinator.outbox.held),
         "fleet_store_errors_total": _one(coordinator.outbox.failures),
         "fleet_unwritten": _one(coordinator.unwritten),
+        "fleet_http_refused_total": _by(TITLES, http_refused),
+        "fleet_descriptor_use": _one(DESCRIPTORS.use()),
     }
     return [_family(spec, values[spec.name]) for spec in METRICS]
 

@@ -100,7 +100,7 @@ class CoordinatorService:
         assert self._loop is not None
 
         async def read() -> list[Metric]:
-            return metrics.read(self.coordinator)
+            return metrics.read(self.coordinator, self._http.refused if self._http is not None else {})
 
         families = asyncio.run_coroutine_threadsafe(read(), self._loop).result(READ_WITHIN_S)
         return metrics.page(families, accept)

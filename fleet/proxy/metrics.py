@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fleet.proxy.proxy import Proxy
+from stream.descriptors import DESCRIPTORS
 from telemetry.catalogue import MetricSpec
 
 METRICS: tuple[MetricSpec, ...] = (
@@ -21,12 +22,16 @@ METRICS: tuple[MetricSpec, ...] = (
         ("reason",),
     ),
     MetricSpec("fleet_proxy_refused_total", "counter", "Connections refused because the client's key is not listed."),
+    MetricSpec("fleet_proxy_http_refused_total", "counter", "HTTP requests and connections refused.", ("reason",)),
+    MetricSpec(
+        "fleet_proxy_descriptor_use", "gauge", "Share in use of the file descriptors that are not kept in reserve."
+    ),
 )
 
 Series = tuple[tuple[str, ...], float]
 
 
-def read(proxy: Proxy) -> dict[str, Iterable[Series]]:
+def read(proxy: Proxy, http_refused: Mapping[str, int]) -> dict[str, Iterable[Series]]:
     """Return the present values by name. Called in the event loop."""
     return {
         "fleet_proxy_messages_total": [((kind,), count) for kind, count in proxy.passed.items()],
@@ -37,4 +42,6 @@ def read(proxy: Proxy) -> dict[str, Iterable[Series]]:
         "fleet_proxy_subscriptions": [((), proxy.subscriptions)],
         "fleet_proxy_subscribers_closed_total": [((reason,), count) for reason, count in proxy.closed.items()],
         "fleet_proxy_refused_total": [((), proxy.refused)],
+        "fleet_proxy_http_refused_total": [((reason,), count) for reason, count in http_refused.items()],
+        "fleet_proxy_descriptor_use": [((), DESCRIPTORS.use())],
     }

@@ -60,6 +60,7 @@ class Notifier:
         self.ledger_error = ""
         """Why the ledger cannot be written; empty if it can."""
         self.ledger_errors = 0
+        self._connections = connections
         self.status = (
             StatusServer(config.metrics, connections, self.metrics, self.errors) if config.metrics is not None else None
         )
@@ -332,6 +333,7 @@ class Notifier:
             "notify_mqtt_connections_total": [((name,), one.connections) for name, one in self.sessions.items()],
             "notify_commands_total": list(commands.items()),
             "notify_ledger_errors_total": [((), self.ledger_errors)],
+            "notify_http_refused_total": [((reason,), count) for reason, count in self._connections.refused.items()],
         }
 
 

@@ -17,7 +17,6 @@ from prometheus_client.registry import Collector
 
 from stream.settings.config_error import ConfigError
 from telemetry.catalogue import NOTIFY_METRICS, MetricSpec
-from telemetry.invalid_requests import SERVER_LOGGER
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +27,11 @@ Read = Callable[[], Mapping[str, Iterable[Series]]]
 
 class Serving(Protocol):
     """Accepts connections, of which it limits the number and the time."""
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Requests and connections that were refused, by reason."""
+        ...
 
     async def serve(self, listener: socket.socket, server: web.Server) -> None:
         """Accept connections for `server` until cancelled. Closes `listener`."""
@@ -86,7 +90,7 @@ class StatusServer:
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._health)
-        self._runner = web.AppRunner(app, access_log=None, logger=SERVER_LOGGER, auto_decompress=False)
+        self._runner = web.AppRunner(app)
         await self._runner.setup()
         assert self._runner.server is not None
         try:

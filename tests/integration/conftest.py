@@ -15,6 +15,7 @@ LIMITS = (
     "stream.http.server.app.RENDER_WITHIN_S",
     "stream.http.server.slow_clients.STALLED_S",
     "stream.http.server.connections.HANDSHAKE_WITHIN_S",
+    "stream.http.server.connections.HEAD_WITHIN_S",
     "stream.live.viewer_session.CONNECT_WITHIN_S",
     "stream.messaging.replay.GIVE_UP_S",
     "stream.recording.open_clip.RESULTS_WITHIN_S",

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from stream.http.server import connections
 from stream.http.server.app import HttpServer, Verdict
 from stream.http.server.bodies import read_body
+from stream.http.server.protocol import admission
 from stream.http.server.routes import Answer, Route
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
@@ -64,10 +65,15 @@ def host_and_port(server: HttpServer) -> tuple[str, int]:
     return host, int(port)
 
 
-def open_connections(server: HttpServer) -> int:
-    """Return the number of connections that aiohttp holds."""
+def handlers(server: HttpServer) -> list[web.RequestHandler]:
+    """Return the connections that aiohttp holds."""
     assert server._runner is not None and server._runner.server is not None
-    return len(server._runner.server.connections)
+    return server._runner.server.connections
+
+
+def open_connections(server: HttpServer) -> int:
+    """Return their number."""
+    return len(handlers(server))
 
 
 async def raw(server: HttpServer, request: bytes) -> bytes:
@@ -319,19 +325,109 @@ async def test_a_client_that_does_not_read_its_response_is_disconnected() -> Non
         await server.stop()
 
 
-async def test_connections_beyond_the_limit_are_closed_and_it_recovers(client: aiohttp.ClientSession) -> None:
+async def unfinished(server: HttpServer, host: str, sent: bytes) -> asyncio.StreamWriter:
+    """Connect from an address of the loopback, and send this."""
+    _, writer = await asyncio.open_connection(*host_and_port(server), local_addr=(host, 0))
+    writer.write(sent)
+    return writer
+
+
+async def probe(server: HttpServer, host: str) -> bytes:
+    """Return the first bytes of the answer to a health probe from an address of the loopback; b"" if there is none."""
+    reader, writer = await asyncio.open_connection(*host_and_port(server), local_addr=(host, 0))
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    try:
+        return await reader.read(15)
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+WAITING, BEGUN = b"GET /", b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+
+
+@pytest.fixture
+def other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the addresses from 127.0.0.2 on be other hosts."""
+    monkeypatch.setattr(admission, "is_loopback", lambda address: address == "127.0.0.1")
+
+
+async def read_all(request: web.Request) -> web.Response:
+    return web.Response(text=str(len(await read_body(request, 100))))
+
+
+BODY = Route("POST", "/body", "open", read_all, "Read a body.", limited=False, scope="none")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
+@pytest.mark.usefixtures("other_hosts")
+async def test_idle_connections_do_not_shut_out_a_probe(host: str) -> None:
     server = make()
     await server.start()
     try:
-        opening = [asyncio.open_connection(*host_and_port(server)) for _ in range(connections.MAX_CONNECTIONS)]
-        idle = await asyncio.gather(*opening)
-        await until(lambda: open_connections(server) == connections.MAX_CONNECTIONS)
-        assert await raw(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
-        for _, writer in idle:
+        idle = [await unfinished(server, host, WAITING) for _ in range(90)]
+        for prober in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+            assert await probe(server, prober) == b"HTTP/1.1 200 OK"
+        assert open_connections(server) <= connections.MAX_CONNECTIONS
+        assert server.refused["too-many-connections"] > 0
+        for writer in idle:
+            writer.close()
+    finally:
+        await server.stop()
+
+
+@pytest.mark.usefixtures("other_hosts")
+async def test_one_host_with_unfinished_requests_does_not_shut_out_others() -> None:
+    server = make(routes=[BODY])
+    await server.start()
+    try:
+        held = [await unfinished(server, "127.0.0.2", BEGUN) for _ in range(90)]
+        await until(lambda: server.refused["too-many-connections"] == 90 - connections.MAX_PER_ADDRESS)
+        await until(lambda: not any(map(server._connections._admission.is_waiting, handlers(server))))
+        assert await probe(server, "127.0.0.2") == b""
+        assert await probe(server, "127.0.0.3") == b"HTTP/1.1 200 OK"
+        assert await probe(server, "127.0.0.1") == b"HTTP/1.1 200 OK"
+        for writer in held:
             writer.close()
         await until(lambda: not open_connections(server))
-        async with client.get(server.address + "/healthz") as answer:
-            assert answer.status == 200
+        assert await probe(server, "127.0.0.2") == b"HTTP/1.1 200 OK"
+    finally:
+        await server.stop()
+
+
+@pytest.mark.usefixtures("other_hosts")
+async def test_a_reverse_proxy_on_this_machine_may_use_every_place_and_takes_none_of_others() -> None:
+    server = make(routes=[BODY])
+    await server.start()
+    try:
+        held = [await unfinished(server, "127.0.0.1", BEGUN) for _ in range(connections.MAX_CONNECTIONS)]
+        await until(lambda: open_connections(server) == connections.MAX_CONNECTIONS)
+        await until(lambda: not any(map(server._connections._admission.is_waiting, handlers(server))))
+        assert await probe(server, "127.0.0.2") == b"HTTP/1.1 200 OK"
+        assert server.refused["too-many-connections"] == 0
+        assert await probe(server, "127.0.0.1") == b""
+        for writer in held:
+            writer.close()
+    finally:
+        await server.stop()
+
+
+async def test_a_head_that_does_not_arrive_in_time_ends_its_connection_and_a_body_may_take_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.2)
+    server = make(routes=[BODY])
+    await server.start()
+    try:
+        reader, uploading = await asyncio.open_connection(*host_and_port(server))
+        uploading.write(BEGUN)
+        await until(lambda: open_connections(server))
+        assert await raw(server, WAITING) == b"" and await raw(server, b"") == b""
+        assert server.refused["too-slow"] == 2
+        uploading.write(b"123456789")
+        assert b" 200 OK" in await reader.readline()
+        uploading.close()
     finally:
         await server.stop()
 

@@ -21,6 +21,7 @@ from stream.http.server import connections
 from stream.settings.config_error import ConfigError
 from support.engines.certificate import certificate
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, descriptors, running
+from support.engines.invalid_requests import INVALID_REQUESTS, UNMET, answer_to, check_plain
 from support.waiting import until
 
 CAMERAS = "/api/v1/cameras"
@@ -319,28 +320,36 @@ async def test_no_credential_is_in_any_response_or_log(caplog: pytest.LogCapture
         assert secret not in "".join(record.getMessage() for record in caplog.records)
 
 
-@pytest.mark.parametrize(
-    "request_line_and_header",
-    [
-        b"GET / HTTP/1.1\r\nAuthorization: Bearer SECRET\0\r\n\r\n",
-        b"GET / HTTP/1.1\r\nCookie: partstream_session=SECRET\x01\r\n\r\n",
-        b"GET / HTTP/1.1\r\nAuthorization: Bearer " + b"SECRET" * 10_000 + b"\r\n\r\n",
-        b"GET /api/v1/cameras?t=SECRET\0 HTTP/1.1\r\n\r\n",
-    ],
-    ids=["header", "cookie", "long header", "path"],
-)
-async def test_a_request_that_is_not_valid_http_is_logged_without_what_it_says(
-    request_line_and_header: bytes, caplog: pytest.LogCaptureFixture
+async def test_answers_to_what_is_not_valid_http_repeat_nothing_and_are_counted_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    async with running(configured(http=OFF_LOOPBACK)) as (_, client):
-        port = int(client.address.rpartition(":")[2])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request_line_and_header)
-        assert b" 400 " in await reader.readline()
+    async with running(configured(http=OFF_LOOPBACK)) as (engine, client):
+        for request in INVALID_REQUESTS.values():
+            check_plain(await answer_to(client.address, request), 400)
+        check_plain(await answer_to(client.address, UNMET), 417)
+        counted = f'partstream_http_refused_total{{reason="not-http"}} {len(INVALID_REQUESTS)}.0'
+        assert counted.encode() in engine.metrics.render()
+    assert "SECRET" not in caplog.text and "Traceback" not in caplog.text
+    assert [text for text in caplog.messages if "not valid HTTP" in text] == [
+        "http: a request from 127.0.0.1 is not valid HTTP (BadHttpMessage)"
+    ]
+
+
+async def test_a_body_that_is_not_valid_http_ends_its_request(caplog: pytest.LogCaptureFixture) -> None:
+    head = b"PUT /api/v1/cameras/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    async with running(configured()) as (engine, client):
+        assert engine._http is not None
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(client.address.rpartition(":")[2]))
+        writer.write(head + b'Transfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\n')
+        await until(
+            lambda: any(task.get_coro().__qualname__.endswith("_handle_request") for task in asyncio.all_tasks())
+        )
+        writer.write(b"SECRET\r\n")
+        check_plain(await reader.read(-1), 400)
         writer.close()
-        await until(lambda: any("not valid HTTP" in record.getMessage() for record in caplog.records))
-    assert "SECRET" not in caplog.text
+        assert engine._http.refused["not-http"] == 1 and engine._http._gate.refused["internal"] == 0
+    assert "SECRET" not in caplog.text and "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -359,7 +368,7 @@ async def test_a_request_that_is_not_valid_http_is_logged_without_what_it_says(
 )
 async def test_a_request_that_a_proxy_could_read_differently_is_refused(head: bytes) -> None:
     async with running(configured({"id": "a", "source": PATTERN})) as (_, client):
-        answer = await raw_answer(client.address, head + b"\r\n")
+        answer = await answer_to(client.address, head + b"\r\n")
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ")) and b"evil" not in answer and b"odd" not in answer
 
 
@@ -375,15 +384,5 @@ async def test_a_request_that_a_proxy_could_read_differently_is_refused(head: by
 )
 async def test_a_probe_without_a_host_and_a_request_for_a_whole_address_are_answered(head: bytes) -> None:
     async with running(configured({"id": "a", "source": PATTERN})) as (_, client):
-        answer = await raw_answer(client.address, head + b"\r\n")
+        answer = await answer_to(client.address, head + b"\r\n")
     assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.0 200 "))
-
-
-async def raw_answer(address: str, request: bytes) -> bytes:
-    """Send these bytes, and return the response up to the connection's end."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
-    writer.write(request)
-    try:
-        return await reader.read(-1)
-    finally:
-        writer.close()

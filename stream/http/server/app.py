@@ -35,7 +35,6 @@ from stream.http.server.routes import Answer, Route
 from stream.membership.passes import Passes
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
-from telemetry.invalid_requests import SERVER_LOGGER
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +43,6 @@ RENDER_WITHIN_S = 10.0
 
 CHECK_EVERY_S = 0.5
 """Interval at which access is checked again. A change of the tokens file applies after one to two of them."""
-
-MOST_HEADER_BYTES = 32 << 10
-"""Of one header: a fleet's pass for many cameras is long."""
 
 Exposition = Callable[[str], tuple[bytes, str]]
 """Takes the `Accept` header and returns the metrics page and its content type. Called in the rendering thread."""
@@ -98,7 +94,9 @@ class HttpServer:
         self._privacy = privacy
         self._runner: web.AppRunner | None = None
         self._rendering: ThreadPoolExecutor | None = None
-        self._connections = Connections(config.max_streams, connection_life_s, self._tls)
+        self._connections = Connections(
+            config.max_streams, connection_life_s, self._tls, config.max_connections_per_address
+        )
         self._listener: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
         self._watching: list[asyncio.Task[None]] = []
@@ -120,8 +118,8 @@ class HttpServer:
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """Rejected requests by the problem's code."""
-        return self._gate.refused
+        """Rejected requests by the problem's code, and connections that were closed before a request."""
+        return {**self._connections.refused, **self._gate.refused}
 
     @property
     def tokens_in_force(self) -> bool | None:
@@ -135,16 +133,7 @@ class HttpServer:
             for method in (route.method, "HEAD") if route.method == "GET" and not route.long_lived else (route.method,):
                 self._gate.routes[application.router.add_route(method, route.path, route.handler)] = route
         application.on_response_prepare.append(self._on_response)
-        # Bodies are not decompressed: a small one could become large.
-        runner = web.AppRunner(
-            application,
-            access_log=None,
-            logger=SERVER_LOGGER,
-            handle_signals=False,
-            shutdown_timeout=0.5,
-            auto_decompress=False,
-            max_field_size=MOST_HEADER_BYTES,
-        )
+        runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=0.5)
         await runner.setup()
         assert runner.server is not None
         self._runner = runner

@@ -26,10 +26,15 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise too_large
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise too_large
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                raise too_large
+    except RuntimeError:
+        if request.transport is None:  # aiohttp raises it if the connection ended before the body was awaited
+            raise ConnectionResetError("the client is gone") from None
+        raise
     return bytes(body)
 
 

@@ -48,6 +48,10 @@ TITLES = {
     "too-many-viewers": "Too many viewers",
     "too-many-streams": "Too many streams",
     "bad-request": "Malformed request",
+    "no-descriptors": "No file descriptor is free",
+    "not-http": "Not valid HTTP",
+    "too-many-connections": "Too many connections",
+    "too-slow": "Request not sent in time",
     "internal": "Internal error",
 }
 """Problem types: the code at the end of `type`, and the title."""

@@ -9,6 +9,7 @@ from time import monotonic, time_ns
 
 from aiohttp import HttpVersion11, web
 
+from stream.descriptors import DESCRIPTORS, EXHAUSTED
 from stream.http.server.access_control.access import Access, Caller, allows, embedded_elsewhere, same_origin
 from stream.http.server.access_control.audit import Audit
 from stream.http.server.access_control.authority import parsed
@@ -18,6 +19,7 @@ from stream.http.server.access_control.scopes import NotYourCameraError, check_s
 from stream.http.server.access_control.sessions import Sessions
 from stream.http.server.connections import Connections
 from stream.http.server.problems import Problem, from_http
+from stream.http.server.protocol.request_handler import INVALID
 from stream.http.server.routes import Handler, Route
 from telemetry.repeat_limiter import RepeatLimiter
 
@@ -90,11 +92,12 @@ class Gate:
             if error.status < 400:
                 raise
             refusal = from_http(error)
+        except INVALID as error:  # the rest of the body
+            return self._connections.invalid.problem(request.remote, error).response()
         except ConnectionError:
             return web.Response()  # the client is gone, and aiohttp notices that too
-        except Exception:
-            logger.exception("internal error while answering a %s request", request.method)
-            refusal = Problem(500, "internal", "internal error in partstream: see the log, and please report it")
+        except Exception as error:
+            refusal = _of_bug(request, error)
         self.refused[refusal.code] += 1
         return refusal.response()
 
@@ -229,6 +232,16 @@ def _credentials(request: web.Request, cookie: str) -> Credentials:
         request.cookies.get(cookie, ""),
         any(name in headers for name in FORWARDING_HEADERS),
     )
+
+
+def _of_bug(request: web.Request, error: Exception) -> Problem:
+    """Return the problem of an unexpected error, and log it unless no file descriptor was free."""
+    if isinstance(error, OSError) and error.errno in EXHAUSTED:
+        DESCRIPTORS.look()
+        text = "the process has no file descriptor free: close connections, raise its limit, or retry later"
+        return Problem(503, "no-descriptors", text, headers={"Retry-After": "10"})
+    logger.exception("internal error while answering a %s request", request.method)
+    return Problem(500, "internal", "internal error in partstream: see the log, and please report it")
 
 
 def _check_form(request: web.Request, host: str) -> None:

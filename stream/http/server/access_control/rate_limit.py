@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
+
+from stream.http.server.protocol.admission import network_of
 
 ADDRESSES = 1024
 """Number of addresses to remember; the one unused for the longest time is forgotten first."""
@@ -20,14 +21,14 @@ class RateLimiter:
 
     def take(self, address: str, now: float, cost: float = 1.0) -> float:
         """Take `cost` requests and return 0, or take nothing and return the seconds to wait."""
-        name = _network(address)
+        name = network_of(address)
         left = self._at(name, now)
         self._store(name, left - cost if left >= cost else left, now)
         return 0.0 if left >= cost else (cost - left) / self._per_second
 
     def punish(self, address: str, now: float, cost: float) -> None:
         """Take `cost` requests even if they are not available, so that the address has to wait."""
-        name = _network(address)
+        name = network_of(address)
         self._store(name, max(-self._burst, self._at(name, now) - cost), now)
 
     def _at(self, name: str, now: float) -> float:
@@ -39,12 +40,3 @@ class RateLimiter:
         self._left.move_to_end(name)
         while len(self._left) > self._addresses:
             self._left.popitem(last=False)
-
-
-def _network(address: str) -> str:
-    """Return an IPv4 address unchanged, and the /64 of an IPv6 address: its owner usually has all of it."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -15,6 +15,7 @@ from stream.http.server import connections
 from stream.http.server.connections import Connections
 from stream.notify.status_server import StatusServer
 from stream.settings.config_error import ConfigError
+from support.engines.invalid_requests import INVALID_REQUESTS, UNMET, answer_to, check_plain
 from support.waiting import PATIENCE_S, until
 
 
@@ -63,19 +64,32 @@ async def test_a_request_that_is_never_finished_ends() -> None:
         writer.close()
 
 
-async def test_further_connections_are_closed_at_once_and_the_server_answers_when_others_have_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_further_connection_replaces_the_oldest_that_has_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
     async with serving() as server:
         kept = [await unfinished(server) for _ in range(3)]
         await until(lambda: opened(server) == 3)
-        with pytest.raises(aiohttp.ClientError):
-            await answers(server)
+        assert (await answers(server))[0] == 200
+        with pytest.raises(ConnectionError):
+            await kept[0][0].read(1)
+            raise ConnectionError
+        await until(lambda: opened(server) == 2)
         for _, writer in kept:
             writer.close()
-        await until(lambda: opened(server) == 0)
-        assert (await answers(server))[0] == 200
+
+
+async def test_answers_to_what_is_not_valid_http_repeat_nothing_and_are_counted_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving() as server:
+        for request in INVALID_REQUESTS.values():
+            check_plain(await answer_to(server.address, request), 400)
+        check_plain(await answer_to(server.address, UNMET), 417)
+        check_plain(await answer_to(server.address, b"GET /SECRET HTTP/1.1\r\nHost: x\r\n\r\n"), 404)
+        assert server._connections.refused["not-http"] == len(INVALID_REQUESTS)
+    assert "SECRET" not in caplog.text and "Traceback" not in caplog.text
+    assert len([text for text in caplog.messages if "not valid HTTP" in text]) == 1
 
 
 @pytest.mark.parametrize(("address", "warned"), [("127.0.0.1:0", False), ("localhost:0", False), ("0.0.0.0:0", True)])

@@ -1,0 +1,1 @@
+"""Below the requests: which connections may be open, and the answers to what is not valid HTTP."""
