@@ -9,11 +9,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 
-def until_signal(work: Coroutine[Any, Any, int]) -> int:
+def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] = lambda: None) -> int:
     """Run a coroutine that returns an exit code. Ctrl-C, SIGTERM and SIGHUP cancel it, so that it stops in order.
 
-    A second signal ends the process at once. SIGHUP, which a closed terminal sends, stays ignored if it is (`nohup`).
-    The limit of file descriptors is raised first.
+    A second signal ends the process at once, after `at_second` was called. SIGHUP, which a closed terminal sends, stays
+    ignored if it is (`nohup`). The limit of file descriptors is raised first.
     """
     from stream.descriptors import raise_limit  # here, so that `--help` is quick
 
@@ -31,7 +31,10 @@ def until_signal(work: Coroutine[Any, Any, int]) -> int:
         def stop(number: int) -> None:
             received.append(number)
             if len(received) > 1:
-                os._exit(128 + number)
+                try:
+                    at_second()
+                finally:
+                    os._exit(128 + number)
             task.cancel()
 
         for number in numbers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,9 @@ from commands.until_signal import until_signal
 if TYPE_CHECKING:
     from fleet.cluster.supervisor import Supervisor
     from fleet.settings import FleetConfig
+    from telemetry.logs import LogOutput
+
+logger = logging.getLogger(__name__)
 
 fleet_app = Application(help="Run many engines as one system, and move cameras between them.", no_args_is_help=True)
 fleet_app.command("status", epilog=control.STATUS_EPILOG)(control.status_command)
@@ -58,16 +62,17 @@ def up_command(
     """Add this machine to a fleet, until it is stopped.
 
     Starts Ray, and keeps it and the engines running. Ctrl-C stops all of them: other engines take over the cameras.
-    If this process is killed, the others go on, and the next `up` finds them.
+    A second Ctrl-C kills them. If this process is killed, the others go on, and the next `up` finds them.
     """
     from telemetry import logs
 
-    logs.configure(json=json_logs)
+    output = logs.configure(json=json_logs)
     if head == (join is not None):
         fail("use either --head or --join HOST", EXIT_USAGE)
     _require_ray()
     with errors():
-        raise typer.Exit(until_signal(_supervise(_supervisor(config, node, join))))
+        supervisor = _supervisor(config, node, join)
+        raise typer.Exit(until_signal(_supervise(supervisor), lambda: _kill(supervisor, output)))
 
 
 @fleet_app.command("down")
@@ -182,14 +187,39 @@ async def _supervise(supervisor: Supervisor) -> int:
     try:
         await asyncio.Event().wait()
     finally:
+        logger.info("stopping Ray, the engines and the coordinator. A second signal kills them at once")
         await supervisor.stop()
+        logger.info("everything of this node is stopped")
     return 0
 
 
 async def _stop(supervisor: Supervisor) -> int:
-    await supervisor.stop_other()
-    await supervisor.stop()
+    logger.info("stopping Ray, the engines and the coordinator")
+    try:
+        await supervisor.stop_other()
+        await supervisor.stop()
+    except asyncio.CancelledError:
+        _tell_left(supervisor.still_running())
+        raise
+    logger.info("everything of this node is stopped")
     return 0
+
+
+def _kill(supervisor: Supervisor, output: LogOutput) -> None:
+    """Kill everything of this node. The process ends after this, so that the log is written here."""
+    try:
+        left = supervisor.kill()
+        if left:
+            _tell_left(left)
+        else:
+            logger.warning("everything of this node is killed")
+    finally:
+        output.close()
+
+
+def _tell_left(names: list[str]) -> None:
+    if names:
+        logger.warning("left running: %s. Run `partstream fleet down`", ", ".join(names))
 
 
 def _require_ray() -> None:

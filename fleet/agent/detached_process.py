@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -64,6 +65,15 @@ class RunningProcess:
             self.send(signal.SIGKILL)
         return await asyncio.shield(ended)
 
+    def kill(self, within_s: float) -> bool:
+        """Send SIGKILL, and return whether the process has ended within this time. Blocks until then."""
+        if self._descriptor < 0:
+            return True
+        self.send(signal.SIGKILL)
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(1000 * within_s))
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal, which is ignored if the process has ended."""
         if self._descriptor >= 0:
@@ -106,7 +116,8 @@ class RunningProcess:
 class DetachedProcess:
     """How a process is started and found again. Its folder has to be on a local disk.
 
-    `name` names its files in `folder`: `name.lock`, and the log `name.log`. `background`: it and what it starts have
+    `name` names its files in `folder`: `name.lock`, and the log `name.log`. `title` is its name in messages, by default
+    the same. `background`: it and what it starts have
     a lower priority, except for what is started here again. That needs the right to restore it (root, RLIMIT_NICE).
     """
 
@@ -119,8 +130,10 @@ class DetachedProcess:
         directory: Path | None = None,
         environment: Mapping[str, str] | None = None,
         background: bool = False,
+        title: str = "",
     ) -> None:
         self.name = name
+        self.title = title or name
         self.command = tuple(command)
         self.log = folder / f"{name}.log"
         self._lock = folder / f"{name}.lock"
@@ -156,6 +169,10 @@ class DetachedProcess:
         return RunningProcess(pid, run, self.command, os.pidfd_open(pid), adopted=False)
 
     def adopt(self) -> RunningProcess | None:
+        """Return the process that runs, if it may go on as it is; None otherwise."""
+        return self.found()
+
+    def found(self) -> RunningProcess | None:
         """Return the process that holds the lock; None if none does, or if it has not said yet which it is."""
         holder = self.last() if self.is_running() else None
         if holder is None:

@@ -87,10 +87,12 @@ class Keeper:
         self._task = asyncio.create_task(self._keep(), name=f"keep {self.process.name}")
 
     async def stop(self, within_s: float = STOP_WITHIN_S) -> None:
-        """Stop the process, with SIGKILL after `within_s`, and do not start it again."""
+        """Stop the process, also one that was not adopted, with SIGKILL after `within_s`. It is not started again."""
         await self._end()
+        self.running = self.running or self.process.found()
         if self.running is not None:
             ended = Ended(self.running.run, await self.running.stop(within_s))
+            logger.info("%s is stopped", self.process.title)
             self._forget(ended)
 
     async def leave(self) -> None:
@@ -112,7 +114,7 @@ class Keeper:
             try:
                 wait_s = await self._run_once()
             except OSError as error:
-                logger.error("%s can't be started: %s", self.process.name, error.strerror)
+                logger.error("%s can't be started: %s", self.process.title, error.strerror)
                 wait_s = self.restarts.wait_s(0)
             except Exception:
                 logger.exception("%s can't be kept running", self.process.name)
@@ -130,8 +132,8 @@ class Keeper:
             await self._ready()
         begun_s = clock()
         self.running = self.running or self._started()
-        how = "goes on" if self.running.adopted else "started"
-        logger.info("%s %s: process %d", self.process.name, how, self.running.pid)
+        how = "runs already" if self.running.adopted else "is started"
+        logger.info("%s %s: process %d", self.process.title, how, self.running.pid)
         self._on_start(self.running.run)
         code = await self._until_ended(self.running)
         wait_s = self.restarts.wait_s(clock() - begun_s)
@@ -139,9 +141,10 @@ class Keeper:
             self.running = None
             await self._warn_of_left_behind()
         else:
+            self._log_end(code)
             self._forget(Ended(self.running.run, code))
         if wait_s:
-            logger.warning("%s is started again in %.1f s", self.process.name, wait_s)
+            logger.warning("%s is started again in %.1f s", self.process.title, wait_s)
         return wait_s
 
     def _started(self) -> RunningProcess:
@@ -182,8 +185,10 @@ class Keeper:
         except OSError as error:
             logger.warning("%s can't be rotated: %s", self.process.log, error.strerror)
 
+    def _log_end(self, code: int | None) -> None:
+        logger.warning("%s has ended: %s. Its log is %s", self.process.title, described(code), self.process.log)
+
     def _forget(self, ended: Ended) -> None:
-        logger.warning("%s ended: %s", self.process.name, described(ended.code))
         self.running, self.last = None, ended
         self._tell(ended)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,8 @@ from fleet.cluster import leftovers
 from fleet.cluster.autoscaling import ENGINE_RESOURCE
 from fleet.cluster.settings import ClusterSettings
 
+KILLED_WITHIN_S = 10.0
+"""After SIGKILL. On a machine without free cores, a process with a low priority takes seconds to end."""
 NODE_RESOURCE = "partstream_node_"
 """Followed by the node's name: what the node's agent requires, so that it is nowhere else."""
 HEAD_RESOURCE = "partstream_head"
@@ -65,10 +66,10 @@ class Raylet(DetachedProcess):
 
     def adopt(self) -> RunningProcess | None:
         """Return Ray if it runs as it is to run. If it runs in another way, for example with another head, end it."""
-        running = super().adopt()
+        running = self.found()
         if running is None or running.command == self.command:
             return running
-        running.send(signal.SIGKILL)
+        running.kill(KILLED_WITHIN_S)
         running.leave()
         return None
 
@@ -129,4 +130,5 @@ def raylet(
         | {name: environment[name] for name in OF_THE_AUTOSCALER if name in environment}
         | variables,
         background=True,
+        title="Ray",
     )

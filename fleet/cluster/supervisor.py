@@ -19,7 +19,7 @@ from fleet.agent.keeper import Keeper
 from fleet.agent.launch import hold
 from fleet.agent.node import COORDINATOR, coordinator_process
 from fleet.cluster import head_watch, token_file
-from fleet.cluster.raylet import Raylet, head_address, ray_environment, raylet
+from fleet.cluster.raylet import KILLED_WITHIN_S, Raylet, head_address, ray_environment, raylet
 from fleet.cluster.settings import ClusterSettings
 from fleet.settings import FleetConfig
 from stream.settings.config_error import ConfigError
@@ -87,25 +87,47 @@ class Supervisor:
         for keeper in reversed(self._keepers):
             await keeper.stop(RAY_STOPS_WITHIN_S)
         self.raylet.end_leftovers()
-        await self.stop_part("engine")
-        await self.stop_part(COORDINATOR)
+        await _stop(self._engines())
+        await _stop([self._coordinator()])
         self._let_go()
+
+    def kill(self) -> list[str]:
+        """Kill everything of this node at once, in the order of `stop`. Returns the names of what runs all the same."""
+        left: list[str] = []
+        for process in self._of_ray:
+            left += _killed(process)
+        self.raylet.end_leftovers()
+        for process in (*self._engines(), self._coordinator()):
+            left += _killed(process)
+        return left
+
+    def still_running(self) -> list[str]:
+        """Return the names of what runs on this node."""
+        return [one.title for one in (*self._of_ray, *self._engines(), self._coordinator()) if one.is_running()]
 
     async def stop_part(self, part: str) -> list[str]:
         """Stop the node's engines or its coordinator in order, and return their names. An agent starts them again."""
-        if part == COORDINATOR:
-            found = running([coordinator_process(self._config, self._path, Path.cwd())])
-        else:
-            folder = self._folder / "engines"
-            found = running(DetachedProcess(path.stem, [], folder) for path in sorted(folder.glob("*.lock")))
-        await asyncio.gather(*(_stopped(name, process) for name, process in found.items()))
-        return list(found)
+        return await _stop([self._coordinator()] if part == COORDINATOR else self._engines())
 
     async def stop_other(self) -> None:
         """Tell the supervisor that runs on this node to stop everything, and wait for its end."""
         if (other := DetachedProcess(UP, [], self._folder).adopt()) is not None:
             other.send(signal.SIGTERM)
             await other.ended()
+
+    @property
+    def _of_ray(self) -> list[DetachedProcess]:
+        """Ray and what creates the actors, in the order in which they are stopped."""
+        return [keeper.process for keeper in reversed(self._keepers)]
+
+    def _engines(self) -> list[DetachedProcess]:
+        return [self._engine(path.stem) for path in sorted((self._folder / "engines").glob("*.lock"))]
+
+    def _engine(self, name: str) -> DetachedProcess:
+        return DetachedProcess(name, [], self._folder / "engines", title=f"engine {name}")
+
+    def _coordinator(self) -> DetachedProcess:
+        return coordinator_process(self._config, self._path, Path.cwd())
 
     def _let_go(self) -> None:
         if self._held is not None:
@@ -129,14 +151,26 @@ def driver(cluster: ClusterSettings, config: Path) -> DetachedProcess:
         directory=Path.cwd(),
         environment=dict(os.environ) | ray_environment(cluster.token_file, os.environ),
         background=True,
+        title="Ray's driver",
     )
 
 
-def running(processes: Iterable[DetachedProcess]) -> dict[str, RunningProcess]:
-    """Return those that run, by name."""
-    return {process.name: adopted for process in processes if (adopted := process.adopt()) is not None}
+async def _stop(processes: Iterable[DetachedProcess]) -> list[str]:
+    """Stop those that run, in order and all at the same time. Returns their names in messages."""
+    found = {process.title: running for process in processes if (running := process.found()) is not None}
+    await asyncio.gather(*(_stopped(title, running) for title, running in found.items()))
+    return list(found)
 
 
-async def _stopped(name: str, process: RunningProcess) -> None:
+def _killed(process: DetachedProcess) -> list[str]:
+    """Kill a process, and return its name in messages if it runs all the same."""
+    found = process.found()
+    ended = not process.is_running() if found is None else found.kill(KILLED_WITHIN_S)
+    if found is not None:
+        found.leave()
+    return [] if ended else [process.title]
+
+
+async def _stopped(title: str, process: RunningProcess) -> None:
     await process.stop()
-    logger.info("%s is stopped", name)
+    logger.info("%s is stopped", title)

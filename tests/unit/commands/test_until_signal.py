@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 
 from commands.until_signal import until_signal
+from support.repository import REPOSITORY
 
 
 def test_signals_work_as_before_once_the_work_is_done() -> None:
@@ -47,3 +50,24 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+_SECOND = """
+import asyncio, os, signal
+from commands.until_signal import until_signal
+
+async def work():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+until_signal(work(), lambda: print("killed", flush=True))
+"""
+
+
+def test_a_second_signal_ends_the_process_after_it_has_done_what_it_is_told() -> None:
+    done = subprocess.run([sys.executable, "-c", _SECOND], capture_output=True, text=True, cwd=REPOSITORY)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "killed\n")

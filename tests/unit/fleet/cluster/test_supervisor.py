@@ -17,6 +17,7 @@ from stream.settings.config_error import ConfigError
 from support.waiting import until
 
 SLEEP = ["sleep", "600"]
+STUBBORN = ["sh", "-c", "trap '' TERM; exec sleep 600"]
 
 
 class Node:
@@ -82,11 +83,23 @@ async def test_everything_of_the_node_is_stopped(node: Node) -> None:
     for process in others:
         process.start("run-0").leave()
     await until(lambda: all(process.adopt() is not None for process in others))
-    assert await supervisor.stop_part("engine") == ["gpu-0"]
-    assert await supervisor.stop_part("engine") == []
     await supervisor.stop()
     assert not any(process.is_running() for process in others)
     assert not node.runs("ray") and not node.runs("actors")
+
+
+async def test_what_the_node_runs_is_killed_at_once(node: Node) -> None:
+    supervisor = node.supervisor()
+    supervisor.start()
+    engines = node.folder / "engines"
+    engines.mkdir()
+    others = [DetachedProcess("gpu-0", STUBBORN, engines), DetachedProcess("coordinator", STUBBORN, node.folder)]
+    for process in others:
+        process.start("run-0").leave()
+    await until(lambda: node.runs("ray", "actors") and all(process.adopt() is not None for process in others))
+    assert supervisor.still_running() == ["actors", "ray", "engine gpu-0", "coordinator"]
+    assert supervisor.kill() == []
+    assert supervisor.still_running() == []
 
 
 async def test_what_a_supervisor_left_is_adopted_by_the_next(node: Node) -> None:
@@ -99,6 +112,18 @@ async def test_what_a_supervisor_left_is_adopted_by_the_next(node: Node) -> None
     second.start()
     await until(lambda: all(keeper.running for keeper in second._keepers))
     assert DetachedProcess("ray", [], node.folder).last() == before
+
+
+async def test_what_a_killed_supervisor_left_is_stopped_by_another_that_was_not_started(node: Node) -> None:
+    first = node.supervisor()
+    first.start()
+    await until(lambda: node.runs("ray", "actors"))
+    await first.leave()
+    other = node.supervisor("10.0.0.2")  # `fleet down` does not know which node it is
+    assert other.still_running() == ["ray"]
+    assert node.supervisor().still_running() == ["actors", "ray"]
+    await node.supervisor().stop()
+    assert other.still_running() == []
 
 
 async def test_a_node_has_one_supervisor(node: Node) -> None:
