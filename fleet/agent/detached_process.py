@@ -136,6 +136,8 @@ class DetachedProcess:
         self.title = title or name
         self.command = tuple(command)
         self.log = folder / f"{name}.log"
+        self.log_begin = 0
+        """Where the text begins in the log that was written since `start` or `mark_log`."""
         self._lock = folder / f"{name}.lock"
         self._directory = directory or folder
         self._environment = environment
@@ -150,6 +152,7 @@ class DetachedProcess:
         arguments = [sys.executable, "-I", "-S", launch.__file__, str(self._lock.resolve()), str(self._directory), run]
         environment[launch.START_VARIABLE] = "+" if self._background else os.environ.get(launch.NICE_VARIABLE, "")
         log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self.log_begin = os.fstat(log).st_size
         try:
             pid = os.posix_spawn(
                 sys.executable,
@@ -167,6 +170,11 @@ class DetachedProcess:
         finally:
             os.close(log)
         return RunningProcess(pid, run, self.command, os.pidfd_open(pid), adopted=False)
+
+    def mark_log(self) -> None:
+        """Let the text in the log begin here: what is there by now is of earlier."""
+        with suppress(OSError):
+            self.log_begin = self.log.stat().st_size
 
     def adopt(self) -> RunningProcess | None:
         """Return the process that runs, if it may go on as it is; None otherwise."""

@@ -57,7 +57,8 @@ class Keeper:
     """Keeps one process running until it is told to stop it, or to leave it.
 
     `on_end` is called in the event loop for each run that ended, also for one that ended before the keeper's start, and
-    `on_start` for each that was started or adopted. `ready` is awaited before each start.
+    `on_start` for each that was started or adopted. `ready` is awaited before each start. `why` returns why a run has
+    ended by itself, as a sentence without full stop; empty if that is not known.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Keeper:
         longest_wait_s: float = LONGEST_WAIT_S,
         ready: Callable[[], Awaitable[None]] | None = None,
         on_start: Callable[[str], None] = lambda run: None,
+        why: Callable[[], str] = lambda: "",
     ) -> None:
         self.process = process
         self.running: RunningProcess | None = None
@@ -76,6 +78,7 @@ class Keeper:
         self.restarts = Restarts(longest_wait_s)
         self._on_end = on_end
         self._on_start = on_start
+        self._why = why
         self._variables = variables
         self._ready = ready
         self._looked_back = False
@@ -128,7 +131,9 @@ class Keeper:
             self._tell_of_earlier_end()
             self._looked_back = True
         self.running = self.process.adopt()
-        if self.running is None and self._ready is not None:
+        if self.running is not None:
+            self.process.mark_log()
+        elif self._ready is not None:
             await self._ready()
         begun_s = clock()
         self.running = self.running or self._started()
@@ -186,7 +191,9 @@ class Keeper:
             logger.warning("%s can't be rotated: %s", self.process.log, error.strerror)
 
     def _log_end(self, code: int | None) -> None:
-        logger.warning("%s has ended: %s. Its log is %s", self.process.title, described(code), self.process.log)
+        why = self._why()
+        text = f"{described(code)}; {why}" if why else described(code)
+        logger.warning("%s has ended: %s. Its log is %s", self.process.title, text, self.process.log)
 
     def _forget(self, ended: Ended) -> None:
         self.running, self.last = None, ended

@@ -122,6 +122,11 @@ class ClusterSettings(Section):
         first = self.first_port + FIRST_WORKER_PORT
         return fixed | {"min-worker-port": first, "max-worker-port": first + self.worker_ports - 1}
 
+    def fixed_ports(self, *, head: bool) -> list[int]:
+        """Return the ports that Ray has on a node, without those of workers, for which it takes free ones."""
+        options = (port for option, port in self.ports(head=head).items() if "worker" not in option)
+        return [*options, *(map(int, self.metric_ports().values()) if head else ())]
+
     def metric_ports(self) -> dict[str, str]:
         """Return the variables with the ports of Ray's own metrics."""
         first = self.first_port + len(FIXED_PORTS)

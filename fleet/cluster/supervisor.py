@@ -18,7 +18,7 @@ from fleet.agent.detached_process import DetachedProcess, RunningProcess
 from fleet.agent.keeper import Keeper
 from fleet.agent.launch import hold
 from fleet.agent.node import COORDINATOR, coordinator_process
-from fleet.cluster import head_watch, token_file
+from fleet.cluster import head_watch, ports, ray_log, token_file
 from fleet.cluster.raylet import KILLED_WITHIN_S, Raylet, head_address, ray_environment, raylet
 from fleet.cluster.settings import ClusterSettings
 from fleet.settings import FleetConfig
@@ -48,14 +48,16 @@ class Supervisor:
         self._make_folder()
         self.raylet: Raylet = raylet(config.cluster, node, path, os.environ, head)
         ready = None if head is None else partial(head_watch.accepting, head_address(config.cluster, head))
-        self._keepers = [Keeper(self.raylet, longest_wait_s=LONGEST_WAIT_S, ready=ready)]
+        why = lambda: ray_log.reason(self.raylet.log, self.raylet.log_begin, config.cluster, head)  # noqa: E731
+        self._keepers = [Keeper(self.raylet, longest_wait_s=LONGEST_WAIT_S, ready=ready, why=why)]
         if head is None:
             self._keepers.append(Keeper(driver(config.cluster, path), longest_wait_s=LONGEST_WAIT_S))
 
     def start(self) -> None:
         """Start or adopt, in the running event loop.
 
-        Raises `ConfigError` if there is no good token or no cluster file, or another supervisor runs on this node.
+        Raises `ConfigError` if there is no good token or no cluster file, if another program has one of Ray's ports,
+        or if another supervisor runs on this node.
         """
         cluster = self._config.cluster
         if self._is_head and token_file.create(cluster.token_file):
@@ -73,6 +75,11 @@ class Supervisor:
         self._held = hold(str(self._folder / f"{UP}.lock"), "", sys.argv)
         if self._held is None:
             raise ConfigError(f"`partstream fleet up` runs already on this node ({self._folder})")
+        try:
+            self._check_ports()
+        except ConfigError:
+            self._let_go()
+            raise
         for keeper in self._keepers:
             keeper.start()
 
@@ -114,6 +121,20 @@ class Supervisor:
         if (other := DetachedProcess(UP, [], self._folder).adopt()) is not None:
             other.send(signal.SIGTERM)
             await other.ended()
+
+    def _check_ports(self) -> None:
+        """Raise `ConfigError` if Ray is to be started, and another program has one of its fixed ports."""
+        if self.raylet.is_running():
+            return
+        self.raylet.end_leftovers()
+        cluster = self._config.cluster
+        if taken := ports.in_use(cluster.fixed_ports(head=self._is_head)):
+            last = cluster.ports(head=self._is_head)["max-worker-port"]
+            raise ConfigError(
+                f"cluster.first_port: Ray needs the ports from {cluster.first_port} to {last} here, and another "
+                f"program has {', '.join(map(str, taken))}. Set another one; if this is the head, also as "
+                "cluster.head_port of the other nodes"
+            )
 
     @property
     def _of_ray(self) -> list[DetachedProcess]:

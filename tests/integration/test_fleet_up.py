@@ -27,6 +27,7 @@ supervisor.raylet = lambda settings, *_: Raylet("ray", stubborn, settings.state_
 supervisor.driver = lambda settings, _: DetachedProcess(
     "actors", stubborn, settings.state_directory, title="Ray's driver"
 )
+supervisor.ports.in_use = lambda numbers: []
 supervisor.RAY_STOPS_WITHIN_S = 3600
 app(["fleet", *sys.argv[1:]])
 """

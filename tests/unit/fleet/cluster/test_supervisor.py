@@ -42,6 +42,7 @@ class Node:
 async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
     node = Node(tmp_path)
     monkeypatch.setattr(module, "raylet", lambda *arguments: Raylet("ray", SLEEP, node.folder))
+    monkeypatch.setattr(module.ports, "in_use", lambda numbers: [])
     monkeypatch.setattr(module, "driver", lambda *arguments: DetachedProcess("actors", SLEEP, node.folder))
     yield node
     for supervisor in node.supervisors:
@@ -71,6 +72,42 @@ async def test_a_node_needs_the_heads_token_and_runs_ray_alone(node: Node) -> No
     node.supervisor("10.0.0.2").start()
     await until(lambda: node.runs("ray"))
     assert not (node.folder / "actors.lock").exists()
+
+
+async def test_ray_is_not_started_if_another_program_has_one_of_its_ports(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.ports, "in_use", lambda numbers: [port for port in numbers if port == 6383])
+    with pytest.raises(ConfigError, match=r"^cluster\.first_port: Ray needs .* from 6379 to 6410 .* has 6383\. "):
+        node.supervisor().start()
+    assert not node.runs("ray")
+    monkeypatch.setattr(module.ports, "in_use", lambda numbers: [])
+    node.supervisor().start()  # the first one holds no lock
+    await until(lambda: node.runs("ray"))
+
+
+async def test_ports_of_a_ray_that_runs_already_are_no_obstacle(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = node.supervisor()
+    first.start()
+    await until(lambda: node.runs("ray", "actors"))
+    await first.leave()
+    monkeypatch.setattr(module.ports, "in_use", list)
+    node.supervisor().start()
+
+
+async def test_why_ray_ended_is_told_with_the_name_of_its_log(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "gcs_client.cc:210: RPC error: InvalidAuthToken: Authentication token is missing or incorrect"
+    failing = ["sh", "-c", f"echo '{text}'; exit 1"]
+    monkeypatch.setattr(module, "raylet", lambda *arguments: Raylet("ray", failing, node.folder, title="Ray"))
+    (node.folder).mkdir(mode=0o700)
+    (node.folder / "token").write_text("x" * 64)
+    (node.folder / "token").chmod(0o600)
+    monkeypatch.setattr(module.head_watch, "accepts", lambda address: True)
+    node.supervisor("10.0.0.2").start()
+    told = f"the head at 10.0.0.2 refuses the token in {node.folder}/token: copy the head's file again"
+    await until(lambda: f"Ray has ended: exit code 1; {told}. Its log is {node.folder}/ray.log" in caplog.text)
 
 
 async def test_everything_of_the_node_is_stopped(node: Node) -> None:
