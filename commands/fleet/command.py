@@ -12,7 +12,7 @@ import typer
 
 from commands.application import Application, lines
 from commands.console.amounts import counted
-from commands.ending import EXIT_USAGE, console, error_console, errors, fail, print_error, printable
+from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, errors, fail, print_error, printable
 from commands.fleet import control
 from commands.fleet.cameras import camera_app
 from commands.fleet.proxy import EPILOG as PROXY_EPILOG
@@ -92,10 +92,11 @@ def down_command(config: ConfigOption = DEFAULT, json_logs: JsonLogsOption = Fal
 def restart_command(
     part: Annotated[Part, typer.Argument(help="What to start again.")], config: ConfigOption = DEFAULT
 ) -> None:
-    """Start the engine or the coordinator of this machine again.
+    """Start the engines or the coordinator of this machine again.
 
-    Run it in the folder in which `up` was run. Stops the process in order; the agent starts it again. An engine's
-    settings are read from the configuration only by `up`.
+    Run it in the folder in which `up` was run. Stops the process in order; the agent starts it again. Engines are
+    restarted one after the other, each when the one before has joined again: until then, its cameras are on other
+    engines, or have none if no other has room. An engine's settings are read from the configuration only by `up`.
     """
     from telemetry import logs
 
@@ -103,11 +104,12 @@ def restart_command(
     supervisor = _supervisor(config, None, None)
     stopped: list[str] = []
 
-    async def stop() -> int:
-        stopped.extend(await supervisor.stop_part(part.value))
-        return 0
+    async def restart() -> int:
+        names, came_back = await supervisor.restart(part.value)
+        stopped.extend(names)
+        return 0 if came_back else EXIT_FAILED
 
-    code = until_signal(stop())
+    code = until_signal(restart())
     if not stopped:
         fail(f"no {part.value} runs on this node")
     raise typer.Exit(code)

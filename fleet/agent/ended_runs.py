@@ -1,5 +1,5 @@
 """Telling the coordinator of runs of engines: that one was started, which will join only when it has loaded its model,
-and that one has ended, which the coordinator would otherwise learn from the lease.
+that one is about to be restarted, and that one has ended, which the coordinator would otherwise learn from the lease.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 TELL_FOR_S = 10.0
 """By then the run's lease is over, and the coordinator knows."""
+RESTARTING_FOR_S = 2.0
+"""Before an engine is stopped: it is stopped all the same if the coordinator is away."""
 STARTED_FOR_S = 60.0
 """A head's coordinator may be started at the same time as its engine."""
 AGAIN_AFTER_S = 0.25
@@ -43,6 +45,26 @@ class EndedRuns:
         body = {"engine": engine, "run": run, "state": "started", "node": self._node}
         with contextlib.suppress(TimeoutError):
             await self._tell(body, STARTED_FOR_S)
+
+    async def restarting(self, engine: str, run: str) -> None:
+        """Tell of one that will be stopped and started again. If this fails, it only seems to have stopped."""
+        with contextlib.suppress(TimeoutError):
+            await self._tell({"engine": engine, "run": run, "state": "restarting"}, RESTARTING_FOR_S)
+
+    async def has_joined(self, engine: str, run: str) -> bool | None:
+        """Return whether a run of an engine has joined the fleet; None if the coordinator does not tell."""
+        try:
+            async with (
+                asyncio.timeout(RESTARTING_FOR_S),
+                aiohttp.ClientSession(headers=self._headers) as session,
+                session.get(f"{self._address}/api/v1/fleet/engines") as answer,
+            ):
+                if answer.status != 200:
+                    return None
+                found = (await answer.json())["engines"]
+        except (aiohttp.ClientError, OSError):  # also a timeout
+            return None
+        return any((one["engine"], one["run"]) == (engine, run) and one["state"] != "lost" for one in found)
 
     async def _tell(self, body: Mapping[str, str], for_s: float) -> int:
         """Return the status of the answer, below 500. Raises `TimeoutError` if there is none in time."""

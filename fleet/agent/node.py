@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fleet.agent import kept_file
 from fleet.agent.agent import Agent
@@ -33,12 +34,27 @@ def agent_of(config: FleetConfig, node: str, head: str, address: str, directory:
     coordinator_file = folder / COORDINATOR
     kept_file.write(coordinator_file, reached(config.coordinator.bind, head) + "\n")
     engines = engine_settings(config, node, address, coordinator_file)
-    http = config.coordinator.http
-    token = http.control_token.get_secret_value() if http.control_token is not None else os.environ.get(TOKEN_VARIABLE)
-    if http.bind is None:
+    tell = told_runs(config, node, head)
+    if tell is None:
         return Agent(engines, folder, directory, _leave_to_the_lease)
-    tell = EndedRuns(coordinator_url(config, head), token, node)
     return Agent(engines, folder, directory, tell, tell.started)
+
+
+def told_runs(config: FleetConfig, node: str, head: str) -> EndedRuns | None:
+    """Return what tells the coordinator on the host `head` of runs of a node; None if it has no HTTP server."""
+    http = config.coordinator.http
+    if http.bind is None:
+        return None
+    token = http.control_token.get_secret_value() if http.control_token is not None else os.environ.get(TOKEN_VARIABLE)
+    return EndedRuns(coordinator_url(config, head), token, node)
+
+
+def known_head(folder: Path) -> str | None:
+    """Return the host of the head, as the node's agent has written it to the engines' folder; None if it has not."""
+    try:
+        return urlsplit((folder / COORDINATOR).read_text(errors="replace").strip()).hostname
+    except (OSError, ValueError):
+        return None
 
 
 def engine_settings(config: FleetConfig, node: str, address: str, coordinator_file: Path) -> dict[str, dict[str, Any]]:

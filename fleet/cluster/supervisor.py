@@ -17,7 +17,8 @@ from pathlib import Path
 from fleet.agent.detached_process import DetachedProcess, RunningProcess
 from fleet.agent.keeper import Keeper
 from fleet.agent.launch import hold
-from fleet.agent.node import COORDINATOR, coordinator_process
+from fleet.agent.node import COORDINATOR, coordinator_process, known_head, told_runs
+from fleet.agent.restart import restart
 from fleet.cluster import head_watch, ports, ray_log, token_file
 from fleet.cluster.raylet import KILLED_WITHIN_S, Raylet, head_address, ray_environment, raylet
 from fleet.cluster.settings import ClusterSettings
@@ -42,6 +43,7 @@ class Supervisor:
     def __init__(self, config: FleetConfig, path: Path, node: str, head: str | None) -> None:
         self._config = config
         self._path = path
+        self._node = node
         self._folder = config.cluster.state_directory
         self._is_head = head is None
         self._held: int | None = None
@@ -112,9 +114,12 @@ class Supervisor:
         """Return the names of what runs on this node."""
         return [one.title for one in (*self._of_ray, *self._engines(), self._coordinator()) if one.is_running()]
 
-    async def stop_part(self, part: str) -> list[str]:
-        """Stop the node's engines or its coordinator in order, and return their names. An agent starts them again."""
-        return await _stop([self._coordinator()] if part == COORDINATOR else self._engines())
+    async def restart(self, part: str) -> tuple[list[str], bool]:
+        """Restart the coordinator, or the engines one after the other. Returns which, and whether all came back."""
+        if part == COORDINATOR:
+            return await restart([self._coordinator()], None)
+        head = known_head(self._folder / "engines")
+        return await restart(self._engines(), None if head is None else told_runs(self._config, self._node, head))
 
     async def stop_other(self) -> None:
         """Tell the supervisor that runs on this node to stop everything, and wait for its end."""
@@ -176,11 +181,10 @@ def driver(cluster: ClusterSettings, config: Path) -> DetachedProcess:
     )
 
 
-async def _stop(processes: Iterable[DetachedProcess]) -> list[str]:
-    """Stop those that run, in order and all at the same time. Returns their names in messages."""
+async def _stop(processes: Iterable[DetachedProcess]) -> None:
+    """Stop those that run, in order and all at the same time."""
     found = {process.title: running for process in processes if (running := process.found()) is not None}
     await asyncio.gather(*(_stopped(title, running) for title, running in found.items()))
-    return list(found)
 
 
 def _killed(process: DetachedProcess) -> list[str]:

@@ -37,6 +37,7 @@ from fleet.placement.events import (
     DrainEnded,
     EngineEnded,
     EngineRenewed,
+    EngineRestarts,
     Event,
     Measured,
     Tick,
@@ -176,6 +177,10 @@ class Coordinator:
             told = ": ".join(filter(None, (end.how, end.error)))
             logger.warning("engine %s of node %s has ended: %s; log: %s", engine, end.node, told, end.log)
         self._step(EngineEnded(engine, run))
+
+    def engine_restarts(self, engine: str, run: str) -> None:
+        """Note that this run of an engine is about to be stopped, in order to be started again."""
+        self._step(EngineRestarts(engine, run))
 
     def engine_started(self, engine: str, node: str, run: str) -> None:
         """Note that the process of this run of an engine runs, and will join when it has loaded its model."""
@@ -346,7 +351,10 @@ class Coordinator:
     def _lost(self, command: EngineLost) -> None:
         self.assignments.end(command.engine, command.run)
         self.engines.lose(command.engine, command.run, command.reason, time.time_ns() // 1000)
-        logger.warning("engine %s is lost: %s", command.engine, command.reason)
+        if self.engines.has_stopped(command.engine):
+            logger.info("engine %s is gone: %s", command.engine, command.reason)
+        else:
+            logger.warning("engine %s is lost: %s", command.engine, command.reason)
 
     def _deliver(self, commands: Sequence[Command]) -> None:
         """Do what is written."""

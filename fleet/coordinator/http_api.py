@@ -36,13 +36,13 @@ ROOT = "/api/v1"
 
 
 class EngineProcess(BaseModel):
-    """A run of an engine whose process was started or has ended."""
+    """A run of an engine whose process was started, has ended, or is about to be stopped and started again."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     engine: str = Field(pattern=f"^{NAME.pattern}$", description="The engine's name.")
     run: str = Field(pattern="^[0-9a-f]{32}$", description="The run.")
-    state: Literal["started", "ended"] = Field("ended", description="What has become of it.")
+    state: Literal["started", "ended", "restarting"] = Field("ended", description="What becomes of it.")
     node: str | None = Field(
         None, pattern=f"^{NAME.pattern}$", description="The name of its machine. Unset: the engine's name."
     )
@@ -122,7 +122,7 @@ class CoordinatorApi:
                 ROOT + "/fleet/engines",
                 "control",
                 self._process,
-                "Tell that the process of an engine was started, or has ended, so that its cameras are moved at once.",
+                "Tell that an engine's process was started, will be restarted, or has ended, so that its cameras move.",
                 (Answer(204, "It is known."),),
                 body=EngineProcess,
                 scope="whole",
@@ -193,6 +193,8 @@ class CoordinatorApi:
             ) from None
         if told.state == "started":
             self.coordinator.engine_started(told.engine, told.node or told.engine, told.run)
+        elif told.state == "restarting":
+            self.coordinator.engine_restarts(told.engine, told.run)
         else:
             end = RunEnd(told.node or told.engine, *map(plain, (told.how, told.error, told.log)))
             self.coordinator.engine_ended(told.engine, told.run, end if told.how else None)

@@ -51,6 +51,14 @@ class EngineEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineRestarts:
+    """This run of an engine is about to be stopped, and the engine will be started again."""
+
+    engine: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class CameraWanted:
     """A camera was added, or what is wished of it was changed."""
 
@@ -88,4 +96,4 @@ class Tick:
     no engine is late with what it may not have been told."""
 
 
-Event = EngineRenewed | EngineEnded | CameraWanted | CameraUnwanted | DrainBegun | DrainEnded | Tick
+Event = EngineRenewed | EngineEnded | EngineRestarts | CameraWanted | CameraUnwanted | DrainBegun | DrainEnded | Tick

@@ -21,6 +21,7 @@ from fleet.placement.events import (
     DrainEnded,
     EngineEnded,
     EngineRenewed,
+    EngineRestarts,
     Event,
     Tick,
     Wish,
@@ -130,7 +131,11 @@ class Placement:
             case EngineEnded():
                 engine = ledger.engines.get(event.engine)
                 if engine is not None and engine.address.run == event.run:
-                    self._lost(engine, "its process has ended")
+                    self._lost(engine, engine.why_gone("its process has ended"))
+            case EngineRestarts():
+                engine = ledger.engines.get(event.engine)
+                if engine is not None and engine.address.run == event.run:
+                    engine.restarts = True
             case CameraWanted():
                 self._wanted(event.camera, event.wish, now_s)
             case CameraUnwanted():
@@ -288,7 +293,7 @@ class Placement:
             ledger.left(ledger.cameras[name], "its last engine's lease is over")
         if now_s >= self._judge_s:
             for engine in list(self._silent(now_s - self._settings.ttl_s)):
-                self._lost(engine, f"silent for {now_s - engine.heard_s:.1f} s")
+                self._lost(engine, engine.why_gone(f"silent for {now_s - engine.heard_s:.1f} s"))
             for name in _over(ledger.awaited, now_s) if not self._held else ():
                 del ledger.awaited[name]
                 self._not_live(ledger.cameras[name], now_s)

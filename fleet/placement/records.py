@@ -52,9 +52,18 @@ class EngineRecord:
     levelled: CameraRecord | None = None
     """The last camera that was."""
 
+    restarts: bool = False
+    """Whether it is stopped in order to be started again, as was told."""
+
     @property
     def name(self) -> str:
         return self.address.engine
+
+    def why_gone(self, otherwise: str) -> str:
+        """Return why it has ended or is silent, as it or its node had said before."""
+        if self.restarts:
+            return "it is being restarted"
+        return "it has stopped" if self.stopping else otherwise
 
     @property
     def emptying(self) -> bool:

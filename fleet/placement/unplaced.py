@@ -125,7 +125,8 @@ class Unplaced:
         if pinned is not None and not named:
             return "pin absent", f"it is pinned to {pinned}, which is not there"
         if pinned is not None and all(engine.emptying for engine in named):
-            return "pin drained", f"it is pinned to {pinned}, which is being drained"
+            drained = any(engine.draining for engine in named)
+            return "pin drained", f"it is pinned to {pinned}, which is {'being drained' if drained else 'stopping'}"
         if not ledger.engines:
             return NO_ENGINE, "no engine is there"
         freest = max(map(ledger.room.free, named)) if named else ledger.room.freest

@@ -217,11 +217,14 @@ async def test_losses_of_engines_and_the_moves_after_them_have_a_reason(tmp_path
         await until(lambda: all(len(engine.generations) == 1 for engine in (a, b, c, d)))
         a.stopping = True
         await until(lambda: not a.generations)
+        restarting = {"engine": "b", "run": b.run, "state": "restarting"}
+        assert (await client.ask("POST", "/api/v1/fleet/engines", json=restarting))[0] == 204
         for engine in (a, b, c):
             await engine.end()
         for engine in (a, b):
             await client.ask("POST", "/api/v1/fleet/engines", json={"engine": engine.name, "run": engine.run})
         await until(lambda: len(d.generations) == 4)
+        assert coordinator.engines.lost["b"].reason == "it is being restarted"
         samples = await samples_of(client)
         lost = {reason: samples["partstream_fleet_engines_lost_total", reason] for reason in LOSS_REASONS}
         assert lost == {"stopped": 1, "ended": 1, "silent": 1, "restarted": 0}

@@ -80,3 +80,28 @@ async def test_a_start_is_told_with_the_node_until_there_is_an_answer(
     body = {"engine": "gpu-1", "node": "node-1", "run": "a" * 32, "state": "started"}
     assert server.requests == [(body, None)] * 2
     assert not caplog.messages, "it is only not shown"
+
+
+async def test_a_run_that_will_be_restarted_is_told_before(coordinator: tuple[Coordinator, str]) -> None:
+    server, address = coordinator
+    await EndedRuns(address, None, "node-1").restarting("gpu-1", "a" * 32)
+    assert server.requests == [({"engine": "gpu-1", "run": "a" * 32, "state": "restarting"}, None)]
+
+
+async def test_a_run_has_joined_when_the_coordinator_lists_it_and_it_is_not_lost() -> None:
+    listed: list[dict[str, str]] = []
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"engines": listed})
+
+    application = web.Application()
+    application.router.add_get("/api/v1/fleet/engines", answer)
+    async with TestServer(application) as server:
+        runs = EndedRuns(f"http://127.0.0.1:{server.port}", None, "node-1")
+        assert await runs.has_joined("gpu-1", "a") is False
+        listed[:] = [{"engine": "gpu-1", "run": "a", "state": "lost"}]
+        assert await runs.has_joined("gpu-1", "a") is False
+        listed[:] = [{"engine": "gpu-1", "run": "a", "state": "leased"}]
+        assert await runs.has_joined("gpu-1", "a") is True
+        assert await runs.has_joined("gpu-1", "b") is False
+    assert await EndedRuns(f"http://127.0.0.1:{reserved_port()}", None, "node-1").has_joined("gpu-1", "a") is None
