@@ -71,7 +71,7 @@ def up_command(
         fail("use either --head or --join HOST", EXIT_USAGE)
     _require_ray()
     with errors():
-        supervisor = _supervisor(config, node, join)
+        supervisor = _supervisor(config, node, join, json_logs=json_logs)
         raise typer.Exit(until_signal(_supervise(supervisor), lambda: _kill(supervisor, output)))
 
 
@@ -169,11 +169,11 @@ def _loaded(path: Path) -> FleetConfig:
         return load(path)
 
 
-def _supervisor(path: Path, node: str | None, join: str | None) -> Supervisor:
+def _supervisor(path: Path, node: str | None, join: str | None, *, json_logs: bool = False) -> Supervisor:
     from fleet.cluster.supervisor import Supervisor
 
     with errors():
-        return Supervisor(_loaded(path), path, _node_name(node), join)
+        return Supervisor(_loaded(path), path, _node_name(node), join, json_logs=json_logs)
 
 
 def _node_name(given: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The coordinator's process: `partstream fleet coordinator`, or `python -m commands.fleet.coordinate FILE`.
+"""The coordinator's process: `partstream fleet coordinator`, or `python -m commands.fleet.coordinate FILE [--json]`.
 
 Agents start it in the second way. It then imports none of the other commands, and begins in half the time, during
 which no camera can be moved.
@@ -41,10 +41,10 @@ async def _run(config: FleetConfig) -> int:
     return 0
 
 
-def main(path: str) -> int:
-    """Run the coordinator, with logs as JSON lines, and return the exit code."""
+def main(path: str, *options: str) -> int:
+    """Run the coordinator, with `--json` with logs as JSON lines, and return the exit code."""
     try:
-        return coordinate(Path(path), json=True)
+        return coordinate(Path(path), json="--json" in options)
     except ConfigError as error:
         from commands.ending import EXIT_USAGE, print_error
 

@@ -31,7 +31,7 @@ class Agent:
     """Keeps engines running, each with a configuration of its own in `folder`.
 
     `engines` are the configurations by the engine's name. Relative paths in them are meant from `directory`. `tell`
-    tells of runs that have ended, and `tell_start` of those that were started.
+    tells of runs that have ended, and `tell_start` of those that were started. `json_logs`: the engines log JSON lines.
     """
 
     def __init__(
@@ -41,7 +41,10 @@ class Agent:
         directory: Path,
         tell: TellEnd,
         tell_start: Tell | None = None,
+        *,
+        json_logs: bool = False,
     ) -> None:
+        self._log_options = ["--json"] if json_logs else []
         self._configurations = {folder / f"{name}.yaml": settings for name, settings in engines.items()}
         self._tell = tell
         self._tell_start = tell_start
@@ -68,10 +71,11 @@ class Agent:
     def _keeper(self, name: str, folder: Path, directory: Path) -> Keeper:
         process = DetachedProcess(
             name,
-            partstream("run", "--config", str((folder / f"{name}.yaml").resolve()), "--json"),
+            partstream("run", "--config", str((folder / f"{name}.yaml").resolve()), *self._log_options),
             folder,
             directory=directory,
             environment=without_ray(os.environ),
+            title=f"engine {name}",
         )
         return Keeper(
             process,

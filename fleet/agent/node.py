@@ -21,6 +21,8 @@ from stream.settings.engine import PublishConfig
 COORDINATOR = "coordinator"
 TOKEN_VARIABLE = "PARTSTREAM_FLEET_TOKEN"
 """A token of the coordinator's HTTP server, if `control_token` is not set."""
+JSON_LOGS_VARIABLE = "PARTSTREAM_FLEET_JSON_LOGS"
+"""Set if the coordinator and engines log JSON lines, as `partstream fleet up` does."""
 
 
 def agent_of(config: FleetConfig, node: str, head: str, address: str, directory: Path) -> Agent:
@@ -34,10 +36,10 @@ def agent_of(config: FleetConfig, node: str, head: str, address: str, directory:
     coordinator_file = folder / COORDINATOR
     kept_file.write(coordinator_file, reached(config.coordinator.bind, head) + "\n")
     engines = engine_settings(config, node, address, coordinator_file)
-    tell = told_runs(config, node, head)
+    tell, json_logs = told_runs(config, node, head), JSON_LOGS_VARIABLE in os.environ
     if tell is None:
-        return Agent(engines, folder, directory, _leave_to_the_lease)
-    return Agent(engines, folder, directory, tell, tell.started)
+        return Agent(engines, folder, directory, _leave_to_the_lease, json_logs=json_logs)
+    return Agent(engines, folder, directory, tell, tell.started, json_logs=json_logs)
 
 
 def told_runs(config: FleetConfig, node: str, head: str) -> EndedRuns | None:
@@ -72,9 +74,10 @@ def coordinator_process(config: FleetConfig, path: Path, directory: Path) -> Det
     """Return the process of the coordinator, with the configuration at `path`."""
     folder = directory / config.cluster.state_directory
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    json_logs = ["--json"] if JSON_LOGS_VARIABLE in os.environ else []
     return DetachedProcess(
         COORDINATOR,
-        [sys.executable, "-m", "commands.fleet.coordinate", str(path.resolve())],
+        [sys.executable, "-m", "commands.fleet.coordinate", str(path.resolve()), *json_logs],
         folder,
         directory=directory,
         environment=without_ray(os.environ),

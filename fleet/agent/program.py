@@ -11,7 +11,7 @@ from collections.abc import Mapping
 ENVIRONMENT_VARIABLE = "PARTSTREAM_FLEET_ENVIRONMENT"
 """The environment of `partstream fleet up`, for what Ray's workers start: Ray changes theirs, for example
 OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES."""
-_OF_RAY = re.compile(r"RAY_|PARTSTREAM_FLEET_(CONFIG|NODE|DIRECTORY|TOKEN|ENVIRONMENT|NICE)$")
+_OF_RAY = re.compile(r"RAY_|PARTSTREAM_FLEET_(CONFIG|NODE|DIRECTORY|TOKEN|ENVIRONMENT|NICE|JSON_LOGS)$")
 
 
 def partstream(*arguments: str) -> list[str]:

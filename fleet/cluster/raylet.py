@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.agent.detached_process import DetachedProcess, RunningProcess
+from fleet.agent.node import JSON_LOGS_VARIABLE
 from fleet.agent.program import keeping, without_ray
 from fleet.cluster import leftovers
 from fleet.cluster.autoscaling import ENGINE_RESOURCE
@@ -127,7 +128,7 @@ def raylet(
         | keeping(environment)
         | ray_environment(settings.token_file, environment)
         | settings.metric_ports()
-        | {name: environment[name] for name in OF_THE_AUTOSCALER if name in environment}
+        | {name: environment[name] for name in (*OF_THE_AUTOSCALER, JSON_LOGS_VARIABLE) if name in environment}
         | variables,
         background=True,
         title="Ray",

@@ -17,9 +17,10 @@ from pathlib import Path
 from fleet.agent.detached_process import DetachedProcess, RunningProcess
 from fleet.agent.keeper import Keeper
 from fleet.agent.launch import hold
-from fleet.agent.node import COORDINATOR, coordinator_process, known_head, told_runs
+from fleet.agent.node import COORDINATOR, JSON_LOGS_VARIABLE, coordinator_process, known_head, told_runs
 from fleet.agent.restart import restart
 from fleet.cluster import head_watch, ports, ray_log, token_file
+from fleet.cluster.node_watch import NodeWatch
 from fleet.cluster.raylet import KILLED_WITHIN_S, Raylet, head_address, ray_environment, raylet
 from fleet.cluster.settings import ClusterSettings
 from fleet.settings import FleetConfig
@@ -37,10 +38,13 @@ UP = "up"
 class Supervisor:
     """Keeps a node in the fleet. `head` is the host of the head; None: this node is it.
 
-    Raises `ConfigError` if the state directory cannot be made.
+    `json_logs`: coordinator and engines log JSON lines, if Ray is started here. Raises `ConfigError` if the state
+    directory cannot be made.
     """
 
-    def __init__(self, config: FleetConfig, path: Path, node: str, head: str | None) -> None:
+    def __init__(
+        self, config: FleetConfig, path: Path, node: str, head: str | None, *, json_logs: bool = False
+    ) -> None:
         self._config = config
         self._path = path
         self._node = node
@@ -48,10 +52,15 @@ class Supervisor:
         self._is_head = head is None
         self._held: int | None = None
         self._make_folder()
-        self.raylet: Raylet = raylet(config.cluster, node, path, os.environ, head)
+        environment = dict(os.environ) | ({JSON_LOGS_VARIABLE: "1"} if json_logs else {})
+        self.raylet: Raylet = raylet(config.cluster, node, path, environment, head)
         ready = None if head is None else partial(head_watch.accepting, head_address(config.cluster, head))
         why = lambda: ray_log.reason(self.raylet.log, self.raylet.log_begin, config.cluster, head)  # noqa: E731
         self._keepers = [Keeper(self.raylet, longest_wait_s=LONGEST_WAIT_S, ready=ready, why=why)]
+        coordinator = [self._coordinator()] if self._is_head else []
+        engines = [self._engine(name) for name in config.engines_of(node)]
+        self._watch = NodeWatch(config, node, engines, coordinator)
+        self._watching: asyncio.Task[None] | None = None
         if head is None:
             self._keepers.append(Keeper(driver(config.cluster, path), longest_wait_s=LONGEST_WAIT_S))
 
@@ -84,15 +93,18 @@ class Supervisor:
             raise
         for keeper in self._keepers:
             keeper.start()
+        self._watching = asyncio.create_task(self._watch.run(), name="watch the node")
 
     async def leave(self) -> None:
         """End, and leave everything running."""
+        self._end_watch()
         for keeper in self._keepers:
             await keeper.leave()
         self._let_go()
 
     async def stop(self) -> None:
         """Stop everything of this node in order: Ray, so that no agent starts an engine; engines; the coordinator."""
+        self._end_watch()
         for keeper in reversed(self._keepers):
             await keeper.stop(RAY_STOPS_WITHIN_S)
         self.raylet.end_leftovers()
@@ -154,6 +166,11 @@ class Supervisor:
 
     def _coordinator(self) -> DetachedProcess:
         return coordinator_process(self._config, self._path, Path.cwd())
+
+    def _end_watch(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
 
     def _let_go(self) -> None:
         if self._held is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fleet.agent.node import agent_of, coordinator_process, coordinator_url, engine_settings
+from fleet.agent.node import JSON_LOGS_VARIABLE, agent_of, coordinator_process, coordinator_url, engine_settings
 from fleet.settings import FleetConfig
 from stream.config import Config
 
@@ -89,3 +89,14 @@ def test_the_coordinators_http_server_is_found_on_the_head() -> None:
 def test_the_coordinator_runs_with_the_fleets_configuration(tmp_path: Path) -> None:
     command = coordinator_process(fleet(), tmp_path / "fleet.yaml", tmp_path).command
     assert command[1:] == ("-m", "commands.fleet.coordinate", str(tmp_path / "fleet.yaml"))
+
+
+def test_the_coordinator_and_engines_log_json_lines_if_up_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def commands() -> list[tuple[str, ...]]:
+        agent = agent_of(fleet(), "gpu-1", "10.0.0.2", "10.0.0.3", tmp_path)
+        coordinator = coordinator_process(fleet(), tmp_path / "fleet.yaml", tmp_path)
+        return [*(keeper.process.command for keeper in agent.keepers.values()), coordinator.command]
+
+    assert not any("--json" in command for command in commands())
+    monkeypatch.setenv(JSON_LOGS_VARIABLE, "1")
+    assert all("--json" in command for command in commands())

@@ -23,7 +23,7 @@ class Coordinator(EndedRuns):
     """A coordinator that writes down what it is told and asked, and has the runs that are put into `joined`."""
 
     def __init__(self, *, answers: bool = True) -> None:
-        super().__init__("http://127.0.0.1:1", None)
+        super().__init__("http://127.0.0.1:1", None, "vm")
         self.told: list[str] = []
         self.joined = set[str]()
         self.answers = answers
