@@ -27,6 +27,8 @@ FIRST_WORKER_PORT = 12
 """Of a node's ports; those before are fixed, with one to spare."""
 
 LONGEST_TEMP_DIRECTORY = 45
+REPLACED_BY_RAY = ("127.0.0.1", "localhost", "::1")
+"""Addresses that `ray start` does not take as a node's own."""
 
 
 class AutoscalingSettings(Section):
@@ -71,7 +73,9 @@ class ClusterSettings(Section):
         "`/tmp/ray`. Nodes on one machine need one each, or they may fail to start at the same time.",
     )
     address: str | None = Field(
-        None, description="This machine's IP address, which the other nodes reach. Unset: found by Ray."
+        None,
+        description="This machine's IP address, which the other nodes reach. Unset: found by Ray, which also replaces "
+        "127.0.0.1.",
     )
     first_port: int = Field(
         6379,
@@ -105,6 +109,16 @@ class ClusterSettings(Section):
         """Ray adds up to 62 characters, and the path of a socket has at most 107."""
         if value is not None and len(str(value.expanduser().absolute())) > LONGEST_TEMP_DIRECTORY:
             raise ValueError(f"{value.expanduser().absolute()} has more than {LONGEST_TEMP_DIRECTORY} characters")
+        return value
+
+    @field_validator("address")
+    @classmethod
+    def _is_used_by_ray(cls, value: str | None) -> str | None:
+        if value in REPLACED_BY_RAY:
+            raise ValueError(
+                f"Ray replaces {value} with another address of this machine. Leave it unset, or use 127.0.0.2 if all "
+                "nodes are on this machine"
+            )
         return value
 
     @property

@@ -152,3 +152,10 @@ def test_a_node_has_rays_files_where_it_is_told_if_its_sockets_have_room_there(s
         assert "temp-dir" not in options(raylet(settings, "gpu-0", Path("fleet.yaml"), {}, head))
     with pytest.raises(ValidationError, match="more than 45 characters"):
         ClusterSettings.model_validate({"temp_directory": "/" + 45 * "a"})
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "::1"])
+def test_an_address_that_ray_would_replace_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError, match=f"Ray replaces {address} with another address of this machine"):
+        ClusterSettings.model_validate({"address": address})
+    assert ClusterSettings.model_validate({"address": "127.0.0.2"}).address == "127.0.0.2"
