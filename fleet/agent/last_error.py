@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ MOST_BYTES, MOST_LINES, MOST_LETTERS = 16_384, 50, 500
 """How much of the end of a log is read, and how long an error may be."""
 PREFIX = "partstream: "
 """Begins the message with which a command ends."""
+
+
+_LINE = re.compile(r"\d\d:\d\d:\d\d\.\d+ (\w+) +\S+: (.*)")
+"""A line of a log that is not JSON."""
 
 
 def size_of(log: Path) -> int:
@@ -25,7 +30,7 @@ def size_of(log: Path) -> int:
 def last_error(log: Path, begin: int) -> str:
     """Return the last error after byte `begin` of the log, on one line and without secrets; empty if there is none.
 
-    That is the message of the command, a line of JSON with an error, or the last line of other text.
+    That is the message of the command, a line of the log with an error, or the last line of other text.
     """
     try:
         with log.open("rb") as file:
@@ -53,6 +58,8 @@ def _last_error(lines: list[str]) -> str:
 
 
 def _record(line: str) -> dict[str, Any] | None:
+    if found := _LINE.match(line):
+        return {"level": found[1].lower(), "message": found[2]}
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):

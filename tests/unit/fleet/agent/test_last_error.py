@@ -23,6 +23,8 @@ TRACE = "Traceback (most recent call last):\n  File x\nValueError: too large\n"
         (f"{INFO}\n{ERROR}\n{INFO}\n", "no GPU"),
         (f"{ERROR}\n{TRACE}", "ValueError: too large"),
         (f"{TRACE}{INFO}\n", "ValueError: too large"),
+        ("10:11:12.345 ERROR   stream.a: no GPU  camera=b\n10:11:13.345 INFO    stream.a: ends\n", "no GPU  camera=b"),
+        ("10:11:13.345 INFO    stream.a: begun\npartstream: http: a\n", "http: a"),
         ("12\n", "12"),
         ("partstream: rtsp://me:hidden@h/x is wrong", "rtsp://***@h/x is wrong"),
         ("x" * 100_000, "x" * MOST_LETTERS),
