@@ -28,7 +28,7 @@ FORWARD_LIMIT_US = 2_000_000
 STEP_LIMIT_US = 2_000_000
 """Capture time that is off by less follows its clock at half to one and a half times the speed of real time."""
 
-UNSTEADY_STEPS, UNSTEADY_NS, IGNORED_NS = 5, 60_000_000_000, 600_000_000_000
+UNSTEADY_STEPS, UNSTEADY_NS, IGNORED_NS = 5, 600_000_000_000, 600_000_000_000
 """A camera whose clock is set more often than this, so often within so many ns, sends unusable reports. They are
 ignored for the last time: each would begin an epoch."""
 
