@@ -20,6 +20,8 @@ RESTARTING_FOR_S = 2.0
 STARTED_FOR_S = 60.0
 """A head's coordinator may be started at the same time as its engine."""
 AGAIN_AFTER_S = 0.25
+INVALID = 422
+"""Status of a request with a field that the coordinator does not know."""
 
 
 class EndedRuns:
@@ -32,8 +34,11 @@ class EndedRuns:
 
     async def __call__(self, engine: str, run: str, end: Mapping[str, str]) -> None:
         """Tell of one that ended, again until there is an answer or the lease is over for certain."""
+        known = {"engine": engine, "run": run}
         try:
-            status = await self._tell({"engine": engine, "node": self._node, "run": run, **end}, TELL_FOR_S)
+            status = await self._tell({**known, "node": self._node, **end}, TELL_FOR_S)
+            if status == INVALID and end:  # a coordinator of an earlier release does not know how it ended
+                status = await self._tell(known, TELL_FOR_S)
         except TimeoutError:
             logger.warning("the coordinator at %s could not be told that engine %s ended", self._address, engine)
             return

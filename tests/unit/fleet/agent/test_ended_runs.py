@@ -105,3 +105,13 @@ async def test_a_run_has_joined_when_the_coordinator_lists_it_and_it_is_not_lost
         assert await runs.has_joined("gpu-1", "a") is True
         assert await runs.has_joined("gpu-1", "b") is False
     assert await EndedRuns(f"http://127.0.0.1:{reserved_port()}", None, "node-1").has_joined("gpu-1", "a") is None
+
+
+async def test_a_coordinator_of_an_earlier_release_is_told_only_that_the_run_ended(
+    coordinator: tuple[Coordinator, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, address = coordinator
+    server.statuses = [422]
+    await EndedRuns(address, None, "node-1")("gpu-1", "a" * 32, {"how": "exit code 1", "error": "", "log": "/a.log"})
+    assert [body for body, _ in server.requests][1:] == [{"engine": "gpu-1", "run": "a" * 32}]
+    assert not caplog.records
