@@ -46,7 +46,7 @@ def status_command(
         _show(status)
         for camera, reason in staying.items():
             console.print(printable(f"{camera} has not moved: {reason}"), markup=False)
-    if not status["ready"] or status["unplaced"] or status["failed"] or status["ended"]:
+    if not status["ready"] or status["unplaced"] or status["failed"] or status.get("ended"):
         raise typer.Exit(1)
 
 
@@ -127,11 +127,11 @@ def _show(status: dict[str, Any]) -> None:
         console.print(table)
     elif not status["starting"]:
         console.print("no engine has joined: an engine joins when it has loaded its model")
-    ended = {one["engine"] for one in status["ended"]}
+    ended = {one["engine"] for one in status.get("ended", ())}
     for one in status["starting"]:
         if one["engine"] not in ended:
             console.print(printable(_starting_text(**one)), markup=False)
-    for one in status["ended"]:
+    for one in status.get("ended", ()):
         plain_console.print(printable(_ended_text(**one)), markup=False)
     cameras = status["cameras"]
     console.print(counted(sum(cameras.values()), "camera") + ": " + ", ".join(_counts(cameras)))
