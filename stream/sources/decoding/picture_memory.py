@@ -40,7 +40,7 @@ class PictureMemory:
 
     def __init__(self, available: Callable[[], int | None] = available_bytes) -> None:
         self._available = available
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a forgotten grant may settle while another is made
         self._granted = 0
 
     def grant(self, size: int) -> tuple[Grant | None, int]:

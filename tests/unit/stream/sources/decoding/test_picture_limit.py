@@ -14,7 +14,7 @@ from stream.settings.engine import CameraConfig
 from stream.sources.decoding.available_memory import available_bytes
 from stream.sources.decoding.decoder import Decoder
 from stream.sources.decoding.picture_limit import SETTLED_AFTER, PictureLimit, ring_bytes
-from stream.sources.decoding.picture_memory import SHARE, PictureMemory
+from stream.sources.decoding.picture_memory import SHARE, Grant, PictureMemory
 from stream.sources.errors import NoMemoryError, PictureTooLargeError
 from stream.sources.transport import AccessUnit, UnitTimes
 from support.engines.small_clips import make_clip
@@ -146,3 +146,16 @@ def test_a_containers_limit_counts_if_it_leaves_less_than_the_machine(tmp_path: 
     assert left == [2 << 20, 400, 200, 2 << 20, 2 << 20]
     (tmp_path / "memory.max").write_text("1000")
     assert available_bytes(tmp_path / "absent", tmp_path) == 400
+
+
+@pytest.mark.timeout(20)
+def test_a_grant_that_is_forgotten_while_another_is_made_is_given_back():
+    held: list[Grant | None] = []
+
+    def available() -> int:
+        held.clear()  # as a garbage collection may do at any time
+        return 100 * MIB
+
+    memory = PictureMemory(available)
+    held.append(memory.grant(50 * MIB)[0])
+    assert memory.grant(80 * MIB)[0] is not None
