@@ -158,9 +158,10 @@ def _starting_text(engine: str, node: str, since_s: float, **_: Any) -> str:
 
 def _load_text(engine: dict[str, Any]) -> str:
     """Return a sentence about an engine that has too much to do or gives up detail; empty if it does neither."""
-    name, level, load, capacity = (engine[key] for key in ("engine", "ease_level", "load", "capacity"))
+    name, load, capacity = (engine[key] for key in ("engine", "load", "capacity"))
+    level = engine.get("ease_level", 0)  # coordinators of earlier releases tell neither it nor `overloaded`
     more = load > capacity > 0
-    if not engine["overloaded"] and not more:
+    if not engine.get("overloaded") and not more:
         return f"{name}: {reduced_words(level, engine['max_ease_level'], engine['node'])}" if level else ""
     told = [
         f"its load of {mpx_text(load)} is more than its capacity of {mpx_text(capacity)}" if more else "",

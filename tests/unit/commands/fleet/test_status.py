@@ -11,12 +11,14 @@ from commands.fleet import control
 from run_stream import app
 
 
-def test_a_coordinator_that_tells_of_no_ended_engines_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_of_a_coordinator_of_an_earlier_release_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = {"engine": "a", "node": "vm", "state": "leased", "cameras": 1}
+    figures = {"load": 2.0, "capacity": 50.0, "age_ms": 40.0, "dropped": 0.0}
     status: dict[str, Any] = {
         "ready": True,
         "settled": True,
         "unwritten": 0,
-        "engines": [],
+        "engines": [engine | figures],
         "cameras": {"placed": 0},
         "reasons": [],
         "unplaced": {},
@@ -27,4 +29,4 @@ def test_a_coordinator_that_tells_of_no_ended_engines_is_shown(monkeypatch: pyte
     monkeypatch.setattr(control, "ask", lambda url, token, work: (status, {}))
     shown = CliRunner().invoke(app, ["fleet", "status"])
     assert (shown.exit_code, shown.exception) == (0, None)
-    assert "no engine has joined" in shown.output
+    assert "leased" in shown.output
