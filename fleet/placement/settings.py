@@ -40,7 +40,7 @@ class PlacementSettings(Section):
         default=10.0,
         ge=1,
         le=600,
-        description="Time in which a camera must become live on its new engine; otherwise it is placed again.",
+        description="Time in which a camera must have a first result on its new engine; otherwise it is placed again.",
     )
     refused_s: float = Field(
         default=60.0,
