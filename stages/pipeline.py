@@ -394,7 +394,7 @@ class Pipeline(Model):
     def _failed_stage(self, frame: FramePeople, scores: StepScores | None) -> str | None:
         """Return the stage that gave something other than numbers for this frame; None if none did.
 
-        Hidden states of people whose scores are no numbers begin anew.
+        The hidden states of people whose scores are not numbers start again from zero.
         """
         failed = None if _is_finite(frame) else "detection"
         for seen in frame.seen:

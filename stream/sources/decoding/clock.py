@@ -29,8 +29,8 @@ STEP_LIMIT_US = 2_000_000
 """Capture time that is off by less follows its clock at half to one and a half times the speed of real time."""
 
 UNSTEADY_STEPS, UNSTEADY_NS, IGNORED_NS = 5, 600_000_000_000, 600_000_000_000
-"""A camera whose clock is set more often than this, so often within so many ns, sends unusable reports. They are
-ignored for the last time: each would begin an epoch."""
+"""A camera whose clock is set `UNSTEADY_STEPS` times within `UNSTEADY_NS` sends unusable reports, each of which would
+begin an epoch. They are ignored for `IGNORED_NS`."""
 
 EARLIEST_SANE_UTC_US = 1_420_070_400_000_000
 """2015. Senders whose clock was never set report earlier times."""

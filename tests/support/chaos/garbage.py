@@ -47,7 +47,7 @@ def throw_datagrams(ports: Sequence[int], rng: random.Random, number: int) -> No
 
 
 async def throw(ports: Sequence[int], rng: random.Random, connections: int) -> int:
-    """Make so many connections, one after another, and return how many were accepted."""
+    """Make connections one after another, and return how many were accepted."""
     accepted = 0
     for _ in range(connections):
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""Which connections may be open: so many in all, and so many of one address, so that none shuts out the others.
+"""Which connections may be open: limits of all, and of one address, so that no host shuts out the others.
 
-Connections of this machine are counted apart. They may all be of a reverse proxy, so they are limited only in all, and
-they neither use the places of other hosts nor lose their own to them. Does not know sockets.
+Connections of this machine are counted apart. They may all be of a reverse proxy, so only all of them together are
+limited; they neither use the places of other hosts nor lose their own to them. Does not know sockets.
 """
 
 from __future__ import annotations

@@ -364,7 +364,7 @@ def test_times_never_go_back_and_jumps_are_reported_for_any_input(live, steps, o
     ),
 )
 def test_within_an_epoch_capture_time_never_goes_back_nor_is_off_by_two_seconds(origin, steps):
-    """Each of `steps` sets the clock by so much after so many frames."""
+    """Each of `steps` is a number of frames, and by how much the clock is set after them."""
     clock = CameraClock(live=origin != "media")
     frame, error = 0, 0
     before: int | None = None
