@@ -45,7 +45,18 @@ def test_a_token_has_the_role_and_the_cameras_that_the_file_gives_it(tmp_path: P
     assert digest_of(secret_of("anna")).hex() not in repr(file.grants)
 
 
-@pytest.mark.parametrize("written", ["2027-01-01", "2027-01-01T00:00:00Z", '"2027-01-01 01:00:00+01:00"'])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2027-01-01",
+        "2027-01-01T00:00:00Z",
+        '"2027-01-01 01:00:00+01:00"',
+        "2027-1-1",
+        "2027-01-01 0:00:00",
+        "2027-01-01 2:30:00.0 +2:30",
+        "2026-12-31t14:00:00 -10",
+    ],
+)
 def test_a_date_is_its_beginning_in_utc(tmp_path: Path, written: str) -> None:
     path = tmp_path / "tokens.yaml"
     path.write_text(f"tokens: [{{name: a, sha256: '{'0' * 64}', right: look, cameras: all, expires: {written}}}]")
@@ -63,6 +74,7 @@ def test_a_date_is_its_beginning_in_utc(tmp_path: Path, written: str) -> None:
         ([listed("control")], r"control is the name of a caller that is not in this file"),
         ([listed("a b")], r"tokens\.0\.name"),
         ([listed("a", expires="soon")], r"tokens\.0\.expires: 'soon' is not a date or time"),
+        ([listed("a", expires="2027-13-1 9:00:00")], r"tokens\.0\.expires: '2027-13-1 9:00:00' is not a date or time"),
         ([listed("a", expire="2027-01-01")], r"did you mean `expires`"),
         ([listed("a"), listed("b") | {"name": "a"}], r"two have the same name a"),
         ([listed("a"), listed("a") | {"name": "b"}], r"two have the same sha256"),
