@@ -103,6 +103,8 @@ class FrameRing:
         # Only the writer takes slots from the free list, so these stay free without the lock.
         for slot in free:
             self._prepare(slot, format)
+        if self.finished:  # it was closed meanwhile
+            self._end()
 
     def acquire(self, timeout_s: float = 0.0) -> WriteSlot | None:
         """Return a slot to write one decoded picture into, or None.

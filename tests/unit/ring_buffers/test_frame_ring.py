@@ -86,6 +86,19 @@ def test_a_ring_that_has_finished_holds_no_memory_but_a_lease_keeps_its_picture(
     assert ring.finished and ring.nbytes == 0
 
 
+def test_a_ring_that_is_closed_while_an_epoch_begins_holds_no_memory(monkeypatch: pytest.MonkeyPatch):
+    ends: list[bool] = []
+    ring = FrameRing("cam", 2, on_finished=lambda: ends.append(True))
+
+    def closing(shape: tuple[int, ...]) -> np.ndarray:
+        ring.close()  # as another thread may do at any time
+        return np.empty(shape, np.uint8)
+
+    monkeypatch.setattr(ring, "_allocate", closing)
+    ring.begin_epoch(1, SMALL)
+    assert ends and ring.finished and ring.nbytes == 0
+
+
 def test_frames_come_out_in_order_with_their_pictures():
     ring = started()
     for frame in range(3):
