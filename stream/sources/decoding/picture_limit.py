@@ -7,6 +7,7 @@ enforces the limit on its own too, for all codecs. There is one per connection.
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable
 from math import prod
 
@@ -24,6 +25,8 @@ DECODER_OVERHEAD = 1.4
 """FFmpeg's H.264 decoder holds 140 bytes of motion vectors per 384 bytes of pixels."""
 SETTLED_AFTER = 32
 """Pictures after which decoder and ring have as much memory as they will need at this size."""
+SETTLED_AFTER_S = 30.0
+"""Seconds since the first picture after which this is assumed of a slow camera, whose memory would count twice."""
 ASSUMED_PICTURES = 6
 """Pictures in the decoder of a codec whose headers are not read here."""
 
@@ -36,6 +39,7 @@ class PictureLimit:
         config: CameraConfig,
         slot_bytes: Callable[[tuple[int, int]], int] = lambda size: 0,
         memory: PictureMemory = PICTURE_MEMORY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._camera = config.id
         self._limit = config.max_picture
@@ -49,6 +53,9 @@ class PictureLimit:
         self._coded: CodedPictures | None = None
         self._decoded = 0
         """Units decoded since the size was checked."""
+        self._clock = clock
+        self._first_at = 0.0
+        """When the first of them was decoded."""
 
     @property
     def decoder_pixels(self) -> int:
@@ -88,8 +95,13 @@ class PictureLimit:
         coded = codec.coded_width * codec.coded_height
         if width * height > self.max_pixels or coded > self.decoder_pixels:
             raise self._too_large(f" of {width}x{height} pixels")
+        if self._grant is None:
+            return
+        now = self._clock()
+        if self._decoded == 0:
+            self._first_at = now
         self._decoded += 1
-        if self._decoded == SETTLED_AFTER:
+        if self._decoded >= SETTLED_AFTER or now - self._first_at >= SETTLED_AFTER_S:
             self.settled()
 
     def settled(self) -> None:

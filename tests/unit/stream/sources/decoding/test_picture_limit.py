@@ -13,7 +13,7 @@ from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.available_memory import available_bytes
 from stream.sources.decoding.decoder import Decoder
-from stream.sources.decoding.picture_limit import SETTLED_AFTER, PictureLimit, ring_bytes
+from stream.sources.decoding.picture_limit import SETTLED_AFTER, SETTLED_AFTER_S, PictureLimit, ring_bytes
 from stream.sources.decoding.picture_memory import SHARE, Grant, PictureMemory
 from stream.sources.errors import NoMemoryError, PictureTooLargeError
 from stream.sources.transport import AccessUnit, UnitTimes
@@ -123,6 +123,19 @@ def test_a_grant_counts_until_decoder_and_ring_hold_the_memory(tmp_path: Path) -
         decoder.decode(unit)
         room.append(memory.grant(60 * MIB)[0] is not None)
     assert not room[0] and room[-1]
+
+
+def test_a_grant_of_a_slow_camera_counts_for_some_seconds_after_its_first_picture(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=6, size=(320, 180))
+    memory = PictureMemory(lambda: 100 * MIB)
+    times = iter([1000.0, 1000.0 + SETTLED_AFTER_S / 2, 1000.0 + SETTLED_AFTER_S])
+    limit = PictureLimit(config(), lambda size: 60 * MIB, memory, clock=lambda: next(times, 2000.0))
+    decoder = Decoder(fresh(), pytest.fail, limit)
+    room: list[bool] = []
+    for unit in units(clip):
+        if decoder.decode(unit):
+            room.append(memory.grant(60 * MIB)[0] is not None)
+    assert room[:3] == [False, False, True]
 
 
 def test_unknown_memory_refuses_nothing() -> None:
