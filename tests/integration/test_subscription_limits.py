@@ -123,6 +123,25 @@ async def test_a_client_with_many_topics_gets_all_of_them_with_the_default_limit
         assert sum(publisher.closed.values()) == 0
 
 
+def old_client(endpoint: str, subscriptions: int) -> closing[sockets.socket]:
+    """Connect a subscriber that speaks ZMTP 2.0, as libzmq before 4.0 does."""
+    client = sockets.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2])))
+    client.sendall(b"\xff" + bytes(7) + b"\x01\x7f" + b"\x01\x02" + b"\x00\x00")  # SUB, no identity
+    for number in range(subscriptions):
+        client.sendall(b"\x00\x02\x01%d" % number)
+    return closing(client)
+
+
+async def test_an_old_client_that_connects_again_and_again_ends_no_connection() -> None:
+    async with publishing(max_subscriptions=5) as publisher, subscribed(publisher.endpoint, b"status/"):
+        await until(lambda: publisher.subscriptions == 1)
+        for _ in range(4):
+            with old_client(publisher.endpoint, subscriptions=3):
+                await until(lambda: publisher.subscriptions == 4)
+            await until(lambda: publisher.subscriptions == 1)
+        assert sum(publisher.closed.values()) == 0
+
+
 async def test_old_clients_that_cannot_be_told_apart_end_all_connections_and_others_return() -> None:
     async with publishing(max_subscriptions=5) as publisher:
         publisher.publish(wire.status())
@@ -131,11 +150,7 @@ async def test_old_clients_that_cannot_be_told_apart_end_all_connections_and_oth
         other.subscribe(b"status/")
         other.connect(publisher.endpoint)
         assert (await receive(other)).seq == 0
-        port = int(publisher.endpoint.rpartition(":")[2])
-        with closing(sockets.create_connection(("127.0.0.1", port))) as old:
-            old.sendall(b"\xff" + bytes(7) + b"\x01\x7f" + b"\x01\x02" + b"\x00\x00")  # ZMTP 2.0, SUB, no identity
-            for number in range(6):
-                old.sendall(b"\x00\x02\x01%d" % number)
+        with old_client(publisher.endpoint, subscriptions=6):
             await until(lambda: publisher.closed["many"] == 1)
             # It connects again, subscribes again, and gets the last value.
             assert (await receive(other)).seq == 0

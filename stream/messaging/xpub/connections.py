@@ -10,6 +10,7 @@ import ctypes
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 DESCRIPTORS = Path("/proc/self/fd")
@@ -33,23 +34,46 @@ class Connections:
             return None
         return status.st_ino if stat.S_ISSOCK(status.st_mode) else None
 
+    def descriptors(self) -> Iterator[int]:
+        """Yield the descriptors of the endpoint's open connections."""
+        for name in os.listdir(DESCRIPTORS):  # noqa: PTH208
+            connection = self._duplicate(int(name))
+            if connection is not None:
+                connection.close()
+                yield int(name)
+
     def close(self, descriptor: int) -> bool:
         """Shut a connection down, if it is one of the endpoint. Return whether it was."""
-        if self.identity(descriptor) is None:
+        connection = self._duplicate(descriptor)
+        if connection is None:
             return False
-        try:
-            with socket.socket(fileno=os.dup(descriptor)) as connection:
-                connection.getpeername()  # a bound socket has none
-                if connection.getsockname()[self._index] != self._local:
-                    return False
+        with connection:
+            try:
                 connection.shutdown(socket.SHUT_RDWR)
-        except (OSError, IndexError):  # it has just ended, or is of another kind
-            return False
+            except OSError:  # it has just ended
+                return False
         return True
 
     def close_all(self) -> int:
         """Shut all connections of the endpoint down. Return how many there were."""
-        return sum(self.close(int(name)) for name in os.listdir(DESCRIPTORS))  # noqa: PTH208
+        return sum(map(self.close, self.descriptors()))
+
+    def _duplicate(self, descriptor: int) -> socket.socket | None:
+        """Return a duplicate of a connection; None if it is none of the endpoint."""
+        if self.identity(descriptor) is None:
+            return None
+        try:
+            connection = socket.socket(fileno=os.dup(descriptor))
+        except OSError:  # it has just ended, or is of another kind
+            return None
+        try:
+            connection.getpeername()  # a bound socket has none
+            if connection.getsockname()[self._index] == self._local:
+                return connection
+        except (OSError, IndexError):
+            pass
+        connection.close()
+        return None
 
 
 def return_memory() -> None:

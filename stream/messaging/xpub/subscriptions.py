@@ -7,7 +7,7 @@ When a connection ends, ZeroMQ cancels its subscriptions without saying whose th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -38,16 +38,27 @@ class Subscriptions:
     """Counts subscriptions, of at most `longest` bytes each and `most` of one connection.
 
     `identify` returns what tells a connection from a later one with the same descriptor; None if there is none.
+    `descriptors` returns those of all open connections.
     """
 
-    def __init__(self, most: int, longest: int, identify: Callable[[int], int | None]) -> None:
+    def __init__(
+        self,
+        most: int,
+        longest: int,
+        identify: Callable[[int], int | None],
+        descriptors: Callable[[], Iterable[int]],
+    ) -> None:
         self.most = most
         self._longest = longest
         self._identify = identify
+        self._descriptors = descriptors
         self._connections: dict[int, _Connection] = {}
         self._live = 0
         self._unidentified = 0
-        """Subscriptions of peers without descriptors. They are never subtracted: others could cancel them."""
+        """Subscriptions of peers without descriptors, also of those that have left: others could cancel them. They are
+        forgotten when all connections that are open have subscribed with their descriptors."""
+        self._unknown: tuple[int, int | None] | None = None
+        """An open connection that has not, by descriptor and identity, so that they are seldom sought."""
 
     def __len__(self) -> int:
         return self._live + self._unidentified
@@ -92,12 +103,26 @@ class Subscriptions:
             self._live -= 1
 
     def sweep(self) -> bool:
-        """Forget connections that are no longer there. Return whether one of them was to be closed."""
+        """Forget connections that are no longer there, and subscriptions that only those without descriptors may have.
+
+        Return whether a connection that was to be closed is no longer there.
+        """
         gone = [one for one, connection in self._connections.items() if connection.identity != self._identify(one)]
         ended = any(self._connections[one].ended for one in gone)
         for one in gone:
             self._forget(one)
+        if self._unidentified and not self._is_unknown(self._unknown):
+            unknown = ((one, self._identify(one)) for one in self._descriptors())
+            self._unknown = next(filter(self._is_unknown, unknown), None)
+            if self._unknown is None:
+                self._unidentified = 0
         return ended
+
+    def _is_unknown(self, one: tuple[int, int | None] | None) -> bool:
+        """Return whether a connection is open and has not subscribed with its descriptor. Call this after a sweep."""
+        if one is None or one[0] in self._connections:
+            return False
+        return one[1] is not None and one[1] == self._identify(one[0])
 
     def _largest(self) -> int | None:
         """Return the connection with the most subscriptions; None if those without descriptors have more."""

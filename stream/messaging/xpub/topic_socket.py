@@ -103,8 +103,8 @@ class TopicSocket:
 
     def serve(self, socket: zmq.Socket[bytes]) -> None:
         """Take over a bound socket of `open_xpub`, and handle its subscriptions in the running event loop."""
-        self._connections = Connections(str(socket.getsockopt_string(zmq.LAST_ENDPOINT)))
-        self._subscriptions = Subscriptions(self._max_subscriptions, LONGEST_TOPIC, self._connections.identity)
+        self._connections = own = Connections(str(socket.getsockopt_string(zmq.LAST_ENDPOINT)))
+        self._subscriptions = Subscriptions(self._max_subscriptions, LONGEST_TOPIC, own.identity, own.descriptors)
         self._socket = socket
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(socket.fileno(), self._serve_subscriptions)

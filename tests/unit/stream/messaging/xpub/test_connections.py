@@ -66,5 +66,7 @@ def test_all_connections_of_the_endpoint_are_closed_together() -> None:
         socket.create_connection(listening.getsockname()) as second,
         listening.accept()[0],
     ):
-        Connections(f"tcp://127.0.0.1:{listening.getsockname()[1]}").close_all()
+        connections = Connections(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        assert len(list(connections.descriptors())) == 2
+        connections.close_all()
         assert first.recv(1) == second.recv(1) == b""

@@ -17,7 +17,7 @@ class Descriptors:
         self.open = {descriptor: 100 + descriptor for descriptor in descriptors}
 
     def limited(self, most: int = 3) -> Subscriptions:
-        return Subscriptions(most, 10, self.open.get)
+        return Subscriptions(most, 10, self.open.get, lambda: self.open)
 
 
 def test_a_connection_with_more_subscriptions_than_allowed_is_to_be_closed_and_another_goes_on() -> None:
@@ -94,6 +94,44 @@ def test_without_descriptors_all_connections_are_to_be_closed() -> None:
     limited.add(FIRST, b"a")
     assert [limited.add(None, b"%d" % number) for number in range(4)] == [True, True, True, Excess(None, "many")]
     assert len(limited) == 0
+
+
+def test_subscriptions_without_descriptors_count_until_only_connections_with_them_are_open() -> None:
+    old, reconnected = SECOND, 9
+    descriptors = Descriptors(FIRST, old)
+    limited = descriptors.limited()
+    for number in range(2):
+        limited.add(None, b"%d" % number)
+    limited.add(FIRST, b"a")
+    limited.sweep()
+    assert len(limited) == 3, "the old client is still connected"
+    del descriptors.open[old]
+    descriptors.open[reconnected] = 1
+    limited.sweep()
+    assert len(limited) == 3, "it is connected again"
+    del descriptors.open[reconnected]
+    limited.sweep()
+    assert len(limited) == 1
+
+
+def test_a_connection_that_is_known_not_to_have_subscribed_yet_is_not_sought_again() -> None:
+    descriptors, looks = Descriptors(FIRST, SECOND), list[int]()
+
+    def look() -> list[int]:
+        looks.append(1)
+        return list(descriptors.open)
+
+    limited = Subscriptions(3, 10, descriptors.open.get, look)
+    limited.add(None, b"a")
+    for _ in range(10):
+        limited.sweep()
+    assert (len(looks), len(limited)) == (1, 1)
+    for descriptor in (FIRST, SECOND):
+        limited.add(descriptor, b"b")
+    limited.sweep()
+    assert (len(looks), len(limited)) == (2, 2)
+    limited.sweep()
+    assert len(looks) == 2, "there is nothing to look for"
 
 
 @given(st.lists(st.tuples(st.booleans(), st.none() | st.integers(0, 4), st.integers(0, 9)), max_size=200))
