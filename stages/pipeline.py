@@ -394,12 +394,13 @@ class Pipeline(Model):
     def _failed_stage(self, frame: FramePeople, scores: StepScores | None) -> str | None:
         """Return the stage that gave something other than numbers for this frame; None if none did.
 
-        The hidden states of people whose scores are not numbers start again from zero.
+        The hidden states and windows of people whose scores are not numbers start again.
         """
         failed = None if _is_finite(frame) else "detection"
         for seen in frame.seen:
             if seen.step is not None and scores is not None and (stage := scores.failed_stage(seen.step)) is not None:
                 self._states.release(seen.person.key)
+                seen.person.forget_steps()
                 failed = failed or stage
         return failed
 

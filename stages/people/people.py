@@ -108,6 +108,10 @@ class Person:
         last = self.pending[-1].media_us if self.pending else self.last_step_us
         return last is None or media_us - last >= min_gap_us
 
+    def forget_steps(self) -> None:
+        """Empty the trailing window."""
+        self.history = StepHistory()
+
     def commit(self) -> None:
         """Mark the oldest pending step as processed by the action model."""
         step = self.pending.pop(0)
