@@ -131,10 +131,7 @@ def test_a_grant_of_a_slow_camera_counts_for_some_seconds_after_its_first_pictur
     times = iter([1000.0, 1000.0 + SETTLED_AFTER_S / 2, 1000.0 + SETTLED_AFTER_S])
     limit = PictureLimit(config(), lambda size: 60 * MIB, memory, clock=lambda: next(times, 2000.0))
     decoder = Decoder(fresh(), pytest.fail, limit)
-    room: list[bool] = []
-    for unit in units(clip):
-        if decoder.decode(unit):
-            room.append(memory.grant(60 * MIB)[0] is not None)
+    room = [memory.grant(60 * MIB)[0] is not None for unit in units(clip) if decoder.decode(unit)]
     assert room[:3] == [False, False, True]
 
 
