@@ -18,6 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
 from stream.sources.addresses import parse_pattern
+from stream.sources.arrival_time import utc_us_at
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.transport import AccessUnit, Transport, UnitTimes
 
@@ -129,14 +130,15 @@ class PatternTransport(Transport):
             wait_s = (self._start_ns + pts_us * 1000 - time.monotonic_ns()) / 1e9
             if wait_s > 0 and self._stopping.wait(wait_s):
                 return None
-        utc_us = time.time_ns() // 1000
+        now_ns = time.monotonic_ns()
+        utc_us = utc_us_at(now_ns)
         picture = self._picture.draw(self._number, datetime.fromtimestamp(utc_us / 1e6, UTC))
         packet = av.Packet(picture.tobytes())
         packet.pts = packet.dts = pts_us
         packet.time_base = Fraction(1, 1_000_000)
         packet.is_keyframe = True
         self._number += 1
-        return AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), utc_us))
+        return AccessUnit(packet, UnitTimes(pts_us, now_ns, utc_us))
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from stream.sources.arrival_time import utc_us_at
 from stream.sources.decoding.clock import EARLIEST_SANE_UTC_US
 from stream.sources.demuxed.opening import Opening, OpeningStoppedError, OpeningTimeoutError
 from stream.sources.error_diagnosis import ErrorDiagnosis
@@ -132,12 +133,11 @@ class FfmpegTransport(Transport):
         arrival_ns = time.monotonic_ns()
         if packet.size == 0:  # FFmpeg's sign to flush the decoder: the stream has ended
             raise self.diagnosis.ended()
-        utc_us = time.time_ns() // 1000
         if arrival_ns - began_ns >= self._slice_s * 1e9:  # the unit that the parser held back arrived earlier
-            utc_us -= (arrival_ns - began_ns) // 1000
             arrival_ns = began_ns
         pts_us = self._pts_us(packet)
-        return AccessUnit(packet, UnitTimes(pts_us, arrival_ns, utc_us, self._sender_utc_us(packet, pts_us)))
+        sender_utc_us = self._sender_utc_us(packet, pts_us)
+        return AccessUnit(packet, UnitTimes(pts_us, arrival_ns, utc_us_at(arrival_ns), sender_utc_us))
 
     def close(self) -> None:
         """Close the connection."""

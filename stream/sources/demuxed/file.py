@@ -9,6 +9,7 @@ import av.error
 
 from stream.settings.engine import CameraConfig
 from stream.sources.addresses import unknown_kind
+from stream.sources.arrival_time import utc_us_at
 from stream.sources.decoding import nvdec
 from stream.sources.decoding.picture_limit import decoder_pixels
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
@@ -82,7 +83,8 @@ class FileTransport(Transport):
         self._wait_until(self._due_us)
         if self._stopping.is_set():
             return None
-        return AccessUnit(packet, UnitTimes(pts_us, time.monotonic_ns(), time.time_ns() // 1000))
+        now_ns = time.monotonic_ns()
+        return AccessUnit(packet, UnitTimes(pts_us, now_ns, utc_us_at(now_ns)))
 
     def close(self) -> None:
         """Close the file."""

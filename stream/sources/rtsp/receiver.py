@@ -6,12 +6,12 @@ Runs in the network thread and serves one connection.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from fractions import Fraction
 
 import av
 
+from stream.sources.arrival_time import utc_us_at
 from stream.sources.handover import Handover
 from stream.sources.rtp.access_units import AccessUnits
 from stream.sources.rtp.encoded_unit import EncodedUnit
@@ -94,7 +94,7 @@ class RtpReceiver:
 
     def _hand_over(self, units: list[EncodedUnit], now_ns: int) -> None:
         self._check_sender()
-        utc_us = time.time_ns() // 1000
+        utc_us = utc_us_at(now_ns)
         for number, unit in enumerate(units, 1):
             pts_us = self._clock.pts_us(unit.rtp_timestamp, now_ns)
             packet = av.Packet(unit.data)

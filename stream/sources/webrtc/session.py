@@ -18,6 +18,7 @@ from aiortc import RTCIceServer, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
 
+from stream.sources.arrival_time import utc_us_at
 from stream.sources.handover import Handover
 from stream.sources.rtp.rtp_clock import RtpClock
 from stream.sources.transport import AccessUnit, UnitTimes
@@ -134,7 +135,7 @@ class Session(Connection):
         packet.pts = packet.dts = pts_us
         packet.time_base = MICROSECOND
         packet.is_keyframe = unit.is_keyframe
-        times = UnitTimes(pts_us, now_ns, time.time_ns() // 1000, self._clock.sender_utc_us(pts_us))
+        times = UnitTimes(pts_us, now_ns, utc_us_at(now_ns), self._clock.sender_utc_us(pts_us))
         lost = self.handover.put(unit.codec, AccessUnit(packet, times))
         if lost:
             assert self._assembler is not None
