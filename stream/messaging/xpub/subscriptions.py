@@ -90,6 +90,8 @@ class Subscriptions:
         if number > self.most:
             return self._end(descriptor, "many")
         if len(self) > CONNECTIONS_WORTH * self.most:
+            self.sweep()
+        if len(self) > CONNECTIONS_WORTH * self.most:
             return self._end(self._largest(), "many_together")
         return True
 

@@ -38,6 +38,8 @@ READ = 256
 """Subscriptions read at a time."""
 CHUNK_S = 0.002
 """Time after which no more subscriptions are read at a time. One to all topics of a fleet's cameras takes long."""
+SWEEP_AGAIN_S = 0.2
+"""After cancellations by ZeroMQ, which may come before it has closed the connection's descriptor."""
 PAUSE_S = 0.005
 """Pause between two chunks, so that a flood of subscriptions leaves most of the event loop's time to others."""
 POLL_NS = 50_000_000
@@ -88,6 +90,7 @@ class TopicSocket:
         self._socket: zmq.Socket[bytes] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
         self._pausing = False
         self._polled_ns = 0
 
@@ -99,7 +102,11 @@ class TopicSocket:
     @property
     def subscriptions(self) -> int:
         """Subscriptions of all connected subscribers; one subscriber may have several."""
-        return 0 if self._subscriptions is None else len(self._subscriptions)
+        if self._subscriptions is None:
+            return 0
+        with self.lock:
+            self._freed |= self._subscriptions.sweep()
+            return len(self._subscriptions)
 
     def serve(self, socket: zmq.Socket[bytes]) -> None:
         """Take over a bound socket of `open_xpub`, and handle its subscriptions in the running event loop."""
@@ -117,6 +124,9 @@ class TopicSocket:
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
         with self.lock:
             self._socket.close(linger=linger_ms)
             self._socket = None
@@ -209,10 +219,19 @@ class TopicSocket:
             more = left == 0 or time.monotonic() >= until
         if ended and self._subscriptions is not None:
             self._freed |= self._subscriptions.sweep()
+            if self._sweeping is None and self._loop is not None:
+                self._sweeping = self._loop.call_later(SWEEP_AGAIN_S, self._sweep_again)
         if left < READ and self._high_water_mark > self._configured_mark:
             # A new connection starts with the mark from the time of binding; setting it changes open connections.
             socket.setsockopt(zmq.SNDHWM, self._high_water_mark)
         return more
+
+    def _sweep_again(self) -> None:
+        self._sweeping = None
+        if self._subscriptions is not None:
+            with self.lock:
+                self._freed |= self._subscriptions.sweep()
+            self._serve_subscriptions()
 
     def _take(self, frame: zmq.Frame, data: bytes, now: float) -> bool:
         """Take what a peer sent, which may be anything. Return whether a connection may have ended."""
