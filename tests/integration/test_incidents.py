@@ -190,7 +190,7 @@ async def test_a_disk_that_does_not_answer_delays_no_result_and_no_alert(tmp_pat
 
 
 async def test_a_full_disk_costs_pictures_and_no_alert(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with engine_with(keeping(tmp_path, least_free=1 << 60)) as (_, client, messages):
+    async with engine_with(keeping(tmp_path, least_free=10**18)) as (_, client, messages):
 
         async def state() -> bool:
             return (await client.get(PATH))["state"] == "low_disk"

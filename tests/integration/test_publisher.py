@@ -444,7 +444,7 @@ async def test_an_ipc_socket_that_a_killed_engine_left_is_replaced(tmp_path: Pat
 
 @pytest.mark.parametrize("endpoint", ["nonsense", "tcp://", "tcp://203.0.113.7:5555", "ftp://127.0.0.1:1", "tcp://*"])
 async def test_an_endpoint_that_cannot_be_bound_is_a_configuration_error_with_an_example(endpoint: str) -> None:
-    with pytest.raises(ConfigError, match=r"publish\.endpoint: .*tcp://127\.0\.0\.1:5555"):
+    with pytest.raises(ConfigError, match=r"publish\.endpoint: .*tcp://127\.0\.0\.1:\d+"):
         async with publishing(endpoint=endpoint):
             pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 MOST_PIXELS = 1 << 28
 """Above what FFmpeg can decode with 16 bytes per pixel."""
@@ -33,4 +33,4 @@ def _within_bounds(size: str | int) -> str | int:
     return size
 
 
-MaxPicture = Annotated[int | str, AfterValidator(_within_bounds)]
+MaxPicture = Annotated[Annotated[int, Field(ge=LEAST_PIXELS, le=MOST_PIXELS)] | str, AfterValidator(_within_bounds)]

@@ -282,6 +282,7 @@ def _memory() -> list[AnyPanel]:
             Advice(
                 "Under half and constant.",
                 "A rise: connections are not closed. Raise the limit (LimitNOFILE) and report it to the developers.",
+                "PartstreamDescriptorsHigh",
             ),
             Query(f"{descriptors} / {series('process_max_fds', **HERE)}", "{{instance}}"),
             unit="percentunit",

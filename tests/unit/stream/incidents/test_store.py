@@ -223,7 +223,7 @@ def test_a_full_disk_costs_pictures_and_is_said_and_over_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "TICK_S", 0.02)
-    made = opened(tmp_path, least_free=1 << 60)
+    made = opened(tmp_path, least_free=10**18)
     give(made, alert(1))
     made.keep(["0123abcd-1"], frame(1), JPEG)
     assert (made.condition.state, made.pictures_lost) == ("low_disk", 1) and "least_free" in made.condition.message

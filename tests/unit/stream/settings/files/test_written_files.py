@@ -82,6 +82,7 @@ def test_every_setting_of_a_path_is_known_to_be_written_or_not() -> None:
     """A new setting whose file is written belongs to `WRITTEN`."""
     only_read = {
         "http.tls_certificate",
+        "http.tls_certificates_folder",
         "http.tls_key",
         "http.tokens_file",
         "publish.curve_allowed_keys",
