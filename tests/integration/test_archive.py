@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 import pytest
 
@@ -260,6 +261,14 @@ def started(endpoint: str, replay: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
+def readable(folder: Path) -> list[int]:
+    """Return `numbers`; none if files are merged while they are read."""
+    try:
+        return numbers(folder)
+    except duckdb.IOException:
+        return []
+
+
 async def test_the_command_continues_where_it_was_stopped_or_killed(tmp_path: Path) -> None:
     """Messages published while it runs and while it does not are in the archive once."""
     async with publishing() as publisher:
@@ -268,11 +277,11 @@ async def test_the_command_continues_where_it_was_stopped_or_killed(tmp_path: Pa
             process = started(publisher.endpoint, publisher.replay_endpoint, tmp_path)
             try:
                 await until(lambda: publisher.subscriptions == 3)
-                before = len(numbers(tmp_path))
+                before = len(readable(tmp_path))
                 for _ in range(40):
                     publisher.publish(wire.frame(number=number))
                     number += 1
-                await until(lambda before=before: len(numbers(tmp_path)) > before)
+                await until(lambda before=before: len(readable(tmp_path)) > before)
                 process.send_signal(how)
                 _, log = process.communicate()
                 assert process.returncode == code, log
@@ -285,7 +294,7 @@ async def test_the_command_continues_where_it_was_stopped_or_killed(tmp_path: Pa
             await until(lambda: publisher.subscriptions == 0)
         assert "messages written" in log
         async with archiving(publisher, tmp_path):
-            await until(lambda: len(numbers(tmp_path)) == number)
+            await until(lambda: len(readable(tmp_path)) == number)
     assert numbers(tmp_path) == list(range(number))
     assert ask(tmp_path, "SELECT coalesce(sum(lost), 0) FROM {gaps}") == [(0,)]
 

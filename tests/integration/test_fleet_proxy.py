@@ -86,7 +86,7 @@ async def test_a_plain_client_reads_a_camera_that_moves_in_order_and_without_los
             old += [frame(north, "door", 1) for _ in range(10)]
             new = [frame(south, "door", 2) for _ in range(10)]
             await client.read_until(new[-1])
-            assert body_of(fleet, "directory/v1/door/") in client.bodies
+            await client.read_until(body_of(fleet, "directory/v1/door/"))
             assert client.messages("directory/v1/door/")[-1]["generation"] == place.generation
             for _ in range(5):
                 frame(north, "door", 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncGenerator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +18,7 @@ from stream.results import EngineAddress, Frame, Message, Place, Stats, Status, 
 from stream.subscriber import Gap, Moved, Subscription, subscribe
 from support.fleet.published_fleet import PublishingEngine, directory, engine
 from support.incidents import opened
+from support.open_files import open_files
 from support.ports import reserved_port
 from support.waiting import PATIENCE_S, settle, until
 
@@ -475,11 +475,6 @@ async def test_an_engine_that_there_is_no_socket_for_is_followed_when_there_is_o
 
 
 # -- opening and closing --------------------------------------------------------------------------------------------
-def open_files() -> int:
-    gc.collect()
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 async def test_leaving_the_iteration_closes_everything() -> None:
     async with directory() as fleet, engine("north") as north, engine("south") as south:
         before, tasks = open_files(), len(asyncio.all_tasks())

@@ -22,6 +22,7 @@ from stream.sources.transport import StoppedError
 from support.engines.own_authority import OwnAuthority
 from support.engines.small_clips import make_clip
 from support.engines.watched_camera import WatchedCamera
+from support.open_files import open_files
 from support.rtp.nal_units import nal_type
 from support.rtp.packetiser import StreamPacketiser, TimedPacket
 from support.rtp.stream_corpus import CorpusStream, corpus_stream
@@ -369,16 +370,13 @@ def test_garbage_between_messages_is_a_typed_error_and_the_camera_recovers(momen
 
 
 def test_connections_leave_no_thread_and_no_descriptor_behind() -> None:
-    def open_descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     with server_of(MAIN) as server:
         plays(server, pictures=2)
-        before = set(threading.enumerate()), open_descriptors()
+        before = set(threading.enumerate()), open_files()
         for carried in ("tcp", "udp") * 4:
             plays(server, pictures=2, lower_transport=carried)
 
-        wait_until(lambda: open_descriptors() <= before[1] and set(threading.enumerate()) <= before[0])
+        wait_until(lambda: open_files() <= before[1] and set(threading.enumerate()) <= before[0])
 
 
 def test_opening_a_camera_ends_at_once_when_it_is_stopped() -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket as sockets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import astuple
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,6 +22,7 @@ from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
 from stream.subscriber import KINDS, Gap, Subscription, subscribe
 from support.engines.narrow_buffers import narrow_buffers
+from support.open_files import open_files
 from support.ports import reserved_port
 from support.slow_work import pace
 from support.waiting import PATIENCE_S, settle, until
@@ -91,11 +90,6 @@ def small(publisher: Publisher, **options: Any) -> Subscription[Frame]:
     """Return a subscription that can queue one message, and a few kilobytes in the kernel."""
     options = {"replay_timeout_s": PATIENCE_S, **options}
     return subscribe(publisher.endpoint, high_water_mark=1, receive_buffer=4096, **options)
-
-
-def open_files() -> int:
-    gc.collect()
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def of(generation: int, epoch: int = 1) -> Frame:

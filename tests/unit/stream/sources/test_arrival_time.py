@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from stream.sources import arrival_time
@@ -24,11 +22,3 @@ def test_a_thread_that_waits_between_two_readings_does_not_move_the_clock(monkey
     monkeypatch.setattr(arrival_time.time, "monotonic_ns", wait)
     monkeypatch.setattr(arrival_time.time, "time_ns", lambda: UTC_S * 10**9 + wait())
     assert utc_us_at(7_000_000_000) == (UTC_S + 7) * 1_000_000
-
-
-def test_a_moment_of_the_past_has_the_time_that_it_had() -> None:
-    now_ns = time.monotonic_ns()
-    before, now, after = time.time_ns() // 1000, utc_us_at(now_ns), time.time_ns() // 1000
-    assert utc_us_at(now_ns - 5_000_000_000) <= now - 4_000_000
-    assert now <= after
-    assert before - now < 60_000_000
