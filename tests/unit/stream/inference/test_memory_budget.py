@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stream.config import Config
-from stream.inference.memory_budget import available_bytes, check, has_room, ring_bytes
+from stream.inference.memory_budget import check, has_room, ring_bytes
 from stream.settings.config_error import ConfigError
 
 
@@ -58,9 +58,3 @@ def test_slots_that_hold_planes_count_as_the_usual_picture_whatever_the_detector
     check(small, 1 << 30)
     with pytest.raises(ConfigError, match="ring_slots"):
         check(small.model_copy(update={"model": small.model.model_copy(update=model)}), 1 << 30)
-
-
-def test_available_memory_is_read_in_bytes(tmp_path: Path) -> None:
-    (tmp_path / "meminfo").write_text("MemTotal: 10 kB\nMemAvailable:   2048 kB\n")
-    assert available_bytes(tmp_path / "meminfo") == 2 << 20
-    assert available_bytes(tmp_path / "absent") is None

@@ -11,7 +11,6 @@ from av.video.codeccontext import VideoCodecContext
 
 from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
-from stream.sources.decoding.available_memory import available_bytes
 from stream.sources.decoding.decoder import Decoder
 from stream.sources.decoding.picture_limit import SETTLED_AFTER, SETTLED_AFTER_S, PictureLimit, ring_bytes
 from stream.sources.decoding.picture_memory import SHARE, Grant, PictureMemory
@@ -143,19 +142,6 @@ def test_memory_that_the_ring_holds_already_is_not_needed_again() -> None:
     planes = SlotFormat("planes", (64, 48), (64, 48))
     assert ring_bytes(planes, 8, 0) == 8 * 64 * 48 * 3 // 2
     assert ring_bytes(planes, 8, 1 << 20) == 0
-
-
-def test_a_containers_limit_counts_if_it_leaves_less_than_the_machine(tmp_path: Path) -> None:
-    (tmp_path / "meminfo").write_text("MemTotal: 10 kB\nMemAvailable:   2048 kB\n")
-    for name, content in (("memory.current", "900"), ("memory.stat", "anon 1\ninactive_file 300\n")):
-        (tmp_path / name).write_text(content)
-    left: list[int | None] = []
-    for limit in ("max\n", "1000\n", "800\n", str(1 << 40), "broken"):
-        (tmp_path / "memory.max").write_text(limit)
-        left.append(available_bytes(tmp_path / "meminfo", tmp_path))
-    assert left == [2 << 20, 400, 200, 2 << 20, 2 << 20]
-    (tmp_path / "memory.max").write_text("1000")
-    assert available_bytes(tmp_path / "absent", tmp_path) == 400
 
 
 @pytest.mark.timeout(20)
