@@ -224,6 +224,7 @@ async def test_changes_survive_a_restart_and_only_the_owner_can_read_the_file(tm
         await client.ask("PATCH", f"{CAMERAS}/changes", json={"max_fps": 5})
         await client.ask("PUT", f"{CAMERAS}/comes", json={"source": "rtsp://u:hunter2@127.0.0.1:1/x"})
     assert state.stat().st_mode & 0o777 == 0o600
+    assert "hunter2" in state.read_text(), "it is not encrypted, as docs/security.md says"
     assert {path.name for path in state.parent.iterdir()} == {"cameras.json", "cameras.json.lock"}
     later = {"id": "later", "source": PATTERN}
     async with running(configured(*cameras, later, state_file=state)) as (engine, client):
