@@ -21,12 +21,12 @@ from pydantic import SecretStr
 from stream.http.server import connections
 from stream.http.server.app import HttpServer, Verdict
 from stream.http.server.bodies import read_body
-from stream.http.server.protocol import admission
+from stream.http.server.protocol import admission, request_handler
 from stream.http.server.routes import Answer, Route
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
 from support.slow_work import pace
-from support.waiting import until
+from support.waiting import PATIENCE_S, until
 from telemetry.health import Health
 from telemetry.metrics import PrometheusObserver
 
@@ -275,6 +275,19 @@ async def test_malformed_requests_are_answered_or_disconnected_and_do_no_harm(
         assert b"partstream_" not in answer and b"root:" not in answer and b"Traceback" not in answer
         async with client.get(server.address + "/healthz") as healthy:
             assert healthy.status == 200
+    finally:
+        await server.stop()
+
+
+async def test_a_connection_ends_with_the_refusal_of_a_request_whose_end_is_not_certain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(request_handler, "LINGER_S", PATIENCE_S)
+    server = make(life_s=PATIENCE_S)
+    await server.start()
+    try:
+        head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: odd, chunked\r\n\r\n"
+        assert (await raw(server, head)).startswith(b"HTTP/1.1 400 ")
     finally:
         await server.stop()
 

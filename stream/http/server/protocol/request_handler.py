@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 MOST_HEADER_BYTES = 32 << 10
 """Of one header: a fleet's pass for many cameras is long."""
+LINGER_S = 10.0
+"""For which the rest of a request's body is read after its response, so that the client reads that first."""
 NOT_HTTP, TOO_MANY, TOO_SLOW = REASONS = ("not-http", "too-many-connections", "too-slow")
 """Codes of requests that are refused before one of our handlers runs."""
 INVALID = (HttpProcessingError, web.RequestPayloadError)
@@ -66,6 +68,7 @@ class PlainHandler(RequestHandler):
             access_log=None,  # pyright: ignore[reportArgumentType]  as AppRunner passes it
             auto_decompress=False,
             max_field_size=MOST_HEADER_BYTES,
+            lingering_time=LINGER_S,
         )
         self._invalid = invalid
         self._began = began
@@ -112,6 +115,8 @@ class PlainHandler(RequestHandler):
         if not resp.prepared:
             resp.headers["Server"] = "partstream"
             resp.force_close()
+        if resp.status == 400:  # where the request ends may not be certain
+            self._lingering_time = 0.0
         return await super().finish_response(request, resp, start_time)
 
 
