@@ -19,13 +19,14 @@ from stream.fleet_directory.merging import Moved
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.gap_filling import Counts
-from stream.messaging.publisher import LINGER_MS, terminated
+from stream.messaging.publisher import LINGER_MS
 from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
 from stream.results.heads import FrameHead, Head, PlaceHead, decode_head, kind_of, topic_of
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
 from stream.subscription.engine_subscription import Connection
 from stream.subscription.subscription import Kind
+from stream.zeromq_context import terminated
 
 logger = logging.getLogger(__name__)
 

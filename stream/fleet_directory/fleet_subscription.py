@@ -30,6 +30,7 @@ from stream.results.heads import KINDS, Received
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
 from stream.subscription.subscription import AnyMessage, Kind, Subscription, prefixes_of
+from stream.zeromq_context import terminated
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +151,8 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._following = self._retiring = self._connecting = self._directory = None
         self._handovers, self._links, self._links_of = {}, {}, {}
         self._queue.close()
-        context.destroy(linger=0)
+        if not terminated(context):
+            logger.warning("%s: closed without waiting longer for ZeroMQ", self._directory_at.endpoint)
 
     @property
     def _is_open(self) -> bool:

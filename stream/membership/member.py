@@ -38,6 +38,7 @@ from stream.messaging.curve.keys import ClientKeys, KeyFileError, client_keys
 from stream.results import EngineAddress
 from stream.settings.config_error import ConfigError
 from stream.settings.fleet import FleetSettings, is_address
+from stream.zeromq_context import terminated
 from telemetry.redaction import redact
 from telemetry.repeat_limiter import RepeatLimiter
 
@@ -132,7 +133,8 @@ class Member:
                 await self._pause()
         finally:
             self._close_socket()
-            await asyncio.to_thread(self._context.term)
+            if not await asyncio.to_thread(terminated, self._context):
+                logger.warning("fleet: stopped without waiting longer for ZeroMQ")
 
     def changed(self) -> None:
         """Renew soon, because the cameras have changed."""

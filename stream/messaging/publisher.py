@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from stream.results import (
     topic,
 )
 from stream.settings.engine import PublishConfig
+from stream.zeromq_context import terminated
 from telemetry.observer import Observer
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,6 @@ MessageListener = Callable[[str, Message], None]
 
 LINGER_MS = 400
 """Time for the sockets to deliver queued messages in `stop()`; a hanging subscriber cannot delay it further."""
-TERMINATE_WITHIN_S = 1.2
-"""Delivery takes `LINGER_MS`. Checking clients' keys may take longer, on a disk that does not answer."""
 CAMERAS_COUNTED = 4096
 """Cameras whose withheld messages are counted."""
 
@@ -309,11 +307,3 @@ class Publisher:
         if self._membership is None or topic.startswith(STATS_TOPIC.encode()):
             return True
         return self._membership.permits(topic.split(b"/")[2].decode())
-
-
-def terminated(context: zmq.Context[zmq.Socket[bytes]]) -> bool:
-    """Terminate the context, which waits for its sockets. Return false if it takes longer than `TERMINATE_WITHIN_S`."""
-    ending = threading.Thread(target=context.term, name="end of ZeroMQ", daemon=True)
-    ending.start()
-    ending.join(TERMINATE_WITHIN_S)
-    return not ending.is_alive()

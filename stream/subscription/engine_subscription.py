@@ -27,6 +27,7 @@ from stream.results.heads import Received, topic_of
 from stream.settings.camera_id import CAMERA_ID
 from stream.subscription.generations import Admission, Generations
 from stream.subscription.subscription import AnyMessage, Subscription
+from stream.zeromq_context import terminated
 
 logger = logging.getLogger(__name__)
 
@@ -145,11 +146,10 @@ class EngineSubscription(Subscription[AnyMessage]):
             self._arriving = None
         if context is None:
             return
-        if context is self._shared:
-            if socket is not None:
-                socket.close(linger=0)
-        else:
-            context.destroy(linger=0)
+        if socket is not None:
+            socket.close(linger=0)
+        if context is not self._shared and not terminated(context):
+            logger.warning("%s: closed without waiting longer for ZeroMQ", self._connection.endpoint)
 
     @property
     def _is_open(self) -> bool:

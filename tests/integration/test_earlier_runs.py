@@ -175,7 +175,7 @@ async def test_a_slow_disk_delays_another_client_by_a_page_not_by_an_answer() ->
 async def test_a_disk_that_does_not_answer_does_not_keep_the_engine_from_ending(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stream.messaging.publisher.TERMINATE_WITHIN_S", 0.01)
+    monkeypatch.setattr("stream.zeromq_context.TERMINATE_WITHIN_S", 0.01)
     store = SlowStore()
     engine = AlertEngine(store=store)
     await engine.start()

@@ -20,6 +20,7 @@ import zmq
 import zmq.asyncio
 
 import support.engines.wire_messages as wire
+from stream import zeromq_context
 from stream.messaging import last_value, replay
 from stream.messaging import publisher as publishers
 from stream.messaging.earlier import EarlierMessages, MessageStore
@@ -483,7 +484,7 @@ async def test_stopping_delivers_queued_messages_and_ends_although_a_subscriber_
             publisher.publish(wire.frame(people=50))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(publishers, "LINGER_MS", 3000)
-            patch.setattr(publishers, "TERMINATE_WITHIN_S", PATIENCE_S)
+            patch.setattr(zeromq_context, "TERMINATE_WITHIN_S", PATIENCE_S)
             await publisher.stop()
         assert [(await receive(reading))[1].seq for _ in range(200)] == list(range(200))
 
