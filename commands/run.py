@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import sys
 import threading
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +18,7 @@ from commands.configuration import ConfigOption, SourcesArgument, load_config
 from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import EXIT_NO_SOURCE, EXIT_USAGE, console, errors, fail, print_error
 from commands.gate.gate_file import log_gate
-from commands.until_signal import until_signal
+from commands.until_signal import end_at_once, until_signal
 from stream.settings.source_kinds import PACES
 
 if TYPE_CHECKING:
@@ -152,10 +150,7 @@ def _end_if_busy(code: int) -> None:
     from stream.inference.inference_thread import NAME
 
     if any(thread.name == NAME for thread in threading.enumerate()):
-        logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(code)
+        end_at_once(code)
 
 
 async def serve(settings: Config, *, table: bool = False, remind_every_s: float = REMIND_EVERY_S) -> int:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine
-from typing import Any
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any, NoReturn
+
+logger = logging.getLogger(__name__)
+
+THREADS_END_WITHIN_S = 3.0
+"""Time for threads to end after a signal has stopped the work. What finds the address of a host does not end before
+name servers have answered, or half a minute has passed; some services of Apprise take as long."""
 
 
 def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] = lambda: None) -> int:
     """Run a coroutine that returns an exit code. Ctrl-C, SIGTERM and SIGHUP cancel it, so that it stops in order.
 
-    A second signal ends the process at once, after `at_second` was called. SIGHUP, which a closed terminal sends, stays
-    ignored if it is (`nohup`). The limit of file descriptors is raised first.
+    A second signal ends the process at once, after `at_second` was called. After a first one, the process ends also if
+    threads that began meanwhile do not. SIGHUP, which a closed terminal sends, stays ignored if it is (`nohup`). The
+    limit of file descriptors is raised first.
     """
     from stream.descriptors import raise_limit  # here, so that `--help` is quick
 
@@ -23,6 +34,15 @@ def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] =
         numbers.append(signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     received: list[int] = []
+    done: list[int] = []
+    earlier = set(threading.enumerate())
+
+    def code() -> int:
+        return done[0] if done else 128 + received[0]
+
+    # The event loop's own end waits, too: for threads, or for addresses.
+    late = threading.Timer(THREADS_END_WITHIN_S, lambda: _end_now(code()))
+    late.daemon = True
 
     async def cancellable() -> int:
         task = asyncio.current_task()
@@ -39,7 +59,12 @@ def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] =
 
         for number in numbers:
             asyncio.get_running_loop().add_signal_handler(number, stop, number)
-        return await work
+        try:
+            done.append(await work)
+            return done[0]
+        finally:
+            if received:
+                late.start()
 
     try:
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
@@ -52,9 +77,35 @@ def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] =
 
                 return EXIT_FAILED
     finally:
+        if received:
+            _end_if_busy(earlier, code())
+        late.cancel()
         # A closed uvloop loop keeps its handlers, which would ignore further signals.
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End the process without waiting for its threads, with what was logged and printed."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
+def _end_if_busy(earlier: Collection[threading.Thread], code: int) -> None:
+    """End the process if threads do not end for which Python would wait, except for those that were there earlier."""
+    deadline = time.monotonic() + THREADS_END_WITHIN_S
+    for thread in threading.enumerate():
+        if thread not in earlier and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                _end_now(code)
+
+
+def _end_now(code: int) -> NoReturn:
+    logger.warning("stopped without waiting longer: does a name server or a service not answer?")
+    end_at_once(code)
 
 
 def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from commands.until_signal import until_signal
 from support.repository import REPOSITORY
 
@@ -71,3 +73,30 @@ until_signal(work(), lambda: print("killed", flush=True))
 def test_a_second_signal_ends_the_process_after_it_has_done_what_it_is_told() -> None:
     done = subprocess.run([sys.executable, "-c", _SECOND], capture_output=True, text=True, cwd=REPOSITORY)
     assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "killed\n")
+
+
+_BUSY = """
+import asyncio, os, signal, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from commands import until_signal
+
+until_signal.THREADS_END_WITHIN_S = 0.1
+threads = {"the loop's": None, "its own": ThreadPoolExecutor(1)}[sys.argv[1]]
+
+async def work():
+    asyncio.get_running_loop().run_in_executor(threads, threading.Event().wait)
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+    finally:
+        print("in order")
+
+sys.exit(until_signal.until_signal(work()))
+"""
+
+
+@pytest.mark.parametrize("threads", ["the loop's", "its own"])
+def test_work_that_was_stopped_ends_although_a_thread_does_not(threads: str) -> None:
+    done = subprocess.run([sys.executable, "-c", _BUSY, threads], capture_output=True, text=True, cwd=REPOSITORY)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "in order\n")
+    assert "does a name server or a service not answer?" in done.stderr
