@@ -26,8 +26,7 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE))
 MOST = 65_536
 """The limit is not raised above this: some programs that are started go through all possible descriptors."""
 KEPT = 256
-"""Descriptors for HTTP and cameras. More than the connections that wait at two listeners, a hundred each, which ZeroMQ
-accepts when descriptors become free."""
+"""Descriptors for HTTP and cameras."""
 WARN_AT = 0.8
 LOOK_EVERY_S = 0.1
 
@@ -57,13 +56,16 @@ class Bounds:
     kept: int
     close: int
     reopen: int
+    backlog: int
+    """Connections that may wait at a listener. ZeroMQ accepts them also when no further ones may come."""
 
     @classmethod
     def of(cls, limit: int) -> Bounds:
         """Return the bounds. Between closing and opening again is a sixteenth of the limit."""
         kept = min(KEPT, limit // 4)
         room = limit // 16
-        return cls(kept, limit - kept - room, limit - kept - 2 * room)
+        # Those that wait at two listeners leave half of what is kept.
+        return cls(kept, limit - kept - room, limit - kept - 2 * room, kept // 4)
 
 
 class Descriptors:
@@ -86,6 +88,10 @@ class Descriptors:
         """Return the share in use of those descriptors that are not kept."""
         limit = _limit()
         return (count() - len(self._reserve)) / (limit - Bounds.of(limit).kept)
+
+    def backlog(self) -> int:
+        """Return how many connections may wait at a listener that is to be guarded."""
+        return Bounds.of(_limit()).backlog
 
     def guard(self, listener: int) -> None:
         """Hold back connections to this listening TCP socket while descriptors are scarce, until it is closed."""

@@ -64,6 +64,7 @@ def _guarded(socket: zmq.Socket[bytes], endpoint: str) -> Generator[None]:
     if not endpoint.startswith("tcp://"):
         yield
         return
+    socket.setsockopt(zmq.BACKLOG, DESCRIPTORS.backlog())
     monitor = socket.get_monitor_socket(zmq.EVENT_LISTENING)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The files and sockets that this process has open."""
+"""The files and sockets that a process has open."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import os
 from pathlib import Path
 
 
-def open_files() -> int:
-    """Return how many there are, without those that `stream.descriptors` keeps in reserve while an engine runs."""
+def open_files(process: int | None = None) -> int:
+    """Return how many there are, without those that `stream.descriptors` keeps in reserve while an engine runs.
+
+    Of this process, or of another one.
+    """
     gc.collect()
-    return sum(target not in (os.devnull, None) for target in map(_target, Path("/proc/self/fd").iterdir()))
+    folder = Path(f"/proc/{process or 'self'}/fd")
+    return sum(target not in (os.devnull, None) for target in map(_target, folder.iterdir()))
 
 
 def _target(link: Path) -> str | None:

@@ -125,6 +125,7 @@ def test_some_descriptors_are_kept_at_any_limit(limit: int) -> None:
     bounds = Bounds.of(limit)
     assert 0 < bounds.reopen < bounds.close < limit - bounds.kept < limit
     assert bounds.kept >= min(256, limit // 4)
+    assert 0 < 2 * (bounds.backlog + 1) < bounds.kept, "the connections that wait at two listeners"
 
 
 def test_the_limit_is_raised_to_the_hard_limit_but_not_without_bound() -> None:
