@@ -200,8 +200,13 @@ def require(number: int) -> None:
 
 def count() -> int:
     """Return the number of open descriptors."""
-    # Since Linux 6.2, the size of this folder is their number; before, it is 0.
-    return _OPEN.stat().st_size or len(list(_OPEN.iterdir()))
+    # Since Linux 6.2, the size of this folder is their number; before, it is 0, and reading it takes a descriptor.
+    try:
+        return _OPEN.stat().st_size or len(list(_OPEN.iterdir()))
+    except OSError as error:
+        if error.errno not in EXHAUSTED:
+            raise
+        return _limit()
 
 
 def _limit() -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import select
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -136,3 +138,30 @@ def test_the_limit_is_raised_to_the_hard_limit_but_not_without_bound() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(before[1], MOST), before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+class _BeforeLinux62:
+    """The folder of descriptors of kernels that do not tell its size, and which needs one to be read."""
+
+    def stat(self) -> os.stat_result:
+        return os.stat_result([0] * 10)
+
+    def iterdir(self) -> Iterator[Path]:
+        return Path("/proc/self/fd").iterdir()
+
+
+def test_without_a_free_descriptor_all_count_as_in_use_also_on_an_old_kernel(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descriptors, "_OPEN", _BeforeLinux62())
+    guarded = Descriptors()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+    try:
+        guarded._listeners.append(descriptors._Listener(listener.fileno(), os.fstat(listener.fileno()).st_ino))
+        guarded.look()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert guarded.closed
