@@ -38,7 +38,7 @@ class Subscriptions:
     """Counts subscriptions, of at most `longest` bytes each and `most` of one connection.
 
     `identify` returns what tells a connection from a later one with the same descriptor; None if there is none.
-    `descriptors` returns those of all open connections.
+    `descriptors` returns those of all open connections, or raises OSError.
     """
 
     def __init__(
@@ -114,8 +114,11 @@ class Subscriptions:
         for one in gone:
             self._forget(one)
         if self._unidentified and not self._is_unknown(self._unknown):
-            unknown = ((one, self._identify(one)) for one in self._descriptors())
-            self._unknown = next(filter(self._is_unknown, unknown), None)
+            try:
+                unknown = ((one, self._identify(one)) for one in self._descriptors())
+                self._unknown = next(filter(self._is_unknown, unknown), None)
+            except OSError:  # no descriptor is free to look for them
+                return ended
             if self._unknown is None:
                 self._unidentified = 0
         return ended

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,6 +114,23 @@ def test_subscriptions_without_descriptors_count_until_only_connections_with_the
     del descriptors.open[reconnected]
     limited.sweep()
     assert len(limited) == 1
+
+
+def test_while_no_descriptor_is_free_subscriptions_without_descriptors_go_on_counting() -> None:
+    free: list[int] = []
+
+    def descriptors() -> list[int]:
+        if not free:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return []
+
+    limited = Subscriptions(3, 10, lambda descriptor: None, descriptors)
+    limited.add(None, b"a")
+    limited.sweep()
+    assert len(limited) == 1
+    free.append(1)
+    limited.sweep()
+    assert len(limited) == 0
 
 
 def test_a_connection_that_is_known_not_to_have_subscribed_yet_is_not_sought_again() -> None:
