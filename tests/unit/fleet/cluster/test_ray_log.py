@@ -42,6 +42,7 @@ def settings(tmp_path: Path) -> ClusterSettings:
         (REFUSED + PORT, None, "port 7000 is in use: set another cluster.first_port"),
         (EXITED, None, "Some Ray subprocesses exited unexpectedly"),
         (f"started\nValueError: bad {TOKEN}\n  in a file\n", None, "ValueError: bad ***"),
+        (f"ValueError: {'x' * 270} {TOKEN}\n", None, f"ValueError: {'x' * 270} ***"),
         ("2026-11-30 17:52:08,969\tINFO scripts.py:1085 -- Ray runtime started.\n", None, ""),
         ("", None, ""),
     ],
