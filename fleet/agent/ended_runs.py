@@ -67,9 +67,11 @@ class EndedRuns:
                 if answer.status != 200:
                     return None
                 found = (await answer.json())["engines"]
+                return any((one["engine"], one["run"]) == (engine, run) and one["state"] != "lost" for one in found)
         except (aiohttp.ClientError, OSError):  # also a timeout
             return None
-        return any((one["engine"], one["run"]) == (engine, run) and one["state"] != "lost" for one in found)
+        except (ValueError, LookupError, TypeError):  # another server has the address
+            return None
 
     async def _tell(self, body: Mapping[str, str], for_s: float) -> int:
         """Return the status of the answer, below 500. Raises `TimeoutError` if there is none in time."""

@@ -107,6 +107,17 @@ async def test_a_run_has_joined_when_the_coordinator_lists_it_and_it_is_not_lost
     assert await EndedRuns(f"http://127.0.0.1:{reserved_port()}", None, "node-1").has_joined("gpu-1", "a") is None
 
 
+@pytest.mark.parametrize("text", ["welcome", "{}", "[]", '{"engines": [{}]}', '{"engines": 1}'])
+async def test_another_server_at_the_coordinators_address_does_not_tell_what_has_joined(text: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=text, content_type="application/json")
+
+    application = web.Application()
+    application.router.add_get("/api/v1/fleet/engines", answer)
+    async with TestServer(application) as server:
+        assert await EndedRuns(f"http://127.0.0.1:{server.port}", None, "node-1").has_joined("gpu-1", "a") is None
+
+
 async def test_a_coordinator_of_an_earlier_release_is_told_only_that_the_run_ended(
     coordinator: tuple[Coordinator, str], caplog: pytest.LogCaptureFixture
 ) -> None:
