@@ -80,6 +80,7 @@ class NodeWatch:
         head = known_head(self._config.cluster.state_directory / "engines")
         coordinator = None if head is None else told_runs(self._config, self._node, head)
         if coordinator is None:
+            self._untold = head is not None  # it has no HTTP server
             return list(self._engines)
         missing: list[DetachedProcess] = []
         self._untold = False

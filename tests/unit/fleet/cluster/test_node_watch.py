@@ -114,3 +114,13 @@ async def test_an_engine_that_does_not_run_after_some_minutes_is_named_with_rays
     monkeypatch.setattr(module, "SLOW_AFTER", 1)
     await node.watch.look()
     assert caplog.messages == [f"engine a has not been started yet. Ray's log is {tmp_path}/ray.log"]
+
+
+async def test_a_coordinator_without_an_http_server_does_not_tell_what_has_joined(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "SLOW_AFTER", 1)
+    monkeypatch.setattr(module, "told_runs", lambda config, name, head: None)
+    await node.start("run-0")
+    await node.watch.look()
+    assert caplog.messages == ["the coordinator does not tell this node whether its engines have joined"]
