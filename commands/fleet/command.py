@@ -102,15 +102,15 @@ def restart_command(
 
     logs.configure()
     supervisor = _supervisor(config, None, None)
-    stopped: list[str] = []
+    stopped: list[str] | None = None
 
     async def restart() -> int:
-        names, came_back = await supervisor.restart(part.value)
-        stopped.extend(names)
+        nonlocal stopped
+        stopped, came_back = await supervisor.restart(part.value)
         return 0 if came_back else EXIT_FAILED
 
     code = until_signal(restart())
-    if not stopped:
+    if stopped == []:
         fail(f"no {part.value} runs on this node")
     raise typer.Exit(code)
 
