@@ -119,7 +119,8 @@ def archive_command(
                 high_water_mark=HIGH_WATER_MARK,
                 server_key=server_key,
                 key_file=key_file,
-                resume=archive.positions,
+                resume=[*archive.positions, *archive.holes],
+                late_replay=replay is not None,
             )
             logger.info("archiving %s in %s (%d files so far)", endpoint, out, len(archive))
             code = until_signal(_run(archiver, messages))
@@ -139,16 +140,20 @@ async def _run(archiver: Archiver, messages: Subscription[Message]) -> int:
 def _summarise(archiver: Archiver, archive: Archive) -> None:
     counts = archiver.counts
     logger.info(
-        "%d messages written, %d rows of people; %d gaps, %d messages lost; %d files, %s, %d files removed, %d merged",
+        "%d messages written, %d rows of people; %d gaps, %d messages lost, unknown numbers in %d places; "
+        "%d files, %s, %d files removed, %d merged",
         counts.messages,
         counts.people,
         counts.gaps,
         counts.lost,
+        counts.unknown,
         len(archive),
         size_text(archive.bytes_kept),
         archive.removed,
         archive.merged,
     )
+    if counts.postponed:
+        logger.warning("%d gaps were not answered by replay; the next run requests them again", counts.postponed)
     if counts.unusable or counts.failed_writes:
         logger.warning("%d messages skipped, %d writes failed", counts.unusable, counts.failed_writes)
     if counts.unwritten:

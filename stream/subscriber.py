@@ -11,7 +11,7 @@ from stream.fleet_directory.merging import Moved
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import client_keys
 from stream.messaging.gap_filling import Counts, Gap, ReplayServerAt
-from stream.messaging.gaps import Position, Postponed, Sequences
+from stream.messaging.gaps import Hole, Position, Postponed, Sequences
 from stream.results import Frame, Message
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.subscription.engine_subscription import Connection, EngineSubscription
@@ -37,7 +37,7 @@ def subscribe(
     replay_timeout_s: float = 2.0,
     server_key: str | None = None,
     key_file: str | Path | None = None,
-    resume: Iterable[Position] | None = None,
+    resume: Iterable[Position | Hole] | None = None,
     late_replay: bool = False,
 ) -> Subscription[Frame]: ...
 @overload
@@ -55,7 +55,7 @@ def subscribe(
     replay_timeout_s: float = 2.0,
     server_key: str | None = None,
     key_file: str | Path | None = None,
-    resume: Iterable[Position] | None = None,
+    resume: Iterable[Position | Hole] | None = None,
     late_replay: bool = False,
 ) -> Subscription[Message]: ...
 def subscribe(
@@ -72,7 +72,7 @@ def subscribe(
     replay_timeout_s: float = 2.0,
     server_key: str | None = None,
     key_file: str | Path | None = None,
-    resume: Iterable[Position] | None = None,
+    resume: Iterable[Position | Hole] | None = None,
     late_replay: bool = False,
 ) -> Subscription[Message]:
     """Subscribe to an engine: `async for result in subscribe("tcp://127.0.0.1:5555", camera="lobby")`.
@@ -84,8 +84,8 @@ def subscribe(
     - `camera`, `cameras`: ids of cameras; by default all, including those added later.
     - `replay`: the engine's `publish.replay`. With it, missed messages are requested and delivered in order. Without
       it, or if they are too old, they are counted and reported. Not for a fleet, whose directory has the addresses.
-    - `on_gap`: called after each gap in the numbering, filled or not, and for alerts that may be missing because the
-      replay server did not answer.
+    - `on_gap`: called after each gap in the numbering, filled or not, and where it is not known how many messages are
+      missing at the end of an epoch, because the replay server did not answer, has forgotten it, or there is none.
     - `on_moved`: of a fleet, called between the last message from a camera's old engine and the first from its new one.
     - `high_water_mark`, `receive_buffer`: messages, and bytes of the socket's buffer, queued while you are busy.
     - `replay_timeout_s`: time without an answer from the replay server after which live results continue without it.
@@ -94,7 +94,7 @@ def subscribe(
     - `resume`: positions at which an earlier subscription stopped, the last one of the engine's run that it read last.
       The messages since then are requested as after any gap, and so is the beginning of each new run of the engine. If
       empty, only the latter. Of runs that have ended, alerts are requested, which the engine may have kept, also of
-      topics of which nothing was received.
+      topics of which nothing was received. With `late_replay`, also what the earlier subscription has `postponed`.
     - `late_replay`: while the replay server does not answer, its messages are not given up, but requested again for ten
       minutes. They then come late, out of order. `resume` and `late_replay` are for one engine, not for a fleet.
 
@@ -126,11 +126,12 @@ def subscribe(
         return FleetSubscription(connection, kinds, selected, limits, on_gap, on_moved)
     if on_moved is not None:
         raise ValueError(f"on_moved is for a fleet: use {FLEET}HOST:PORT, with the address of its directory")
+    resumed = None if resume is None else list(resume)
     return EngineSubscription(
         Connection(parse_endpoint(endpoint), high_water_mark, receive_buffer, keys),
         prefixes_of(kinds, selected),
         replay=ReplayServerAt(parse_endpoint(replay), replay_timeout_s, keys) if replay is not None else None,
         on_gap=on_gap,
-        sequences=Sequences(resume),
-        postponed=Postponed() if late_replay else None,
+        sequences=Sequences(None if resumed is None else [one for one in resumed if isinstance(one, Position)]),
+        postponed=Postponed(one for one in resumed or () if isinstance(one, Hole)) if late_replay else None,
     )

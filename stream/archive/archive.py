@@ -35,7 +35,7 @@ from stream import file_lock
 from stream.archive.files import PART, ArchiveFiles, is_own_name, name_of, written
 from stream.archive.merging import DamagedFileError, SmallFiles
 from stream.archive.tables import SCHEMAS, Table, batch
-from stream.messaging.gaps import Position
+from stream.messaging.gaps import Hole, Position
 from stream.settings.config_error import ConfigError
 from stream.settings.files.free_space import too_little
 
@@ -52,13 +52,16 @@ _US = {"hour": 3_600_000_000, "day": 86_400_000_000}
 class ArchiveState(msgspec.Struct, frozen=True):
     """The content of `archive.json`: the position of each topic, and files that may not have their final names yet.
 
-    `replaced`: the files whose rows are in `files` as well; version 2 if there are any.
+    `replaced`: the files whose rows are in `files` as well; version 2 if there are any. `holes` are still to be
+    requested; as long as no process does so, they are gaps in the files `provisional`.
     """
 
     positions: list[Position]
     files: list[str]
     version: Literal[1, 2] = 1
     replaced: list[str] = []
+    holes: list[Hole] = []
+    provisional: list[str] = []
 
 
 class DiskSpaceError(OSError):
@@ -87,6 +90,8 @@ class Archive:
         self.folder = folder
         self.positions: list[Position] = []
         """The position of each topic in the archive."""
+        self.holes: list[Hole] = []
+        """What is before these positions, but not in the archive, and still to be requested."""
         self.removed = 0
         """Number of files deleted as the oldest."""
         self.merged = 0
@@ -100,6 +105,7 @@ class Archive:
         self._small = SmallFiles(folder, self._files, keep_bytes, keep_days)
         self._unnamed: list[str] = []  # written, but perhaps without their final names
         self._replaced: list[str] = []  # in `_unnamed` as well, but perhaps not yet removed
+        self._provisional: list[str] = []
         self._merge_failed = False
         self._lock: int | None = None
         try:
@@ -127,8 +133,17 @@ class Archive:
         """Number of files."""
         return len(self._files)
 
-    def write(self, tables: Mapping[Table, Sequence[pa.RecordBatch]], positions: Sequence[Position]) -> None:
-        """Add rows and set the positions. On OSError nothing has changed."""
+    def write(
+        self,
+        tables: Mapping[Table, Sequence[pa.RecordBatch]],
+        positions: Sequence[Position],
+        holes: Sequence[Hole] = (),
+        provisional: Sequence[pa.RecordBatch] = (),
+    ) -> None:
+        """Add rows and set the positions and holes. On OSError nothing has changed.
+
+        `provisional`: the holes as rows of `gaps`, which are removed when the archive is opened again.
+        """
         self._name_files()
         free = shutil.disk_usage(self.folder).free
         if free < self._least_free:
@@ -138,13 +153,11 @@ class Archive:
         with self._discarding_parts(paths):
             name = self._new_name()
             for table, batches in tables.items():
-                for place, rows in self._by_partition(table, batches):
-                    path = f"{place}/{name}"
-                    paths.append(path)
-                    with self._part(path) as file:
-                        _write_rows(rows, file)
-            self._save(ArchiveState(list(positions), paths))
-        self.positions, self._unnamed = list(positions), paths
+                self._write_parts(table, batches, name, paths)
+            kept = len(paths)
+            self._write_parts("gaps", provisional, name_of(written(name) + timedelta(microseconds=1)), paths)
+            self._save(ArchiveState(list(positions), paths, holes=list(holes), provisional=paths[kept:]))
+        self.positions, self.holes, self._unnamed, self._provisional = list(positions), list(holes), paths, paths[kept:]
         try:
             self._name_files()
             self._retain()
@@ -178,7 +191,10 @@ class Archive:
     def _open(self) -> None:
         state = self._read_state()
         self.positions, self._unnamed, self._replaced = state.positions, state.files, state.replaced
+        self.holes, self._provisional = state.holes, state.provisional
         self._name_files()
+        if self._provisional:
+            self._remove_provisional()
         for path, name in self._own_files():
             if name.endswith(PART):
                 path.unlink()
@@ -223,6 +239,14 @@ class Archive:
         newest = self._files.newest()
         return name_of(now if newest is None else max(now, written(newest) + timedelta(microseconds=1)))
 
+    def _write_parts(self, table: Table, batches: Sequence[pa.RecordBatch], name: str, paths: list[str]) -> None:
+        """Write an unfinished file with this name for each partition, and add their paths."""
+        for place, rows in self._by_partition(table, batches):
+            path = f"{place}/{name}"
+            paths.append(path)
+            with self._part(path) as file:
+                _write_rows(rows, file)
+
     def _by_partition(self, table: Table, batches: Sequence[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
         """Yield the rows of each partition with its folder."""
         rows = pa.Table.from_batches(batches, SCHEMAS[table])
@@ -244,7 +268,7 @@ class Archive:
             with self._discarding_parts([path]):
                 with self._part(path) as file:
                     self._small.write(group, file)
-                self._save(ArchiveState(self.positions, [path], 2, group))
+                self._save(ArchiveState(self.positions, [path], 2, group, self.holes, self._provisional))
         except DamagedFileError as error:
             self._small.leave_out(error)
             return
@@ -306,8 +330,19 @@ class Archive:
                 self._files.add(name, path.stat().st_size)
             self._unnamed.pop()
         if self._replaced:
-            self._save(ArchiveState(self.positions, []))
+            self._save(ArchiveState(self.positions, [], holes=self.holes, provisional=self._provisional))
             self._replaced = []
+
+    def _remove_provisional(self) -> None:
+        """Remove the holes that are requested now. Then their files are no longer named: their names may come again."""
+        for name in self._provisional:
+            if not is_own_name(name):
+                raise ConfigError(f"{self.folder / STATE} names {name!r}, which is not a file of an archive")
+            (self.folder / name).unlink(missing_ok=True)
+            if name in self._files:
+                self._files.remove(name)
+        self._save(ArchiveState(self.positions, [], holes=self.holes))
+        self._provisional = []
 
     def _remove_replaced(self) -> None:
         if not any((self.folder / (name + ending)).exists() for name in self._unnamed for ending in (PART, "")):

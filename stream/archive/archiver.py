@@ -2,7 +2,9 @@
 
 It holds the rows that are not written yet, in bounded memory. While it writes, merges small files, or cannot write, it
 does not read: messages then queue in the subscription and the engine, and those that are dropped are a gap, filled by
-replay or counted. It ends when it is cancelled, after writing what it holds.
+replay or counted. What replay does not answer is requested again later, also by the next process. Where it cannot be
+known how many messages are missing, the table of gaps says so. It ends when it is cancelled, after writing what it
+holds.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import asyncio
 import errno
 import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -19,7 +21,7 @@ import pyarrow as pa
 
 from stream.archive.archive import Archive, DiskSpaceError
 from stream.archive.tables import INT64_LIMIT, Row, Table, UnusableError, batch, gap_row, rows_of
-from stream.messaging.gaps import EPOCHS_FOLLOWED, TOPICS_FOLLOWED, Position
+from stream.messaging.gaps import EPOCHS_FOLLOWED, TOPICS_FOLLOWED, Hole, Position
 from stream.results import Event, Frame, Message, Stats, topic
 from stream.subscriber import Counts, Gap, Subscription
 
@@ -35,17 +37,51 @@ ALL_PARTS = 10
 """Parts of a person in the packaged models."""
 WRITE_AGAIN_S = 5.0
 """Time until the next attempt after a failed write."""
+RUNS_REMEMBERED = 256
+"""More than the engine has within the time for which gaps are requested again."""
 LAST_READ_S = 0.5
 """Time for which messages already sent are still read after a stop."""
 
 
 class Positions:
-    """The position of each topic, for `archive.json`. Bounded like the memory of a subscription."""
+    """The position of each topic, for `archive.json`. Bounded like the memory of a subscription.
 
-    def __init__(self, positions: Iterable[Position]) -> None:
+    `holes` before them are still to be requested.
+    """
+
+    def __init__(self, positions: Iterable[Position], holes: Iterable[Hole] = ()) -> None:
         self._topics: OrderedDict[str, tuple[str, dict[int, int]]] = OrderedDict()
+        self.run = ""
+        """The engine's run that was read last."""
+        self._ended: deque[str] = deque(maxlen=RUNS_REMEMBERED)
         for position in positions:
+            self.began(position.run)
             self.reached(position.topic, position.run, position.epoch, position.next_seq)
+        self._ended.extend(dict.fromkeys(hole.run for hole in holes))
+
+    def began(self, run: str) -> list[Position]:
+        """Record that messages of this run are read now. If another one has ended, return how far it was read."""
+        ended, self.run = self.run, run
+        if ended in ("", run):
+            return []
+        self._ended.append(ended)
+        return [
+            Position(name, of, max(epochs), epochs[max(epochs)])
+            for name, (of, epochs) in self._topics.items()
+            if of == ended
+        ]
+
+    def has_ended(self, run: str) -> bool:
+        """Whether another run has been read since this one."""
+        return run != self.run and run in self._ended
+
+    def passed(self, hole: Hole) -> bool:
+        """Whether something after the hole has been read: a reader from these positions on will not request it."""
+        run, epochs = self._topics.get(hole.topic, ("", {}))
+        if run != hole.run:
+            return self.has_ended(hole.run)
+        newest = max(epochs)
+        return hole.epoch < newest or hole.first_seq < epochs[newest]
 
     def reached(self, name: str, run: str, epoch: int, next_seq: int) -> None:
         """Record that all of (topic, run, epoch) below `next_seq` has been read."""
@@ -119,10 +155,14 @@ class ArchiverCounts:
     """Gaps, filled or not."""
     lost: int = 0
     """Messages in gaps that replay could not provide."""
+    unknown: int = 0
+    """Places at which it is not known how many messages are missing."""
     unusable: int = 0
     """Messages left out because of numbers that no table can hold."""
     failed_writes: int = 0
     """Failed writes."""
+    postponed: int = 0
+    """Gaps at the end that replay has not answered; the next run requests them again."""
     unwritten: int = 0
     """Messages that were read but could not be written at the end; the next run requests them again."""
 
@@ -145,8 +185,9 @@ class Archiver:
         self._every_s = every_s
         self._parts = parts
         self._most_held = most_held
-        self._positions = Positions(archive.positions)
+        self._positions = Positions(archive.positions, archive.holes)
         self._held = self._nothing()
+        self._holes: Callable[[], list[Hole]] = lambda: []
         self._warned_silent = False
 
     def _nothing(self) -> Held:
@@ -162,6 +203,7 @@ class Archiver:
 
         `counts.unwritten` is the number of messages that could not be written at the end.
         """
+        self._holes = lambda: [hole for hole in messages.postponed if self._positions.passed(hole)]
         try:
             async with messages:
                 try:
@@ -174,22 +216,41 @@ class Archiver:
                     await self._read(messages, LAST_READ_S)
                     raise
         finally:
-            if not await self._write():
+            if not await self._write(last=True):
                 self.counts.unwritten = self.waiting
 
     def gap(self, gap: Gap) -> None:
         """Record a gap after the attempt to fill it; the subscription's `on_gap`."""
         self.counts.gaps += 1
         self.counts.lost += gap.missed - gap.replayed
+        self.counts.unknown += gap.more
         if max(gap.first_seq + gap.missed, gap.epoch) >= INT64_LIMIT:
             return  # the message after it is wrong too, and counted
-        self._held.add("gaps", gap_row(gap, time.time_ns() // 1000))
+        if self._positions.has_ended(gap.run):
+            self._hold(gap)
+            return
+        self._in_run(gap.run)
+        self._hold(gap)
         self._positions.reached(gap.topic, gap.run, gap.epoch, gap.first_seq + gap.missed)
+
+    def _hold(self, gap: Gap) -> None:
+        self._held.add("gaps", gap_row(gap, time.time_ns() // 1000))
+
+    def _in_run(self, run: str) -> None:
+        """Record what is unknown if another run of the engine has ended: how many messages it sent afterwards."""
+        ends = self._positions.began(run) if run != self._positions.run else []
+        if not ends:
+            return
+        logger.info("the engine was restarted; it is not known how many messages its last run sent at the end")
+        for end in ends:
+            self.counts.unknown += 1
+            self._hold(Gap(end.topic, end.run, end.epoch, end.next_seq, 0, 0, more=True))
 
     def add(self, message: Message) -> None:
         """Add the next message of its topic."""
         if isinstance(message, Stats):
             return
+        self._in_run(message.run)
         try:
             for table, row in rows_of(message, self._parts):
                 self._held.add(table, row)
@@ -230,12 +291,21 @@ class Archiver:
                 return
             await asyncio.sleep(WRITE_AGAIN_S)
 
-    async def _write(self) -> bool:
-        """Write the held rows in a thread. Return whether it succeeded. Cancelling waits until it is done."""
-        if not self._held:
+    async def _write(self, *, last: bool = False) -> bool:
+        """Write the held rows in a thread. Return whether it succeeded. Cancelling waits until it is done.
+
+        With the `last` ones, gaps are written for what the next process is to request, in case there is none.
+        """
+        holes = self._holes()
+        if not self._held and not (last and holes):
             return True
         held, positions = self._held.all(), self._positions.all()
-        error, cancelled = await _in_thread(lambda: self._archive.write(held, positions))
+        provisional: list[pa.RecordBatch] = []
+        if last and holes:
+            now_us = time.time_ns() // 1000
+            provisional.append(batch("gaps", [gap_row(gap_of(hole), now_us) for hole in holes]))
+            self.counts.postponed = len(holes)
+        error, cancelled = await _in_thread(lambda: self._archive.write(held, positions, holes, provisional))
         if error is None:
             self.counts.messages += self._held.messages
             self._held = self._nothing()
@@ -269,6 +339,12 @@ class Archiver:
                 self.waiting,
             )
         self.write_error = reason_of(error)
+
+
+def gap_of(hole: Hole) -> Gap:
+    """Return a hole as a gap that nothing has filled."""
+    missed = 0 if hole.end_seq is None else hole.end_seq - hole.first_seq
+    return Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, missed, 0, more=hole.end_seq is None)
 
 
 async def _in_thread(function: Callable[[], object]) -> tuple[BaseException | None, bool]:

@@ -115,6 +115,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("missed", pa.int64()),
             ("replayed", pa.int64()),
             ("lost", pa.int64()),
+            ("more", pa.bool_()),
         ]
     ),
 }
@@ -161,7 +162,7 @@ def gap_row(gap: Gap, noticed_us: int) -> Row:
     kind, _, rest = gap.topic.partition("/")
     camera = rest.removeprefix("v1/").rstrip("/")
     lost = gap.missed - gap.replayed
-    return noticed_us, gap.run, camera, gap.epoch, kind, gap.first_seq, gap.missed, gap.replayed, lost
+    return noticed_us, gap.run, camera, gap.epoch, kind, gap.first_seq, gap.missed, gap.replayed, lost, gap.more
 
 
 def batch(table: Table, rows: Sequence[Row]) -> pa.RecordBatch:

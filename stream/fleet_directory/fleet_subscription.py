@@ -25,6 +25,7 @@ from stream.fleet_directory.whereabouts import Whereabouts, followed
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
+from stream.messaging.gaps import Hole
 from stream.results import EngineAddress, Place, Stats, Status, decode, topic
 from stream.results.heads import KINDS, Received
 from stream.subscription.engine_subscription import Connection, EngineSubscription
@@ -124,6 +125,10 @@ class FleetSubscription(Subscription[AnyMessage]):
     @property
     def incomplete(self) -> frozenset[str]:
         return frozenset()
+
+    @property
+    def postponed(self) -> list[Hole]:
+        return []
 
     @property
     def behind(self) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import zmq.asyncio
 
@@ -35,6 +35,8 @@ class Counts:
     """Messages in these gaps: sent by the engine, but not received."""
     replayed: int = 0
     """Missed messages that were delivered by replay."""
+    unknown: int = 0
+    """Places at which it is not known how many messages are missing (`Gap.more`)."""
     duplicates: int = 0
     """Messages received twice and discarded (last values sent for other new subscribers)."""
     stale: int = 0
@@ -54,8 +56,9 @@ class Counts:
 class Gap:
     """A gap in the numbering of (run, topic, epoch), after the attempt to fill it.
 
-    `more`: after these, further alerts may be missing, of this topic or, if it is `ALERTS`, of all topics of the run:
-    the replay server did not answer.
+    `more`: after these, further messages may be missing, until the next one received of this topic or, if it is
+    `ALERTS`, of all topics of the run. Their number is not known: the replay server did not answer, or has forgotten
+    it, or there is none.
     """
 
     topic: str
@@ -106,6 +109,8 @@ class GapFilling:
         self._holes: deque[Hole] = deque()
         self._filling: Filling | None = None
         self._recovered: deque[Received] = deque()
+        self._reported: Hole | None = None
+        """The last one after which it was not known how many messages are missing."""
         self._fetching: asyncio.Task[ReplayPage | None] | None = None
         self._unanswered = False
         """Whether the last request got no answer."""
@@ -115,6 +120,14 @@ class GapFilling:
     def incomplete(self) -> frozenset[str]:
         """Topics of which messages are missing that will be requested again."""
         return self._postponed.topics if self._postponed is not None else frozenset()
+
+    @property
+    def postponed(self) -> list[Hole]:
+        """What will be requested again."""
+        if self._postponed is None:
+            return []
+        current = self._filling
+        return [*([current.rest] if current is not None and current.late else []), *self._postponed.holes]
 
     @property
     def earlier_runs(self) -> bool:
@@ -149,7 +162,9 @@ class GapFilling:
             return None
         self._filling.replayed += 1
         self._counts.replayed += 1
-        return self._recovered.popleft()
+        message = self._recovered.popleft()
+        self._filling.handed_out = message.seq + 1
+        return message
 
     async def advance(self) -> bool:
         """Take one step, which may be a request. Return False if there is nothing to fill now.
@@ -161,6 +176,8 @@ class GapFilling:
         elif self._holes:
             self._begin(self._holes.popleft())
         elif self._postponed is not None and (late := self._postponed.due(time.monotonic())) is not None:
+            if late.since_s is None:  # an earlier reader postponed it
+                self._count(late)
             self._filling = late
         else:
             return False
@@ -168,8 +185,11 @@ class GapFilling:
 
     def _begin(self, hole: Hole) -> None:
         self._filling = Filling.of(hole)
-        self._counts.missed += self._filling.missed
-        self._counts.gaps += self._filling.missed > 0
+        self._count(self._filling)
+
+    def _count(self, filling: Filling) -> None:
+        self._counts.missed += filling.missed
+        self._counts.gaps += filling.missed > 0
 
     async def _fill(self, filling: Filling) -> None:
         """Request the next page of missing messages, or report the gap if there are no more."""
@@ -178,13 +198,14 @@ class GapFilling:
         if self._postponed is not None and wanted:
             if not self._unanswered:
                 self._postponed.answered()
-            elif self._postponed.put(filling, time.monotonic()):
-                self._filling = None
-                return
+            else:
+                filling = self._filling = self._without_beginning(filling, filling.cursor)
+                if self._postponed.put(filling, time.monotonic()):
+                    self._filling = None
+                    return
         if page is None or page.end.next_seq <= filling.cursor:
             self._filling = None
-            alerts = filling.hole.topic.startswith(ALERTS)
-            self._report(filling, more=alerts and filling.hole.end_seq is None and page is None and self._unanswered)
+            self._report(filling, more=self._more(filling, page))
             later = self._earlier.answered(filling.hole, None if page is None else page.end)
             self._holes.extendleft(reversed(later))
             return
@@ -193,17 +214,44 @@ class GapFilling:
             if decoded is not None and filling.holds(decoded[1].seq):
                 self._sequences.recovered(filling.hole, decoded[1].seq)
                 self._recovered.append(decoded[1])
+        lost_until = self._recovered[0].seq if self._recovered else page.end.next_seq
+        lost = lost_until > filling.cursor
         filling.advance(page.end.next_seq)
         self._counts.missed += filling.missed - known
         self._counts.gaps += known == 0
+        if lost and filling.late:
+            self._filling = self._without_beginning(filling, min(lost_until, filling.cursor))
+
+    def _without_beginning(self, filling: Filling, seq: int) -> Filling:
+        """Report the part before `seq`, so that what is postponed is a whole hole, and return the rest."""
+        missed = seq - filling.hole.first_seq
+        if not missed:
+            return filling
+        self._report(replace(filling, missed=missed), more=False)
+        return filling.from_seq(seq)
+
+    def _more(self, filling: Filling, page: ReplayPage | None) -> bool:
+        """Return whether there may be more messages than those known to be missing. `page` is the last answer."""
+        hole = filling.hole
+        if hole.end_seq is not None or (page is not None and page.end.status == "ok"):
+            return False
+        # A server that does not know an earlier run, or is older, has no alerts of it.
+        return self._unanswered or hole.topic != ALERTS
 
     def _report(self, filling: Filling, *, more: bool) -> None:
         hole, missed, replayed = filling.hole, filling.missed, filling.replayed
+        if more:
+            before, self._reported = self._reported, hole
+            more = missed > 0 or before is None or not hole.continues(before)
         if not missed and not more:
             return
         if missed > replayed:
             lost = missed - replayed
             self._warn("%s: lost %d of %d messages missed in epoch %d", hole.topic, lost, missed, hole.epoch)
+        if more:
+            self._counts.unknown += 1
+            next_seq = hole.first_seq + missed
+            self._warn("%s: messages from %d on in epoch %d may be lost", hole.topic, next_seq, hole.epoch)
         if self._on_gap is not None:
             self._on_gap(Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, missed, replayed, more))
 
@@ -226,5 +274,5 @@ class GapFilling:
             self._replay_again_at = time.monotonic() + REPLAY_RETRY_S
             self._warn("replay: %s; gaps are not filled for %.0f s", error, REPLAY_RETRY_S)
             return None
-        self._unanswered = False
+        self._unanswered = page.end.status == "bad_request"  # it has too many clients or requests
         return page if page.end.status in ("ok", "too_old") else None

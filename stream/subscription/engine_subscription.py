@@ -105,6 +105,10 @@ class EngineSubscription(Subscription[AnyMessage]):
         return self._missed.incomplete
 
     @property
+    def postponed(self) -> list[Hole]:
+        return self._missed.postponed
+
+    @property
     def behind(self) -> bool:
         return self._missed.earlier_runs
 

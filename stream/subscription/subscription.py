@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar
 
 from stream.messaging.gap_filling import Counts
+from stream.messaging.gaps import Hole
 from stream.results import STATS_TOPIC, topic
 from stream.results.heads import Received
 
@@ -70,6 +71,14 @@ class Subscription(ABC, Generic[AnyMessage]):
     @abstractmethod
     def incomplete(self) -> frozenset[str]:
         """Topics of which messages are missing that will be requested again (`late_replay`)."""
+
+    @property
+    @abstractmethod
+    def postponed(self) -> list[Hole]:
+        """The holes of which messages will be requested again (`late_replay`), without what was returned of them.
+
+        A reader that keeps positions keeps these as well, if messages after them were returned.
+        """
 
     @property
     @abstractmethod

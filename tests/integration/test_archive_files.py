@@ -17,7 +17,7 @@ import support.engines.wire_messages as wire
 from stream.archive.archive import Archive, DiskSpaceError
 from stream.archive.archiver import Positions
 from stream.archive.tables import SCHEMAS, UnusableError, batch, gap_row, rows_of
-from stream.messaging.gaps import EPOCHS_FOLLOWED, Position
+from stream.messaging.gaps import EPOCHS_FOLLOWED, Hole, Position
 from stream.results import Frame, Status
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap
@@ -59,6 +59,36 @@ def test_after_a_power_cut_at_any_step_each_row_is_archived_once(tmp_path: Path)
         assert both == [(list(range(25)), list(range(25)))], f"after {done}"
         assert not list(folder.rglob("*.part"))
     assert step > 20, "each file, and archive.json, is created, synchronised and renamed"
+
+
+def test_after_a_power_cut_at_the_start_the_gaps_of_the_last_process_are_gone_and_requested(tmp_path: Path) -> None:
+    hole = Hole(TOPIC, wire.RUN, 1, 3, 8)
+    archive = Archive(tmp_path / "before")
+    rows = [gap_row(Gap(TOPIC, wire.RUN, 1, 3, 5, 0), wire.frame().capture_us)]
+    archive.write({}, [Position(TOPIC, wire.RUN, 1, 20)], [hole], [batch("gaps", rows)])
+    archive.close()
+    assert ask(tmp_path / "before", "SELECT lost FROM {gaps}") == [(5,)]
+    completed = False
+    step = 0
+    while not completed:
+        step += 1
+        folder = tmp_path / str(step)
+        shutil.copytree(tmp_path / "before", folder)
+        with power_cut_at(step):
+            try:
+                Archive(folder).close()
+                completed = True
+            except PowerCutError:
+                pass
+        again = Archive(folder)
+        assert (again.holes, again.positions) == ([hole], [Position(TOPIC, wire.RUN, 1, 20)])
+        assert ask(folder, "SELECT * FROM {gaps}") == []
+        write(again, numbered(range(20, 22)), 22)
+        again.close()
+        last = Archive(folder)
+        assert (numbers(folder), last.holes) == ([20, 21], [])
+        last.close()
+    assert step > 3
 
 
 @pytest.mark.parametrize("step", range(1, 12))

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stream.messaging.replay_client import ReplayClient, ReplayUnavailableError
 from stream.notify.notice import decode
 from stream.notify.notifier import Notifier
+from support.engines.silent_replay import Replay
 from support.notify.alert_engine import AlertEngine, notifying, settings
 from support.waiting import until
-
-
-class Replay:
-    """The replay client, which gets no answer while `away`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.away = False
-        self.asked = 0
-        original = ReplayClient.fetch
-
-        async def fetch(client: ReplayClient, *values: Any) -> Any:
-            if self.away:
-                self.asked += 1
-                raise ReplayUnavailableError("no answer")
-            return await original(client, *values)
-
-        monkeypatch.setattr(ReplayClient, "fetch", fetch)
-        monkeypatch.setattr("stream.messaging.gap_filling.REPLAY_RETRY_S", 0.01)
-        monkeypatch.setattr("stream.messaging.gaps.SHORTEST_WAIT_S", 0.02)
-        monkeypatch.setattr("stream.messaging.gaps.LONGEST_WAIT_S", 0.02)
 
 
 def told(notifier: Notifier) -> set[str]:

@@ -22,6 +22,7 @@ from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
 from stream.subscriber import KINDS, Gap, Subscription, subscribe
 from support.engines.narrow_buffers import narrow_buffers
+from support.engines.silent_replay import Replay
 from support.open_files import open_files
 from support.ports import reserved_port
 from support.slow_work import pace
@@ -424,6 +425,23 @@ async def test_a_silent_replay_server_delays_live_results_only_once(
             assert got[-1] == sent[-1]
             assert results.counts.missed == results.counts.lost == len(sent) - len(got) > 0
     assert "sent nothing for 0.2 s" in caplog.text
+
+
+@pytest.mark.parametrize("requested", [True, False])
+async def test_an_epoch_whose_end_replay_does_not_tell_is_reported_as_of_unknown_length(
+    monkeypatch: pytest.MonkeyPatch, requested: bool
+) -> None:
+    Replay(monkeypatch, away=True)
+    gaps: list[Gap] = []
+    async with publishing() as publisher:
+        replay = publisher.replay_endpoint if requested else None
+        async with subscribe(publisher.endpoint, replay=replay, on_gap=gaps.append) as results:
+            await until(lambda: publisher.subscriptions == 1)
+            for epoch in (1, 2):
+                publisher.publish(wire.frame(epoch=epoch))
+            assert [(frame.epoch, frame.seq) for frame in await take(results, 2)] == [(1, 0), (2, 0)]
+            assert (results.counts.gaps, results.counts.unknown, results.counts.lost) == (0, 1, 0)
+    assert gaps == [Gap("results/v1/lobby/", wire.RUN, 1, 1, 0, 0, more=True)]
 
 
 async def test_an_endpoint_that_is_not_a_replay_server_is_tolerated(caplog: pytest.LogCaptureFixture) -> None:

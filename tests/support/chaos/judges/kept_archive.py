@@ -1,7 +1,8 @@
-"""The archive against what was published: each message once, with the same values, or in a counted gap."""
+"""The archive against what was published: each message once, with the same values, or in a gap."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ HEAD = ["run", "camera", "epoch", "seq"]
 def compare(folder: Path, ledger: Ledger, violated: Callable[..., Any]) -> dict[str, int]:
     """Check the archive, and return how many messages were compared, missing and excused."""
     counts: Counter[str] = Counter()
-    lost = _lost(folder)
+    lost, unknown = _lost(folder)
     for kind, (table, columns) in COLUMNS.items():
         rows, doubled = _rows(folder / table, columns)
         if doubled:
@@ -44,6 +45,16 @@ def compare(folder: Path, ledger: Ledger, violated: Callable[..., Any]) -> dict[
                 missing = [key for key in missing if key < last]
             if run == ledger.runs[0]:  # a new archive does not ask for what was before its first message
                 missing = [key for key in missing if key > min(kept, default=(0, 0))]
+            before = [*sorted(kept), (1 << 63, 0)]
+            at_all = len(missing)
+            missing = [
+                key
+                for key in missing
+                if not any(
+                    mark <= key and before[bisect_left(before, mark)] > key for mark in unknown[kind, run, camera]
+                )
+            ]
+            counts["missing, of unknown number"] += at_all - len(missing)
             excused = sum(lost[kind, run, camera].values())
             counts["missing, counted as lost"] += min(excused, len(missing))
             if len(missing) > excused:
@@ -79,10 +90,18 @@ def _rows(folder: Path, columns: list[str]) -> tuple[dict[tuple[str, str], dict[
     return found, doubled
 
 
-def _lost(folder: Path) -> dict[tuple[str, str, str], Counter[int]]:
-    """Return how many messages the archive counts as lost, by kind, run and camera, and epoch."""
-    lost: dict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)
+_Of = tuple[str, str, str]
+"""Kind, run and camera."""
+
+
+def _lost(folder: Path) -> tuple[dict[_Of, Counter[int]], dict[_Of, list[tuple[int, int]]]]:
+    """Return how many messages the archive counts as lost in each epoch, and from where on it does not know."""
+    lost: dict[_Of, Counter[int]] = defaultdict(Counter)
+    unknown: dict[_Of, list[tuple[int, int]]] = defaultdict(list)
     for file in (folder / "gaps").rglob("*.parquet"):
         for row in pq.ParquetFile(file).read().to_pylist():
-            lost[row["kind"], row["run"], row["camera"]][row["epoch"]] += row["lost"]
-    return lost
+            of = row["kind"], row["run"], row["camera"]
+            lost[of][row["epoch"]] += row["lost"]
+            if row["more"]:
+                unknown[of].append((row["epoch"], row["first_seq"] + row["missed"]))
+    return lost, unknown

@@ -103,12 +103,15 @@ def test_a_replayed_message_that_arrives_again_is_a_duplicate() -> None:
     assert follow.seen(TOPIC, "run", 1, 11) == []
 
 
-def test_a_jump_over_many_epochs_gives_holes_only_for_the_latest() -> None:
+def test_of_a_jump_over_many_epochs_only_the_latest_are_requested_and_the_others_are_one_hole() -> None:
     follow = Sequences()
     follow.seen(TOPIC, "run", 1, 0)
-    holes = follow.seen(TOPIC, "run", 1_000_000, 0) or []
-    assert len(holes) == 1 + gaps.EPOCHS_SKIPPED
-    assert holes[-1] == Hole(TOPIC, "run", 999_999, 0, None)
+    end, others, *latest = follow.seen(TOPIC, "run", 1_000_000, 0) or []
+    assert end == Hole(TOPIC, "run", 1, 1, None)
+    assert others == Hole(TOPIC, "run", 2, 0, None, requested=False)
+    assert Filling.of(others).wants(500) == 0
+    assert [hole.epoch for hole in latest] == list(range(1_000_000 - gaps.EPOCHS_SKIPPED, 1_000_000))
+    assert all(hole.requested and hole.first_seq == 0 for hole in latest)
 
 
 def test_remembered_topics_and_epochs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
