@@ -199,7 +199,7 @@ class Archive:
             if name.endswith(PART):
                 path.unlink()
             else:
-                self._files.add(name, path.stat().st_size)
+                self._add(name)
         absent: list[Table] = [table for table in SCHEMAS if table not in self._files.tables()]
         # A file without rows, so that queries find every table and its columns from the beginning.
         day, hour = self._place(int(self._now() * 1e6))
@@ -327,11 +327,15 @@ class Archive:
                 (self.folder / (name + PART)).replace(path)
             with suppress(FileNotFoundError):  # it was deleted to make room
                 _sync_folder(path.parent)
-                self._files.add(name, path.stat().st_size)
+                self._add(name)
             self._unnamed.pop()
         if self._replaced:
             self._save(ArchiveState(self.positions, [], holes=self.holes, provisional=self._provisional))
             self._replaced = []
+
+    def _add(self, name: str) -> None:
+        status = (self.folder / name).stat()
+        self._files.add(name, status.st_size, status.st_mtime)
 
     def _remove_provisional(self) -> None:
         """Remove the holes that are requested now. Then their files are no longer named: their names may come again."""
@@ -355,13 +359,12 @@ class Archive:
 
     # -- retention ----------------------------------------------------------------------------------------------
     def _retain(self) -> None:
-        kept = self.bytes_kept
-        oldest_kept = self._now() - (self._keep_days or 0) * 86_400
+        kept, now = self.bytes_kept, self._now()
+        too_old = 0 if self._keep_days is None else self._files.written_before(now - self._keep_days * 86_400, now)
         last: set[str] = set()
         removed: list[str] = []
-        for name in self._files.oldest_first():
-            too_old = self._keep_days is not None and written(name).timestamp() < oldest_kept
-            if not too_old and kept <= self._keep_bytes:
+        for number, name in enumerate(self._files.oldest_first()):
+            if number >= too_old and kept <= self._keep_bytes:
                 break
             last = last or self._files.last_of_tables()
             if name not in last:

@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import TypeVar
 
 from stream.archive.tables import SCHEMAS
@@ -43,15 +44,18 @@ def written(path: str) -> datetime:
 
 
 def partition_end(path: str) -> datetime | None:
-    """Return when the hour or day of a file's rows ends. None if the folder's name is of no such time."""
+    """Return when the hour or day of a file's rows ends. None if the folder's name is of no such time.
+
+    It is by the clock of the camera, and at most an hour or day after the file was written.
+    """
     found = _FILE.fullmatch(path)
     if found is None:
         return None
     try:
         day = datetime.fromisoformat(found["day"]).replace(tzinfo=UTC)
         if found["hour"] is None:
-            return day + timedelta(days=1)
-        return day.replace(hour=int(found["hour"])) + timedelta(hours=1)
+            return min(day, written(path)) + timedelta(days=1)
+        return min(day.replace(hour=int(found["hour"])), written(path)) + timedelta(hours=1)
     except (ValueError, OverflowError):
         return None
 
@@ -65,6 +69,7 @@ class ArchiveFiles:
         self.changed: set[str] = set()
         """Folders to which files were added. The user removes them from the set."""
         self._bytes: dict[str, int] = {}
+        self._modified_s: dict[str, float] = {}
         self._tables: dict[str, list[tuple[str, str]]] = {}  # (name, path), sorted
         self._folders: dict[str, list[str]] = {}
 
@@ -78,8 +83,8 @@ class ArchiveFiles:
         """Return the bytes of a file."""
         return self._bytes[path]
 
-    def add(self, path: str, size: int) -> None:
-        """Add a file, or set its size."""
+    def add(self, path: str, size: int, modified_s: float) -> None:
+        """Add a file, or set its size and the time of its last change, in seconds since 1970."""
         self.bytes += size - self._bytes.get(path, 0)
         if path not in self._bytes:
             folder, table = _folder(path), _table(path)
@@ -87,10 +92,12 @@ class ArchiveFiles:
             insort(self._folders.setdefault(folder, []), path)
             self.changed.add(folder)
         self._bytes[path] = size
+        self._modified_s[path] = modified_s
 
     def remove(self, path: str) -> None:
         """Remove a file."""
         self.bytes -= self._bytes.pop(path)
+        del self._modified_s[path]
         folder, table = _folder(path), _table(path)
         _remove(self._tables, table, (_name(path), path))
         _remove(self._folders, folder, path)
@@ -98,6 +105,17 @@ class ArchiveFiles:
     def newest(self) -> str | None:
         """Return the path of the file written last."""
         return max((items[-1] for items in self._tables.values()), default=(None, None))[1]
+
+    def written_before(self, time_s: float, now_s: float) -> int:
+        """Return how many of the oldest files were written before this time.
+
+        If the clock was set back, the names of later files have times after `now_s`, and their last change counts.
+        """
+        newest = self.newest()
+        if newest is None or written(newest).timestamp() <= now_s:
+            return sum(1 for _ in takewhile(lambda path: written(path).timestamp() < time_s, self.oldest_first()))
+        times = [min(written(path).timestamp(), self._modified_s[path]) for path in self.oldest_first()]
+        return max((number for number, time in enumerate(times, 1) if time < time_s), default=0)
 
     def last_of_tables(self) -> set[str]:
         """Return the path of each table's last file."""

@@ -67,7 +67,7 @@ class SmallFiles:
         """Return paths of files to merge, in the order of writing; none if there are none at present."""
         for place in sorted(self._files.changed):
             paths = self._files.in_folder(place)
-            end = partition_end(paths[0]) if paths else None
+            end = partition_end(paths[-1]) if paths else None
             if end is not None and end + CLOSED_AFTER > datetime.fromtimestamp(now, UTC):
                 continue
             if end is not None and (group := self._first_group(paths)):

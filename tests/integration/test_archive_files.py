@@ -184,6 +184,38 @@ def test_files_beyond_the_maximum_age_are_removed_also_at_the_start(tmp_path: Pa
     assert numbers(tmp_path) == list(range(40, 50)), "a table's last file stays"
 
 
+@pytest.mark.parametrize("years", [-1, 1])
+def test_the_age_of_files_does_not_depend_on_the_clocks_of_cameras(tmp_path: Path, years: int) -> None:
+    now = wire.frame().capture_us / 1e6 + years * 365 * 86_400
+    archive = Archive(tmp_path, keep_days=2, now=lambda: now)
+    for k in range(5):
+        write(archive, numbered(range(k * 10, k * 10 + 10)), k * 10 + 10)
+        now += 86_400
+    archive.close()
+    assert numbers(tmp_path) == list(range(20, 50))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_files_written_after_the_clock_was_set_back_by_a_year_are_removed_by_their_own_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: bool
+) -> None:
+    now = 1_790_000_000.0
+
+    def clock() -> float:
+        return now
+
+    monkeypatch.setattr(os, "fsync", lambda descriptor: os.utime(descriptor, (now, now)))
+    archive = Archive(tmp_path, keep_days=2, now=clock)
+    for k in range(7):
+        if restarts:
+            archive.close()
+            archive = Archive(tmp_path, keep_days=2, now=clock)
+        write(archive, numbered(range(k * 10, k * 10 + 10)), k * 10 + 10)
+        now += -365 * 86_400 if k == 1 else 86_400
+    archive.close()
+    assert numbers(tmp_path) == list(range(40, 70))
+
+
 def test_setting_the_clock_back_overwrites_no_file(tmp_path: Path) -> None:
     now = 1_790_000_000.0
     archive = Archive(tmp_path, now=lambda: now)

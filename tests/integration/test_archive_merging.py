@@ -117,6 +117,18 @@ def test_files_of_the_present_hour_and_few_files_are_not_merged(tmp_path: Path) 
     archive.close()
 
 
+def test_files_of_a_camera_whose_clock_is_a_year_ahead_are_merged_an_hour_after_the_last_one(tmp_path: Path) -> None:
+    now = START_S - 365 * 86_400
+    archive = Archive(tmp_path, now=lambda: now)
+    write_many(archive, merging.LEAST_FILES)
+    now += 3600
+    assert not archive.merge()
+    now += merging.CLOSED_AFTER.total_seconds() + 1
+    merge_all(archive)
+    assert len(files(tmp_path)) == 1 and in_order(tmp_path) == list(range(9))
+    archive.close()
+
+
 def test_late_rows_are_merged_without_writing_a_large_file_again(tmp_path: Path) -> None:
     archive = Archive(tmp_path)
     random = Random(1)
