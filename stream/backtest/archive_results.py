@@ -23,6 +23,7 @@ from stream.backtest.archive_tables import (
     read_row,
     read_rows,
 )
+from stream.backtest.archived_holes import read_holes, with_holes
 from stream.backtest.archived_person import ArchivedPerson
 from stream.backtest.segments import Frames, Numbers, People, SeenPerson, Segment, order_of
 from stream.backtest.selection import Field, Recorded, Selection
@@ -68,6 +69,8 @@ def read_archives(folders: Sequence[Path], selection: Selection, fields: Collect
     check_values(people, fields)
     recorded = _joined(frames, people)
     recorded.profiles = _profiles(frames)
+    holes = read_holes(folders)
+    recorded.segments = {camera: with_holes(segments, holes) for camera, segments in recorded.segments.items()}
     return recorded
 
 

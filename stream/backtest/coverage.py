@@ -14,7 +14,10 @@ from stream.rules.runs import UNSEEN_US
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time without results, longer than that for which an engine remembers people. Capture times, µs UTC."""
+    """A time without results, longer than that for which an engine remembers people, or of which results may be lost.
+
+    Capture times, µs UTC.
+    """
 
     from_us: int
     to_us: int
@@ -50,6 +53,7 @@ def coverage_of(segments: Sequence[Segment]) -> Coverage:
     looked_us = missing = results = busy = 0
     gaps: list[Gap] = []
     before: int | None = None
+    hole = False
     for segment in segments:
         frames = segment.frames
         steps = np.diff(frames.media_us)
@@ -58,10 +62,10 @@ def coverage_of(segments: Sequence[Segment]) -> Coverage:
         results += len(frames.seq)
         busy += len(segment.busy)
         capture_us = frames.capture_us
-        if before is not None and int(capture_us[0]) - before > UNSEEN_US:
-            gaps.append(Gap(before, int(capture_us[0])))
+        if before is not None and (hole or int(capture_us[0]) - before > UNSEEN_US):
+            gaps.append(Gap(before, max(before, int(capture_us[0]))))
         gaps += [Gap(int(capture_us[at]), int(capture_us[at + 1])) for at in np.flatnonzero(steps > UNSEEN_US).tolist()]
-        before = int(capture_us[-1])
+        before, hole = int(capture_us[-1]), segment.hole_after
     first, last = (min(int(one.frames.capture_us.min()) for one in segments)), before
     assert last is not None
     last = max(int(one.frames.capture_us.max()) for one in segments)

@@ -43,7 +43,8 @@ class Segment:
     """The results of one camera in one epoch of a run: `seq` ascends, and media time never falls.
 
     `busy`: the indices of the frames with people, ascending. `people` returns what reads them: for each replay, it is
-    called once with the signals that the rules need. `size`: width and height of the picture.
+    called once with the signals that the rules need. `size`: width and height of the picture. `hole_after`: whether
+    results between this and the next one are missing, or may be.
     """
 
     camera: str
@@ -53,6 +54,7 @@ class Segment:
     frames: Frames
     busy: Numbers
     people: Callable[[Sequence[Signal]], People]
+    hole_after: bool = False
 
 
 class Order(NamedTuple):
