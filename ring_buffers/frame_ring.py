@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 import numpy as np
 
@@ -67,6 +67,8 @@ class FrameRing:
         # Guarded by the lock.
         self._free: deque[int] = deque(range(slots))
         self._ready: deque[tuple[int, FrameMeta]] = deque()
+        self.waiting: Sized = self._ready
+        """Frames that the reader can take, counted by `ready`. To look at it costs no call of a function."""
         self._writing: WriteSlot | None = None
         self._leases: dict[int, Lease] = {}
         self._decoded = 0
@@ -232,7 +234,8 @@ class FrameRing:
                 self._processed += 1
             else:
                 self._count_drop(dropped)
-            self._changed.notify()
+            if self.policy == "every":
+                self._changed.notify()
             finished = self._is_finished()
         if finished:
             self._on_ready()

@@ -11,7 +11,7 @@ full, when its oldest frame has waited `max_wait_ms`, or when no expected frame 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ring_buffers.doorbell import Doorbell
 from ring_buffers.frame_ring import FrameRing
@@ -70,9 +70,13 @@ class Batcher:
         self._now_ns = now_ns
         # Replaced, never changed: the inference thread may be iterating over it.
         self._members: tuple[_Member, ...] = ()
+        self.unhurried: frozenset[str] = frozenset()
+        """Cameras whose frames wait for the model: of files that are read as fast as possible."""
         self._turn = 0
         self._closed = False
         self._interrupted = False
+        self._nothing_left = False
+        """Whether the last batch took the only frame that was ready. Whatever has happened since has rung."""
         self._bell = Doorbell()
         self.wake = self._bell.ring
         """Check the rings again. Calls before the next check count as one."""
@@ -81,13 +85,11 @@ class Batcher:
         """Add a ring. Ready frames that arrived longer ago than `staleness_ns` are dropped."""
         if any(member.ring is ring for member in self._members):
             raise ValueError(f"camera {ring.camera}: its ring was added to the batcher before")
-        self._members = (*self._members, _Member(ring, staleness_ns))
-        self.wake()
+        self._set_members((*self._members, _Member(ring, staleness_ns)))
 
     def remove(self, ring: FrameRing) -> None:
         """Remove a ring; a batch that is being formed may still take from it. Unknown rings are ignored."""
-        self._members = tuple(member for member in self._members if member.ring is not ring)
-        self.wake()
+        self._set_members(tuple(member for member in self._members if member.ring is not ring))
 
     def set_staleness(self, ring: FrameRing, staleness_ns: int) -> None:
         """Change the age at which ready frames of this ring are dropped. Unknown rings are ignored."""
@@ -126,22 +128,32 @@ class Batcher:
         Return an empty list when closed, when interrupted, and after `timeout_s` without a batch (None: no limit).
         """
         give_up = None if timeout_s is None else self._now_ns() + int(timeout_s * 1e9)
+        if self._nothing_left:
+            self._nothing_left = False
+            self._bell.wait(timeout_s)
         while not self._closed:
             if self._interrupted:
                 self._interrupted = False
                 return []
             members = self._members
             now = self._now_ns()
-            heads = [self._head(member, now) for member in members]
-            if free := self._free(members, heads):
-                if batch := self._lease(members, free, now):
-                    return batch
-                continue
-            until = self._plan(members, heads, now)
-            if until is not None and until <= now:
-                if batch := self._take(members, now):
-                    return batch
-                continue
+            heads = self._heads(members, now)
+            until = None
+            if heads:
+                # Whether there is one frame: the usual case, because cameras are staggered.
+                alone = len(heads) == 1 and len(members[next(iter(heads))].ring.waiting) == 1
+                places = self._free(members, heads)
+                if not places:
+                    until = self._plan(members, heads, now)
+                    if until is not None and until <= now:
+                        places = list(heads) if alone else self._places(members)
+                        if places:
+                            self._turn = places[-1] + 1
+                if places:
+                    if batch := self._lease(members, places, now):
+                        self._nothing_left = alone
+                        return batch
+                    continue
             if give_up is not None:
                 if now >= give_up:
                     return []
@@ -150,40 +162,52 @@ class Batcher:
             self._bell.wait(None if until is None else (until - now) / 1e9)
         return []
 
-    @staticmethod
-    def _head(member: _Member, now: int) -> FrameMeta | None:
-        """Return a ring's oldest ready frame. Drops stale frames."""
-        ring = member.ring
-        head = ring.peek()
-        if head is not None and now - head.arrival_ns > member.staleness_ns:
-            ring.drop_stale(now, member.staleness_ns)
-            head = ring.peek()
-        return head
+    def _set_members(self, members: tuple[_Member, ...]) -> None:
+        self._members = members
+        self.unhurried = frozenset(member.ring.camera for member in members if member.ring.policy == "every")
+        self.wake()
 
-    def _free(self, members: Sequence[_Member], heads: Sequence[FrameMeta | None]) -> list[int]:
+    @staticmethod
+    def _heads(members: Sequence[_Member], now: int) -> dict[int, FrameMeta]:
+        """Return the oldest ready frame of each ring that has any, by the ring's place. Drops stale frames."""
+        heads: dict[int, FrameMeta] = {}
+        for place, member in enumerate(members):
+            ring = member.ring
+            if not ring.waiting:
+                continue
+            head = ring.peek()
+            if head is not None and now - head.arrival_ns > member.staleness_ns:
+                ring.drop_stale(now, member.staleness_ns)
+                head = ring.peek()
+            if head is not None:
+                heads[place] = head
+        return heads
+
+    def _free(self, members: Sequence[_Member], heads: Mapping[int, FrameMeta]) -> list[int]:
         """Return the rings whose oldest ready frame needs no look, at most `max_frames`, the oldest frames first.
 
         Not those of files that are read as fast as possible: of these there is always one.
         """
         free: list[tuple[int, int]] = []
-        for place, (member, head) in enumerate(zip(members, heads, strict=True)):
-            if head is None or member.ring.policy == "every":
+        for place, head in heads.items():
+            member = members[place]
+            if member.ring.policy == "every":
                 continue
-            asked = head, member.ring.ready == 1
+            asked = head, len(member.ring.waiting) == 1
             if asked == member.to_look_at:
                 continue  # the answer changes only with the frames of the camera
             if self.needs_look(*asked):
                 member.to_look_at = asked
             else:
                 free.append((head.ready_ns, place))
-        return [place for _, place in sorted(free)[: self._max_frames]]
+        return [place for _, place in sorted(free)[: self._max_frames]] if free else []
 
-    def _plan(self, members: Sequence[_Member], heads: Sequence[FrameMeta | None], now: int) -> int | None:
-        """Return when the next batch starts (up to `now`: at once); None if no frame is ready."""
+    def _plan(self, members: Sequence[_Member], heads: Mapping[int, FrameMeta], now: int) -> int | None:
+        """Return when the next batch starts (up to `now`: at once); None if no frame is ready any more."""
         cost = self._estimate.cost if self._estimate.waiting_may_pay else FREE
         if cost.fixed_ns < MIN_GAIN_NS:
-            return now if any(head is not None for head in heads) else None
-        views = [self._view(member, head) for member, head in zip(members, heads, strict=True)]
+            return now
+        views = [self._view(member, heads.get(place)) for place, member in enumerate(members)]
         return leave_at(now, views, self._max_frames, cost, self._max_wait_ns)
 
     def _view(self, member: _Member, head: FrameMeta | None) -> RingView:
@@ -193,8 +217,9 @@ class Batcher:
             due, overdue = member.pace.expected()
         return RingView(0, 0, due, overdue) if head is None else RingView(ring.ready, head.ready_ns, due, overdue)
 
-    def _places(self, members: Sequence[_Member], ready: list[int]) -> list[int]:
+    def _places(self, members: Sequence[_Member]) -> list[int]:
         """Return the ring of each place in the batch. If the model is too slow, drop older frames of live cameras."""
+        ready = [len(member.ring.waiting) for member in members]
         seconds_per_frame = self._estimate.seconds_per_frame
         first = self._turn % len(members)  # cameras may have been removed
         places = share(ready, first, affordable(seconds_per_frame, self._budget_s, self._max_frames))
@@ -211,27 +236,21 @@ class Batcher:
         """Whether to wait for further frames: from a file, which waits for the engine, but not from a live camera."""
         return ring.policy == "every" and ring.ready + ring.leased < ring.slots
 
-    def _take(self, members: Sequence[_Member], now: int) -> list[Lease]:
-        ready = [member.ring.ready for member in members]
-        # The usual case: one frame, because cameras are staggered.
-        places = [ready.index(1)] if sum(ready) == 1 else self._places(members, ready)
-        if places:
-            self._turn = places[-1] + 1
-        return self._lease(members, places, now)
-
     def _lease(self, members: Sequence[_Member], places: Sequence[int], now: int) -> list[Lease]:
         batch: list[Lease] = []
         epochs: dict[int, int] = {}
+        oldest = now
         for place in places:
             member = members[place]
             # A camera's next epoch starts in the next batch.
             lease = member.ring.lease(epochs.get(place))
             if lease is not None:
-                epochs[place] = lease.meta.epoch
-                member.pace.taken(lease.meta)
+                meta = lease.meta
+                epochs[place] = meta.epoch
+                oldest = min(oldest, meta.ready_ns)
+                member.pace.taken(meta)
                 batch.append(lease)
         if batch:
-            oldest = min(lease.meta.ready_ns for lease in batch)
             self.frames.observe(len(batch))
-            self.waits.observe(max(0, now - oldest) / 1e9)
+            self.waits.observe((now - oldest) / 1e9)
         return batch

@@ -117,6 +117,46 @@ def test_a_later_frame_wakes_the_batcher():
     assert names(taking.batch()) == ["a0"]
 
 
+def test_a_frame_that_came_while_the_only_one_was_processed_is_taken_at_once():
+    batcher = batcher_of(clock := Clock())
+    a, b = Camera("a", batcher), Camera("b", batcher)
+    taken = []
+    for camera in (a, a, b, a):
+        camera.put(clock.now)
+        taken += names(at_once(batcher))
+    assert taken == ["a0", "a1", "b0", "a2"]
+    assert at_once(batcher) == []
+
+
+@pytest.mark.parametrize("cameras", [["a", "a"], ["a", "b"]])
+def test_a_frame_that_the_last_batch_left_is_taken_although_nothing_has_rung_since(cameras: list[str]):
+    batcher = batcher_of(clock := Clock(), max_frames=1)
+    by_name = {name: Camera(name, batcher) for name in "ab"}
+    for name in cameras:
+        by_name[name].put(clock.now)
+    assert names(at_once(batcher)) == ["a0"]
+    while batcher._bell.wait(0):
+        pass
+    taking = Taking(batcher)
+    assert not taking.waits()
+    assert names(taking.batch())[0][0] == cameras[1]
+
+
+def test_a_frame_that_is_gone_when_it_is_taken_does_not_make_others_wait():
+    batcher = batcher_of(clock := Clock())
+    a, b = Camera("a", batcher), Camera("b", batcher)
+
+    def needs_look(meta: FrameMeta, newest: bool) -> bool:
+        if meta.camera == "a":
+            a.new_epoch()
+        return meta.camera == "b"
+
+    batcher.needs_look = needs_look
+    a.put(clock.now)
+    b.put(clock.now)
+    assert names(at_once(batcher)) == ["b0"]
+
+
 def test_cameras_take_turns_and_keep_their_order():
     clock = Clock()
     batcher = batcher_of(clock, max_frames=4)
