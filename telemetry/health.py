@@ -28,12 +28,12 @@ Drops = Mapping[DropReason, int] | Mapping[str, int]
 
 def wanted_frames(decoded: int, dropped: Drops) -> int:
     """Return the number of decoded frames without those dropped intentionally."""
-    return decoded - sum(dropped.get(reason, 0) for reason in INTENTIONAL_DROPS)
+    return decoded - sum(dropped.get(reason, 0) for reason in INTENTIONAL_DROPS) if dropped else decoded
 
 
 def missed_frames(dropped: Drops) -> int:
     """Return the number of frames dropped because the model was too slow."""
-    return sum(dropped.get(reason, 0) for reason in OVERLOAD_DROPS)
+    return sum(dropped.get(reason, 0) for reason in OVERLOAD_DROPS) if dropped else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ A model whose thread hardly ever gets a core takes long, but less work for it wo
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -36,7 +37,16 @@ class CoreWaits:
     @staticmethod
     def _now() -> tuple[float, float, float]:
         try:
-            waited_s = int(SCHEDULING.read_text().split()[1]) / 1e9
+            waited_s = int(_contents(SCHEDULING).split()[1]) / 1e9
         except (OSError, ValueError, IndexError):
             waited_s = 0.0
         return time.monotonic(), time.process_time(), waited_s
+
+
+def _contents(path: Path) -> bytes:
+    """Read a small file with three system calls; `Path.read_text` makes nine."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 256)
+    finally:
+        os.close(file)

@@ -103,8 +103,8 @@ class LoadControl:
         pieces = _last(self._recent, EASE_AFTER_S)
         if not pieces:
             return
-        last = _sum(pieces)
-        if _too_slow(last) and _missed_for_s(pieces) >= MISSED_FOR_S:
+        # The sum is needed only after frames were missed.
+        if _missed_for_s(pieces) >= MISSED_FOR_S and _too_slow(last := _sum(pieces)):
             self._low_since_s = None
             self._ease(now_s, last)
         elif self.level:

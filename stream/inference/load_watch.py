@@ -80,24 +80,31 @@ class LoadWatch:
     def set_level(self) -> None:
         """Set the level at which the model works on the next batch. Cameras that wait for the model are spared."""
         assert self._model is not None
-        level, spared = self._control.level, frozenset[str]()
-        if level:
-            spared = frozenset(ring.camera for ring in self._batcher.rings if ring.policy == "every")
+        level = self._control.level
+        if not level and not self._applied[0]:
+            return
+        spared = self._batcher.unhurried if level else frozenset[str]()
         if (level, spared) != self._applied:
             self._applied = (level, spared)
             self._model.ease(level, spared)
 
     def batch_done(self, seconds: float, batch: Sequence[Lease], looks: Sequence[Look]) -> None:
         """Note the time that the model took for a batch, and what it looked at in each frame."""
-        waiting = {ring.camera for ring in self._batcher.rings if ring.policy == "every"}
-        live = [(lease, look) for lease, look in zip(batch, looks, strict=True) if lease.meta.camera not in waiting]
-        uneventful = [lease.meta.camera for lease, look in live if look == NOTHING]
+        unhurried = self._batcher.unhurried
+        live = 0
+        for lease, look in zip(batch, looks, strict=True):
+            camera = lease.meta.camera
+            if camera in unhurried:
+                continue
+            live += 1
+            if look.kind == "nothing" and look == NOTHING:  # most looks differ in their kind
+                self._uneventful[camera] += 1
+            else:
+                self._analysed += 1
+                self._looked += look.anything
         self._busy_s += seconds
         self.batches.observe(seconds)
-        self._live_s += seconds * len(live) / len(batch)
-        self._analysed += len(live) - len(uneventful)
-        self._looked += sum(look.anything for _, look in live)
-        self._uneventful.update(uneventful)
+        self._live_s += seconds * live / len(batch)
 
     def published_late(self) -> None:
         """Note that a frame of a live camera was published late."""
