@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.ease_levels import FULL_QUALITY, EaseLevel
@@ -85,13 +87,12 @@ class ObjectAnalysis:
     detected: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class FrameAnalysis:
+class FrameAnalysis(msgspec.Struct, frozen=True):
     """The analysis of one frame; `ended` lists the tracks that ended at or before it."""
 
-    people: list[PersonAnalysis] = field(default_factory=list)
-    objects: list[ObjectAnalysis] = field(default_factory=list)
-    ended: list[int] = field(default_factory=list)
+    people: list[PersonAnalysis] = []
+    objects: list[ObjectAnalysis] = []
+    ended: list[int] = []
     tracks: int = 0
     look: Look = WHOLE
     """What the detector looked at."""

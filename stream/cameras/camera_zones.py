@@ -7,7 +7,8 @@ results can compute the same ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ring_buffers.frames import FrameMeta
 from stages.types import FrameAnalysis
@@ -42,6 +43,8 @@ class CameraZones:
         """
         self._configure(meta, zones, lines)
         ended = analysis.ended
+        if not analysis.people and not ended:
+            return analysis, NO_PLACES
         people = [
             SeenParts(person.track, rounded_box(person.box), published_parts(person)) for person in analysis.people
         ]
@@ -67,6 +70,8 @@ class CameraZones:
     def _configure(self, meta: FrameMeta, zones: Mapping[str, ZoneConfig], lines: Mapping[str, LineConfig]) -> None:
         """Begin a new epoch, or with other zones or lines; equal ones keep who is where."""
         new_epoch = meta.epoch != self._epoch
+        if not new_epoch and zones is self._configured_zones and lines is self._configured_lines:
+            return
         if new_epoch:
             self._epoch, self._bodies = meta.epoch, Bodies(meta.size)
         if new_epoch or (zones is not self._configured_zones and zones != self._configured_zones):

@@ -49,9 +49,12 @@ class LookCounts:
     def add(self, look: Look) -> None:
         """Count one frame."""
         self.frames[look.kind] += 1
-        self.regions += len(look.regions)
-        self.objects += look.objects is not None
-        self.searched += look.search is not None
+        if look.regions:
+            self.regions += len(look.regions)
+        if look.objects is not None:
+            self.objects += 1
+        if look.search is not None:
+            self.searched += 1
 
     def measure(self, seconds: float) -> None:
         """Note the counts, `seconds` after the last call."""

@@ -96,7 +96,6 @@ class History:
 
         A message larger than the whole history is numbered but not kept.
         """
-        seq = self.next_seq(topic, epoch)
         with self._lock:
             entry = self._topics.get(topic)
             if entry is None:
@@ -105,7 +104,9 @@ class History:
                 self._topics.move_to_end(topic)
             numbers = entry.epochs.get(epoch)
             if numbers is None:
+                self.next_seq(topic, epoch)  # raises an error if the epoch is too old
                 numbers = self._begin_epoch(topic, entry, epoch)
+            seq = numbers.next
             numbers.next = seq + 1
             entry.held.append((epoch, seq))
             self._bodies[topic, epoch, seq] = body
