@@ -48,16 +48,15 @@ class Leases:
         self._earlier_runs: deque[str] = deque(maxlen=RUNS_REMEMBERED)
         self._granted: dict[str, int] = {}
         self._running: dict[str, int] = {}
+        self._generations: dict[str, int] = {}
+        self.generation: Callable[[str], int | None] = self._generations.get
+        """Returns the generation under which the camera runs, or last ran; None if it is not known. It is the method of
+        a dict, because it is called for every message."""
         self._permitted: dict[str, int] = {}
         """Cameras that run under the granted generation."""
-        self._ended: dict[str, int] = {}
+        self._ended: dict[str, None] = {}
 
     # -- for the publisher --------------------------------------------------------------------------------------
-    def generation(self, camera: str) -> int | None:
-        """Return the generation under which the camera runs, or last ran; None if it is not known."""
-        generation = self._running.get(camera)
-        return self._ended.get(camera) if generation is None else generation
-
     def permits(self, camera: str) -> bool:
         """Return whether a message of this camera may be published now."""
         # In this order: a caller that finds a prolonged lease also finds the cameras that were barred before that.
@@ -123,7 +122,7 @@ class Leases:
     def begin(self, camera: str, generation: int) -> None:
         """Record that the camera is about to start under this generation."""
         self._ended.pop(camera, None)
-        self._running[camera] = generation
+        self._running[camera] = self._generations[camera] = generation
         if self._granted.get(camera) == generation:
             self._permitted[camera] = generation
         else:
@@ -132,12 +131,12 @@ class Leases:
     def end(self, camera: str) -> None:
         """Record that the engine no longer has the camera, and that its last message is published."""
         self._permitted.pop(camera, None)
-        generation = self._running.pop(camera, None)
-        if generation is None:
+        if self._running.pop(camera, None) is None:
             return
-        self._ended[camera] = generation
+        self._ended[camera] = None
         while len(self._ended) > ENDED_REMEMBERED:
-            del self._ended[next(iter(self._ended))]
+            forgotten = next(iter(self._ended))
+            del self._ended[forgotten], self._generations[forgotten]
 
     @property
     def running(self) -> dict[str, int]:

@@ -59,7 +59,10 @@ CAMERAS_COUNTED = 4096
 class Membership(Protocol):
     """What a fleet permits its engine to publish (`stream.membership.lease`). Any thread may call its methods."""
 
-    def generation(self, camera: str) -> int | None:
+    strict: bool = True
+    """Whether `permits` has to be asked for each message; if not, every message is permitted."""
+
+    def generation(self, camera: str, /) -> int | None:
         """Return the generation under which the camera's messages are published; None if it is not known."""
         ...
 
@@ -168,7 +171,7 @@ class Publisher:
                 raise RuntimeError("the publisher has not started, or has stopped")
             camera = "" if isinstance(message, Stats) else message.camera
             if self._membership is not None and camera and not isinstance(message, Place):
-                if not self._membership.permits(camera):
+                if self._membership.strict and not self._membership.permits(camera):
                     self._withhold(camera, message)
                     return message
                 stamp(message, "generation", self._membership.generation(camera))

@@ -98,6 +98,8 @@ async def test_alerts_appear_with_their_pictures_and_are_acknowledged_and_cleare
 class Withholding:
     """Permits nothing, as the fence `strict` when the lease of an engine of a fleet has ended."""
 
+    strict = True
+
     def generation(self, camera: str) -> int | None:
         return 1
 

@@ -7,6 +7,7 @@ import json
 import os
 import socket as sockets
 import struct
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ import zmq.asyncio
 
 import support.engines.wire_messages as wire
 from stream import zeromq_context
+from stream.membership.lease import Leases, boottime_ns
+from stream.membership.protocol import Grant
 from stream.messaging import last_value, replay
 from stream.messaging import publisher as publishers
 from stream.messaging.earlier import EarlierMessages, MessageStore
@@ -162,6 +165,38 @@ async def test_messages_of_a_fleet_carry_the_generation_and_statistics_the_engin
     assert [getattr(message, "generation", None) for _, message in got] == [7, 7, 7, None]
     assert isinstance(got[3][1], Stats)
     assert got[3][1].engine == "gpu-3"
+
+
+def called(publisher: Publisher) -> list[str]:
+    """Return the functions of Python that publishing a result calls, in order."""
+
+    def published() -> list[str]:
+        names: list[str] = []
+        message = wire.frame()
+        sys.setprofile(lambda frame, event, _: names.append(frame.f_code.co_qualname) if event == "call" else None)
+        try:
+            publisher.publish(message)
+        finally:
+            sys.setprofile(None)
+        return names
+
+    return min((published() for _ in range(10)), key=len)  # some also check for subscriptions
+
+
+async def test_a_fleet_adds_no_call_of_a_function_to_publishing_a_result_and_a_strict_fence_adds_two() -> None:
+    leases, now_ns = Leases(), boottime_ns()
+    leases.asked(now_ns)
+    grant = Grant(1, "c", now_ns, 3_600_000, "soft", 1, {"lobby": 7})
+    leases.granted(grant)
+    leases.begin("lobby", 7)
+    async with publishing() as alone, publishing(membership=leases) as member:
+        assert member.publish(wire.frame()).generation == 7
+        without = called(alone)
+        assert without.count("Publisher.publish") == without.count("TopicSocket.send") == 1
+        assert called(member) == without
+        leases.granted(msgspec.structs.replace(grant, fence="strict"))
+        assert sorted(called(member)) == sorted([*without, "Leases.permits", "boottime_ns"])
+        assert not member.withheld
 
 
 class Kept(MessageStore):
