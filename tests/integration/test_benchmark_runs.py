@@ -15,7 +15,8 @@ from benchmarks.cameras.clip import Recipe, prepared
 from benchmarks.contenders.partstream_telemetry import without_metrics
 from benchmarks.engine.end_to_end_trial import EngineOptions, core_ids, place, run_trial
 from benchmarks.fleet import proxy_bench
-from benchmarks.run_once import Contender, RunFailedError, run_once
+from benchmarks.run_once import REPOSITORY, Contender, RunFailedError, run_once
+from benchmarks.threads import threads_bench
 from stages.free_model import FreeModel
 from stream.engine import Engine
 from stream.results import Frame
@@ -28,6 +29,19 @@ SMALL = Recipe(width=320, height=180, frames=50, bits_per_second=300_000)
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory):
     return prepared(SMALL, tmp_path_factory.mktemp("clip"))
+
+
+@pytest.mark.parametrize(
+    ("trial", "figures"),
+    [
+        ([threads_bench.LIVE, 1, 50, 0.1, 0.2], {"inference", "ZeroMQ", "event loop", "frames_per_s"}),
+        ([threads_bench.STEPS, 2, 20], {"lower quartile", "median", "calls", "instructions"}),
+    ],
+)
+def test_the_work_of_an_engines_threads_is_measured(trial: list[object], figures: set[str]) -> None:
+    with threads_bench.started(REPOSITORY, [str(argument) for argument in trial]) as engine:
+        measured = threads_bench.measured(engine)
+    assert all(measured[figure] > 0 for figure in figures)
 
 
 def test_every_client_starts_with_frame_0_and_cameras_send_in_turn(clip) -> None:

@@ -1,0 +1,1 @@
+"""CPU time of each thread of an engine."""
