@@ -215,7 +215,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "subscribers_closed_total",
         "counter",
-        "ZeroMQ connections closed because of too many or too long subscriptions.",
+        "ZeroMQ connections closed because of too many or too long subscriptions, or of messages without an end.",
         ("reason",),
         derived=True,
     ),

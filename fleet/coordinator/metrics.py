@@ -18,6 +18,7 @@ from fleet.placement.moves import Cause
 from fleet.placement.views import EngineView
 from stream.descriptors import DESCRIPTORS
 from stream.http.server.problems import TITLES
+from stream.messaging.unread.unread_watch import UNFINISHED
 from stream.messaging.xpub.subscriptions import REASONS
 from telemetry.catalogue import MetricSpec
 from telemetry.exposition import write_page
@@ -64,7 +65,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "fleet_subscribers_closed_total",
         "counter",
-        "Connections to the directory closed because of too many or too long subscriptions.",
+        "Connections closed because of too many or too long subscriptions, or of messages without an end.",
         ("reason",),
     ),
     MetricSpec("fleet_store_writable", "gauge", "1 if the store can be written, 0 if writing fails or hangs."),
@@ -104,6 +105,9 @@ def read(coordinator: Coordinator, http_refused: Mapping[str, int]) -> list[Metr
     renewals["granted"] = coordinator.renewals.counts["taken"] - coordinator.refused
     refused = {"bind": coordinator.renewals.refused, "directory": coordinator.directory.publisher.refused}
 
+    closed = Counter(coordinator.directory.publisher.closed)
+    closed[UNFINISHED] += coordinator.renewals.closed
+
     def of_engines(value: Callable[[EngineView], float]) -> Series:
         return [(labels, value(engine)) for labels, engine in engines]
 
@@ -130,7 +134,7 @@ def read(coordinator: Coordinator, http_refused: Mapping[str, int]) -> list[Metr
         "fleet_camera_moves": [((camera,), moves) for camera, moves in coordinator.moves.most(now_s)],
         "fleet_renewals_total": _by(RENEWAL_OUTCOMES, renewals),
         "fleet_curve_refused_total": _by(SOCKETS, refused),
-        "fleet_subscribers_closed_total": _by(REASONS, coordinator.directory.publisher.closed),
+        "fleet_subscribers_closed_total": _by((*REASONS, UNFINISHED), closed),
         "fleet_store_writable": _one(not coordinator.outbox.held),
         "fleet_store_errors_total": _one(coordinator.outbox.failures),
         "fleet_unwritten": _one(coordinator.unwritten),

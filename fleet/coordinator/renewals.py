@@ -18,6 +18,7 @@ from fleet.settings import CoordinatorConfig
 from stream.membership.protocol import MOST_BYTES, Grant, RefusedEngine, Renewal, decode_renewal, encode
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import EndpointError, bind, check_reach
+from stream.messaging.unread.unread_watch import UnreadWatch
 from stream.settings.config_error import ConfigError
 from telemetry.repeat_limiter import RepeatLimiter
 
@@ -36,6 +37,8 @@ MOST_PER_S = 64
 """Messages of one engine taken in a second. Engines send up to 20, if something changes all the time."""
 MOST_CAMERAS = 4096
 """Cameras in a renewal, or settings."""
+UNREAD, UNREAD_TOGETHER = 2 * MOST_BYTES, 32 * MOST_BYTES
+"""Bytes that an engine, and all together, may have sent and were not read. After a restart, all send settings."""
 QUEUED = 8
 """Grants that wait for one engine."""
 LINGER_MS = 200
@@ -64,12 +67,18 @@ class Renewals:
         self._authenticator: CurveAuthenticator | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due: asyncio.Handle | None = None
+        self._watch = UnreadWatch(UNREAD, UNREAD_TOGETHER)
         self._logged = RepeatLimiter(limit=3, per_s=60.0)
 
     @property
     def refused(self) -> int:
         """Connections refused because the key is not listed."""
         return self._authenticator.refused if self._authenticator is not None else 0
+
+    @property
+    def closed(self) -> int:
+        """Connections closed because of messages without an end."""
+        return self._watch.closed
 
     async def start(self) -> None:
         """Bind. Raises `ConfigError` naming the field."""
@@ -87,7 +96,7 @@ class Renewals:
             socket.setsockopt(zmq.RCVHWM, WAITING)
             if authenticator is not None:
                 authenticator.protect(socket)
-            self.address = bind(socket, self._config.bind, "coordinator.bind")
+            self.address = bind(socket, self._config.bind, "coordinator.bind", self._watch)
             if authenticator is None:
                 _check_reach(self.address, allow_plaintext=self._config.allow_plaintext)
         except ConfigError as error:
@@ -100,6 +109,7 @@ class Renewals:
         self._context, self._socket, self._authenticator = context, socket, authenticator
         if authenticator is not None:
             authenticator.start()
+        self._watch.start()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(socket.fileno(), self.poll)
 
@@ -144,9 +154,11 @@ class Renewals:
         until_s = self._clock() + CHUNK_S
         for _ in range(CHUNK):
             try:
-                identity, *frames = socket.recv_multipart(zmq.NOBLOCK)
+                received = socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
+            self._watch.read(received[1:])
+            identity, *frames = (frame.bytes for frame in received)
             self._take(identity, frames)
             if self._clock() >= until_s:
                 break

@@ -20,6 +20,7 @@ from stream.messaging.curve.authenticator import CurveAuthenticator, make_authen
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.gap_filling import Counts
 from stream.messaging.publisher import LINGER_MS
+from stream.messaging.unread.unread_watch import UNFINISHED, UnreadWatch
 from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
 from stream.results.heads import FrameHead, Head, PlaceHead, decode_head, kind_of, topic_of
 from stream.settings.config_error import ConfigError
@@ -65,6 +66,7 @@ class Proxy:
             directory, read, cameras, Limits(), None, self._moved, decode=decode_head
         )
         self._topics = TopicSocket(serving.high_water_mark, serving.max_subscriptions)
+        self._watch = UnreadWatch()
         self._kept = KeptTopics()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
@@ -86,8 +88,8 @@ class Proxy:
 
     @property
     def closed(self) -> Mapping[str, int]:
-        """Connections closed because of their subscriptions, by reason."""
-        return self._topics.closed
+        """Connections closed because of what subscribers sent, by reason."""
+        return {**self._topics.closed, UNFINISHED: self._watch.closed}
 
     @property
     def refused(self) -> int:
@@ -102,7 +104,7 @@ class Proxy:
             socket = open_xpub(context, self._serving.high_water_mark, encrypted=authenticator is not None)
             if authenticator is not None:
                 authenticator.protect(socket)
-            self.endpoint = bind(socket, self._serving.endpoint, "--bind")
+            self.endpoint = bind(socket, self._serving.endpoint, "--bind", self._watch)
             if authenticator is None:
                 check_reach(self.endpoint, "--bind", allow_plaintext=self._serving.allow_plaintext)
             self._subscription.open()
@@ -115,7 +117,8 @@ class Proxy:
         self._context, self._authenticator = context, authenticator
         if authenticator is not None:
             authenticator.start()
-        self._topics.serve(socket)
+        self._topics.serve(socket, self._watch)
+        self._watch.start()
 
     async def run(self) -> None:
         """Pass messages on until it is cancelled or stopped. After `start()`."""

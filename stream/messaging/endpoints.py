@@ -11,6 +11,7 @@ import socket as sockets
 import stat
 import struct
 import time
+import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from stream.descriptors import DESCRIPTORS
+from stream.messaging.unread.unread_watch import EVENTS, RECEIVE_BUFFER, UnreadWatch
 from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -34,12 +36,15 @@ class EndpointError(ConfigError):
     """A configured endpoint cannot be bound; the message names the field and says what to do."""
 
 
-def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
-    """Bind the socket and return the bound address, with a real port. Raises `EndpointError` naming `field`."""
+def bind(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: UnreadWatch) -> str:
+    """Bind the socket and return the bound address, with a real port. Raises `EndpointError` naming `field`.
+
+    `watch` is attached to the socket, and not yet started.
+    """
     if "[" in endpoint:
         socket.setsockopt(zmq.IPV6, 1)
     try:
-        with _reserved(endpoint), _guarded(socket, endpoint):
+        with _reserved(endpoint), _guarded(socket, endpoint, watch):
             socket.bind(endpoint)
     except _NotFreeError as error:
         raise EndpointError(f"{field}: {endpoint} {error}: choose another path") from None
@@ -59,20 +64,27 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
 
 
 @contextmanager
-def _guarded(socket: zmq.Socket[bytes], endpoint: str) -> Generator[None]:
-    """Let `DESCRIPTORS` hold back connections to the TCP socket that is bound meanwhile."""
+def _guarded(socket: zmq.Socket[bytes], endpoint: str, watch: UnreadWatch) -> Generator[None]:
+    """Let `DESCRIPTORS` hold back connections to the TCP socket that is bound meanwhile, and `watch` watch them."""
     if not endpoint.startswith("tcp://"):
         yield
         return
     socket.setsockopt(zmq.BACKLOG, DESCRIPTORS.backlog())
-    monitor = socket.get_monitor_socket(zmq.EVENT_LISTENING)
+    socket.setsockopt(zmq.RCVBUF, RECEIVE_BUFFER)
+    name = f"inproc://events-{uuid.uuid4()}"
+    socket.monitor(name, zmq.EVENT_LISTENING | EVENTS)
+    monitor = socket.context.socket(zmq.PAIR)
+    monitor.setsockopt(zmq.RCVHWM, 0)  # ZeroMQ waits while its events have no room
+    monitor.connect(name)
     try:
         yield
         if monitor.poll(LISTENS_WITHIN_MS):
             DESCRIPTORS.guard(recv_monitor_message(monitor)["value"])
-    finally:
+    except BaseException:
         socket.disable_monitor()
         monitor.close(linger=0)
+        raise
+    watch.attach(monitor, str(socket.getsockopt_string(zmq.LAST_ENDPOINT)))
 
 
 def check_reach(address: str, field: str, *, allow_plaintext: bool) -> None:

@@ -22,6 +22,7 @@ from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.replay import ReplayServer, open_router
+from stream.messaging.unread.unread_watch import UNFINISHED, UnreadWatch
 from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
 from stream.results import (
     STATS_TOPIC,
@@ -111,6 +112,8 @@ class Publisher:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
         self._replay: ReplayServer | None = None
+        self._watches = UnreadWatch(), UnreadWatch()
+        """Of subscribers, and of clients of replay."""
         self._store: MessageStore | None = None
         self._earlier: EarlierMessages | None = None
         self._lock = self._topics.lock
@@ -129,8 +132,8 @@ class Publisher:
             if authenticator is not None:
                 authenticator.protect(xpub)
                 authenticator.protect(router)
-            self.endpoint = bind(xpub, self._config.endpoint, "publish.endpoint")
-            self.replay_endpoint = bind(router, self._config.replay, "publish.replay")
+            self.endpoint = bind(xpub, self._config.endpoint, "publish.endpoint", self._watches[0])
+            self.replay_endpoint = bind(router, self._config.replay, "publish.replay", self._watches[1])
             if authenticator is None:
                 for address, field in ((self.endpoint, "publish.endpoint"), (self.replay_endpoint, "publish.replay")):
                     check_reach(address, field, allow_plaintext=self._config.allow_plaintext)
@@ -140,9 +143,11 @@ class Publisher:
         self._context, self._authenticator = context, authenticator
         if authenticator is not None:
             authenticator.start()
-        self._replay = ReplayServer(router, self._history, self.run, self._observer, self._earlier)
+        self._replay = ReplayServer(router, self._history, self.run, self._observer, self._earlier, self._watches[1])
         self._replay.start()
-        self._topics.serve(xpub)
+        self._topics.serve(xpub, self._watches[0])
+        for watch in self._watches:
+            watch.start()
 
     async def stop(self) -> None:
         """Deliver queued messages, for at most `LINGER_MS`, and close. May be called again.
@@ -216,8 +221,8 @@ class Publisher:
 
     @property
     def closed(self) -> Mapping[str, int]:
-        """Connections closed because of their subscriptions, by reason (`stream.messaging.xpub.subscriptions`)."""
-        return self._topics.closed
+        """Connections closed because of what clients sent, by reason."""
+        return {**self._topics.closed, UNFINISHED: sum(watch.closed for watch in self._watches)}
 
     @property
     def evicted(self) -> int:

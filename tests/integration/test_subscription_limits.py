@@ -79,7 +79,7 @@ async def test_a_client_with_too_many_subscriptions_is_disconnected_and_another_
         await until(lambda: publisher.subscriptions == 1)
         last = publisher.publish(wire.status())
         assert [await receive(other) for _ in range(2)] == [sent, last]
-        assert publisher.closed == {"long": 0, "many": 1, "many_together": 0}
+        assert publisher.closed == {"long": 0, "many": 1, "many_together": 0, "unfinished": 0}
     assert "a subscriber at 127.0.0.1 was disconnected: it had more than 5 subscriptions" in caplog.text
 
 

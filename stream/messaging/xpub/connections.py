@@ -37,14 +37,14 @@ class Connections:
     def descriptors(self) -> Iterator[int]:
         """Yield the descriptors of the endpoint's open connections."""
         for name in os.listdir(DESCRIPTORS):  # noqa: PTH208
-            connection = self._duplicate(int(name))
+            connection = self.opened(int(name))
             if connection is not None:
                 connection.close()
                 yield int(name)
 
     def close(self, descriptor: int) -> bool:
         """Shut a connection down, if it is one of the endpoint. Return whether it was."""
-        connection = self._duplicate(descriptor)
+        connection = self.opened(descriptor)
         if connection is None:
             return False
         with connection:
@@ -58,8 +58,8 @@ class Connections:
         """Shut all connections of the endpoint down. Return how many there were."""
         return sum(map(self.close, self.descriptors()))
 
-    def _duplicate(self, descriptor: int) -> socket.socket | None:
-        """Return a duplicate of a connection; None if it is none of the endpoint."""
+    def opened(self, descriptor: int, identity: int | None = None) -> socket.socket | None:
+        """Return a duplicate of a connection, to be closed; None if it is none of the endpoint, or not this one."""
         if self.identity(descriptor) is None:
             return None
         try:
@@ -68,7 +68,10 @@ class Connections:
             return None
         try:
             connection.getpeername()  # a bound socket has none
-            if connection.getsockname()[self._index] == self._local:
+            if (
+                identity in (None, self.identity(connection.fileno()))
+                and connection.getsockname()[self._index] == self._local
+            ):
                 return connection
         except (OSError, IndexError):
             pass

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import zmq
 
 from stream.messaging.last_value import LastValues
+from stream.messaging.unread.unread_watch import UnreadWatch, descriptor_of
 from stream.messaging.xpub.connections import Connections, return_memory
 from stream.messaging.xpub.subscriptions import CONNECTIONS_WORTH, REASONS, Excess, Subscriptions
 from stream.results import LONGEST_TOPIC
@@ -88,6 +89,7 @@ class TopicSocket:
         self._may_be_repeated = may_be_repeated
         self._last = LastValues()
         self._socket: zmq.Socket[bytes] | None = None
+        self._watch = UnreadWatch()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -108,8 +110,12 @@ class TopicSocket:
             self._freed |= self._subscriptions.sweep()
             return len(self._subscriptions)
 
-    def serve(self, socket: zmq.Socket[bytes]) -> None:
-        """Take over a bound socket of `open_xpub`, and handle its subscriptions in the running event loop."""
+    def serve(self, socket: zmq.Socket[bytes], watch: UnreadWatch) -> None:
+        """Take over a bound socket of `open_xpub`, and handle its subscriptions in the running event loop.
+
+        `watch` is told of what was read.
+        """
+        self._watch = watch
         self._connections = own = Connections(str(socket.getsockopt_string(zmq.LAST_ENDPOINT)))
         self._subscriptions = Subscriptions(self._max_subscriptions, LONGEST_TOPIC, own.identity, own.descriptors)
         self._socket = socket
@@ -215,6 +221,7 @@ class TopicSocket:
             except zmq.Again:
                 break
             left -= 1
+            self._watch.read((frame,))
             ended |= self._take(frame, frame.bytes, now)
             more = left == 0 or time.monotonic() >= until
         if ended and self._subscriptions is not None:
@@ -239,7 +246,7 @@ class TopicSocket:
         kind, prefix = data[:1], data[1:]
         if kind not in (b"\x00", b"\x01"):
             return False
-        descriptor = _descriptor(frame)
+        descriptor = descriptor_of(frame)
         if kind == b"\x01":
             outcome = self._subscriptions.add(descriptor, prefix)
             goes_on = outcome
@@ -280,14 +287,6 @@ def _explanation(excess: Excess, frame: zmq.Frame, most: int) -> str:
             return f"{whose}: it had more than {most} subscriptions; {advice}"
         case "many_together":
             return f"{whose}: there were more than {CONNECTIONS_WORTH * most} together"
-
-
-def _descriptor(frame: zmq.Frame) -> int | None:
-    """Return the descriptor of the connection from which the frame came; None if ZeroMQ does not know."""
-    try:
-        return int(frame.get("__fd"))
-    except zmq.ZMQError:
-        return None
 
 
 def _send(socket: zmq.Socket[bytes], topic: bytes, body: bytes) -> None:

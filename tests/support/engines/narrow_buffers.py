@@ -9,6 +9,7 @@ import pytest
 import zmq
 
 from stream.messaging.endpoints import bind
+from stream.messaging.unread.unread_watch import UnreadWatch
 
 
 @asynccontextmanager
@@ -18,10 +19,10 @@ async def narrow_buffers() -> AsyncIterator[None]:
     Otherwise the kernel's buffer grows to megabytes.
     """
 
-    def bind_narrow(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
+    def bind_narrow(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: UnreadWatch) -> str:
         if field == "publish.endpoint":
             socket.setsockopt(zmq.SNDBUF, 4096)
-        return bind(socket, endpoint, field)
+        return bind(socket, endpoint, field, watch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stream.messaging.publisher.bind", bind_narrow)

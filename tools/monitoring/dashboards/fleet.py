@@ -278,7 +278,11 @@ def _coordinator() -> list[AnyPanel]:
         ),
         lines(
             "Readers disconnected for their subscriptions",
-            Advice("0.", "One has too many, or too long ones: see the log.", "PartstreamFleetSubscribersClosed"),
+            Advice(
+                "0.",
+                "One has too many, or too long ones, or finishes no message: see the log.",
+                "PartstreamFleetSubscribersClosed",
+            ),
             Query(total(closed, ("reason",)), "{{reason}}"),
         ),
         lines(

@@ -95,7 +95,11 @@ def _published() -> list[AnyPanel]:
         ),
         lines(
             "Clients disconnected for their subscriptions",
-            Advice("0.", "A client has too many, or too long ones: see the log.", "PartstreamSubscribersClosed"),
+            Advice(
+                "0.",
+                "A client has too many, or too long ones, or finishes no message: see the log.",
+                "PartstreamSubscribersClosed",
+            ),
             Query(total(happened(series("subscribers_closed_total", **HERE), NOW), ("reason",)), "{{reason}}"),
             width=6,
         ),

@@ -1,0 +1,1 @@
+"""What clients have sent to a bound socket and nobody has read."""

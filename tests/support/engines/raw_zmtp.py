@@ -1,0 +1,30 @@
+"""A peer that speaks ZeroMQ's protocol over a plain socket, to send what libzmq does not send."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+
+
+@contextmanager
+def raw_peer(endpoint: str, kind: bytes) -> Iterator[socket.socket]:
+    """Connect a socket of this kind, such as `SUB`, to a TCP endpoint. It is ready to send frames."""
+    host, port = endpoint.removeprefix("tcp://").rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=20) as peer:
+        ready = b"\x05READY" + b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
+        peer.sendall(GREETING + b"\x04" + bytes([len(ready)]) + ready)
+        peer.recv(len(GREETING), socket.MSG_WAITALL)
+        _, length = peer.recv(2, socket.MSG_WAITALL)
+        peer.recv(length, socket.MSG_WAITALL)
+        yield peer
+
+
+def part(body: bytes) -> bytes:
+    """Return a frame that is not the last one of its message."""
+    if len(body) < 256:
+        return b"\x01" + bytes([len(body)]) + body
+    return b"\x03" + struct.pack(">Q", len(body)) + body
