@@ -15,8 +15,9 @@ import typer
 from commands.application import lines
 from commands.cameras.missing import remind
 from commands.configuration import ConfigOption, SourcesArgument, load_config
+from commands.console.amounts import counted
 from commands.detector_size import DetectorSizeOption, parse_detector_size
-from commands.ending import EXIT_NO_SOURCE, EXIT_USAGE, console, errors, fail, print_error
+from commands.ending import EXIT_FAILED, EXIT_NO_SOURCE, EXIT_USAGE, console, errors, fail, print_error
 from commands.gate.gate_file import log_gate
 from commands.until_signal import end_at_once, until_signal
 from stream.settings.source_kinds import PACES
@@ -186,6 +187,9 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
             print_error("no source opened; the log above gives the reason for each")
             # Without --once the engine ends by itself only if no source can ever be opened as it is configured.
             return EXIT_NO_SOURCE if settings.once else EXIT_USAGE
+    if (file := engine.outputs.results_file) is not None and file.missing:
+        print_error(f"{settings.results}: {counted(file.missing, 'result')} could not be written; see the log")
+        return EXIT_FAILED
     return 0
 
 

@@ -72,7 +72,8 @@ class Config(Section):
         Path | None,
         Field(
             description="File for every result as a JSON line. A file with results of an earlier run is kept as "
-            "`FILE.1`, `FILE.2` and so on."
+            "`FILE.1`, `FILE.2` and so on. While it cannot be written, for example on a full disk, results are "
+            "missing from it: they are counted, and with `once` the exit code is 1."
         ),
     ] = None
     state_file: Annotated[

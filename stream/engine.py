@@ -107,8 +107,9 @@ class Engine:
         self._viewers = Viewers(self._peers)
         self._native_rtsp = NativeRtsp()
         privacy = KnownPrivacy(config.cameras, config.privacy.mode)
-        self._outputs = KeptOutputs(config, self.publisher, privacy)
-        self.recorder, self.incidents = self._outputs.recorder, self._outputs.incidents
+        self.outputs = KeptOutputs(config, self.publisher, privacy)
+        """What is kept of the results."""
+        self.recorder, self.incidents = self.outputs.recorder, self.outputs.incidents
         self._drawn = DrawnVideos(config.privacy.video)
         self.cameras = CameraRegistry(
             self._batcher,
@@ -127,8 +128,7 @@ class Engine:
         engine_metrics.derive_alert_metrics(self.metrics, self.alerts, self.rules)
         engine_metrics.derive_metrics(self.metrics, self._cameras, self._batcher, self._load, self.publisher)
         engine_metrics.derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
-        engine_metrics.derive_recording_metrics(self.metrics, self.recorder)
-        engine_metrics.derive_incident_metrics(self.metrics, self.incidents, self._outputs.pictures)
+        engine_metrics.derive_output_metrics(self.metrics, self.outputs)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
         self.fleet: FleetMembership | None = None
@@ -147,7 +147,7 @@ class Engine:
             self.publisher,
             self._live_pictures,
             self.alerts,
-            self._outputs.pictures,
+            self.outputs.pictures,
             self.rules,
             self.observer,
             self.health,
@@ -170,12 +170,9 @@ class Engine:
                 cameras=self.cameras,
                 control=self.control,
                 alerts=self.alerts,
-                pictures=self._outputs.pictures,
-                incidents=self.incidents,
-                verdicts=self._outputs.verdicts,
+                outputs=self.outputs,
                 actions=lambda: [] if self._model is None else self._model.actions,
                 rules=self.rules,
-                recorder=self.recorder,
                 event_streams=self._event_streams,
                 picture_streams=self._picture_streams,
                 live_pictures=self._live_pictures,
@@ -222,16 +219,16 @@ class Engine:
         memory_budget.check(self.config, memory_budget.available_bytes())
         if self._model is None:
             await asyncio.to_thread(check_model_files, self.config.model)
-        self._outputs.open()
+        self.outputs.open()
         if self.fleet is not None:
             self.fleet.read_keys()
         if self._tracing is not None:
             self._tracing.start()
         await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
-        await self._outputs.keep_incidents()
+        await self.outputs.keep_incidents()
         await self.publisher.start()
         await asyncio.to_thread(self.alerts.start)
-        self._outputs.keep_results()
+        self.outputs.keep_results()
         logger.info("results at %s, replay at %s", self.publisher.endpoint, self.publisher.replay_endpoint)
         if self._http is not None:
             await self._http.start()
@@ -279,7 +276,7 @@ class Engine:
         ]
         await asyncio.to_thread(self._drawn.close)
         await asyncio.to_thread(self._native_rtsp.stop)  # after the cameras, which end their sessions through it
-        await self._outputs.finish(deadline)  # publishes the last clips
+        await self.outputs.finish(deadline)  # publishes the last clips
         self._event_streams.close()
         self._picture_streams.close()
         await asyncio.to_thread(self._live_pictures.close)
@@ -289,7 +286,7 @@ class Engine:
         await asyncio.gather(*ending)
         await self.publisher.stop()
         self._feeds.close()
-        self._outputs.close()
+        self.outputs.close()
         if self._state_file is not None:
             self._state_file.close()
         self._finished.set()

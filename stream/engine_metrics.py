@@ -15,6 +15,7 @@ from stream.incidents.pictures import FramePictures
 from stream.incidents.store import IncidentStore
 from stream.inference.batcher import Batcher
 from stream.inference.load_watch import LoadWatch
+from stream.kept_outputs import KeptOutputs
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
 from stream.messaging.publisher import Publisher
@@ -126,11 +127,20 @@ def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers, viewers: Vi
     metrics.derive("video_units_skipped_total", lambda: [((), viewers.skipped)])
 
 
-def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder | None) -> None:
-    """Add the metrics of recording, if there is any."""
-    if recorder is None:
-        return
+def derive_output_metrics(metrics: PrometheusObserver, outputs: KeptOutputs) -> None:
+    """Add the metrics of what is kept: of the results file, clips, alerts and events, as far as they are configured."""
 
+    def missing() -> Iterable[Series]:
+        return [] if outputs.results_file is None else [((), outputs.results_file.missing)]
+
+    metrics.derive("results_file_missing_total", missing)
+    if outputs.recorder is not None:
+        _derive_recording_metrics(metrics, outputs.recorder)
+    if outputs.incidents is not None:
+        _derive_incident_metrics(metrics, outputs.incidents, outputs.pictures)
+
+
+def _derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) -> None:
     def of_cameras(value: Callable[[CameraRecording], int]) -> Callable[[], Iterable[Series]]:
         return lambda: [((name,), value(camera)) for name, camera in recorder.cameras.items()]
 
@@ -151,10 +161,7 @@ def derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder | N
     derive("clip_packets_overflowed_total", of_cameras(lambda camera: camera.packets.overflows))
 
 
-def derive_incident_metrics(metrics: PrometheusObserver, store: IncidentStore | None, pictures: FramePictures) -> None:
-    """Add the metrics of kept alerts and events, if any are kept."""
-    if store is None:
-        return
+def _derive_incident_metrics(metrics: PrometheusObserver, store: IncidentStore, pictures: FramePictures) -> None:
     derive = metrics.derive
     derive("incidents_state", lambda: [((state,), state == store.condition.state) for state in RECORDING_STATES])
     derive("incidents_total", lambda: [((kind,), store.began[kind]) for kind in INCIDENT_KINDS])

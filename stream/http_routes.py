@@ -23,15 +23,12 @@ from stream.http.endpoints.whep import WhepApi
 from stream.http.endpoints.whip import WhipApi
 from stream.http.server.app import HttpServer
 from stream.http.server.request_threads import RequestThreads
-from stream.incidents.pictures import FramePictures
-from stream.incidents.store import IncidentStore
-from stream.incidents.verdicts.verdict_desk import VerdictDesk
 from stream.inference.profiling import Profiling
+from stream.kept_outputs import KeptOutputs
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
 from stream.membership.passes import Passes
 from stream.messaging.publisher import Publisher
-from stream.recording.recorder import Recorder
 from stream.results import Stats
 from stream.sources.webrtc.publishers import Publishers
 from telemetry.health import Health
@@ -52,12 +49,9 @@ def make_http_server(
     cameras: CameraRegistry,
     control: Control,
     alerts: AlertBook,
-    pictures: FramePictures,
-    incidents: IncidentStore | None,
-    verdicts: VerdictDesk | None,
+    outputs: KeptOutputs,
     actions: Callable[[], Sequence[str]],
     rules: RulesInForce,
-    recorder: Recorder | None,
     event_streams: EventStreams,
     picture_streams: PictureStreams,
     live_pictures: LivePictures,
@@ -80,7 +74,9 @@ def make_http_server(
         streams=lambda: server.streams,
         config=config,
         last=publisher.last_json,
+        results_file=lambda: outputs.results_file,
     )
+    recorder, incidents, pictures = outputs.recorder, outputs.incidents, outputs.pictures
     reading, writing = RequestThreads("incident readers", 2, READING), RequestThreads("verdicts", 1, WRITING)
     server = HttpServer(
         config().http,
@@ -94,7 +90,7 @@ def make_http_server(
             *ProfilingApi(profiling).routes(),
             *AlertsApi(alerts, pictures, rules, reading).routes(),
             *IncidentsApi(incidents, pictures, reading).routes(),
-            *ReviewApi(verdicts, lambda: sorted({*actions(), *rules.written}), reading, writing).routes(),
+            *ReviewApi(outputs.verdicts, lambda: sorted({*actions(), *rules.written}), reading, writing).routes(),
             *ClipsApi(recorder.library if recorder is not None else None, cameras.privacy.mode_of).routes(),
             *WhipApi(cameras, publishers).routes(),
             *WhepApi(cameras, viewers).routes(),

@@ -28,13 +28,14 @@ class KeptOutputs:
         self.verdicts = make_desk(self.incidents, config.incidents, config.verdicts, library, privacy.mode_of)
         self.pictures = FramePictures(self.incidents or MemoryPictures(), config.incidents.width, privacy.permits)
         self._results_path = config.results
-        self._results_file: ResultsFile | None = None
+        self.results_file: ResultsFile | None = None
+        """The results file from `open` on; None without `results`."""
         self._publisher = publisher
 
     def open(self) -> None:
         """Open the results file. Raises `ConfigError`."""
         if self._results_path is not None:
-            self._results_file = ResultsFile(self._results_path)
+            self.results_file = ResultsFile(self._results_path)
 
     async def keep_incidents(self) -> None:
         """Take the folders, and keep what is published, except for results and clips. Raises `ConfigError`.
@@ -53,8 +54,8 @@ class KeptOutputs:
 
     def keep_results(self) -> None:
         """Keep results and clips of what is published from now on. Raises `ConfigError`."""
-        if self._results_file is not None:
-            self._publisher.on_message(self._results_file.write)
+        if self.results_file is not None:
+            self._publisher.on_message(self.results_file.write)
         if self.recorder is not None:
             self._publisher.on_message(self.recorder.take)
 
@@ -70,8 +71,8 @@ class KeptOutputs:
 
     def close(self) -> None:
         """Close the results file. Nothing more is published."""
-        if self._results_file is not None:
-            self._results_file.close()
+        if self.results_file is not None:
+            self.results_file.close()
 
     def _has_clip(self, name: str) -> bool:
         return self.recorder is not None and self.recorder.library.clip(name) is not None

@@ -279,6 +279,13 @@ METRICS: tuple[MetricSpec, ...] = (
         ("reason",),
         derived=True,
     ),
+    # -- the results file: no series without `results`
+    MetricSpec(
+        "results_file_missing_total",
+        "counter",
+        "Results that could not be written to the results file.",
+        derived=True,
+    ),
     # -- clips: no series without recording
     MetricSpec(
         "recording_state", "gauge", "1 for the current state of recording, 0 for the others.", ("state",), derived=True

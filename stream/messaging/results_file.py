@@ -2,6 +2,7 @@
 
 Results of earlier runs are never lost: a file that has any is renamed to the next free name with a number, so that the
 file contains one run. Each line is written at once, whole or not at all, so that it survives the end of the process.
+After an error, such as a full disk, writing is tried again; the results in between are missing, and counted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import fcntl
 import logging
 import os
 import re
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,14 +27,29 @@ logger = logging.getLogger(__name__)
 _BEGINS = b'{"schema":"' + FRAME_SCHEMA.partition("/")[0].encode() + b"/"
 
 
-class ResultsFile:
-    """Writes results until an error, such as a full disk; it is logged once and the engine continues.
+RETRY_S = 1.0
+"""Time after an error until writing is tried again; results meanwhile are not written."""
 
-    Raises `ConfigError` naming `results` if the file cannot be opened, has other content, or is in use.
+
+class ResultsFile:
+    """Writes results. While it cannot, they are counted as missing, and the engine continues.
+
+    `clock` returns monotonic seconds. Raises `ConfigError` naming `results` if the file cannot be opened, has other
+    content, or is in use.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.missing = 0
+        """Results that were not written."""
+        self.error = ""
+        """Why the last result was not written; empty if it was."""
         self._path = path
+        self._clock = clock
+        self._retry_at = 0.0
+        self._missing_before = 0
+        """`missing` when the error began."""
+        self._whole_size: int | None = None
+        """Where the file is to be cut before the next line; None if it ends with a whole line."""
         self._file: int | None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,17 +61,59 @@ class ResultsFile:
         """Write the line of a result; other messages are ignored."""
         if self._file is None or not isinstance(message, Frame):
             return
+        if self.error and self._clock() < self._retry_at:
+            self.missing += 1
+            return
         try:
-            _write_line(self._file, msgspec.json.encode(message) + b"\n")
+            self._append(self._file, msgspec.json.encode(message) + b"\n")
         except OSError as error:
-            logger.error("results file %s: %s; nothing more is written to it", self._path, error.strerror)
-            self.close()
+            self._failed(error.strerror or str(error))
+        else:
+            if self.error:
+                self._works()
 
     def close(self) -> None:
         """Close the file. May be called again."""
         if self._file is not None:
             file, self._file = self._file, None
             os.close(file)  # which ends the lock
+            if self.error:
+                logger.error("results file %s: its last %d results are missing", self._path, self._missing_now())
+
+    def _append(self, file: int, line: bytes) -> None:
+        """Append the whole line, or raise `OSError` and leave the file as it was, or to be cut before the next line."""
+        size = os.fstat(file).st_size
+        if self._whole_size is not None and self._whole_size < size:
+            os.ftruncate(file, self._whole_size)
+            size = self._whole_size
+        self._whole_size = None
+        left = memoryview(line)
+        try:
+            while left:
+                left = left[os.write(file, left) :]
+        except OSError:
+            if len(left) < len(line):
+                self._whole_size = size
+                with suppress(OSError):
+                    os.ftruncate(file, size)
+            raise
+
+    def _failed(self, why: str) -> None:
+        if not self.error:
+            self._missing_before = self.missing
+            logger.error(
+                "results file %s: %s; results are missing from it until it can be written again", self._path, why
+            )
+        self.error = why
+        self.missing += 1
+        self._retry_at = self._clock() + RETRY_S
+
+    def _works(self) -> None:
+        self.error = ""
+        logger.warning("results file %s is written again; %d results are missing", self._path, self._missing_now())
+
+    def _missing_now(self) -> int:
+        return self.missing - self._missing_before
 
 
 def _begun(path: Path) -> int:
@@ -86,15 +146,3 @@ def _keep(path: Path, file: int) -> None:
     kept = path.with_name(f"{path.name}.{max(taken, default=0) + 1}")
     path.rename(kept)
     logger.info("results: those of an earlier run are kept in %s", kept)
-
-
-def _write_line(file: int, line: bytes) -> None:
-    """Append the whole line, or raise `OSError` and leave the file as it was."""
-    size, left = os.fstat(file).st_size, memoryview(line)
-    try:
-        while left:
-            left = left[os.write(file, left) :]
-    except OSError:
-        with suppress(OSError):
-            os.ftruncate(file, size)
-        raise

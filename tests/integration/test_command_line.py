@@ -20,6 +20,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from run_stream import app
+from stream.messaging import results_file
 from support.repository import REPOSITORY
 from support.waiting import wait_until
 
@@ -120,6 +121,16 @@ def test_a_file_read_fast_gives_one_line_per_frame_and_exit_code_0(
     assert [line["frame"] for line in lines] == list(range(60))
     assert {line["camera"] for line in lines} == {"cam0"}
     assert lines[-1]["media_time_us"] == 59 * 40_000
+
+
+def test_a_run_whose_results_could_not_all_be_written_ends_with_code_1_and_their_number(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results_file, "_begun", lambda path: os.open("/dev/full", os.O_WRONLY))
+    out = ("--results", str(clip.with_name("full.jsonl")))
+    done = answered("run", str(clip), "--profile", "free", "--pace", "fast", "--once", *out, *PORTS)
+    assert done.exit_code == 1
+    assert "full.jsonl: 60 results could not be written" in done.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

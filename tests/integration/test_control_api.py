@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
+import re
 import string
 import threading
 from pathlib import Path
@@ -22,6 +24,7 @@ from stages.free_model import FreeModel
 from stream import results
 from stream.cameras import control
 from stream.engine import Engine
+from stream.messaging import results_file
 from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
 from support.engines.controlled_engine import PATIENT, PATTERN, UNHURRIED, configured, descriptors, running
@@ -87,6 +90,18 @@ async def test_a_camera_is_switched_off_and_on() -> None:
         await client.ask("PATCH", f"{CAMERAS}/a", json={"enabled": True})
         await until(lambda: engine.cameras.status("a").state == "live")
         assert engine.cameras.status("a").epoch == 2
+
+
+async def test_status_and_metrics_tell_that_the_results_file_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(results_file, "_begun", lambda path: os.open("/dev/full", os.O_WRONLY))
+    async with running(configured({"id": "a", "source": PATTERN}, results=tmp_path / "r.jsonl")) as (engine, client):
+        await until(lambda: engine.cameras.running["a"].ring.processed > 0)
+        file = (await client.get("/api/v1/status"))["results_file"]
+        assert file["missing"] > 0 and file["message"] == "No space left on device"
+        missing = re.search(rb"\npartstream_results_file_missing_total (\S+)", engine.metrics.render())
+        assert missing is not None and float(missing[1]) > 0
 
 
 @pytest.mark.parametrize(

@@ -314,7 +314,7 @@ async def test_a_full_disk_is_logged_and_the_engine_goes_on(
     async with engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
     await engine.wait()
-    assert "results.jsonl: No space left on device; nothing more is written to it" in caplog.text
+    assert "results.jsonl: No space left on device; results are missing" in caplog.text
 
 
 async def test_with_once_the_run_ends_although_the_last_frames_were_stale() -> None:

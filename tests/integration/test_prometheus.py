@@ -53,6 +53,7 @@ def running(camera: AioRtspServer, tmp_path_factory: pytest.TempPathFactory) -> 
         "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
         "http": {"bind": "127.0.0.1:0"},
         "recording": {"directory": str(tmp_path_factory.mktemp("clips"))},
+        "results": str(tmp_path_factory.mktemp("results") / "results.jsonl"),
     }
     with ScrapedEngine(Config.model_validate(config)) as engine:
         yield engine

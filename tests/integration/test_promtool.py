@@ -30,6 +30,7 @@ async def busy_page(clips: Path) -> bytes:
             "http": {"bind": "127.0.0.1:0", "tokens_file": tokens},
             "recording": {"directory": str(clips)},
             "incidents": {"directory": clips / "incidents"},
+            "results": clips / "results.jsonl",
             "tracing": {"sample_ratio": 1e-12},
             "rules_file": rules,
         }

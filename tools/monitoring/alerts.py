@@ -163,6 +163,13 @@ ALERTS: tuple[Alert, ...] = (
         lasts="1m",
     ),
     Alert(
+        "PartstreamResultsFileIncomplete",
+        f"{increase(series('results_file_missing_total'), '5m')} > 0",
+        "warning",
+        "Results are missing from the file of {{ $labels.instance }}",
+        "Results of the last five minutes could not be written to `results`. They were published.",
+    ),
+    Alert(
         "PartstreamRecordingImpaired",
         f"{series('recording_state', state=('low_disk', 'unwritable'))} == 1",
         "warning",

@@ -22,6 +22,7 @@ from stream.http.server.camera_routes import ONE, CameraRoutes, json_response
 from stream.http.server.problems import Problem
 from stream.http.server.queries import CAMERA_ID_SCHEMA
 from stream.http.server.routes import Answer, Parameter, Route
+from stream.messaging.results_file import ResultsFile
 from stream.settings.engine import CameraConfig
 
 ROOT = "/api/v1"
@@ -38,6 +39,7 @@ class ControlApi:
     streams: Callable[[], int]
     config: Callable[[], Config]
     last: LastMessage
+    results_file: Callable[[], ResultsFile | None]
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -106,7 +108,7 @@ class ControlApi:
         stats = seen_stats(self.stats(), request[CALLER].cameras)
         sees = request[CALLER].sees
         views = [camera_view(self.cameras, camera_id) for camera_id in self.cameras.configs if sees(camera_id)]
-        return json_response(engine_view(stats, self.streams(), views))
+        return json_response(engine_view(stats, self.streams(), self.results_file(), views))
 
     async def _result(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stages.looks import LookKind
 from stream.cameras.look_counts import KINDS, in_words
 from stream.cameras.registry import CameraRegistry
+from stream.messaging.results_file import ResultsFile
 from stream.results import Load, ModelRef, Stats
 from stream.settings.engine import CameraConfig
 from stream.settings.privacy.modes import PrivacyMode
@@ -94,6 +95,13 @@ class LoadView(View):
     )
 
 
+class ResultsFileView(View):
+    """The file of all results."""
+
+    missing: int = Field(ge=0, description="Results that could not be written since the engine was started.")
+    message: str = Field(description="Why results cannot be written at the moment; empty if they can.")
+
+
 class EngineView(View):
     """The engine as a whole."""
 
@@ -108,6 +116,7 @@ class EngineView(View):
     subscriptions: int = Field(ge=0, description="ZeroMQ subscriptions.")
     streams: int = Field(ge=0, description="Open HTTP streams, for example of events and pictures.")
     load: LoadView
+    results_file: ResultsFileView | None = Field(description="The file `results`; null without one.")
     cameras: list[CameraView]
 
 
@@ -144,8 +153,9 @@ def camera_view(cameras: CameraRegistry, camera_id: str) -> CameraView:
     )
 
 
-def engine_view(stats: Stats, streams: int, cameras: list[CameraView]) -> EngineView:
+def engine_view(stats: Stats, streams: int, results_file: ResultsFile | None, cameras: list[CameraView]) -> EngineView:
     """Return the view of the engine."""
+    file = results_file and ResultsFileView(missing=results_file.missing, message=results_file.error)
     return EngineView(
         run=stats.run,
         at_us=stats.at_us,
@@ -158,6 +168,7 @@ def engine_view(stats: Stats, streams: int, cameras: list[CameraView]) -> Engine
         subscriptions=stats.subscriptions,
         streams=streams,
         load=_load_view(stats.load),
+        results_file=file,
         cameras=cameras,
     )
 

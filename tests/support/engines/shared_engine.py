@@ -72,7 +72,7 @@ async def shared_engine(folder: Path, **http: Any) -> AsyncGenerator[Shared]:
         shared = Shared(engine, Client(session, address), tokens)
         shared.alerts = began
         await until(lambda: {SEEN, HIDDEN} <= began.keys())
-        await until(lambda: all(isinstance(engine._outputs.pictures.picture(name), Picture) for name in began.values()))
+        await until(lambda: all(isinstance(engine.outputs.pictures.picture(name), Picture) for name in began.values()))
         yield shared
 
 

@@ -27,7 +27,7 @@ def dashboard() -> Dashboard:
             ("ZeroMQ", _published()),
             ("Gaps and replays", _replays()),
             ("HTTP and live video", _http()),
-            ("Clips (only with recording)", _clips()),
+            ("Files (only with results or recording)", _files()),
         ],
     )
 
@@ -180,8 +180,14 @@ def _http() -> list[AnyPanel]:
     ]
 
 
-def _clips() -> list[AnyPanel]:
+def _files() -> list[AnyPanel]:
     return [
+        lines(
+            "Results missing from the file",
+            Advice("0.", "The disk of `results` is full or broken.", "PartstreamResultsFileIncomplete"),
+            Query(total(happened(series("results_file_missing_total", **HERE), NOW), ("instance",)), "{{instance}}"),
+            width=6,
+        ),
         states(
             "State of recording",
             Advice(
@@ -189,13 +195,14 @@ def _clips() -> list[AnyPanel]:
             ),
             Query(f"max by (state) ({series('recording_state', **HERE)})", "{{state}}"),
             {"ready": GOOD, "low_disk": WORSE, "unwritable": BAD},
-            width=8,
+            width=6,
         ),
         lines(
             "Clips written and failed",
             Advice("None failed.", "See the reasons in docs/recording.md.", "PartstreamRecordingImpaired"),
             Query(f"sum({happened(series('clips_written_total', **HERE), NOW)})", "written"),
             Query(f"sum({happened(series('clips_failed_total', **HERE), NOW)})", "failed"),
+            width=6,
             colours={"written": GOOD, "failed": BAD},
         ),
         lines(
@@ -204,5 +211,6 @@ def _clips() -> list[AnyPanel]:
             Query(f"sum({series('clips_bytes', **HERE)})", "on disk"),
             Query(f"sum({series('clip_packet_bytes', **HERE)})", "in memory"),
             unit="bytes",
+            width=6,
         ),
     ]
