@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -79,10 +79,13 @@ def new_command(
         "cameras": "all" if all_cameras else camera,
         "expires": expires,
     }
-    with errors(), _edited(file, make=True) as tokens:
+
+    def show() -> None:
+        typer.echo(f"Give this token to {name} over a secure channel; it is not shown again:", err=True)
+        typer.echo(secret)
+
+    with errors(), _edited(file, make=True, before_writing=show) as tokens:
         tokens.append({key: value for key, value in token.items() if value is not None})
-    typer.echo(f"Give this token to {name} over a secure channel; it is not shown again:", err=True)
-    typer.echo(secret)
 
 
 @tokens_app.command("list")
@@ -119,10 +122,13 @@ def _is_past(text: str) -> bool:
 
 
 @contextmanager
-def _edited(path: Path, *, make: bool) -> Generator[list[dict[str, object]]]:
+def _edited(
+    path: Path, *, make: bool, before_writing: Callable[[], None] = lambda: None
+) -> Generator[list[dict[str, object]]]:
     """Yield the tokens as the file has them, and write them back, unless an error is raised.
 
-    The file's owner, group and mode stay. Raises `ConfigError` if the file or the result is invalid.
+    `before_writing` is called when the tokens are valid; if it fails, the file is not changed. The file's owner, group
+    and mode stay. Raises `ConfigError` if the file or the result is invalid.
     """
     import yaml
     from pydantic import ValidationError
@@ -143,10 +149,13 @@ def _edited(path: Path, *, make: bool) -> Generator[list[dict[str, object]]]:
             except ValidationError as error:
                 text = error_text(error, TokensConfig, command="partstream tokens new --help")
                 raise ConfigError(f"{path} is not changed: {text}") from None
+            before_writing()
             private_file.replace(path, HEADER + yaml.safe_dump({"tokens": tokens}, sort_keys=False))
             if before is not None:
                 os.chown(path, before.st_uid, before.st_gid)
                 path.chmod(before.st_mode & 0o777)
+    except BrokenPipeError:
+        raise  # of standard output
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 

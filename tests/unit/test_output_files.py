@@ -15,6 +15,7 @@ OWN_WAYS = {
     "stream/settings/private_file.py": "new files beside their place",
 }
 OWN_NAMES = {
+    "commands/console/standard_streams.py": "`/dev/null` and the standard streams",
     "commands/demo/show.py": "files of the demo in its folder",
     "commands/gate/gate_file.py": "new file beside its place",
     "commands/privacy/command.py": "never replaces a file",
