@@ -225,6 +225,7 @@ class Engine:
         if self._tracing is not None:
             self._tracing.start()
         await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
+        await asyncio.to_thread(self.profiling.check_directory)
         await self.outputs.keep_incidents()
         await self.publisher.start()
         await asyncio.to_thread(self.alerts.start)

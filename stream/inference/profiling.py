@@ -80,9 +80,10 @@ def torch_profiler() -> Profiler:
 
 
 class Profiling:
-    """Makes and keeps recordings; `batches` returns the number of batches so far. All methods are for the event loop.
+    """Makes and keeps recordings; `batches` returns the number of batches so far.
 
-    Without a directory, files go into a new temporary directory, which is not deleted.
+    Methods are for the event loop, unless they say that they block. Without a directory, files go into a new temporary
+    directory, which is not deleted.
     """
 
     def __init__(
@@ -108,6 +109,20 @@ class Profiling:
         """Return the file of a finished recording; None if there is none."""
         recording = self._recordings.get(name)
         return Path(recording.message) if recording is not None and recording.state == "done" else None
+
+    def check_directory(self) -> None:
+        """Log an error if no file can be created in the configured directory. Blocks."""
+        if self._directory is None:
+            return
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self._directory).close()
+        except OSError as error:
+            logger.error(
+                "profiling_directory: no file can be created in %s: %s; there are no recordings until this is fixed",
+                self._directory,
+                error.strerror,
+            )
 
     def begin(self, seconds: float = DEFAULT_S) -> ProfilingRecording:
         """Start a recording. Raises `AlreadyProfilingError`, or `ProfilingError` if a file cannot be written."""

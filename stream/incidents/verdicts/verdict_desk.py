@@ -393,6 +393,8 @@ def make_desk(
 ) -> VerdictDesk | None:
     """Return the desk for a store; None without one."""
     if store is None or incidents.directory is None:
+        if config.directory is not None:
+            logger.warning("verdicts.directory: %s is not used without incidents.directory", config.directory)
         return None
     directory = config.directory or incidents.directory / "verdicts"
     return VerdictDesk(store, VerdictFolder(directory, config), library, privacy_of)

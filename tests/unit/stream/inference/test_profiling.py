@@ -188,3 +188,14 @@ def test_torchs_profiler_records_operators_and_the_stages_by_name(tmp_path: Path
     with gzip.open(tmp_path / "trace.json.gz") as file:
         names = {event.get("name") for event in json.load(file)["traceEvents"]}
     assert {"detection", "aten::matmul"} <= names
+
+
+def test_a_directory_in_which_no_file_can_be_created_is_logged_by_its_setting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder(None, FakeProfiler()).check_directory()
+    recorder(tmp_path / "profiling", FakeProfiler()).check_directory()
+    assert not caplog.records
+    (tmp_path / "file").touch()
+    recorder(tmp_path / "file", FakeProfiler()).check_directory()
+    assert f"profiling_directory: no file can be created in {tmp_path / 'file'}: File exists" in caplog.text

@@ -20,11 +20,12 @@ from stages.verdicts import verdict_file
 from stages.verdicts.verdict_file import Verdict
 from stream.incidents.store import IncidentStore, StoreUnavailableError
 from stream.incidents.verdicts import late_clips, verdict_folder
-from stream.incidents.verdicts.verdict_desk import Said, VerdictDesk, VerdictsUnwritableError
+from stream.incidents.verdicts.verdict_desk import Said, VerdictDesk, VerdictsUnwritableError, make_desk
 from stream.incidents.verdicts.verdict_folder import VerdictFolder
 from stream.recording.clips import Clip
 from stream.recording.library import ENDINGS, ClipLibrary
 from stream.settings import private_file
+from stream.settings.incidents.incidents import IncidentsConfig
 from stream.settings.incidents.verdicts import VerdictsConfig
 from support.incidents import alert, give
 from support.reviewing import FRAME_US, S, box_at, fell, keep, library_at, ready, shown_files, store_at, write_recorded
@@ -442,3 +443,20 @@ def test_links_among_the_clips_are_not_followed(at: Desk) -> None:
     assert [one.learned for one in again.say([FIRST], RIGHT)] == [True]
     assert (clips / f"{at.recorded[0].name}.mp4").samefile(at.clips / f"{at.recorded[0].name}.mp4")
     assert elsewhere.read_bytes() == b"mine"
+
+
+def test_a_directory_that_cannot_be_used_or_is_not_used_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    given = VerdictsConfig.model_validate({"directory": tmp_path / "file"})
+    assert make_desk(None, IncidentsConfig.model_validate({}), given, None, lambda camera: "off") is None
+    assert f"verdicts.directory: {tmp_path / 'file'} is not used without incidents.directory" in caplog.text
+    store = store_at(tmp_path / "incidents")
+    incidents = IncidentsConfig.model_validate({"directory": tmp_path / "incidents"})
+    desk = make_desk(store, incidents, given, None, lambda camera: "off")
+    assert desk is not None
+    desk.start()
+    desk.close()
+    store.close()
+    assert f"verdicts: {tmp_path / 'file'} cannot be used: File exists" in caplog.text
