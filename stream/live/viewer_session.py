@@ -11,12 +11,12 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import av
-from aiortc import RTCIceServer, RTCRtpSender
+from aiortc import RTCRtpSender
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdatachannel import RTCDataChannel
 
@@ -25,6 +25,7 @@ from stream.live.rtp_times import RATE, RtpTimes
 from stream.live.unit_queue import QueueClosedError, UnitQueue
 from stream.sources.webrtc.connection import Connection
 from stream.sources.webrtc.end_reason import EndReason
+from stream.sources.webrtc.ice_servers import IceServers
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class ViewerSession(Connection):
 
     def __init__(
         self,
-        ice_servers: Sequence[RTCIceServer],
+        ice_servers: IceServers,
         video: LiveVideo,
         codec: str,
         on_closed: Callable[[Connection], None],

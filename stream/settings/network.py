@@ -140,6 +140,9 @@ class IceServer(Section):
                 r"(stun:[^?:@\s]+(:\d{1,5})?|turns?:[^?:@\s]+(:\d{1,5})?(\?transport=(udp|tcp))?)", url
             ):
                 raise ValueError("must be stun:host[:port], turn:host[:port][?transport=tcp] or turns:host[:port]")
+            port = re.search(r":(\d+)(?:\?|$)", url)
+            if port is not None and not 0 < int(port[1]) < 65536:
+                raise ValueError(f"{port[1]} is not a port: must be 1 to 65535")
         return value
 
 

@@ -304,7 +304,9 @@ async def test_publishers_connect_and_disconnect_without_affecting_others() -> N
         assert engine.cameras.status("other").state == "live"
 
 
-async def test_with_a_stun_server_that_never_answers_there_is_an_answer() -> None:
+async def test_with_a_stun_server_that_never_answers_there_is_an_answer_and_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     asked: list[bytes] = []
 
     class Silent(asyncio.DatagramProtocol):
@@ -323,5 +325,6 @@ async def test_with_a_stun_server_that_never_answers_there_is_an_answer() -> Non
             assert publisher.status == 201
             await live(engine)
         assert asked
+        assert f"webrtc.ice_servers: stun:127.0.0.1:{port} gives no address" in caplog.text
     finally:
         transport.close()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from typing import Any
 
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from stream.sources.webrtc.descriptions import OfferError
 from stream.sources.webrtc.end_reason import EndReason
+from stream.sources.webrtc.ice_servers import IceServers
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +24,10 @@ CLOSE_WITHIN_S = 2.0
 class Connection:
     """Base of sessions and viewers. `on_closed` is called once, after everything is closed."""
 
-    def __init__(self, ice_servers: Sequence[RTCIceServer], on_closed: Callable[[Connection], None]) -> None:
+    def __init__(self, ice_servers: IceServers, on_closed: Callable[[Connection], None]) -> None:
         # Without a list, aiortc would use Google's STUN server.
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=ice_servers.servers))
+        self._ice_servers = ice_servers
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
@@ -46,7 +49,7 @@ class Connection:
             async with asyncio.timeout(NEGOTIATE_WITHIN_S):
                 await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
                 directions()
-                await self._peer.setLocalDescription()
+                await self._describe()
         except TimeoutError:
             raise OfferError(f"no answer within {NEGOTIATE_WITHIN_S:g} s: check webrtc.ice_servers") from None
         except Exception as error:
@@ -54,6 +57,11 @@ class Connection:
             logger.debug("rejected an offer: %s", type(error).__name__)
             raise OfferError("it is invalid or inconsistent") from None
         return self._peer.localDescription.sdp
+
+    async def _describe(self) -> None:
+        """Gather our own candidates."""
+        await self._peer.setLocalDescription()
+        self._ice_servers.check(self._peer.localDescription.sdp, time.monotonic())
 
     # -- the end ------------------------------------------------------------------------------------------------
     def close_soon(self, reason: EndReason) -> None:

@@ -12,11 +12,10 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from aiortc import RTCIceServer
-
 from stream.settings.network import WebRtcConfig
 from stream.sources.loop_thread import STOP_WITHIN_S, LoopStoppedError, LoopThread
 from stream.sources.webrtc.connection import Connection
+from stream.sources.webrtc.ice_servers import IceServers
 from stream.sources.webrtc.session import Session
 from telemetry.observer import Observer
 from telemetry.reasons import DiscardReason
@@ -39,14 +38,7 @@ class Peers:
     def __init__(self, config: WebRtcConfig, observer: Observer) -> None:
         self.config = config
         self._observer = observer
-        self.ice_servers = [
-            RTCIceServer(
-                list(server.urls),
-                server.username or None,
-                server.credential.get_secret_value() if server.credential is not None else None,
-            )
-            for server in config.ice_servers
-        ]
+        self.ice_servers = IceServers(config.ice_servers)
         self._thread = LoopThread("webrtc", _new_loop, self._end_all)
         self._connections: dict[Connection, Callable[[], None]] = {}
         self._closing: set[asyncio.Task[None]] = set()

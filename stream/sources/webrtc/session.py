@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import av
-from aiortc import RTCIceServer, RTCRtpReceiver, RTCSessionDescription
+from aiortc import RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
 
@@ -26,6 +26,7 @@ from stream.sources.webrtc.assembler import AssembledUnit, UnitAssembler
 from stream.sources.webrtc.connection import NEGOTIATE_WITHIN_S, Connection
 from stream.sources.webrtc.descriptions import codecs
 from stream.sources.webrtc.end_reason import EndReason
+from stream.sources.webrtc.ice_servers import IceServers
 from telemetry.reasons import DiscardReason
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Session(Connection):
 
     def __init__(
         self,
-        ice_servers: Sequence[RTCIceServer],
+        ice_servers: IceServers,
         start_timeout_s: float,
         stall_timeout_s: float,
         on_discard: Callable[[DiscardReason], None],
@@ -74,7 +75,7 @@ class Session(Connection):
         self._peer.addTransceiver("video", direction="recvonly")
         try:
             async with asyncio.timeout(NEGOTIATE_WITHIN_S):
-                await self._peer.setLocalDescription()
+                await self._describe()
         except TimeoutError:
             raise NegotiationError(f"no offer could be created within {NEGOTIATE_WITHIN_S:g} s") from None
         return self._peer.localDescription.sdp

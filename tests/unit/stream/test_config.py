@@ -213,8 +213,8 @@ def test_servers_that_help_webrtc_are_checked_and_their_credentials_hidden() -> 
     turn = {"urls": ["turn:turn.example:3478?transport=tcp"], "username": "bob", "credential": "geheim"}
     config = Config.model_validate({"webrtc": {"ice_servers": [{"urls": ["stun:stun.example"]}, turn]}})
     assert "geheim" not in repr(config) + config.model_dump_json()
-    for url in ("http://stun.example", "stun:", "turn:host:port", "stun:a?transport=udp"):
-        with pytest.raises(ValidationError, match="stun:host"):
+    for url in ("http://stun.example", "stun:", "turn:host:port", "stun:a?transport=udp", "stun:a:99999", "turn:a:0"):
+        with pytest.raises(ValidationError, match=r"stun:host|must be 1 to 65535"):
             Config.model_validate({"webrtc": {"ice_servers": [{"urls": [url]}]}})
 
 

@@ -9,6 +9,7 @@ import pytest
 from stream.sources.webrtc import connection
 from stream.sources.webrtc.connection import Connection
 from stream.sources.webrtc.end_reason import EndReason
+from stream.sources.webrtc.ice_servers import IceServers
 
 
 class Idle(Connection):
@@ -23,7 +24,7 @@ async def test_a_peer_that_does_not_close_in_time_is_cancelled(
 ) -> None:
     monkeypatch.setattr(connection, "CLOSE_WITHIN_S", 0.01)
     closed: list[Connection] = []
-    idle = Idle([], closed.append)
+    idle = Idle(IceServers([]), closed.append)
     cancelled = asyncio.Event()
     close = idle._peer.close
 
@@ -45,7 +46,7 @@ async def test_a_peer_that_fails_to_close_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     closed: list[Connection] = []
-    idle = Idle([], closed.append)
+    idle = Idle(IceServers([]), closed.append)
     close = idle._peer.close
 
     async def broken() -> None:
