@@ -87,9 +87,10 @@ def rounded_box(box: tuple[float, float, float, float]) -> results.Box:
 def capture_time_of(meta: FrameMeta, media_us: int) -> int:
     """Return the capture time, µs UTC, at an earlier media time of the same epoch.
 
-    The elapsed time is taken from media time alone, so that a clock correction does not change it.
+    The elapsed time is taken from media time alone, so that a clock correction does not change it. The result is
+    not before 1970.
     """
-    return meta.capture_us - (meta.media_us - media_us)
+    return max(meta.capture_us - (meta.media_us - media_us), 0)
 
 
 def published_parts(person: PersonAnalysis) -> list[results.Part]:

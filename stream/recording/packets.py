@@ -139,7 +139,7 @@ class PacketRing:
             held.hidden = 0 <= before_us <= shown.media_us
             held.lost = not held.hidden  # it belongs to the previous epoch
             held.epoch = shown.epoch
-            held.media_us, held.capture_us = shown.media_us - before_us, shown.capture_us - before_us
+            held.media_us, held.capture_us = shown.media_us - before_us, max(shown.capture_us - before_us, 0)
 
     def close(self) -> None:
         """End the ring. Units can still be read."""

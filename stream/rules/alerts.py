@@ -194,7 +194,7 @@ class RuleAlerts:
             score=finding.score,
             box=finding.box,
             capture_us=moment.capture_us,
-            since_us=moment.capture_us - lasted_us if before is None else before.since_us,
+            since_us=max(moment.capture_us - lasted_us, 0) if before is None else before.since_us,
             began_us=moment.capture_us if before is None else before.began_us,
             clear_reason=None,
             media_time_us=moment.media_us,

@@ -208,7 +208,7 @@ class Evaluator:
                 since_us = action.node.since_us(slots)
             parts = list(dict.fromkeys(action.node.parts(values)))
             seen.parts = {**(seen.parts or {}), action.name: parts}
-            capture_us = moment.capture_us - (moment.media_us - since_us)
+            capture_us = max(moment.capture_us - (moment.media_us - since_us), 0)
             found.append(RuleAction(action.name, round(score, 4), capture_us, "rule", parts))
         return sorted(found, key=_label) if len(found) > 1 else found
 

@@ -34,6 +34,8 @@ begin an epoch. They are ignored for `IGNORED_NS`."""
 
 EARLIEST_SANE_UTC_US = 1_420_070_400_000_000
 """2015. Senders whose clock was never set report earlier times."""
+LATEST_UTC_US = 8_835_955_200_000_000
+"""2250, five years before the largest number of microseconds that messages may have."""
 
 _CLOCK_NAMES: dict[Clock, str] = {
     "rtcp": "the camera's clock",
@@ -144,6 +146,8 @@ class CameraClock:
             return step_us
         media_us = self._media_us + max(0, step_us)
         clock, elapsed_us, reading_us = self._reading(media_us, arrived_us, arrival_ns, utc_us, sender_utc_us)
+        if not self._live and max(media_us, reading_us) > LATEST_UTC_US:
+            return Discontinuity("forward", step_us)
         expected_us = self._capture_us + elapsed_us
         off_us = reading_us - expected_us
         if abs(off_us) >= STEP_LIMIT_US:
@@ -174,7 +178,8 @@ class CameraClock:
             if self._end_us is not None:
                 # If a file is read faster than real time, the previous epoch ends in the future.
                 step_us = self._our_step_us(arrival_ns, utc_us)
-                self._capture_us = max(utc_us, self._end_us + (step_us if abs(step_us) >= STEP_LIMIT_US else 0))
+                end_us = self._end_us + (step_us if abs(step_us) >= STEP_LIMIT_US else 0)
+                self._capture_us = max(utc_us, end_us if end_us <= LATEST_UTC_US else 0)
             self._our_offset_us = utc_us - arrival_ns // 1000
             self._start_utc_us = self._end_us = self._capture_us
 

@@ -22,7 +22,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from stream.sources.arrival_time import utc_us_at
-from stream.sources.decoding.clock import EARLIEST_SANE_UTC_US
+from stream.sources.decoding.clock import EARLIEST_SANE_UTC_US, LATEST_UTC_US
 from stream.sources.demuxed.opening import Opening, OpeningStoppedError, OpeningTimeoutError
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.transport import AccessUnit, StoppedError, Transport, UnitTimes
@@ -186,4 +186,4 @@ def _producer_time_us(packet: av.Packet) -> int | None:
     if not packet.has_sidedata("prft"):
         return None
     (utc_us,) = _PRODUCER_TIME.unpack_from(bytes(packet.get_sidedata("prft")))
-    return utc_us if utc_us >= EARLIEST_SANE_UTC_US else None
+    return utc_us if EARLIEST_SANE_UTC_US <= utc_us <= LATEST_UTC_US else None

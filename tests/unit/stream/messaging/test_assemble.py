@@ -8,7 +8,7 @@ import pytest
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.looks import NOTHING, SKIPPED, WHOLE, Look, Region, look_at
 from stages.types import FrameAnalysis, PartAnalysis, PersonAnalysis
-from stream.messaging.assemble import frame_message
+from stream.messaging.assemble import capture_time_of, frame_message
 from stream.results import Frame, ModelRef, decode
 
 
@@ -61,3 +61,10 @@ def test_a_hand_names_what_it_holds_and_other_parts_have_no_such_field() -> None
     found = frame_message(meta, FrameAnalysis([PersonAnalysis(1, box, 0.9, None, parts)]), ModelRef("edge", "", True))
     hand, head = msgspec.to_builtins(found)["people"][0]["parts"]
     assert hand["holds"] == "cup" and "holds" not in head
+
+
+def test_what_began_before_1970_by_a_clock_that_is_not_set_began_in_1970() -> None:
+    meta = FrameMeta(
+        "door", 1, 9, 5_000_000, 3_000_000, "arrival", 0, 0, (64, 48), SlotFormat("planes", (64, 48), (64, 48))
+    )
+    assert [capture_time_of(meta, media_us) for media_us in (4_000_000, 1_000_000)] == [2_000_000, 0]

@@ -10,6 +10,7 @@ from stream.sources.decoding.clock import (
     BACKWARD_LIMIT_US,
     FORWARD_LIMIT_US,
     IGNORED_NS,
+    LATEST_UTC_US,
     STEP_LIMIT_US,
     UNSTEADY_STEPS,
     CameraClock,
@@ -276,6 +277,21 @@ def test_a_time_lapse_read_fast_has_no_jumps_but_a_cut_in_a_file_is_one():
     stamped(clock, 0, 0)
     stamped(clock, 40, 1)
     assert clock.stamp(4_000_000, 2_000_000, UTC) == Discontinuity("forward", 3_960_000)
+
+
+@pytest.mark.parametrize("step_us", [2**62, 100 * YEAR_S * 10**6])
+def test_a_file_never_has_times_that_messages_cannot_hold(step_us: int):
+    clock = CameraClock(live=False, paced=False)
+    epochs = 0
+    for frame in range(12):
+        answer = clock.stamp(frame * step_us, frame, UTC)
+        if not isinstance(answer, Stamp):
+            epochs += 1
+            clock.begin_epoch()
+            answer = clock.stamp(frame * step_us, frame, UTC)
+        assert isinstance(answer, Stamp)
+        assert answer.media_us <= LATEST_UTC_US and UTC <= answer.capture_us <= LATEST_UTC_US < 2**53
+    assert epochs
 
 
 @pytest.mark.parametrize("live", [True, False])
