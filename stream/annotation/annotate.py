@@ -23,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ring_buffers.slot_writers import quarter_turns, shown_size
 from stream import output_file
 from stream.annotation.annotated_video import AnnotationError, VideoPictures, VideoWriter
-from stream.annotation.overlay import OverlayPainter
+from stream.annotation.overlay import MOST_PEOPLE, OverlayPainter
 from stream.annotation.status_strip import StatusStrip
 from stream.pictures.picture_colours import INK
 from stream.results import Frame, decode
@@ -68,7 +68,7 @@ def annotate_file(
 
     `detector`: also draw what the detector looked at. Shows progress on `console`. Raises `AnnotationError`.
     """
-    frames = read_frames(results, _camera_of(results, camera))
+    frames = _with_warning(read_frames(results, _camera_of(results, camera)), console)
     columns = (TextColumn("Drawing {task.fields[file]}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=console is None
@@ -140,6 +140,20 @@ def read_frames(results: Path, camera: str | None = None) -> Iterator[Frame]:
                     yield message
     except OSError as error:
         raise AnnotationError(f"{results}: can't be read: {error.strerror}") from None
+
+
+def _with_warning(frames: Iterable[Frame], console: Console | None) -> Iterator[Frame]:
+    """Yield the results, and say at the first one that not all of its people are drawn."""
+    told = False
+    for frame in frames:
+        if console is not None and not told and len(frame.people) > MOST_PEOPLE:
+            told = True
+            console.print(
+                f"frame {frame.frame} has {len(frame.people)} people; of each frame, the {MOST_PEOPLE} with the "
+                "highest scores are drawn",
+                highlight=False,
+            )
+        yield frame
 
 
 def _camera_of(results: Path, wanted: str | None) -> str:

@@ -8,16 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
 from PIL import Image, ImageDraw
 
 from stream.annotation.detector_overlay import DetectorOverlay
 from stream.annotation.label_placement import Placement, Rect, around, grown
 from stream.pictures.picture_colours import INK, PAPER, Colour, relevance_colour, track_colour
-from stream.pictures.picture_text import font, text_width
+from stream.pictures.picture_text import font, shortened, text_width
 from stream.results import DetectedObject, Frame, Part, Person
 
 MOST_REASONS = 3
 """Number of parts that are named as reasons and labelled with their states; more cannot be read in a moving picture."""
+
+MOST_PEOPLE, MOST_LABELLED, MOST_PARTS, MOST_OBJECTS = 500, 256, 50, 500
+"""People, people with a label, parts of each and objects that are drawn of a result: the best ones. An engine publishes
+fewer."""
 
 LEAST_RELEVANCE = 0.15
 """Least relevance of a part that is named as a reason."""
@@ -48,7 +53,7 @@ class Reason:
 
     def text(self, *, first: bool) -> str:
         """Return the reason's text, for example `because right hand (relevance 0.95): wave`."""
-        part, state = self.part.replace("_", " "), self.state.replace("_", " ")
+        part, state = shortened(self.part.replace("_", " ")), shortened(self.state.replace("_", " "))
         if first:
             return f"because {part} (relevance {self.relevance:.2f}): {state}"
         return f"{part} ({self.relevance:.2f}): {state}"
@@ -63,6 +68,22 @@ def reasons(parts: Sequence[Part]) -> list[Reason]:
             state, _ = max(states, key=lambda state: state[1])
             found.append(Reason(part.part, state, part.relevance))
     return found[:MOST_REASONS]
+
+
+def limited(frame: Frame) -> Frame:
+    """Return a result with what is drawn of it: the best people and objects, and the most relevant parts."""
+    people = frame.people
+    if len(people) > MOST_PEOPLE:
+        kept = sorted(range(len(people)), key=lambda index: -people[index].score)[:MOST_PEOPLE]
+        people = [people[index] for index in sorted(kept)]
+    if any(len(person.parts) > MOST_PARTS for person in people):
+        people = [
+            replace(person, parts=sorted(person.parts, key=lambda part: -part.relevance)[:MOST_PARTS])
+            for person in people
+        ]
+    if people is frame.people and len(frame.objects) <= MOST_OBJECTS and len(frame.regions) <= MOST_OBJECTS:
+        return frame
+    return replace(frame, people=people, objects=frame.objects[:MOST_OBJECTS], regions=frame.regions[:MOST_OBJECTS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +175,21 @@ class OverlayPainter:
 
     def paint(self, frame: Frame) -> Image.Image:
         """Return a layer of `size`, RGBA, transparent where nothing is drawn."""
+        frame = limited(frame)
         layer = Image.new("RGBA", self.size, (0, 0, 0, 0))
         draw = ImageDraw.Draw(layer)
-        across, down = self.size[0] / max(1, frame.size[0]), self.size[1] / max(1, frame.size[1])
+        width, height = self.size
+        across, down = width / max(1, frame.size[0]), height / max(1, frame.size[1])
 
         def on_layer(box: Sequence[float]) -> Rect:
-            return box[0] * across, box[1] * down, box[2] * across, box[3] * down
+            # A picture's size beyond the layer nothing can be seen of a box, and larger numbers cannot be drawn.
+            x1, y1, x2, y2 = box[0] * across, box[1] * down, box[2] * across, box[3] * down
+            return (
+                min(max(x1, -width), 2 * width),
+                min(max(y1, -height), 2 * height),
+                min(max(x2, -width), 2 * width),
+                min(max(y2, -height), 2 * height),
+            )
 
         people = [(person, on_layer(person.box)) for person in frame.people]
         bounds = (2.0, 2.0, self.size[0] - 2.0, self.size[1] - 2.0)
@@ -181,13 +211,15 @@ class OverlayPainter:
         # two people of similar height do not swap in every picture.
         step = 30 * self.scale
         nearest = sorted(people, key=lambda pair: (-round((pair[1][3] - pair[1][1]) / step), pair[0].track))
-        labels = [(person, box, *self._labelled(placement, person, box, before)) for person, box in nearest]
+        labels = [
+            (person, box, *self._labelled(placement, person, box, before)) for person, box in nearest[:MOST_LABELLED]
+        ]
         for person, box, _, at in labels:
             self._leader(draw, box, at, track_colour(person.track))
         for person, _, block, at in labels:
             block.draw(draw, at, track_colour(person.track))
         placement.avoid = [on_layer(part.box) for person in frame.people for part in person.parts if part.part == HEAD]
-        for person, box in people:
+        for person, box in nearest[:MOST_LABELLED]:
             if box[3] - box[1] >= LABELLED_HEIGHT * self.scale:
                 boxes = {part.part: part.box for part in person.parts}
                 for reason in reasons(person.parts):
@@ -237,7 +269,7 @@ class OverlayPainter:
         draw.rectangle(box, outline=(*PAPER, 150), width=1)
         draw.text(
             (box[0] + 3, box[3] - 2),
-            found.label,
+            shortened(found.label),
             (*PAPER, 220),
             font(size),
             anchor="lb",
@@ -252,10 +284,13 @@ class OverlayPainter:
         """Return the person's label with as many reasons as fit, and its place; the tag itself is always shown."""
         title_size, line_size = round(17 * self.scale), round(13.5 * self.scale)
         held = "".join(f"  holds {label}" for label in sorted({part.holds for part in person.parts if part.holds}))
-        title, score, lines = "…", f"#{person.track}{held}", ()
+        title, score, lines = "…", shortened(f"#{person.track}{held}"), ()
         if person.action is not None:
             marked = "experimental  " if person.action.experimental else ""
-            title, score = person.action.label.replace("_", " "), f"{marked}{person.action.score:.2f}  {score}"
+            title, score = (
+                shortened(person.action.label.replace("_", " ")),
+                f"{marked}{person.action.score:.2f}  {score}",
+            )
             lines = tuple(reasons(person.parts))
         last = before.get(person.track)
         for count in range(len(lines), -1, -1):
@@ -285,7 +320,7 @@ class OverlayPainter:
         """Draw the part's state beside its box if there is space."""
         size = round(12.5 * self.scale)
         pad = max(2, round(size * 0.3))
-        text = reason.state.replace("_", " ")
+        text = shortened(reason.state.replace("_", " "))
         places = around(box, (text_width(text, size) + 2 * pad, round(size * 1.35)), 2 * self.scale)[:12]
         chosen = placement.find(places, box, margin=1.0)
         if chosen is None:

@@ -8,11 +8,13 @@ from functools import cached_property
 from PIL import Image, ImageDraw
 
 from stream.pictures.picture_colours import INK, MUTED, PAPER, WARNING, Colour, relevance_colour
-from stream.pictures.picture_text import font, text_width
+from stream.pictures.picture_text import font, shortened, text_width
 from stream.results import Frame
 
 CLOCKS = {"rtcp": "camera's clock", "arrival": "arrival time", "media": "media time"}
 SHOWN_DISTANCE_S = 0.05
+FARTHEST_S = 86_400.0
+"""Farther from a picture, a result says nothing about the picture's time."""
 
 
 class StatusStrip:
@@ -49,15 +51,16 @@ class StatusStrip:
         at = f"{int(picture_s // 60)}:{picture_s % 60:04.1f}"
         if frame is None:
             return [(at, PAPER), ("no result", MUTED)]
-        texts = [(frame.camera, PAPER), (at, PAPER)]
+        texts = [(shortened(frame.camera), PAPER), (at, PAPER)]
         if not frame.model.trained:
             texts.append(("untrained model: labels are meaningless", WARNING))
-        captured = datetime.fromtimestamp(frame.capture_us / 1e6, UTC) + timedelta(seconds=after_s)
-        texts.append(
-            (f"{captured:%Y-%m-%d %H:%M:%S}.{captured.microsecond // 100_000} UTC, {CLOCKS[frame.clock]}", MUTED)
-        )
+        if abs(after_s) <= FARTHEST_S:
+            captured = datetime.fromtimestamp(frame.capture_us / 1e6, UTC) + timedelta(seconds=after_s)
+            texts.append(
+                (f"{captured:%Y-%m-%d %H:%M:%S}.{captured.microsecond // 100_000} UTC, {CLOCKS[frame.clock]}", MUTED)
+            )
         if frame.model.trained:
-            texts.append((f"model {frame.model.profile}", MUTED))
+            texts.append((f"model {shortened(frame.model.profile)}", MUTED))
         if not drawn:
             texts.append(("not analysed", MUTED))
         elif abs(after_s) >= SHOWN_DISTANCE_S:

@@ -6,6 +6,15 @@ from functools import lru_cache
 
 from PIL import ImageFont
 
+LONGEST_TEXT = 60
+"""Characters of a text that comes from a message, in a picture."""
+
+
+def shortened(text: str, most: int = LONGEST_TEXT) -> str:
+    """Return a text from a message as one line of at most `most` characters, which can be drawn."""
+    line = "".join(one if one.isprintable() else "\ufffd" for one in text[: most + 1])
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
 
 @lru_cache(maxsize=32)
 def font(size: int) -> ImageFont.FreeTypeFont:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from ring_buffers.frames import SlotFormat
 from stream.pictures.picture_colours import INK, PAPER, Colour, relevance_colour, track_colour
-from stream.pictures.picture_text import font, text_width
+from stream.pictures.picture_text import font, shortened, text_width
 from stream.privacy.figures import Figure, disc
 from stream.results import Frame, Person
 
@@ -109,7 +109,7 @@ class DrawnPicture:
         """The action on a plate below the box, above it, or in it."""
         width, height = self.format.size
         size = max(11, round(width / 60))
-        title = "…" if person.action is None else person.action.label.replace("_", " ")
+        title = "…" if person.action is None else shortened(person.action.label.replace("_", " "))
         score = f"#{person.track}" if person.action is None else f"{person.action.score:.0%}  #{person.track}"
         pad = round(size * 0.45)
         across = text_width(title, size) + text_width(score, round(size * 0.85)) + 3.5 * pad
