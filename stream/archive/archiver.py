@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from stream.archive.archive import Archive, DiskSpaceError
-from stream.archive.tables import INT64_LIMIT, Row, Table, UnusableError, batch, gap_row, rows_of
+from stream.archive.tables import Row, Table, batch, gap_row, rows_of
 from stream.messaging.gaps import EPOCHS_FOLLOWED, TOPICS_FOLLOWED, Hole, Position
 from stream.results import Event, Frame, Message, Stats, topic
 from stream.subscriber import Counts, Gap, Subscription
@@ -158,7 +158,7 @@ class ArchiverCounts:
     unknown: int = 0
     """Places at which it is not known how many messages are missing."""
     unusable: int = 0
-    """Messages left out because of numbers that no table can hold."""
+    """Messages discarded because they are not valid, counted at the end."""
     failed_writes: int = 0
     """Failed writes."""
     postponed: int = 0
@@ -216,6 +216,7 @@ class Archiver:
                     await self._read(messages, LAST_READ_S)
                     raise
         finally:
+            self.counts.unusable = messages.counts.undecodable
             if not await self._write(last=True):
                 self.counts.unwritten = self.waiting
 
@@ -224,8 +225,6 @@ class Archiver:
         self.counts.gaps += 1
         self.counts.lost += gap.missed - gap.replayed
         self.counts.unknown += gap.more
-        if max(gap.first_seq + gap.missed, gap.epoch) >= INT64_LIMIT:
-            return  # the message after it is wrong too, and counted
         if self._positions.has_ended(gap.run):
             self._hold(gap)
             return
@@ -251,17 +250,10 @@ class Archiver:
         if isinstance(message, Stats):
             return
         self._in_run(message.run)
-        try:
-            for table, row in rows_of(message, self._parts):
-                self._held.add(table, row)
-                self.counts.people += table == "people"
-            self._held.messages += 1
-        except UnusableError as error:
-            self.counts.unusable += 1
-            if self.counts.unusable == 1:
-                logger.warning("%s: a message is left out: %s; further ones are counted only", message.camera, error)
-            if max(message.epoch, message.seq) >= INT64_LIMIT:
-                return
+        for table, row in rows_of(message, self._parts):
+            self._held.add(table, row)
+            self.counts.people += table == "people"
+        self._held.messages += 1
         kind = "results" if isinstance(message, Frame) else "events" if isinstance(message, Event) else "status"
         self._positions.reached(topic(kind, message.camera), message.run, message.epoch, message.seq + 1)
 

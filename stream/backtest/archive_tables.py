@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stream.archive.tables import SCHEMAS
+from stream.archive.tables import SCHEMAS, YEAR_10000_US
 from stream.backtest.segments import Numbers
 from stream.backtest.selection import Field, MissingFieldError, Selection
 from stream.backtest.signal_columns import Labels
@@ -187,6 +187,9 @@ def _read(path: Path, schema: pa.Schema, selection: Selection) -> tuple[pa.Table
             raise ConfigError(f"{path}: is not of a partstream archive: {error}") from None
     if empty := [name for name in schema.names if name in _ALWAYS and table.column(name).null_count]:
         raise ConfigError(f"{path}: is not of a partstream archive: a row has no value in the column {empty[0]}")
+    times = table.column("capture_utc").cast(pa.int64()).to_numpy()
+    if len(times) and not (times.min() >= 0 and times.max() < YEAR_10000_US):
+        raise ConfigError(f"{path}: is not of a partstream archive: a row's capture_utc is not in 1970 … 9999")
     wanted = _wanted(table, selection)
     if wanted is None:
         return table, np.arange(table.num_rows)

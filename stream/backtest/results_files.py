@@ -7,36 +7,45 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
 
 from stream.backtest.segments import Frames, Numbers, People, SeenPerson, Segment, order_of
 from stream.backtest.selection import MEASURES, Field, MissingFieldError, Recorded, Selection
-from stream.results import FRAME_SCHEMA, Frame, ModelRef, decode
+from stream.results import (
+    FRAME_SCHEMA,
+    CameraId,
+    Epoch,
+    Frame,
+    FrameNumber,
+    MediaTime,
+    Micros,
+    ModelRef,
+    Run,
+    Seq,
+    Size,
+    decode,
+)
 from stream.rules.signals import Signal, signals_of
 from stream.settings.config_error import ConfigError
 
 _OLD = "it was written by an older version; analyse the video again with `partstream run --results`"
 
 
-_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""An integer of 64 bits, as the index has them."""
-
-
 class _Head(msgspec.Struct, tag_field="schema", tag=FRAME_SCHEMA):
     """What the index needs of a result; the people are not decoded."""
 
-    run: str
-    seq: _Whole
-    camera: str
-    epoch: int
-    frame: _Whole
-    capture_us: _Whole
-    media_time_us: _Whole
-    published_us: int
-    size: tuple[int, int]
+    run: Run
+    seq: Seq
+    camera: CameraId
+    epoch: Epoch
+    frame: FrameNumber
+    capture_us: Micros
+    media_time_us: MediaTime
+    published_us: Micros
+    size: Size
     model: ModelRef
     people: list[msgspec.Raw]
 

@@ -69,7 +69,7 @@ class StoredIncidents(ABC):
         jpeg = None if row.bytes is None else self._files.read(row.file)
         if jpeg is None:
             return "gone"
-        return Picture(jpeg, None if row.result is None else msgspec.json.decode(row.result, type=Frame))
+        return Picture(jpeg, None if row.result is None else _frame(row.result))
 
     def with_pictures(self, names: Collection[str]) -> set[str]:
         """Return which of these incidents have a picture; none if the database cannot be read. Blocks."""
@@ -98,3 +98,11 @@ class StoredIncidents(ABC):
     @abstractmethod
     def _found_damaged(self, generation: int, error: sqlite3.Error) -> None:
         """Note that the database of this generation is damaged."""
+
+
+def _frame(result: bytes) -> Frame | None:
+    """Return a stored result; None if an older version stored what is none now."""
+    try:
+        return msgspec.json.decode(result, type=Frame)
+    except msgspec.DecodeError:
+        return None

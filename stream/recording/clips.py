@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from stream.results import CameraId, Count, EndReason, Epoch, Micros, Run, Score, about
+from stream.results import CameraId, Count, EndReason, Epoch, MediaTime, Micros, Run, Score, about
 
 CLIP_SCHEMA = "partstream.clip/1"
 
@@ -22,13 +22,13 @@ MAX_ACTION_LENGTH = 40
 class ClipEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """An action that caused the clip."""
 
-    track: Annotated[int, about("The person, as in the results of the same epoch.")]
+    track: Annotated[Count, about("The person, as in the results of the same epoch.")]
     action: Annotated[str, about("The action that began.")]
     score: Score
-    capture_us: Annotated[int, about("Begin of the action, microseconds since 1970, UTC.")]
-    media_time_us: Annotated[int, about("Begin of the action in media time, as in the results.")]
+    capture_us: Annotated[Micros, about("Begin of the action, microseconds since 1970, UTC.")]
+    media_time_us: Annotated[MediaTime, about("Begin of the action in media time, as in the results.")]
     end_media_time_us: Annotated[
-        int | None, about("End of the action in media time; null if it continued after the clip.")
+        MediaTime | None, about("End of the action in media time; null if it continued after the clip.")
     ]
     experimental: Annotated[bool, about("Whether `action` is an experimental action. Absent: false.")] = False
     event: Annotated[str, about("The id of the action, as in the events. Absent: recorded by an older version.")] = ""
@@ -41,10 +41,10 @@ class ClipAlert(msgspec.Struct, frozen=True):
     rule: Annotated[str, about("The rule's name.")]
     severity: Literal["info", "warning", "critical"]
     reason: Annotated[str, about("Why it began, as a sentence.")]
-    capture_us: Annotated[int, about("Begin of the alert, microseconds since 1970, UTC.")]
-    media_time_us: Annotated[int, about("Begin of the alert in media time, as in the results.")]
+    capture_us: Annotated[Micros, about("Begin of the alert, microseconds since 1970, UTC.")]
+    media_time_us: Annotated[MediaTime, about("Begin of the alert in media time, as in the results.")]
     end_media_time_us: Annotated[
-        int | None, about("Media time at which it was cleared; null if it was still on after the clip.")
+        MediaTime | None, about("Media time at which it was cleared; null if it was still on after the clip.")
     ]
 
 
@@ -57,18 +57,19 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=CL
     epoch: Epoch
     events: Annotated[list[ClipEvent], about("The actions that caused the clip, in order of time.")]
     alerts: Annotated[list[ClipAlert], about("The alerts that caused the clip, in order of time.")] = []
-    start_us: Annotated[int, about("Capture time of the first frame, microseconds since 1970, UTC.")]
-    end_us: Annotated[int, about("Capture time of the last frame, microseconds since 1970, UTC.")]
+    start_us: Annotated[Micros, about("Capture time of the first frame, microseconds since 1970, UTC.")]
+    end_us: Annotated[Micros, about("Capture time of the last frame, microseconds since 1970, UTC.")]
     start_media_time_us: Annotated[
-        int, about("Media time of the first frame. A result's `media_time_us` minus this is its time in the clip.")
+        MediaTime,
+        about("Media time of the first frame. A result's `media_time_us` minus this is its time in the clip."),
     ]
-    end_media_time_us: Annotated[int, about("Media time of the last frame.")]
+    end_media_time_us: Annotated[MediaTime, about("Media time of the last frame.")]
     codec: Annotated[str, about("The video's codec, by FFmpeg's name.")]
     reencoded: Annotated[
         bool, about("Whether the video was re-encoded, because MP4 or players do not support the source's codec.")
     ]
     frames: Count
-    results: Annotated[int, about("Number of results: lines in `NAME.jsonl`.", minimum=0)]
+    results: Annotated[Count, about("Number of results: lines in `NAME.jsonl`.")]
     ended: Annotated[
         EndReason,
         about(

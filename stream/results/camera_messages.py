@@ -11,19 +11,23 @@ from stream.results.fields import (
     CameraId,
     CameraState,
     Clock,
+    Count,
     EndReason,
     Epoch,
     EpochBegan,
     FrameNumber,
     Generation,
     Look,
+    MediaTime,
     Micros,
     ModelRef,
+    Name,
     Privacy,
     Run,
     Score,
     Seq,
     Size,
+    Track,
     about,
 )
 from stream.results.people import DetectedObject, Person
@@ -43,10 +47,12 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     camera: CameraId
     epoch: Epoch
     frame: FrameNumber
-    capture_us: Annotated[int, about("When the frame was captured, microseconds since 1970, UTC, by `clock`.")]
+    capture_us: Annotated[Micros, about("When the frame was captured, microseconds since 1970, UTC, by `clock`.")]
     clock: Clock
-    media_time_us: Annotated[int, about("Media time of the stream; only differences within an epoch are meaningful.")]
-    published_us: Annotated[int, about("When the result was handed to ZeroMQ, microseconds since 1970, UTC.")]
+    media_time_us: Annotated[
+        MediaTime, about("Media time of the stream; only differences within an epoch are meaningful.")
+    ]
+    published_us: Annotated[Micros, about("When the result was handed to ZeroMQ, microseconds since 1970, UTC.")]
     size: Size
     model: ModelRef
     people: Annotated[list[Person], about("The people in this frame, detected or, without a detection, extrapolated.")]
@@ -71,27 +77,27 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     camera: CameraId
     epoch: Epoch
     frame: FrameNumber
-    track: Annotated[int, about("The person, as in the results of the same epoch.")]
+    track: Annotated[Track, about("The person, as in the results of the same epoch.")]
     kind: Literal["started", "changed", "ended"]
-    label: Annotated[str, about("The current action or, for `ended`, the one that ended.")]
-    previous: Annotated[str | None, about("For `changed`: the previous action.")]
+    label: Annotated[Name, about("The current action or, for `ended`, the one that ended.")]
+    previous: Annotated[Name | None, about("For `changed`: the previous action.")]
     score: Score
-    capture_us: Annotated[int, about("When the frame that showed it was captured, microseconds since 1970, UTC.")]
-    since_us: Annotated[int, about("When the action `label` began, microseconds since 1970, UTC.")]
+    capture_us: Annotated[Micros, about("When the frame that showed it was captured, microseconds since 1970, UTC.")]
+    since_us: Annotated[Micros, about("When the action `label` began, microseconds since 1970, UTC.")]
     box: Box | None = None
     experimental: Annotated[bool, about("Whether `label` is an experimental action. Absent: false.")] = False
     source: Annotated[
         Literal["model", "rule"], about("`rule` for an action of the rules file, which never changes. Absent: model.")
     ] = "model"
     event: Annotated[
-        str,
+        Name,
         about("The id of the action `label`: the same when it begins and when it ends. Absent: an older version's."),
     ] = ""
     previous_event: Annotated[
-        str | None, about("For `changed`: the id of the previous action, which has ended. Absent: none.")
+        Name | None, about("For `changed`: the id of the previous action, which has ended. Absent: none.")
     ] = None
     media_time_us: Annotated[
-        int | None, about("Media time of `frame`, as in the results. Absent: published by an older version.")
+        MediaTime | None, about("Media time of `frame`, as in the results. Absent: published by an older version.")
     ] = None
     generation: Generation = None
 
@@ -104,30 +110,28 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     camera: CameraId
     epoch: Epoch
     frame: FrameNumber
-    alert: Annotated[str, about("The alert's id, the same in all its messages.")]
-    rule: Annotated[str, about("The rule's name in the rules file.")]
+    alert: Annotated[Name, about("The alert's id, the same in all its messages.")]
+    rule: Annotated[Name, about("The rule's name in the rules file.")]
     severity: Literal["info", "warning", "critical"]
     state: Annotated[
         Literal["began", "updated", "cleared"],
         about("`updated`: the conditions still hold, told less often the longer they do; and when acknowledged."),
     ]
     reason: Annotated[str, about("Why, as a sentence.")]
-    zone: Annotated[str | None, about("The rule's zone that the alert is about; null without one.")]
-    line: Annotated[str | None, about("The line that was crossed; null for other rules.")]
+    zone: Annotated[Name | None, about("The rule's zone that the alert is about; null without one.")]
+    line: Annotated[Name | None, about("The line that was crossed; null for other rules.")]
     track: Annotated[
-        int | None, about("The person, as in the results of the same epoch; null for rules about a number of people.")
+        Track | None, about("The person, as in the results of the same epoch; null for rules about a number of people.")
     ]
-    people: Annotated[int | None, about("The number of people; null for rules about one person.")]
-    action: Annotated[str | None, about("The action of the rule that the person does; null for rules without one.")]
-    score: Annotated[float | None, about("The action's score; null without an action.", minimum=0, maximum=1)]
+    people: Annotated[Count | None, about("The number of people; null for rules about one person.")]
+    action: Annotated[Name | None, about("The action of the rule that the person does; null for rules without one.")]
+    score: Annotated[Score | None, about("The action's score; null without an action.")]
     box: Annotated[
         Box | None, about("The person's box when the conditions last held; null for rules about a number of people.")
     ]
-    capture_us: Annotated[
-        int, about("When the frame that decided it was captured, microseconds since 1970, UTC.", minimum=0)
-    ]
-    since_us: Annotated[int, about("When the conditions began to hold, microseconds since 1970, UTC.")]
-    began_us: Annotated[int, about("When the alert began: `capture_us` of its first message.")]
+    capture_us: Annotated[Micros, about("When the frame that decided it was captured, microseconds since 1970, UTC.")]
+    since_us: Annotated[Micros, about("When the conditions began to hold, microseconds since 1970, UTC.")]
+    began_us: Annotated[Micros, about("When the alert began: `capture_us` of its first message.")]
     clear_reason: Annotated[
         Literal["over", "left", "epoch", "no_results", "restart", "rules", "camera"] | None,
         about(
@@ -137,10 +141,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
         ),
     ]
     acknowledged_us: Annotated[
-        int | None, about("When a user acknowledged it, microseconds since 1970, UTC. Absent: not acknowledged.")
+        Micros | None, about("When a user acknowledged it, microseconds since 1970, UTC. Absent: not acknowledged.")
     ] = None
     media_time_us: Annotated[
-        int | None, about("Media time of `frame`, as in the results. Absent: published by an older version.")
+        MediaTime | None, about("Media time of `frame`, as in the results. Absent: published by an older version.")
     ] = None
     generation: Generation = None
 
@@ -154,17 +158,17 @@ class ClipReady(
     seq: Seq
     camera: CameraId
     epoch: Epoch
-    clip: Annotated[str, about("The clip's name: `GET /api/v1/clips/{clip}` has the video until it is deleted.")]
-    start_us: Annotated[int, about("Capture time of the first frame, microseconds since 1970, UTC.")]
-    end_us: Annotated[int, about("Capture time of the last frame, microseconds since 1970, UTC.")]
+    clip: Annotated[Name, about("The clip's name: `GET /api/v1/clips/{clip}` has the video until it is deleted.")]
+    start_us: Annotated[Micros, about("Capture time of the first frame, microseconds since 1970, UTC.")]
+    end_us: Annotated[Micros, about("Capture time of the last frame, microseconds since 1970, UTC.")]
     start_media_time_us: Annotated[
-        int, about("Media time of the first frame. A `media_time_us` minus this is the time in the clip.")
+        MediaTime, about("Media time of the first frame. A `media_time_us` minus this is the time in the clip.")
     ]
-    end_media_time_us: Annotated[int, about("Media time of the last frame.")]
+    end_media_time_us: Annotated[MediaTime, about("Media time of the last frame.")]
     ended: Annotated[EndReason, about("Why the clip ended, as in its metadata.")]
-    bytes: Annotated[int, about("Size of all its files.", minimum=0)]
-    events: Annotated[list[str], about("Ids of the actions that caused it, in order of time.")]
-    alerts: Annotated[list[str], about("Ids of the alerts that caused it, in order of time.")]
+    bytes: Annotated[Count, about("Size of all its files.")]
+    events: Annotated[list[Name], about("Ids of the actions that caused it, in order of time.")]
+    alerts: Annotated[list[Name], about("Ids of the alerts that caused it, in order of time.")]
     generation: Generation = None
 
 

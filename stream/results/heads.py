@@ -12,11 +12,16 @@ import msgspec
 
 from stream.results import (
     Alert,
+    CameraId,
     ClipReady,
+    Epoch,
     Event,
     Frame,
+    Generation,
     Message,
     Place,
+    Run,
+    Seq,
     Stats,
     Status,
     decode_with,
@@ -32,11 +37,11 @@ _NOT_ON_THE_WIRE = ""
 
 
 class _CameraHead(msgspec.Struct, frozen=True, kw_only=True):
-    run: str
-    seq: int
-    camera: str
-    epoch: int
-    generation: int | None = None
+    run: Run
+    seq: Seq
+    camera: CameraId
+    epoch: Epoch
+    generation: Generation = None
     body: bytes = msgspec.field(default=b"", name=_NOT_ON_THE_WIRE)
 
 

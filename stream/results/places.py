@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from stream.results.fields import CameraId, Epoch, Micros, Run, Seq, about
+from stream.results.fields import CameraId, Count, Epoch, Micros, Run, Seq, about
 
 PLACE_SCHEMA = "partstream.place/1"
 
@@ -28,7 +28,7 @@ class EngineAddress(msgspec.Struct, frozen=True, omit_defaults=True):
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=PLACE_SCHEMA):
     """Topic `directory/v1/<camera>/` of a fleet's coordinator: a camera was placed, moved or removed."""
 
-    run: Annotated[str, about("The coordinator's run: 32 hexadecimal digits, new at each of its starts.")]
+    run: Annotated[Run, about("The coordinator's run: 32 hexadecimal digits, new at each of its starts.")]
     seq: Seq
     epoch: Annotated[Epoch, about("Always 0.")] = 0
     camera: CameraId
@@ -39,11 +39,13 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
             "not to be read. `removed`: it is no longer in the fleet."
         ),
     ]
-    generation: Annotated[int, about("Generation of the placement, which grows with each; 0 before the first.")]
+    generation: Annotated[Count, about("Generation of the placement, which grows with each; 0 before the first.")]
     at_us: Micros
     address: Annotated[EngineAddress | None, about("The engine that has the camera. Absent: none.")] = None
     previous: Annotated[
         EngineAddress | None, about("The engine that had the camera before. Absent: none, or not known.")
     ] = None
-    previous_generation: Annotated[int | None, about("The generation at `previous`. Absent: as for `previous`.")] = None
+    previous_generation: Annotated[Count | None, about("The generation at `previous`. Absent: as for `previous`.")] = (
+        None
+    )
     reason: Annotated[str, about("Why the camera is there, or why no engine has it, as a sentence.")] = ""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from stream.results.fields import CameraId, CameraState, Count, Epoch, Micros, ModelRef, Run, Seq, about
+from stream.results.fields import CameraId, CameraState, Count, Epoch, Measure, Micros, ModelRef, Name, Run, Seq, about
 
 STATS_SCHEMA = "partstream.stats/1"
 
@@ -19,25 +19,23 @@ class CameraStats(msgspec.Struct, frozen=True):
     epoch: Epoch
     decoded: Count
     processed: Count
-    dropped: Annotated[dict[str, Count], about("Frames dropped, by reason.")]
-    fps_in: Annotated[float, about("Frames decoded per second.", minimum=0)]
-    fps_out: Annotated[float, about("Results published per second.", minimum=0)]
-    tracks: Annotated[int, about("People tracked now.", minimum=0)]
+    dropped: Annotated[dict[Name, Count], about("Frames dropped, by reason.")]
+    fps_in: Annotated[Measure, about("Frames decoded per second.")]
+    fps_out: Annotated[Measure, about("Results published per second.")]
+    tracks: Annotated[Count, about("People tracked now.")]
 
 
 class Load(msgspec.Struct, frozen=True):
     """How much quality the model gives up so that live cameras lose no frames (docs/concepts.md, "Overload")."""
 
-    ease_level: Annotated[int, about("0: full quality. Each further level costs less time.", minimum=0)]
-    max_ease_level: Annotated[
-        int, about("The highest level; 0 with `overload: drop` and for models without levels.", minimum=0)
-    ]
+    ease_level: Annotated[Count, about("0: full quality. Each further level costs less time.")]
+    max_ease_level: Annotated[Count, about("The highest level; 0 with `overload: drop` and for models without levels.")]
     overloaded: Annotated[bool, about("Whether frames are dropped although no level that costs less is left.")]
     detections_per_second: Annotated[
-        float | None, about("Detections per second of a live camera, at most; null: not limited by the level.")
+        Measure | None, about("Detections per second of a live camera, at most; null: not limited by the level.")
     ]
     detector_side: Annotated[
-        int | None, about("Longest side of the detector's pictures, pixels, at most; null: not limited by the level.")
+        Count | None, about("Longest side of the detector's pictures, pixels, at most; null: not limited by the level.")
     ]
 
 
@@ -46,19 +44,19 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=S
 
     run: Run
     seq: Seq
-    epoch: Annotated[int, about("Always 0.", const=0)] = 0
+    epoch: Annotated[Count, about("Always 0.", const=0)] = 0
     at_us: Micros
-    uptime_s: Annotated[float, about("Seconds since the engine started.", minimum=0)]
+    uptime_s: Annotated[Measure, about("Seconds since the engine started.")]
     ready: Annotated[bool, about("Whether the engine is ready, as in `/readyz`.")]
     ready_reason: Annotated[str, about("Why it is not ready; empty if it is.")]
     model: ModelRef
     cameras: Annotated[list[CameraStats], about("Every camera.")]
-    state_slots_used: Annotated[int, about("Slots for hidden states in use.", minimum=0)]
-    state_slots: Annotated[int, about("Slots for hidden states of tracked people.", minimum=0)]
-    subscriptions: Annotated[int, about("Subscriptions of connected subscribers.", minimum=0)]
+    state_slots_used: Annotated[Count, about("Slots for hidden states in use.")]
+    state_slots: Annotated[Count, about("Slots for hidden states of tracked people.")]
+    subscriptions: Annotated[Count, about("Subscriptions of connected subscribers.")]
     load: Load
     open_alerts: Annotated[
-        list[str] | None,
+        list[Name] | None,
         about(
             "Ids of all alerts that are on, sorted; null if there are more than 1,000, and for tokens for some "
             "cameras. Absent in older versions."

@@ -16,9 +16,8 @@ from pyarrow import parquet
 import support.engines.wire_messages as wire
 from stream.archive.archive import Archive, DiskSpaceError
 from stream.archive.archiver import Positions
-from stream.archive.tables import SCHEMAS, UnusableError, batch, gap_row, rows_of
+from stream.archive.tables import SCHEMAS, batch, gap_row, rows_of
 from stream.messaging.gaps import EPOCHS_FOLLOWED, Hole, Position
-from stream.results import Frame, Status
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap
 from support.engines.archive_writes import HOUR_US, TOPIC, PowerCutError, numbered, power_cut_at, write
@@ -320,22 +319,6 @@ def test_a_missing_action_box_or_size_is_null() -> None:
     for message in (frame, event, status):
         for table, row in rows_of(message, 3):
             assert batch(table, [row]).num_rows == 1
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        msgspec.structs.replace(wire.frame(), capture_us=10**19),
-        msgspec.structs.replace(wire.frame(), capture_us=-1),
-        msgspec.structs.replace(wire.frame(), media_time_us=-(2**70)),
-        msgspec.structs.replace(wire.frame(), people=[msgspec.structs.replace(wire.person(1), track=2**64)]),
-        msgspec.structs.replace(wire.event(), since_us=10**18),
-        msgspec.structs.replace(wire.status(), size=(1, 2**63)),
-    ],
-)
-def test_a_message_with_numbers_that_fit_no_column_is_refused_before_its_first_row(message: Frame | Status) -> None:
-    with pytest.raises(UnusableError):
-        next(iter(rows_of(message, 3)))
 
 
 def test_positions_remember_the_latest_epochs_of_the_latest_run() -> None:

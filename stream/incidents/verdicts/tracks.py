@@ -10,17 +10,18 @@ import msgspec
 from stages.verdicts.verdict_file import MOST_BOXES, shows
 from stream.incidents.incident import Incident
 from stream.recording.clips import Clip
+from stream.results import Box, Count, Epoch, MediaTime, Size
 
 
 class _Person(msgspec.Struct):
-    track: int
-    box: tuple[float, float, float, float]
+    track: Count
+    box: Box
 
 
 class _Result(msgspec.Struct):
-    epoch: int
-    media_time_us: int
-    size: tuple[int, int]
+    epoch: Epoch
+    media_time_us: MediaTime
+    size: Size
     people: list[_Person]
 
 

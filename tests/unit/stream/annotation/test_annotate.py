@@ -99,6 +99,25 @@ def test_an_invalid_line_is_named(tmp_path: Path) -> None:
         list(read_frames(tmp_path / "missing.jsonl"))
 
 
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        (b'"capture_us":9223372036854775807', "capture_us"),
+        (b'"capture_us":-9223372036854775808', "capture_us"),
+        (b'"capture_us":1' + b"0" * 300, "capture_us"),
+        (b'"frame":1e30', "frame"),
+    ],
+)
+def test_a_line_with_a_number_that_cannot_be_drawn_is_named(tmp_path: Path, line: bytes, field: str) -> None:
+    file = tmp_path / "results.jsonl"
+    name, _, _ = line.partition(b":")
+    sound = msgspec.json.encode(a_frame(1))
+    value = msgspec.json.encode(msgspec.to_builtins(a_frame(1))[name.decode().strip('"')])
+    file.write_bytes(sound + b"\n" + sound.replace(name + b":" + value, line) + b"\n")
+    with pytest.raises(AnnotationError, match=rf"results\.jsonl, line 2: not a result of partstream: .*{field}"):
+        list(read_frames(file))
+
+
 def test_people_who_are_not_drawn_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(annotate, "MOST_PEOPLE", 1)
     said = Console(record=True, file=io.StringIO(), width=200)

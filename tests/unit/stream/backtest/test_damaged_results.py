@@ -167,3 +167,18 @@ def test_a_row_without_a_value_that_each_has_is_refused(archive: Path, column: s
             read_archives([archive], EVERY, ())
     finally:
         path.write_bytes(sound)
+
+
+@pytest.mark.parametrize("time_us", [-1, 253_402_300_800_000_000, 2**62])
+def test_a_row_with_a_time_that_cannot_be_shown_is_refused(archive: Path, time_us: int) -> None:
+    path = one_of(archive, "frames")
+    sound = path.read_bytes()
+    table = pq.read_table(path)
+    at = table.column_names.index("capture_utc")
+    rows = [time_us, *table.column(at).cast(pa.int64()).to_pylist()[1:]]
+    try:
+        pq.write_table(table.set_column(at, "capture_utc", pa.array(rows, pa.int64()).cast(pa.timestamp("us"))), path)
+        with pytest.raises(ConfigError, match=f"{path.name}: .* a row's capture_utc is not in 1970"):
+            read_archives([archive], EVERY, ())
+    finally:
+        path.write_bytes(sound)
