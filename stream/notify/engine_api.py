@@ -28,7 +28,7 @@ UNAUTHORISED = (401, 403)
 REPEAT_WARNING_S = 300.0
 """Time after which a warning is repeated while its cause lasts."""
 
-_ERRORS = (aiohttp.ClientError, TimeoutError, ValueError)
+_ERRORS = (aiohttp.ClientError, TimeoutError, ValueError, RecursionError)
 
 
 class EngineApi:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -220,19 +220,18 @@ class Ledger:
     # -- alerts -------------------------------------------------------------------------------------------------
     def alert(self, name: str) -> AlertRow | None:
         """Return an alert."""
-        row = self.db.execute(f"SELECT {_ALERT} FROM alerts WHERE id = ?", (name,)).fetchone()
-        return None if row is None else _alert(row)
+        return next(self._alerts("id = ?", name), None)
 
     def open_alerts(self) -> list[AlertRow]:
         """Return the open alerts."""
-        return [_alert(row) for row in self.db.execute(f"SELECT {_ALERT} FROM alerts WHERE open = 1")]
+        return list(self._alerts("open = 1"))
 
     def closed_alerts(self, each: int) -> list[AlertRow]:
         """Return the latest `each` closed alerts of each camera, the oldest first."""
         cameras = [camera for (camera,) in self.db.execute("SELECT DISTINCT camera FROM alerts")]
-        query = f"SELECT {_ALERT} FROM alerts WHERE camera = ? AND open = 0 ORDER BY last_us DESC LIMIT ?"
-        rows = [row for camera in cameras for row in self.db.execute(query, (camera, each))]
-        return sorted((_alert(row) for row in rows), key=lambda alert: alert.last_us)
+        query = "camera = ? AND open = 0 ORDER BY last_us DESC LIMIT ?"
+        found = [alert for camera in cameras for alert in self._alerts(query, camera, each)]
+        return sorted(found, key=lambda alert: alert.last_us)
 
     def put_alert(self, row: AlertRow) -> None:
         """Write an alert."""
@@ -241,6 +240,12 @@ class Ledger:
             f"INSERT OR REPLACE INTO alerts ({_ALERT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*values, msgspec.json.encode(row.message)),
         )
+
+    def _alerts(self, where: str, *values: object) -> Iterator[AlertRow]:
+        """Yield alerts, but none whose message only an older version has accepted: nothing can be sent of it."""
+        for row in self.db.execute(f"SELECT {_ALERT} FROM alerts WHERE {where}", values).fetchall():
+            with suppress(msgspec.DecodeError):
+                yield _alert(row)
 
     # -- rules --------------------------------------------------------------------------------------------------
     def rules(self) -> dict[tuple[str, str], bool]:
@@ -290,10 +295,11 @@ class Ledger:
         )
         return cursor.rowcount == 1
 
-    def head(self, target: str, lane: str) -> Delivery | None:
-        """Return the lane's next message."""
-        query = "target = ? AND state = 'pending' AND lane = ? ORDER BY seq LIMIT 1"
-        return next(iter(self._deliveries(query, target, lane)), None)
+    def head(self, target: str, lane: str, without: Collection[int] = ()) -> Delivery | None:
+        """Return the lane's next message, `without` those of these numbers."""
+        others = f" AND seq NOT IN ({', '.join('?' * len(without))})" if without else ""
+        query = f"target = ? AND state = 'pending' AND lane = ?{others} ORDER BY seq LIMIT 1"
+        return next(iter(self._deliveries(query, target, lane, *without)), None)
 
     def lanes(self, target: str) -> list[str]:
         """Return the lanes in which messages wait."""

@@ -303,7 +303,8 @@ class Notifier:
     def errors(self) -> list[str]:
         """Return why notify is not well."""
         errors = [f"the ledger can't be written: {self.ledger_error}"] if self.ledger_error else []
-        return errors + (["no message from the engine"] if self.intake.silent else [])
+        errors += ["no message from the engine"] if self.intake.silent else []
+        return errors + [error for lanes in self.lanes.values() for error in lanes.errors]
 
     def metrics(self) -> dict[str, Iterable[Series]]:
         """Return the metrics by name."""

@@ -74,6 +74,15 @@ class Outbox:
         notice = None if delivery.kind in PLAIN else decode(body)
         return Attempt(delivery, body, notice, delivery.attempts + 1)
 
+    def fail(self, waiting: Delivery, failed: Failed, now_us: int, age_us: int | None = None) -> float | None:
+        """Record a try that failed before there was anything to send. Return as `end` does."""
+        with self._ledger.transaction():
+            delivery = self._ledger.waits(waiting.seq)
+            if delivery is None:
+                return None
+            self._ledger.trying(delivery.seq, delivery.body)
+        return self.end(Attempt(delivery, delivery.body, None, delivery.attempts + 1), failed, now_us, age_us)
+
     def end(self, attempt: Attempt, result: Sent | Failed, now_us: int, age_us: int | None = None) -> float | None:
         """Record how a try ended. Return the seconds until the next one, None if there is none.
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+import msgspec
+
 from stream.notify.ledger import Delivery
 from stream.notify.notice import PLAIN, Held, decode
 from stream.notify.notify_config import TargetConfig
+from stream.results import Alert
 from stream.rules.hours import MINUTE_US, Hours
 
 BEGINNINGS = ("began", "closed")
@@ -75,9 +78,17 @@ def summary(held: Iterable[Delivery]) -> Held:
     times: list[int] = []
     for one in held:
         by[one.error] = by.get(one.error, 0) + 1
-        alert = decode(one.plan).alert if one.kind not in PLAIN else None
+        alert = _alert(one)
         rule = alert.rule if alert is not None else f"{one.kind}s" if one.kind in PLAIN else "notices"
         rule = rule if rule in rules or len(rules) < MOST_RULES else "other"
         rules[rule] = rules.get(rule, 0) + 1
         times.append(one.created_us)
     return Held(len(times), by, rules, min(times), max(times))
+
+
+def _alert(held: Delivery) -> Alert | None:
+    """Return the alert of a message; None if it is not about one, or was planned by a version that accepted more."""
+    try:
+        return decode(held.plan).alert if held.kind not in PLAIN else None
+    except msgspec.DecodeError:
+        return None

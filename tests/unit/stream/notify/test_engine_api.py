@@ -46,3 +46,22 @@ async def test_a_refused_token_is_logged_once_with_a_remedy(caplog: pytest.LogCa
         await runner.cleanup()
     (message,) = caplog.messages
     assert message.startswith("the engine answered 401 to GET /api/v1/rules; set engine.token_file to a valid token")
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b"9" * 10_000, b"\xff", b"{"])
+async def test_an_answer_that_is_no_json_counts_as_none(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    application = web.Application()
+    application.router.add_get("/api/v1/rules", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port := reserved_port()).start()
+    api = EngineApi(EngineConfig.model_validate({"api": f"http://127.0.0.1:{port}"}), None)
+    try:
+        assert await api.rules() is None
+    finally:
+        await api.close()
+        await runner.cleanup()
+    assert "did not answer" in caplog.text

@@ -83,6 +83,59 @@ async def test_an_unexpected_error_of_a_target_is_a_failure_that_is_tried_again_
     notify.ledger.close()
 
 
+async def test_a_message_that_cannot_be_written_is_told_and_given_up_and_others_of_its_camera_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr("stream.notify.outbox.LONGEST_RETRY_S", 0.01)
+    notify = Notify(tmp_path, **hook())
+    target = Target()
+    target.open.set()
+    lanes = Lanes("hook", notify.ledger, notify.outbox, target, no_links, lambda error: pytest.fail(str(error)))
+    notify.take(*(alert(str(number), seq=number) for number in range(4)))
+    plan = b"began_us"
+    notify.ledger.db.execute("UPDATE deliveries SET plan = replace(plan, ?, ?) WHERE id = '1:began'", (plan, b"began"))
+    now_us, steady_us = notify.now_us, 0
+    monkeypatch.setattr("stream.notify.lanes.now_us", lambda: now_us)
+    monkeypatch.setattr("stream.notify.lanes.steady_us", lambda: steady_us)
+    lanes.wake()
+    await until(lambda: [name for name, _ in target.sent] == ["0:began", "2:began", "3:began"])
+    await until(lambda: notify.ledger.find()[1].attempts > 2)
+    error = "it can't be written (ValidationError: Object missing required field `began_us` - at `$.alert`)"
+    assert lanes.errors == [f"hook: message 1:began: {error}"]
+    assert (notify.ledger.find()[1].state, notify.ledger.find()[1].error) == ("pending", error)
+    notify.take(alert("4", seq=4))
+    lanes.wake()
+    await until(lambda: len(target.sent) == 4)
+    steady_us += 90_000 * SECOND
+    await until(lambda: notify.ledger.count("hook", "given_up") == 1)
+    await until(lambda: not lanes.errors)
+    assert lanes.outcomes["given_up"] == 1 and len(target.sent) == 4
+    await lanes.close()
+    notify.ledger.close()
+
+
+async def test_of_many_messages_that_cannot_be_written_some_are_tried_again_and_the_rest_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.notify.lanes.MOST_APART", 2)
+    notify = Notify(tmp_path, **hook())
+    monkeypatch.setattr("stream.notify.lanes.now_us", lambda: notify.now_us)
+    target = Target()
+    target.open.set()
+
+    async def broken(name: str) -> dict[str, str]:
+        raise KeyError(name)
+
+    lanes = Lanes("hook", notify.ledger, notify.outbox, target, broken, lambda error: pytest.fail(str(error)))
+    notify.take(*(alert(str(number), seq=number) for number in range(4)))
+    lanes.wake()
+    await until(lambda: notify.ledger.count("hook", "given_up") == 2)
+    assert notify.ledger.count("hook", "pending") == 2 and len(lanes.errors) == 2 and not target.sent
+    await lanes.close()
+    notify.ledger.close()
+
+
 def test_a_repetition_that_has_become_late_is_not_sent_as_new_and_its_end_follows(tmp_path: Path) -> None:
     notify = Notify(tmp_path)
     notify.take(alert("1"))

@@ -168,3 +168,14 @@ def test_an_alert_of_the_ledger_is_read_as_it_was_written(ledger: Ledger) -> Non
     ledger.put_alert(row)
     assert ledger.alert("1") == row and ledger.open_alerts() == [row]
     assert ledger.closed_alerts(5) == []
+
+
+def test_an_alert_that_only_an_older_version_accepted_is_left_out(ledger: Ledger) -> None:
+    for name in ("old", "new"):
+        row = AlertRow(name, "door", "fall", "r", True, NOW_US, NOW_US, NOW_US, "", True, True, alert(name))
+        ledger.put_alert(row)
+    ledger.db.execute("UPDATE alerts SET message = replace(message, ?, '-5') WHERE id = 'old'", (f"{NOW_US}",))
+    assert [one.id for one in ledger.open_alerts()] == ["new"]
+    assert ledger.alert("old") is None
+    ledger.db.execute("UPDATE alerts SET open = 0")
+    assert [one.id for one in ledger.closed_alerts(5)] == ["new"]
