@@ -36,10 +36,10 @@ class EndpointError(ConfigError):
     """A configured endpoint cannot be bound; the message names the field and says what to do."""
 
 
-def bind(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: UnreadWatch) -> str:
+def bind(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: UnreadWatch | None = None) -> str:
     """Bind the socket and return the bound address, with a real port. Raises `EndpointError` naming `field`.
 
-    `watch` is attached to the socket, and not yet started.
+    `watch`, if any, is attached to the socket, and not yet started.
     """
     if "[" in endpoint:
         socket.setsockopt(zmq.IPV6, 1)
@@ -64,7 +64,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: UnreadWatc
 
 
 @contextmanager
-def _guarded(socket: zmq.Socket[bytes], endpoint: str, watch: UnreadWatch) -> Generator[None]:
+def _guarded(socket: zmq.Socket[bytes], endpoint: str, watch: UnreadWatch | None) -> Generator[None]:
     """Let `DESCRIPTORS` hold back connections to the TCP socket that is bound meanwhile, and `watch` watch them."""
     if not endpoint.startswith("tcp://"):
         yield
@@ -76,15 +76,18 @@ def _guarded(socket: zmq.Socket[bytes], endpoint: str, watch: UnreadWatch) -> Ge
     monitor = socket.context.socket(zmq.PAIR)
     monitor.setsockopt(zmq.RCVHWM, 0)  # ZeroMQ waits while its events have no room
     monitor.connect(name)
+    kept = False
     try:
         yield
         if monitor.poll(LISTENS_WITHIN_MS):
             DESCRIPTORS.guard(recv_monitor_message(monitor)["value"])
-    except BaseException:
-        socket.disable_monitor()
-        monitor.close(linger=0)
-        raise
-    watch.attach(monitor, str(socket.getsockopt_string(zmq.LAST_ENDPOINT)))
+        if watch is not None:
+            watch.attach(monitor, str(socket.getsockopt_string(zmq.LAST_ENDPOINT)))
+            kept = True
+    finally:
+        if not kept:
+            socket.disable_monitor()
+            monitor.close(linger=0)
 
 
 def check_reach(address: str, field: str, *, allow_plaintext: bool) -> None:
