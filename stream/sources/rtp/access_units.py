@@ -20,6 +20,7 @@ from stream.sources.rtp.picture_headers import pictures_of
 from stream.sources.rtp.recovery import Verdict
 from stream.sources.rtp.reorder import ReorderBuffer
 from stream.sources.rtp.rtcp import ReceptionStatistics
+from stream.sources.rtp.whole_pictures import WholePictures
 from telemetry.reasons import DiscardReason
 
 MAX_BYTES = 8 << 20
@@ -136,6 +137,38 @@ class AccessUnits:
         self._expected = (sequence + 1) & 0xFFFF
         units = self._process(packet, first, second, timestamp)
         return self._process_held(units) if self._held else units
+
+    def add_whole(
+        self, pictures: WholePictures, view: memoryview, at: int, end: int, now_ns: int
+    ) -> tuple[EncodedUnit, int, int] | None:
+        """Add the packets of the picture that begins at `at`, if `pictures` finds it, and return what that returns.
+
+        `add` would return the same picture with its last packet, and leave the same state. Not with `reorder`.
+        """
+        if (
+            self._buffer.nals
+            or self._broken
+            or not self._recovery.settled
+            or self._markers_wrong
+            or not self._markers_reliable
+        ):
+            pictures.waits = False
+            return None
+        found = pictures.find(view, at, end, self._expected, self._ssrc)
+        if found is None:
+            if pictures.waits:
+                self.statistics.begun(pictures.timestamp, now_ns)
+            return None
+        unit, packets, _ = found
+        last = (self._expected + packets - 1) & 0xFFFF
+        self.statistics.received(last, unit.rtp_timestamp, now_ns, packets)
+        self._expected = (last + 1) & 0xFFFF
+        self._now_ns = now_ns
+        self._timestamp = unit.rtp_timestamp
+        self._closed = True
+        self._after_gap = False
+        self.awaiting_since_ns = None
+        return found
 
     def due(self, now_ns: int) -> list[EncodedUnit]:
         """Give up packets that are missing for too long, and return the pictures that are complete without them."""

@@ -83,12 +83,17 @@ class ReceptionStatistics:
         self._report: tuple[int, int] | None = None
         """Latest sender report: the middle 32 bits of its NTP time, and its arrival (monotonic ns)."""
 
-    def received(self, sequence: int, timestamp: int, now_ns: int) -> None:
-        """Count a packet, including late and repeated ones."""
-        self.packets += 1
+    def received(self, sequence: int, timestamp: int, now_ns: int, packets: int = 1) -> None:
+        """Count a packet, including late and repeated ones; or all of a picture, in order, by the last one's number."""
+        self.packets += packets
         step = (sequence - self._highest) & 0xFFFF
         if step < 0x8000:
             self._highest += step
+        if timestamp != self._timestamp:
+            self.begun(timestamp, now_ns)
+
+    def begun(self, timestamp: int, now_ns: int) -> None:
+        """Note the arrival of a picture's first packet, which may be counted later."""
         if timestamp != self._timestamp:
             # The other packets of a picture share its timestamp: the time to send them is not jitter.
             transit = (now_ns * _TICKS // _PER_NS - timestamp) & 0xFFFFFFFF

@@ -164,7 +164,12 @@ class RtspClient:
         """Prepare for packets, which may arrive from now on."""
         delivery = self._delivery = prepared.delivery
         udp = isinstance(delivery, UdpDelivery)
-        self.receiver = RtpReceiver(prepared.description, self.handover, self._on_discard, self._on_bye, reorder=udp)
+        channel = None if udp else delivery.rtp_channel
+        self.receiver = RtpReceiver(
+            prepared.description, self.handover, self._on_discard, self._on_bye, reorder=udp, channel=channel
+        )
+        if not udp and self._connection is not None:
+            self._connection.take_pictures(self.receiver.take_pictures)
         if not udp or self._udp_sockets is None or self._connection is None:
             return
         server = self._connection.hosts[1]
