@@ -1,7 +1,7 @@
 """Growth of resident memory over an hour's worth of frames, and over minutes with the real model.
 
 Each measurement runs the engine in this process and samples its resident memory once a second. The slope is fitted
-after the first minute or, for shorter runs, after the first third.
+through the second half of the samples, with its 95 % interval.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 from av.video.stream import VideoStream
 
 from benchmarks.cameras import clip as clips
+from benchmarks.slopes import slope
 from stages.types import Model
 from stream.config import Config
 from stream.engine import Engine
 
-WARM_UP_S = 60.0
 SMALL = clips.Recipe(width=640, height=360, bits_per_second=500_000)
 """An hour takes 230 MB; at 720p it would be 1.4 GB."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -33,7 +32,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class MemoryRun:
-    """Figures of a run. Slopes are least-squares fits through the samples after the warm-up."""
+    """Figures of a run. Slopes are least-squares fits through the second half of the samples."""
 
     what: str
     frames: int
@@ -42,7 +41,9 @@ class MemoryRun:
     resident_mib_at_end: float
     resident_mib_most: float
     slope_mib_per_1000_frames: float
+    slope_mib_per_1000_frames_interval: tuple[float, float]
     slope_mib_per_hour: float
+    slope_mib_per_hour_interval: tuple[float, float]
     samples: int
     decoded: int
     dropped: dict[str, int]
@@ -115,23 +116,25 @@ async def measure(
 
 
 def summarise(what: str, samples: list[tuple[float, int, float]], decoded: int, dropped: dict[str, int]) -> MemoryRun:
-    """Fit the slopes. `samples`: (seconds, frames processed, resident MiB) in order; at least six, else ValueError."""
-    if len(samples) < 6:
+    """Fit the slopes. `samples`: (seconds, frames processed, resident MiB) in order; ValueError for too few."""
+    half = samples[len(samples) // 2 :]
+    seconds, frames, resident = ([sample[column] for sample in half] for column in range(3))
+    per_hour = slope([second / 3600 for second in seconds], resident)
+    per_frames = slope([frame / 1000 for frame in frames], resident)
+    if per_hour is None or per_frames is None:
         raise ValueError(f"{what}: {len(samples)} samples are too few for a slope; run it longer")
-    seconds, frames, resident = (np.array(column, dtype=np.float64) for column in zip(*samples))
-    settled = seconds >= min(WARM_UP_S, seconds[-1] / 3)
-    per_frame = np.polyfit(frames[settled], resident[settled], 1)[0] if np.ptp(frames[settled]) else 0.0
-    per_second = np.polyfit(seconds[settled], resident[settled], 1)[0]
     return MemoryRun(
         what=what,
-        frames=int(frames[-1]),
-        seconds=round(float(seconds[-1]), 1),
-        resident_mib_at_start=round(float(resident[settled][0]), 2),
-        resident_mib_at_end=round(float(resident[-1]), 2),
-        resident_mib_most=round(float(resident.max()), 2),
-        slope_mib_per_1000_frames=round(float(per_frame) * 1000, 5),
-        slope_mib_per_hour=round(float(per_second) * 3600, 3),
-        samples=int(settled.sum()),
+        frames=samples[-1][1],
+        seconds=round(samples[-1][0], 1),
+        resident_mib_at_start=round(resident[0], 2),
+        resident_mib_at_end=round(resident[-1], 2),
+        resident_mib_most=round(max(sample[2] for sample in samples), 2),
+        slope_mib_per_1000_frames=round(per_frames.estimate, 5),
+        slope_mib_per_1000_frames_interval=(round(per_frames.low, 5), round(per_frames.high, 5)),
+        slope_mib_per_hour=round(per_hour.estimate, 3),
+        slope_mib_per_hour_interval=(round(per_hour.low, 3), round(per_hour.high, 3)),
+        samples=len(half),
         decoded=decoded,
         dropped=dropped,
     )
