@@ -20,7 +20,7 @@ class _Connection:
     """Whether it was to be closed."""
 
     def look(self, taken: int, read: int, now: float) -> None:
-        # Never below nothing: silence must not add up, nor what is read, which counts for a little more than was sent.
+        # Never below nothing: silence must not add up.
         left = max(0.0, self.unread - HEARTBEATS * (now - self.at))
         self.unread = max(0.0, left + taken - self.taken - (read - self.read))
         self.taken, self.read, self.at = taken, read, now
@@ -29,9 +29,8 @@ class _Connection:
 class UnreadBytes:
     """Counts the bytes of each connection that ZeroMQ has taken and that were not read.
 
-    One that holds more than `most`, and still more at the next look, is to be closed. (ZeroMQ takes no more if it holds
-    many complete messages. It may end the process if such a connection is closed.) So are those with most, if all hold
-    more than `together`.
+    One that holds more than `most`, and still more at the next look, is to be closed. So are those with most, if
+    all hold more than `together`.
 
     `read` has the bytes that were read from each descriptor; it may grow at any time. `identify` returns what tells a
     connection from a later one with the same descriptor; None if there is none.
