@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import logging
 from fractions import Fraction
+from io import RawIOBase
 from pathlib import Path
 from typing import cast
 
@@ -53,7 +54,7 @@ class ClipFile:
             self._byte_stream = ByteStream(first.codec.name, first.codec.extradata)
         except MalformedError as error:
             raise ClipError(str(error)) from None
-        self._file = path.open("wb")
+        self._file = _Written(path.open("wb", buffering=0))
         try:
             self._container = cast(OutputContainer, av.open(self._file, "w", format="mp4"))
             self._track = _Reencoded(self._container, first.codec) if self.reencoded else self._copied(first)
@@ -109,18 +110,66 @@ class ClipFile:
         try:
             self._track.finish()
             self._container.close()
-            self._file.flush()
+            self._file.check()
         finally:
             self._file.close()
 
     def abandon(self) -> None:
         """Close the file without completing it. Never raises."""
-        # The file first, so that FFmpeg does not write the rest. On a full disk close raises, but still closes.
-        for close in (self._file.close, self._container.close):
+        self._file.end()  # so that FFmpeg does not write the rest
+        for close in (self._container.close, self._file.close):
             try:
                 close()
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, FFmpegError) as error:
                 logger.debug("abandoned clip: %s", error)
+
+
+class _Written:
+    """A file for PyAV. An error is raised once, and nothing is written afterwards: PyAV prints further ones."""
+
+    def __init__(self, file: RawIOBase) -> None:
+        self._file = file
+        self._error: OSError | None = None
+        self._ended = False
+        self._at = 0
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        length = left.nbytes
+        if self._ended:
+            return length
+        try:
+            while left.nbytes:
+                left = left[self._file.write(left) or 0 :]
+            self._at += length
+        except OSError as error:
+            self._error, self._ended = error, True
+            raise
+        return length
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        if not self._ended:
+            try:
+                self._at = self._file.seek(offset, whence)
+            except OSError as error:
+                self._error, self._ended = error, True
+                raise
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def check(self) -> None:
+        """Raise the error, if there was one."""
+        if self._error is not None:
+            raise self._error
+
+    def end(self) -> None:
+        """Write nothing further."""
+        self._ended = True
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class _Copied:

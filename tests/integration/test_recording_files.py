@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +112,29 @@ def test_an_invalid_stream_is_an_error_with_its_reason(tmp_path: Path) -> None:
     first.codec = CodecParameters("no_such_coding", b"", (320, 180), None)
     with pytest.raises(ClipError, match="no_such_coding cannot be written as MP4"):
         ClipFile(tmp_path / "out.mp4", first, 0)
+
+
+def test_a_full_disk_is_one_error_and_leaves_nothing_in_the_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ring, _ = played(make_clip(tmp_path / "clip.mp4", frames=200))
+    units = ring.settled_from(0)
+    write(tmp_path / "whole.mp4", units, 0)
+    size = (tmp_path / "whole.mp4").stat().st_size
+    for room in range(1, size, size // 20):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        clip = None
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+            with pytest.raises(OSError, match="File too large"):
+                clip = ClipFile(tmp_path / "out.mp4", units[0], 0)
+                for unit in units:
+                    clip.write(unit)
+                clip.close()
+            if clip is not None:
+                clip.abandon()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, ignored)
+        assert capfd.readouterr().err == ""
