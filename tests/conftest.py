@@ -33,6 +33,10 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
+# Commands leave it ignored if it is, as under `nohup`; tests expect that it ends them.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
