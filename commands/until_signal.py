@@ -15,14 +15,14 @@ from typing import Any, NoReturn
 logger = logging.getLogger(__name__)
 
 THREADS_END_WITHIN_S = 3.0
-"""Time for threads to end after a signal has stopped the work. What finds the address of a host does not end before
-name servers have answered, or half a minute has passed; some services of Apprise take as long."""
+"""Time for threads to end after a signal has stopped the work. A thread that looks up a host does not end before name
+servers have answered or half a minute has passed; some services of Apprise take as long."""
 
 
 def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] = lambda: None) -> int:
     """Run a coroutine that returns an exit code. Ctrl-C, SIGTERM and SIGHUP cancel it, so that it stops in order.
 
-    A second signal ends the process at once, after `at_second` was called. After a first one, the process ends also if
+    A second signal ends the process at once, after `at_second` was called. After a first one, the process ends even if
     threads that began meanwhile do not. SIGHUP, which a closed terminal sends, stays ignored if it is (`nohup`). The
     limit of file descriptors is raised first.
     """
@@ -40,7 +40,7 @@ def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] =
     def code() -> int:
         return done[0] if done else 128 + received[0]
 
-    # The event loop's own end waits, too: for threads, or for addresses.
+    # Closing the event loop also waits for threads and for addresses of hosts.
     late = threading.Timer(THREADS_END_WITHIN_S, lambda: _end_now(code()))
     late.daemon = True
 
@@ -94,7 +94,7 @@ def end_at_once(code: int) -> NoReturn:
 
 
 def _end_if_busy(earlier: Collection[threading.Thread], code: int) -> None:
-    """End the process if threads do not end for which Python would wait, except for those that were there earlier."""
+    """End the process if threads that Python would wait for, other than `earlier` ones, do not end."""
     deadline = time.monotonic() + THREADS_END_WITHIN_S
     for thread in threading.enumerate():
         if thread not in earlier and not thread.daemon:

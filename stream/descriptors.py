@@ -57,7 +57,7 @@ class Bounds:
     close: int
     reopen: int
     backlog: int
-    """Connections that may wait at a listener. ZeroMQ accepts them also when no further ones may come."""
+    """Connections that may wait at a listener. ZeroMQ accepts them even while new connections are held back."""
 
     @classmethod
     def of(cls, limit: int) -> Bounds:

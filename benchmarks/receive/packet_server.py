@@ -1,4 +1,4 @@
-"""PacketServer: RTSP cameras that send packets made beforehand, so that sending them takes little of the machine.
+"""PacketServer: RTSP cameras that send packets made beforehand, so that sending them takes little CPU time.
 
 The RTP packets are those of the benchmark's clip, in fragments of `PAYLOAD_BYTES` as GStreamer's payloader makes them.
 """

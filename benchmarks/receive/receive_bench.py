@@ -1,7 +1,8 @@
 """Cost of receiving RTSP natively: `python -m benchmarks.receive.receive_bench`.
 
-Cameras send the benchmark's clip to partstream's own receiver, without an engine. Measured is the CPU time of the
-network thread and of the whole process for each frame. Runs alternate with another checkout, if one is given.
+Cameras send the benchmark's clip to partstream's own receiver, without an engine. The benchmark measures the CPU time
+of the network thread and of the whole process per frame. Runs alternate with those of another checkout, if one is
+given.
 """
 
 from __future__ import annotations

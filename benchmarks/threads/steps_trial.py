@@ -1,9 +1,9 @@
-"""The work of the inference thread for single frames, without other threads of Python: fewer things can disturb it.
+"""The work of the inference thread for single frames, without other Python threads, so that less can disturb it.
 
-`python steps_trial.py CAMERAS FRAMES` imports partstream from PYTHONPATH, as `threads_trial` does. It measures so many
-frames for each line that it reads, and counts the instructions of a few more. A frame is put into
-a camera's ring whenever the thread is about to sleep, and memory of the size of a picture is written before, as a
-decoder does, so that caches have as little of the engine as they have in life.
+`python steps_trial.py CAMERAS FRAMES` imports partstream from PYTHONPATH, as `threads_trial` does. For each line that
+it reads, it measures FRAMES frames and counts the instructions of a few more. Whenever the thread is about to sleep, a
+frame is put into a camera's ring. Before, memory of the size of a picture is written, as a decoder does, so that caches
+hold as little of the engine as they do in operation.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Bell:
         """Whether it puts a frame into a ring: what then runs is not the engine's work."""
 
     def begin(self, frames: int) -> None:
-        """Give so many frames from now on."""
+        """Provide this many frames from now on."""
         self.ns, self._frames = [], frames
         self._began_ns = time.thread_time_ns()
 
@@ -109,7 +109,7 @@ class Steps:
         return [one / 1e3 for one in self._bell.ns[1:]]
 
     def count(self) -> dict[str, int]:
-        """Return how many functions of Python and how many of its instructions a frame takes, at least.
+        """Return the least numbers of Python functions and instructions that a frame takes.
 
         Some frames take more: the load is measured ten times a second.
         """

@@ -1,7 +1,7 @@
 """The standard streams of the command line: none is closed, and a failed write to stdout ends a command with a message.
 
-A closed one is opened before anything else: its descriptor would be given to the next file or socket, which Python and
-uvloop would then use as a standard stream.
+A closed one is opened before anything else, because its descriptor would otherwise be given to the next file or socket,
+which Python and uvloop would then use as a standard stream.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 class StdoutError(Exception):
-    """Stdout cannot be written. No `OSError`, so that no command takes it for an error of its own files."""
+    """Stdout cannot be written. It is no `OSError`, so that no command takes it for an error of its own files."""
 
 
 @contextmanager
@@ -73,7 +73,7 @@ class _CheckedFile(io.FileIO):
 
 
 def _checked(stdout: io.TextIOWrapper) -> io.TextIOWrapper:
-    """Return a stream like `stdout`, of which a failed write raises `StdoutError`."""
+    """Return a stream like `stdout` whose failed writes raise `StdoutError`."""
     stdout.flush()
     return io.TextIOWrapper(
         io.BufferedWriter(_CheckedFile(STDOUT, "w", closefd=False)),

@@ -33,7 +33,7 @@ def reason(log: Path, begin: int, cluster: ClusterSettings, head: str | None) ->
         if head is None:
             return f"another Ray, with another token, has port {cluster.first_port}: set another cluster.first_port"
         return f"the head at {head} refuses the token in {cluster.token_file}: copy the head's file again"
-    return _last_line(_without_token(text, cluster.token_file))  # before a line is cut, in the middle of a token
+    return _last_line(_without_token(text, cluster.token_file))  # before a line is cut, perhaps within a token
 
 
 def _text(log: Path, begin: int) -> str:

@@ -35,7 +35,7 @@ MOST_PER_S = 64
 MOST_CAMERAS = 4096
 """Cameras in a renewal, or settings."""
 UNREAD, UNREAD_TOGETHER = 2 * MOST_BYTES, 32 * MOST_BYTES
-"""Bytes that an engine, and all together, may have sent and were not read. After a restart, all send settings."""
+"""Most unread bytes of one engine, and of all together. After a restart, all send their settings."""
 QUEUED = 8
 """Grants that wait for one engine."""
 LINGER_MS = 200

@@ -56,7 +56,7 @@ def _paths(controller: str, root: Path) -> Iterator[tuple[int, PurePosixPath]]:
 def _mounts(controller: str, root: Path) -> Iterator[tuple[int, PurePosixPath, PurePosixPath]]:
     """Return the version, the mounted control group and the mount point of each hierarchy with the controller.
 
-    A line is `31 23 0:28 GROUP POINT rw,relatime - cgroup SOURCE rw,cpu,cpuacct`, with options before the bar.
+    A line is `31 23 0:28 GROUP POINT rw,relatime - cgroup SOURCE rw,cpu,cpuacct`, with optional fields before the dash.
     """
     for line in read_lines(root / _MOUNTS):
         before, _, after = line.partition(" - ")

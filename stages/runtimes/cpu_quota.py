@@ -8,9 +8,9 @@ from stages.runtimes.control_groups import ROOT, control_groups, read_lines
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """Return the CPU seconds a second, thus cores, that this process may use; None without a limit.
+    """Return how many cores (CPU seconds per second) this process may use; None without a limit.
 
-    It is the least limit of the process's control groups and those above them. `root` is the directory that has `proc`
+    It is the lowest limit of the process's control groups and those above them. `root` is the directory that has `proc`
     and `sys`. Files that are missing or malformed set no limit.
     """
     groups = control_groups("cpu", root)

@@ -143,7 +143,7 @@ def read_frames(results: Path, camera: str | None = None) -> Iterator[Frame]:
 
 
 def _with_warning(frames: Iterable[Frame], console: Console | None) -> Iterator[Frame]:
-    """Yield the results, and say at the first one that not all of its people are drawn."""
+    """Yield the results, and report the first one of which not all people are drawn."""
     told = False
     for frame in frames:
         if console is not None and not told and len(frame.people) > MOST_PEOPLE:

@@ -21,8 +21,8 @@ MOST_REASONS = 3
 """Number of parts that are named as reasons and labelled with their states; more cannot be read in a moving picture."""
 
 MOST_PEOPLE, MOST_LABELLED, MOST_PARTS, MOST_OBJECTS = 500, 256, 50, 500
-"""People, people with a label, parts of each and objects that are drawn of a result: the best ones. An engine publishes
-fewer."""
+"""Most people, people with a label, parts of each person and objects that are drawn of a result, the best ones. An
+engine publishes fewer."""
 
 LEAST_RELEVANCE = 0.15
 """Least relevance of a part that is named as a reason."""
@@ -182,7 +182,7 @@ class OverlayPainter:
         across, down = width / max(1, frame.size[0]), height / max(1, frame.size[1])
 
         def on_layer(box: Sequence[float]) -> Rect:
-            # A picture's size beyond the layer nothing can be seen of a box, and larger numbers cannot be drawn.
+            # Farther than a picture's size beyond the layer, a box is invisible, and larger numbers cannot be drawn.
             x1, y1, x2, y2 = box[0] * across, box[1] * down, box[2] * across, box[3] * down
             return (
                 min(max(x1, -width), 2 * width),

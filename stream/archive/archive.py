@@ -338,7 +338,7 @@ class Archive:
         self._files.add(name, status.st_size, status.st_mtime)
 
     def _remove_provisional(self) -> None:
-        """Remove the holes that are requested now. Then their files are no longer named: their names may come again."""
+        """Remove the files of holes that are requested now, and then their names, which may be used again."""
         for name in self._provisional:
             if not is_own_name(name):
                 raise ConfigError(f"{self.folder / STATE} names {name!r}, which is not a file of an archive")

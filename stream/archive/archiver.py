@@ -2,9 +2,9 @@
 
 It holds the rows that are not written yet, in bounded memory. While it writes, merges small files, or cannot write, it
 does not read: messages then queue in the subscription and the engine, and those that are dropped are a gap, filled by
-replay or counted. What replay does not answer is requested again later, also by the next process. Where it cannot be
-known how many messages are missing, the table of gaps says so. It ends when it is cancelled, after writing what it
-holds.
+replay or counted. Messages for which replay does not answer are requested again later, also by the next process. Where
+it is not known how many messages are missing, the table of gaps says so. It ends when it is cancelled, after writing
+what it holds.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ class Archiver:
         self._held.add("gaps", gap_row(gap, time.time_ns() // 1000))
 
     def _in_run(self, run: str) -> None:
-        """Record what is unknown if another run of the engine has ended: how many messages it sent afterwards."""
+        """If another run of the engine has ended, record that the number of its last messages is unknown."""
         ends = self._positions.began(run) if run != self._positions.run else []
         if not ends:
             return
@@ -286,7 +286,7 @@ class Archiver:
     async def _write(self, *, last: bool = False) -> bool:
         """Write the held rows in a thread. Return whether it succeeded. Cancelling waits until it is done.
 
-        With the `last` ones, gaps are written for what the next process is to request, in case there is none.
+        With the `last` rows, what the next process is to request is written as gaps, in case there is no next process.
         """
         holes = self._holes()
         if not self._held and not (last and holes):

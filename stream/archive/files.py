@@ -44,7 +44,7 @@ def written(path: str) -> datetime:
 
 
 def partition_end(path: str) -> datetime | None:
-    """Return when the hour or day of a file's rows ends. None if the folder's name is of no such time.
+    """Return when the hour or day of a file's rows ends. None if the folder's name has no such time.
 
     It is by the clock of the camera, and at most an hour or day after the file was written.
     """

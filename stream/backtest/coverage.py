@@ -14,7 +14,7 @@ from stream.rules.runs import UNSEEN_US
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time without results, longer than that for which an engine remembers people, or of which results may be lost.
+    """A time without results, longer than an engine remembers people, or in which results may have been lost.
 
     Capture times, µs UTC.
     """

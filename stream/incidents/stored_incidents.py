@@ -101,7 +101,7 @@ class StoredIncidents(ABC):
 
 
 def _frame(result: bytes) -> Frame | None:
-    """Return a stored result; None if an older version stored what is none now."""
+    """Return a stored result; None if an older version stored one that is no longer valid."""
     try:
         return msgspec.json.decode(result, type=Frame)
     except msgspec.DecodeError:

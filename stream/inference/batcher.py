@@ -71,12 +71,12 @@ class Batcher:
         # Replaced, never changed: the inference thread may be iterating over it.
         self._members: tuple[_Member, ...] = ()
         self.unhurried: frozenset[str] = frozenset()
-        """Cameras whose frames wait for the model: of files that are read as fast as possible."""
+        """Cameras whose frames wait for the model: files that are read as fast as possible."""
         self._turn = 0
         self._closed = False
         self._interrupted = False
         self._nothing_left = False
-        """Whether the last batch took the only frame that was ready. Whatever has happened since has rung."""
+        """Whether the last batch took the only frame that was ready. Every change since then has rung the bell."""
         self._bell = Doorbell()
         self.wake = self._bell.ring
         """Check the rings again. Calls before the next check count as one."""

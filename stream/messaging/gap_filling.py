@@ -57,8 +57,8 @@ class Gap:
     """A gap in the numbering of (run, topic, epoch), after the attempt to fill it.
 
     `more`: after these, further messages may be missing, until the next one received of this topic or, if it is
-    `ALERTS`, of all topics of the run. Their number is not known: the replay server did not answer, or has forgotten
-    it, or there is none.
+    `ALERTS`, of all topics of the run. Their number is not known: the replay server did not answer or has forgotten
+    them, or there is none.
     """
 
     topic: str

@@ -1,7 +1,7 @@
 """The lanes of a target: one for each camera, in which one message is under way at a time, in order.
 
 A lane runs while messages wait in it. A message whose content cannot be written, so that there is nothing to send, is
-tried again apart from its lane, which goes on. While the ledger cannot be written nothing is sent, because a try that
+tried again apart from its lane, which goes on. While the ledger cannot be written, nothing is sent, because a try that
 is not recorded could be repeated without a mark.
 """
 
@@ -73,7 +73,7 @@ class Lanes:
 
     @property
     def errors(self) -> list[str]:
-        """Why nothing can be sent of messages that wait."""
+        """Why waiting messages cannot be sent."""
         errors = [f"{self._name}: {reason}" for reason in self._apart.values()]
         return errors if len(errors) <= MOST_TOLD else [*errors[:MOST_TOLD], f"{self._name}: and others"]
 

@@ -242,7 +242,7 @@ class Ledger:
         )
 
     def _alerts(self, where: str, *values: object) -> Iterator[AlertRow]:
-        """Yield alerts, but none whose message only an older version has accepted: nothing can be sent of it."""
+        """Yield alerts, except those whose message only an older version accepts: nothing can be sent about them."""
         for row in self.db.execute(f"SELECT {_ALERT} FROM alerts WHERE {where}", values).fetchall():
             with suppress(msgspec.DecodeError):
                 yield _alert(row)

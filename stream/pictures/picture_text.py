@@ -7,7 +7,7 @@ from functools import lru_cache
 from PIL import ImageFont
 
 LONGEST_TEXT = 60
-"""Characters of a text that comes from a message, in a picture."""
+"""Most characters that a picture shows of a text from a message."""
 
 
 def shortened(text: str, most: int = LONGEST_TEXT) -> str:

@@ -1,1 +1,1 @@
-"""Growth of the engine's memory: each module is one kind of load, `python -m benchmarks.engine.memory` runs them."""
+"""Growth of the engine's memory. Each module is a kind of load; `python -m benchmarks.engine.memory` runs them."""

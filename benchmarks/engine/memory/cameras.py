@@ -1,8 +1,8 @@
 """Cameras that are added and removed over the control API, each after its first result.
 
 Test patterns, files and RTSP cameras, all with a zone whose rule raises an alert and a clip. Some have masks or are in
-skeleton mode: what was hidden of a camera is never forgotten, so these are the same few, which come back. One event
-stream and one subscriber follow it all.
+skeleton mode: the engine never forgets what was hidden of a camera, so these are the same few cameras again and again.
+One event stream and one subscriber follow all cameras.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AT_ONCE = 8
 SERIES_EACH = 100
 """Cameras."""
 HISTORY_BYTES = 1 << 20
-"""Small, so that it is full soon."""
+"""Small, so that it is soon full."""
 KINDS = ("pattern", "file", "hidden", "rtsp")
 HIDDEN = 32
 """Cameras with a mask or in skeleton mode; more than live at once."""
@@ -113,7 +113,7 @@ class Turnover:
 async def run(
     folder: Path, cameras: int, progress: Callable[[str], None], environment: Mapping[str, str] | None = None
 ) -> tuple[list[Sample], dict[str, Any]]:
-    """Add and remove so many cameras; return the samples of the engine, and what is left in the end."""
+    """Add and remove this many cameras; return the samples of the engine, and what is left at the end."""
     log = SampleLog(folder / "samples.jsonl")
     async with AsyncExitStack() as stack:
         servers = stack.enter_context(Cameras(clip.prepared(RECIPE), 1, capacity=1_000_000))

@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 STARTS_WITHIN_S = 300.0
 STOPS_WITHIN_S = 60.0
 ANSWERS_WITHIN_S = 300.0
-"""On a machine that other programs use, too."""
+"""Long, because other programs may use the machine."""
 ASKS_EACH_S = 0.1
 PEOPLE = ["-m", "benchmarks.engine.memory.programs.people_engine"]
 
@@ -42,9 +42,10 @@ class Sample:
 
 
 class EngineProcess:
-    """`async with EngineProcess(folder, settings) as engine`: it is ready. Its log is `folder`/engine.log.
+    """`async with EngineProcess(folder, settings) as engine`: the engine is ready. Its log is `folder`/engine.log.
 
-    `program`: the command line of partstream, by default the one that sees passers-by; `environment` is added to its.
+    `program`: the command line of partstream, by default the one that sees passers-by; `environment` is added to its
+    environment.
     """
 
     def __init__(

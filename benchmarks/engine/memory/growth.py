@@ -16,7 +16,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Figures of a run. `units` counts what `unit` names; `before` and `after`: at half of the run, and at its end."""
+    """Figures of a run. `units` counts what `unit` names. `before`: halfway through the run; `after`: at its end."""
 
     what: str
     unit: str
@@ -32,7 +32,7 @@ class Growth:
     bytes_per_unit: float
     bytes_per_unit_interval: Interval
     threads: tuple[int, int]
-    """At half of the run, and at its end."""
+    """Halfway through the run and at its end."""
     descriptors: tuple[int, int]
     series: tuple[int, int] | None
 

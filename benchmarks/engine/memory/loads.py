@@ -41,7 +41,7 @@ async def _viewers(folder: Path, count: int, progress: Progress, environment: En
 
 
 def _halves(pages: Sequence[PageMemory]) -> dict[str, Any]:
-    """Return what the live page held at half of the run, and at its end."""
+    """Return what the live page held halfway through the run and at its end."""
     return {"before": asdict(pages[len(pages) // 2]), "after": asdict(pages[-1])}
 
 

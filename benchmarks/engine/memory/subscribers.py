@@ -1,4 +1,4 @@
-"""Waves of subscribers that connect, receive, and leave: some as they should, some killed; some never read."""
+"""Waves of subscribers that connect, receive, and leave. Some leave properly, some are killed, and some never read."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchmarks.engine.memory.engine_process import REPOSITORY, EngineProcess, S
 WAVE_PROGRAM = "benchmarks.engine.memory.programs.subscriber_wave"
 WAVE = 250
 UNREAD = 25
-"""Of a wave."""
+"""Subscribers of a wave that never read."""
 SAMPLE_EACH_S = 1.0
 QUIET_S = 3.0
-"""Between waves, in which the engine notices who has left."""
+"""Time between waves, in which the engine notices which subscribers have left."""
 CAMERAS = 2
 
 
@@ -34,7 +34,7 @@ def settings(curve: dict[str, str] | None = None) -> dict[str, Any]:
 async def run(
     folder: Path, subscribers: int, progress: Callable[[str], None], environment: Mapping[str, str] | None = None
 ) -> tuple[list[Sample], dict[str, int]]:
-    """Let so many subscribers come and go; return the samples, and how many of them did not receive anything."""
+    """Let this many subscribers come and go; return the samples, and how many subscribers received nothing."""
     log = SampleLog(folder / "samples.jsonl")
     failed = done = 0
     async with EngineProcess(folder, settings(), environment=environment) as engine:

@@ -1,7 +1,7 @@
-"""Endless tracks: crowds of people appear and vanish, so that no track's id comes twice.
+"""Endless tracks: crowds of people appear and vanish, so that no track's id occurs twice.
 
-The bank of hidden states is smaller than the people that are tracked at the same time, each person has events, many
-raise alerts, and pictures of them are kept.
+The bank of hidden states has fewer slots than people are tracked at the same time, each person has events, many raise
+alerts, and pictures of them are kept.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def settings(folder: Path) -> dict[str, Any]:
 async def run(
     folder: Path, tracks: int, progress: Callable[[str], None], environment: Mapping[str, str] | None = None
 ) -> list[Sample]:
-    """Run until there were so many tracks; return the samples of the engine."""
+    """Run until there were this many tracks; return the samples of the engine."""
     log, done = SampleLog(folder / "samples.jsonl"), 0
     async with EngineProcess(folder, settings(folder), program=PROGRAM, environment=environment) as engine:
         while done < tracks:

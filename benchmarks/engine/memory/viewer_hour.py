@@ -1,7 +1,7 @@
 """An hour of every kind of reader at once: some stay, others come and go, read nothing, or vanish.
 
 One engine with two small cameras, one of which has a mask, so that its video is encoded by the engine. Both record
-clips and raise alerts, of which pictures are kept; directories and histories are small, so that they are full soon.
+clips and raise alerts, of which pictures are kept; directories and histories are small, so that they are soon full.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SERIES_EACH = 24
 """Samples."""
 STAYS_S = (3.0, 30.0)
 COMERS = 8
-"""Readers that come and go, at the same time."""
+"""Readers that come and go, at a time."""
 AGAIN_S = 1.0
 RULES = """
 rules:
@@ -69,7 +69,7 @@ def settings(folder: Path, urls: list[str]) -> dict[str, Any]:
 
 
 async def _again(reader: viewers.Reader, address: str, camera: str) -> None:
-    """Read until cancelled, again when the engine ends a stream or there is no room for it."""
+    """Read until cancelled; start again when the engine ends a stream or has no room for it."""
     while True:
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
             await reader(address, camera)
@@ -77,7 +77,7 @@ async def _again(reader: viewers.Reader, address: str, camera: str) -> None:
 
 
 async def _come_and_go(kinds: dict[str, viewers.Reader], address: str, visits: Counter[str], seed: int) -> None:
-    """Be one reader after another, for a while each."""
+    """Run one reader after another, each for a while."""
     rng = random.Random(seed)
     while True:
         name = rng.choice(list(kinds))

@@ -1,7 +1,7 @@
 """Readers of an engine over HTTP, WebRTC and ZeroMQ, as the live page, browsers, scripts and Prometheus are.
 
 A reader is `async (engine address, camera) -> None`: it reads until it is cancelled, and counts what it received.
-`READERS` has those that read all that comes, `RUDE` those that do not, or vanish.
+`READERS` has those that read everything they get, `RUDE` those that do not, or that vanish.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ async def camera_events(address: str, camera: str) -> None:
 
 
 async def pictures(address: str, camera: str) -> None:
-    """Read the pictures of a camera (MJPEG), in small."""
+    """Read small pictures of a camera (MJPEG)."""
     await _stream("pictures", address, f"/api/v1/cameras/{camera}/pictures?width=160&max_fps=5")
 
 
 async def wall(address: str, camera: str) -> None:
-    """Read the pictures of all cameras in one stream, in large."""
+    """Read large pictures of all cameras in one stream."""
     await _stream("pictures of all", address, "/api/v1/pictures?camera=plain&camera=masked&width=320&max_fps=5")
 
 
 async def polls(address: str, camera: str) -> None:
-    """Ask for everything that can be asked for, again and again, over one connection."""
+    """Request everything that can be read, again and again, over one connection."""
     one = f"/api/v1/cameras/{camera}"
     paths = [
         "/healthz", "/readyz", "/metrics", "/", "/page/app.js", "/review", "/api/v1/status", "/api/v1/cameras", one,
@@ -93,7 +93,7 @@ async def _ask(session: aiohttp.ClientSession, address: str, path: str) -> dict[
 
 
 async def video(address: str, camera: str) -> None:
-    """Receive a camera's video over WebRTC (WHEP), with the data channel of frames, and leave as one should."""
+    """Receive a camera's video over WebRTC (WHEP), with the data channel of frames, and leave properly."""
     peer, location = await _negotiate(address, camera)
     try:
         await asyncio.Event().wait()
@@ -105,7 +105,7 @@ async def video(address: str, camera: str) -> None:
 
 
 async def vanished_video(address: str, camera: str) -> None:
-    """Receive a camera's video, and vanish without a word."""
+    """Receive a camera's video, and vanish without ending the session."""
     peer, _ = await _negotiate(address, camera)
     try:
         await asyncio.Event().wait()

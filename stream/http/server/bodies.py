@@ -64,7 +64,7 @@ async def json_object(request: web.Request, limit: int = MAX_JSON_BYTES) -> dict
 
 
 def _checked(pairs: list[tuple[str, object]]) -> None:
-    """Raise `Problem` if an object has a key twice, of which decoders take the last."""
+    """Raise `Problem` if an object has a key twice; decoders would take the last one."""
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:

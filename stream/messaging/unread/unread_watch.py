@@ -1,8 +1,8 @@
 """Closes connections to a bound socket that send messages without an end, in a thread of its own.
 
-ZeroMQ collects the parts of a message until the last one has come, without a limit, and hands over none before. One
-that has only a byte takes 64 bytes and more. The kernel counts what ZeroMQ has taken from a TCP connection; what was
-read is subtracted. Of `ipc://`, it is not known how much was sent, and none is closed.
+ZeroMQ collects the parts of a message until the last one has come, without a limit, and hands over none before. A part
+of one byte takes 64 bytes or more. The kernel counts what ZeroMQ has taken from a TCP connection; what was read is
+subtracted. For `ipc://`, it is not known how much was sent, so no connection is closed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNFINISHED = "unfinished"
 MOST = 1 << 20
 """Bytes of one connection that ZeroMQ may hold: two thousand of the longest requests for replay."""
 TOGETHER = 8
-"""As many times this may it hold of all connections to a socket."""
+"""How many times `MOST` it may hold of all connections to a socket."""
 SHORT = 256
 """Length from which a frame's head has nine bytes instead of two."""
 ENCRYPTION = 33
@@ -50,7 +50,7 @@ EVENTS = int(zmq.EVENT_ACCEPTED | zmq.EVENT_MONITOR_STOPPED)
 """Events of the socket that a watch needs."""
 
 _BYTES_RECEIVED = 128
-"""Where `tcpi_bytes_received` is in the kernel's `struct tcp_info`."""
+"""Offset of `tcpi_bytes_received` in the kernel's `struct tcp_info`."""
 
 
 class UnreadWatch:
@@ -97,7 +97,7 @@ class UnreadWatch:
 
     # -- in the thread ------------------------------------------------------------------------------------------
     def _serve(self, monitor: zmq.Socket[bytes]) -> None:
-        # If the monitor were closed before the socket, ZeroMQ would wait for it for ever.
+        # If the monitor were closed before the socket, ZeroMQ would wait for it forever.
         with monitor:
             while True:
                 try:

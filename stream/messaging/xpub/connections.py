@@ -59,7 +59,7 @@ class Connections:
         return sum(map(self.close, self.descriptors()))
 
     def opened(self, descriptor: int, identity: int | None = None) -> socket.socket | None:
-        """Return a duplicate of a connection, to be closed; None if it is none of the endpoint, or not this one."""
+        """Return a duplicate of a connection, to be closed; None if it is not of the endpoint, or is another one."""
         if self.identity(descriptor) is None:
             return None
         try:

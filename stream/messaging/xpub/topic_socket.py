@@ -34,7 +34,7 @@ SUBSCRIPTION_BYTES = 128
 ENCRYPTED_BYTES = 512
 """The same with CURVE, whose handshake has larger frames."""
 SUBSCRIBE_BYTES = 2 + len(b"\x09SUBSCRIBE")
-"""What a subscription to a topic takes beside it."""
+"""Bytes of a subscription in addition to its topic."""
 CHUNK = 64
 """Last values sent again at a time."""
 READ = 256

@@ -15,8 +15,8 @@ from stream.sources.decoding.available_memory import available_bytes
 SHARE = 0.9
 """Share of the available memory that may be used; the rest is for socket buffers and other programs."""
 TRIMMED_FROM_BYTES = 64 << 20
-"""When less was freed since the last time, the allocator keeps what it may use again: in pieces, between what threads
-of other cameras hold. After 500 small cameras, one after another, these were 60 MiB."""
+"""If less was freed since the last time, the allocator keeps it for reuse, in pieces between those that threads of
+other cameras hold. After 500 small cameras, one after another, these were 60 MiB."""
 
 
 class Grant:

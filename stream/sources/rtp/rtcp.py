@@ -84,7 +84,8 @@ class ReceptionStatistics:
         """Latest sender report: the middle 32 bits of its NTP time, and its arrival (monotonic ns)."""
 
     def received(self, sequence: int, timestamp: int, now_ns: int, packets: int = 1) -> None:
-        """Count a packet, including late and repeated ones; or all of a picture, in order, by the last one's number."""
+        """Count a packet, also a late or repeated one; or all packets of a picture, in order, by the last one's
+        number."""
         self.packets += packets
         step = (sequence - self._highest) & 0xFFFF
         if step < 0x8000:

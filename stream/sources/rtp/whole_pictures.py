@@ -1,8 +1,8 @@
 """WholePictures: finds plain pictures in the bytes of an RTSP connection, in one pass over their packets.
 
-Most pictures of most cameras are one slice that no decoder can begin with, in fragments in order. Between two reads the
-thread sleeps, and other work takes its place in the processor's caches: most of its time for a picture went into
-loading again the code and objects that handle any packet. This pass touches few of them.
+Most pictures of most cameras are one slice that no decoder can begin with, in fragments in order. Between two reads,
+the thread sleeps, and other work displaces its code and objects from the processor's caches. Most of its time for a
+picture went into reloading those that handle any kind of packet; this pass touches few of them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from stream.sources.rtp.header import HEADER_BYTES, MARKER, PLAIN
 FRAME_BYTES = 4
 """What precedes a packet on an RTSP connection: `$`, channel, length."""
 MAX_WAITING_BYTES = 128 << 10
-"""Of the complete packets of an incomplete picture. With another packet, they leave `Framing` room to receive."""
+"""Most bytes in complete packets of an incomplete picture. With one more packet, `Framing` still has room."""
 _FIRST_SLICE = 0x80
-"""In the byte after a slice's header: it is its picture's first."""
+"""Bit of the byte after a slice's header: the slice is the first of its picture."""
 
 
 class WholePictures:

@@ -40,7 +40,7 @@ class UdpSockets:
         self._buffer = memoryview(bytearray(MAX_PACKET_BYTES))
         self._expected_hosts: set[str] = set()
         self._expected_names: set[str] = set()
-        """The same hosts as packets name their senders: comparing them otherwise takes longer than all else."""
+        """The hosts as packets name their senders; parsing each packet's sender takes longer than all else."""
         self.foreign_packets = 0
         """Ignored packets, which came from other hosts than the server."""
         for bound, on_packet in ((self._rtp, on_rtp), (self._rtcp, on_rtcp)):

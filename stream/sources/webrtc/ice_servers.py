@@ -37,7 +37,7 @@ class IceServers:
         self._limiter = RepeatLimiter(limit=1, per_s=WARN_EVERY_S)
 
     def check(self, description: str, now: float) -> None:
-        """Warn of a server of which our description has no address, at most once a minute. `now`: monotonic seconds."""
+        """Warn of a server that gave our description no address, at most once a minute. `now`: monotonic seconds."""
         if self._stun is not None and " typ srflx" not in description and _IPV4_HOST.search(description):
             self._warn(self._stun, now)
         if self._turn is not None and " typ relay" not in description:

@@ -1,6 +1,6 @@
-"""The command line of partstream, whose detector sees crowds: the people of each are seen in three frames, and gone.
+"""The command line of partstream, whose detector sees crowds, each in three frames.
 
-Tracker, state bank, networks and everything after them are the product's. One person stays for good.
+Tracker, state bank, networks and everything after them are the product's. One person stays throughout.
 
 python -m benchmarks.engine.memory.programs.crowd_engine run --config FILE
 """
@@ -25,11 +25,11 @@ from stages.settings import ScoreThresholds
 PASSING = 31
 """New people of each crowd."""
 FRAMES = 3
-"""In which each crowd is seen."""
+"""Frames in which each crowd is seen."""
 GRIDS = 4
 """Places of crowds: each is used again only when the tracks of its last crowd have ended."""
 COLUMNS, ROWS = 16, 8
-"""Cells of the picture, a person each."""
+"""Cells of the picture, one for each person."""
 
 # A person in a cell of 1 x 1: x, y of the 17 keypoints.
 STANDING = np.array(

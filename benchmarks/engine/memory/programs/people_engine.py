@@ -1,4 +1,4 @@
-"""The command line of partstream, whose model `free` sees one person after another: each walks in, falls and is gone.
+"""The command line of partstream, whose model `free` sees one person after another, who comes, falls and goes.
 
 python -m benchmarks.engine.memory.programs.people_engine run --config FILE
 """
@@ -15,16 +15,16 @@ from stream.inference import model_loading
 
 PERIOD_US = 6_000_000
 WALKS_US, FALLS_US = 2_000_000, 4_000_000
-"""Until when, in each period of media time, the person walks, and then lies."""
+"""Times in each period of media time until which the person walks, and then lies."""
 
 
 class PassersBy(FreeModel):
-    """One person a period; each is a track of its own."""
+    """Shows one person in each period, with a track of their own."""
 
     def __init__(self) -> None:
         super().__init__()
         self._in_sight: dict[str, tuple[int, int]] = {}
-        """By camera: epoch and track, 0 for nobody."""
+        """By camera: epoch and track, 0 for no person."""
 
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         """Return the person of each frame, or the one who has left."""

@@ -3,7 +3,7 @@
     python -m benchmarks.engine.memory.programs.subscriber_wave ENDPOINT REPLAY COUNT UNREAD
 
 Of COUNT subscribers, UNREAD never read. When each of the others has a message, and one in ten an answer to a request
-for replay, it prints a line. On a line of standard input, all leave as they should.
+for replay, it prints a line. When it reads a line from standard input, all leave properly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LINGER_MS = 0
 
 
 def main() -> None:
-    """Be the wave."""
+    """Run the wave."""
     endpoint, replay, count, unread = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     context = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 2 * count + 16)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _asks(context: zmq.Context[zmq.Socket[bytes]], replay: str, number: int) -> zmq.Socket[bytes]:
-    """Return a socket that has asked for replay, of which one answer comes at least."""
+    """Return a socket that has requested a replay, which has at least one answer."""
     socket = context.socket(zmq.DEALER)
     socket.linger = LINGER_MS
     socket.connect(replay)

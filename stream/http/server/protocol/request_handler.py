@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 MOST_HEADER_BYTES = 32 << 10
 """Of one header: a fleet's pass for many cameras is long."""
 LINGER_S = 10.0
-"""For which the rest of a request's body is read after its response, so that the client reads that first."""
+"""Time for which the rest of a request's body is read after its response, so that the client reads the response."""
 NOT_HTTP, TOO_MANY, TOO_SLOW = REASONS = ("not-http", "too-many-connections", "too-slow")
 """Codes of requests that are refused before one of our handlers runs."""
 INVALID = (HttpProcessingError, web.RequestPayloadError)
