@@ -172,7 +172,8 @@ class ClipLibrary:
             self._entries[clip.name] = _Entry(size, clip)
             self.bytes_kept += size
         self._growing.pop(clip.name, None)
-        self._set_state("ready", "")
+        if self.state == "unwritable":  # clips that had begun are kept although the disk is nearly full
+            self._set_state("ready", "")
         try:
             self._make_room()
         except OSError as error:

@@ -198,6 +198,23 @@ def test_with_too_little_space_no_clip_is_begun_and_it_is_logged_once(
     assert clips.state == "ready"
 
 
+def test_a_clip_that_is_kept_on_a_nearly_full_disk_does_not_say_that_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    free = 6000
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(10_000, 0, free))
+    clips = library(tmp_path, least_free=5000)
+    name = clips.begin(AT_US, "door", "fall")
+    for ending in (".mp4", ".jsonl"):
+        clips.part(name, ending).write_bytes(b"")
+    free = 100
+    assert not clips.check_disk()
+    clips.keep(a_clip(name))
+    assert clips.state == "low_disk"
+    assert not clips.check_disk()
+    assert caplog.text.count("recording.least_free") == 1
+
+
 def test_an_unwritable_directory_is_reported_and_retried(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "clips").write_text("a file stands where the directory should be")
     clips = library(tmp_path / "clips")
