@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64
 """Messages read at a time."""
+WAITING = 256
+"""Renewals of an engine that wait to be read. More than arrive at once after its connection was cut: libzmq ends the
+process (`!_io_error`) if a connection ends while its queue is full and a heartbeat follows."""
 CHUNK_S = 0.02
 """Time after which no more are read at a time; one message of the largest size takes longer."""
 PAUSE_S = 0.002
@@ -90,7 +93,7 @@ class Renewals:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # an engine that connects again may keep its identity
             socket.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)
             socket.setsockopt(zmq.SNDHWM, QUEUED)
-            socket.setsockopt(zmq.RCVHWM, 0)  # see `UnreadWatch`
+            socket.setsockopt(zmq.RCVHWM, WAITING)
             if authenticator is not None:
                 authenticator.protect(socket)
             self.address = bind(socket, self._config.bind, "coordinator.bind", self._watch)
@@ -106,7 +109,7 @@ class Renewals:
         self._context, self._socket, self._authenticator = context, socket, authenticator
         if authenticator is not None:
             authenticator.start()
-        self._watch.start(encrypted=authenticator is not None)
+        self._watch.start()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(socket.fileno(), self.poll)
 

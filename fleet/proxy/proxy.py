@@ -21,7 +21,7 @@ from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.gap_filling import Counts
 from stream.messaging.publisher import LINGER_MS
 from stream.messaging.unread.unread_watch import UNFINISHED, UnreadWatch
-from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub, subscriptions_unread
+from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
 from stream.results.heads import FrameHead, Head, PlaceHead, decode_head, kind_of, topic_of
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
@@ -66,7 +66,7 @@ class Proxy:
             directory, read, cameras, Limits(), None, self._moved, decode=decode_head
         )
         self._topics = TopicSocket(serving.high_water_mark, serving.max_subscriptions)
-        self._watch = UnreadWatch(subscriptions_unread(serving.max_subscriptions))
+        self._watch = UnreadWatch()
         self._kept = KeptTopics()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
@@ -118,7 +118,7 @@ class Proxy:
         if authenticator is not None:
             authenticator.start()
         self._topics.serve(socket, self._watch)
-        self._watch.start(encrypted=authenticator is not None)
+        self._watch.start()
 
     async def run(self) -> None:
         """Pass messages on until it is cancelled or stopped. After `start()`."""

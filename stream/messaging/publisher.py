@@ -23,7 +23,7 @@ from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.replay import ReplayServer, open_router
 from stream.messaging.unread.unread_watch import UNFINISHED, UnreadWatch
-from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub, subscriptions_unread
+from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
 from stream.results import (
     STATS_TOPIC,
     Alert,
@@ -112,7 +112,7 @@ class Publisher:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
         self._replay: ReplayServer | None = None
-        self._watches = UnreadWatch(subscriptions_unread(config.max_subscriptions)), UnreadWatch()
+        self._watches = UnreadWatch(), UnreadWatch()
         """Of subscribers, and of clients of replay."""
         self._store: MessageStore | None = None
         self._earlier: EarlierMessages | None = None
@@ -147,7 +147,7 @@ class Publisher:
         self._replay.start()
         self._topics.serve(xpub, self._watches[0])
         for watch in self._watches:
-            watch.start(encrypted=authenticator is not None)
+            watch.start()
 
     async def stop(self) -> None:
         """Deliver queued messages, for at most `LINGER_MS`, and close. May be called again.

@@ -208,7 +208,6 @@ def open_router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a full or vanished client raises, instead of a silent loss
     router.setsockopt(zmq.MAXMSGSIZE, REQUEST_BYTES)
     router.setsockopt(zmq.SNDHWM, QUEUED_PER_CLIENT)
-    router.setsockopt(zmq.RCVHWM, 0)  # see `UnreadWatch`
     return router
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import resource
 import select
-import socket
-import struct
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,54 +28,27 @@ from support.waiting import until
 from telemetry.observer import Observer
 
 ANY = "tcp://127.0.0.1:0"
-SUBSCRIPTIONS, REQUESTS = 8000, 1500
-PING = b"\x04\x07\x04PING\x00\x00"
-FLOODS, FLOOD_BYTES = 3, 4 << 20
-
-
-def send_and_reset(endpoint: str, kind: bytes, data: bytes) -> None:
-    with raw_peer(endpoint, kind) as peer, suppress(ConnectionError):
-        peer.sendall(data)
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def most_resident_during_flood(endpoint: str, message: bytes) -> float:
-    """Send many small messages, again after each disconnection. Return the most memory of this process, in MiB."""
-    most = resident_mib()
-    for _ in range(FLOODS):
-        with raw_peer(endpoint, b"SUB") as peer:
-            send_until_closed(peer, message * 1000, FLOOD_BYTES)
-        most = max(most, resident_mib())
-    return most
-
-
-def resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
 
 
 def is_closed_after_parts(endpoint: str, kind: bytes, size: int) -> bool:
     """Send parts of this size, which take some hundred megabytes. Return whether the connection was closed."""
+    most = (16 if size < 100 else 256) << 20
+    some = part(b"y" * size) * 1000
     with raw_peer(endpoint, kind) as peer:
-        return send_until_closed(peer, part(b"y" * size) * 1000, (16 if size < 100 else 256) << 20)
-
-
-def send_until_closed(peer: socket.socket, some: bytes, most: int) -> bool:
-    """Send this again and again, up to `most` bytes. Return whether the connection was closed before."""
-    peer.setblocking(False)
-    poll = select.poll()
-    poll.register(peer, select.POLLIN | select.POLLOUT)
-    sent = 0
-    try:
-        while sent < most:
-            events = poll.poll()[0][1]
-            if events & ~select.POLLOUT and not peer.recv(65536):
-                return True
-            if events & select.POLLOUT:  # continues in the middle of a message
-                sent += peer.send(some[sent % len(some) :])
-    except ConnectionError:
-        return True
-    return False
+        peer.setblocking(False)
+        poll = select.poll()
+        poll.register(peer, select.POLLIN | select.POLLOUT)
+        sent = 0
+        try:
+            while sent < most:
+                events = poll.poll()[0][1]
+                if events & ~select.POLLOUT and not peer.recv(65536):
+                    return True
+                if events & select.POLLOUT:  # continues in the middle of a part
+                    sent += peer.send(some[sent % len(some) :])
+        except ConnectionError:
+            return True
+        return False
 
 
 class Answered(Observer):
@@ -111,8 +80,7 @@ async def test_a_client_that_does_not_finish_a_message_is_disconnected(
             assert await asyncio.to_thread(is_closed_after_parts, endpoint, kind, size)
             await until(lambda number=number: publisher.closed[UNFINISHED] == number)
         logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-        most = f"{2848 if kind == b'SUB' else 1024} KiB"
-        text = f"a client at 127.0.0.1 was disconnected: over {most} wait to be read, or are no whole message"
+        text = "a client at 127.0.0.1 was disconnected: it sent over 1024 KiB that are no complete message"
         assert logged == [f"{endpoint}: {text}"]
         assert sum(publisher.closed.values()) == 2
     finally:
@@ -157,30 +125,6 @@ async def test_a_listed_client_is_disconnected_too(tmp_path: Path) -> None:
         await publisher.stop()
 
 
-@pytest.mark.parametrize(("kind", "message"), [(b"SUB", b"\x00\x04\x01abc"), (b"DEALER", b"\x00\x02{}")])
-async def test_a_connection_reset_while_much_waits_does_not_end_the_process(kind: bytes, message: bytes) -> None:
-    # libzmq ends it, with `!_io_error`, if a queue with a limit is full then and a heartbeat follows.
-    publisher = await publishing()
-    try:
-        endpoint = publisher.endpoint if kind == b"SUB" else publisher.replay_endpoint
-        for _ in range(20):
-            await asyncio.to_thread(send_and_reset, endpoint, kind, (message * 2000 + PING) * 2)
-        assert await asyncio.to_thread(is_closed_after_parts, endpoint, kind, 100)
-    finally:
-        await publisher.stop()
-
-
-@pytest.mark.parametrize("message", [b"\x00\x01\x01", b"\x00\x04\x01abc"])
-async def test_a_flood_of_small_subscriptions_takes_little_memory(message: bytes) -> None:
-    publisher = await publishing()
-    try:
-        before = resident_mib()
-        most = await asyncio.to_thread(most_resident_during_flood, publisher.endpoint, message)
-        assert most - before < 250
-    finally:
-        await publisher.stop()
-
-
 async def test_thousands_of_subscriptions_and_requests_at_once_are_read() -> None:
     answered = Answered()
     publisher = await publishing(answered)
@@ -188,7 +132,7 @@ async def test_thousands_of_subscriptions_and_requests_at_once_are_read() -> Non
     try:
         subscriber = context.socket(zmq.SUB)
         subscriber.setsockopt(zmq.SNDHWM, 0)
-        for number in range(SUBSCRIPTIONS):
+        for number in range(2000):
             subscriber.subscribe(b"results/v1/camera-%050d" % number)
         subscriber.connect(publisher.endpoint)
         client = context.socket(zmq.DEALER)
@@ -196,10 +140,10 @@ async def test_thousands_of_subscriptions_and_requests_at_once_are_read() -> Non
         client.setsockopt(zmq.RCVHWM, 0)
         client.connect(publisher.replay_endpoint)
         request = {"id": "x" * 128, "topic": "y" * 256, "run": "", "epoch": 1, "from_seq": 0, "limit": 9}
-        for _ in range(REQUESTS):
+        for _ in range(4000):  # two megabytes
             await client.send(json.dumps(request).encode())
-        await until(lambda: publisher.subscriptions == SUBSCRIPTIONS)
-        await until(lambda: answered.number == REQUESTS)
+        await until(lambda: publisher.subscriptions == 2000)
+        await until(lambda: answered.number == 4000)
         assert sum(publisher.closed.values()) == 0
     finally:
         context.destroy(linger=0)

@@ -20,7 +20,7 @@ class _Connection:
     """Whether it was to be closed."""
 
     def look(self, taken: int, read: int, now: float) -> None:
-        # Never below 0: silence must not be credited.
+        # Never below nothing: silence must not add up, nor what is read, which counts for a little more than was sent.
         left = max(0.0, self.unread - HEARTBEATS * (now - self.at))
         self.unread = max(0.0, left + taken - self.taken - (read - self.read))
         self.taken, self.read, self.at = taken, read, now
@@ -29,8 +29,9 @@ class _Connection:
 class UnreadBytes:
     """Counts the bytes of each connection that ZeroMQ has taken and that were not read.
 
-    A connection that holds more than `most`, and even more at the next look, is to be closed. So are those with the
-    most if all hold more than `together`.
+    One that holds more than `most`, and still more at the next look, is to be closed. (ZeroMQ takes no more if it holds
+    many complete messages. It may end the process if such a connection is closed.) So are those with most, if all hold
+    more than `together`.
 
     `read` has the bytes that were read from each descriptor; it may grow at any time. `identify` returns what tells a
     connection from a later one with the same descriptor; None if there is none.
@@ -79,7 +80,7 @@ class UnreadBytes:
             yield from self._largest(now)
 
     def _largest(self, now: float) -> Iterator[tuple[int, int]]:
-        """Yield the connections with the most, until the others have no more than they may have together."""
+        """Yield the connections with most, until the others have no more than they may have together."""
         for one, connection in list(self._connections.items()):
             if connection.identity != self._identify(one):
                 del self._connections[one]

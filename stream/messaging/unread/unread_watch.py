@@ -1,8 +1,8 @@
 """Closes connections to a bound socket that send messages without an end, in a thread of its own.
 
-ZeroMQ collects the parts of a message until the last one has come, without a limit, and hands over none before. A part
-of one byte takes 64 bytes or more. The kernel counts what ZeroMQ has taken from a TCP connection; what was read is
-subtracted. For `ipc://`, it is not known how much was sent, so no connection is closed.
+ZeroMQ collects the parts of a message until the last one has come, without a limit, and hands over none before. One
+that has only a byte takes 64 bytes and more. The kernel counts what ZeroMQ has taken from a TCP connection; what was
+read is subtracted. Of `ipc://`, it is not known how much was sent, and none is closed.
 """
 
 from __future__ import annotations
@@ -31,13 +31,12 @@ UNFINISHED = "unfinished"
 """Why connections are closed, beside the reasons of `stream.messaging.xpub.subscriptions`."""
 
 MOST = 1 << 20
-"""Bytes of one connection that ZeroMQ may hold: two thousand of the longest requests for replay."""
-TOGETHER = 8
-"""How many times `MOST` it may hold of all connections to a socket."""
-SHORT = 256
-"""Length from which a frame's head has nine bytes instead of two."""
-ENCRYPTION = 33
-"""Bytes that CURVE adds to a frame."""
+"""Bytes of one connection that ZeroMQ may hold. It queues a thousand requests for replay, which have less together; of
+subscriptions, it takes few before the rest waits in the kernel."""
+TOGETHER = 32 << 20
+"""Bytes that it may hold of all connections to a socket."""
+FRAME_BYTES = 64
+"""What a frame takes beside its body, at most: its head, and what CURVE adds."""
 RECEIVE_BUFFER = 256 << 10
 """Bytes that wait in the kernel for ZeroMQ to take them, for each connection. Clients send little."""
 LOOK_EVERY_S = 0.01
@@ -50,22 +49,16 @@ EVENTS = int(zmq.EVENT_ACCEPTED | zmq.EVENT_MONITOR_STOPPED)
 """Events of the socket that a watch needs."""
 
 _BYTES_RECEIVED = 128
-"""Offset of `tcpi_bytes_received` in the kernel's `struct tcp_info`."""
+"""Where `tcpi_bytes_received` is in the kernel's `struct tcp_info`."""
 
 
 class UnreadWatch:
-    """Watches one socket, from `start()` until it is closed. `most`: bytes of one connection, `together`: of all,
-    by default `TOGETHER` times as many.
+    """Watches one socket, from `start()` until it is closed. `most`: bytes of one connection, `together`: of all."""
 
-    The socket queues without a limit: libzmq 4.3 ends the process (`!_io_error`) if a connection is reset while its
-    queue is full and a heartbeat follows in what was received.
-    """
-
-    def __init__(self, most: int = MOST, together: int | None = None) -> None:
+    def __init__(self, most: int = MOST, together: int = TOGETHER) -> None:
         self.closed = 0
         """Connections that were closed."""
-        self._most, self._together = most, together or TOGETHER * most
-        self._added = 0
+        self._most, self._together = most, together
         self._monitor: zmq.Socket[bytes] | None = None
         self._endpoint = ""
         self._read: dict[int, int] = {}
@@ -75,29 +68,22 @@ class UnreadWatch:
         """Take over a socket that receives `EVENTS` of the one bound to this endpoint, with its real port."""
         self._monitor, self._endpoint = monitor, endpoint
 
-    def start(self, *, encrypted: bool) -> None:
-        """Start to watch, if it is possible. `encrypted`: whether the socket has CURVE."""
-        self._added = ENCRYPTION if encrypted else 0
+    def start(self) -> None:
+        """Start to watch, if it is possible."""
         if self._monitor is not None:
             threading.Thread(target=self._serve, args=(self._monitor,), name="unread", daemon=True).start()
 
     def read(self, frames: Iterable[zmq.Frame]) -> None:
-        """Record frames of a message that was read. Only one thread at a time may call this.
-
-        They count for no more than was sent, or a flood of small ones could hide what waits. Subscriptions count for
-        ten bytes less since ZMTP 3.1, in which they are commands.
-        """
+        """Record frames of a message that was read. Only one thread at a time may call this."""
         descriptor = None
         for frame in frames:
             descriptor = descriptor_of(frame) if descriptor is None else descriptor
             if descriptor is not None:
-                size = len(frame) + self._added
-                size += 2 if size < SHORT else 9
-                self._read[descriptor] = self._read.get(descriptor, 0) + size
+                self._read[descriptor] = self._read.get(descriptor, 0) + len(frame) + FRAME_BYTES
 
     # -- in the thread ------------------------------------------------------------------------------------------
     def _serve(self, monitor: zmq.Socket[bytes]) -> None:
-        # If the monitor were closed before the socket, ZeroMQ would wait for it forever.
+        # If the monitor were closed before the socket, ZeroMQ would wait for it for ever.
         with monitor:
             while True:
                 try:
@@ -148,7 +134,7 @@ class UnreadWatch:
                 return
         self.closed += 1
         if self._logged.admit(address, now)[0]:
-            text = "%s: a client at %s was disconnected: over %d KiB wait to be read, or are no whole message"
+            text = "%s: a client at %s was disconnected: it sent over %d KiB that are no complete message"
             logger.warning(text, self._endpoint, address, self._most >> 10)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import zmq
 
 from stream.messaging.last_value import LastValues
-from stream.messaging.unread.unread_watch import MOST, UnreadWatch, descriptor_of
+from stream.messaging.unread.unread_watch import UnreadWatch, descriptor_of
 from stream.messaging.xpub.connections import Connections, return_memory
 from stream.messaging.xpub.subscriptions import CONNECTIONS_WORTH, REASONS, Excess, Subscriptions
 from stream.results import LONGEST_TOPIC
@@ -33,8 +33,6 @@ SUBSCRIPTION_BYTES = 128
 """Largest ZeroMQ frame from a subscriber; ZeroMQ disconnects peers that send larger ones."""
 ENCRYPTED_BYTES = 512
 """The same with CURVE, whose handshake has larger frames."""
-SUBSCRIBE_BYTES = 2 + len(b"\x09SUBSCRIBE")
-"""Bytes of a subscription in addition to its topic."""
 CHUNK = 64
 """Last values sent again at a time."""
 READ = 256
@@ -51,17 +49,14 @@ the edge, so the socket is polled after sending; after frames only at this inter
 sending."""
 
 
-def subscriptions_unread(max_subscriptions: int) -> int:
-    """Return the bytes that may wait of one connection: all its subscriptions at once, and as much again."""
-    return max(MOST, 2 * max_subscriptions * (LONGEST_TOPIC + SUBSCRIBE_BYTES))
-
-
 def open_xpub(context: zmq.Context[zmq.Socket[bytes]], high_water_mark: int, *, encrypted: bool) -> zmq.Socket[bytes]:
     """Return a socket for `TopicSocket`, not yet bound, that queues `high_water_mark` messages for each subscriber."""
     socket = context.socket(zmq.XPUB)
     socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # report every subscription and unsubscription, also repeated ones
     socket.setsockopt(zmq.MAXMSGSIZE, ENCRYPTED_BYTES if encrypted else SUBSCRIPTION_BYTES)
-    socket.setsockopt(zmq.RCVHWM, 0)  # see `UnreadWatch`, which ends a flood
+    # ZeroMQ takes all subscriptions that wait while one message is sent. With a queue of one, few can wait, so that a
+    # flood holds the sender for milliseconds instead of seconds.
+    socket.setsockopt(zmq.RCVHWM, 1)
     socket.setsockopt(zmq.SNDHWM, high_water_mark)
     return socket
 
