@@ -14,7 +14,7 @@ import errno
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -81,7 +81,7 @@ class Positions:
         if run != hole.run:
             return self.has_ended(hole.run)
         newest = max(epochs)
-        return hole.epoch < newest or hole.first_seq < epochs[newest]
+        return (hole.epoch, hole.first_seq) < (newest, epochs[newest])
 
     def reached(self, name: str, run: str, epoch: int, next_seq: int) -> None:
         """Record that all of (topic, run, epoch) below `next_seq` has been read."""
@@ -206,6 +206,7 @@ class Archiver:
         self._holes = lambda: [hole for hole in messages.postponed if self._positions.passed(hole)]
         try:
             async with messages:
+                self._give_up(messages.postponed)
                 try:
                     while await self._read(messages, self._every_s if not self.write_error else WRITE_AGAIN_S):
                         self._warn_if_silent(messages.counts)
@@ -219,6 +220,16 @@ class Archiver:
             self.counts.unusable = messages.counts.undecodable
             if not await self._write(last=True):
                 self.counts.unwritten = self.waiting
+
+    def _give_up(self, requested: Collection[Hole]) -> None:
+        """Record what an earlier process was to request and this one does not, because it has no replay."""
+        for hole in self._archive.holes:
+            if hole not in requested:
+                gap = gap_of(hole)
+                self.counts.gaps += 1
+                self.counts.lost += gap.missed
+                self.counts.unknown += gap.more
+                self._hold(gap)
 
     def gap(self, gap: Gap) -> None:
         """Record a gap after the attempt to fill it; the subscription's `on_gap`."""

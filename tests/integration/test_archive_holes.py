@@ -98,6 +98,25 @@ async def test_what_replay_has_not_answered_at_the_end_is_a_gap_until_the_next_p
     assert ask(tmp_path, "SELECT sum(replayed), sum(lost), max(more) FROM {gaps}") == [(5, 0, False)]
 
 
+async def test_what_replay_has_not_answered_is_a_gap_for_good_if_the_next_process_has_no_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay = Replay(monkeypatch)
+    missing = [("results", 1, 1, 0, 0, 0, True), ("results", 2, 0, 2, 0, 2, False)]
+    async with publishing() as publisher:
+        await begun(publisher, tmp_path)
+        replay.away = True
+        async with archiving(publisher, tmp_path) as archiver:
+            await until(lambda: archiver.counts.messages == 1 and replay.asked > 3)
+        assert ask(tmp_path, GAPS) == missing
+        for lost, unknown in ((2, 1), (0, 0)):
+            async with archiving(publisher, tmp_path, replay=False) as archiver:
+                publish(publisher, 2, 1)
+                await until(lambda archiver=archiver: archiver.counts.messages == 1)
+            assert (archiver.counts.lost, archiver.counts.unknown) == (lost, unknown)
+            assert ask(tmp_path, GAPS) == missing
+
+
 async def test_what_replay_has_not_answered_when_the_process_is_killed_is_requested_by_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
