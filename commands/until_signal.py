@@ -87,10 +87,12 @@ def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] =
 
 def end_at_once(code: int) -> NoReturn:
     """End the process without waiting for its threads, with what was logged and printed."""
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
+    try:
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    finally:  # whatever became of the output, for example of a closed pipe
+        os._exit(code)
 
 
 def _end_if_busy(earlier: Collection[threading.Thread], code: int) -> None:

@@ -100,3 +100,17 @@ def test_work_that_was_stopped_ends_although_a_thread_does_not(threads: str) -> 
     done = subprocess.run([sys.executable, "-c", _BUSY, threads], capture_output=True, text=True, cwd=REPOSITORY)
     assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "in order\n")
     assert "does a name server or a service not answer?" in done.stderr
+
+
+def test_it_ends_although_what_was_printed_cannot_be_written() -> None:
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with subprocess.Popen(
+        [sys.executable, "-c", _BUSY, "its own"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=REPOSITORY,
+        env=buffered,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() == 128 + signal.SIGTERM
