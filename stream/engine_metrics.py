@@ -128,7 +128,7 @@ def derive_webrtc_metrics(metrics: PrometheusObserver, peers: Peers, viewers: Vi
 
 
 def derive_output_metrics(metrics: PrometheusObserver, outputs: KeptOutputs) -> None:
-    """Add the metrics of what is kept: of the results file, clips, alerts and events, as far as they are configured."""
+    """Add the metrics of the outputs that are configured: results file, clips, alerts and events."""
 
     def missing() -> Iterable[Series]:
         return [] if outputs.results_file is None else [((), outputs.results_file.missing)]

@@ -1,1 +1,1 @@
-"""What clients have sent to a bound socket and nobody has read."""
+"""Bytes that clients have sent to a bound socket and that are unread."""
