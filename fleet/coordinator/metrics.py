@@ -18,7 +18,7 @@ from fleet.placement.moves import Cause
 from fleet.placement.views import EngineView
 from stream.descriptors import DESCRIPTORS
 from stream.http.server.problems import TITLES
-from stream.messaging.unread.unread_watch import UNFINISHED
+from stream.messaging.connections.connection_watch import UNFINISHED
 from stream.messaging.xpub.subscriptions import REASONS
 from telemetry.catalogue import MetricSpec
 from telemetry.exposition import write_page

@@ -16,9 +16,9 @@ import zmq
 
 from fleet.settings import CoordinatorConfig
 from stream.membership.protocol import MOST_BYTES, Grant, RefusedEngine, Renewal, decode_renewal, encode
+from stream.messaging.connections.connection_watch import ConnectionWatch
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import EndpointError, bind, check_reach
-from stream.messaging.unread.unread_watch import UnreadWatch
 from stream.settings.config_error import ConfigError
 from telemetry.repeat_limiter import RepeatLimiter
 
@@ -67,7 +67,7 @@ class Renewals:
         self._authenticator: CurveAuthenticator | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due: asyncio.Handle | None = None
-        self._watch = UnreadWatch(UNREAD, UNREAD_TOGETHER)
+        self._watch = ConnectionWatch(UNREAD, UNREAD_TOGETHER)
         self._logged = RepeatLimiter(limit=3, per_s=60.0)
 
     @property

@@ -16,11 +16,11 @@ import zmq
 from fleet.proxy.kept_topics import KeptTopics
 from stream.fleet_directory.fleet_subscription import FleetSubscription, Limits
 from stream.fleet_directory.merging import Moved
+from stream.messaging.connections.connection_watch import UNFINISHED, ConnectionWatch
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.gap_filling import Counts
 from stream.messaging.publisher import LINGER_MS
-from stream.messaging.unread.unread_watch import UNFINISHED, UnreadWatch
 from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
 from stream.results.heads import FrameHead, Head, PlaceHead, decode_head, kind_of, topic_of
 from stream.settings.config_error import ConfigError
@@ -66,7 +66,7 @@ class Proxy:
             directory, read, cameras, Limits(), None, self._moved, decode=decode_head
         )
         self._topics = TopicSocket(serving.high_water_mark, serving.max_subscriptions)
-        self._watch = UnreadWatch()
+        self._watch = ConnectionWatch()
         self._kept = KeptTopics()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None

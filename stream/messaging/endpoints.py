@@ -20,7 +20,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from stream.descriptors import DESCRIPTORS
-from stream.messaging.unread.unread_watch import EVENTS, RECEIVE_BUFFER, UnreadWatch
+from stream.messaging.connections.connection_watch import EVENTS, RECEIVE_BUFFER, ConnectionWatch
 from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class EndpointError(ConfigError):
     """A configured endpoint cannot be bound; the message names the field and says what to do."""
 
 
-def bind(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: UnreadWatch | None = None) -> str:
+def bind(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: ConnectionWatch | None = None) -> str:
     """Bind the socket and return the bound address, with a real port. Raises `EndpointError` naming `field`.
 
     `watch`, if any, is attached to the socket, and not yet started.
@@ -64,7 +64,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: UnreadWatc
 
 
 @contextmanager
-def _guarded(socket: zmq.Socket[bytes], endpoint: str, watch: UnreadWatch | None) -> Generator[None]:
+def _guarded(socket: zmq.Socket[bytes], endpoint: str, watch: ConnectionWatch | None) -> Generator[None]:
     """Let `DESCRIPTORS` hold back connections to the TCP socket that is bound meanwhile, and `watch` watch them."""
     if not endpoint.startswith("tcp://"):
         yield

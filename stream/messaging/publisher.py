@@ -17,12 +17,12 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 import zmq
 
+from stream.messaging.connections.connection_watch import UNFINISHED, ConnectionWatch
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.replay import ReplayServer, open_router
-from stream.messaging.unread.unread_watch import UNFINISHED, UnreadWatch
 from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
 from stream.results import (
     STATS_TOPIC,
@@ -112,7 +112,7 @@ class Publisher:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
         self._replay: ReplayServer | None = None
-        self._watches = UnreadWatch(), UnreadWatch()
+        self._watches = ConnectionWatch(), ConnectionWatch()
         """Of subscribers, and of clients of replay."""
         self._store: MessageStore | None = None
         self._earlier: EarlierMessages | None = None

@@ -19,9 +19,9 @@ import msgspec
 import zmq
 from msgspec import Meta
 
+from stream.messaging.connections.connection_watch import ConnectionWatch
 from stream.messaging.earlier import EarlierMessages, EarlierUnavailableError, Later, Source
 from stream.messaging.history import History
-from stream.messaging.unread.unread_watch import UnreadWatch
 from telemetry.observer import Observer
 
 logger = logging.getLogger(__name__)
@@ -225,7 +225,7 @@ class ReplayServer:
         run: str,
         observer: Observer,
         earlier: EarlierMessages | None,
-        watch: UnreadWatch,
+        watch: ConnectionWatch,
     ) -> None:
         self._router = router
         self._history = history

@@ -18,9 +18,9 @@ from commands.keys import make_keys
 from fleet.coordinator.renewals import Renewals
 from fleet.proxy.proxy import Proxy
 from fleet.settings import CoordinatorConfig
+from stream.messaging.connections.connection_watch import UNFINISHED
 from stream.messaging.curve.keys import ClientKeys, read_pair
 from stream.messaging.publisher import Publisher
-from stream.messaging.unread.unread_watch import UNFINISHED
 from stream.settings.engine import PublishConfig
 from stream.subscription.engine_subscription import Connection
 from support.engines.raw_zmtp import part, raw_peer

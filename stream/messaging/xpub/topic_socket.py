@@ -16,9 +16,9 @@ from collections.abc import Callable
 
 import zmq
 
+from stream.messaging.connections.connection_watch import ConnectionWatch, descriptor_of
+from stream.messaging.connections.open_connections import Connections, return_memory
 from stream.messaging.last_value import LastValues
-from stream.messaging.unread.unread_watch import UnreadWatch, descriptor_of
-from stream.messaging.xpub.connections import Connections, return_memory
 from stream.messaging.xpub.subscriptions import CONNECTIONS_WORTH, REASONS, Excess, Subscriptions
 from stream.results import LONGEST_TOPIC
 from telemetry.repeat_limiter import RepeatLimiter
@@ -89,7 +89,7 @@ class TopicSocket:
         self._may_be_repeated = may_be_repeated
         self._last = LastValues()
         self._socket: zmq.Socket[bytes] | None = None
-        self._watch = UnreadWatch()
+        self._watch = ConnectionWatch()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -110,7 +110,7 @@ class TopicSocket:
             self._freed |= self._subscriptions.sweep()
             return len(self._subscriptions)
 
-    def serve(self, socket: zmq.Socket[bytes], watch: UnreadWatch) -> None:
+    def serve(self, socket: zmq.Socket[bytes], watch: ConnectionWatch) -> None:
         """Take over a bound socket of `open_xpub`, and handle its subscriptions in the running event loop.
 
         `watch` is told of what was read.

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 import zmq
 
+from stream.messaging.connections.connection_watch import ConnectionWatch
 from stream.messaging.endpoints import bind
-from stream.messaging.unread.unread_watch import UnreadWatch
 
 
 @asynccontextmanager
@@ -19,7 +19,7 @@ async def narrow_buffers() -> AsyncIterator[None]:
     Otherwise the kernel's buffer grows to megabytes.
     """
 
-    def bind_narrow(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: UnreadWatch) -> str:
+    def bind_narrow(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: ConnectionWatch) -> str:
         if field == "publish.endpoint":
             socket.setsockopt(zmq.SNDBUF, 4096)
         return bind(socket, endpoint, field, watch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.messaging.unread.unread_bytes import HEARTBEATS, UnreadBytes
+from stream.messaging.connections.unread_bytes import HEARTBEATS, UnreadBytes
 
 MOST = 1000
 DAY_S = 24 * 3600

@@ -21,8 +21,8 @@ from functools import partial
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from stream.messaging.unread.unread_bytes import UnreadBytes
-from stream.messaging.xpub.connections import Connections, return_memory
+from stream.messaging.connections.open_connections import Connections, return_memory
+from stream.messaging.connections.unread_bytes import UnreadBytes
 from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ _BYTES_RECEIVED = 128
 """Where `tcpi_bytes_received` is in the kernel's `struct tcp_info`."""
 
 
-class UnreadWatch:
+class ConnectionWatch:
     """Watches one socket, from `start()` until it is closed. `most`: bytes of one connection, `together`: of all."""
 
     def __init__(self, most: int = MOST, together: int = TOGETHER) -> None:
@@ -71,7 +71,7 @@ class UnreadWatch:
     def start(self) -> None:
         """Start to watch, if it is possible."""
         if self._monitor is not None:
-            threading.Thread(target=self._serve, args=(self._monitor,), name="unread", daemon=True).start()
+            threading.Thread(target=self._serve, args=(self._monitor,), name="connections", daemon=True).start()
 
     def read(self, frames: Iterable[zmq.Frame]) -> None:
         """Record frames of a message that was read. Only one thread at a time may call this."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.messaging.xpub.connections import Connections
+from stream.messaging.connections.open_connections import Connections
 
 
 @contextmanager

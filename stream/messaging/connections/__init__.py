@@ -1,0 +1,1 @@
+"""Connections of a bound socket: which are open, and which to close."""

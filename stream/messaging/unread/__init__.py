@@ -1,1 +1,0 @@
-"""Bytes that clients have sent to a bound socket and that are unread."""
