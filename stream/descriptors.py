@@ -7,17 +7,17 @@ keep the rest. Belongs to the process, as its limit does; any thread may call it
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import logging
 import os
 import resource
 import socket
-import struct
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from stream.packet_filter import DROP_ALL, DROP_RESETS
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +31,6 @@ WARN_AT = 0.8
 LOOK_EVERY_S = 0.1
 
 _OPEN = Path("/proc/self/fd")
-_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
-_DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
-"""A program for the kernel's packet filter: return 0, the number of bytes to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +91,13 @@ class Descriptors:
         return Bounds.of(_limit()).backlog
 
     def guard(self, listener: int) -> None:
-        """Hold back connections to this listening TCP socket while descriptors are scarce, until it is closed."""
+        """Hold back connections to this listening TCP socket while descriptors are scarce, until it is closed.
+
+        No reset arrives at connections that it accepts.
+        """
         with self._lock:
             self._listeners.append(_Listener(listener, os.fstat(listener).st_ino))
+            self._filter()
             self._take(Bounds.of(_limit()).kept)
             if self._watch is None:
                 self._watch = threading.Thread(target=self._look_often, name="descriptors", daemon=True)
@@ -132,21 +133,16 @@ class Descriptors:
             self._warned = False
 
     def _filter(self) -> None:
-        """Let the kernel drop what arrives at the listeners, or not. Connections that are open are not affected."""
-        program = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
+        """Let the kernel drop what arrives at the listeners, or only resets. Open connections are not affected."""
         for listener in self._listeners:
             try:
                 bound = socket.socket(fileno=listener.descriptor)
             except OSError:
                 continue  # closed meanwhile
             try:
-                if self._closed:
-                    drop_all = struct.pack("HP", 1, ctypes.addressof(program))
-                    bound.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, drop_all)
-                else:
-                    bound.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+                (DROP_ALL if self._closed else DROP_RESETS).attach(bound)
             except OSError as error:
-                logger.error("file descriptors: cannot hold back ZeroMQ connections: %s", error.strerror)
+                logger.error("ZeroMQ connections: the kernel's packet filter cannot be used: %s", error.strerror)
             finally:
                 bound.detach()
 

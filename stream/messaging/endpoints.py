@@ -21,6 +21,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from stream.descriptors import DESCRIPTORS
 from stream.messaging.connections.connection_watch import EVENTS, RECEIVE_BUFFER, ConnectionWatch
+from stream.messaging.connections.tcp_state import keep_alive
 from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def _guarded(socket: zmq.Socket[bytes], endpoint: str, watch: ConnectionWatch | 
         return
     socket.setsockopt(zmq.BACKLOG, DESCRIPTORS.backlog())
     socket.setsockopt(zmq.RCVBUF, RECEIVE_BUFFER)
+    keep_alive(socket)
     name = f"inproc://events-{uuid.uuid4()}"
     socket.monitor(name, zmq.EVENT_LISTENING | EVENTS)
     monitor = socket.context.socket(zmq.PAIR)

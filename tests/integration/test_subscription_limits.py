@@ -136,9 +136,10 @@ async def test_an_old_client_that_connects_again_and_again_ends_no_connection() 
     async with publishing(max_subscriptions=5) as publisher, subscribed(publisher.endpoint, b"status/"):
         await until(lambda: publisher.subscriptions == 1)
         for _ in range(4):
-            with old_client(publisher.endpoint, subscriptions=3):
+            with old_client(publisher.endpoint, subscriptions=3) as client:
                 await until(lambda: publisher.subscriptions == 4)
-            await until(lambda: publisher.subscriptions == 1)
+                client.shutdown(sockets.SHUT_WR)
+                await until(lambda: publisher.subscriptions == 1)
         assert sum(publisher.closed.values()) == 0
 
 

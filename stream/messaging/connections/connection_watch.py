@@ -1,18 +1,16 @@
-"""Closes connections to a bound socket that send messages without an end, in a thread of its own.
+"""Closes connections to a bound socket that send messages without an end, or are dead, in a thread of its own.
 
 ZeroMQ collects the parts of a message until the last one has come, without a limit, and hands over none before. One
 that has only a byte takes 64 bytes and more. The kernel counts what ZeroMQ has taken from a TCP connection; what was
 read is subtracted. Of `ipc://`, it is not known how much was sent, and none is closed.
+
+Resets do not arrive (see `open_connections`): a connection whose other side was killed is found dead instead.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import select
-import socket as sockets
-import struct
-import termios
 import threading
 import time
 from collections.abc import Iterable
@@ -22,6 +20,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from stream.messaging.connections.open_connections import Connections, return_memory
+from stream.messaging.connections.tcp_state import TcpState
 from stream.messaging.connections.unread_bytes import UnreadBytes
 from telemetry.repeat_limiter import RepeatLimiter
 
@@ -41,15 +40,14 @@ RECEIVE_BUFFER = 256 << 10
 """Bytes that wait in the kernel for ZeroMQ to take them, for each connection. Clients send little."""
 LOOK_EVERY_S = 0.01
 """Shortest interval of looks. Connections are looked at only if they have sent something."""
+SWEEP_S = 2.5
+"""Interval of looks at all connections, whether they are dead."""
 TRY_AGAIN_S = 1.0
 RETURN_MEMORY_S = 1.0
 """Time after a connection was closed, in which ZeroMQ frees what it had sent."""
 
 EVENTS = int(zmq.EVENT_ACCEPTED | zmq.EVENT_MONITOR_STOPPED)
 """Events of the socket that a watch needs."""
-
-_BYTES_RECEIVED = 128
-"""Where `tcpi_bytes_received` is in the kernel's `struct tcp_info`."""
 
 
 class ConnectionWatch:
@@ -102,6 +100,7 @@ class ConnectionWatch:
         events = int(monitor.getsockopt(zmq.FD))
         poll.register(events, select.EPOLLIN)
         return_at: float | None = None
+        sweep_at = time.monotonic() + SWEEP_S
         changed: set[int] = set()
         while True:
             now = time.monotonic()
@@ -109,29 +108,31 @@ class ConnectionWatch:
             if accepted is None:
                 return
             for descriptor in accepted:
+                connections.protect(descriptor)
                 if unread.accepted(descriptor, now) and _register(poll, descriptor):
                     changed.add(descriptor)
+            closed = self.closed
             for descriptor in changed:
                 for excess in unread.look(descriptor, partial(_taken, connections), now):
                     self._close(connections, *excess, now)
-                    return_at = now + RETURN_MEMORY_S
-            if return_at is not None and now >= return_at:
+            if now >= sweep_at:
+                sweep_at = now + SWEEP_S
+                _close_dead(connections, unread.open())
+            if self.closed > closed:
+                return_at = now + RETURN_MEMORY_S
+            elif return_at is not None and now >= return_at:
                 return_at = None
                 return_memory()
             time.sleep(LOOK_EVERY_S)
-            changed = {one for one, _ in poll.poll(None if return_at is None else RETURN_MEMORY_S)}
+            waits = sweep_at - now if return_at is None else min(sweep_at, return_at) - now
+            idle = not len(unread) and return_at is None
+            changed = {one for one, _ in poll.poll(None if idle else max(0.0, waits))}
             changed.discard(events)
 
     def _close(self, connections: Connections, descriptor: int, identity: int, now: float) -> None:
-        connection = connections.opened(descriptor, identity)
-        if connection is None:
+        address = connections.peer(descriptor, identity)
+        if not connections.close(descriptor, identity):
             return
-        with connection:
-            try:
-                address = connection.getpeername()[0]
-                connection.shutdown(sockets.SHUT_RDWR)
-            except OSError:  # it has just ended
-                return
         self.closed += 1
         if self._logged.admit(address, now)[0]:
             text = "%s: a client at %s was disconnected: it sent over %d KiB that are no complete message"
@@ -171,16 +172,20 @@ def _register(poll: select.epoll, descriptor: int) -> bool:
 
 def _taken(connections: Connections, descriptor: int, identity: int) -> int | None:
     """Return the bytes that ZeroMQ has taken from the connection; None if it has just ended."""
+    state = _state(connections, descriptor, identity)
+    return None if state is None else state.taken
+
+
+def _close_dead(connections: Connections, which: Iterable[tuple[int, int]]) -> None:
+    for descriptor, identity in which:
+        state = _state(connections, descriptor, identity)
+        if state is not None and state.dead:
+            connections.close(descriptor, identity)
+
+
+def _state(connections: Connections, descriptor: int, identity: int) -> TcpState | None:
     connection = connections.opened(descriptor, identity)
     if connection is None:
         return None
-    waiting = bytearray(4)
     with connection:
-        try:
-            told = connection.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _BYTES_RECEIVED + 8)
-            fcntl.ioctl(connection, termios.FIONREAD, waiting)
-        except OSError:
-            return None
-    if len(told) < _BYTES_RECEIVED + 8:
-        return None
-    return struct.unpack_from("Q", told, _BYTES_RECEIVED)[0] - struct.unpack("i", waiting)[0]
+        return TcpState.of(connection)

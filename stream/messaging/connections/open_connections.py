@@ -1,6 +1,10 @@
 """The connections of a bound endpoint, as the operating system has them: which they are, and how to close one.
 
-ZeroMQ cannot close a connection of a socket. It frees what it keeps of one whose descriptor was shut down.
+ZeroMQ cannot close a connection of a socket. It closes one from which nothing more comes, once it has read what came.
+
+libzmq 4.3 ends the process (`!_io_error`, https://github.com/zeromq/libzmq/issues/4841) if a connection is reset, or
+shut down in both directions, while its queue is full and a heartbeat follows. So no reset must arrive, and a connection
+is shut down in one direction only. That of `ipc://` has no resets, but ends at once when the other side closes it.
 """
 
 from __future__ import annotations
@@ -12,6 +16,8 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from stream.packet_filter import DROP_DATA, DROP_RESETS
 
 DESCRIPTORS = Path("/proc/self/fd")
 
@@ -34,6 +40,15 @@ class Connections:
             return None
         return status.st_ino if stat.S_ISSOCK(status.st_mode) else None
 
+    def peer(self, descriptor: int, identity: int) -> str:
+        """Return the address of the other side of a TCP connection; nothing if it has just ended."""
+        connection = self.opened(descriptor, identity)
+        if connection is None:
+            return ""
+        with connection, contextlib.suppress(OSError):
+            return str(connection.getpeername()[0])
+        return ""
+
     def descriptors(self) -> Iterator[int]:
         """Yield the descriptors of the endpoint's open connections."""
         for name in os.listdir(DESCRIPTORS):  # noqa: PTH208
@@ -42,20 +57,33 @@ class Connections:
                 connection.close()
                 yield int(name)
 
-    def close(self, descriptor: int) -> bool:
-        """Shut a connection down, if it is one of the endpoint. Return whether it was."""
+    def protect(self, descriptor: int) -> None:
+        """Let no reset arrive at a TCP connection."""
         connection = self.opened(descriptor)
+        if connection is not None:
+            with connection, contextlib.suppress(OSError):
+                DROP_RESETS.attach(connection)
+
+    def close(self, descriptor: int, identity: int | None = None) -> bool:
+        """Have ZeroMQ close a connection, if it is one of the endpoint. Return whether it was.
+
+        Nothing more arrives; what has arrived is still read.
+        """
+        connection = self.opened(descriptor, identity)
         if connection is None:
             return False
         with connection:
             try:
-                connection.shutdown(socket.SHUT_RDWR)
+                if connection.family != socket.AF_UNIX:
+                    with contextlib.suppress(OSError):  # no such filter; then it ends when nothing more comes at once
+                        DROP_DATA.attach(connection)
+                connection.shutdown(socket.SHUT_RD)
             except OSError:  # it has just ended
                 return False
         return True
 
     def close_all(self) -> int:
-        """Shut all connections of the endpoint down. Return how many there were."""
+        """Have ZeroMQ close all connections of the endpoint. Return how many there were."""
         return sum(map(self.close, self.descriptors()))
 
     def opened(self, descriptor: int, identity: int | None = None) -> socket.socket | None:

@@ -30,8 +30,7 @@ class UnreadBytes:
     """Counts the bytes of each connection that ZeroMQ has taken and that were not read.
 
     One that holds more than `most`, and still more at the next look, is to be closed. (ZeroMQ takes no more if it holds
-    many complete messages. It may end the process if such a connection is closed.) So are those with most, if all hold
-    more than `together`.
+    many complete messages.) So are those with most, if all hold more than `together`.
 
     `read` has the bytes that were read from each descriptor; it may grow at any time. `identify` returns what tells a
     connection from a later one with the same descriptor; None if there is none.
@@ -46,6 +45,17 @@ class UnreadBytes:
         self._identify = identify
         self._connections: dict[int, _Connection] = {}
         self._sum = 0.0
+
+    def __len__(self) -> int:
+        """Return the number of connections that are counted."""
+        return len(self._connections)
+
+    def open(self) -> list[tuple[int, int]]:
+        """Return descriptor and identity of those that are still there, and forget the others."""
+        for descriptor, connection in list(self._connections.items()):
+            if connection.identity != self._identify(descriptor):
+                self._forget(descriptor)
+        return [(descriptor, one.identity) for descriptor, one in self._connections.items() if not one.ended]
 
     def accepted(self, descriptor: int, now: float) -> bool:
         """Count what a new connection sends. Return whether it is still there."""

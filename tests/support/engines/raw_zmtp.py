@@ -23,6 +23,23 @@ def raw_peer(endpoint: str, kind: bytes) -> Iterator[socket.socket]:
         yield peer
 
 
+PING = b"\x04\x07\x04PING\x00\x00"
+PONG = b"\x04\x05\x04PONG"
+
+
+def send_and_reset(endpoint: str, kind: bytes, data: bytes) -> None:
+    """Connect, send this, at most 8 KB, and end the connection with a reset when ZeroMQ reads it."""
+    with raw_peer(endpoint, kind) as peer:
+        peer.sendall(PING + data)
+        peer.recv(len(PONG), socket.MSG_WAITALL)
+        reset_when_closed(peer)
+
+
+def reset_when_closed(peer: socket.socket) -> None:
+    """Let a connection end with a reset, as that of a process that is killed before it has read everything."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def part(body: bytes) -> bytes:
     """Return a frame that is not the last one of its message."""
     if len(body) < 256:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stream.messaging.connections.open_connections import Connections
+from support.engines.raw_zmtp import reset_when_closed
 
 
 @contextmanager
@@ -43,8 +44,11 @@ def test_a_connection_of_the_endpoint_is_closed_and_nothing_else(tmp_path: Path,
             others = [listening, client, *other]
             assert [connections.close(one.fileno()) for one in others] == [False] * 5
             assert not connections.close(file.fileno())
+        client.send(b"before")
         assert connections.close(served.fileno())
-        assert client.recv(1) == b""
+        if kind == "tcp":
+            client.send(b"dropped")
+        assert [served.recv(6), served.recv(1)] == [b"before", b""]
         other[1].send(b"x")
         assert other[2].recv(1) == b"x"
 
@@ -62,11 +66,24 @@ def test_a_later_connection_with_the_same_descriptor_is_another_one() -> None:
 
 def test_all_connections_of_the_endpoint_are_closed_together() -> None:
     with (
-        connected(socket.AF_INET, ("127.0.0.1", 0)) as (listening, first, _),
-        socket.create_connection(listening.getsockname()) as second,
-        listening.accept()[0],
+        connected(socket.AF_INET, ("127.0.0.1", 0)) as (listening, _, served),
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as other,
     ):
         connections = Connections(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
         assert len(list(connections.descriptors())) == 2
         connections.close_all()
-        assert first.recv(1) == second.recv(1) == b""
+        assert served.recv(1) == other.recv(1) == b""
+
+
+def test_a_reset_does_not_arrive_at_a_protected_connection_but_what_was_sent_before_does() -> None:
+    with connected(socket.AF_INET, ("127.0.0.1", 0)) as (listening, client, served):
+        connections = Connections(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        connections.protect(served.fileno())
+        client.send(b"x")
+        reset_when_closed(client)
+        client.close()
+        assert served.recv(1) == b"x"
+        served.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            served.recv(1)
