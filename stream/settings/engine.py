@@ -114,7 +114,10 @@ class CameraConfig(Section):
         3.0, ge=LEAST, le=3600, description="Time without data after which a live source is stalled."
     )
     reconnect_initial_s: float = Field(
-        0.25, ge=LEAST, le=3600, description="First wait before a reconnect; it doubles each time."
+        0.25,
+        ge=LEAST,
+        le=3600,
+        description="First wait before a reconnect; it doubles each time (up to 1 s if the camera refuses).",
     )
     reconnect_max_s: float = Field(15.0, ge=LEAST, le=86400, description="Longest wait before a reconnect.")
 

@@ -8,6 +8,10 @@ MAX_JITTER = 0.5
 """Largest random reduction of a wait, so that cameras behind one switch do not reconnect all at once."""
 
 
+SOON_S = 1.0
+"""Longest wait after a refusal."""
+
+
 class Backoff:
     """Waits that double from `initial_s` to `max_s`, with downward jitter."""
 
@@ -17,9 +21,13 @@ class Backoff:
         self._rng = rng or random.Random()
         self._next_s = self._initial_s
 
-    def next_s(self) -> float:
-        """Return the next wait in seconds."""
-        wait_s = self._next_s * (1 - MAX_JITTER * self._rng.random())
+    def next_s(self, *, refused: bool = False) -> float:
+        """Return the next wait in seconds.
+
+        `refused`: nothing listens, but the host answers, so a camera that restarts is asked often: it costs a packet.
+        """
+        longest = min(self._next_s, SOON_S) if refused else self._next_s
+        wait_s = longest * (1 - MAX_JITTER * self._rng.random())
         self._next_s = min(self._max_s, self._next_s * 2)
         return wait_s
 

@@ -31,7 +31,7 @@ from stream.sources.decoding.frame_writer import FrameWriter, MaskFor, SlotForma
 from stream.sources.decoding.picture_limit import PictureLimit, ring_bytes
 from stream.sources.decoding.picture_memory import give_back
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import EndedError, InternalError, SourceError
+from stream.sources.errors import EndedError, InternalError, RefusedError, SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
 from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus, stated_privacy
@@ -258,7 +258,8 @@ class CameraReader:
         state: CameraState = "reconnecting" if self.ever_live else "connecting"
         self._set_status("stalled" if error.reason == "stalled" else state, error.reason, str(error))
         # Publishers connect to partstream, so there is no back-off.
-        if self._stopping.wait(0 if self._waits_for_publisher else self._backoff.next_s()):
+        refused = isinstance(error, RefusedError)
+        if self._stopping.wait(0 if self._waits_for_publisher else self._backoff.next_s(refused=refused)):
             return False
         self._observer.reconnecting(self._config.id, error.reason)
         self._set_status(state, error.reason, str(error))

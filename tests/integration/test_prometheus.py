@@ -113,9 +113,15 @@ def test_every_query_of_every_panel_returns_data(prometheus: PrometheusServer, r
     assert_data(prometheus, {query.expression: f"{query.dashboard} › {query.panel}" for query in queries})
 
 
-def test_every_rule_is_evaluated_and_every_series_of_the_alerts_exists(prometheus: PrometheusServer) -> None:
+def health_of_rules(prometheus: PrometheusServer) -> dict[str, tuple[str, str | None]] | None:
+    """Return health and error of each rule; None before all have been evaluated."""
     groups = prometheus.ask("rules")["groups"]
     health = {rule["name"]: (rule["health"], rule.get("lastError")) for group in groups for rule in group["rules"]}
+    return None if any(state == "unknown" for state, _ in health.values()) else health
+
+
+def test_every_rule_is_evaluated_and_every_series_of_the_alerts_exists(prometheus: PrometheusServer) -> None:
+    health = wait_until(lambda: health_of_rules(prometheus))
     assert health == dict.fromkeys(
         (*(r.record for r in RECORDING_RULES), *(a.name for a in (*ALERTS, *FLEET_ALERTS))), ("ok", None)
     )

@@ -89,7 +89,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "PartstreamCameraFlapping",
-        f"{total(increase(series('reconnects_total'), '15m'), CAMERA)} > {FLAPS_IN_15_MIN} and "
+        f"{total(increase(series('reconnects_total', reason='!refused'), '15m'), CAMERA)} > {FLAPS_IN_15_MIN} and "
         f"max by (job, instance, camera) (max_over_time({series('camera_state', state='live')}[5m])) == 1",
         "warning",
         "Camera {{ $labels.camera }} on {{ $labels.instance }} keeps reconnecting",

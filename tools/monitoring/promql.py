@@ -67,7 +67,8 @@ def series(name: str, part: str = "", **labels: str | tuple[str, ...]) -> str:
 
     `part` is `bucket`, `sum` or `count` of a histogram. Label values are matched exactly, a tuple means any of them. A
     value that starts with `$` is a dashboard variable, which may have several values; one that starts with `~` is a
-    regular expression. Raises KeyError for a name, label or value that is not in the catalogue.
+    regular expression, one that starts with `!` does not match. Raises KeyError for a name, label or value that is not
+    in the catalogue.
     """
     if name in OUTSIDE:
         known, full_name = {*OUTSIDE[name], *DISCOVERED}, name
@@ -84,7 +85,7 @@ def series(name: str, part: str = "", **labels: str | tuple[str, ...]) -> str:
             raise KeyError(f"{name} has no label {label!r}")
         values = _VALUES.get((name, label))
         for one in (value,) if isinstance(value, str) else value:
-            if values is not None and one[:1] not in ("$", "~") and one not in values:
+            if values is not None and one[:1] not in ("$", "~") and one.removeprefix("!") not in values:
                 raise KeyError(f"label {label!r} of {name} has no value {one!r}")
     return full_name + matchers(labels)
 
@@ -98,6 +99,8 @@ def matchers(labels: Mapping[str, str | tuple[str, ...]]) -> str:
 def _matched(value: str | tuple[str, ...]) -> str:
     if isinstance(value, tuple):
         return f'=~"{"|".join(value)}"'
+    if value[:1] == "!":
+        return f'!="{value[1:]}"'
     return f'=~"{value.removeprefix("~")}"' if value[:1] in ("$", "~") else f'="{value}"'
 
 
