@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, field_validator, model_validator
 
 from stages.settings import LEAST, Section
+from stream.settings.source_address import quoted
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 """Names of engines and nodes."""
@@ -64,7 +65,7 @@ class FleetSettings(Section):
     @classmethod
     def _is_a_name(cls, value: str | None) -> str | None:
         if value is not None and not NAME.fullmatch(value):
-            raise ValueError(f"{value!r} is not a name: use a-z, 0-9, -, _ and dots, for example gpu-3")
+            raise ValueError(f"{quoted(value)} is not a name: use a-z, 0-9, -, _ and dots, for example gpu-3")
         return value
 
     @model_validator(mode="after")

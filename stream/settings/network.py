@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from stages.settings import LEAST, Section
+from stream.settings.source_address import quoted
 
 HIGHEST_PORT = 65_535
 
@@ -94,7 +95,7 @@ class HttpConfig(Section):
     @classmethod
     def _host_and_port(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r".+:\d{1,5}", value):
-            raise ValueError(f"{value!r} is not host:port, for example 127.0.0.1:9090")
+            raise ValueError(f"{quoted(value)} is not host:port, for example 127.0.0.1:9090")
         return value
 
     @field_validator("cors_origins")
@@ -119,7 +120,7 @@ def whole_origins(value: list[str]) -> list[str]:
     """
     for origin in value:
         if not re.fullmatch(r"https?://[^/?#@\s*]+", origin):
-            raise ValueError(f"{origin!r} is not an origin, for example https://wall.example:8443")
+            raise ValueError(f"{quoted(origin)} is not an origin, for example https://wall.example:8443")
     return [re.sub(r"^(http://.*):80$|^(https://.*):443$", r"\1\2", origin.lower()) for origin in value]
 
 

@@ -9,6 +9,7 @@ from pydantic import ByteSize, Field, field_validator, model_validator
 
 from stages.settings import MOST_BYTES, Section
 from stream.settings.camera_id import CAMERA_ID
+from stream.settings.source_address import quoted
 
 LATE_S = 2.0
 """Longest delay from a frame to the recording of its event, by the model and the recorder: packets are held this much
@@ -60,7 +61,7 @@ class RecordingConfig(Section):
     def _camera_ids(cls, value: list[str]) -> list[str]:
         for camera_id in value:
             if not CAMERA_ID.fullmatch(camera_id):
-                raise ValueError(f"{camera_id!r} is not a camera id")
+                raise ValueError(f"{quoted(camera_id)} is not a camera id")
         return value
 
     @model_validator(mode="after")

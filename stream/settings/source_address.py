@@ -122,6 +122,12 @@ def redact(address: str) -> str:
     return f"{scheme}://{place}{'?…' if secrets else ''}"
 
 
+def quoted(value: str, most: int = 80) -> str:
+    """Return a value in quotation marks, without secrets, and only the first `most` characters of a long one."""
+    shown = redact(value)
+    return repr(shown if len(shown) <= most else f"{shown[: most - 1]}…")
+
+
 def _redact_mistyped(address: str) -> str:
     """Return a text that is not a URL without what would be a secret if it were one."""
     head, _, rest = address.partition(":")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from stream.settings.source_address import quoted
+
 MOST_PIXELS = 1 << 28
 """Above what FFmpeg can decode with 16 bytes per pixel."""
 LEAST_PIXELS = 64 * 64
@@ -23,7 +25,7 @@ def pixels_of(size: str | int) -> int:
         return int(found[1]) * int(found[2])
     if _NUMBER.fullmatch(size):
         return int(size)
-    raise ValueError(f"{size!r} is not a picture size: write WIDTHxHEIGHT, or a number of pixels")
+    raise ValueError(f"{quoted(size)} is not a picture size: write WIDTHxHEIGHT, or a number of pixels")
 
 
 def _within_bounds(size: str | int) -> str | int:

@@ -14,6 +14,8 @@ from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress, redact
 from stream.settings.source_kinds import TRAITS, SourceKind
 
+LONG = "x" * 5000
+
 
 def written(folder: Path, text: str) -> Path:
     path = folder / "partstream.yaml"
@@ -294,3 +296,21 @@ def test_several_errors_are_all_named() -> None:
     assert "cameras.0.source: Field required" in text
     assert "camera id 'Door'" in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cameras": [{"id": LONG, "source": "pattern:"}]},
+        {"cameras": [{"id": "lobby", "source": "pattern:", "max_picture": LONG}]},
+        {"recording": {"directory": "clips", "cameras": [LONG]}},
+        {"http": {"bind": LONG}},
+        {"http": {"cors_origins": [LONG]}},
+        {"fleet": {"coordinator": "tcp://127.0.0.1:1", "engine": LONG + " "}},
+    ],
+)
+def test_an_error_quotes_only_the_beginning_of_a_long_value(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(overrides=settings)
+    assert "xxxxxxxx" in str(raised.value)
+    assert len(str(raised.value)) < 500
