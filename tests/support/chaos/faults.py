@@ -25,7 +25,8 @@ PROBES = 5
 SPARE_DESCRIPTORS = (0, 1, 2, 5)
 FILE_SIZES = (0, 4096, 100_000)
 
-End = Callable[[], Awaitable[None]]
+End = Callable[[], Awaitable[float | None]]
+"""Ends a fault. Returns when it was over, if that is later than when it was called: a camera takes time to start."""
 
 
 async def begin(stand: Stand, fault: Fault) -> tuple[str, End]:
@@ -37,9 +38,10 @@ async def begin(stand: Stand, fault: Fault) -> tuple[str, End]:
         camera.troubled = True
         end = await _CAMERA_FAULTS[kind](stand, camera, fault, rng)
 
-        async def end_trouble() -> None:
-            await end()
+        async def end_trouble() -> float | None:
+            over_s = await end()
             camera.troubled = False
+            return over_s
 
         return camera.name, end_trouble
     if kind.startswith(("subscriber", "archive", "notify")):
@@ -229,10 +231,11 @@ async def _camera_killed(stand: Stand, camera: ChaosCamera, fault: Fault, rng: r
     camera.sends = False
     camera.program.kill()
 
-    async def end() -> None:
+    async def end() -> float:
         camera.program.start()
         await within(STARTS_WITHIN_S, lambda: listens(camera.port))
         camera.sends = True
+        return now()
 
     return end
 

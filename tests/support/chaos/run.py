@@ -68,7 +68,7 @@ async def _take(stand: Stand, step: Step) -> None:
     for until_s, kind, target, end in sorted(under_way, key=lambda one: one[0]):
         await pause(max(0.0, until_s - now()))
         ends_s = now()
-        await end()
+        ends_s = await end() or ends_s
         journal.end(kind, target)
     ended_s = now()
     took = await within(stand.patience_s, lambda: stand.sends_again(ended_s))
