@@ -23,8 +23,11 @@ from commands.until_signal import end_at_once, until_signal
 from stream.settings.source_kinds import PACES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
     from stream.config import Config
     from stream.engine import Engine
+    from stream.results import Message
 
 logger = logging.getLogger(__name__)
 
@@ -168,9 +171,7 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
         cameras = engine.cameras.running
         tasks = [asyncio.create_task(remind(lambda: [camera.status for camera in cameras.values()], remind_every_s))]
         if table:
-            from commands.console.watch import show_table
-
-            tasks.append(asyncio.create_task(show_table(engine.results(), console)))
+            tasks.append(asyncio.create_task(_show_table(engine.results())))
         try:
             await engine.wait()
         except asyncio.CancelledError:
@@ -183,6 +184,7 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         if not engine.ever_live:
             print_error("no source opened; the log above gives the reason for each")
             # Without --once the engine ends by itself only if no source can ever be opened as it is configured.
@@ -191,6 +193,17 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
         print_error(f"{settings.results}: {counted(file.missing, 'result')} could not be written; see the log")
         return EXIT_FAILED
     return 0
+
+
+async def _show_table(messages: AsyncIterable[Message]) -> None:
+    """Show the live table, as long as standard output can be written. The engine runs on without it."""
+    from commands.console.standard_streams import StdoutError
+    from commands.console.watch import show_table
+
+    try:
+        await show_table(messages, console)
+    except (StdoutError, BrokenPipeError) as error:
+        logger.warning("the table is no longer shown: %s", error)
 
 
 def _profile_on_signal(engine: Engine) -> None:
