@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from typing import Any, NoReturn
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 THREADS_END_WITHIN_S = 3.0
 """Time for threads to end after a signal has stopped the work. A thread that looks up a host does not end before name
 servers have answered or half a minute has passed; some services of Apprise take as long."""
+FLUSH_WITHIN_S = 1.0
+"""Time for output to be written when the process ends at once."""
 
 
 def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] = lambda: None) -> int:
@@ -86,13 +89,20 @@ def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] =
 
 
 def end_at_once(code: int) -> NoReturn:
-    """End the process without waiting for its threads, with what was logged and printed."""
+    """End the process without waiting for its threads, with what was logged and printed if it can be written soon."""
     try:
-        logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-    finally:  # whatever became of the output, for example of a closed pipe
+        flushing = threading.Thread(target=_flush, daemon=True)
+        flushing.start()
+        flushing.join(FLUSH_WITHIN_S)
+    finally:  # whatever became of the output, for example of a closed pipe, or one that nobody reads
         os._exit(code)
+
+
+def _flush() -> None:
+    logging.shutdown()
+    for stream in (sys.stderr, sys.stdout):
+        with suppress(Exception):
+            stream.flush()
 
 
 def _end_if_busy(earlier: Collection[threading.Thread], code: int) -> None:

@@ -114,3 +114,28 @@ def test_it_ends_although_what_was_printed_cannot_be_written() -> None:
         assert process.stdout is not None
         process.stdout.close()
         assert process.wait() == 128 + signal.SIGTERM
+
+
+_UNREAD = """
+import fcntl, os
+from commands import until_signal
+
+until_signal.FLUSH_WITHIN_S = 0.1
+flags = fcntl.fcntl(1, fcntl.F_GETFL)
+fcntl.fcntl(1, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+try:
+    while True:
+        os.write(1, bytes(4096))
+except BlockingIOError:
+    pass
+fcntl.fcntl(1, fcntl.F_SETFL, flags)
+print("left in the buffer")
+until_signal.end_at_once(3)
+"""
+
+
+def test_it_ends_although_nobody_reads_what_was_printed() -> None:
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    command = [sys.executable, "-c", _UNREAD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY, env=buffered) as process:
+        assert process.wait() == 3
