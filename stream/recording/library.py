@@ -172,7 +172,7 @@ class ClipLibrary:
             self._entries[clip.name] = _Entry(size, clip)
             self.bytes_kept += size
         self._growing.pop(clip.name, None)
-        if self.state == "unwritable":  # clips that had begun are kept although the disk is nearly full
+        if self.state == "unwritable" and self.check_disk():
             self._set_state("ready", "")
         try:
             self._make_room()

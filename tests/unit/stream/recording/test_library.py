@@ -213,6 +213,15 @@ def test_a_clip_that_is_kept_on_a_nearly_full_disk_does_not_say_that_there_is_ro
     assert clips.state == "low_disk"
     assert not clips.check_disk()
     assert caplog.text.count("recording.least_free") == 1
+    free = 6000
+    assert clips.check_disk()
+    name = clips.begin(AT_US, "door", "fall")
+    for ending in (".mp4", ".jsonl"):
+        clips.part(name, ending).write_bytes(b"")
+    clips.failed(OSError(errno.EIO, "I/O error"))
+    free = 100
+    clips.keep(a_clip(name))
+    assert clips.state == "low_disk"
 
 
 def test_an_unwritable_directory_is_reported_and_retried(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
