@@ -14,6 +14,7 @@ import resource
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +74,7 @@ class Descriptors:
         self._listeners: list[_Listener] = []
         self._reserve: list[int] = []
         self._closed = False
-        self._warned = False
+        self._warned = self._unfiltered = False
         self._watch: threading.Thread | None = None
 
     @property
@@ -97,7 +98,7 @@ class Descriptors:
         """
         with self._lock:
             self._listeners.append(_Listener(listener, os.fstat(listener).st_ino))
-            self._filter()
+            self._filter(self._listeners[-1:])
             self._take(Bounds.of(_limit()).kept)
             if self._watch is None:
                 self._watch = threading.Thread(target=self._look_often, name="descriptors", daemon=True)
@@ -112,12 +113,12 @@ class Descriptors:
             self._warn(used, limit - bounds.kept)
             if not self._closed and used >= bounds.close and self._listeners:
                 self._closed = True
-                self._filter()
+                self._filter(self._listeners)
                 self._release()
                 logger.error("file descriptors: %d of %d are in use: further ZeroMQ connections wait", used, limit)
             elif self._closed and used <= bounds.reopen:
                 self._closed = False
-                self._filter()
+                self._filter(self._listeners)
                 logger.warning("file descriptors: %d of %d are in use: ZeroMQ connections are accepted", used, limit)
             if self._closed or not self._listeners:
                 self._release()
@@ -132,9 +133,9 @@ class Descriptors:
         elif self._warned and used < (WARN_AT - 0.1) * usable:
             self._warned = False
 
-    def _filter(self) -> None:
-        """Let the kernel drop what arrives at the listeners, or only resets. Open connections are not affected."""
-        for listener in self._listeners:
+    def _filter(self, listeners: Iterable[_Listener]) -> None:
+        """Let the kernel drop what arrives at listeners, or only resets. Open connections are not affected."""
+        for listener in listeners:
             try:
                 bound = socket.socket(fileno=listener.descriptor)
             except OSError:
@@ -142,7 +143,10 @@ class Descriptors:
             try:
                 (DROP_ALL if self._closed else DROP_RESETS).attach(bound)
             except OSError as error:
-                logger.error("ZeroMQ connections: the kernel's packet filter cannot be used: %s", error.strerror)
+                if not self._unfiltered:
+                    self._unfiltered = True
+                    text = "ZeroMQ connections: the kernel's packet filter cannot be used (%s): see docs/security.md"
+                    logger.error(text, error.strerror)
             finally:
                 bound.detach()
 

@@ -1,6 +1,6 @@
 """Programs for the kernel's packet filter, which drops what arrives at a TCP socket.
 
-A connection starts with the program of the socket that accepts it. On other systems than Linux, nothing is dropped.
+A connection starts with the program of the socket that accepts it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
-import sys
 
 _ATTACH = 26
 """`SO_ATTACH_FILTER`, which Python does not name."""
@@ -30,9 +29,8 @@ class Program:
         self._told = struct.pack("HP", len(instructions), ctypes.addressof(self._code))
 
     def attach(self, connection: socket.socket) -> None:
-        """Use this program from now on, instead of any other. Raises OSError if the system has no such filter."""
-        if sys.platform == "linux":
-            connection.setsockopt(socket.SOL_SOCKET, _ATTACH, self._told)
+        """Use this program from now on, instead of any other. Raises OSError if the kernel has no such filter."""
+        connection.setsockopt(socket.SOL_SOCKET, _ATTACH, self._told)
 
 
 DROP_ALL = Program((_RETURN, 0, 0, 0))

@@ -216,6 +216,7 @@ class Member:
             # Detects a host that vanished.
             socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
             socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3000)
+            socket.setsockopt(zmq.HEARTBEAT_TTL, 15000)
             if self._keys is not None:
                 self._keys.protect(socket)
             if "[" in address:

@@ -40,9 +40,10 @@ def connected_socket(
             keys.protect(socket)
         if "[" in endpoint:
             socket.setsockopt(zmq.IPV6, 1)
-        # Detects a host that vanished, and reconnects when it is back.
+        # Detects a host that vanished, and reconnects when it is back. The other side does so, too.
         socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
+        socket.setsockopt(zmq.HEARTBEAT_TTL, 15000)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
         for prefix in prefixes:

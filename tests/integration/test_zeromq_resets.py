@@ -99,10 +99,17 @@ def is_ended(peer: Any) -> bool:
     return True
 
 
+def is_gone(publisher: Publisher, *, publishes: bool) -> bool:
+    if publishes:
+        publisher.publish(wire.frame(camera="abc"))
+    return publisher.subscriptions < 2
+
+
 @pytest.mark.parametrize("publishes", [True, False])
 async def test_a_subscriber_that_was_killed_is_found_dead(publishes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_watch, "SWEEP_S", 0.1)
     monkeypatch.setattr(tcp_state, "SILENT_MS", 500)
+    monkeypatch.setattr(tcp_state, "PROBES", 2)
     monkeypatch.setattr(tcp_state, "KEEPALIVE_IDLE_S", 1)
     monkeypatch.setattr(tcp_state, "KEEPALIVE_S", 1)
     async with publishing() as publisher:
@@ -112,8 +119,5 @@ async def test_a_subscriber_that_was_killed_is_found_dead(publishes: bool, monke
             await until(lambda: publisher.subscriptions == 2)
             reset_when_closed(peer)
             peer.close()
-            while publisher.subscriptions == 2:
-                if publishes:
-                    publisher.publish(wire.frame(camera="abc"))
-                await asyncio.sleep(0.01)
+            await until(lambda: is_gone(publisher, publishes=publishes))
             assert publisher.subscriptions == 1, "the other one answers"

@@ -20,7 +20,6 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from stream.messaging.connections.open_connections import Connections, return_memory
-from stream.messaging.connections.tcp_state import TcpState
 from stream.messaging.connections.unread_bytes import UnreadBytes
 from telemetry.repeat_limiter import RepeatLimiter
 
@@ -117,7 +116,11 @@ class ConnectionWatch:
                     self._close(connections, *excess, now)
             if now >= sweep_at:
                 sweep_at = now + SWEEP_S
-                _close_dead(connections, unread.open())
+                for descriptor, identity in unread.open():
+                    state = connections.state(descriptor, identity)
+                    if state is not None and state.dead:
+                        unread.end(descriptor)
+                        self._close_dead(connections, descriptor, identity, now)
             if self.closed > closed:
                 return_at = now + RETURN_MEMORY_S
             elif return_at is not None and now >= return_at:
@@ -125,7 +128,7 @@ class ConnectionWatch:
                 return_memory()
             time.sleep(LOOK_EVERY_S)
             waits = sweep_at - now if return_at is None else min(sweep_at, return_at) - now
-            idle = not len(unread) and return_at is None
+            idle = not unread and return_at is None
             changed = {one for one, _ in poll.poll(None if idle else max(0.0, waits))}
             changed.discard(events)
 
@@ -137,6 +140,11 @@ class ConnectionWatch:
         if self._logged.admit(address, now)[0]:
             text = "%s: a client at %s was disconnected: it sent over %d KiB that are no complete message"
             logger.warning(text, self._endpoint, address, self._most >> 10)
+
+    def _close_dead(self, connections: Connections, descriptor: int, identity: int, now: float) -> None:
+        address = connections.peer(descriptor, identity)
+        if connections.close(descriptor, identity) and self._logged.admit(f"dead {address}", now)[0]:
+            logger.info("%s: a client at %s was disconnected, because it does not answer", self._endpoint, address)
 
 
 def descriptor_of(frame: zmq.Frame) -> int | None:
@@ -171,21 +179,6 @@ def _register(poll: select.epoll, descriptor: int) -> bool:
 
 
 def _taken(connections: Connections, descriptor: int, identity: int) -> int | None:
-    """Return the bytes that ZeroMQ has taken from the connection; None if it has just ended."""
-    state = _state(connections, descriptor, identity)
+    """Return the bytes that ZeroMQ has taken from the connection; None if it cannot be told."""
+    state = connections.state(descriptor, identity)
     return None if state is None else state.taken
-
-
-def _close_dead(connections: Connections, which: Iterable[tuple[int, int]]) -> None:
-    for descriptor, identity in which:
-        state = _state(connections, descriptor, identity)
-        if state is not None and state.dead:
-            connections.close(descriptor, identity)
-
-
-def _state(connections: Connections, descriptor: int, identity: int) -> TcpState | None:
-    connection = connections.opened(descriptor, identity)
-    if connection is None:
-        return None
-    with connection:
-        return TcpState.of(connection)

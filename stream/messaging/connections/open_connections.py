@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from stream.messaging.connections.tcp_state import TcpState
 from stream.packet_filter import DROP_DATA, DROP_RESETS
 
 DESCRIPTORS = Path("/proc/self/fd")
@@ -48,6 +49,19 @@ class Connections:
         with connection, contextlib.suppress(OSError):
             return str(connection.getpeername()[0])
         return ""
+
+    def state(self, descriptor: int, identity: int | None = None) -> TcpState | None:
+        """Return the state of a TCP connection of the endpoint; None if it is none, or has just ended."""
+        connection = self.opened(descriptor, identity)
+        if connection is None:
+            return None
+        with connection:
+            return None if connection.family == socket.AF_UNIX else TcpState.of(connection)
+
+    def answers(self, descriptor: int) -> bool:
+        """Whether the other side of a connection has answered when it was last asked, as far as is known."""
+        state = self.state(descriptor)
+        return state is None or state.answers
 
     def descriptors(self) -> Iterator[int]:
         """Yield the descriptors of the endpoint's open connections."""

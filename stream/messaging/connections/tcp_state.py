@@ -11,15 +11,17 @@ from dataclasses import dataclass
 import zmq
 
 SILENT_MS = 10_000
-"""A connection is dead if it has not answered for this long, though it was asked several times."""
-ASKED = 3, 2
-"""How often: what was sent, and probes whether it is still there."""
-KEEPALIVE_IDLE_S, KEEPALIVE_S, KEEPALIVE_COUNT = 10, 2, 60
+"""A connection is dead if it has not answered for this long, and was asked again and again meanwhile."""
+RETRANSMISSIONS, PROBES = 3, 5
+"""How often at least: what was sent, or whether it is still there."""
+RARE_PROBES, RARE = 2, 6
+"""The same of probes that have become rare, because it has read nothing for long: their interval doubled so often."""
+KEEPALIVE_IDLE_S, KEEPALIVE_S, KEEPALIVE_COUNT = 5, 2, 60
 """When probes are sent if nothing else is. The kernel ends a connection after so many; it is closed long before."""
 
 # Of the kernel's `struct tcp_info`.
-_ASKED = struct.Struct("2xBB")
-_LAST_ANSWER = struct.Struct("56xI")
+_ASKED = struct.Struct("2xBBB3xI44xI")
+"""Retransmissions, probes, doublings of the interval of either; that interval (µs); ms since the last answer."""
 _RECEIVED = struct.Struct("128xQ")
 
 
@@ -27,27 +29,35 @@ _RECEIVED = struct.Struct("128xQ")
 class TcpState:
     """The state of a connection at one moment."""
 
-    taken: int
-    """Bytes that the program has read from it."""
+    taken: int | None
+    """Bytes that the program has read from it; None if the kernel does not tell."""
+    answers: bool
+    """Whether the other side has answered when it was last asked."""
     dead: bool
-    """Whether the other side does not answer any more: it vanished, or it ended and its reset was dropped."""
+    """Whether it has not for long: it vanished, or it ended and its reset was dropped."""
 
     @classmethod
     def of(cls, connection: sockets.socket) -> TcpState | None:
-        """Return its state; None if it has just ended, or the kernel does not tell."""
+        """Return its state; None if it has just ended."""
         waiting = bytearray(4)
         try:
             told = connection.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _RECEIVED.size)
             fcntl.ioctl(connection, termios.FIONREAD, waiting)
         except OSError:
             return None
-        if len(told) < _RECEIVED.size:
-            return None
-        (received,) = _RECEIVED.unpack_from(told)
-        (silent_ms,) = _LAST_ANSWER.unpack_from(told)
-        asked = _ASKED.unpack_from(told)
-        dead = silent_ms > SILENT_MS and (asked[0] >= ASKED[0] or asked[1] >= ASKED[1])
-        return cls(received - struct.unpack("i", waiting)[0], dead)
+        taken = None
+        if len(told) >= _RECEIVED.size:
+            taken = _RECEIVED.unpack_from(told)[0] - struct.unpack("i", waiting)[0]
+        retransmissions, probes, doublings, interval_us, silent_ms = _ASKED.unpack_from(told)
+        dead = is_dead(retransmissions, probes, doublings, interval_us // 1000, silent_ms)
+        return cls(taken, answers=not (retransmissions or probes), dead=dead)
+
+
+def is_dead(retransmissions: int, probes: int, doublings: int, interval_ms: int, silent_ms: int) -> bool:
+    """Whether a connection is dead that was asked this often, at an interval that doubled so often to `interval_ms`."""
+    if retransmissions:  # their interval is about as long as the time since the first one
+        return retransmissions >= RETRANSMISSIONS and min(interval_ms, silent_ms) >= SILENT_MS
+    return silent_ms >= SILENT_MS and (probes >= PROBES or (probes >= RARE_PROBES and doublings >= RARE))
 
 
 def keep_alive(socket: zmq.Socket[bytes]) -> None:

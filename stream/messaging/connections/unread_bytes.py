@@ -103,6 +103,10 @@ class UnreadBytes:
             self._end(connection)
             yield one, connection.identity
 
+    def end(self, descriptor: int) -> None:
+        """Count a connection no more, because it is closed."""
+        self._end(self._connections[descriptor])
+
     def _end(self, connection: _Connection) -> None:
         self._sum -= connection.unread
         connection.unread = 0.0

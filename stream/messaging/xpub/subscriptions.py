@@ -38,7 +38,8 @@ class Subscriptions:
     """Counts subscriptions, of at most `longest` bytes each and `most` of one connection.
 
     `identify` returns what tells a connection from a later one with the same descriptor; None if there is none.
-    `descriptors` returns those of all open connections, or raises OSError.
+    `descriptors` returns those of all open connections, or raises OSError. `answers` returns whether a connection may
+    still be alive.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Subscriptions:
         longest: int,
         identify: Callable[[int], int | None],
         descriptors: Callable[[], Iterable[int]],
+        answers: Callable[[int], bool] = lambda _: True,
     ) -> None:
         self.most = most
         self._longest = longest
         self._identify = identify
         self._descriptors = descriptors
+        self._answers = answers
         self._connections: dict[int, _Connection] = {}
         self._live = 0
         self._unidentified = 0
@@ -130,7 +133,15 @@ class Subscriptions:
         return one[1] is not None and one[1] == self._identify(one[0])
 
     def _largest(self) -> int | None:
-        """Return the connection with the most subscriptions; None if those without descriptors have more."""
+        """Return the connection with the most subscriptions; None if those without descriptors have more.
+
+        One that does not answer comes first: it may have connected again.
+        """
+        silent = [
+            one for one, connection in self._connections.items() if connection.prefixes and not self._answers(one)
+        ]
+        if silent:
+            return max(silent, key=lambda one: len(self._connections[one].prefixes))
         largest = max(self._connections, key=lambda one: len(self._connections[one].prefixes), default=None)
         if largest is None or len(self._connections[largest].prefixes) < self._unidentified:
             return None

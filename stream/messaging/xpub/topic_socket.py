@@ -117,7 +117,9 @@ class TopicSocket:
         """
         self._watch = watch
         self._connections = own = Connections(str(socket.getsockopt_string(zmq.LAST_ENDPOINT)))
-        self._subscriptions = Subscriptions(self._max_subscriptions, LONGEST_TOPIC, own.identity, own.descriptors)
+        self._subscriptions = Subscriptions(
+            self._max_subscriptions, LONGEST_TOPIC, own.identity, own.descriptors, own.answers
+        )
         self._socket = socket
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(socket.fileno(), self._serve_subscriptions)

@@ -165,3 +165,15 @@ def test_without_a_free_descriptor_all_count_as_in_use_also_on_an_old_kernel(
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert guarded.closed
+
+
+def test_a_later_socket_with_the_descriptor_of_a_listener_is_not_filtered(used: Used, listener: socket.socket) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ended:
+        number = ended.fileno()
+        used.guarded.guard(number)
+    with socket.socket(type=socket.SOCK_DGRAM) as later, socket.socket(type=socket.SOCK_DGRAM) as sender:
+        assert later.fileno() == number
+        later.bind(("127.0.0.1", 0))
+        used.guarded.guard(listener.fileno())
+        sender.sendto(b"-----\xff", later.getsockname())
+        assert select.select([later], [], [], 1)[0], "the filter took it for a reset"

@@ -54,6 +54,14 @@ def test_what_a_connection_has_not_subscribed_to_it_cannot_cancel() -> None:
     assert len(limited) == 1
 
 
+def test_a_connection_that_does_not_answer_is_closed_before_larger_ones() -> None:
+    descriptors = Descriptors(*range(10))
+    limited = Subscriptions(10, 10, descriptors.open.get, lambda: descriptors.open, answers=lambda one: one != 1)
+    limited.add(1, b"a")
+    found = [limited.add(2 + number // 9, b"%d" % number) for number in range(CONNECTIONS_WORTH * 10)]
+    assert found == [True] * (CONNECTIONS_WORTH * 10 - 1) + [Excess(1, "many_together")]
+
+
 def test_together_connections_have_a_limit_and_the_one_with_the_most_is_closed() -> None:
     descriptors = Descriptors(*range(10))
     limited = descriptors.limited(most=10)
