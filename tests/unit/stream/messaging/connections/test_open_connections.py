@@ -15,7 +15,7 @@ from support.engines.raw_zmtp import reset_when_closed
 
 
 @contextmanager
-def connected(family: int, address: object) -> Iterator[tuple[socket.socket, socket.socket, socket.socket]]:
+def connected(family: int, address: tuple[str, int] | str) -> Iterator[tuple[socket.socket, socket.socket, socket.socket]]:
     """Yield a listening socket, a client and the server's side of its connection."""
     with ExitStack() as stack:
         listening = stack.enter_context(socket.socket(family))
