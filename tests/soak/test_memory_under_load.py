@@ -42,7 +42,7 @@ async def test_endless_tracks_are_not_kept_in_memory(tmp_path: Path) -> None:
 
 
 async def test_cameras_that_were_removed_are_not_kept_in_memory(tmp_path: Path) -> None:
-    figures = await figures_of("cameras", 2_000, tmp_path)
+    figures = await figures_of("cameras", 20_000, tmp_path)
     bounded(figures, bytes_per_unit=32_768)
     assert figures["left"]["cameras listed"] == 0
     assert figures["left"]["series with a camera"] == 1, "that of the engine's own statistics, camera=''"
