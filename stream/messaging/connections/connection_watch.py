@@ -95,6 +95,7 @@ class ConnectionWatch:
 
     def _watch(self, monitor: zmq.Socket[bytes], poll: select.epoll) -> None:
         connections = Connections(self._endpoint)
+        connections.protect()
         unread = UnreadBytes(self._most, self._together, self._read, connections.identity)
         events = int(monitor.getsockopt(zmq.FD))
         poll.register(events, select.EPOLLIN)
@@ -107,13 +108,13 @@ class ConnectionWatch:
             if accepted is None:
                 return
             for descriptor in accepted:
-                connections.protect(descriptor)
                 if unread.accepted(descriptor, now) and _register(poll, descriptor):
                     changed.add(descriptor)
-            closed = self.closed
+            ended = False
             for descriptor in changed:
                 for excess in unread.look(descriptor, partial(_taken, connections), now):
                     self._close(connections, *excess, now)
+                    ended = True
             if now >= sweep_at:
                 sweep_at = now + SWEEP_S
                 for descriptor, identity in unread.open():
@@ -121,7 +122,8 @@ class ConnectionWatch:
                     if state is not None and state.dead:
                         unread.end(descriptor)
                         self._close_dead(connections, descriptor, identity, now)
-            if self.closed > closed:
+                        ended = True
+            if ended:
                 return_at = now + RETURN_MEMORY_S
             elif return_at is not None and now >= return_at:
                 return_at = None

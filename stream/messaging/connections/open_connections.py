@@ -2,9 +2,10 @@
 
 ZeroMQ cannot close a connection of a socket. It closes one from which nothing more comes, once it has read what came.
 
-libzmq 4.3 ends the process (`!_io_error`, https://github.com/zeromq/libzmq/issues/4841) if a connection is reset, or
-shut down in both directions, while its queue is full and a heartbeat follows. So no reset must arrive, and a connection
-is shut down in one direction only. That of `ipc://` has no resets, but ends at once when the other side closes it.
+libzmq 4.3 ends the process (`!_io_error`, https://github.com/zeromq/libzmq/issues/4841) if a connection is reset, times
+out, or is shut down in both directions, while its queue is full and a heartbeat follows. So no reset must arrive, the
+kernel must not give up before all is read, and a connection is shut down in one direction only. That of `ipc://` has no
+resets, but ends at once when the other side closes it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ctypes
 import os
 import socket
 import stat
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from stream.messaging.connections.tcp_state import TcpState
 from stream.packet_filter import DROP_DATA, DROP_RESETS
 
 DESCRIPTORS = Path("/proc/self/fd")
+CHUNK, CHUNKS = 64 << 10, 64
+"""Bytes read at a time, and how often, more than the kernel keeps of a connection."""
 
 
 class Connections:
@@ -71,17 +75,18 @@ class Connections:
                 connection.close()
                 yield int(name)
 
-    def protect(self, descriptor: int) -> None:
-        """Let no reset arrive at a TCP connection."""
-        connection = self.opened(descriptor)
-        if connection is not None:
-            with connection, contextlib.suppress(OSError):
-                DROP_RESETS.attach(connection)
+    def protect(self) -> None:
+        """Let no reset arrive at TCP connections that are open already. Later ones are protected as the listener is."""
+        for descriptor in self.descriptors():
+            connection = self.opened(descriptor)
+            if connection is not None:
+                with connection, contextlib.suppress(OSError):
+                    DROP_RESETS.attach(connection)
 
     def close(self, descriptor: int, identity: int | None = None) -> bool:
         """Have ZeroMQ close a connection, if it is one of the endpoint. Return whether it was.
 
-        Nothing more arrives; what has arrived is still read.
+        Nothing more arrives, and what waits to be read or sent is discarded.
         """
         connection = self.opened(descriptor, identity)
         if connection is None:
@@ -91,7 +96,10 @@ class Connections:
                 if connection.family != socket.AF_UNIX:
                     with contextlib.suppress(OSError):  # no such filter; then it ends when nothing more comes at once
                         DROP_DATA.attach(connection)
+                    # Otherwise the kernel would try to send for minutes, because the answer, a reset, is dropped.
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.shutdown(socket.SHUT_RD)
+                _discard(connection)
             except OSError:  # it has just ended
                 return False
         return True
@@ -119,6 +127,15 @@ class Connections:
             pass
         connection.close()
         return None
+
+
+def _discard(connection: socket.socket) -> None:
+    """Read what has arrived. ZeroMQ would take all of it before it closes the connection."""
+    buffer = bytearray(CHUNK)
+    with contextlib.suppress(BlockingIOError):
+        for _ in range(CHUNKS):
+            if not connection.recv_into(buffer, 0, socket.MSG_DONTWAIT):
+                return
 
 
 def return_memory() -> None:

@@ -16,8 +16,9 @@ RETRANSMISSIONS, PROBES = 3, 5
 """How often at least: what was sent, or whether it is still there."""
 RARE_PROBES, RARE = 2, 6
 """The same of probes that have become rare, because it has read nothing for long: their interval doubled so often."""
-KEEPALIVE_IDLE_S, KEEPALIVE_S, KEEPALIVE_COUNT = 5, 2, 60
-"""When probes are sent if nothing else is. The kernel ends a connection after so many; it is closed long before."""
+KEEPALIVE_IDLE_S, KEEPALIVE_S, KEEPALIVE_COUNT = 5, 4, 127
+"""When probes are sent if nothing else is. The kernel gives up after so many, the most there are: after it is closed,
+and what ZeroMQ had taken has been read."""
 
 # Of the kernel's `struct tcp_info`.
 _ASKED = struct.Struct("2xBBB3xI44xI")
