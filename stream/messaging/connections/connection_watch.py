@@ -13,13 +13,15 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from stream.messaging.connections.dead_connections import DeadConnections
 from stream.messaging.connections.open_connections import Connections, return_memory
+from stream.messaging.connections.tcp_state import TcpState
 from stream.messaging.connections.unread_bytes import UnreadBytes
 from telemetry.repeat_limiter import RepeatLimiter
 
@@ -39,7 +41,7 @@ RECEIVE_BUFFER = 256 << 10
 """Bytes that wait in the kernel for ZeroMQ to take them, for each connection. Clients send little."""
 LOOK_EVERY_S = 0.01
 """Shortest interval of looks. Connections are looked at only if they have sent something."""
-SWEEP_S = 2.5
+SWEEP_S = 1.0
 """Interval of looks at all connections, whether they are dead."""
 TRY_AGAIN_S = 1.0
 RETURN_MEMORY_S = 1.0
@@ -97,6 +99,7 @@ class ConnectionWatch:
         connections = Connections(self._endpoint)
         connections.protect()
         unread = UnreadBytes(self._most, self._together, self._read, connections.identity)
+        dead = DeadConnections()
         events = int(monitor.getsockopt(zmq.FD))
         poll.register(events, select.EPOLLIN)
         return_at: float | None = None
@@ -117,12 +120,10 @@ class ConnectionWatch:
                     ended = True
             if now >= sweep_at:
                 sweep_at = now + SWEEP_S
-                for descriptor, identity in unread.open():
-                    state = connections.state(descriptor, identity)
-                    if state is not None and state.dead:
-                        unread.end(descriptor)
-                        self._close_dead(connections, descriptor, identity, now)
-                        ended = True
+                for descriptor, identity in dead.look(_states(connections, unread.open())):
+                    unread.end(descriptor)
+                    self._close_dead(connections, descriptor, identity, now)
+                    ended = True
             if ended:
                 return_at = now + RETURN_MEMORY_S
             elif return_at is not None and now >= return_at:
@@ -184,3 +185,10 @@ def _taken(connections: Connections, descriptor: int, identity: int) -> int | No
     """Return the bytes that ZeroMQ has taken from the connection; None if it cannot be told."""
     state = connections.state(descriptor, identity)
     return None if state is None else state.taken
+
+
+def _states(connections: Connections, which: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, TcpState]]:
+    for descriptor, identity in which:
+        state = connections.state(descriptor, identity)
+        if state is not None:
+            yield descriptor, identity, state

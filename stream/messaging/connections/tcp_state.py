@@ -24,6 +24,9 @@ and what ZeroMQ had taken has been read."""
 _ASKED = struct.Struct("2xBBB3xI44xI")
 """Retransmissions, probes, doublings of the interval of either; that interval (µs); ms since the last answer."""
 _RECEIVED = struct.Struct("128xQ")
+_SO_MEMINFO = 55
+_DROPS = struct.Struct("32xI")
+"""Of what `SO_MEMINFO` tells: segments that were dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,16 @@ class TcpState:
 
     taken: int | None
     """Bytes that the program has read from it; None if the kernel does not tell."""
+    received: int | None
+    """Bytes that have come from it; None if the kernel does not tell."""
+    drops: int
+    """Segments that were dropped: resets, or what a full buffer could not take."""
+    silent_ms: int
+    """Time since the other side answered."""
     answers: bool
-    """Whether the other side has answered when it was last asked."""
+    """Whether it has answered when it was last asked."""
     dead: bool
-    """Whether it has not for long: it vanished, or it ended and its reset was dropped."""
+    """Whether it has not answered for long, though it was asked."""
 
     @classmethod
     def of(cls, connection: sockets.socket) -> TcpState | None:
@@ -43,15 +52,18 @@ class TcpState:
         waiting = bytearray(4)
         try:
             told = connection.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _RECEIVED.size)
+            memory = connection.getsockopt(sockets.SOL_SOCKET, _SO_MEMINFO, _DROPS.size)
             fcntl.ioctl(connection, termios.FIONREAD, waiting)
         except OSError:
             return None
-        taken = None
+        taken = received = None
         if len(told) >= _RECEIVED.size:
-            taken = _RECEIVED.unpack_from(told)[0] - struct.unpack("i", waiting)[0]
+            (received,) = _RECEIVED.unpack_from(told)
+            taken = received - struct.unpack("i", waiting)[0]
+        (drops,) = _DROPS.unpack_from(memory) if len(memory) >= _DROPS.size else (0,)
         retransmissions, probes, doublings, interval_us, silent_ms = _ASKED.unpack_from(told)
         dead = is_dead(retransmissions, probes, doublings, interval_us // 1000, silent_ms)
-        return cls(taken, answers=not (retransmissions or probes), dead=dead)
+        return cls(taken, received, drops, silent_ms, answers=not (retransmissions or probes), dead=dead)
 
 
 def is_dead(retransmissions: int, probes: int, doublings: int, interval_ms: int, silent_ms: int) -> bool:

@@ -7,6 +7,9 @@ import socket
 import pytest
 
 from stream.messaging.connections.tcp_state import TcpState, is_dead
+from stream.packet_filter import DROP_RESETS
+from support.engines.raw_zmtp import reset_when_closed
+from support.waiting import wait_until
 
 
 @pytest.mark.parametrize(
@@ -37,4 +40,20 @@ def test_bytes_that_wait_in_the_kernel_are_not_taken() -> None:
     ):
         client.sendall(b"x" * 100)
         assert served.recv(30, socket.MSG_WAITALL) == b"x" * 30
-        assert TcpState.of(served) == TcpState(taken=30, answers=True, dead=False)
+        state = TcpState.of(served)
+        assert state is not None
+        assert (state.taken, state.received, state.drops) == (30, 100, 0)
+        assert state.answers
+        assert not state.dead
+
+
+def test_a_reset_that_is_dropped_is_counted() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()) as client,
+        listening.accept()[0] as served,
+    ):
+        DROP_RESETS.attach(served)
+        reset_when_closed(client)
+        client.close()
+        wait_until(lambda: (state := TcpState.of(served)) is not None and (state.received, state.drops) == (0, 1))
