@@ -120,7 +120,7 @@ class ConnectionWatch:
                     ended = True
             if now >= sweep_at:
                 sweep_at = now + SWEEP_S
-                for descriptor, identity in dead.look(_states(connections, unread.open())):
+                for descriptor, identity in dead.look(_states(connections, unread.open()), now):
                     unread.end(descriptor)
                     self._close_dead(connections, descriptor, identity, now)
                     ended = True

@@ -14,6 +14,7 @@ RESET_SILENT_MS = 500
 @dataclass(frozen=True, slots=True)
 class _Seen:
     identity: int
+    at: float
     received: int | None
     drops: int
 
@@ -21,29 +22,31 @@ class _Seen:
 class DeadConnections:
     """Finds dead connections. Resets are dropped (see `open_connections`), but counted by the kernel.
 
-    Each reply to something that is sent to a process that was killed is a reset. What a full buffer cannot take is
-    counted too, but then something has come since the last look.
+    Each reply to something that is sent to a process that was killed is a reset. What is late, or a full buffer cannot
+    take, is counted too, but then something has come, or was answered.
     """
 
     def __init__(self) -> None:
         self._seen: dict[int, _Seen] = {}
+        """Each connection when it had last sent or answered something."""
 
-    def look(self, states: Iterable[tuple[int, int, TcpState]]) -> list[tuple[int, int]]:
-        """Return those that are dead, by the descriptor, identity and state of each open one."""
+    def look(self, states: Iterable[tuple[int, int, TcpState]], now: float) -> list[tuple[int, int]]:
+        """Return those that are dead, by the descriptor, identity and state of each open one. `now` in seconds."""
         seen: dict[int, _Seen] = {}
         dead: list[tuple[int, int]] = []
         for descriptor, identity, state in states:
             before = self._seen.get(descriptor)
-            now = _Seen(identity, state.received, state.drops)
-            if state.dead or (before is not None and _was_reset(before, now) and state.silent_ms >= RESET_SILENT_MS):
+            if state.dead:
                 dead.append((descriptor, identity))
-            elif before is None or (before.identity, before.received) != (identity, now.received):
-                seen[descriptor] = now
+            elif before is None or before.identity != identity or _came_since(before, state, now):
+                seen[descriptor] = _Seen(identity, now, state.received, state.drops)
+            elif state.drops > before.drops and state.silent_ms >= RESET_SILENT_MS:
+                dead.append((descriptor, identity))
             else:
                 seen[descriptor] = before
         self._seen = seen
         return dead
 
 
-def _was_reset(before: _Seen, now: _Seen) -> bool:
-    return (before.identity, before.received) == (now.identity, now.received) and now.drops > before.drops
+def _came_since(before: _Seen, state: TcpState, now: float) -> bool:
+    return state.received != before.received or state.silent_ms < 1000 * (now - before.at)

@@ -14,15 +14,13 @@ SILENT_MS = 10_000
 """A connection is dead if it has not answered for this long, and was asked again and again meanwhile."""
 RETRANSMISSIONS, PROBES = 3, 5
 """How often at least: what was sent, or whether it is still there."""
-RARE_PROBES, RARE = 2, 6
-"""The same of probes that have become rare, because it has read nothing for long: their interval doubled so often."""
 KEEPALIVE_IDLE_S, KEEPALIVE_S, KEEPALIVE_COUNT = 5, 4, 127
 """When probes are sent if nothing else is. The kernel gives up after so many, the most there are: after it is closed,
 and what ZeroMQ had taken has been read."""
 
 # Of the kernel's `struct tcp_info`.
-_ASKED = struct.Struct("2xBBB3xI44xI")
-"""Retransmissions, probes, doublings of the interval of either; that interval (µs); ms since the last answer."""
+_ASKED = struct.Struct("2xBB4xI44xI")
+"""Retransmissions, probes; the interval of retransmissions (µs); ms since the last answer."""
 _RECEIVED = struct.Struct("128xQ")
 _SO_MEMINFO = 55
 _DROPS = struct.Struct("32xI")
@@ -61,16 +59,16 @@ class TcpState:
             (received,) = _RECEIVED.unpack_from(told)
             taken = received - struct.unpack("i", waiting)[0]
         (drops,) = _DROPS.unpack_from(memory) if len(memory) >= _DROPS.size else (0,)
-        retransmissions, probes, doublings, interval_us, silent_ms = _ASKED.unpack_from(told)
-        dead = is_dead(retransmissions, probes, doublings, interval_us // 1000, silent_ms)
+        retransmissions, probes, interval_us, silent_ms = _ASKED.unpack_from(told)
+        dead = is_dead(retransmissions, probes, interval_us // 1000, silent_ms)
         return cls(taken, received, drops, silent_ms, answers=not (retransmissions or probes), dead=dead)
 
 
-def is_dead(retransmissions: int, probes: int, doublings: int, interval_ms: int, silent_ms: int) -> bool:
-    """Whether a connection is dead that was asked this often, at an interval that doubled so often to `interval_ms`."""
+def is_dead(retransmissions: int, probes: int, interval_ms: int, silent_ms: int) -> bool:
+    """Whether a connection is dead that was asked this often, by retransmissions at an interval that has doubled."""
     if retransmissions:  # their interval is about as long as the time since the first one
         return retransmissions >= RETRANSMISSIONS and min(interval_ms, silent_ms) >= SILENT_MS
-    return silent_ms >= SILENT_MS and (probes >= PROBES or (probes >= RARE_PROBES and doublings >= RARE))
+    return silent_ms >= SILENT_MS and probes >= PROBES
 
 
 def keep_alive(socket: zmq.Socket[bytes]) -> None:
