@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MOST_BYTES = 4096
+CONNECTS_WITHIN_S = 2.0
+"""The port of a connection that was just reset is sometimes chosen again. The kernel may still have that connection."""
 BEGINNINGS = (
     b"",
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999\r\n\r\n",
@@ -50,8 +52,9 @@ async def throw(ports: Sequence[int], rng: random.Random, connections: int) -> i
     """Make connections one after another, and return how many were accepted."""
     accepted = 0
     for _ in range(connections):
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", rng.choice(ports))
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(CONNECTS_WITHIN_S):
+                _, writer = await asyncio.open_connection("127.0.0.1", rng.choice(ports))
             accepted += 1
             writer.write(rng.choice(BEGINNINGS) + rng.randbytes(rng.randrange(MOST_BYTES)))
             if rng.random() < 0.5:
