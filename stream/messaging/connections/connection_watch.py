@@ -14,6 +14,7 @@ import select
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 
 import zmq
@@ -70,7 +71,10 @@ class ConnectionWatch:
     def start(self) -> None:
         """Start to watch, if it is possible."""
         if self._monitor is not None:
-            threading.Thread(target=self._serve, args=(self._monitor,), name="connections", daemon=True).start()
+            with suppress(OSError):  # no descriptor is free
+                Connections(self._endpoint).protect()
+            arguments = (self._monitor, select.epoll())
+            threading.Thread(target=self._serve, args=arguments, name="connections", daemon=True).start()
 
     def read(self, frames: Iterable[zmq.Frame]) -> None:
         """Record frames of a message that was read. Only one thread at a time may call this."""
@@ -81,12 +85,12 @@ class ConnectionWatch:
                 self._read[descriptor] = self._read.get(descriptor, 0) + len(frame) + FRAME_BYTES
 
     # -- in the thread ------------------------------------------------------------------------------------------
-    def _serve(self, monitor: zmq.Socket[bytes]) -> None:
+    def _serve(self, monitor: zmq.Socket[bytes], first: select.epoll) -> None:
         # If the monitor were closed before the socket, ZeroMQ would wait for it for ever.
         with monitor:
             while True:
                 try:
-                    with select.epoll() as poll:
+                    with first if not first.closed else select.epoll() as poll:
                         return self._watch(monitor, poll)
                 except zmq.ContextTerminated:
                     return
@@ -97,7 +101,6 @@ class ConnectionWatch:
 
     def _watch(self, monitor: zmq.Socket[bytes], poll: select.epoll) -> None:
         connections = Connections(self._endpoint)
-        connections.protect()
         unread = UnreadBytes(self._most, self._together, self._read, connections.identity)
         dead = DeadConnections()
         events = int(monitor.getsockopt(zmq.FD))
