@@ -94,11 +94,12 @@ def end_at_once(code: int) -> NoReturn:
         flushing = threading.Thread(target=_flush, daemon=True)
         flushing.start()
         flushing.join(FLUSH_WITHIN_S)
-    finally:  # whatever became of the output, for example of a closed pipe, or one that nobody reads
+    finally:  # also if no thread can be started
         os._exit(code)
 
 
 def _flush() -> None:
+    """Write what is in buffers. A closed pipe is no reason to stop; a full one that nobody reads blocks for ever."""
     logging.shutdown()
     for stream in (sys.stderr, sys.stdout):
         with suppress(Exception):

@@ -6,8 +6,6 @@ import random
 
 MAX_JITTER = 0.5
 """Largest random reduction of a wait, so that cameras behind one switch do not reconnect all at once."""
-
-
 SOON_S = 1.0
 """Longest wait after a refusal."""
 
@@ -24,7 +22,7 @@ class Backoff:
     def next_s(self, *, refused: bool = False) -> float:
         """Return the next wait in seconds.
 
-        `refused`: nothing listens, but the host answers, so a camera that restarts is asked often: it costs a packet.
+        `refused`: the host answered that nothing listens. Asking it again costs a packet, so the wait stays short.
         """
         longest = min(self._next_s, SOON_S) if refused else self._next_s
         wait_s = longest * (1 - MAX_JITTER * self._rng.random())

@@ -67,8 +67,8 @@ def series(name: str, part: str = "", **labels: str | tuple[str, ...]) -> str:
 
     `part` is `bucket`, `sum` or `count` of a histogram. Label values are matched exactly, a tuple means any of them. A
     value that starts with `$` is a dashboard variable, which may have several values; one that starts with `~` is a
-    regular expression, one that starts with `!` does not match. Raises KeyError for a name, label or value that is not
-    in the catalogue.
+    regular expression; one that starts with `!` is excluded. Raises KeyError for a name, label or value that is not in
+    the catalogue.
     """
     if name in OUTSIDE:
         known, full_name = {*OUTSIDE[name], *DISCOVERED}, name

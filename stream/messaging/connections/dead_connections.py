@@ -1,4 +1,4 @@
-"""Which connections are dead, because their other side was killed or vanished. It decides by their states."""
+"""Finds connections whose other side was killed or has vanished, by what the kernel knows of them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class _Seen:
 
 
 class DeadConnections:
-    """Finds dead connections. Resets are dropped (see `open_connections`), but counted by the kernel.
+    """Finds dead connections. Resets are dropped (see `open_connections`), but the kernel counts them.
 
-    Each reply to something that is sent to a process that was killed is a reset. What is late, or a full buffer cannot
-    take, is counted too, but then something has come, or was answered.
+    The host of a process that was killed answers everything with a reset. Late segments, and those that a full buffer
+    cannot take, are counted too, but only while the other side still sends or answers.
     """
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ from stream.packet_filter import DROP_DATA, DROP_RESETS
 
 DESCRIPTORS = Path("/proc/self/fd")
 CHUNK, CHUNKS = 64 << 10, 64
-"""Bytes read at a time, and how often, more than the kernel keeps of a connection."""
+"""Bytes read at a time, and how often: together more than the kernel keeps for a connection."""
 
 
 class Connections:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import zmq
 
 SILENT_MS = 10_000
-"""A connection is dead if it has not answered for this long, and was asked again and again meanwhile."""
+"""A connection is dead if it has not answered for this long, despite several retransmissions or probes."""
 RETRANSMISSIONS, PROBES = 3, 5
-"""How often at least: what was sent, or whether it is still there."""
+"""How many, at least."""
 KEEPALIVE_IDLE_S, KEEPALIVE_S, KEEPALIVE_COUNT = 5, 4, 127
-"""When probes are sent if nothing else is. The kernel gives up after so many, the most there are: after it is closed,
-and what ZeroMQ had taken has been read."""
+"""When probes are sent if nothing else is, and after how many the kernel gives up: the most that it allows. The watch
+closes the connection long before, so that ZeroMQ has read what came from it by then."""
 
 # Of the kernel's `struct tcp_info`.
 _ASKED = struct.Struct("2xBB4xI44xI")
@@ -36,7 +36,7 @@ class TcpState:
     received: int | None
     """Bytes that have come from it; None if the kernel does not tell."""
     drops: int
-    """Segments that were dropped: resets, or what a full buffer could not take."""
+    """Segments that were dropped: resets, late ones, and what a full buffer could not take."""
     silent_ms: int
     """Time since the other side answered."""
     answers: bool
@@ -65,8 +65,11 @@ class TcpState:
 
 
 def is_dead(retransmissions: int, probes: int, interval_ms: int, silent_ms: int) -> bool:
-    """Whether a connection is dead that was asked this often, by retransmissions at an interval that has doubled."""
-    if retransmissions:  # their interval is about as long as the time since the first one
+    """Whether a connection is dead, by its unanswered retransmissions and probes.
+
+    `interval_ms`: time between the last two retransmissions. `silent_ms`: time since the last answer.
+    """
+    if retransmissions:  # the interval doubles each time, so it is about as long as the time since the first one
         return retransmissions >= RETRANSMISSIONS and min(interval_ms, silent_ms) >= SILENT_MS
     return silent_ms >= SILENT_MS and probes >= PROBES
 

@@ -181,6 +181,14 @@ def test_files_left_by_a_crash_are_removed_and_incomplete_clips_count_until_then
     assert not (tmp_path / f"{half}.mp4").exists()
 
 
+def begun(clips: ClipLibrary) -> str:
+    """Begin a clip, with empty files, and return its name."""
+    name = clips.begin(AT_US, "door", "fall")
+    for ending in (".mp4", ".jsonl"):
+        clips.part(name, ending).write_bytes(b"")
+    return name
+
+
 def test_with_too_little_space_no_clip_is_begun_and_it_is_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -204,20 +212,22 @@ def test_a_clip_that_is_kept_on_a_nearly_full_disk_does_not_say_that_there_is_ro
     free = 6000
     monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(10_000, 0, free))
     clips = library(tmp_path, least_free=5000)
-    name = clips.begin(AT_US, "door", "fall")
-    for ending in (".mp4", ".jsonl"):
-        clips.part(name, ending).write_bytes(b"")
+    name = begun(clips)
     free = 100
     assert not clips.check_disk()
     clips.keep(a_clip(name))
     assert clips.state == "low_disk"
     assert not clips.check_disk()
     assert caplog.text.count("recording.least_free") == 1
+
+
+def test_a_clip_that_is_kept_after_an_error_does_not_hide_a_nearly_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     free = 6000
-    assert clips.check_disk()
-    name = clips.begin(AT_US, "door", "fall")
-    for ending in (".mp4", ".jsonl"):
-        clips.part(name, ending).write_bytes(b"")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(10_000, 0, free))
+    clips = library(tmp_path, least_free=5000)
+    name = begun(clips)
     clips.failed(OSError(errno.EIO, "I/O error"))
     free = 100
     clips.keep(a_clip(name))
