@@ -89,7 +89,7 @@ def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] =
 
 
 def end_at_once(code: int) -> NoReturn:
-    """End the process without waiting for its threads, with what was logged and printed if it can be written soon."""
+    """End the process without waiting for its threads. Logs and output are written if that takes at most a second."""
     try:
         flushing = threading.Thread(target=_flush, daemon=True)
         flushing.start()
@@ -99,7 +99,7 @@ def end_at_once(code: int) -> NoReturn:
 
 
 def _flush() -> None:
-    """Write what is in buffers. A closed pipe is no reason to stop; a full one that nobody reads blocks for ever."""
+    """Write buffered output. Errors, as of a closed pipe, are ignored. A full pipe that is not read blocks for ever."""
     logging.shutdown()
     for stream in (sys.stderr, sys.stdout):
         with suppress(Exception):

@@ -145,8 +145,8 @@ class Descriptors:
             except OSError as error:
                 if not self._unfiltered:
                     self._unfiltered = True
-                    text = "ZeroMQ connections: the kernel's packet filter cannot be used (%s): see docs/security.md"
-                    logger.error(text, error.strerror)
+                    text = "ZeroMQ: clients can end this process, because the kernel has no packet filter (%s): see %s"
+                    logger.error(text, error.strerror, "docs/security.md")
             finally:
                 bound.detach()
 

@@ -14,14 +14,14 @@ _ATTACH = 26
 _LOAD_BYTE, _LOAD_LENGTH = 0x30, 0x80
 _SHIFT_RIGHT, _SHIFT_LEFT, _TO_X, _SUBTRACT_X = 0x74, 0x64, 0x07, 0x1C
 _IF_ANY_OF, _IF_EQUAL, _RETURN = 0x45, 0x15, 0x06
-_HEAD_WORDS, _FLAGS, _RESET = 12, 13, 0x04
-"""Where a TCP segment has the length of its head, in the upper half of a byte, and its flags; that of a reset."""
+_HEADER_WORDS, _FLAGS, _RESET = 12, 13, 0x04
+"""Offsets of the TCP header's length (upper half of the byte) and flags; the flag of a reset."""
 _KEEP = 0xFFFFFFFF
 """Number of bytes to keep: all."""
 
 
 class Program:
-    """A program of the classic packet filter: instructions of code, jumps if true and false, and operand."""
+    """A program of the classic packet filter. An instruction has a code, jumps if true and if false, and an operand."""
 
     def __init__(self, *instructions: tuple[int, int, int, int]) -> None:
         code = b"".join(struct.pack("HBBI", *one) for one in instructions)
@@ -41,9 +41,9 @@ DROP_RESETS = Program(
     (_RETURN, 0, 0, 0),
     (_RETURN, 0, 0, _KEEP),
 )
-"""The other side cannot end the connection at once, only close it after what it has sent before."""
+"""Resets do not arrive, so the connection ends only after what was sent before has been read."""
 DROP_DATA = Program(
-    (_LOAD_BYTE, 0, 0, _HEAD_WORDS),
+    (_LOAD_BYTE, 0, 0, _HEADER_WORDS),
     (_SHIFT_RIGHT, 0, 0, 4),
     (_SHIFT_LEFT, 0, 0, 2),
     (_TO_X, 0, 0, 0),

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 64
 """Messages read at a time."""
 WAITING = 256
-"""Renewals of an engine that wait to be read. More than arrive at once after its connection was cut."""
+"""Most renewals of an engine that wait to be read; more than arrive at once after its connection was cut."""
 CHUNK_S = 0.02
 """Time after which no more are read at a time; one message of the largest size takes longer."""
 PAUSE_S = 0.002

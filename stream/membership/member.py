@@ -213,7 +213,7 @@ class Member:
             socket.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)
             socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2 * RECONNECT_MS)
-            # Detects a host that vanished.
+            # Detects a host that vanished; with the TTL, the coordinator does too.
             socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
             socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3000)
             socket.setsockopt(zmq.HEARTBEAT_TTL, 15000)

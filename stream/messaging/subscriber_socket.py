@@ -40,7 +40,7 @@ def connected_socket(
             keys.protect(socket)
         if "[" in endpoint:
             socket.setsockopt(zmq.IPV6, 1)
-        # Detects a host that vanished, and reconnects when it is back. The other side does so, too.
+        # Detects a host that vanished, and reconnects when it is back. With the TTL, the other side detects it too.
         socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
         socket.setsockopt(zmq.HEARTBEAT_TTL, 15000)

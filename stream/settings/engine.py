@@ -117,7 +117,7 @@ class CameraConfig(Section):
         0.25,
         ge=LEAST,
         le=3600,
-        description="First wait before a reconnect; it doubles each time (up to 1 s if the camera refuses).",
+        description="First wait before a reconnect; it doubles each time. After a refusal, at most 1 s.",
     )
     reconnect_max_s: float = Field(15.0, ge=LEAST, le=86400, description="Longest wait before a reconnect.")
 

@@ -6,7 +6,7 @@ import random
 
 MAX_JITTER = 0.5
 """Largest random reduction of a wait, so that cameras behind one switch do not reconnect all at once."""
-SOON_S = 1.0
+MAX_AFTER_REFUSAL_S = 1.0
 """Longest wait after a refusal."""
 
 
@@ -22,9 +22,10 @@ class Backoff:
     def next_s(self, *, refused: bool = False) -> float:
         """Return the next wait in seconds.
 
-        `refused`: the host answered that nothing listens. Asking it again costs a packet, so the wait stays short.
+        `refused`: the host answered that no process listens. Another attempt costs one packet, so the wait is at most
+        `MAX_AFTER_REFUSAL_S`; later waits double as usual.
         """
-        longest = min(self._next_s, SOON_S) if refused else self._next_s
+        longest = min(self._next_s, MAX_AFTER_REFUSAL_S) if refused else self._next_s
         wait_s = longest * (1 - MAX_JITTER * self._rng.random())
         self._next_s = min(self._max_s, self._next_s * 2)
         return wait_s

@@ -1,4 +1,4 @@
-"""Connections that are reset, at which libzmq may end the process, and those whose resets do not arrive."""
+"""Resets of connections do not end the process, and clients that were killed are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closes connections to a bound socket that send messages without an end, or are dead, in a thread of its own.
+"""Closes dead connections to a bound socket, and those with endless messages, in a thread of its own.
 
 ZeroMQ collects the parts of a message until the last one has come, without a limit, and hands over none before. One
 that has only a byte takes 64 bytes and more. The kernel counts what ZeroMQ has taken from a TCP connection; what was
@@ -41,9 +41,9 @@ FRAME_BYTES = 64
 RECEIVE_BUFFER = 256 << 10
 """Bytes that wait in the kernel for ZeroMQ to take them, for each connection. Clients send little."""
 LOOK_EVERY_S = 0.01
-"""Shortest interval of looks. Connections are looked at only if they have sent something."""
+"""Shortest interval between checks of what connections have sent."""
 SWEEP_S = 1.0
-"""Interval of looks at all connections, whether they are dead."""
+"""Interval between checks of all connections for dead ones."""
 TRY_AGAIN_S = 1.0
 RETURN_MEMORY_S = 1.0
 """Time after a connection was closed, in which ZeroMQ frees what it had sent."""
@@ -57,7 +57,7 @@ class ConnectionWatch:
 
     def __init__(self, most: int = MOST, together: int = TOGETHER) -> None:
         self.closed = 0
-        """Connections that were closed."""
+        """Connections closed because of unfinished messages."""
         self._most, self._together = most, together
         self._monitor: zmq.Socket[bytes] | None = None
         self._endpoint = ""
@@ -150,7 +150,7 @@ class ConnectionWatch:
     def _close_dead(self, connections: Connections, descriptor: int, identity: int, now: float) -> None:
         address = connections.peer(descriptor, identity)
         if connections.close(descriptor, identity) and self._logged.admit(f"dead {address}", now)[0]:
-            logger.info("%s: a client at %s was disconnected, because it does not answer", self._endpoint, address)
+            logger.info("%s: a client at %s was disconnected: it no longer answers", self._endpoint, address)
 
 
 def descriptor_of(frame: zmq.Frame) -> int | None:

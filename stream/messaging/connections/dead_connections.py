@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stream.messaging.connections.tcp_state import TcpState
 
 RESET_SILENT_MS = 500
-"""Without an answer for this long, what was dropped was a reset."""
+"""If no answer came for this long, a dropped segment is taken for a reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class DeadConnections:
 
     def __init__(self) -> None:
         self._seen: dict[int, _Seen] = {}
-        """Each connection when it had last sent or answered something."""
+        """What was seen of each connection when it last sent or answered something."""
 
     def look(self, states: Iterable[tuple[int, int, TcpState]], now: float) -> list[tuple[int, int]]:
-        """Return those that are dead, by the descriptor, identity and state of each open one. `now` in seconds."""
+        """Return descriptor and identity of the dead ones among all open connections. `now` in seconds."""
         seen: dict[int, _Seen] = {}
         dead: list[tuple[int, int]] = []
         for descriptor, identity, state in states:

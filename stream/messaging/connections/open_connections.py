@@ -1,11 +1,11 @@
 """The connections of a bound endpoint, as the operating system has them: which they are, and how to close one.
 
-ZeroMQ cannot close a connection of a socket. It closes one from which nothing more comes, once it has read what came.
+ZeroMQ cannot close a connection of a socket. But once no more data can arrive, it reads the rest and closes it.
 
 libzmq 4.3 ends the process (`!_io_error`, https://github.com/zeromq/libzmq/issues/4841) if a connection is reset, times
-out, or is shut down in both directions, while its queue is full and a heartbeat follows. So no reset must arrive, the
-kernel must not give up before all is read, and a connection is shut down in one direction only. That of `ipc://` has no
-resets, but ends at once when the other side closes it.
+out, or is shut down in both directions, while its queue is full and a heartbeat follows. So resets must not arrive, the
+kernel must keep a connection until all is read, and connections are shut down in one direction only. On `ipc://` there
+are no resets, but a connection ends at once when the client closes it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Connections:
         return ""
 
     def state(self, descriptor: int, identity: int | None = None) -> TcpState | None:
-        """Return the state of a TCP connection of the endpoint; None if it is none, or has just ended."""
+        """Return the state of one of the endpoint's TCP connections; None for others, or if it has just ended."""
         connection = self.opened(descriptor, identity)
         if connection is None:
             return None
@@ -63,7 +63,7 @@ class Connections:
             return None if connection.family == socket.AF_UNIX else TcpState.of(connection)
 
     def answers(self, descriptor: int) -> bool:
-        """Whether the other side of a connection has answered when it was last asked, as far as is known."""
+        """Whether the client answered the last probe or segment; true if unknown."""
         state = self.state(descriptor)
         return state is None or state.answers
 
@@ -76,7 +76,7 @@ class Connections:
                 yield int(name)
 
     def protect(self) -> None:
-        """Let no reset arrive at TCP connections that are open already. Later ones are protected as the listener is."""
+        """Drop resets of TCP connections that are already open. Later ones inherit the listener's filter."""
         for descriptor in self.descriptors():
             connection = self.opened(descriptor)
             if connection is not None:
@@ -94,7 +94,7 @@ class Connections:
         with connection:
             try:
                 if connection.family != socket.AF_UNIX:
-                    with contextlib.suppress(OSError):  # no such filter; then it ends when nothing more comes at once
+                    with contextlib.suppress(OSError):  # without it, ZeroMQ closes only when the client pauses
                         DROP_DATA.attach(connection)
                     # Otherwise the kernel would try to send for minutes, because the answer, a reset, is dropped.
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -13,14 +13,14 @@ import zmq
 SILENT_MS = 10_000
 """A connection is dead if it has not answered for this long, despite several retransmissions or probes."""
 RETRANSMISSIONS, PROBES = 3, 5
-"""How many, at least."""
+"""Fewest unanswered ones of a dead connection."""
 KEEPALIVE_IDLE_S, KEEPALIVE_S, KEEPALIVE_COUNT = 5, 4, 127
-"""When probes are sent if nothing else is, and after how many the kernel gives up: the most that it allows. The watch
-closes the connection long before, so that ZeroMQ has read what came from it by then."""
+"""Seconds of silence before the first probe and between probes, and the number after which the kernel gives up: the
+highest it allows. The watch closes dead connections long before, and ZeroMQ has read what came from them by then."""
 
 # Of the kernel's `struct tcp_info`.
 _ASKED = struct.Struct("2xBB4xI44xI")
-"""Retransmissions, probes; the interval of retransmissions (µs); ms since the last answer."""
+"""Retransmissions, probes; wait until the next retransmission (µs); time since the last answer (ms)."""
 _RECEIVED = struct.Struct("128xQ")
 _SO_MEMINFO = 55
 _DROPS = struct.Struct("32xI")
@@ -40,9 +40,9 @@ class TcpState:
     silent_ms: int
     """Time since the other side answered."""
     answers: bool
-    """Whether it has answered when it was last asked."""
+    """Whether it answered when it was last asked."""
     dead: bool
-    """Whether it has not answered for long, though it was asked."""
+    """Whether it was asked often and has not answered for long."""
 
     @classmethod
     def of(cls, connection: sockets.socket) -> TcpState | None:
@@ -59,18 +59,18 @@ class TcpState:
             (received,) = _RECEIVED.unpack_from(told)
             taken = received - struct.unpack("i", waiting)[0]
         (drops,) = _DROPS.unpack_from(memory) if len(memory) >= _DROPS.size else (0,)
-        retransmissions, probes, interval_us, silent_ms = _ASKED.unpack_from(told)
-        dead = is_dead(retransmissions, probes, interval_us // 1000, silent_ms)
+        retransmissions, probes, next_us, silent_ms = _ASKED.unpack_from(told)
+        dead = is_dead(retransmissions, probes, next_us // 1000, silent_ms)
         return cls(taken, received, drops, silent_ms, answers=not (retransmissions or probes), dead=dead)
 
 
-def is_dead(retransmissions: int, probes: int, interval_ms: int, silent_ms: int) -> bool:
+def is_dead(retransmissions: int, probes: int, next_ms: int, silent_ms: int) -> bool:
     """Whether a connection is dead, by its unanswered retransmissions and probes.
 
-    `interval_ms`: time between the last two retransmissions. `silent_ms`: time since the last answer.
+    `next_ms`: wait until the next retransmission. `silent_ms`: time since the last answer.
     """
-    if retransmissions:  # the interval doubles each time, so it is about as long as the time since the first one
-        return retransmissions >= RETRANSMISSIONS and min(interval_ms, silent_ms) >= SILENT_MS
+    if retransmissions:  # the wait doubles each time, so it is about the time since the segment was first sent
+        return retransmissions >= RETRANSMISSIONS and min(next_ms, silent_ms) >= SILENT_MS
     return silent_ms >= SILENT_MS and probes >= PROBES
 
 

@@ -104,7 +104,7 @@ class UnreadBytes:
             yield one, connection.identity
 
     def end(self, descriptor: int) -> None:
-        """Count a connection no more, because it is closed."""
+        """Stop counting a connection that is being closed."""
         self._end(self._connections[descriptor])
 
     def _end(self, connection: _Connection) -> None:

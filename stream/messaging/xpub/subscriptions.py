@@ -135,7 +135,7 @@ class Subscriptions:
     def _largest(self) -> int | None:
         """Return the connection with the most subscriptions; None if those without descriptors have more.
 
-        One that does not answer comes first: it may have connected again.
+        A connection that does not answer comes first: its client may have connected again.
         """
         silent = [
             one for one, connection in self._connections.items() if connection.prefixes and not self._answers(one)

@@ -26,7 +26,7 @@ SPARE_DESCRIPTORS = (0, 1, 2, 5)
 FILE_SIZES = (0, 4096, 100_000)
 
 End = Callable[[], Awaitable[float | None]]
-"""Ends a fault. Returns when it was over, if that is later than when it was called: a camera takes time to start."""
+"""Ends a fault. Returns the time at which it was over, if later than the call: a camera takes time to start."""
 
 
 async def begin(stand: Stand, fault: Fault) -> tuple[str, End]:

@@ -134,7 +134,7 @@ until_signal.end_at_once(3)
 """
 
 
-def test_it_ends_although_nobody_reads_what_was_printed() -> None:
+def test_it_ends_although_its_output_is_not_read() -> None:
     buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
     command = [sys.executable, "-c", _UNREAD]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY, env=buffered) as process:

@@ -30,7 +30,7 @@ def test_a_connection_is_dead_if_more_was_dropped_and_nothing_came() -> None:
     assert [looks.look(100, 0), looks.look(100, 0), looks.look(100, 1)] == [[], [], [(ONE, IDENTITY)]]
 
 
-def test_one_that_answers_lives_although_somebody_else_sends_resets() -> None:
+def test_a_connection_that_answers_is_kept_although_segments_were_dropped() -> None:
     looks = Looks()
     assert [looks.look(100, drops, silent_ms=40) for drops in range(5)] == [[]] * 5
 
@@ -46,12 +46,12 @@ def test_what_a_full_buffer_could_not_take_is_no_reset() -> None:
     assert [looks.look(100, 0), looks.look(200, 3), looks.look(200, 3)] == [[]] * 3
 
 
-def test_a_later_connection_with_the_same_descriptor_begins_anew() -> None:
+def test_a_later_connection_with_the_same_descriptor_has_no_history() -> None:
     looks = Looks()
     assert [looks.look(100, 0), looks.look(100, 1, identity=108)] == [[], []]
     assert looks.look(100, 2, identity=108) == [(ONE, 108)]
 
 
-def test_one_that_was_asked_for_long_is_dead() -> None:
+def test_a_connection_without_answers_for_long_is_dead() -> None:
     state = TcpState(100, 100, 0, 20_000, answers=False, dead=True)
     assert DeadConnections().look([(ONE, IDENTITY, state)], now=1.0) == [(ONE, IDENTITY)]

@@ -13,7 +13,7 @@ from support.waiting import wait_until
 
 
 @pytest.mark.parametrize(
-    ("retransmissions", "probes", "interval_ms", "silent_ms", "dead"),
+    ("retransmissions", "probes", "next_ms", "silent_ms", "dead"),
     [
         (0, 0, 200, 3_600_000, False),  # nothing was asked
         (6, 0, 12_800, 12_700, True),
@@ -26,9 +26,9 @@ from support.waiting import wait_until
     ],
 )
 def test_a_connection_is_dead_if_it_was_asked_often_and_has_not_answered_for_long(
-    retransmissions: int, probes: int, interval_ms: int, silent_ms: int, dead: bool
+    retransmissions: int, probes: int, next_ms: int, silent_ms: int, dead: bool
 ) -> None:
-    assert is_dead(retransmissions, probes, interval_ms, silent_ms) is dead
+    assert is_dead(retransmissions, probes, next_ms, silent_ms) is dead
 
 
 def test_bytes_that_wait_in_the_kernel_are_not_taken() -> None:
