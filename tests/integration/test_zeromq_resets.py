@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ import support.engines.wire_messages as wire
 from fleet.coordinator.renewals import Renewals
 from fleet.settings import CoordinatorConfig
 from stream.messaging.connections import connection_watch, tcp_state
+from stream.messaging.connections.open_connections import Connections
+from stream.messaging.connections.tcp_state import TcpState
 from stream.messaging.publisher import Publisher
 from stream.settings.engine import PublishConfig
 from support.engines.raw_zmtp import PING, raw_peer, reset_when_closed, send_and_reset
@@ -121,3 +124,23 @@ async def test_a_subscriber_that_was_killed_is_found_dead(publishes: bool, monke
             peer.close()
             await until(lambda: is_gone(publisher, publishes=publishes))
             assert publisher.subscriptions == 1, "the other one answers"
+
+
+async def test_a_quiet_client_whose_kernel_probes_the_engine_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_watch, "SWEEP_S", 0.1)
+    async with publishing() as publisher:
+        with raw_peer(publisher.endpoint, b"SUB") as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+            peer.sendall(SUBSCRIBE)
+            await until(lambda: publisher.subscriptions == 1)
+            connections = Connections(publisher.endpoint)
+            (descriptor,) = connections.descriptors()
+            await until(lambda: probed(connections.state(descriptor)))
+            assert publisher.subscriptions == 1
+
+
+def probed(state: TcpState | None) -> bool:
+    assert state is not None, "it was closed"
+    return state.drops >= 3

@@ -123,7 +123,10 @@ class ConnectionWatch:
                     ended = True
             if now >= sweep_at:
                 sweep_at = now + SWEEP_S
-                for descriptor, identity in dead.look(_states(connections, unread.open()), now):
+                closing = unread.closing
+                open_ones = unread.open()
+                ended |= unread.closing < closing
+                for descriptor, identity in dead.look(_states(connections, open_ones), now):
                     unread.end(descriptor)
                     self._close_dead(connections, descriptor, identity, now)
                     ended = True

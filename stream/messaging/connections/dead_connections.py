@@ -22,8 +22,8 @@ class _Seen:
 class DeadConnections:
     """Finds dead connections. Resets are dropped (see `open_connections`), but the kernel counts them.
 
-    The host of a process that was killed answers everything with a reset. Late segments, and those that a full buffer
-    cannot take, are counted too, but only while the other side still sends or answers.
+    The host of a process that was killed answers everything with a reset, so that the kernel's questions stay
+    unanswered. Other segments are counted too: late ones, what a full buffer cannot take, and a client's own probes.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class DeadConnections:
                 dead.append((descriptor, identity))
             elif before is None or before.identity != identity or _came_since(before, state, now):
                 seen[descriptor] = _Seen(identity, now, state.received, state.drops)
-            elif state.drops > before.drops and state.silent_ms >= RESET_SILENT_MS:
+            elif state.drops > before.drops and not state.answers and state.silent_ms >= RESET_SILENT_MS:
                 dead.append((descriptor, identity))
             else:
                 seen[descriptor] = before

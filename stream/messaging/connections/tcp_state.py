@@ -36,7 +36,7 @@ class TcpState:
     received: int | None
     """Bytes that have come from it; None if the kernel does not tell."""
     drops: int
-    """Segments that were dropped: resets, late ones, and what a full buffer could not take."""
+    """Segments that were dropped: resets, late ones, probes, and what a full buffer could not take."""
     silent_ms: int
     """Time since the other side answered."""
     answers: bool

@@ -50,6 +50,11 @@ class UnreadBytes:
         """Return the number of connections that are counted."""
         return len(self._connections)
 
+    @property
+    def closing(self) -> int:
+        """Number of connections that are being closed, and were still there when `open()` was called."""
+        return sum(connection.ended for connection in self._connections.values())
+
     def open(self) -> list[tuple[int, int]]:
         """Return descriptor and identity of those that are still there, and forget the others."""
         for descriptor, connection in list(self._connections.items()):

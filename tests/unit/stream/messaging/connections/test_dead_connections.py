@@ -16,12 +16,17 @@ class Looks:
         self.now = 0.0
 
     def look(
-        self, received: int, drops: int, silent_ms: int | None = None, identity: int = IDENTITY
+        self,
+        received: int,
+        drops: int,
+        silent_ms: int | None = None,
+        identity: int = IDENTITY,
+        answers: bool = False,
     ) -> list[tuple[int, int]]:
         """Look at a connection that has not answered for `silent_ms`, by default since the beginning."""
         self.now += 1.0
         silent_ms = int(1000 * self.now) if silent_ms is None else silent_ms
-        state = TcpState(received, received, drops, silent_ms, answers=True, dead=False)
+        state = TcpState(received, received, drops, silent_ms, answers=answers, dead=False)
         return self.dead.look([(ONE, identity, state)], self.now)
 
 
@@ -33,6 +38,11 @@ def test_a_connection_is_dead_if_more_was_dropped_and_nothing_came() -> None:
 def test_a_connection_that_answers_is_kept_although_segments_were_dropped() -> None:
     looks = Looks()
     assert [looks.look(100, drops, silent_ms=40) for drops in range(5)] == [[]] * 5
+
+
+def test_a_quiet_connection_of_which_nothing_was_asked_is_kept_although_segments_were_dropped() -> None:
+    looks = Looks()
+    assert [looks.look(100, drops, answers=True) for drops in range(5)] == [[]] * 5
 
 
 def test_what_was_dropped_before_an_answer_does_not_count() -> None:
