@@ -40,7 +40,8 @@ class Counts:
     duplicates: int = 0
     """Messages received twice and discarded (last values sent for other new subscribers)."""
     stale: int = 0
-    """Discarded messages of a placement in a fleet that a later one has replaced."""
+    """Discarded messages of a placement in a fleet that a later one has replaced: also of those that replay had
+    delivered before they arrived."""
     undecodable: int = 0
     """Discarded bodies that are not version 1 messages."""
     restarts: int = 0

@@ -81,6 +81,7 @@ async def test_a_plain_client_reads_a_camera_that_moves_in_order_and_without_los
             await joined(client, fleet, "door")
             old = [frame(north, "door", 1) for _ in range(20)]
             yard = [frame(south, "yard", 1) for _ in range(20)]
+            await client.read_until(old[0])  # a reader that has not read the old engine would begin at the new one
             place = fleet.place("door", 2, south, previous=north)
             south.status("door", 2, "connecting")
             old += [frame(north, "door", 1) for _ in range(10)]
@@ -88,9 +89,10 @@ async def test_a_plain_client_reads_a_camera_that_moves_in_order_and_without_los
             await client.read_until(new[-1])
             await client.read_until(body_of(fleet, "directory/v1/door/"))
             assert client.messages("directory/v1/door/")[-1]["generation"] == place.generation
-            for _ in range(5):
-                frame(north, "door", 1)
-            await until(lambda: metric_is(proxy, "stale_total", 5))
+            stale = [frame(north, "door", 1) for _ in range(5)]
+            await client.read_until(frame(north, "hall", 1))  # so they have been read before it
+            # What the proxy requested when the camera moved may have arrived later, and is counted too.
+            assert len(stale) <= await metric(proxy, "stale_total") <= len(stale) + len(old)
             new += [frame(south, "door", 2) for _ in range(5)]
             yard.append(frame(south, "yard", 1))
             await client.read_until(yard[-1])
