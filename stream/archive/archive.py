@@ -189,6 +189,7 @@ class Archive:
 
     # -- opening ------------------------------------------------------------------------------------------------
     def _open(self) -> None:
+        (self.folder / (STATE + PART)).unlink(missing_ok=True)
         state = self._read_state()
         self.positions, self._unnamed, self._replaced = state.positions, state.files, state.replaced
         self.holes, self._provisional = state.holes, state.provisional

@@ -165,6 +165,7 @@ def test_after_a_power_cut_at_any_step_of_merging_each_row_is_archived_once(tmp_
             assert len(seen) == len(set(seen)), "readers never see a row twice"
         again = Archive(folder)
         assert rows(folder, MERGED) == expected, f"after {done}"
+        assert not list(folder.rglob("*.part")), f"after {done}"
         unmerged += len(files(folder)) == len(files(folder, f"people/{HOUR}")) == 9
         merge_all(again)
         assert rows(folder, MERGED) == expected
