@@ -215,7 +215,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "subscribers_closed_total",
         "counter",
-        "ZeroMQ connections closed because of too many or too long subscriptions, or of messages without an end.",
+        "ZeroMQ connections closed for too many or too long subscriptions, endless messages, or a flood of them.",
         ("reason",),
         derived=True,
     ),

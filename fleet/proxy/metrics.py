@@ -18,7 +18,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "fleet_proxy_subscribers_closed_total",
         "counter",
-        "Connections closed because of too many or too long subscriptions, or of messages without an end.",
+        "Connections closed for too many or too long subscriptions, endless messages, or a flood of them.",
         ("reason",),
     ),
     MetricSpec("fleet_proxy_refused_total", "counter", "Connections refused because the client's key is not listed."),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket as sockets
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
@@ -21,6 +23,7 @@ from stream.messaging.xpub.topic_socket import SUBSCRIPTION_BYTES
 from stream.results import LONGEST_TOPIC, Message, decode, stats_topic, topic
 from stream.settings.engine import PublishConfig
 from stream.subscription.engine_subscription import Connection
+from support.repository import REPOSITORY
 from support.waiting import until
 from telemetry.observer import Observer
 
@@ -79,7 +82,7 @@ async def test_a_client_with_too_many_subscriptions_is_disconnected_and_another_
         await until(lambda: publisher.subscriptions == 1)
         last = publisher.publish(wire.status())
         assert [await receive(other) for _ in range(2)] == [sent, last]
-        assert publisher.closed == {"long": 0, "many": 1, "many_together": 0, "unfinished": 0}
+        assert publisher.closed == {"long": 0, "many": 1, "many_together": 0, "flood": 0, "unfinished": 0}
     assert "a subscriber at 127.0.0.1 was disconnected: it had more than 5 subscriptions" in caplog.text
 
 
@@ -121,6 +124,29 @@ async def test_a_client_with_many_topics_gets_all_of_them_with_the_default_limit
             publisher.publish(wire.status(cameras[-1]))
             assert (await reading).camera == cameras[-1]
         assert sum(publisher.closed.values()) == 0
+
+
+async def test_hundreds_of_clients_that_send_without_a_pause_are_disconnected_and_another_misses_nothing() -> None:
+    """Of their messages, ZeroMQ takes more than are read, and keeps all of them."""
+    async with publishing(max_subscriptions=1000) as publisher, subscribed(publisher.endpoint, b"status/") as other:
+        await until(lambda: publisher.subscriptions == 1)
+        clients = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "support.engines.flooding_clients"),
+            *("127.0.0.1", publisher.endpoint.rpartition(":")[2], "300"),
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "tests")},
+        )
+        ended = asyncio.create_task(clients.wait())
+        try:
+            while not ended.done():
+                sent = publisher.publish(wire.status())
+                assert await receive(other) == sent
+                await asyncio.sleep(0)
+        finally:
+            if not ended.done():
+                clients.kill()
+            await ended
+        assert publisher.closed["flood"] > 0
+        await until(lambda: publisher.subscriptions == 1)
 
 
 def old_client(endpoint: str, subscriptions: int) -> closing[sockets.socket]:

@@ -62,6 +62,11 @@ class Connections:
         with connection:
             return None if connection.family == socket.AF_UNIX else TcpState.of(connection)
 
+    def waiting(self, descriptor: int) -> int:
+        """Return the bytes that have come over a TCP connection and were not taken from it; 0 if unknown."""
+        state = self.state(descriptor)
+        return 0 if state is None or state.received is None or state.taken is None else state.received - state.taken
+
     def answers(self, descriptor: int) -> bool:
         """Whether the client answered the last probe or segment; true if unknown."""
         state = self.state(descriptor)

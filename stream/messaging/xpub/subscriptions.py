@@ -1,21 +1,33 @@
-"""The subscriptions of each connection, within limits. It decides which connection to close; it has no sockets.
+"""What each connection sends, within limits. It decides which connection to close; it has no sockets.
 
 ZeroMQ keeps subscriptions in a tree of bytes, which takes about 46 times their length. It passes each one on with the
 file descriptor of its connection, except for peers that speak a version of its protocol before 3 (libzmq before 4.0).
 When a connection ends, ZeroMQ cancels its subscriptions without saying whose they were.
+
+Whenever the socket is used, ZeroMQ takes a message or two from each connection, into a list without a limit. One
+connection cannot fill it, but many that send without a pause can: more is taken than is read. It is a flood when more
+was read than there may be subscriptions, and some still wait.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Literal, get_args
 
 Reason = Literal["long", "many", "many_together"]
-REASONS: tuple[Reason, ...] = get_args(Reason)
+FLOOD = "flood"
+"""Why connections are closed that nothing is wrong with but their number of messages."""
+REASONS: tuple[str, ...] = (*get_args(Reason), FLOOD)
 
 CONNECTIONS_WORTH = 4
 """Subscriptions of all connections together, as a multiple of those that one may have."""
+LEAST_FLOOD = 8192
+"""Messages in a flood, if few subscriptions are allowed."""
+FLOOD_GOES_ON = 8
+"""A flood that goes on is told of again after this part of its messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,9 @@ class _Connection:
     prefixes: set[bytes] = field(default_factory=set[bytes])
     ended: bool = False
     """Whether it was to be closed."""
+    sent: int = 0
+    """Messages in the period `period`."""
+    period: int = 0
 
 
 class Subscriptions:
@@ -57,6 +72,11 @@ class Subscriptions:
         self._answers = answers
         self._connections: dict[int, _Connection] = {}
         self._live = 0
+        self._period = 0
+        """Begins when all messages that waited have been read."""
+        self._sent = 0
+        """Messages in this period."""
+        self._flood = self._flood_at = max(CONNECTIONS_WORTH * most, LEAST_FLOOD)
         self._unidentified = 0
         """Subscriptions of peers without descriptors, also of those that have left: others could cancel them. They are
         forgotten when all connections that are open have subscribed with their descriptors."""
@@ -66,18 +86,44 @@ class Subscriptions:
     def __len__(self) -> int:
         return self._live + self._unidentified
 
+    def all_read(self) -> None:
+        """Record that no message waits."""
+        self._period += 1
+        self._sent, self._flood_at = 0, self._flood
+
+    def read(self, descriptor: int) -> bool:
+        """Count a message of any kind. Return whether there is a flood; what closed connections had sent is none."""
+        connection = self._open(descriptor)
+        if connection is None or connection.ended:
+            return False
+        connection.sent = self._sent_by(connection) + 1
+        connection.period = self._period
+        self._sent += 1
+        if self._sent < self._flood_at:
+            return False
+        self._flood_at += self._flood // FLOOD_GOES_ON
+        return True
+
+    def busiest(self) -> list[int]:
+        """Return the connections that have sent half of what open ones have sent in this period."""
+        self.sweep()
+        sent = {one: self._sent_by(connection) for one, connection in self._connections.items() if not connection.ended}
+        order = sorted(sent, key=lambda one: -sent[one])
+        together = list(accumulate(sent[one] for one in order))
+        return order[: bisect_left(together, sum(sent.values()) / 2) + 1] if order else []
+
+    def end(self, descriptor: int) -> None:
+        """Count a connection no longer, because it is being closed."""
+        connection = self._open(descriptor)
+        if connection is not None:
+            self._end_one(connection)
+
     def add(self, descriptor: int | None, prefix: bytes) -> Excess | bool:
         """Take a subscription. Return what is to be closed because of it, or else whether it counts."""
         connection = None
         if descriptor is not None:
-            identity = self._identify(descriptor)
-            if identity is None:
-                return False  # its connection has ended
-            connection = self._connections.get(descriptor)
-            if connection is None or connection.identity != identity:
-                self._forget(descriptor)
-                connection = self._connections[descriptor] = _Connection(identity)
-            if connection.ended:
+            connection = self._open(descriptor)
+            if connection is None or connection.ended:
                 return False
         if len(prefix) > self._longest:
             return self._end(descriptor, "long")
@@ -150,14 +196,30 @@ class Subscriptions:
     def _end(self, descriptor: int | None, reason: Reason) -> Excess:
         if descriptor is None:
             self._unidentified = 0
-        ending = self._connections.values() if descriptor is None else [self._connections[descriptor]]
-        for connection in ending:
-            self._live -= len(connection.prefixes)
-            connection.prefixes = set()
-            connection.ended = True
+        for connection in self._connections.values() if descriptor is None else [self._connections[descriptor]]:
+            self._end_one(connection)
         return Excess(descriptor, reason)
+
+    def _end_one(self, connection: _Connection) -> None:
+        self._live -= len(connection.prefixes)
+        connection.prefixes = set()
+        connection.ended = True
 
     def _forget(self, descriptor: int) -> None:
         connection = self._connections.pop(descriptor, None)
         if connection is not None:
             self._live -= len(connection.prefixes)
+
+    def _open(self, descriptor: int) -> _Connection | None:
+        """Return the connection that has this descriptor now; None if it has ended."""
+        identity = self._identify(descriptor)
+        if identity is None:
+            return None
+        connection = self._connections.get(descriptor)
+        if connection is None or connection.identity != identity:
+            self._forget(descriptor)
+            connection = self._connections[descriptor] = _Connection(identity)
+        return connection
+
+    def _sent_by(self, connection: _Connection) -> int:
+        return connection.sent if connection.period == self._period else 0

@@ -19,7 +19,7 @@ import zmq
 from stream.messaging.connections.connection_watch import ConnectionWatch, descriptor_of
 from stream.messaging.connections.open_connections import Connections, return_memory
 from stream.messaging.last_value import LastValues
-from stream.messaging.xpub.subscriptions import CONNECTIONS_WORTH, REASONS, Excess, Subscriptions
+from stream.messaging.xpub.subscriptions import CONNECTIONS_WORTH, FLOOD, REASONS, Excess, Subscriptions
 from stream.results import LONGEST_TOPIC
 from telemetry.repeat_limiter import RepeatLimiter
 
@@ -37,6 +37,8 @@ CHUNK = 64
 """Last values sent again at a time."""
 READ = 256
 """Subscriptions read at a time."""
+FLOOD_WAITS = 1024
+"""Bytes that wait in the kernel for ZeroMQ, from a connection that is part of a flood."""
 CHUNK_S = 0.002
 """Time after which no more subscriptions are read at a time. One to all topics of a fleet's cameras takes long."""
 SWEEP_AGAIN_S = 0.2
@@ -221,6 +223,8 @@ class TopicSocket:
             try:
                 frame = socket.recv(zmq.NOBLOCK, copy=False)  # without polling, which would take in further ones first
             except zmq.Again:
+                if self._subscriptions is not None:
+                    self._subscriptions.all_read()
                 break
             left -= 1
             self._watch.read((frame,))
@@ -246,9 +250,11 @@ class TopicSocket:
         """Take what a peer sent, which may be anything. Return whether a connection may have ended."""
         assert self._subscriptions is not None
         kind, prefix = data[:1], data[1:]
+        descriptor = descriptor_of(frame)
+        if descriptor is not None and self._subscriptions.read(descriptor):
+            self._end_flood()
         if kind not in (b"\x00", b"\x01"):
             return False
-        descriptor = descriptor_of(frame)
         if kind == b"\x01":
             outcome = self._subscriptions.add(descriptor, prefix)
             goes_on = outcome
@@ -261,6 +267,22 @@ class TopicSocket:
         if descriptor is not None:
             self._subscriptions.cancel(descriptor, prefix)
         return descriptor is None
+
+    def _end_flood(self) -> None:
+        """Close the connections of which messages wait in the kernel, because ZeroMQ has not taken them yet.
+
+        If there are none, close the busiest.
+        """
+        own, subscriptions = self._connections, self._subscriptions
+        assert own is not None and subscriptions is not None
+        waiting = [one for one in own.descriptors() if own.waiting(one) >= FLOOD_WAITS]
+        closed = 0
+        for descriptor in waiting or subscriptions.busiest():
+            closed += own.close(descriptor)
+            subscriptions.end(descriptor)
+        self.closed[FLOOD] += closed
+        if closed and self._closing.admit(FLOOD, time.monotonic())[0]:
+            logger.warning("subscribers were disconnected (%d): together they sent more than can be read", closed)
 
     def _close(self, excess: Excess, frame: zmq.Frame) -> None:
         """Close a connection, or all if it cannot be told which one it is. Clients connect again."""

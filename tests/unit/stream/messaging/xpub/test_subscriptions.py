@@ -7,7 +7,7 @@ import errno
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.messaging.xpub.subscriptions import CONNECTIONS_WORTH, Excess, Subscriptions
+from stream.messaging.xpub.subscriptions import CONNECTIONS_WORTH, LEAST_FLOOD, Excess, Subscriptions
 
 FIRST, SECOND = 7, 8
 
@@ -73,6 +73,39 @@ def test_together_connections_have_a_limit_and_the_one_with_the_most_is_closed()
     assert limited.add(6, b"more") is True
     assert limited.add(6, b"most") == Excess(4, "many_together")
     assert limited.add(6, b"later") is True
+
+
+def test_more_messages_than_there_may_be_subscriptions_are_a_flood_unless_all_were_read_meanwhile() -> None:
+    limited = Descriptors(FIRST, SECOND).limited(most=LEAST_FLOOD)
+    most = CONNECTIONS_WORTH * LEAST_FLOOD
+    for _ in range(2):
+        assert not any(limited.read(FIRST + number % 2) for number in range(most - 1))
+        limited.all_read()
+    told = [number for number in range(2 * most) if limited.read(FIRST)]
+    assert told == list(range(most - 1, 2 * most, most // 8))
+
+
+def test_in_a_flood_the_connections_with_half_of_the_messages_are_the_busiest() -> None:
+    descriptors = Descriptors(*range(5))
+    limited = descriptors.limited()
+    for descriptor, messages in enumerate((1, 4, 0, 2, 6)):
+        assert not any(limited.read(descriptor) for _ in range(messages))
+    assert limited.busiest() == [4, 1]
+    descriptors.open[4] += 1000  # another connection
+    assert limited.busiest() == [1]
+    limited.all_read()
+    limited.read(3)
+    assert limited.busiest() == [3]
+
+
+def test_what_a_connection_had_sent_that_is_being_closed_or_has_ended_is_no_flood() -> None:
+    descriptors = Descriptors(FIRST, SECOND)
+    limited = descriptors.limited()
+    limited.add(FIRST, b"a")
+    limited.end(FIRST)
+    del descriptors.open[SECOND]
+    assert not any(limited.read(one) for one in (FIRST, SECOND) for _ in range(2 * LEAST_FLOOD))
+    assert len(limited) == 0 and limited.busiest() == []
 
 
 def test_an_ended_connection_is_forgotten_and_one_with_its_descriptor_begins_at_nothing() -> None:
