@@ -72,6 +72,8 @@ class Descriptors:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: list[_Listener] = []
+        self._held: set[_Listener] = set()
+        """Listeners whose own flood is being read."""
         self._reserve: list[int] = []
         self._closed = False
         self._warned = self._unfiltered = False
@@ -104,12 +106,20 @@ class Descriptors:
                 self._watch = threading.Thread(target=self._look_often, name="descriptors", daemon=True)
                 self._watch.start()
 
+    def hold(self, listener: int, *, held: bool) -> None:
+        """Hold back connections to a guarded listener, or no longer, whatever the descriptors."""
+        with self._lock:
+            found = [one for one in self._listeners if one.descriptor == listener and one.is_open()]
+            self._held = self._held.union(found) if held else self._held.difference(found)
+            self._filter(found)
+
     def look(self) -> None:
         """Compare the number in use with the bounds, and act on it. Called when one was not free, too."""
         with self._lock:
             limit, used = _limit(), count() - len(self._reserve)
             bounds = Bounds.of(limit)
             self._listeners = [listener for listener in self._listeners if listener.is_open()]
+            self._held.intersection_update(self._listeners)
             self._warn(used, limit - bounds.kept)
             if not self._closed and used >= bounds.close and self._listeners:
                 self._closed = True
@@ -141,7 +151,7 @@ class Descriptors:
             except OSError:
                 continue  # closed meanwhile
             try:
-                (DROP_ALL if self._closed else DROP_RESETS).attach(bound)
+                (DROP_ALL if self._closed or listener in self._held else DROP_RESETS).attach(bound)
             except OSError as error:
                 if not self._unfiltered:
                     self._unfiltered = True

@@ -215,7 +215,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "subscribers_closed_total",
         "counter",
-        "ZeroMQ connections closed for too many or too long subscriptions, endless messages, or a flood of them.",
+        "ZeroMQ connections closed for too many or too long subscriptions, endless messages, or too many messages.",
         ("reason",),
         derived=True,
     ),

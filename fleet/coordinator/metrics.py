@@ -65,7 +65,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "fleet_subscribers_closed_total",
         "counter",
-        "Connections closed for too many or too long subscriptions, endless messages, or a flood of them.",
+        "Connections closed for too many or too long subscriptions, endless messages, or too many messages.",
         ("reason",),
     ),
     MetricSpec("fleet_store_writable", "gauge", "1 if the store can be written, 0 if writing fails or hangs."),

@@ -18,7 +18,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "fleet_proxy_subscribers_closed_total",
         "counter",
-        "Connections closed for too many or too long subscriptions, endless messages, or a flood of them.",
+        "Connections closed for too many or too long subscriptions, endless messages, or too many messages.",
         ("reason",),
     ),
     MetricSpec("fleet_proxy_refused_total", "counter", "Connections refused because the client's key is not listed."),

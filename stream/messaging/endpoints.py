@@ -82,7 +82,10 @@ def _guarded(socket: zmq.Socket[bytes], endpoint: str, watch: ConnectionWatch | 
     try:
         yield
         if monitor.poll(LISTENS_WITHIN_MS):
-            DESCRIPTORS.guard(recv_monitor_message(monitor)["value"])
+            listener = int(recv_monitor_message(monitor)["value"])
+            DESCRIPTORS.guard(listener)
+            if watch is not None:
+                watch.listener = listener
         if watch is not None:
             watch.attach(monitor, str(socket.getsockopt_string(zmq.LAST_ENDPOINT)))
             kept = True

@@ -146,7 +146,8 @@ async def test_hundreds_of_clients_that_send_without_a_pause_are_disconnected_an
                 clients.kill()
             await ended
         assert publisher.closed["flood"] > 0
-        await until(lambda: publisher.subscriptions == 1)
+        async with subscribed(publisher.endpoint, b"late"):
+            await until(lambda: publisher.subscriptions == 2)
 
 
 def old_client(endpoint: str, subscriptions: int) -> closing[sockets.socket]:

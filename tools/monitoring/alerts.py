@@ -150,8 +150,8 @@ ALERTS: tuple[Alert, ...] = (
         f"{total(increase(series('subscribers_closed_total'), '5m'), ENGINE)} > 0",
         "warning",
         "{{ $labels.instance }} disconnects subscribers",
-        "A ZeroMQ client has more subscriptions than publish.max_subscriptions, or longer ones than any topic, or "
-        "finishes no message. It connects again, and is disconnected again.",
+        "A ZeroMQ client has more subscriptions than publish.max_subscriptions, or longer ones than any topic, "
+        "finishes no message, or sends more than can be read. It connects again, and is disconnected again.",
     ),
     Alert(
         "PartstreamDescriptorsHigh",

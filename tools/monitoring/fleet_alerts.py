@@ -103,8 +103,8 @@ FLEET_ALERTS: tuple[Alert, ...] = (
         f" or {total(increase(series('fleet_proxy_subscribers_closed_total'), '5m'), ENGINE)} > 0",
         "warning",
         "{{ $labels.instance }} disconnects subscribers",
-        "A client of the directory or of a proxy has too many subscriptions, or longer ones than any topic, or "
-        "finishes no message. It connects again, and is disconnected again.",
+        "A client of the directory or of a proxy has too many subscriptions, or longer ones than any topic, "
+        "finishes no message, or sends more than can be read. It connects again, and is disconnected again.",
     ),
 )
 """All alerts of a fleet, the most basic first."""

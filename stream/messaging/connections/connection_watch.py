@@ -58,6 +58,8 @@ class ConnectionWatch:
     def __init__(self, most: int = MOST, together: int = TOGETHER) -> None:
         self.closed = 0
         """Connections closed because of unfinished messages."""
+        self.listener: int | None = None
+        """The descriptor of the bound TCP socket."""
         self._most, self._together = most, together
         self._monitor: zmq.Socket[bytes] | None = None
         self._endpoint = ""

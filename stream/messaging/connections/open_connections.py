@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import socket
 import stat
 import struct
+import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,9 +66,14 @@ class Connections:
             return None if connection.family == socket.AF_UNIX else TcpState.of(connection)
 
     def waiting(self, descriptor: int) -> int:
-        """Return the bytes that have come over a TCP connection and were not taken from it; 0 if unknown."""
-        state = self.state(descriptor)
-        return 0 if state is None or state.received is None or state.taken is None else state.received - state.taken
+        """Return the bytes that have come over a connection and that ZeroMQ has not taken yet; 0 if it has ended."""
+        connection = self.opened(descriptor)
+        if connection is None:
+            return 0
+        with connection, contextlib.suppress(OSError):
+            waiting = fcntl.ioctl(connection, termios.FIONREAD, bytes(4))
+            return int.from_bytes(waiting, sys.byteorder)
+        return 0
 
     def answers(self, descriptor: int) -> bool:
         """Whether the client answered the last probe or segment; true if unknown."""

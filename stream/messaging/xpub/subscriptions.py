@@ -19,15 +19,15 @@ from typing import Literal, get_args
 
 Reason = Literal["long", "many", "many_together"]
 FLOOD = "flood"
-"""Why connections are closed that nothing is wrong with but their number of messages."""
+"""Why connections are closed that only send too many messages."""
 REASONS: tuple[str, ...] = (*get_args(Reason), FLOOD)
 
 CONNECTIONS_WORTH = 4
 """Subscriptions of all connections together, as a multiple of those that one may have."""
 LEAST_FLOOD = 8192
-"""Messages in a flood, if few subscriptions are allowed."""
+"""Messages that are no flood, even if few subscriptions are allowed."""
 FLOOD_GOES_ON = 8
-"""A flood that goes on is told of again after this part of its messages."""
+"""A flood that goes on is told of again after this part of the messages that are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +91,16 @@ class Subscriptions:
         self._period += 1
         self._sent, self._flood_at = 0, self._flood
 
-    def read(self, descriptor: int) -> bool:
-        """Count a message of any kind. Return whether there is a flood; what closed connections had sent is none."""
-        connection = self._open(descriptor)
-        if connection is None or connection.ended:
-            return False
-        connection.sent = self._sent_by(connection) + 1
-        connection.period = self._period
+    def read(self, descriptor: int | None) -> bool:
+        """Count a message of any kind. Return whether there is a flood. Messages of closed connections do not count."""
+        if descriptor is not None:
+            connection = self._open(descriptor)
+            if connection is None or connection.ended:
+                return False
+            connection.sent = self._sent_by(connection) + 1
+            connection.period = self._period
         self._sent += 1
-        if self._sent < self._flood_at:
+        if self._sent <= self._flood_at:
             return False
         self._flood_at += self._flood // FLOOD_GOES_ON
         return True
@@ -108,14 +109,14 @@ class Subscriptions:
         """Return the connections that have sent half of what open ones have sent in this period."""
         self.sweep()
         sent = {one: self._sent_by(connection) for one, connection in self._connections.items() if not connection.ended}
-        order = sorted(sent, key=lambda one: -sent[one])
+        order = sorted(filter(sent.get, sent), key=lambda one: -sent[one])
         together = list(accumulate(sent[one] for one in order))
-        return order[: bisect_left(together, sum(sent.values()) / 2) + 1] if order else []
+        return order[: bisect_left(together, sum(sent.values()) / 2) + 1]
 
-    def end(self, descriptor: int) -> None:
+    def end(self, descriptor: int, identity: int | None) -> None:
         """Count a connection no longer, because it is being closed."""
-        connection = self._open(descriptor)
-        if connection is not None:
+        connection = self._connections.get(descriptor)
+        if connection is not None and connection.identity == identity:
             self._end_one(connection)
 
     def add(self, descriptor: int | None, prefix: bytes) -> Excess | bool:

@@ -13,9 +13,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import zmq
 
+from stream.descriptors import DESCRIPTORS
 from stream.messaging.connections.connection_watch import ConnectionWatch, descriptor_of
 from stream.messaging.connections.open_connections import Connections, return_memory
 from stream.messaging.last_value import LastValues
@@ -96,6 +98,8 @@ class TopicSocket:
         self._wake: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._pausing = False
+        self._holding = False
+        """Whether new connections wait until a flood has been read."""
         self._polled_ns = 0
 
     @property
@@ -225,6 +229,7 @@ class TopicSocket:
             except zmq.Again:
                 if self._subscriptions is not None:
                     self._subscriptions.all_read()
+                    self._hold(held=False)
                 break
             left -= 1
             self._watch.read((frame,))
@@ -251,7 +256,8 @@ class TopicSocket:
         assert self._subscriptions is not None
         kind, prefix = data[:1], data[1:]
         descriptor = descriptor_of(frame)
-        if descriptor is not None and self._subscriptions.read(descriptor):
+        cancelled = descriptor is None and kind == b"\x00"  # by ZeroMQ
+        if not cancelled and self._subscriptions.read(descriptor):
             self._end_flood()
         if kind not in (b"\x00", b"\x01"):
             return False
@@ -271,18 +277,30 @@ class TopicSocket:
     def _end_flood(self) -> None:
         """Close the connections of which messages wait in the kernel, because ZeroMQ has not taken them yet.
 
-        If there are none, close the busiest.
+        If there are none, or the flood goes on, close the busiest, too. Until all was read, no client can connect.
         """
         own, subscriptions = self._connections, self._subscriptions
         assert own is not None and subscriptions is not None
-        waiting = [one for one in own.descriptors() if own.waiting(one) >= FLOOD_WAITS]
-        closed = 0
-        for descriptor in waiting or subscriptions.busiest():
-            closed += own.close(descriptor)
-            subscriptions.end(descriptor)
+        ending, closed = set[int](), 0
+        with suppress(OSError):  # no descriptor is free to look for them
+            ending = {one for one in own.descriptors() if own.waiting(one) >= FLOOD_WAITS}
+        if self._holding or not ending:
+            ending.update(subscriptions.busiest())
+        for descriptor in ending:
+            identity = own.identity(descriptor)
+            if own.close(descriptor, identity):
+                subscriptions.end(descriptor, identity)
+                closed += 1
         self.closed[FLOOD] += closed
+        self._hold(held=True)
         if closed and self._closing.admit(FLOOD, time.monotonic())[0]:
-            logger.warning("subscribers were disconnected (%d): together they sent more than can be read", closed)
+            text = "subscribers were disconnected (%d): together they sent more than can be read; new ones wait"
+            logger.warning(text, closed)
+
+    def _hold(self, *, held: bool) -> None:
+        if held != self._holding and self._watch.listener is not None:
+            DESCRIPTORS.hold(self._watch.listener, held=held)
+        self._holding = held
 
     def _close(self, excess: Excess, frame: zmq.Frame) -> None:
         """Close a connection, or all if it cannot be told which one it is. Clients connect again."""

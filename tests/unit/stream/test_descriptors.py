@@ -80,6 +80,24 @@ def test_connections_wait_while_descriptors_are_scarce_and_those_that_are_open_g
             wait_until(lambda: connected(second))
 
 
+def test_connections_to_one_listener_wait_while_it_is_held_whatever_the_descriptors(
+    used: Used, listener: socket.socket
+) -> None:
+    guarded, bounds = used.guarded, Bounds.of(LIMIT)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        for one in (listener, free):
+            guarded.guard(one.fileno())
+        guarded.hold(listener.fileno(), held=True)
+        with connecting(listener) as waits, connecting(free) as other:
+            wait_until(lambda: connected(other))
+            for number in (bounds.close, bounds.reopen):
+                used.number = number
+                guarded.look()
+            assert not connected(waits)
+            guarded.hold(listener.fileno(), held=False)
+            wait_until(lambda: connected(waits))
+
+
 def test_between_the_bounds_it_stays_as_it_is(used: Used, listener: socket.socket) -> None:
     guarded, bounds = used.guarded, Bounds.of(LIMIT)
     guarded.guard(listener.fileno())

@@ -79,10 +79,10 @@ def test_more_messages_than_there_may_be_subscriptions_are_a_flood_unless_all_we
     limited = Descriptors(FIRST, SECOND).limited(most=LEAST_FLOOD)
     most = CONNECTIONS_WORTH * LEAST_FLOOD
     for _ in range(2):
-        assert not any(limited.read(FIRST + number % 2) for number in range(most - 1))
+        assert not any(limited.read(FIRST + number % 2) for number in range(most))
         limited.all_read()
     told = [number for number in range(2 * most) if limited.read(FIRST)]
-    assert told == list(range(most - 1, 2 * most, most // 8))
+    assert told == list(range(most, 2 * most, most // 8))
 
 
 def test_in_a_flood_the_connections_with_half_of_the_messages_are_the_busiest() -> None:
@@ -102,7 +102,9 @@ def test_what_a_connection_had_sent_that_is_being_closed_or_has_ended_is_no_floo
     descriptors = Descriptors(FIRST, SECOND)
     limited = descriptors.limited()
     limited.add(FIRST, b"a")
-    limited.end(FIRST)
+    limited.end(FIRST, 0)
+    assert len(limited) == 1, "another connection was meant"
+    limited.end(FIRST, descriptors.open[FIRST])
     del descriptors.open[SECOND]
     assert not any(limited.read(one) for one in (FIRST, SECOND) for _ in range(2 * LEAST_FLOOD))
     assert len(limited) == 0 and limited.busiest() == []
