@@ -291,11 +291,11 @@ class CameraRegistry:
         """Stop a camera. When this returns, none of its frames is being processed."""
         camera_id = camera.config.id
         camera.stopped = True
+        held = camera.ring.nbytes  # before its reader ends, which frees it
         camera.reader.stop()
         camera.live_video.close()
         camera.exit.close()
         self._batcher.remove(camera.ring)
-        held = camera.ring.nbytes
         camera.ring.close()
         await _ended(camera.reader, JOIN_WITHIN_S)
         self._transports.publishers.end_camera(camera_id)

@@ -15,7 +15,7 @@ from stream.cameras.registry import LastEpochs, differences
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig
 from support.engines.running_engine import configured, frames_of, messages_until, pattern
-from support.waiting import settle, until
+from support.waiting import PATIENCE_S, settle, until
 
 
 def camera(name: str, **settings: Any) -> CameraConfig:
@@ -63,6 +63,9 @@ async def test_the_memory_of_a_removed_cameras_ring_is_given_back(monkeypatch: p
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 5)
         ring = engine.cameras.running["a"].ring
         held = ring.nbytes
+        reader = engine.cameras.running["a"].reader
+        # The thread that reads the camera may end at once, and close the ring itself.
+        monkeypatch.setattr(reader, "stop", lambda stop=reader.stop: (stop(), reader.join(PATIENCE_S)))
         await engine.remove_camera("a")
         assert (ring.nbytes, freed) == (0, [held])
         assert held > 0
