@@ -121,7 +121,7 @@ async def test_a_full_engine_refuses_further_cameras_with_the_reason() -> None:
         assert coordinator.reported[refused].refused.endswith("the engine has 1 cameras, the limit of http.max_cameras")
         await coordinator.assign(**{refused: (9, SETTINGS)})
         await until(lambda: coordinator.live() == {refused: 9})
-        assert taken not in engine.cameras.configs
+        await until(lambda: taken not in engine.cameras.configs)
 
 
 async def test_many_cameras_that_hang_are_given_up_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
