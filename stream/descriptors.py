@@ -73,7 +73,7 @@ class Descriptors:
         self._lock = threading.Lock()
         self._listeners: list[_Listener] = []
         self._held: set[_Listener] = set()
-        """Listeners whose own flood is being read."""
+        """Listeners that hold back connections whatever the descriptors."""
         self._reserve: list[int] = []
         self._closed = False
         self._warned = self._unfiltered = False

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 
 Reason = Literal["long", "many", "many_together"]
 FLOOD = "flood"
-"""Why connections are closed that only send too many messages."""
+"""Reason for closing connections that only send too many messages."""
 REASONS: tuple[str, ...] = (*get_args(Reason), FLOOD)
 
 CONNECTIONS_WORTH = 4
@@ -27,7 +27,7 @@ CONNECTIONS_WORTH = 4
 LEAST_FLOOD = 8192
 """Messages that are no flood, even if few subscriptions are allowed."""
 FLOOD_GOES_ON = 8
-"""A flood that goes on is told of again after this part of the messages that are none."""
+"""Into how many parts that number is divided: a flood that goes on is reported again after each."""
 
 
 @dataclass(frozen=True, slots=True)

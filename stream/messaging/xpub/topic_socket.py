@@ -40,7 +40,7 @@ CHUNK = 64
 READ = 256
 """Subscriptions read at a time."""
 FLOOD_WAITS = 1024
-"""Bytes that wait in the kernel for ZeroMQ, from a connection that is part of a flood."""
+"""Fewest bytes that wait in the kernel from a connection that is taken for part of a flood."""
 CHUNK_S = 0.002
 """Time after which no more subscriptions are read at a time. One to all topics of a fleet's cameras takes long."""
 SWEEP_AGAIN_S = 0.2
@@ -275,9 +275,9 @@ class TopicSocket:
         return descriptor is None
 
     def _end_flood(self) -> None:
-        """Close the connections of which messages wait in the kernel, because ZeroMQ has not taken them yet.
+        """Close the connections whose messages still wait in the kernel; if none do, or the flood goes on, the busiest.
 
-        If there are none, or the flood goes on, close the busiest, too. Until all was read, no client can connect.
+        No client can connect until all that ZeroMQ has taken was read.
         """
         own, subscriptions = self._connections, self._subscriptions
         assert own is not None and subscriptions is not None

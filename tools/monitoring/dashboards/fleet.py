@@ -280,7 +280,7 @@ def _coordinator() -> list[AnyPanel]:
             "Readers disconnected for their subscriptions",
             Advice(
                 "0.",
-                "One has too many, or too long ones, or finishes no message: see the log.",
+                "One has too many, or too long ones, finishes no message, or sends too many: see the log.",
                 "PartstreamFleetSubscribersClosed",
             ),
             Query(total(closed, ("reason",)), "{{reason}}"),

@@ -97,7 +97,7 @@ def _published() -> list[AnyPanel]:
             "Clients disconnected for their subscriptions",
             Advice(
                 "0.",
-                "A client has too many, or too long ones, or finishes no message: see the log.",
+                "A client has too many, or too long ones, finishes no message, or sends too many: see the log.",
                 "PartstreamSubscribersClosed",
             ),
             Query(total(happened(series("subscribers_closed_total", **HERE), NOW), ("reason",)), "{{reason}}"),
