@@ -26,7 +26,7 @@ help:
 	@echo "make test-fast  unit tests without servers, training or weights (45 seconds on two cores)"
 	@echo "make flaky      run the tests five times on a loaded machine"
 	@echo "make format     format the code and apply the linter's fixes"
-	@echo "make lint       ruff, pyright, import-linter"
+	@echo "make lint       budget, ruff, pyright, import-linter"
 	@echo "make hooks      run the linters before each commit (pre-commit)"
 	@echo "make bench      measure against a bare loop and against peers"
 	@echo "make soak       long runs (memory, random faults), many random examples, and timed promises, on an idle machine"
@@ -84,6 +84,7 @@ test-lowest:
 	@build/lowest/bin/python -m pytest $(FAST)
 
 lint: $(READY)
+	@$(BIN)/python -m tools.budget
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright

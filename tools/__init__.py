@@ -1,1 +1,1 @@
-"""Build-time generators of documentation and monitoring files. Not part of the wheel."""
+"""Programs for those who work on the repository. Not part of the wheel."""
