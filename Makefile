@@ -99,7 +99,6 @@ bench: $(READY)
 	@$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	@$(BIN)/python run_stream.py bench engine
 	@$(BIN)/python run_stream.py bench ingest
-	@$(BIN)/python run_stream.py bench telemetry
 	@$(BIN)/python run_stream.py bench model
 	@$(BIN)/python run_stream.py bench paper
 	@$(BIN)/python run_stream.py bench end-to-end

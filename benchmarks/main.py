@@ -29,11 +29,9 @@ app = typer.Typer(
 for command, name, example in (
     (cameras.engine, "engine", "--cameras 1 4 8 --runs 9 --json engine.json"),
     (cameras.ingest, "ingest", "--cameras 4 --runs 9 --json ingest.json"),
-    (cameras.telemetry, "telemetry", "--cameras 4 --runs 9 --seconds 10"),
     (models.model, "model", "--threads 1 --batch 1 8"),
     (models.paper, "paper", "--profile runs/kinetics-tps.safetensors --threads 1"),
     (cameras.end_to_end, "end-to-end", "--scene street --resolution 1280x720 --cores 2"),
-    (models.examples, "examples", "--base runs/base.safetensors --data real --action clap"),
     (fleet, "fleet", "--nodes 3 --cameras 12 --source rtsp --fault node-killed"),
     (fleet_simulation, "fleet-simulation", "--cameras 100000 --engines 2000"),
     (models.found, "found", "--variant full:detection=full --variant auto:sweep_s=10"),

@@ -29,10 +29,6 @@ ALL = (OURS, BARE, OURS_RGB, BARE_RGB, *PEERS)
 NATIVE, FFMPEG, ENGINE_NATIVE = "partstream native", "partstream FFmpeg", "whole engine, native"
 INGEST = (NATIVE, FFMPEG, BARE, *PEERS, ENGINE_NATIVE)
 """Contenders of `bench ingest`. The whole engine is measured up to its result."""
-SILENT, WITH_METRICS, WITH_TRACES = "no telemetry", "metrics", "metrics, 1 % traced"
-TELEMETRY = (SILENT, WITH_METRICS, WITH_TRACES)
-"""Contenders of `bench telemetry`: the whole engine with different telemetry."""
-TRACED_SHARE = 0.01
 TRANSPORTS = ("auto", "native", "ffmpeg")
 """Values of a camera's `transport`."""
 
@@ -53,14 +49,6 @@ def contender(name: str, transport: str = "auto") -> Contender:
             transport = "native"
         options = {**(rgb24 if name == OURS_RGB else planes), "transport": transport}
         return Contender(name, "partstream_engine", options=options, publishes=True)
-    if name in TELEMETRY:
-        options = {
-            **planes,
-            "transport": transport,
-            "metrics": name != SILENT,
-            "sample_ratio": TRACED_SHARE if name == WITH_TRACES else 0.0,
-        }
-        return Contender(name, "partstream_telemetry", options=options, publishes=True)
     if name in (NATIVE, FFMPEG):
         return Contender(name, "partstream_reader", options={"transport": "native" if name == NATIVE else "ffmpeg"})
     if name in (BARE, BARE_RGB):
@@ -72,9 +60,7 @@ def contender(name: str, transport: str = "auto") -> Contender:
     if name == STREAMVISION_NAME:
         python = environment_of(STREAMVISION)
         return Contender(name, "streamvision_pipeline", python, {"video_processing_mode": "auto"})
-    raise PeerUnavailableError(
-        f"unknown contender {name!r}; available: {', '.join(dict.fromkeys(ALL + INGEST + TELEMETRY))}"
-    )
+    raise PeerUnavailableError(f"unknown contender {name!r}; available: {', '.join(dict.fromkeys(ALL + INGEST))}")
 
 
 def environment_of(requirement: str) -> Path:

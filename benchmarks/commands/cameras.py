@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmarks import machine, peers
 from benchmarks.cameras.scenes import SCENES
 from benchmarks.commands.options import RESULTS, JsonOption, QuickOption, consoles, size_of, with_header
-from benchmarks.engine import end_to_end_bench, engine_bench, ingest_bench, telemetry_bench
+from benchmarks.engine import end_to_end_bench, engine_bench, ingest_bench
 from benchmarks.engine.end_to_end_report import print_end_to_end
 from benchmarks.engine.end_to_end_trial import EngineOptions, core_ids
 from benchmarks.engine.ingest_report import print_ingest
@@ -64,26 +64,6 @@ def ingest(
     file = json or RESULTS / f"ingest{'-quick' if quick else ''}.json"
     measured = _in_rounds("ingest", plan, host, file, ingest_bench.goals, progress)
     print_ingest(measured, host, console)
-    console.print(f"written to {file}")
-
-
-def telemetry(
-    cameras: Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4.", show_default="4")] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
-    seconds: Annotated[
-        float, typer.Option(min=5, help="Seconds measured in each run, best a multiple of 5 (the scrape interval).")
-    ] = 10.0,
-    quick: QuickOption = False,
-    json: JsonOption = None,
-) -> None:
-    """Cost of telemetry: the whole engine without it, with metrics, and with metrics and traces."""
-    console, progress = consoles()
-    plan = Plan(tuple(Load(count) for count in cameras or (4,)), peers.TELEMETRY, runs, seconds)
-    plan = replace(plan, **{**QUICK, "seconds": 5.0}) if quick else plan
-    host = machine.describe()
-    file = json or RESULTS / f"telemetry{'-quick' if quick else ''}.json"
-    measured = _in_rounds("telemetry", plan, host, file, telemetry_bench.goals, progress)
-    telemetry_bench.print_telemetry(measured, host, console)
     console.print(f"written to {file}")
 
 

@@ -11,8 +11,6 @@ import typer
 
 from benchmarks import machine
 from benchmarks.commands.options import RESULTS, JsonOption, QuickOption, VideoOption, consoles, size_of, with_header
-from benchmarks.examples import example_bench
-from benchmarks.examples.example_report import print_examples
 from benchmarks.model import found as found_bench
 from benchmarks.model import model_bench
 from benchmarks.model.found_watching import VariantError, variants_of
@@ -21,8 +19,6 @@ from benchmarks.paper.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
 from benchmarks.report import print_model, write_json
 from benchmarks.run_once import RunFailedError
 from stages.profiles import PAPER
-from training.run.learning.training_run import TrainingError
-from training.sources.terms import DataFolderError
 from training.video.frames import VideoReadError
 
 
@@ -93,35 +89,6 @@ def paper(
     measured = paper_bench.measure(plan, progress.print)
     write_json(file, with_header("paper", host, measured.as_json()))
     print_paper(measured, host, console)
-    console.print(f"written to {file}")
-
-
-def examples(
-    base: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Checkpoint that knows none of the actions.")],
-    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Data folder of recorded motion.")],
-    action: Annotated[list[str] | None, typer.Option(help="Action to learn from captures of five people.")] = None,
-    filmed: Annotated[list[str] | None, typer.Option(help="Action to learn from pieces of labelled videos.")] = None,
-    recorded: Annotated[bool, typer.Option("--recorded", metavar="", help="Also train on the data folder.")] = False,
-    people: Annotated[example_bench.JudgingPeople, typer.Option(help="Captured people to test on.")] = "test",
-    draws: Annotated[int, typer.Option(min=1, help="Draws of ten clips for each action.")] = 1,
-    quick: QuickOption = False,
-    json: JsonOption = None,
-) -> None:
-    """Accuracy of an action that a checkpoint learns from ten clips, on people who are not in them."""
-    console, progress = consoles()
-    actions = (*(action or ()), *(filmed or ()))
-    if not actions:
-        raise typer.BadParameter("name an action, such as --action clap or --filmed push_up")
-    plan = example_bench.ExamplePlan(base, data, actions, tuple(filmed or ()), people, recorded, 1 if quick else draws)
-    plan = replace(plan, minutes=0.2) if quick else plan
-    host = machine.describe()
-    file = json or RESULTS / f"examples{'-quick' if quick else ''}.json"
-    try:
-        measured = example_bench.measure(plan, progress.print)
-    except (ValueError, DataFolderError, TrainingError) as error:
-        raise RunFailedError(str(error)) from None
-    write_json(file, with_header("examples", host, measured.as_json()))
-    print_examples(measured, console)
     console.print(f"written to {file}")
 
 

@@ -21,7 +21,7 @@ from stages.types import FrameAnalysis
 from stream.config import Config
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig, PublishConfig
-from stream.settings.network import HttpConfig, TracingConfig
+from stream.settings.network import HttpConfig
 from telemetry.observer import Observer
 
 
@@ -30,8 +30,6 @@ class BarcodeModel(FreeModel):
 
     def __init__(self, size: tuple[int, int] | None, waiting: dict[str, deque[tuple[int, int, int]]]) -> None:
         super().__init__()
-        self.observer = Observer()
-        """The engine's observer, for subclasses that report to it."""
         self._size = size
         self._waiting = waiting
 
@@ -70,21 +68,19 @@ class PublishedFrames(Observer):
         self.own_latency_ns.append((handed_ns, handed_ns - ready_ns))
 
 
-async def run(spec: Spec, model_class: type[BarcodeModel] = BarcodeModel) -> None:
+async def run(spec: Spec) -> None:
     """Run the engine for the measurement."""
     recorder = Recorder(len(spec.urls))
     names = [f"cam{index}" for index in range(len(spec.urls))]
     published = PublishedFrames(names, recorder)
     size = spec.options["size"]
-    model = model_class(tuple(size) if size else None, published.waiting)
+    model = BarcodeModel(tuple(size) if size else None, published.waiting)
     config = Config(
         cameras=[_camera(name, url, spec.options["transport"]) for name, url in zip(names, spec.urls, strict=True)],
         publish=PublishConfig(endpoint=spec.options["endpoint"], replay="tcp://127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
-        http=HttpConfig(bind=spec.options.get("http", "127.0.0.1:0")),  # pyright: ignore[reportCallIssue]
-        tracing=TracingConfig(sample_ratio=spec.options.get("sample_ratio", 0.0)),
+        http=HttpConfig(bind="127.0.0.1:0"),  # pyright: ignore[reportCallIssue]
     )
     engine = Engine(config, model=model, observers=[published])
-    model.observer = engine.observer
     async with engine:
 
         def finish() -> None:
@@ -100,13 +96,13 @@ def _camera(name: str, url: str, transport: str) -> CameraConfig:
     return CameraConfig.model_validate({"id": name, "source": url, "transport": transport})
 
 
-def main(model_class: type[BarcodeModel] = BarcodeModel) -> None:
+def main() -> None:
     """Run the spec given on the command line."""
     import uvloop
 
     spec = Spec.from_argv()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(spec, model_class))
+        runner.run(run(spec))
     os._exit(0)
 
 

@@ -1,1 +1,1 @@
-"""Benchmarks of the engine: ingest, throughput, telemetry, latency, clients and memory."""
+"""Benchmarks of the engine: ingest, throughput and end to end."""

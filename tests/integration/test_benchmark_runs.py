@@ -1,9 +1,5 @@
 """Short runs of the benchmark's cameras and contenders, with every sent frame accounted for."""
 
-import re
-from contextlib import nullcontext
-from dataclasses import replace
-
 import av
 import numpy as np
 import pytest
@@ -12,15 +8,9 @@ from benchmarks import peers
 from benchmarks.cameras import barcode
 from benchmarks.cameras.camera_client import Cameras
 from benchmarks.cameras.clip import Recipe, prepared
-from benchmarks.contenders.partstream_telemetry import without_metrics
 from benchmarks.engine.end_to_end_trial import EngineOptions, core_ids, place, run_trial
 from benchmarks.fleet import proxy_bench
-from benchmarks.run_once import REPOSITORY, Contender, RunFailedError, run_once
-from benchmarks.threads import threads_bench
-from stages.free_model import FreeModel
-from stream.engine import Engine
-from stream.results import Frame
-from support.engines.controlled_engine import configured
+from benchmarks.run_once import Contender, RunFailedError, run_once
 from support.waiting import wait_until
 
 SMALL = Recipe(width=320, height=180, frames=50, bits_per_second=300_000)
@@ -29,19 +19,6 @@ SMALL = Recipe(width=320, height=180, frames=50, bits_per_second=300_000)
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory):
     return prepared(SMALL, tmp_path_factory.mktemp("clip"))
-
-
-@pytest.mark.parametrize(
-    ("trial", "figures"),
-    [
-        ([threads_bench.LIVE, 1, 50, 0.1, 0.2], {"inference", "ZeroMQ", "event loop", "frames_per_s"}),
-        ([threads_bench.STEPS, 2, 20], {"lower quartile", "median", "calls", "instructions"}),
-    ],
-)
-def test_the_work_of_an_engines_threads_is_measured(trial: list[object], figures: set[str]) -> None:
-    with threads_bench.started(REPOSITORY, [str(argument) for argument in trial]) as engine:
-        measured = threads_bench.measured(engine)
-    assert all(measured[figure] > 0 for figure in figures)
 
 
 def test_every_client_starts_with_frame_0_and_cameras_send_in_turn(clip) -> None:
@@ -119,35 +96,6 @@ def test_a_contender_delivers_every_frame_of_two_small_cameras(clip, name: str) 
         assert found.own_latency_ms_p50 is not None and 0 < found.own_latency_ms_p50 < found.latency_ms_p50
         assert found.subscriber is not None and found.subscriber.missed == 0
         assert found.subscriber.published == found.frames_delivered
-
-
-def test_an_engine_with_metrics_and_traces_delivers_every_frame(clip) -> None:
-    contender = peers.contender(peers.WITH_TRACES)
-    every_frame = replace(contender, options={**contender.options, "sample_ratio": 1.0})
-    found = run_once(every_frame, clip, cameras=1, seconds=1.5, warm_up_s=0.5)  # fails without a page or a span
-    assert found.dropped is not None and found.frames_lost <= found.dropped
-    assert found.frames_delivered > 0
-
-
-async def test_without_metrics_an_engine_records_none() -> None:
-    config = configured({"id": "yard", "source": "pattern:64x64@100"})
-    pages: list[str] = []
-    for silent in (True, False):
-        with without_metrics() if silent else nullcontext():
-            async with Engine(config, model=FreeModel()) as engine:
-                async for message in engine.results():
-                    if isinstance(message, Frame) and message.seq == 4:
-                        break
-                engine.observer.stage_done("detection", 0.01)
-            pages.append(engine.metrics.render().decode())
-    for line in (
-        'partstream_stage_seconds_count{stage="detection"} 1.0',
-        'partstream_camera_state{camera="yard",state="live"} 1.0',
-    ):
-        assert [line in page for page in pages] == [False, True]
-    counts = [re.search(r"frame_age_seconds_count\{.*\} (.*)", page) for page in pages]
-    assert [float(count[1]) >= 5 for count in counts if count is not None] == [False, True]
-    assert float(counts[0][1]) == 0  # type: ignore[index]
 
 
 def test_a_failed_contender_reports_its_output(clip) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.contenders.partstream_telemetry import STAGES
 from ring_buffers.frames import FrameMeta, Lease
 from stages.pipeline import Pipeline
 from stages.profiles import choose_device, load_model, load_profile
@@ -22,6 +21,8 @@ from stream.config import load
 from telemetry.observer import Observer
 
 FRAMES = 24
+STAGES = ("tracking", "geometry", "part_relevance", "part_states", "language_priors", "part_graph", "action_lstm")
+"""Stages of the profile `edge` after `detection`, in their order."""
 
 
 class Stages(Observer):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import torch
 
 from benchmarks import peers
-from benchmarks.engine import telemetry_bench
 from benchmarks.engine.engine_bench import goals
 from benchmarks.main import main, spread
 from benchmarks.model.multiply_adds import counter, multiply_adds
@@ -74,16 +73,6 @@ def test_rounds_with_a_failed_run_give_no_pair() -> None:
     of = measured(3.2)
     of.runs[peers.BARE, Load(4)][3] = None
     assert len(of.paired((peers.OURS, Load(4)), (peers.BARE, Load(4)), "cpu_ms_per_frame")) == 8
-
-
-def test_metrics_and_traces_have_separate_limits() -> None:
-    plan = Plan((Load(4),), peers.TELEMETRY, 9)
-    costs = {peers.SILENT: 3.0, peers.WITH_METRICS: 3.06, peers.WITH_TRACES: 3.18}
-    of = Measured(plan, {(name, Load(4)): [replace(A_RUN, cpu_ms_per_frame=cpu)] * 9 for name, cpu in costs.items()})
-    assert {goal.text.partition(":")[0]: goal.outcome for goal in telemetry_bench.goals(of)} == {
-        peers.WITH_METRICS: "met",
-        peers.WITH_TRACES: "missed",
-    }
 
 
 def test_every_other_round_runs_in_reverse_order() -> None:

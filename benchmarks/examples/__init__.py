@@ -1,1 +1,0 @@
-"""How well a checkpoint learns an action from ten clips, on other people."""

@@ -1,1 +1,0 @@
-"""What a review of events and training on its verdicts change, on clips that were not reviewed."""

@@ -1,1 +1,0 @@
-"""CPU time of each thread of an engine."""
