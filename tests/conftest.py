@@ -57,11 +57,8 @@ SLOW = (
 """Unit tests that train, render or need `weights fetch`: marked `slow`, and not part of `make test-fast`."""
 
 LEARNING = (
-    "parity/test_precision.py",
-    "parity/test_region_watching.py",
     "unit/benchmarks/paper/test_paper_bench.py",
     "unit/benchmarks/paper/test_plain_regions.py",
-    "unit/stages/test_checkpoint_detector.py",
     "unit/training/annotated_videos/regions/test_detector_source.py",
 )
 """Tests that use the detector of `support.models.drawn_people`. The first of them trains it, for minutes on a busy

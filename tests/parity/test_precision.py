@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from stages.checkpoint import save
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.movenet.movenet import MoveNet
 from stages.device.precision import disable_tf32, vision_precision
-from stages.profiles import load_profile
+from stages.packaged_checkpoints import PAPER
+from stages.profiles import load_checkpoint, load_profile
 from stages.region_extractors import VggRegionExtractor
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
-from stages.settings import PipelineSettings
+from stages.settings import ModelSettings, PipelineSettings
 from stream.config import Config
-from support.models.drawn_people import drawn_checkpoint, somewhere, trained_detector
+from support.models.footage_frames import frame_of
 from support.models.reference_frames import BFLOAT16_CASES, CASES, Case, picture
 
 SURE = 0.25
@@ -73,10 +71,12 @@ LOWER_PRECISION = [
 @pytest.mark.parametrize(("device", "precision"), LOWER_PRECISION)
 def test_with_lower_precision_cascade_rcnn_finds_the_same_regions(device: str, precision: torch.dtype) -> None:
     disable_tf32()
-    detector = CascadeRCNN.of(trained_detector()).to(device)
-    pictures = [somewhere(seed).picture for seed in range(500, 508)]
-    shown = torch.from_numpy(np.stack(pictures)).to(device)
-    content = torch.tensor([[*shown.shape[2:0:-1]]], device=device).float().expand(len(shown), 2)
+    checkpoint = load_checkpoint(PAPER)
+    assert checkpoint.detector is not None
+    detector = CascadeRCNN.of(checkpoint.detector, checkpoint.vocabulary.parts).to(device)
+    frames = [frame_of("sports2d", "demo.mp4", number).reformat(448, 256, "rgb24") for number in (0, 40, 80, 120)]
+    shown = torch.from_numpy(np.stack([frame.to_ndarray() for frame in frames])).to(device)
+    content = torch.tensor([[448.0, 256.0]], device=device).expand(len(shown), 2)
 
     def found() -> torch.Tensor:
         maps, heads = detector(shown, content)
@@ -89,13 +89,10 @@ def test_with_lower_precision_cascade_rcnn_finds_the_same_regions(device: str, p
     assert near.dtype == torch.float32 and not near[..., :5].equal(exact[..., :5])
     distances: list[float] = []
     for one, other in zip(exact, near, strict=True):
-        for row in one[one[:, 4] > 0.5]:
-            same = other[(other[:, 5] == row[5]) & (other[:, 4] > 0.3)]
+        for row in one[one[:, 4] > 0.3]:
+            same = other[(other[:, 5] == row[5]) & (other[:, 4] > 0.2)]
             distances.append(float((same[:, :4] - row[:4]).abs().amax(-1).min()) if len(same) else 1e9)
-    within = np.array(distances) <= 2
-    assert len(distances) > 60 and within.mean() >= 0.97, (
-        f"{len(distances)} regions, {within.mean():.3f} within 2 pixels"
-    )
+    assert len(distances) > 10 and max(distances) <= 2
 
 
 @pytest.mark.parametrize(("device", "precision"), LOWER_PRECISION)
@@ -103,10 +100,9 @@ def test_with_lower_precision_vgg_features_are_nearly_the_same(device: str, prec
     disable_tf32()
     torch.manual_seed(0)
     features = VggFeatures(VggConfig(channels=8, hidden=64, short_side=128)).to(device).eval().requires_grad_(False)
-    labelled = somewhere(501)
-    boxes = torch.from_numpy(labelled.boxes).to(device)
-    which = torch.zeros(len(boxes), dtype=torch.int64, device=device)
-    group = PictureRegions(torch.from_numpy(labelled.picture)[None].to(device), boxes, which)
+    boxes = torch.tensor([[0, 0, 256, 256], [40, 30, 90, 200], [100, 100, 130, 125.0]], device=device)
+    pictures = torch.from_numpy(picture(CASES[0]))[None].to(device)
+    group = PictureRegions(pictures, boxes, torch.zeros(len(boxes), dtype=torch.int64, device=device))
     exact = features([group])
     features.precision = precision
     near = features([group])
@@ -114,13 +110,9 @@ def test_with_lower_precision_vgg_features_are_nearly_the_same(device: str, prec
     assert float((near - exact).abs().max()) <= 0.02 * float(exact.abs().max())
 
 
-def test_a_detector_from_a_checkpoint_uses_the_configured_precision(tmp_path: Path) -> None:
-    path = tmp_path / "drawn.safetensors"
-    save(drawn_checkpoint(), path)
-    config = Config.model_validate(
-        {"model": {"device": "cpu", "threads": 1, "precision": "bfloat16", "profile": str(path)}}
-    )
-    pipeline = load_profile(PipelineSettings(model=config.model, window=config.window, tracking=config.tracking))
+def test_a_detector_from_a_checkpoint_uses_the_configured_precision() -> None:
+    model = ModelSettings(device="cpu", threads=1, precision="bfloat16", profile=PAPER)
+    pipeline = load_profile(PipelineSettings(model=model))
     assert isinstance(detector := pipeline._detector.networks[0], CascadeRCNN) and detector.precision == torch.bfloat16
     assert isinstance(extractor := pipeline._region_extractor, VggRegionExtractor)
     assert extractor._extractor.precision == torch.bfloat16

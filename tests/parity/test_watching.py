@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -14,9 +15,10 @@ from stages.checkpoint import Checkpoint
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
+from stages.packaged_checkpoints import PAPER
 from stages.people.batch_steps import BatchSteps
 from stages.pipeline import Pipeline
-from stages.profiles import keypoint_detector
+from stages.profiles import load_checkpoint, load_detector
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import ModelSettings, PipelineSettings, WindowSettings
@@ -25,15 +27,13 @@ from stages.third_party import weights
 from stages.types import FrameAnalysis
 from stages.vocabulary import packaged
 from support.models.scripted_people import record_inputs
-from support.training.data_folders import put_labels
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import sequences, whole_tracks
-from training.annotated_videos.sightings import write_sightings
+from training.annotated_videos.regions.feature_source import FeatureSource
+from training.annotated_videos.sightings import read_roi, write_sightings
 from training.annotated_videos.step_labels import Unknown, label_steps
 from training.annotated_videos.watching import Watcher, WatchSettings
 from training.run.validation.clip_evaluation import answer_clips, replayed_frames
-from training.run.validation.without_regions import from_keypoints_alone
-from training.sources.watched_videos import watch_data_folder
 from training.video.analysis import analyse_video
 
 SIZE = (320, 192)
@@ -41,20 +41,23 @@ FRAMES, PER_SECOND, WINDOW = 26, 10, 12
 POOLING = RoiConfig((8, 16), bins=2)
 
 
-@pytest.fixture(scope="module")
-def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a smaller video of every fourth frame: a woman walks by a man on a roof."""
-    path = tmp_path_factory.mktemp("video") / "walk.mp4"
-    with av.open(str(weights.locate("sports2d", "demo.mp4"))) as footage, av.open(str(path), "w") as container:
+def write_video(path: Path, footage: Path, size: tuple[int, int], every: int) -> Path:
+    """Write a video of every `every`-th frame."""
+    with av.open(str(footage)) as source, av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=PER_SECOND, options={"preset": "ultrafast", "crf": "20"})
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        for number, frame in enumerate(footage.decode(video=0)):
-            if number % 4 == 0 and number < 4 * FRAMES:
-                small = frame.reformat(*SIZE, "yuv420p")
-                small.pts, small.time_base = number // 4, Fraction(1, PER_SECOND)
-                container.mux(stream.encode(small))
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for number, frame in enumerate(islice(source.decode(video=0), 0, every * FRAMES, every)):
+            small = frame.reformat(*size, "yuv420p")
+            small.pts, small.time_base = number, Fraction(1, PER_SECOND)
+            container.mux(stream.encode(small))
         container.mux(stream.encode(None))
     return path
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A woman walks by a man on a roof."""
+    return write_video(tmp_path_factory.mktemp("video") / "walk.mp4", weights.locate("sports2d", "demo.mp4"), SIZE, 4)
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +88,6 @@ def watched(video: Path, folder: Path) -> Clip:
     features = folder / "walk.safetensors"
     write_sightings(features, "key", seen, roi)
     return Clip("walk", "walk", SIZE, seen, label_steps(seen, {}, packaged("edge"), Unknown()), features)
-
-
-def run_keypoints_live(video: Path, network: ActionNetwork) -> list[FrameAnalysis]:
-    """Return what the pipeline publishes for each frame with a network that reads no regions, by default settings."""
-    settings = PipelineSettings(window=WindowSettings(steps=WINDOW))
-    detector = keypoint_detector(runtime="auto", second_looks=True, searches=True)
-    model = Pipeline(detector, Checkpoint(network, "edge", False, "none"), settings)
-    return [analysis for _, analysis in analyse_video(model, video)]
 
 
 def run_live(
@@ -139,20 +134,6 @@ def test_training_has_the_pipelines_inputs_and_evaluation_gives_its_published_re
     compare_published(network, clip, published)
 
 
-def test_a_watched_video_of_a_data_folder_is_answered_as_the_pipeline_answers_it(
-    video: Path, network: ActionNetwork, tmp_path: Path
-) -> None:
-    alone = from_keypoints_alone(Checkpoint(network, "edge", False, "none")).network.requires_grad_(False)
-    segments = [[0, FRAMES, "walk"]]
-    labels = put_labels(
-        tmp_path, "street", {"walk": {"frames": FRAMES, "fps": PER_SECOND, "size": SIZE, "segments": segments}}
-    )
-    (labels.parent / "walk.mp4").write_bytes(video.read_bytes())
-    (watched,) = watch_data_folder(tmp_path, {"street"}, cache=tmp_path / "cache")
-    assert (watched.action >= 0).sum() > 15
-    compare_published(alone, watched.clip(alone.vocabulary), run_keypoints_live(video, alone))
-
-
 def compare_published(network: ActionNetwork, clip: Clip, published: list[FrameAnalysis]) -> None:
     """Assert that the clip's answers, replayed, are those published for each frame."""
     answers = answer_clips(network, [clip], WINDOW)[0]
@@ -169,3 +150,46 @@ def compare_published(network: ActionNetwork, clip: Clip, published: list[FrameA
             for part, same in zip(one.parts, other.parts, strict=True):
                 assert part.box == same.box and abs(part.relevance - same.relevance) < 2e-3
                 assert [label for label, _ in part.states] == [label for label, _ in same.states]
+
+
+def test_training_has_the_pipelines_inputs_also_with_a_detector_of_regions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    video = write_video(tmp_path / "street.mp4", weights.locate("vtest", "vtest.avi"), (768, 576), 1)
+    checkpoint = load_checkpoint(PAPER)
+    extractor = checkpoint.features
+    assert extractor is not None
+    monkeypatch.setattr(FeatureSource, "make", lambda self, device="cpu": extractor)
+    watcher = Watcher(
+        load_detector(checkpoint), WatchSettings(vgg=FeatureSource(1, extractor.length, extractor.config.short_side))
+    )
+    seen, roi = watcher.watch(video)
+    write_sightings(tmp_path / "video.safetensors", "key", seen, roi)
+    kept = read_roi(tmp_path / "video.safetensors", 0, len(seen.keypoints))
+
+    inputs_of: dict[tuple[int, int], list[np.ndarray]] = {}
+
+    def record(steps: BatchSteps, inputs: PersonInputs, visual: VisualInput | None) -> None:
+        assert visual is not None
+        for row, (person, step) in enumerate(zip(steps.people, steps.steps, strict=True)):
+            tensors = (inputs.present, visual.parts, visual.objects)
+            inputs_of[person.key.track, step.media_us] = [tensor[row].numpy().copy() for tensor in tensors]
+
+    record_inputs(monkeypatch, record)
+    settings = PipelineSettings(model=ModelSettings(detection="full"))
+    model = Pipeline(load_detector(checkpoint), checkpoint, settings)
+    published = {frame.meta.frame: frame.analysis for frame in analyse_video(model, video)}
+    steps = set(zip(seen.track.tolist(), seen.time_us.tolist()))
+    inputs_of = {step: inputs for step, inputs in inputs_of.items() if step in steps}
+    assert len(inputs_of) == seen.step.sum() >= FRAMES // 2
+    for step, row in enumerate(np.flatnonzero(seen.step)):
+        present, parts, objects = inputs_of[int(seen.track[row]), int(seen.time_us[row])]
+        assert (present == seen.present[row]).all()
+        # Stored as float16, with 11 bits.
+        assert np.allclose(kept.parts[step].float(), parts, rtol=1e-3, atol=1e-3)
+        assert np.allclose(kept.objects[step].float(), objects, rtol=1e-3, atol=1e-3)
+    for row in range(len(seen)):
+        person = next(p for p in published[int(seen.frame[row])].people if p.track == seen.track[row])
+        assert person.box == tuple(seen.box[row].tolist())
+        assert len(person.parts) == seen.present[row].sum()
