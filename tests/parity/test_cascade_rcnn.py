@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -86,32 +85,12 @@ def test_boxes_scores_and_labels_equal_those_of_inference_detector(
     close(ours, theirs)
 
 
-def test_pictures_of_any_size_are_scaled_as_mmdet_scales_them(net: CascadeRCNN) -> None:
-    from mmcv.image import rescale_size
-
-    for size in ((1280, 720), (720, 1280), (640, 480), (151, 89), (33, 100)):
-        assert net.slot_format(size).content == rescale_size(size, net.description.scale)
-
-
 def test_a_batch_of_pictures_gives_the_same_as_single_pictures(net: CascadeRCNN) -> None:
     pictures = [random_picture(150, height, seed) for seed, height in enumerate((84, 90, 76))]
     assert {net.slot_format((150, picture.shape[0])).size for picture in pictures} == {(160, 96)}
     together = detect(net, pictures)
     for picture, ours in zip(pictures, together, strict=True):
         close(ours, detect(net, [picture])[0])
-
-
-def test_the_padding_of_a_slot_has_no_effect(net: CascadeRCNN) -> None:
-    slots, content = in_slots(net, [random_picture(150, 84)])
-    clean = net.boxes(net(slots, content)[1])
-    slots[:, 84:] = 255
-    slots[:, :, 150:] = 255
-    assert torch.equal(net.boxes(net(slots, content)[1]), clean)
-
-
-def test_every_box_is_within_its_picture(net: CascadeRCNN) -> None:
-    (boxes,) = detect(net, [random_picture(150, 84)])
-    assert (boxes[:, :2] >= 0).all() and (boxes[:, :4] <= torch.tensor([150, 84, 150, 84])).all()
 
 
 def test_people_parts_and_objects_are_the_best_boxes_of_their_classes(net: CascadeRCNN) -> None:
@@ -139,27 +118,6 @@ def used_rows(rows: NDArray[np.float32]) -> list[list[float]]:
     count = int((rows[:, 4] > 0).sum())
     assert not rows[count:].any()
     return rows[:count].tolist()
-
-
-def test_maps_are_returned_by_stride(net: CascadeRCNN) -> None:
-    slots, content = in_slots(net, [random_picture(150, 84)])
-    maps, _ = net(slots, content)
-    assert {stride: tuple(level.shape) for stride, level in maps.items() if stride < 64} == {
-        stride: (1, 64, 96 // stride, 160 // stride) for stride in (4, 8, 16, 32)
-    }
-
-
-def test_a_picture_without_likely_boxes_has_no_detections(model: nn.Module) -> None:
-    description = small_cascade()
-    strict = CascadeRCNN(copy.deepcopy(model), description)
-    strict._detections = dataclasses.replace(strict._detections, min_score=0.999)
-    slots, content = in_slots(strict, [random_picture(150, 84)])
-    assert not strict.decode(strict(slots, content)[1], 4).packed.any()
-
-
-def test_a_slot_whose_sides_are_not_multiples_of_32_is_rejected(net: CascadeRCNN) -> None:
-    with pytest.raises(ValueError, match="multiples of 32"):
-        net(torch.zeros(1, 90, 160, 3, dtype=torch.uint8), torch.tensor([[160.0, 90.0]]))
 
 
 @pytest.mark.parametrize(

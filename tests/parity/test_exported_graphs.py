@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,15 +12,13 @@ from numpy.typing import NDArray
 
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
-from stages.detection.part_boxes import hand_regions, part_boxes
+from stages.detection.part_boxes import part_boxes
 from stages.export.exporting import export
 from stages.export.graph import ExportError
-from stages.export.network_graphs import step_graph
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
-from stages.region_features.roi_features import Regions, RoiConfig, person_features
 from stages.runtimes.onnx_runtime import load_session
 from stages.settings import PipelineSettings, WindowSettings
 from stages.vocabulary import packaged
@@ -36,7 +31,7 @@ from support.models.scripted_people import (
     scripted_detector,
     scripted_lease,
 )
-from support.models.seeing_checkpoints import SEEING, SMALL
+from support.models.seeing_checkpoints import SMALL
 from support.models.shipped_export import shipped_export
 
 pytestmark = [
@@ -45,24 +40,6 @@ pytestmark = [
 ]
 
 PEOPLE, FRAMES, WINDOW = 2, 11, 6
-OBJECTS = "objects-only-mean-of-parts-person-embedding-convolution-of-two-layers-and-three-heads"
-REGIONS = "no-geometry-no-gates-single-frames-without-language-and-three-heads"
-THREE_HEADS: dict[str, Any] = {"posture_actions": ("stand", "sit"), "movement_actions": ("walk", "run")}
-# Heads and step are files of their own, so that each configuration varies both. Together with the shipped one they have
-# each value of each option. Tracing takes ten seconds each. What the packaged checkpoints have is also exported, and
-# compared with torch, in integration/test_export_command.py and unit/stages/test_checkpoint_detector.py.
-CONFIGS = {
-    OBJECTS: replace(
-        SEEING,
-        visual_regions="objects",
-        graph="mean",
-        person_hidden=9,
-        action_kernel=4,
-        action_layers=2,
-        **THREE_HEADS,
-    ),
-    REGIONS: replace(SEEING, geometry=False, relevance_gates=False, language=False, temporal=False, **THREE_HEADS),
-}
 
 
 def untrained(config: NetworkConfig) -> Checkpoint:
@@ -74,17 +51,12 @@ def untrained(config: NetworkConfig) -> Checkpoint:
     network.set_normalisation(
         torch.randn(10, parts), torch.rand(10, parts) + 0.5, torch.randn(context), torch.rand(context) + 0.5
     )
-    if config.visual:
-        network.set_visual_normalisation(torch.randn(config.visual_features), torch.rand(config.visual_features) + 0.5)
     torch.nn.init.normal_(network.part_graph.absent)
-    if config.action_kernel > 1:
-        torch.nn.init.normal_(network.action_lstm.convolution.weigh.weight, std=0.3)
-        torch.nn.init.normal_(network.action_lstm.convolution.weigh.bias)
     network.action_lstm.temperature.fill_(1.5)
     return Checkpoint(network.requires_grad_(False), "edge", True, "none", sha256="sha256:0")
 
 
-def people_inputs(config: NetworkConfig, script: NDArray[np.float32]) -> dict[str, NDArray]:
+def people_inputs(script: NDArray[np.float32]) -> dict[str, NDArray]:
     """Return the heads' inputs for the script's people, [people, steps, …].
 
     They start at the second frame, in which the tracks are confirmed.
@@ -95,22 +67,7 @@ def people_inputs(config: NetworkConfig, script: NDArray[np.float32]) -> dict[st
     keypoints = rows[..., 5:].reshape(people, steps, 17, 3) * np.array([640 / 64, 384 / 38, 1], np.float32)
     geometry = sequence_features(keypoints, boxes, np.tile(np.arange(steps) * STEP_US, (people, 1)))
     found = part_boxes(keypoints, boxes, (640, 384))
-    given: dict[str, NDArray] = {"parts": geometry.parts, "context": geometry.context, "present": found.present}
-    if config.visual:
-        maps, _ = SeeingDetector(script)(torch.from_numpy(np.stack([scripted_lease(n).picture for n in range(FRAMES)])))
-        hands, hands_present = hand_regions(keypoints, boxes, (640, 384))
-        flat = (torch.from_numpy(array).flatten(0, 1) for array in (found.boxes, hands, hands_present))
-        regions = Regions(
-            torch.arange(steps).repeat(people),
-            *flat,
-            scale=torch.tensor([[64 / 640, 38 / 384]]).repeat(steps, 1),
-            content=torch.tensor([[64.0, 38.0]]).repeat(steps, 1),
-            offset=torch.zeros(steps, 2),
-        )
-        pooled = person_features(maps, regions, RoiConfig.of(config))
-        given["part_regions"] = pooled.parts.unflatten(0, (people, steps)).numpy()
-        given["object_regions"] = pooled.objects.unflatten(0, (people, steps)).numpy()
-    return given
+    return {"parts": geometry.parts, "context": geometry.context, "present": found.present}
 
 
 class Answer(NamedTuple):
@@ -150,39 +107,14 @@ class OtherRuntime:
         return Answer(relevance, states, scores.reshape(2, people, -1)[plan.answer])
 
 
-class Exported(NamedTuple):
-    checkpoint: Checkpoint
-    folder: Path
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Exported]:
-    """Return a function that exports heads and step of a configuration once, because tracing takes seconds."""
-
-    @functools.cache
-    def once(name: str) -> Exported:
-        if name == "shipped":
-            return Exported(load_checkpoint("edge"), shipped_export().folder)
-        checkpoint = untrained(CONFIGS[name])
-        folder = tmp_path_factory.mktemp("exported")
-        made = export(checkpoint, None, folder, ["heads", "step"])
-        assert [part.file.name for part in made] == ["heads.onnx", "step.onnx"]
-        return Exported(checkpoint, folder)
-
-    return once
-
-
-@pytest.mark.parametrize("name", ["shipped", *(pytest.param(name, marks=pytest.mark.soak) for name in CONFIGS)])
-def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(
-    name: str, exported: Callable[[str], Exported]
-) -> None:
-    checkpoint, folder = exported(name)
+def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline() -> None:
+    checkpoint, folder = load_checkpoint("edge"), shipped_export().folder
     script = moving_people(FRAMES, PEOPLE, seed=4)
     pipeline = Pipeline(
         scripted_detector(SeeingDetector(script)), checkpoint, PipelineSettings(window=WindowSettings(steps=WINDOW))
     )
     analyses = run(pipeline, [[scripted_lease(number)] for number in range(FRAMES)])
-    given = people_inputs(checkpoint.network.config, script)
+    given = people_inputs(script)
     other = OtherRuntime(folder, PEOPLE)
     vocabulary = checkpoint.vocabulary
     compared = 0
@@ -203,24 +135,6 @@ def test_a_sequence_in_onnx_runtime_has_the_scores_of_the_pipeline(
     assert compared > 100
 
 
-def test_part_states_in_onnx_runtime_are_those_of_the_network(exported: Callable[[str], Exported]) -> None:
-    checkpoint, folder = exported("shipped")
-    given = people_inputs(checkpoint.network.config, moving_people(FRAMES, PEOPLE, seed=5))
-    session = load_session((folder / "heads.onnx").read_bytes(), 1)
-    for people in (1, 2, 20):  # one person, two, and all
-        flat = {name: array.reshape(-1, *array.shape[2:])[:people] for name, array in given.items()}
-        states = session.run(["states"], {port.name: flat[port.name] for port in session.get_inputs()})[0]
-        tensors: Any = {name: torch.from_numpy(array) for name, array in flat.items()}
-        with torch.inference_mode():
-            wanted = checkpoint.network.forward_step(**tensors).states.numpy()
-        assert np.abs(states - wanted).max() <= 1e-5 * wanted.max()
-
-
-def test_the_description_of_the_step_lists_the_experimental_actions() -> None:
-    step = step_graph(replace(untrained(SMALL), experimental=("carry",)))
-    assert step.about["experimental"] == ["carry"]
-
-
 def test_a_file_whose_outputs_differ_from_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stages.export import onnx_file
 
@@ -237,9 +151,3 @@ def test_a_file_whose_outputs_differ_from_torch_is_not_kept(tmp_path: Path, monk
         export(untrained(SMALL), None, tmp_path, ["step"])
     assert [path.name for path in tmp_path.iterdir()] == ["step.onnx"]
     assert (tmp_path / "step.onnx").read_text() == "an earlier file"
-
-
-def test_exporting_the_detector_needs_a_detector(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="detector: no detector was given"):
-        export(untrained(SMALL), None, tmp_path / "out")
-    assert not (tmp_path / "out").exists()

@@ -9,16 +9,12 @@ import msgspec
 import pytest
 
 from ring_buffers.frames import Lease
-from stages.ease_levels import OBJECTS_COST, SEARCH_VIEWS, SECOND_LOOK_COST, VIEW_COST
-from stages.looks import NOTHING, WHOLE, Region, look_at
-from stages.people.look_planner import LookPlanner
+from stages.looks import NOTHING, WHOLE
 from stages.pipeline import Pipeline
 from stages.settings import DetectionMode, ModelSettings, PipelineSettings, WindowSettings
 from stages.types import FrameAnalysis
 from support.models.bright_people import (
-    BrightObjectsNetwork,
     BrightPeopleNetwork,
-    BrightSecondNetwork,
     Person,
     bright_pipeline,
     drawn_frames,
@@ -105,19 +101,6 @@ def test_results_do_not_depend_on_how_frames_are_distributed_over_batches(detect
         assert_same(analysis, batched[spot])
 
 
-def test_a_persons_state_survives_changes_between_regions_and_whole_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The region shows the picture unscaled, so that the detections are exactly the same."""
-    scenes = together(walking(40, 300, 2))
-    expected, _ = watched(scenes, settings("full"))
-    region = look_at([Region(256, 130, 256)])
-    planned = iter([WHOLE, WHOLE, region, region, region, WHOLE, region] * 6)
-    monkeypatch.setattr(LookPlanner, "plan", lambda self, meta, people, newest: next(planned))
-    found, network = watched(scenes, settings("auto"))
-    assert {(256, 256), (512, 768)} == set(network.pictures)
-    for one, other in zip(expected, found, strict=True):
-        assert_same(one, other)
-
-
 @pytest.mark.parametrize(("arrives", "minutes"), [(True, 5), (False, 2)])
 def test_a_person_who_keeps_still_for_minutes_is_never_gated_away(arrives: bool, minutes: int) -> None:
     """They walk in, or stand there from the first frame."""
@@ -191,47 +174,6 @@ def test_the_pipeline_knows_which_frames_it_will_look_at_and_asking_changes_noth
         assert_same(found, other)
         expected[needed] += 1
     assert min(expected.values()) > 10
-
-
-def test_levels_that_look_no_more_rarely_than_steps_are_made_cost_the_same() -> None:
-    pipeline, _ = bright_pipeline(settings())
-    assert pipeline.ease_cost(0, [25.0, 5.0]) == pipeline.ease_cost(1, [25.0, 5.0]) > pipeline.ease_cost(2, [25.0, 5.0])
-
-
-@pytest.mark.parametrize(
-    ("left_out", "saved"),
-    [
-        ({"second_looks": 0.0}, 4 * SECOND_LOOK_COST),
-        ({"search_s": 0.0}, SEARCH_VIEWS * VIEW_COST / 15),
-        ({"objects_s": 0.0}, OBJECTS_COST),
-    ],
-)
-def test_second_looks_searches_and_looks_for_objects_are_part_of_the_cost_of_full_quality_only(
-    left_out: dict[str, float], saved: float
-) -> None:
-    chosen = {"second_looks": 4.0, "search_s": 15.0, "objects_s": 1.0}
-    every, without = (
-        bright_pipeline(
-            PipelineSettings(model=ModelSettings.model_validate(model)), BrightObjectsNetwork(), BrightSecondNetwork()
-        )[0]
-        for model in (chosen, chosen | left_out)
-    )
-    assert every.ease_cost(0, [5.0, 25.0]) - without.ease_cost(0, [5.0, 25.0]) == pytest.approx(2 * saved)
-    assert every.ease_cost(1, [5.0, 25.0]) == without.ease_cost(1, [5.0, 25.0]) == 5.0 + 12.5
-
-
-def test_a_detector_without_second_looks_and_whole_pictures_only_cost_detections() -> None:
-    alone, _ = bright_pipeline(settings())
-    full, _ = bright_pipeline(settings("full"), second=BrightSecondNetwork())
-    assert alone.ease_cost(0, [5.0]) == full.ease_cost(0, [5.0]) == 5.0
-
-
-def test_the_pipeline_knows_how_often_settings_and_level_let_it_look() -> None:
-    pipeline, _ = bright_pipeline(settings())
-    assert [pipeline.detection_rate(level, 25.0) for level in range(5)] == [12.5, 12.5, 8.0, 8.0, 5.0]
-    assert pipeline.detection_rate(0, 10.0) == 10.0
-    third, _ = bright_pipeline(PipelineSettings(model=ModelSettings(detect_every=3, detection="full")))
-    assert third.detection_rate(0, 60.0) == 20.0 and third.detection_rate(1, 60.0) == 12.5
 
 
 def test_sixty_people_in_view_cost_one_whole_picture_and_leave_the_other_cameras_their_looks() -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 
-import numpy as np
 import pytest
 import torch
 
 from stages.detection.movenet import keypoint_decoding as decoding
 from stages.detection.movenet.movenet import MoveNet
-from stages.detection.movenet.movenet_network import SeparableHead, neighbourhoods
-from support.models.reference_frames import CASES, Case, decoded, picture, rgb
+from support.models.reference_frames import CASES, Case, picture
 from support.repository import REPOSITORY
 
 REFERENCE = json.loads((REPOSITORY / "tests" / "fixtures" / "movenet_reference.json").read_text())["results"]
@@ -67,20 +65,6 @@ def test_people_equal_those_of_the_published_graph(case: Case, net: MoveNet, pic
         assert (found.keypoints[0, match, :, 2] - keypoints[row, :, 2]).abs().max() < 0.01, where
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_removing_duplicates_keeps_all_people_that_the_graph_finds(
-    case: Case, net: MoveNet, pictures: dict[str, torch.Tensor]
-) -> None:
-    boxes, scores, _ = graph_people(case)
-    found = net.decode(net(pictures[case.name][None])[1], 32)
-    people = boxes[scores > 0.15]
-    assert len(people) >= 1
-    for box in people:
-        best = int((found.boxes[0] - box).abs().amax(-1).argmin())
-        assert found.scores[0, best] > 0.14
-    assert (found.scores[0].diff() <= 0).all(), "best first"
-
-
 def test_a_batch_of_pictures_gives_the_same_as_single_pictures(net: MoveNet, pictures: dict[str, torch.Tensor]) -> None:
     batch = [pictures["street-576x768"], pictures["crowd-576x768"], pictures["street-576x768"].flip(1)]
     maps, heads = net(torch.stack(batch))
@@ -103,29 +87,6 @@ def test_more_than_six_people_are_found(net: MoveNet, pictures: dict[str, torch.
     assert (overlap - torch.eye(8)).max() < 0.2, "eight different places"
 
 
-def test_a_person_near_the_camera_is_found_once(net: MoveNet) -> None:
-    whole = rgb(decoded("pose2sim", "cam03.mp4", 20))  # One man, taller than 250 pixels.
-    near = torch.from_numpy(np.ascontiguousarray(whole[:1920:2, :1088:2]))[None]
-    heads = net(near)[1]
-
-    def duplicates(suppressed: bool) -> int:
-        found = net.decode(heads, 32, suppress_duplicates=suppressed)
-        people = found.scores[0] > 0.04
-        overlap = decoding.overlaps(found.boxes[:, people], found.keypoints[:, people, :, :2], net.sigmas)[0]
-        return int((overlap.triu(1) > decoding.DUPLICATE_OVERLAP).sum())
-
-    assert duplicates(suppressed=False) >= 2
-    assert duplicates(suppressed=True) == 0
-
-
-def test_the_number_of_rows_is_fixed_and_unused_rows_score_zero(net: MoveNet) -> None:
-    _, heads = net(torch.zeros(2, 32, 64, 3, dtype=torch.uint8))
-    found = net.decode(heads, 200)  # more than the 128 cells of the map
-    assert found.packed.shape == (2, 200, 56)
-    assert found.scores.max() < 0.1
-    assert torch.isfinite(found.packed).all()
-
-
 @pytest.mark.parametrize("size", [(32, 32), (96, 224), (160, 64)])
 def test_any_size_in_multiples_of_32_is_accepted(size: tuple[int, int], net: MoveNet) -> None:
     height, width = size
@@ -135,22 +96,6 @@ def test_any_size_in_multiples_of_32_is_accepted(size: tuple[int, int], net: Mov
         for stride, channels in ((32, 64), (16, 96), (8, 48), (4, 24))
     }
     assert heads.centre.shape == (1, height // 4, width // 4)
-
-
-def test_other_sizes_are_rejected(net: MoveNet) -> None:
-    with pytest.raises(ValueError, match="multiples of 32"):
-        net(torch.zeros(1, 100, 128, 3, dtype=torch.uint8))
-
-
-def test_a_head_at_single_positions_equals_its_map(net: MoveNet) -> None:
-    generator = torch.Generator().manual_seed(1)
-    features = torch.randn(2, 24, 9, 13, generator=generator)
-    y, x = torch.meshgrid(torch.arange(9), torch.arange(13), indexing="ij")
-    y, x = y.flatten().expand(2, -1), x.flatten().expand(2, -1)
-    head: SeparableHead = net.network.keypoint_regression
-    dense = head(features).flatten(2).transpose(1, 2)
-    sparse = head.at(neighbourhoods(features, y, x))
-    assert (dense - sparse).abs().max() <= 1e-5 * dense.abs().max()
 
 
 @pytest.mark.parametrize("case", CASES[2:4], ids=lambda case: case.name)
@@ -200,21 +145,6 @@ def test_the_windowed_keypoint_search_equals_a_search_of_the_whole_map(height: i
             assert score[0, person, part] == pytest.approx(float(expected), rel=1e-4)
             compared += 1
     assert compared > 60
-
-
-def test_suppression_in_rounds_equals_greedy_suppression() -> None:
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(50):
-        scores = torch.rand(1, 12, generator=generator)
-        overlap = torch.rand(1, 12, 12, generator=generator) ** 3
-        overlap = (overlap + overlap.transpose(1, 2)) / 2
-        expected = torch.zeros(12)
-        kept: list[int] = []
-        for row in scores[0].argsort(descending=True).tolist():
-            if all(overlap[0, row, other] <= decoding.DUPLICATE_OVERLAP for other in kept):
-                kept.append(row)
-                expected[row] = scores[0, row]
-        assert torch.equal(decoding.suppress(scores, overlap)[0], expected)
 
 
 @pytest.mark.gpu

@@ -159,39 +159,6 @@ def test_a_rehearsal_shows_whether_a_number_of_pictures_fits_and_leaves_the_stat
     assert pipeline.device_memory() is None, "only reported on CUDA"
 
 
-def test_running_out_of_memory_after_states_may_have_changed_is_an_error_and_repeats_no_step(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    script = moving_people(FRAMES, 2)
-    pipeline, _ = scripted_pipeline(script, settings())
-    run(pipeline, [[scripted_lease(n)] for n in range(10)])
-    calls: list[int] = []
-    step = pipeline._states._lstm.step
-
-    def second_wave_fails(*args: Any, **kwargs: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return step(*args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline._states._lstm, "step", second_wave_fails)
-        with pytest.raises(torch.OutOfMemoryError) as error:
-            pipeline.process([scripted_lease(10), scripted_lease(11)])
-    assert getattr(error.value, "stage", None) == "action_lstm" and len(calls) == 2
-    after = run(pipeline, [[scripted_lease(n)] for n in range(12, FRAMES)])
-    dropped = run(
-        scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in (*range(11), *range(12, FRAMES))]
-    )
-    for spot, analysis in after.items():
-        # The smoothed label lacks the lost frame, so only the unsmoothed actions are compared.
-        for person, twin in zip(analysis.people, dropped[spot].people, strict=True):
-            assert person.action is not None and twin.action is not None
-            assert [label for label, _ in person.action.top] == [label for label, _ in twin.action.top]
-            for (_, score), (_, expected) in zip(person.action.top, twin.action.top, strict=True):
-                assert abs(score - expected) <= 1e-5
-
-
 def test_a_single_person_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     script = moving_people(4, 1)
     pipeline, _ = scripted_pipeline(script, settings())

@@ -23,7 +23,6 @@ from stages.looks import WHOLE
 from stages.pipeline import Pipeline
 from stages.profiles import region_detector
 from stages.settings import PipelineSettings, WindowSettings
-from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from support.models.random_detectors import random_detector, random_picture, small_cascade
 from support.models.region_people import SCALE, THINGS, ScriptedRegions, paper_checkpoint, region_lease
@@ -76,15 +75,6 @@ def test_each_person_gets_the_keypoints_of_the_overlapping_person() -> None:
         np.testing.assert_allclose(here.boxes, rows[frame, :PEOPLE, :4] * np.tile(SCALE, 2), rtol=1e-6)
         assert here.objects.labels == ("ball",)
         assert here.parts_of(np.arange(PEOPLE), 0.2).present.any(1).all()
-
-
-def test_a_person_without_keypoints_has_no_parts_and_keypoints_without_a_person_are_ignored() -> None:
-    rows, poses = script()
-    poses[:, 2] = 0  # the first person in the regions
-    rows[:, 1, 4] = 0
-    here = paired(rows, poses).detect([region_lease(0)], [WHOLE], PEOPLE).frames[0]
-    assert len(here.boxes) == 2
-    assert here.parts_of(np.arange(2), 0.2).present.any(1).tolist() == [False, True]
 
 
 def plain_overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -148,8 +138,3 @@ def test_a_detector_without_part_classes_is_paired_with_movenet() -> None:
     detector.warm_up(torch.from_numpy(picture)[None], format.content, 4)
     here = detector.detect([lease], [WHOLE], 4).frames[0]
     assert here.keypoints is not None and here.keypoints.shape == (len(here.boxes), 17, 3)
-
-
-def test_parts_that_keypoints_do_not_provide_are_rejected() -> None:
-    with pytest.raises(WeightsError, match=r"coco\.pth.*tail"):
-        region_detector(coco_like(), (*PARTS, "tail"))

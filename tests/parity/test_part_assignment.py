@@ -96,35 +96,3 @@ def test_a_part_mostly_outside_a_person_is_not_assigned() -> None:
     for part, present in ((inside, True), (outside, False)):
         found = assign_parts(array(person), array(part)[None], np.ones((1, 1), np.float32))
         assert found.present.tolist() == [[present]]
-
-
-def test_a_part_that_scores_too_low_is_not_assigned() -> None:
-    part, scores = array((1.0, 1.0, 2.0, 2.0))[None], np.array([[0.25]], np.float32)
-    person = array((0.0, 0.0, 10.0, 10.0))
-    assert assign_parts(person, part, scores, 0.25).present.all()
-    assert not assign_parts(person, part, scores, 0.26).present.any()
-
-
-def test_the_order_of_people_does_not_change_the_total() -> None:
-    random = np.random.default_rng(5)
-    corner = random.uniform(0, 30, (6, 2))
-    people = np.concatenate((corner, corner + random.uniform(15, 30, (6, 2))), 1).astype(np.float32)
-    corner = random.uniform(5, 45, (10, 8, 2))
-    boxes = np.concatenate((corner, corner + random.uniform(2, 9, (10, 8, 2))), 2).astype(np.float32)
-    scores = random.uniform(0.1, 1, (10, 8)).astype(np.float32)
-    found, reverse = assign_parts(people, boxes, scores), assign_parts(people[::-1], boxes, scores)
-    assert 20 < found.present.sum() < 60
-    # If two people fully contain the same two boxes, either assignment is right.
-    assert (found.present.sum(0) == reverse.present.sum(0)).all()
-    for part in range(10):
-        candidates = [tuple(box) for box in boxes[part].tolist()], scores[part].tolist()
-        rows: list[Box] = [tuple(box) for box in people.tolist()]
-        total = assigned_total(rows, *candidates, found, part)
-        assert total == pytest.approx(assigned_total(rows[::-1], *candidates, reverse, part), rel=1e-12)
-
-
-def test_without_people_or_parts_nothing_is_assigned() -> None:
-    no_people = assign_parts(array(), np.ones((10, 3, 4), np.float32), np.ones((10, 3), np.float32))
-    assert no_people.boxes.shape == (0, 10, 4) and no_people.present.shape == (0, 10)
-    no_parts = assign_parts(array((0, 0, 5, 5)), np.zeros((10, 0, 4), np.float32), np.zeros((10, 0), np.float32))
-    assert no_parts.boxes.shape == (1, 10, 4) and not no_parts.present.any()

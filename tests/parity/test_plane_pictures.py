@@ -12,15 +12,14 @@ from ring_buffers.frames import LUMA_SHARES, Colours, FrameMeta, Lease, Matrix, 
 from ring_buffers.slot_writers import frame_colours, picture_writer
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.detection.views.slot_pictures import pictures_by_shape, planes_for, stack_slots
-from stages.device.plane_pictures import area_weights, bilinear_weights, device_pictures
+from stages.detection.views.slot_pictures import planes_for, stack_slots
+from stages.device.plane_pictures import device_pictures
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
 from stages.settings import ModelSettings, PipelineSettings
 from stages.third_party import weights
 from stages.types import FrameAnalysis
 
-CPU = torch.device("cpu")
 NEAR = 8
 """In pixels of the 768x576 street, where people are about 80 pixels high."""
 CLEAR = 0.6
@@ -122,24 +121,6 @@ def test_sides_may_be_odd(source: tuple[int, int], size: tuple[int, int]) -> Non
     assert distance(expected, found).max() <= MAX_DIFFERENCE
 
 
-def test_enlarged_pictures_agree_with_swscale() -> None:
-    expected, found = both(smooth(160, 120, Colours()), (512, 384))
-    assert distance(expected, found).max() <= MAX_DIFFERENCE
-
-
-@pytest.mark.parametrize("pair", [(7, 3), (1920, 768), (3, 7), (5, 5), (720, 1)])
-def test_weights_of_each_pixel_sum_to_one(pair: tuple[int, int]) -> None:
-    for made in (area_weights(*pair), bilinear_weights(*pair)):
-        assert made.shape == pair[::-1] and (made >= 0).all()
-        assert np.allclose(made.sum(1), 1)
-    assert np.allclose(area_weights(*pair).sum(0), pair[1] / pair[0]), "all source pixels have the same weight"
-
-
-def test_planes_without_a_target_picture_are_rejected() -> None:
-    with pytest.raises(ValueError, match="no target picture"):
-        device_pictures(torch.zeros(1, 96, dtype=torch.uint8), SlotFormat("planes", (8, 8), (8, 8)))
-
-
 def leases(frames: list[av.VideoFrame], pipeline: Pipeline, detector_size: tuple[int, int]) -> list[Lease]:
     made: list[Lease] = []
     for number, frame in enumerate(frames):
@@ -192,23 +173,6 @@ def test_people_parts_and_actions_on_a_real_street_agree_with_swscales_pictures(
     assert found >= 0.97 * people
     assert sure > 50
     assert same_label >= 0.9 * sure
-
-
-def test_cameras_of_two_sizes_share_a_batch_if_their_pictures_have_the_same_shape(street: av.VideoFrame) -> None:
-    small = street.reformat(384, 288)
-    formats = [planes_for(slot_format)((frame.width, frame.height), (320, 256)) for frame in (street, small)]
-    frames: list[Lease] = []
-    for number, (frame, format) in enumerate(zip((street, small), formats)):
-        picture = np.zeros(format.shape, np.uint8)
-        picture_writer(format).write(frame, picture)
-        meta = FrameMeta(f"cam{number}", 1, 0, 0, 0, "media", 0, 0, format.size, format)
-        frames.append(Lease(meta, picture, 0))
-    ((indices, pictures),) = pictures_by_shape([frames[0], frames[1], frames[0]], [True, True, True], CPU)
-    assert indices == [0, 2, 1] and pictures.shape == (3, 256, 320, 3)
-    assert torch.equal(pictures[0], pictures[1])
-    assert distance(pictures[0].numpy(), pictures[2].numpy()).mean() < 4
-    ((indices, pictures),) = pictures_by_shape([frames[0], frames[1]], [False, True], CPU)
-    assert indices == [1] and len(pictures) == 1
 
 
 @pytest.mark.gpu

@@ -7,19 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from ring_buffers.frames import Lease, SlotFormat
 from ring_buffers.slot_writers import RgbWriter, picture_writer
-from stages.detection.detections import Area, PictureGroup
 from stages.detection.keypoint_batches import detect_keypoints
-from stages.detection.movenet.movenet import FEATURE_CHANNELS, MoveNet, slot_format
+from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.detection.views.slot_pictures import region_content, region_pictures, stack_slots
 from stages.device.host_pictures import cut_picture, whole_picture
 from stages.device.plane_pictures import cut_pictures
-from stages.looks import REGION_SIDE, WHOLE, Region, look_at
-from stages.people.batch_steps import BatchSteps
-from stages.people.people import Step
-from stages.region_features.roi_features import RoiConfig
-from stages.region_features.step_regions import step_regions
+from stages.looks import REGION_SIDE, Region, look_at
 from support.models.footage_frames import CPU, frame_of, lent
 
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 6, 2.5
@@ -96,59 +91,6 @@ def test_sides_of_the_picture_may_be_odd(size: tuple[int, int]) -> None:
         [(width, height)],
     )  # fmt: skip
     assert np.abs(in_torch.numpy().astype(int) - made[0, :height, :width].numpy().astype(int)).mean() < MEAN_DIFFERENCE
-
-
-def test_the_detector_finds_the_same_person_in_a_region_as_in_the_whole_picture(
-    street: Lease, movenet: MoveNet
-) -> None:
-    """The regions are as detailed as the whole picture, but have other surroundings."""
-    whole = detect_keypoints([street], [WHOLE], movenet, 16, CPU).people[0]
-    clear = whole[(whole[:, 4] > 0.35)]
-    assert len(clear) >= 3
-    for person in clear:
-        middle = ((person[0] + person[2]) / 2, (person[1] + person[3]) / 2)
-        left, top = (max(0, min(int(at - 128) // 2 * 2, limit - 256)) for at, limit in zip(middle, (768, 576)))
-        found = detect_keypoints([street], [look_at([Region(left, top, 256)])], movenet, 16, CPU).people[0]
-        distances = np.abs(found[:, :4] - person[:4]).max(1)
-        assert distances.min() < 12
-        joints, expected = found[distances.argmin(), 5:].reshape(17, 3), person[5:].reshape(17, 3)
-        sure = expected[:, 2] > 0.4
-        assert np.median(np.abs(joints[sure, :2] - expected[sure, :2])) < 3
-
-
-def test_region_features_come_from_the_picture_that_shows_the_person_best() -> None:
-    """Maps whose values are the place in the frame, whatever a picture shows: pooling gives where the part is."""
-
-    def group_of(*areas: Area) -> PictureGroup:
-        maps: dict[int, torch.Tensor] = {}
-        width, height = areas[0].content
-        for stride in (4, 8, 16):
-            cells = (torch.arange(width // stride) + 0.5) * stride
-            x = [cells / area.scale[0] + area.offset[0] for area in areas]
-            maps[stride] = torch.stack([row.expand(FEATURE_CHANNELS[stride], height // stride, -1) for row in x])
-        pixels = torch.zeros(len(areas), height, width, 3, dtype=torch.uint8)
-        return PictureGroup([0] * len(areas), pixels, maps, list(areas))
-
-    square = group_of(Area((0.0, 0.0), (0.5, 0.5), (256, 256)), Area((300.0, 200.0), (1.0, 1.0), (256, 256)))
-    narrow = group_of(Area((600.0, 200.0), (1.0, 1.0), (96, 256)))
-    meta = FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, (1280, 720), SlotFormat("planes", (1280, 720), (768, 432)))
-    for box in ((340, 240, 400, 400), (20, 30, 90, 200), (620, 240, 680, 400)):
-        steps = steps_of(np.array(box, np.float32))
-        found = step_regions(steps, [meta], [square, narrow], RoiConfig(), CPU)
-        parts = found.parts[0, 0].unflatten(0, (-1, 9)).mean(0).reshape(3, 3)
-        assert np.allclose(parts.mean(0).numpy(), np.linspace(box[0], box[2], 7)[1::2], atol=1.5)
-
-
-def steps_of(box: np.ndarray) -> BatchSteps:
-    """One person's step; every part is the whole person."""
-    steps = BatchSteps()
-    keypoints = np.concatenate((np.tile((box[:2] + box[2:]) / 2, (17, 1)), np.ones((17, 1))), 1).astype(np.float32)
-    steps.steps.append(Step(keypoints, box, 0))
-    steps.people.append(None)  # pyright: ignore[reportArgumentType] - only their number counts here
-    steps.frames.append(0)
-    steps.part_boxes.append(np.tile(box, (10, 1)))
-    steps.present.append(np.ones(10, np.bool_))
-    return steps
 
 
 @pytest.mark.gpu

@@ -9,8 +9,6 @@ from torchvision.ops import roi_align
 
 from stages.detection.cascade_rcnn.region_pooling import Pooling, Pyramid, gradient_of_map, pool
 
-POOLING = Pooling((4, 8, 16), (7, 7), 0, True, 14.0)
-
 
 def pyramid(batch: int = 2, channels: int = 5) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
@@ -53,27 +51,6 @@ def test_regions_of_every_size_and_position_equal_those_of_roi_align(fixed: bool
     close(pool(Pyramid(maps), boxes, pooling, fixed), expected(maps, boxes, pooling))
 
 
-def test_a_side_of_a_whole_number_of_cells_has_the_operators_number_of_samples() -> None:
-    boxes = torch.tensor([[[0.0, 0, side, side], [3.0, 5, 3 + side, 5 + 2 * side]] for side in (28.0, 56.0)])
-    close(pool(Pyramid(pyramid()), boxes, POOLING, False), expected(pyramid(), boxes, POOLING))
-
-
-def test_an_empty_box_gives_finite_values() -> None:
-    boxes = torch.tensor([[[10.0, 10, 10, 10], [0.0, 0, 0, 0]], [[10.0, 10, 30, 10], [200.0, 200, 200, 200]]])
-    assert torch.isfinite(pool(Pyramid(pyramid()), boxes, POOLING, False)).all()
-
-
-@pytest.mark.parametrize(("samples", "aligned"), [(2, True), (0, False)])
-def test_other_kinds_of_sampling_use_the_operator(samples: int, aligned: bool) -> None:
-    pooling = Pooling((4, 8, 16), (7, 7), samples, aligned, 14.0)
-    maps, boxes = pyramid(), random_boxes(20)
-    close(pool(Pyramid(maps), boxes, pooling, False), expected(maps, boxes, pooling))
-
-
-def test_no_boxes_give_no_regions() -> None:
-    assert pool(Pyramid(pyramid()), torch.zeros(2, 0, 4), POOLING, False).shape == (0, 7, 7, 5)
-
-
 @pytest.mark.parametrize("size", [(7, 7), (3, 2)], ids=str)
 def test_gradients_of_regions_of_every_size_and_position_equal_those_of_roi_align(size: tuple[int, int]) -> None:
     boxes = random_boxes(150, seed=2)
@@ -84,8 +61,3 @@ def test_gradients_of_regions_of_every_size_and_position_equal_those_of_roi_alig
     gradient = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(3))
     (theirs,) = torch.autograd.grad(pooled, maps, gradient)
     close(gradient_of_map(gradient, rois, maps.shape, 1 / 8), theirs)
-
-
-def test_no_regions_give_no_gradient() -> None:
-    none = gradient_of_map(torch.zeros(0, 5, 7, 7), torch.zeros(0, 5), (2, 5, 12, 20), 1 / 8)
-    assert none.shape == (2, 5, 12, 20) and not none.any()

@@ -99,22 +99,6 @@ def test_people_are_pooled_in_their_own_picture_at_its_scale() -> None:
         assert (found.objects[person, 2] - whole).abs().max() <= limit
 
 
-def test_without_people_there_are_no_rows() -> None:
-    config = RoiConfig()
-    empty = Regions(
-        torch.zeros(0, dtype=torch.int64),
-        torch.zeros(0, 10, 4),
-        torch.zeros(0, 2, 4),
-        torch.zeros(0, 2, dtype=torch.bool),
-        torch.ones(2, 2),
-        torch.full((2, 2), 64.0),
-        torch.zeros(2, 2),
-    )
-    found = person_features(random_maps(2, 64, 96), empty, config)
-    assert found.parts.shape == (0, 10, config.length(CHANNELS))
-    assert found.objects.shape == (0, 3, config.length(CHANNELS))
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda_pooling_does_not_wait_for_the_device() -> None:

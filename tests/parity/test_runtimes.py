@@ -6,14 +6,12 @@ OpenVINO is that of the extra `openvino`. `tests/unit/stages/runtimes` tests the
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -27,28 +25,25 @@ from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.export.onnx_model import onnx_model
 from stages.profiles import load_checkpoint, load_detector, load_profile
-from stages.runtimes import choosing, machine
+from stages.runtimes import choosing
 from stages.runtimes.agreement import BOUNDS, differences
 from stages.runtimes.building import build
-from stages.runtimes.choosing import choose_runtime, use_runtime
+from stages.runtimes.choosing import use_runtime
 from stages.runtimes.network import (
     CANDIDATES,
     TYPES,
     Candidate,
     Detected,
-    PrecisionName,
     RunnableNetwork,
     RuntimeUnavailableError,
 )
-from stages.runtimes.onnx_runtime import load_session, onnxruntime_computation
-from stages.runtimes.openvino_runtime import compiled_model
+from stages.runtimes.onnx_runtime import onnxruntime_computation
 from stages.runtimes.runnable_movenet import RunnableMoveNet, RunnableThunder
 from stages.runtimes.runnable_nanodet import RunnableNanoDet
 from stages.settings import ModelSettings, PipelineSettings
 from stream.config import Config
 from stream.inference.model_loading import load_model
 from stream.settings.config_error import ConfigError
-from support.models.brightest_cell import BrightestCell
 from support.models.reference_frames import (
     BFLOAT16_CASES,
     CASES,
@@ -58,7 +53,6 @@ from support.models.reference_frames import (
     Case,
     picture,
 )
-from support.waiting import PATIENCE_S
 from telemetry.observer import Observer
 
 pytestmark = pytest.mark.usefixtures("all_runtimes")
@@ -171,21 +165,6 @@ def test_a_batch_gives_the_same_as_single_pictures_whatever_size_was_run_before(
             assert torch.equal(one[0], other[row])
 
 
-@FLOAT32
-def test_results_stay_valid_while_the_next_picture_is_computed(candidate: Candidate) -> None:
-    first = outputs("nanodet", candidate, torch.zeros(1, *SMALLEST, 3, dtype=torch.uint8))
-    kept = [value.clone() for value in first]
-    outputs("nanodet", candidate, torch.full((1, *SMALLEST, 3), 255, dtype=torch.uint8))
-    assert all(torch.equal(one, other) for one, other in zip(first, kept, strict=True))
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_onnx_runtime_uses_its_threads_and_leaves_those_of_torch(threads: int) -> None:
-    options = load_session(model("nanodet"), threads).get_session_options()
-    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
-    assert torch.get_num_threads() == 1
-
-
 def test_regions_computed_side_by_side_have_the_maps_that_each_has_alone() -> None:
     shown = torch.from_numpy(pictures("nanodet")[0])
     regions = [
@@ -216,56 +195,12 @@ def test_batches_of_several_regions_keep_their_order_and_find_what_torch_finds()
     assert [len(heads.centre) for _, heads in other.each(batches)] == [2, 1, 3, 0]
 
 
-def test_regions_are_computed_in_a_process_that_was_forked_afterwards() -> None:
-    compute = onnxruntime_computation(model("nanodet"), 2)
-    small = [torch.zeros(1, *SMALLEST, 3, dtype=torch.uint8)] * 3
-    compute(small)
-    child = multiprocessing.get_context("fork").Process(target=compute, args=(small,))
-    child.start()
-    child.join(PATIENCE_S)
-    assert child.exitcode == 0
-
-
 def test_a_picture_that_fails_beside_others_is_an_error_and_the_next_pictures_are_computed() -> None:
     compute = onnxruntime_computation(model("nanodet"), 2)
     small = torch.zeros(1, *SMALLEST, 3, dtype=torch.uint8)
     with pytest.raises(InvalidArgument):
         compute([small, torch.zeros(1, *SMALLEST, 4, dtype=torch.uint8), small])
     assert len(compute([small, small])) == 2
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_openvino_uses_its_threads_and_the_stated_precision(precision: PrecisionName, threads: int) -> None:
-    computation("nanodet", Candidate("openvino", precision))  # skips
-    compiled = compiled_model(model("nanodet"), precision, threads)
-    names = ("INFERENCE_NUM_THREADS", "NUM_STREAMS", "ENABLE_CPU_PINNING")
-    assert [compiled.get_property(name) for name in names] == [threads, 1, False]
-    hint = {"float32": "f32", "bfloat16": "bf16"}[precision]
-    assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == hint
-    assert torch.get_num_threads() == 1
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_agrees_in_the_check_pictures_in_every_runtime(name: str) -> None:
-    network = made(name)
-    for candidate in (ONNXRUNTIME, OPENVINO):
-        use_runtime(network, candidate, 1)
-
-
-def test_auto_in_bfloat16_computes_in_bfloat16(tmp_path: Path) -> None:
-    network = BrightestCell()
-    chosen = choose_runtime(network, "auto", "bfloat16", [SMALLEST], 1, tmp_path)
-    assert chosen.precision == "bfloat16" and network.precision == torch.bfloat16
-
-
-@pytest.mark.parametrize(("runtime", "title"), [("onnxruntime", "ONNX Runtime"), ("openvino", "OpenVINO")])
-def test_a_network_that_a_runtime_cannot_load_is_an_error(
-    runtime: str, title: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stages.export.onnx_model.onnx_model", lambda graph: b"not a network")
-    with pytest.raises(RuntimeUnavailableError, match=rf"model\.runtime: {title} can't load nanodet: .*use torch"):
-        build(made("nanodet"), Candidate(runtime, "float32"), 1)  # pyright: ignore[reportArgumentType]
 
 
 def test_the_configuration_sets_the_runtime_of_the_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,24 +214,6 @@ def test_the_configuration_sets_the_runtime_of_the_detector(tmp_path: Path, monk
         networks.append(network)
     assert [network.computation is not None for network in networks] == [False, True, True]
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(("setting", "of_torch", "of_others"), [(0, 2, 3), (5, 5, 5)])
-def test_by_default_other_runtimes_also_use_the_core_that_torch_leaves_to_decoding(
-    setting: int, of_torch: int, of_others: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    torchs, others = list[int](), list[int]()
-
-    def load(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-        others.append(threads)
-        return load_session(model, 1)
-
-    monkeypatch.setattr(machine, "usable_cores", lambda: 3)
-    monkeypatch.setattr(torch, "set_num_threads", torchs.append)
-    monkeypatch.setattr("stages.runtimes.onnx_runtime.load_session", load)
-    load_profile(PipelineSettings(model=ModelSettings(device="cpu", threads=setting, runtime="onnxruntime")))
-    assert torchs == [of_torch]
-    assert others == [of_others, 1] * 3, "of each network, for large and for small pictures"
 
 
 def test_auto_is_the_default_and_measures_the_sizes_of_regions_and_of_the_configured_cameras(
@@ -330,8 +247,3 @@ def test_other_runtimes_are_for_the_cpu() -> None:
         load_detector(checkpoint, "cuda", runtime="openvino")
     assert isinstance(detector := load_detector(checkpoint, "cpu"), KeypointDetector)
     assert isinstance(network := detector.networks[0], MoveNet) and network.computation is None
-
-
-def test_other_runtimes_compute_no_detector_of_a_checkpoint() -> None:
-    with pytest.raises(ValueError, match=r"model\.runtime: onnxruntime computes MoveNet only"):
-        load_detector(load_checkpoint("kinetics-tps"), "cpu", runtime="onnxruntime")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 
 from ring_buffers.frames import Lease
 from stages.detection.views.search_views import search_views
-from stages.looks import Region
 from stages.pipeline import Pipeline
 from stages.settings import ModelSettings, PipelineSettings, TrackingSettings, WindowSettings
 from stages.types import FrameAnalysis
 from support.models.bright_people import (
     SIZE,
-    STEP_US,
     BrightSearchNetwork,
     BrightSecondNetwork,
     Person,
@@ -45,14 +42,6 @@ def analysed(pipeline: Pipeline, scenes: Sequence[Sequence[Person]]) -> list[Fra
     return [pipeline.process([lease])[0] for lease in drawn_frames(pipeline, scenes)]
 
 
-def shows(view: Region | None, person: Person) -> bool:
-    if view is None:
-        return False
-    left, top, side, *_ = view
-    x1, y1, x2, y2 = person
-    return left < x1 and top < y1 and x2 < left + side and y2 < top + side
-
-
 def walker(number: int) -> Person:
     return (100 + 4 * number, 200, 130 + 4 * number, 260)
 
@@ -67,19 +56,6 @@ def test_people_whom_only_the_search_finds_are_confirmed(confirm_frames: int) ->
     assert found[-1].tracks == 1, "the track lives on"
 
 
-@pytest.mark.parametrize("confirm_frames", [2, 3, 5])
-def test_a_person_who_enters_later_is_confirmed_although_the_first_look_finds_no_people(
-    confirm_frames: int,
-) -> None:
-    pipeline, _ = blind_pipeline(confirm_frames)
-    early: list[Person] = [(100, 60, 130, 120), (300, 60, 330, 120), (500, 60, 530, 120)]
-    late: Person = (500, 300, 530, 360)
-    found = analysed(pipeline, [early] * 25 + [[*early, late]] * 50)
-    search = next(number for number, one in enumerate(found) if number >= 25 and shows(one.look.search, late))
-    seen = next(number for number, one in enumerate(found) if any(who.box[1] > 200 for who in one.people))
-    assert seen == search + confirm_frames - 1
-
-
 def test_a_frame_with_nothing_else_to_look_at_is_searched_and_says_so() -> None:
     pipeline, search = blind_pipeline()
     found = analysed(pipeline, [[]] * 500)
@@ -89,13 +65,6 @@ def test_a_frame_with_nothing_else_to_look_at_is_searched_and_says_so() -> None:
     alone = [one.look for one in found if one.look.search is not None and not one.look.whole]
     assert alone and all(look.kind == "regions" and look.published_regions == (look.search,) for look in alone)
     assert found[0].look.search is None, "its result does not wait"
-
-
-def test_a_still_person_missed_by_the_first_look_is_found_without_a_sweep() -> None:
-    pipeline, _ = blind_pipeline()
-    found = analysed(pipeline, [[STANDS]] * 20)
-    whole = [number for number, one in enumerate(found) if one.look.whole]
-    assert whole == [0] and found[-1].tracks == 1
 
 
 @pytest.mark.parametrize("people", ["still", "walking"])
@@ -116,18 +85,6 @@ def test_searches_do_not_depend_on_how_frames_are_distributed_over_batches(peopl
         assert_same(one, batched[spot])
 
 
-def test_a_pause_is_followed_by_one_view() -> None:
-    pipeline, search = blind_pipeline()
-    leases = list(drawn_frames(pipeline, [[]] * 120))
-    later = [lease for lease in leases if not 40 <= lease.meta.frame < 115]
-    for lease in later[:40]:
-        pipeline.process([lease])
-    before = search.views
-    looks = [pipeline.process([lease])[0].look for lease in later[40:]]
-    assert search.views - before == 1 and looks[0].search is not None
-    assert later[40].meta.media_us - later[39].meta.media_us == 76 * STEP_US
-
-
 def test_an_eased_model_searches_on_spared_cameras_only() -> None:
     pipeline, search = blind_pipeline()
     pipeline.ease(1, {"yard"})
@@ -137,14 +94,3 @@ def test_an_eased_model_searches_on_spared_cameras_only() -> None:
     for lease in drawn_frames(pipeline, [[STANDS]] * 30, "yard"):
         pipeline.process([lease])
     assert search.views >= len(VIEWS)
-
-
-def test_the_pipeline_knows_which_frames_it_will_search_and_leaves_searches_to_the_newest() -> None:
-    pipeline, search = blind_pipeline()
-    for number, lease in enumerate(drawn_frames(pipeline, [[]] * 200)):
-        newest = bool(np.random.default_rng(number).integers(2))
-        needed = pipeline.needs_look(lease.meta, newest)
-        [found] = pipeline.process([lease])
-        assert found.look.anything == needed
-        assert newest or found.look.search is None or found.look.whole
-    assert search.views > len(VIEWS)

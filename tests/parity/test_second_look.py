@@ -9,8 +9,7 @@ import pytest
 
 from stages.detection.box_overlap import iou
 from stages.detection.keypoint_batches import detect_keypoints
-from stages.detection.keypoint_detector import KeypointDetector
-from stages.detection.movenet.movenet import MoveNet, slot_format
+from stages.detection.movenet.movenet import MoveNet
 from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.second_look.search import Search
@@ -60,15 +59,6 @@ def test_a_search_finds_the_people_of_a_street_whom_nobody_has_found(thunder: Th
         [lease] * len(tiles), [WHOLE.with_search(tile) for tile in tiles], dict.fromkeys(range(len(tiles)), people[:0])
     )
     assert len(tiles) >= 2 and all(len(in_tiles[number]) for number in range(len(tiles)))
-
-
-def test_people_who_are_added_take_nobodys_place_who_is_surer(thunder: Thunder) -> None:
-    lease = lent(frame_of(*STREET))
-    searched = WHOLE.with_search(search_views(lease.meta.format.size)[0])
-    searching = SecondLook(thunder, Search(NanoDet.load()))
-    detectors = [KeypointDetector(MoveNet.load(), slot_format, second_look=second) for second in (searching, None)]
-    scores, without = (detector.detect([lease], [searched], 3).frames[0].scores for detector in detectors)
-    assert len(scores) == 3 and (np.sort(scores) >= np.sort(without)).all() and scores.sum() > without.sum()
 
 
 def walker(number: int) -> Person:

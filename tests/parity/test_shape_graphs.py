@@ -95,14 +95,6 @@ def test_a_failed_recording_is_logged_once_and_nothing_is_recorded_after_it(capl
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_an_error_of_the_function_itself_is_raised() -> None:
-    def broken(inputs: Tensor) -> Tensor:
-        raise ValueError("no such picture")
-
-    with pytest.raises(ValueError, match="no such picture"):
-        ShapeGraphs(broken, FakeRecorder())(torch.zeros(1))
-
-
 def test_a_pipeline_with_a_replayed_detector_gives_the_same_results() -> None:
     script = moving_people(FRAMES, 3)
     settings = PipelineSettings(model=ModelSettings(detection="full"), window=WindowSettings(steps=12))
@@ -131,18 +123,6 @@ def noise_inputs(seed: int, pictures: int = 2) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randint(0, 256, (pictures, 96, 160, 3), generator=generator, dtype=torch.uint8)
     return noise, torch.tensor([[160.0, 96.0], [150.0, 84.0]])[:pictures]
-
-
-def test_a_replayed_cascade_finds_the_regions_of_each_batch() -> None:
-    net, record = random_cascade(), FakeRecorder()
-    graphed = GraphedRegionNetwork(net, record)
-    for seed in range(4):
-        inputs = noise_inputs(seed)
-        expected = net.decode(net(*inputs)[1], 4)
-        found = graphed.decode(graphed(*inputs)[1], 4)
-        assert found.layout == expected.layout and (expected.packed[..., 4] > 0).sum() > 20
-        assert torch.equal(found.packed, expected.packed)
-    assert record.recorded == [(2, 96, 160, 3)] and record.replays == 3
 
 
 @pytest.mark.gpu

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ring_buffers.frames import FrameMeta, SlotFormat
-from stages.region_features.step_features import SlotPictures, StepBoxes, object_regions_of, step_features
+from stages.region_features.step_features import SlotPictures, StepBoxes, step_features
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 
 CPU = torch.device("cpu")
@@ -95,29 +95,3 @@ def test_parts_and_objects_are_computed_in_their_own_frame_at_its_scale(extracto
                 assert found.parts[person, part].abs().max() == 0
     assert torch.equal(found.objects[2], found.objects[4]), "both use the whole of frame 0"
     assert found.parts[5:].abs().max() == found.objects[5:].abs().max() == 0, "padded rows"
-
-
-def test_absent_parts_and_unused_frames_are_not_computed(extractor: VggFeatures) -> None:
-    boxes = people()
-    computed: list[int] = []
-    pictures: list[int] = []
-    hooks = (
-        extractor.fc6.register_forward_pre_hook(lambda _, given: computed.append(len(given[0]))),
-        extractor.features.register_forward_pre_hook(lambda _, given: pictures.append(len(given[0]))),
-    )
-    with torch.inference_mode():
-        step_features(boxes, metas(), slots(), extractor, CPU)
-    for hook in hooks:
-        hook.remove()
-    # The whole of frame 0 is one region for its two people without an object.
-    assert sum(computed) == int(boxes.present.sum()) + 3 + 1
-    assert sum(pictures) == 3, "frame 2 has no steps"
-
-
-def test_the_error_for_a_missing_picture_names_the_frame(extractor: VggFeatures) -> None:
-    with pytest.raises(ValueError, match=r"make steps in frames \[3\], whose pictures are missing"):
-        step_features(people(), metas(), slots()[:1], extractor, CPU)
-
-
-def test_all_parts_use_the_one_object_region() -> None:
-    assert object_regions_of(10) == (0,) * 10

@@ -14,7 +14,7 @@ from ring_buffers.window import StaggeredWindow
 from stages.detection.part_boxes import part_boxes
 from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline
-from stages.settings import ModelSettings, PipelineSettings, TrackingSettings, WindowMode, WindowSettings
+from stages.settings import ModelSettings, PipelineSettings, WindowMode, WindowSettings
 from stages.types import FrameAnalysis
 from support.models.scripted_people import (
     NOBODY,
@@ -87,18 +87,6 @@ def test_the_window_is_the_checkpoints_and_another_setting_logs_a_warning(
     assert record.levelname == "WARNING" and "window.steps is 64" in record.getMessage()
 
 
-def test_the_checkpoints_window_and_the_same_setting_give_the_same_results() -> None:
-    script = moving_people(FRAMES, 2)
-    told, _ = scripted_pipeline(script, settings())
-    checkpoint = replace(random_checkpoint(), metrics={"config": {"data": {"window": WINDOW}}})
-    trained = Pipeline(scripted_detector(ScriptedDetector(script)), checkpoint)
-    batches = [[scripted_lease(number)] for number in range(FRAMES)]
-    expected, found = run(told, batches), run(trained, batches)
-    assert len(expected) == FRAMES
-    for spot, analysis in expected.items():
-        assert_same(analysis, found[spot])
-
-
 @pytest.mark.parametrize("mode", ["staggered", "exact"])
 def test_streaming_equals_a_whole_sequence_over_the_steps_of_the_answering_state(mode: WindowMode) -> None:
     script = moving_people(FRAMES, 3)
@@ -146,19 +134,6 @@ def test_several_frames_of_a_camera_per_batch_give_the_results_of_single_frames(
     together = run(scripted_pipeline(moving_people(FRAMES, 3), settings(mode=mode))[0], batches)
     for spot, analysis in seen_singly(mode).items():
         assert_same(analysis, together[spot])
-
-
-def test_people_of_other_cameras_in_the_batch_have_no_effect() -> None:
-    script = np.concatenate([moving_people(FRAMES, 3, seed=1), moving_people(FRAMES, 3, seed=2)])
-    alone = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in range(FRAMES)])
-    batches = []
-    for n in range(0, FRAMES, 2):
-        others = [scripted_lease(FRAMES + m, "yard", frame=m) for m in range(n, n + 2)]
-        mine = [scripted_lease(m) for m in range(n, n + 2)]
-        batches.append([others[0], mine[0], mine[1], others[1]] if n % 4 else [*mine, *others])
-    mixed = run(scripted_pipeline(script, settings())[0], batches)
-    for spot, analysis in alone.items():
-        assert_same(analysis, mixed[spot])
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -248,14 +223,6 @@ def test_a_full_bank_evicts_the_least_recently_seen_person_and_counts_it() -> No
     assert_same(found[Spot("hall", 1, 39)], roomy[Spot("hall", 1, 39)])
 
 
-def test_a_wave_with_more_people_than_the_bank_has_slots_is_stepped_in_groups() -> None:
-    script = moving_people(6, 5)
-    pipeline, _ = scripted_pipeline(script, settings(state_slots=2))
-    found = run(pipeline, [[scripted_lease(n)] for n in range(6)])
-    assert all(person.action is not None for person in found[Spot("hall", 1, 5)].people)
-    assert len(found[Spot("hall", 1, 5)].people) == 5
-
-
 def test_at_most_twelve_and_a_half_steps_a_second_and_the_last_analysis_is_repeated_between() -> None:
     script = moving_people(30, 1, step_us=33_333)
     pipeline, _ = scripted_pipeline(script, settings(detection="full"))
@@ -285,15 +252,6 @@ def test_detecting_every_third_frame_interpolates_boxes_and_marks_them() -> None
                 assert np.abs(np.subtract(person.box, before[person.track].box)).max() < 30
 
 
-def test_the_next_frame_replaces_a_dropped_detection_frame() -> None:
-    script = moving_people(12, 1)
-    made = PipelineSettings(model=ModelSettings(detect_every=3))
-    pipeline, detector = scripted_pipeline(script, made)
-    found = run(pipeline, [[scripted_lease(n)] for n in (0, 1, 4, 5, 8, 9, 11)])
-    assert detector.pictures == 4
-    assert [found[Spot("hall", 1, n)].people[0].detected for n in (4, 5, 8, 9, 11)] == [True, False, True, True, False]
-
-
 def test_an_eased_pipeline_detects_at_the_rate_of_its_level_and_extrapolates_boxes_between() -> None:
     script = moving_people(60, 2, step_us=40_000)
     pipeline, detector = scripted_pipeline(script, settings(detection="full"))
@@ -320,19 +278,6 @@ def test_an_eased_pipeline_detects_at_the_rate_of_its_level_and_extrapolates_box
             assert (person.track, person.action) == (before.track, before.action)
 
 
-def test_an_eased_pipeline_gives_the_same_results_for_frames_one_by_one_and_in_batches() -> None:
-    script = moving_people(50, 2, step_us=40_000)
-    results = []
-    for size in (1, 7, 50):
-        pipeline, _ = scripted_pipeline(script, settings(detection="full"))
-        pipeline.ease(2)
-        leases = [scripted_lease(n, step_us=40_000) for n in range(50)]
-        results.append(run(pipeline, [leases[start : start + size] for start in range(0, 50, size)]))
-    for n in range(50):
-        assert_same(results[1][Spot("hall", 1, n)], results[0][Spot("hall", 1, n)])
-        assert_same(results[2][Spot("hall", 1, n)], results[0][Spot("hall", 1, n)])
-
-
 def test_spared_cameras_keep_full_quality_and_a_new_epoch_begins_with_a_detection() -> None:
     script = moving_people(30, 1, step_us=40_000)
     pipeline, detector = scripted_pipeline(script, settings(detection="full"))
@@ -342,17 +287,6 @@ def test_spared_cameras_keep_full_quality_and_a_new_epoch_begins_with_a_detectio
     assert detector.pictures == 1 + 8
     run(pipeline, [[scripted_lease(n, "hall", frame=n - 8, epoch=2, step_us=40_000) for n in range(8, 12)]])
     assert detector.pictures == 1 + 8 + 1
-
-
-def test_an_eased_pipeline_still_skips_frames_as_detect_every_says() -> None:
-    script = moving_people(30, 1, step_us=40_000)
-    pipeline, detector = scripted_pipeline(
-        script, PipelineSettings(model=ModelSettings(detect_every=3, detection="full"))
-    )
-    pipeline.ease(1)
-    run(pipeline, [[scripted_lease(n, step_us=40_000) for n in range(30)]])
-    assert detector.pictures == 10, "every third of 25 frames a second is less than 12.5 a second"
-    assert pipeline.ease_cost(0, [25.0]) == pipeline.ease_cost(1, [25.0]) > pipeline.ease_cost(2, [25.0])
 
 
 def test_forgetting_a_camera_frees_only_its_people() -> None:
@@ -385,30 +319,6 @@ def test_an_error_in_a_stage_names_it_and_leaves_all_state_usable(monkeypatch: p
 
     after = run(pipeline, [[scripted_lease(n)] for n in range(12, 30)])
     # The results are those after dropping the two frames.
-    dropped = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in (*range(10), *range(12, 30))])
-    for n in range(12, 30):
-        assert_same(after[Spot("hall", 1, n)], dropped[Spot("hall", 1, n)])
-
-
-def test_an_error_in_tracking_leaves_no_incomplete_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = moving_people(30, 2)
-    pipeline, _ = scripted_pipeline(script, settings())
-    run(pipeline, [[scripted_lease(n)] for n in range(10)])
-    calls = iter([part_boxes, None])
-
-    def breaks_at_the_second_frame(*given: Any, **named: Any) -> Any:
-        works = next(calls)
-        if works is None:
-            raise RuntimeError("no such box")
-        return works(*given, **named)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("stages.detection.keypoint_detector.part_boxes", breaks_at_the_second_frame)
-        with pytest.raises(RuntimeError, match="no such box") as fault:
-            pipeline.process([scripted_lease(10), scripted_lease(11)])
-    assert getattr(fault.value, "stage", None) == "tracking"
-
-    after = run(pipeline, [[scripted_lease(n)] for n in range(12, 30)])
     dropped = run(scripted_pipeline(script, settings())[0], [[scripted_lease(n)] for n in (*range(10), *range(12, 30))])
     for n in range(12, 30):
         assert_same(after[Spot("hall", 1, n)], dropped[Spot("hall", 1, n)])
@@ -479,16 +389,6 @@ def test_the_observer_gets_stage_times_and_numbers_of_people() -> None:
     }
 
 
-def test_confirmation_needs_the_configured_number_of_detections() -> None:
-    made = PipelineSettings(tracking=TrackingSettings(confirm_frames=4))
-    script = moving_people(8, 2)
-    script[:2, 1] = NOBODY
-    pipeline, _ = scripted_pipeline(script, made)
-    found = run(pipeline, [[scripted_lease(n)] for n in range(8)])
-    expected = [1, 1, 1, 1, 1, 2, 2, 2]
-    assert [len(found[Spot("hall", 1, n)].people) for n in range(8)] == expected, "those of the first frame need one"
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_host_waits_for_the_device_only_for_the_two_copies() -> None:
@@ -503,11 +403,3 @@ def test_the_host_waits_for_the_device_only_for_the_two_copies() -> None:
         torch.cuda.set_sync_debug_mode("default")
     for spot, analysis in on_host.items():
         assert_same(analysis, found[spot], tolerance=1e-4)
-
-
-def test_the_scripted_detector_recognises_the_number_in_a_picture() -> None:
-    script = moving_people(300, 1)
-    detector = ScriptedDetector(script)
-    pictures = torch.from_numpy(np.stack([scripted_lease(n).picture for n in (0, 7, 299)]))
-    _, heads = detector(pictures)
-    assert torch.equal(detector.decode(heads, 1).packed, torch.from_numpy(script[[0, 7, 299]]))

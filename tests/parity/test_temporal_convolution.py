@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,6 @@ from ring_buffers.window import ContinuousWindow, StaggeredWindow
 from stages.heads.action_lstm import ActionLSTM
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import ActionNetwork, NetworkConfig
-from stages.heads.temporal_convolution import TemporalConvolution
 from stages.settings import WindowMode
 from stages.vocabulary import packaged
 from support.examples import examples
@@ -92,32 +90,6 @@ def test_streaming_equals_whole_sequences_over_the_steps_of_the_answering_state(
             assert float((logits[row] - expected).abs().max()) <= 1e-5 * max(1, float(expected.abs().max()))
 
 
-def test_a_convolution_weighs_the_last_steps_and_their_times_and_no_later_ones() -> None:
-    convolution = TemporalConvolution(width=2, kernel=3)
-    with torch.no_grad():
-        # Output 0 adds the first input of two steps before; output 1 the time of the step before.
-        convolution.weigh.weight[0, 0] = 1
-        convolution.weigh.weight[1, 3 + 2] = 10
-    timed = torch.tensor([[0, 0, 0], [0, 0, 0], [1, 5, 0.1], [2, 6, 0.2], [3, 7, 0.3], [4, 8, 0.4]])[:, None]
-    found = convolution(timed)[:, 0]
-    assert torch.equal(found[:, 2], timed[2:, 0, 2])
-    weighed = torch.tensor([[0.0, 0.0], [0, 1], [1, 2], [2, 3]])
-    torch.testing.assert_close(found[:, :2], timed[2:, 0, :2] + weighed * weighed.sigmoid())
-
-
-def test_invalid_numbers_of_another_person_or_before_a_reset_have_no_effect() -> None:
-    lstm = lstm_with(4)
-    embedded, dt = lstm.embed(torch.randn(2, GRAPH)), torch.full((2, 2), 0.1)
-    states = tuple(torch.randn(2, *state.shape) for state in lstm.blank(2))
-    reset = torch.tensor([[False, True], [False, True]])  # both states of the second person
-    damaged = tuple(state.clone() for state in states)
-    for state in damaged:
-        state[:, :, 1] = torch.nan
-    answer = torch.tensor([0, 1])
-    clean, repaired = (lstm.step(embedded, dt, reset, each, answer)[0] for each in (states, damaged))
-    assert torch.isfinite(clean).all() and torch.equal(clean, repaired)
-
-
 def test_a_new_convolution_gives_the_scores_of_the_network_that_it_starts_from() -> None:
     before = small_network(SMALL, seed=1)
     after = small_network(replace(SMALL, action_kernel=5), seed=2)
@@ -128,26 +100,3 @@ def test_a_new_convolution_gives_the_scores_of_the_network_that_it_starts_from()
     given = inputs(3, 9)
     with torch.no_grad():
         assert torch.equal(before.eval()(*given).action_logits, after.eval()(*given).action_logits)
-
-
-def test_all_weights_of_a_convolution_learn_from_the_last_step() -> None:
-    network = small_network(replace(SMALL, action_kernel=4)).train()
-    network.part_graph.absent.data.normal_()
-    network.part_graph.lstm.weight_ih_l0.data.normal_()  # so that graph states differ
-    outputs = network(*inputs(16, 6))
-    outputs.action_logits[:, -1].square().sum().backward()
-    convolution = network.action_lstm.convolution
-    assert isinstance(convolution, TemporalConvolution)
-    gradient = convolution.weigh.weight.grad
-    assert gradient is not None
-    # Every output learns from every step's inputs and from its time.
-    assert (gradient.view(8, 4, 9).abs().amax(2) > 0).all() and (gradient.view(8, 4, 9)[..., 8].abs() > 0).all()
-
-
-@pytest.mark.parametrize("kernel", [1, 3])
-def test_the_bank_keeps_the_inputs_of_the_last_steps_only_with_a_convolution(kernel: int) -> None:
-    lstm = lstm_with(kernel)
-    states = ActionStates(lstm, 4, 8, "staggered", torch.device("cpu"))
-    numbers = 2 * 5 * (2 * 8 + (kernel - 1) * 8)
-    assert states.bank.nbytes == 4 * numbers
-    assert len(states.bank.gather(states.bank.indices([0]))) == (3 if kernel > 1 else 2)

@@ -10,7 +10,7 @@ from torchvision.models import vgg16
 from torchvision.ops import roi_align
 from torchvision.transforms.v2 import functional as transforms
 
-from stages.region_features.picture_scaling import Crop, rescaled_boxes, scaled_size
+from stages.region_features.picture_scaling import Crop, scaled_size
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from support.models.bilinear import bilinear
 
@@ -141,68 +141,6 @@ def test_a_narrow_network_agrees_with_plain_loops() -> None:
     with torch.inference_mode():
         found = extractor([group])
     agree(found, np.stack(expected))
-
-
-def test_memory_limits_and_other_regions_have_no_effect_on_a_feature() -> None:
-    groups = [
-        regions(pictures(5, 96, 64), 23),
-        regions(pictures(1, 80, 80, seed=2), 0),
-        regions(pictures(3, 120, 200, seed=7), 14, seed=8),
-    ]
-    with torch.inference_mode():
-        together = tiny()(groups)
-        bounded = tiny(pictures_at_once=2, regions_at_once=6)(groups)
-        alone = torch.cat([tiny()([group]) for group in groups])
-    assert len(together) == 37
-    agree(bounded, together)
-    agree(alone, together)
-
-
-def test_pictures_and_regions_computed_at_once_are_limited() -> None:
-    extractor = tiny(pictures_at_once=2, regions_at_once=6)
-    seen: dict[str, list[int]] = {"pictures": [], "regions": []}
-    for name, layer in (("pictures", extractor.features), ("regions", extractor.fc6)):
-        layer.register_forward_pre_hook(lambda _, given, name=name: seen[name].append(len(given[0])))
-    with torch.inference_mode():
-        extractor([regions(pictures(5, 96, 64), 9), regions(pictures(1, 64, 64), 4)])
-    assert seen == {"pictures": [2, 2, 1, 1], "regions": [6, 6, 1]}, "regions of all groups are computed together"
-
-
-def test_without_regions_no_map_is_computed() -> None:
-    extractor = tiny()
-    extractor.features.register_forward_pre_hook(lambda *_: pytest.fail("a picture was read for nothing"))
-    with torch.inference_mode():
-        assert extractor([regions(pictures(1, 64, 64), 0)]).shape == extractor([]).shape == (0, 64)
-
-
-def test_a_crop_gives_the_features_of_the_cropped_picture() -> None:
-    extractor = tiny()
-    shown = pictures(2, 96, 64)
-    boxes = torch.tensor([[20.0, 10, 60, 50], [30, 4, 40, 30], [70, 20, 100, 60]])
-    which = torch.tensor([0, 1, 1])
-    crop = Crop(24, 8, 48)
-    cut = shown[:, 8:56, 24:72]
-    moved = torch.tensor([[0.0, 2, 36, 42], [6, 0, 16, 22], [46, 12, 48, 48]])
-    assert torch.equal(rescaled_boxes(boxes, (96, 64), (96, 64), crop), moved)
-    with torch.inference_mode():
-        found = extractor([PictureRegions(shown, boxes, which, crop)])
-        expected = VggFeatures(VggConfig(channels=4, hidden=64, short_side=48)).eval()
-        expected.load_state_dict(extractor.state_dict())
-        agree(found, expected([PictureRegions(cut, moved, which)]))
-    assert Crop.centre((96, 64), 48) == (24, 8, 48)
-    with pytest.raises(ValueError, match="is not within a picture of 96x64"):
-        extractor([PictureRegions(shown, boxes, which, Crop(60, 0, 48))])
-
-
-def test_weights_from_caffe_get_bgr_without_division_by_the_deviation() -> None:
-    extractor = tiny(VggConfig(channels=4, hidden=64, short_side=64, normalisation="caffe"))
-    group = regions(pictures(1, 64, 64), 3)
-    planes = group.pictures.permute(0, 3, 1, 2).float().flip(1)
-    planes = planes - torch.tensor([102.9801, 115.9465, 122.7717]).view(3, 1, 1)
-    rois = torch.cat((group.picture[:, None].float(), group.boxes), 1)
-    with torch.inference_mode():
-        pooled = roi_align(extractor.features(planes), rois, 7, 1 / 16, 2, True)
-        agree(extractor([group]), extractor.region_features(pooled))
 
 
 def test_features_are_differentiable_and_have_dropout_only_in_training() -> None:

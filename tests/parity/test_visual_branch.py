@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
 from stages.checkpoint import Checkpoint
@@ -96,17 +95,3 @@ def test_the_visual_branch_uses_each_persons_regions_in_their_own_picture() -> N
         assert len(person.parts) == len(present) > 5
         for part, column in zip(person.parts, present, strict=True):
             assert abs(part.relevance - float(outputs.relevance[row, column])) <= 1e-5
-
-
-def test_a_checkpoint_with_another_pooling_is_rejected() -> None:
-    checkpoint = seeing_checkpoint()
-    config = NetworkConfig(visual=True, visual_features=7, object_regions=(2,) * 10)
-    other = ActionNetwork(config, checkpoint.vocabulary, torch.zeros(10, len(checkpoint.vocabulary.states), 3))
-    with pytest.raises(ValueError, match="7 RoI features"):
-        Pipeline(scripted_detector(SeeingDetector(moving_people(1, 1))), Checkpoint(other, "edge", False, ""))
-
-
-def test_a_model_with_a_visual_branch_can_warm_up() -> None:
-    pipeline = seeing_pipeline(moving_people(1, 1))
-    pipeline.warm_up()
-    assert pipeline.state_slots_used == 0
