@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -100,6 +101,26 @@ async def test_an_unexpected_error_of_a_connection_ends_only_the_connection(
         await until(lambda: sensor(client) == "ON")
         assert notifier.sessions["house"].connections == 3
     await engine.stop()
+
+
+async def test_a_broker_that_sends_no_valid_message_is_connected_to_again_without_an_error_that_is_left_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    connections = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.read(1)
+        writer.write(b"\x20\x03\x00\x00\x00\x30\x01\xff")  # accepted, and an invalid message
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        target = {"house": {"kind": "mqtt", "broker": f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"}}
+        async with notifying(settings(AlertEngine(), tmp_path, target)):
+            await until(lambda: connections >= 2)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def test_what_the_broker_refuses_is_not_delivered_and_is_tried_again(
@@ -228,6 +249,32 @@ async def test_commands_disarm_and_arm_a_rule_and_a_retained_command_changes_not
                 ("acknowledge", "failed"): 1,
                 ("arm", "done"): 1,
             }
+    await engine.stop()
+
+
+async def test_a_flood_of_commands_and_of_large_ones_is_discarded_and_alerts_and_later_commands_pass(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = AlertEngine()
+    await engine.start()
+    async with (
+        mosquitto(tmp_path) as broker,
+        client_of(broker, f"{BASE}/door/rule/fall/#", f"{BASE}/door/alert") as client,
+        notifying(settings(engine, tmp_path, house(broker))) as notifier,
+    ):
+        engine.begin()
+        await until(lambda: sensor(client) == "ON")
+        commands, command = notifier.sessions["house"].commands, f"{BASE}/door/rule/fall/set"
+        await client.publish(command, "x" * 5000)
+        await asyncio.gather(*(client.publish(command, "OPEN") for _ in range(1000)))
+        second = engine.begin()
+        await until(lambda: commands["unknown", "discarded"] and commands.total() == 1000)
+        await until(lambda: second in client.value(f"{BASE}/door/rule/fall")["alerts"])
+        assert [text for text in caplog.messages if "some are discarded" in text] != []
+        await client.publish(command, "DISARM")
+        await until(lambda: commands["disarm", "done"] == 1)
+        assert commands.total() == 1001, "the large one has not been read"
+        assert notifier.sessions["house"].connections == 1
     await engine.stop()
 
 

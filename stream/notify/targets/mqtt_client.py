@@ -1,22 +1,29 @@
 """A client of MQTT that tells whether the broker refused a message: MQTT 5 confirms also what it does not take.
 
-A message larger than the broker has said to take is not sent: the broker would end the connection.
+A message larger than the broker has said to take is not sent: the broker would end the connection. What it receives is
+bounded: anyone who may publish to the topics of commands could otherwise fill the memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import aiomqtt
-from paho.mqtt.client import Client, ConnectFlags
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 PACKET_TOO_LARGE = 0x95
 OVERHEAD = 16
 """Most bytes of a packet beside its topic and payload."""
+MOST_WAITING = 256
+"""Received messages that wait; further ones are discarded. A scene of a home may switch all rules at once."""
+MOST_BYTES = 4096
+"""Largest packet that the broker may send; commands have less than 300 bytes. Only MQTT 5 can say so."""
 
 
 class RefusedError(aiomqtt.MqttError):
@@ -28,10 +35,17 @@ class TooLargeError(RefusedError):
 
 
 class ConfirmedClient(aiomqtt.Client):
-    """`publish` raises `RefusedError`. The library (2.5) has no public way to the codes: its methods are extended."""
+    """`publish` raises `RefusedError`. The library (2.5) has no public way to the codes: its methods are extended.
 
-    def __init__(self, *values: Any, **options: Any) -> None:
-        super().__init__(*values, **options)
+    `discarded` is called for each received message for which there is no room.
+    """
+
+    def __init__(self, *values: Any, protocol: aiomqtt.ProtocolVersion, discarded: Callable[[], None], **options: Any):
+        if protocol is aiomqtt.ProtocolVersion.V5:
+            options["properties"] = limits = Properties(PacketTypes.CONNECT)
+            limits.MaximumPacketSize = MOST_BYTES
+        super().__init__(*values, protocol=protocol, max_queued_incoming_messages=MOST_WAITING, **options)
+        self._discarded = discarded
         self._refused: dict[int, ReasonCode] = {}
         self._most_bytes: int | None = None
 
@@ -40,6 +54,18 @@ class ConfirmedClient(aiomqtt.Client):
         size = OVERHEAD + len(topic.encode()) + len(body)
         if self._most_bytes is not None and size > self._most_bytes:
             raise TooLargeError(f"it has {size} bytes, and the broker takes at most {self._most_bytes}")
+
+    async def __aenter__(self) -> Self:
+        """Connect. Why a connection ended is raised by what uses it, so its future need not be read."""
+        for future in (self._connected, self._disconnected):
+            future.add_done_callback(_retrieve)
+        return await super().__aenter__()
+
+    def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        if self._queue.full():
+            self._discarded()
+        else:
+            super()._on_message(client, userdata, message)
 
     def _on_connect(
         self,
@@ -68,3 +94,8 @@ class ConfirmedClient(aiomqtt.Client):
         if reason is not None:
             refused = TooLargeError if reason.value == PACKET_TOO_LARGE else RefusedError
             raise refused(f"the broker refused it: {reason}")
+
+
+def _retrieve(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()

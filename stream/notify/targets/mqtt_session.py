@@ -51,6 +51,11 @@ MOST_PENDING = 64
 """Messages without a confirmation from which on the library warns: more than ever are under way."""
 LONGEST_COMMAND = 64
 """Bytes of a command."""
+COMMAND_S = 0.02
+"""Shortest interval between two commands: each may write the ledger and the log."""
+BIRTH_S = (1.0, 3.0)
+"""Time after which everything is published again for Home Assistant, which asks for a delay so that it is not flooded.
+"""
 FAREWELL_S = 2.0
 BEGINNINGS = ("began", "late", "closed")
 
@@ -89,6 +94,7 @@ class MqttSession:
         self._ready = asyncio.Event()
         self._changed = asyncio.Event()
         self._again = asyncio.Event()
+        self._birth: asyncio.TimerHandle | None = None
         self._stuck = asyncio.Event()
         self._under_way: set[asyncio.Future[Sent | Failed]] = set()
         self._published: dict[str, bytes] = {}
@@ -97,6 +103,8 @@ class MqttSession:
         self._not_before_s: dict[str, float] = {}
         """When a number of people may be published again, seconds of the loop's clock."""
         self._warned = False
+        self._flooded = False
+        """Whether commands were discarded, and have been since then without a pause."""
         self._wait_s = SHORTEST_RETRY_S
         """Time until the next connection. It grows until one has lasted."""
 
@@ -307,16 +315,20 @@ class MqttSession:
 
     # -- commands -----------------------------------------------------------------------------------------------
     async def _take_commands(self, client: ConfirmedClient) -> None:
+        loop = asyncio.get_running_loop()
         async for message in client.messages:
             topic = message.topic.value
             body = message.payload if isinstance(message.payload, bytes) else b""
-            if self._config.discovery is not None and topic == f"{self._config.discovery}/status":
-                if body == ONLINE and not message.retain:
-                    await asyncio.sleep(random.uniform(1.0, 3.0))  # as Home Assistant asks, so that it is not flooded
-                    self._again.set()
-                    self._changed.set()
-                continue
-            await self._take_command(topic, body, retained=bool(message.retain))
+            if self._config.discovery is None or topic != f"{self._config.discovery}/status":
+                await self._take_command(topic, body, retained=bool(message.retain))
+            elif body == ONLINE and not message.retain and (self._birth is None or self._birth.when() < loop.time()):
+                self._birth = loop.call_later(random.uniform(*BIRTH_S), self._publish_again)
+            self._flooded = self._flooded and len(client.messages) > 0
+            await asyncio.sleep(COMMAND_S)
+
+    def _publish_again(self) -> None:
+        self._again.set()
+        self._changed.set()
 
     async def _take_command(self, topic: str, body: bytes, *, retained: bool) -> None:
         text = body.decode("ascii", "replace") if len(body) <= LONGEST_COMMAND else ""
@@ -329,11 +341,18 @@ class MqttSession:
             if name != "unknown":
                 parts = topic.removeprefix(base_of(self._config) + "/").split("/")
                 outcome = await self._command(parts, text)
-            if outcome == "unknown":
+            if outcome == "unknown" and not self._flooded:
                 logger.warning(
                     "%s: %r on %s is ignored: there is no such command, rule or open alert", self._name, text, topic
                 )
         self.commands[name, outcome] += 1
+
+    def _discarded(self) -> None:
+        """Count a message that came while too many commands waited, and say so once until there is room again."""
+        if not self._flooded:
+            logger.warning("%s: more commands arrive than can be taken; some are discarded", self._name)
+        self._flooded = True
+        self.commands["unknown", "discarded"] += 1
 
     # -- connection ---------------------------------------------------------------------------------------------
     def _new_client(self) -> ConfirmedClient:
@@ -347,6 +366,7 @@ class MqttSession:
             password=self._password,
             identifier=f"partstream-{self._config.node}",
             protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
+            discarded=self._discarded,
             will=aiomqtt.Will(availability(self._config), OFFLINE, qos=1, retain=True),
             timeout=CONFIRMED_WITHIN_S,
             keepalive=KEEPALIVE_S,
