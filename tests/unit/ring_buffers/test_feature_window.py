@@ -16,26 +16,6 @@ def rows(*slots: int) -> torch.Tensor:
     return torch.tensor(slots, dtype=torch.int64)
 
 
-def test_the_last_steps_come_oldest_first_with_their_times():
-    window = FeatureWindow(capacity=2, steps=3, width=1)
-    for step in range(5):
-        window.append(rows(1), torch.tensor([[float(step)]]), [step * 40_000])
-    features, valid, times = window.last(rows(1), 3)
-    assert features.tolist() == [[[2.0], [3.0], [4.0]]]
-    assert valid.tolist() == [[True, True, True]]
-    assert times.tolist() == [[80_000, 120_000, 160_000]]
-    assert window.last(rows(1), 1).features.tolist() == [[[4.0]]]
-
-
-def test_missing_steps_are_zero_and_not_valid_at_the_front():
-    window = FeatureWindow(2, 4, 1)
-    window.append(rows(0), torch.tensor([[7.0]]), torch.tensor([5]))
-    recent = window.last(rows(0, 1), 3)
-    assert recent.features.tolist() == [[[0.0], [0.0], [7.0]], [[0.0], [0.0], [0.0]]]
-    assert recent.valid.tolist() == [[False, False, True], [False, False, False]]
-    assert recent.times_us.tolist() == [[0, 0, 5], [0, 0, 0]]
-
-
 def test_a_cleared_slot_contains_nothing_of_its_last_owner_not_even_nan():
     window = FeatureWindow(1, 2, 2)
     window.append(rows(0), torch.full((1, 2), float("nan")), [1])
@@ -43,35 +23,6 @@ def test_a_cleared_slot_contains_nothing_of_its_last_owner_not_even_nan():
     recent = window.last(rows(0), 2)
     assert recent.features.tolist() == [[[0.0, 0.0], [0.0, 0.0]]]
     assert not recent.valid.any()
-
-
-def test_padded_rows_go_to_the_scratch_slot():
-    window = FeatureWindow(1, 2, 1)
-    window.append(rows(0, 1, 1, 1), torch.tensor([[1.0], [2.0], [3.0], [4.0]]), [1, 2, 3, 4])
-    assert window.last(rows(0), 1).features.tolist() == [[[1.0]]]
-
-
-def test_wrong_shapes_counts_and_slots_are_refused():
-    window = FeatureWindow(2, 4, 3)
-    with pytest.raises(ValueError, match=r"must be \[1, 3\]"):
-        window.append(rows(0), torch.zeros(1, 2), [0])
-    for count in (0, 5):
-        with pytest.raises(ValueError, match="between 1 and 4"):
-            window.last(rows(0), count)
-    for slot in (-1, 3):
-        with pytest.raises(IndexError):
-            window.clear(slot)
-    with pytest.raises(ValueError, match="at least 1"):
-        FeatureWindow(0, 4, 3)
-
-
-def test_the_windows_memory_is_fixed():
-    window = FeatureWindow(2, 4, 3)
-    before = window.nbytes
-    assert before == 3 * 4 * 3 * 4 + 3 * 4 * 8 + 3 * 8 + 4 * 8
-    for step in range(20):
-        window.append(rows(0), torch.zeros(1, 3), [step])
-    assert window.nbytes == before
 
 
 @settings(deadline=None)

@@ -86,19 +86,6 @@ def test_a_ring_that_has_finished_holds_no_memory_but_a_lease_keeps_its_picture(
     assert ring.finished and ring.nbytes == 0
 
 
-def test_a_ring_that_is_closed_while_an_epoch_begins_holds_no_memory(monkeypatch: pytest.MonkeyPatch):
-    ends: list[bool] = []
-    ring = FrameRing("cam", 2, on_finished=lambda: ends.append(True))
-
-    def closing(shape: tuple[int, ...]) -> np.ndarray:
-        ring.close()  # as another thread may do at any time
-        return np.empty(shape, np.uint8)
-
-    monkeypatch.setattr(ring, "_allocate", closing)
-    ring.begin_epoch(1, SMALL)
-    assert ends and ring.finished and ring.nbytes == 0
-
-
 def test_frames_come_out_in_order_with_their_pictures():
     ring = started()
     for frame in range(3):
@@ -146,20 +133,6 @@ def test_with_every_slot_leased_the_new_picture_is_dropped():
     assert put(ring, 3)
 
 
-def test_a_lease_is_released_once_and_to_its_own_ring():
-    ring, other = started(), started()
-    put(ring, 0)
-    put(other, 0)
-    lease, foreign = taken(ring), taken(other)
-    with pytest.raises(RingMisuseError, match="another ring"):
-        ring.release(foreign)
-    ring.release(lease, DropReason.STAGE_ERROR)
-    with pytest.raises(RingMisuseError, match="released twice"):
-        ring.release(lease)
-    assert ring.dropped == {"stage_error": 1}
-    assert ring.processed == 0
-
-
 def test_an_old_lease_cannot_release_the_slot_that_was_lent_again():
     ring = started(slots=1)
     put(ring, 0)
@@ -198,61 +171,6 @@ def test_a_new_epoch_of_a_file_keeps_every_frame_with_its_picture():
     assert second.picture.shape == LARGE.shape and (second.picture == 9).all()
 
 
-def test_memory_is_allocated_again_only_if_the_shape_changes():
-    ring = started(slots=2)
-    before = [acquired_memory(ring) for _ in range(2)]
-    ring.begin_epoch(2, SMALL)
-    assert {id(memory) for memory in before} == {id(acquired_memory(ring)) for _ in range(2)}
-    ring.begin_epoch(3, LARGE)
-    assert acquired_memory(ring).shape == LARGE.shape
-    assert ring.nbytes == 2 * np.prod(LARGE.shape)
-
-
-def acquired_memory(ring: FrameRing) -> np.ndarray:
-    slot = acquired(ring)
-    ring.abandon(slot)
-    return slot.picture
-
-
-def test_a_leased_slot_keeps_its_old_picture_through_a_change_of_shape():
-    ring = started(slots=1)
-    put(ring, 5)
-    lease = taken(ring)
-    ring.begin_epoch(2, LARGE)
-    assert lease.picture.shape == SMALL.shape and (lease.picture == 5).all()
-    assert not put(ring, 0, epoch=2, format=LARGE)
-    ring.release(lease)
-    assert put(ring, 6, epoch=2, format=LARGE)
-    assert taken(ring).picture.shape == LARGE.shape
-    assert (lease.picture == 5).all(), "the old memory is not written again"
-    assert ring.nbytes == np.prod(LARGE.shape)
-
-
-def test_slots_are_black_where_the_format_changed():
-    ring = FrameRing("cam", 1)
-    ring.begin_epoch(1, SQUARE)
-    assert (acquired_memory(ring) == 0).all()
-    put(ring, 255, format=SQUARE)
-    ring.begin_epoch(2, SQUARE_BANDED)
-    assert (acquired_memory(ring) == 0).all()
-
-
-def test_epochs_only_grow():
-    ring = started()
-    with pytest.raises(ValueError, match="epoch 1 after 1"):
-        ring.begin_epoch(1, SMALL)
-
-
-def test_a_new_epoch_takes_back_a_write_that_was_left_open():
-    ring = started(slots=1)
-    left = acquired(ring)
-    ring.begin_epoch(2, SMALL)
-    assert put(ring, 0, epoch=2)
-    with pytest.raises(RingMisuseError, match="isn't being written"):
-        ring.commit(left, meta_of(0))
-    assert ring.counts().decoded == 1
-
-
 @pytest.mark.parametrize("reason", [None, DropReason.STAGE_ERROR])
 def test_an_abandoned_write_counts_only_with_a_reason(reason: DropReason | None):
     ring = started(slots=1)
@@ -263,37 +181,6 @@ def test_an_abandoned_write_counts_only_with_a_reason(reason: DropReason | None)
     with pytest.raises(RingMisuseError):
         ring.abandon(slot)
     assert put(ring, 0)
-
-
-def test_frames_dropped_by_the_writer_count_as_decoded():
-    ring = started()
-    ring.drop_decoded(DropReason.RATE_LIMITED)
-    put(ring, 1)
-    assert ring.frames_in_epoch == 2
-    assert (ring.decoded, ring.dropped) == (2, {"rate_limited": 1})
-
-
-def test_a_frame_of_another_epoch_or_camera_is_refused_and_its_slot_freed():
-    ring = started(slots=1)
-    with pytest.raises(RingMisuseError, match="epoch 9"):
-        ring.commit(acquired(ring), meta_of(0, epoch=9))
-    assert ring.decoded == 0
-    assert put(ring, 0)
-
-
-def test_writing_out_of_turn_is_refused():
-    ring = FrameRing("cam")
-    with pytest.raises(RingMisuseError, match="before the first epoch"):
-        ring.acquire()
-    ring.begin_epoch(1, SMALL)
-    acquired(ring)
-    with pytest.raises(RingMisuseError, match="neither committed nor abandoned"):
-        ring.acquire()
-    ring.finish()
-    with pytest.raises(RingMisuseError, match="after the writer had finished"):
-        ring.acquire()
-    with pytest.raises(RingMisuseError, match="after the writer had finished"):
-        ring.begin_epoch(2, SMALL)
 
 
 def test_frames_older_than_the_budget_are_stale():
@@ -385,11 +272,6 @@ def test_the_reader_is_told_of_frames_and_of_the_end_outside_the_lock():
     ring.finish()
     ring.release(taken(ring))
     assert calls == [(1, False), (1, False), (0, True)]
-
-
-def test_a_ring_needs_a_slot():
-    with pytest.raises(ValueError, match="at least one slot"):
-        FrameRing("cam", slots=0)
 
 
 @pytest.mark.parametrize("policy", ["latest", "every"])

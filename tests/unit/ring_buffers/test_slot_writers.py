@@ -48,14 +48,6 @@ def test_planes_are_copied_without_their_padding(size: tuple[int, int]) -> None:
     assert np.array_equal(picture, visible(frame))
 
 
-def test_planes_of_another_size_are_scaled_to_the_slots() -> None:
-    format = SlotFormat("planes", (64, 48), (64, 48))
-    picture = np.zeros(format.shape, np.uint8)
-    picture_writer(format).write(grey(128, 96, 100), picture)
-    assert np.all(np.abs(picture[: 64 * 48].astype(int) - 100) <= 1)
-    assert np.all(np.abs(picture[64 * 48 :].astype(int) - 128) <= 1)
-
-
 @pytest.mark.parametrize("format_name", ["yuvj420p", "yuvj422p", "yuv422p", "yuv444p", "nv12", "gray"])
 def test_other_pixel_formats_become_planes_in_the_limited_range(format_name: str) -> None:
     full = format_name.startswith("yuvj") or format_name == "gray"
@@ -65,13 +57,6 @@ def test_other_pixel_formats_become_planes_in_the_limited_range(format_name: str
     picture_writer(format).write(white, picture)
     assert np.all(np.abs(picture[: 64 * 48].astype(int) - 235) <= 1)
     assert np.all(np.abs(picture[64 * 48 :].astype(int) - 128) <= 1)
-
-
-def test_planes_in_the_full_range_are_converted_to_the_limited_one() -> None:
-    format = SlotFormat("planes", (64, 48), (64, 48))
-    picture = np.zeros(format.shape, np.uint8)
-    picture_writer(format).write(grey(64, 48, 255, range_=ColorRange.JPEG), picture)
-    assert np.all(np.abs(picture[: 64 * 48].astype(int) - 235) <= 1)
 
 
 @pytest.mark.parametrize("name", ["yuv420p", "yuvj420p"])
@@ -84,18 +69,6 @@ def test_planes_of_slots_in_the_full_range_are_copied_as_they_are(name: str) -> 
     picture = np.zeros(format.shape, np.uint8)
     picture_writer(format).write(frame, picture)
     assert np.array_equal(picture, visible(frame))
-
-
-def test_planes_with_other_colours_than_the_epochs_first_are_converted_to_those() -> None:
-    format = SlotFormat("planes", (64, 48), (64, 48), colours=Colours("bt709", full_range=True))
-    picture = np.zeros(format.shape, np.uint8)
-    picture_writer(format).write(grey(64, 48, 235), picture)
-    assert picture[: 64 * 48].min() >= 253
-    assert np.abs(picture[64 * 48 :].astype(int) - 128).max() <= 1
-
-
-def test_a_picture_without_colour_information_has_the_colours_of_standard_definition() -> None:
-    assert frame_colours(grey(64, 48, 100)) == Colours("bt601", full_range=False)
 
 
 def test_deep_pictures_become_8_bit_planes() -> None:
@@ -116,15 +89,6 @@ def test_rgb_fills_the_top_left_at_the_content_size_and_leaves_the_rest_black() 
     assert picture[144:].max() == 0
 
 
-def test_rgb_narrower_than_its_slot_leaves_the_right_black() -> None:
-    format = SlotFormat("rgb24", (256, 256), (141, 250))
-    picture = np.zeros(format.shape, np.uint8)
-    picture_writer(format).write(grey(282, 500, 235), picture)
-    assert picture[:250, :141].min() >= 250
-    assert picture[:, 141:].max() == 0
-    assert picture[250:].max() == 0
-
-
 def test_rgb_shows_the_colours_and_places_of_the_picture() -> None:
     rgb = np.zeros((360, 640, 3), np.uint8)
     rgb[:180, :320] = (200, 30, 30)
@@ -136,22 +100,6 @@ def test_rgb_shows_the_colours_and_places_of_the_picture() -> None:
     assert np.abs(picture[20, 40].astype(int) - (200, 30, 30)).max() <= 8
     assert np.abs(picture[70, 120].astype(int) - (30, 30, 200)).max() <= 8
     assert picture[70, 40].max() <= 8
-
-
-def test_full_range_white_is_white_in_rgb() -> None:
-    format = SlotFormat("rgb24", (32, 24), (32, 24))
-    picture = np.zeros(format.shape, np.uint8)
-    picture_writer(format).write(grey(64, 48, 255, "yuvj420p", ColorRange.JPEG), picture)
-    assert picture.min() >= 253
-
-
-def test_a_picture_smaller_than_the_content_is_enlarged_smoothly() -> None:
-    ramp = np.repeat(np.repeat(np.linspace(40, 220, 16, dtype=np.uint8)[None, :, None], 12, 0), 3, 2)
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(ramp), "rgb24").reformat(format="yuv420p")
-    format = SlotFormat("rgb24", (128, 96), (128, 96))
-    picture = np.zeros(format.shape, np.uint8)
-    picture_writer(format).write(frame, picture)
-    assert np.abs(np.diff(picture[48, 8:120, 0].astype(int))).max() <= 6
 
 
 def decoded(path: Path) -> av.VideoFrame:
@@ -177,11 +125,6 @@ def test_a_picture_is_rotated_as_its_file_specifies(tmp_path: Path, content: tup
     luma = picture[: width * height].reshape(height, width).astype(int)
     assert luma[: height // 2 - 3].min() > 225 and luma[height // 2 + 3 :].max() < 30
     assert np.abs(picture[width * height :].astype(int) - 128).max() <= 3
-
-
-def test_a_picture_without_rotation_is_not_rotated(tmp_path: Path) -> None:
-    frame = decoded(make_film(tmp_path / "plain.mp4", 1))
-    assert quarter_turns(frame) == 0 and shown_size(frame) == (160, 120)
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ring_buffers.window import ContinuousWindow, StaggeredWindow
+from ring_buffers.window import StaggeredWindow
 
 windows = st.integers(2, 130)
 step_counts = st.integers(0, 2000)
@@ -46,22 +45,3 @@ def test_seen_counts_the_steps_since_the_answering_states_last_reset_and_the_old
             ages[state] = 1 if reset else None if age is None else age + 1
         known = [age for age in ages if age is not None]
         assert plan.seen == ages[plan.answer] == max(known)
-
-
-def test_a_window_of_eight_steps_has_the_expected_state_at_each_step():
-    window = StaggeredWindow(8)
-    assert [window.plan(n).seen for n in range(20)] == [1, 2, 3, 4, 5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8]
-    assert [window.plan(n).answer for n in range(20)] == [0] * 8 + [1] * 4 + [0] * 4 + [1] * 4
-    assert [n for n in range(20) if window.plan(n).reset_a] == [0, 8, 16]
-    assert [n for n in range(20) if window.plan(n).reset_b] == [4, 12]
-
-
-def test_a_window_needs_two_steps():
-    with pytest.raises(ValueError, match="at least 2"):
-        StaggeredWindow(1)
-
-
-def test_a_continuous_window_never_forgets():
-    window = ContinuousWindow()
-    assert window.plan(0) == (True, False, 0, 1)
-    assert window.plan(999) == (False, False, 0, 1000)

@@ -14,13 +14,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from stages.checkpoint import Checkpoint, CheckpointError, load, save
-from stages.experimental_actions import experimental_actions
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.packaged_checkpoints import PACKAGED, summary
 from stages.people.smoothing import SmoothingConfig
 from stages.profiles import load_checkpoint
 from stages.third_party.weights import WeightsError
-from stages.vocabulary import VocabularyError, packaged
+from stages.vocabulary import packaged
 
 SMALL = NetworkConfig(
     relevance_hidden=8, state_hidden=8, prior_hidden=8, graph_hidden=8, action_width=8, action_hidden=8
@@ -127,88 +126,15 @@ def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: P
     [
         ({"format": "partstream.checkpoint/9"}, "this version reads"),
         ({"vocabulary": None}, "the metadata lacks 'vocabulary'"),
-        ({"vocabulary": "{}"}, "missing fields"),
         ({"network": json.dumps({"depth": 3})}, r"unknown fields \['depth'\]"),
         ({"network": network_with(state_hidden=9)}, "don't fit"),
-        ({"network": network_with(action_kernel=10**6)}, "its sizes describe"),
         ({"network": network_with(graph_hidden=40_000)}, "its sizes describe"),
-        ({"network": network_with(person_hidden=40_000)}, "its sizes describe"),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "person_hidden": 2.5})},
-            "`person_hidden` is 2.5; it must be a whole number",
-        ),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "person_hidden": -3})},
-            "`person_hidden` is -3; it must be a whole",
-        ),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "action_kernel": 2.5})},
-            "`action_kernel` is 2.5; it must be a whole",
-        ),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "posture_actions": [["stand"]]})},
-            "`posture_actions` is .*; it must be a list",
-        ),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "posture_actions": 5})},
-            "`posture_actions` is 5; it must be a list",
-        ),
+        ({"network": network_with(action_kernel=2.5)}, "`action_kernel` is 2.5; it must be a whole"),
         ({"network": "[" * 200_000}, "network: is not JSON, or is nested too deep"),
-        ({"network": '{"a":' * 200_000}, "network: is not JSON, or is nested too deep"),
-        ({"network": "[]"}, r"network: \[\] is not an object"),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "joint_score": math.nan})},
-            "`joint_score` is nan; it must be a num",
-        ),
-        ({"network": network_with(joint_score=10**400)}, "`joint_score` is 1000"),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "geometry": "no"})},
-            "`geometry` is 'no'; it must be true or false",
-        ),
-        ({"network": network_with(action_layers=10**7)}, "`action_layers` is 10000000; it must"),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "state_hidden": 0})},
-            "`state_hidden` is 0; it must be a whole numb",
-        ),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "visual_strides": [0]})},
-            "`visual_strides` is .*; it must be a list",
-        ),
-        ({"trained": "null"}, "trained: None is not true or false"),
-        ({"metrics": "[]"}, r"metrics: \[\] is not an object"),
-        ({"metrics": "9" * 5000}, "metrics: is not JSON"),
-        ({"priors": '"x"'}, "priors: 'x' is not an object"),
-        ({"priors": json.dumps({"language_model": "x", "vocabulary": []})}, r"priors: vocabulary is \[\], not a text"),
-        ({"smoothing": "[" * 200_000}, "smoothing: is not JSON, or is nested too deep"),
-        ({"smoothing": "9" * 5000}, "smoothing: is not JSON"),
-        ({"vocabulary": "[" * 200_000}, "vocabulary: is not valid JSON, or is nested too deep"),
-        ({"vocabulary": "9" * 5000}, "vocabulary: is not valid JSON"),
-        ({"vocabulary": vocabulary_with(actions=["walk"] * 300_000)}, "`actions` has 300000 labels; at most 10000"),
-        ({"vocabulary": vocabulary_with(actions=[1, 2])}, "`actions` must list texts"),
-        ({"features": "[" * 200_000}, "features: is not JSON, or is nested too deep"),
-        ({"features": json.dumps({"channels": 10**7})}, "features: `channels` is 10000000; it must be a whole number"),
-        ({"detector": "[" * 200_000}, "its detector can't be used: its weights are missing"),
         ({"geometry_version": "0"}, "keypoint geometry 0 .* train it again"),
-        (
-            {"network": json.dumps({**SMALL.to_dict(), "person_hidden": 8}), "network_version": None},
-            "that relevance did not gate.* train it again",
-        ),
-        ({"network": network_with(part_features=7)}, "keypoint geometry"),
         ({"priors": json.dumps({"language_model": "x", "vocabulary": "0"})}, "built for another vocabulary"),
-        ({"smoothing": "[]"}, "smoothing"),
-        ({"smoothing": '{"onset": {"fall": "0.5"}}'}, r"smoothing: `onset\.fall` must be a finite number"),
         ({"smoothing": '{"onset": {"fly": 0.5}}'}, "smoothing: `onset` names 'fly', not an action"),
-        ({"metrics": json.dumps({"config": {"data": {"window": "long"}}})}, "config.data.window is 'long'"),
         ({"metrics": json.dumps({"config": {"data": {"window": 1}}})}, "config.data.window is 1"),
-        ({"metrics": json.dumps({"config": {"data": {"window": 10**9}}})}, "config.data.window is 1000000000, not a"),
-        ({"network": network_with(action_layers=10**6)}, "action_layers are 1000000; at most 64"),
-        ({"priors": json.dumps({"language_model": 5, "vocabulary": "0"})}, "priors: language_model is 5, not a text"),
-        ({"experimental": '["fly"]'}, "experimental: unknown action 'fly'; known: stand"),
-        ({"experimental": '"walk"'}, "experimental: 'walk' is not a list of actions"),
-        ({"experimental": "[[]]"}, r"experimental: unknown action \[\]"),
-        ({"experimental": "[" * 200_000}, "experimental: is not a list of actions as JSON"),
-        ({"experimental": "9" * 5000}, "experimental: is not a list of actions as JSON"),
-        ({"experimental": json.dumps(["a" * 10_000])}, "experimental: unknown action 'a{99}; known"),
     ],
 )
 def test_an_inconsistent_checkpoint_is_rejected_with_the_reason(
@@ -223,11 +149,7 @@ def test_an_inconsistent_checkpoint_is_rejected_with_the_reason(
     ("name", "value", "message"),
     [
         ("action_lstm.embed.0.weight", torch.full((8, 8), math.nan), "action_lstm.embed.0.weight has NaN or infinite"),
-        ("action_lstm.embed.0.weight", torch.full((8, 8), 1e300, dtype=torch.float64), "has NaN or infinite values"),
-        ("action_lstm.embed.0.weight", torch.full((8, 8), math.inf, dtype=torch.float8_e5m2), "has NaN or infinite"),
-        ("action_lstm.embed.0.weight", torch.full((8, 8), math.nan, dtype=torch.bfloat16), "has NaN or infinite"),
         ("action_lstm.temperature", torch.tensor(0.0), "action_lstm.temperature is 0.0; it must be above 0"),
-        ("action_lstm.temperature", torch.tensor(-1.0), "action_lstm.temperature is -1.0; it must be above 0"),
     ],
 )
 def test_values_with_which_every_answer_would_be_nan_are_rejected_by_name(
@@ -242,14 +164,6 @@ def test_values_with_which_every_answer_would_be_nan_are_rejected_by_name(
         load(path)
 
 
-@pytest.mark.parametrize("config", [[1], "x", None, {"model": [1]}, {"model": {"vgg": [1]}}])
-def test_a_setting_that_the_metrics_do_not_record_is_none(path: Path, config: object) -> None:
-    found = load(rewritten(path, metrics=json.dumps({"config": config})))
-    assert found.setting("model", "vgg", "tuned") is None
-    found = load(rewritten(path, metrics=json.dumps({"config": {"model": {"vgg": {"tuned": True}}}})))
-    assert found.setting("model", "vgg", "tuned") is True
-
-
 def test_experimental_actions_are_saved_and_an_older_checkpoint_has_none(path: Path) -> None:
     assert load(rewritten(path, experimental=None)).experimental == summary(str(path)).experimental == ()
     save(replace(made(), experimental=("carry", "push_up")), path)
@@ -260,18 +174,6 @@ def test_experimental_actions_are_saved_and_an_older_checkpoint_has_none(path: P
         rewritten(path, experimental=wrong)
         with pytest.raises(WeightsError, match=r"damaged .*experimental: "):
             summary(str(path))
-
-
-def test_experimental_actions_are_in_the_order_of_the_vocabulary_once_each_and_known() -> None:
-    assert experimental_actions(["push_up", "carry", "push_up"], packaged("edge")) == ("carry", "push_up")
-    with pytest.raises(VocabularyError, match="experimental: unknown action 'fly'"):
-        experimental_actions(["carry", "fly"], packaged("edge"))
-
-
-def test_priors_of_another_vocabulary_of_the_same_sizes_are_rejected(path: Path) -> None:
-    other = replace(packaged("edge"), words={"head": "skull"})
-    with pytest.raises(CheckpointError, match="another vocabulary"):
-        load(rewritten(path, vocabulary=other.to_json()))
 
 
 def test_replaced_language_priors_are_rejected_and_old_files_without_their_hash_are_accepted(
@@ -290,12 +192,6 @@ def test_replaced_language_priors_are_rejected_and_old_files_without_their_hash_
     assert load(path).language_model_sha256 == ""
 
 
-def test_a_checkpoint_records_its_language_model(tmp_path: Path) -> None:
-    save(replace(made(), language_model_sha256="ab" * 32), tmp_path / "model.safetensors")
-    after = load(tmp_path / "model.safetensors")
-    assert (after.language_model, after.language_model_sha256) == ("minilm", "ab" * 32)
-
-
 def test_a_profile_whose_checkpoint_is_missing_is_rejected_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,14 +206,3 @@ def test_a_checkpoint_has_the_window_that_its_training_run_recorded(path: Path) 
     assert load(path).window is None
     assert load(rewritten(path, metrics=json.dumps({"config": {"data": {"window": 40}}}))).window == 40
     assert (load_checkpoint("edge").window or 0) > 1
-
-
-def test_a_path_is_accepted_as_a_profile(path: Path) -> None:
-    assert load_checkpoint(str(path)).profile == "edge"
-
-
-def test_a_new_file_can_be_read_by_those_whom_the_umask_lets(tmp_path: Path) -> None:
-    path, plain = tmp_path / "made.safetensors", tmp_path / "plain"
-    plain.touch()
-    save(made(), path)
-    assert path.stat().st_mode == plain.stat().st_mode

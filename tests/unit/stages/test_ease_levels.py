@@ -19,8 +19,6 @@ from stages.ease_levels import (
     ease_levels,
 )
 
-FIRST = Detection(0, 0.0)
-
 
 def detected(level: EaseLevel, times_us: list[int]) -> list[int]:
     """Return the times of the frames that get a detection; the first frame does."""
@@ -40,20 +38,9 @@ def test_the_levels_begin_with_full_quality_and_each_one_costs_less_at_a_high_fr
     assert costs == sorted(set(costs), reverse=True)
 
 
-def test_levels_limit_only_the_rate_where_pictures_cannot_be_made_smaller() -> None:
-    levels = ease_levels(3.0, None)
-    assert [level.detections_per_second for level in levels] == [None, 12.5, 8.0, 5.0, 4.0, 3.0]
-    assert not any(level.longest_side for level in levels)
-
-
 @pytest.mark.parametrize(("least", "strongest"), [(3.0, 3.0), (3.5, 4.0), (12.5, 12.5), (12.6, None), (0.1, 1.0)])
 def test_no_level_goes_below_the_least_rate(least: float, strongest: float | None) -> None:
     assert ease_levels(least, 384)[-1].detections_per_second == strongest
-
-
-def test_no_level_goes_below_the_smallest_side() -> None:
-    steps = [EaseLevel(8.0, 640), EaseLevel(8.0, 512), EaseLevel(5.0, 384)]
-    assert ease_levels(3.0, 512, steps) == (FULL_QUALITY, *steps[:2])
 
 
 @pytest.mark.parametrize("frame_rate", [5.0, 10.0, 12.5, 15.0, 20.0, 25.0, 29.97, 30.0, 60.0])
@@ -64,40 +51,9 @@ def test_the_mean_rate_of_detections_is_the_levels_whatever_the_frame_rate(level
     assert len(found) / 60 == pytest.approx(level.detection_rate(frame_rate), rel=0.03)
 
 
-@pytest.mark.parametrize(
-    ("rate", "expected"),
-    [
-        (12.5, [0, 80, 160, 240, 320, 400, 480]),
-        (8.0, [0, 160, 280, 400]),
-        (5.0, [0, 200, 400]),
-        (4.0, [0, 280]),
-        (3.0, [0, 360]),
-    ],
-)
-def test_at_25_frames_a_second_detections_are_this_far_apart(rate: float, expected: list[int]) -> None:
-    found = detected(EaseLevel(rate), list(range(0, 500_000, 40_000)))
-    assert [at_us // 1000 for at_us in found][: len(expected)] == expected
-
-
 def test_times_that_are_rounded_to_milliseconds_lose_no_detection() -> None:
     times = [round(frame * 1e6 / 30 / 1000) * 1000 for frame in range(600)]
     assert detected(EaseLevel(15.0), times) == times[::2]
-
-
-def test_full_quality_detects_in_every_frame() -> None:
-    assert FULL_QUALITY.next_detection(FIRST, 1, 0) == Detection(1, 0), "two frames may have the same time"
-    assert FULL_QUALITY.next_detection(FIRST, 1, 1) == Detection(1, 1)
-
-
-def test_a_detection_after_lost_frames_is_not_followed_by_another_one_too_early() -> None:
-    level = EaseLevel(4.0)
-    late = level.next_detection(FIRST, 10, 400_000)
-    assert late is not None and late == Detection(10, 400_000), (
-        "ten frames of 40 ms: it could have been six frames earlier"
-    )
-    assert level.next_detection(late, 13, 520_000) is None
-    on_time = level.next_detection(FIRST, 7, 280_000)
-    assert on_time == Detection(7, 250_000)
 
 
 @given(

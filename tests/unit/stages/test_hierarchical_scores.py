@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stages.checkpoint import Checkpoint, load, save
 from stages.heads.hierarchical_scores import GESTURE, MOVEMENT, POSTURE, HierarchicalScores, heads_of
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.vocabulary import packaged
-from support.examples import examples
 from training.run.learning.warm_start import begin_from, begin_with_new_actions
 from training.run.validation.prevalence import apply_prevalence
 from training.run.validation.without_regions import from_keypoints_alone
@@ -31,17 +28,6 @@ def network(config: NetworkConfig, seed: int = 0) -> ActionNetwork:
     torch.manual_seed(seed)
     vocabulary = packaged("edge")
     return ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12))
-
-
-@settings(max_examples=examples(25), deadline=None)
-@given(heads=st.lists(st.integers(POSTURE, GESTURE), min_size=1, max_size=12), seed=st.integers(0, 2**16))
-def test_the_scores_of_any_division_into_heads_sum_to_one(heads: list[int], seed: int) -> None:
-    heads[0] = POSTURE
-    torch.manual_seed(seed)
-    layer = HierarchicalScores(5, heads)
-    found = layer(4 * torch.randn(7, 3, 5))
-    assert found.shape == (7, 3, len(heads))
-    torch.testing.assert_close(found.exp().sum(-1), torch.ones(7, 3), rtol=1e-5, atol=1e-5)
 
 
 def test_scores_are_products_of_the_heads_probabilities() -> None:
@@ -71,24 +57,6 @@ def test_an_action_teaches_its_own_head_and_those_above_and_no_other(action: str
         moved = float(layer.weight.grad[row].abs().max())
         assert moved > 1e-4 if head in learning else moved < 1e-6, ACTIONS[row]
     assert bool(layer.none.weight.grad[0].abs().max() > 1e-4) is (MOVEMENT in learning)
-
-
-def test_one_softmax_lets_a_wave_push_the_posture_down() -> None:
-    """The reason for the heads: the counter-example to the test above."""
-    torch.manual_seed(1)
-    layer = torch.nn.Linear(6, len(ACTIONS))
-    torch.nn.functional.cross_entropy(layer(torch.randn(20, 6)), torch.full((20,), ACTIONS.index("wave"))).backward()
-    assert layer.weight.grad is not None and float(layer.weight.grad[ACTIONS.index("sit")].abs().max()) > 1e-4
-
-
-def test_actions_that_are_unknown_or_in_two_heads_are_named() -> None:
-    assert heads_of(["a", "b", "c"], ["b"], ["c"]) == [GESTURE, POSTURE, MOVEMENT]
-    with pytest.raises(ValueError, match="there is no action fly; there are stand, walk"):
-        network(replace(SMALL, posture_actions=("stand", "fly")))
-    with pytest.raises(ValueError, match="stand: an action belongs to posture_actions or movement_actions"):
-        network(replace(SMALL, posture_actions=("stand",), movement_actions=("stand", "walk")))
-    with pytest.raises(ValueError, match="at least one action must be a posture"):
-        HierarchicalScores(4, [MOVEMENT, GESTURE])
 
 
 def test_a_network_with_heads_starts_with_the_rows_of_one_without() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,8 +18,6 @@ from support.models.scripted_people import (
     scripted_lease,
     scripted_pipeline,
 )
-
-LEFT_SHOULDER, LEFT_HIP = 5, 11
 
 
 def test_a_frame_whose_scores_are_no_numbers_is_marked_as_failed_and_the_person_begins_anew(
@@ -40,16 +37,6 @@ def test_a_frame_whose_scores_are_no_numbers_is_marked_as_failed_and_the_person_
     assert analyses[5].failed == "part_relevance" and not analyses[5].people
     people = [person for analysis in analyses[6:] for person in analysis.people]
     assert people and all(person.action is not None and math.isfinite(person.action.score) for person in people)
-
-
-@pytest.mark.parametrize("joint", [LEFT_SHOULDER, LEFT_HIP])
-def test_an_infinite_joint_fails_its_frame_only(joint: int) -> None:
-    script = moving_people(12, 1)
-    script[3, 0, 5 + 3 * joint] = np.inf  # people make a step every three frames
-    pipeline, _ = scripted_pipeline(script)
-    analyses = [pipeline.process([lease])[0] for lease in map(scripted_lease, range(12))]
-    assert [number for number, analysis in enumerate(analyses) if analysis.failed is not None] == [3]
-    assert all(analysis.people for analysis in analyses[4:])
 
 
 def test_weights_whose_scores_are_no_numbers_are_refused_when_the_model_is_warmed_up(

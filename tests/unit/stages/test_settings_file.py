@@ -123,28 +123,8 @@ def test_a_file_without_an_end_is_rejected() -> None:
         read_settings(Path("/dev/zero"), "")
 
 
-def test_a_merged_key_may_be_set_again(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_text("a: &a {x: 1, y: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, x: 3}\n")
-    assert read_settings(path, "") == {"a": {"x": 1, "y": 1}, "b": {"x": 2, "y": 1}, "c": {"x": 3, "y": 1}}
-
-
-def test_merged_mappings_that_merge_others_have_each_key_once(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    merging = "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1}, ' * 10}], y: {n}}}\n" for n in range(1, 12))
-    path.write_text("a0: &a0 {x: 0, y: 0}\n" + merging)
-    assert read_settings(path, "")["a11"] == {"x": 0, "y": 11}
-
-
 @pytest.mark.parametrize("text", ["2026-99-99", "2026-01-31", "2026-01-31 12:00:00", "2026-01-31T12:00:00+01:00"])
 def test_dates_and_times_are_text(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(f"a: {text}\n{text.split(' ')[0]}: b\n")
     assert read_settings(path, "") == {"a": text, text.split(" ")[0]: "b"}
-
-
-def test_a_message_of_many_errors_is_short_and_on_one_line() -> None:
-    message = errors({f"line\nbreak {number}" + "x" * 1000: 1 for number in range(1000)})
-    assert "\n" not in message
-    assert message.endswith("and 980 more errors")
-    assert len(message) < 5000

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from stages.heads.action_lstm import ActionLSTM
 from stages.heads.network import ActionNetwork, NetworkConfig, SequenceOutputs
 from stages.heads.part_dropout import missed_parts
 from stages.vocabulary import packaged
@@ -41,22 +40,6 @@ def test_dropout_changes_actions_in_training_and_nothing_in_use(changes: dict[st
     assert not torch.equal(plain, first) and not torch.equal(first, second)
 
 
-def test_the_same_inputs_of_the_lstm_are_dropped_in_all_steps_and_the_others_scaled() -> None:
-    lstm = ActionLSTM(4, 200, 8, 1, 3, dropout=0.25).train()
-    seen: list[torch.Tensor] = []
-    lstm.lstm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    torch.manual_seed(3)
-    embedded, dt = torch.rand(5, 6, 200) + 1, torch.rand(5, 6)
-    lstm.sequence(embedded, dt)
-    [timed] = seen
-    assert torch.equal(timed[..., -1].T, dt)
-    share = timed[..., :-1].transpose(0, 1) / embedded
-    dropped = share == 0
-    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
-    torch.testing.assert_close(share[~dropped], torch.full_like(share[~dropped], 1 / 0.75))
-    assert 0.2 < float(dropped.float().mean()) < 0.3 and len(dropped[:, 0].unique(dim=0)) == 5
-
-
 def test_a_missed_part_is_absent_for_consecutive_steps_with_the_probability() -> None:
     torch.manual_seed(4)
     missed = missed_parts(400, 20, 10, 0.3)
@@ -68,22 +51,3 @@ def test_a_missed_part_is_absent_for_consecutive_steps_with_the_probability() ->
     length = missed.sum(1)[missed.any(1)].float()
     assert abs(float(length.mean()) - (399 / 60 + 1)) < 0.6
     assert not missed_parts(50, 20, 10, 0.0).any()
-
-
-def test_part_dropout_gives_the_outputs_of_absent_parts() -> None:
-    config = replace(SMALL, part_dropout=0.6)
-    torch.manual_seed(5)
-    missed = missed_parts(4, 7, 10, 0.6)
-    torch.manual_seed(1)
-    vocabulary = packaged("edge")
-    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12))
-    torch.nn.init.normal_(network.part_graph.absent)
-    parts, context = torch.randn(4, 7, 10, config.part_features), torch.randn(4, 7, config.context_features)
-    present, dt = torch.rand(4, 7, 10) > 0.1, torch.rand(4, 7)
-    with torch.no_grad():
-        torch.manual_seed(5)
-        found = network.train()(parts, context, present, dt)
-        expected = network.eval()(parts, context, present & ~missed, dt)
-    assert missed.any()
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)

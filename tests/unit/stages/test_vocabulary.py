@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
 from stages.vocabulary import PARTS, State, Vocabulary, VocabularyError, packaged
@@ -66,23 +63,3 @@ def test_the_packaged_edge_vocabulary_has_ten_parts_in_order_and_the_documented_
 def test_an_inconsistent_vocabulary_is_rejected_by_field(changes: dict[str, object], message: str) -> None:
     with pytest.raises(VocabularyError, match=message):
         small(**changes)
-
-
-def test_a_file_that_is_not_a_vocabulary_is_rejected_by_name(tmp_path: Path) -> None:
-    missing = tmp_path / "nowhere.json"
-    with pytest.raises(VocabularyError, match=r"nowhere\.json: can't be read"):
-        Vocabulary.load(missing)
-    truncated = tmp_path / "truncated.json"
-    truncated.write_text('{"parts": [')
-    with pytest.raises(VocabularyError, match=r"truncated\.json, line 1: not valid JSON"):
-        Vocabulary.load(truncated)
-    strange = tmp_path / "strange.json"
-    strange.write_text(json.dumps({"parts": ["head"], "colour": 1}))
-    with pytest.raises(VocabularyError, match=r"missing fields .*actions.*unknown fields \['colour'\]"):
-        Vocabulary.load(strange)
-
-
-def test_an_unknown_label_is_rejected_with_the_known_ones() -> None:
-    with pytest.raises(VocabularyError, match="unknown action 'fly'; known: drink, other"):
-        small().action_index("fly")
-    assert small().state_index("hold cup") == 1

@@ -56,20 +56,6 @@ def test_the_terms_of_a_checkpoint_without_a_record_of_a_training_run_are_unknow
     assert again.use == found.use
 
 
-def test_older_records_of_generated_and_recorded_motion_and_of_a_folder_of_videos_are_read() -> None:
-    assert weight_terms({"config": {}}) == WeightTerms()
-    found = weight_terms({"config": {}, "recorded": {"sources": {"a": source("open")}}})
-    assert (found.use, found.learned_from) == (ANY_USE, "generated motion, a (open)")
-    videos = weight_terms({"config": {}, "data": {"folder": "films", "fingerprint": "0"}})
-    assert videos.limiting[0].name == "videos in films"
-
-
-def test_a_source_that_two_records_judge_differently_permits_no_more_than_the_stricter_one() -> None:
-    free, bound = (LearnedSource("a", "A", "none-stated", any_use) for any_use in (True, False))
-    for first, second in ((free, bound), (bound, free)):
-        assert WeightTerms((first,)).with_sources(second).use == LIMITED_USE
-
-
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [
@@ -108,18 +94,6 @@ def test_a_summary_is_read_from_a_path_and_a_file_that_is_no_checkpoint_is_an_er
         summary(str(path))
     with pytest.raises(WeightsError, match="there is no such checkpoint"):
         summary(str(tmp_path / "none.safetensors"))
-
-
-def test_metadata_that_is_nested_too_deep_is_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "mine.safetensors"
-    save_file({"x": torch.zeros(1)}, path, {"profile": "edge", "metrics": "[" * 200_000})
-    with pytest.raises(WeightsError, match="damaged"):
-        summary(str(path))
-
-
-def test_one_line_names_few_of_many_sources_and_shortens_their_names() -> None:
-    found = weight_terms({LEARNED_FROM: {f"{n}" * 1000: source("unrecorded") for n in range(9)}})
-    assert len(found.use) < 700 and found.use.endswith(", 4 more permit")
 
 
 def test_a_profile_without_its_file_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,13 +37,6 @@ def test_pixels_are_averages_over_areas(size: tuple[int, int]) -> None:
     assert np.abs(pixels - averages(luma, pixels.shape)).max() <= 2
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (1080, 1920), (3840, 2160), (1281, 723)])
-def test_averages_of_some_rows_are_near_those_of_all(size: tuple[int, int]) -> None:
-    luma = levels(street(*size) + np.random.default_rng(1).normal(0, 6, size[::-1]))
-    pixels = small(grey_frame(luma, "gray"))
-    assert np.abs(pixels - averages(luma, pixels.shape)).mean() <= 1.5
-
-
 FORMATS = (
     "gray", "yuv420p", "yuvj420p", "nv12", "nv21", "nv16", "yuv422p", "yuv444p", "yuv411p", "yuva420p", "yuyv422",
     "uyvy422", "yuv420p10le", "yuv422p10le", "p010le", "gray10le", "gray16le", "rgb24", "bgr24", "bgr0", "gbrp",
@@ -58,20 +51,6 @@ def test_every_pixel_format_shows_the_same_picture(format: str) -> None:
     gain, offset = np.polyfit(expected, pixels, 1)  # levels may be of limited range
     assert 0.8 < gain < 1.2
     assert np.abs(gain * expected + offset - pixels).max() <= 2
-
-
-@pytest.mark.parametrize("format", ["yuv420p", "nv12", "yuv422p", "yuyv422", "yuv420p10le", "p010le"])
-def test_colours_do_not_matter(format: str) -> None:
-    rng = np.random.default_rng(1)
-    frame = av.VideoFrame(320, 240, "yuv444p")
-    luma = levels(street(320, 240))
-    for plane, content in zip(frame.planes, (luma, *rng.integers(16, 240, (2, 240, 320), np.uint8)), strict=True):
-        rows = np.zeros((240, plane.line_size), np.uint8)
-        rows[:, :320] = content
-        plane.update(rows.tobytes())
-    coloured, grey = small(frame.reformat(format=format)), small(grey_frame(luma, "yuv444p").reformat(format=format))
-    gain, offset = np.polyfit(grey.ravel(), coloured.ravel(), 1)
-    assert np.abs(gain * grey + offset - coloured).max() <= 2
 
 
 @pytest.mark.parametrize("format", ["gray", "yuv420p", "nv12", "yuv422p"])
@@ -90,23 +69,6 @@ def test_padding_is_not_read(format: str, width: int) -> None:
     assert np.array_equal(*pictures)
 
 
-def test_one_reader_takes_changing_sizes_and_formats() -> None:
-    reader = SmallLuma()
-    luma = levels(street(640, 360))
-    for format in ("yuv420p", "yuyv422", "yuv420p", "yuv420p10le", "nv12"):
-        for width, height in ((640, 360), (320, 180)):
-            frame = grey_frame(luma, "gray").reformat(width, height, format)
-            columns, rows = grid_of(width, height)
-            pixels = np.zeros((CELL * CELL, rows * columns), np.float32)
-            reader.read(frame, (columns, rows), pixels)
-            assert np.abs(np.corrcoef(pixels.ravel(), cells_of(small(grey_frame(luma, "gray"))).ravel())[0, 1]) > 0.99
-
-
-def cells_of(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows, columns = picture.shape[0] // CELL, picture.shape[1] // CELL
-    return picture.reshape(rows, CELL, columns, CELL).transpose(1, 3, 0, 2)
-
-
 @given(st.integers(1, 8000), st.integers(1, 8000))
 def test_a_grid_has_nearly_square_cells_and_never_more_than_the_picture_has(width: int, height: int) -> None:
     columns, rows = grid_of(width, height)
@@ -114,9 +76,3 @@ def test_a_grid_has_nearly_square_cells_and_never_more_than_the_picture_has(widt
     assert CELL * max(columns, rows) <= max(width, height, CELL)
     if min(columns, rows) >= 4:
         assert 0.85 <= (width / columns) / (height / rows) <= 1.18
-
-
-@pytest.mark.parametrize("size", [(2, 2), (16, 16), (64, 48), (160, 2), (3, 200)])
-def test_tiny_pictures_can_be_read(size: tuple[int, int]) -> None:
-    pixels = small(grey_frame(np.full(size[::-1], 77, np.uint8), "gray"))
-    assert np.abs(pixels - 77).max() <= 1

@@ -54,15 +54,6 @@ def test_hands_and_feet_are_small_boxes_beyond_wrist_and_ankle() -> None:
     assert hand[3] > STANDING[9][1] + 10
 
 
-def test_a_foot_is_longer_across_the_shin() -> None:
-    upright = standing_person()
-    lying = upright.copy()
-    lying[:, :2] = upright[:, [1, 0]]  # the same person lying on their side
-    below, beside = box_of("left_foot", upright), box_of("left_foot", lying)
-    assert below[2] - below[0] > 1.3 * (below[3] - below[1])
-    assert beside[3] - beside[1] > 1.3 * (beside[2] - beside[0])
-
-
 def test_the_hip_spans_both_hips_and_the_head_extends_from_the_neck_to_the_crown() -> None:
     hip, head = box_of("hip", standing_person()), box_of("head", standing_person())
     assert contains(hip, *STANDING[11]) and contains(hip, *STANDING[12])
@@ -70,13 +61,6 @@ def test_the_hip_spans_both_hips_and_the_head_extends_from_the_neck_to_the_crown
     assert all(contains(head, *STANDING[joint]) for joint in range(5))
     assert 92 < head[1] < 108 and 122 < head[3] < 142
     assert 20 < head[2] - head[0] < 45
-
-
-def test_the_head_is_below_the_face_of_a_person_upside_down() -> None:
-    turned = standing_person()
-    turned[:, 1] = 400 - turned[:, 1]
-    head = part_boxes(turned[None], np.array([[150, 96, 250, 302]], np.float32), SIZE).boxes[0, 0]
-    assert head[3] > turned[:5, 1].max() + 10 and head[1] > 258
 
 
 def test_a_part_whose_joints_score_low_is_absent_and_its_box_is_zero() -> None:
@@ -94,26 +78,6 @@ def test_boxes_are_clipped_to_the_picture_and_parts_outside_it_are_absent() -> N
     assert made.boxes[..., 3].max() <= 400 and made.boxes.min() >= 0
     present = dict(zip(PARTS, made.present[0].tolist(), strict=True))
     assert not present["left_foot"] and present["left_leg"] and present["left_hand"]
-
-
-def test_boxes_scale_and_move_with_the_person() -> None:
-    first = part_boxes(standing_person()[None], BOX[None], (4000, 4000)).boxes[0]
-    moved = standing_person()
-    moved[:, :2] = moved[:, :2] * 2 + 100
-    second = part_boxes(moved[None], BOX[None] * 2 + 100, (4000, 4000)).boxes[0]
-    assert np.abs(second - (first * 2 + 100)).max() < 1e-2
-
-
-def test_people_in_any_leading_shape_give_the_same_as_single_people() -> None:
-    rng = np.random.default_rng(0)
-    many = np.concatenate([rng.uniform(50, 350, (3, 4, 17, 2)), rng.uniform(0, 0.6, (3, 4, 17, 1))], -1)
-    boxes = np.tile(BOX, (3, 4, 1))
-    together = part_boxes(many.astype(np.float32), boxes, SIZE)
-    for i in range(3):
-        for j in range(4):
-            alone = part_boxes(many[i, j][None].astype(np.float32), boxes[i, j][None], SIZE)
-            assert np.array_equal(alone.boxes[0], together.boxes[i, j])
-            assert np.array_equal(alone.present[0], together.present[i, j])
 
 
 def test_regions_of_held_objects_are_centred_on_the_hands() -> None:

@@ -10,9 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torchvision.ops import nms
 
-from stages.detection import suppression
 from stages.detection.suppression import nms_mask
 from support.repository import REPOSITORY
 
@@ -71,13 +69,6 @@ def test_in_crowds_the_fixed_size_mask_equals_torchvisions(seed: int, threshold:
     assert 20 < fixed.sum() < fixed.numel() - 20
 
 
-@pytest.mark.parametrize("fixed", [True, False], ids=["in rounds", "torchvision"])
-def test_no_rows_and_no_groups_give_an_empty_mask(fixed: bool) -> None:
-    for groups, count in ((2, 0), (0, 3)):
-        kept = nms_mask(torch.zeros(groups, count, 4), torch.zeros(groups, count), 0.5, fixed=fixed)
-        assert kept.shape == (groups, count) and kept.dtype == torch.bool
-
-
 def test_a_start_on_the_cpu_imports_neither_torchvision_nor_transformers() -> None:
     """Their imports take seconds of every start, and only features of a VGG need them."""
     program = (
@@ -91,46 +82,3 @@ def test_a_start_on_the_cpu_imports_neither_torchvision_nor_transformers() -> No
         "assert torchvision.ops.nms(torch.ones(2, 4), torch.ones(2), 0.5).tolist() == [0, 1], 'a later import works'"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
-
-
-def test_where_torchvisions_library_cannot_be_loaded_alone_the_package_is_imported(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fail(path: object) -> None:
-        raise OSError
-
-    boxes, scores = crowd(0)
-    expected = nms_mask(boxes, scores, 0.5, fixed=False)
-    monkeypatch.setattr(torch.ops, "load_library", fail)
-    assert suppression._torchvision_nms.__wrapped__() is nms
-    monkeypatch.setattr(suppression, "_torchvision_nms", lambda: nms)
-    assert torch.equal(nms_mask(boxes, scores, 0.5, fixed=False), expected)
-
-
-def test_groups_do_not_suppress_each_other() -> None:
-    boxes, scores = crowd(0)
-    together = nms_mask(boxes, scores, 0.5)
-    for group in range(2):
-        assert torch.equal(nms_mask(boxes[group : group + 1], scores[group : group + 1], 0.5)[0], together[group])
-
-
-@pytest.mark.parametrize("fixed", [True, False], ids=["in rounds", "torchvision"])
-def test_the_first_of_equal_boxes_with_equal_scores_stays(fixed: bool) -> None:
-    boxes = torch.tensor([[[0.0, 0, 4, 4]] * 3])
-    assert nms_mask(boxes, torch.full((1, 3), 0.5), 0.5, fixed=fixed).tolist() == [[True, False, False]]
-
-
-@pytest.mark.parametrize("fixed", [True, False], ids=["in rounds", "torchvision"])
-def test_empty_boxes_suppress_nothing(fixed: bool) -> None:
-    boxes = torch.tensor([[[1.0, 1, 1, 1], [1.0, 1, 1, 1], [0.0, 0, 4, 4]]])
-    assert nms_mask(boxes, torch.tensor([[0.0, 0.3, 0.4]]), 0.5, fixed=fixed).tolist() == [[False, True, True]]
-
-
-def test_a_chain_longer_than_the_rounds_keeps_too_many_boxes_rather_than_too_few() -> None:
-    start = torch.arange(120.0)[:, None] * 3
-    boxes = torch.cat((start, torch.zeros(120, 1), start + 10, torch.full((120, 1), 10.0)), 1)[None]
-    scores = torch.linspace(1, 0.1, 120)[None]
-    fixed, exact = nms_mask(boxes, scores, 0.5), nms_mask(boxes, scores, 0.5, fixed=False)
-    assert exact.sum() == 60
-    assert fixed.sum() > 60 and (fixed | ~exact).all()
-    assert torch.equal(fixed[:, :30], exact[:, :30])

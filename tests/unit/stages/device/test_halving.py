@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import weakref
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -67,18 +66,6 @@ def test_one_item_that_does_not_fit_raises_the_cause(caplog: pytest.LogCaptureFi
     assert observer.failures == ["detection", "detection"]
 
 
-def test_other_errors_are_not_retried() -> None:
-    tried: list[int] = []
-
-    def breaks(start: int, stop: int) -> None:
-        tried.append(stop - start)
-        raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        Halving("detection", "frames", Observer()).run(8, breaks)
-    assert tried == [8]
-
-
 def test_a_larger_size_is_retried_after_enough_pieces(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     work, halving = LimitedWork(2), Halving("detection", "frames", Observer(), pieces_before_retry=10)
@@ -91,22 +78,6 @@ def test_a_larger_size_is_retried_after_enough_pieces(caplog: pytest.LogCaptureF
     assert limits[-1] is None
     assert sorted({limit for limit in limits if limit}) == [2, 4]
     assert work.tried[-1] == 8
-
-
-def test_each_failed_retry_doubles_the_wait_for_the_next() -> None:
-    work, halving = LimitedWork(2), Halving("detection", "frames", Observer(), pieces_before_retry=4)
-    for _ in range(100):
-        halving.run(4, work)
-    failed = [index for index, size in enumerate(work.tried) if size == 4]
-    assert [later - earlier - 1 for earlier, later in pairwise(failed)] == [4, 8, 16, 32, 64]
-
-
-def test_pieces_smaller_than_the_limit_do_not_count_towards_a_retry() -> None:
-    work, halving = LimitedWork(2), Halving("detection", "frames", Observer(), pieces_before_retry=3)
-    halving.run(4, work)
-    for _ in range(20):
-        halving.run(1, work)
-    assert halving.limit == 2
 
 
 def test_a_failed_attempt_has_released_its_memory_before_its_half_is_tried() -> None:

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from stages.keypoint_features.geometry import (
-    CONTEXT_FEATURES,
     CONTEXT_LAYOUT,
     LIMIT,
-    PART_FEATURES,
     PART_LAYOUT,
     Geometry,
     sequence_features,
@@ -34,7 +32,6 @@ STANDING = np.array(
 )  # fmt: skip
 L_WRIST, R_WRIST = 9, 10
 STATURE = (200 - 142) / 0.288  # from neck to pelvis, which gives the greatest estimate
-BODY = [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16]
 
 
 def standing(steps: int, score: float = 0.5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -78,40 +75,6 @@ def test_live_steps_give_the_same_features_as_whole_sequences() -> None:
         assert np.array_equal(live.context, whole.context[:, step])
 
 
-def test_several_pending_steps_give_the_same_windows_as_single_steps() -> None:
-    keypoints, boxes, times = moving(1)
-    steps = [Step(keypoints[0, n], boxes[0, n], int(times[0, n])) for n in range(60)]
-    one_by_one, at_once = StepHistory(), StepHistory()
-    for n in range(0, 60, 30):
-        for k in range(n, n + 30):
-            alone = one_by_one.window([steps[k]])
-            together = at_once.window(steps[n : k + 1])
-            assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
-            one_by_one.append(steps[k])
-        for step in steps[n : n + 30]:
-            at_once.append(step)
-
-
-def test_later_steps_do_not_change_earlier_features() -> None:
-    keypoints, boxes, times = moving()
-    whole = sequence_features(keypoints, boxes, times)
-    changed = keypoints.copy()
-    changed[:, 30:] += 50
-    again = sequence_features(changed, boxes, times)
-    assert np.array_equal(whole.parts[:, :30], again.parts[:, :30])
-    assert not np.array_equal(whole.parts[:, 30:], again.parts[:, 30:])
-
-
-def test_steps_before_the_last_two_seconds_do_not_count() -> None:
-    keypoints, boxes, times = moving(1)
-    changed = keypoints.copy()
-    changed[0, 0] += 100
-    whole, again = (sequence_features(points, boxes, times) for points in (keypoints, changed))
-    old = times[0] - times[0, 0] > 2_010_000
-    assert np.array_equal(whole.parts[0, old], again.parts[0, old])
-    assert HISTORY_STEPS * STEP_US >= 2_000_000
-
-
 def test_features_do_not_depend_on_the_persons_position_and_size() -> None:
     keypoints, boxes, times = moving()
     larger = keypoints.copy()
@@ -122,18 +85,6 @@ def test_features_do_not_depend_on_the_persons_position_and_size() -> None:
     )
     assert np.abs(first.parts - second.parts).max() < 5e-3
     assert np.abs(first.context - second.context).max() < 5e-3
-
-
-def test_a_person_who_does_not_move_has_no_velocity_and_no_range() -> None:
-    made = sequence_features(*standing(40))
-    movements = [
-        name for name in PART_LAYOUT if any(word in name for word in ("velocity", "speed", "range", "travelled"))
-    ]
-    movements += [name for name in PART_LAYOUT if "change" in name or "approach" in name]
-    assert len(movements) == 18
-    for name in movements:
-        assert np.abs(made.parts[0, :, :, PART_LAYOUT[name]]).max() < 1e-5, name
-    assert np.abs(context(made, "root_height")).max() < 1e-5
 
 
 def test_a_steadily_moving_hand_has_its_velocity_in_statures_per_second() -> None:
@@ -184,44 +135,6 @@ def test_velocity_uses_the_actual_time_between_steps() -> None:
         assert part(made, "left_hand", "joint_velocity_short", step)[1] == pytest.approx(-8 / STATURE, rel=1e-3)
 
 
-def test_walking_gives_root_velocity_and_standing_feet_have_no_ground_velocity() -> None:
-    keypoints, boxes, times = standing(7)
-    walked = 40 * times[0] * 1e-6
-    keypoints[0, :, BODY, 0] += walked
-    keypoints[0, :, [15, 13], 0] -= walked  # the left foot and knee do not move
-    boxes[..., [0, 2]] += walked[:, None]
-    made = sequence_features(keypoints, boxes, times)
-    assert context(made, "root_velocity_long") == pytest.approx([40 / STATURE, 0], rel=2e-2, abs=1e-4)
-    assert abs(part(made, "left_leg", "ground_speed_long")[0]) < 0.02
-    assert part(made, "right_leg", "ground_speed_long")[0] == pytest.approx(40 / STATURE, rel=2e-2)
-
-
-def test_a_crouch_changes_the_knees_the_box_height_and_the_root_height() -> None:
-    keypoints, boxes, times = standing(24)
-    low = slice(12, 24)
-    keypoints[0, low, :13, 1] += 60  # everything above the knees moves down
-    keypoints[0, low, 13:15, 0] += 40  # the knees move sideways
-    boxes[0, low, 1] += 60
-    made = sequence_features(keypoints, boxes, times)
-    assert context(made, "box_height", 11)[0] - context(made, "box_height", 23)[0] == pytest.approx(
-        60 / STATURE, abs=0.05
-    )
-    straight, bent = context(made, "bend_left_knee", 11)[0], context(made, "bend_left_knee", 14)[0]
-    assert straight > 0.99 and bent < 0.5
-    assert context(made, "root_height", 14)[0] == pytest.approx(60 / STATURE, abs=0.02)  # below its highest position
-
-
-def test_wrists_above_shoulders_and_the_distance_of_wrists_are_measured() -> None:
-    keypoints, boxes, times = standing(8)
-    keypoints[0, :, [7, 8], :2] = np.float32([[215, 120], [190, 120]])[:, None]  # the elbows
-    keypoints[0, :, L_WRIST, :2] = (210, 100)
-    keypoints[0, :, R_WRIST, :2] = (200, 100)
-    made = sequence_features(keypoints, boxes, times)
-    assert context(made, "left_wrist_above_shoulder") == pytest.approx(42 / STATURE, rel=1e-3)
-    assert context(made, "distance_wrists")[0] == pytest.approx(10 / STATURE, rel=1e-3)
-    assert part(made, "left_arm", "end_from_face")[1] < 0
-
-
 def test_a_missing_joint_gives_zeros_and_a_flag_and_does_not_affect_other_parts() -> None:
     keypoints, boxes, times = standing(20)
     keypoints[0, :, L_WRIST, 2] = 0.05
@@ -252,17 +165,3 @@ def test_features_of_missing_and_of_wrong_joints_are_finite_and_within_the_limit
     keypoints[0, 5, :, :2] = 1e7
     made = sequence_features(keypoints, boxes, times)
     assert np.abs(made.parts).max() <= LIMIT and np.abs(made.context).max() <= LIMIT
-
-
-def test_one_wrong_step_does_not_change_the_stature() -> None:
-    keypoints, boxes, times = standing(20)
-    keypoints[0, 12, 15, 1] += 200
-    made = sequence_features(keypoints, boxes, times)
-    assert context(made, "box_height", 19)[0] == pytest.approx(206 / STATURE, rel=1e-3)
-
-
-def test_named_features_cover_the_layout_without_gaps() -> None:
-    for layout, size in ((PART_LAYOUT, PART_FEATURES), (CONTEXT_LAYOUT, CONTEXT_FEATURES)):
-        places = sorted((place.start, place.stop) for place in layout.values())
-        assert places[0][0] == 0 and places[-1][1] == size
-        assert all(before[1] == after[0] for before, after in pairwise(places))

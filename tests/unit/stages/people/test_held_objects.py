@@ -46,15 +46,3 @@ def test_of_two_people_the_nearer_one_holds_an_object() -> None:
         [None, None],
         ["cup", None],
     ]
-
-
-def test_furniture_animals_and_things_larger_than_most_of_a_person_are_not_held() -> None:
-    assert in_hands(("chair", (0, 0, 20, 10)), ("dog", (0, 0, 20, 10)), ("cup", (2, 0, 20, 10))) == [["cup", None]]
-    assert in_hands(("cake", (0, 0, 61, 10))) == [[None, None]]
-    assert in_hands(("umbrella", (0, 0, 59, 10))) == [["umbrella", None]]
-
-
-def test_nothing_is_held_by_hands_that_are_not_visible_or_without_objects_or_people() -> None:
-    assert in_hands(("cup", (0, 0, 20, 10)), hands=((None, None),)) == [[None, None]]
-    assert in_hands() == [[None, None]]
-    assert in_hands(("cup", (0, 0, 20, 10)), hands=()) == []

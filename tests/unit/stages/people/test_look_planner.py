@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from ring_buffers.frames import FrameMeta, SlotFormat
 from ring_buffers.motion.motion_map import MotionMap
 from stages.detection.views.covering import Box
-from stages.detection.views.search_views import search_views
 from stages.looks import NOTHING, WHOLE, Look
 from stages.people.look_planner import CALM, REST_US, LookPlanner
 
@@ -98,11 +97,6 @@ def test_a_scene_in_which_something_moves_or_somebody_is_tracked_is_swept_at_the
     assert sweeps(tracked=range(1000)) == always
 
 
-def test_a_sweep_follows_any_motion_within_the_set_interval() -> None:
-    assert sweeps(moves=[400]) == [0, 50, 150, 350, 450, 500, 600, 800]
-    assert sweeps(tracked=[540]) == [0, 50, 150, 350, 550, 600, 700, 900]
-
-
 def test_a_sweep_that_is_due_is_left_to_the_newest_frame_unless_there_is_something_to_look_at() -> None:
     made = planner(sweep_s=4.0)
     assert [made.plan(frame(number), [], newest=False) for number in range(49, 55)] == [NOTHING] * 6
@@ -112,11 +106,6 @@ def test_a_sweep_that_is_due_is_left_to_the_newest_frame_unless_there_is_somethi
     moving = planner(sweep_s=4.0)
     assert moving.plan(frame(50, motion_at(5, 5)), [], newest=False) == WHOLE
     assert moving.plan(frame(50, MotionMap.whole(COLUMNS, ROWS, 2)), [], newest=False) == WHOLE
-
-
-def test_a_sweep_that_was_left_to_the_next_frame_stays_left() -> None:
-    made = planner(sweep_s=4.0)
-    assert made.plan(frame(50), [], newest=False) == made.plan(frame(50), []) == NOTHING
 
 
 @given(st.sets(st.integers(1, 999), max_size=30), st.floats(0, 0.99))
@@ -143,13 +132,6 @@ def test_motion_and_tracked_people_are_in_regions_and_a_tracked_person_is_never_
     assert len(look.regions) == 2 and shown(look, PERSON) and shown(look, (64.0, 64.0, 128.0, 128.0))
 
 
-def test_the_motion_of_a_tracked_person_adds_no_region() -> None:
-    made = planner()
-    still = made.plan(frame(1), [(PERSON, 0.08)])
-    moving = made.plan(frame(1, motion_at(19, 10)), [(PERSON, 0.08)])
-    assert moving == still
-
-
 def test_motion_that_is_nobodys_rests_after_a_look_and_new_motion_beside_it_does_not() -> None:
     made = planner()
     tree = motion_at(5, 5)
@@ -166,10 +148,6 @@ def test_a_new_scene_is_looked_at_as_a_whole_even_if_its_first_frame_was_dropped
     made = planner()
     assert made.plan(frame(5, MotionMap.of(np.zeros((ROWS, COLUMNS), np.bool_), 2)), []) == WHOLE
     assert made.plan(frame(5, STILL), []) == NOTHING
-
-
-def test_a_frame_without_a_map_of_its_motion_is_looked_at_as_a_whole() -> None:
-    assert planner().plan(frame(3, None), []) == WHOLE
 
 
 def test_the_whole_picture_is_seen_where_regions_would_cost_more_unless_only_regions_are_wanted() -> None:
@@ -190,12 +168,6 @@ def test_a_frame_costs_no_more_than_the_whole_picture_whatever_is_tracked(
     assert sum(math.prod(region.seen()) for region in look.regions) <= 768 * 448
 
 
-def test_a_person_not_found_for_longer_is_looked_for_in_a_wider_region() -> None:
-    made = planner()
-    near, wide = made.plan(frame(1), [(PERSON, 0.08)]), made.plan(frame(1), [(PERSON, 1.5)])
-    assert near.regions[0].side < wide.regions[0].side
-
-
 def test_second_looks_are_no_more_often_than_configured() -> None:
     made = LookPlanner(True, 5.0, second_looks=4.0)
     made.looked(frame(0), WHOLE)
@@ -206,46 +178,3 @@ def test_second_looks_are_no_more_often_than_configured() -> None:
         given.append(count)
     assert max(given) == 1 and 20 <= sum(given) <= 100 * STEP_US * 4e-6
     assert LookPlanner(True, 5.0).second_looks(frame(1000)) == 0, "none configured"
-
-
-def test_a_pause_without_second_looks_is_not_made_up_for() -> None:
-    counts = [LookPlanner(True, 5.0, second_looks=rate).second_looks(frame(10_000)) for rate in (4.0, 0.5)]
-    assert counts == [4, 1]
-
-
-def test_searches_do_not_change_the_times_of_sweeps() -> None:
-    assert sweeps(search_s=15.0) == sweeps()
-    assert sweeps(0.5, range(1000), search_s=15.0) == sweeps(0.5, range(1000))
-
-
-def searched(moves: Collection[int] = (), tracked: Collection[int] = (), search_s: float | None = 14.0) -> list[int]:
-    """Return which of two thousand frames are searched, with sweeps every 4 s."""
-    made = LookPlanner(True, 4.0, search_s=search_s)
-    found: list[int] = []
-    for number in range(2000):
-        motion = motion_at(5, 5) if number in moves else STILL if number else MotionMap.whole(COLUMNS, ROWS, 1)
-        meta = frame(number, motion)
-        look = made.plan(meta, [(PERSON, 0.08)] if number in tracked else [])
-        if view := made.search_view(meta):
-            look = look.with_search(view)
-            found.append(number)
-        if look.anything:
-            made.looked(meta, look)
-    return found
-
-
-def test_a_scene_is_searched_less_often_while_it_is_calm_and_as_often_as_set_otherwise() -> None:
-    views = len(search_views(SIZE))
-    spacing = 14.0 / views * 1e6 / STEP_US
-    lively = searched(moves=range(2000))
-    assert lively == searched(tracked=range(2000))
-    assert all(abs(after - before - spacing) <= 1 for before, after in pairwise(lively[views:]))
-    calm = searched()
-    assert calm[:views] == lively[:views], "the first round"
-    assert all(abs(after - before - CALM * spacing) <= 1 for before, after in pairwise(calm[-5:]))
-
-
-def test_searches_are_as_often_as_set_again_once_something_moves() -> None:
-    found = searched(moves=range(1000, 1060))
-    assert len([number for number in found if 1000 <= number < 1060]) >= 2
-    assert searched(search_s=None) == []

@@ -50,27 +50,6 @@ def test_a_cup_in_a_hand_moves_with_it_and_a_chair_keeps_still() -> None:
     assert memory.in_hands == {(1, RIGHT_HAND): "cup"}
 
 
-def test_an_object_keeps_still_while_its_hand_or_person_is_not_seen() -> None:
-    memory = remembered()
-    for people in ([person(1, None)], [], [person(2, (200, 200, 220, 220))]):
-        memory.follow(people, 1, SIZE)
-        assert memory.objects.boxes.tolist() == [list(CUP), list(CHAIR)]
-
-
-def test_an_object_that_is_carried_out_of_the_picture_stays_within_it() -> None:
-    memory = remembered()
-    memory.follow([person(1, (620, 100, 640, 120))], 1, SIZE)
-    assert memory.objects.boxes[0].tolist() == [638, 100, 640, 120]
-
-
-def test_the_next_look_replaces_all_objects() -> None:
-    memory = remembered()
-    memory.see(objects(("chair", CHAIR)), [person(1, HAND)], 1_000_000)
-    assert memory.objects.labels == ("chair",) and memory.in_hands == {}
-    memory.see(objects(), [], 2_000_000)
-    assert memory.objects.labels == ()
-
-
 @pytest.mark.parametrize(("forget_after_us", "left"), [(3_000_000, 0), (None, 2)])
 def test_objects_are_forgotten_after_a_time_without_a_look(forget_after_us: int | None, left: int) -> None:
     memory = remembered(forget_after_us=forget_after_us)

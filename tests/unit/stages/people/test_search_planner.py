@@ -55,10 +55,6 @@ def frames(seconds: float, begin_us: int = STEP_US) -> range:
     return range(begin_us, round(seconds * 1e6), STEP_US)
 
 
-def test_no_view_is_due_before_the_epochs_first_frame_has_been_looked_at() -> None:
-    assert SearchPlanner(ROUND_S).due(frame(0), 1) is None
-
-
 def test_the_first_round_begins_with_the_whole_picture_in_the_second_frame_and_is_quick() -> None:
     found = searched(frames(5))[: len(VIEWS)]
     assert [view for _, view in found] == list(VIEWS)
@@ -84,32 +80,6 @@ def test_calm_rounds_are_lengthened_by_the_rarity_until_motion_resumes() -> None
     assert min(at for at in found if at >= calm_us.stop) < calm_us.stop + SPACING_US
 
 
-def test_the_first_round_is_quick_in_a_calm_scene_too() -> None:
-    assert searched(frames(2), rarity=lambda at: 4) == searched(frames(2))
-
-
-def test_a_picture_without_tiles_is_searched_once_in_a_round() -> None:
-    found = searched(frames(100), size=(416, 312))
-    assert len(found) == 1 + int(100 // ROUND_S)
-    assert {view for _, view in found} == {Region(0, 0, 416)}
-
-
-PAUSES = st.lists(st.integers(STEP_US, 200_000_000), min_size=1, max_size=5)
-
-
-@given(PAUSES, st.floats(0, 0.99))
-def test_views_missed_in_a_pause_are_not_searched_later(pauses: list[int], phase: float) -> None:
-    times, at = list[int](), 0
-    for pause in pauses:
-        at += pause
-        times += range(at, at + 10_000_000, STEP_US)
-        at = times[-1]
-    found = searched(times, phase)[len(VIEWS) :]
-    for (first, _), (second, _), (third, _) in zip(found, found[1:], found[2:]):
-        assert second > first
-        assert third - first > SPACING_US - STEP_US, "one late view, and then those that are due"
-
-
 def test_cameras_that_begin_or_pause_together_do_not_search_together() -> None:
     times = [*frames(60), *frames(160, 100_000_000), *frames(360, 300_000_000)]
     cameras = [[at for at, _ in searched(times, phase)] for phase in (0.0, 0.2, 0.4, 0.6, 0.8)]
@@ -119,15 +89,6 @@ def test_cameras_that_begin_or_pause_together_do_not_search_together() -> None:
     # Each of them searches a view that is late in the first frame after a pause.
     after_pauses = {100_000_000, 300_000_000}
     assert {at for at, count in together.items() if count > 1 and at > FIRST_ROUND_US} <= after_pauses
-
-
-def test_a_view_postponed_from_an_older_frame_is_due_in_the_next_frame_only() -> None:
-    planner = SearchPlanner(ROUND_S)
-    planner.begin(frame(0))
-    first, second = frame(STEP_US), frame(2 * STEP_US)
-    assert planner.due(first, 1, newest=False) is None
-    assert planner.due(first, 1) is None, "the batch does as was said"
-    assert planner.due(second, 1) == VIEWS[0]
 
 
 @given(st.lists(st.integers(1, 3_000_000), min_size=1, max_size=200), st.floats(0, 0.99))

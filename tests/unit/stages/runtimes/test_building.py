@@ -5,14 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import numpy as np
 import pytest
 
-from stages.runtimes.building import build, candidates, missing_packages, package_versions
-from stages.runtimes.check_pictures import check_pictures
+from stages.runtimes.building import build, candidates
 from stages.runtimes.network import CANDIDATES, REFERENCE, Candidate, RuntimeName, RuntimeUnavailableError
 from stages.settings import ModelSettings, Precision, Runtime
-from support.repository import REPOSITORY
 
 FLOAT32 = [Candidate("torch", "float32"), Candidate("onnxruntime", "float32"), Candidate("openvino", "float32")]
 BFLOAT16 = [Candidate("torch", "bfloat16"), Candidate("openvino", "bfloat16")]
@@ -69,20 +66,3 @@ def test_a_runtime_that_is_not_installed_is_an_error_with_the_command_that_insta
     network: Any = None  # not read
     with pytest.raises(RuntimeUnavailableError, match=r"model\.runtime: " + error):
         build(network, Candidate(runtime, "float32"), 1)
-
-
-def test_torch_needs_no_other_package() -> None:
-    network: Any = None  # not read
-    assert missing_packages("torch") == []
-    assert build(network, REFERENCE, 1) is None
-    assert {"torch", "numpy"} <= package_versions().keys()
-
-
-def test_the_named_extra_exists() -> None:
-    assert "\nopenvino = [" in (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
-
-
-def test_check_pictures_have_three_sizes_that_networks_accept() -> None:
-    pictures = check_pictures()
-    assert [picture.shape for picture in pictures] == [(256, 256, 3)] * 2 + [(384, 512, 3)] * 2 + [(576, 768, 3)]
-    assert all(picture.dtype == np.uint8 and picture.std() > 10 for picture in pictures)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +13,9 @@ import onnxruntime
 import pytest
 import torch
 
-from stages.detection.computation import Computation
 from stages.runtimes import choosing
-from stages.runtimes.building import build
 from stages.runtimes.choosing import choose_runtime, use_runtime
 from stages.runtimes.network import REFERENCE, Candidate, RuntimeUnavailableError
-from stages.runtimes.speed import Clock, cost_clock
 from support.models.brightest_cell import BrightestCell
 
 ONNXRUNTIME = Candidate("onnxruntime", "float32")
@@ -65,49 +61,12 @@ def test_auto_measures_nothing_more_if_torch_is_clearly_slower(tmp_path: Path, m
     }
 
 
-def test_auto_measures_candidates_of_similar_speed_at_the_sizes_in_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    monkeypatch.setattr(choosing, "CLEARLY_FASTER", 1e9)
-    monkeypatch.setattr(choosing, "MEASURE_S", 0)
-    network = BrightestCell()
-    chosen = choose_runtime(network, "auto", "auto", [(96, 64), (64, 64), (96, 64)], 1, tmp_path)
-    assert (network.computation is None) == (chosen == REFERENCE)
-    milliseconds = stored(tmp_path)["milliseconds"]
-    assert all(sorted(times) == ["64x64", "96x64"] for times in milliseconds.values()) and len(milliseconds) == 2
-    assert f"brightest-cell computes in {chosen}, the fastest. Milliseconds a picture" in caplog.text
-
-
 def test_a_stored_choice_is_used_without_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 1, tmp_path)
     monkeypatch.setattr(choosing._Auto, "_try", refuse)
     network = BrightestCell()
     assert choose_runtime(network, "auto", "auto", SIZES, 1, tmp_path) == ONNXRUNTIME
     assert network.computation is not None
-
-
-def test_each_runtime_is_timed_with_the_threads_that_it_will_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given, clocks = list[tuple[Candidate, int]](), list[tuple[int, ...]]()
-
-    def built(network: BrightestCell, candidate: Candidate, threads: int) -> Computation | None:
-        given.append((candidate, threads))
-        return build(network, candidate, threads)
-
-    def clock(*threads: int) -> Clock:
-        clocks.append(threads)
-        return cost_clock(*threads)
-
-    monkeypatch.setattr(choosing, "build", built)
-    monkeypatch.setattr(choosing, "cost_clock", clock)
-    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 2, tmp_path)
-    assert given == [(ONNXRUNTIME, 2)] and clocks == [(1, 2)]
-    key = stored(tmp_path)["key"]
-    assert (key["torch_threads"], key["threads"]) == (1, 2)
-    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 2, tmp_path)
-    assert given == [(ONNXRUNTIME, 2)] * 2 and len(list(tmp_path.iterdir())) == 1, "as the stored choice says"
 
 
 def test_a_damaged_choice_is_made_again_and_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -128,12 +87,6 @@ def test_auto_does_not_use_a_runtime_that_detects_something_else(
     assert "a score differs by" in reason and f"auto does not use {ONNXRUNTIME}: {reason}" in caplog.text
 
 
-def test_a_stored_choice_that_no_longer_agrees_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 1, tmp_path)
-    assert choose_runtime(BrightestCell(error=1.01), "auto", "auto", SIZES, 1, tmp_path) == REFERENCE
-    assert "It was chosen earlier" in caplog.text and stored(tmp_path)["runtime"] == "torch"
-
-
 def test_auto_does_not_use_a_runtime_that_fails_while_it_computes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,24 +96,6 @@ def test_auto_does_not_use_a_runtime_that_fails_while_it_computes(
     monkeypatch.setattr(choosing, "build", lambda network, candidate, threads: None if candidate == REFERENCE else fail)
     assert choose_runtime(BrightestCell(), "auto", "auto", SIZES, 1, tmp_path) == REFERENCE
     assert stored(tmp_path)["rejected"] == {str(ONNXRUNTIME): "no such instruction"}
-
-
-def test_a_runtime_that_is_far_slower_than_torch_is_not_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(choosing, "TOO_SLOW", 0)
-    monkeypatch.setattr(choosing._Check, "reason_against", refuse)
-    assert choose_runtime(BrightestCell(), "auto", "auto", SIZES, 1, tmp_path) == REFERENCE
-    assert "times as long as torch" in stored(tmp_path)["rejected"][str(ONNXRUNTIME)]
-
-
-def test_without_a_writable_cache_the_choice_is_made_all_the_same(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    (tmp_path / "file").write_text("in the way")
-    assert choose_runtime(BrightestCell(torch_runs=SLOW), "auto", "auto", SIZES, 1, tmp_path / "file") == ONNXRUNTIME
-    assert "runtimes are measured at each start" in caplog.text
 
 
 def test_another_network_uses_the_chosen_runtime_without_measuring(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages.runtimes import machine
-from stages.runtimes.machine import processor, runtime_threads, torch_threads, usable_cores
+from stages.runtimes.machine import processor, runtime_threads, torch_threads
 
 EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -36,23 +36,6 @@ def test_the_processor_is_named_without_what_changes(tmp_path: Path) -> None:
     assert name.startswith(f"{platform.machine()} AuthenticAMD 26 2 AMD EPYC 1 ")
     assert described(tmp_path, EPYC.replace("2596.116", "3100.000")) == name
     assert described(tmp_path, EPYC.replace("fpu avx2", "avx2 fpu")) == name
-
-
-def test_processors_with_other_instructions_have_other_names(tmp_path: Path) -> None:
-    assert described(tmp_path, EPYC.replace(" avx512_bf16", "")) != described(tmp_path, EPYC)
-
-
-def test_an_arm_processor_is_identified_by_its_part(tmp_path: Path) -> None:
-    name = described(tmp_path, "processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n")
-    assert " 0x41 0xd0c " in name
-
-
-def test_a_system_without_cpuinfo_is_described_by_python(tmp_path: Path) -> None:
-    assert processor(tmp_path / "none") == f"{platform.machine()} {platform.processor()}"
-
-
-def test_at_least_one_core_is_usable() -> None:
-    assert usable_cores() >= 1
 
 
 @pytest.mark.parametrize(("cores", "torchs", "others"), [(1, 1, 1), (2, 1, 2), (8, 7, 8)])

@@ -44,10 +44,6 @@ def test_a_choice_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == [choice_file(folder, KEY).name]
 
 
-def test_the_other_examples_name_every_field_of_the_key() -> None:
-    assert set(OTHERS) == set(KEY.__struct_fields__)
-
-
 @pytest.mark.parametrize("field", OTHERS)
 def test_a_choice_is_not_used_if_something_that_it_depends_on_is_different(field: str, tmp_path: Path) -> None:
     write_choice(tmp_path, CHOICE)
@@ -77,23 +73,3 @@ def test_a_damaged_file_is_ignored_and_logged(content: bytes, tmp_path: Path, ca
     assert f"{path} is ignored, and runtimes are measured again" in caplog.text
     write_choice(tmp_path, CHOICE)
     assert read_choice(tmp_path, KEY) == CHOICE
-
-
-def test_a_file_with_another_key_is_ignored_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = choice_file(tmp_path, KEY)
-    path.write_bytes(msgspec.json.encode(CHOICE).replace(b'"cores":2', b'"cores":8'))
-    with caplog.at_level(logging.WARNING):
-        assert read_choice(tmp_path, KEY) is None
-    assert "it has another key" in caplog.text
-
-
-def test_a_cache_without_choice_is_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert read_choice(tmp_path / "nothing", KEY) is None
-    assert not caplog.records
-
-
-def test_a_folder_that_cannot_be_written_is_logged_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with caplog.at_level(logging.INFO):
-        write_choice(tmp_path / "file", CHOICE)
-    assert "can't be written" in caplog.text and "runtimes are measured at each start" in caplog.text

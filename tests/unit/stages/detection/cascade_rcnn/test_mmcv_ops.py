@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,22 +14,6 @@ import torchvision.ops
 from torch import Tensor
 
 from stages.detection.cascade_rcnn import mmcv_ops
-
-SLOW_FIRST_IMPORT = """
-import os, sys, time, types
-import torch
-sys.modules.update({name: types.ModuleType(name) for name in ("torchvision", "torchvision.ops")})
-rename = os.rename
-os.rename = lambda source, target: (rename(source, target), time.sleep(1))
-child = os.fork()
-from stages.detection.cascade_rcnn import mmcv_ops
-mmcv_ops.provide()
-if child:
-    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-"""Two processes, which share the import of torch. Between renaming the file of its grammar and filling it, yapf pauses
-for as long as a busy machine may take. Without torchvision, which `provide` imports afterwards, and which takes two
-seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -73,24 +55,6 @@ def test_suppression_equals_a_plain_loop(ops: Any, offset: int) -> None:
     torch.testing.assert_close(kept, torch.cat((boxes[rows], scores[rows, None]), 1), rtol=0, atol=0)
 
 
-def test_an_offset_of_one_pixel_changes_the_result(ops: Any) -> None:
-    generator = torch.Generator().manual_seed(1)
-    boxes, scores = random_boxes(120, generator), torch.rand(120, generator=generator)
-    assert ops.nms(boxes, scores, 0.4, 0)[1].tolist() != ops.nms(boxes, scores, 0.4, 1)[1].tolist()
-
-
-def test_suppression_by_class_does_not_suppress_boxes_of_other_classes(ops: Any) -> None:
-    generator = torch.Generator().manual_seed(2)
-    boxes, scores = random_boxes(200, generator), torch.rand(200, generator=generator)
-    labels = torch.randint(0, 4, (200,), generator=generator)
-    _, rows = ops.batched_nms(boxes, scores, labels, {"type": "nms", "iou_threshold": 0.5})
-    wanted = torchvision.ops.batched_nms(boxes, scores, labels, 0.5)
-    assert rows.tolist() == wanted.tolist()
-    by_class = [labels.eq(label).nonzero()[:, 0] for label in range(4)]
-    expected = {int(own[row]) for own in by_class for row in greedy(boxes[own], scores[own], 0.5, 0)}
-    assert set(rows.tolist()) == expected
-
-
 @pytest.mark.parametrize("sampling_ratio", [0, 2])
 @pytest.mark.parametrize("aligned", [True, False])
 def test_regions_and_gradients_equal_those_of_torchvision(ops: Any, sampling_ratio: int, aligned: bool) -> None:
@@ -107,35 +71,6 @@ def test_regions_and_gradients_equal_those_of_torchvision(ops: Any, sampling_rat
     (wanted * weights).sum().backward()
     assert ours.grad is not None and theirs.grad is not None and ours.grad.abs().max() > 0
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("sampling_ratio", [0, 2])
-def test_gradients_of_regions_agree_with_finite_differences(ops: Any, sampling_ratio: int) -> None:
-    generator = torch.Generator().manual_seed(4)
-    maps = torch.randn(1, 2, 6, 6, generator=generator, dtype=torch.float64, requires_grad=True)
-    rois = torch.tensor([[0, 1.3, 2.1, 18.2, 15.7], [0, 6.0, 0.5, 22.9, 9.4]], dtype=torch.float64)
-    assert torch.autograd.gradcheck(
-        lambda features: ops.roi_align(features, rois, (3, 3), 0.25, sampling_ratio, "avg", True), (maps,)
-    )
-
-
-def test_regions_of_half_precision_maps_may_have_single_precision(ops: Any) -> None:
-    generator = torch.Generator().manual_seed(5)
-    maps, rois = torch.randn(1, 2, 8, 8, generator=generator), torch.tensor([[0, 1.0, 2.0, 6.0, 7.0]])
-    pooled = ops.RoIAlign((2, 2))(maps.half(), rois)
-    assert pooled.dtype == torch.half
-    torch.testing.assert_close(pooled.float(), ops.RoIAlign((2, 2))(maps, rois), rtol=0, atol=5e-3)
-
-
-def test_max_pooling_is_rejected(ops: Any) -> None:
-    maps, rois = torch.zeros(1, 1, 4, 4), torch.tensor([[0, 0.0, 0.0, 3.0, 3.0]])
-    with pytest.raises(NotImplementedError, match=r"roi_layer\.pool_mode to 'avg'"):
-        ops.RoIAlign((2, 2), pool_mode="max")(maps, rois)
-
-
-def test_calling_an_operator_that_torchvision_lacks_names_it(ops: Any) -> None:
-    with pytest.raises(NotImplementedError, match=r"operator softnms; .* requires full mmcv"):
-        ops.soft_nms(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([1.0]))
 
 
 @pytest.mark.usefixtures("ops")
@@ -158,11 +93,3 @@ def test_without_the_extra_the_error_names_the_package_to_install(monkeypatch: p
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mmdet" else find(name))
     with pytest.raises(ImportError, match=r"needs mmdet: pip install 'partstream\[mmdet\]'"):
         mmcv_ops.provide()
-
-
-def test_processes_that_import_it_for_the_first_time_side_by_side_do_not_disturb_each_other(tmp_path: Path) -> None:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    environment.pop("PARTSTREAM_CACHE", None)
-    command = [sys.executable, "-c", SLOW_FIRST_IMPORT]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

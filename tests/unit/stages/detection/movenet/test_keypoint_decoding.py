@@ -11,23 +11,6 @@ from stages.detection.movenet.keypoint_decoding import DISTANCE_OFFSET, best_nea
 ANYWHERE = st.floats(-30, 60, width=32)
 
 
-def test_of_two_equal_scores_the_nearer_is_chosen_and_its_score_is_not_divided() -> None:
-    scores = torch.zeros(1, 1, 9, 7)
-    scores[0, 0, 1, 2] = scores[0, 0, 8, 6] = 0.9
-    y, x, score = best_near(scores, torch.tensor([[[2.0, 1.5]]]))
-    assert (y.item(), x.item()) == (1, 2) and score.item() == scores[0, 0, 1, 2]
-    y, x, _ = best_near(scores, torch.tensor([[[80.0, 60.0]]]))  # outside the map
-    assert (y.item(), x.item()) == (8, 6)
-
-
-def test_a_far_cell_is_chosen_if_its_score_outweighs_the_distance() -> None:
-    scores = torch.zeros(1, 2, 5, 12)
-    scores[..., 2, 0] = 0.2
-    scores[0, 0, 2, 10], scores[0, 1, 2, 10] = 0.2 * (10 + 1.9) / 1.8, 0.2 * (10 + 1.7) / 1.8
-    _, x, _ = best_near(scores, torch.tensor([[[2.0, 0.0], [2.0, 0.0]]]))
-    assert x.tolist() == [[10, 0]]
-
-
 @given(st.integers(0, 2**32 - 1), st.tuples(st.integers(1, 20), st.integers(1, 20)), ANYWHERE, ANYWHERE)
 def test_the_chosen_cell_has_the_greatest_score_per_distance(
     seed: int, size: tuple[int, int], y: float, x: float

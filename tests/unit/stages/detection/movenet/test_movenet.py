@@ -50,10 +50,3 @@ def test_slots_are_the_smallest_multiples_of_32_that_fit_the_content(
         assert format.content[1] <= detector[1]
     longer, shorter = max(format.content), min(format.content)
     assert abs(shorter - longer * min(source) / max(source)) <= 1, "the aspect ratio equals the source's, to the pixel"
-
-
-def test_an_empty_source_or_detector_size_is_rejected() -> None:
-    with pytest.raises(ValueError, match="0x720"):
-        slot_format((0, 720))
-    with pytest.raises(ValueError, match="detector_size"):
-        slot_format((1280, 720), (0, 256))

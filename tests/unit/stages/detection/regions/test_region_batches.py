@@ -62,15 +62,6 @@ def test_pictures_of_one_shape_form_a_batch_and_detections_come_by_frame() -> No
     assert found.layout.people_of(found.rows[3]).shape == (3, 6)
 
 
-def test_frames_that_are_not_due_are_skipped() -> None:
-    detector = Brightness()
-    found = detect_regions([frame(10), frame(20), frame(30)], [True, False, True], detector, 2, CPU)
-    assert sorted(found.rows) == [0, 2]
-    assert [shape[0] for shape, _ in detector.batches] == [2]
-    nothing = detect_regions([frame(10)], [False], detector, 2, CPU)
-    assert (nothing.rows, nothing.groups) == ({}, [])
-
-
 def test_one_copy_moves_the_detections_of_all_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     copies: list[Tensor] = []
     copy = region_batches.to_host

@@ -17,11 +17,6 @@ def test_classes_may_come_in_any_order_and_parts_follow_the_vocabulary() -> None
     assert kinds_of(classes) == [-1, 2, 0, 1, -1]
 
 
-def test_a_detector_without_part_classes_has_no_parts() -> None:
-    classes = RegionClasses.of(("person", "bicycle", "car"), PARTS)
-    assert (classes.person, classes.parts, classes.objects) == (0, (), (1, 2))
-
-
 def test_a_detector_without_a_person_class_is_rejected() -> None:
     with pytest.raises(DetectorError, match="no class `person`; its classes are bicycle, car"):
         RegionClasses.of(("bicycle", "car"), PARTS)
@@ -49,12 +44,3 @@ def test_boxes_are_sorted_by_kind_and_score_and_unused_rows_are_zero() -> None:
     assert not layout.people_of(packed)[1].any()
     on_host = packed.numpy()
     assert layout.parts_of(on_host)[0, 0, 0].tolist() == boxes[0, 1].tolist()
-
-
-def test_a_layout_may_have_more_rows_than_there_are_boxes() -> None:
-    classes = RegionClasses.of(("person",), PARTS)
-    layout = RegionLayout(people=5, parts=0, per_part=5, objects=4)
-    packed = sort_regions(torch.tensor([[[1.0, 1, 2, 2, 0.9, 0]]]), torch.tensor(kinds_of(classes)), layout)
-    assert packed.shape == (1, 9, 6)
-    assert layout.parts_of(packed).shape == (1, 0, 5, 6)
-    assert packed[0, 0, 4] > 0 and not packed[0, 1:].any()

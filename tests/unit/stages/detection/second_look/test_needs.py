@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages.detection.second_look.needs import Need, box_around, needs, with_second_look
+from stages.detection.second_look.needs import Need, needs, with_second_look
 from stages.detection.views.covering import Box
 
 CLEAR: Box = (100, 100, 180, 300)
@@ -38,11 +38,6 @@ def test_expected_people_who_are_not_found_come_first_then_the_neediest() -> Non
     assert [(need.row, need.box) for need in found] == [(None, ELSEWHERE), (1, SMALL), (0, CLEAR)]
 
 
-def test_somebody_expected_behind_another_person_is_not_looked_for() -> None:
-    behind = (CLEAR[0] + 10, CLEAR[1] + 20, CLEAR[2], CLEAR[3])
-    assert needs(rows(row(CLEAR, 0.6)), [behind], 1.0) == []
-
-
 @pytest.mark.parametrize(
     "people",
     [
@@ -55,27 +50,6 @@ def test_somebody_expected_behind_another_person_is_not_looked_for() -> None:
 )
 def test_people_whom_the_first_look_shows_badly_need_one(people: list[NDArray[np.float32]]) -> None:
     assert {need.row for need in needs(rows(*people), [], 1.0)} == set(range(len(people)))
-
-
-def test_what_is_small_is_measured_in_the_sources_pixels() -> None:
-    people = rows(row((50, 50, 75, 100), 0.6))
-    assert needs(people, [], 1.0) and not needs(people, [], 2.0)
-
-
-def test_rows_below_the_least_score_of_a_person_need_none() -> None:
-    assert needs(rows(row(SMALL, 0.1, score=0.05)), [], 1.0) == []
-
-
-def test_rows_that_are_nobody_hide_no_lost_person_and_overlap_nobody() -> None:
-    nearly_missed, duplicate = row(ELSEWHERE, 0.1, score=0.05), row(CLEAR, 0.6, score=0)
-    people = rows(row(CLEAR, 0.6), nearly_missed, duplicate)
-    assert needs(people, [ELSEWHERE, CLEAR], 1.0) == [Need(None, ELSEWHERE, 2.0)]
-    added = with_second_look(people, [(Need(None, ELSEWHERE, 2.0), keypoints_in(ELSEWHERE, 0.4))])
-    assert len(added) == 4
-    better = keypoints_in(CLEAR, 0.9)
-    exact = rows(row((110, 110, 190, 310), 0.2), row(CLEAR, 0.2, score=0))
-    taken = with_second_look(exact, [(Need(0, CLEAR, 1.0), better)])
-    assert np.array_equal(taken[0, 5:], better.ravel())
 
 
 def test_surer_keypoints_replace_a_persons_and_the_box_stays() -> None:
@@ -103,18 +77,3 @@ def test_somebody_who_was_not_found_is_added_where_the_second_look_is_sure() -> 
     assert added.shape == (2, 56) and added[1, 4] == pytest.approx(0.4)
     assert np.abs(added[1, :4] - np.array(ELSEWHERE)).max() < 10
     assert len(with_second_look(people, [(Need(None, ELSEWHERE, 2), unsure)])) == 1
-
-
-def test_two_looks_at_one_person_add_one() -> None:
-    looked = (Need(None, ELSEWHERE, 2), keypoints_in(ELSEWHERE, 0.4))
-    assert len(with_second_look(rows(), [looked, looked])) == 1
-
-
-def test_a_second_look_that_finds_a_neighbour_adds_nobody() -> None:
-    looked = (Need(None, (190, 100, 270, 300), 2.0), keypoints_in(CLEAR, 0.9))
-    assert len(with_second_look(rows(row(CLEAR, 0.5)), [looked])) == 1
-
-
-def test_the_box_around_keypoints_is_wider_along_the_person() -> None:
-    upright = box_around(keypoints_in((0, 0, 100, 200), 0.5))
-    assert upright == pytest.approx([10 - 9.6, 20 - 16, 90 + 9.6, 180 + 16], abs=0.01)

@@ -59,12 +59,6 @@ def test_a_person_cut_by_a_regions_edge_is_left_to_the_one_that_has_them_whole()
     assert np.allclose(found, person, atol=1e-3)
 
 
-def test_a_person_whom_every_region_cuts_is_kept() -> None:
-    region = Region(350, 100, 256)
-    person = row(320, 140, 390, 300)
-    assert len(merged((region, [seen(person, region)]))) == 1
-
-
 def test_the_pictures_own_edge_cuts_nobody() -> None:
     corner, inner = Region(1024, 464, 256), Region(900, 464, 256)
     at_the_edge = row(1240, 600, 1280, 720, score=0.3)
@@ -81,14 +75,3 @@ def test_two_people_side_by_side_stay_two() -> None:
         (region, [seen(person, region) for person in people]), (other, [seen(person, other) for person in people])
     )
     assert len(found) == 2
-
-
-def test_the_best_people_are_returned_first_up_to_the_limit() -> None:
-    region = Region(0, 0, 1280)
-    people = [row(100 * n, 100, 100 * n + 50, 300, score=0.1 * n) for n in range(1, 8)]
-    found = merged((region, [seen(person, region) for person in people]), most=3)
-    assert found[:, 4].tolist() == pytest.approx([0.7, 0.6, 0.5])
-
-
-def test_regions_without_people_give_none() -> None:
-    assert merged((Region(0, 0, 256), []), (Region(256, 0, 256), [])).shape == (0, 56)
