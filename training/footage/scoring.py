@@ -1,4 +1,4 @@
-"""Scoring predictions on labelled real footage, and the agreement of two labellers.
+"""Scoring predictions on labelled real footage.
 
 Time is counted in person-seconds: each labelled instant of a person stands for the clip's `every` seconds. A person who
 was not detected, has no answer, or has the answer `other` while doing something counts as wrong.
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from training.benchmark.box_overlap import iou
-from training.footage.labels import OTHER, UNSURE, Box, ClipLabels, Half, LabelError, Labelled, instants, times
+from training.footage.labels import OTHER, UNSURE, Box, ClipLabels, Half, Labelled, instants, times
 
 MIN_IOU = 0.3
 """Least IoU of two boxes of the same person; boxes drawn by hand are not tight."""
@@ -83,22 +83,6 @@ class Selective:
     coverage: float
     precision_all: float | None
     """For all predicted people: an answer in a box without a label counts as wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Agreement of two labellers of one clip. `compared`: instants that both labelled, neither of them as unsure."""
-
-    compared: int
-    percent: float
-    kappa: float | None
-    """Cohen's kappa; None if both always gave the same single label, or nothing was compared."""
-    unsure: int
-    """Instants that both labelled, at least one of them as unsure."""
-    only_first: int
-    only_second: int
-    """Instants of people whom the other did not label."""
-    differing: tuple[tuple[Labelled, Labelled], ...]
 
 
 def judge(
@@ -180,47 +164,6 @@ def selective(judged: Sequence[Judged], threshold: float, extras: Sequence[Extra
         coverage=answered_s / total if total else 0.0,
         precision_all=right / (answered_s + extra_s) if answered_s + extra_s else None,
     )
-
-
-def agreement(
-    first: ClipLabels, second: ClipLabels, half: Half | None = None, *, min_iou: float = MIN_IOU
-) -> Agreement:
-    """Return the agreement of two labellers of one clip. People are matched at each instant by their boxes, not ids.
-
-    Raises `LabelError` if the two do not label the same footage and instants.
-    """
-    if (first.sha256, first.every) != (second.sha256, second.every):
-        raise LabelError(f"{first.clip} ({first.labeller}) and {second.clip} ({second.labeller}) label other footage")
-    theirs = dict(_by_time(instants(second, half)))
-    pairs: list[tuple[Labelled, Labelled]] = []
-    only_first = 0
-    for time, ours in _by_time(instants(first, half)):
-        others = theirs.get(time, [])
-        matched = match([one.box for one in ours], [one.box for one in others], min_iou)
-        pairs += [(ours[row], others[column]) for row, column in matched]
-        only_first += len(ours) - len(matched)
-    sure = [pair for pair in pairs if UNSURE not in (pair[0].label, pair[1].label)]
-    same = sum(a.label == b.label for a, b in sure)
-    return Agreement(
-        compared=len(sure),
-        percent=100 * same / len(sure) if sure else 0.0,
-        kappa=cohens_kappa([(a.label, b.label) for a, b in sure]),
-        unsure=len(pairs) - len(sure),
-        only_first=only_first,
-        only_second=sum(len(people) for people in theirs.values()) - len(pairs),
-        differing=tuple(pair for pair in sure if pair[0].label != pair[1].label),
-    )
-
-
-def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Return the agreement of paired labels beyond chance, at most 1; None without pairs or if it is undefined."""
-    if not pairs:
-        return None
-    count = len(pairs)
-    observed = sum(a == b for a, b in pairs) / count
-    first, second = [a for a, _ in pairs], [b for _, b in pairs]
-    chance = sum(first.count(label) * second.count(label) for label in set(first)) / count**2
-    return None if chance >= 1 else (observed - chance) / (1 - chance)
 
 
 def match(first: Sequence[Box], second: Sequence[Box], min_iou: float = MIN_IOU) -> list[tuple[int, int]]:

@@ -1,28 +1,23 @@
-"""Scoring on labelled footage, and the agreement of two labellers."""
+"""Scoring on labelled footage."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from training.benchmark.box_overlap import iou
-from training.footage.labels import Box, ClipLabels, LabelError, parse_labels
+from training.footage.labels import Box, ClipLabels, parse_labels
 from training.footage.scoring import (
     PredictedFrame,
     Prediction,
     Selective,
-    agreement,
     by_class,
-    cohens_kappa,
     judge,
-    match,
     selective,
 )
 
@@ -171,72 +166,6 @@ def test_an_action_answered_for_other_lowers_precision() -> None:
     assert selective(judged, 0.5) == Selective(0.5, 1.0, 0.5)
 
 
-def test_two_labellers_are_compared_by_boxes_not_by_ids() -> None:
-    first = labelled({1: "wwwwssss", 2: "wwwwwwww"})
-    second = labelled({1: "wwwwssss", 2: "wwwwwwww"}, ids={1: 2, 2: 1}, labeller="b")
-    found = agreement(first, second)
-    assert (found.compared, found.percent, found.kappa) == (16, 100.0, 1.0)
-    assert agreement(first, second, "test").compared == 8
-
-
-def test_disagreement_unsure_and_unshared_people_are_counted_separately() -> None:
-    found = agreement(labelled({1: "wwwsssuu", 2: "ww      "}), labelled({1: "wwssssww", 3: "wnw     "}, labeller="b"))
-    assert (found.compared, found.unsure, found.only_first, found.only_second) == (6, 2, 2, 2)
-    assert found.percent == pytest.approx(100 * 5 / 6)
-    # By hand: 5/6 agree; 3/6 · 2/6 + 3/6 · 4/6 = 1/2 by chance.
-    assert found.kappa == pytest.approx((5 / 6 - 1 / 2) / (1 / 2))
-    ((ours, theirs),) = found.differing
-    assert (ours.time, ours.label, theirs.label) == (2, "walk", "stand")
-
-
-def test_labels_of_different_footage_are_not_compared() -> None:
-    with pytest.raises(LabelError, match="other footage"):
-        agreement(labelled({1: "ww"}), labelled({1: "ww"}, sha256="cd" * 32, labeller="b"))
-
-
-def test_kappa_is_undefined_if_chance_always_agrees() -> None:
-    assert cohens_kappa([]) is None
-    assert cohens_kappa([("walk", "walk")] * 5) is None
-
-
-@given(st.lists(st.tuples(st.sampled_from("wso"), st.sampled_from("wso")), min_size=1, max_size=30))
-def test_kappa_is_symmetric_at_most_one_and_that_of_the_contingency_table(pairs: list[tuple[str, str]]) -> None:
-    kappa = cohens_kappa(pairs)
-    mirrored = cohens_kappa([(b, a) for a, b in pairs])
-    table = np.array([[Counter(pairs)[a, b] for b in "wso"] for a in "wso"]) / len(pairs)
-    chance = (table.sum(0) * table.sum(1)).sum()
-    if kappa is None or mirrored is None:
-        assert kappa is mirrored is None
-        assert chance == pytest.approx(1)
-    else:
-        assert kappa == pytest.approx(mirrored)
-        assert kappa == pytest.approx((np.trace(table) - chance) / (1 - chance))
-        assert kappa <= 1 + 1e-12
-
-
-BOXES = st.lists(
-    st.tuples(*[st.integers(0, 30)] * 2, *[st.integers(1, 30)] * 2).map(
-        lambda b: (float(b[0]), float(b[1]), float(b[0] + b[2]), float(b[1] + b[3]))
-    ),
-    max_size=5,
-)
-
-
-@given(BOXES, BOXES, st.floats(0.1, 0.9))
-def test_matches_are_one_to_one_and_complete(first: list[Box], second: list[Box], least: float) -> None:
-    pairs = match(first, second, least)
-    rows, columns = {row for row, _ in pairs}, {column for _, column in pairs}
-    assert len(rows) == len(columns) == len(pairs)
-    if first and second:
-        overlap = iou(np.array(first), np.array(second))
-        assert all(overlap[pair] >= least for pair in pairs)
-        assert all(
-            overlap[row, column] < least
-            for row in set(range(len(first))) - rows
-            for column in set(range(len(second))) - columns
-        )
-
-
 def test_iou_is_intersection_over_union() -> None:
     a: list[Box] = [(0, 0, 10, 10), (0, 0, 10, 10)]
     assert iou(np.array(a), np.array([(5, 0, 15, 10), (20, 20, 30, 30)])).tolist() == [[1 / 3, 0], [1 / 3, 0]]
@@ -251,7 +180,3 @@ def test_a_perfect_prediction_is_always_correct_and_labels_agree_fully_with_them
     judged, _ = judge(labels, predicted({1: lambda time: (words[letters[int(time)]], score)}), "test")
     assert all(seconds.share == 1.0 for seconds in by_class(judged).values())
     assert selective(judged, score).precision in (None, 1.0)
-    found = agreement(labels, labels)
-    assert found.percent == (100.0 if found.compared else 0.0)
-    assert found.kappa in (None, pytest.approx(1.0))
-    assert found.only_first == found.only_second == 0

@@ -1,1 +1,0 @@
-"""Gestures that no action label names: human labels of videos of a data folder."""
