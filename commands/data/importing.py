@@ -32,7 +32,6 @@ class Format(StrEnum):
     ui_prmd = "ui-prmd"
     utkinect = "utkinect"
     msr_action3d = "msr-action3d"
-    ntu = "ntu"
     penn_action = "penn-action"
     jhmdb = "jhmdb"
     videos = "videos"

@@ -33,7 +33,7 @@ from training.run.train import Outcome, check_output, train
 from training.settings.clips_config import MINUTES
 from training.settings.model_config import MOVENET
 from training.settings.run_config import TrainingConfig
-from training.sources.missing import missing_sources
+from training.sources.formats.facts import missing_sources
 from training.sources.recorded import RecordedMotion, open_recorded
 from training.sources.terms import read_sources
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.sources.formats.body import JOINTS
-from training.sources.formats.kinect import MSR_JOINTS, NTU_JOINTS, UTKINECT_JOINTS
+from training.sources.formats.kinect import MSR_JOINTS, UTKINECT_JOINTS
 from training.sources.formats.markers import MARKERS
 
 Array = NDArray[np.float64]
@@ -149,22 +149,6 @@ def msr_text(joints: Array) -> str:
         for name in MSR_JOINTS:
             x, y, z = frame[JOINTS.index(name)] if name else (9.0, 9.0, 9.0)
             lines.append(f"{x:.6f} {y:.6f} {z:.6f} 1.0")
-    return "\n".join(lines) + "\n"
-
-
-def ntu_text(frames: Sequence[Mapping[str, Array]], *, untracked: Sequence[int] = ()) -> str:
-    """Return a `.skeleton` file: each frame maps bodies' numbers to joints [20, 3] in metres with z up."""
-    lines = [str(len(frames))]
-    for frame in frames:
-        lines.append(str(len(frame)))
-        for body, joints in frame.items():
-            lines += [f"{body} 0 1 1 1 1 0 0.1 0.2 2", "25"]
-            turned = y_up(joints)
-            for number in range(25):
-                name = NTU_JOINTS.get(number)
-                x, y, z = turned[JOINTS.index(name)] if name else (9.0, 9.0, 9.0)
-                state = 0 if number in untracked else 2
-                lines.append(f"{x:.6f} {y:.6f} {z:.6f} 200 200 900 500 0 0 0 0 {state}")
     return "\n".join(lines) + "\n"
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.formats.reading import FormatError, check_duration, count, numbers, text_lines
+from training.sources.formats.reading import FormatError, numbers, text_lines
 
 Array = NDArray[np.float64]
+Channel = tuple[str, int]
+"""`position` or `rotation`, and the axis, 0 to 2."""
 
 END = "_end"
 """An `End Site` is named as its parent with this ending."""
-_AXES = {"X": 0, "Y": 1, "Z": 2}
-_MOST_JOINTS = 1000
-_MOST_FRAMES = 10_000_000
-_MOST_VALUES = 200_000_000
-"""Values of one file's channels: they are held in memory, with four bytes each."""
 _CHUNK = 2048
 """Frames whose rotations are held at a time."""
 
@@ -28,35 +26,30 @@ _CHUNK = 2048
 class Bvh:
     """A BVH file with J nodes (joints and end sites) over T frames.
 
-    `names` [J]; `parents` [J], −1 for the root, parents come first; `offsets` float64 [J, 3]; `channels` [J]: pairs of
-    ("position" or "rotation", axis 0 to 2) in the order of the file; `motion` float32 [T, channels of all nodes];
-    `frame_s`: seconds between frames.
+    `names` [J]; `parents` [J], −1 for the root, parents come first; `offsets` float64 [J, 3]; `channels` [J], each
+    node's in the order of the file; `motion` float32 [T, channels of all nodes]; `frame_s`: seconds between frames.
     """
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
     offsets: Array
-    channels: tuple[tuple[tuple[str, int], ...], ...]
+    channels: tuple[tuple[Channel, ...], ...]
     motion: NDArray[np.float32]
     frame_s: float
 
     def positions(self, nodes: Sequence[int]) -> NDArray[np.float32]:
         """Return the positions [T, len(nodes), 3] of these nodes, in the file's unit and axes."""
         found = np.empty((len(self.motion), len(nodes), 3), np.float32)
-        needed = self._ancestors(nodes)
-        deltas = self._deltas()
-        for first in range(0, len(self.motion), _CHUNK):
-            rows = slice(first, first + _CHUNK)
-            found[rows] = self._chunk(self.motion[rows].astype(np.float64), nodes, needed, deltas)
-        return found
-
-    def _ancestors(self, nodes: Sequence[int]) -> set[int]:
         needed: set[int] = set()
         for node in nodes:
             while node >= 0 and node not in needed:
                 needed.add(node)
                 node = self.parents[node]
-        return needed
+        deltas = self._deltas()
+        for first in range(0, len(self.motion), _CHUNK):
+            rows = slice(first, first + _CHUNK)
+            found[rows] = self._chunk(self.motion[rows].astype(np.float64), nodes, needed, deltas)
+        return found
 
     def _columns(self) -> list[int]:
         """Return each node's first column in `motion`."""
@@ -115,137 +108,63 @@ def axis_rotations(axis: int, radians: Array) -> Array:
 
 def read_bvh(path: Path) -> Bvh:
     """Read a BVH file. Raises `FormatError`."""
-    reader = _Reader(path)
-    reader.hierarchy()
-    return reader.motion()
+    lines = list(text_lines(path))
+    start = next((at for at, (_, text) in enumerate(lines) if text.upper() == "MOTION"), len(lines))
+    words = " ".join(text for _, text in lines[:start]).replace("{", " { ").replace("}", " } ").split()
+    try:
+        names, parents, offsets, channels = _hierarchy(iter(words))
+    except (ValueError, IndexError, StopIteration) as error:
+        raise FormatError(f"{path}: its hierarchy can't be read ({error}); is it a complete BVH file?") from None
+    header = " ".join(text for _, text in lines[start + 1 : start + 3])
+    match = re.fullmatch(r"frames:\s*(\d{1,9})\s+frame time:\s*(\S+)", header, re.IGNORECASE)
+    width = sum(map(len, channels))
+    if match is None or not width:
+        raise FormatError(f"{path}: has no channels, or no lines MOTION, Frames: and Frame Time: after its hierarchy")
+    frame_s = float(numbers(path, lines[start + 2][0], [match[2]], 1, "Frame Time")[0])
+    if not 1e-4 < frame_s <= 10:
+        raise FormatError(f"{path}: Frame Time {frame_s} must be above 0.0001 and up to 10 seconds")
+    rows = [numbers(path, line, text.split(), width, "motion") for line, text in lines[start + 3 :]]
+    if not rows or len(rows) != int(match[1]):
+        raise FormatError(f"{path}: has {len(rows)} frames of {match[1]}; is it complete?")
+    motion = np.stack(rows).astype(np.float32)
+    if not (np.isfinite(motion).all() and np.isfinite(offsets).all()):
+        raise FormatError(f"{path}: contains NaN or an infinite number; repair or remove the frame")
+    return Bvh(tuple(names), tuple(parents), np.array(offsets), tuple(map(tuple, channels)), motion, frame_s)
 
 
-class _Reader:
-    """Reads the file word by word up to MOTION, then line by line."""
+def _hierarchy(words: Iterator[str]) -> tuple[list[str], list[int], list[list[float]], list[list[Channel]]]:
+    """Return names, parents, offsets and channels of the nodes, parents first."""
+    names: list[str] = []
+    parents: list[int] = []
+    offsets: list[list[float]] = []
+    channels: list[list[Channel]] = []
+    stack: list[int] = []
+    for word in words:
+        kind = word.upper()
+        if kind in ("ROOT", "JOINT", "END"):
+            if kind == "ROOT" and names:
+                raise ValueError("a second ROOT: save each person in a separate file")
+            name = " ".join(iter(lambda: next(words), "{"))
+            names.append(names[stack[-1]] + END if kind == "END" else name)
+            parents.append(stack[-1] if stack else -1)
+            offsets.append([0.0] * 3)
+            channels.append([])
+            stack.append(len(names) - 1)
+        elif word == "}":
+            stack.pop()
+        elif kind == "OFFSET":
+            offsets[stack[-1]] = [float(next(words)) for _ in range(3)]
+        elif kind == "CHANNELS":
+            channels[stack[-1]] = [_channel(next(words)) for _ in range(int(next(words)))]
+        elif kind != "HIERARCHY":
+            raise ValueError(f"{word[:40]!r} is unexpected")
+    if stack:
+        raise ValueError("it ends early")
+    return names, parents, offsets, channels
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lines = text_lines(path)
-        self.line = 0
-        self.words: list[str] = []
-        self.names: list[str] = []
-        self.parents: list[int] = []
-        self.offsets: list[Array] = []
-        self.channels: list[tuple[tuple[str, int], ...]] = []
 
-    def error(self, message: str) -> FormatError:
-        return FormatError(f"{self.path}, line {self.line}: {message}")
-
-    def word(self) -> str:
-        while not self.words:
-            number, text = next(self.lines, (0, ""))
-            if not number:
-                raise FormatError(f"{self.path}: ends before MOTION; is it complete?")
-            self.line = number
-            self.words = text.replace("{", " { ").replace("}", " } ").split()[::-1]
-        return self.words.pop()
-
-    def expect(self, wanted: str) -> None:
-        found = self.word()
-        if found.upper() != wanted:
-            raise self.error(f"expected {wanted}, found {found[:40]!r}")
-
-    def values(self, number: int, what: str) -> Array:
-        found = numbers(self.path, self.line, [self.word() for _ in range(number)], what)
-        if not (np.abs(found) < 1e7).all():
-            raise self.error(f"{what}: contains NaN or a number of 10 million or more")
-        return found
-
-    def hierarchy(self) -> None:
-        self.expect("HIERARCHY")
-        self.expect("ROOT")
-        self.open(self.name(), -1)
-        stack = [0]
-        while stack:
-            kind = self.word()
-            if kind == "}":
-                stack.pop()
-            elif kind.upper() == "OFFSET":
-                self.offsets[stack[-1]] = self.values(3, "OFFSET")
-            elif kind.upper() == "CHANNELS":
-                self.channels[stack[-1]] = self.channel_list()
-            elif kind.upper() == "JOINT":
-                stack.append(self.open(self.name(), stack[-1]))
-            elif kind.upper() == "END":
-                self.expect("SITE")
-                self.expect("{")
-                stack.append(self.open(self.names[stack[-1]] + END, stack[-1]))
-            else:
-                raise self.error(f"expected OFFSET, CHANNELS, JOINT, End Site or }}, found {kind[:40]!r}")
-        if self.word().upper() != "MOTION":
-            raise self.error("expected MOTION after the first ROOT; save each person in a separate file")
-
-    def name(self) -> str:
-        words: list[str] = []
-        while (word := self.word()) != "{":
-            words.append(word)
-            if len(words) > 8:
-                raise self.error("a joint's name must be followed by {")
-        if not words:
-            raise self.error("a joint has no name")
-        return " ".join(words)
-
-    def open(self, name: str, parent: int) -> int:
-        if len(self.names) >= _MOST_JOINTS:
-            raise self.error(f"holds more than {_MOST_JOINTS} joints")
-        self.names.append(name)
-        self.parents.append(parent)
-        self.offsets.append(np.zeros(3))
-        self.channels.append(())
-        return len(self.names) - 1
-
-    def channel_list(self) -> tuple[tuple[str, int], ...]:
-        number = count(self.path, self.line, self.word(), "the number of CHANNELS", 6)
-        found: list[tuple[str, int]] = []
-        for _ in range(number):
-            word = self.word()
-            axis, kind = word[:1].upper(), word[1:].lower()
-            if axis not in _AXES or kind not in ("position", "rotation") or (kind, _AXES[axis]) in found:
-                raise self.error(f"unknown or repeated channel {word[:40]!r}")
-            found.append((kind, _AXES[axis]))
-        return tuple(found)
-
-    def motion(self) -> Bvh:
-        self.expect("FRAMES:")
-        frames = count(self.path, self.line, self.word(), "Frames", _MOST_FRAMES)
-        self.expect("FRAME")
-        self.expect("TIME:")
-        frame_s = float(self.values(1, "Frame Time")[0])
-        if frames < 1:
-            raise self.error("Frames is 0: the file holds no motion")
-        if not 1e-4 < frame_s <= 10:
-            raise self.error(f"Frame Time {frame_s} must be above 0.0001 and up to 10 seconds")
-        check_duration(self.path, frames * frame_s)
-        if self.words:
-            raise self.error(f"unexpected {self.words[-1][:40]!r} after Frame Time")
-        width = sum(len(channels) for channels in self.channels)
-        if not width:
-            raise self.error("no joint has CHANNELS")
-        if frames * width > _MOST_VALUES:
-            raise self.error(f"{frames} frames of {width} channels are more than {_MOST_VALUES} values. Split the file")
-        rows: list[NDArray[np.float32]] = []
-        for line, text in self.lines:
-            self.line = line
-            values = numbers(self.path, self.line, text.split(), "motion")
-            if len(values) != width:
-                raise self.error(f"has {len(values)} values; the hierarchy has {width} channels")
-            if not (np.abs(values) < 1e7).all():
-                raise self.error("contains NaN or a number of 10 million or more; repair or remove the frame")
-            if len(rows) == frames:
-                raise self.error(f"holds more than the {frames} frames announced")
-            rows.append(values.astype(np.float32))
-        if len(rows) < frames:
-            raise FormatError(f"{self.path}: ends after {len(rows)} of {frames} frames; is it complete?")
-        return Bvh(
-            tuple(self.names),
-            tuple(self.parents),
-            np.stack(self.offsets),
-            tuple(self.channels),
-            np.stack(rows),
-            frame_s,
-        )
+def _channel(word: str) -> Channel:
+    kind = word[1:].lower()
+    if kind not in ("position", "rotation"):
+        raise ValueError(f"unknown channel {word[:40]!r}")
+    return kind, "XYZ".index(word[:1].upper())

@@ -15,8 +15,8 @@ from training.sources.formats.reading import FormatError
 Array = NDArray[np.float64]
 
 FPS = 30.0
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 Unit = Literal["auto", "m", "cm", "mm", "inch"]
+UNITS: dict[Unit, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 Up = Literal["auto", "y", "z"]
 Sides = Literal["given", "by-toes"]
 
@@ -50,37 +50,34 @@ class Options:
     tilted: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Converted:
-    """Recordings with metres, z up and 30 Hz, and notes on what was guessed or exchanged."""
+def converted(recordings: Sequence[Recording], options: Options) -> tuple[list[Recording], list[str]]:
+    """Return a source's recordings as a data folder holds them, and notes on what was guessed or exchanged.
 
-    recordings: list[Recording]
-    notes: list[str]
-
-
-def converted(recordings: Sequence[Recording], options: Options) -> Converted:
-    """Return a source's recordings as a data folder holds them. Raises `FormatError`."""
+    Raises `FormatError`.
+    """
     notes: list[str] = []
     found = [_without_first(one, options.skip) for one in recordings]
-    if options.up == "auto":
+    up = options.up
+    if up == "auto":
         up = _guessed_up(found)
         notes.append(f"up axis: {up}, guessed from where the heads are")
-    else:
-        up = options.up
     if up == "y":
         found = [replace(one, joints=y_up_to_z_up(one.joints)) for one in found]
-    scale, words = _scale(found, options)
-    notes += words
-    found = [replace(one, joints=one.joints * np.float32(scale)) for one in found]
     if options.stature is not None:
         found = [_scaled(one, options.stature) for one in found]
+    else:
+        unit = options.unit
+        if unit == "auto":
+            unit, height = _guessed_unit(found)
+            notes.append(f"unit: {unit}, guessed from bodies of about {height:.2f} m")
+        found = [replace(one, joints=one.joints * np.float32(UNITS[unit])) for one in found]
     found = [resampled(one, options.longest_gap) for one in found]
     if options.sides == "by-toes":
         found, words = _sides_by_toes(found)
         notes += words
     if options.tilted:
         found = [replace(one, joints=levelled(one.joints)) for one in found]
-    return Converted([replace(one, joints=placed(one.joints)) for one in found], notes)
+    return [replace(one, joints=placed(one.joints)) for one in found], notes
 
 
 def y_up_to_z_up(joints: Points) -> Points:
@@ -201,24 +198,20 @@ def _guessed_up(recordings: Sequence[Recording]) -> Literal["y", "z"]:
     return "y" if axis == 1 else "z"
 
 
-def _scale(recordings: Sequence[Recording], options: Options) -> tuple[float, list[str]]:
-    if options.stature is not None:
-        return 1.0, []
-    if options.unit != "auto":
-        return UNITS[options.unit], []
-    lengths = [chain_length(one.joints) for one in recordings]
-    lengths = [length for length in lengths if np.isfinite(length) and length > 0]
-    if not lengths:
+def _guessed_unit(recordings: Sequence[Recording]) -> tuple[Unit, float]:
+    """Return the unit and the height of the bodies in metres."""
+    lengths = np.array([chain_length(one.joints) for one in recordings])
+    lengths = lengths[np.isfinite(lengths) & (lengths > 0)]
+    if not len(lengths):
         raise FormatError("the unit can't be guessed, because legs, trunk or head are always missing; give --unit")
     length = float(np.median(lengths))
-    fitting = [name for name, metres in UNITS.items() if _LEAST_CHAIN <= length * metres <= _LARGEST_CHAIN]
-    if not fitting:
+    unit = min(UNITS, key=lambda name: abs(np.log(length * UNITS[name] / 1.5)))
+    if not _LEAST_CHAIN <= length * UNITS[unit] <= _LARGEST_CHAIN:
         raise FormatError(
             f"the unit can't be guessed: from the ankle to the head a body measures {length:.4g}; give --unit or "
             "--stature"
         )
-    unit = min(fitting, key=lambda name: abs(np.log(length * UNITS[name] / 1.5)))
-    return UNITS[unit], [f"unit: {unit}, guessed from bodies of about {length * UNITS[unit] / CHAIN_SHARE:.2f} m"]
+    return unit, length * UNITS[unit] / CHAIN_SHARE
 
 
 def _scaled(recording: Recording, stature: float) -> Recording:

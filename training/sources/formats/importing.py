@@ -14,7 +14,7 @@ from training.sources.formats.body import PoseSequence, Recording, whole
 from training.sources.formats.bvh import read_bvh
 from training.sources.formats.conversion import FPS, Options, converted
 from training.sources.formats.joint_names import JointMap, joints_of
-from training.sources.formats.kinect import read_action_labels, read_msr_action3d, read_ntu, read_utkinect
+from training.sources.formats.kinect import read_action_labels, read_msr_action3d, read_utkinect
 from training.sources.formats.labels import Labels, Pairs, matched
 from training.sources.formats.markers import read_markers
 from training.sources.formats.matlab import read_jhmdb, read_penn
@@ -23,8 +23,6 @@ from training.sources.formats.videos import LabelledVideo, read_action_folders, 
 from training.sources.formats.writing import (
     Tally,
     check_target,
-    entry,
-    stricter_terms,
     target,
     write_entry,
     write_motion,
@@ -34,33 +32,22 @@ from training.sources.motion_clips import MOTION, POSES
 from training.sources.segmented_videos import VIDEO
 from training.sources.terms import Terms
 
-KIND = {
-    "bvh": MOTION,
-    "ui-prmd": MOTION,
-    "utkinect": MOTION,
-    "msr-action3d": MOTION,
-    "ntu": MOTION,
-    "penn-action": POSES,
-    "jhmdb": POSES,
-    "videos": VIDEO,
-    "folders": VIDEO,
-}
-"""The formats, and the part of a data folder that they go to."""
+_VIDEOS = ("videos", "folders")
 _FILES = {
     "bvh": r".*\.bvh",
     "ui-prmd": r".*_positions.*\.txt(\.gz)?",
     "utkinect": r"joints_.*\.txt",
     "msr-action3d": r".*_skeleton3D\.txt",
-    "ntu": r".*\.skeleton",
     "penn-action": r".*\.mat",
     "jhmdb": r"joint_positions\.mat",
 }
+FORMATS = (*_FILES, *_VIDEOS)
 _MOST_FRAMES = 2_000_000
 """Frames read for one source: they are held in memory."""
 _MOST_ERRORS = 5
 
 Progress = Callable[[int, int], None]
-Read = TypeVar("Read", PoseSequence, list[Recording])
+Read = TypeVar("Read", PoseSequence, Recording)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +94,7 @@ def import_source(request: Request, progress: Progress | None = None) -> Report:
 
     Raises `FormatError` for input that cannot be used, and `DataFolderError` if the data folder cannot be written.
     """
-    kind = KIND[request.format]
+    kind = VIDEO if request.format in _VIDEOS else POSES if request.format in ("penn-action", "jhmdb") else MOTION
     check_target(request.out, request.id, kind, replace=request.replace)
     labels = Labels(request.pairs)
     notes: list[str] = []
@@ -117,43 +104,23 @@ def import_source(request: Request, progress: Progress | None = None) -> Report:
         people = [matched(request.person_from, video.path.as_posix()) for video in videos]
         if request.format == "folders":  # a new action may have any name
             names = sorted({video.rows[0].label for video in videos})
-            labels = Labels(
-                [*request.pairs, *((name, name) for name in names if re.fullmatch(r"[a-z][a-z0-9_]*", name))]
-            )
-        with stricter_terms(request.out, request.id, request.terms):
-            tally = write_videos(
-                request.out, request.id, videos, labels, in_frames=request.in_frames, copy=request.copy, people=people
-            )
+            new = [(name, name) for name in names if re.fullmatch(r"[a-z][a-z0-9_]*", name)]
+            labels = Labels([*request.pairs, *new])
+        tally = write_videos(
+            request.out, request.id, videos, labels, in_frames=request.in_frames, copy=request.copy, people=people
+        )
         conversion = "videos copied" if request.copy else "videos linked"
     elif kind == POSES:
-        sequences = [sequence for _, sequence in _read(request, _pose_reader(request), left_out, progress)]
-        with stricter_terms(request.out, request.id, request.terms):
-            tally = write_poses(request.out, request.id, sequences, labels)
+        tally = write_poses(request.out, request.id, _read(request, _pose_reader(request), left_out, progress), labels)
         conversion = f"read as {request.format}"
     else:
-        read = [
-            _named(request, path, recording, number)
-            for path, several in _read(request, _motion_reader(request), left_out, progress)
-            for number, recording in enumerate(several)
-        ]
-        done = converted(read, request.options)
-        notes += done.notes
-        with stricter_terms(request.out, request.id, request.terms):
-            tally = write_motion(request.out, request.id, done.recordings, labels)
-        conversion = "; ".join([f"read as {request.format}, 30 Hz, z up", *done.notes])
-    made = entry(
-        request.id,
-        kind,
-        tally,
-        request.terms,
-        mapping=labels.mapping(),
-        conversion=conversion,
-        **request.known,
-    )
-    write_entry(request.out, made)
-    return Report(
-        target(request.out, request.id, kind), tally, labels.mapping(), dict(labels.unlabelled), notes, left_out
-    )
+        recordings, notes = converted(_read(request, _motion_reader(request), left_out, progress), request.options)
+        tally = write_motion(request.out, request.id, recordings, labels)
+        conversion = "; ".join([f"read as {request.format}, 30 Hz, z up", *notes])
+    path, mapping = target(request.out, request.id, kind), labels.mapping()
+    facts = {**request.known, "terms_class": request.terms, "conversion": conversion}
+    write_entry(request.out, request.id, kind, tally, mapping, facts)
+    return Report(path, tally, mapping, labels.unlabelled, notes, left_out)
 
 
 def source_files(format: str, paths: Sequence[Path]) -> list[Path]:
@@ -175,9 +142,9 @@ def source_files(format: str, paths: Sequence[Path]) -> list[Path]:
 
 def _read(
     request: Request, reader: Callable[[Path], Read], left_out: list[str], progress: Progress | None
-) -> list[tuple[Path, Read]]:
+) -> list[Read]:
     files = source_files(request.format, request.paths)
-    read: list[tuple[Path, Read]] = []
+    read: list[Read] = []
     frames = 0
     for number, path in enumerate(files):
         try:
@@ -187,8 +154,8 @@ def _read(
             if not request.skip_errors and len(left_out) >= _MOST_ERRORS:
                 break
             continue
-        read.append((path, found))
-        frames += len(found.keypoints) if isinstance(found, PoseSequence) else sum(map(_frames, found))
+        read.append(found)
+        frames += len(found.keypoints) if isinstance(found, PoseSequence) else _frames(found)
         if frames > _MOST_FRAMES:
             raise FormatError(f"the files hold more than {_MOST_FRAMES} frames; import them as several sources")
         if progress is not None:
@@ -205,23 +172,28 @@ def _frames(recording: Recording) -> int:
     return max(len(times), int((times[-1] - times[0]) * FPS) + 1)
 
 
-def _motion_reader(request: Request) -> Callable[[Path], list[Recording]]:
-    if request.format == "bvh":
+def _motion_reader(request: Request) -> Callable[[Path], Recording]:
+    def bvh(path: Path) -> Recording:
+        content = read_bvh(path)
+        times = np.arange(len(content.motion), dtype=np.float64) * content.frame_s
+        joints = joints_of(path, content, request.joints)
+        return Recording(path.stem.replace("_", " "), times, joints, whole(path.stem))
 
-        def bvh(path: Path) -> list[Recording]:
-            content = read_bvh(path)
-            times = np.arange(len(content.motion), dtype=np.float64) * content.frame_s
-            text = path.stem.replace("_", " ")
-            return [Recording(text, times, joints_of(path, content, request.joints), whole(path.stem))]
+    given = None if request.action_labels is None else read_action_labels(request.action_labels)
+    readers: dict[str, Callable[[Path], Recording]] = {
+        "bvh": bvh,
+        "utkinect": lambda path: read_utkinect(path, given),
+        "ui-prmd": read_markers,
+        "msr-action3d": read_msr_action3d,
+    }
 
-        return bvh
-    if request.format == "utkinect":
-        given = None if request.action_labels is None else read_action_labels(request.action_labels)
-        return lambda path: [read_utkinect(path, given)]
-    if request.format == "ntu":
-        return read_ntu
-    single = read_markers if request.format == "ui-prmd" else read_msr_action3d
-    return lambda path: [single(path)]
+    def read(path: Path) -> Recording:
+        found = readers[request.format](path)
+        name = matched(request.name_from, path.as_posix())
+        person = matched(request.person_from, path.as_posix())
+        return replace(found, spans=whole(name) if name else found.spans, person=person)
+
+    return read
 
 
 def _pose_reader(request: Request) -> Callable[[Path], PoseSequence]:
@@ -229,19 +201,10 @@ def _pose_reader(request: Request) -> Callable[[Path], PoseSequence]:
 
     def read(path: Path) -> PoseSequence:
         found = single(path)
-        where = path.as_posix()
-        name = matched(request.name_from, where) or found.name
-        return replace(found, name=name, person=matched(request.person_from, where), fps=request.fps)
+        name = matched(request.name_from, path.as_posix()) or found.name
+        return replace(found, name=name, person=matched(request.person_from, path.as_posix()), fps=request.fps)
 
     return read
-
-
-def _named(request: Request, path: Path, recording: Recording, number: int) -> Recording:
-    """Return a file's recording with the name and, for the first one, the person that the patterns find in its path."""
-    where = path.as_posix()
-    name = matched(request.name_from, where)
-    spans = whole(name) if name else recording.spans
-    return replace(recording, spans=spans, person="" if number else matched(request.person_from, where))
 
 
 def _videos(request: Request) -> list[LabelledVideo]:

@@ -53,39 +53,25 @@ class Labels:
     """Maps names to actions by the first fitting pattern, and remembers what was asked.
 
     A name that no pattern fits is its own action if it is one of the 24. `unlabelled` counts the names without an
-    action that no pattern mentions.
+    action that no pattern mentions; `used` has the others that have an action.
     """
 
     def __init__(self, pairs: Pairs) -> None:
         self._pairs = list(pairs)
-        self._known: dict[str, str] = {}
         self.unlabelled: Counter[str] = Counter()
         self.used: dict[str, str] = {}
-        self.order: list[str] = []
 
     def action(self, name: str) -> str:
         """Return the action of a source's name, "" if it has none."""
-        if name not in self._known:
-            fitting = next((action for pattern, action in self._pairs if fnmatchcase(name, pattern)), None)
-            own = name if name in ACTIONS else None
-            self._known[name] = fitting if fitting is not None else own or ""
-            if self._known[name]:
-                self.used[name] = self._known[name]
-            if fitting is None and own is None:
-                self.unlabelled[name] = 0
-        if name in self.unlabelled:
+        if name in self.used:
+            return self.used[name]
+        own = name if name in ACTIONS else None
+        action = next((action for pattern, action in self._pairs if fnmatchcase(name, pattern)), own)
+        if action is None:
             self.unlabelled[name] += 1
-        return self._known[name]
-
-    def number(self, action: str) -> int:
-        """Return the place of an action in `order`, the order in which actions were first asked for."""
-        if action not in self.order:
-            self.order.append(action)
-        return self.order.index(action)
-
-    def named(self, number: int) -> str:
-        """Return the action with this place in `order`."""
-        return self.order[number]
+        elif action:
+            self.used[name] = action
+        return action or ""
 
     def actions(self) -> tuple[str, ...]:
         """Return the 24 actions and, after them, new ones that were used."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.sources.formats.body import KEYPOINT, PoseSequence
-from training.sources.formats.mat_file import Value, read_mat
-from training.sources.formats.reading import FormatError, text_lines
+from training.sources.formats.reading import FormatError, check_size, text_lines
 
 PENN_JOINTS = (
     "nose", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow", "l_wrist", "r_wrist", "l_hip", "r_hip", "l_knee",
@@ -24,9 +24,6 @@ JHMDB_JOINTS = (
 """The rows of JHMDB; its face is kept as the nose, neck and belly are not used."""
 JHMDB_SIZE = (320, 240)
 WORLD_UNIT = "jhmdb_pos_world: ((x/W-0.5)*W/H/scale, (y/H-0.5)/scale)"
-_MOST_FRAMES = 100_000
-_LONGEST_TEXT = 200
-"""Letters of a name: a data folder keeps each name of a source at the length of the longest."""
 
 
 def read_penn(path: Path) -> PoseSequence:
@@ -35,12 +32,11 @@ def read_penn(path: Path) -> PoseSequence:
     Left and right are exchanged: in the files they follow the viewer, not the person. Points at (1, 1) were never set.
     The score is the visibility, 0 or 1.
     """
-    content = read_mat(path, ("x", "y", "visibility", "action", "dimensions", "pose", "train"))
+    content = _read(path, ("x", "y", "visibility", "action", "dimensions", "pose", "train"))
     x, y = _numbers(path, content, "x"), _numbers(path, content, "y")
     seen = _numbers(path, content, "visibility") if "visibility" in content else np.ones_like(x)
-    if not (x.ndim == 2 and x.shape[1:] == (13,) and x.shape == y.shape == seen.shape):
+    if not (x.ndim == 2 and len(x) and x.shape[1:] == (13,) and x.shape == y.shape == seen.shape):
         raise FormatError(f"{path}: x, y and visibility must be [frames, 13], not {x.shape}, {y.shape}, {seen.shape}")
-    _check_frames(path, len(x))
     keypoints = _no_keypoints(len(x))
     missing = ((x == 1) & (y == 1)) | ~np.isfinite(x) | ~np.isfinite(y)
     for number, name in enumerate(PENN_JOINTS):
@@ -48,15 +44,11 @@ def read_penn(path: Path) -> PoseSequence:
         points = np.stack([x[:, number], y[:, number], np.clip(np.nan_to_num(seen[:, number]), 0, 1)], -1)
         points[missing[:, number]] = (np.nan, np.nan, 0)
         keypoints[:, KEYPOINT[own]] = points
-    name = _text(path, content, "action") or path.parent.name
-    size = (0, 0)
-    if "dimensions" in content:
-        height_width = _numbers(path, content, "dimensions").ravel()[:2]
-        if len(height_width) == 2 and (height_width >= 1).all() and (height_width < 1e5).all():
-            size = (int(height_width[1]), int(height_width[0]))
-    view, train = _text(path, content, "pose"), content.get("train")
-    known = isinstance(train, np.ndarray) and train.size == 1 and bool(np.isfinite(train).all())
-    role = f" train={_numbers(path, content, 'train').item():.0f}" if known else ""
+    name = _text(content, "action") or path.parent.name
+    height_width = _numbers(path, content, "dimensions").ravel()[:2] if "dimensions" in content else np.zeros(0)
+    size = (int(height_width[1]), int(height_width[0])) if len(height_width) == 2 else (0, 0)
+    view, train = _text(content, "pose"), content.get("train")
+    role = f" train={train.item():.0f}" if isinstance(train, np.ndarray) and train.size == 1 else ""
     return PoseSequence(f"{name} {path.stem}{f' view={view}' if view else ''}{role}", keypoints, name, size=size)
 
 
@@ -66,69 +58,62 @@ def read_jhmdb(path: Path) -> PoseSequence:
     `pos_img` (pixels, from 1) is taken where it exists, else `pos_world`. The score is 1: hidden joints are annotated
     too. The text names the official divisions, if `splits/` lies beside `joint_positions/`.
     """
-    content = read_mat(path, ("pos_img", "pos_world"))
+    content = _read(path, ("pos_img", "pos_world"))
     field = "pos_img" if "pos_img" in content else "pos_world"
-    if field not in content:
-        raise FormatError(f"{path}: holds neither pos_img nor pos_world")
     positions = _numbers(path, content, field)
     if positions.ndim == 2:  # MATLAB drops the last dimension of one frame
         positions = positions[..., None]
-    if positions.ndim != 3 or positions.shape[:2] != (2, len(JHMDB_JOINTS)):
+    if positions.ndim != 3 or positions.shape[:2] != (2, len(JHMDB_JOINTS)) or not positions.size:
         raise FormatError(f"{path}: {field} must be [2, 15, frames], not {positions.shape}")
-    _check_frames(path, positions.shape[2])
     keypoints = _no_keypoints(positions.shape[2])
-    shift = 1.0 if field == "pos_img" else 0.0
+    image = field == "pos_img"
     for number, name in enumerate(JHMDB_JOINTS):
         if name:
             points = np.ones((len(keypoints), 3))
-            points[:, :2] = positions[:, number].T - shift
+            points[:, :2] = positions[:, number].T - (1.0 if image else 0.0)
             points[~np.isfinite(points[:, :2]).all(1)] = (np.nan, np.nan, 0)
             keypoints[:, KEYPOINT[name]] = points
     clip, name = path.parent.name, path.parent.parent.name
     divisions = "".join(f" {division}" for division in _divisions(path, name, clip))
-    image = field == "pos_img"
-    return PoseSequence(
-        f"{name}{divisions} {clip}", keypoints, name, "pixel" if image else WORLD_UNIT, JHMDB_SIZE if image else (0, 0)
-    )
+    unit, size = ("pixel", JHMDB_SIZE) if image else (WORLD_UNIT, (0, 0))
+    return PoseSequence(f"{name}{divisions} {clip}", keypoints, name, unit, size)
 
 
 def _divisions(path: Path, name: str, clip: str) -> list[str]:
     """Return `split1/train` and so on, of the files `splits/<class>_test_split1.txt` with lines `clip.avi 1`."""
-    if len(path.parents) < 4:
-        return []
     found: list[str] = []
     for number in (1, 2, 3):
-        listed = path.parents[3] / "splits" / f"{name}_test_split{number}.txt"
+        listed = path.parent.parent.parent.parent / "splits" / f"{name}_test_split{number}.txt"
         if listed.is_file():
-            roles = {
-                words[0].removesuffix(".avi"): words[-1] for _, text in text_lines(listed) if (words := text.split())
-            }
+            lines = (text.split() for _, text in text_lines(listed))
+            roles = {words[0].removesuffix(".avi"): words[-1] for words in lines}
             role = {"1": "train", "2": "test"}.get(roles.get(clip, ""))
             found += [f"split{number}/{role}"] if role else []
     return found
 
 
-def _numbers(path: Path, content: Mapping[str, Value], name: str) -> NDArray[np.float64]:
+def _read(path: Path, names: tuple[str, ...]) -> Mapping[str, Any]:
+    from scipy.io import loadmat
+
+    check_size(path)
+    try:
+        return loadmat(path, variable_names=names)
+    except NotImplementedError:
+        raise FormatError(f"{path}: is a MATLAB 7.3 file; save it with `save -v7`") from None
+    except Exception as error:  # damaged files raise errors of any kind
+        raise FormatError(f"{path}: can't be read as a MATLAB file of version 5 to 7.2: {error}") from None
+
+
+def _numbers(path: Path, content: Mapping[str, Any], name: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(content[name], np.float64)
+    except (KeyError, ValueError, TypeError):
+        raise FormatError(f"{path}: holds no numbers named {name}") from None
+
+
+def _text(content: Mapping[str, Any], name: str) -> str:
     value = content.get(name)
-    if not isinstance(value, np.ndarray):
-        raise FormatError(f"{path}: holds no numbers named {name}")
-    if (np.abs(value[np.isfinite(value)]) > 1e6).any():
-        raise FormatError(f"{path}: {name} holds numbers above a million")
-    return value
-
-
-def _text(path: Path, content: Mapping[str, Value], name: str) -> str:
-    value = content.get(name)
-    if not isinstance(value, str):
-        return ""
-    if len(value) > _LONGEST_TEXT:
-        raise FormatError(f"{path}: {name} is a text of {len(value)} letters; at most {_LONGEST_TEXT} are read")
-    return value.strip()
-
-
-def _check_frames(path: Path, frames: int) -> None:
-    if not 1 <= frames <= _MOST_FRAMES:
-        raise FormatError(f"{path}: has {frames} frames; from 1 to {_MOST_FRAMES} are read")
+    return "" if value is None or value.dtype.kind != "U" or value.size != 1 else str(value.item()).strip()
 
 
 def _no_keypoints(frames: int) -> NDArray[np.float32]:

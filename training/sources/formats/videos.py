@@ -17,7 +17,7 @@ import msgspec
 
 from training.kinetics_tps.video_facts import VideoError, probe
 from training.sources.formats.labels import Labels
-from training.sources.formats.reading import FormatError, check_name, check_size, text_lines
+from training.sources.formats.reading import FormatError, check_name, check_size
 from training.sources.formats.writing import Tally
 from training.sources.segmented_videos import EXTENSIONS, LABELS, MOST_FRAMES, VIDEO, Split
 from training.sources.terms import DataFolderError
@@ -25,8 +25,6 @@ from training.video.frames import OPEN_OPTIONS
 
 _COLUMNS = ("video", "start", "end", "label")
 _MORE_COLUMNS = ("person", "text", "split")
-_MOST_ROWS = 1_000_000
-_LARGEST_TABLE = 100_000_000
 FORMAT = (
     "clips: {path without extension: {frames, fps, size, segments: [[first frame, end, label], …], text, person}}; "
     "frames from 0, end exclusive; label null: not labelled"
@@ -60,27 +58,49 @@ def read_table(path: Path) -> list[LabelledVideo]:
 
     Further columns may be person, text and split. Videos are found beside the table. Raises `FormatError`.
     """
-    rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
-    if not rows:
-        raise FormatError(f"{path}: holds no segment")
     by_video: dict[str, list[Row]] = {}
-    for row in rows:
+    for number, content in enumerate(_rows(path), 1):
+        try:
+            row = msgspec.convert(content, Row, strict=False)
+        except msgspec.ValidationError as error:
+            raise FormatError(f"{path}: segment {number}: {error}") from None
+        if not (math.isfinite(row.start) and math.isfinite(row.end)):
+            raise FormatError(f"{path}: segment {number}: start and end must be numbers")
         by_video.setdefault(row.video, []).append(row)
-    files: dict[str, Path] = {}
-    for video in by_video:
-        if not video or "\0" in video:
-            raise FormatError(f"{path}: a segment names no video")
-        file = path.parent / video
-        if file.suffix.lower() not in EXTENSIONS:
-            raise FormatError(f"{path}: {video!r} is not a video file; its name must end with {', '.join(EXTENSIONS)}")
-        files[video] = file
+    if not by_video:
+        raise FormatError(f"{path}: holds no segment")
     names = _names(path, [Path(video) for video in by_video])
     found: list[LabelledVideo] = []
     for name, (video, own) in zip(names, by_video.items(), strict=True):
+        file = path.parent / video
+        if file.suffix.lower() not in EXTENSIONS:
+            raise FormatError(f"{path}: {video!r} is not a video file; its name must end with {', '.join(EXTENSIONS)}")
         if len({(row.person, row.split) for row in own}) > 1:
             raise FormatError(f"{path}: {video}: all its segments must have the same person and split")
-        found.append(LabelledVideo(name, files[video], tuple(sorted(own, key=lambda row: row.start))))
+        found.append(LabelledVideo(name, file, tuple(sorted(own, key=lambda row: row.start))))
     return found
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    check_size(path)
+    try:
+        if path.suffix.lower() == ".json":
+            return msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            if lacking := [name for name in _COLUMNS if name not in reader.fieldnames]:
+                raise FormatError(
+                    f"{path}: lacks the columns {', '.join(lacking)}; the first line must name the columns"
+                )
+            kept = (*_COLUMNS, *_MORE_COLUMNS)
+            return [
+                {name: value.strip() for name, value in row.items() if name in kept and (value or name in _COLUMNS)}
+                for row in reader
+                if any(row.values())
+            ]
+    except (OSError, ValueError, AttributeError, csv.Error) as error:  # AttributeError: a row with too few columns
+        raise error if isinstance(error, FormatError) else FormatError(f"{path}: can't be read: {error}") from None
 
 
 def read_action_folders(folder: Path) -> list[LabelledVideo]:
@@ -90,14 +110,15 @@ def read_action_folders(folder: Path) -> list[LabelledVideo]:
     """
     if not folder.is_dir():
         raise FormatError(f"{folder}: is not a folder")
-    found: list[LabelledVideo] = []
-    for action in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        files = sorted(path for path in action.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
-        for name, file in zip(_names(folder, [path.relative_to(folder) for path in files]), files, strict=True):
-            found.append(LabelledVideo(name, file, (Row(file.name, 0, 0, action.name),), to_end=True))
-    if not found:
+    files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    files = [path for path in files if not path.parent.name.startswith(".")]
+    if not files:
         raise FormatError(f"{folder}: holds no folder of an action with videos ({', '.join(EXTENSIONS)})")
-    return found
+    names = _names(folder, [path.relative_to(folder) for path in files])
+    return [
+        LabelledVideo(name, file, (Row(file.name, 0, 0, file.parent.name),), to_end=True)
+        for name, file in zip(names, files, strict=True)
+    ]
 
 
 def write_videos(
@@ -144,14 +165,14 @@ def write_videos(
 
 
 def _place(place: Path, videos: Sequence[LabelledVideo], content: str, *, copy: bool) -> None:
-    """Build the folder beside its place, then exchange the two.
+    """Build the folder beside its place, then put it there.
 
-    Refuses videos that lie in the place itself, because the exchange removes them.
+    Refuses videos that lie in the place itself, because what was there is removed.
     """
     for video in videos:
         if video.path.resolve().is_relative_to(place.resolve()):
             raise DataFolderError(f"{video.path}: lies in {place}, which the import replaces; move it elsewhere first")
-    made, old = place.with_name(f".{place.name}.part"), place.with_name(f".{place.name}.old")
+    made = place.with_name(f".{place.name}.part")
     try:
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(parents=True)
@@ -163,16 +184,9 @@ def _place(place: Path, videos: Sequence[LabelledVideo], content: str, *, copy: 
             else:
                 file.symlink_to(video.path.resolve())
         (made / LABELS).write_text(content, encoding="utf-8")
-        shutil.rmtree(old, ignore_errors=True)
         if place.exists():
-            place.rename(old)
-        try:
-            made.rename(place)
-        except OSError:
-            if old.exists():
-                old.rename(place)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(place)
+        made.rename(place)
     except OSError as error:
         shutil.rmtree(made, ignore_errors=True)
         raise DataFolderError(f"{place}: can't be written ({error.strerror or error})") from None
@@ -224,55 +238,3 @@ def _names(where: Path, paths: Sequence[Path]) -> list[str]:
     if twice:
         raise FormatError(f"{where}: two videos would have the name {twice[0]!r}; rename one")
     return names
-
-
-def _csv_rows(path: Path) -> list[Row]:
-    lines = list(_bounded(path))
-    rows: list[Row] = []
-    try:
-        reader = csv.reader([text for _, text in lines], strict=True)
-        header = [name.strip().lower() for name in next(reader)]
-        lacking = [name for name in _COLUMNS if name not in header]
-        if lacking:
-            raise FormatError(f"{path}: lacks the columns {', '.join(lacking)}; the first line must name the columns")
-        for number, values in enumerate(reader, 1):
-            line = lines[min(number, len(lines) - 1)][0]
-            if len(values) != len(header):
-                raise FormatError(f"{path}, line {line}: has {len(values)} columns; the header has {len(header)}")
-            cells = dict(zip(header, (value.strip() for value in values), strict=True))
-            kept: dict[str, Any] = {name: cells[name] for name in _COLUMNS}
-            kept |= {name: cells[name] for name in _MORE_COLUMNS if cells.get(name)}
-            rows.append(_row(f"{path}, line {line}", kept))
-    except (csv.Error, StopIteration) as error:
-        raise FormatError(f"{path}: can't be read as CSV: {error}") from None
-    return rows
-
-
-def _json_rows(path: Path) -> list[Row]:
-    check_size(path)
-    if path.stat().st_size > _LARGEST_TABLE:
-        raise FormatError(f"{path}: is larger than {_LARGEST_TABLE} bytes")
-    try:
-        content = msgspec.json.decode(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: can't be read as JSON: {error}") from None
-    if not isinstance(content, list):
-        raise FormatError(f"{path}: must be a list of segments such as {{video, start, end, label}}")
-    return [_row(f"{path}: segment {number}", row) for number, row in enumerate(content, 1)]
-
-
-def _row(where: str, content: Any) -> Row:
-    try:
-        row = msgspec.convert(content, Row, strict=False)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise FormatError(f"{where}: {error}") from None
-    if not (math.isfinite(row.start) and math.isfinite(row.end) and abs(row.start) < 1e9 and abs(row.end) < 1e9):
-        raise FormatError(f"{where}: start and end must be numbers")
-    return row
-
-
-def _bounded(path: Path) -> Any:
-    for number, line in enumerate(text_lines(path)):
-        if number > _MOST_ROWS:
-            raise FormatError(f"{path}: holds more than {_MOST_ROWS} lines")
-        yield line

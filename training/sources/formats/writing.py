@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -15,16 +12,15 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.formats.body import JOINTS, KEYPOINTS, PoseSequence, Recording
+from training.sources.formats.body import JOINTS, KEYPOINTS, PoseSequence, Recording, Span
 from training.sources.formats.conversion import FPS
 from training.sources.formats.labels import Labels
 from training.sources.motion_clips import MOTION, POSES, UNKNOWN
 from training.sources.sampling import USUAL_FPS
 from training.sources.segmented_videos import VIDEO
-from training.sources.terms import FILE, DataFolderError, Terms, read_sources
+from training.sources.terms import FILE, DataFolderError, read_sources
 
 _ID = re.compile(r"[a-z0-9_]{1,60}")
-_STRICTNESS = ("open", "none-stated", "research", "nc")
 
 
 @dataclass(slots=True)
@@ -64,16 +60,16 @@ def target(folder: Path, name: str, kind: str) -> Path:
 
 def write_motion(folder: Path, name: str, recordings: Sequence[Recording], labels: Labels) -> Tally:
     """Write `motion3d/<name>.npz` of recordings at 30 Hz, in metres with z up. Raises `DataFolderError`."""
-    marked = [_frame_labels(recording, labels) for recording in recordings]
     with np.errstate(over="ignore"):
         points = np.concatenate([recording.joints for recording in recordings]).astype(np.float16)
     if np.isinf(points).any():
         raise DataFolderError(f"{name}: joints are more than 65 km away; give the right --unit, or repair the files")
-    people = [recording.person for recording in recordings]
-    rates = [FPS] * len(recordings)
+    spans = [[(span, labels.action(span.name)) for span in recording.spans] for recording in recordings]
+    actions = labels.actions()
+    marked = [_frame_labels(one.times, own, actions) for one, own in zip(recordings, spans, strict=True)]
     fields: dict[str, Any] = {"joints": points, "joint_names": np.array(JOINTS), "fps": np.float32(FPS)}
-    texts = [recording.text for recording in recordings]
-    return _write_clips(target(folder, name, MOTION), fields, marked, texts, people, rates, labels)
+    rates = [FPS] * len(recordings)
+    return _write_clips(target(folder, name, MOTION), fields, marked, actions, recordings, rates)
 
 
 def write_poses(folder: Path, name: str, sequences: Sequence[PoseSequence], labels: Labels) -> Tally:
@@ -81,10 +77,10 @@ def write_poses(folder: Path, name: str, sequences: Sequence[PoseSequence], labe
     units = {sequence.unit for sequence in sequences}
     if len(units) > 1:
         raise DataFolderError(f"files with different units can't be one source: {'; '.join(sorted(units))}")
-    marked: list[Marked] = []
-    for one in sequences:
-        action = labels.action(one.name)
-        marked.append(Marked(np.full(len(one.keypoints), _index(labels, action), np.int64), action))
+    named = [labels.action(one.name) for one in sequences]
+    actions = labels.actions()
+    numbers = [actions.index(action) if action else UNKNOWN for action in named]
+    marked = [np.full(len(one.keypoints), number) for one, number in zip(sequences, numbers, strict=True)]
     fields: dict[str, Any] = {
         "keypoints": np.concatenate([one.keypoints for one in sequences]),
         "keypoint_names": np.array(KEYPOINTS),
@@ -93,158 +89,96 @@ def write_poses(folder: Path, name: str, sequences: Sequence[PoseSequence], labe
         "unit": np.array(units.pop()),
     }
     rates = [one.fps or USUAL_FPS for one in sequences]
-    people = [one.person for one in sequences]
-    texts = [one.text for one in sequences]
-    return _write_clips(target(folder, name, POSES), fields, marked, texts, people, rates, labels)
+    return _write_clips(target(folder, name, POSES), fields, marked, actions, sequences, rates)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Marked:
-    """The action of each frame of a clip, numbered in the order in which they were first asked for, and the clip's."""
-
-    frames: NDArray[np.int64]
-    clip: str
-
-
-def _index(labels: Labels, action: str) -> int:
-    return labels.number(action) if action else UNKNOWN
-
-
-def _frame_labels(recording: Recording, labels: Labels) -> Marked:
+def _frame_labels(
+    times: NDArray[np.float64], spans: Sequence[tuple[Span, str]], actions: Sequence[str]
+) -> NDArray[np.int64]:
     """Return the actions of a recording's frames; frames to which two actions are given are unknown."""
-    frames = np.full(len(recording.times), UNKNOWN, np.int64)
-    disputed = np.zeros(len(frames), bool)
-    for span in recording.spans:
-        number = _index(labels, labels.action(span.name))
-        inside = (recording.times >= span.begin) & (recording.times < span.end)
-        if number == UNKNOWN:
-            continue
-        disputed |= inside & (frames != UNKNOWN) & (frames != number)
-        frames[inside] = number
+    frames = np.full(len(times), UNKNOWN)
+    disputed = np.zeros(len(times), bool)
+    for span, action in spans:
+        if action:
+            number = actions.index(action)
+            inside = (times >= span.begin) & (times < span.end)
+            disputed |= inside & (frames != UNKNOWN) & (frames != number)
+            frames[inside] = number
     frames[disputed] = UNKNOWN
-    first = int(frames[0])
-    same = first != UNKNOWN and bool((frames == first).all())
-    return Marked(frames, labels.named(first) if same else "")
+    return frames
 
 
 def _write_clips(
     path: Path,
     fields: dict[str, Any],
-    marked: Sequence[Marked],
-    texts: Sequence[str],
-    people: Sequence[str],
+    marked: Sequence[NDArray[np.int64]],
+    actions: Sequence[str],
+    clips: Sequence[Recording] | Sequence[PoseSequence],
     rates: Sequence[float],
-    labels: Labels,
 ) -> Tally:
-    actions = labels.actions()
     if len(actions) > np.iinfo(np.int8).max:
         raise DataFolderError(f"{path}: {len(actions)} actions are too many for one source")
-    # `Labels` numbers actions as they come; the file has the 24 first.
-    order = np.array([actions.index(name) for name in labels.order] + [UNKNOWN])
-    frame_label = order[np.concatenate([one.frames for one in marked])]
-    tally = Tally(len(marked), len(set(people) - {""}), len(frame_label))
-    for one, rate in zip(marked, rates, strict=True):
-        tally.seconds += len(one.frames) / rate
-        for number, count in zip(*np.unique(one.frames, return_counts=True), strict=True):
+    tally = Tally(len(clips), len({one.person for one in clips} - {""}), sum(map(len, marked)))
+    whole: list[str] = []
+    for frames, rate in zip(marked, rates, strict=True):
+        tally.seconds += len(frames) / rate
+        numbers, counts = np.unique(frames, return_counts=True)
+        whole.append(actions[int(numbers[0])] if len(numbers) == 1 and numbers[0] != UNKNOWN else "")
+        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
             if number != UNKNOWN:
-                tally.add(labels.named(int(number)), float(count) / rate)
-    start = np.cumsum([0, *(len(one.frames) for one in marked)]).astype(np.int64)
+                tally.add(actions[int(number)], count / rate)
     content = {
         **fields,
-        "start": start,
-        "label": np.array([one.clip for one in marked]),
-        "text": np.array(texts),
-        "person": np.array(people),
-        "frame_label": frame_label.astype(np.int8),
+        "start": np.cumsum([0, *map(len, marked)]).astype(np.int64),
+        "label": np.array(whole),
+        "text": np.array([one.text for one in clips]),
+        "person": np.array([one.person for one in clips]),
+        "frame_label": np.concatenate(marked).astype(np.int8),
         "frame_labels": np.array(actions),
     }
     replace_file(path, lambda file: np.savez_compressed(file, **content))
     return tally
 
 
-def write_entry(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Put a source's entry into `sources.json`; the other entries stay unchanged. Raises `DataFolderError`."""
+def write_entry(
+    folder: Path, name: str, kind: str, tally: Tally, mapping: Mapping[str, str], facts: Mapping[str, str]
+) -> None:
+    """Put a source's entry into `sources.json`; the other entries stay unchanged. Raises `DataFolderError`.
+
+    `facts`: terms_class and conversion, and dataset, repository, commit and terms_text if they are known.
+    """
     path = folder / FILE
     content: dict[str, Any] = {"sources": []}
     if path.exists():
         read_sources(folder)  # refuses a file that is not a list of sources
         content = json.loads(path.read_bytes())
-    places = [number for number, source in enumerate(content["sources"]) if source["id"] == entry["id"]]
-    if places:
-        content["sources"][places[0]] = dict(entry)
-    else:
-        content["sources"].append(dict(entry))
-    replace_file(path, lambda file: file.write(json.dumps(content, indent=1, ensure_ascii=False).encode()))
-
-
-@contextmanager
-def stricter_terms(folder: Path, name: str, terms: Terms) -> Generator[None]:
-    """Give the entry of a source stricter terms before its content is replaced, and take them back if that fails.
-
-    Without it, a disk that is full after the content would leave new content under the old terms. Raises
-    `DataFolderError`.
-    """
-    known = read_sources(folder).get(name) if (folder / FILE).exists() else None
-    if known is None or _STRICTNESS.index(terms) <= _STRICTNESS.index(known.terms):
-        yield
-        return
-    listed = json.loads((folder / FILE).read_bytes())["sources"]
-    earlier = next(source for source in listed if source["id"] == name)
-    write_entry(folder, {**earlier, "terms_class": terms})
-    try:
-        yield
-    except BaseException:
-        write_entry(folder, earlier)
-        raise
-
-
-def entry(
-    name: str,
-    kind: str,
-    tally: Tally,
-    terms: Terms,
-    *,
-    mapping: Mapping[str, str],
-    conversion: str,
-    **known: str,
-) -> dict[str, Any]:
-    """Return a source's entry for `sources.json`. `known`: dataset, repository, commit, terms_text."""
-    file = f"{kind}/{name}/" if kind == VIDEO else f"{kind}/{name}.npz"
-    return {
+    entry = {
         "id": name,
         "kind": kind,
-        **{key: value for key, value in known.items() if value},
-        "terms_class": terms,
-        "files": [file],
+        **{key: value for key, value in facts.items() if value},
+        "files": [f"{kind}/{target(folder, name, kind).name}{'/' if kind == VIDEO else ''}"],
         "clips": tally.clips,
         "frames": tally.frames,
         "seconds": round(tally.seconds, 1),
         "people": str(tally.people or "not identified"),
-        "conversion": conversion,
         "mapping": dict(mapping),
         "actions": {
             name: {"clips": clips, "seconds": round(seconds, 1)} for name, (clips, seconds) in tally.actions.items()
         },
     }
+    sources = {source["id"]: source for source in content["sources"]} | {name: entry}
+    content["sources"] = list(sources.values())
+    replace_file(path, lambda file: file.write(json.dumps(content, indent=1, ensure_ascii=False).encode()))
 
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file beside its place, then move it there, so that no reader sees a part of it.
-
-    Raises `DataFolderError`.
-    """
+    """Write a file beside its place, then move it there. Raises `DataFolderError`."""
+    partial = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with partial.open("wb") as file:
+            write(file)
+        partial.replace(path)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise DataFolderError(f"{path}: can't be written ({error.strerror or error})") from None

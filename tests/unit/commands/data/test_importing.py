@@ -20,7 +20,7 @@ from support.repository import REPOSITORY
 from support.training.motion_files import bvh_text, utkinect_text, walked
 from training.settings.recorded_config import Terms
 from training.sources.formats.conversion import UNITS
-from training.sources.formats.importing import KIND
+from training.sources.formats.importing import FORMATS
 from training.sources.roles import video_roles
 from training.sources.segmented_videos import read_segmented_videos
 
@@ -96,7 +96,7 @@ def test_the_documented_program_makes_a_table_of_le2is_segments(tmp_path: Path) 
 
 
 def test_the_options_offer_every_format_and_class_of_terms() -> None:
-    assert sorted(Format) == sorted(KIND) and tuple(TermsClass) == get_args(Terms) and set(Unit) == {"auto", *UNITS}
+    assert sorted(Format) == sorted(FORMATS) and tuple(TermsClass) == get_args(Terms) and set(Unit) == {"auto", *UNITS}
 
 
 def test_a_second_import_needs_replace(tmp_path: Path, clips: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_second_import_needs_replace(tmp_path: Path, clips: Path) -> None:
         (["bvh", "--like", "mixamo"], "there are ui_prmd, reactidle"),
         (["bvh", "--like", "utkinect"], "has the format utkinect, not bvh"),
         (["bvh", "--like", "le2i"], "has the format videos, not bvh"),
-        (["ntu", "--id", "mine", "--terms", "open"], "holds no file of the format ntu"),
+        (["jhmdb", "--id", "mine", "--terms", "open"], "holds no file of the format jhmdb"),
         (["bvh", "--id", "mine", "--terms", "open", "--label", "walk"], "must be NAME=ACTION"),
         (["bvh", "--id", "mine", "--terms", "open", "--person-from", "["], "not a regular expression"),
         (["bvh", "--id", "mine", "--terms", "open", "--joints", "gone.yaml"], "gone.yaml: can't be read"),
@@ -132,7 +132,7 @@ def test_usage_errors_end_with_code_2_and_write_nothing(
 def test_a_damaged_file_is_named_and_skip_errors_leaves_it_out(tmp_path: Path, clips: Path) -> None:
     (clips / "cut.bvh").write_text("HIERARCHY\n")
     arguments = ("import", "bvh", clips, "--out", tmp_path / "data", "--id", "mine", "--terms", "open")
-    assert "cut.bvh: ends before MOTION" in run(*arguments, code=2)
+    assert "cut.bvh: has no channels, or no lines MOTION" in run(*arguments, code=2)
     assert "left out: " in run(*arguments, "--skip-errors")
 
 

@@ -19,7 +19,7 @@ from training.run.learning.training_run import TrainingError
 from training.run.train import check_output
 from training.settings.recorded_config import RecordedConfig
 from training.settings.run_config import TrainingConfigError, load
-from training.sources.missing import missing_sources
+from training.sources.formats.facts import missing_sources
 from training.sources.terms import SourceFacts, permits_any_use
 from training.synthetic.videos.making import note_file
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from support.examples import examples
 from support.training.motion_files import MIXAMO, bvh_text
-from training.sources.formats.bvh import Bvh, read_bvh
+from training.sources.formats.bvh import read_bvh
 from training.sources.formats.reading import FormatError
 
 Array = NDArray[np.float64]
@@ -110,14 +110,6 @@ def test_names_with_spaces_windows_line_ends_and_a_byte_order_mark_are_read(tmp_
     assert bvh.names[0] == "my Hips" and len(bvh.motion) == 2
 
 
-def test_frames_in_parts_equal_frames_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = [{"Hips": (number, 2.0 * number, 0.0)} for number in range(7)]
-    bvh = read_bvh(put(tmp_path, bvh_text(frames)))
-    at_once = bvh.positions([5, 9])
-    monkeypatch.setattr("training.sources.formats.bvh._CHUNK", 3)
-    np.testing.assert_array_equal(bvh.positions([5, 9]), at_once)
-
-
 GOOD = bvh_text([{}, {}])
 
 
@@ -125,25 +117,15 @@ GOOD = bvh_text([{}, {}])
     ("text", "words"),
     [
         ("", "is empty"),
-        ("HIERARCHY\n", "ends before MOTION"),
-        ("solid teapot\n", "expected HIERARCHY"),
-        (GOOD[: GOOD.index("Frames")], "ends before MOTION"),
-        (GOOD.rsplit("\n", 2)[0] + "\n", "ends after 1 of 2 frames"),
-        (GOOD + "1 2 3\n", "has 3 values; the hierarchy has"),
-        (GOOD + GOOD.splitlines()[-1] + "\n", "more than the 2 frames announced"),
-        (GOOD.replace("Frames: 2", "Frames: 0"), "holds no motion"),
-        (GOOD.replace("Frames: 2", "Frames: 99999999999"), "must be a whole number"),
-        (GOOD.replace("Frames: 2", "Frames: -2"), "must be a whole number"),
+        ("solid teapot\n", "'solid' is unexpected"),
+        (GOOD[: GOOD.index("Frames")], "no lines MOTION, Frames: and Frame Time:"),
+        (GOOD.rsplit("\n", 2)[0] + "\n", "has 1 frames of 2"),
+        (GOOD + "1 2 3\n", "has 3 values, not"),
         (GOOD.replace("Frame Time: 0.0166667", "Frame Time: 0"), "Frame Time"),
-        (GOOD.replace("Frame Time: 0.0166667", "Frame Time: nan"), "Frame Time"),
         (GOOD.replace("94.000000", "nan"), "NaN"),
-        (GOOD.replace("94.000000", "1e300"), "10 million or more"),
-        (GOOD.replace("Zrotation", "Wrotation", 1), "channel 'Wrotation'"),
-        (GOOD.replace("CHANNELS 6", "CHANNELS 60"), "number of CHANNELS"),
+        (GOOD.replace("Zrotation", "Wrotation", 1), "hierarchy can't be read"),
         (GOOD.replace("MOTION", "ROOT other\n{\n}\nMOTION"), "each person in a separate file"),
-        (GOOD.replace("94.000000", "ninety"), "'ninety' is not a number"),
         (b"\xff\xfe\x00H\x00I", "not UTF-8"),
-        (b"HIERARCHY\n\0\0\0", "zero bytes"),
     ],
 )
 def test_a_damaged_file_is_refused_with_the_reason(tmp_path: Path, text: str | bytes, words: str) -> None:
@@ -152,36 +134,7 @@ def test_a_damaged_file_is_refused_with_the_reason(tmp_path: Path, text: str | b
     assert "clip.bvh" in str(raised.value)
 
 
-def test_a_file_above_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    path = put(tmp_path, GOOD)
-    with path.open("r+b") as file:
-        file.truncate(2_000_000_001)  # sparse: takes no room on disk
-    with pytest.raises(FormatError, match="Split it"):
-        read_bvh(path)
-
-
-def test_more_values_than_fit_the_memory_are_refused_before_the_motion_is_read(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="Split the file"):
-        read_bvh(put(tmp_path, GOOD.replace("Frames: 2", "Frames: 9000000").replace("0.0166667", "0.002")))
-
-
-def test_a_million_nested_joints_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="more than 1000 joints"):
-        read_bvh(put(tmp_path, "HIERARCHY\nROOT a\n{\n" + "JOINT b {\n" * 5000))
-
-
 def test_a_file_that_is_missing_or_a_folder_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.bvh"):
         with pytest.raises(FormatError, match="there is no such file"):
             read_bvh(path)
-
-
-def test_reading_gives_what_was_written(tmp_path: Path) -> None:
-    bvh = read_bvh(put(tmp_path, bvh_text([{"Neck": (1.5, -2, 3)}], frame_s=0.04)))
-    assert isinstance(bvh, Bvh) and bvh.frame_s == pytest.approx(0.04)
-    assert bvh.parents[bvh.names.index("Neck")] == bvh.names.index("Spine")
-    assert bvh.channels[0][0] == ("position", 0) and bvh.channels[1] == (
-        ("rotation", 2),
-        ("rotation", 0),
-        ("rotation", 1),
-    )

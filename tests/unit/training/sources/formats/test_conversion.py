@@ -28,7 +28,7 @@ def recording(joints: np.ndarray, fps: float = 30.0) -> Recording:
 
 
 def only(done: object) -> np.ndarray:
-    return done.recordings[0].joints  # type: ignore[attr-defined]
+    return done[0][0].joints  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("unit", "scale"), [("m", 1), ("cm", 100), ("mm", 1000), ("inch", 1 / 0.0254)])
@@ -40,14 +40,14 @@ def test_unit_and_up_axis_are_guessed_from_the_body(unit: str, scale: float, up:
     expected = walked(20)
     expected[..., 1] -= expected[:, JOINT["pelvis"], 1].mean()
     np.testing.assert_allclose(only(done), expected, atol=2e-3)
-    assert any(f"unit: {unit}" in note for note in done.notes) and any(f"up axis: {up}" in note for note in done.notes)
+    assert any(f"unit: {unit}" in note for note in done[1]) and any(f"up axis: {up}" in note for note in done[1])
 
 
 def test_a_lying_person_in_a_source_of_standing_ones_does_not_change_the_axis() -> None:
     lying = walked(20) @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
     done = converted([recording(walked(60)), recording(lying)], Options(unit="m"))
-    assert "up axis: z" in done.notes[0]
-    assert np.ptp(done.recordings[1].joints[0, :, 2]) < 0.5
+    assert "up axis: z" in done[1][0]
+    assert np.ptp(done[0][1].joints[0, :, 2]) < 0.5
 
 
 def test_bodies_in_unknown_units_or_with_x_up_need_an_option() -> None:
@@ -59,12 +59,12 @@ def test_bodies_in_unknown_units_or_with_x_up_need_an_option() -> None:
 
 def test_stature_scales_each_clip_to_one_height() -> None:
     done = converted([recording(walked(9) * 7), recording(walked(9) * 30)], Options(stature=1.8))
-    for one in done.recordings:
+    for one in done[0]:
         assert chain_length(one.joints) == pytest.approx(1.8 * CHAIN_SHARE, rel=1e-3)
 
 
 def test_leading_frames_are_left_out_and_one_frame_is_no_clip() -> None:
-    assert len(converted([recording(walked(10))], Options(skip=4)).recordings[0].times) == 6
+    assert len(converted([recording(walked(10))], Options(skip=4))[0][0].times) == 6
     for frames, skip in ((1, 0), (10, 9)):
         with pytest.raises(FormatError, match="a clip needs 2"):
             converted([recording(walked(frames))], Options(skip=skip))
@@ -119,15 +119,15 @@ def test_sides_are_exchanged_by_toes_for_the_whole_source_and_single_clips_legs_
     wrong_legs = exchanged(body.astype(np.float32), ("hip", "knee", "ankle", "toe"))
     several = [recording(exchanged(body.astype(np.float32))) for _ in range(3)]
     done = converted(several, Options(unit="m", up="z", sides="by-toes"))
-    assert all(toes_forward(one.joints) == (1, 1) for one in done.recordings)
-    assert "left and right were exchanged" in done.notes[0]
+    assert all(toes_forward(one.joints) == (1, 1) for one in done[0])
+    assert "left and right were exchanged" in done[1][0]
     done = converted(
         [recording(body), recording(body), recording(wrong_legs)], Options(unit="m", up="z", sides="by-toes")
     )
-    assert done.notes == ["left and right legs were exchanged in 1 clips, because hips and shoulders disagreed"]
-    np.testing.assert_allclose(done.recordings[2].joints, done.recordings[0].joints, atol=1e-5)
-    untouched = converted([recording(wrong_legs)], Options(unit="m", up="z"))
-    np.testing.assert_allclose(untouched.recordings[0].joints[0, JOINT["l_hip"], 0], 0.09, atol=1e-5)
+    assert done[1] == ["left and right legs were exchanged in 1 clips, because hips and shoulders disagreed"]
+    np.testing.assert_allclose(done[0][2].joints, done[0][0].joints, atol=1e-5)
+    untouched, _ = converted([recording(wrong_legs)], Options(unit="m", up="z"))
+    np.testing.assert_allclose(untouched[0].joints[0, JOINT["l_hip"], 0], 0.09, atol=1e-5)
 
 
 @pytest.mark.parametrize("degrees", [-12.0, 0.0, 8.0])

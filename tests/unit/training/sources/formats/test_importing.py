@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from support.training.motion_files import (
     marker_frame,
     marker_text,
     msr_text,
-    ntu_text,
     save_jhmdb,
     save_penn,
     utkinect_text,
@@ -28,7 +26,7 @@ from training.sources.formats import importing
 from training.sources.formats.body import JOINTS, KEYPOINTS
 from training.sources.formats.conversion import Options
 from training.sources.formats.facts import PUBLIC
-from training.sources.formats.importing import KIND, Report, Request, import_source, source_files
+from training.sources.formats.importing import FORMATS, Report, Request, import_source
 from training.sources.formats.joint_names import CANDIDATES
 from training.sources.formats.labels import Labels, compiled, parse_pairs, read_pairs
 from training.sources.formats.reading import FormatError
@@ -118,12 +116,9 @@ def test_every_motion_format_is_imported_and_found_sound_by_the_check(tmp_path: 
     like("ui_prmd", out, tmp_path / "b")
     put(tmp_path / "c" / "a10_s02_e03_skeleton3D.txt", msr_text(walked(20)))
     like("msr_action3d", out, tmp_path / "c")
-    put(tmp_path / "d" / "S001C001P007R001A009.skeleton", ntu_text([{5: place} for place in walked(20)]))
-    like("ntu_rgbd", out, tmp_path / "d")
     assert [set(own) for own in actions(out, name="bandai_namco")] == [{"wave"}]
     assert [set(own) for own in actions(out, name="ui_prmd")] == [{"squat"}, {""}]  # who stands still has not sat down
     assert [set(own) for own in actions(out, name="msr_action3d")] == [{"clap"}]
-    assert [set(own) for own in actions(out, name="ntu_rgbd")] == [{"stand_up"}]
     assert read_clips(out, "motion3d", ["bandai_namco"])[0].text == ["dataset-1 wave-both-hands happy 003"]
     report = check_folder(out)
     assert report.errors == [] and [source.id for source in report.sources] == sorted(read_sources(out))
@@ -194,30 +189,6 @@ def test_files_that_cannot_be_read_stop_the_import_or_are_left_out_on_request(tm
         bring(tmp_path / "out", "bvh", tmp_path / "in", skip_errors=True, replace=True)
 
 
-def test_only_a_formats_files_are_taken_from_a_folder(tmp_path: Path) -> None:
-    for name in ("x/a.BVH", "x/y/b.bvh", "x/c.txt"):
-        put(tmp_path / name, "")
-    assert [path.name for path in source_files("bvh", [tmp_path / "x"])] == ["a.BVH", "b.bvh"]
-    assert len(source_files("bvh", [tmp_path / "x", tmp_path / "x" / "a.BVH"])) == 2
-    with pytest.raises(FormatError, match="no file of the format ntu"):
-        source_files("ntu", [tmp_path / "x"])
-
-
-def test_a_file_whose_name_is_not_utf_8_must_be_renamed(tmp_path: Path) -> None:
-    path = tmp_path / "in" / os.fsdecode(b"caf\xe9.bvh")
-    put(path, bvh_text([{}] * 9))
-    with pytest.raises(FormatError, match="rename it"):
-        bring(tmp_path / "out", "bvh", tmp_path / "in")
-
-
-def test_more_frames_than_fit_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.sources.formats.importing._MOST_FRAMES", 12)
-    for name in "ab":
-        put(tmp_path / "in" / f"{name}.bvh", bvh_text([{}] * 9))
-    with pytest.raises(FormatError, match="several sources"):
-        bring(tmp_path / "out", "bvh", tmp_path / "in")
-
-
 def test_new_actions_follow_the_24_and_all_files_count_them_alike(tmp_path: Path) -> None:
     for name in ("zap", "walk", "beam"):
         put(tmp_path / "in" / f"{name}.bvh", bvh_text([{}] * 9))
@@ -252,18 +223,9 @@ def test_the_first_fitting_pattern_decides_and_an_empty_one_leaves_unlabelled_on
     assert labels.unlabelled == {"fly": 2}
 
 
-def test_only_the_first_body_of_a_file_is_the_person_of_its_name(tmp_path: Path) -> None:
-    frames = [{1: place} | ({2: place} if number < 15 else {}) for number, place in enumerate(walked(20))]
-    put(tmp_path / "in" / "S001C001P007R001A050.skeleton", ntu_text(frames))
-    report = like("ntu_rgbd", tmp_path / "out", tmp_path / "in")
-    assert np.load(report.path)["person"].tolist() == ["P007", ""]
-    assert actions(tmp_path / "out", name="ntu_rgbd") == [[""] * 20, [""] * 15]  # one hits, the other is hit
-    assert report.unlabelled == {}
-
-
 def test_the_public_sources_are_complete_and_consistent() -> None:
     for name, public in PUBLIC.items():
-        assert public.id == name and public.format in KIND and re.fullmatch("[a-z0-9_]+", name)
+        assert public.id == name and public.format in FORMATS and re.fullmatch("[a-z0-9_]+", name)
         assert all(action in ("", *ACTIONS) for _, action in public.labels)
         assert public.home.startswith("http") and public.terms_text and public.dataset
         compiled(public.person_from, "")
@@ -324,26 +286,6 @@ def test_frames_far_apart_count_as_the_frames_that_they_become(tmp_path: Path, m
     path.write_text(utkinect_text(walked(3), (0, 6000, 12000)))
     with pytest.raises(FormatError, match="more than 1000 frames"):
         bring(tmp_path / "data", "utkinect", path)
-
-
-def test_new_content_is_never_under_older_and_wider_terms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, out = tmp_path / "walk.bvh", tmp_path / "data"
-    path.write_text(bvh_text([{}] * 61))
-    bring(out, "bvh", path)
-
-    def fail(*_: object, **__: object) -> None:
-        raise DataFolderError("the disk is full")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(importing, "write_motion", fail)
-        with pytest.raises(DataFolderError, match="disk is full"):
-            bring(out, "bvh", path, terms="nc", replace=True)
-    assert read_sources(out)["mine"].terms == "open"  # the content is still the old one
-    with monkeypatch.context() as patched:
-        patched.setattr(importing, "write_entry", fail)
-        with pytest.raises(DataFolderError, match="disk is full"):
-            bring(out, "bvh", path, terms="nc", replace=True)
-    assert read_sources(out)["mine"].terms == "nc"
 
 
 def test_joints_that_a_data_folder_cannot_hold_are_an_error(tmp_path: Path) -> None:

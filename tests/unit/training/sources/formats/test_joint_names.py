@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support.training.motion_files import MIXAMO, bvh_text
-from training.sources.formats.body import JOINT, JOINTS
+from training.sources.formats.body import JOINT
 from training.sources.formats.bvh import Bvh, read_bvh
 from training.sources.formats.joint_names import joints_of, read_joint_map
 from training.sources.formats.reading import FormatError
@@ -123,15 +123,3 @@ def test_a_wrong_mapping_is_refused(tmp_path: Path, text: str, words: str) -> No
     file.write_text(text)
     with pytest.raises(FormatError, match=words):
         read_joint_map(file)
-
-
-def test_a_mapping_to_a_joint_that_the_file_lacks_lists_the_files_joints(tmp_path: Path) -> None:
-    bvh = written(tmp_path, str)
-    with pytest.raises(FormatError, match="no joint 'Nose' for head; its joints are Hips"):
-        joints_of(PATH, bvh, {"head": ("Nose",)})
-
-
-def test_left_and_right_are_paired_in_all_joints() -> None:
-    assert {name.replace("l_", "r_", 1) for name in JOINTS if name.startswith("l_")} == {
-        name for name in JOINTS if name.startswith("r_")
-    }

@@ -50,7 +50,7 @@ def test_hip_centres_follow_harringtons_regression() -> None:
 
 def test_the_person_stands_upright_in_metres_after_the_conversion(tmp_path: Path) -> None:
     read = read_markers(put(tmp_path, marker_text([marker_frame((0, 0, 40))] * 30)))
-    (done,) = converted([read], Options(unit="mm", up="z")).recordings
+    (done,) = converted([read], Options(unit="mm", up="z"))[0]
     assert toes_forward(done.joints) == (1, 1)
     assert done.joints[0, JOINT["head_top"], 2] == pytest.approx(1.72, abs=0.01)
 
@@ -87,30 +87,12 @@ def test_damaged_files_are_refused_with_file_and_line(tmp_path: Path) -> None:
     good = marker_text([marker_frame()] * 3)
     upside_down = marker_text([{name: place * (1, 1, -1) for name, place in marker_frame().items()}] * 3)
     for text, words in (
-        (good[:-40], "line 3: has .* values, not the 117"),
-        (good.replace("1640.000", "x", 1), "line 1: markers: 'x' is not a number"),
+        (good[:-40], "line 3: 39 markers: has .* values, not 117"),
+        (good.replace("1640.000", "x", 1), "are not numbers"),
         (good.replace("1640.000", "inf", 1), "infinite"),
-        (good.replace("1640.000", "1e9", 1), "kilometre"),
         (upside_down, "heads are below the hips"),
         ("\n\n", "no frame"),
     ):
         with pytest.raises(FormatError, match=words) as raised:
             read_markers(put(tmp_path, text))
         assert "m01_s02_e03_positions.txt" in str(raised.value)
-
-
-@pytest.mark.parametrize("cut", [5, 12, -3])
-def test_a_cut_compressed_file_is_refused(tmp_path: Path, cut: int) -> None:
-    path = tmp_path / "m01_s01_e01_positions.txt.gz"
-    path.write_bytes(gzip.compress(marker_text([marker_frame()] * 12).encode())[:cut])
-    with pytest.raises(FormatError, match="can't be read"):
-        read_markers(path)
-
-
-def test_a_small_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.sources.formats.reading.LARGEST_BYTES", 100_000)
-    path = tmp_path / "m01_s01_e01_positions.txt.gz"
-    path.write_bytes(gzip.compress(marker_text([marker_frame()] * 1000).encode()))
-    assert path.stat().st_size < 100_000
-    with pytest.raises(FormatError, match="unpacks to more than 100000 bytes"):
-        read_markers(path)

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
-from numpy.typing import NDArray
-from scipy.io import loadmat, savemat
+from scipy.io import savemat
 
-from support.examples import examples
 from support.training.motion_files import save_jhmdb, save_penn
 from training.sources.formats.body import KEYPOINT, KEYPOINTS
-from training.sources.formats.mat_file import read_mat
 from training.sources.formats.matlab import JHMDB_JOINTS, WORLD_UNIT, read_jhmdb, read_penn
 from training.sources.formats.reading import FormatError
 
@@ -103,78 +95,13 @@ def test_wrong_contents_are_refused(tmp_path: Path) -> None:
             read_penn(save_penn(tmp_path / "1.mat", x, x, **fields))
     with pytest.raises(FormatError, match=r"must be \[frames, 13\]"):
         read_penn(save_penn(tmp_path / "1.mat", x[:, :5], x[:, :5]))
-    with pytest.raises(FormatError, match="above a million"):
-        read_penn(save_penn(tmp_path / "1.mat", x * 1e9, x))
-    with pytest.raises(FormatError, match="has 0 frames"):
-        read_penn(save_penn(tmp_path / "1.mat", x[:0], x[:0], visibility=x[:0]))
+    (tmp_path / "3.mat").write_bytes(b"no MATLAB file")
+    with pytest.raises(FormatError, match="can't be read as a MATLAB file"):
+        read_penn(tmp_path / "3.mat")
     savemat(tmp_path / "2.mat", {"z": 1})
     with pytest.raises(FormatError, match="no numbers named x"):
         read_penn(tmp_path / "2.mat")
-    with pytest.raises(FormatError, match="neither pos_img nor pos_world"):
+    with pytest.raises(FormatError, match="no numbers named pos_world"):
         read_jhmdb(tmp_path / "2.mat")
     with pytest.raises(FormatError, match=r"\[2, 15, frames\]"):
         read_jhmdb(save_jhmdb(tmp_path, "run", "f", pos_img=np.ones((2, 14, 3))))
-
-
-def test_a_small_compressed_file_with_a_huge_field_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    savemat(tmp_path / "1.mat", {"x": np.zeros((9_000_000, 1))}, do_compression=True)
-    assert (tmp_path / "1.mat").stat().st_size < 100_000
-    with pytest.raises(FormatError, match="unpacks to more than 64 MiB"):
-        read_penn(tmp_path / "1.mat")
-
-
-@settings(
-    max_examples=examples(25),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(
-    array=arrays(
-        st.sampled_from([np.dtype(name) for name in ("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")]),
-        array_shapes(min_dims=2, max_dims=4, min_side=0, max_side=4),
-    ),
-    text=st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), min_size=1, max_size=9),
-    compressed=st.booleans(),
-)
-def test_numbers_and_texts_equal_those_that_scipy_reads(
-    tmp_path: Path, array: NDArray[Any], text: str, compressed: bool
-) -> None:
-    path = tmp_path / "1.mat"
-    others = {"struct": {"a": 1}, "cell": np.array([1, "b"], object), "complex": np.array([[1j]])}
-    savemat(path, {"array": array, "text": text, "left_out": array, **others}, do_compression=compressed)
-    names = ("array", "text", *others)
-    expected, found = loadmat(path, variable_names=names), read_mat(path, names)
-    assert set(found) == {"array", "text"}
-    np.testing.assert_array_equal(found["array"], expected["array"].astype(float))
-    assert found["text"] == str(expected["text"].item() if expected["text"].size else "")
-
-
-def test_files_with_the_other_byte_order_are_read(tmp_path: Path) -> None:
-    def element(kind: int, data: bytes) -> bytes:
-        return struct.pack(">II", kind, len(data)) + data.ljust(-(-len(data) // 8) * 8, b"\0")
-
-    values = struct.pack(">6d", *range(6))
-    parts = element(6, struct.pack(">II", 6, 0)) + element(5, struct.pack(">ii", 2, 3)) + element(1, b"x")
-    header = b"MATLAB 5.0".ljust(124) + b"\x01\x00MI"
-    (tmp_path / "1.mat").write_bytes(header + element(14, parts + element(9, values)))
-    np.testing.assert_array_equal(read_mat(tmp_path / "1.mat", ["x"])["x"], [[0, 2, 4], [1, 3, 5]])
-
-
-def test_matlab_7_3_and_other_files_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "1.mat"
-    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400))
-    with pytest.raises(FormatError, match=r"save -v7"):
-        read_penn(path)
-    path.write_bytes(b"not a matlab file")
-    with pytest.raises(FormatError, match="is not a MATLAB file of version 5"):
-        read_penn(path)
-    with path.open("r+b") as file:
-        file.truncate(65 << 20)
-    with pytest.raises(FormatError, match="larger than 64 MiB"):
-        read_penn(path)
-
-
-@pytest.mark.parametrize("name", ["action", "pose"])
-def test_a_name_as_long_as_a_file_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FormatError, match=f"{name} is a text of 1000000 letters; at most 200"):
-        read_penn(penn(tmp_path, **{name: "x" * 1_000_000}))

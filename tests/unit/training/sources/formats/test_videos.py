@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.kinetics_tps.video_facts import VideoFacts
-from training.sources.formats import videos
 from training.sources.formats.labels import Labels
 from training.sources.formats.reading import FormatError
 from training.sources.formats.videos import LabelledVideo, read_action_folders, read_table, write_videos
@@ -123,20 +121,15 @@ def test_segments_that_do_not_fit_the_video_are_refused(tmp_path: Path, rows: st
     ("name", "text", "words"),
     [
         ("t.csv", "video,start,end\na.mp4,0,1\n", "lacks the columns label"),
-        ("t.csv", "a.mp4,0,1,walk\n", "lacks the columns video, start, end, label"),
-        ("t.csv", "video,start,end,label\na.mp4,0,1\n", "line 2: has 3 columns; the header has 4"),
-        ("t.csv", "video,start,end,label\na.mp4,zero,1,walk\n", "line 2: .*float"),
+        ("t.csv", "video,start,end,label\na.mp4,0,1\n", "can't be read"),
+        ("t.csv", "video,start,end,label\na.mp4,zero,1,walk\n", "segment 1: .*float"),
         ("t.csv", "video,start,end,label\na.mp4,0,nan,walk\n", "must be numbers"),
         ("t.csv", "video,start,end,label\n", "holds no segment"),
         ("t.csv", "video,start,end,label\na.txt,0,1,walk\n", "not a video file; its name must end with .mp4"),
         ("t.csv", "video,start,end,label\n../x/a.mp4,0,1,w\n/y/a.mp4,0,1,w\n", "two videos would have the name 'a'"),
         ("t.csv", "video,start,end,label,person\na.mp4,0,1,w,ann\na.mp4,1,2,w,bob\n", "the same person and split"),
-        ("t.csv", "video,start,end,label,split\na.mp4,0,1,w,exam\n", "line 2: .*exam"),
-        ("t.json", "{}", "must be a list of segments"),
         ("t.json", "[{}]", "segment 1: .*video"),
-        ("t.json", "[1]", "segment 1"),
-        ("t.json", "[", "can't be read as JSON"),
-        ("t.csv", "", "is empty"),
+        ("t.json", "[", "can't be read"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
@@ -160,30 +153,3 @@ def test_videos_that_the_import_would_remove_are_refused_and_stay(tmp_path: Path
     with pytest.raises(DataFolderError, match="move it elsewhere first"):
         write(tmp_path / "out", read_action_folders(kept.parents[1]), copy=copy)
     assert kept.read_bytes() == before and not kept.is_symlink()
-
-
-def test_a_source_stays_if_its_new_folder_cannot_be_put_in_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    film(tmp_path / "in" / "walk" / "a.mp4")
-    listed = read_action_folders(tmp_path / "in")
-    write(tmp_path / "out", listed, ("walk", "walk"))
-    rename = Path.rename
-
-    def fail(self: Path, target: Path) -> Path:
-        if self.name.endswith(".part"):
-            raise OSError(28, "No space left on device")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(DataFolderError, match="No space left"):
-        write(tmp_path / "out", listed, ("walk", "run"))
-    (video,) = read_labels(tmp_path / "out" / "video" / "mine" / "labels.json")
-    assert segments(video) == [(0, 20, "walk")]
-
-
-def test_a_video_that_claims_too_many_frames_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = film(tmp_path / "a.mp4")
-    monkeypatch.setattr(videos, "probe", lambda _: VideoFacts(2**40, 48, 32))
-    with pytest.raises(FormatError, match="says that it has 1099511627776 frames"):
-        videos.video_facts(path)
