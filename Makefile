@@ -62,7 +62,7 @@ demo: $(ENGINE)
 test: $(READY)
 	@$(MAKE) --no-print-directory --jobs 2 lint tests
 
-tests: $(READY) $(HOMEASSISTANT)
+tests: $(READY)
 	@deploy/system-packages.sh test
 	@$(BIN)/python run_stream.py weights fetch
 	@$(BIN)/python -m pytest $(TESTS)
@@ -72,7 +72,7 @@ test-fast: $(READY)
 
 # Five runs of `make test` on a loaded machine: RUNS=5, and logs in build/flaky.
 RUNS ?= 5
-flaky: $(READY) $(HOMEASSISTANT)
+flaky: $(READY)
 	@deploy/system-packages.sh flaky
 	@$(BIN)/python run_stream.py weights fetch
 	@$(BIN)/python -m tools.flaky --runs $(RUNS) -- $(TESTS)
@@ -103,11 +103,11 @@ bench: $(READY)
 	@$(BIN)/python run_stream.py bench paper
 	@$(BIN)/python run_stream.py bench end-to-end
 
-# Home Assistant, in an environment of its own: it needs Python 3.13.2 or newer, which uv finds or downloads. It does not
-# start without its frontend.
+# Home Assistant for `make soak`, in an environment of its own: it needs Python 3.13.2 or newer, which uv finds or
+# downloads. It does not start without its frontend.
 home-assistant: $(HOMEASSISTANT)
 $(HOMEASSISTANT): Makefile
-	@echo "Installing Home Assistant for the tests into build/home-assistant (half a minute, 800 MB)"
+	@echo "Installing Home Assistant into build/home-assistant (half a minute, 800 MB)"
 	@test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/python -m pip install --quiet uv; }
 	@build/uv/bin/uv venv --quiet --clear --python '>=3.13.2,<3.14' build/home-assistant
 	@build/uv/bin/uv pip install --quiet --python build/home-assistant/bin/python homeassistant==2026.2.3 home-assistant-frontend==20260128.6 paho-mqtt==2.1.0
