@@ -17,7 +17,7 @@ from benchmarks.fleet.simulate import fleet_simulation
 from benchmarks.run_once import RunFailedError
 from stages.third_party.weights import WeightsError
 
-REPEATABLE = ("--cameras", "--engines", "--batch", "--threads", "--proposals", "--cores")
+REPEATABLE = ("--cameras", "--engines", "--batch", "--threads", "--cores")
 
 app = typer.Typer(
     name="bench",

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from benchmarks import peers, stats
 from benchmarks.engine.engine_bench import goals
-from benchmarks.model.model_bench import ModelMeasured, StageFigures
 from benchmarks.rounds import Goal, Load, Measured
 from benchmarks.run_once import Figures
 
@@ -117,51 +116,6 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     unfinished = path.with_suffix(path.suffix + ".unfinished")
     unfinished.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     unfinished.replace(path)
-
-
-def print_model(measured: ModelMeasured, machine: dict[str, Any], console: Console) -> None:
-    """Print the results of the model benchmark, a table per number of threads."""
-    width, height = measured.size
-    for threads in measured.plan.threads:
-        rows = [batch for batch in measured.batches if batch.threads == threads]
-        if not rows:
-            continue
-        rate = stats.median([row.gemm_multiply_adds_per_s for row in rows]) / 1e9
-        table = Table(
-            title=f"{measured.plan.profile}, {width}x{height}, threads: {threads}. ms per frame (ms per person); "
-            f"floor at the measured {rate:.0f} G multiply-adds per second"
-        )
-        table.add_column("stage")
-        for row in rows:
-            table.add_column(f"batch {row.batch}\n{row.people_per_frame:.1f} people per frame", justify="right")
-        for heading in ("M multiply-adds\nper frame", "floor ms\nper frame", "x floor"):
-            table.add_column(heading, justify="right")
-        last = rows[-1]
-        for stage in last.stages:
-            same = [[found for found in row.stages if found.stage == stage.stage] for row in rows]
-            cells = [_stage_cell(found[0]) if found else "" for found in same]
-            floor = stage.floor_ms_per_frame
-            table.add_row(
-                stage.stage,
-                *cells,
-                f"{stage.multiply_adds_per_frame / 1e6:.1f}",
-                f"{floor:.3f}",
-                f"{stage.ms_per_frame / floor:.1f}" if floor else "",
-            )
-        floor = sum(stage.floor_ms_per_frame for stage in last.stages)
-        macs = sum(stage.multiply_adds_per_frame for stage in last.stages) / 1e6
-        table.add_section()
-        table.add_row(
-            "total", *(str(row.ms_per_frame) for row in rows), f"{macs:.1f}", f"{floor:.3f}",
-            f"{last.ms_per_frame.median / floor:.1f}" if floor else "",
-        )  # fmt: skip
-        console.print(table)
-    print_machine(machine, console)
-
-
-def _stage_cell(stage: StageFigures) -> str:
-    person = "" if stage.ms_per_person is None else f" ({stage.ms_per_person:.3f})"
-    return f"{stage.ms_per_frame:.3f}{person}"
 
 
 def _finite(value: Any) -> Any:

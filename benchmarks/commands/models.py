@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from benchmarks import machine
 from benchmarks.commands.options import RESULTS, JsonOption, QuickOption, VideoOption, consoles, size_of, with_header
-from benchmarks.model import found as found_bench
-from benchmarks.model import model_bench
-from benchmarks.model.found_watching import VariantError, variants_of
-from benchmarks.paper import paper_bench
-from benchmarks.paper.paper_report import CPU_CAMERAS, CUDA_CAMERAS, print_paper
-from benchmarks.report import print_model, write_json
+from benchmarks.report import write_json
 from benchmarks.run_once import RunFailedError
 from stages.profiles import PAPER
-from training.video.frames import VideoReadError
 
 
 def model(
@@ -35,6 +28,8 @@ def model(
     json: JsonOption = None,
 ) -> None:
     """Cost of the model per frame and person, by stage and batch size, and its lower bound by multiply-adds."""
+    from benchmarks.model import model_bench
+
     console, progress = consoles()
     plan = model_bench.ModelPlan(
         profile,
@@ -48,47 +43,30 @@ def model(
     file = json or RESULTS / f"model{'-quick' if quick else ''}.json"
     measured = model_bench.measure(plan, progress.print, time.perf_counter)
     write_json(file, with_header("model", host, measured.as_json()))
-    print_model(measured, host, console)
+    model_bench.print_model(measured, host, console)
     console.print(f"written to {file}")
 
 
 def paper(
     profile: Annotated[str, typer.Option(help="kinetics-tps, or the path of a checkpoint with a detector.")] = PAPER,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     video: VideoOption = None,
-    cameras: Annotated[
-        int | None, typer.Option(min=1, help="Cameras.", show_default=f"{CPU_CAMERAS}, on CUDA {CUDA_CAMERAS}")
-    ] = None,
+    cameras: Annotated[int, typer.Option(min=1, help="Cameras.")] = 4,
     pairs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
     batches: Annotated[int, typer.Option(min=1, help="Batches per run, with one frame of each camera.")] = 10,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of both contenders; 0 leaves one core free.")] = 0,
-    proposals: Annotated[
-        list[int] | None, typer.Option(help="Also measure with fewer proposals, e.g. 50 25.", show_default="50 25")
-    ] = None,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
     """The paper's profile against a plain loop of mmdet's `inference_detector` and heads person by person."""
+    from benchmarks.paper import paper_bench
+
     console, progress = consoles()
-    if device != "cpu" and not device.startswith("cuda"):
-        raise typer.BadParameter(f"{device!r} is not cpu, cuda or cuda:N")
-    plan = paper_bench.PaperPlan(
-        profile,
-        device,
-        video,
-        cameras or (CUDA_CAMERAS if device.startswith("cuda") else CPU_CAMERAS),
-        2 if quick else pairs,
-        3 if quick else batches,
-        threads,
-        tuple(proposals or (50, 25)),
-        1.0 if quick else 8.0,
-    )
+    plan = paper_bench.PaperPlan(profile, video, cameras, 2 if quick else pairs, 3 if quick else batches, threads)
     host = machine.describe()
-    kind = "paper-cuda" if device.startswith("cuda") else "paper"
-    file = json or RESULTS / f"{kind}{'-quick' if quick else ''}.json"
+    file = json or RESULTS / f"paper{'-quick' if quick else ''}.json"
     measured = paper_bench.measure(plan, progress.print)
     write_json(file, with_header("paper", host, measured.as_json()))
-    print_paper(measured, host, console)
+    paper_bench.print_paper(measured, host, console)
     console.print(f"written to {file}")
 
 
@@ -105,34 +83,24 @@ def found(
     people: Annotated[int, typer.Option(min=0, help="Drawn people, a third of each height.")] = 300,
     picture: Annotated[str, typer.Option(metavar="WxH", help="Size of drawn pictures, even.")] = "1280x720",
     scenes: Annotated[int, typer.Option(min=0, help="Drawn scenes without people.")] = 40,
-    footage: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            file_okay=False,
-            help="Folder with the labelled videos of le2i, urfd, or both.",
-            show_default="none",
-        ),
-    ] = None,
-    clips: Annotated[
-        int | None, typer.Option(min=1, help="Labelled videos of each source, evenly chosen.", show_default="all")
-    ] = None,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
     """Share of people who are found, wrong tracks, and CPU time of the model, by variants of its settings."""
+    from benchmarks.model import found as found_bench
+
     console, progress = consoles()
     size = size_of(picture)
     if size is None or min(size) < 128 or any(side % 2 for side in size):
         raise typer.BadParameter(f"--picture {picture}: both sides must be even, and at least 128")
     try:
-        variants = variants_of(variant or ["default:"])
-    except VariantError as error:
+        variants = found_bench.variants_of(variant or ["default:"])
+    except found_bench.VariantError as error:
         raise typer.BadParameter(f"--variant {error}") from None
-    if not people and not scenes and footage is None:
-        raise typer.BadParameter("--people 0 --scenes 0 without --footage leaves nothing to measure")
-    plan = found_bench.FoundPlan(tuple(variants), size, people, scenes, footage, clips)
-    plan = replace(plan, people=min(6, people), scenes=min(2, scenes), clips=1) if quick else plan
+    if not people and not scenes:
+        raise typer.BadParameter("--people 0 --scenes 0 leaves nothing to measure")
+    plan = found_bench.FoundPlan(tuple(variants), size, people, scenes)
+    plan = replace(plan, people=min(6, people), scenes=min(2, scenes)) if quick else plan
     host = machine.describe()
     file = json or RESULTS / f"found{'-quick' if quick else ''}.json"
 
@@ -141,7 +109,7 @@ def found(
 
     try:
         measured = found_bench.measure(plan, progress.print, save)
-    except (ValueError, VideoReadError) as error:
+    except ValueError as error:
         raise RunFailedError(str(error)) from None
     found_bench.print_found(measured, host, console)
     console.print(f"written to {file}")

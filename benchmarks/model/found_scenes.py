@@ -6,13 +6,12 @@ A clip depends only on the picture's size and its seed. Pictures have the camera
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.model.rendered_people import in_picture
 from stages.third_party import weights
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import Rng
@@ -20,6 +19,7 @@ from training.synthetic.motion.skeleton import draw_builds, joints
 from training.synthetic.rendering.backdrop import backdrop
 from training.synthetic.rendering.bodies.body_model import load_body
 from training.synthetic.rendering.bodies.figure import Figure, draw_figure
+from training.synthetic.rendering.camera import Camera as View
 from training.synthetic.rendering.effects import Effects, develop, draw_effects, meter
 from training.synthetic.rendering.objects import STANDING, RigidObject, make_ball, standing
 from training.synthetic.rendering.scene import Posed, Rendering, Scene, posed_object, posed_person, render
@@ -52,14 +52,10 @@ _SPEED = (0.3, 4.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """The people in a frame: joints [K, 17, 2] and boxes of what is visible [K, 4] in pixels; visible shares [K]; areas
-    of whole persons in pixels [K]; statures in pixels [K]."""
+    """The people in a frame: boxes [K, 4] of what is visible, in pixels, and visible shares [K]."""
 
-    joints: Array
     boxes: Array
     shares: Array
-    areas: Array
-    statures: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,28 +66,27 @@ class Clip:
     frames: list[tuple[av.VideoFrame, int]]
     truth: list[Truth]
     moving: int = 0
-    rate: float = RATE
 
     @property
     def seconds(self) -> float:
-        return len(self.frames) / self.rate
+        return len(self.frames) / RATE
 
 
 class FixedCamera:
-    """Draws clips of (width, height) `size` with `rate` frames per second.
+    """Draws clips of (width, height) `size`.
 
     Raises `WeightsError` if bodies or motions are not installed.
     """
 
-    def __init__(self, size: Size, seed: int, rate: float = RATE) -> None:
-        self._size, self._seed, self._rate = size, seed, rate
+    def __init__(self, size: Size, seed: int) -> None:
+        self._size, self._seed = size, seed
         self._library = MotionLibrary(weights.locate("motion"))
         self._model = load_body()
 
-    def people(self, number: int, height: float, count: int, actions: Sequence[str] = ACTIONS) -> Clip:
+    def people(self, number: int, height: float, count: int) -> Clip:
         """Draw `count` people who stand or walk across the picture and are about `height` pixels tall."""
         rng = np.random.default_rng([self._seed, 0, number])
-        opening = np.arange(round(PEOPLE_S * self._rate)) / self._rate
+        opening = np.arange(round(PEOPLE_S * RATE)) / RATE
         times = np.stack([opening, opening + _EXPOSURE_S], -1).reshape(-1)
         bearing = rng.uniform(-np.pi, np.pi)
         figures: list[Figure] = []
@@ -100,7 +95,7 @@ class FixedCamera:
             build = draw_builds(rng, 1)
             while not _ADULT_M[0] <= float(build.stature[0]) <= _ADULT_M[1]:
                 build = draw_builds(rng, 1)
-            action = actions[int(rng.integers(len(actions)))]
+            action = ACTIONS[int(rng.integers(len(ACTIONS)))]
             scene = draw_scene(rng, self._library, times, held_out=False, action=action, change_share=0.0)
             figures.append(draw_figure(self._model, rng, build))
             turn = rng.uniform(-np.pi, np.pi)
@@ -110,7 +105,7 @@ class FixedCamera:
         stage = self._stage(rng, paths, statures, height, bearing, clutter=0.5)
         view = stage.camera.at(0.0)
         transforms = [figure.transforms(one) for figure, one in zip(figures, poses, strict=True)]
-        nearest = np.max([in_picture(view, [path[row] for path in paths], statures)[1] for row in (0, -1)], 0)
+        nearest = np.max([_heights(view, [path[row] for path in paths], statures) for row in (0, -1)], 0)
         figures = [figure.for_height(float(pixels)) for figure, pixels in zip(figures, nearest, strict=True)]
 
         def scene_at(row: int) -> Scene:
@@ -119,11 +114,7 @@ class FixedCamera:
             ground = contacts([path[moments].mean(0) for path in paths], statures)
             return Scene(people, stage.furniture, (view, view), stage.light, stage.surroundings, ground)
 
-        def truth_at(row: int, drawn: Rendering) -> Truth:
-            now = [path[2 * row : 2 * row + 2].mean(0) for path in paths]
-            return _truth(drawn, *in_picture(view, now, statures))
-
-        return self._filmed(f"people-{number}", rng, stage, scene_at, np.ones(len(opening)), truth_at)
+        return self._filmed(f"people-{number}", rng, stage, scene_at, np.ones(len(opening)), count)
 
     def empty(self, number: int, height: float) -> Clip:
         """Draw a place without people, of which up to three things move, while the light changes.
@@ -131,7 +122,7 @@ class FixedCamera:
         A person would be about `height` pixels tall.
         """
         rng = np.random.default_rng([self._seed, 1, number])
-        times = np.arange(round(EMPTY_S * self._rate)) / self._rate
+        times = np.arange(round(EMPTY_S * RATE)) / RATE
         bearing = rng.uniform(-np.pi, np.pi)
         places = self._places(rng, 3, height, bearing)
         upright = np.linspace(0, _MEAN_M, 17)
@@ -153,7 +144,7 @@ class FixedCamera:
                 moving.append(posed_object(thing, first, last))
             return Scene([], [*moving, *stage.furniture], (view, view), stage.light, stage.surroundings)
 
-        clip = self._filmed(f"empty-{number}", rng, stage, scene_at, _brightness(rng, times), _nobody)
+        clip = self._filmed(f"empty-{number}", rng, stage, scene_at, _brightness(rng, times), 0)
         return replace(clip, moving=len(things))
 
     def _places(self, rng: Rng, count: int, height: float, bearing: float) -> Array:
@@ -183,22 +174,22 @@ class FixedCamera:
         stage: Stage,
         scene_at: Callable[[int], Scene],
         brightness: Array,
-        truth_at: Callable[[int, Rendering], Truth],
+        people: int,
     ) -> Clip:
         """Film a scene from where the stage's camera begins. `brightness` [T] of the frames."""
         still = backdrop(stage.surroundings, stage.camera.at(0.0), stage.light)
         depth = _depth_anchor(stage)
         effects: Effects = replace(draw_effects(rng), jpeg=0)
         gain = None
-        clip = Clip(name, [], [], rate=self._rate)
+        clip = Clip(name, [], [])
         for row, share in enumerate(brightness.tolist()):
             scene = scene_at(row)
             drawn = render(replace(scene, objects=[*scene.objects, depth]), still)
             gain = gain or meter(drawn.light)
             picture = develop(drawn.light, effects, gain * share, rng)
             frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
-            clip.frames.append((frame, round(row * 1_000_000 / self._rate)))
-            clip.truth.append(truth_at(row, drawn))
+            clip.frames.append((frame, round(row * 1_000_000 / RATE)))
+            clip.truth.append(_truth(drawn, people))
         return clip
 
 
@@ -212,17 +203,17 @@ def _depth_anchor(stage: Stage) -> Posed:
     return posed_object(make_ball(np.random.default_rng(0)), np.concatenate([np.zeros((3, 3)), far[:, None]], 1))
 
 
-def _truth(drawn: Rendering, points: Array, statures: Array) -> Truth:
-    """`points` [K, 17, 2] and statures in pixels [K] of the people, who are drawn first."""
-    count = len(points)
+def _truth(drawn: Rendering, count: int) -> Truth:
+    """Return the first `count` things that were drawn, which are the people."""
     corners = drawn.boxes[:count].astype(np.float64)
     boxes = np.concatenate([corners[:, :, :2].min(1), corners[:, :, 2:].max(1)], 1)
-    shares = drawn.visible_share[:count].astype(np.float64)
-    return Truth(points, boxes, shares, drawn.visible[:count].sum(1) / np.maximum(shares, 1e-3), statures)
+    return Truth(boxes, drawn.visible_share[:count].astype(np.float64))
 
 
-def _nobody(row: int, drawn: Rendering) -> Truth:
-    return _truth(drawn, np.zeros((0, 17, 2)), np.zeros(0))
+def _heights(view: View, now: Sequence[Array], statures: Sequence[float]) -> Array:
+    """Return statures [K] in pixels, from joints [17, 3] and statures in metres."""
+    _, depth = view.project(np.stack(now))
+    return view.focal * np.array(statures) / depth.mean(1)
 
 
 def _velocity(rng: Rng, bearing: float) -> Array:

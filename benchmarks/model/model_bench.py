@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.table import Table
 
 from benchmarks import stats
 from benchmarks.cameras.footage import Footage, street
 from benchmarks.model.multiply_adds import counter, gemm_rate, multiply_adds
+from benchmarks.report import print_machine
 from stages.settings import ModelSettings
 from stages.types import Model
 from stream.config import Config
@@ -183,3 +186,48 @@ def count_by_stage(model: Model, footage: Footage, times: StageTimes, cameras: l
     finally:
         times.count = None
     return dict(times.counted)
+
+
+def print_model(measured: ModelMeasured, machine: dict[str, Any], console: Console) -> None:
+    """Print the results of the model benchmark, a table per number of threads."""
+    width, height = measured.size
+    for threads in measured.plan.threads:
+        rows = [batch for batch in measured.batches if batch.threads == threads]
+        if not rows:
+            continue
+        rate = stats.median([row.gemm_multiply_adds_per_s for row in rows]) / 1e9
+        table = Table(
+            title=f"{measured.plan.profile}, {width}x{height}, threads: {threads}. ms per frame (ms per person); "
+            f"floor at the measured {rate:.0f} G multiply-adds per second"
+        )
+        table.add_column("stage")
+        for row in rows:
+            table.add_column(f"batch {row.batch}\n{row.people_per_frame:.1f} people per frame", justify="right")
+        for heading in ("M multiply-adds\nper frame", "floor ms\nper frame", "x floor"):
+            table.add_column(heading, justify="right")
+        last = rows[-1]
+        for stage in last.stages:
+            same = [[found for found in row.stages if found.stage == stage.stage] for row in rows]
+            cells = [_stage_cell(found[0]) if found else "" for found in same]
+            floor = stage.floor_ms_per_frame
+            table.add_row(
+                stage.stage,
+                *cells,
+                f"{stage.multiply_adds_per_frame / 1e6:.1f}",
+                f"{floor:.3f}",
+                f"{stage.ms_per_frame / floor:.1f}" if floor else "",
+            )
+        floor = sum(stage.floor_ms_per_frame for stage in last.stages)
+        macs = sum(stage.multiply_adds_per_frame for stage in last.stages) / 1e6
+        table.add_section()
+        table.add_row(
+            "total", *(str(row.ms_per_frame) for row in rows), f"{macs:.1f}", f"{floor:.3f}",
+            f"{last.ms_per_frame.median / floor:.1f}" if floor else "",
+        )  # fmt: skip
+        console.print(table)
+    print_machine(machine, console)
+
+
+def _stage_cell(stage: StageFigures) -> str:
+    person = "" if stage.ms_per_person is None else f" ({stage.ms_per_person:.3f})"
+    return f"{stage.ms_per_frame:.3f}{person}"

@@ -28,23 +28,15 @@ def multiply_adds(counted: FlopCounterMode) -> int:
     return counted.get_total_flops() // 2
 
 
-def gemm_rate(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, size: int = GEMM_SIZE) -> float:
-    """Return the multiply-adds per second of the fastest of several matrix products, with torch's threads."""
-    a, b, product = (torch.rand(size, size, device=device).to(dtype) for _ in range(3))
+def gemm_rate() -> float:
+    """Return the multiply-adds per second of the fastest of several float32 matrix products, with torch's threads."""
+    a, b, product = (torch.rand(GEMM_SIZE, GEMM_SIZE) for _ in range(3))
     best_s = math.inf
     for _ in range(GEMM_TRIES):
-        wait_for(device)
         began = time.perf_counter()
         torch.mm(a, b, out=product)
-        wait_for(device)
         best_s = min(best_s, time.perf_counter() - began)
-    return size**3 / best_s
-
-
-def wait_for(device: torch.device | str) -> None:
-    """Wait until a CUDA device has finished its work; return at once on a CPU."""
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
+    return GEMM_SIZE**3 / best_s
 
 
 def _lstm_layer_flops(

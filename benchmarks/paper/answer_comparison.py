@@ -84,16 +84,6 @@ class Comparison:
         return min(of_ours, self.their_matched / self.their_boxes if self.their_boxes else 0.0)
 
     @property
-    def kept(self) -> float:
-        """Share of their boxes that match ours."""
-        return self.their_matched / self.their_boxes if self.their_boxes else 0.0
-
-    @property
-    def action_share(self) -> float:
-        """Share of our people that both detect with the same action."""
-        return self.same_actions / self.people if self.people else 0.0
-
-    @property
     def incomparable(self) -> str | None:
         """Why a ratio of times would be meaningless; None if the times can be compared."""
         if self.boxes < MIN_BOXES:
@@ -104,8 +94,7 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """Return counts and shares."""
-        shares = {"share": self.share, "action_share": self.action_share, "incomparable": self.incomparable}
-        return asdict(self) | shares
+        return asdict(self) | {"share": self.share, "incomparable": self.incomparable}
 
 
 def matched_boxes(boxes: Boxes, others: Boxes, least_iou: float) -> tuple[int, int]:

@@ -5,13 +5,12 @@ Each has its own detector and camera states; both share the checkpoint's network
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,7 +19,6 @@ from benchmarks.paper.answer_comparison import ActingPerson, Answer, Boxes
 from benchmarks.paper.plain_pipeline import PlainFrame, PlainPipeline
 from ring_buffers.frames import Lease, SlotFormat
 from stages.checkpoint import Checkpoint
-from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.detections import BatchDetections, FrameDetections
 from stages.detection.detector import Detector
 from stages.detection.regions.region_classes import PERSON
@@ -31,7 +29,6 @@ from stages.profiles import load_detector
 from stages.settings import ModelSettings, PipelineSettings, ScoreThresholds
 from stages.third_party.weights import WeightsError
 from stages.types import FrameAnalysis
-from telemetry.observer import Observer
 
 SETTINGS = PipelineSettings(model=ModelSettings(pictures="host", detection="full"))
 """Settings of both contenders. The plain loop reads whole pictures scaled on the host."""
@@ -39,8 +36,6 @@ SETTINGS = PipelineSettings(model=ModelSettings(pictures="host", detection="full
 
 class Contender(Protocol):
     """Processes batches of frames, and keeps its answers until `take_answers`."""
-
-    name: str
 
     def prepare(self, step: int) -> Any:
         """Return frame `step` of each camera in the contender's format; not timed."""
@@ -50,13 +45,17 @@ class Contender(Protocol):
         """Process a batch; this is timed."""
         ...
 
+    def take_detection_s(self) -> float:
+        """Return the seconds of detection since the last call."""
+        ...
+
     def take_answers(self) -> list[Answer]:
         """Return the answers for all frames since the last call, in order."""
         ...
 
 
 class RecordingDetector:
-    """Wrapper of a detector that records its detections, without pictures and feature maps."""
+    """Wrapper of a detector that records its detections and its time, without pictures and feature maps."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -64,6 +63,7 @@ class RecordingDetector:
         self.looks_for_objects, self.networks = detector.looks_for_objects, detector.networks
         self.looks_again = detector.looks_again
         self.found: list[FrameDetections] = []
+        self.seconds = 0.0
 
     @property
     def default_thresholds(self) -> ScoreThresholds:
@@ -76,7 +76,9 @@ class RecordingDetector:
 
     def detect(self, frames: Sequence[Lease], looks: Sequence[Look], max_people: int) -> BatchDetections:
         """See the wrapped detector."""
+        began = time.perf_counter()
         found = self._detector.detect(frames, looks, max_people)
+        self.seconds += time.perf_counter() - began
         self.found += [found.frames[index] for index in range(len(frames))]
         return found
 
@@ -88,25 +90,16 @@ class RecordingDetector:
 class OurPipeline:
     """The pipeline, with the frames of all cameras in one batch."""
 
-    def __init__(
-        self,
-        name: str,
-        checkpoint: Checkpoint,
-        footage: Callable[[Pipeline], Footage],
-        cameras: list[str],
-        device: torch.device,
-        observer: Observer | None = None,
-    ) -> None:
-        """`footage` creates the frames for the pipeline. Raises `WeightsError` if the detector detects no parts."""
-        self.name = name
-        self._detector = RecordingDetector(load_detector(checkpoint, device))
+    def __init__(self, checkpoint: Checkpoint, video: Path, pictures: int, cameras: list[str]) -> None:
+        """Frames are the first `pictures` of the video. Raises `WeightsError` if the detector detects no parts."""
+        self._detector = RecordingDetector(load_detector(checkpoint))
         if self._detector.has_keypoints:
             raise WeightsError(
                 f"profile {checkpoint.profile} detects people with MoveNet. `bench paper` measures checkpoints with a "
                 "detector of people and parts (docs/kinetics-tps.md); use `bench model` for others"
             )
-        self.pipeline = Pipeline(self._detector, checkpoint, SETTINGS, device, observer)
-        self.footage = footage(self.pipeline)
+        self.pipeline = Pipeline(self._detector, checkpoint, SETTINGS)
+        self.footage = Footage(video, self.pipeline, pictures, None)
         self.cameras = cameras
         self._parts = checkpoint.vocabulary.parts
         self._answers: list[FrameAnalysis] = []
@@ -124,6 +117,11 @@ class OurPipeline:
         """Process a batch."""
         self._answers += self.pipeline.process(frames)
 
+    def take_detection_s(self) -> float:
+        """Return the seconds of detection since the last call."""
+        seconds, self._detector.seconds = self._detector.seconds, 0.0
+        return seconds
+
     def take_answers(self) -> list[Answer]:
         """Return detected boxes and published people of each frame."""
         answers, found = self._answers, self._detector.found
@@ -134,11 +132,9 @@ class OurPipeline:
 class PlainLoop:
     """The plain loop, which processes frames one by one."""
 
-    name = "plain loop"
-
-    def __init__(self, checkpoint: Checkpoint, ours: OurPipeline, device: torch.device) -> None:
+    def __init__(self, checkpoint: Checkpoint, ours: OurPipeline) -> None:
         """`ours` supplies the frames."""
-        self._plain = PlainPipeline(checkpoint, SETTINGS, ours.thresholds, ours.pipeline.window_steps, device)
+        self._plain = PlainPipeline(checkpoint, SETTINGS, ours.thresholds, ours.pipeline.window_steps)
         self._ours = ours
         self._answers: list[PlainFrame] = []
 
@@ -167,9 +163,9 @@ class PlainLoop:
             for frame in answers
         ]
 
-    def halves(self) -> tuple[float, float]:
-        """Return the seconds for detection and for the rest, of the frames since `take_answers`."""
-        return sum(frame.detection_s for frame in self._answers), sum(frame.people_s for frame in self._answers)
+    def take_detection_s(self) -> float:
+        """Return the seconds of detection, of the frames since `take_answers`."""
+        return sum(frame.detection_s for frame in self._answers)
 
 
 def bgr_of(lease: Lease) -> NDArray[np.uint8]:
@@ -179,23 +175,6 @@ def bgr_of(lease: Lease) -> NDArray[np.uint8]:
         raise ValueError(f"the plain loop requires rgb24 pictures, not {format.pixels}")
     width, height = format.content
     return np.ascontiguousarray(lease.picture[:height, :width, ::-1])
-
-
-def with_proposals(checkpoint: Checkpoint, count: int) -> Checkpoint:
-    """Return the checkpoint with the detector limited to `count` proposals."""
-    stored = checkpoint.detector
-    if stored is None:
-        raise WeightsError(f"profile {checkpoint.profile} has no detector with proposals")
-    model: Any = copy.deepcopy(dict(stored.description.model))
-    model["test_cfg"]["rpn"]["max_per_img"] = count
-    fewer = StoredDetector(replace(stored.description, model=model), stored.tensors, stored.where)
-    return replace(checkpoint, detector=fewer)
-
-
-def proposals_of(checkpoint: Checkpoint) -> int:
-    """Return the number of proposals of the checkpoint's detector."""
-    model: Mapping[str, Any] = checkpoint.detector.description.model if checkpoint.detector is not None else {}
-    return int(model.get("test_cfg", {}).get("rpn", {}).get("max_per_img", 0))
 
 
 def _boxes(found: FrameDetections, parts: Sequence[str]) -> Boxes:

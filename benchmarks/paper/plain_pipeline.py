@@ -3,32 +3,49 @@
 It loops over frames, calls mmdet's `inference_detector` for each, and then processes person by person. It is efficient
 for such a loop: it records no gradients, builds mmdet's picture pipeline once, runs the trunk once per frame with
 people, and skips absent parts. Weights, configuration, thresholds, tracker, window and precision are the pipeline's.
-Labels are not smoothed.
+Labels are not smoothed. Parts and held objects are assigned by the rules of
+`stages.detection.regions.part_assignment` and `stages.people.held_objects`, as plain loops over lists.
 """
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from benchmarks.paper.plain_regions import Box, Region, assign_regions, held_object
 from ring_buffers.state_bank import MAX_STEP_US
 from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.cascade_rcnn import MAX_OBJECTS
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
+from stages.detection.regions.part_assignment import MIN_CONTAINED
 from stages.detection.regions.region_classes import PERSON
 from stages.heads.network import ActionNetwork, VisualInput
+from stages.people.held_objects import HAND_REACH
 from stages.people.tracking import CameraTracker
 from stages.region_features.picture_scaling import STRIDE, normalised, scaled, scaled_size
 from stages.region_features.vgg_features import VggFeatures
 from stages.settings import PipelineSettings, ScoreThresholds
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2."""
+HANDS = ("left_hand", "right_hand")
+
+
+class Region(NamedTuple):
+    """A detected box."""
+
+    box: Box
+    score: float
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +97,17 @@ class PlainPipeline:
         settings: PipelineSettings,
         thresholds: ScoreThresholds,
         window: int,
-        device: torch.device,
     ) -> None:
-        """`checkpoint` must be on `device`. Raises `ValueError` if it has no detector or no feature extractor."""
+        """`checkpoint` must be on the CPU. Raises `ValueError` if it has no detector or no feature extractor."""
         if checkpoint.detector is None or checkpoint.features is None:
             raise ValueError("the checkpoint has no detector or no feature extractor")
         self._network: ActionNetwork = checkpoint.network.eval()
         self._extractor: VggFeatures = checkpoint.features.eval()
-        self._detector = _mmdet_model(checkpoint.detector, device)
+        self._detector = _mmdet_model(checkpoint.detector)
         self._pictures = _picture_pipeline(checkpoint.detector.description.scale)
         self._classes = checkpoint.detector.description.classes
         self._vocabulary = checkpoint.vocabulary
-        self._settings, self._thresholds, self._device = settings, thresholds, device
+        self._settings, self._thresholds = settings, thresholds
         self._window = StaggeredWindow(window)
         self._cameras: dict[str, PlainCamera] = {}
 
@@ -160,9 +176,9 @@ class PlainPipeline:
         height, width = picture.shape[:2]
         config = self._extractor.config
         to = scaled_size((width, height), config.short_side)
-        pixels = torch.from_numpy(picture[None, ..., ::-1].copy()).to(self._device)
+        pixels = torch.from_numpy(picture[None, ..., ::-1].copy())
         planes = normalised(scaled(pixels, to), config.normalisation)
-        scale = torch.tensor([to[0] / size[0], to[1] / size[1]] * 2, device=self._device)
+        scale = torch.tensor([to[0] / size[0], to[1] / size[1]] * 2)
         return self._extractor.trunk(planes), scale
 
     def _features(self, maps: Tensor, scale: Tensor, parts: dict[str, Region], thing: Box) -> VisualInput:
@@ -170,7 +186,7 @@ class PlainPipeline:
         from torchvision.ops import roi_align
 
         config = self._extractor.config
-        boxes = torch.tensor([*(part.box for part in parts.values()), thing], device=self._device) * scale
+        boxes = torch.tensor([*(part.box for part in parts.values()), thing]) * scale
         pooled = roi_align(maps, [boxes], config.bins, 1 / STRIDE, config.samples, aligned=True)
         found = self._extractor.region_features(pooled)
         names = self._vocabulary.parts
@@ -190,9 +206,9 @@ class PlainPipeline:
     ) -> PlainPerson:
         network, vocabulary = self._network, self._vocabulary
         names, config = vocabulary.parts, network.config
-        present = torch.tensor([[name in parts for name in names]], device=self._device)
-        geometry = torch.zeros(1, len(names), config.part_features, device=self._device)
-        context = torch.zeros(1, config.context_features, device=self._device)
+        present = torch.tensor([[name in parts for name in names]])
+        geometry = torch.zeros(1, len(names), config.part_features)
+        context = torch.zeros(1, config.context_features)
         outputs = network.forward_step(geometry, context, present, visual)
         actions = torch.softmax(self._step(network.action_inputs(outputs.graph), state, media_us), -1)[0].tolist()
         relevance, states = outputs.relevance[0].tolist(), outputs.states[0].tolist()
@@ -210,9 +226,9 @@ class PlainPipeline:
         """Run a step for a person; return logits [1, actions]."""
         plan = self._window.plan(state.steps)
         elapsed = 0 if state.last_us is None else min(max(media_us - state.last_us, 0), MAX_STEP_US)
-        reset = torch.tensor([[plan.reset_a], [plan.reset_b]], device=self._device)
+        reset = torch.tensor([[plan.reset_a], [plan.reset_b]])
         seconds = [[0.0 if plan.reset_a else elapsed * 1e-6], [0.0 if plan.reset_b else elapsed * 1e-6]]
-        dt, answer = torch.tensor(seconds, device=self._device), torch.tensor([plan.answer], device=self._device)
+        dt, answer = torch.tensor(seconds), torch.tensor([plan.answer])
         logits, state.tensors = self._network.action_lstm.step(embedded, dt, reset, state.tensors, answer)
         state.steps, state.last_us = state.steps + 1, media_us
         return logits
@@ -221,11 +237,11 @@ class PlainPipeline:
         return PersonState(tuple(torch.stack((state, state)) for state in self._network.action_lstm.blank(1)))
 
 
-def _mmdet_model(stored: StoredDetector, device: torch.device) -> Any:
+def _mmdet_model(stored: StoredDetector) -> Any:
     """Return a model like that of `mmdet.apis.init_detector`."""
     from mmengine.config import Config
 
-    model: Any = stored.model().to(device)
+    model: Any = stored.model()
     model.cfg = Config({})
     return model
 
@@ -241,3 +257,49 @@ def _picture_pipeline(scale: tuple[int, int]) -> Any:
             {"type": "mmdet.PackDetInputs", "meta_keys": ("img_id", "ori_shape", "img_shape", "scale_factor")},
         ]
     )
+
+
+def assign_regions(people: Sequence[Region], found: Mapping[str, Sequence[Region]]) -> list[dict[str, Region]]:
+    """Return each person's parts by name, with the greatest sum of (share within the person x score)."""
+    parts: list[dict[str, Region]] = [{} for _ in people]
+    for name, boxes in found.items():
+        if not people or not boxes:
+            continue
+        worth = [[_worth(person.box, part) for part in boxes] for person in people]
+        rows, columns = linear_sum_assignment(worth, maximize=True)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            if worth[row][column] > 0:
+                parts[row][name] = boxes[column]
+    return parts
+
+
+def held_object(person: Region, parts: Mapping[str, Region], things: Sequence[Region]) -> Region | None:
+    """Return the object nearest to a hand and within reach; of equally near ones, that with the best score."""
+    middles = [_middle(parts[hand].box) for hand in HANDS if hand in parts]
+    x1, y1, x2, y2 = person.box
+    reach = HAND_REACH * max(x2 - x1, y2 - y1)
+    best, nearest = None, math.inf
+    for thing in sorted(things, key=lambda thing: -thing.score):
+        far = min((_distance(middle, thing.box) for middle in middles), default=math.inf)
+        if far <= reach and far < nearest:
+            best, nearest = thing, far
+    return best
+
+
+def _worth(person: Box, part: Region) -> float:
+    x1, y1, x2, y2 = part.box
+    width = max(0.0, min(person[2], x2) - max(person[0], x1))
+    height = max(0.0, min(person[3], y2) - max(person[1], y1))
+    area = (x2 - x1) * (y2 - y1)
+    contained = width * height / area if area > 0 else 0.0
+    return contained * part.score if contained >= MIN_CONTAINED else 0.0
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _distance(point: tuple[float, float], box: Box) -> float:
+    """Return the distance from a point to a box, 0 inside it."""
+    x, y = point
+    return math.hypot(max(box[0] - x, 0.0, x - box[2]), max(box[1] - y, 0.0, y - box[3]))

@@ -1,4 +1,4 @@
-"""The packaged pictures on which runtimes are compared with torch. `tools/check_pictures.py` draws them."""
+"""The packaged pictures on which runtimes are compared with torch: people drawn with MakeHuman's body (CC0-1.0)."""
 
 from __future__ import annotations
 

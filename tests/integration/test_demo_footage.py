@@ -7,10 +7,10 @@ from pathlib import Path
 import av
 import pytest
 
-from benchmarks.model.street import recognise
 from commands.demo.show import SCENES, Scene, cut
 from stages.third_party import weights
 from stream.config import Config
+from support.engines.recognised import recognise
 
 SECONDS = 2.0
 """Two keyframes, and two windows of steps."""
@@ -46,6 +46,6 @@ async def test_people_are_found_in_most_frames_at_the_detector_size_of_the_demo(
         }
     )
     seen = await recognise(config)
-    assert seen.processed == seen.decoded > 0
+    assert seen.camera.processed == seen.camera.decoded > 0
     assert seen.share_with_people >= 0.9
     assert seen.seconds_by_label

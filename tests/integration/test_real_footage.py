@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks.model.street import Recognised, recognise
 from commands.demo.show import cut
 from stages.third_party import weights
 from stream.config import Config
+from support.engines.recognised import Recognised, recognise
 
 BEGINNING_S = 3.0
 """Nearly everyone in it walks or stands; in all of the footage, four fifths do."""
@@ -26,8 +25,7 @@ async def people_of(film: Path, expected: float) -> Recognised:
         }
     )
     seen = await recognise(config)
-    print(json.dumps(seen.to_dict(), indent=1))
-    assert seen.frames == seen.processed == seen.decoded
+    assert seen.frames == seen.camera.processed == seen.camera.decoded
     assert seen.share_with_people >= 0.95
     assert seen.share_expected >= expected
     assert {"walk", "stand"} <= set(seen.seconds_by_label)

@@ -1,62 +1,93 @@
-"""Resident memory stays flat: an hour's worth of frames through the engine, and ten minutes with the real model.
+"""Resident memory stays flat: over an hour's worth of frames, and over thousands of cameras that come and go.
 
-`make soak` runs these; their figures are written to build/benchmarks/memory.json.
+A line is fitted through the second half of the samples. The whole 95 % interval of its slope must be below a bound.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import asyncio
+import os
+from fractions import Fraction
+from pathlib import Path
 
+import av
 import pytest
+from av.video.stream import VideoStream
 
 from benchmarks.cameras import clip
-from benchmarks.engine.memory.frames import MemoryRun, long_file, measure
-from benchmarks.engine.memory.recorded import record
 from stages.free_model import FreeModel
-from stages.third_party import weights
-from stream.config import Config
-from support.repository import REPOSITORY
+from stream.engine import Engine
+from support.engines.controlled_engine import configured, running
+from support.slopes import slope
+from support.waiting import until
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
-RESULTS = REPOSITORY / "build" / "benchmarks" / "memory.json"
-HOUR_OF_FRAMES = 90_000
-TEN_MINUTES = 600.0
-HISTORY = 100
-"""Messages kept for replay: full within the first minute, so that filling it is not taken for growth."""
+FRAMES = 90_000
+CAMERAS, AT_ONCE = 4_000, 8
+SMALL = clip.Recipe(width=640, height=360, bits_per_second=500_000)
 
 
-def configured(*cameras: dict[str, Any], **settings: Any) -> Config:
-    return Config.model_validate(
-        {
-            "cameras": list(cameras),
-            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "history_messages": HISTORY},
-            "http": {"bind": "127.0.0.1:0"},
-            **settings,
-        }
-    )
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def recorded(run: MemoryRun) -> MemoryRun:
-    """Write the figures beside those of the other run, whatever they are."""
-    record(RESULTS, run.to_dict())
-    print(json.dumps(run.to_dict(), indent=1))
-    return run
+def most_growth(samples: list[tuple[int, int]]) -> float:
+    """Return the upper end of the interval of bytes per unit, from (units done, resident bytes)."""
+    half = samples[len(samples) // 2 :]
+    found = slope([units for units, _ in half], [size for _, size in half])
+    assert found is not None, len(half)
+    return found.high
 
 
-async def test_an_hour_of_frames_leaves_memory_flat() -> None:
-    video = long_file(HOUR_OF_FRAMES, clip.cache_folder())
-    camera = {"id": "hour", "source": str(video), "pace": "fast"}
-    run = recorded(
-        await measure("90,000 frames, free model", configured(camera, once=True), model=FreeModel(), progress=print)
-    )
-    assert run.frames == HOUR_OF_FRAMES
-    assert run.slope_mib_per_1000_frames_interval[1] < 0.1
+def long_film(path: Path, frames: int) -> None:
+    """Write a film that repeats the clip of the benchmarks, without encoding it again."""
+    taken = clip.prepared(SMALL)
+    with av.open(str(taken.stream), format="h264") as source, av.open(str(path), "w") as target:
+        packets = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+        copied = target.add_stream_from_template(source.streams.video[0])
+        assert isinstance(copied, VideoStream)
+        for number in range(frames):
+            packet = av.Packet(packets[number % len(packets)])
+            packet.pts = packet.dts = number
+            packet.time_base = Fraction(1, taken.recipe.fps)
+            packet.is_keyframe = number % taken.recipe.fps == 0
+            packet.stream = copied
+            target.mux(packet)
 
 
-async def test_ten_minutes_of_the_real_model_leave_memory_flat() -> None:
-    camera = {"id": "street", "source": str(weights.locate("vtest", "vtest.avi")), "pace": "loop"}
-    run = recorded(await measure("10 minutes, edge", configured(camera), seconds=TEN_MINUTES, progress=print))
-    assert run.frames > 500
-    assert run.slope_mib_per_hour_interval[1] < 60
+async def test_an_hour_of_frames_leaves_memory_flat(tmp_path: Path) -> None:
+    film = tmp_path / "hour.mp4"
+    long_film(film, FRAMES)
+    config = configured({"id": "hour", "source": str(film), "pace": "fast"}, once=True)
+    samples: list[tuple[int, int]] = []
+    async with Engine(config, model=FreeModel()) as engine:
+        finished = asyncio.create_task(engine.wait())
+        while not finished.done():
+            await asyncio.wait({finished}, timeout=0.2)
+            samples.append((engine.stats().cameras[0].processed, resident_bytes()))
+    assert samples[-1][0] == FRAMES
+    assert most_growth(samples) < 100
+
+
+async def test_cameras_that_were_removed_are_not_kept_in_memory() -> None:
+    samples: list[tuple[int, int]] = []
+    numbers = iter(range(CAMERAS))
+    async with running(configured(http={"camera_schemes": ["pattern"]})) as (engine, client):
+
+        async def come_and_go() -> None:
+            for number in numbers:
+                path = f"/api/v1/cameras/camera{number}"
+                status, body, _ = await client.ask("PUT", path, json={"source": f"pattern:160x120@10.{number:04}"})
+                assert status == 201, body
+                await until(lambda path=path: has_result(path))
+                assert (await client.ask("DELETE", path))[0] == 204
+                samples.append((len(samples), resident_bytes()))
+
+        async def has_result(path: str) -> bool:
+            return (await client.ask("GET", f"{path}/result"))[0] == 200
+
+        await asyncio.gather(*(come_and_go() for _ in range(AT_ONCE)))
+        assert not engine.stats().cameras
+        assert 'camera="camera' not in await client.get("/metrics")
+    assert most_growth(samples) < 32_768

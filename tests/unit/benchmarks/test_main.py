@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks import main
-from benchmarks.commands import models
+from benchmarks.model import model_bench
 
 
 def test_figures_are_written_outside_the_published_results(
@@ -19,8 +19,8 @@ def test_figures_are_written_outside_the_published_results(
             return {"batches": []}
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models.model_bench, "measure", lambda *_: Measured())
-    monkeypatch.setattr(models, "print_model", lambda *_: None)
+    monkeypatch.setattr(model_bench, "measure", lambda *_: Measured())
+    monkeypatch.setattr(model_bench, "print_model", lambda *_: None)
     assert main.main(["model", "--quick"]) == 0
     assert (tmp_path / "build/benchmarks/model-quick.json").is_file()
     assert "written to build/benchmarks/model-quick.json" in capsys.readouterr().out
@@ -61,7 +61,6 @@ def test_a_wrong_configuration_or_video_ends_the_benchmark_before_its_trials(
         (["--variant", "full:detectoin=full"], "detectoin: unknown; did you mean `detection`?"),
         (["--picture", "1280x721"], "--picture 1280x721: both sides must be even"),
         (["--people", "0", "--scenes", "0"], "leaves nothing to measure"),
-        (["--footage", "nowhere"], "'nowhere' does not exist"),
     ],
 )
 def test_a_wrong_option_of_found_is_an_error_that_names_it(
@@ -69,10 +68,3 @@ def test_a_wrong_option_of_found_is_an_error_that_names_it(
 ) -> None:
     assert main.main(["found", *arguments]) == 2
     assert says in " ".join(capsys.readouterr().err.replace("│", " ").split())
-
-
-def test_footage_without_labels_ends_found_before_models_are_loaded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main.main(["found", "--footage", str(tmp_path)]) == 1
-    assert "has neither le2i/labels.json nor urfd/labels.json" in capsys.readouterr().err

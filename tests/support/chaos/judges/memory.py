@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.slopes import slope
+from support.slopes import slope
 
 LEAST_S = 600.0
 """Shorter stretches are not judged: caches still fill."""

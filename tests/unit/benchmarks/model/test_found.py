@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from io import StringIO
-from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,103 +12,85 @@ import pytest
 from rich.console import Console
 
 from benchmarks import machine
+from benchmarks.model import found
 from benchmarks.model.found import (
     EMPTY,
     FOUND,
     FOUND_LATE,
     HEIGHTS,
-    KEYPOINTS,
-    OKS,
     PEOPLE,
     TRACKS,
     FoundMeasured,
     FoundPlan,
     Scene,
-    film_sums,
-    labelled_films,
-    matched,
-    people_clips,
-    people_sums,
-    print_found,
-)
+    Variant,
+    VariantError,
+    Watcher,
+)  # fmt: skip
 from benchmarks.model.found_scenes import Clip, Truth
-from benchmarks.model.found_watching import Variant, Watched, WatchedPerson
-from stages.settings import ModelSettings
+from stages.detection.keypoint_detector import KeypointDetector
+from stages.detection.movenet.movenet import slot_format
+from stages.pipeline import Pipeline
+from stages.settings import ModelSettings, PipelineSettings
 from stages.types import PersonAnalysis
-from training.sources.segmented_videos import Segment, SegmentedVideo
-from training.sources.terms import DataFolderError
+from support.models.bright_people import BrightPeopleNetwork, drawn_frames
+from support.models.scripted_people import random_checkpoint
 
 LEFT, RIGHT = (0.0, 0.0, 20.0, 60.0), (40.0, 0.0, 60.0, 60.0)
-JOINTS = np.random.default_rng(0).uniform(0, 20, (17, 2))
 NO_PICTURE = av.VideoFrame(16, 16, "yuv420p")
 
 
-def published(box: tuple[float, float, float, float], score: float = 0.5, *, detected: bool = True) -> WatchedPerson:
-    keypoints = np.concatenate([JOINTS, np.full((17, 1), score)], 1).astype(np.float32)
-    return WatchedPerson(PersonAnalysis(1, box, score, None, [], detected), keypoints if detected else None)
+def published(box: tuple[float, float, float, float]) -> PersonAnalysis:
+    return PersonAnalysis(1, box, 0.5, None, [], True)
+
+
+def test_a_variant_names_fields_of_the_model_of_any_type() -> None:
+    variants = found.variants_of(["a:detection=full,sweep_s=2.5, max_people=8,cuda_graphs=true", "plain"])
+    settings = ModelSettings(threads=1, detection="full", sweep_s=2.5, max_people=8, cuda_graphs=True)
+    assert variants == [Variant("a", settings), Variant("plain", ModelSettings(threads=1))]
+
+
+@pytest.mark.parametrize(
+    "texts", [["a:detectoin=full"], ["a:sweep_s=-1"], ["a:detection"], [":detection=full"], ["a", "a"]]
+)
+def test_a_wrong_variant_is_an_error(texts: list[str]) -> None:
+    with pytest.raises(VariantError):
+        found.variants_of(texts)
 
 
 def test_each_height_has_as_many_people() -> None:
-    clips = people_clips(300)
-    assert {height: sum(count for each, count in clips if each == height) for height in HEIGHTS} == dict.fromkeys(
-        HEIGHTS, 100
-    )
-    assert {count for _, count in clips} == {1, 2, 3}
-    assert people_clips(0) == []
+    clips = found.people_clips(300)
+    people = {height: sum(count for each, count in clips if each == height) for height in HEIGHTS}
+    assert people == dict.fromkeys(HEIGHTS, 100)
 
 
 def test_a_published_person_is_matched_with_one_drawn_person_best_first() -> None:
     near_left = (1.0, 0.0, 21.0, 60.0)
-    assert matched(np.array([LEFT, RIGHT]), [RIGHT, near_left]) == {0: 1, 1: 0}
-    assert matched(np.array([LEFT, near_left]), [LEFT]) == {0: 0}
-    assert matched(np.array([LEFT]), [(10.0, 0.0, 30.0, 60.0)]) == {0: 0}
-    assert matched(np.array([LEFT]), [(12.0, 0.0, 32.0, 60.0)]) == {}
+    assert found.matched(np.array([LEFT, RIGHT]), [RIGHT, near_left]) == {0: 1, 1: 0}
+    assert found.matched(np.array([LEFT, near_left]), [LEFT]) == {0: 0}
+    assert found.matched(np.array([LEFT]), [(10.0, 0.0, 30.0, 60.0)]) == {0: 0}
+    assert found.matched(np.array([LEFT]), [(12.0, 0.0, 32.0, 60.0)]) == {}
 
 
 def test_only_people_who_are_visible_enough_count_and_those_after_a_second_also_apart() -> None:
-    def truth(share: float) -> Truth:
-        return Truth(np.stack([JOINTS, JOINTS]), np.array([LEFT, RIGHT]), np.array([1.0, share]), np.full(2, 500.0))
-
-    clip = Clip("hall", [(NO_PICTURE, at) for at in (0, 500_000, 1_000_000)], [truth(0.5), truth(0.6), truth(1.0)])
-    undetected = published(RIGHT, detected=False)
-    watched = Watched([0, 1, 2], [[], [published(LEFT)], [published(LEFT), undetected]], 1.0)
-    sums = people_sums(clip, watched)
+    truth = [Truth(np.array([LEFT, RIGHT]), np.array([1.0, share])) for share in (0.5, 0.6, 1.0)]
+    clip = Clip("hall", [(NO_PICTURE, at) for at in (0, 500_000, 1_000_000)], truth)
+    sums = found.people_sums(clip, [[], [published(LEFT)], [published(LEFT), published(RIGHT)]])
     assert (sums[FOUND], sums[FOUND_LATE]) == ((3, 5), (2, 2))
-    assert sums[OKS] == (pytest.approx(2), 2)  # the person who was not detected has no keypoints
 
 
-def test_a_labelled_frame_counts_as_found_only_if_a_person_was_detected_in_it() -> None:
-    segments = (Segment(0, 4, "walk"), Segment(4, 8, "fall"), Segment(8, 12, "lie"))
-    film = SegmentedVideo("urfd", "1", Path("1.mp4"), 14, 30.0, (320, 240), segments)
-    people = [[published(LEFT)], [], [published(LEFT, 0.3), published(RIGHT, 0.6)], [published(LEFT, detected=False)]]
-    sums = film_sums(film, Watched([3, 4, 7, 9], people, 1.0))
-    assert sums == {FOUND: (1, 3), KEYPOINTS: (pytest.approx(0.6), 1)}
+@pytest.mark.parametrize("detection", ["full", "auto"])
+def test_a_watcher_gives_the_published_people_of_each_frame(detection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(settings: PipelineSettings) -> Pipeline:
+        return Pipeline(KeypointDetector(BrightPeopleNetwork(), slot_format), random_checkpoint(), settings)
 
-
-def labelled(folder: Path, source: str, labels: dict[str, str]) -> None:
-    (folder / source).mkdir()
-    for name in labels:
-        (folder / source / f"{name}.mp4").touch()
-    clips = {
-        name: {"frames": 10, "fps": 25.0, "size": [320, 240], "segments": [[0, 5, label]]}
-        for name, label in labels.items()
-    }
-    (folder / source / "labels.json").write_text(json.dumps({"clips": clips}))
-
-
-def test_clips_of_the_other_room_with_people_who_lie_or_fall_are_chosen_evenly(tmp_path: Path) -> None:
-    labelled(tmp_path, "le2i", {"9": "lie"} | {str(n): "fall" if n % 2 else "walk" for n in range(93, 106)})
-    chosen = labelled_films(tmp_path, 3)
-    assert [(kind, film.name) for kind, film in chosen] == [("Le2i home", name) for name in ("93", "99", "105")]
-    assert len(labelled_films(tmp_path, None)) == 7
-
-
-def test_a_folder_without_such_clips_is_an_error_that_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(DataFolderError, match=r"neither le2i/labels\.json nor urfd/labels\.json"):
-        labelled_films(tmp_path, None)
-    labelled(tmp_path, "urfd", {"1": "walk"})
-    with pytest.raises(DataFolderError, match="people who lie or fall"):
-        labelled_films(tmp_path, None)
+    monkeypatch.setattr(found, "load_profile", load)
+    watcher = Watcher(Variant("bright", ModelSettings(detection=detection)))
+    places = [((100 + 8 * frame, 100, 140 + 8 * frame, 220),) for frame in range(5)]
+    for _ in range(2):  # the second time, the camera begins again
+        people, cpu_s = watcher.watch(drawn_frames(watcher.model, places))
+        assert [len(seen) for seen in people] == [1, 1, 1, 1, 1]
+        assert cpu_s > 0
 
 
 @pytest.fixture
@@ -116,9 +98,9 @@ def measured() -> FoundMeasured:
     """Eight people clips and eight empty ones, watched by two variants: the second finds twice as many at half cost."""
     plan = FoundPlan((Variant("full", ModelSettings()), Variant("regions", ModelSettings())))
 
-    def scenes(found: int, cpu_s: float) -> list[Scene]:
+    def scenes(seen: int, cpu_s: float) -> list[Scene]:
         people = [
-            Scene(PEOPLE, f"{height} px", "", {FOUND: (found, 8), FOUND_LATE: (found, 8), OKS: (1, 2)}, 30, cpu_s)
+            Scene(PEOPLE, f"{height} px", "", {FOUND: (seen, 8), FOUND_LATE: (seen, 8)}, 30, cpu_s)
             for height in (40, 60) * 4
         ]
         return people + [Scene(EMPTY, "nothing moves", "", {TRACKS: (0, 0.5)}, 100, cpu_s)] * 8
@@ -130,7 +112,7 @@ def test_variants_are_compared_clip_by_clip_with_the_first(measured: FoundMeasur
     assert measured.kinds(PEOPLE) == ["40 px", "60 px", "all"]
     assert measured.share("regions", PEOPLE, "all", FOUND) == pytest.approx((0.75, 0.75, 0.75))
     assert measured.gain("regions", PEOPLE, "all") == pytest.approx((0.375, 0.375, 0.375))
-    assert measured.cpu_ratio("regions", "all") == pytest.approx((0.5, 0.5, 0.5))
+    assert measured.cpu_ratio("regions", EMPTY) == pytest.approx((0.5, 0.5, 0.5))
     assert measured.cpu_ms("full", PEOPLE).value == pytest.approx(2000 / 30)
 
 
@@ -140,12 +122,10 @@ def test_few_clips_give_no_interval_and_no_track_does_not_mean_that_there_is_nev
     assert rate == pytest.approx((0, 0, 3.689 / 4), abs=1e-3)
 
 
-def test_figures_are_written_and_fit_a_hundred_columns(measured: FoundMeasured) -> None:
+def test_figures_are_printed_and_written(measured: FoundMeasured) -> None:
     console = Console(width=200, record=True, file=StringIO())
-    print_found(measured, machine.describe(), console)
-    lines = console.export_text().splitlines()
-    tables = [line for line in lines if line.startswith(("│", "┃"))]
-    assert tables and max(map(len, tables)) <= 100
+    found.print_found(measured, machine.describe(), console)
+    assert "75.0" in console.export_text()
     figures = json.loads(json.dumps(measured.as_json(), allow_nan=False))
     assert len(figures["figures"]) == 8
     assert len(figures["clips"]["full"]) == 16

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -11,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks.paper.plain_pipeline import PlainPipeline
-from benchmarks.paper.plain_regions import Region, assign_regions, held_object
+from benchmarks.paper.plain_pipeline import PlainPipeline, Region, assign_regions, held_object
 from ring_buffers.frames import FrameMeta, Lease
 from stages.detection.detections import ObjectDetections
 from stages.detection.regions.part_assignment import assign_parts
@@ -42,10 +39,10 @@ def pictures(camera: int) -> list[NDArray[np.uint8]]:
 
 
 def test_people_parts_actions_and_objects_equal_the_pipelines() -> None:
-    checkpoint, device = drawn_checkpoint(), torch.device("cpu")
+    checkpoint = drawn_checkpoint()
     detector = load_detector(checkpoint)
     pipeline = Pipeline(detector, checkpoint)
-    plain = PlainPipeline(checkpoint, PipelineSettings(), detector.default_thresholds, pipeline.window_steps, device)
+    plain = PlainPipeline(checkpoint, PipelineSettings(), detector.default_thresholds, pipeline.window_steps)
     size = (2 * SIZE[0], 2 * SIZE[1])
     format = pipeline.slot_format(size, None)
     assert format.content == SIZE
@@ -78,13 +75,6 @@ def test_people_parts_actions_and_objects_equal_the_pipelines() -> None:
     # Tracks outlast the gap and are longer than the window of 6 steps.
     assert people > 30 and objects > 8 and absent
     assert np.ptp(spread) > 0.01
-
-
-def test_a_checkpoint_without_a_detector_is_rejected() -> None:
-    checkpoint = replace(drawn_checkpoint(), detector=None)
-    thresholds = load_detector(drawn_checkpoint()).default_thresholds
-    with pytest.raises(ValueError, match="has no detector"):
-        PlainPipeline(checkpoint, PipelineSettings(), thresholds, 6, torch.device("cpu"))
 
 
 coordinate = st.integers(0, 12)
