@@ -47,6 +47,7 @@ async def test_the_engines_and_the_cameras_without_one_are_shown(tmp_path: Path)
             assert list(as_json["unplaced"]) == ["dock"]
 
 
+@pytest.mark.soak
 async def test_an_engine_that_its_agent_has_started_is_named_until_it_joins(tmp_path: Path) -> None:
     async with serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client):
         started = {"engine": "a", "node": "node-a", "run": "a" * 32, "state": "started"}
@@ -61,6 +62,7 @@ async def test_an_engine_that_its_agent_has_started_is_named_until_it_joins(tmp_
             assert "is starting" not in (await fleet(client, "status")).output
 
 
+@pytest.mark.soak
 async def test_engines_that_have_too_much_to_do_are_named(tmp_path: Path) -> None:
     busy = {"age_ms": 4500.0, "dropped": 85.2, "ease_level": 7, "max_ease_level": 7}
     async with (
@@ -88,6 +90,7 @@ async def test_engines_that_have_too_much_to_do_are_named(tmp_path: Path) -> Non
         assert reduced in (await fleet(client, "camera", "list")).output
 
 
+@pytest.mark.soak
 async def test_an_engine_that_ends_again_and_again_is_named_with_its_error_until_it_joins(tmp_path: Path) -> None:
     async with serving(configured(tmp_path)) as (coordinator, client):
         engine = {"engine": "a", "node": "vm"}
@@ -111,6 +114,7 @@ async def test_an_engine_that_ends_again_and_again_is_named_with_its_error_until
             assert "has ended" not in shown.output and shown.exit_code == 0
 
 
+@pytest.mark.soak
 async def test_cameras_that_an_engine_cannot_read_are_counted_apart_and_named_with_the_reason(tmp_path: Path) -> None:
     failing = {"state": "ended", "reason": "bad_address", "message": "camera c0: it is no address. Write another"}
     async with (
@@ -133,6 +137,7 @@ async def test_cameras_that_an_engine_cannot_read_are_counted_apart_and_named_wi
         assert ["c0", "failed", "a", "node-a"] in [row[:4] for row in rows(listed)] and sentence in listed
 
 
+@pytest.mark.soak
 async def test_an_engine_that_hides_all_pictures_is_named(tmp_path: Path) -> None:
     async with (
         serving(configured(tmp_path, cameras=cameras(1))) as (coordinator, client),
@@ -171,6 +176,7 @@ async def test_a_node_is_drained_and_undrained(tmp_path: Path, caplog: pytest.Lo
         assert "no engine or node has this name" in unknown.output
 
 
+@pytest.mark.soak
 async def test_ending_a_drain_that_there_is_not_or_that_does_not_help_is_an_error(tmp_path: Path) -> None:
     async with (
         serving(configured(tmp_path)) as (coordinator, client),
@@ -196,6 +202,7 @@ async def test_ending_a_drain_that_there_is_not_or_that_does_not_help_is_an_erro
         assert not coordinator.placement.drains
 
 
+@pytest.mark.soak
 async def test_cameras_that_cannot_leave_a_drained_engine_are_shown_and_logged_with_the_reason(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -254,6 +261,7 @@ async def test_cameras_are_added_listed_and_removed(tmp_path: Path) -> None:
         await until(lambda: set(a.generations) == {"yard"})
 
 
+@pytest.mark.soak
 async def test_a_camera_is_pinned_to_what_is_not_there_with_a_warning(tmp_path: Path) -> None:
     async with serving(configured(tmp_path)) as (coordinator, client), joined(coordinator.renewals.address, "a"):
         await until(lambda: coordinator.placement.settled and "a" in coordinator.placement.engines)

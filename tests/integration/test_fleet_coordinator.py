@@ -51,6 +51,7 @@ async def test_the_cameras_of_a_silent_engine_move_with_higher_generations(tmp_p
         assert coordinator.engines.lost["a"].reason.startswith("silent")
 
 
+@pytest.mark.soak
 async def test_with_the_strict_fence_no_camera_is_on_two_engines_while_it_moves(tmp_path: Path) -> None:
     config = configured(tmp_path, placement={"fence": "strict"}, cameras=cameras(6))
     async with running(config) as coordinator, joined(coordinator.renewals.address, "a", "b") as (a, b):
@@ -59,6 +60,7 @@ async def test_with_the_strict_fence_no_camera_is_on_two_engines_while_it_moves(
         await until(lambda: len(held(a, b)) == 6 and not a.generations)
 
 
+@pytest.mark.soak
 async def test_an_engine_whose_process_ended_is_not_waited_for(tmp_path: Path) -> None:
     async with (
         running(configured(tmp_path, placement={"ttl_s": 8, "settle_s": 0}, cameras=cameras(4))) as coordinator,
@@ -87,6 +89,7 @@ async def test_a_second_engine_with_a_name_in_use_is_refused(tmp_path: Path) -> 
             await until(lambda: len(second.generations) == 2)
 
 
+@pytest.mark.soak
 async def test_a_drained_node_gives_its_cameras_up_and_gets_them_again(tmp_path: Path) -> None:
     config = configured(tmp_path, cameras=cameras(6))
     async with running(config) as coordinator, joined(coordinator.renewals.address, "a", "b") as (a, b):
@@ -131,6 +134,7 @@ async def test_changes_of_cameras_reach_their_engine_and_last(tmp_path: Path) ->
             assert a.generations == {"door": generation}
 
 
+@pytest.mark.soak
 async def test_a_camera_that_was_removed_and_added_again_gets_a_higher_generation(tmp_path: Path) -> None:
     config = configured(tmp_path, cameras=cameras(1))
     async with running(config) as coordinator, joined(coordinator.renewals.address, "a") as (a,):
@@ -145,6 +149,7 @@ async def test_a_camera_that_was_removed_and_added_again_gets_a_higher_generatio
             await until(lambda: a.generations.get("c0", 0) > generation)
 
 
+@pytest.mark.soak
 async def test_a_pinned_camera_waits_for_its_node(tmp_path: Path) -> None:
     async with (
         running(configured(tmp_path, cameras=cameras(1, pin="node-b"))) as coordinator,
@@ -185,6 +190,7 @@ async def test_invalid_or_too_revealing_settings_are_refused(tmp_path: Path) -> 
         assert not coordinator.cameras.all
 
 
+@pytest.mark.soak
 async def test_while_the_store_cannot_be_written_nothing_is_placed_and_engines_keep_their_cameras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +261,7 @@ async def last_places(coordinator: Coordinator, count: int) -> dict[str, str]:
         return states
 
 
+@pytest.mark.soak
 async def test_readers_that_were_away_learn_which_cameras_were_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +280,7 @@ async def test_readers_that_were_away_learn_which_cameras_were_removed(
         assert await last_places(coordinator, 4) == expected
 
 
+@pytest.mark.soak
 async def test_readers_are_told_of_the_latest_removed_cameras_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +294,7 @@ async def test_readers_are_told_of_the_latest_removed_cameras_only(
         assert last("directory/v1/c1/") and last("directory/v1/c2/")
 
 
+@pytest.mark.soak
 async def test_readers_learn_that_a_camera_without_valid_settings_was_removed(tmp_path: Path) -> None:
     config = configured(tmp_path)
     async with running(config) as coordinator:
@@ -318,6 +327,7 @@ async def test_garbage_is_counted_and_ignored(tmp_path: Path) -> None:
             await until(lambda: a.generations)
 
 
+@pytest.mark.soak
 async def test_with_curve_only_listed_engines_get_cameras_and_readers_do_not(tmp_path: Path) -> None:
     pairs = {name: KeyPair.new() for name in ("own", "engine", "reader", "unlisted")}
     for name, pair in pairs.items():
@@ -347,6 +357,7 @@ async def test_with_curve_only_listed_engines_get_cameras_and_readers_do_not(tmp
             assert set(coordinator.engines.sessions) == {"a"}
 
 
+@pytest.mark.soak
 async def test_another_connection_gets_nothing_with_the_name_and_run_of_an_engine_that_is_connected(
     tmp_path: Path,
 ) -> None:
@@ -374,6 +385,7 @@ async def test_an_open_address_without_keys_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.soak
 async def test_no_move_begins_while_the_store_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

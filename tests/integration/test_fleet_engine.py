@@ -124,6 +124,7 @@ async def test_a_full_engine_refuses_further_cameras_with_the_reason() -> None:
         await until(lambda: taken not in engine.cameras.configs)
 
 
+@pytest.mark.soak
 async def test_many_cameras_that_hang_are_given_up_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"cam{number}" for number in range(16)]
     async with coordinating() as coordinator, member_of(coordinator) as (engine, _, _):
@@ -170,6 +171,7 @@ async def test_without_a_coordinator_a_soft_fence_goes_on() -> None:
         assert engine.publisher.withheld == {}
 
 
+@pytest.mark.soak
 async def test_without_a_coordinator_a_strict_fence_withholds_and_leaves_no_gap() -> None:
     async with (
         coordinating(fence="strict", ttl_ms=400) as coordinator,
@@ -188,6 +190,7 @@ async def test_without_a_coordinator_a_strict_fence_withholds_and_leaves_no_gap(
     assert frames[-1].frame - frames[0].frame > frames[-1].seq - frames[0].seq
 
 
+@pytest.mark.soak
 async def test_an_engine_that_stops_waits_until_its_cameras_are_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_membership, "LEAVE_WITHIN_S", 3600.0)
     async with coordinating() as coordinator, member_of(coordinator) as (engine, _, messages):
@@ -217,6 +220,7 @@ async def test_the_key_of_an_engine_that_encrypts_is_announced(tmp_path: Path) -
         assert coordinator.renewals[0].address.key == pair.public
 
 
+@pytest.mark.soak
 async def test_a_camera_counts_as_live_when_its_first_result_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
     may_answer = threading.Event()
 
@@ -252,6 +256,7 @@ async def test_an_engine_starts_without_a_coordinator() -> None:
     assert {type(message) for message in messages} == {Stats}
 
 
+@pytest.mark.soak
 async def test_an_engine_is_ready_when_it_has_joined_and_stays_so_without_its_coordinator() -> None:
     async with coordinating() as coordinator:
         coordinator.silent = True
@@ -265,6 +270,7 @@ async def test_an_engine_is_ready_when_it_has_joined_and_stays_so_without_its_co
             assert (await client.get("/readyz"))["ready"]
 
 
+@pytest.mark.soak
 async def test_a_strict_engine_that_was_paused_publishes_nothing_stale(tmp_path: Path) -> None:
     async with coordinating(fence="strict", ttl_ms=1000) as coordinator:
         path = tmp_path / "partstream.yaml"

@@ -135,6 +135,7 @@ async def test_the_directory_the_engines_and_drains_are_shown(tmp_path: Path) ->
         assert (engines["b"]["state"], engines["b"]["message"]) == ("lost", "its process has ended")
 
 
+@pytest.mark.soak
 async def test_an_engine_that_hides_more_than_the_settings_is_shown_with_its_cameras(tmp_path: Path) -> None:
     async with (
         serving(configured(tmp_path, cameras=cameras(2))) as (coordinator, client),
@@ -209,6 +210,7 @@ async def test_every_metric_is_on_the_page_and_in_the_documentation(tmp_path: Pa
         assert 2 in {samples.get(("partstream_fleet_camera_moves", f"c{number}")) for number in range(3)}
 
 
+@pytest.mark.soak
 async def test_losses_of_engines_and_the_moves_after_them_have_a_reason(tmp_path: Path) -> None:
     async with (
         serving(configured(tmp_path, cameras=cameras(4))) as (coordinator, client),
@@ -249,6 +251,7 @@ async def test_the_document_describes_every_answer(tmp_path: Path) -> None:
         assert "POST" in {method.upper() for method in document["paths"]["/api/v1/fleet/drain/{name}"]}
 
 
+@pytest.mark.soak
 async def test_cameras_that_an_engine_has_ended_do_not_count_as_placed(tmp_path: Path) -> None:
     problem = "camera c0: 'pattern:nope' is not a test pattern.\x1b Write pattern:"
     async with (
@@ -274,12 +277,14 @@ async def test_cameras_that_an_engine_has_ended_do_not_count_as_placed(tmp_path:
         assert (await until(lambda: counted("placed")))["failed"] == {}
 
 
+@pytest.mark.soak
 async def test_engines_tell_an_address_of_the_coordinator_that_others_can_reach(tmp_path: Path) -> None:
     http = {"bind": "0.0.0.0:0", "control_token": CONTROL}
     async with serving(configured(tmp_path, coordinator={"http": http}), CONTROL) as (coordinator, _):
         assert urlsplit(coordinator.assignments.http).hostname == socket.gethostname().lower()
 
 
+@pytest.mark.soak
 async def test_sessions_at_the_coordinator_and_at_an_engine_of_its_host_do_not_end_each_other(tmp_path: Path) -> None:
     async with (
         watched_fleet(tmp_path) as fleet,

@@ -81,6 +81,7 @@ async def test_one_page_shows_each_camera_from_its_engine_and_follows_it(tmp_pat
         await page.wait_for("document.querySelector('#notice').textContent.includes('page_origins')")
 
 
+@pytest.mark.soak
 async def test_while_the_coordinator_is_away_pictures_go_on_until_passes_end_and_then_the_page_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ async def test_while_the_coordinator_is_away_pictures_go_on_until_passes_end_and
         await page.wait_for(f"{health} === 'No pictures'")
 
 
+@pytest.mark.soak
 async def test_an_engine_that_goes_on_telling_of_a_removed_camera_does_not_keep_the_page_from_following_others(
     tmp_path: Path,
 ) -> None:
@@ -134,6 +136,7 @@ async def test_an_engine_that_goes_on_telling_of_a_removed_camera_does_not_keep_
             telling.cancel()
 
 
+@pytest.mark.soak
 async def test_an_engine_that_announces_anothers_address_loses_its_own_pictures_only_and_the_page_says_why(
     tmp_path: Path,
 ) -> None:
@@ -191,6 +194,7 @@ import("/page/fleet/engine_connection.js").then(async ({EngineConnection}) => {
 """Follows an engine that refuses passes, then accepts one, then refuses again. Every 2 s of its clock, a pass comes."""
 
 
+@pytest.mark.soak
 async def test_a_pass_that_is_refused_again_and_again_is_tried_less_and_less_often(tmp_path: Path) -> None:
     service = CoordinatorService(coordinators.configured(tmp_path, coordinator={"http": {"bind": "127.0.0.1:0"}}))
     await service.start()
@@ -206,6 +210,7 @@ async def test_a_pass_that_is_refused_again_and_again_is_tried_less_and_less_oft
     assert seen["told"] == [True, False, False, True], "refusing a pass is not the same as not answering"
 
 
+@pytest.mark.soak
 async def test_the_page_has_all_cameras_once_and_then_loads_those_that_have_changed(tmp_path: Path) -> None:
     async with watched_fleet(tmp_path) as fleet, BrowserWindow() as browser:
 

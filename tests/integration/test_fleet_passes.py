@@ -95,6 +95,7 @@ def bearer_of(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+@pytest.mark.soak
 async def test_engines_answer_browsers_from_the_fleets_page_only(tmp_path: Path) -> None:
     async with watched_fleet(tmp_path) as fleet:
         token = await pass_for(fleet, "wall", "hall")
@@ -130,6 +131,7 @@ async def test_engines_answer_browsers_from_the_fleets_page_only(tmp_path: Path)
         assert (await fleet.client.ask("GET", worker, params={"origin": other}))[0] == 401
 
 
+@pytest.mark.soak
 async def test_what_a_pass_began_ends_with_it_unless_it_is_renewed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ async def metric_is(proxy: ProxyProcess, name: str, value: float) -> bool:
     return await metric(proxy, name) == value
 
 
+@pytest.mark.soak
 async def test_cameras_of_a_drained_engine_go_on_without_a_gap(tmp_path: Path) -> None:
     cameras = coordinators.cameras(4, source="pattern:128x96@25", expected_mpx=0.1)
     config = coordinators.configured(tmp_path, placement={"ttl_s": 20.0, "settle_s": 0.1}, cameras=cameras)
@@ -193,6 +194,7 @@ async def test_a_late_client_gets_the_last_values_but_none_of_an_earlier_placeme
             assert {topic.split(b"/")[2] for topic, _ in later.received} == {b"yard"}
 
 
+@pytest.mark.soak
 async def test_a_proxy_of_alerts_keeps_none_of_an_earlier_placement_or_a_removed_camera() -> None:
     """Only the status shows a move, or that its engine has removed a camera. It is not passed on."""
     async with (
@@ -254,6 +256,7 @@ async def test_statistics_of_every_engine_pass_and_only_selected_kinds_and_camer
             }
 
 
+@pytest.mark.soak
 async def test_a_slow_client_delays_no_other_and_fills_its_gap_at_the_engine_that_the_directory_names() -> None:
     async with (
         directory() as fleet,
@@ -297,6 +300,7 @@ async def replayed(address: str, message: dict[str, Any], first: int, limit: int
         return bodies
 
 
+@pytest.mark.soak
 async def test_the_pages_client_reads_two_proxies_at_once_and_does_not_go_back_to_the_one_that_is_behind() -> None:
     page = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
     program = next(re.finditer(r"```python\n(.*?)```", page, re.DOTALL))[1]
@@ -341,6 +345,7 @@ async def line(process: asyncio.subprocess.Process) -> str:
 
 
 # -- what fails -----------------------------------------------------------------------------------------------------
+@pytest.mark.soak
 async def test_a_proxy_waits_for_the_coordinator_and_goes_on_without_it_and_with_the_next_one() -> None:
     port = reserved_port()
     address = {"endpoint": f"tcp://127.0.0.1:{port}"}
@@ -385,6 +390,7 @@ async def test_cameras_of_a_killed_engine_go_on_at_another_one() -> None:
     assert [one["generation"] for one in got] == [1] * len(old) + [2] * len(sent)
 
 
+@pytest.mark.soak
 async def test_a_peer_that_sends_too_much_is_disconnected_and_others_read_on() -> None:
     async with directory() as fleet, engine("north") as north, proxy_process(fleet.fleet) as proxy:
         fleet.place("door", 1, north)
@@ -398,6 +404,7 @@ async def test_a_peer_that_sends_too_much_is_disconnected_and_others_read_on() -
             assert await metric(proxy, "subscriptions") == 2
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda one: one.name)
 async def test_a_proxy_stops_in_order_and_delivers_what_it_has(number: signal.Signals) -> None:
     async with directory() as fleet, engine("north") as north, proxy_process(fleet.fleet) as proxy:

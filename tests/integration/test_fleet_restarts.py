@@ -39,6 +39,7 @@ def place(coordinator: Coordinator, camera: str) -> tuple[str, str | None, int]:
     return view.state, view.engine, view.generation
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("fence", ["soft", "strict"])
 async def test_a_coordinator_without_its_store_rebuilds_everything_from_the_engines(tmp_path: Path, fence: str) -> None:
     config = configured(tmp_path, placement={"fence": fence}, cameras=cameras(3))
@@ -74,6 +75,7 @@ async def test_a_coordinator_without_its_store_rebuilds_everything_from_the_engi
             assert set(third.cameras.all) == {"c0", "c1", "c2"}
 
 
+@pytest.mark.soak
 async def test_a_strict_engine_is_not_leased_by_a_rebuilt_coordinator_before_all_have_reported(tmp_path: Path) -> None:
     config = configured(tmp_path, placement={"fence": "strict", "settle_s": 600}, cameras=cameras(1))
     async with running(config) as coordinator, joined(coordinator.renewals.address, "a", generations={"c0": 5}) as (a,):
@@ -81,6 +83,7 @@ async def test_a_strict_engine_is_not_leased_by_a_rebuilt_coordinator_before_all
         assert not a.leased and set(a.generations) == {"c0"}
 
 
+@pytest.mark.soak
 async def test_of_two_engines_that_report_a_camera_one_keeps_it_with_a_generation_above_both(tmp_path: Path) -> None:
     async with (
         running(configured(tmp_path, cameras=cameras(1))) as coordinator,
@@ -92,6 +95,7 @@ async def test_of_two_engines_that_report_a_camera_one_keeps_it_with_a_generatio
         assert place(coordinator, "c0")[0] == "placed"
 
 
+@pytest.mark.soak
 async def test_a_camera_that_was_removed_while_its_engine_was_away_does_not_return(tmp_path: Path) -> None:
     config = configured(tmp_path)
     async with running(config) as coordinator:
@@ -111,6 +115,7 @@ async def test_a_camera_that_was_removed_while_its_engine_was_away_does_not_retu
                 assert "door" not in again.cameras.all
 
 
+@pytest.mark.soak
 async def test_a_coordinator_with_an_old_copy_of_its_store_gives_generations_above_all_that_were_given(
     tmp_path: Path,
 ) -> None:
@@ -124,6 +129,7 @@ async def test_a_coordinator_with_an_old_copy_of_its_store_gives_generations_abo
         assert b.generations["c0"] >= seen
 
 
+@pytest.mark.soak
 async def test_a_camera_that_an_old_copy_of_the_store_lacks_stays_with_its_engine(tmp_path: Path) -> None:
     config = configured(tmp_path)
     store = Store(config.coordinator.store)  # the copy is without cameras
@@ -138,6 +144,7 @@ async def test_a_camera_that_an_old_copy_of_the_store_lacks_stays_with_its_engin
         assert coordinator.cameras.all["door"].source.reveal() == "rtsp://user:secret@10.0.0.7/1"
 
 
+@pytest.mark.soak
 async def test_cameras_whose_settings_come_in_several_renewals_are_all_taken_over(tmp_path: Path) -> None:
     settings = {f"door{number}": {"source": f"rtsp://10.0.0.7/{number}"} for number in range(5)}
     own = {"generations": dict.fromkeys(settings, 1), "settings": settings, "at_once": 2}
@@ -166,6 +173,7 @@ class LosingEngine(DealerEngine):
         return sent
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_cameras_stay_with_their_engine_if_a_part_of_their_settings_is_lost(
     tmp_path: Path, restarted: bool
@@ -191,6 +199,7 @@ async def test_cameras_stay_with_their_engine_if_a_part_of_their_settings_is_los
             await engine.end()
 
 
+@pytest.mark.soak
 async def test_an_engine_adds_no_camera_once_the_coordinator_has_listened(tmp_path: Path) -> None:
     async with running(configured(tmp_path, placement={"settle_s": 0})) as coordinator:
         await until(lambda: coordinator.placement.settled)
@@ -200,6 +209,7 @@ async def test_an_engine_adds_no_camera_once_the_coordinator_has_listened(tmp_pa
             assert not coordinator.cameras.all
 
 
+@pytest.mark.soak
 async def test_an_engine_does_not_change_a_camera_of_the_configuration(tmp_path: Path) -> None:
     own = {"generations": {"c0": 1}, "settings": {"c0": {"source": "rtsp://10.6.6.6/1"}}}
     async with (
@@ -210,6 +220,7 @@ async def test_an_engine_does_not_change_a_camera_of_the_configuration(tmp_path:
         assert coordinator.cameras.all["c0"].source.reveal() == "pattern:"
 
 
+@pytest.mark.soak
 async def test_a_generation_without_room_above_it_leaves_the_fleet_as_it_is(tmp_path: Path) -> None:
     async with (
         running(configured(tmp_path, cameras=cameras(2))) as coordinator,
@@ -241,6 +252,7 @@ async def test_a_camera_whose_kept_settings_are_not_valid_any_more_stays_with_it
         await until(lambda: a.settings["door"] == {"source": "rtsp://10.0.0.7/1"})
 
 
+@pytest.mark.soak
 async def test_a_camera_whose_kept_settings_are_not_valid_any_more_can_be_removed(tmp_path: Path) -> None:
     config = configured(tmp_path)
     store = Store(config.coordinator.store)

@@ -11,12 +11,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import pytest
 import zmq
 import zmq.asyncio
 
 from benchmarks.fleet.nodes import Node
 from support.fleet.nodes import CAMERAS, asked, two_nodes
 from support.waiting import until
+
+pytestmark = pytest.mark.soak
 
 
 class Result(msgspec.Struct):
