@@ -165,7 +165,6 @@ class CoordinatorConfig(Section):
                 "endpoint": self.directory,
                 "replay": self.replay,
                 "high_water_mark": 4096,
-                "max_subscriptions": min(max(16_384, 2 * self.http.max_cameras), 1_000_000),
                 "history_messages": 64,
                 "history_bytes": 16 << 20,
                 "curve_secret_key_file": self.curve_secret_key_file,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from stream.alerts.alert_book import AlertBook
 from stream.alerts.rules_in_force import RulesInForce
 from stream.cameras.camera import Camera
-from stream.descriptors import DESCRIPTORS
 from stream.http.endpoints.event_streams import EventStreams
 from stream.http.server.app import HttpServer
 from stream.http.server.problems import TITLES
@@ -80,9 +79,7 @@ def derive_metrics(
     derive("overloaded", lambda: [((), load.report().overloaded)])
     derive("results_published_total", published)
     derive("withheld_total", lambda: [((name,), count) for name, count in list(publisher.withheld.items())])
-    derive("descriptor_use", lambda: [((), DESCRIPTORS.use())])
     derive("subscriptions", lambda: [((), publisher.subscriptions)])
-    derive("subscribers_closed_total", lambda: [((reason,), count) for reason, count in publisher.closed.items()])
     derive("history_evicted_total", lambda: [((), publisher.evicted)])
     derive("curve_refused_total", lambda: [((), publisher.refused)])
 

@@ -87,12 +87,6 @@ def proxy_command(
     high_water_mark: Annotated[
         int, typer.Option(min=1, max=1_000_000, metavar="N", help="Messages queued for each slow client.")
     ] = 4096,
-    max_subscriptions: Annotated[
-        int,
-        typer.Option(
-            min=1, max=1_000_000, metavar="N", help="Subscriptions of one client, and a quarter of those of all."
-        ),
-    ] = 16_384,
     metrics: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Serve /metrics and /healthz.", show_default="none")
     ] = None,
@@ -123,7 +117,6 @@ def proxy_command(
             {
                 "endpoint": bind,
                 "high_water_mark": high_water_mark,
-                "max_subscriptions": max_subscriptions,
                 "curve_secret_key_file": curve_secret_key_file,
                 "curve_allowed_keys": curve_allowed_keys,
                 "allow_plaintext": allow_plaintext,

@@ -16,10 +16,7 @@ from fleet.coordinator.engines import LossCause
 from fleet.coordinator.views import PLACEMENTS, engine_state
 from fleet.placement.moves import Cause
 from fleet.placement.views import EngineView
-from stream.descriptors import DESCRIPTORS
 from stream.http.server.problems import TITLES
-from stream.messaging.connections.connection_watch import UNFINISHED
-from stream.messaging.xpub.subscriptions import REASONS
 from telemetry.catalogue import MetricSpec
 from telemetry.exposition import write_page
 from telemetry.metrics import OPENMETRICS_CONTENT_TYPE
@@ -62,17 +59,10 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "fleet_curve_refused_total", "counter", "Connections refused because the key is not listed.", ("socket",)
     ),
-    MetricSpec(
-        "fleet_subscribers_closed_total",
-        "counter",
-        "Connections closed for too many or too long subscriptions, endless messages, or too many messages.",
-        ("reason",),
-    ),
     MetricSpec("fleet_store_writable", "gauge", "1 if the store can be written, 0 if writing fails or hangs."),
     MetricSpec("fleet_store_errors_total", "counter", "Tries to write the store that failed."),
     MetricSpec("fleet_unwritten", "gauge", "Decisions that wait to be written to the store."),
     MetricSpec("fleet_http_refused_total", "counter", "HTTP requests and connections refused.", ("reason",)),
-    MetricSpec("fleet_descriptor_use", "gauge", "Share in use of the file descriptors that are not kept in reserve."),
 )
 
 ENGINE_STATES = ("leased", "draining", "stopping", "stopped", "lost")
@@ -105,9 +95,6 @@ def read(coordinator: Coordinator, http_refused: Mapping[str, int]) -> list[Metr
     renewals["granted"] = coordinator.renewals.counts["taken"] - coordinator.refused
     refused = {"bind": coordinator.renewals.refused, "directory": coordinator.directory.publisher.refused}
 
-    closed = Counter(coordinator.directory.publisher.closed)
-    closed[UNFINISHED] += coordinator.renewals.closed
-
     def of_engines(value: Callable[[EngineView], float]) -> Series:
         return [(labels, value(engine)) for labels, engine in engines]
 
@@ -134,12 +121,10 @@ def read(coordinator: Coordinator, http_refused: Mapping[str, int]) -> list[Metr
         "fleet_camera_moves": [((camera,), moves) for camera, moves in coordinator.moves.most(now_s)],
         "fleet_renewals_total": _by(RENEWAL_OUTCOMES, renewals),
         "fleet_curve_refused_total": _by(SOCKETS, refused),
-        "fleet_subscribers_closed_total": _by((*REASONS, UNFINISHED), closed),
         "fleet_store_writable": _one(not coordinator.outbox.held),
         "fleet_store_errors_total": _one(coordinator.outbox.failures),
         "fleet_unwritten": _one(coordinator.unwritten),
         "fleet_http_refused_total": _by(TITLES, http_refused),
-        "fleet_descriptor_use": _one(DESCRIPTORS.use()),
     }
     return [_family(spec, values[spec.name]) for spec in METRICS]
 

@@ -16,7 +16,6 @@ import zmq
 
 from fleet.settings import CoordinatorConfig
 from stream.membership.protocol import MOST_BYTES, Grant, RefusedEngine, Renewal, decode_renewal, encode
-from stream.messaging.connections.connection_watch import ConnectionWatch
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import EndpointError, bind, check_reach
 from stream.settings.config_error import ConfigError
@@ -26,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64
 """Messages read at a time."""
-WAITING = 256
-"""Most renewals of an engine that wait to be read; more than arrive at once after its connection was cut."""
 CHUNK_S = 0.02
 """Time after which no more are read at a time; one message of the largest size takes longer."""
 PAUSE_S = 0.002
@@ -36,8 +33,6 @@ MOST_PER_S = 64
 """Messages of one engine taken in a second. Engines send up to 20, if something changes all the time."""
 MOST_CAMERAS = 4096
 """Cameras in a renewal, or settings."""
-UNREAD, UNREAD_TOGETHER = 2 * MOST_BYTES, 32 * MOST_BYTES
-"""Most unread bytes of one engine, and of all together. After a restart, all send their settings."""
 QUEUED = 8
 """Grants that wait for one engine."""
 LINGER_MS = 200
@@ -66,18 +61,12 @@ class Renewals:
         self._authenticator: CurveAuthenticator | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due: asyncio.Handle | None = None
-        self._watch = ConnectionWatch(UNREAD, UNREAD_TOGETHER)
         self._logged = RepeatLimiter(limit=3, per_s=60.0)
 
     @property
     def refused(self) -> int:
         """Connections refused because the key is not listed."""
         return self._authenticator.refused if self._authenticator is not None else 0
-
-    @property
-    def closed(self) -> int:
-        """Connections closed because of messages without an end."""
-        return self._watch.closed
 
     async def start(self) -> None:
         """Bind. Raises `ConfigError` naming the field."""
@@ -92,10 +81,9 @@ class Renewals:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # an engine that connects again may keep its identity
             socket.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)
             socket.setsockopt(zmq.SNDHWM, QUEUED)
-            socket.setsockopt(zmq.RCVHWM, WAITING)
             if authenticator is not None:
                 authenticator.protect(socket)
-            self.address = bind(socket, self._config.bind, "coordinator.bind", self._watch)
+            self.address = bind(socket, self._config.bind, "coordinator.bind")
             if authenticator is None:
                 _check_reach(self.address, allow_plaintext=self._config.allow_plaintext)
         except ConfigError as error:
@@ -108,7 +96,6 @@ class Renewals:
         self._context, self._socket, self._authenticator = context, socket, authenticator
         if authenticator is not None:
             authenticator.start()
-        self._watch.start()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(socket.fileno(), self.poll)
 
@@ -153,11 +140,9 @@ class Renewals:
         until_s = self._clock() + CHUNK_S
         for _ in range(CHUNK):
             try:
-                received = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                identity, *frames = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._watch.read(received[1:])
-            identity, *frames = (frame.bytes for frame in received)
             self._take(identity, frames)
             if self._clock() >= until_s:
                 break

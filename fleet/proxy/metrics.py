@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from fleet.proxy.proxy import Proxy
-from stream.descriptors import DESCRIPTORS
 from telemetry.catalogue import MetricSpec
 
 METRICS: tuple[MetricSpec, ...] = (
@@ -15,17 +14,8 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_proxy_moves_total", "counter", "Cameras that went on with a later placement."),
     MetricSpec("fleet_proxy_engines", "gauge", "Engines that are read."),
     MetricSpec("fleet_proxy_subscriptions", "gauge", "Subscriptions of connected subscribers."),
-    MetricSpec(
-        "fleet_proxy_subscribers_closed_total",
-        "counter",
-        "Connections closed for too many or too long subscriptions, endless messages, or too many messages.",
-        ("reason",),
-    ),
     MetricSpec("fleet_proxy_refused_total", "counter", "Connections refused because the client's key is not listed."),
     MetricSpec("fleet_proxy_http_refused_total", "counter", "HTTP requests and connections refused.", ("reason",)),
-    MetricSpec(
-        "fleet_proxy_descriptor_use", "gauge", "Share in use of the file descriptors that are not kept in reserve."
-    ),
 )
 
 Series = tuple[tuple[str, ...], float]
@@ -40,8 +30,6 @@ def read(proxy: Proxy, http_refused: Mapping[str, int]) -> dict[str, Iterable[Se
         "fleet_proxy_moves_total": [((), proxy.moves)],
         "fleet_proxy_engines": [((), proxy.engines)],
         "fleet_proxy_subscriptions": [((), proxy.subscriptions)],
-        "fleet_proxy_subscribers_closed_total": [((reason,), count) for reason, count in proxy.closed.items()],
         "fleet_proxy_refused_total": [((), proxy.refused)],
         "fleet_proxy_http_refused_total": [((reason,), count) for reason, count in http_refused.items()],
-        "fleet_proxy_descriptor_use": [((), DESCRIPTORS.use())],
     }

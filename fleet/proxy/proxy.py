@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import zmq
 
 from fleet.proxy.kept_topics import KeptTopics
 from stream.fleet_directory.fleet_subscription import FleetSubscription, Limits
 from stream.fleet_directory.merging import Moved
-from stream.messaging.connections.connection_watch import UNFINISHED, ConnectionWatch
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.gap_filling import Counts
 from stream.messaging.publisher import LINGER_MS
-from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
+from stream.messaging.topic_socket import TopicSocket, open_xpub
 from stream.results.heads import FrameHead, Head, PlaceHead, decode_head, kind_of, topic_of
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
@@ -65,8 +64,7 @@ class Proxy:
         self._subscription = FleetSubscription[Head](
             directory, read, cameras, Limits(), None, self._moved, decode=decode_head
         )
-        self._topics = TopicSocket(serving.high_water_mark, serving.max_subscriptions)
-        self._watch = ConnectionWatch()
+        self._topics = TopicSocket(serving.high_water_mark)
         self._kept = KeptTopics()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
@@ -87,11 +85,6 @@ class Proxy:
         return self._topics.subscriptions
 
     @property
-    def closed(self) -> Mapping[str, int]:
-        """Connections closed because of what subscribers sent, by reason."""
-        return {**self._topics.closed, UNFINISHED: self._watch.closed}
-
-    @property
     def refused(self) -> int:
         """Connections refused because the client's key is not listed."""
         return self._authenticator.refused if self._authenticator is not None else 0
@@ -104,7 +97,7 @@ class Proxy:
             socket = open_xpub(context, self._serving.high_water_mark, encrypted=authenticator is not None)
             if authenticator is not None:
                 authenticator.protect(socket)
-            self.endpoint = bind(socket, self._serving.endpoint, "--bind", self._watch)
+            self.endpoint = bind(socket, self._serving.endpoint, "--bind")
             if authenticator is None:
                 check_reach(self.endpoint, "--bind", allow_plaintext=self._serving.allow_plaintext)
             self._subscription.open()
@@ -117,8 +110,7 @@ class Proxy:
         self._context, self._authenticator = context, authenticator
         if authenticator is not None:
             authenticator.start()
-        self._topics.serve(socket, self._watch)
-        self._watch.start()
+        self._topics.serve(socket)
 
     async def run(self) -> None:
         """Pass messages on until it is cancelled or stopped. After `start()`."""

@@ -1,6 +1,6 @@
 """The publisher: numbers each message, encodes it once, sends it over ZeroMQ, and keeps it for replay.
 
-It has the socket with the last value of each topic (`stream.messaging.xpub.topic_socket`), and the history with its
+It has the socket with the last value of each topic (`stream.messaging.topic_socket`), and the history with its
 replay server (`stream.messaging.replay`). From `start()` to `stop()` one event loop handles subscriptions; any thread
 may call `publish()`. The socket's lock also keeps each topic's numbers in the order of sending.
 """
@@ -10,20 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
 import zmq
 
-from stream.messaging.connections.connection_watch import UNFINISHED, ConnectionWatch
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
 from stream.messaging.replay import ReplayServer, open_router
-from stream.messaging.xpub.topic_socket import TopicSocket, open_xpub
+from stream.messaging.topic_socket import TopicSocket, open_xpub
 from stream.results import (
     STATS_TOPIC,
     Alert,
@@ -101,19 +100,13 @@ class Publisher:
         self._observer = observer
         self._membership = membership
         self._history = History(config.history_messages, config.history_bytes)
-        self._topics = TopicSocket(
-            config.high_water_mark,
-            config.max_subscriptions,
-            None if membership is None else self._may_be_repeated,
-        )
+        self._topics = TopicSocket(config.high_water_mark, None if membership is None else self._may_be_repeated)
         self._encode = (msgspec.json.Encoder() if config.encoding == "json" else msgspec.msgpack.Encoder()).encode
         self._routes: dict[tuple[type[Message], str], _Route] = {}
         self._listeners: list[MessageListener] = []
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
         self._replay: ReplayServer | None = None
-        self._watches = ConnectionWatch(), ConnectionWatch()
-        """Of subscribers, and of clients of replay."""
         self._store: MessageStore | None = None
         self._earlier: EarlierMessages | None = None
         self._lock = self._topics.lock
@@ -132,8 +125,8 @@ class Publisher:
             if authenticator is not None:
                 authenticator.protect(xpub)
                 authenticator.protect(router)
-            self.endpoint = bind(xpub, self._config.endpoint, "publish.endpoint", self._watches[0])
-            self.replay_endpoint = bind(router, self._config.replay, "publish.replay", self._watches[1])
+            self.endpoint = bind(xpub, self._config.endpoint, "publish.endpoint")
+            self.replay_endpoint = bind(router, self._config.replay, "publish.replay")
             if authenticator is None:
                 for address, field in ((self.endpoint, "publish.endpoint"), (self.replay_endpoint, "publish.replay")):
                     check_reach(address, field, allow_plaintext=self._config.allow_plaintext)
@@ -143,11 +136,9 @@ class Publisher:
         self._context, self._authenticator = context, authenticator
         if authenticator is not None:
             authenticator.start()
-        self._replay = ReplayServer(router, self._history, self.run, self._observer, self._earlier, self._watches[1])
+        self._replay = ReplayServer(router, self._history, self.run, self._observer, self._earlier)
         self._replay.start()
-        self._topics.serve(xpub, self._watches[0])
-        for watch in self._watches:
-            watch.start()
+        self._topics.serve(xpub)
 
     async def stop(self) -> None:
         """Deliver queued messages, for at most `LINGER_MS`, and close. May be called again.
@@ -218,11 +209,6 @@ class Publisher:
     def subscriptions(self) -> int:
         """Subscriptions of all connected subscribers; one subscriber may have several."""
         return self._topics.subscriptions
-
-    @property
-    def closed(self) -> Mapping[str, int]:
-        """Connections closed because of what clients sent, by reason."""
-        return {**self._topics.closed, UNFINISHED: sum(watch.closed for watch in self._watches)}
 
     @property
     def evicted(self) -> int:

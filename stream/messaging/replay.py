@@ -19,7 +19,6 @@ import msgspec
 import zmq
 from msgspec import Meta
 
-from stream.messaging.connections.connection_watch import ConnectionWatch
 from stream.messaging.earlier import EarlierMessages, EarlierUnavailableError, Later, Source
 from stream.messaging.history import History
 from telemetry.observer import Observer
@@ -214,8 +213,7 @@ def open_router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
 class ReplayServer:
     """Answers replay requests from `history` on a bound ROUTER socket, which it closes.
 
-    `earlier` has the messages of earlier runs. It is read in this server's thread, a chunk at a time. `watch` is told
-    what was read.
+    `earlier` has the messages of earlier runs. It is read in this server's thread, a chunk at a time.
     """
 
     def __init__(
@@ -225,14 +223,12 @@ class ReplayServer:
         run: str,
         observer: Observer,
         earlier: EarlierMessages | None,
-        watch: ConnectionWatch,
     ) -> None:
         self._router = router
         self._history = history
         self._run = run
         self._observer = observer
         self._earlier = earlier
-        self._watch = watch
         self._encode = msgspec.json.Encoder().encode
         self._clients: dict[bytes, _Client] = {}
         self._stop_sender = router.context.socket(zmq.PAIR)
@@ -291,11 +287,9 @@ class ReplayServer:
         """Read up to a chunk of waiting requests."""
         for _ in range(CHUNK):
             try:
-                received = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
+                identity, *frames = self._router.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._watch.read(received[1:])
-            identity, *frames = (frame.bytes for frame in received)
             client = self._clients.get(identity) or _Client(moved_at=now)
             if len(frames) != 1:
                 name, answer = b"", ReplayEnd(0, 0, "bad_request")

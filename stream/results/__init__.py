@@ -142,8 +142,6 @@ def topic(kind: Literal["results", "events", "status", "alerts", "clips", "direc
     return f"{kind}/v1/{camera}/"
 
 
-LONGEST_TOPIC = len(topic("directory", "c" * 63))
-"""Bytes of the longest topic: names of cameras and engines have at most 63."""
 STATS_TOPIC = "stats/v1/"
 """Topic of the statistics of an engine, and the beginning of those of the engines of a fleet."""
 

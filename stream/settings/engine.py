@@ -214,12 +214,6 @@ class PublishConfig(Section):
         le=1_000_000,
         description="Messages queued for a slow subscriber; when the queue is full, newer ones are dropped.",
     )
-    max_subscriptions: int = Field(
-        16_384,
-        ge=1,
-        le=1_000_000,
-        description="Subscriptions of one client, and a quarter of those of all; a client with more is disconnected.",
-    )
     history_messages: int = Field(
         2000, ge=1, le=10_000_000, description="Messages kept for replay per topic: 80 s at 25 fps."
     )

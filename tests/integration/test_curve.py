@@ -23,10 +23,10 @@ import support.engines.wire_messages as wire
 from commands.keys import make_keys
 from stream.messaging.curve import allow_list, authenticator
 from stream.messaging.curve.authenticator import make_authenticator
-from stream.messaging.curve.keys import ClientKeys, KeyPair, client_keys, read_pair
+from stream.messaging.curve.keys import ClientKeys, KeyPair, read_pair
 from stream.messaging.endpoints import EndpointError
 from stream.messaging.publisher import Publisher
-from stream.results import LONGEST_TOPIC, Frame
+from stream.results import Frame
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
 from stream.subscriber import Subscription, subscribe
@@ -498,12 +498,3 @@ async def test_the_pages_program_for_pyzmq_alone_reads_results(keys: Keys) -> No
             program = program.replace(f'"{named}"', repr(real))
         line = await first_line(publisher, sys.executable, "-u", "-c", program)
     assert line.startswith(b"results/v1/lobby/ {")
-
-
-async def test_a_listed_client_has_the_limits_of_others(keys: Keys) -> None:
-    async with publishing(keys, max_subscriptions=2) as publisher:
-        for prefixes, reason in (((b"a", b"b", b"c"), "many"), ((b"x" * (LONGEST_TOPIC + 1),), "long")):
-            async with connected(publisher.endpoint, zmq.SUB, client_keys(**keys.of("wall"))) as socket:
-                for prefix in prefixes:
-                    socket.subscribe(prefix)
-                await until(lambda reason=reason: publisher.closed[reason] > 0)

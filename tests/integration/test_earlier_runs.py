@@ -233,7 +233,7 @@ async def test_a_subscriber_gets_what_it_missed_of_a_run_that_ended_under_it(tmp
         while names([await anext(messages)]) != [first]:
             pass
         with pytest.MonkeyPatch.context() as patch:  # as if the process was killed before these were sent
-            patch.setattr("stream.messaging.xpub.topic_socket._send", lambda *frames: None)
+            patch.setattr("stream.messaging.topic_socket._send", lambda *frames: None)
             lost = [engine.begin(), engine.begin()]
         await restart(engine)
         assert names(await read_until_stats(messages, engine)) == lost

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from commands.keys import make_keys
 from run_stream import app
 from stream.messaging.curve.keys import KeyPair, read_pair, read_public
-from stream.messaging.xpub.topic_socket import SUBSCRIPTION_BYTES
+from stream.messaging.topic_socket import SUBSCRIPTION_BYTES
 from support.engines.controlled_engine import configured, running
 from support.fleet import coordinators
 from support.fleet.engine_process import engine_process

@@ -29,8 +29,7 @@ from stream.messaging import publisher as publishers
 from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import EndpointError
 from stream.messaging.publisher import Membership, Publisher
-from stream.messaging.xpub import topic_socket
-from stream.messaging.xpub.topic_socket import PAUSE_S, READ, SUBSCRIPTION_BYTES
+from stream.messaging.topic_socket import SUBSCRIPTION_BYTES
 from stream.results import Frame, Message, Stats, decode
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
@@ -403,39 +402,6 @@ async def test_bytes_that_are_not_zeromq_are_harmless_on_both_ports() -> None:
             assert (await receive(subscriber))[1].seq == 0
         async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
             assert len((await ask(dealer))[0]) == 1
-
-
-@pytest.mark.parametrize(("within_s", "most"), [(PATIENCE_S, READ), (0.0, 1)])
-async def test_a_flood_of_subscriptions_is_read_in_chunks_and_completely(
-    within_s: float, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(topic_socket, "CHUNK_S", within_s)
-    flooded = 50 * most
-    async with publishing() as publisher:
-        for camera in range(50):
-            publisher.publish(wire.status(f"cam{camera}"))
-        bites: list[int] = []
-        read = publisher._topics._read_subscriptions  # what a bite took shows nowhere else
-
-        def counting(socket: zmq.Socket[bytes], now: float) -> bool:
-            before = publisher.subscriptions
-            more = read(socket, now)
-            bites.append(publisher.subscriptions - before)
-            return more
-
-        monkeypatch.setattr(publisher._topics, "_read_subscriptions", counting)
-        async with connected(publisher.endpoint, zmq.SUB) as flood:
-            flood.setsockopt(zmq.SNDHWM, 0)  # otherwise it drops its own subscriptions
-            started = time.monotonic()
-            for number in range(flooded):
-                flood.subscribe(b"status/v1/cam%d" % number)
-            while publisher.subscriptions < flooded:
-                publisher.publish(wire.frame())
-                await asyncio.sleep(0)
-            took = time.monotonic() - started
-        assert max(bites) <= most
-        # Between full bites there is a pause, however often the loop turns and messages are published.
-        assert len([bite for bite in bites if bite == most]) <= took / PAUSE_S + 1
 
 
 @pytest.mark.parametrize("field", ["endpoint", "replay"])

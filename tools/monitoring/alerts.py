@@ -24,7 +24,6 @@ GROWN_BY = 1.25
 """Resident memory relative to three hours before. It grew by 0.6 % in ten minutes of the edge profile (make soak)."""
 
 DESCRIPTOR_SHARE = 0.8
-"""As in stream/descriptors.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ def _increased(name: str, window: str, by: tuple[str, ...]) -> str:
 
 
 _RESIDENT = series("process_resident_memory_bytes", job=JOB)
-_DESCRIPTOR_USE = f"({series('descriptor_use')} or {series('fleet_descriptor_use')})"
+_PROGRAMS = (JOB, f"{JOB}-fleet")
+_DESCRIPTOR_USE = f"{series('process_open_fds', job=_PROGRAMS)} / {series('process_max_fds', job=_PROGRAMS)}"
 _CAMERAS_NOW = f"count by (job, instance) ({series('frames_decoded_total')})"
 _CAMERAS_BEFORE = f"count by (job, instance) ({series('frames_decoded_total')} offset 3h)"
 _PROCESSED_2M = total(rate(series("frames_processed_total"), "2m"), CAMERA)
@@ -146,20 +146,12 @@ ALERTS: tuple[Alert, ...] = (
         lasts="30m",
     ),
     Alert(
-        "PartstreamSubscribersClosed",
-        f"{total(increase(series('subscribers_closed_total'), '5m'), ENGINE)} > 0",
-        "warning",
-        "{{ $labels.instance }} disconnects subscribers",
-        "A ZeroMQ client has more subscriptions than publish.max_subscriptions, or longer ones than any topic, "
-        "finishes no message, or sends more than can be read. It connects again, and is disconnected again.",
-    ),
-    Alert(
         "PartstreamDescriptorsHigh",
         f"{_DESCRIPTOR_USE} > {DESCRIPTOR_SHARE:g}",
         "warning",
         "{{ $labels.instance }} runs out of file descriptors",
-        "{{ $value | humanizePercentage }} of those that are not kept for HTTP and cameras are in use. At about 90 %, "
-        "new subscribers have to wait.",
+        "{{ $value | humanizePercentage }} are in use. Without a free one, there are no new subscribers, and HTTP "
+        "requests and new cameras can fail.",
         lasts="1m",
     ),
     Alert(

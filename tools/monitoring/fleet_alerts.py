@@ -97,14 +97,5 @@ FLEET_ALERTS: tuple[Alert, ...] = (
         "Camera {{ $labels.camera }} keeps moving between engines",
         "It moved {{ $value }} times within 15 minutes. Every move starts new tracks.",
     ),
-    Alert(
-        "PartstreamFleetSubscribersClosed",
-        f"{total(increase(series('fleet_subscribers_closed_total'), '5m'), ENGINE)} > 0"
-        f" or {total(increase(series('fleet_proxy_subscribers_closed_total'), '5m'), ENGINE)} > 0",
-        "warning",
-        "{{ $labels.instance }} disconnects subscribers",
-        "A client of the directory or of a proxy has too many subscriptions, or longer ones than any topic, "
-        "finishes no message, or sends more than can be read. It connects again, and is disconnected again.",
-    ),
 )
 """All alerts of a fleet, the most basic first."""

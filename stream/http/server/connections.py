@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from stream.descriptors import DESCRIPTORS, EXHAUSTED
+from stream.descriptors import EXHAUSTED
 from stream.http.server.problems import Problem
 from stream.http.server.protocol.admission import MAX_CONNECTIONS, MAX_PER_ADDRESS, Admission, place_of
 from stream.http.server.protocol.request_handler import TOO_MANY, TOO_SLOW, InvalidRequests, PlainHandler, answering
@@ -119,11 +119,9 @@ class Connections:
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as error:
-            if error.errno in EXHAUSTED:
-                DESCRIPTORS.look()
-                if self._spare:
-                    os.close(self._spare.pop())  # the next try, which follows at once, gets it
-                    return
+            if error.errno in EXHAUSTED and self._spare:
+                os.close(self._spare.pop())  # the next try, which follows at once, gets it
+                return
             logger.error("http: cannot accept connections: %s", error.strerror or error)
             loop.remove_reader(listener)
             loop.call_later(RETRY_ACCEPT_S, self._start_accepting, listener, server)

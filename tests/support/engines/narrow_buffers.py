@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 import pytest
 import zmq
 
-from stream.messaging.connections.connection_watch import ConnectionWatch
 from stream.messaging.endpoints import bind
 
 
@@ -19,10 +18,10 @@ async def narrow_buffers() -> AsyncIterator[None]:
     Otherwise the kernel's buffer grows to megabytes.
     """
 
-    def bind_narrow(socket: zmq.Socket[bytes], endpoint: str, field: str, watch: ConnectionWatch) -> str:
+    def bind_narrow(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
         if field == "publish.endpoint":
             socket.setsockopt(zmq.SNDBUF, 4096)
-        return bind(socket, endpoint, field, watch)
+        return bind(socket, endpoint, field)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stream.messaging.publisher.bind", bind_narrow)

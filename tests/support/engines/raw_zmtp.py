@@ -32,16 +32,4 @@ def send_and_reset(endpoint: str, kind: bytes, data: bytes) -> None:
     with raw_peer(endpoint, kind) as peer:
         peer.sendall(PING + data)
         peer.recv(len(PONG), socket.MSG_WAITALL)
-        reset_when_closed(peer)
-
-
-def reset_when_closed(peer: socket.socket) -> None:
-    """Let a connection end with a reset, as that of a process that is killed before it has read everything."""
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def part(body: bytes) -> bytes:
-    """Return a frame that is not the last one of its message."""
-    if len(body) < 256:
-        return b"\x01" + bytes([len(body)]) + body
-    return b"\x03" + struct.pack(">Q", len(body)) + body
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets it

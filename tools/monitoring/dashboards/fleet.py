@@ -249,7 +249,6 @@ def _results() -> list[AnyPanel]:
 def _coordinator() -> list[AnyPanel]:
     renewals = rate(series("fleet_renewals_total", **OF_COORDINATOR), NOW)
     refused = happened(series("fleet_curve_refused_total", **OF_COORDINATOR), NOW)
-    closed = happened(series("fleet_subscribers_closed_total", **OF_COORDINATOR), NOW)
     errors = happened(series("fleet_store_errors_total", **OF_COORDINATOR), NOW)
     return [
         lines(
@@ -275,15 +274,6 @@ def _coordinator() -> list[AnyPanel]:
                 "0.", "List the key in curve_engine_keys (bind) or curve_allowed_keys.", "PartstreamFleetEngineRefused"
             ),
             Query(total(refused, ("socket",)), "{{socket}}"),
-        ),
-        lines(
-            "Readers disconnected for their subscriptions",
-            Advice(
-                "0.",
-                "One has too many, or too long ones, finishes no message, or sends too many: see the log.",
-                "PartstreamFleetSubscribersClosed",
-            ),
-            Query(total(closed, ("reason",)), "{{reason}}"),
         ),
         lines(
             "Nodes and agents of Ray",
@@ -327,6 +317,7 @@ def _coordinator() -> list[AnyPanel]:
                 total(rate(series("process_cpu_seconds_total", job=FLEET_JOB, **OF_COORDINATOR), NOW), ("instance",)),
                 "{{instance}}",
             ),
+            width=12,
         ),
         lines(
             "Memory of the coordinator",
@@ -337,5 +328,6 @@ def _coordinator() -> list[AnyPanel]:
             ),
             Query(series("process_resident_memory_bytes", job=FLEET_JOB, **OF_COORDINATOR), "{{instance}}"),
             unit="bytes",
+            width=12,
         ),
     ]

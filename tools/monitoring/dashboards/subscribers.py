@@ -79,7 +79,7 @@ def _published() -> list[AnyPanel]:
             ),
             Query(total(rate(series("results_published_total", **HERE), NOW), ("topic_kind",)), "{{topic_kind}}"),
             unit="cps",
-            width=6,
+            width=12,
         ),
         lines(
             "Subscriptions",
@@ -91,16 +91,6 @@ def _published() -> list[AnyPanel]:
             "Clients refused by their key",
             Advice("0.", "Add the client's public key to publish.curve_allowed_keys, or find the client."),
             Query(total(happened(series("curve_refused_total", **HERE), NOW), ("instance",)), "{{instance}}"),
-            width=6,
-        ),
-        lines(
-            "Clients disconnected for their subscriptions",
-            Advice(
-                "0.",
-                "A client has too many, or too long ones, finishes no message, or sends too many: see the log.",
-                "PartstreamSubscribersClosed",
-            ),
-            Query(total(happened(series("subscribers_closed_total", **HERE), NOW), ("reason",)), "{{reason}}"),
             width=6,
         ),
     ]

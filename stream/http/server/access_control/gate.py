@@ -9,7 +9,7 @@ from time import monotonic, time_ns
 
 from aiohttp import HttpVersion11, web
 
-from stream.descriptors import DESCRIPTORS, EXHAUSTED
+from stream.descriptors import EXHAUSTED
 from stream.http.server.access_control.access import Access, Caller, allows, embedded_elsewhere, same_origin
 from stream.http.server.access_control.audit import Audit
 from stream.http.server.access_control.authority import parsed
@@ -237,7 +237,6 @@ def _credentials(request: web.Request, cookie: str) -> Credentials:
 def _of_bug(request: web.Request, error: Exception) -> Problem:
     """Return the problem of an unexpected error, and log it unless no file descriptor was free."""
     if isinstance(error, OSError) and error.errno in EXHAUSTED:
-        DESCRIPTORS.look()
         text = "the process has no file descriptor free: close connections, raise its limit, or retry later"
         return Problem(503, "no-descriptors", text, headers={"Retry-After": "10"})
     logger.exception("internal error while answering a %s request", request.method)

@@ -1,1 +1,0 @@
-"""Connections of a bound socket: which are open, and which to close."""

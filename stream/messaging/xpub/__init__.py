@@ -1,1 +1,0 @@
-"""The socket that subscribers connect to."""
