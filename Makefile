@@ -26,7 +26,7 @@ help:
 	@echo "make test-fast  unit tests without servers, training or weights (45 seconds on two cores)"
 	@echo "make flaky      run the tests five times on a loaded machine"
 	@echo "make format     format the code and apply the linter's fixes"
-	@echo "make lint       budget, ruff, pyright, import-linter"
+	@echo "make lint       budget, ruff, pyright, import-linter, links of the documentation"
 	@echo "make hooks      run the linters before each commit (pre-commit)"
 	@echo "make bench      measure against a bare loop and against peers"
 	@echo "make soak       long runs (memory, random faults), many random examples, and timed promises, on an idle machine"
@@ -89,6 +89,7 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
 
 hooks: $(READY)
 	@$(BIN)/pre-commit install
