@@ -33,7 +33,7 @@ def evaluate_command(
     Prints the figures of part states and classes, and their area, as the Kinetics-TPS benchmark defines them.
     """
     from commands.models.evaluation import ReportError, evaluate_submission
-    from training.benchmark.submissions.submission_errors import SubmissionError
+    from training.benchmark.submission import SubmissionError
 
     try:
         evaluate_submission(gt, pred, console=console, as_one_object=as_json, html=html, observed=observed)

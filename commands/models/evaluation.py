@@ -14,7 +14,7 @@ from commands.ending import error_console
 from training.benchmark.observed_answers import read_answers, recognise
 from training.benchmark.psc import evaluate
 from training.benchmark.reports.evaluation_summary import THRESHOLDS, PartTally, Summary, as_json, summarise
-from training.benchmark.submissions.submission import read_ground_truth, read_prediction
+from training.benchmark.submission import read_ground_truth, read_prediction
 
 
 class ReportError(RuntimeError):

@@ -18,7 +18,7 @@ from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
     from stages.types import ModelInfo
-    from training.benchmark.submissions.submission import GroundTruth
+    from training.benchmark.submission import GroundTruth
     from training.synthetic.scoring.figures.benchmark import BenchmarkScore
     from training.synthetic.scoring.runs import Conditions, Scored
     from training.synthetic.videos.manifest import Manifest

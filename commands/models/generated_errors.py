@@ -14,7 +14,7 @@ from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIG
 def generated_errors() -> Generator[None]:
     """Turn errors that a user can correct, and Ctrl-C, into a message and an exit code."""
     from stages.third_party.weights import WeightsError
-    from training.benchmark.submissions.submission_errors import SubmissionError
+    from training.benchmark.submission import SubmissionError
     from training.kinetics_tps import DatasetError
     from training.synthetic.scoring.frozen_set import FrozenSetError
     from training.synthetic.scoring.workers import ScoringError

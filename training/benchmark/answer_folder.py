@@ -17,7 +17,7 @@ import msgspec
 
 from training.benchmark.observed_answers import Answer
 from training.benchmark.predicted_answers import PredictedFrame
-from training.benchmark.submissions.submission import PREDICTION_FILES
+from training.benchmark.submission import PREDICTION_FILES
 from training.kinetics_tps.dataset import DatasetError
 from training.kinetics_tps.write import write_whole
 

@@ -11,13 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from training.benchmark.submissions import decoding_errors
-from training.benchmark.submissions.submission import GroundTruth
-from training.benchmark.submissions.submission_columns import Flags, Floats
-from training.benchmark.submissions.submission_errors import MissingVideosError, Place, WrongValueError
+from training.benchmark.submission import Flags, Floats, GroundTruth, SubmissionError, decoded, read_bytes, require
 
 SHARES: Floats = np.arange(101) / 100
 """Shares of a video at which the current answer is compared."""
@@ -43,14 +39,13 @@ class Recognition:
 
 def read_answers(path: Path, truth: GroundTruth) -> list[list[Answer]]:
     """Return the answers for the truth's V videos, in its order; others are ignored. Raises `SubmissionError`."""
-    content = decoding_errors.read_bytes(path)
-    try:
-        given = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    except decoding_errors.DECODING_ERRORS as error:
-        raise decoding_errors.in_file(path.name, content, error) from None
-    if missing := [video for video in truth.videos if video not in given]:
-        raise MissingVideosError(Place(path.name), missing, len(truth.videos))
-    return [_answers(Place(path.name, video), given[video]) for video in truth.videos]
+    given = decoded(path.name, read_bytes(path), dict[str, list[Answer]])
+    require(path.name, truth.videos, given)
+    for video in truth.videos:
+        seconds = [entry[0] for entry in given[video]]
+        if seconds != sorted(seconds) or (seconds and seconds[0] < 0):
+            raise SubmissionError(f"{path.name}: video {video!r}: the answers' seconds must ascend from 0")
+    return [given[video] for video in truth.videos]
 
 
 def recognise(answers: Sequence[Sequence[Answer]], actions: Sequence[str]) -> Recognition:
@@ -72,18 +67,3 @@ def _settled(seconds: Floats, right: Flags) -> float:
     wrong = np.flatnonzero(~right)
     first = int(wrong[-1]) + 1 if len(wrong) else 0
     return float(seconds[first]) if first < len(seconds) else np.inf
-
-
-def _answers(place: Place, raw: msgspec.Raw) -> list[Answer]:
-    try:
-        answers = msgspec.json.decode(raw, type=list[Answer])
-    except decoding_errors.DECODING_ERRORS as error:
-        problem = str(error).replace("`", "").replace(" - at $", ", at answer ")
-        raise WrongValueError(place, f"{problem}; each answer is [seconds, label or null, score]") from None
-    before = 0.0
-    for number, (seconds, _, _) in enumerate(answers):
-        if seconds < before:
-            where = "before the video's beginning" if number == 0 else f"after {before} s"
-            raise WrongValueError(place, f"answer {number} is at {seconds} s, {where}; seconds must ascend")
-        before = seconds
-    return answers

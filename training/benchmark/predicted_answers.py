@@ -12,7 +12,7 @@ import numpy as np
 
 from stages.types import Box, FrameAnalysis, PartAnalysis, PersonAnalysis
 from stages.vocabulary import STILL
-from training.benchmark.submissions.submission_columns import PEOPLE_PER_FRAME
+from training.benchmark.submission import PEOPLE_PER_FRAME
 
 OTHER = "other"
 """The action of people who do none of the others, if the vocabulary has it."""

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from training.benchmark.box_overlap import inclusive_iou
-from training.benchmark.submissions.submission import GroundTruth, Prediction
-from training.benchmark.submissions.submission_columns import Flags, Floats, Integers
+from training.benchmark.submission import Flags, Floats, GroundTruth, Integers, Prediction
 
 PERSON_IOU = 0.5
 """A predicted person matches a true one above this IoU."""

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from typing import Any
 
-from training.benchmark.submissions.submission import GroundTruth, Prediction, parse_ground_truth, parse_prediction
+from training.benchmark.submission import GroundTruth, Prediction, parse_ground_truth, parse_prediction
 
 PARTS = ["head", "hip", *(f"{side}_{limb}" for side in ("left", "right") for limb in ("arm", "hand", "leg", "foot"))]
 VERBS = ["none", "bend", "lift", "hold", "step"]

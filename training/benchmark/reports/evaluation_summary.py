@@ -15,8 +15,7 @@ import numpy as np
 from stages.vocabulary import PARTS
 from training.benchmark.observed_answers import SHARES, Recognition
 from training.benchmark.psc import Correctness, accuracy_at, area
-from training.benchmark.submissions.submission import GroundTruth, Prediction
-from training.benchmark.submissions.submission_columns import Flags, Floats
+from training.benchmark.submission import Flags, Floats, GroundTruth, Prediction
 
 THRESHOLDS: Floats = np.arange(1, 10) / 10
 """PSC thresholds at which accuracy is reported; the area uses all of 1/10000 … 9999/10000."""

@@ -95,11 +95,14 @@ def change(folders: Path, name: str, how: Callable[[Any], object]) -> None:
     [
         (drop_video, "pred_part_result.json: 1 of 4 videos of the ground truth are missing"),
         (too_many, "11 people; the benchmark allows 10"),
-        (lambda f: (f / "gt" / "gt_vid_result.json").unlink(), "gt_vid_result.json: there is no such file"),
-        (lambda f: (f / "pred" / "pred_part_result.json").write_text('{"v'), "ends in the middle"),
-        (lambda f: (f / "pred" / "pred_vid_result.json").write_text("[1]"), "pred_vid_result.json: expected object"),
-        (lambda f: change(f, "pred_vid_result", lambda t: t.update(v00=[1])), "video 'v00': expected str, got array"),
-        (lambda f: change(f, "gt_part_result", lambda t: t.update(v00={"[red]": 1})), "frame '[red]': expected object"),
+        (lambda f: (f / "gt" / "gt_vid_result.json").unlink(), "gt_vid_result.json: can't be read"),
+        (lambda f: (f / "pred" / "pred_part_result.json").write_text('{"v'), "Input data was truncated"),
+        (lambda f: (f / "pred" / "pred_vid_result.json").write_text("[1]"), "pred_vid_result.json: Expected object"),
+        (
+            lambda f: change(f, "pred_vid_result", lambda t: t.update(v00=[1])),
+            "pred_vid_result.json: Expected str, got array",
+        ),
+        (lambda f: change(f, "gt_part_result", lambda t: t.update(v00={"[red]": 1})), "frame '[red]': Expected object"),
     ],
 )
 def test_bad_files_are_errors_without_a_traceback(

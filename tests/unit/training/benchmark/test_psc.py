@@ -18,7 +18,7 @@ from support.training import psc_reference
 from support.training.psc_pairs import Pair, as_json
 from training.benchmark.box_overlap import inclusive_iou
 from training.benchmark.psc import Correctness, accuracy_at, area, assign, evaluate
-from training.benchmark.submissions.submission import parse_ground_truth, parse_prediction
+from training.benchmark.submission import parse_ground_truth, parse_prediction
 
 CASES = REPOSITORY / "tests" / "data" / "psc_cases.json.gz"
 FRAME = "img_00001.json"

@@ -13,7 +13,7 @@ import support.training.kinetics_tps_examples as examples
 from run_stream import app
 from stages.vocabulary import PARTS, Vocabulary
 from training.benchmark.psc import evaluate
-from training.benchmark.submissions.submission import parse_prediction, read_ground_truth
+from training.benchmark.submission import parse_prediction, read_ground_truth
 from training.kinetics_tps import AnnotatedFrame, Dataset, DatasetError, Lists, Seen, Video, write_ground_truth
 
 

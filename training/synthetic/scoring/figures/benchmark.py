@@ -10,7 +10,7 @@ import msgspec
 
 from training.benchmark.predicted_answers import PredictedFrame
 from training.benchmark.psc import evaluate
-from training.benchmark.submissions.submission import GroundTruth, parse_prediction, read_ground_truth
+from training.benchmark.submission import GroundTruth, parse_prediction, read_ground_truth
 from training.synthetic.videos.manifest import GROUND_TRUTH
 
 

@@ -14,7 +14,7 @@ from training.benchmark.observed_answers import Recognition, recognise
 from training.benchmark.psc import evaluate
 from training.benchmark.reports.evaluation_report import render, write_report
 from training.benchmark.reports.evaluation_summary import Summary, summarise
-from training.benchmark.submissions.submission import parse_ground_truth, parse_prediction
+from training.benchmark.submission import parse_ground_truth, parse_prediction
 
 SCRIPT = "<script>alert(1)</script>"
 ODD = "$x_{1}$ & \"q\" 's' --> ]]> #010203 {braces}"

@@ -12,7 +12,7 @@ import pytest
 
 from support.imported_files import imported_files
 from support.repository import REPOSITORY
-from training.benchmark.submissions.submission import read_ground_truth
+from training.benchmark.submission import read_ground_truth
 from training.kinetics_tps import Dataset, check_dataset, video_file
 from training.synthetic.motion.skeleton import KEYPOINTS
 from training.synthetic.videos import folder, making

@@ -1,1 +1,0 @@
-"""The result files of the benchmark: reading, checking, and their errors."""
