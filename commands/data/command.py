@@ -88,8 +88,6 @@ def show_report(report: CheckReport, console: Console, files: int | None) -> Non
     from rich.markup import escape
     from rich.table import Table
 
-    from training.kinetics_tps.data_errors import MEANING
-
     totals = report.totals
     console.print(
         f"{totals.train_videos} training videos, {totals.test_videos} test videos, {totals.frames} annotated frames, "
@@ -104,7 +102,7 @@ def show_report(report: CheckReport, console: Console, files: int | None) -> Non
     table.add_column("errors", justify="right")
     table.add_column("files", justify="right")
     for code, (errors, in_files) in report.counts().items():
-        table.add_row(code.value, MEANING[code], str(errors), str(in_files))
+        table.add_row(code.value, code.meaning, str(errors), str(in_files))
     console.print(table)
     by_file = [(file, list(found)) for file, found in groupby(report.errors, lambda error: error.file)]
     for file, found in by_file[:files]:

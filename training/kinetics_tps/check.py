@@ -6,13 +6,10 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.runtimes.machine import usable_cores
-from training.kinetics_tps.annotations import AnnotatedFrame
 from training.kinetics_tps.data_errors import DataError, ErrorCode, printable, quoted, shown
 from training.kinetics_tps.dataset import DatasetError, is_folder, read_entry
 from training.kinetics_tps.frame_reader import FrameReader
@@ -23,9 +20,9 @@ from training.kinetics_tps.layout import (
     train_entries,
     unlabelled_videos,
 )
-from training.kinetics_tps.lists import Lists, read_frame_list, read_lists
+from training.kinetics_tps.lists import read_frame_list, read_lists
 from training.kinetics_tps.names import ANNOTATIONS, FRAME_LISTS, LISTS, VIDEOS, Split
-from training.kinetics_tps.video_facts import VideoError, VideoFacts, probe
+from training.kinetics_tps.video_facts import VideoError, probe
 
 _ORDER = {code: order for order, code in enumerate(ErrorCode)}
 _HALVES: dict[Split, tuple[str, ...]] = {"train": (VIDEOS["train"], ANNOTATIONS), "test": (VIDEOS["test"],)}
@@ -92,23 +89,11 @@ class _Check:
     """One pass over a data set."""
 
     def __init__(self, root: Path, progress: Progress | None) -> None:
-        self._root = root
-        self._progress = progress
+        self._root, self._progress = root, progress
         self._done = self._all = 0
         self._report = CheckReport(str(root))
-        self._shown = (root, "")
-        # Opening a video releases the GIL, so videos are opened while annotations are read.
-        self._pool = ThreadPoolExecutor(min(8, usable_cores()))
 
     def run(self) -> CheckReport:
-        try:
-            self._walk()
-        finally:
-            self._pool.shutdown(cancel_futures=True)
-        self._report.errors.sort(key=lambda error: (error.file, _ORDER[error.code]))
-        return self._report
-
-    def _walk(self) -> None:
         lists = read_lists(self._root, self._add)
         has_train, has_test = (
             any(os.path.lexists(self._root / name) for name in (*folders, f"{LISTS}/{FRAME_LISTS[split]}"))
@@ -128,24 +113,30 @@ class _Check:
                 self._add(ErrorCode.DUPLICATE_VIDEO, video.path, words)
         self._all = len(videos) + len(test)
         if has_train:
-            self._check_train(train, lists)
+            self._check_train(train, FrameReader(lists))
         else:
             self._report.notes.append(f"there is no training half ({VIDEOS['train']})")
         if has_test:
             self._check_test(test)
         else:
             self._report.notes.append(f"there is no test half ({VIDEOS['test']})")
+        self._report.errors.sort(key=lambda error: (error.file, _ORDER[error.code]))
+        return self._report
 
-    def _check_train(self, entries: list[TrainEntry], lists: Lists) -> None:
-        reader = FrameReader(lists)
-        probed = self._pool.map(_probe, [entry.video for entry in entries if entry.video is not None])
+    def _check_train(self, entries: list[TrainEntry], reader: FrameReader) -> None:
         found: dict[str, tuple[Path, int]] = {}
+        totals = self._report.totals
         for entry in entries:
-            facts, frames = read_entry(entry, reader, self._add, next(probed) if entry.video else None)
+            facts, frames = read_entry(entry, reader, self._add)
             if entry.video is not None:
                 found[entry.name] = (entry.video, facts.frames if facts else 0)
                 self._advance()
-            self._count(frames, usable=facts is not None)
+            people = [person for frame in frames for person in frame.people]
+            totals.train_videos += facts is not None and bool(frames)
+            totals.frames += len(frames)
+            totals.people += len(people)
+            totals.parts += sum(len(person.parts) for person in people)
+            totals.objects += sum(len(frame.objects) for frame in frames)
         self._compare("train", found)
         for key, times in sorted(reader.undocumented.items()):
             words = "named boxes in it are read as objects, the rest is ignored"
@@ -153,12 +144,14 @@ class _Check:
 
     def _check_test(self, videos: list[UnlabelledVideo]) -> None:
         found: dict[str, tuple[Path, int]] = {}
-        for video, facts in zip(videos, self._pool.map(_probe, [video.path for video in videos])):
-            if isinstance(facts, VideoError):
-                self._add(facts.code, video.path, str(facts))
-            else:
+        for video in videos:
+            frames = 0
+            try:
+                frames = probe(video.path).frames
                 self._report.totals.test_videos += 1
-            found[video.name] = (video.path, 0 if isinstance(facts, VideoError) else facts.frames)
+            except VideoError as error:
+                self._add(error.code, video.path, str(error))
+            found[video.name] = (video.path, frames)
             self._advance()
         self._compare("test", found)
 
@@ -177,28 +170,11 @@ class _Check:
                 words = f"has {frames} frames; {path.name} says {listed[name]}"
                 self._add(ErrorCode.FRAMES_DIFFER, video, words)
 
-    def _count(self, frames: list[AnnotatedFrame], *, usable: bool) -> None:
-        totals = self._report.totals
-        totals.train_videos += usable and bool(frames)
-        totals.frames += len(frames)
-        totals.people += sum(len(frame.people) for frame in frames)
-        totals.parts += sum(len(person.parts) for frame in frames for person in frame.people)
-        totals.objects += sum(len(frame.objects) for frame in frames)
-
     def _add(self, code: ErrorCode, path: Path, message: str) -> None:
-        if path != self._shown[0]:
-            self._shown = (path, shown(path, self._root))
         # With a wrong list every part of every frame is an error: millions of them, with few different messages.
-        self._report.errors.append(DataError(code, self._shown[1], sys.intern(message)))
+        self._report.errors.append(DataError(code, sys.intern(shown(path, self._root)), sys.intern(message)))
 
     def _advance(self) -> None:
         self._done += 1
         if self._progress is not None:
             self._progress(self._done, self._all)
-
-
-def _probe(path: Path) -> VideoFacts | VideoError:
-    try:
-        return probe(path)
-    except VideoError as error:
-        return error

@@ -9,84 +9,44 @@ from typing import NamedTuple
 
 
 class ErrorCode(StrEnum):
-    """Codes of errors, in the order in which reports list them. `MEANING` explains each."""
+    """Codes of errors and their meaning, in the order in which reports list them."""
 
-    MISSING_FOLDER = "missing-folder"
-    EMPTY_FOLDER = "empty-folder"
-    UNEXPECTED_ENTRY = "unexpected-entry"
-    BAD_NAME = "bad-name"
-    BROKEN_LINK = "broken-link"
-    NOT_READABLE = "not-readable"
-    NOT_UTF8 = "not-utf8"
-    VIDEO_OUTSIDE_CLASS = "video-outside-class"
-    CLASS_WITHOUT_VIDEOS = "class-without-videos"
-    DUPLICATE_VIDEO = "duplicate-video"
-    MISSING_LIST = "missing-list"
-    BAD_LIST = "bad-list"
-    BAD_ROW = "bad-row"
-    DUPLICATE_ROW = "duplicate-row"
-    VIDEO_WITHOUT_ROW = "video-without-row"
-    FRAMES_DIFFER = "frames-differ"
-    MISSING_VIDEO = "missing-video"
-    UNREADABLE_VIDEO = "unreadable-video"
-    TRUNCATED_VIDEO = "truncated-video"
-    VIDEO_WITHOUT_ANNOTATIONS = "video-without-annotations"
-    ANNOTATIONS_WITHOUT_VIDEO = "annotations-without-video"
-    FRAME_BEYOND_VIDEO = "frame-beyond-video"
-    BAD_FRAME_NAME = "bad-frame-name"
-    TRUNCATED_JSON = "truncated-json"
-    BAD_JSON = "bad-json"
-    NOT_AN_OBJECT = "not-an-object"
-    MISSING_FIELD = "missing-field"
-    WRONG_TYPE = "wrong-type"
-    DUPLICATE_KEY = "duplicate-key"
-    BOX_NOT_FINITE = "box-not-finite"
-    BOX_REVERSED = "box-reversed"
-    BOX_OUTSIDE = "box-outside"
-    UNKNOWN_PART = "unknown-part"
-    DUPLICATE_PART = "duplicate-part"
-    PART_NAME_DIFFERS = "part-name-differs"
-    UNKNOWN_VERB = "unknown-verb"
+    meaning: str
 
+    def __new__(cls, code: str, meaning: str) -> ErrorCode:
+        made = str.__new__(cls, code)
+        made._value_, made.meaning = code, meaning
+        return made
 
-MEANING: dict[ErrorCode, str] = {
-    ErrorCode.MISSING_FOLDER: "a folder of the layout is missing",
-    ErrorCode.EMPTY_FOLDER: "a folder is empty",
-    ErrorCode.UNEXPECTED_ENTRY: "the layout has no such file or folder there",
-    ErrorCode.BAD_NAME: "a name can't be used in lists and results",
-    ErrorCode.BROKEN_LINK: "the target of a link is missing",
-    ErrorCode.NOT_READABLE: "a file or folder can't be read",
-    ErrorCode.NOT_UTF8: "a text is not in UTF-8",
-    ErrorCode.VIDEO_OUTSIDE_CLASS: "a training video is in no class folder, so its class is unknown",
-    ErrorCode.CLASS_WITHOUT_VIDEOS: "a class has annotations but no folder of videos",
-    ErrorCode.DUPLICATE_VIDEO: "two videos have the same name",
-    ErrorCode.MISSING_LIST: "a list of the layout is missing",
-    ErrorCode.BAD_LIST: "a list is empty or has a duplicate entry",
-    ErrorCode.BAD_ROW: "a row of a frame list is not a video's name and its number of frames",
-    ErrorCode.DUPLICATE_ROW: "a frame list has two rows for one video",
-    ErrorCode.VIDEO_WITHOUT_ROW: "a video is not in its frame list",
-    ErrorCode.FRAMES_DIFFER: "a video's number of frames differs from its list",
-    ErrorCode.MISSING_VIDEO: "a video in a frame list is missing",
-    ErrorCode.UNREADABLE_VIDEO: "a video can't be opened or decoded",
-    ErrorCode.TRUNCATED_VIDEO: "a video ends before its last frame",
-    ErrorCode.VIDEO_WITHOUT_ANNOTATIONS: "a training video has no annotated frame",
-    ErrorCode.ANNOTATIONS_WITHOUT_VIDEO: "annotations belong to no training video",
-    ErrorCode.FRAME_BEYOND_VIDEO: "an annotated frame comes after the video's last frame",
-    ErrorCode.BAD_FRAME_NAME: "an annotation's name is not img_00001.json, counted from 1",
-    ErrorCode.TRUNCATED_JSON: "an annotation ends in the middle",
-    ErrorCode.BAD_JSON: "an annotation is not JSON",
-    ErrorCode.NOT_AN_OBJECT: "an annotation is JSON but not an object",
-    ErrorCode.MISSING_FIELD: "a field is missing",
-    ErrorCode.WRONG_TYPE: "a field has a value of the wrong type",
-    ErrorCode.DUPLICATE_KEY: "an object has the same key twice, so that one value is lost",
-    ErrorCode.BOX_NOT_FINITE: "a box has a number that is not finite",
-    ErrorCode.BOX_REVERSED: "a box ends before it begins",
-    ErrorCode.BOX_OUTSIDE: "a box is completely outside the frame",
-    ErrorCode.UNKNOWN_PART: "a part is not in list/body_part.txt",
-    ErrorCode.DUPLICATE_PART: "a person has the same part twice",
-    ErrorCode.PART_NAME_DIFFERS: "a part's name differs from its key",
-    ErrorCode.UNKNOWN_VERB: "a verb is not in list/part_stat.txt",
-}
+    MISSING_FOLDER = "missing-folder", "a folder of the layout is missing"
+    EMPTY_FOLDER = "empty-folder", "a folder is empty"
+    UNEXPECTED_ENTRY = "unexpected-entry", "the layout has no such file or folder there"
+    BAD_NAME = "bad-name", "a name can't be used in lists and results"
+    BROKEN_LINK = "broken-link", "the target of a link is missing"
+    NOT_READABLE = "not-readable", "a file or folder can't be read"
+    NOT_UTF8 = "not-utf8", "a text is not in UTF-8"
+    VIDEO_OUTSIDE_CLASS = "video-outside-class", "a training video is in no class folder, so its class is unknown"
+    CLASS_WITHOUT_VIDEOS = "class-without-videos", "a class has annotations but no folder of videos"
+    DUPLICATE_VIDEO = "duplicate-video", "two videos have the same name"
+    MISSING_LIST = "missing-list", "a list of the layout is missing"
+    BAD_LIST = "bad-list", "a list is empty or has a duplicate entry"
+    BAD_ROW = "bad-row", "a row of a frame list is not a video's name and its number of frames"
+    DUPLICATE_ROW = "duplicate-row", "a frame list has two rows for one video"
+    VIDEO_WITHOUT_ROW = "video-without-row", "a video is not in its frame list"
+    FRAMES_DIFFER = "frames-differ", "a video's number of frames differs from its list"
+    MISSING_VIDEO = "missing-video", "a video in a frame list is missing"
+    UNREADABLE_VIDEO = "unreadable-video", "a video can't be opened or decoded"
+    TRUNCATED_VIDEO = "truncated-video", "a video ends before its last frame"
+    VIDEO_WITHOUT_ANNOTATIONS = "video-without-annotations", "a training video has no annotated frame"
+    ANNOTATIONS_WITHOUT_VIDEO = "annotations-without-video", "annotations belong to no training video"
+    FRAME_BEYOND_VIDEO = "frame-beyond-video", "an annotated frame comes after the video's last frame"
+    BAD_FRAME_NAME = "bad-frame-name", "an annotation's name is not img_00001.json, counted from 1"
+    BAD_JSON = "bad-json", "an annotation is not JSON of the layout"
+    BOX_REVERSED = "box-reversed", "a box ends before it begins"
+    BOX_OUTSIDE = "box-outside", "a box is completely outside the frame"
+    UNKNOWN_PART = "unknown-part", "a part is not in list/body_part.txt"
+    PART_NAME_DIFFERS = "part-name-differs", "a part's name differs from its key"
+    UNKNOWN_VERB = "unknown-verb", "a verb is not in list/part_stat.txt"
 
 
 class DataError(NamedTuple):

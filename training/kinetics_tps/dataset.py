@@ -7,14 +7,13 @@ is logged.
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.kinetics_tps.annotations import AnnotatedFrame
-from training.kinetics_tps.data_errors import MEANING, ErrorCode, Report, shown
+from training.kinetics_tps.data_errors import ErrorCode, Report, shown
 from training.kinetics_tps.frame_reader import FrameReader
 from training.kinetics_tps.layout import (
     TrainEntry,
@@ -29,7 +28,6 @@ from training.kinetics_tps.names import ANNOTATIONS, VIDEOS
 from training.kinetics_tps.video_facts import VideoError, VideoFacts, probe
 
 logger = logging.getLogger(__name__)
-_PIECE = 1 << 17
 
 
 class DatasetError(ValueError):
@@ -115,7 +113,7 @@ class Dataset:
             logger.warning("%s: %s", self.root, message)
 
     def _advice(self) -> str:
-        counts = ", ".join(f"{count} x {MEANING[code]}" for code, count in self.skipped.most_common(3))
+        counts = ", ".join(f"{count} x {code.meaning}" for code, count in self.skipped.most_common(3))
         return f"{counts or 'the folder is empty'}. `partstream data check {self.root}` lists every error"
 
 
@@ -128,12 +126,11 @@ def is_folder(path: Path) -> bool:
 
 
 def read_entry(
-    entry: TrainEntry, reader: FrameReader, report: Report, probed: VideoFacts | VideoError | None = None
+    entry: TrainEntry, reader: FrameReader, report: Report
 ) -> tuple[VideoFacts | None, list[AnnotatedFrame]]:
     """Open a training video and read its annotated frames; errors are reported, and their frames are not returned.
 
-    `probed` is the result or error of `probe`, if it was called before. Errors of frames are also found for a video
-    that cannot be opened.
+    Errors of frames are also found for a video that cannot be opened.
     """
     facts = None
     if entry.video is None:
@@ -141,11 +138,8 @@ def read_entry(
         report(ErrorCode.ANNOTATIONS_WITHOUT_VIDEO, entry.annotations, "there is no training video with this name")
     else:
         try:
-            facts = probe(entry.video) if probed is None else probed
-            if isinstance(facts, VideoError):
-                raise facts
+            facts = probe(entry.video)
         except VideoError as error:
-            facts = None
             report(error.code, entry.video, str(error))
         if entry.annotations is None:
             report(ErrorCode.VIDEO_WITHOUT_ANNOTATIONS, entry.video, "has no annotations")
@@ -157,7 +151,7 @@ def _frames(folder: Path, facts: VideoFacts | None, reader: FrameReader, report:
     frames: list[AnnotatedFrame] = []
     for index, name in frame_files(folder, report):
         try:
-            raw = _read(name)
+            raw = Path(name).read_bytes()
         except OSError as error:
             report(ErrorCode.NOT_READABLE, Path(name), f"can't be read: {error.strerror}")
             continue
@@ -170,15 +164,3 @@ def _frames(folder: Path, facts: VideoFacts | None, reader: FrameReader, report:
         for code, message in errors:
             report(code, path, message)
     return frames
-
-
-def _read(path: str) -> bytes:
-    """Read a small file with three system calls instead of the eight of `open().read()`: there are 575,000 files."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        pieces = [os.read(descriptor, _PIECE)]
-        while len(pieces[-1]) == _PIECE:
-            pieces.append(os.read(descriptor, _PIECE))
-        return b"".join(pieces)
-    finally:
-        os.close(descriptor)

@@ -1,25 +1,56 @@
 """Reading one annotated frame and checking it against the lists and the frame's size.
 
-A frame that fits the schema, as nearly all do, takes about 20 µs (there are 575,000); any other is read again field by
-field, to report its errors (`frame_explainer`).
+A frame that fits the schema, as nearly all do, takes about 20 µs (there are 575,000); any other is read again without
+the limits on undocumented keys.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, cast
 
 import msgspec
 
-from training.kinetics_tps.annotations import AnnotatedFrame, AnnotatedPerson, Box, FrameJson
-from training.kinetics_tps.data_errors import ErrorCode
-from training.kinetics_tps.frame_explainer import FrameExplainer
+from training.kinetics_tps.annotations import (
+    AnnotatedFrame,
+    AnnotatedObject,
+    AnnotatedPart,
+    AnnotatedPerson,
+    Box,
+    FrameJson,
+)
+from training.kinetics_tps.data_errors import ErrorCode, quoted
 from training.kinetics_tps.lists import Lists
-from training.kinetics_tps.loose_json import FrameErrors, decode_loosely, duplicate_keys, kind_of
 
+FrameErrors = list[tuple[ErrorCode, str]]
+"""Codes and messages, each beginning with the place in the file."""
 ALWAYS_VERBS = frozenset({"none", "others"})
 """Documented part states besides the list: no movement, and outside the vocabulary."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BOX_KEYS = ("box", "bbox")
+_NAME_KEYS = ("name", "label", "object", "category", "class")
+_MAX_DEPTH = 4
+
+
+class _Part(msgspec.Struct):
+    box: Box
+    verb: str
+    number: float = 0
+    name: str | None = None
+
+
+class _Person(msgspec.Struct):
+    box: Box
+    number: float | None = None
+    parts: dict[str, _Part] = {}
+
+
+class _Frame(msgspec.Struct):
+    """A frame with undocumented keys, or without optional ones."""
+
+    humans: list[_Person]
 
 
 class FrameReader:
@@ -36,52 +67,89 @@ class FrameReader:
     ) -> tuple[AnnotatedFrame | None, FrameErrors]:
         """Return the frame with this index, or None and its errors. `picture`: width and height, if known."""
         try:
-            frame = self._decoder.decode(raw)
+            decoded = self._decoder.decode(raw)
+            people, objects = decoded.humans, decoded.objects
+            self.undocumented.update(["objects"] if objects else [])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._explain(raw, index, picture)
-        if not self._fits(frame, picture or (math.inf, math.inf)) or _may_repeat_keys(raw, frame.humans):
-            return self._explain(raw, index, picture)
-        if frame.objects:
-            self.undocumented["objects"] += 1
-        return AnnotatedFrame(index, frame.humans, frame.objects), []
+            try:
+                people, objects = self._loosely(raw.removeprefix(_BYTE_ORDER_MARK))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                return None, [(ErrorCode.BAD_JSON, f"the file is not JSON of a frame: {str(error).replace('`', '')}")]
+        errors = list(self._errors(people, picture or (math.inf, math.inf)))
+        objects = tuple(one for one in objects if one.box[0] <= one.box[2] and one.box[1] <= one.box[3])
+        return (None, errors) if errors else (AnnotatedFrame(index, people, objects), [])
 
-    def _fits(self, frame: FrameJson, picture: tuple[float, float]) -> bool:
-        names, verbs = self._parts, self._verbs
-        for person in frame.humans:
-            if not _is_inside(person.box, picture):
-                return False
+    def _loosely(self, raw: bytes) -> tuple[tuple[AnnotatedPerson, ...], tuple[AnnotatedObject, ...]]:
+        loose = msgspec.json.decode(raw, type=_Frame)
+        people = tuple(
+            AnnotatedPerson(
+                at if one.number is None else int(one.number),
+                one.box,
+                {
+                    key: AnnotatedPart(int(part.number), part.box, part.verb, part.name or key)
+                    for key, part in one.parts.items()
+                },
+            )
+            for at, one in enumerate(loose.humans, 1)
+        )
+        content = msgspec.json.decode(raw)
+        holders = [("", content, {"humans"})]
+        for human in content["humans"]:
+            holders.append(("humans[].", human, {"number", "box", "parts"}))
+            parts = human.get("parts", {}).values()
+            holders += [("humans[].parts[].", part, {"number", "box", "verb", "name"}) for part in parts]
+        objects: list[AnnotatedObject] = []
+        found: set[str] = set()
+        for where, holder, known in holders:
+            for key in (key for key in holder if key not in known):
+                found.add(f"{where}{key}")
+                objects += _objects_in(holder[key], key, len(objects) + 1)
+        self.undocumented.update(found)
+        return people, tuple(objects)
+
+    def _errors(
+        self, people: tuple[AnnotatedPerson, ...], picture: tuple[float, float]
+    ) -> Iterator[tuple[ErrorCode, str]]:
+        for at, person in enumerate(people):
+            where = f"humans[{at}]"
+            yield from _box_errors(person.box, where, picture)
             for key, part in person.parts.items():
-                if key != part.name or (names and key not in names) or (verbs and part.verb not in verbs):
-                    return False
-                if not _is_inside(part.box, picture):
-                    return False
-        return all(thing.box[0] <= thing.box[2] and thing.box[1] <= thing.box[3] for thing in frame.objects)
-
-    def _explain(
-        self, raw: bytes, index: int, picture: tuple[int, int] | None
-    ) -> tuple[AnnotatedFrame | None, FrameErrors]:
-        content, errors, reason = decode_loosely(raw)
-        if errors:
-            return None, errors
-        if not isinstance(content, dict):
-            return None, [(ErrorCode.NOT_AN_OBJECT, f"the file holds {kind_of(content)} instead of an object")]
-        found = FrameExplainer(self._parts, self._verbs, picture)
-        people = tuple(found.people(cast("dict[str, Any]", content)))
-        errors = found.errors
-        if _may_repeat_keys(raw, people):
-            errors += duplicate_keys(raw, self._parts)
-        if reason and not errors:
-            errors.append((ErrorCode.BAD_JSON, reason))
-        self.undocumented.update(found.undocumented)
-        return (None, errors) if errors else (AnnotatedFrame(index, people, tuple(found.objects)), [])
+                if self._parts and key not in self._parts:
+                    yield ErrorCode.UNKNOWN_PART, f"{where}.parts {quoted(key)} is not in list/body_part.txt"
+                if key != part.name:
+                    yield ErrorCode.PART_NAME_DIFFERS, f"{where}.parts {quoted(key)} is called {quoted(part.name)}"
+                if self._verbs and part.verb not in self._verbs:
+                    words = f"{where}.parts.{key} verb {quoted(part.verb)} is not in list/part_stat.txt"
+                    yield ErrorCode.UNKNOWN_VERB, words
+                yield from _box_errors(part.box, f"{where}.parts.{key}", picture)
 
 
-def _is_inside(box: Box, picture: tuple[float, float]) -> bool:
+def _box_errors(box: Box, where: str, picture: tuple[float, float]) -> Iterator[tuple[ErrorCode, str]]:
     x1, y1, x2, y2 = box
-    return x1 <= x2 and y1 <= y2 and x2 >= 0 and y2 >= 0 and x1 < picture[0] and y1 < picture[1]
+    if x2 < x1 or y2 < y1:
+        yield ErrorCode.BOX_REVERSED, f"{where}.box ends before it begins: {list(box)}"
+    elif x2 < 0 or y2 < 0 or x1 >= picture[0] or y1 >= picture[1]:
+        yield ErrorCode.BOX_OUTSIDE, f"{where}.box is outside the frame: {list(box)}"
 
 
-def _may_repeat_keys(raw: bytes, people: tuple[AnnotatedPerson, ...]) -> bool:
-    """Return whether the text has more keys than were decoded: decoders silently keep the last of equal keys."""
-    verbs = sum(len(person.parts) for person in people)
-    return raw.count(b'"verb"') != verbs or raw.count(b'"parts"') != len(people) or raw.count(b'"humans"') != 1
+def _objects_in(value: Any, name: str, number: int, depth: int = 0) -> Iterator[AnnotatedObject]:
+    """Yield everything with a box, in lists and objects, named by the name beside the box or by its key."""
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        for key in (key for key in _BOX_KEYS if key in fields):
+            try:
+                box = msgspec.convert(fields[key], Box)
+            except msgspec.ValidationError:
+                continue
+            named = next((fields[key] for key in _NAME_KEYS if isinstance(fields.get(key), str)), name)
+            own = fields.get("number")
+            yield AnnotatedObject(own if type(own) is int else number, box, named)
+            return
+        inner = list(fields.items())
+    elif isinstance(value, list):
+        inner = [(name, item) for item in cast("list[Any]", value)]
+    for key, item in inner if depth < _MAX_DEPTH else ():
+        for thing in _objects_in(item, key, number, depth + 1):
+            yield thing
+            number += 1

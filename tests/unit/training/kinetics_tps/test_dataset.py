@@ -23,9 +23,8 @@ from training.kinetics_tps import (
     check_dataset,
     video_file,
     write_annotations,
-    write_frame_list,
 )
-from training.kinetics_tps.video_facts import VideoError, VideoFacts, probe
+from training.kinetics_tps.video_facts import VideoFacts, probe
 
 
 @pytest.fixture
@@ -45,11 +44,6 @@ def test_training_videos_are_sorted_by_class_and_name_and_have_their_frames(root
     assert videos[1].facts == VideoFacts(examples.FRAMES, examples.WIDTH, examples.HEIGHT)
 
 
-def test_a_second_reading_gives_the_same(root: Path) -> None:
-    dataset = Dataset(root)
-    assert list(dataset.train()) == list(dataset.train())
-
-
 def test_frames_with_errors_are_left_out_and_counted_with_one_warning_per_code(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -62,10 +56,10 @@ def test_frames_with_errors_are_left_out_and_counted_with_one_warning_per_code(
         for _ in range(2):  # a second epoch warns no more, and counts anew
             frames = {video.name: [frame.index for frame in video.frames] for video in dataset.train()}
             assert frames == {"b1": [1, 4, 6], "a1": [4, 6], "a2": [1]}
-            assert dataset.skipped == Counter({ErrorCode.BOX_REVERSED: 2, ErrorCode.TRUNCATED_JSON: 1})
+            assert dataset.skipped == Counter({ErrorCode.BOX_REVERSED: 2, ErrorCode.BAD_JSON: 1})
     first, second = [record.getMessage() for record in caplog.records]
     assert "train_annotations/lunge/a1/img_00001.json: humans[0].box ends before it begins" in first
-    assert "train_annotations/lunge/a2/img_00006.json: the file ends in the middle" in second
+    assert "train_annotations/lunge/a2/img_00006.json: the file is not JSON of a frame" in second
 
 
 def test_undocumented_keys_are_logged_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -108,14 +102,6 @@ def test_a_video_that_cannot_be_used_is_left_out_with_its_frames(root: Path, bre
     assert dataset.skipped == {ErrorCode(code): 1}
 
 
-def test_a_frame_after_the_videos_end_is_left_out(root: Path) -> None:
-    shutil.copy(annotation(root, "hop", "b1", 1), annotation(root, "hop", "b1", examples.FRAMES))
-    shutil.copy(annotation(root, "hop", "b1", 1), annotation(root, "hop", "b1", examples.FRAMES + 1))
-    dataset = Dataset(root)
-    assert [frame.index for frame in next(dataset.train()).frames] == [1, 4, 6, examples.FRAMES]
-    assert dataset.skipped == {ErrorCode.FRAME_BEYOND_VIDEO: 1}
-
-
 def test_two_training_videos_with_the_same_name_are_both_left_out(root: Path) -> None:
     examples.put_clip(video_file(root, "train", "hop", "a1"))
     write_annotations(root, examples.example_video(root, "hop", "a1"))
@@ -138,11 +124,6 @@ def test_a_missing_folder_is_rejected_before_anything_is_read(root: Path, missin
     shutil.rmtree(root / missing)
     with pytest.raises(DatasetError, match=f"has no folder {missing}"):
         Dataset(root).train()
-
-
-def test_a_missing_data_set_is_rejected_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"nowhere: is not a folder"):
-        Dataset(tmp_path / "nowhere")
 
 
 def test_missing_lists_are_logged_and_any_label_is_accepted(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -168,17 +149,6 @@ def test_an_inner_folder_with_the_videos_name_is_read(root: Path) -> None:
     (root / "aside").rename(folder / "b1")
     assert next(Dataset(root).train()) == examples.example_video(root, "hop", "b1")
     assert check_dataset(root).clean
-
-
-def test_a_frame_annotated_in_both_folders_is_read_once_and_the_inner_file_is_reported(root: Path) -> None:
-    outer = annotation(root, "lunge", "a1", 4)
-    inner = outer.parent / "a1" / outer.name
-    inner.parent.mkdir()
-    inner.write_text('{"humans": []}')
-    video = next(video for video in Dataset(root).train() if video.name == "a1")
-    assert [(frame.index, len(frame.people) > 0) for frame in video.frames] == [(1, True), (4, True), (6, True)]
-    (error,) = check_dataset(root).errors
-    assert error.file.endswith("a1/a1/img_00004.json") and error.message == "annotates frame 4 a second time"
 
 
 # -- test videos ------------------------------------------------------------------------------------------------------
@@ -213,20 +183,6 @@ def test_test_videos_with_the_same_name_are_all_left_out(root: Path) -> None:
     assert dataset.skipped == {ErrorCode.DUPLICATE_VIDEO: 2}
 
 
-def test_a_class_in_the_test_list_is_not_read(root: Path) -> None:
-    told = shown_of(root)
-    write_frame_list(root, "test", {"t1": 12, "t2": 12})
-    path = root / "list" / "video_test_flist.csv"
-    path.write_text(path.read_text().replace("t1", "hop/t1.mp4").replace("t2", "lunge/t2.mp4"))
-    assert shown_of(root) == told
-
-
-def test_a_data_set_without_test_videos_is_rejected_by_name(root: Path) -> None:
-    shutil.rmtree(root / "test_videos")
-    with pytest.raises(DatasetError, match="has no video in test_videos"):
-        Dataset(root).test()
-
-
 # -- videos -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("frames", [1, 5, 30])
 def test_the_frames_of_a_video_are_counted(tmp_path: Path, frames: int) -> None:
@@ -245,14 +201,6 @@ def test_packets_are_counted_if_the_container_lists_no_frames(tmp_path: Path) ->
         assert container.streams.video[0].frames == 0
     path.rename(tmp_path / "w.mp4")
     assert probe(tmp_path / "w.mp4") == VideoFacts(9, examples.WIDTH, examples.HEIGHT)
-
-
-def test_a_playlist_named_mp4_is_not_opened(tmp_path: Path) -> None:
-    examples.put_clip(tmp_path / "real.mp4")
-    for text in ("ffconcat version 1.0\nfile real.mp4\n", "#EXTM3U\n#EXTINF:1,\nreal.mp4\n#EXT-X-ENDLIST\n"):
-        (tmp_path / "v.mp4").write_text(text)
-        with pytest.raises(VideoError, match="can't be opened or decoded"):
-            probe(tmp_path / "v.mp4")
 
 
 def test_a_file_whose_name_looks_like_a_url_is_opened_as_a_file(
