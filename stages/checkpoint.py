@@ -7,13 +7,11 @@ smoothing, metrics and the training command.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import hashlib
 import json
 import os
-import secrets
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,27 +29,20 @@ from stages.detection.detector import DetectorError
 from stages.detection.regions.region_classes import RegionClasses
 from stages.experimental_actions import KEY, stored_actions
 from stages.heads.network import ActionNetwork, NetworkConfig
-from stages.heads.stored_settings import parsed
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
-from stages.language.prior_table import table_sha256
 from stages.people.smoothing import SmoothingConfig
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.region_features.vgg_weights import vgg_from_tensors
+from stages.stored_settings import decoded, encoded
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import Vocabulary
 from stages.weight_terms import WeightTerms, weight_terms
 
 FORMAT = "partstream.checkpoint/1"
-_NETWORK_VERSION = "2"
-"""Raised when the same weights would give other answers. Version 1 did not gate the person embedding by relevance."""
 _FEATURES = "features."
 """Prefix of the names of the feature extractor's tensors."""
 _DETECTOR = "detector."
 """Prefix of the names of the detector's tensors."""
-_SMALL = 1_000_000
-"""A network may have this many values more than twice those of its file; other sizes are wrong."""
-_MOST_LAYERS = 64
-"""Most layers of the action LSTM. Describing a million of them would take very long, even without their values."""
 DEFAULT_WINDOW_STEPS = 64
 """W of checkpoints that do not record the window that they were trained with."""
 LONGEST_WINDOW_STEPS = 512
@@ -119,24 +110,27 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         "trained": json.dumps(checkpoint.trained),
         "vocabulary": vocabulary.to_json(),
         KEY: json.dumps(checkpoint.experimental),
-        "network": json.dumps(checkpoint.network.config.to_dict()),
-        "network_version": _NETWORK_VERSION,
+        "network": encoded(checkpoint.network.config),
         "geometry_version": str(GEOMETRY_VERSION),
-        "priors": json.dumps(_priors(checkpoint)),
+        "priors": json.dumps(
+            {
+                "language_model": checkpoint.language_model,
+                "language_model_sha256": checkpoint.language_model_sha256,
+            }
+        ),
         "smoothing": checkpoint.smoothing.to_json(),
         "metrics": json.dumps(dict(checkpoint.metrics)),
         "training_command": checkpoint.training_command,
     }
     named = {name: _narrowed(tensor) for name, tensor in checkpoint.network.state_dict().items()}
     if checkpoint.features is not None:
-        metadata["features"] = json.dumps(checkpoint.features.config.to_dict())
+        metadata["features"] = encoded(checkpoint.features.config)
         named |= {f"{_FEATURES}{name}": tensor for name, tensor in checkpoint.features.state_dict().items()}
     if checkpoint.detector is not None:
         metadata["detector"] = checkpoint.detector.description.to_json()
         named |= {f"{_DETECTOR}{name}": tensor for name, tensor in checkpoint.detector.tensors.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
-    # A name of its own, because a user's file or another run's may have a fixed one.
-    partial = path.parent / f".{secrets.token_hex(8)}.partial"
+    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.touch()
@@ -145,8 +139,6 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         partial.chmod(stat.S_IMODE(mode))  # safetensors makes files that only their owner can read
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: can't be written: {error}") from None
     return file_sha256(path)
 
@@ -184,115 +176,64 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     try:
         vocabulary = Vocabulary.from_json(metadata["vocabulary"], f"{path}: vocabulary")
         experimental = stored_actions(metadata, vocabulary)
-        config = NetworkConfig.from_dict(parsed(metadata, "network", dict))
-        priors = parsed(metadata, "priors", dict)
+        config = decoded(NetworkConfig, metadata["network"], "network")
+        priors, metrics = (_object(metadata, key) for key in ("priors", "metrics"))
         smoothing = SmoothingConfig.from_json(metadata["smoothing"])
         if unknown := sorted(set(smoothing.onset) - set(vocabulary.actions)):
             raise ValueError(f"smoothing: `onset` names {', '.join(map(repr, unknown))}, not an action of it")
-        trained: bool = parsed(metadata, "trained", bool)
-        metrics = parsed(metadata, "metrics", dict)
         _trained_window(metrics)
         weight_terms(metrics)
-        profile, command = metadata["profile"], metadata["training_command"]
-        language_model, priors_vocabulary = priors["language_model"], priors["vocabulary"]
-        # Older checkpoints have neither.
-        language_model_sha256, priors_table = priors.get("language_model_sha256", ""), priors.get("table")
-        for name, value in (
-            ("language_model", language_model),
-            ("language_model_sha256", language_model_sha256),
-            ("vocabulary", priors_vocabulary),
-            ("table", priors_table or ""),
-        ):
-            if not isinstance(value, str):
-                raise ValueError(f"priors: {name} is {value!r:.100}, not a text")
+        profile, command, trained = metadata["profile"], metadata["training_command"], metadata["trained"] == "true"
         geometry_version = metadata["geometry_version"]
     except KeyError as error:
         raise CheckpointError(f"{path}: the metadata lacks {error}") from None
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from None
-    if config.person_hidden and metadata.get("network_version") != _NETWORK_VERSION:
-        raise CheckpointError(
-            f"{path}: trained with a person embedding that relevance did not gate, so it would give other answers now; "
-            "train it again"
-        )
-    if priors_vocabulary != vocabulary.sha256():
-        raise CheckpointError(f"{path}: its language priors were built for another vocabulary; build them again")
-    if (
-        config.geometry
-        and config.part_features
-        and (
-            geometry_version != str(GEOMETRY_VERSION)
-            or (config.part_features, config.context_features) != (PART_FEATURES, CONTEXT_FEATURES)
-        )
+    sizes = (config.part_features, config.context_features)
+    if config.reads_geometry and (geometry_version, sizes) != (
+        str(GEOMETRY_VERSION),
+        (PART_FEATURES, CONTEXT_FEATURES),
     ):
         raise CheckpointError(
-            f"{path}: trained on keypoint geometry {geometry_version:.20} ({config.part_features} + "
-            f"{config.context_features} features), this version computes {GEOMETRY_VERSION} ({PART_FEATURES} + "
-            f"{CONTEXT_FEATURES}); train it again"
+            f"{path}: trained on keypoint geometry {geometry_version:.20} ({sizes[0]} + {sizes[1]} features), this "
+            f"version computes {GEOMETRY_VERSION} ({PART_FEATURES} + {CONTEXT_FEATURES}); train it again"
         )
     extractor_tensors, detector_tensors = _pop_prefixed(tensors, _FEATURES), _pop_prefixed(tensors, _DETECTOR)
     tensors = {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in tensors.items()}
     table = tensors.get("language_priors.table")
-    if table is None and config.language:
-        raise CheckpointError(f"{path}: the language priors are missing")
-    if table is not None and priors_table not in (None, table_sha256(table, vocabulary)):
-        raise CheckpointError(
-            f"{path}: its language priors are not those that were saved with its vocabulary; build them again"
-        )
-    # Older checkpoints have no temperature of the action's score and no normalisation of RoI features.
-    tensors.setdefault("action_lstm.temperature", torch.ones(()))
     try:
-        _check_sizes(config, vocabulary, table, tensors)
-        if config.visual:
-            tensors.setdefault("visual_mean", torch.zeros(config.visual_features))
-            tensors.setdefault("visual_scale", torch.ones(config.visual_features))
         network = ActionNetwork(config, vocabulary, table)
         network.load_state_dict(tensors, strict=True)
-    except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
+    except (RuntimeError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: the weights don't fit the network: {error}") from None
     network = network.to(device).eval().requires_grad_(False)
     features = _extractor(metadata, extractor_tensors, config, path)
     detector = _detector(metadata, detector_tensors, config, vocabulary, path)
-    _check_values(path, network.state_dict(), extractor_tensors, detector_tensors)
     return Checkpoint(
         network,
         profile,
         trained,
-        language_model,
+        priors.get("language_model", ""),
         smoothing,
         metrics,
         command,
         file_sha256(path),
-        language_model_sha256,
+        priors.get("language_model_sha256", ""),
         None if features is None else features.to(device),
         detector,
         experimental,
     )
 
 
-def _check_sizes(
-    config: NetworkConfig, vocabulary: Vocabulary, table: Tensor | None, tensors: Mapping[str, Tensor]
-) -> None:
-    """Raise ValueError for sizes of a network that is far larger than its tensors, before it is built in memory."""
-    if config.action_layers > _MOST_LAYERS:
-        raise ValueError(f"its action_layers are {config.action_layers}; at most {_MOST_LAYERS} are read")
-    plain = dataclasses.replace(config, posture_actions=(), movement_actions=())  # heads are built with values
-    with torch.device("meta"):
-        described = ActionNetwork(plain, vocabulary, table).state_dict()
-    wanted, stored = (sum(tensor.numel() for tensor in one.values()) for one in (described, tensors))
-    if wanted > 2 * stored + _SMALL:
-        raise ValueError(f"its sizes describe {wanted} numbers, and the file has {stored}")
-
-
-def _check_values(path: Path, *groups: Mapping[str, Tensor]) -> None:
-    """Raise `CheckpointError` for values with which every answer would be NaN."""
-    for name, tensor in (entry for tensors in groups for entry in tensors.items()):
-        # In the type in which networks compute: types of 8 bits cannot be compared, and 64 bits hold larger values.
-        if tensor.is_floating_point() and not tensor.float().isfinite().all():
-            raise CheckpointError(f"{path}: {name} has NaN or infinite values; use another checkpoint")
-    temperature = groups[0].get("action_lstm.temperature")
-    if temperature is not None and not bool((temperature > 0).all()):
-        raise CheckpointError(f"{path}: action_lstm.temperature is {temperature.tolist()}; it must be above 0")
+def _object(metadata: Mapping[str, str], key: str) -> dict[str, Any]:
+    """Return the JSON object of a key. Raises `KeyError` if there is none, `ValueError` if it is no object."""
+    try:
+        found = json.loads(metadata[key])
+    except (ValueError, RecursionError):
+        raise ValueError(f"{key}: is not JSON, or is nested too deep") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{key}: is not an object")
+    return cast("dict[str, Any]", found)
 
 
 def _pop_prefixed(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -309,10 +250,8 @@ def _extractor(
             raise CheckpointError(f"{path}: its feature extractor can't be used: the metadata doesn't describe it")
         return None
     try:
-        features = vgg_from_tensors(
-            VggConfig.from_dict(parsed(metadata, "features", dict)), tensors, f"{path}: features"
-        )
-    except (WeightsError, ValueError, TypeError, RuntimeError, OverflowError) as error:
+        features = vgg_from_tensors(decoded(VggConfig, metadata["features"], "features"), tensors, f"{path}: features")
+    except (WeightsError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its feature extractor can't be used: {error}") from None
     if features.length != config.visual_features:
         raise CheckpointError(
@@ -350,19 +289,6 @@ def _detector(
     if config.reads_geometry or (config.visual and "features" not in metadata):
         raise CheckpointError(f"{where}: the network needs keypoints, which it does not detect")
     return StoredDetector(description, tensors, f"{path}: detector")
-
-
-def _priors(checkpoint: Checkpoint) -> dict[str, str]:
-    """Return what the language priors were built from, and the hash that ties them to the vocabulary."""
-    network, vocabulary = checkpoint.network, checkpoint.vocabulary
-    origin = {
-        "language_model": checkpoint.language_model,
-        "language_model_sha256": checkpoint.language_model_sha256,
-        "vocabulary": vocabulary.sha256(),
-    }
-    if not network.config.language:
-        return origin
-    return origin | {"table": table_sha256(network.language_priors.table, vocabulary)}
 
 
 def _trained_window(metrics: Mapping[str, Any]) -> int | None:

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.heads.hierarchical_scores import action_scores
-from stages.heads.temporal_convolution import TemporalConvolution
 
 MAX_STEP_SECONDS = 2.0
 """Δt is clipped to [0, 2 s]."""
@@ -120,3 +119,64 @@ class ActionLSTM(nn.Module):
             self.logits(answering),
             tuple(state.unflatten(1, (2, people)).transpose(0, 1) for state in flat),
         )
+
+
+class TemporalConvolution(nn.Module):
+    """Input + SiLU(causal convolution over a person's last `kernel` inputs). Δt passes through unchanged.
+
+    It reads short motion patterns directly, which the LSTM would have to collect in its state.
+
+    Steps are irregular in time, so the convolution reads the Δt of each of its steps as an input. Its weights begin at
+    zero: a network that starts from a checkpoint without a convolution first answers like that checkpoint. SiLU is 0 at
+    0 but not flat there, so that all outputs learn.
+    """
+
+    def __init__(self, width: int, kernel: int) -> None:
+        """`width` is the length of an input without Δt; `kernel` ≥ 2 counts the present step."""
+        super().__init__()
+        self.width = width
+        self.kernel = kernel
+        self.weigh = nn.Linear(kernel * (width + 1), width)
+        nn.init.zeros_(self.weigh.weight)
+        nn.init.zeros_(self.weigh.bias)
+
+    def forward(self, timed: Tensor) -> Tensor:
+        """Return [T, n, width + 1] from `timed` [kernel − 1 + T, n, width + 1], oldest step first.
+
+        An input is ReLU outputs, then Δt in seconds. Inputs before a state's first step are zeros.
+        """
+        steps = timed.shape[0] - self.kernel + 1
+        now = timed[self.kernel - 1 :]
+        together = torch.cat([timed[first : first + steps] for first in range(self.kernel)], -1)
+        return torch.cat((now[..., : self.width] + F.silu(self.weigh(together)), now[..., self.width :]), -1)
+
+
+class FrameActions(nn.Module):
+    """Stands in for `ActionLSTM` in networks without time: returns each step's frame logits; steps are independent."""
+
+    hidden = 1
+    """Size of a person's state: none is needed, but a bank keeps at least one number."""
+    layers = 1
+    recent = (0, 0)
+
+    def __init__(self, actions: int) -> None:
+        super().__init__()
+        self.width = actions
+        self.temperature: Tensor
+        # Fitted after training, so that scores are calibrated; it does not change the order of actions.
+        self.register_buffer("temperature", torch.ones(()))
+
+    def sequence(self, embedded: Tensor, dt: Tensor) -> Tensor:
+        """Return logits [n, T, actions] from the frames' logits [n, T, actions]; `dt` is ignored."""
+        return embedded / self.temperature
+
+    def blank(self, people: int) -> tuple[Tensor, ...]:
+        """Return the states of `people` people before their first step, as `ActionLSTM.blank`."""
+        zeros = self.temperature.new_zeros(self.layers, people, self.hidden)
+        return zeros, zeros
+
+    def step(
+        self, embedded: Tensor, dt: Tensor, reset: Tensor, states: Sequence[Tensor], answer: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return logits [n, actions] from the frame's logits `embedded` [n, actions], and the states unchanged."""
+        return embedded / self.temperature, tuple(states)

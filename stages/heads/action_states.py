@@ -18,8 +18,7 @@ from ring_buffers.feature_window import FeatureWindow
 from ring_buffers.state_bank import MAX_STEP_US, PersonStep, StateBank, TrackKey
 from ring_buffers.transfer import bucket, to_device
 from ring_buffers.window import ContinuousWindow, StaggeredWindow
-from stages.heads.action_lstm import ActionLSTM
-from stages.heads.frame_actions import FrameActions
+from stages.heads.action_lstm import ActionLSTM, FrameActions
 from stages.settings import WindowMode
 from telemetry.observer import Observer
 

@@ -5,44 +5,27 @@ Detection is not part of it. All profiles use the same code with different sizes
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from stages.heads.action_lstm import ActionLSTM
-from stages.heads.frame_actions import FrameActions
+from stages.heads.action_lstm import ActionLSTM, FrameActions
 from stages.heads.hierarchical_scores import action_scores, heads_of
-from stages.heads.language_priors import LanguagePriors
-from stages.heads.part_dropout import missed_parts
-from stages.heads.part_graph import PartGraph, PartMean
-from stages.heads.part_relevance import PartRelevance
-from stages.heads.part_states import PartStates
-from stages.heads.person_embedding import PersonEmbedding
-from stages.heads.region_embedding import region_embedding
-from stages.heads.stored_settings import fields_of
+from stages.heads.part_layers import (
+    LanguagePriors,
+    PartGraph,
+    PartMean,
+    PartRelevance,
+    PartStates,
+    PersonEmbedding,
+    missed_parts,
+    region_embedding,
+)
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, PART_FEATURES
 from stages.keypoint_features.skeleton import JOINT_SCORE
 from stages.vocabulary import Vocabulary
-
-_AT_LEAST_1 = frozenset(
-    {
-        "relevance_hidden",
-        "state_hidden",
-        "prior_hidden",
-        "graph_hidden",
-        "action_width",
-        "action_hidden",
-        "action_layers",
-        "action_kernel",
-        "visual_bins",
-        "visual_samples",
-        "visual_strides",
-    }
-)
-"""Sizes that cannot be 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,26 +91,8 @@ class NetworkConfig:
             raise ValueError("network: `visual` and `visual_features` must be set together")
         if self.part_features + self.visual_features < 1:
             raise ValueError("network: a part needs geometry or visual features")
-        for name, known in (("visual_regions", ("all", "objects")), ("graph", ("sequential", "mean"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"network: `{name}` is {getattr(self, name)!r}, not one of {', '.join(known)}")
-        if not (self.geometry and self.part_features) and self.visual_regions == "objects":
-            raise ValueError("network: without geometry, `visual_regions` must be all: a part would have no feature")
-        if self.visual_hidden < 0:
-            raise ValueError(f"network: `visual_hidden` is {self.visual_hidden}; it must be at least 0")
-        if self.action_kernel < 1 or (self.action_kernel > 1 and not self.temporal):
-            raise ValueError(
-                f"network: `action_kernel` is {self.action_kernel}; it must be at least 1, and 1 without `temporal`"
-            )
         if self.movement_actions and not self.posture_actions:
             raise ValueError("network: `movement_actions` needs `posture_actions`")
-        for name in ("action_dropout", "part_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"network: `{name}` is {getattr(self, name)}; it must be at least 0 and less than 1")
-        if self.person_hidden < 0 or (self.person_hidden and not self.reads_geometry):
-            raise ValueError(
-                f"network: `person_hidden` is {self.person_hidden}; it must be at least 0, and 0 without geometry"
-            )
         if not self.geometry and not self.visual:
             raise ValueError("network: without geometry, parts need RoI features (`visual`)")
 
@@ -150,17 +115,6 @@ class NetworkConfig:
     def object_region_count(self) -> int:
         """Number of object regions per person (`VisualInput.objects`)."""
         return max(self.object_regions, default=-1) + 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for a checkpoint."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
-        }
-
-    @staticmethod
-    def from_dict(content: object) -> NetworkConfig:
-        """Return the configuration in the values of `to_dict`. Raises `ValueError` naming the field."""
-        return fields_of(NetworkConfig, content, "network", _AT_LEAST_1)
 
 
 class VisualInput(NamedTuple):
@@ -207,7 +161,7 @@ class ActionNetwork(nn.Module):
     """A network from part features of people to relevance, part states and actions."""
 
     def __init__(self, config: NetworkConfig, vocabulary: Vocabulary, priors: Tensor | None) -> None:
-        """`priors` is float32 [parts, states, 3 x hidden], built by `build_priors` for the same vocabulary; it may be
+        """`priors` is float32 [parts, states, 3 x hidden], built by `build_rows` for the same vocabulary; it may be
         None for a network without language.
         """
         super().__init__()

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.language.language_models import LanguageModel, LanguageModelError, find_language_model, word_vectors
+from stages.language.language_models import LanguageModel, find_language_model, word_vectors
 from stages.third_party.weights import cache_dir
 from stages.vocabulary import Vocabulary
 
@@ -35,16 +35,6 @@ class PriorTable:
     language_model: str
     """The name or path by which it was requested."""
     language_model_sha256: str
-    vocabulary_sha256: str
-
-    def rows_for(self, vocabulary: Vocabulary) -> Tensor:
-        """Return the rows. Raises `LanguageModelError` if they were built for another vocabulary."""
-        if self.vocabulary_sha256 != vocabulary.sha256():
-            raise LanguageModelError(
-                f"these language priors were built for the vocabulary {self.vocabulary_sha256[:12]}…, not for "
-                f"{vocabulary.sha256()[:12]}…: build them again"
-            )
-        return self.rows
 
 
 def prior_table(vocabulary: Vocabulary, language_model: str | Path, cache: Path | None = None) -> PriorTable:
@@ -62,12 +52,7 @@ def prior_table(vocabulary: Vocabulary, language_model: str | Path, cache: Path 
     if rows is None:
         rows = build_rows(vocabulary, model)
         _write(path, rows)
-    return PriorTable(rows, model.name, model_sha256, vocabulary_sha256)
-
-
-def build_priors(vocabulary: Vocabulary, language_model: str | Path) -> Tensor:
-    """Return the rows of `prior_table` without using the cache."""
-    return build_rows(vocabulary, find_language_model(language_model))
+    return PriorTable(rows, model.name, model_sha256)
 
 
 def build_rows(vocabulary: Vocabulary, model: LanguageModel) -> Tensor:
@@ -83,13 +68,6 @@ def build_rows(vocabulary: Vocabulary, model: LanguageModel) -> Tensor:
     for (part, state), triple in zip(vocabulary.pairs(), triples, strict=True):
         rows[vocabulary.part_index(part), columns[state.label]] = torch.cat([vectors[words] for words in triple])
     return rows
-
-
-def table_sha256(rows: Tensor, vocabulary: Vocabulary) -> str:
-    """Return the hex hash of a table and its vocabulary, by which a checkpoint notices if one of them was replaced."""
-    digest = hashlib.sha256(vocabulary.sha256().encode())
-    digest.update(rows.detach().cpu().float().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _read(path: Path, vocabulary: Vocabulary) -> Tensor | None:

@@ -7,16 +7,14 @@ that their 411 MB of weights are read once per batch instead of once per camera.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from stages.device.precision import computing_in
-from stages.heads.stored_settings import fields_of
 from stages.region_features.picture_scaling import (
     STRIDE,
     Crop,
@@ -53,27 +51,13 @@ class VggConfig:
     normalisation: Normalisation = "imagenet"
 
     def __post_init__(self) -> None:
-        sizes = ("channels", "hidden", "bins", "samples", "short_side")
-        for name in (name for name in sizes if getattr(self, name) < 1):
-            raise ValueError(f"features: `{name}` is {getattr(self, name)}; it must be at least 1")
         if self.short_side % STRIDE:
             raise ValueError(f"features: `short_side` is {self.short_side}; it must be a multiple of {STRIDE}")
-        if self.normalisation not in ("imagenet", "caffe"):
-            raise ValueError(f"features: `normalisation` is {self.normalisation!r}, not one of imagenet, caffe")
 
     @property
     def map_channels(self) -> int:
         """Channels of the last feature map."""
         return self.channels * _STAGES[-1][1]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for a file."""
-        return dataclasses.asdict(self)
-
-    @staticmethod
-    def from_dict(content: object) -> VggConfig:
-        """Return the configuration in the values of `to_dict`. Raises `ValueError` naming the field."""
-        return fields_of(VggConfig, content, "features")
 
 
 class PictureRegions(NamedTuple):

@@ -6,7 +6,6 @@ A file's layout is recognised by its tensors' names (`LAYOUTS`), and the network
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.heads.stored_settings import parsed
 from stages.region_features.picture_scaling import Normalisation
 from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.stored_settings import decoded, encoded
 from stages.third_party.weights import WeightsError
 
 FORMAT = "partstream.features/1"
@@ -139,7 +138,7 @@ def vgg_from_tensors(config: VggConfig, tensors: Mapping[str, Tensor], where: st
 def save_features(features: VggFeatures, path: Path) -> None:
     """Write weights and configuration atomically into one safetensors file. Raises `WeightsError`."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in features.state_dict().items()}
-    metadata = {"format": FORMAT, "features": json.dumps(features.config.to_dict())}
+    metadata = {"format": FORMAT, "features": encoded(features.config)}
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +160,7 @@ def _read_own_format(path: Path) -> tuple[VggConfig, dict[str, Tensor]]:
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path}: its format is {metadata.get('format')!r}, feature weights have {FORMAT!r}")
     try:
-        return VggConfig.from_dict(parsed(metadata, "features", dict)), tensors
+        return decoded(VggConfig, metadata["features"], "features"), tensors
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: the metadata `features` can't be used: {error}") from None
 

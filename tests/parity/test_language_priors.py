@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from stages.language import prior_table as tables
 from stages.language.language_models import LanguageModel, LanguageModelError, find_language_model, word_vectors
-from stages.language.prior_table import build_priors, prior_table
+from stages.language.prior_table import build_rows, prior_table
 from stages.third_party import weights
 from stages.vocabulary import State, Vocabulary, packaged
 
@@ -52,7 +52,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check(vocabulary: Vocabulary, where: Path, hidden: int) -> None:
-    table = build_priors(vocabulary, where)
+    table = build_rows(vocabulary, find_language_model(where))
     assert table.shape == (len(vocabulary.parts), len(vocabulary.states), 3 * hidden)
     assert table.dtype == torch.float32
     texts = {word for part, state in vocabulary.pairs() for word in vocabulary.triple(part, state)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -125,26 +124,3 @@ def test_a_checkpoint_preserves_the_switches(config: NetworkConfig, tmp_path: Pa
     assert after.config == config and RoiConfig.of(after.config).strides == config.visual_strides
     for mine, theirs in zip(sequence_outputs(before), sequence_outputs(after), strict=True):
         assert torch.equal(mine, theirs)
-
-
-@pytest.mark.parametrize(
-    ("changes", "fault"),
-    [
-        ({"geometry": False}, "need RoI features"),
-        ({"graph": "tree"}, "`graph` is 'tree', not one of sequential, mean"),
-        ({"visual_regions": "hands"}, "`visual_regions` is 'hands'"),
-        ({"person_hidden": -1}, "`person_hidden` is -1; it must be a whole number from 0"),
-        ({"action_kernel": 0}, "`action_kernel` is 0; it must be a whole number from 1"),
-        ({"action_kernel": 2, "temporal": False}, "`action_kernel` is 2; .* 1 without `temporal`"),
-        ({"action_dropout": 1.0}, "`action_dropout` is 1.0; it must be at least 0 and less than 1"),
-        ({"movement_actions": ["walk"]}, "`movement_actions` needs `posture_actions`"),
-        ({"part_dropout": -0.1}, "`part_dropout` is -0.1; it must be a number from 0 to 1"),
-    ],
-)
-def test_unknown_switches_and_networks_without_features_are_rejected(changes: dict[str, Any], fault: str) -> None:
-    with pytest.raises(ValueError, match=fault):
-        NetworkConfig.from_dict(SMALL.to_dict() | changes)
-    with pytest.raises(ValueError, match="a part would have no feature"):
-        replace(CONFIGS["no-geometry"], visual_regions="objects")
-    with pytest.raises(ValueError, match="needs a table of priors"):
-        ActionNetwork(SMALL, packaged("edge"), None)

@@ -69,7 +69,7 @@ class ClipRun(ABC):
         if rows is None:
             raise TrainingError("start: the checkpoint has no language table; use one that has, such as edge")
         model, metrics = self.start.language_model, self.start.language_model_sha256
-        return PriorTable(rows, model, metrics, self.vocabulary.sha256())
+        return PriorTable(rows, model, metrics)
 
 
 def open_start(config: TrainingConfig) -> Checkpoint:
@@ -111,7 +111,7 @@ def for_clips(config: TrainingConfig, run: ClipRun) -> TrainingConfig:
 
     Raises TrainingError for a network that this version cannot train.
     """
-    sizes = run.start.network.config.to_dict()
+    sizes = dataclasses.asdict(run.start.network.config)
     model = {name: sizes[name] for name in ModelConfig.model_fields if name in sizes and not name.startswith("visual")}
     trained = run.start.window
     window = {} if trained is None or "window" in config.data.model_fields_set else {"window": trained}

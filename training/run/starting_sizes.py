@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ def with_sizes_of(config: TrainingConfig, start: Checkpoint) -> TrainingConfig:
 
     Raises TrainingError for a network that this version cannot train.
     """
-    theirs = start.network.config.to_dict()
+    theirs = dataclasses.asdict(start.network.config)
     taken = {
         name: theirs[name]
         for name in ModelConfig.model_fields

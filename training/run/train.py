@@ -124,7 +124,7 @@ def train(
         raise TrainingError(str(error)) from None
     table = priors if priors is not None else prior_table(vocabulary, config.model.language_model)
     learned = () if videos is None else videos.clips["train"]
-    rows = table.rows_for(vocabulary)
+    rows = table.rows
     sources: dict[str, Source] = {}
     if recorded is not None:
         try:

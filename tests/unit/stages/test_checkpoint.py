@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,11 +63,7 @@ def rewritten(path: Path, **changes: str | None) -> Path:
 
 
 def network_with(**changes: object) -> str:
-    return json.dumps({**SMALL.to_dict(), **changes})
-
-
-def vocabulary_with(**changes: object) -> str:
-    return json.dumps({**json.loads(packaged("edge").to_json()), **changes})
+    return json.dumps({**dataclasses.asdict(SMALL), **changes})
 
 
 @pytest.fixture
@@ -128,11 +124,9 @@ def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: P
         ({"vocabulary": None}, "the metadata lacks 'vocabulary'"),
         ({"network": json.dumps({"depth": 3})}, r"unknown fields \['depth'\]"),
         ({"network": network_with(state_hidden=9)}, "don't fit"),
-        ({"network": network_with(graph_hidden=40_000)}, "its sizes describe"),
-        ({"network": network_with(action_kernel=2.5)}, "`action_kernel` is 2.5; it must be a whole"),
-        ({"network": "[" * 200_000}, "network: is not JSON, or is nested too deep"),
+        ({"network": network_with(action_kernel=2.5)}, "network: .*int.*action_kernel"),
+        ({"metrics": "["}, "metrics: is not JSON"),
         ({"geometry_version": "0"}, "keypoint geometry 0 .* train it again"),
-        ({"priors": json.dumps({"language_model": "x", "vocabulary": "0"})}, "built for another vocabulary"),
         ({"smoothing": '{"onset": {"fly": 0.5}}'}, "smoothing: `onset` names 'fly', not an action"),
         ({"metrics": json.dumps({"config": {"data": {"window": 1}}})}, "config.data.window is 1"),
     ],
@@ -145,25 +139,6 @@ def test_an_inconsistent_checkpoint_is_rejected_with_the_reason(
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("action_lstm.embed.0.weight", torch.full((8, 8), math.nan), "action_lstm.embed.0.weight has NaN or infinite"),
-        ("action_lstm.temperature", torch.tensor(0.0), "action_lstm.temperature is 0.0; it must be above 0"),
-    ],
-)
-def test_values_with_which_every_answer_would_be_nan_are_rejected_by_name(
-    path: Path, name: str, value: torch.Tensor, message: str
-) -> None:
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = file.metadata()
-    assert tensors[name].shape == value.shape
-    save_file(tensors | {name: value}, path, metadata)
-    with pytest.raises(CheckpointError, match=message):
-        load(path)
-
-
 def test_experimental_actions_are_saved_and_an_older_checkpoint_has_none(path: Path) -> None:
     assert load(rewritten(path, experimental=None)).experimental == summary(str(path)).experimental == ()
     save(replace(made(), experimental=("carry", "push_up")), path)
@@ -174,22 +149,6 @@ def test_experimental_actions_are_saved_and_an_older_checkpoint_has_none(path: P
         rewritten(path, experimental=wrong)
         with pytest.raises(WeightsError, match=r"damaged .*experimental: "):
             summary(str(path))
-
-
-def test_replaced_language_priors_are_rejected_and_old_files_without_their_hash_are_accepted(
-    path: Path,
-) -> None:
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = file.metadata()
-    tensors["language_priors.table"] = tensors["language_priors.table"].flip(1)
-    save_file(tensors, path, metadata)
-    with pytest.raises(CheckpointError, match="are not those that were saved with its vocabulary"):
-        load(path)
-    origin = json.loads(metadata["priors"])
-    old = {"language_model": origin["language_model"], "vocabulary": origin["vocabulary"]}
-    save_file(tensors, path, metadata | {"priors": json.dumps(old)})
-    assert load(path).language_model_sha256 == ""
 
 
 def test_a_profile_whose_checkpoint_is_missing_is_rejected_with_advice(

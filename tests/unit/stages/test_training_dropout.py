@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stages.heads.network import ActionNetwork, NetworkConfig, SequenceOutputs
-from stages.heads.part_dropout import missed_parts
+from stages.heads.part_layers import missed_parts
 from stages.vocabulary import packaged
 
 SMALL = NetworkConfig(

@@ -6,6 +6,7 @@ the new network reads begin at zero, so that it first answers like the old one.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -72,7 +73,7 @@ def begin_from(network: ActionNetwork, source: ActionNetwork) -> list[str]:
 
 
 def _check_sizes(network: ActionNetwork, source: ActionNetwork) -> None:
-    mine, theirs = network.config.to_dict(), source.config.to_dict()
+    mine, theirs = dataclasses.asdict(network.config), dataclasses.asdict(source.config)
     names = _SIZES if mine["language"] or theirs["language"] else _SIZES[:-1]
     if mine["temporal"] and theirs["temporal"]:
         names += _SIZES_OVER_TIME
@@ -107,7 +108,7 @@ def begin_with_new_actions(network: ActionNetwork, source: ActionNetwork) -> Non
 
 def begin_with_extractor(extractor: VggFeatures, source: VggFeatures) -> None:
     """Copy the weights of `source` into `extractor`, in place. Raises `WarmStartError` if sizes or pictures differ."""
-    mine, theirs = extractor.config.to_dict(), source.config.to_dict()
+    mine, theirs = dataclasses.asdict(extractor.config), dataclasses.asdict(source.config)
     differing = [name for name, value in mine.items() if value != theirs[name]]
     if differing:
         shown = ", ".join(f"{name} {theirs[name]} instead of {mine[name]}" for name in differing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -126,10 +127,8 @@ def test_saved_features_are_loaded_with_their_configuration(tmp_path: Path) -> N
     [
         ({"format": "partstream.checkpoint/1"}, "its format is 'partstream.checkpoint/1'"),
         ({"features": json.dumps({"depth": 3})}, r"unknown fields \['depth'\]"),
-        ({"features": json.dumps(TINY.to_dict() | {"short_side": 100})}, "must be a multiple of 16"),
-        ({"features": json.dumps(TINY.to_dict() | {"hidden": 0})}, "`hidden` is 0"),
-        ({"features": json.dumps(TINY.to_dict() | {"hidden": 13})}, r"misshapen: fc6\.bias \[12\] instead of \[13\]"),
-        ({"features": json.dumps(TINY.to_dict() | {"normalisation": "bgr"})}, "'bgr', not one of imagenet, caffe"),
+        ({"features": json.dumps(dataclasses.asdict(TINY) | {"short_side": 100})}, "must be a multiple of 16"),
+        ({"features": json.dumps(dataclasses.asdict(TINY) | {"hidden": 13})}, r"fc6\.bias \[12\] instead of \[13\]"),
     ],
 )
 def test_an_inconsistent_file_of_our_format_is_rejected(metadata: dict[str, str], message: str, tmp_path: Path) -> None:

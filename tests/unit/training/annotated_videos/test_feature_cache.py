@@ -47,6 +47,7 @@ WITHOUT_EFFECT = (
     "stages/runtimes/*.py",
     "stages/settings_file.py",
     "stages/step_scores.py",
+    "stages/stored_settings.py",
     "stages/weight_terms.py",
     "stages/third_party/*.py",
     "stages/types.py",

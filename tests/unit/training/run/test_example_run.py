@@ -98,7 +98,7 @@ def test_events_keep_the_onsets_of_the_checkpoint_unless_the_run_gives_others(fl
 
 def test_the_language_table_is_the_checkpoints_for_the_new_vocabulary(flap: ExampleRun) -> None:
     table = flap.priors()
-    assert torch.equal(table.rows_for(flap.vocabulary), flap.start.network.language_priors.table)
+    assert torch.equal(table.rows, flap.start.network.language_priors.table)
 
 
 def test_the_rest_of_a_batch_is_generated(flap: ExampleRun) -> None:
