@@ -148,6 +148,8 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
             )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        if _is_foreign(connection):
+            raise ForeignDatabaseError(f"{NAME} has tables of another program")
         connection.executescript(SCHEMA + kept_messages.SCHEMA)
     except BaseException:
         connection.close()
@@ -155,8 +157,27 @@ def open_for_writing(folder: Path) -> sqlite3.Connection:
     return connection
 
 
+class ForeignDatabaseError(sqlite3.DatabaseError):
+    """A table of the database has other columns, so that nothing can be kept in it."""
+
+
+def _is_foreign(connection: sqlite3.Connection) -> bool:
+    with closing(sqlite3.connect(":memory:")) as expected:
+        expected.executescript(SCHEMA + kept_messages.SCHEMA)
+        tables = [name for (name,) in expected.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            columns, found = (
+                [row[1] for row in one.execute(f"PRAGMA table_info({table})")] for one in (expected, connection)
+            )
+            if found and found != columns:
+                return True
+    return False
+
+
 def is_damaged(error: sqlite3.Error) -> bool:
-    """Return whether SQLite found the database damaged. Errors of other kinds, or without a code, do not say so."""
+    """Return whether SQLite found the database damaged, or it is foreign. Other errors do not say so."""
+    if isinstance(error, ForeignDatabaseError):
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 

@@ -298,14 +298,14 @@ class IncidentStore(StoredIncidents):
                 self.condition.works()
 
     def _check(self) -> None:
-        """Replace a database that a reader found damaged, and look whether a full disk has room again."""
+        """Replace a database that a reader found damaged, and look whether the disk has room."""
         damage, self._damage = self._damage, None
         if damage is not None:
             generation, error = damage
             with self._lock:
                 if generation == self._generation:  # a late reader still had the one before
                     self._failed(error)
-        if self.condition.waits_for_room:
+        if self.condition.state == "ready" or self.condition.waits_for_room:
             try:
                 self._files.check_room()
             except OSError as error:
@@ -385,13 +385,14 @@ class IncidentStore(StoredIncidents):
         if self._database is not None:
             self._database.close()  # also if only what it has read is damaged
             self._database = None
-        if not database.confirm_damage(self._directory):
+        foreign = isinstance(error, database.ForeignDatabaseError)
+        if not foreign and not database.confirm_damage(self._directory):
             return False
         aside = database.put_aside(self._directory)
         self._generation += 1
         self._run = ""  # the new one does not know it
         logger.error(
-            "incidents: the database is damaged (%s): it was renamed to %s, and a new one begins", error, aside.name
+            "incidents: the database cannot be used (%s): it was renamed to %s, and a new one begins", error, aside.name
         )
         return True
 

@@ -198,8 +198,24 @@ def test_a_damaged_store_is_put_aside_and_its_pictures_stay_within_the_budget(
     second = opened(tmp_path)
     give(second, alert(2))
     assert ids(second) == ["0123abcd-2"] and second.bytes_kept == len(JPEG)
-    assert len(list(tmp_path.glob(f"{NAME}{DAMAGED}*"))) == 1 and "is damaged" in caplog.text
+    assert len(list(tmp_path.glob(f"{NAME}{DAMAGED}*"))) == 1 and "cannot be used" in caplog.text
     second.close()
+
+
+def test_a_database_of_another_program_is_put_aside(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / NAME) as foreign:
+        foreign.execute("CREATE TABLE incidents(id TEXT, what TEXT)")
+    foreign.close()
+    made = opened(tmp_path)
+    give(made, alert(1))
+    assert ids(made) == ["0123abcd-1"] and made.condition.state == "ready"
+    (aside,) = tmp_path.glob(f"{NAME}{DAMAGED}*[0-9]")
+    with sqlite3.connect(aside) as kept:
+        assert kept.execute("SELECT sql FROM sqlite_master").fetchone() == (
+            "CREATE TABLE incidents(id TEXT, what TEXT)",
+        )
+    kept.close()
+    made.close()
 
 
 def test_a_database_that_is_damaged_while_it_is_used_is_replaced(tmp_path: Path) -> None:
@@ -219,11 +235,12 @@ def test_a_database_that_is_damaged_while_it_is_used_is_replaced(tmp_path: Path)
     made.close()
 
 
-def test_a_full_disk_costs_pictures_and_is_said_and_over_when_there_is_room(
+def test_a_full_disk_costs_pictures_and_is_said_before_and_over_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "TICK_S", 0.02)
     made = opened(tmp_path, least_free=10**18)
+    wait_until(lambda: made.condition.state == "low_disk")
     give(made, alert(1))
     made.keep(["0123abcd-1"], frame(1), JPEG)
     assert (made.condition.state, made.pictures_lost) == ("low_disk", 1) and "least_free" in made.condition.message
