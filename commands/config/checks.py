@@ -29,7 +29,7 @@ def problems(settings: Config) -> list[str]:
 
 def anywhere(settings: Config) -> Iterator[str]:
     """Yield what is wrong on every machine, each with its setting. Reads no files."""
-    from stream.http.server.access_control.needed_tokens import check_tokens
+    from stream.http.server.auth import check_tokens
     from stream.http.server.bind_address import resolve
     from stream.messaging.endpoints import check_reach
     from stream.settings.config_error import ConfigError
@@ -113,8 +113,8 @@ def _is_literal(address: str) -> bool:
 
 
 def _access(config: HttpConfig) -> Iterator[str]:
-    from stream.http.server.access_control.audit import Audit
-    from stream.http.server.access_control.needed_tokens import check_tokens
+    from stream.http.server.audit import Audit
+    from stream.http.server.auth import check_tokens
     from stream.http.server.bind_address import resolve
     from stream.settings.access.tokens import load_tokens
     from stream.settings.config_error import ConfigError

@@ -16,8 +16,8 @@ from fleet.coordinator.live_page.camera_list import CameraListApi
 from fleet.coordinator.live_page.page_api import LivePageApi, page_files
 from fleet.coordinator.live_page.pass_office import PassOffice, page_origins
 from fleet.settings import FleetConfig
-from stream.http.server.access_control.sessions import FLEET_COOKIE
 from stream.http.server.app import HttpServer
+from stream.http.server.auth import FLEET_COOKIE
 from stream.membership.addresses import public
 from stream.settings.config_error import ConfigError
 

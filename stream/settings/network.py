@@ -76,13 +76,6 @@ class HttpConfig(Section):
         le=1024,
         description="Maximum open streams (events, pictures, clips); a live page uses two. Further ones are refused.",
     )
-    max_connections_per_address: int = Field(
-        24,
-        ge=1,
-        le=64,
-        description="Maximum connections of one other host, without its streams. Raise it for a reverse proxy on "
-        "another machine.",
-    )
     requests_per_second: float = Field(
         50.0,
         ge=LEAST,

@@ -12,7 +12,7 @@ import pytest
 
 from stream import results
 from stream.http.endpoints import event_streams
-from stream.http.server import slow_clients
+from stream.http.server import streaming
 from stream.settings.engine import CameraConfig
 from support.engines.controlled_engine import PATTERN, Client, configured, descriptors, running
 from support.waiting import until
@@ -148,7 +148,7 @@ async def test_streams_end_when_the_engine_stops_and_do_not_delay_it() -> None:
 async def test_fifty_clients_that_do_not_read_stop_no_camera_and_are_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(slow_clients, "STALLED_S", 3.0)
+    monkeypatch.setattr(streaming, "STALLED_S", 3.0)
     async with running(configured()) as (engine, client):
         opened = [await silent(client, f"{EVENTS}?kind=results") for _ in range(50)]
         await until(lambda: engine._http.streams == 50)  # type: ignore[union-attr]

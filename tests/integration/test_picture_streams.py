@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.cameras import barcode
 from stream import results
-from stream.http.server import slow_clients
+from stream.http.server import streaming
 from stream.settings.engine import CameraConfig
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client, configured, descriptors, running
 from support.waiting import until
@@ -169,7 +169,7 @@ async def test_streams_end_when_the_engine_stops_and_do_not_delay_it() -> None:
 async def test_clients_that_do_not_read_cause_few_pictures_stop_no_camera_and_are_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(slow_clients, "STALLED_S", 2.0)
+    monkeypatch.setattr(streaming, "STALLED_S", 2.0)
     async with running(configured()) as (engine, client):
         opened = [await silent(client, f"{SEVERAL}?camera=a&camera=b&width=640&max_fps=60") for _ in range(30)]
         await until(lambda: len(engine._live_pictures._watched.get("b", ())) == 30)

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from stream.http.server import slow_clients
+from stream.http.server import streaming
 from stream.http.server.app import HttpServer
 from stream.http.server.routes import Route
 from stream.settings.network import HttpConfig
@@ -30,7 +30,7 @@ def test_few_bytes_are_buffered_for_a_client_that_does_not_read_and_it_is_discon
     monkeypatch: pytest.MonkeyPatch,
     loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
-    monkeypatch.setattr(slow_clients, "STALLED_S", 0.5)
+    monkeypatch.setattr(streaming, "STALLED_S", 0.5)
     pem, key = certificate(tmp_path)
     written: list[int] = []
     stalled: list[bool] = []
@@ -38,14 +38,14 @@ def test_few_bytes_are_buffered_for_a_client_that_does_not_read_and_it_is_discon
     async def stream(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        slow_clients.bound_buffers(request)
+        streaming.bound_buffers(request)
         try:
             while True:
-                await slow_clients.write(response, CHUNK)
+                await streaming.write(response, CHUNK)
                 written.append(len(CHUNK))
         except TimeoutError:
             stalled.append(True)
-            slow_clients.disconnect(request)
+            streaming.disconnect(request)
         return response
 
     def connect(port: int) -> socket.socket:
@@ -79,4 +79,4 @@ def test_few_bytes_are_buffered_for_a_client_that_does_not_read_and_it_is_discon
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(serve())
     # The buffer in the process, the kernel's (which doubles what it is given), and the client's.
-    assert sum(written) < 3 * slow_clients.WRITE_BUFFER + 4 * len(CHUNK), sum(written)
+    assert sum(written) < 3 * streaming.WRITE_BUFFER + 4 * len(CHUNK), sum(written)

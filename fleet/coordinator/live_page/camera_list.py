@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.live_page.camera_versions import CameraVersions
 from fleet.coordinator.views import FleetCameraView, camera_view
-from stream.http.server.access_control.gate import CALLER
 from stream.http.server.camera_routes import json_of_cameras
+from stream.http.server.gate import CALLER
 from stream.http.server.routes import Answer, Parameter, Route
 
 PATH = "/api/v1/fleet/cameras"

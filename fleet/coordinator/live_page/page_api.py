@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.live_page.pass_office import LIFE_S, PassOffice, origin_of
 from stream.http.endpoints.page_files import file_routes, live_page_files
-from stream.http.server.access_control.access import Caller
-from stream.http.server.access_control.gate import CALLER
+from stream.http.server.auth import Caller
 from stream.http.server.bodies import json_object
 from stream.http.server.camera_routes import json_response
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.results.places import EngineAddress

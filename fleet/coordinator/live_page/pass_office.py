@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import urlsplit
 
-from stream.http.server.access_control.access import names_loopback
+from stream.http.server.auth import names_loopback
 from stream.membership.addresses import public
 from stream.membership.lease import boottime_ns
 from stream.membership.passes import Pass, signed

@@ -10,7 +10,7 @@ from aiohttp import web
 from stream.alerts.alert_book import AlertBook
 from stream.alerts.rules_in_force import RulesInForce, RulesView
 from stream.http.endpoints import incident_picture
-from stream.http.server.access_control.gate import CALLER
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
 from stream.http.server.request_threads import RequestThreads

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from stream.http.server.access_control.gate import CALLER
-from stream.http.server.file_answer import FileAnswer
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
 from stream.http.server.routes import Answer, CameraOf, Parameter, Route
+from stream.http.server.streaming import FileAnswer
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
 from stream.settings.camera_id import CAMERA_ID

@@ -17,8 +17,8 @@ from stream.cameras.registry import CameraRegistry
 from stream.config import Config
 from stream.http.endpoints.event_streams import DEFAULT_KINDS, KINDS, EventStreams, LastMessage, seen_stats
 from stream.http.endpoints.views import CameraListView, CameraView, EngineView, camera_view, engine_view
-from stream.http.server.access_control.gate import CALLER
 from stream.http.server.camera_routes import ONE, CameraRoutes, json_response
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
 from stream.http.server.queries import CAMERA_ID_SCHEMA
 from stream.http.server.routes import Answer, Parameter, Route

@@ -17,11 +17,11 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from stream.http.server.access_control.access import Caller
+from stream.http.server.auth import Caller
 from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import CAMERA_ERROR, unknown_parameters
-from stream.http.server.slow_clients import bound_buffers, disconnect, is_gone, write
+from stream.http.server.streaming import bound_buffers, disconnect, is_gone, write
 from stream.messaging.publisher import MessageListener
 from stream.results import Alert, ClipReady, Event, Frame, Message, Stats, Status
 from stream.settings.camera_id import CAMERA_ID

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from stream.http.server.access_control.access import Needs
-from stream.http.server.access_control.revocation import HOLD
+from stream.http.server.auth import Needs
 from stream.http.server.bodies import read_body
+from stream.http.server.gate import REVOCATION
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Handler, Route
 from stream.sources.webrtc.descriptions import MAX_BYTES, OfferError
@@ -40,7 +40,7 @@ def session_routes(
     async def begin(request: web.Request) -> web.StreamResponse:
         response = await offer(request)
         session = request.match_info["camera"], response.headers["Location"].rpartition("/")[2]
-        request[HOLD].end_when_revoked(lambda: end(*session), lambda: exists(*session))
+        request[REVOCATION].watch(request, lambda: end(*session), lambda: exists(*session))
         return response
 
     async def delete(request: web.Request) -> web.Response:

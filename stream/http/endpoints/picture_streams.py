@@ -15,12 +15,12 @@ from typing import Any
 from aiohttp import web
 
 from stream.cameras.changes import no_such_camera
-from stream.http.server.access_control.gate import CALLER
 from stream.http.server.connections import STREAM_LIFE_S
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.queries import unknown_parameters
 from stream.http.server.routes import Answer, Parameter, Route
-from stream.http.server.slow_clients import bound_buffers, disconnect, is_gone, write
+from stream.http.server.streaming import bound_buffers, disconnect, is_gone, write
 from stream.live.live_pictures import LivePicture, LivePictures
 from stream.pictures.jpeg import WIDTHS
 from stream.settings.camera_id import CAMERA_ID

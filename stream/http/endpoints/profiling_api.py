@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stages.settings_file import plain_message
 from stream.http.server.bodies import json_object
-from stream.http.server.file_answer import FileAnswer
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Route
+from stream.http.server.streaming import FileAnswer
 from stream.inference.profiling import (
     DEFAULT_S,
     MAX_S,

@@ -12,8 +12,8 @@ from stages.verdicts.verdict_file import ID, LONGEST_NAME, NEW_ACTION
 from stream.http.endpoints import incident_picture
 from stream.http.endpoints.incidents_api import PATH as INCIDENTS
 from stream.http.endpoints.incidents_api import UNKNOWN, camera_of
-from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, CameraOf, Route

@@ -9,12 +9,9 @@ from typing import Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from stream.http.server.access_control.access import Access, Caller
-from stream.http.server.access_control.gate import CALLER
-from stream.http.server.access_control.rate_limit import RateLimiter
-from stream.http.server.access_control.sessions import SESSION_LIFE_S, Sessions
-from stream.http.server.access_control.tokens import Role
+from stream.http.server.auth import SESSION_LIFE_S, Access, Caller, RateLimiter, Role
 from stream.http.server.bodies import json_object
+from stream.http.server.gate import CALLER, WRONG_TOKEN_COST
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Route
 from telemetry.repeat_limiter import RepeatLimiter
@@ -22,9 +19,6 @@ from telemetry.repeat_limiter import RepeatLimiter
 logger = logging.getLogger(__name__)
 
 PATH = "/api/v1/session"
-
-GUESS_COST = 10
-"""An unknown token counts as this many requests, to slow down guessing."""
 
 
 class Login(BaseModel):
@@ -49,9 +43,8 @@ class SessionView(BaseModel):
 class SessionApi:
     """Begins and ends sessions. `secure`: browsers send the cookie over TLS only."""
 
-    def __init__(self, access: Access, sessions: Sessions, limiter: RateLimiter, *, secure: bool) -> None:
+    def __init__(self, access: Access, limiter: RateLimiter, *, secure: bool) -> None:
         self._access = access
-        self._sessions = sessions
         self._limiter = limiter
         self._secure = secure
         self._logged = RepeatLimiter(limit=20, per_s=60.0)
@@ -90,10 +83,10 @@ class SessionApi:
         token = body.get("token")
         if set(body) != {"token"} or not isinstance(token, str) or not token:
             raise invalid([("token", "must be a string, and the only field")])
-        address = request.remote or ""
-        grant = self._access.find(token, time_ns() // 1000)
+        address, at_us = request.remote or "", time_ns() // 1000
+        grant = self._access.find(token, at_us)
         if grant is None:
-            self._limiter.punish(address, monotonic(), GUESS_COST)
+            self._limiter.punish(address, monotonic(), WRONG_TOKEN_COST)
             raise Problem(
                 401,
                 "unauthorised",
@@ -105,8 +98,8 @@ class SessionApi:
             logger.info("http: token %s signed in from %s", grant.name, address)
         response = web.json_response(_view(Caller(grant.role, "session", grant.name, grant.cameras)))
         response.set_cookie(
-            self._sessions.cookie,
-            self._sessions.begin(grant, monotonic()),
+            self._access.cookie,
+            self._access.sessions.begin(grant, at_us),
             max_age=SESSION_LIFE_S,
             path="/",
             httponly=True,
@@ -116,9 +109,10 @@ class SessionApi:
         return response
 
     async def _end(self, request: web.Request) -> web.Response:
-        self._sessions.end(request.cookies.get(self._sessions.cookie, ""))
+        cookie = self._access.cookie
+        self._access.sessions.end(request.cookies.get(cookie, ""))
         response = web.Response(status=204)
-        response.del_cookie(self._sessions.cookie, path="/", httponly=True, samesite="Strict", secure=self._secure)
+        response.del_cookie(cookie, path="/", httponly=True, samesite="Strict", secure=self._secure)
         return response
 
 

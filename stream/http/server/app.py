@@ -9,27 +9,20 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import math
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
 
 from aiohttp import web
-from pydantic import SecretStr
 
 from stream.http.endpoints.page_files import page_routes
 from stream.http.endpoints.session_api import SessionApi
 from stream.http.server import openapi, tls
-from stream.http.server.access_control.access import Access, configured_grants
-from stream.http.server.access_control.audit import Audit
-from stream.http.server.access_control.gate import Gate
-from stream.http.server.access_control.needed_tokens import check_tokens
-from stream.http.server.access_control.rate_limit import RateLimiter
-from stream.http.server.access_control.sessions import COOKIE, Sessions
-from stream.http.server.access_control.tokens import TokensFile
+from stream.http.server.audit import Audit
+from stream.http.server.auth import COOKIE, Access, RateLimiter, TokensFile, check_tokens, configured_grants
 from stream.http.server.bind_address import BindAddress, resolve
 from stream.http.server.connections import CONNECTION_LIFE_S, Connections
+from stream.http.server.gate import Gate
 from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, Route
 from stream.membership.passes import Passes
@@ -82,10 +75,10 @@ class HttpServer:
             raise ConfigError("http.bind is null, which disables the HTTP server")
         self._bind: BindAddress = resolve(config.bind)
         check_tokens(config, self._bind)
-        configured = configured_grants(_secret(config.read_token), _secret(config.control_token))
+        configured = configured_grants(config)
         settings = {grant.digest: f"http.{grant.name}_token" for grant in configured}
         self._tokens = TokensFile(config.tokens_file, settings) if config.tokens_file is not None else None
-        access = Access(self._bind.loopback, configured, self._tokens, passes)
+        access = Access(configured, self._tokens, trust_loopback=self._bind.loopback, passes=passes, cookie=cookie)
         if self._bind.loopback and self._tokens is not None:
             logger.warning("http.bind: programs on this machine need no token at %s (docs/security.md)", config.bind)
         certificate, key = config.tls_certificate, config.tls_key
@@ -94,18 +87,15 @@ class HttpServer:
         self._privacy = privacy
         self._runner: web.AppRunner | None = None
         self._rendering: ThreadPoolExecutor | None = None
-        self._connections = Connections(
-            config.max_streams, connection_life_s, self._tls, config.max_connections_per_address
-        )
+        self._connections = Connections(config.max_streams, connection_life_s, self._tls)
         self._listener: socket.socket | None = None
-        self._serving: asyncio.Task[None] | None = None
-        self._watching: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._on_end = on_end
         self._threads = threads
         self.audit = Audit(config.audit_file)
-        sessions, limiter = Sessions(cookie=cookie), RateLimiter(config.requests_per_second)
-        self._gate = Gate(access, sessions, limiter, self._connections, config.cors_origins, self.audit)
-        login = SessionApi(access, sessions, limiter, secure=self._tls is not None)
+        limiter = RateLimiter(config.requests_per_second)
+        self._gate = Gate(access, limiter, self._connections, config.cors_origins, self.audit)
+        login = SessionApi(access, limiter, secure=self._tls is not None)
         self._routes = [*(page_routes() if pages is None else pages), *self._own_routes(), *login.routes(), *routes]
         self._document = functools.cache(lambda: openapi.document(self._routes, cookie))
         self.address = ""
@@ -146,12 +136,12 @@ class HttpServer:
                 f"http.bind: cannot listen on {self._bind}: {_reason(error)}; choose another port, or 0 for any"
             ) from None
         self._listener = listener
-        self._serving = asyncio.create_task(self._connections.serve(listener, runner.server), name="http server")
-        self._watching = [asyncio.create_task(self._watch_access(), name="http access")]
-        if self._tokens is not None:
-            self._watching.append(asyncio.create_task(self._watch_tokens(self._tokens), name="http tokens"))
-        if self._on_end is not None:
-            for task in (self._serving, *self._watching):
+        self._tasks = [
+            asyncio.create_task(self._connections.serve(listener, runner.server), name="http server"),
+            asyncio.create_task(self._watch_access(), name="http access"),
+        ]
+        for task in self._tasks:
+            if self._on_end is not None:
                 task.add_done_callback(self._on_end)
         port = listener.getsockname()[1]
         scheme = "https" if self._tls is not None else "http"
@@ -164,17 +154,11 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Close the socket and all connections within about half a second. Idempotent."""
-        if self._serving is not None:
-            serving, self._serving = self._serving, None
-            serving.cancel()
-            await asyncio.wait([serving])
-        watching, self._watching = self._watching, []
-        for task in watching:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        if watching:
-            await asyncio.wait(watching)
-        if self._tokens is not None:
-            self._tokens.close()
+        if tasks:
+            await asyncio.wait(tasks)
         if self._listener is not None:
             self._listener.close()  # also if the task was cancelled before it began
             self._listener = None
@@ -186,23 +170,14 @@ class HttpServer:
             self._rendering = None
         for threads in self._threads:
             threads.close()
-        self.audit.end_minute(math.inf)
 
     async def _watch_access(self) -> None:
-        """End what no longer has access, without waiting for the tokens file; and the minutes of the audit file."""
+        """Read the tokens file when it changes, and end what no longer has access."""
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
+            if self._tokens is not None:
+                await self._tokens.look()
             self._gate.end_revoked()
-            self.audit.end_minute(monotonic())
-
-    async def _watch_tokens(self, file: TokensFile) -> None:
-        """Read the tokens file when it changes."""
-        while True:
-            await asyncio.sleep(CHECK_EVERY_S)
-            changed = file.grants
-            await file.look()
-            if file.grants is not changed:
-                self._gate.end_revoked()
 
     # -- responses ----------------------------------------------------------------------------------------------
     def _own_routes(self) -> list[Route]:
@@ -289,7 +264,3 @@ def _verdict(name: str, verdict: tuple[bool, list[str]], **more: object) -> web.
 
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).partition(" (")[0]
-
-
-def _secret(token: SecretStr | None) -> str:
-    return token.get_secret_value() if token is not None else ""

@@ -11,9 +11,9 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from stream.cameras.changes import Settings, no_such_camera
-from stream.http.server.access_control.gate import CALLER
 from stream.http.server.bodies import json_object
 from stream.http.server.camera_changes import applied, changes_schema, settings_schema
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.settings.engine import CameraConfig

@@ -1,182 +1,181 @@
-"""The HTTP server's connections: how many may be open, and how long each may last.
+"""The HTTP server's connections: aiohttp's, with a limit of their number and of their time.
 
-aiohttp limits neither. It closes a connection whose request does not begin in time, but it waits without a limit for
-the rest of a request, for a client that does not read its response, and for a TLS handshake. Connections are therefore
-accepted and counted here, and handed to aiohttp. A connection serves one request, whose head must arrive within
-`HEAD_WITHIN_S`, and is cut after `life_s`. Streams have their own limit and last up to an hour.
+aiohttp limits neither: it waits without end for the rest of a request, for a client that does not read its response,
+and for a TLS handshake. A connection serves one request, whose head must arrive within `HEAD_WITHIN_S`, and is cut
+`life_s` later. Streams have their own limit and last up to an hour.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import ssl
 from collections import Counter
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from stream.descriptors import EXHAUSTED
-from stream.http.server.problems import Problem
-from stream.http.server.protocol.admission import MAX_CONNECTIONS, MAX_PER_ADDRESS, Admission, place_of
-from stream.http.server.protocol.request_handler import TOO_MANY, TOO_SLOW, InvalidRequests, PlainHandler, answering
+from stream.http.server.problems import Problem, from_http
+from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
 
-CONNECTION_LIFE_S = 30.0
-"""Time for a client to send its request and read the response; a connection is cut soon after this."""
-
+MAX_CONNECTIONS = 128
+"""Open connections besides the streams. Prometheus uses one, a browser about six."""
+MOST_HEADER_BYTES = 32 << 10
+"""Of one header: a fleet's pass for many cameras is long."""
 HEAD_WITHIN_S = 5.0
 """Time for a client to send the head of its request, with the TLS handshake."""
-
+CONNECTION_LIFE_S = 30.0
+"""Time for a client to send the rest of its request and read the response."""
 STREAM_LIFE_S = 3600.0
 """Time after which a stream ends and its client connects again, so that a forgotten client does not stay forever."""
+NOT_HTTP, TOO_MANY, TOO_SLOW = REASONS = ("not-http", "too-many-connections", "too-slow")
+"""Codes of what is refused before one of our handlers runs."""
+INVALID = (HttpProcessingError, web.RequestPayloadError)
+"""What aiohttp raises for a head or a body that is not valid HTTP."""
 
-SLACK_S = 30.0
-"""Time for a stream to end by itself before it is cut."""
 
-HANDSHAKE_WITHIN_S = 5.0
+class Connection(RequestHandler):
+    """One connection, whose answers and log lines repeat nothing of an invalid request: it may hold a token."""
 
-RETRY_ACCEPT_S = 1.0
-"""Pause after accepting failed, for example because no file descriptor is free."""
+    __slots__ = ("_connections", "_cut")
+
+    def __init__(self, server: web.Server, connections: Connections) -> None:
+        # Bodies are not decompressed: a small one could become large.
+        options: dict[str, Any] = {"access_log": None, "auto_decompress": False, "max_field_size": MOST_HEADER_BYTES}
+        super().__init__(server, loop=asyncio.get_running_loop(), logger=logger, **options)
+        self._connections = connections
+        self._cut: asyncio.TimerHandle | None = None
+
+    def may_last(self, seconds: float | None) -> None:
+        """Cut the connection after this time from now; None: never."""
+        if self._cut is not None:
+            self._cut.cancel()
+        self._cut = None if seconds is None else self._loop.call_later(seconds, self._cut_now)
+
+    def _cut_now(self) -> None:
+        self._connections.refused[TOO_SLOW] += 1
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless too many are open."""
+        super().connection_made(transport)
+        self.may_last(HEAD_WITHIN_S)
+        if self._manager is not None and not self._connections.has_room(len(self._manager.connections)):
+            cast(asyncio.Transport, transport).abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Note the end."""
+        super().connection_lost(exc)
+        self.may_last(None)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the answer to a request that cannot be parsed, or whose handler failed."""
+        if isinstance(exc, INVALID):
+            response = self._connections.invalid(request, exc).response()
+        else:
+            logger.error("internal error while answering a %s request", request.method, exc_info=exc)
+            response = web.Response(status=status, text="internal error in partstream: see the log\n")
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the response is sent already")
+        return _plain(response)
+
+    def log_exception(self, *args: object, **kw: object) -> None:
+        """Log an error of aiohttp's, except for the rest of an invalid request, which is counted already."""
+        if not isinstance(kw.get("exc_info"), INVALID):
+            super().log_exception(*args, **kw)
 
 
 class Connections:
     """The connections of one server while `serve` runs; encrypted if `tls` is given."""
 
-    def __init__(
-        self,
-        max_streams: int,
-        life_s: float = CONNECTION_LIFE_S,
-        tls: ssl.SSLContext | None = None,
-        per_address: int = MAX_PER_ADDRESS,
-    ) -> None:
+    def __init__(self, max_streams: int, life_s: float = CONNECTION_LIFE_S, tls: ssl.SSLContext | None = None) -> None:
+        self.refused: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+        """Requests that are not valid HTTP, and connections that were closed or cut, by reason."""
         self._max_streams = max_streams
         self._life_s = life_s
         self._tls = tls
-        self._admission = Admission(MAX_CONNECTIONS, per_address)
-        self.invalid = InvalidRequests()
-        self._spare: list[int] = []
-        """A descriptor to accept a connection with when no other is free, so that a health probe is answered."""
-        self._opening: dict[RequestHandler, asyncio.Task[None]] = {}
-        """Accepted connections that may still be in their TLS handshake, which aiohttp does not know yet."""
-        self._streams: set[object] = set()
+        self._streams: dict[Connection, str] = {}
+        """Whose each is."""
+        self._logged = RepeatLimiter(limit=1, per_s=60.0)
 
     @property
     def streams(self) -> int:
         """Open streams."""
         return len(self._streams)
 
-    @property
-    def refused(self) -> Counter[str]:
-        """Requests that are not valid HTTP, and connections that were closed before one, by reason."""
-        return self.invalid.refused
-
     @contextmanager
-    def stream(self, request: web.Request) -> Generator[None]:
-        """Count the request's connection as a stream. Raises `Problem` if `max_streams` are open."""
-        if len(self._streams) >= self._max_streams:
-            raise Problem(
-                503,
-                "too-many-streams",
-                f"{self._max_streams} streams are open, which is the limit http.max_streams: close one, or retry later",
-                headers={"Retry-After": "10"},
-            )
-        self._streams.add(request.protocol)
-        self._admission.stream(request.protocol, is_one=True)
+    def stream(self, request: web.Request, owner: str) -> Generator[None]:
+        """Count the request's connection as a stream. `owner`: the token's name, or empty: without a share of its own.
+
+        Raises `Problem` if `max_streams` are open, or half of them are the token's.
+        """
+        owners, share = list(self._streams.values()), max(1, self._max_streams // 2)
+        if len(owners) >= self._max_streams or (owner and owners.count(owner) >= share):
+            limit = f"at most {self._max_streams} streams can be open (http.max_streams), {share} of them of one token"
+            detail = f"{limit}: close one, or retry later"
+            raise Problem(503, "too-many-streams", detail, headers={"Retry-After": "10"})
+        connection = cast(Connection, request.protocol)
+        self._streams[connection] = owner
+        connection.may_last(STREAM_LIFE_S + self._life_s)
         try:
             yield
         finally:
-            self._streams.discard(request.protocol)
-            self._admission.stream(request.protocol, is_one=False)
+            del self._streams[connection]
+            connection.may_last(self._life_s)
+
+    def has_room(self, connections: int) -> bool:
+        """Return whether so many may be open; count a refusal if not."""
+        has_room = connections - len(self._streams) <= MAX_CONNECTIONS
+        self.refused[TOO_MANY] += not has_room
+        return has_room
+
+    def invalid(self, request: web.BaseRequest, error: BaseException) -> Problem:
+        """Count and log a request that is not valid HTTP, and return the answer."""
+        self.refused[NOT_HTTP] += 1
+        if self._logged.admit("invalid", asyncio.get_running_loop().time())[0]:
+            logger.warning("http: a request from %s is not valid HTTP (%s)", request.remote, type(error).__name__)
+        return Problem(400, NOT_HTTP, "the request is not valid HTTP, or a line of it is too long")
 
     async def serve(self, listener: socket.socket, server: web.Server) -> None:
-        """Accept connections for `server`, and cut those that last too long, until cancelled. Closes `listener`."""
-        server.request_handler = answering(server.request_handler, self._admission.began)
-        self._start_accepting(listener, server)
+        """Accept connections for `server` until cancelled. Closes `listener`."""
+        handler = server.request_handler
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            cast(Connection, request.protocol).may_last(self._life_s)
+            try:
+                return _plain(await handler(request))
+            except web.HTTPException as error:  # aiohttp's own text can repeat a part of the request
+                return error if error.status < 400 else _plain(from_http(error).response())
+
+        server.request_handler = answer
+        within_s = HEAD_WITHIN_S if self._tls is not None else None
+        accepting = await asyncio.get_running_loop().create_server(
+            lambda: Connection(server, self), sock=listener, ssl=self._tls, ssl_handshake_timeout=within_s
+        )
         try:
-            await self._cut_old(server)
+            await asyncio.get_running_loop().create_future()
         finally:
-            while self._spare:
-                os.close(self._spare.pop())
-            asyncio.get_running_loop().remove_reader(listener)
-            listener.close()
-            for opening in self._opening.values():
-                opening.cancel()
+            accepting.close()
 
-    def _start_accepting(self, listener: socket.socket, server: web.Server) -> None:
-        if listener.fileno() >= 0:  # not closed while accepting was paused
-            asyncio.get_running_loop().add_reader(listener, self._accept, listener, server)
 
-    def _accept(self, listener: socket.socket, server: web.Server) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            accepted, peer = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            if error.errno in EXHAUSTED and self._spare:
-                os.close(self._spare.pop())  # the next try, which follows at once, gets it
-                return
-            logger.error("http: cannot accept connections: %s", error.strerror or error)
-            loop.remove_reader(listener)
-            loop.call_later(RETRY_ACCEPT_S, self._start_accepting, listener, server)
-            return
-        self._admission.keep(self._opening.keys() | set(server.connections))
-        place = place_of(str(peer[0]))
-        verdict = self._admission.judge(place)
-        if isinstance(verdict.instead_of, RequestHandler):
-            self._close(verdict.instead_of, TOO_MANY)
-        if not verdict.admitted:
-            self.refused[TOO_MANY] += 1
-            accepted.close()
-            return
-        handler = PlainHandler(server, self.invalid, self._admission.began)
-        self._admission.add(handler, place)
-        opening = self._opening[handler] = loop.create_task(self._open(accepted, handler), name="http connection")
-        opening.add_done_callback(lambda _: self._opening.pop(handler, None))
-        loop.call_later(HEAD_WITHIN_S, self._end_waiting, handler)
-
-    def _spare_one(self) -> None:
-        with suppress(OSError):
-            if not self._spare:
-                self._spare.append(os.open(os.devnull, os.O_RDONLY))
-
-    def _end_waiting(self, handler: RequestHandler) -> None:
-        if self._admission.is_waiting(handler):
-            self._close(handler, TOO_SLOW)
-
-    def _close(self, handler: RequestHandler, reason: str) -> None:
-        """Close a connection that has not sent the head of a request."""
-        self.refused[reason] += 1
-        self._admission.remove(handler)
-        if (opening := self._opening.pop(handler, None)) is not None:
-            opening.cancel()
-        if handler.transport is not None:
-            handler.transport.abort()
-
-    async def _open(self, accepted: socket.socket, handler: RequestHandler) -> None:
-        within_s = HANDSHAKE_WITHIN_S if self._tls is not None else None
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: handler, accepted, ssl=self._tls, ssl_handshake_timeout=within_s
-            )
-        except (OSError, ValueError):
-            return  # the client is gone, too slow, or offers no TLS that is accepted here; ssl.SSLError is an OSError
-
-    async def _cut_old(self, server: web.Server) -> None:
-        loop = asyncio.get_running_loop()
-        opened: dict[RequestHandler, float] = {}
-        while True:
-            self._spare_one()
-            now = loop.time()
-            opened = {connection: opened.get(connection, now) for connection in server.connections}
-            for connection, since in opened.items():
-                life_s = STREAM_LIFE_S + SLACK_S if connection in self._streams else self._life_s
-                if now - since >= life_s and connection.transport is not None:
-                    connection.transport.abort()
-            await asyncio.sleep(self._life_s / 5)
+def _plain(response: web.StreamResponse) -> web.StreamResponse:
+    """Return a response without aiohttp's version, as the only one of its connection."""
+    if not response.prepared:
+        response.headers.update({"Server": "partstream", "X-Content-Type-Options": "nosniff"})
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.force_close()
+    return response

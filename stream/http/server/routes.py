@@ -1,6 +1,6 @@
 """Routes of the HTTP server, with the role that they need and their description for the OpenAPI document.
 
-`stream.http.server.access_control.gate` checks access before it calls a handler, and turns what the handler raises into
+`stream.http.server.gate` checks access before it calls a handler, and turns what the handler raises into
 a response.
 """
 
@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 from pydantic import BaseModel
 
-from stream.http.server.access_control.access import Needs
+from stream.http.server.auth import Needs
 from stream.http.server.problems import Problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from run_stream import app
-from stream.http.server.access_control.tokens import TokensFile, find
+from stream.http.server.auth import Access, TokensFile
 from stream.settings.access.tokens import load_tokens
 
 
@@ -31,8 +31,8 @@ def test_a_new_token_is_printed_once_and_grants_what_was_asked_for(tmp_path: Pat
     assert code == 0 and admins != secret
     assert file.stat().st_mode & 0o777 == 0o600
     assert secret.strip() not in file.read_text()
-    grants = TokensFile(file, {}).grants
-    anna, admin = find(grants, secret.strip(), 0), find(grants, admins.strip(), 0)
+    access = Access(file=TokensFile(file, {}))
+    anna, admin = access.find(secret.strip(), 0), access.find(admins.strip(), 0)
     assert anna is not None and admin is not None
     assert (anna.name, anna.role, anna.cameras) == ("anna", "review", frozenset({"hall", "door"}))
     assert (admin.name, admin.role, admin.cameras, admin.expires_us) == (

@@ -16,12 +16,12 @@ from stream.http.server.connections import Connections
 from stream.notify.status_server import StatusServer
 from stream.settings.config_error import ConfigError
 from support.engines.invalid_requests import INVALID_REQUESTS, UNMET, answer_to, check_plain
-from support.waiting import PATIENCE_S, until
+from support.waiting import until
 
 
 @asynccontextmanager
-async def serving(address: str = "127.0.0.1:0", life_s: float = PATIENCE_S) -> AsyncIterator[StatusServer]:
-    server = StatusServer(address, Connections(0, life_s), dict, lambda: [])
+async def serving(address: str = "127.0.0.1:0") -> AsyncIterator[StatusServer]:
+    server = StatusServer(address, Connections(0), dict, lambda: [])
     await server.start()
     try:
         yield server
@@ -54,8 +54,9 @@ async def test_metrics_and_health_are_answered_each_on_a_connection_of_its_own()
         assert status == 200 and "process_open_fds" in page
 
 
-async def test_a_request_that_is_never_finished_ends() -> None:
-    async with serving(life_s=0.05) as server:
+async def test_a_request_that_is_never_finished_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.05)
+    async with serving() as server:
         reader, writer = await unfinished(server)
         with pytest.raises(ConnectionError):
             while await reader.read(1000):
@@ -64,18 +65,17 @@ async def test_a_request_that_is_never_finished_ends() -> None:
         writer.close()
 
 
-async def test_a_further_connection_replaces_the_oldest_that_has_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_further_connections_are_refused_until_some_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
     async with serving() as server:
         kept = [await unfinished(server) for _ in range(3)]
         await until(lambda: opened(server) == 3)
-        assert (await answers(server))[0] == 200
-        with pytest.raises(ConnectionError):
-            await kept[0][0].read(1)
-            raise ConnectionError
-        await until(lambda: opened(server) == 2)
+        with pytest.raises(aiohttp.ClientError):
+            await answers(server)
         for _, writer in kept:
             writer.close()
+        await until(lambda: not opened(server))
+        assert (await answers(server))[0] == 200
 
 
 async def test_answers_to_what_is_not_valid_http_repeat_nothing_and_are_counted_and_logged_once(

@@ -10,8 +10,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from stream.http.endpoints.clips_api import ClipsApi
-from stream.http.server.access_control.access import Caller
-from stream.http.server.access_control.gate import CALLER
+from stream.http.server.auth import Caller
+from stream.http.server.gate import CALLER
 
 
 @pytest.mark.parametrize(("cameras", "size"), [(None, 7), (frozenset({"yard"}), 0)])

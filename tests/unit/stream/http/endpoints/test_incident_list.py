@@ -15,9 +15,8 @@ from aiohttp.test_utils import make_mocked_request
 from stream.http.endpoints.incidents_api import PATH, IncidentsApi
 from stream.http.endpoints.review_api import PATH as VERDICTS
 from stream.http.endpoints.review_api import ReviewApi, VerdictsState
-from stream.http.server.access_control.access import LOOPBACK, Caller
-from stream.http.server.access_control.gate import CALLER
-from stream.http.server.access_control.scopes import NotYourCameraError, check_scope
+from stream.http.server.auth import LOOPBACK, Caller
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
 from stream.http.server.request_threads import MOST_WAITING, RequestThreads
 from stream.incidents.incident import Incident, IncidentList
@@ -102,28 +101,4 @@ async def test_the_state_of_the_verdicts_neither_reads_the_folder_nor_waits_for_
     for threads in (reading, writing):
         threads.close()
     desk.close()
-    store.close()
-
-
-@pytest.mark.parametrize("api", ["incidents", "review"])
-async def test_the_camera_of_an_incident_is_not_read_in_the_event_loop(tmp_path: Path, api: str) -> None:
-    store, read_in = opened(tmp_path), list[threading.Thread]()
-    give(store, alert(1))
-    reading = RequestThreads("readers", 2, "kept alerts")
-    desk = VerdictDesk(store, VerdictFolder(tmp_path, VerdictsConfig.model_validate({})), None)
-    incidents, review = IncidentsApi(store, FramePictures(store), reading), ReviewApi(desk, list, reading, reading)
-    (route, *_) = [one for one in (incidents if api == "incidents" else review).routes() if one.camera_of is not None]
-    original = store.get
-
-    def get(name: str) -> Incident | None:
-        read_in.append(threading.current_thread())
-        return original(name)
-
-    with mock.patch.object(store, "get", get):
-        viewer = Caller("review", "token", "anna", frozenset({"door"}))
-        assert await check_scope(route, viewer, {"incident": "0123abcd-1"}) == "door"
-        with pytest.raises(NotYourCameraError):
-            await check_scope(route, viewer, {"incident": "0123abcd-2"})
-    assert len(read_in) == 2 and threading.main_thread() not in read_in
-    reading.close()
     store.close()

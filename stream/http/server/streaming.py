@@ -1,4 +1,4 @@
-"""Limits for streams to clients that read slowly or not at all."""
+"""Streams: limits for clients that read slowly or not at all, and files as streams."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import socket
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 STALLED_S = 10.0
 """A client that reads nothing for this long is disconnected."""
@@ -40,3 +41,14 @@ def disconnect(request: web.Request) -> None:
     """Close the connection without waiting for the client."""
     if request.transport is not None:
         request.transport.abort()
+
+
+class FileAnswer(web.FileResponse):
+    """A file that the handler itself sends, by calling `prepare`.
+
+    aiohttp would send it after the handler has returned. It would then no longer count as a stream, and would be cut
+    like a short response.
+    """
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None if self.prepared else await super().prepare(request)

@@ -1,1 +1,0 @@
-"""Who may send a request: tokens, browsers' sessions, origins and rate limits."""
