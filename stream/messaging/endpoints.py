@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import logging
-import os
 import re
 import socket as sockets
-import stat
 import struct
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import zmq
@@ -20,9 +14,6 @@ import zmq
 from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
-
-TURNS, TURN_S = 20, 0.05
-"""How often, and at which interval, the lock of a folder is tried, which other engines hold while they bind."""
 
 KEEPALIVE_IDLE_S, KEEPALIVE_S, KEEPALIVE_COUNT = 10, 5, 3
 """The kernel asks after this silence whether a client is still there, again at this interval, and so often at most."""
@@ -43,11 +34,10 @@ def bind(socket: zmq.Socket[bytes], endpoint: str, field: str) -> str:
     socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
     if "[" in endpoint:
         socket.setsockopt(zmq.IPV6, 1)
+    if why := _why_not_free(endpoint):
+        raise EndpointError(f"{field}: {endpoint} {why}: choose another path")
     try:
-        with _reserved(endpoint):
-            socket.bind(endpoint)
-    except _NotFreeError as error:
-        raise EndpointError(f"{field}: {endpoint} {error}: choose another path") from None
+        socket.bind(endpoint)
     except zmq.ZMQError as error:
         port = re.search(r":([0-9]+)$", endpoint)
         if error.errno == zmq.EADDRINUSE:
@@ -90,64 +80,27 @@ def _only_this_machine(address: str) -> bool:
 
 
 # -- paths of `ipc://` --------------------------------------------------------------------------------------------
-class _NotFreeError(Exception):
-    """The path must not be bound; the message says why, as the end of a sentence."""
-
-
-@contextmanager
-def _reserved(endpoint: str) -> Generator[None]:
-    """Check that the path of an `ipc://` endpoint is free, and keep other engines from binding it meanwhile.
+def _why_not_free(endpoint: str) -> str:
+    """Return why the path of an `ipc://` endpoint must not be bound, as the end of a sentence; empty if it is free.
 
     libzmq removes whatever is at the path before it binds: any file, or the socket of another engine. A socket on
-    which no process listens is free. Raises `_NotFreeError`.
+    which no process listens is free.
     """
     scheme, _, place = endpoint.partition("://")
     if scheme != "ipc" or place in ("", "*") or place.startswith("@"):  # without a file, or with a new one
-        yield
-        return
-    folder = _locked(Path(place).parent)
-    try:
-        _check_free(Path(place))
-        yield
-    finally:
-        if folder is not None:
-            os.close(folder)
-
-
-def _locked(folder: Path) -> int | None:
-    """Return the folder's descriptor with its lock; None if it has none, or is used for something else for long."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:  # binding fails, too, and says why
-        return None
-    for _ in range(TURNS):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
-        except BlockingIOError:
-            time.sleep(TURN_S)
-        except OSError:  # a file system without locks
-            break
-    os.close(descriptor)
-    return None
-
-
-def _check_free(path: Path) -> None:
-    try:
-        kind = path.lstat().st_mode
-    except OSError:
-        return
-    if not stat.S_ISSOCK(kind):
-        raise _NotFreeError("is a file, which would be lost")
+        return ""
+    path = Path(place)
+    if not path.exists():
+        return ""
+    if not path.is_socket():
+        return "is a file, which would be lost"
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as trial:
         trial.setblocking(False)
         try:
-            trial.connect(str(path))
+            trial.connect(place)
             process, _, _ = struct.unpack("3i", trial.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))
         except (ConnectionRefusedError, FileNotFoundError):
-            return
-        except BlockingIOError:  # its queue is full
-            raise _NotFreeError("is in use by another program (another engine?)") from None
+            return ""
         except OSError as error:
-            raise _NotFreeError(f"is a socket that cannot be tried ({error.strerror})") from None
-    raise _NotFreeError(f"is in use by process {process} (another engine?)")
+            return f"is a socket that cannot be tried ({error.strerror})"
+    return f"is in use by process {process} (another engine?)"

@@ -33,6 +33,7 @@ from stream.results import (
     Place,
     Stats,
     Status,
+    TopicKind,
     decode,
     stats_topic,
     topic,
@@ -52,8 +53,14 @@ MessageListener = Callable[[str, Message], None]
 
 LINGER_MS = 400
 """Time for the sockets to deliver queued messages in `stop()`; a hanging subscriber cannot delay it further."""
-CAMERAS_COUNTED = 4096
-"""Cameras whose withheld messages are counted."""
+_KINDS: dict[type[Message], TopicKind] = {
+    Frame: "results",
+    Event: "events",
+    Alert: "alerts",
+    ClipReady: "clips",
+    Status: "status",
+    Place: "directory",
+}
 
 
 class Membership(Protocol):
@@ -198,10 +205,8 @@ class Publisher:
     def keep_in(self, store: MessageStore) -> None:
         """Give each message to `store`, which is open, and answer requests for those of earlier runs from it.
 
-        Raises RuntimeError after `start()`: requests would have been answered as if nothing were kept.
+        To be called before `start()`: requests would be answered as if nothing were kept.
         """
-        if self._replay is not None:
-            raise RuntimeError("the publisher has started")
         self.on_message(store.take)
         self._store, self._earlier = store, store.earlier
 
@@ -263,8 +268,7 @@ class Publisher:
     def _withhold(self, camera: str, message: Message) -> None:
         if self._store is not None:
             self._store.withheld(message)
-        if camera in self.withheld or len(self.withheld) < CAMERAS_COUNTED:
-            self.withheld[camera] = self.withheld.get(camera, 0) + 1
+        self.withheld[camera] = self.withheld.get(camera, 0) + 1
 
     def _call(self, listener: MessageListener, topic: str, sent: Message) -> None:
         try:
@@ -278,21 +282,7 @@ class Publisher:
             self._listeners = [other for other in self._listeners if other is not listener]
 
     def _add_route(self, message: Message, camera: str) -> _Route:
-        match message:
-            case Frame():
-                name = topic("results", camera)
-            case Event():
-                name = topic("events", camera)
-            case Alert():
-                name = topic("alerts", camera)
-            case ClipReady():
-                name = topic("clips", camera)
-            case Status():
-                name = topic("status", camera)
-            case Place():
-                name = topic("directory", camera)
-            case Stats():
-                name = stats_topic(message.engine)
+        name = stats_topic(message.engine) if isinstance(message, Stats) else topic(_KINDS[type(message)], camera)
         route = self._routes[type(message), camera] = _Route(name, name.encode(), camera)
         return route
 

@@ -13,7 +13,6 @@ import os
 import re
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -48,8 +47,6 @@ class ResultsFile:
         self._retry_at = 0.0
         self._missing_before = 0
         """`missing` when the error began."""
-        self._whole_size: int | None = None
-        """Where the file is to be cut before the next line; None if it ends with a whole line."""
         self._file: int | None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,21 +78,15 @@ class ResultsFile:
                 logger.error("results file %s: its last %d results are missing", self._path, self._missing_now())
 
     def _append(self, file: int, line: bytes) -> None:
-        """Append the whole line, or raise `OSError` and leave the file as it was, or to be cut before the next line."""
+        """Append the whole line, or raise `OSError` and leave the file as it was."""
         size = os.fstat(file).st_size
-        if self._whole_size is not None and self._whole_size < size:
-            os.ftruncate(file, self._whole_size)
-            size = self._whole_size
-        self._whole_size = None
         left = memoryview(line)
         try:
             while left:
                 left = left[os.write(file, left) :]
         except OSError:
             if len(left) < len(line):
-                self._whole_size = size
-                with suppress(OSError):
-                    os.ftruncate(file, size)
+                os.ftruncate(file, size)
             raise
 
     def _failed(self, why: str) -> None:

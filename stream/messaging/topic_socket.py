@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from bisect import bisect_left, insort
 from collections.abc import Callable
+from itertools import islice
+from math import inf
 
 import zmq
-
-from stream.messaging.last_value import LastValues
 
 # Plain numbers: combining pyzmq's flags for each message costs as much as sending it.
 _WITH_MORE = int(zmq.SNDMORE | zmq.NOBLOCK)
@@ -36,6 +37,69 @@ POLL_NS = 50_000_000
 """Interval of checks for subscriptions after frames. ZeroMQ's file descriptor is edge-triggered and sending may consume
 the edge, so the socket is polled after sending; after frames only at this interval, because polling costs as much as
 sending."""
+
+
+RESEND_INTERVAL_S = 1.0
+"""Minimum interval between resends of a topic, so that many new subscribers do not flood all others."""
+
+
+class LastValues:
+    """The last body of each topic, and which to send again to new subscribers, and when.
+
+    A subscription looks at its own topics only: a fleet has many topics and subscribers.
+    """
+
+    def __init__(self) -> None:
+        self._bodies: dict[bytes, bytes] = {}
+        self._sorted: list[bytes] = []
+        """The topics in their order, in which those with a common prefix are neighbours."""
+        self._resent_at: dict[bytes, float] = {}
+        self._pending: dict[bytes, float] = {}
+        """When each topic may be sent again that a subscriber waits for."""
+
+    def __len__(self) -> int:
+        """Topics kept."""
+        return len(self._bodies)
+
+    def published(self, topic: bytes, body: bytes) -> None:
+        """Record that `body` was sent to every subscriber of `topic`; a pending resend is cancelled."""
+        if topic not in self._bodies:
+            insort(self._sorted, topic)
+        self._bodies[topic] = body
+        if self._pending:
+            self._pending.pop(topic, None)
+
+    def last(self, topic: bytes) -> bytes | None:
+        """Return the last body of this topic; None if there is none. Any thread may call this."""
+        return self._bodies.get(topic)
+
+    def subscribed(self, prefix: bytes, now: float) -> None:
+        """Record a subscription to `prefix` at `now` (monotonic seconds): its topics are to be sent again."""
+        for index in range(bisect_left(self._sorted, prefix), len(self._sorted)):
+            topic = self._sorted[index]
+            if not topic.startswith(prefix):
+                return
+            self._pending.setdefault(topic, max(now, self._resent_at.get(topic, -inf) + RESEND_INTERVAL_S))
+
+    def take_due(self, now: float, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return up to `limit` (topic, body) to send again now; they count as sent."""
+        due = list(islice((topic for topic, at in self._pending.items() if at <= now), limit))
+        for topic in due:
+            del self._pending[topic]
+            self._resent_at[topic] = now
+        return [(topic, self._bodies[topic]) for topic in due]
+
+    def next_due(self) -> float | None:
+        """Return when the next pending topic may be sent (monotonic seconds); None if none is pending."""
+        return min(self._pending.values(), default=None)
+
+    def forget(self, topics: set[bytes]) -> None:
+        """Drop the last values of these topics."""
+        for topic in topics:
+            if self._bodies.pop(topic, None) is not None:
+                del self._sorted[bisect_left(self._sorted, topic)]
+            self._resent_at.pop(topic, None)
+            self._pending.pop(topic, None)
 
 
 def open_xpub(context: zmq.Context[zmq.Socket[bytes]], high_water_mark: int, *, encrypted: bool) -> zmq.Socket[bytes]:

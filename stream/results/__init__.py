@@ -137,7 +137,10 @@ def decode_with(json: msgspec.json.Decoder[T], msgpack: msgspec.msgpack.Decoder[
         raise msgspec.DecodeError("nested too deep") from None
 
 
-def topic(kind: Literal["results", "events", "status", "alerts", "clips", "directory"], camera: str) -> str:
+TopicKind = Literal["results", "events", "status", "alerts", "clips", "directory"]
+
+
+def topic(kind: TopicKind, camera: str) -> str:
     """Return the topic of a camera's messages. It ends in a slash, so that it matches no other topic as a prefix."""
     return f"{kind}/v1/{camera}/"
 

@@ -8,6 +8,7 @@ because this side was slow are detected by their numbers and, with a replay endp
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -21,7 +22,6 @@ import zmq.asyncio
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
 from stream.messaging.gaps import Hole, Position, Postponed, Sequences
-from stream.messaging.subscriber_socket import connected_socket
 from stream.results import Stats, decode
 from stream.results.heads import Received, topic_of
 from stream.settings.camera_id import CAMERA_ID
@@ -31,6 +31,8 @@ from stream.zeromq_context import terminated
 
 logger = logging.getLogger(__name__)
 
+EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN))
+"""Errors that say nothing of the endpoint: a later attempt can succeed."""
 MESSAGES_BETWEEN_YIELDS = 32
 """Messages after which other tasks run, even if more messages wait."""
 
@@ -162,21 +164,40 @@ class EngineSubscription(Subscription[AnyMessage]):
     def open(self) -> None:
         if self._socket is not None:
             return
-        connection = self._connection
+        endpoint = self._connection.endpoint
         context = self._context = self._shared or zmq.asyncio.Context()
         try:
-            self._socket = connected_socket(
-                context,
-                connection.endpoint,
-                self._prefixes,
-                high_water_mark=connection.high_water_mark,
-                receive_buffer=connection.receive_buffer,
-                keys=connection.keys,
-            )
-        except BaseException:
+            self._socket = context.socket(zmq.SUB)
+            self._connect(self._socket)
+        except BaseException as error:
             self.close()  # an open socket would block the end of the process
-            raise
+            if not isinstance(error, zmq.ZMQError):
+                raise
+            if error.errno in EXHAUSTED:
+                raise OSError(error.errno, f"{endpoint} can't be connected to now: {error.strerror}") from None
+            raise ValueError(f"{endpoint!r} can't be subscribed to ({error}): use tcp://HOST:PORT") from None
         self._missed.open(context)
+
+    def _connect(self, socket: zmq.asyncio.Socket) -> None:
+        """Connect in the background, and again after a failure."""
+        connection = self._connection
+        socket.setsockopt(zmq.RCVHWM, connection.high_water_mark)
+        socket.setsockopt(zmq.SNDHWM, 0)  # otherwise ZeroMQ drops subscriptions beyond the first thousand
+        if connection.receive_buffer is not None:
+            socket.setsockopt(zmq.RCVBUF, connection.receive_buffer)
+        if connection.keys is not None:
+            connection.keys.protect(socket)
+        if "[" in connection.endpoint:
+            socket.setsockopt(zmq.IPV6, 1)
+        # Detects a host that vanished, and reconnects when it is back. With the TTL, the other side detects it too.
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
+        socket.setsockopt(zmq.HEARTBEAT_TTL, 15000)
+        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+        for prefix in self._prefixes:
+            socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
+        socket.connect(connection.endpoint)
 
     async def _receive(self, socket: zmq.asyncio.Socket) -> None:
         """Wait for a message, and hold it until the holes before it are filled."""

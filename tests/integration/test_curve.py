@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -267,51 +266,7 @@ async def test_a_refused_client_gets_in_once_its_key_is_listed_and_a_removed_one
             assert another.counts.received == 0
 
 
-@pytest.mark.usefixtures("quick")
-async def test_a_list_that_becomes_unreadable_rejects_its_clients_and_is_logged(
-    keys: Keys, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with publishing(keys) as publisher:
-        (keys.folder / "allowed" / "wall.key").write_text("half a fi")
-        async with subscribe(publisher.endpoint, **keys.of("wall")) as wall:
-            await until(lambda: publisher.refused > 0)
-            assert "wall.key is not a ZeroMQ certificate" in caplog.text
-            keys.list_again("wall")
-            await first(publisher, wall)
-
-
-async def test_one_file_may_list_several_clients(keys: Keys) -> None:
-    listed = keys.folder / "listed"
-    pairs = [read_pair(keys.secret_file(client)) for client in ("wall", "stranger")]
-    listed.write_text("".join(pair.public_certificate() for pair in pairs))
-    async with publishing(keys, curve_allowed_keys=str(listed)) as publisher:
-        for client in ("wall", "stranger"):
-            async with subscribe(publisher.endpoint, **keys.of(client)) as results:
-                await first(publisher, results)
-
-
 # -- faults ---------------------------------------------------------------------------------------------------------
-async def test_an_error_while_checking_a_client_refuses_it_and_accepts_the_next_one(
-    keys: Keys, quick: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    allows = allow_list.AllowList.allows
-    failures: list[str] = []
-
-    def fail_twice(allowed: allow_list.AllowList, key: str, now: float) -> bool:
-        if len(failures) < 2:
-            failures.append(key)
-            raise RuntimeError("broken")
-        return allows(allowed, key, now)
-
-    monkeypatch.setattr(allow_list.AllowList, "allows", fail_twice)
-    async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("wall")) as wall:
-        await until(lambda: len(failures) == 1)
-        assert publisher.subscriptions == 0
-        await first(publisher, wall)
-        assert len(failures) == 2
-    assert "could not be checked and is refused" in caplog.text
-
-
 async def test_without_a_zap_handler_no_client_is_accepted(keys: Keys) -> None:
     with zmq.Context[zmq.Socket[bytes]]() as context, context.socket(zmq.XPUB) as xpub:
         server = make_authenticator(context, PublishConfig(**PORTS, **keys.settings))
@@ -353,11 +308,6 @@ async def test_an_unusable_key_is_a_clear_error_at_start(
     assert descriptors() == before
 
 
-def test_half_a_setting_is_an_error() -> None:
-    with pytest.raises(ValueError, match="go together"):
-        PublishConfig(curve_secret_key_file=Path("key"))
-
-
 # -- where it listens -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("field", ["endpoint", "replay"])
 async def test_off_loopback_the_sockets_need_keys_or_explicit_permission(
@@ -383,58 +333,6 @@ async def test_addresses_of_this_machine_only_need_no_keys(tmp_path: Path, endpo
 
 
 # -- lifetime -------------------------------------------------------------------------------------------------------
-async def test_publishers_in_one_process_have_separate_lists(keys: Keys, tmp_path: Path) -> None:
-    make_keys(tmp_path / "others", ["other"])
-    others = Keys(tmp_path / "others")
-    async with publishing(keys) as one, publishing(others) as two:
-        for publisher, wanted, theirs in ((one, keys, "wall"), (two, others, "other")):
-            async with subscribe(publisher.endpoint, **wanted.of(theirs)) as results:
-                await first(publisher, results)
-        stranger = {"server_key": others.server.public, "key_file": keys.secret_file("wall")}
-        async with subscribe(two.endpoint, **stranger):
-            await until(lambda: two.refused > 0)
-    assert one.refused == 0
-
-
-@pytest.mark.usefixtures("quick")
-async def test_stopping_is_complete_while_clients_are_refused(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
-    files: list[int] = []
-    for _ in range(5):
-        async with AsyncExitStack() as stack:
-            publisher = await stack.enter_async_context(publishing(keys))
-            for _ in range(4):
-                await stack.enter_async_context(subscribe(publisher.endpoint, **keys.of("stranger")))
-            await stack.enter_async_context(connected(publisher.endpoint, zmq.SUB, None))
-            await until(lambda: publisher.refused >= 4)  # noqa: B023
-            await publisher.stop()
-        assert caplog.text.count("was refused: its key") == len(files) + 1  # one key, once a minute
-        await until(lambda: not {"curve auth", "replay"} & {thread.name for thread in threading.enumerate()})
-        files.append(descriptors())
-    await until(lambda: descriptors() <= files[0])
-
-
-async def test_stopping_does_not_wait_for_a_disk_that_hangs_during_a_key_check(
-    keys: Keys, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    asked, goes_on = threading.Event(), threading.Event()
-
-    def hang(allowed: allow_list.AllowList, key: str, now: float) -> bool:
-        asked.set()
-        goes_on.wait()
-        return True
-
-    monkeypatch.setattr(allow_list.AllowList, "allows", hang)
-    try:
-        async with publishing(keys) as publisher, subscribe(publisher.endpoint, **keys.of("wall")):
-            await until(asked.is_set)
-            await publisher.stop()
-    finally:
-        goes_on.set()
-    assert "stopped without waiting longer for ZeroMQ" in caplog.text
-    await until(lambda: "curve auth" not in {thread.name for thread in threading.enumerate()})
-    assert "could not be checked" not in caplog.text
-
-
 async def test_the_engine_counts_refusals_and_shows_no_secret(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     config = configured({"id": "a", "source": PATTERN}, publish={**PORTS, **keys.settings})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,16 +12,14 @@ import pytest
 import zmq
 import zmq.asyncio
 
-from stream.incidents import database
 from stream.incidents.earlier_alerts import EarlierAlerts, EarlierEpoch
 from stream.messaging import replay
-from stream.messaging.earlier import ALERTS, EarlierMessages, EarlierUnavailableError, Later
+from stream.messaging.earlier import ALERTS, EarlierUnavailableError
 from stream.messaging.gaps import Position
 from stream.messaging.replay_client import ReplayClient, ReplayUnavailableError
 from stream.results import Alert, Message, Stats, decode
 from stream.subscriber import Subscription, subscribe
 from support.notify.alert_engine import AlertEngine
-from support.slow_work import slow_work
 from support.waiting import until
 
 DOOR, YARD = f"{ALERTS}door/", f"{ALERTS}yard/"
@@ -96,98 +92,6 @@ async def test_the_next_run_answers_alerts_of_earlier_ones_and_names_topics_epoc
         for topic, run in ((DOOR, "f" * 32), ("status/v1/door/", first)):
             assert (await ask(socket, topic, run))[1]["status"] == "unknown_run"
     await engine.stop()
-
-
-async def test_a_damaged_store_gets_no_answer_and_ends_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    engine = AlertEngine(incidents=tmp_path)
-    await engine.start()
-    first = engine.run
-    engine.begin()
-    await restart(engine)
-    assert engine.store is not None
-    with engine.store._lock:  # it is not repaired meanwhile
-        path = tmp_path / database.NAME
-        Path(f"{path}-wal").write_bytes(b"")
-        path.write_bytes(path.read_bytes()[:100] + b"\xff" * (path.stat().st_size - 100))
-        async with dealer(engine) as socket:
-            await socket.send(json.dumps(request(DOOR, first)).encode())
-            assert (await ask(socket, DOOR, engine.run))[1]["status"] == "ok", "the next request is answered first"
-    assert "alerts of an earlier run cannot be read" in caplog.text
-    await engine.stop()
-
-
-class SlowStore:
-    """A store of 1000 messages on a disk that is slow until `answered` is set."""
-
-    def __init__(self) -> None:
-        self.pages: list[int] = []
-        self.reading = threading.Event()
-        self.asked = threading.Event()
-        self.answered = threading.Event()
-
-    @property
-    def earlier(self) -> EarlierMessages:
-        return self
-
-    def take(self, topic: str, message: Message) -> None:
-        pass
-
-    def __call__(self, topic: str, run: str, epoch: int) -> SlowStore:
-        return self
-
-    def oldest_seq(self) -> int:
-        return 0
-
-    def read(self, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
-        self.pages.append(limit)
-        self.reading.set()
-        self.asked.wait()
-        if not self.answered.is_set():
-            slow_work(0.05)
-        return [(seq, b"{}") for seq in range(from_seq, min(1000, from_seq + limit))]
-
-    def later(self) -> Later:
-        return Later([], [], "")
-
-
-async def test_a_slow_disk_delays_another_client_by_a_page_not_by_an_answer() -> None:
-    store = SlowStore()
-    engine = AlertEngine(store=store)
-    await engine.start()
-    engine.begin()
-    async with dealer(engine) as slow, dealer(engine) as other:
-        await slow.send(json.dumps(request(DOOR, "f" * 32)).encode())
-        await until(store.reading.is_set)
-        asking = asyncio.ensure_future(ask(other, DOOR, engine.run))
-        await asyncio.sleep(0)
-        store.asked.set()
-        assert len((await asking)[0]) == 1
-        pages = len(store.pages)
-        store.answered.set()
-        while (await slow.recv_multipart())[1] != b"end":
-            pass
-        assert pages < len(store.pages) and max(store.pages) <= replay.CHUNK + 1
-    await engine.stop()
-
-
-async def test_a_disk_that_does_not_answer_does_not_keep_the_engine_from_ending(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("stream.zeromq_context.TERMINATE_WITHIN_S", 0.01)
-    store = SlowStore()
-    engine = AlertEngine(store=store)
-    await engine.start()
-    async with dealer(engine) as socket:
-        await socket.send(json.dumps(request(DOOR, "f" * 32)).encode())
-        await until(store.reading.is_set)
-        (thread,) = (one for one in threading.enumerate() if one.name == "replay")
-        await engine.stop()
-        assert thread.is_alive()
-        store.answered.set()
-        store.asked.set()
-        await until(lambda: not thread.is_alive())
 
 
 # -- the Python subscriber ------------------------------------------------------------------------------------------
@@ -267,7 +171,7 @@ async def test_alerts_that_are_no_longer_kept_are_counted_as_lost(tmp_path: Path
     await engine.stop()
 
 
-@pytest.mark.parametrize("asked", [EarlierAlerts.__call__, EarlierEpoch.read, EarlierEpoch.later])
+@pytest.mark.parametrize("asked", [EarlierAlerts.__call__, EarlierEpoch.read])
 async def test_a_store_that_cannot_be_read_for_a_moment_delays_alerts_and_loses_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Callable[..., Any]
 ) -> None:

@@ -35,8 +35,6 @@ from stream.messaging.publisher import Publisher
 from stream.results import Event, Frame, Message, Stats, Status
 from stream.settings.engine import PublishConfig
 from support.engines.narrow_buffers import narrow_buffers
-from support.fleet.proxy_process import proxy_process
-from support.fleet.published_fleet import directory, engine
 from support.repository import REPOSITORY
 from support.slow_work import pace
 from support.waiting import until
@@ -251,29 +249,6 @@ async def test_a_node_client_discards_what_a_cameras_earlier_engine_still_sends(
         got = await node.read_to_end()
     assert got == [as_json(message) for message in sent]
     assert node.counts["stale"] == 2
-
-
-async def test_a_node_client_reads_a_camera_that_moves_through_a_proxy_of_the_fleet(client: Path) -> None:
-    async with (
-        directory() as fleet,
-        engine("north") as north,
-        engine("south") as south,
-        proxy_process(fleet.fleet) as proxy,
-    ):
-        fleet.place("door", 1, north)
-        await until(lambda: north.publisher.subscriptions >= 6)
-        north.status("door", 1)
-        async with running(client, proxy.endpoint, "results/v1/", "status/v1/", "--count", "51") as node:
-            await node.read_until(len)
-            sent = north.frames("door", 1, 20)
-            fleet.place("door", 2, south, previous=north)
-            sent += [*north.frames("door", 1, 10), *south.frames("door", 2, 10)]
-            await node.read_until(lambda seen: seen[-1]["generation"] == 2)
-            north.frames("door", 1, 5)
-            sent += south.frames("door", 2, 10)
-            got = await node.read_to_end()
-    assert got[1:] == [as_json(message) for message in sent]
-    assert node.counts == {"received": 51, "duplicates": 0, "stale": 0, "missed": 0, "replayed": 0}
 
 
 async def test_a_node_client_that_joins_late_gets_the_last_value_and_discards_those_sent_for_others(

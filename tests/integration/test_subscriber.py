@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket as sockets
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import astuple
 from typing import Any
 
 import msgspec
 import pytest
-import uvloop
 import zmq
 import zmq.asyncio
 
@@ -111,15 +110,6 @@ async def test_results_of_one_camera_are_delivered_decoded_and_in_order() -> Non
         assert (results.counts.gaps, results.counts.missed, results.counts.duplicates) == (0, 0, 0)
 
 
-async def test_endpoints_may_be_given_as_host_and_port() -> None:
-    async with publishing() as publisher:
-        endpoint, replay = (text.removeprefix("tcp://") for text in (publisher.endpoint, publisher.replay_endpoint))
-        async with subscribe(endpoint, replay=replay) as results:
-            await until(lambda: publisher.subscriptions == 1)
-            sent = publisher.publish(wire.frame("lobby"))
-            assert await take(results, 1) == [sent]
-
-
 async def test_all_kinds_of_all_cameras_can_be_selected() -> None:
     async with publishing() as publisher, subscribe(publisher.endpoint, kinds=KINDS) as everything:
         await until(lambda: publisher.subscriptions == len(KINDS))
@@ -133,20 +123,6 @@ async def test_all_kinds_of_all_cameras_can_be_selected() -> None:
         got = await take(everything, 5)
     assert got == sent
     assert [type(message) for message in got] == [Frame, Frame, Event, Status, Stats]
-
-
-async def test_a_camera_whose_id_begins_like_another_is_distinguished() -> None:
-    async with publishing() as publisher, subscribe(publisher.endpoint, cameras=["cam1", "door"]) as results:
-        await until(lambda: publisher.subscriptions == 2)
-        for camera in ("cam1", "cam10", "cam1-roof", "door", "cam1"):
-            publisher.publish(wire.frame(camera))
-        assert [frame.camera for frame in await take(results, 3)] == ["cam1", "door", "cam1"]
-
-
-async def test_messagepack_is_recognised_by_its_first_byte() -> None:
-    async with publishing(encoding="msgpack") as publisher:
-        sent = publisher.publish(wire.frame())
-        assert await take(subscribe(publisher.endpoint), 1) == [sent]
 
 
 async def test_a_late_joiner_gets_the_last_result_and_counts_no_gap() -> None:
@@ -264,14 +240,6 @@ async def test_an_invalid_endpoint_is_an_error_that_says_what_to_do(
     assert open_files() == before
 
 
-async def test_a_subscription_that_cannot_be_opened_leaves_nothing_open() -> None:
-    before = open_files()
-    with pytest.raises(OverflowError):
-        async for _ in subscribe("tcp://127.0.0.1:1", high_water_mark=10**12):
-            pass
-    assert open_files() == before
-
-
 # -- what is missed -------------------------------------------------------------------------------------------------
 STALLED = 400
 """Messages of a stall: many times as many as the queues of `narrow` and `small` hold."""
@@ -342,19 +310,6 @@ async def test_a_gap_partly_too_old_is_filled_as_far_as_history_goes_and_the_los
         assert counts.received + counts.replayed == len(got)
         assert sum(gap.replayed for gap in gaps) == counts.replayed
     assert " messages missed in epoch 1" in caplog.text
-
-
-async def test_a_gap_that_is_completely_too_old_delivers_nothing_twice() -> None:
-    async with (
-        narrow(history_messages=1) as publisher,
-        small(publisher, replay=publisher.replay_endpoint) as results,
-    ):
-        sent, got = await stall(publisher, results)
-        numbers = [frame.seq for frame in got]
-        assert numbers == sorted(set(numbers))
-        assert numbers[-1] == len(sent) - 1
-        assert results.counts.replayed == 0
-        assert results.counts.lost == len(sent) - len(got) > 0
 
 
 async def test_ends_and_beginnings_of_epochs_lost_in_a_stall_are_replayed_too() -> None:
@@ -442,58 +397,6 @@ async def test_an_epoch_whose_end_replay_does_not_tell_is_reported_as_of_unknown
             assert [(frame.epoch, frame.seq) for frame in await take(results, 2)] == [(1, 0), (2, 0)]
             assert (results.counts.gaps, results.counts.unknown, results.counts.lost) == (0, 1, 0)
     assert gaps == [Gap("results/v1/lobby/", wire.RUN, 1, 1, 0, 0, more=True)]
-
-
-async def test_an_endpoint_that_is_not_a_replay_server_is_tolerated(caplog: pytest.LogCaptureFixture) -> None:
-    context = zmq.asyncio.Context()
-    other = context.socket(zmq.ROUTER)
-    port = other.bind_to_random_port("tcp://127.0.0.1")
-
-    async def answer_nonsense() -> None:
-        while True:  # a slow machine loses more messages later, and asks again
-            identity, _ = await other.recv_multipart()
-            await other.send_multipart([identity, b"what", b"do", b"you", b"want"])
-            await other.send_multipart([identity, b"1"])
-
-    nonsense = asyncio.ensure_future(answer_nonsense())
-    try:
-        async with (
-            narrow() as publisher,
-            small(publisher, replay=f"tcp://127.0.0.1:{port}") as results,
-        ):
-            sent, got = await stall(publisher, results)
-            assert got[-1] == sent[-1]
-            assert results.counts.lost == len(sent) - len(got) > 0
-    finally:
-        nonsense.cancel()
-        context.destroy(linger=0)
-    assert "did not answer a replay request" in caplog.text
-
-
-async def test_an_answer_with_more_messages_than_requested_is_rejected(caplog: pytest.LogCaptureFixture) -> None:
-    context = zmq.asyncio.Context()
-    other = context.socket(zmq.ROUTER)
-    port = other.bind_to_random_port("tcp://127.0.0.1")
-
-    async def answer_without_end() -> None:
-        identity, request = await other.recv_multipart()
-        name = msgspec.json.decode(request)["id"].encode()
-        while True:
-            await other.send_multipart([identity, name, b"msg", b"results/v1/lobby/", b"{}"])
-            await asyncio.sleep(0)
-
-    answering = asyncio.ensure_future(answer_without_end())
-    try:
-        async with (
-            narrow() as publisher,
-            small(publisher, replay=f"tcp://127.0.0.1:{port}") as results,
-        ):
-            sent, got = await stall(publisher, results)
-            assert got[-1] == sent[-1]
-    finally:
-        answering.cancel()
-        context.destroy(linger=0)
-    assert "messages requested" in caplog.text
 
 
 async def test_a_flood_of_messages_lets_other_tasks_run() -> None:
@@ -587,26 +490,6 @@ async def test_cancelling_the_reader_closes_everything() -> None:
         await until(lambda: open_files() == before)
 
 
-async def test_cancelling_during_a_replay_closes_everything() -> None:
-    with sockets.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        replay = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        async with narrow() as publisher:
-            before = open_files()
-            results = small(publisher, replay=replay)
-            reader = asyncio.ensure_future(take(results, 2 * STALLED))
-            await until(lambda: publisher.subscriptions == 1)
-            sent = [publisher.publish(wire.frame(number=number, people=2)) for number in range(STALLED)]
-            while not results.counts.missed:
-                publish_next(publisher, sent)
-                await pace(0.05)
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
-            await until(lambda: publisher.subscriptions == 0)
-            await until(lambda: open_files() == before)
-
-
 async def test_closing_ends_a_waiting_iteration() -> None:
     async with publishing() as publisher:
         before = open_files()
@@ -625,19 +508,3 @@ async def test_within_async_with_iterations_continue_where_the_last_one_stopped(
         for number in range(6):
             publisher.publish(wire.frame(number=number))
         assert [frame.seq for _ in range(3) for frame in await take(results, 2)] == [0, 1, 2, 3, 4, 5]
-
-
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        test_results_of_one_camera_are_delivered_decoded_and_in_order,
-        test_a_stalled_subscriber_counts_its_gap_exactly,
-        test_a_stalled_subscriber_replays_its_gap_exactly,
-        test_a_restarted_engine_is_a_new_run_without_a_gap,
-        test_cancelling_the_reader_closes_everything,
-        test_closing_ends_a_waiting_iteration,
-    ],
-    ids=lambda scenario: scenario.__name__.removeprefix("test_"),
-)
-def test_on_uvloop_too(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    uvloop.run(scenario())

@@ -6,9 +6,7 @@ are 40 characters of Z85. Error messages name the file, never its content.
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +16,6 @@ import zmq
 from zmq.utils import z85
 
 from stream.settings.config_error import ConfigError
-
-MAX_FILE_BYTES = 1 << 20
-"""Bytes; enough for some ten thousand keys."""
 
 _KEY = re.compile(r"[0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
 _PUBLIC = re.compile(r"^[ \t]*public-key[ \t]*=[ \t]*[\"']?([^\s\"']*)", re.MULTILINE)
@@ -129,22 +124,10 @@ def read_public_keys(path: Path) -> set[str]:
     return keys
 
 
-def _open_nonblocking(path: str, flags: int) -> int:
-    """Open a file; a pipe too, without waiting for its writer."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def _read(path: Path, *, private: bool) -> str:
     try:
-        with open(path, "rb", opener=_open_nonblocking) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise KeyFileError(f"{path} is not a file")
-            if private and status.st_mode & 0o077:
-                raise KeyFileError(f"{path} is readable by others: `chmod 600` it, if the key is still secret")
-            content = file.read(MAX_FILE_BYTES + 1)
+        if private and path.stat().st_mode & 0o077:
+            raise KeyFileError(f"{path} is readable by others: `chmod 600` it, if the key is still secret")
+        return path.read_text("utf-8", "replace")
     except OSError as error:
         raise KeyFileError(f"{path} can't be read: {error.strerror}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise KeyFileError(f"{path} is larger than {MAX_FILE_BYTES} bytes, too large for a key file")
-    return content.decode("utf-8", "replace")

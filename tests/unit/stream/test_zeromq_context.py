@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator
 
@@ -10,13 +9,7 @@ import pytest
 import zmq.asyncio
 
 from stream import zeromq_context
-from stream.membership.lease import Leases
-from stream.membership.member import Member
-from stream.membership.protocol import EngineReport
-from stream.results import EngineAddress
-from stream.settings.fleet import FleetSettings
 from stream.subscriber import subscribe
-from support.waiting import settle
 
 
 @pytest.fixture
@@ -44,23 +37,3 @@ async def test_a_subscription_can_be_closed_while_zeromq_waits(
         pass
     assert len(stuck) == 1
     assert caplog.messages[-1] == "tcp://127.0.0.1:1: closed without waiting longer for ZeroMQ"
-
-
-async def test_a_member_of_a_fleet_ends_while_zeromq_waits(stuck: list[zmq.asyncio.Context]) -> None:
-    async def apply(wanted: object) -> None:
-        pass
-
-    address = EngineAddress("gpu-3", "rack-3", "0" * 32, "tcp://10.0.0.3:5555", "tcp://10.0.0.3:5556")
-    member = Member(
-        FleetSettings(coordinator="tcp://127.0.0.1:1", engine="gpu-3"),
-        Leases(),
-        address=lambda: address,
-        report=lambda: (EngineReport(100.0, 64), {}),
-        apply=apply,
-    )
-    member.start()
-    renewing = asyncio.create_task(member.run())
-    await settle()
-    renewing.cancel()
-    await asyncio.wait([renewing])
-    assert len(stuck) == 1 and renewing.cancelled()

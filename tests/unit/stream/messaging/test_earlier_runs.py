@@ -126,27 +126,6 @@ def test_a_server_that_does_not_know_the_run_leaves_nothing_to_request() -> None
     assert earlier.began("r2") == [], "each run is asked for once, also if two engines take turns"
 
 
-def test_a_run_that_was_the_present_one_while_an_earlier_one_was_asked_for_is_asked_for_when_it_has_ended() -> None:
-    published = {("r1", DOOR, 1): 1, ("r4", DOOR, 1): 3}
-    earlier = EarlierRuns(Sequences([Position(DOOR, "r1", 1, 1)]), [ALERTS])
-    holes = earlier.began("r3")  # which has no alerts, and ends before the question is answered
-    assert filled(earlier, Server(published, ["r1", "r3"]), holes) == []
-    assert filled(earlier, Server(published, ["r1", "r3"]), earlier.began("r4")) == []
-    ended = Server(published, ["r1", "r3", "r4"])
-    assert filled(earlier, ended, earlier.began("r5")) == [("r4", DOOR, 1, seq) for seq in range(3)]
-
-
-def test_a_server_that_names_runs_in_a_circle_is_asked_for_each_once() -> None:
-    earlier = EarlierRuns(Sequences([Position(DOOR, "r1", 1, 1)]), [ALERTS])
-    (question,) = earlier.began("r9")
-    asked = [question.run]
-    for later in ("r2", "r3", "r1"):
-        holes = earlier.answered(question, ReplayEnd(0, 0, "ok", [], [], later))
-        asked += [hole.run for hole in holes]
-        question = holes[0] if holes else question
-    assert asked == ["r1", "r2", "r3"] and not earlier.pending
-
-
 runs_published = st.dictionaries(
     st.tuples(st.sampled_from(["r1", "r2", "r3", "r4"]), st.sampled_from([DOOR, YARD, HALL]), st.integers(0, 3)),
     st.integers(1, 3),

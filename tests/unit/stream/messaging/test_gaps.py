@@ -12,17 +12,6 @@ from stream.messaging.gaps import POSTPONED_S, SHORTEST_WAIT_S, Filling, Hole, P
 TOPIC = "results/v1/lobby/"
 
 
-def test_messages_in_order_have_no_holes() -> None:
-    follow = Sequences()
-    assert [follow.seen(TOPIC, "run", 1, seq) for seq in range(5)] == [[]] * 5
-
-
-def test_the_first_message_of_a_topic_has_no_hole_before_it() -> None:
-    follow = Sequences()
-    assert follow.seen(TOPIC, "run", 3, 1000) == []
-    assert follow.seen(TOPIC, "run", 3, 1001) == []
-
-
 def test_a_skipped_number_is_a_hole_before_the_message() -> None:
     follow = Sequences()
     follow.seen(TOPIC, "run", 1, 10)
@@ -65,14 +54,6 @@ def test_with_an_empty_resume_only_later_runs_are_wanted_from_their_beginning() 
     follow = Sequences([])
     assert follow.seen(TOPIC, "first", 0, 1000) == []
     assert follow.seen(TOPIC, "second", 0, 1) == [Hole(TOPIC, "second", 0, 0, 1)]
-
-
-def test_each_topic_is_followed_separately() -> None:
-    follow = Sequences()
-    follow.seen("a/", "run", 1, 0)
-    follow.seen("b/", "run", 1, 5)
-    assert follow.seen("a/", "run", 1, 1) == []
-    assert follow.seen("b/", "run", 1, 7) == [Hole("b/", "run", 1, 6, 7)]
 
 
 def test_a_new_epoch_gives_holes_at_the_end_of_the_old_one_and_at_its_own_beginning() -> None:
@@ -199,12 +180,6 @@ def test_a_hole_is_requested_ever_less_often_and_lost_after_ten_minutes() -> Non
         requests += 1
     assert now_s >= 1000.0 + POSTPONED_S and requests < 20
     assert postponed.topics == frozenset() and postponed.due(now_s + 1000.0) is None
-
-
-def test_a_hole_of_every_topic_that_is_followed_can_be_postponed() -> None:
-    postponed = Postponed()
-    for number in range(gaps.TOPICS_FOLLOWED):
-        assert postponed.put(Filling.of(Hole(f"alerts/v1/{number}/", "run", 0, 0, None)), 10.0)
 
 
 def test_when_replay_answers_again_all_holes_are_due() -> None:

@@ -52,26 +52,6 @@ def test_the_byte_bound_drops_the_oldest_of_all_topics_first() -> None:
     assert kept.span("b/", 1).oldest_seq == 1
 
 
-def test_a_message_larger_than_all_history_is_numbered_and_not_kept() -> None:
-    kept = History(10, 4096)
-    kept.append(TOPIC, 1, b"small")
-    kept.append(TOPIC, 1, bytes(5000))
-    assert kept.evicted == 2
-    assert len(kept) == 0
-    assert kept.bytes_held == 0
-    assert kept.next_seq(TOPIC, 1) == 2
-    assert kept.span(TOPIC, 1).oldest_seq == 2
-
-
-def test_reading_starts_with_the_oldest_held_and_ends_at_the_limit() -> None:
-    kept = filled(100, messages_per_topic=50)
-    assert [seq for seq, _ in kept.read(TOPIC, 1, 0, 3)] == [50, 51, 52]
-    assert [seq for seq, _ in kept.read(TOPIC, 1, 98, 10)] == [98, 99]
-    assert kept.read(TOPIC, 1, 100, 10) == []
-    assert kept.read(TOPIC, 2, 0, 10) == []
-    assert kept.read("other/", 1, 0, 10) == []
-
-
 def test_an_old_epoch_is_forgotten_with_its_messages() -> None:
     kept = History(1000, 1 << 20)
     for epoch in range(1, history.EPOCHS_NUMBERED + 2):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.messaging.last_value import RESEND_INTERVAL_S, LastValues
+from stream.messaging.topic_socket import RESEND_INTERVAL_S, LastValues
 
 
 def two_cameras() -> LastValues:
@@ -42,43 +40,6 @@ def test_a_message_published_meanwhile_cancels_the_resend() -> None:
     values.subscribed(b"results/v1/a/", 10.0)
     values.published(b"results/v1/a/", b"newer")
     assert values.take_due(10.0, 100) == []
-
-
-def test_a_removed_cameras_last_value_is_not_sent() -> None:
-    values = two_cameras()
-    values.subscribed(b"", 10.0)
-    values.forget({b"results/v1/a/", b"status/v1/a/", b"never/seen/"})
-    assert [name for name, _ in values.take_due(10.0, 100)] == [b"results/v1/b/"]
-    assert len(values) == 1
-
-
-def test_many_last_values_are_taken_in_chunks() -> None:
-    values = two_cameras()
-    values.subscribed(b"", 10.0)
-    assert len(values.take_due(10.0, 2)) == 2
-    assert values.next_due() == 10.0
-    assert len(values.take_due(10.0, 2)) == 1
-
-
-class Looked(bytes):
-    """A topic that counts how often a prefix was looked for in it."""
-
-    looks = 0
-
-    def startswith(self, *arguments: Any) -> bool:
-        Looked.looks += 1
-        return super().startswith(*arguments)
-
-
-def test_a_subscription_looks_at_its_own_topics_only_however_many_there_are() -> None:
-    values = LastValues()
-    for number in range(1000):
-        values.published(Looked(b"status/v1/cam%03d/" % number), b"last")
-    for prefix, topics_of_it in ((b"status/v1/cam007/", 1), (b"status/v1/cam99", 10), (b"status/v1/none/", 0)):
-        Looked.looks = 0
-        values.subscribed(prefix, 10.0)
-        assert Looked.looks <= topics_of_it + 1
-    assert len(values.take_due(10.0, 100)) == 11
 
 
 def test_a_topic_that_was_dropped_and_returns_is_sent_at_once() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import subprocess
@@ -14,7 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stream.messaging import results_file
 from stream.messaging.results_file import RETRY_S, ResultsFile
 from stream.results import Frame
 from stream.settings.config_error import ConfigError
@@ -102,17 +100,6 @@ def test_a_file_that_another_engine_writes_is_refused_with_its_process(tmp_path:
     assert numbers_in(path) == [3]
 
 
-def test_each_result_is_on_the_disk_at_once_and_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    file = ResultsFile(path)
-    file.write("", numbered(0))
-    assert numbers_in(path) == [0]
-    with room_for_half_a_line(path):
-        file.write("", numbered(1))
-    assert numbers_in(path) == [0]
-    file.close()
-
-
 def test_results_are_written_again_when_the_disk_has_room_and_those_between_are_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -133,50 +120,6 @@ def test_results_are_written_again_when_the_disk_has_room_and_those_between_are_
         ("ERROR", False),
         ("WARNING", True),
     ], "the begin and the end of the fault"
-
-
-def test_a_full_disk_is_not_tried_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now, tries = [100.0], list[int]()
-    write_to_disk = os.write
-
-    def counted(descriptor: int, line: bytes) -> int:
-        tries.append(descriptor)
-        return write_to_disk(descriptor, line)
-
-    file = ResultsFile(tmp_path / "results.jsonl", lambda: now[0])
-    file.write("", numbered(0))
-    with room_for_half_a_line(tmp_path / "results.jsonl"), monkeypatch.context() as patch:
-        patch.setattr(results_file.os, "write", counted)
-        file.write("", numbered(1))
-        tried = len(tries)
-        now[0] += RETRY_S / 2
-        file.write("", numbered(2))
-    assert (len(tries), file.missing) == (tried, 2)
-    file.close()
-
-
-def test_half_a_line_that_could_not_be_cut_at_once_is_cut_before_the_next_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "results.jsonl"
-    now = [100.0]
-    file = ResultsFile(path, lambda: now[0])
-    file.write("", numbered(0))
-    whole = path.stat().st_size
-
-    def broken(descriptor: int, size: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    with room_for_half_a_line(path), monkeypatch.context() as patch:
-        patch.setattr(results_file.os, "ftruncate", broken)
-        file.write("", numbered(1))
-        now[0] += RETRY_S
-        file.write("", numbered(2))
-    assert path.stat().st_size > whole and file.error == "Input/output error"
-    now[0] += RETRY_S
-    file.write("", numbered(3))
-    file.close()
-    assert (file.missing, numbers_in(path)) == (2, [0, 3])
 
 
 @contextmanager
