@@ -25,8 +25,7 @@ from stream.cameras.changes import (
     with_changes,
 )
 from stream.config import Config
-from stream.privacy.hidden_camera import HiddenCamera
-from stream.privacy.known_privacy import MOST_KNOWN, KnownPrivacy
+from stream.privacy.known_privacy import MOST_KNOWN, HiddenCamera, KnownPrivacy
 from stream.settings.engine import CameraConfig
 from telemetry.redaction import redact
 
@@ -35,7 +34,7 @@ logger = logging.getLogger(__name__)
 OTHER_SCHEMES = "coordinator.http.camera_schemes, or have to be written into the fleet's configuration"
 """What allows cameras of other schemes than those that may be added over HTTP."""
 HIDDEN_PER_CAMERA = 2
-"""Cameras whose privacy is remembered, removed ones and earlier addresses included, for each that there may be."""
+"""Cameras whose privacy is remembered, removed ones included, for each that there may be."""
 
 
 class Cameras:

@@ -8,6 +8,7 @@ replaced atomically. It contains the cameras' passwords and is readable only by 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,11 +18,12 @@ from pydantic import Field, ValidationError
 
 from stages.settings import Section
 from stream import file_lock, output_file
-from stream.privacy.hidden_camera import HiddenCamera
-from stream.privacy.known_privacy import KnownPrivacy
+from stream.privacy.known_privacy import HiddenCamera, KnownPrivacy
 from stream.settings import private_file
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
+
+logger = logging.getLogger(__name__)
 
 
 class _Kept(Section):
@@ -99,6 +101,12 @@ class CameraStateFile:
             changed = {camera.id: known.applied(camera) for camera in kept.cameras}
         except ValueError as error:
             raise ConfigError(f"state_file: {self.path}: {error}") from None
+        for camera in kept.cameras:
+            if (now := changed[camera.id]) != camera:
+                hidden = f"privacy {now.privacy}, masks {', '.join(now.masks) or 'none'}"
+                logger.warning("camera %s: what is known to be hidden is kept: %s (docs/privacy.md)", now.id, hidden)
+        if absent := sorted({camera.id for camera in self.hidden} - cameras.keys() - changed.keys()):
+            logger.info("state_file: what was hidden of removed cameras is remembered: %s", ", ".join(absent))
         return list((cameras | changed).values())
 
     def save(self, cameras: Iterable[CameraConfig], hidden: Iterable[HiddenCamera] = ()) -> None:

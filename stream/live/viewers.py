@@ -28,6 +28,7 @@ class Viewers:
         self._lock = threading.Lock()
         self._sessions: dict[tuple[str, str], ViewerSession | None] = {}
         """None while a session is being created."""
+        self._owners: dict[tuple[str, str], str] = {}
         self._skipped = 0
 
     def __len__(self) -> int:
@@ -39,9 +40,10 @@ class Viewers:
         with self._lock:
             return self._skipped + sum(one.skipped for one in self._sessions.values() if one is not None)
 
-    async def view(self, camera: str, video: LiveVideo, offer: bytes) -> tuple[str, str]:
+    async def view(self, camera: str, video: LiveVideo, offer: bytes, owner: str = "") -> tuple[str, str]:
         """Accept a viewer's offer, and return the key of the session and the answer.
 
+        `owner`: the name of the viewer's token, which may have half of the sessions; empty: without a share of its own.
         Raises `NotSendableError`, `OfferError`, `TooManyViewersError`, `PeersStoppedError`.
         """
         codec = video.codec
@@ -51,9 +53,11 @@ class Viewers:
         name = camera, secrets.token_urlsafe(24)
         with self._lock:
             limit = self._peers.config.max_viewers
-            if len(self._sessions) >= limit:
-                raise TooManyViewersError(f"there are {limit} viewers, which is the limit webrtc.max_viewers")
-            self._sessions[name] = None
+            owners, share = list(self._owners.values()), max(1, limit // 2)
+            if len(owners) >= limit or (owner and owners.count(owner) >= share):
+                most = f"at most {limit} viewers can watch (webrtc.max_viewers), {share} of them with one token"
+                raise TooManyViewersError(most)
+            self._sessions[name], self._owners[name] = None, owner
         try:
             return name[1], await asyncio.wrap_future(self._peers.submit(self._negotiate(name, video, codec, text)))
         except BaseException:
@@ -87,5 +91,6 @@ class Viewers:
     def _forget(self, name: tuple[str, str]) -> None:
         with self._lock:
             session = self._sessions.pop(name, None)
+            self._owners.pop(name, None)
             if session is not None:
                 self._skipped += session.skipped

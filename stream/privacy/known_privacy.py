@@ -1,28 +1,45 @@
-"""KnownPrivacy: what is hidden of each camera, and was of those that were removed or moved to another address."""
+"""KnownPrivacy: what is hidden of each camera by its id, also of those that were removed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
-from stream.privacy.hidden_camera import HiddenCamera, place_of
+from pydantic import Field
+
+from stages.settings import Section
 from stream.privacy.strictness import laxer, stricter
 from stream.results import Frame
 from stream.settings.engine import CameraConfig
 from stream.settings.privacy.background import BackgroundConfig
-from stream.settings.privacy.modes import MODES, PrivacyMode
+from stream.settings.privacy.masks import MaskConfig
+from stream.settings.privacy.modes import MODES, PrivacyMode, WantedPrivacy
 
 Camera = TypeVar("Camera", bound=CameraConfig)
 
 MOST_KNOWN = 4096
-"""Cameras whose privacy one engine remembers. When there are more, no camera is added, as none may be forgotten."""
+"""Cameras whose privacy one engine remembers. When there are more, none that hides anything is added, as none may be
+forgotten."""
+
+
+class HiddenCamera(Section):
+    """What is hidden of a camera: an entry of the [state file](control-api.md#state-file)."""
+
+    id: str
+    privacy: WantedPrivacy = "off"
+    masks: dict[str, MaskConfig] = Field(default_factory=dict[str, MaskConfig])
+
+    @classmethod
+    def of(cls, config: CameraConfig) -> Self:
+        """Return what these settings hide."""
+        return cls(id=config.id, privacy=config.privacy, masks=config.masks)
 
 
 class KnownPrivacy:
     """The privacy that each camera has had in this run, in the configuration and in the state file.
 
-    A camera is known by its id and by its address. Neither another id nor another address, nor both one after the
-    other, therefore show what was hidden. Nothing is forgotten.
+    A camera is known by its id: what was hidden of it stays hidden when it is removed and added again, or moved to
+    another address. Nothing is forgotten.
     """
 
     def __init__(
@@ -34,7 +51,7 @@ class KnownPrivacy:
         """`everywhere`: the least privacy of all cameras; `most`: a limit in place of `MOST_KNOWN`."""
         self.everywhere: Literal["off", "skeleton"] = everywhere
         self._most = MOST_KNOWN if most is None else most
-        self._known: dict[str, dict[str | None, HiddenCamera]] = {}
+        self._known: dict[str, list[HiddenCamera]] = {}
         self._backgrounds: dict[str, BackgroundConfig | None] = {}
         """Of each camera, what the configuration file approves."""
         for config in configured:
@@ -44,7 +61,7 @@ class KnownPrivacy:
     @property
     def hidden(self) -> list[HiddenCamera]:
         """All that is known."""
-        return [camera for places in self._known.values() for camera in places.values()]
+        return [hidden for known in self._known.values() for hidden in known]
 
     def add(self, config: CameraConfig) -> None:
         """Take the settings of a camera as it runs."""
@@ -53,14 +70,14 @@ class KnownPrivacy:
     def remember(self, hidden: Iterable[HiddenCamera]) -> None:
         """Take what was known before, for example in an earlier run. What is laxer than known changes nothing."""
         for camera in hidden:
-            before = self._known.get(camera.id, {}).get(camera.address)
+            known = self._known.get(camera.id, [])
             hides = camera.masks or camera.privacy != "off"
-            if hides and (before is None or laxer(before, camera) is None):
-                self._known.setdefault(camera.id, {})[camera.address] = camera
+            if hides and all(laxer(camera, other) is not None for other in known):
+                self._known[camera.id] = [*(other for other in known if laxer(other, camera) is not None), camera]
 
     def mode_of(self, camera_id: str) -> PrivacyMode:
         """Return how much is hidden of a camera, which may have been removed."""
-        known = self._known.get(camera_id, {}).values()
+        known = self._known.get(camera_id, ())
         modes: list[PrivacyMode] = ["masked" if camera.privacy == "off" else camera.privacy for camera in known]
         return max([self.everywhere, *modes], key=MODES.index)
 
@@ -80,28 +97,20 @@ class KnownPrivacy:
         """
         if config.background not in (None, self._backgrounds.get(config.id)):
             return f"camera {config.id}: a background is approved in the configuration file only"
-        place = place_of(config.source)
-        if now is not None and place_of(now.source) == place and laxer(now, config) is None:
+        if now is not None and laxer(now, config) is None:
             return None
-        is_known = place in self._known.get(config.id, {})
-        if not is_known and sum(map(len, self._known.values())) >= self._most:
+        known = self._known.get(config.id, ())
+        if not known and config.privacy_mode != "off" and len(self._known) >= self._most:
             return f"camera {config.id}: {self._most} cameras of which something is hidden are remembered, the limit"
-        for known in self.hidden:
-            if _same_camera(known, config.id, place) and (what := laxer(known, config)) is not None:
-                named = "" if known.id == config.id else f", which has the address of camera {known.id}"
-                return f"camera {config.id}{named}: {what}; only the configuration file can show more"
+        for hidden in known:
+            if (what := laxer(hidden, config)) is not None:
+                return f"camera {config.id}: {what}; only the configuration file can show more"
         return None
 
     def applied(self, config: Camera) -> Camera:
         """Return these settings with all that is known to be hidden. Raises ValueError as `stricter` does."""
-        place = place_of(config.source)
-        for known in self.hidden:
-            if _same_camera(known, config.id, place):
-                config = stricter(known, config)
+        for hidden in self._known.get(config.id, ()):
+            config = stricter(hidden, config)
         if config.background not in (None, self._backgrounds.get(config.id)):
             config = config.model_copy(update={"background": None})
         return config
-
-
-def _same_camera(known: HiddenCamera, camera_id: str, place: str | None) -> bool:
-    return known.id == camera_id or (place is not None and known.address == place)

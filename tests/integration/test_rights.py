@@ -205,3 +205,15 @@ async def test_a_token_controls_its_cameras_and_creates_no_other(tmp_path: Path)
         named = await ask("PUT", path + SEEN, json={"id": HIDDEN, "source": PATTERN}, headers=headers)
         assert named[0] == 422
         assert list(shared.engine.cameras.configs) == [HIDDEN, SEEN]
+
+
+async def test_one_token_has_at_most_half_of_the_streams(tmp_path: Path) -> None:
+    async with shared_engine(tmp_path, max_streams=5) as shared:
+        path, get = shared.client.address + "/api/v1/events", shared.client.session.get
+        streams = [await get(path, headers=bearer(token)) for token in ("viewer", "viewer", "admin")]
+        refused = await shared.client.ask("GET", "/api/v1/events", headers=bearer("viewer"))
+        assert (refused[0], refused[1]["type"]) == (503, "urn:partstream:problem:too-many-streams")
+        streams.append(await get(path, headers=bearer("admin")))
+        assert [stream.status for stream in streams] == [200] * 4
+        for stream in streams:
+            stream.close()

@@ -89,7 +89,8 @@ async def test_a_camera_becomes_private_over_http_at_once_and_for_good(tmp_path:
         await until(newer)
         (drawn, *_) = await pictured()
         assert (await client.get(f"/api/v1/incidents/{drawn}/result"))["privacy"] == "skeleton"
-        assert (await client.ask("HEAD", f"/api/v1/incidents/{drawn}/picture"))[0] == 200
+        status, _, headers = await client.ask("HEAD", f"/api/v1/incidents/{drawn}/picture")
+        assert (status, headers["Cache-Control"]) == (200, "private, no-cache"), "a kept one may become private"
         assert (await client.ask("DELETE", CAMERA))[0] == 204
         assert (await client.ask("GET", path))[0] == 403, "also after the camera was removed"
         assert (await client.ask("PUT", CAMERA, json={"source": "pattern:320x180@25"}))[0] == 403

@@ -47,7 +47,7 @@ async def picture_answer(
             jpeg = await reading.run(with_overlay, found)
         except (OSError, ValueError) as error:
             raise Problem(410, "no-longer-kept", f"the picture cannot be drawn on: {error}") from None
-    return web.Response(body=jpeg, content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+    return web.Response(body=jpeg, content_type="image/jpeg", headers={"Cache-Control": "private, no-cache"})
 
 
 def unavailable(error: StoreUnavailableError) -> Problem:

@@ -14,6 +14,7 @@ from stream.cameras.camera import Camera
 from stream.cameras.changes import no_such_camera
 from stream.cameras.registry import CameraRegistry
 from stream.http.endpoints.offers import RETRY_LATER, answered, offer_problems, read_offer, session_routes
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Route
 from stream.live.viewers import NotSendableError, TooManyViewersError, Viewers
@@ -45,7 +46,7 @@ class WhepApi:
         camera = self._camera(name)
         try:
             with offer_problems():
-                key, answer = await self.viewers.view(name, camera.live_video, offer)
+                key, answer = await self.viewers.view(name, camera.live_video, offer, request[CALLER].owner)
         except NotSendableError as error:  # it could be forwarded a moment ago
             raise _not_sendable(name, error) from None
         except TooManyViewersError as error:

@@ -81,7 +81,7 @@ def test_what_was_hidden_of_a_removed_camera_stays_hidden_after_a_restart() -> N
     assert len(statements) == 2
     again = made(hidden=[hidden.model_dump(mode="json") for hidden in cameras.privacy.hidden])
     with pytest.raises(PrivateError):
-        again.checked("b", {"source": RTSP})
+        again.checked("a", {"source": RTSP})
 
 
 def test_settings_of_an_engine_are_taken_for_a_camera_that_the_store_lost() -> None:

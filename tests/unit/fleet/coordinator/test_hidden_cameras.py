@@ -22,7 +22,7 @@ def test_a_fleet_whose_cameras_are_all_hidden_can_have_as_many_as_its_limit(monk
     )
     cameras = Cameras(config, Kept(1, 1, {}, {}, frozenset(), ()))
     for number in range(4, 10):
-        camera = cameras.checked("new", {"source": f"rtsp://10.0.0.{number}/1"})
+        camera = cameras.checked(f"c{number}", {"source": f"rtsp://10.0.0.{number}/1"})
         assert camera.privacy == "skeleton"
         cameras.privacy.add(camera)
     with pytest.raises(PrivateError, match="10 cameras of which something is hidden are remembered, the limit"):
