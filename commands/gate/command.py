@@ -185,9 +185,9 @@ def _errors() -> Generator[None]:
     from stages.third_party.weights import WeightsError
     from stream.settings.config_error import ConfigError
     from training.footage.labels import LabelError
-    from training.footage.runs import FootageError
     from training.run.data_folder import KILLED
-    from training.scoring.film_answers import ScoringError
+    from training.scoring.clips import FootageError
+    from training.scoring.film_sets import ScoringError
     from training.sources.terms import DataFolderError
     from training.synthetic.motion.motion import MotionFormatError
 

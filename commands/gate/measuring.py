@@ -16,9 +16,8 @@ from stages.third_party import weights
 from stream.rules_file import check_names, load_rules, stored_names
 from stream.settings.camera_id import CAMERA_ID
 from training.console.progress_bar import progress_bar
+from training.footage.judging import Judged
 from training.footage.labels import OTHER
-from training.footage.runs import packaged_labels, score_clip
-from training.footage.scoring import Judged
 from training.gate.alarms import Raised, alarms
 from training.gate.decision import BACK_TEST, CONFIRMED, Alarms, LabelledPerson, Measured
 from training.gate.footage import labelled_people
@@ -26,7 +25,8 @@ from training.gate.forgetting import EACH, sequences_of_actions
 from training.gate.verdict_answers import facts, judged_verdicts, raised_events
 from training.kinetics_tps.video_roles import Role
 from training.run.validation.without_regions import from_keypoints_alone
-from training.scoring.film_answers import ScoringError, answered_film
+from training.scoring.clips import packaged_labels, score_clip
+from training.scoring.film_sets import ScoringError, answered_film
 from training.sources.formats.reading import FormatError
 from training.sources.formats.videos import video_facts
 from training.sources.segmented_videos import EXTENSIONS, SegmentedVideo

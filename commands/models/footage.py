@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
@@ -34,7 +34,7 @@ from stream import output_file
 if TYPE_CHECKING:
     from stages.pipeline import Pipeline
     from training.footage.labels import ClipLabels, Half
-    from training.footage.summary import ClipScore
+    from training.scoring.clips import ClipScore
 
 footage_app = Application(
     help="Score a checkpoint on labelled real footage, and draw confusion matrices.", no_args_is_help=True
@@ -72,7 +72,7 @@ def score_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Also draw a sheet of wrong answers for each clip (first labeller); with --data, confusion matrices.",
+            help="With --data, also draw confusion matrices.",
         ),
     ] = None,
     data: Annotated[
@@ -103,7 +103,8 @@ def score_command(
 
     Without --data, the packaged clips are scored, in person-seconds.
     """
-    from training.footage.runs import packaged_labels, score_clip
+    from training.scoring.clips import packaged_labels, score_clip
+    from training.scoring.figures import clip_figures
 
     size = parse_detector_size(detector_size)
     if data is not None:
@@ -116,33 +117,27 @@ def score_command(
                 _make_folder(pictures)
             _score_data(scored, out, pictures)
         return
-    if sets or workers:
-        fail("--set and --workers need --data", EXIT_USAGE)
+    if sets or workers or pictures:
+        fail("--set, --workers and --pictures need --data", EXIT_USAGE)
     halves: list[Half] = ["development", "test"] if half is HalfChoice.both else [half.value]
     with _errors():
         chosen = _choose(packaged_labels(), clip)
         _check_file(out)
-        if pictures is not None:
-            _make_folder(pictures)
         pipeline = _load(profile, device)
         scores = [
             score
             for labellers in _progress(list(chosen.values()))
             for score in score_clip(pipeline, labellers, halves, size, smoothed=smoothed)
         ]
-        groups: dict[tuple[Half, str], list[ClipScore]] = {
-            (which, labeller): [score for score in scores if (score.half, score.labeller) == (which, labeller)]
-            for which in halves
-            for labeller in sorted({score.labeller for score in scores})
-        }
+        groups: dict[tuple[Half, str], list[ClipScore]] = {}
+        for score in scores:
+            groups.setdefault((score.half, score.labeller), []).append(score)
         plain_console.print(printable(f"{profile} ({pipeline.info.weights[:19]}…)"), markup=False)
-        for (which, labeller), found in groups.items():
-            show_clips(f"{which} half, labeller {labeller}: person-seconds", found, plain_console)
+        for found in groups.values():
+            show_clips(clip_figures(found), found, plain_console)
         # After the tables, so that they are not lost if the disk is full.
         if out is not None:
             _write(out, pipeline, size, smoothed, groups)
-        if pictures is not None:
-            _draw(pictures, [labellers[0] for labellers in chosen.values()], scores)
 
 
 footage_app.command("confusion", epilog=CONFUSION_EPILOG)(confusion_command)
@@ -152,7 +147,7 @@ def _score_data(scored: DataScoring, out: Path | None, pictures: Path | None) ->
     from concurrent.futures.process import BrokenProcessPool
 
     from training.run.data_folder import KILLED
-    from training.scoring.film_answers import ScoringError
+    from training.scoring.film_sets import ScoringError
     from training.sources.terms import DataFolderError
 
     try:
@@ -187,7 +182,7 @@ def _write(
     smoothed: bool,
     groups: dict[tuple[Half, str], list[ClipScore]],
 ) -> None:
-    from training.footage.summary import as_json
+    from training.scoring.figures import clips_json
 
     content = {
         "profile": pipeline.info.profile,
@@ -195,7 +190,7 @@ def _write(
         "detector_size": size,
         "smoothed": smoothed,
         "scores": [
-            {"half": half, "labeller": labeller, **as_json(scores)} for (half, labeller), scores in groups.items()
+            {"half": half, "labeller": labeller, **clips_json(scores)} for (half, labeller), scores in groups.items()
         ],
     }
     try:
@@ -227,19 +222,6 @@ def _make_folder(path: Path) -> None:
         raise CommandError(f"the folder {path} is not writable: Permission denied")
 
 
-def _draw(folder: Path, clips: Sequence[ClipLabels], scores: Sequence[ClipScore]) -> None:
-    from stages.third_party import weights
-    from training.footage.mistake_sheets import save_sheet
-
-    for labels in clips:
-        key = (labels.clip, labels.labeller)
-        judged = [one for score in scores if (score.clip, score.labeller) == key for one in score.judged]
-        try:
-            save_sheet(folder, weights.locate(labels.asset, labels.file), labels, judged)
-        except OSError as error:
-            raise CommandError(f"{folder}: pictures cannot be written: {error.strerror or error}") from None
-
-
 def _progress(clips: list[list[ClipLabels]]) -> Generator[list[ClipLabels]]:
     """Yield the clips one by one, with a bar on stderr if it is a terminal."""
     from rich.progress import Progress
@@ -255,7 +237,7 @@ def _progress(clips: list[list[ClipLabels]]) -> Generator[list[ClipLabels]]:
 def _errors() -> AbstractContextManager[None]:
     from stages.third_party.weights import WeightsError
     from training.footage.labels import LabelError
-    from training.footage.runs import FootageError
+    from training.scoring.clips import FootageError
 
     return exiting(
         {WeightsError: EXIT_WEIGHTS, CommandError: EXIT_USAGE, LabelError: EXIT_USAGE, FootageError: EXIT_FAILED}

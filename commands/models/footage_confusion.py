@@ -32,7 +32,7 @@ def confusion_command(
     ] = None,
 ) -> None:
     """Draw which action was predicted for the frames of each labelled action."""
-    from training.scoring.film_answers import ScoringError
+    from training.scoring.film_sets import ScoringError
     from training.scoring.score_files import read_score_file
     from training.sources.terms import DataFolderError
 

@@ -14,7 +14,7 @@ from stream import output_file
 
 if TYPE_CHECKING:
     from stages.checkpoint import Checkpoint
-    from training.scoring.film_figures import FilmFigures, FrameFigures
+    from training.scoring.figures import FilmFigures, FrameFigures
     from training.scoring.film_sets import FilmSet, WatchedSet
     from training.scoring.sequence_sets import SequenceFigures, SequenceSet
 
@@ -43,7 +43,7 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
     `WeightsError`, and OSError if something cannot be written.
     """
     from stages.profiles import choose_device, load_checkpoint
-    from training.scoring.film_figures import FrameFigures, film_figures
+    from training.scoring.figures import FrameFigures, film_figures
     from training.scoring.film_sets import answered_films
     from training.scoring.sequence_sets import score_sequences
 
@@ -82,7 +82,7 @@ def chosen_sets(data: Path, names: Sequence[str] | None) -> tuple[list[FilmSet],
     Raises `ScoringError` for a name that is none of them, and if there is nothing to score.
     """
     from training.scoring import film_sets, sequence_sets
-    from training.scoring.film_answers import ScoringError
+    from training.scoring.film_sets import ScoringError
 
     wanted = dict.fromkeys(names or [one.name for one in (*film_sets.CHOOSING, *sequence_sets.CHOOSING)])
     sequences = {name: found for name in wanted if (found := sequence_sets.sequence_set(data, name))}
@@ -137,9 +137,9 @@ def _content(
 
 
 def _draw(folder: Path, scores: Sequence[FilmFigures], sequences: Sequence[SequenceFigures], about: str) -> None:
-    from training.footage.segments.scored_actions import SCORED_ACTIONS
     from training.scoring.confusion_pictures import save_confusion
     from training.scoring.confusion_tables import set_confusion
+    from training.scoring.films import SCORED_ACTIONS
 
     sets = [set_confusion(score.frames, "frames") for score in scores]
     sets += [set_confusion(one.last, "last steps") for one in sequences]

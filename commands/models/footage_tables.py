@@ -11,41 +11,25 @@ from commands.console.score_tables import Row, is_narrow, show_answers, show_tit
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from training.footage.scoring import ClassSeconds
-    from training.footage.segments.accuracy import MacroFigure
-    from training.footage.segments.intervals import Interval
-    from training.footage.summary import ClipScore
-    from training.scoring.film_figures import FilmFigures, FrameFigures
+    from training.footage.intervals import Interval
+    from training.footage.judging import MacroFigure
+    from training.scoring.clips import ClipScore
+    from training.scoring.figures import FilmFigures, FrameFigures
     from training.scoring.sequence_sets import SequenceFigures
 
 
-def show_clips(title: str, scores: Sequence[ClipScore], console: Console) -> None:
-    """Print the correct share by label, by clip and by score."""
-    from training.footage.scoring import by_class
-    from training.footage.summary import by_threshold, seconds_by_answer, total
+def show_clips(figures: FrameFigures, scores: Sequence[ClipScore], console: Console) -> None:
+    """Print the person-seconds of packaged clips: by label, by score and by clip."""
+    from training.footage.judging import total
 
-    judged = [one for score in scores for one in score.judged]
-    answers = seconds_by_answer(judged)
-    rows: list[Row] = []
-    for truth, seconds in [*by_class(judged).items(), ("all", total(judged))]:
-        given = [f"{answer} {value:g}" for answer, value in answers.get(truth, {}).items()]
-        rows.append(Row([truth, *_second_cells(seconds), _unanswered(seconds)], given))
-    show_title(console, title)
-    show_answers(console, ["label", "seconds", "correct", "missed", "other,\nnothing"], rows)
-    narrow = is_narrow(console)
-    wide = [] if narrow else ["other,\nnothing"]
-    clips = table("clip", "detector\ninput", "seconds", "correct", "missed", *wide, "unlabelled")
+    show_frames(figures, console, "person-seconds", "seconds")
+    clips = table("clip", "detector\ninput", "seconds", "correct", "missed", "unlabelled")
     for score in scores:
         seconds = total(score.judged)
-        cells = [score.clip, "{}x{}".format(*score.picture), *_second_cells(seconds)]
-        cells += [] if narrow else [_unanswered(seconds)]
-        clips.add_row(*cells, f"{score.extra_seconds:g} s")
+        shares = [f"{part / seconds.total:.1%}" if seconds.total else "–" for part in (seconds.right, seconds.missed)]
+        picture = "{}x{}".format(*score.picture)
+        clips.add_row(score.clip, picture, f"{seconds.total:g}", *shares, f"{score.extra_seconds:g} s")
     console.print(clips)
-    by_score = table("score at least", "precision", "coverage", "precision, unlabelled too")
-    for threshold, found in by_threshold(judged, [one for score in scores for one in score.extras]).items():
-        shares = (found.precision, found.coverage, found.precision_all)
-        by_score.add_row(f"{threshold:g}", *("–" if share is None else f"{share:.1%}" for share in shares))
-    console.print(by_score)
 
 
 def show_films(figures: FilmFigures, console: Console) -> None:
@@ -60,24 +44,23 @@ def show_films(figures: FilmFigures, console: Console) -> None:
     _show_occurrences(figures, console)
 
 
-def show_frames(figures: FrameFigures, console: Console, about: str) -> None:
+def show_frames(figures: FrameFigures, console: Console, about: str, counted: str = "frames") -> None:
     """Print correct frames by action, their macro average, and precision by score."""
-    from training.footage.segments.accuracy import by_action, confusion
-    from training.footage.summary import MISSED
+    from training.footage.judging import MISSED, by_class, seconds_by_answer
 
-    answers = confusion(figures.judged)
-    shares = by_action(figures.judged)
+    answers = seconds_by_answer(figures.judged)
+    shares = by_class(figures.judged)
     narrow = is_narrow(console)
     rows: list[Row] = []
     for truth in _in_order(figures, shares):
         one = shares[truth]
         found = [] if narrow else ["–" if one.share_found is None else f"{one.share_found:.1%}"]
-        cells = [_named(figures, truth), f"{one.units}", f"{one.frames}", f"{one.share:.1%}", *found]
+        cells = [_named(figures, truth), f"{one.units}", f"{one.total:g}", f"{one.share:.1%}", *found]
         given = {answer: count for answer, count in answers[truth].items() if answer != MISSED}
-        rows.append(Row([*cells, f"{1 - one.found / one.frames:.1%}"], _shares(given, one.frames)))
+        rows.append(Row([*cells, f"{one.missed / one.total:.1%}"], _shares(given, one.total)))
     show_title(console, f"{figures.name}: {about}")
     wide = [] if narrow else ["correct,\nfound"]
-    show_answers(console, ["label", "people,\nclips", "frames", "correct", *wide, "missed"], rows)
+    show_answers(console, ["label", "people,\nclips", counted, "correct", *wide, "missed"], rows)
     _show_apart(figures, console)
     console.print(f"macro, all frames: {macro_cell(figures.macro)}", markup=False)
     console.print(f"macro, where found: {macro_cell(figures.macro_found)}", markup=False)
@@ -86,18 +69,18 @@ def show_frames(figures: FrameFigures, console: Console, about: str) -> None:
 
 def show_sequences(figures: SequenceFigures, console: Console) -> None:
     """Print the figures of a set of sequences."""
-    from training.footage.segments.accuracy import by_action, confusion
+    from training.footage.judging import by_class, seconds_by_answer
 
-    last, every = by_action(figures.last.judged), by_action(figures.every.judged)
-    answers = confusion(figures.last.judged)
+    last, every = by_class(figures.last.judged), by_class(figures.every.judged)
+    answers = seconds_by_answer(figures.last.judged)
     narrow = is_narrow(console)
     rows: list[Row] = []
     for truth in _in_order(figures.every, every):
         at_end, one = last.get(truth), every[truth]
         cells = [_named(figures.every, truth), f"{one.units}"]
-        cells += [f"{at_end.frames}", f"{at_end.share:.1%}"] if at_end else ["0", "–"]
-        cells += [f"{one.share:.1%}"] if narrow else [f"{one.frames}", f"{one.share:.1%}"]
-        rows.append(Row(cells, _shares(answers[truth], at_end.frames) if at_end else []))
+        cells += [f"{at_end.total}", f"{at_end.share:.1%}"] if at_end else ["0", "–"]
+        cells += [f"{one.share:.1%}"] if narrow else [f"{one.total}", f"{one.share:.1%}"]
+        rows.append(Row(cells, _shares(answers[truth], at_end.total) if at_end else []))
     show_title(console, f"{figures.last.name}: {figures.sequences} sequences ({figures.digest})")
     counted = ["correct,\nevery\nstep"] if narrow else ["every\nstep", "correct"]
     columns = ["label", "people,\nclips", "last\nstep", "correct", *counted]
@@ -135,16 +118,6 @@ def share_cell(share: float | None, interval: Interval | None) -> str:
     return "–" if share is None else f"{share:.1%}{_interval(interval)}"
 
 
-def _second_cells(seconds: ClassSeconds) -> list[str]:
-    if not seconds.total:
-        return ["0", "–", "–"]
-    return [f"{seconds.total:g}", f"{seconds.share:.1%}", f"{seconds.missed / seconds.total:.1%}"]
-
-
-def _unanswered(seconds: ClassSeconds) -> str:
-    return f"{seconds.unanswered / seconds.total:.1%}" if seconds.total else "–"
-
-
 def _in_order(figures: FrameFigures, names: Iterable[str]) -> list[str]:
     """Return the labels, those that are apart last."""
     return sorted(names, key=lambda name: name in figures.apart)
@@ -159,7 +132,7 @@ def _show_apart(figures: FrameFigures, console: Console) -> None:
         console.print("* not a part of the macro average", markup=False)
 
 
-def _shares(answers: Mapping[str, int], of: int) -> list[str]:
+def _shares(answers: Mapping[str, float], of: float) -> list[str]:
     return [f"{answer} {count / of:.0%}" for answer, count in answers.items()]
 
 
@@ -194,7 +167,7 @@ def _show_occurrences(figures: FilmFigures, console: Console) -> None:
         return
     show_title(console, "segments")
     shown = table("action", "number", "found by an event", "start\nseen", "never\ncorrect", "delay")
-    for label, one in [*figures.occurrences_by_action.items(), ("all", figures.together)]:
+    for label, one in figures.by_action().items():
         shown.add_row(
             text(label),
             f"{one.count}",

@@ -13,7 +13,7 @@ from stream.backtest.coverage import Coverage, utc_text
 from stream.backtest.labels import Judged, Label
 from stream.backtest.raised import Comparison, Raised
 from stream.settings.rules import RuleConfig
-from training.footage.segments.intervals import Interval, clopper_pearson, poisson_count
+from training.footage.intervals import Interval, clopper_pearson, poisson_count
 
 LEAST_HOURS = 24.0
 """Hours of results below which there is no daily rate: the hours of a day differ."""

@@ -24,9 +24,8 @@ from support.models.seeing_checkpoints import write_seeing_checkpoint
 from support.training.data_folders import clip_entry, put_clips, put_labels
 from support.training.planar_people import person, pose_clips
 from support.waiting import wait_until
-from training.footage.segments.action_events import action_events
-from training.footage.segments.answered_film import SeenPerson, seen_people
-from training.scoring.film_answers import answered_film, watch_settings
+from training.scoring.film_sets import answered_film, watch_settings
+from training.scoring.films import SeenPerson, action_events, seen_people
 from training.sources.motion_clips import POSES
 from training.sources.watched_videos import watch_data_folder
 from training.video.analysis import analyse_video
@@ -194,4 +193,4 @@ def test_what_cannot_be_scored_is_named_with_advice(data: Path, arguments: list[
 def test_options_of_data_folders_need_one() -> None:
     done = CliRunner().invoke(app, ["footage", "score", "--set", "urfd"])
     assert done.exit_code == 2
-    assert "--set and --workers need --data" in done.output
+    assert "--set, --workers and --pictures need --data" in done.output

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import av
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from run_stream import app
@@ -19,10 +17,8 @@ from stages.third_party import weights
 from stream.config import Config
 from stream.engine import Engine
 from stream.results import Frame
-from training.footage.labels import UNSURE, ClipLabels, instants
-from training.footage.mistake_sheets import TILE_HEIGHT, save_sheet
-from training.footage.runs import answer_film, packaged_labels
-from training.footage.scoring import Judged, PredictedFrame, Prediction
+from training.footage.labels import UNSURE, instants
+from training.scoring.clips import PredictedFrame, Prediction, answer_film, packaged_labels
 
 FRAMES = 16
 
@@ -83,28 +79,13 @@ def test_stopping_early_changes_no_prediction(street: Path) -> None:
         )
 
 
-def test_the_command_scores_one_clip_and_writes_every_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[tuple[ClipLabels, Sequence[Judged]]] = []
-
-    def draw(folder: Path, film: Path, labels: ClipLabels, judged: Sequence[Judged]) -> Path:
-        drawn.append((labels, judged))
-        return save_sheet(folder, film, labels, judged)
-
-    monkeypatch.setattr("training.footage.mistake_sheets.save_sheet", draw)
+def test_the_command_scores_one_clip_and_writes_every_instant(tmp_path: Path) -> None:
     out = tmp_path / "score.json"
     arguments = ["footage", "score", "--clip", "talking-test", "--detector-size", "128x128", "--json", str(out)]
-    arguments += ["--pictures", str(tmp_path / "new" / "sheets")]
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*arguments, "--device", "cpu"])
     assert done.exit_code == 0, done.output
     for words in ("development half, labeller a", "development half, labeller b", "128x105", "precision", "coverage"):
         assert words in done.output
-    assert [path.name for path in (tmp_path / "new" / "sheets").iterdir()] == ["talking-test.jpg"]
-    tile = tmp_path / "new" / "sheets" / "talking-test.jpg"
-    assert Image.open(tile).height > TILE_HEIGHT  # no one so near is detected
-    first = packaged_labels()["talking-test"][0]
-    sure = [one for one in instants(first, "development") if one.label != UNSURE]
-    [(labels, judged)] = drawn
-    assert (labels, [(one.person, one.time) for one in judged]) == (first, [(one.person, one.time) for one in sure])
     content = json.loads(out.read_text())
     assert (content["profile"], content["detector_size"]) == ("edge", [128, 128])
     assert [(score["half"], score["labeller"]) for score in content["scores"]] == [
@@ -115,4 +96,4 @@ def test_the_command_scores_one_clip_and_writes_every_instant(tmp_path: Path, mo
         sure = [one for one in instants(labels, "development") if one.label != UNSURE]
         found = score["clips"]["talking-test"]["instants"]
         assert [(one["time"], one["truth"]) for one in found] == [(one.time, one.label) for one in sure]
-        assert sum(label["person_seconds"] for label in score["labels"].values()) == len(sure) * labels.every
+        assert sum(label["frames"] for label in score["actions"].values()) == len(sure) * labels.every

@@ -12,8 +12,8 @@ person-seconds.
                  "spans": [[0.0, 1.0, "walk"]]}]}
 
 A span is [first instant, last instant, label], inclusive. Besides the file's own labels there are `unsure` (a person
-whose action is unclear: not scored) and `nobody` (the box holds no person: ignored). `training.footage.scoring`
-compares and scores them.
+whose action is unclear: not scored) and `nobody` (the box holds no person: ignored). `training.scoring.clips`
+scores them.
 """
 
 from __future__ import annotations

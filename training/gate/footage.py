@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from training.footage.scoring import Judged
+from training.footage.judging import Judged
 from training.gate.decision import LabelledPerson
 
 _CAMERA = re.compile(r"-cam\d+$")
@@ -28,7 +28,7 @@ def labelled_people(old: Sequence[Judged], new: Sequence[Judged]) -> list[Labell
     ]
 
 
-def _unit(clip: str, person: int) -> str:
+def _unit(clip: str, person: int | str) -> str:
     take, cameras = _CAMERA.subn("", clip)
     return take if cameras else f"{clip}/{person}"
 

@@ -1,6 +1,6 @@
 """What a checkpoint raises on clips with verdicts and on videos: events that were confirmed, judged wrong, and others.
 
-Videos are watched once, and each checkpoint's learned stages answer them, as in `training.scoring.film_answers`.
+Videos are watched once, and each checkpoint's learned stages answer them, as in `training.scoring.film_sets`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from training.footage.segments.action_events import ActionEvent, action_events
-from training.footage.segments.answered_film import AnsweredFilm
 from training.gate.alarms import Raised
 from training.gate.decision import Judged
+from training.scoring.films import ActionEvent, AnsweredFilm, action_events
 from training.sources.verdicts.verdict_clips import JudgedClip
 
 

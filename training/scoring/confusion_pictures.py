@@ -20,7 +20,7 @@ try:
 except ImportError:
     raise ImportError("pictures of confusion need matplotlib: pip install 'partstream[train]'") from None
 
-from training.footage.summary import MISSED, UNANSWERED
+from training.footage.judging import MISSED, UNANSWERED
 from training.scoring.confusion_tables import ConfusionTable, SetConfusion, pooled
 
 _DPI = 100

@@ -10,9 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.footage.segments.accuracy import by_action, confusion
-from training.footage.summary import MISSED, UNANSWERED
-from training.scoring.film_figures import FrameFigures
+from training.footage.judging import MISSED, UNANSWERED, by_class, seconds_by_answer
+from training.scoring.figures import FrameFigures
 
 Counted = Literal["frames", "last steps"]
 """What a set counts: labelled frames of videos, or the last steps of sequences."""
@@ -27,7 +26,7 @@ class SetConfusion:
 
     name: str
     counted: Counted
-    answers: Mapping[str, Mapping[str, int]]
+    answers: Mapping[str, Mapping[str, float]]
     units: Mapping[str, int]
 
 
@@ -49,8 +48,8 @@ class ConfusionTable:
 
 def set_confusion(figures: FrameFigures, counted: Counted) -> SetConfusion:
     """Return the confusion of one set's figures."""
-    units = {label: one.units for label, one in by_action(figures.judged).items()}
-    return SetConfusion(figures.name, counted, confusion(figures.judged), units)
+    units = {label: one.units for label, one in by_class(figures.judged).items()}
+    return SetConfusion(figures.name, counted, seconds_by_answer(figures.judged), units)
 
 
 def pooled(sets: Sequence[SetConfusion], actions: Sequence[str]) -> ConfusionTable | None:

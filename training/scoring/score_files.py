@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from training.scoring.confusion_tables import ConfusionTable, Counted, SetConfusion, pooled
-from training.scoring.film_answers import ScoringError
+from training.scoring.film_sets import ScoringError
 from training.sources.terms import read_bounded
 
 _LARGEST_BYTES = 64 << 20

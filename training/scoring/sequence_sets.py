@@ -8,7 +8,7 @@ sequences: figures are comparable if their `digest` is equal.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 
 from stages.checkpoint import Checkpoint
 from stages.vocabulary import Vocabulary, packaged
+from training.footage.judging import Judged, MacroFigure, macro_figure
 from training.footage.labels import OTHER
-from training.footage.segments.accuracy import JudgedFrame, MacroFigure, macro_figure
-from training.footage.segments.scored_actions import SCORED_ACTIONS
 from training.kinetics_tps.video_roles import Role
-from training.scoring.film_answers import ScoringError
-from training.scoring.film_figures import FrameFigures
-from training.scoring.listed_clips import ListedClips, listed_clips
+from training.scoring.figures import FrameFigures
+from training.scoring.film_sets import ScoringError
+from training.scoring.films import SCORED_ACTIONS
 from training.sequences.features import to_tensors
 from training.sequences.sequences import Sequences
 from training.sequences.tensors import unseen_regions
@@ -34,7 +33,8 @@ from training.sources.captured.bodies import Bodies, filled
 from training.sources.captures import Captures
 from training.sources.motion_clips import MOTION, POSES, MotionClips, read_clips
 from training.sources.poses import Poses
-from training.sources.sampling import Drawn
+from training.sources.roles import roles, units
+from training.sources.sampling import ClipSampler, Drawn
 
 FROZEN = Path(__file__).parents[1] / "held_out" / "captures-1.json"
 _AT_ONCE = 64
@@ -140,8 +140,8 @@ def score_sequences(
         raise ScoringError(f"{chosen.name}: has keypoints only, which this checkpoint's network does not read")
     names, device = checkpoint.vocabulary.actions, network.part_mean.device
     digest = hashlib.sha256()
-    last: list[JudgedFrame] = []
-    every: list[JudgedFrame] = []
+    last: list[Judged] = []
+    every: list[Judged] = []
     count = unreadable = 0
     for listed, sequences in drawn_sequences(data, chosen, frozen):
         for array in (sequences.keypoints, sequences.times_us, sequences.lengths, sequences.action):
@@ -218,14 +218,14 @@ def _usable(clips: MotionClips, kind: str) -> NDArray[np.bool_]:
 
 def _judged_steps(
     unit: str, drawn: Drawn, sequences: Sequences, row: int, shares: NDArray[np.floating[Any]], names: Sequence[str]
-) -> tuple[dict[int, JudgedFrame], int]:
+) -> tuple[dict[int, Judged], int]:
     """Return the labelled steps of one sequence by number, and how many do not show the action.
 
     The target of such a step is `other`, which a clip without frames of `other` does not show.
     """
     clips = drawn.clips
     shown = {clips.actions[index] for index in np.unique(clips.action[clips.frames(drawn.clip)]) if index >= 0}
-    found: dict[int, JudgedFrame] = {}
+    found: dict[int, Judged] = {}
     hidden = 0
     for step in range(int(sequences.lengths[row])):
         target = int(sequences.action[row, step])
@@ -237,5 +237,49 @@ def _judged_steps(
             continue
         best = int(shares[step].argmax())
         name = f"{clips.source} {drawn.clip}"
-        found[step] = JudgedFrame(name, unit, truth, names[best], float(shares[step, best]), True)
+        found[step] = Judged(name, unit, step, 1, truth, names[best], float(shares[step, best]), False, unit)
     return found, hidden
+
+
+class ListedClips(ClipSampler):
+    """Gives clips in their order, instead of random ones."""
+
+    def __init__(self, drawn: Sequence[Drawn]) -> None:
+        self._left = list(reversed(drawn))
+
+    def draw(self, rng: np.random.Generator, action: str | None = None) -> Drawn:
+        """Return the next clip; `rng` and `action` are ignored. Raises IndexError after the last one."""
+        return self._left.pop()
+
+
+def listed_clips(
+    clips: Sequence[MotionClips],
+    usable: Mapping[str, NDArray[np.bool_]],
+    actions: Sequence[str],
+    role: Role | None,
+    each: int,
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, Drawn]]:
+    """Yield `each` clips and frames of every action and unit, with the unit's name.
+
+    A unit is a person, or a group of clips that are close to copies of each other; its clips of an action take turns.
+    Frames are of the second half of the action in its clip, so that enough of it was seen.
+    `usable` [F] by source: the frames that may be the last of a sequence. `role` None: all clips.
+    """
+    for one in clips:
+        of_role = np.ones(len(one), bool) if role is None else roles(one) == role
+        clip_of = np.repeat(np.arange(len(one)), np.diff(one.start))
+        names = np.array(units(one))
+        for action in actions:
+            if action not in one.actions:
+                continue
+            shown = (one.action == one.actions.index(action)) & usable[one.source]
+            having = np.unique(clip_of[shown])
+            having = having[of_role[having]]
+            for unit in np.unique(names[having]).tolist():
+                own = rng.permutation(having[names[having] == unit])
+                for number in range(each):
+                    clip = int(own[number % len(own)])
+                    frames = np.flatnonzero(shown[one.frames(clip)])
+                    later = frames[len(frames) // 2 :]
+                    yield f"{one.source} {unit}", Drawn(one, clip, int(rng.choice(later)), action)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from training.footage.segments.answered_film import AnsweredFilm, SeenPerson, Segment
+from training.scoring.films import AnsweredFilm, SeenPerson, Segment
 
 NAMES = {
     "w": "walk",

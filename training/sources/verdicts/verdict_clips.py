@@ -2,7 +2,7 @@
 
 `open_verdicts(folder)` returns `VerdictClips`: every clip with a usable verdict, watched once. Of each `JudgedClip`:
 
-- `watched` is the clip as `training.scoring.film_answers.answered_film` takes it: all people (`watched.seen`) with
+- `watched` is the clip as `training.scoring.film_sets.answered_film` takes it: all people (`watched.seen`) with
   keypoints, boxes and times, and the actions that the verdicts say (`watched.action`) or exclude (`watched.excluded`);
 - `judged` are its verdicts, each with the number of the track that it is on, as in `watched.seen.track`; `frames` gives
   the frames of its span;

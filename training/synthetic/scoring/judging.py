@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.footage.scoring import MIN_IOU, Judged, match
+from training.footage.judging import MIN_IOU, Judged, match
 from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, Pair, VideoAnswers
 from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth
 

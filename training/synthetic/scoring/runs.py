@@ -19,7 +19,7 @@ from stages.third_party import weights
 from stages.types import FrameAnalysis, ModelInfo, PersonAnalysis
 from stages.vocabulary import STILL
 from training.benchmark.predicted_answers import ClassVote, PredictedFrame, default_class, predicted_frame
-from training.footage.scoring import Judged
+from training.footage.judging import Judged
 from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
 from training.kinetics_tps.names import frame_file
 from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, VideoAnswers

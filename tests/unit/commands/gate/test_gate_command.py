@@ -22,10 +22,10 @@ from support.training.example_people import flapping
 from support.training.judged_people import put_verdicts, verdict
 from support.training.planted_checkpoints import edge_of, shuffled, without_answering
 from support.training.watched_clips import GivenPeople
-from training.footage.scoring import Judged
-from training.footage.summary import ClipScore
+from training.footage.judging import Judged
 from training.gate.decision import BACK_TEST, CLIPS, CONFIRMED, FOOTAGE, FORGETTING, REQUIRED, WRONG
 from training.gate.forgetting import sequences_of_actions
+from training.scoring.clips import ClipScore
 
 EACH = 10
 """Generated sequences of an action: enough to show that one of three is forgotten."""
@@ -95,7 +95,7 @@ def _footage(model: str, labellers: list[Any], halves: list[Any]) -> list[ClipSc
     answer = "walk" if "shuffled" not in model else "stand"
     clip = labellers[0].clip
     judged = [Judged(clip, person, at, 1.0, "walk", answer, 0.9, False) for person in (1, 2) for at in range(15)]
-    return [ClipScore(clip, (64, 64), halves[0], labellers[0].labeller, judged, [])]
+    return [ClipScore(clip, (64, 64), halves[0], labellers[0].labeller, judged, 0.0)]
 
 
 def gated(*words: object) -> Result:

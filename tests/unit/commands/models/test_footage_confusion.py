@@ -13,15 +13,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from run_stream import app
-from training.footage.segments.accuracy import JudgedFrame
-from training.scoring.film_figures import FrameFigures
+from training.footage.judging import Judged
+from training.scoring.figures import FrameFigures
 
 
 def figures(name: str, answers: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON object of a set: for each label its answers, a letter each, and a blank for a missed person."""
     words = {"w": "walk", "s": "stand", "f": "fall", " ": None}
     judged = [
-        JudgedFrame("clip", "ann", label, words[letter], 0.75, letter != " ")
+        Judged("clip", "ann", 0.0, 1, label, words[letter], 0.75, letter == " ", "ann")
         for label, letters in answers.items()
         for letter in letters
     ]

@@ -14,11 +14,10 @@ from rich.console import Console
 from commands.console.score_tables import Row, show_answers
 from commands.models.footage_tables import show_clips, show_films, show_frames, show_sequences
 from support.training.answered_films import film
-from training.footage.scoring import Extra, Judged
-from training.footage.segments.accuracy import JudgedFrame
-from training.footage.segments.scored_actions import SCORED_ACTIONS
-from training.footage.summary import ClipScore
-from training.scoring.film_figures import FrameFigures, film_figures
+from training.footage.judging import Judged
+from training.scoring.clips import ClipScore
+from training.scoring.figures import FrameFigures, clip_figures, film_figures
+from training.scoring.films import SCORED_ACTIONS
 from training.scoring.sequence_sets import SequenceFigures
 
 WIDTHS = (80, 100, 160)
@@ -36,7 +35,7 @@ def printed(show: Callable[[Console], None], width: int = 160) -> str:
 def frames(name: str, apart: int = 0) -> FrameFigures:
     """Return 1,000 frames of each action; the last `apart` actions are apart."""
     judged = [
-        JudgedFrame("clip", "ann", truth, answer, 0.75, True)
+        Judged("clip", "ann", 0.0, 1, truth, answer, 0.75, False, "ann")
         for truth in SCORED_ACTIONS
         for answer, count in zip(ANSWERS, (500, 200, 180, 120))
         for _ in range(count)
@@ -57,7 +56,7 @@ def clip_score(name: str) -> ClipScore:
         for answer, count in zip(ANSWERS, (500, 200, 180, 120))
         for _ in range(count)
     ]
-    return ClipScore(name, (1024, 768), "development", "a", judged, [Extra(name, 0.5, 12.5, "stand", 0.75)])
+    return ClipScore(name, (1024, 768), "development", "a", judged, 12.5)
 
 
 FALL = film("wwff" + "l" * 36, "wwwf" + "l" * 36, fps=1, name="fall", kind="falls")
@@ -65,13 +64,12 @@ SLEEP = film("s" + "l" * 39, "sf" + "l" * 38, fps=1, name="sleep", kind="lies do
 SITS = film("sjsjoo", "sjss  ", fps=1, name="sits", kind="sits")
 MORE = film("ss", "ww", fps=1, name="more", kind="sits")
 FILMS = film_figures("room", [FALL, SLEEP, SITS, MORE], ("walk", "stand", "fall", "lie"))
+CLIP = clip_score("pose2sim-multi-cam01")
 TABLES: dict[str, Callable[[Console], None]] = {
     "films": lambda console: show_films(FILMS, console),
     "frames": lambda console: show_frames(frames("street", apart=6), console, "12 videos, 3.45 h"),
     "sequences": lambda console: show_sequences(sequences(), console),
-    "clips": lambda console: show_clips(
-        "development half, labeller a: person-seconds", [clip_score("pose2sim-multi-cam01")], console
-    ),
+    "clips": lambda console: show_clips(clip_figures([CLIP]), [CLIP], console),
 }
 
 
@@ -105,9 +103,8 @@ def test_the_most_frequent_answers_are_shown_whole(table: str, width: int, count
     assert "push_up 12%" not in shown
 
 
-def test_person_seconds_of_the_packaged_clips_show_the_most_frequent_answers() -> None:
-    assert "stand_up 125, sit_down 50" in table_at("clips", 80)
-    assert "stand_up 125, sit_down 50, cartwheel 45" in table_at("clips", 160)
+def test_person_seconds_of_the_packaged_clips_are_shown_by_label_and_clip() -> None:
+    assert "stand_up 50%, sit_down 20%, cartwheel 18%" in table_at("clips", 160)
     assert "pose2sim-multi-cam01" in table_at("clips", 80)
 
 
@@ -153,6 +150,6 @@ def test_a_name_that_is_too_long_for_the_terminal_is_folded_and_numbers_stay_who
 
 def test_names_cannot_control_the_terminal_or_break_a_table() -> None:
     name = "\x1b]0;x\x07[/b]"
-    judged = JudgedFrame("clip", "ann", name, name, 0.75, True)
+    judged = Judged("clip", "ann", 0.0, 1, name, name, 0.75, False, "ann")
     shown = printed(lambda console: show_frames(FrameFigures(name, (judged,)), console, "1 video"))
     assert "\x1b" not in shown and shown.count("[/b]") == 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.footage.scoring import Judged
+from training.footage.judging import Judged
 from training.gate.decision import LabelledPerson
 from training.gate.footage import labelled_people
 

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from training.footage.segments.scored_actions import SCORED_ACTIONS
-from training.footage.summary import MISSED, UNANSWERED
+from training.footage.judging import MISSED, UNANSWERED
 from training.scoring import confusion_pictures
 from training.scoring.confusion_pictures import confusion_png, save_confusion
 from training.scoring.confusion_tables import SetConfusion, pooled
+from training.scoring.films import SCORED_ACTIONS
 
 BLUE, RED, GREY = confusion_pictures._CORRECT, confusion_pictures._WRONG, confusion_pictures._NOBODY
 LEAST_CELL = 25 * 20

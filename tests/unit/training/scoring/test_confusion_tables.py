@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.training.answered_films import film
-from training.footage.segments.accuracy import confusion
-from training.footage.summary import MISSED, UNANSWERED
+from training.footage.judging import MISSED, UNANSWERED, seconds_by_answer
 from training.scoring.confusion_tables import ConfusionTable, Counted, SetConfusion, pooled, set_confusion
-from training.scoring.film_figures import film_figures
+from training.scoring.figures import film_figures
 
 ACTIONS = ("stand", "walk", "run", "jump", "sit")
 
@@ -88,7 +87,7 @@ def test_no_frame_is_lost_or_counted_twice(sets: list[dict[str, dict[str, int]]]
 
 def test_the_order_of_labels_follows_the_vocabulary_and_not_the_figures() -> None:
     figures = film_figures("room", [film("wsj", "wsj")]).frames
-    assert list(confusion(figures.judged)) == ["jump", "stand", "walk"]
+    assert list(seconds_by_answer(figures.judged)) == ["jump", "stand", "walk"]
     table = pooled([set_confusion(figures, "frames")], ACTIONS)
     assert table is not None and table.labels == ("stand", "walk", "jump")
     assert np.array_equal(table.counts, np.eye(3, dtype=np.int64))

@@ -14,15 +14,16 @@ from stages.profiles import load_checkpoint
 from support.training.captured_people import captured, standing, walking, waving
 from support.training.data_folders import put_clips
 from support.training.planar_people import person, pose_clips
-from training.footage.segments.scored_actions import SCORED_ACTIONS
-from training.scoring.film_answers import ScoringError
-from training.scoring.listed_clips import ListedClips, listed_clips
+from training.scoring.film_sets import ScoringError
+from training.scoring.films import SCORED_ACTIONS
 from training.scoring.sequence_sets import (
     CHOOSING,
     JUDGING,
     FrozenSequences,
+    ListedClips,
     drawn_sequences,
     frozen_sequences,
+    listed_clips,
     score_sequences,
     sequence_set,
 )

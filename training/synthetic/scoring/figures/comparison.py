@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from training.footage.scoring import Judged
+from training.footage.judging import Judged
 
 DRAWS = 2000
 LEVEL = 0.95

@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from training.footage.judging import Judged, by_class, seconds_by_answer
 from training.footage.labels import OTHER
-from training.footage.scoring import Judged, by_class
-from training.footage.summary import seconds_by_answer
 from training.synthetic.scoring.figures.benchmark import BenchmarkScore
 from training.synthetic.scoring.figures.detector_figures import DetectorFigures, detector_figures
 from training.synthetic.scoring.figures.part_figures import PartFigures, part_figures

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from training.footage.scoring import Judged
+from training.footage.judging import Judged
 
 STAYS_S = 0.5
 """An answer must be correct for this long without a break; shorter stretches do not count."""

@@ -12,8 +12,6 @@ import av
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -21,10 +19,10 @@ from commands.models.footage_tables import show_clips
 from ring_buffers.frames import Lease, SlotFormat
 from run_stream import app
 from stages.types import ActionAnalysis, FrameAnalysis, Model, ModelInfo, PersonAnalysis
+from training.footage.judging import Judged
 from training.footage.labels import LabelError
-from training.footage.runs import FootageError, answer_film, packaged_labels, score_clip
-from training.footage.scoring import Extra, Judged
-from training.footage.summary import MISSED, UNANSWERED, ClipScore, as_json, seconds_by_answer, total
+from training.scoring.clips import ClipScore, FootageError, answer_film, packaged_labels, score_clip
+from training.scoring.figures import clip_figures, clips_json
 
 
 class Counting(Model):
@@ -71,20 +69,6 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_frame_is_answered_once_in_order_with_its_time_since_the_first(film: Path) -> None:
-    model = Counting()
-    found = answer_film(model, film)
-    assert found.detector_picture == (40, 30)
-    assert [frame.time for frame in found.frames] == pytest.approx([number / 10 for number in range(20)])
-    assert [frame.people[0].box[0] for frame in found.frames] == list(range(20))
-    assert [frame.people[0].box[1] for frame in found.frames] == pytest.approx(
-        [10 + number * 10 for number in range(20)], abs=4
-    )
-    assert found.frames[0].people[0].box[2:] == (160, 120)
-    assert len(model.formats) == 1
-    assert model.forgotten == ["grey.mp4"]
-
-
 def test_people_have_no_answer_or_the_requested_label(film: Path) -> None:
     raw = answer_film(Counting(), film, until_s=0.5).frames
     assert [(frame.people[0].label, frame.people[0].score) for frame in raw] == [(None, 0.0)] + [("walk", 0.75)] * 5
@@ -127,51 +111,25 @@ SOME = judged(
 )
 
 
-UNLABELLED = [Extra("yard", float(time), 0.5, answer, 0.8) for time, answer in enumerate(("jump", "other", None))]
-
-
-def test_answers_are_counted_by_label_including_missed_people_and_no_answers() -> None:
-    assert seconds_by_answer(SOME) == {
-        "stand": {"stand": 0.5, "walk": 0.5},
-        "walk": {MISSED: 0.5, UNANSWERED: 0.5, "other": 0.5, "walk": 0.5},
-    }
-
-
-ANSWERS = st.tuples(st.sampled_from("wso"), st.sampled_from([*"wso", None]), st.floats(0, 1), st.just(False))
-
-
-@given(st.lists(ANSWERS, max_size=20))
-def test_the_total_is_the_sum_over_labels(answers: list[tuple[str, str | None, float, bool]]) -> None:
-    ones = judged(*answers)
-    everything = total(ones)
-    assert everything.total == len(ones) * 0.5 == sum(sum(given.values()) for given in seconds_by_answer(ones).values())
-    assert everything.right == sum(given.get(truth, 0.0) for truth, given in seconds_by_answer(ones).items())
-
-
 def test_the_json_object_has_figures_clips_and_instants() -> None:
-    found = json.loads(json.dumps(as_json([ClipScore("yard", (384, 288), "test", "a", SOME, UNLABELLED)])))
-    assert found["labels"]["walk"] == {
-        "person_seconds": 2.0,
-        "right": 0.5,
-        "missed": 0.5,
-        "other_or_nothing": 1.0,
-        "answers": {"(missed)": 0.5, "(no answer)": 0.5, "other": 0.5, "walk": 0.5},
-    }
-    assert found["at_least"]["0.7"] == {"precision": 0.6667, "coverage": 0.5, "precision_all": 0.5}
-    assert found["at_least"]["0.95"] == {"precision": 1.0, "coverage": 0.1667, "precision_all": 1.0}
-    assert found["extra"] == found["clips"]["yard"]["extra"] == 1.5
+    found = json.loads(json.dumps(clips_json([ClipScore("yard", (384, 288), "test", "a", SOME, 1.5)])))
+    assert found["actions"]["walk"]["frames"] == 2.0 and found["actions"]["walk"]["right"] == 0.5
+    assert found["confusion"]["walk"] == {"(missed)": 0.5, "(no answer)": 0.5, "other": 0.5, "walk": 0.5}
+    assert found["at_least"]["0.7"]["precision"] == 0.6667 and found["at_least"]["0.7"]["coverage"] == 0.5
+    assert found["clips"]["yard"]["unlabelled_seconds"] == 1.5
     assert found["clips"]["yard"]["detector_picture"] == [384, 288]
     assert len(found["clips"]["yard"]["instants"]) == len(SOME)
 
 
 def test_the_console_shows_labels_clips_and_thresholds_even_without_labels() -> None:
     console = Console(file=io.StringIO(), width=160)
-    empty = ClipScore("garden", (256, 256), "test", "a", [], [])
-    show_clips("test half, labeller a", [ClipScore("yard", (384, 288), "test", "a", SOME, UNLABELLED), empty], console)
+    empty = ClipScore("garden", (256, 256), "test", "a", [], 0.0)
+    both = [ClipScore("yard", (384, 288), "test", "a", SOME, 1.5), empty]
+    show_clips(clip_figures(both), both, console)
     shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
-    for words in ("test half, labeller a", "stand 0.5, walk 0.5", "384x288", "1.5 s", "66.7%", "garden", "256x256"):
+    for words in ("test half, labeller a", "stand 50%, walk 50%", "384x288", "1.5 s", "66.7%", "garden", "256x256"):
         assert words in shown
-    show_clips("nothing", [empty], console)
+    show_clips(clip_figures([empty]), [empty], console)
 
 
 def call(*arguments: str, **environment: str) -> Result:
@@ -184,26 +142,7 @@ def test_an_unknown_clip_is_a_usage_error_that_names_the_known_ones() -> None:
     assert "no labels for cinema" in done.output and "sports2d" in done.output
 
 
-@pytest.mark.parametrize("size", ["768", "0x32", "axb", "-1x5", "768x576x3"])
-def test_an_invalid_size_is_a_usage_error(size: str) -> None:
-    done = call("score", f"--detector-size={size}")
-    assert done.exit_code == 2
-    assert "for example 768x576" in done.output
-
-
 def test_missing_weights_exit_with_3_and_name_the_command_to_run(tmp_path: Path) -> None:
     done = call("score", "--clip", "vtest", PARTSTREAM_CACHE=str(tmp_path))
     assert done.exit_code == 3
     assert "weights fetch" in done.output
-
-
-def test_an_invalid_checkpoint_is_named(tmp_path: Path) -> None:
-    done = call("score", "--profile", str(tmp_path / "mine.safetensors"))
-    assert done.exit_code == 3
-    assert "mine.safetensors" in done.output
-
-
-def test_an_invalid_device_is_a_usage_error() -> None:
-    done = call("score", "--device", "gpu")
-    assert done.exit_code == 2
-    assert "'gpu' is not auto, cpu, cuda" in done.output

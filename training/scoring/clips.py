@@ -1,23 +1,54 @@
-"""Running a model on labelled footage and scoring its answers."""
+"""Running a model on the packaged clips, whose people are labelled with boxes, and judging its answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from stages.third_party import weights
 from stages.types import Model, PersonAnalysis
-from training.footage.labels import ClipLabels, Half, LabelError, read_labels
-from training.footage.scoring import WITHIN_S, PredictedFrame, Prediction, judge
-from training.footage.summary import ClipScore
+from training.footage.judging import MIN_IOU, Judged, match
+from training.footage.labels import UNSURE, Box, ClipLabels, Half, LabelError, Labelled, instants, read_labels, times
 from training.video.analysis import analyse_video
 from training.video.frames import VideoReadError
+
+WITHIN_S = 0.25
+"""An instant has the answer of the nearest predicted frame, at most this far away."""
 
 
 class FootageError(RuntimeError):
     """A film cannot be read; the message names it."""
+
+
+class Prediction(NamedTuple):
+    """One predicted person in one frame; `label` None without an answer yet, `score` in [0, 1]."""
+
+    box: Box
+    label: str | None
+    score: float
+
+
+class PredictedFrame(NamedTuple):
+    """The predicted people in one frame at `time` seconds of media time. Include frames without people."""
+
+    time: float
+    people: tuple[Prediction, ...]
+
+
+class ClipScore(NamedTuple):
+    """One clip's half against one labeller. `picture`: (width, height) that the detector saw; `extra_seconds`:
+    person-seconds of predicted people without a label."""
+
+    clip: str
+    picture: tuple[int, int]
+    half: Half
+    labeller: str
+    judged: list[Judged]
+    extra_seconds: float
 
 
 class FilmAnswers(NamedTuple):
@@ -87,6 +118,40 @@ def answer_film(
     except VideoReadError as error:
         raise FootageError(str(error)) from None
     return FilmAnswers(answers, content)
+
+
+def judge(
+    labels: ClipLabels, predictions: Iterable[PredictedFrame], half: Half, *, min_iou: float = MIN_IOU
+) -> tuple[list[Judged], float]:
+    """Return the answer for every labelled instant of one half, and the person-seconds of people without a label.
+
+    An instant has the answers of the nearest frame; without one, all people are missed. People are matched one-to-one
+    with the greatest sum of IoU, without pairs below `min_iou`. People labelled unsure are matched and then left out.
+    """
+    frames = sorted(predictions, key=lambda frame: frame.time)
+    frame_times = np.array([frame.time for frame in frames])
+    labelled: dict[float, list[Labelled]] = {}
+    for one in instants(labels, half):
+        labelled.setdefault(one.time, []).append(one)
+    judged: list[Judged] = []
+    extra = 0
+    for time in times(labels, half):
+        people = labelled.get(time, [])
+        nearest = int(np.abs(frame_times - time).argmin()) if frames else -1
+        near = nearest >= 0 and abs(frames[nearest].time - time) <= WITHIN_S
+        shown = frames[nearest].people if near else ()
+        pairs = dict(match([one.box for one in people], [one.box for one in shown], min_iou))
+        extra += len(shown) - len(pairs)
+        for row, one in enumerate(people):
+            if one.label == UNSURE:
+                continue
+            got = shown[pairs[row]] if row in pairs else None
+            answer, score = (got.label, got.score) if got else (None, 0.0)
+            unit = f"{labels.clip}/{one.person}"
+            judged.append(
+                Judged(labels.clip, one.person, time, labels.every, one.label, answer, score, got is None, unit)
+            )
+    return judged, extra * labels.every
 
 
 def _prediction(person: PersonAnalysis, smoothed: bool) -> Prediction:

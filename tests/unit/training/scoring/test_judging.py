@@ -7,26 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.training.answered_films import film
-from training.footage.segments.accuracy import (
-    ActionFrames,
-    JudgedFrame,
-    by_action,
-    confusion,
-    judge,
+from training.footage.judging import (
+    MISSED,
+    UNANSWERED,
+    Judged,
+    Tally,
+    by_class,
     macro_figure,
+    seconds_by_answer,
     selective,
 )
-from training.footage.summary import MISSED, UNANSWERED
+from training.scoring.films import judge
 
 FRAMES = st.lists(
     st.builds(
-        JudgedFrame,
+        Judged,
         clip=st.sampled_from("ABC"),
+        person=st.just(1),
+        time=st.just(0.0),
+        seconds=st.just(1),
         unit=st.sampled_from("ABC"),
         truth=st.sampled_from(("walk", "stand", "other")),
         answer=st.sampled_from((None, "walk", "stand", "other")),
         score=st.sampled_from((0.2, 0.5, 0.9)),
-        found=st.just(True),
+        missed=st.just(False),
     ),
     max_size=30,
 )
@@ -37,18 +41,8 @@ def test_the_largest_person_stands_for_the_labelled_one() -> None:
     assert [one.answer for one in judged] == ["walk", "walk", "stand", "stand"]
 
 
-def test_frames_without_label_do_not_count_and_frames_without_person_are_missed() -> None:
-    judged = judge(film("ww  ss", "w www "))
-    assert [(one.truth, one.answer, one.found) for one in judged] == [
-        ("walk", "walk", True),
-        ("walk", None, False),
-        ("stand", "walk", True),
-        ("stand", None, False),
-    ]
-
-
 def test_a_person_without_an_answer_yet_is_found_and_wrong() -> None:
-    assert by_action(judge(film("ww", "?w"))) == {"walk": ActionFrames(frames=2, found=2, right=1, units=1)}
+    assert by_class(judge(film("ww", "?w"))) == {"walk": Tally(total=2, right=1, missed=0, unanswered=1, units=1)}
 
 
 def test_smoothed_answers_and_their_scores_are_taken_instead_of_the_last_steps() -> None:
@@ -59,7 +53,7 @@ def test_smoothed_answers_and_their_scores_are_taken_instead_of_the_last_steps()
 
 def test_each_clip_of_a_film_is_a_unit_of_the_intervals() -> None:
     judged = [*judge(film("w", "w", name="1", person="ann")), *judge(film("w", "s", name="2", person="ann"))]
-    assert by_action(judged)["walk"] == ActionFrames(2, 2, 1, units=2)
+    assert by_class(judged)["walk"] == Tally(2, 1, 0, 0, units=2)
     assert macro_figure(judged).interval == (0, 1)
     assert macro_figure(judge(film("w", "w", name="1"))).interval is None
 
@@ -72,25 +66,20 @@ def test_the_macro_weighs_actions_alike_over_all_frames_and_over_those_with_a_pe
     assert macro_figure(judged, ["jump"]) == (None, None)
 
 
-def test_an_action_that_a_model_does_not_know_counts_as_wrong() -> None:
-    judged = judge(film("jjww", "wwww"))
-    assert macro_figure(judged).mean == pytest.approx(1 / 2)
-
-
 def test_confusion_counts_every_labelled_frame_once() -> None:
-    assert confusion(judge(film("wwwwws", "ww?s s"))) == {
+    assert seconds_by_answer(judge(film("wwwwws", "ww?s s"))) == {
         "walk": {"walk": 2, MISSED: 1, UNANSWERED: 1, "stand": 1},
         "stand": {"stand": 1},
     }
 
 
 @given(FRAMES)
-def test_confusion_and_shares_agree(judged: list[JudgedFrame]) -> None:
-    shares = by_action(judged)
-    table = confusion(judged)
+def test_confusion_and_shares_agree(judged: list[Judged]) -> None:
+    shares = by_class(judged)
+    table = seconds_by_answer(judged)
     assert shares.keys() == table.keys()
     for truth, answers in table.items():
-        assert sum(answers.values()) == shares[truth].frames
+        assert sum(answers.values()) == shares[truth].total
         assert answers.get(truth, 0) == shares[truth].right
 
 
@@ -105,7 +94,7 @@ def test_other_is_no_answer_unless_it_is_the_label_and_missed_people_lower_cover
 
 
 @given(FRAMES, st.sampled_from((0.0, 0.5, 0.9)))
-def test_precision_and_coverage_are_those_of_a_plain_count(judged: list[JudgedFrame], threshold: float) -> None:
+def test_precision_and_coverage_are_those_of_a_plain_count(judged: list[Judged], threshold: float) -> None:
     answered = right = 0
     for one in judged:
         if one.answer is None or one.score < threshold or (one.answer == "other" and one.truth != "other"):
@@ -115,13 +104,3 @@ def test_precision_and_coverage_are_those_of_a_plain_count(judged: list[JudgedFr
     found = selective(judged, threshold)
     assert found.precision == (right / answered if answered else None)
     assert found.coverage == (answered / len(judged) if judged else None)
-
-
-@given(FRAMES)
-def test_a_higher_threshold_never_covers_more(judged: list[JudgedFrame]) -> None:
-    covered = [selective(judged, threshold).coverage or 0 for threshold in (0.0, 0.3, 0.6, 1.0)]
-    assert covered == sorted(covered, reverse=True)
-
-
-def test_a_judged_frame_knows_the_person_of_its_film() -> None:
-    assert {one.person for one in judge(film("ww", "ww", name="1", person="ann"))} == {"ann"}

@@ -13,19 +13,18 @@ from scipy.optimize import linear_sum_assignment
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
 from stream.cameras.events import ActionEvents
-from support.training.answered_films import NAMES, film
-from training.footage.segments.action_events import ActionEvent, action_events
-from training.footage.segments.answered_film import AnsweredFilm
-from training.footage.segments.falls import (
+from support.training.answered_films import film
+from training.scoring.films import (
     AFTER_S,
     BEFORE_S,
+    ActionEvent,
     FallFigures,
+    action_events,
     fall_figures,
     film_falls,
-    median,
-    without_falls,
+    occurrences,
+    together,
 )
-from training.footage.segments.occurrences import by_action, occurrences, together
 
 LETTERS = st.text("wf ?", min_size=25, max_size=25)
 
@@ -70,49 +69,39 @@ def test_a_fall_is_found_by_an_event_from_half_a_second_before_to_two_seconds_af
     def found(event: int) -> bool:
         labels = " " * 40 + "f" * 10 + " " * 40
         answers = "s" * event + "f" + "l" * (89 - event)
-        return film_falls(film(labels, answers)).falls[0].event_s is not None
+        return film_falls(film(labels, answers))[0][0].event_s is not None
 
     assert (BEFORE_S, AFTER_S) == (0.5, 2.0)
     assert [found(event) for event in (34, 35, 40, 49, 70, 71)] == [False, True, True, True, True, False]
 
 
 def test_delays_count_from_the_begin_and_from_the_impact_and_are_infinite_if_not_found() -> None:
-    found = film_falls(film("  fffff   ffff  ", "sssffllsssssslll", fps=1)).falls
+    found = film_falls(film("  fffff   ffff  ", "sssffllsssssslll", fps=1))[0]
     assert [(fall.delay_s, fall.after_impact_s) for fall in found] == [(1, -4), (math.inf, math.inf)]
 
 
 def test_one_event_finds_one_fall_only() -> None:
-    pair = film_falls(film("  ff ff  ", "ssfffffff"))
-    assert [fall.event_s is not None for fall in pair.falls] == [True, False]
+    pair, _ = film_falls(film("  ff ff  ", "ssfffffff"))
+    assert [fall.event_s is not None for fall in pair] == [True, False]
 
 
 def test_a_second_event_in_the_window_is_no_false_alarm_and_one_outside_is() -> None:
     answered = film("ss" + "f" * 5 + "l" * 40, "ssfsf" + "l" * 25 + "f" * 2 + "l" * 15, kind="daily")
-    assert [alarm.time_s for alarm in film_falls(answered).false_alarms] == [pytest.approx(3.0)]
-
-
-def test_a_fall_event_that_starts_before_the_window_finds_no_fall() -> None:
-    found = film_falls(film(" " * 20 + "ffff", "s" * 5 + "f" * 19))
-    assert [fall.event_s for fall in found.falls] == [None]
-    assert len(found.false_alarms) == 1
-
-
-def test_the_event_of_any_person_counts() -> None:
-    assert fall_figures([film("ssff", "ssss", "ssff")]).found == 1
+    assert [alarm.time_s for alarm in film_falls(answered)[1]] == [pytest.approx(3.0)]
 
 
 @given(st.lists(st.booleans(), min_size=30, max_size=30), st.lists(st.booleans(), min_size=30, max_size=30))
 def test_as_many_falls_are_found_as_any_matching_could_find(labels: list[bool], answers: list[bool]) -> None:
     answered = film("".join(" f"[one] for one in labels), "".join("sf"[one] for one in answers), fps=2)
-    falls = film_falls(answered)
+    falls, alarms = film_falls(answered)
     begins = [event.begin / 2 for event in action_events(answered) if event.label == "fall"]
     possible = np.array(
-        [[fall.begin_s - BEFORE_S <= begin <= fall.end_s + AFTER_S for begin in begins] for fall in falls.falls],
+        [[fall.begin_s - BEFORE_S <= begin <= fall.end_s + AFTER_S for begin in begins] for fall in falls],
         dtype=float,
-    ).reshape(len(falls.falls), len(begins))
+    ).reshape(len(falls), len(begins))
     rows, columns = linear_sum_assignment(possible, maximize=True)
-    assert sum(fall.event_s is not None for fall in falls.falls) == possible[rows, columns].sum()
-    assert len(falls.false_alarms) == sum(not column.any() for column in possible.T)
+    assert sum(fall.event_s is not None for fall in falls) == possible[rows, columns].sum()
+    assert len(alarms) == sum(not column.any() for column in possible.T)
 
 
 def test_alarms_are_counted_over_hours_with_an_exact_interval() -> None:
@@ -123,25 +112,9 @@ def test_alarms_are_counted_over_hours_with_an_exact_interval() -> None:
     assert FallFigures((), (), 0, 0).alarms_an_hour is None
 
 
-def test_films_without_a_labelled_fall_are_grouped_by_kind() -> None:
-    films = [film("s", kind="sits"), film("f", kind="falls"), film("l", kind="lies"), film(" ", kind="sits")]
-    assert {kind: len(group) for kind, group in without_falls(films).items()} == {"lies": 1, "sits": 2}
-
-
-@given(st.lists(st.floats(0, 100) | st.just(math.inf), min_size=1, max_size=9))
-def test_the_median_is_numpys_wherever_that_is_finite(values: list[float]) -> None:
-    with np.errstate(invalid="ignore"):
-        expected = float(np.median(values))
-    assert median(values) == (math.inf if math.isinf(expected) or math.isnan(expected) else pytest.approx(expected))
-
-
 def test_a_segment_is_found_if_an_event_of_its_label_overlaps_it() -> None:
     found = occurrences(film("jj  jj  jj", "sjjssssjjs", fps=1))
     assert [one.found for one in found] == [True, False, True]
-
-
-def test_events_that_only_touch_a_segment_do_not_find_it() -> None:
-    assert [one.found for one in occurrences(film("  jj  ", "jjssjj"))] == [False]
 
 
 def test_the_delay_is_to_the_first_right_smoothed_label_and_infinite_without_one() -> None:
@@ -153,21 +126,7 @@ def test_the_delay_is_that_of_the_largest_person_who_may_be_missed_at_first() ->
     assert [one.delay_s for one in occurrences(film(" jjjj", "s  jj", "jssss", fps=1))] == [2]
 
 
-def test_delays_leave_out_segments_that_start_with_the_film() -> None:
-    both = by_action(occurrences(film("jj jj", "jj jj")))["jump"]
-    assert (both.count, both.found, both.delays_s) == (2, 2, (0.0,))
-
-
 def test_a_delay_of_a_majority_never_recognised_is_infinite() -> None:
     ones = [*occurrences(film(" j", " j", name="a")), *occurrences(film(" j", "  ")), *occurrences(film(" p", " j"))]
     assert together(ones).median_delay_s == math.inf
-    assert together(ones, ["jump"]).count == 2
-    assert together(ones, ["kick"]).median_delay_s is None
-
-
-@given(LETTERS, LETTERS)
-def test_a_segment_whose_main_person_was_right_once_is_found(labels: str, answers: str) -> None:
-    answered: AnsweredFilm = film(labels.replace("?", "s"), answers)
-    for one in occurrences(answered):
-        assert one.found or math.isinf(one.delay_s)
-        assert one.label in NAMES.values()
+    assert together([]).median_delay_s is None

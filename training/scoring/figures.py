@@ -7,35 +7,43 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training.footage.segments.accuracy import (
-    JudgedFrame,
+from training.footage.intervals import Interval
+from training.footage.judging import (
+    THRESHOLDS,
+    Judged,
     MacroFigure,
     Selective,
-    by_action,
-    confusion,
-    grouped,
-    judge,
+    by_class,
     macro_figure,
+    seconds_by_answer,
     selective,
+    total,
 )
-from training.footage.segments.answered_film import AnsweredFilm
-from training.footage.segments.falls import FallFigures, fall_figures, without_falls
-from training.footage.segments.intervals import Interval
-from training.footage.segments.occurrences import ActionOccurrences, Occurrence, occurrences, together
-from training.footage.segments.occurrences import by_action as occurrences_by_action
-from training.footage.summary import THRESHOLDS
+from training.scoring.clips import ClipScore
+from training.scoring.films import (
+    ActionOccurrences,
+    AnsweredFilm,
+    FallFigures,
+    Occurrence,
+    fall_figures,
+    judge,
+    occurrences,
+    together,
+    without_falls,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FrameFigures:
-    """Labelled frames of a set, or steps of its sequences, with their answers.
+    """Labelled frames of a set, steps of its sequences or instants of clips, with their answers.
 
-    `actions`: the actions of the macro average, None for all that are labelled.
+    `actions`: the actions of the macro average, None for all that are labelled. `other_is_right`: as in `selective`.
     """
 
     name: str
-    judged: tuple[JudgedFrame, ...]
+    judged: tuple[Judged, ...]
     actions: tuple[str, ...] | None = None
+    other_is_right: bool = True
 
     @property
     def macro(self) -> MacroFigure:
@@ -54,7 +62,7 @@ class FrameFigures:
 
     def at_least(self) -> dict[float, Selective]:
         """Return precision and coverage by score threshold."""
-        return {threshold: selective(self.judged, threshold) for threshold in THRESHOLDS}
+        return {at: selective(self.judged, at, other_is_right=self.other_is_right) for at in THRESHOLDS}
 
     def as_json(self) -> dict[str, Any]:
         """Return all figures as plain values."""
@@ -67,16 +75,16 @@ class FrameFigures:
             },
             "actions": {
                 truth: {
-                    "frames": one.frames,
-                    "found": one.found,
+                    "frames": one.total,
+                    "found": one.total - one.missed,
                     "right": one.right,
                     "units": one.units,
                     "share": _rounded(one.share),
                     "share_where_found": _rounded(one.share_found),
                 }
-                for truth, one in by_action(self.judged).items()
+                for truth, one in by_class(self.judged).items()
             },
-            "confusion": confusion(self.judged),
+            "confusion": seconds_by_answer(self.judged),
             "at_least": {
                 f"{threshold:g}": {
                     "precision": _rounded(one.precision),
@@ -87,19 +95,22 @@ class FrameFigures:
                 for threshold, one in self.at_least().items()
             },
             "by_clip": self._by(lambda one: one.clip),
-            "by_unit": self._by(lambda one: one.person or one.unit),
+            "by_unit": self._by(lambda one: str(one.person)),
         }
 
-    def _by(self, key: Callable[[JudgedFrame], str]) -> dict[str, Any]:
+    def _by(self, key: Callable[[Judged], str]) -> dict[str, Any]:
+        groups: dict[str, list[Judged]] = {}
+        for one in self.judged:
+            groups.setdefault(key(one), []).append(one)
         return {
             name: {
-                "frames": len(ones),
-                "found": sum(one.found for one in ones),
-                "right": sum(one.right for one in ones),
+                "frames": total(ones).total,
+                "found": total(ones).total - total(ones).missed,
+                "right": total(ones).right,
                 "macro": _rounded(macro_figure(ones).mean),
-                "actions": {truth: [one.right, one.frames] for truth, one in by_action(ones).items()},
+                "actions": {truth: [one.right, one.total] for truth, one in by_class(ones).items()},
             }
-            for name, ones in grouped(self.judged, key).items()
+            for name, ones in groups.items()
         }
 
 
@@ -117,14 +128,11 @@ class FilmFigures:
     """Macro average by kind of film, if there are kinds with several films: a room, or what is shown."""
     occurrences: tuple[Occurrence, ...]
 
-    @property
-    def occurrences_by_action(self) -> dict[str, ActionOccurrences]:
-        return occurrences_by_action(self.occurrences)
-
-    @property
-    def together(self) -> ActionOccurrences:
-        """All occurrences as one."""
-        return together(self.occurrences)
+    def by_action(self) -> dict[str, ActionOccurrences]:
+        """Return the occurrences of each action by name, and of all."""
+        labels = sorted({one.label for one in self.occurrences})
+        each = {label: together(one for one in self.occurrences if one.label == label) for label in labels}
+        return {**each, "all": together(self.occurrences)}
 
     def as_json(self) -> dict[str, Any]:
         """Return all figures as plain values. A null delay is infinite: more than half were never recognised."""
@@ -143,8 +151,7 @@ class FilmFigures:
                 "films_without_falls": {kind: _falls(one) for kind, one in self.daily.items()},
             },
             "occurrences": {
-                "actions": {label: _occurrences(one) for label, one in self.occurrences_by_action.items()},
-                "all": _occurrences(self.together),
+                "actions": {label: _occurrences(one) for label, one in self.by_action().items()},
                 "each": [one._asdict() | {"delay_s": _finite(one.delay_s)} for one in self.occurrences],
             },
         }
@@ -171,6 +178,28 @@ def film_figures(
         },
         occurrences=tuple(one for film in films for one in occurrences(film)),
     )
+
+
+def clip_figures(scores: Sequence[ClipScore]) -> FrameFigures:
+    """Return the figures of packaged clips' halves against one labeller."""
+    judged = tuple(one for score in scores for one in score.judged)
+    name = f"{scores[0].half} half, labeller {scores[0].labeller}"
+    return FrameFigures(name, judged, other_is_right=False)
+
+
+def clips_json(scores: Sequence[ClipScore]) -> dict[str, Any]:
+    """Return the figures of packaged clips as plain values, with every instant."""
+    return {
+        **clip_figures(scores).as_json(),
+        "clips": {
+            score.clip: {
+                "detector_picture": list(score.picture),
+                "unlabelled_seconds": round(score.extra_seconds, 3),
+                "instants": [one._asdict() for one in score.judged],
+            }
+            for score in scores
+        },
+    }
 
 
 def _macro(figure: MacroFigure) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.training.answered_films import film
-from training.scoring.film_figures import FilmFigures, film_figures
+from training.scoring.figures import FilmFigures, film_figures
 
 FALLS = film("wwff" + "l" * 36, "wwwf" + "l" * 36, fps=1, name="fall", kind="falls")
 SLEEP = film("s" + "l" * 39, "sf" + "l" * 38, fps=1, name="sleep", kind="lies down")

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.footage.segments.intervals import (
+from training.footage.intervals import (
     bootstrap_macro,
-    bootstrap_share,
     clopper_pearson,
     macro,
     poisson_count,
@@ -24,14 +23,6 @@ def test_the_interval_of_a_share_is_scipys_exact_one(counts: tuple[int, int]) ->
 
     expected = stats.binomtest(*counts).proportion_ci(0.95, "exact")
     assert clopper_pearson(*counts) == pytest.approx((expected.low, expected.high), abs=1e-9)
-
-
-def test_a_share_of_nothing_has_no_interval() -> None:
-    assert clopper_pearson(0, 0) is None
-
-
-def test_no_events_have_the_well_known_upper_limit_of_two_sides() -> None:
-    assert poisson_count(0) == pytest.approx((0, -math.log(0.025)))
 
 
 @given(st.integers(1, 60))
@@ -63,14 +54,6 @@ def test_the_bootstrap_is_the_one_of_a_plain_loop() -> None:
     assert bootstrap_macro(right, of) == pytest.approx(tuple(expected), abs=0.02)
 
 
-def test_the_interval_repeats_and_holds_the_mean_of_even_units() -> None:
-    right, of = np.array([[5, 1], [0, 4], [3, 3]]), np.array([[10, 2], [1, 8], [6, 6]])
-    interval = bootstrap_macro(right, of)
-    assert interval is not None and interval == bootstrap_macro(right, of)
-    mean = macro(right.sum(0), of.sum(0))
-    assert mean is not None and interval.low <= mean <= interval.high
-
-
 def test_an_action_of_one_person_has_no_spread_and_does_not_widen_that_of_others() -> None:
     right, of = np.array([[4, 0], [1, 0], [0, 1]]), np.array([[10, 0], [2, 0], [0, 9]])
     both, first = bootstrap_macro(right, of), bootstrap_macro(right[:2, :1], of[:2, :1])
@@ -84,22 +67,3 @@ def test_one_unit_has_no_interval(empty: int, frames: int) -> None:
     of = np.zeros((empty + 1, 2), np.int64)
     of[0] = frames
     assert bootstrap_macro(of, of) is None
-
-
-@given(st.integers(2, 8), st.integers(1, 9))
-def test_units_that_are_all_right_have_an_interval_without_width(units: int, frames: int) -> None:
-    of = np.full((units, 3), frames)
-    assert bootstrap_macro(of, of) == (1, 1)
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=6))
-def test_the_interval_of_a_share_lies_within_the_shares_of_its_units(units: list[tuple[int, int]]) -> None:
-    right = np.array([part for part, _ in units], np.int64)
-    of = right + np.array([rest for _, rest in units], np.int64)
-    interval = bootstrap_share(right, of)
-    if (of > 0).sum() < 2:
-        assert interval is None
-    else:
-        assert interval is not None
-        shares = right[of > 0] / of[of > 0]
-        assert shares.min() - 1e-9 <= interval.low <= interval.high <= shares.max() + 1e-9
