@@ -8,7 +8,7 @@ import os
 import platform
 from pathlib import Path
 
-from stages.runtimes.cpu_quota import ROOT, cpu_quota
+from stages.runtimes.control_groups import ROOT, cpu_quota
 
 _CPUINFO = Path("/proc/cpuinfo")
 _FIELDS = ("vendor_id", "cpu family", "model", "model name", "stepping", "CPU implementer", "CPU part")

@@ -29,7 +29,6 @@ SMALL = Settings(people=(0.0, 1.0), sizes=((128, 112),), stature=(50.0, 80.0), s
 WITHOUT_EFFECT = (
     "ring_buffers/**/*.py",
     "stages/runtimes/control_groups.py",
-    "stages/runtimes/cpu_quota.py",
     "stages/runtimes/machine.py",
     "stages/third_party/*.py",
     "stages/vocabulary.py",
