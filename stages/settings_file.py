@@ -14,14 +14,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-MAX_BYTES = 1 << 20
-"""Largest settings file. The limit also ends the reading of files without an end, such as /dev/zero."""
-MOST_VALUES = 1_000_000
-"""Values in a settings file, of all levels. YAML's aliases can multiply few lines."""
-MOST_LEVELS = 64
-"""Levels of a settings file; rules, the deepest settings, have fewer than 30."""
-MOST_MERGED = 16
-"""Mappings that are merged into one with `<<`."""
 MOST_ERRORS = 20
 """Errors that one message names; further ones are counted."""
 LONGEST_NAME = 100
@@ -34,23 +26,18 @@ class SettingsFileError(ValueError):
     """The file cannot be read as settings; the message names the file."""
 
 
-def read_settings(path: Path, advice: str, most_values: int = MOST_VALUES) -> dict[str, Any]:
+def read_settings(path: Path, advice: str) -> dict[str, Any]:
     """Return the mapping in a YAML file; an empty file gives an empty one. Dates and times are text.
 
-    `advice` completes the message for a file that holds something else. Raises `SettingsFileError`, also for more than
-    `most_values` values.
+    `advice` completes the message for a file that holds something else. Raises `SettingsFileError`.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
-        if len(text) > MAX_BYTES:
-            raise SettingsFileError(f"{path}: is larger than {MAX_BYTES >> 20} MiB, so it is not a settings file")
-        content = yaml.load(text.decode(), _Loader)
+        content = yaml.load(path.read_text("utf-8"), _Loader)
     except OSError as error:
         raise SettingsFileError(f"{path}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsFileError(f"{path}: is not UTF-8 text") from None
-    except RecursionError:  # by long chains of aliases
+    except RecursionError:
         raise SettingsFileError(f"{path}: is nested too deep") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -61,60 +48,23 @@ def read_settings(path: Path, advice: str, most_values: int = MOST_VALUES) -> di
         return {}
     if not isinstance(content, dict):
         raise SettingsFileError(f"{path}: must be a mapping of settings{advice}")
-    _check_extent(path, content, most_values)
     return content
-
-
-def _check_extent(path: Path, content: Any, most_values: int) -> None:
-    """Raise `SettingsFileError` for too many values or levels. An alias counts wherever it is used."""
-    values = 0
-    inside = [iter([content])]
-    while inside:
-        for value in inside[-1]:
-            values += 1
-            if values > most_values:
-                raise SettingsFileError(
-                    f"{path}: has more than {most_values:,} values; aliases count wherever they are used"
-                )
-            if isinstance(value, (dict, list)):
-                inside.append(iter(value.values() if isinstance(value, dict) else value))
-                break
-        else:
-            inside.pop()
-        if len(inside) > MOST_LEVELS:
-            raise SettingsFileError(f"{path}: is nested too deep")
 
 
 class _InvalidError(yaml.constructor.ConstructorError):
     """YAML that is not accepted, although the parser accepts it."""
 
-    def __init__(self, problem: str, at: yaml.Node | yaml.Event) -> None:
+    def __init__(self, problem: str, at: yaml.Node) -> None:
         super().__init__(None, None, problem, at.start_mark)
 
 
 class _Loader(yaml.SafeLoader):
-    """Rejects a key that is set twice and an alias for what it is in, gives the line of a value that cannot be
-    converted, and reads dates as text."""
+    """Rejects a key that is set twice, gives the line of a value that cannot be converted, and reads dates as text."""
 
     yaml_implicit_resolvers: ClassVar = {
         first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-
-    level = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose at most `MOST_LEVELS` levels: reading thousands takes seconds."""
-        if self.check_event(yaml.AliasEvent):
-            anchored = self.anchors.get(self.peek_event().anchor)
-            if anchored is not None and anchored.end_mark is None:  # it is being read: a value without an end
-                raise _InvalidError("an alias stands for a value that contains it", anchored)
-        self.level += 1
-        if self.level > MOST_LEVELS + 1:
-            raise _InvalidError("is nested too deep", self.peek_event())
-        node = super().compose_node(parent, index)
-        self.level -= 1
-        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -124,16 +74,6 @@ class _Loader(yaml.SafeLoader):
                 raise _InvalidError(f"`{_printable(key.value)}` is set twice", key)
             keys.add(str(key.value))
         return node
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge what `<<` names, each key once: merged mappings that merge others would grow without limit."""
-        for key, value in node.value:
-            several = key.tag == "tag:yaml.org,2002:merge" and isinstance(value, yaml.SequenceNode)
-            if several and len(value.value) > MOST_MERGED:
-                raise _InvalidError(f"`<<` merges more than {MOST_MERGED} mappings", key)
-        super().flatten_mapping(node)
-        last = {key.value if isinstance(key, yaml.ScalarNode) else id(key): (key, value) for key, value in node.value}
-        node.value = list(last.values())
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         if isinstance(node, yaml.ScalarNode) and "\0" in node.value:  # no path may contain it

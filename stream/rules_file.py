@@ -25,8 +25,6 @@ from stream.settings.rules import RuleConfig, RulesConfig
 SCHEMA_COMMAND = "partstream rules schema"
 HANDS = ("left_hand", "right_hand")
 _NAME_PATTERN: str = get_args(ActionName)[1].pattern
-MOST_VALUES = 100_000
-"""Values in a rules file, of all levels."""
 _MOST_COMPARED = 256
 """Names among which the nearest is looked for; a comparison takes about 50 µs."""
 _MOST_LISTED = 60
@@ -53,7 +51,7 @@ def load_rules(path: Path) -> RulesConfig:
     if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
         raise ConfigError(f"{path}: is not a file")
     try:
-        content = read_settings(path, ", for example `rules: {…}`", MOST_VALUES)
+        content = read_settings(path, ", for example `rules: {…}`")
     except SettingsFileError as error:
         raise ConfigError(str(error)) from None
     if "cameras" in content and "rules" not in content:

@@ -82,13 +82,3 @@ def test_the_seeds_are_sound(tmp_path: Path) -> None:
         path.write_bytes(content)
         path.chmod(0o600)
         READERS[name](path)
-
-
-@pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("text", ["a: &a [*a]", "rules: &a {x: *a}", "x: &a {<<: *a, b: 1}"])
-def test_a_value_that_contains_itself_is_refused(tmp_path: Path, name: str, text: str) -> None:
-    path = tmp_path / f"{name}.yaml"
-    path.write_text(text)
-    path.chmod(0o600)
-    with pytest.raises(ConfigError, match="line 1: an alias stands for a value that contains it"):
-        READERS[name](path)
