@@ -323,7 +323,7 @@ class VerdictDesk:
                 why = self._keep(incident, content, before)
             except FileNotFoundError:
                 why = "no-clip"  # deleted to make room meanwhile
-            except ValueError as error:  # for example, the action's name has a line break
+            except ValueError as error:  # for example, the action ends before it begins
                 logger.error("verdicts: %s cannot be kept for training: %s", incident.id, error)
                 why = "nothing-to-learn"
         elif verdict is not None:

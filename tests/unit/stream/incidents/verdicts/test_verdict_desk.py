@@ -295,15 +295,6 @@ def test_an_incident_that_is_deleted_meanwhile_leaves_no_label_and_the_others_ar
     assert len(at.log()) == 1
 
 
-def test_an_action_whose_name_cannot_be_written_does_not_stop_the_others(at: Desk) -> None:
-    odd = fell(7, label="fall\ndown")
-    give(at.store, odd)
-    written = write_recorded(at.clips, msgspec.structs.replace(odd, label="fall"))
-    give(at.store, ready(written))
-    at.library.open()
-    assert at.say(RIGHT, odd.event, FIRST) == [(True, False, "nothing-to-learn"), (True, True, None)]
-
-
 def test_incidents_of_cameras_that_the_caller_does_not_see_do_not_exist(at: Desk) -> None:
     outcomes = at.desk.say([FIRST, "e0123abcd-2"], RIGHT, lambda camera: camera == "door")
     assert [(one.saved, one.why, one.incident is None) for one in outcomes] == [
