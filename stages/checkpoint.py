@@ -118,7 +118,7 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
                 "language_model_sha256": checkpoint.language_model_sha256,
             }
         ),
-        "smoothing": checkpoint.smoothing.to_json(),
+        "smoothing": encoded(checkpoint.smoothing),
         "metrics": json.dumps(dict(checkpoint.metrics)),
         "training_command": checkpoint.training_command,
     }
@@ -178,7 +178,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
         experimental = stored_actions(metadata, vocabulary)
         config = decoded(NetworkConfig, metadata["network"], "network")
         priors, metrics = (_object(metadata, key) for key in ("priors", "metrics"))
-        smoothing = SmoothingConfig.from_json(metadata["smoothing"])
+        smoothing = decoded(SmoothingConfig, metadata["smoothing"], "smoothing")
         if unknown := sorted(set(smoothing.onset) - set(vocabulary.actions)):
             raise ValueError(f"smoothing: `onset` names {', '.join(map(repr, unknown))}, not an action of it")
         _trained_window(metrics)

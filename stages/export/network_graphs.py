@@ -6,6 +6,7 @@ The caller keeps the hidden states between steps, one row per person.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from typing import Any
 
@@ -145,7 +146,7 @@ def heads_graph(checkpoint: Checkpoint) -> Graph:
         Port("action_input", (PEOPLE, network.action_lstm.width), "input of the step graph", "none"),
     )
     outside.append(_SMOOTHED)
-    about["smoothing"] = json.loads(checkpoint.smoothing.to_json())
+    about["smoothing"] = dataclasses.asdict(checkpoint.smoothing)
     module = HeadsModule(network, tuple(port.name for port in inputs)).eval()
     return Graph("heads", module, tuple(inputs), outputs, _random_people(network, inputs), tuple(outside), about)
 
@@ -157,7 +158,7 @@ def step_graph(checkpoint: Checkpoint) -> Graph:
         "actions": list(checkpoint.vocabulary.actions),
         "experimental": list(checkpoint.experimental),
         "temperature": float(model.temperature),
-        "smoothing": json.loads(checkpoint.smoothing.to_json()),
+        "smoothing": dataclasses.asdict(checkpoint.smoothing),
     }
     action_input = Port("action_input", (PEOPLE, model.width), "the heads' output of the same name", "none")
     scores = Port("scores", (PEOPLE, actions), "probability of each action, calibrated", "score in [0, 1]")

@@ -8,19 +8,15 @@ threshold and inactive below a lower one.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 SHORT_SECONDS = 0.15
 """Time constant of actions that last less than a second; a longer one would suppress them."""
-_LARGEST = 1e9
 
 
 def _default_constants() -> dict[str, float]:
@@ -50,37 +46,12 @@ class SmoothingConfig:
     """Time constant of part-state scores."""
 
     def __post_init__(self) -> None:
-        for name in ("default_seconds", "margin", "state_on", "state_off", "state_seconds"):
-            _check_number(name, getattr(self, name))
-        for name in ("seconds", "onset"):
-            values: object = getattr(self, name)
-            if not isinstance(values, Mapping):
-                raise ValueError(f"smoothing: `{name}` must map actions to numbers")
-            for action, value in cast("Mapping[object, object]", values).items():
-                _check_number(f"{name}.{action}", value)
         if not 0 <= self.state_off <= self.state_on <= 1:
             raise ValueError("smoothing: need 0 ≤ state_off ≤ state_on ≤ 1")
         if min([self.default_seconds, self.state_seconds, *self.seconds.values()]) < 0:
             raise ValueError("smoothing: time constants must not be negative")
         if not all(0 <= score < 1 for score in self.onset.values()):
             raise ValueError("smoothing: scores in `onset` must be at least 0 and less than 1")
-
-    def to_json(self) -> str:
-        """Return the settings as JSON for a checkpoint's metadata."""
-        mappings = {"seconds": dict(self.seconds), "onset": dict(self.onset)}
-        return json.dumps(dataclasses.asdict(self) | mappings, sort_keys=True)
-
-    @staticmethod
-    def from_json(text: str) -> SmoothingConfig:
-        """Read what `to_json` wrote. Raises `ValueError` for anything else."""
-        try:
-            content: Any = json.loads(text)
-        except (ValueError, RecursionError):
-            raise ValueError("smoothing: is not JSON, or is nested too deep") from None
-        known = {entry.name for entry in dataclasses.fields(SmoothingConfig)}
-        if not isinstance(content, dict) or set(content) - known:
-            raise ValueError(f"smoothing: must be an object with fields among {sorted(known)}")
-        return SmoothingConfig(**content)
 
     def time_constants(self, actions: Sequence[str]) -> NDArray[np.float64]:
         """Return the time constant of each action in seconds, float64 [actions]."""
@@ -89,12 +60,6 @@ class SmoothingConfig:
     def onsets(self, actions: Sequence[str]) -> NDArray[np.float64]:
         """Return the smoothed score that each action must reach to become the label, float64 [actions]."""
         return np.array([self.onset.get(action, 0.0) for action in actions], np.float64)
-
-
-def _check_number(name: str, value: object) -> None:
-    # The comparison is false for NaN, and has no overflow for an integer of any length.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
-        raise ValueError(f"smoothing: `{name}` must be a finite number")
 
 
 class ActionSmoother:
