@@ -9,13 +9,12 @@ from typing import Annotated
 
 import typer
 
-from commands import annotate, archive, bench, run, subscribe
+from commands import annotate, archive, bench, doctor, run, subscribe
 from commands.application import Application
 from commands.config.command import config_app
 from commands.console.standard_streams import standard_streams
 from commands.data.command import data_app
 from commands.demo.command import demo_command
-from commands.doctor import command as doctor
 from commands.fleet.command import fleet_app
 from commands.gate import command as gate
 from commands.keys import keys_app
@@ -27,7 +26,6 @@ from commands.notify.command import notify_app
 from commands.privacy.command import privacy_app
 from commands.rules.command import rules_app
 from commands.tokens.command import tokens_app
-from commands.top import command as top
 from commands.weights import weights_app
 
 WATCH, KEEP, SET_UP, MODELS, MEASURE = "Watch", "Keep and connect", "Set up", "Models", "Measure"
@@ -62,7 +60,6 @@ def partstream(
 app.command("run", epilog=run.EPILOG, rich_help_panel=WATCH)(run.run_command)
 app.command("demo", rich_help_panel=WATCH)(demo_command)
 app.command("subscribe", epilog=subscribe.EPILOG, rich_help_panel=WATCH)(subscribe.subscribe_command)
-app.command("top", epilog=top.EPILOG, rich_help_panel=WATCH)(top.top_command)
 app.command("archive", epilog=archive.EPILOG, rich_help_panel=KEEP)(archive.archive_command)
 app.add_typer(notify_app, name="notify", rich_help_panel=KEEP)
 app.add_typer(fleet_app, name="fleet", rich_help_panel=KEEP)

@@ -43,7 +43,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 SLOW = (
     "unit/benchmarks/model/test_found_scenes.py",
     "unit/benchmarks/paper/",
-    "unit/commands/doctor/test_examination.py",
     "unit/stages/region_features/",
     "unit/stages/test_checkpoint_detector.py",
     "unit/training/annotated_videos/",

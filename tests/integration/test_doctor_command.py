@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
-from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -46,59 +41,29 @@ def cameras(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
         yield server
 
 
-@pytest.fixture
-def five_seconds_ahead() -> Iterator[str]:
-    class Answer(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-
-        def date_time_string(self, timestamp: float | None = None) -> str:
-            return formatdate(time.time() + 5, usegmt=True)
-
-        def log_message(self, format: str, *args: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def test_every_planted_fault_is_found_with_its_remedy_and_without_secrets(
-    cameras: RtspServer, five_seconds_ahead: str, tmp_path: Path
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        config = {
-            "cameras": [
-                {"id": "wrong", "source": cameras.url("/clip").replace("://", f"://bob:not{SECRET}@")},
-                {"id": "off", "source": f"rtsp://bob:{SECRET}@127.0.0.1:1/x"},
-            ],
-            "model": {"device": "cuda:99"},
-            "publish": {"endpoint": f"tcp://127.0.0.1:{port}", "replay": "tcp://127.0.0.1:0"},
-            "http": {"bind": f"127.0.0.1:{port}", "control_token": f"{SECRET}-token"},
-            "recording": {"directory": str(tmp_path / "clips"), "least_free": 10**18},
-        }
-        (path := tmp_path / "c.yaml").write_text(json.dumps(config))
-        code, found, printed = doctor(
-            "--config", str(path), "--time-from", five_seconds_ahead, PARTSTREAM_CACHE=str(tmp_path / "cache")
-        )
+def test_every_planted_fault_is_found_with_its_remedy_and_without_secrets(cameras: RtspServer, tmp_path: Path) -> None:
+    config = {
+        "cameras": [
+            {"id": "wrong", "source": cameras.url("/clip").replace("://", f"://bob:not{SECRET}@")},
+            {"id": "off", "source": f"rtsp://bob:{SECRET}@127.0.0.1:1/x"},
+        ],
+        "model": {"device": "cuda:99"},
+        "publish": {"endpoint": "tcp://0.0.0.0:0", "replay": "tcp://127.0.0.1:0"},
+        "http": {"bind": "127.0.0.1:0", "control_token": f"{SECRET}-token"},
+    }
+    (path := tmp_path / "c.yaml").write_text(json.dumps(config))
+    code, found, printed = doctor("--config", str(path), PARTSTREAM_CACHE=str(tmp_path / "cache"))
     assert code == 1
     for check, seen, remedy in (
         ("device", "no such CUDA device", "model.device"),
         ("weights", "missing", "partstream weights fetch movenet-multipose"),
-        ("publish.endpoint", f"process {os.getpid()}", "another port"),
-        ("http.bind", f"process {os.getpid()}", "another port"),
-        ("recording.directory", "less than recording.least_free", "Free some space"),
-        ("clock", "behind http://127.0.0.1", "NTP"),
         ("camera wrong", "(unauthorised)", "password"),
         ("camera off", "(refused)", "Check host and port"),
     ):
         assert found[check]["level"] == "fault", check
         assert seen in found[check]["seen"]
         assert remedy in found[check]["remedy"]
-    assert found["publish.replay"]["level"] == "ok"
-    assert found["self-test"]["level"] == "warning"
+    assert found["configuration"]["level"] == "fault" and "publish.endpoint" in printed
     assert SECRET not in printed
     assert "Traceback" not in printed
 
@@ -109,8 +74,7 @@ def test_a_correct_installation_has_no_fault_and_the_cameras_clock_is_compared(c
     code, found, printed = doctor(f"door={camera}", "--profile", "free", **ports, PARTSTREAM_HTTP__BIND="127.0.0.1:0")
     assert code == 0, printed
     assert "h264, first picture after" in found["camera door"]["seen"]
-    assert found["cameras' clocks"]["seen"] == "1 agrees with this machine's"
-    assert "frames analysed" in found["self-test"]["seen"]
+    assert found["clock of camera door"]["seen"] == "agrees with this machine's"
     assert SECRET not in printed
 
 

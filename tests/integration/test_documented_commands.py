@@ -166,10 +166,6 @@ def subscribe_shows_the_cameras(engine: Engine, folder: Path) -> None:
     shows_the_cameras(folder, ["subscribe", engine.results])
 
 
-def top_shows_the_cameras(engine: Engine, folder: Path) -> None:
-    shows_the_cameras(folder, ["top", engine.http])
-
-
 def archive_keeps_results(engine: Engine, folder: Path) -> None:
     before = engine.metric("partstream_subscriptions")
     process = started(folder, ["archive", engine.results, "--replay", engine.replay])
@@ -215,7 +211,6 @@ TRIED: dict[str, Callable[[Engine, Path], None]] = {
     f"{PARTSTREAM} config check partstream.yaml": configuration_is_checked,
     f"{PARTSTREAM} subscribe tcp://127.0.0.1:5555": subscribe_shows_the_cameras,
     f"{PARTSTREAM} archive": archive_keeps_results,
-    f"{PARTSTREAM} top": top_shows_the_cameras,
 }
 TRIED_ELSEWHERE = {
     f"{PARTSTREAM} run clip.mp4 --pace fast --once --results out.jsonl": (

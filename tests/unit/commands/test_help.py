@@ -14,7 +14,7 @@ import partstream
 from run_stream import app
 
 GROUPS = {
-    "Watch": ["run", "demo", "subscribe", "top"],
+    "Watch": ["run", "demo", "subscribe"],
     "Keep and connect": ["archive", "notify", "fleet", "annotate", "rules", "keys", "tokens", "privacy"],
     "Set up": ["doctor", "config", "weights"],
     "Models": ["train", "data", "predict", "export"],

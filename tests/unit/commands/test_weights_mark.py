@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
-from commands.doctor import model_files
+from commands import doctor
 from run_stream import app
 from stages.checkpoint import load, save
 from stages.packaged_checkpoints import FOLDER, PACKAGED, summary
@@ -86,7 +86,7 @@ def test_a_marked_copy_is_loaded_listed_and_checked_with_its_experimental_action
     assert packaged.read_bytes() == before
     settings = ModelSettings(profile=str(out), device="cpu")
     assert load_profile(PipelineSettings(model=settings)).info.experimental == ("carry",)
-    assert "experimental actions: carry" in model_files.model_weights(settings).seen
+    assert "experimental actions: carry" in doctor.weights(settings).seen
     monkeypatch.setitem(PACKAGED, "edge-open", str(out))
     text = " ".join(run("list").output.split())
     assert "edge-open experimental actions: carry kinetics-tps learned from" in text

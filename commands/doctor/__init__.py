@@ -1,1 +1,0 @@
-"""`partstream doctor`: each check is a function that returns findings."""
