@@ -113,7 +113,6 @@ class Publisher:
         self._listeners: list[MessageListener] = []
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
-        self._replay: ReplayServer | None = None
         self._store: MessageStore | None = None
         self._earlier: EarlierMessages | None = None
         self._lock = self._topics.lock
@@ -143,20 +142,18 @@ class Publisher:
         self._context, self._authenticator = context, authenticator
         if authenticator is not None:
             authenticator.start()
-        self._replay = ReplayServer(router, self._history, self.run, self._observer, self._earlier)
-        self._replay.start()
+        ReplayServer(router, self._history, self.run, self._observer, self._earlier).start()
         self._topics.serve(xpub)
 
     async def stop(self) -> None:
         """Deliver queued messages, for at most `LINGER_MS`, and close. May be called again.
 
-        Takes at most a second, and a second more if a disk does not answer.
+        Takes at most a second, and little more if a disk does not answer.
         """
-        if self._context is None or self._replay is None:
+        if self._context is None:
             return
         context, self._context = self._context, None
         self._topics.close(LINGER_MS)
-        await asyncio.to_thread(self._replay.stop)
         if not await asyncio.to_thread(terminated, context):
             logger.warning(
                 "stopped without waiting longer for ZeroMQ; is incidents.directory or publish.curve_allowed_keys slow?"

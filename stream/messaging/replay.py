@@ -3,7 +3,7 @@
 Large answers are sent in chunks, one client after another, so that neither the engine's event loop nor another client
 waits. A client that does not read its answer is dropped. Alerts of earlier runs are read from a store, if there is one
 (`stream.messaging.earlier`); while it cannot be read, requests for them get no answer, so that clients ask again.
-Thread and socket end with `stop()`.
+Thread and socket end when the context is terminated.
 """
 
 from __future__ import annotations
@@ -49,9 +49,6 @@ QUEUED_PER_CLIENT = 256
 RETRY_MS = 10
 """Interval of retries when all clients' queues are full."""
 LINGER_MS = 200
-STOP_WITHIN_S = 0.5
-"""Time after which a thread that waits for the disk is left alone."""
-
 
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that JavaScript represents exactly."""
@@ -207,6 +204,7 @@ def open_router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a full or vanished client raises, instead of a silent loss
     router.setsockopt(zmq.MAXMSGSIZE, REQUEST_BYTES)
     router.setsockopt(zmq.SNDHWM, QUEUED_PER_CLIENT)
+    router.setsockopt(zmq.LINGER, LINGER_MS)
     return router
 
 
@@ -231,57 +229,30 @@ class ReplayServer:
         self._earlier = earlier
         self._encode = msgspec.json.Encoder().encode
         self._clients: dict[bytes, _Client] = {}
-        self._stop_sender = router.context.socket(zmq.PAIR)
-        self._stop_receiver = router.context.socket(zmq.PAIR)
-        self._stop_sender.bind("inproc://stop-replay")
-        self._stop_receiver.connect("inproc://stop-replay")
         self._thread = threading.Thread(target=self._serve, name="replay", daemon=True)
 
     def start(self) -> None:
         """Start to answer."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread and close its sockets, cutting off open answers. Takes `STOP_WITHIN_S` at most.
-
-        If the disk of earlier runs does not answer, the thread ends and closes them when it does.
-        """
-        self._stop_sender.send(b"", zmq.NOBLOCK)
-        self._thread.join(STOP_WITHIN_S)
-        if self._thread.is_alive():
-            logger.warning("replay: stopped without waiting longer for alerts of an earlier run to be read")
-        self._stop_sender.close(linger=0)
-
     def _serve(self) -> None:
         try:
-            self._serve_until_stopped()
-        except zmq.ContextTerminated:
-            logger.debug("the replay thread ended after the publisher")
+            while True:
+                if not self._clients:
+                    wait_ms = None
+                else:
+                    wait_ms = RETRY_MS if all(client.full for client in self._clients.values()) else PACE_MS
+                try:
+                    if self._router.poll(wait_ms):
+                        self._receive(time.monotonic())
+                    self._take_turns(time.monotonic())
+                except zmq.ContextTerminated:
+                    return
+                except Exception:
+                    logger.exception("replay failed; the open answers are dropped, later requests are served")
+                    self._clients.clear()
         finally:
-            self._stop_receiver.close(linger=0)
-            self._router.close(linger=LINGER_MS)
-
-    def _serve_until_stopped(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self._stop_receiver, zmq.POLLIN)
-        while True:
-            if not self._clients:
-                wait_ms = None
-            else:
-                wait_ms = RETRY_MS if all(client.full for client in self._clients.values()) else PACE_MS
-            ready = dict(poller.poll(wait_ms))
-            if self._stop_receiver in ready:
-                return
-            try:
-                if self._router in ready:
-                    self._receive(time.monotonic())
-                self._take_turns(time.monotonic())
-            except zmq.ContextTerminated:
-                raise
-            except Exception:
-                logger.exception("replay failed; the open answers are dropped, later requests are served")
-                self._clients.clear()
+            self._router.close()
 
     def _receive(self, now: float) -> None:
         """Read up to a chunk of waiting requests."""
