@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,15 +59,17 @@ async def answers(session: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-async def test_without_a_free_descriptor_cameras_go_on_and_http_answers_or_refuses(tmp_path: Path) -> None:
+async def test_without_a_free_descriptor_cameras_go_on_and_http_clients_are_served_later(tmp_path: Path) -> None:
     unhurried = aiohttp.ClientTimeout(total=PATIENCE_S)
     with engine_program(tmp_path, LIMIT) as engine:
         async with aiohttp.ClientSession(timeout=unhurried) as session, subscribe(engine.results) as earlier:
             await receive(earlier, 1)
             with flood(engine.results):
                 await until(lambda: open_files(engine.process.pid) >= LIMIT - 1)
+                asking = asyncio.create_task(answers(session, f"{engine.http}/healthz"))
                 await receive(earlier, 50)
                 assert earlier.counts.missed == 0
             async with subscribe(engine.results) as later:
                 await receive(later, 3)
+            await asking
             await until(lambda: answers(session, f"{engine.http}/healthz"))
