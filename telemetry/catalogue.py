@@ -26,9 +26,6 @@ INCIDENT_KINDS = ("alert", "event")
 PICTURE_LOSSES = ("busy", "disk")
 REPLAY_STATUSES = ("ok", "too_old", "unknown_run", "bad_request")
 
-MAX_CODES = 64
-"""Limit of distinct values of a label other than `camera`; further values are counted as `other`."""
-
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:

@@ -23,6 +23,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from types import TracebackType
 from typing import Any, TextIO, cast
 
@@ -38,8 +39,6 @@ QUEUED_LINES = 1000
 MESSAGE_LENGTH = 4000
 TRACEBACK_LENGTH = 16_000
 FIELD_LENGTH = 500
-FIELDS = 32
-NESTED = 3
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
     "message",
@@ -242,25 +241,23 @@ def _traceback(record: logging.LogRecord) -> str:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    given = [(name, value) for name, value in vars(record).items() if name not in _OWN and not name.startswith("_")]
-    return {name: _plain_value(name, value) for name, value in given[:FIELDS]}
+    given = vars(record).items()
+    return {name: _plain_value(name, value) for name, value in given if name not in _OWN and not name.startswith("_")}
 
 
-def _plain_value(name: str, value: object, depth: int = 0) -> Any:
-    """Return the value as bounded JSON data, or `***` if the field's name denotes a secret."""
+def _plain_value(name: str, value: object) -> Any:
+    """Return the value as JSON data, or `***` if the field's name denotes a secret."""
     if redact(f"{name}=x") != f"{name}=x":
         return HIDDEN
-    if depth == NESTED and isinstance(value, Mapping | list | tuple):
-        return "…"
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
-        return value if abs(value) != float("inf") and value == value else str(value)
+        return value if isfinite(value) else str(value)
     if isinstance(value, Mapping):
-        items = list(cast(Mapping[object, object], value).items())[:FIELDS]
-        return {str(key): _plain_value(str(key), inner, depth + 1) for key, inner in items}
+        items = cast(Mapping[object, object], value).items()
+        return {str(key): _plain_value(str(key), inner) for key, inner in items}
     if isinstance(value, list | tuple):
-        return [_plain_value("", inner, depth + 1) for inner in cast(list[object], value)[:FIELDS]]
+        return [_plain_value("", inner) for inner in cast(list[object], value)]
     return _shorten(redact(str(value)[: 2 * FIELD_LENGTH]), FIELD_LENGTH)
 
 

@@ -1,16 +1,14 @@
 """Prometheus metrics of one engine.
 
 A `PrometheusObserver` has its own registry, so that several engines in one process stay separate, and lives as long as
-its engine. The number of label values is limited: camera ids must have been added, and each set of codes (reasons,
-stages …) is capped. Calls for unknown cameras are ignored, so that a late call from a camera's thread cannot restore
-the series of a removed camera.
+its engine. Calls for unknown cameras are ignored, so that a late call from a camera's thread cannot restore the series
+of a removed camera.
 
 Counts of frames are not reported by calls: they are read from the engine (`derive`) when the page is requested.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +22,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
 from telemetry import tally
-from telemetry.catalogue import CAMERA_STATES, CLOCKS, MAX_CODES, METRICS, REPLAY_STATUSES, MetricSpec
+from telemetry.catalogue import CAMERA_STATES, CLOCKS, METRICS, REPLAY_STATUSES, MetricSpec
 from telemetry.exposition import write_page
 from telemetry.observer import Observer
 from telemetry.reasons import EpochReason
@@ -39,8 +37,6 @@ PAUSE_S = 20e-6
 """Sleep of the rendering thread between two metrics, which releases the GIL. A busy Python thread otherwise holds it
 for 5 ms: for a page of 64 cameras (26 ms), the median delay of another thread was 1.7 ms with the sleep and 5.2 ms
 without it."""
-
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
 class _Page(Collector):
@@ -90,28 +86,21 @@ class _Derived(Collector):
 
 
 class _Coded:
-    """Children of a metric by the value of the last label. Lookup takes no lock; the number of children is capped."""
+    """Children of a metric by the value of the last label. Lookup takes no lock."""
 
-    __slots__ = ("_children", "_leading", "_metric", "_metric_lock")
+    __slots__ = ("_children", "_leading", "_metric")
 
     def __init__(self, metric: Counter | Gauge | Histogram, *leading: str, known: Iterable[str] = ()) -> None:
         self._metric = metric
         self._leading = leading
-        self._metric_lock = threading.Lock()
         self._children = {code: metric.labels(*leading, code) for code in known}
 
     def get(self, code: str) -> Counter | Gauge | Histogram:
-        """Return the child for a code; malformed codes and those beyond the limit share the child `other`."""
+        """Return the child for a code."""
         child = self._children.get(code)
-        return child if child is not None else self._new(code)
-
-    def _new(self, code: str) -> Counter | Gauge | Histogram:
-        with self._metric_lock:
-            if not _CODE.fullmatch(code) or len(self._children) >= MAX_CODES:
-                code = "other"
-            if code not in self._children:
-                self._children[code] = self._metric.labels(*self._leading, code)
-            return self._children[code]
+        if child is None:
+            child = self._children[code] = self._metric.labels(*self._leading, code)
+        return child
 
 
 class _CameraSeries(NamedTuple):

@@ -17,9 +17,7 @@ class Histogram:
     __slots__ = ("_bounds", "_counts", "_sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        """`bounds`: ascending upper bounds; a last bucket without a bound is added. Raises ValueError if unordered."""
-        if list(bounds) != sorted(set(bounds)):
-            raise ValueError(f"histogram bounds must ascend without duplicates: {list(bounds)}")
+        """`bounds`: ascending upper bounds; a last bucket without a bound is added."""
         self._bounds = tuple(bounds)
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0

@@ -132,9 +132,6 @@ def page() -> str:
             for name in sorted({label for spec in (*METRICS, *NOTIFY_METRICS, *FLEET_METRICS) for label in spec.labels})
         ),
         "",
-        f"A label other than `camera`, `rule`, `engine` and `node` has at most {catalogue.MAX_CODES} values; further "
-        "ones are counted as `other`.",
-        "",
         "## Common queries",
         "",
         "| Question | PromQL |",

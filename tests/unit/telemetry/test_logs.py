@@ -181,41 +181,6 @@ def test_a_blocked_stream_does_not_block_logging_and_lost_lines_are_reported(con
     assert messages.count("busy") + sum(lost) == 2000
 
 
-def test_closing_does_not_exceed_its_timeout() -> None:
-    class Stuck(io.StringIO):
-        free = threading.Event()
-
-        def write(self, text: str, /) -> int:
-            self.free.wait()
-            return len(text)
-
-    stream = Stuck()
-    output = configure(stream=stream)
-    logging.getLogger("stream").warning("busy")
-    output.close(0.2)
-    stream.free.set()
-
-
-def test_long_messages_and_deep_fields_are_shortened(configured: Configure) -> None:
-    output, stream = configured(json=True)
-    deep: dict[str, Any] = {}
-    deep["again"] = deep
-    logging.getLogger("stream").warning("x" * 1_000_000, extra={"deep": deep, "long": "y" * 10_000})
-    output.close(PATIENCE_S)
-    assert len(stream.getvalue()) < 10_000
-    assert json.loads(stream.getvalue())["deep"] == {"again": {"again": {"again": "…"}}}
-
-
-def test_configuring_again_replaces_the_handler(configured: Configure) -> None:
-    first, first_stream = configured()
-    second, second_stream = configured(json=True)
-    logging.getLogger("stream").warning("once")
-    first.close()
-    second.close()
-    assert first_stream.getvalue() == ""
-    assert second_stream.getvalue().count("once") == 1
-
-
 def test_messages_of_ffmpeg_are_logged_at_debug_only(configured: Configure) -> None:
     configured()
     assert av.logging.get_level() is None
