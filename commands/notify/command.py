@@ -109,7 +109,7 @@ def list_command(
     with _ledger_errors():
         settings = _loaded(config)
         _check_target(settings, target, config)
-        ledger = Ledger(settings.ledger, read_only=True)
+        ledger = Ledger(settings.ledger, locked=False)
         found = ledger.find(target=target, state=state and state.value, limit=limit, plain=events)
         ledger.close()
     if as_json:
@@ -157,16 +157,15 @@ def test_command(
     config: ConfigOption = DEFAULT,
 ) -> None:
     """Send a test message to a target. `partstream notify` must be running."""
-    from stream.notify.clock import now_us
+    from stream.notify.clock import now
     from stream.notify.intake import test_notice
-    from stream.notify.ledger import Ledger
-    from stream.notify.ledger_lock import in_use
+    from stream.notify.ledger import Ledger, in_use
 
     with _ledger_errors():
         settings = _loaded(config)
         _check_target(settings, target, config)
-        ledger = Ledger(settings.ledger, now_us(), locked=False)
-        ledger.plan(test_notice(target, now_us()), now_us())
+        ledger = Ledger(settings.ledger, locked=False)
+        ledger.plan(test_notice(target, now()), now().us)
         ledger.close()
         running = in_use(settings.ledger)
     if running:

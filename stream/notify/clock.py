@@ -7,15 +7,19 @@ is compared with cameras, quiet hours or people uses the time of day.
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 _STARTED_NS, _STEADY_NS = time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-def now_us() -> int:
-    """Return the time, microseconds since 1970, UTC."""
-    return time.time_ns() // 1000
+class Now(NamedTuple):
+    """An instant: `us` is the time of day, UTC; `steady_us` what it would be if the clock had never been set."""
+
+    us: int
+    steady_us: int
 
 
-def steady_us() -> int:
-    """Return the time as it would be if the clock had not been set since the start. Sleep of the machine counts."""
-    return (_STARTED_NS + time.clock_gettime_ns(time.CLOCK_BOOTTIME) - _STEADY_NS) // 1000
+def now() -> Now:
+    """Return the present instant. Sleep of the machine counts."""
+    steady_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return Now(time.time_ns() // 1000, (_STARTED_NS + steady_ns - _STEADY_NS) // 1000)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import ssl
-import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,12 +21,10 @@ WITHIN_S = 5.0
 MOST_PICTURE_BYTES = 8 << 20
 NOT_READY, ASK_AGAIN, ASK_AGAIN_S = 425, 6, 0.5
 """The answer for a picture that is being made, and how often and when it is requested again."""
-SILENT = (200, 404, 410, NOT_READY)
+EXPECTED = (200, 404, 410, NOT_READY)
 """Answers that are expected: some alerts have no picture, or no longer."""
-
 UNAUTHORISED = (401, 403)
-REPEAT_WARNING_S = 300.0
-"""Time after which a warning is repeated while its cause lasts."""
+NO_ANSWER = 0
 
 _ERRORS = (aiohttp.ClientError, TimeoutError, ValueError, RecursionError)
 
@@ -42,8 +40,8 @@ class EngineApi:
         )
         self._tls = tls_context(config.ca_file)
         self._session: aiohttp.ClientSession | None = None
-        self._warned: dict[str, tuple[str, float]] = {}
-        """Each present failure as it was last logged, and when, seconds of a clock that is not set."""
+        self._logged: set[int] = set()
+        """The unexpected answers that were logged, and `NO_ANSWER` while there is none."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -79,7 +77,7 @@ class EngineApi:
         if self._public_url is None:
             return {}
         status, body = await self._ask("GET", f"/api/v1/incidents/{alert}", as_json=True)
-        if not status:
+        if status == NO_ANSWER:
             return {}
         incident = body if status == OK and isinstance(body, dict) else None
         found: dict[str, str] = {}
@@ -93,7 +91,7 @@ class EngineApi:
 
     async def _ask(self, method: str, path: str, *, as_json: bool = False) -> tuple[int, Any]:
         if self._address is None:
-            return 0, None
+            return NO_ANSWER, None
         self._session = self._session or aiohttp.ClientSession(
             headers=self._headers, timeout=aiohttp.ClientTimeout(total=WITHIN_S)
         )
@@ -104,33 +102,28 @@ class EngineApi:
                 body = await response.content.read(MOST_PICTURE_BYTES)
                 while len(body) < MOST_PICTURE_BYTES and (more := await response.content.read(MOST_PICTURE_BYTES)):
                     body += more
-                self._answered(response.status, f"{method} {path}")
+                self._report(response.status, f"{method} {path}")
                 return response.status, json.loads(body) if as_json and response.status == OK else body
         except _ERRORS as error:
-            reason = str(error).replace(" ssl:default", "") or type(error).__name__
-            self._warn("", f"the engine's HTTP server {self._address} did not answer: {reason}")
-            return 0, None
+            self._report(NO_ANSWER, str(error).replace(" ssl:default", "") or type(error).__name__)
+            return NO_ANSWER, None
 
-    def _answered(self, status: int, request: str) -> None:
-        if self._warned.pop("", None) is not None:
+    def _report(self, status: int, what: str) -> None:
+        """Log a silent server, and each unexpected answer, once; and that the server answers again."""
+        if status != NO_ANSWER and NO_ANSWER in self._logged:
             logger.warning("the engine's HTTP server answers again")
-        if status in SILENT:
-            self._warned.pop(request, None)
+            self._logged.discard(NO_ANSWER)
+        if status in EXPECTED or status in self._logged:
             return
-        remedy = "; set engine.token_file to a valid token with the right look (review to acknowledge)"
-        text = f"the engine answered {status} to {request}"
-        self._warn(request, text + (remedy if status in UNAUTHORISED else ""))
-
-    def _warn(self, cause: str, text: str) -> None:
-        """Log a failure when it begins or changes, and again while it lasts, at intervals."""
-        now_s = time.monotonic()
-        self._warned = {key: one for key, one in self._warned.items() if now_s - one[1] < REPEAT_WARNING_S}
-        if cause not in self._warned or self._warned[cause][0] != text:
-            logger.warning("%s", text)
-            self._warned[cause] = text, now_s
+        self._logged.add(status)
+        if status == NO_ANSWER:
+            logger.warning("the engine's HTTP server %s did not answer: %s", self._address, what)
+        else:
+            remedy = "; set engine.token_file to a valid token with the right look (review to acknowledge)"
+            logger.warning("the engine answered %d to %s%s", status, what, remedy if status in UNAUTHORISED else "")
 
 
-def tls_context(ca_file: Any) -> ssl.SSLContext | None:
+def tls_context(ca_file: Path | None) -> ssl.SSLContext | None:
     """Return a context that trusts the authority in a PEM file; None without a file. Raises `ConfigError`."""
     if ca_file is None:
         return None

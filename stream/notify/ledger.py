@@ -2,28 +2,27 @@
 
 What a burst of messages changes is written in one transaction, synchronously: after a kill at any instant, either all
 of it is there or none. A try is recorded before it is made, so that a message that may have arrived is known to be sent
-again. One process writes; others may read, and may put a message back (`retry`).
+again. One process, which holds the lock beside the file, sends; others may read, and may put a message back (`retry`).
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Literal
 
 import msgspec
 
+from stream import file_lock
 from stream.messaging.gaps import EPOCHS_FOLLOWED, Position
-from stream.notify.ledger_lock import lock
 from stream.results import Alert
 from stream.settings.config_error import ConfigError
 
-VERSION = 1
+VERSION = 2
 BUSY_S = 5.0
 """Time for which a write waits for another process."""
 ALERTS_KEPT_US = 30 * 24 * 3_600_000_000
@@ -37,23 +36,24 @@ _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE positions(topic TEXT, run TEXT, epoch INTEGER, next_seq INTEGER, PRIMARY KEY(topic, run, epoch))
     WITHOUT ROWID;
-CREATE TABLE alerts(id TEXT PRIMARY KEY, camera TEXT, rule TEXT, run TEXT, open INTEGER, opened_us INTEGER,
-    last_us INTEGER, on_until_us INTEGER, closed_by TEXT, shown INTEGER, announced INTEGER, message BLOB);
+CREATE TABLE alerts(id TEXT PRIMARY KEY, camera TEXT, rule TEXT, open INTEGER, last_us INTEGER, on_until_us INTEGER,
+    row BLOB);
 CREATE INDEX alerts_by_camera ON alerts(camera, open, last_us);
+CREATE INDEX alerts_by_end ON alerts(open, on_until_us);
 CREATE TABLE deliveries(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, target TEXT, lane TEXT, kind TEXT, alert TEXT,
-    critical INTEGER, plan BLOB, body BLOB, state TEXT CHECK(state IN ('pending', 'sent', 'held', 'given_up')),
-    attempts INTEGER DEFAULT 0, due_us INTEGER, created_us INTEGER, done_us INTEGER, error TEXT DEFAULT '',
-    UNIQUE(target, id));
+    critical INTEGER, plan BLOB, body BLOB DEFAULT x'', state TEXT, attempts INTEGER DEFAULT 0, due_us INTEGER,
+    created_us INTEGER, done_us INTEGER DEFAULT 0, error TEXT, UNIQUE(target, id));
 CREATE INDEX deliveries_by_lane ON deliveries(target, state, lane, seq);
+CREATE INDEX deliveries_by_time ON deliveries(target, created_us);
 CREATE INDEX deliveries_by_alert ON deliveries(alert, target);
 CREATE INDEX deliveries_to_sum_up ON deliveries(target, due_us) WHERE state = 'held' AND due_us > 0;
-CREATE TABLE rules(camera TEXT, rule TEXT, armed INTEGER, PRIMARY KEY(camera, rule)) WITHOUT ROWID;
+CREATE TABLE rules(camera TEXT, rule TEXT, armed INTEGER DEFAULT 1, listed INTEGER DEFAULT 1,
+    PRIMARY KEY(camera, rule)) WITHOUT ROWID;
 CREATE TABLE mqtt_topics(target TEXT, topic TEXT, PRIMARY KEY(target, topic)) WITHOUT ROWID;
 """
 
 
-@dataclass(frozen=True, slots=True)
-class AlertRow:
+class AlertRow(msgspec.Struct, frozen=True):
     """What is known of an alert. `message` is its last message; `run` the engine's run that sent it."""
 
     id: str
@@ -61,8 +61,6 @@ class AlertRow:
     rule: str
     run: str
     open: bool
-    opened_us: int
-    """When it became known."""
     last_us: int
     """When it last changed."""
     on_until_us: int
@@ -77,72 +75,59 @@ class AlertRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A message to a target that is not in the ledger yet. `held` is why it is held back; empty: it is to be sent."""
-
-    id: str
-    target: str
-    lane: str
-    kind: str
-    alert: str
-    critical: bool
-    plan: bytes
-    held: str = ""
-    due_us: int = 0
-    """Of a held message: when to sum it up; 0: never."""
-
-
-@dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message to a target. `body` is what is sent, empty until the first try."""
+    """A message to a target. The first six fields and, if it is held back, `error` are given when it is planned."""
 
-    seq: int
     id: str
     target: str
-    lane: str
     kind: str
-    alert: str
-    critical: bool
     plan: bytes
-    body: bytes
-    state: DeliveryState
-    attempts: int
-    due_us: int
-    created_us: int
-    done_us: int
-    error: str
+    lane: str = ""
+    """Messages of a lane are sent in order."""
+    alert: str = ""
+    critical: bool = True
+    state: DeliveryState = "pending"
+    due_us: int = 0
+    """Of a pending message: when it is tried again. Of a held one: when to sum it up; 0: never."""
+    error: str = ""
+    """Why the last try failed, or why it is held back."""
+    seq: int = 0
+    body: bytes = b""
+    """What is sent, empty until the first try."""
+    attempts: int = 0
+    created_us: int = 0
+    done_us: int = 0
 
 
-_ALERT = "id, camera, rule, run, open, opened_us, last_us, on_until_us, closed_by, shown, announced, message"
 _DELIVERY = (
-    "seq, id, target, lane, kind, alert, critical, plan, body, state, attempts, due_us, created_us, done_us, error"
+    "id, target, kind, plan, lane, alert, critical, state, due_us, error, seq, body, attempts, created_us, done_us"
 )
-_decode_alert = msgspec.json.Decoder(Alert)
+_alert = msgspec.json.Decoder(AlertRow).decode
 
 
 class Ledger:
     """The ledger in the file `path`, made if missing. Methods block until the disk has what they write.
 
-    `read_only` needs no lock, and neither does a process that is not `locked`: they open only a file that exists.
-    Raises `ConfigError` if the file is no ledger, or in use by another notify; methods raise
-    `sqlite3.Error` if the disk fails.
+    A process that does not send is not `locked`; it opens only a file that exists. Raises `ConfigError` if the file is
+    no ledger, or in use by another notify; methods raise `sqlite3.Error` if the disk fails.
     """
 
-    def __init__(self, path: Path, now_us: int = 0, *, read_only: bool = False, locked: bool = True) -> None:
+    def __init__(self, path: Path, now_us: int = 0, *, locked: bool = True) -> None:
         self._lock: int | None = None
         try:
             path = path.resolve()  # by another name it is the same ledger, with the same lock
-            if (read_only or not locked) and not path.is_file():
+            if not locked and not path.is_file():
                 raise ConfigError(f"{path}: there is no ledger; `partstream notify` creates it")
-            if not read_only and locked:
-                self._lock = lock(path)
-            address = f"file:{quote(str(path))}" + ("?mode=ro" if read_only else "")
-            self.db = sqlite3.connect(address, BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
-            if not read_only:
-                path.chmod(0o600)
-                self.db.execute("PRAGMA journal_mode = WAL")
-                self.db.execute("PRAGMA synchronous = FULL")
-            self._migrate(path, now_us, read_only=read_only)
+            if locked:
+                self._lock = file_lock.hold(_lock_of(path))
+                if self._lock is None:
+                    holder = file_lock.holder_of(_lock_of(path))
+                    raise ConfigError(f"{path}: is in use by another `partstream notify` ({holder})")
+            self.db = sqlite3.connect(path, BUSY_S, isolation_level=None, check_same_thread=False)
+            path.chmod(0o600)
+            self.db.execute("PRAGMA journal_mode = WAL")
+            self.db.execute("PRAGMA synchronous = FULL")
+            self._create(path, now_us)
         except (sqlite3.Error, OSError, RuntimeError) as error:
             self._unlock()
             raise ConfigError(f"{path}: can't be used as a ledger: {error}") from None
@@ -157,17 +142,17 @@ class Ledger:
             os.close(self._lock)
             self._lock = None
 
-    def _migrate(self, path: Path, now_us: int, *, read_only: bool) -> None:
+    def _create(self, path: Path, now_us: int) -> None:
         (version,) = self.db.execute("PRAGMA user_version").fetchone()
-        if version == 0 and not read_only:
+        if version == 0:
             with self.transaction():
                 for statement in _SCHEMA.split(";\n"):
-                    if statement.strip():
-                        self.db.execute(statement)
+                    self.db.execute(statement)
                 self.set_meta("created_us", now_us)
                 self.db.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
-            raise ConfigError(f"{path}: is a ledger of version {version}, and this partstream reads version {VERSION}")
+            told = f"is a ledger of version {version}, and this partstream uses version {VERSION}"
+            raise ConfigError(f"{path}: {told}; move it away to begin a new one")
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -220,45 +205,47 @@ class Ledger:
     # -- alerts -------------------------------------------------------------------------------------------------
     def alert(self, name: str) -> AlertRow | None:
         """Return an alert."""
-        return next(self._alerts("id = ?", name), None)
+        return next(iter(self._alerts("id = ?", name)), None)
 
     def open_alerts(self) -> list[AlertRow]:
         """Return the open alerts."""
-        return list(self._alerts("open = 1"))
+        return self._alerts("open = 1")
 
-    def closed_alerts(self, each: int) -> list[AlertRow]:
-        """Return the latest `each` closed alerts of each camera, the oldest first."""
-        cameras = [camera for (camera,) in self.db.execute("SELECT DISTINCT camera FROM alerts")]
-        query = "camera = ? AND open = 0 ORDER BY last_us DESC LIMIT ?"
-        found = [alert for camera in cameras for alert in self._alerts(query, camera, each)]
-        return sorted(found, key=lambda alert: alert.last_us)
+    def ended_on(self, from_us: int, until_us: int) -> list[AlertRow]:
+        """Return the closed alerts whose sensors are on until a time between these."""
+        return self._alerts("open = 0 AND on_until_us BETWEEN ? AND ?", from_us, until_us)
+
+    def closed_alerts(self, camera: str, most: int) -> list[AlertRow]:
+        """Return the latest closed alerts of a camera, the oldest first."""
+        return self._alerts("camera = ? AND open = 0 ORDER BY last_us DESC LIMIT ?", camera, most)[::-1]
 
     def put_alert(self, row: AlertRow) -> None:
         """Write an alert."""
-        values = [getattr(row, name) for name in _ALERT.split(", ")[:-1]]
-        self.db.execute(
-            f"INSERT OR REPLACE INTO alerts ({_ALERT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*values, msgspec.json.encode(row.message)),
-        )
+        values = (row.id, row.camera, row.rule, row.open, row.last_us, row.on_until_us, msgspec.json.encode(row))
+        self.db.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
-    def _alerts(self, where: str, *values: object) -> Iterator[AlertRow]:
-        """Yield alerts, except those whose message only an older version accepts: nothing can be sent about them."""
-        for row in self.db.execute(f"SELECT {_ALERT} FROM alerts WHERE {where}", values).fetchall():
-            with suppress(msgspec.DecodeError):
-                yield _alert(row)
+    def _alerts(self, where: str, *values: object) -> list[AlertRow]:
+        return [_alert(row) for (row,) in self.db.execute(f"SELECT row FROM alerts WHERE {where}", values).fetchall()]
 
     # -- rules --------------------------------------------------------------------------------------------------
     def rules(self) -> dict[tuple[str, str], bool]:
-        """Return whether each (camera, rule) is armed."""
-        return {(camera, rule): bool(on) for camera, rule, on in self.db.execute("SELECT * FROM rules")}
+        """Return whether each (camera, rule) is armed, of the rules that are listed."""
+        query = "SELECT camera, rule, armed FROM rules WHERE listed"
+        return {(camera, rule): bool(armed) for camera, rule, armed in self.db.execute(query)}
 
-    def set_rule(self, camera: str, rule: str, *, armed: bool) -> None:
-        """Write that a rule exists, and whether it is armed."""
-        self.db.execute("INSERT OR REPLACE INTO rules VALUES (?, ?, ?)", (camera, rule, armed))
+    def armed(self, camera: str, rule: str) -> bool:
+        """Return whether a rule is armed. One that is not known is."""
+        query = "SELECT armed FROM rules WHERE camera = ? AND rule = ?"
+        return bool((self.db.execute(query, (camera, rule)).fetchone() or (True,))[0])
 
-    def remove_rule(self, camera: str, rule: str) -> None:
-        """Write that a rule no longer exists."""
-        self.db.execute("DELETE FROM rules WHERE camera = ? AND rule = ?", (camera, rule))
+    def list_rule(self, camera: str, rule: str, *, listed: bool = True) -> None:
+        """Write whether a rule is listed. One that is disarmed remains so."""
+        query = "INSERT INTO rules(camera, rule, listed) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET listed = ?3"
+        self.db.execute(query, (camera, rule, listed))
+
+    def arm_rule(self, camera: str, rule: str, *, armed: bool) -> None:
+        """Write whether a rule is armed."""
+        self.db.execute("UPDATE rules SET armed = ? WHERE camera = ? AND rule = ?", (armed, camera, rule))
 
     # -- topics -------------------------------------------------------------------------------------------------
     def mqtt_topics(self, target: str) -> set[str]:
@@ -273,33 +260,20 @@ class Ledger:
         )
 
     # -- deliveries ---------------------------------------------------------------------------------------------
-    def plan(self, planned: Planned, now_us: int) -> bool:
+    def plan(self, one: Delivery, now_us: int) -> bool:
         """Add a message, unless the target has it already. Return whether it was added."""
         cursor = self.db.execute(
             "INSERT OR IGNORE INTO deliveries"
-            "(id, target, lane, kind, alert, critical, plan, state, due_us, created_us, done_us, error) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
-            (
-                planned.id,
-                planned.target,
-                planned.lane,
-                planned.kind,
-                planned.alert,
-                planned.critical,
-                planned.plan,
-                "held" if planned.held else "pending",
-                planned.due_us,
-                now_us,
-                planned.held,
-            ),
+            "(id, target, kind, plan, lane, alert, critical, state, due_us, error, created_us) VALUES "
+            "(:id, :target, :kind, :plan, :lane, :alert, :critical, :state, :due_us, :error, :now_us)",
+            asdict(one) | {"now_us": now_us},
         )
         return cursor.rowcount == 1
 
-    def head(self, target: str, lane: str, without: Collection[int] = ()) -> Delivery | None:
-        """Return the lane's next message, `without` those of these numbers."""
-        others = f" AND seq NOT IN ({', '.join('?' * len(without))})" if without else ""
-        query = f"target = ? AND state = 'pending' AND lane = ?{others} ORDER BY seq LIMIT 1"
-        return next(iter(self._deliveries(query, target, lane, *without)), None)
+    def head(self, target: str, lane: str) -> Delivery | None:
+        """Return the lane's next message."""
+        query = "target = ? AND state = 'pending' AND lane = ? ORDER BY seq LIMIT 1"
+        return next(iter(self._deliveries(query, target, lane)), None)
 
     def lanes(self, target: str) -> list[str]:
         """Return the lanes in which messages wait."""
@@ -367,30 +341,39 @@ class Ledger:
         query = "target = ? AND state = 'pending' AND attempts = 0 ORDER BY critical, seq LIMIT ?"
         return self._deliveries(query, target, limit)
 
-    def held_due(self, target: str, steady_us: int, most_us: int) -> list[Delivery]:
+    def held_due(self, target: str, now_us: int, most_us: int) -> list[Delivery]:
         """Return held messages that are to be summed up now; those of quiet hours as if these were over.
 
-        `most_us`: longest wait of others. A time further ahead is of a process whose clock was wrong.
+        `most_us`: longest wait of others. If a time is further ahead, the clock was set back.
         """
         return self._deliveries(
             "target = ? AND state = 'held' AND due_us > 0 "
             "AND (error = 'quiet_hours' OR due_us NOT BETWEEN ? AND ?) ORDER BY seq",
             target,
-            steady_us + 1,
-            steady_us + most_us,
+            now_us + 1,
+            now_us + most_us,
         )
 
-    def summed_up(self, deliveries: Iterable[Delivery]) -> None:
+    def summed_up(self, numbers: Iterable[int]) -> None:
         """Record that held messages were summed up."""
-        self.db.executemany("UPDATE deliveries SET due_us = 0 WHERE seq = ?", [(one.seq,) for one in deliveries])
+        self.db.executemany("UPDATE deliveries SET due_us = 0 WHERE seq = ?", [(seq,) for seq in numbers])
 
-    def planned_since(self, target: str, since_us: int) -> list[tuple[int, str, str, str]]:
-        """Return (created_us, kind, alert, lane) of messages since then that were not held back."""
+    def group_began_us(self, target: str, camera: str, rule: str, since_us: int, until_us: int) -> int | None:
+        """Return when the latest alert of a rule was planned that was not held back as one of a group; None if none."""
         query = (
-            "SELECT created_us, kind, alert, lane FROM deliveries "
-            "WHERE target = ? AND state <> 'held' AND created_us >= ? ORDER BY seq"
+            "SELECT max(created_us) FROM deliveries d JOIN alerts a ON a.id = d.alert "
+            "WHERE target = ? AND created_us BETWEEN ? AND ? AND kind IN ('began', 'closed') "
+            "AND NOT (state = 'held' AND error IN ('group', 'quiet_hours')) AND a.camera = ? AND a.rule = ?"
         )
-        return list(self.db.execute(query, (target, since_us)))
+        return self.db.execute(query, (target, since_us, until_us, camera, rule)).fetchone()[0]
+
+    def counted(self, target: str, since_us: int, until_us: int) -> tuple[int, int]:
+        """Return the number of messages that count towards a cap, and when the first of them was planned."""
+        query = (
+            "SELECT count(*), min(created_us) FROM deliveries WHERE target = ? AND created_us BETWEEN ? AND ? "
+            "AND state <> 'held' AND kind IN ('began', 'closed', 'updated', 'acknowledged')"
+        )
+        return self.db.execute(query, (target, since_us, until_us)).fetchone()
 
     def prune(self, now_us: int, keep_days: int) -> None:
         """Delete what need not be known any longer."""
@@ -407,16 +390,13 @@ class Ledger:
 
     def _deliveries(self, where: str, *values: object) -> list[Delivery]:
         rows = self.db.execute(f"SELECT {_DELIVERY} FROM deliveries WHERE {where}", values)
-        return [_delivery(row) for row in rows]
+        return [Delivery(*row) for row in rows]
 
 
-def _alert(row: tuple[Any, ...]) -> AlertRow:
-    values: dict[str, Any] = dict(zip(_ALERT.split(", "), row, strict=True))
-    values.update({name: bool(values[name]) for name in ("open", "shown", "announced")})
-    values["message"] = _decode_alert.decode(values["message"])
-    return AlertRow(**values)
+def in_use(path: Path) -> bool:
+    """Return whether a notify runs with the ledger. Raises `OSError` if its lock cannot be read."""
+    return file_lock.is_held(_lock_of(path.resolve()))
 
 
-def _delivery(row: tuple[Any, ...]) -> Delivery:
-    values: dict[str, Any] = dict(zip(_DELIVERY.split(", "), row, strict=True))
-    return Delivery(**values | {"critical": bool(values["critical"]), "body": values["body"] or b""})
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")

@@ -8,17 +8,17 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from stream.notify.clock import now_us, steady_us
+from stream.notify.clock import now
+from stream.notify.delivery import LEDGER_AGAIN_S, Lanes, Outbox, Sender
 from stream.notify.engine_api import EngineApi
-from stream.notify.intake import Intake, Outcome, Received, topic_of
-from stream.notify.lanes import LEDGER_AGAIN_S, Lanes, Sender
+from stream.notify.intake import Intake, Outcome, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
-from stream.notify.outbox import Outbox
 from stream.notify.status_server import Series, Serving, StatusServer
 from stream.results import Message, Stats, topic
+from stream.results.heads import topic_of
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Kind, Subscription, subscribe
 
@@ -35,13 +35,6 @@ RULES_S = 10.0
 """Interval of asking for the engine's rules."""
 
 
-class ClosedSender(Sender, Protocol):
-    """A sender that is closed at the end."""
-
-    async def close(self) -> None:
-        """Close the connections."""
-
-
 class Notifier:
     """One notify. Raises `ConfigError` if the ledger, a secret or an address cannot be used.
 
@@ -53,8 +46,8 @@ class Notifier:
         with _named("engine."):
             self.api = EngineApi(config.engine, config.public_url)
         with _named("ledger: "):
-            self.ledger = Ledger(config.ledger, now_us())
-        self.intake = Intake(config, self.ledger, now_us(), steady_us())
+            self.ledger = Ledger(config.ledger, now().us)
+        self.intake = Intake(config, self.ledger, now())
         self.outbox = Outbox(config, self.ledger)
         self.lanes: dict[str, Lanes] = {}
         self.ledger_error = ""
@@ -65,11 +58,12 @@ class Notifier:
             StatusServer(config.metrics, connections, self.metrics, self.errors) if config.metrics is not None else None
         )
         self.sessions: dict[str, MqttSession] = {}
-        self._senders: dict[str, ClosedSender] = {}
+        self._senders: dict[str, Sender] = {}
         self._version = self.ledger.version()
-        self._stats: Stats | None = None
+        self._first_start = not self.ledger.positions()
+        """Until the open alerts have been requested, whose messages were published before there was a notify."""
         self._requested: set[tuple[str, str, int]] = set()
-        """What was requested although it may have been read: that parts of it are gone is no loss."""
+        """What was requested so: that parts of it are gone is no loss."""
         self._offered_rules: list[tuple[str, list[str] | None]] | None = None
         self._told_unknown: set[str] = set()
         """Names in targets that the engine does not have, as they were logged."""
@@ -83,7 +77,7 @@ class Notifier:
             self.ledger.close()
             raise
 
-    def _sender(self, name: str, target: Target) -> ClosedSender:
+    def _sender(self, name: str, target: Target) -> Sender:
         """Return the sender of a target. Its packages are imported only if they are needed."""
         if isinstance(target, WebhookConfig):
             from stream.notify.targets.webhook_sender import WebhookSender
@@ -94,7 +88,7 @@ class Notifier:
             from stream.notify.targets.mqtt_topics import desired
 
             def wanted(earlier: Collection[str]) -> tuple[dict[str, bytes], bool]:
-                return desired(target, self.intake, earlier, steady_us())
+                return desired(target, self.intake, earlier, now())
 
             session = MqttSession(
                 name, target, self.ledger, wanted, self._command, self.api.picture, self._ledger_failed
@@ -143,7 +137,7 @@ class Notifier:
                 high_water_mark=HIGH_WATER_MARK,
                 server_key=engine.server_key,
                 key_file=engine.key_file,
-                resume=self.intake.positions(),
+                resume=self.ledger.positions(),
                 late_replay=True,
             )
         except ValueError as error:
@@ -170,16 +164,14 @@ class Notifier:
 
     async def _take(self, burst: list[Received]) -> None:
         """Take messages; again and again if the disk fails: the engine's history has those that follow."""
-        outcome = await self._retried(lambda: self.intake.take(burst, now_us(), steady_us()))
-        for one in burst:
-            if isinstance(one.message, Stats) and not one.replayed:
-                self._stats = one.message
-        if outcome.request_alerts and self._stats is not None:
-            for camera in self._stats.cameras:
+        self._done(await self._retried(lambda: self.intake.take(burst, now())))
+        stats = next((one.message for one in burst if isinstance(one.message, Stats) and not one.replayed), None)
+        if self._first_start and stats is not None:
+            self._first_start = False
+            for camera in stats.cameras:
                 name = topic("alerts", camera.camera)
-                self._requested.add((name, self._stats.run, camera.epoch))
-                self._subscription.request_all(name, self._stats.run, camera.epoch)
-        self._done(outcome)
+                self._requested.add((name, stats.run, camera.epoch))
+                self._subscription.request_all(name, stats.run, camera.epoch)
 
     async def _tick(self) -> None:
         while True:
@@ -192,7 +184,7 @@ class Notifier:
 
     def _due(self) -> Outcome:
         version = self.ledger.version()
-        outcome = self.intake.tick(now_us(), steady_us())
+        outcome = self.intake.tick(now())
         if version != self._version:  # `notify retry` or `notify test`
             self._version = version
             outcome.targets |= self.lanes.keys()
@@ -261,18 +253,21 @@ class Notifier:
 
     async def _command(self, parts: list[str], text: str) -> str:
         """Do what a command says. Return the outcome: done, failed, unknown."""
-        match parts:
-            case ["alert", alert, "set"] if text == "ACKNOWLEDGE" and alert in self.intake.states.open:
-                return "done" if await self.api.acknowledge(alert) else "failed"
-            case ["set"] if text in ("ARM", "DISARM"):
-                rules = list(self.intake.rules)
-            case [camera, "rule", rule, "set"] if text in ("ARM", "DISARM") and (camera, rule) in self.intake.rules:
-                rules = [(camera, rule)]
-            case _:
-                return "unknown"
         try:
-            for camera, rule in rules:
-                self.intake.set_armed(camera, rule, armed=text == "ARM")
+            match parts:
+                case ["alert", name, "set"] if text == "ACKNOWLEDGE":
+                    row = self.ledger.alert(name)
+                    if row is None or not row.open:
+                        return "unknown"
+                    return "done" if await self.api.acknowledge(name) else "failed"
+                case ["set"] if text in ("ARM", "DISARM"):
+                    rules = list(self.intake.rules)
+                case [camera, "rule", rule, "set"] if text in ("ARM", "DISARM"):
+                    rules = [(camera, rule)]
+                case _:
+                    return "unknown"
+            if not all(self.intake.set_armed(*rule, armed=text == "ARM") for rule in rules):
+                return "unknown"
         except sqlite3.Error as error:
             self._ledger_failed(error)
             return "failed"
@@ -303,33 +298,31 @@ class Notifier:
     def errors(self) -> list[str]:
         """Return why notify is not well."""
         errors = [f"the ledger can't be written: {self.ledger_error}"] if self.ledger_error else []
-        errors += ["no message from the engine"] if self.intake.silent else []
-        return errors + [error for lanes in self.lanes.values() for error in lanes.errors]
+        return [*errors, "no message from the engine"] if self.intake.silent else errors
 
     def metrics(self) -> dict[str, Iterable[Series]]:
         """Return the metrics by name."""
-        counts = self.intake.counts
-        now = now_us()
+        intake, now_us = self.intake, now().us
         pending: list[Series] = []
         oldest: list[Series] = []
         for name in self.lanes:
             since_us = self.ledger.oldest_pending_us(name)
             pending.append(((name,), self.ledger.count(name, "pending")))
-            oldest.append(((name,), 0.0 if since_us is None else max(0.0, (now - since_us) / 1e6)))
-        opened = Counter((row.camera, row.rule) for row in self.intake.states.open.values())
+            oldest.append(((name,), 0.0 if since_us is None else max(0.0, (now_us - since_us) / 1e6)))
+        opened = Counter((row.camera, row.rule) for row in intake.open_alerts)
         commands: Counter[tuple[str, str]] = Counter()
         for session in self.sessions.values():
             commands.update(session.commands)
         outcomes = {(name, key): count for name, lanes in self.lanes.items() for key, count in lanes.outcomes.items()}
         return {
-            "notify_messages_total": _labelled(counts.messages),
-            "notify_lost_total": [((), counts.lost)],
+            "notify_messages_total": _labelled(intake.messages),
+            "notify_lost_total": [((), intake.lost)],
             "notify_deliveries_total": list(outcomes.items()),
             "notify_pending": pending,
             "notify_oldest_pending_seconds": oldest,
-            "notify_held_total": list(counts.held.items()),
-            "notify_open_alerts": [(key, opened.get(key, 0)) for key in self.intake.rules],
-            "notify_closed_total": _labelled(counts.closed),
+            "notify_held_total": list(intake.held.items()),
+            "notify_open_alerts": [(key, opened.get(key, 0)) for key in intake.rules],
+            "notify_closed_total": _labelled(intake.closed),
             "notify_mqtt_connected": [((name,), one.connected) for name, one in self.sessions.items()],
             "notify_mqtt_connections_total": [((name,), one.connections) for name, one in self.sessions.items()],
             "notify_commands_total": list(commands.items()),

@@ -70,7 +70,7 @@ async def serving(server: Server) -> AsyncIterator[None]:
 @pytest.fixture(autouse=True)
 def soon() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.05)
+        patch.setattr("stream.notify.delivery.FIRST_RETRY_S", 0.05)
         patch.setattr("stream.notify.notifier.RULES_S", 0.05)
         patch.setattr("stream.notify.engine_api.ASK_AGAIN_S", 0.01)
         yield

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from stream.messaging.replay_client import ReplayClient
-from stream.notify.clock import steady_us
+from stream.notify.clock import now
 from stream.results import Alert
 from support.notify.alert_engine import AlertEngine, notifying, settings
 from support.notify.walker_engine import kept_alerts
@@ -68,7 +68,7 @@ async def test_runs_that_ended_unread_are_told_also_of_cameras_without_an_alert_
             assert sorted(told(server.taken)[1:]) == sorted(
                 [(first, "cleared"), (unread[0], "closed"), (unread[1], "late"), (unread[2], "late")]
             )
-            on = [row.id for rows in notifier.intake.states.on(steady_us()).values() for row in rows]
+            on = [row.id for rows in notifier.intake.states.on(now()).values() for row in rows]
             assert not set(on) & set(unread), "sensors do not show what is over"
         async with notifying(config) as notifier:
             await until(lambda: bool(engine.statistics() or notifier.intake.view.listed))
@@ -110,7 +110,7 @@ async def test_a_notify_that_ends_while_it_reads_runs_that_ended_leaves_the_rest
         answers = itertools.repeat(True)
         async with notifying(config) as notifier:
             await until(lambda: bool(engine.statistics() or begun(server.taken) >= set(wanted)))
-            assert notifier.intake.counts.lost == 0
+            assert notifier.intake.lost == 0
         assert list(dict.fromkeys(alert for alert, _ in told(server.posts))) == wanted
         first = [
             alert for alert, state in told([one for one in server.posts if one.attempt == 1]) if state in BEGINNINGS

@@ -15,7 +15,7 @@ import pytest
 
 from stream.notify.notify_config import NotifyConfig
 from support.engines.alerting import engine_with, with_rules
-from support.notify.alert_engine import AlertEngine, notifying, settings
+from support.notify.alert_engine import AlertEngine, notifying, open_alerts, settings
 from support.notify.mosquitto import Mosquitto, mosquitto
 from support.notify.mqtt_client import MqttClient, client_of
 from support.waiting import until
@@ -32,7 +32,7 @@ def soon() -> Iterator[None]:
         patch.setattr("stream.notify.notifier.RULES_S", 0.1)
         patch.setattr("stream.notify.targets.mqtt_session.LONGEST_RETRY_S", 0.5)
         patch.setattr("stream.notify.targets.mqtt_session.SHORTEST_RETRY_S", 0.05)
-        patch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.05)
+        patch.setattr("stream.notify.delivery.FIRST_RETRY_S", 0.05)
         yield
 
 
@@ -65,7 +65,7 @@ async def test_alerts_turn_a_sensor_on_and_off_over_a_kill_of_the_broker(tmp_pat
             broker.kill()
             engine.clear(name)
             other = engine.begin("yard")
-            await until(lambda: other in notifier.intake.states.open)
+            await until(lambda: other in open_alerts(notifier))
             await broker.start()
             await until(lambda: sensor(client) == "OFF" and sensor(client, "yard") == "ON")
             assert client.value(f"{BASE}/door/alerts")["recent"][-1]["alert"] == name
@@ -229,7 +229,7 @@ async def test_commands_disarm_and_arm_a_rule_and_a_retained_command_changes_not
             await client.publish(command, "DISARM")
             await until(lambda: client.value(armed) == "OFF" and sensor(client) == "OFF")
             second = engine.begin()
-            await until(lambda: second in notifier.intake.states.open)
+            await until(lambda: second in open_alerts(notifier))
             for topic, body in [(command, "x" * 100), (f"{BASE}/door/rule/none/set", "ARM"), (command, "OPEN")]:
                 await client.publish(topic, body)
             await client.publish(f"{BASE}/alert/{first}/set", "ACKNOWLEDGE")
@@ -292,8 +292,8 @@ async def test_discovery_describes_a_camera_and_is_withdrawn_with_it_also_by_a_l
             assert described["cmps"]["rule_fence"]["stat_t"] == f"{BASE}/door/rule/fence"
             engine.clear(fence)
             engine.begin(rule="fall")
-            await until(lambda: "rule_fall" in client.value(CONFIG)["cmps"] and notifier.intake.states.on(2**60) != {})
-            await until(lambda: fence not in notifier.intake.states.open)
+            await until(lambda: "rule_fall" in client.value(CONFIG)["cmps"])
+            await until(lambda: fence not in open_alerts(notifier))
             assert notifier.intake.set_rules([("door", "fall")])
             notifier.sessions["house"].changed()
             await until(lambda: client.values.get(f"{BASE}/door/rule/fence") == b"")
@@ -332,7 +332,7 @@ async def test_home_assistants_birth_message_gets_everything_again_and_people_ar
 async def test_an_alert_that_was_on_before_the_first_start_is_shown_and_off_after_a_crash_of_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream.notify.alert_states.NEW_RUN_US", 200_000)
+    monkeypatch.setattr("stream.notify.engine_state.NEW_RUN_US", 200_000)
     engine = AlertEngine()
     await engine.start()
     left_on = engine.begin(began_us=1, capture_us=1)
@@ -386,7 +386,7 @@ async def test_an_alert_of_a_real_engine_is_shown_acknowledged_by_a_command_and_
         await until(lambda: sensor(client, rule="never") == "OFF")  # a rule without an alert is known, too
         await engine.stop()
         await until(lambda: sensor(client, rule="visitor") == "OFF")
-        assert notifier.intake.states.open == {}
+        assert notifier.intake.open_alerts == []
 
 
 @pytest.mark.soak
@@ -461,7 +461,7 @@ async def test_a_broker_killed_fifty_times_leaves_no_sensor_wrong_and_loses_and_
 def _rows(folder: Path) -> list[Any]:
     from stream.notify.ledger import Ledger
 
-    ledger = Ledger(folder / "notify.db", read_only=True)
+    ledger = Ledger(folder / "notify.db", locked=False)
     try:
         return ledger.find(limit=100_000)
     finally:

@@ -72,16 +72,16 @@ async def test_alerts_that_replay_could_not_give_are_requested_again_also_by_a_l
         await until(lambda: bool(engine.statistics() or replay.asked > 3))
     async with notifying(config) as notifier:  # it has not written that it has read past what is missing
         await until(lambda asked=replay.asked: bool(engine.statistics() or replay.asked > asked + 2))
-        assert not missed & told(notifier) and notifier.intake.counts.lost == 0
+        assert not missed & told(notifier) and notifier.intake.lost == 0
         replay.away = False
         await knows(notifier, {first, last} | missed)
         after = engine.begin()
         await knows(notifier, {first, last, after} | missed)
-        assert notifier.intake.counts.lost == 0
+        assert notifier.intake.lost == 0
     replay.away = True
     async with notifying(config) as notifier:
         await knows(notifier, {first, last, after} | missed)
-        (read,) = [one for one in notifier.intake.positions() if one.topic.startswith("alerts/")]
+        (read,) = [one for one in notifier.ledger.positions() if one.topic.startswith("alerts/")]
         assert read.next_seq == 6
     await engine.stop()
 
@@ -103,7 +103,7 @@ async def test_alerts_of_a_run_that_ended_are_requested_by_a_later_notify_while_
         await until(lambda: bool(engine.statistics() or notifier.intake.view.listed))
         wanted = {engine.begin()}
         await knows(notifier, wanted)
-        read = notifier.intake.positions()
+        read = notifier.ledger.positions()
     missed = {engine.begin() for _ in range(3)}
     await engine.stop()
     engine.crash()
@@ -113,13 +113,13 @@ async def test_alerts_of_a_run_that_ended_are_requested_by_a_later_notify_while_
         await until(lambda: notifier.intake.view.listed)  # from the first statistics, before which none are missing
         wanted.add(engine.begin())
         await knows(notifier, wanted)  # of the new run, before those of the run that ended
-        assert notifier.intake.positions() == read
+        assert notifier.ledger.positions() == read
     replay.away = False
     async with notifying(config) as notifier:
         await knows(notifier, wanted | missed)
         await until(lambda: bool(engine.statistics() or not notifier._subscription.behind))
         wanted.add(engine.begin())
         await knows(notifier, wanted | missed)
-        assert notifier.intake.positions()[-1].run == engine.run
-        assert notifier.intake.counts.lost == 0
+        assert notifier.ledger.positions()[-1].run == engine.run
+        assert notifier.intake.lost == 0
     await engine.stop()

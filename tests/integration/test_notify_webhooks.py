@@ -24,8 +24,8 @@ def soon() -> Iterator[None]:
     """Let a try that gets no answer end soon, and the next one follow soon."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stream.notify.targets.webhook_sender.WITHIN_S", 1.0)
-        patch.setattr("stream.notify.outbox.FIRST_RETRY_S", 0.02)
-        patch.setattr("stream.notify.outbox.LONGEST_RETRY_S", 0.1)
+        patch.setattr("stream.notify.delivery.FIRST_RETRY_S", 0.02)
+        patch.setattr("stream.notify.delivery.LONGEST_RETRY_S", 0.1)
         yield
 
 
@@ -148,7 +148,7 @@ async def test_nothing_is_sent_while_the_ledger_cannot_be_written_and_nothing_is
     engine = AlertEngine()
     await engine.start()
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("lanes", "notifier"):
+        for module in ("delivery", "notifier"):
             patch.setattr(f"stream.notify.{module}.LEDGER_AGAIN_S", 0.02)
         async with receiver() as server, notifying(settings(engine, tmp_path, hook(tmp_path, server))) as notifier:
             await until(lambda: bool(notifier.intake.view.cameras))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.notify.alert_engine import AlertEngine, notifying, settings
+from support.notify.alert_engine import AlertEngine, notifying, open_alerts, settings
 from support.notify.home_assistant import home_assistant
 from support.notify.mosquitto import mosquitto
 from support.waiting import until
@@ -60,7 +60,7 @@ async def test_home_assistant_discovers_cameras_and_follows_alerts_over_restarts
             await until(lambda: is_now(FALL, "on"))
             await home.stop()
             engine.clear(second)
-            await until(lambda: second not in notifier.intake.states.open)
+            await until(lambda: second not in open_alerts(notifier))
             third = engine.begin("yard")
             await home.start()
             await until(lambda: is_now(FALL, "off"))

@@ -80,7 +80,7 @@ async def test_notify_killed_at_random_loses_nothing_and_doubles_nothing_without
         assert list(dict.fromkeys(post.id for post in server.taken if post.camera == camera)) == names
     unmarked = Counter(post.id for post in server.taken if post.attempt == 1)
     assert max(unmarked.values()) == 1
-    ledger = Ledger(tmp_path / "notify.db", read_only=True)
+    ledger = Ledger(tmp_path / "notify.db", locked=False)
     states = Counter(one.state for one in ledger.find(limit=100_000))
     ledger.close()
     repeated = sum(post.attempt > 1 for post in server.taken)
@@ -92,7 +92,7 @@ def _has_read(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        ledger = Ledger(path, read_only=True)
+        ledger = Ledger(path, locked=False)
     except ConfigError:
         return False  # it is being made
     try:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import apprise
 
+from stream.notify.delivery import Attempt, Failed, Sent
 from stream.notify.notify_config import AppriseConfig, secret
-from stream.notify.outbox import Attempt, Failed, Sent
 from stream.settings.config_error import ConfigError
 
 WITHIN_S = 30.0

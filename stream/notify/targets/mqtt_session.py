@@ -22,10 +22,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from stream.notify.delivery import Attempt, Failed, Sent
 from stream.notify.engine_api import tls_context
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, secret
-from stream.notify.outbox import Attempt, Failed, Sent
 from stream.notify.targets import mqtt_topics
 from stream.notify.targets.mqtt_client import ConfirmedClient, RefusedError, TooLargeError
 from stream.notify.targets.mqtt_topics import OFFLINE, ONLINE, availability, base_of
@@ -257,10 +257,10 @@ class MqttSession:
         """Publish the retained topics that changed, empty those that are gone, and record which there are."""
         try:
             known = self._ledger.mqtt_topics(self._name)
+            wanted, complete = self._desired(known)
         except sqlite3.Error as error:
             self._ledger_failed(error)
-            known = set(self._published)
-        wanted, complete = self._desired(known)
+            return
         gone = known - wanted.keys() if complete else set[str]()
         self._record(added=wanted.keys() - known)
         now_s = asyncio.get_running_loop().time()

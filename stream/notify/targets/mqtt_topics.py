@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from stream.notify.clock import Now
+from stream.notify.delivery import Attempt
+from stream.notify.engine_state import CameraView
 from stream.notify.intake import Intake
 from stream.notify.ledger import AlertRow
 from stream.notify.notice import encode
 from stream.notify.notify_config import MqttConfig
-from stream.notify.outbox import Attempt
 
 EXPIRE_AFTER_S = 180
 """Home Assistant shows a sensor as unavailable if it is not repeated within this time."""
@@ -35,28 +37,24 @@ def picture_topic(config: MqttConfig, camera: str) -> str:
     return f"{base_of(config)}/{camera}/picture"
 
 
-def desired(config: MqttConfig, intake: Intake, earlier: Collection[str], now_us: int) -> tuple[dict[str, bytes], bool]:
+def desired(config: MqttConfig, intake: Intake, earlier: Collection[str], now: Now) -> tuple[dict[str, bytes], bool]:
     """Return the payload of each retained topic, and whether these are all.
 
-    `earlier`: topics that the broker may have. Until the engine has listed its cameras, theirs stay, as unavailable,
-    and show the alerts that the ledger has.
+    `earlier`: topics that the broker may have. Until the engine has listed its cameras, those of these topics are
+    unavailable, and show the alerts that the ledger has.
     """
-    base = base_of(config)
+    base, listed = base_of(config), intake.view.listed
     found = {availability(config): ONLINE}
-    if not intake.view.listed:
-        return found | _of_ledger(config, intake, earlier, now_us), False
-    on = intake.states.on(now_us)
-    for name, camera in intake.view.cameras.items():
+    on, known = intake.states.on(now), sorted(intake.rules.items())
+    for name, camera in (intake.view.cameras if listed else _cameras(config, earlier)).items():
         if config.cameras is not None and name not in config.cameras:
             continue
         rules = {
-            rule: armed
-            for (of, rule), armed in sorted(intake.rules.items())
-            if of == name and (config.rules is None or rule in config.rules)
+            rule: armed for (of, rule), armed in known if of == name and (config.rules is None or rule in config.rules)
         }
         own = f"{base}/{name}"
         status = camera.status
-        found[f"{own}/availability"] = OFFLINE if intake.silent else ONLINE
+        found[f"{own}/availability"] = ONLINE if listed and not intake.silent else OFFLINE
         found[f"{own}/live"] = b"ON" if camera.state == "live" else b"OFF"
         found[f"{own}/state"] = encode(
             {
@@ -76,36 +74,19 @@ def desired(config: MqttConfig, intake: Intake, earlier: Collection[str], now_us
         if config.discovery is not None:
             topic = f"{config.discovery}/device/{PROJECT}_{config.node}_{name}/config"
             found[topic] = encode(discovery(config, name, rules))
-    return found, True
+    return found, listed
 
 
-def _of_ledger(config: MqttConfig, intake: Intake, earlier: Collection[str], now_us: int) -> dict[str, bytes]:
-    """Return those of the topics that are known without the engine."""
-    on = intake.states.on(now_us)
-    rules: dict[str, set[str]] = {}
-    listing: list[str] = []
-    found: dict[str, bytes] = {}
-    for topic in earlier:
-        match topic.removeprefix(base_of(config) + "/").split("/"):
-            case [camera, "availability"]:
-                found[topic] = OFFLINE
-            case [camera, "alerts"]:
-                listing.append(camera)
-            case [camera, "rule", rule]:
-                rules.setdefault(camera, set()).add(rule)
-                armed = intake.rules.get((camera, rule), True)
-                found[topic] = encode(_sensor(on.get((camera, rule), ()) if armed else ()))
-            case _:
-                pass
-    return found | {
-        f"{base_of(config)}/{camera}/alerts": _alerts(intake, camera, rules.get(camera, ())) for camera in listing
-    }
+def _cameras(config: MqttConfig, topics: Collection[str]) -> dict[str, CameraView]:
+    """Return the cameras to which the topics belong."""
+    found = (topic.removeprefix(base_of(config) + "/").split("/") for topic in topics)
+    return {parts[0]: CameraView() for parts in found if parts[1:] == ["availability"]}
 
 
 def _alerts(intake: Intake, camera: str, rules: Collection[str]) -> bytes:
     """Return the payload of a camera's alerts."""
-    opened = [_short(row) for row in intake.states.open.values() if row.camera == camera and row.rule in rules]
-    recent = [_short(row) for row in intake.states.recent.get(camera, ()) if row.rule in rules]
+    opened = [_short(row) for row in intake.open_alerts if row.camera == camera and row.rule in rules]
+    recent = [_short(row) for row in intake.recent(camera) if row.rule in rules]
     return encode({"open": opened, "recent": recent})
 
 

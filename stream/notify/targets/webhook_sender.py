@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import aiohttp
 from standardwebhooks import Webhook
 
+from stream.notify.delivery import Attempt, Failed, Sent
 from stream.notify.engine_api import tls_context
 from stream.notify.notice import encode
 from stream.notify.notify_config import WebhookConfig, secret
-from stream.notify.outbox import Attempt, Failed, Sent
 from stream.settings.config_error import ConfigError
 
 WITHIN_S = 10.0

@@ -132,5 +132,10 @@ async def notifying(config: NotifyConfig) -> AsyncIterator[Notifier]:
             await task
 
 
+def open_alerts(notifier: Notifier) -> set[str]:
+    """Return the alerts that are open for notify."""
+    return {row.id for row in notifier.intake.open_alerts}
+
+
 def _now_us() -> int:
     return time.time_ns() // 1000

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from stream.notify.clock import Now
+from stream.notify.delivery import Attempt, Outbox, Sent
 from stream.notify.intake import Intake, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notice import Notice
-from stream.notify.outbox import Attempt, Outbox, Sent
 from stream.results import Message
 from support.notify.fed_alerts import NOW_US, SECOND, config
 
@@ -24,10 +25,25 @@ class Notify:
         """By how much the time of day was set since the start."""
         self.open()
 
+    @property
+    def now(self) -> Now:
+        return Now(self.now_us + self.set_us, self.now_us)
+
+    @property
+    def on(self) -> set[str]:
+        """The alerts for which a sensor is on."""
+        return {row.id for rows in self.intake.states.on(self.now).values() for row in rows}
+
+    @property
+    def opened(self) -> set[str]:
+        """The open alerts."""
+        return {row.id for row in self.intake.open_alerts}
+
     def open(self) -> None:
         self.ledger = Ledger(self.path, NOW_US)
+        self.ledger.db.execute("PRAGMA synchronous = OFF")  # here no power is cut, and tests are many
         self.now_us, self.set_us = self.now_us + self.set_us, 0
-        self.intake = Intake(self.settings, self.ledger, self.now_us)
+        self.intake = Intake(self.settings, self.ledger, self.now)
         self.outbox = Outbox(self.settings, self.ledger)
 
     def restart(self) -> None:
@@ -36,18 +52,17 @@ class Notify:
 
     def take(self, *messages: Message, replayed: bool = False, earlier: bool = False) -> None:
         """Take messages; `earlier`: by replay, of runs that are over and not read completely yet."""
-        burst = [Received(one, replayed or earlier, earlier, earlier) for one in messages]
-        self.intake.take(burst, self.now_us + self.set_us, self.now_us)
+        self.intake.take([Received(one, replayed or earlier, earlier, earlier) for one in messages], self.now)
 
     def tick(self, seconds: float = 0) -> None:
         self.now_us += round(seconds * SECOND)
-        self.intake.tick(self.now_us + self.set_us, self.now_us)
+        self.intake.tick(self.now)
 
     def begin(self, lane: str = "door", target: str = "hook") -> Attempt:
         """Begin a try of what waits in a lane."""
         waiting = self.ledger.head(target, lane)
         assert waiting is not None
-        attempt = self.outbox.begin(waiting.seq, self.now_us)
+        attempt = self.outbox.begin(waiting.seq, self.now.us)
         assert attempt is not None
         return attempt
 
@@ -55,10 +70,10 @@ class Notify:
         """Send what waits, and return it."""
         sent: list[Notice] = []
         for lane in self.ledger.lanes(target):
-            while (waiting := self.ledger.head(target, lane)) is not None:
-                attempt = self.outbox.begin(waiting.seq, self.now_us)
-                assert attempt is not None and attempt.notice is not None
-                self.outbox.end(attempt, Sent(), self.now_us)
+            while self.ledger.head(target, lane) is not None:
+                attempt = self.begin(lane, target)
+                self.outbox.end(attempt, Sent(), self.now.us, 0)
+                assert attempt.notice is not None
                 sent.append(attempt.notice)
         return sent
 

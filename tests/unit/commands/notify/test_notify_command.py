@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from run_stream import app
-from stream.notify.ledger import Ledger, Planned
+from stream.notify.ledger import Delivery, Ledger
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -72,7 +72,7 @@ def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retri
     assert run("retry", "1", "--config", config)[0] == 1
     assert run("retry", "--config", config)[0] == 2
     ledger = Ledger(tmp_path / "notify.db", locked=False)
-    ledger.plan(Planned("a\x1b[31m", "hook", "door", "began", "a", False, b"{}"), 1)
+    ledger.plan(Delivery("a\x1b[31m", "hook", "began", b"{}", "door", "a"), 1)
     ledger.tried(2, "given_up", 2, "answered 410")
     ledger.close()
     code, text = run("list", "--config", config, "--state", "given_up")
@@ -102,7 +102,7 @@ def test_events_are_listed_only_on_request(tmp_path: Path) -> None:
     config = configured(tmp_path)
     ledger = Ledger(tmp_path / "notify.db")
     for kind in ("began", "event", "clip"):
-        ledger.plan(Planned(kind, "hook", "door", kind, "", False, b"{}"), 1)
+        ledger.plan(Delivery(kind, "hook", kind, b"{}", "door"), 1)
     ledger.close()
     assert [json.loads(line)["kind"] for line in run("list", "--config", config, "--json")[1].splitlines()] == ["began"]
     code, text = run("list", "--config", config, "--events")
@@ -112,7 +112,7 @@ def test_events_are_listed_only_on_request(tmp_path: Path) -> None:
 def test_a_reason_of_a_receiver_is_shown_as_it_is(tmp_path: Path) -> None:
     config = configured(tmp_path)
     ledger = Ledger(tmp_path / "notify.db")
-    ledger.plan(Planned("a", "hook", "door", "began", "a", False, b"{}"), 1)
+    ledger.plan(Delivery("a", "hook", "began", b"{}", "door", "a"), 1)
     ledger.tried(1, "given_up", 2, "refused [/bold] [link=x]")
     ledger.close()
     code, text = run("list", "--config", config)

@@ -12,11 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from stream.notify.alert_states import NEW_RUN_US
-from stream.notify.intake import Received
-from stream.notify.notice import decode
+from stream.notify.delivery import Failed, Sent
+from stream.notify.engine_state import NEW_RUN_US
 from stream.notify.notify_config import MqttConfig
-from stream.notify.outbox import Failed, Sent, retry_in_s
 from stream.notify.targets.mqtt_topics import stream_messages
 from stream.results import Alert, ClipReady
 from support.engines import wire_messages
@@ -48,7 +46,7 @@ def test_repeated_messages_are_announced_once_also_after_a_restart(notify: Notif
     notify.restart()
     notify.take(*messages, replayed=True)
     assert notify.states() == []
-    assert set(notify.intake.states.open) == {"2"}
+    assert notify.opened == {"2"}
 
 
 def test_a_late_alert_is_never_announced_as_new(notify: Notify) -> None:
@@ -70,11 +68,6 @@ def test_an_alert_that_is_over_before_it_could_be_announced_is_one_message(notif
     assert closed.alert is not None and closed.alert.capture_us == NOW_US + 30 * SECOND
 
 
-def test_a_short_alert_is_announced_with_its_end_when_both_are_in_time(notify: Notify) -> None:
-    notify.take(alert("1"), alert("1", "cleared", seq=1))
-    assert notify.states() == [("1", "began"), ("1", "cleared")]
-
-
 def test_a_try_that_may_have_arrived_is_known_and_sends_the_same(notify: Notify) -> None:
     notify.take(alert("1"))
     first = notify.begin()
@@ -82,21 +75,6 @@ def test_a_try_that_may_have_arrived_is_known_and_sends_the_same(notify: Notify)
     notify.restart()  # killed after the try
     second = notify.begin()
     assert (first.number, second.number) == (1, 2) and first.body == second.body
-
-
-def test_retries_wait_longer_each_time_and_end_after_a_day_or_when_the_target_refuses(notify: Notify) -> None:
-    assert [retry_in_s(number, 0, 0) for number in (1, 2, 3, 9, 50)] == [1, 2, 4, 256, 300]
-    assert retry_in_s(1, 60, 0) == 60 and retry_in_s(1, 9999, 0) == 300 and retry_in_s(1, 0, -1) == 1
-    notify.take(alert("1"), alert("2", camera="yard"))
-    for lane, seconds, result, state in [
-        ("door", 0, Failed("answered 500"), "pending"),
-        ("door", 86_400, Failed("answered 500"), "given_up"),
-        ("yard", 0, Failed("answered 410", final=True), "given_up"),
-    ]:
-        attempt = notify.begin(lane)
-        wait_s = notify.outbox.end(attempt, result, notify.now_us + seconds * SECOND)
-        assert (wait_s is None) == (state == "given_up")
-        assert notify.ledger.find(seq=attempt.delivery.seq)[0].state == state
 
 
 def test_a_burst_that_the_disk_refuses_is_taken_when_it_is_offered_again(notify: Notify) -> None:
@@ -113,25 +91,18 @@ def test_a_burst_that_the_disk_refuses_is_taken_when_it_is_offered_again(notify:
     notify.ledger.db.set_authorizer(None)
     notify.take(*burst)
     assert notify.states() == [("1", "began"), ("1", "cleared"), ("2", "began")]
-    assert set(notify.intake.states.open) == {"2"}
+    assert notify.opened == {"2"}
 
 
 def test_a_tick_between_does_not_write_that_a_burst_was_read_that_the_disk_refused(notify: Notify) -> None:
     notify.take(alert("1"))
-    read = notify.intake.positions()
+    read = notify.ledger.positions()
     notify.ledger.db.set_authorizer(lambda action, *_: int(action == sqlite3.SQLITE_INSERT))
     with pytest.raises(sqlite3.Error):
         notify.take(alert("2", seq=1))
     notify.ledger.db.set_authorizer(None)
     notify.tick(600)
-    assert notify.intake.positions() == read, "a notify that ends now reads the alert again"
-
-
-def test_alerts_of_a_run_that_crashed_are_closed_and_told(notify: Notify) -> None:
-    notify.take(alert("1"))
-    notify.take(stats(run=NEXT_RUN))
-    notify.tick(NEW_RUN_US / SECOND)
-    assert [(one.state, one.closed_by) for one in notify.send()] == [("began", ""), ("cleared", "new_run")]
+    assert notify.ledger.positions() == read, "a notify that ends now reads the alert again"
 
 
 def test_alerts_of_runs_that_ended_unread_are_sent_late_in_order_and_closed(notify: Notify) -> None:
@@ -142,21 +113,21 @@ def test_alerts_of_runs_that_ended_unread_are_sent_late_in_order_and_closed(noti
     unread = [alert("0", "cleared", seq=1), alert("1", seq=2), alert("1", "cleared", seq=3), alert("2", seq=4)]
     between = [alert("3", run=NEXT_RUN), alert("3", "cleared", seq=1, run=NEXT_RUN, clear_reason="restart")]
     notify.take(*unread, *between, earlier=True)
-    assert notify.intake.states.on(notify.now_us) == {}, "what is over is not shown by sensors"
+    assert notify.on == set(), "what is over is not shown by sensors"
     notify.take(stats(run="c" * 32))
     assert notify.states() == [("0", "cleared"), ("1", "closed"), ("2", "late"), ("3", "closed")]
     notify.tick(NEW_RUN_US / SECOND)
     assert [(one.alert and one.alert.alert, one.state, one.closed_by) for one in notify.send()] == [
         ("2", "cleared", "new_run")
     ]
-    assert not notify.intake.states.open
+    assert not notify.opened
 
 
 def test_a_notify_that_is_killed_while_it_reads_runs_that_ended_reads_them_again_and_repeats_nothing(
     notify: Notify,
 ) -> None:
     notify.take(alert("0"), alert("0", "cleared", seq=1))
-    read = notify.intake.positions()
+    read = notify.ledger.positions()
     notify.now_us += 60 * MINUTE
     unread = [alert("1", seq=2), alert("1", "updated", seq=3), alert("1", "cleared", seq=4), alert("2", seq=5)]
     states: list[tuple[str, str]] = []
@@ -164,14 +135,14 @@ def test_a_notify_that_is_killed_while_it_reads_runs_that_ended_reads_them_again
         notify.take(*unread[:upto], earlier=True)
         states += notify.states()
         notify.restart()
-        assert notify.intake.positions() == read
+        assert notify.ledger.positions() == read
     notify.take(stats(run=NEXT_RUN))
     notify.tick(NEW_RUN_US / SECOND)
     notify.take(*unread, earlier=True)  # once more, after notify has closed an alert itself
     notify.tick(NEW_RUN_US / SECOND)
     states += notify.states()
     assert states == [("0", "closed"), ("1", "late"), ("1", "cleared"), ("2", "late"), ("2", "cleared")]
-    assert {one.run for one in notify.intake.positions()} == {RUN, NEXT_RUN}
+    assert {one.run for one in notify.ledger.positions()} == {RUN, NEXT_RUN}
 
 
 def test_alerts_that_are_still_arriving_are_not_closed_before_their_end_has_arrived(notify: Notify) -> None:
@@ -196,16 +167,9 @@ def test_an_alert_of_the_present_run_that_comes_by_replay_after_earlier_runs_sta
     notify.take(alert("now", run=present, at_us=notify.now_us), replayed=True)
     notify.tick(0.2)
     assert [state for name, state in notify.states() if name == "now"] == ["began"]
-    assert list(notify.intake.states.on(notify.now_us)) == [("door", "fall")]
+    assert notify.on == {"now"}
     notify.tick(20)
-    assert list(notify.intake.states.open) == ["now"]
-
-
-def test_an_alert_of_an_earlier_run_that_is_too_old_to_announce_does_not_count_as_disarmed(notify: Notify) -> None:
-    notify.take(stats())
-    notify.take(alert("old", at_us=NOW_US - 60 * MINUTE), earlier=True)
-    assert notify.states() == []
-    assert notify.intake.counts.held.total() == 0
+    assert notify.opened == {"now"}
 
 
 def test_a_lost_engine_closes_all_alerts_and_is_told_once(notify: Notify) -> None:
@@ -217,7 +181,7 @@ def test_a_lost_engine_closes_all_alerts_and_is_told_once(notify: Notify) -> Non
     notify.tick(300)
     notify.tick(300)
     assert sorted(notify.states()) == [("", "notice"), ("1", "closed")]
-    assert notify.intake.states.on(notify.now_us) == {}
+    assert notify.on == set()
 
 
 def test_an_alert_that_is_reported_again_after_notify_closed_it_has_a_second_end(notify: Notify) -> None:
@@ -260,27 +224,11 @@ def test_alerts_that_were_given_up_are_told_though_their_number_is_not_known(not
     assert [one.text for one in notify.send()] == [f"{cause}: at least 3 messages lost"]
 
 
-def test_unknown_alerts_are_requested_also_if_statistics_that_list_them_are_in_one_burst(notify: Notify) -> None:
-    burst = [Received(stats("9", seq=seq)) for seq in range(4)]
-    assert notify.intake.take(burst, NOW_US).request_alerts
-    assert not notify.intake.take(burst, NOW_US).request_alerts, "once"
-
-
 def test_replayed_statistics_close_nothing(notify: Notify) -> None:
     notify.take(alert("1"))
     for seq in range(3):
         notify.take(stats(seq=seq), replayed=True)
-    assert set(notify.intake.states.open) == {"1"}
-
-
-def test_how_far_an_engines_statistics_were_read_is_kept_by_their_topic(notify: Notify) -> None:
-    """The next subscription requests from there; the topic of an engine of a fleet has its name."""
-    notify.take(stats(seq=6), replace(stats(seq=7), engine="gpu-3"))
-    notify.tick(60)
-    assert {(one.topic, one.next_seq) for one in notify.ledger.positions()} == {
-        ("stats/v1/", 7),
-        ("stats/v1/gpu-3/", 8),
-    }
+    assert notify.opened == {"1"}
 
 
 def test_a_target_gets_only_the_alerts_that_it_wants(tmp_path: Path) -> None:
@@ -295,7 +243,7 @@ def test_a_disarmed_rule_is_not_announced_and_arming_does_not_announce_what_bega
     notify.take(alert("1"))
     assert not notify.intake.set_armed("door", "unknown", armed=False)
     assert notify.intake.set_armed("door", "fall", armed=False)
-    assert notify.intake.states.on(NOW_US) == {}
+    assert notify.on == set()
     notify.take(alert("2", seq=1))
     notify.restart()
     assert notify.intake.set_armed("door", "fall", armed=True)
@@ -355,7 +303,7 @@ def test_each_alert_is_announced_once_whatever_fails_in_between(
             if isinstance(result, Sent):
                 taken.append((attempt.delivery.id, attempt.number))
             if recorded:
-                notify.outbox.end(attempt, result, notify.now_us)
+                notify.outbox.end(attempt, result, notify.now_us, 0)
 
     for what, value in steps:
         if what == "begin":
@@ -386,7 +334,7 @@ def test_each_alert_is_announced_once_whatever_fails_in_between(
     assert {name for name, _ in taken} == {f"{one.alert}:{one.state}" for one in log}
     first = [name for name, number in taken if number == 1]
     assert len(first) == len(set(first)), "a repetition is marked"
-    assert notify.intake.states.open.keys() == {one.alert for one in opened}
+    assert notify.opened == {one.alert for one in opened}
     notify.ledger.close()
 
 
@@ -398,26 +346,13 @@ def test_a_flood_of_10000_alerts_is_bounded_counted_and_said(tmp_path: Path) -> 
         names = range(first, min(total, first + 64))
         notify.take(*(alert(str(n), seq=n, severity="critical" if n % 100 == 0 else "warning") for n in names))
         assert notify.ledger.count("hook", "pending") <= 500
-    held = notify.intake.counts.held["hook", "flood"]
+    held = notify.intake.held["hook", "flood"]
     assert held == total - 500 == notify.ledger.count("hook", "held")
     notify.tick(60)
     sent = notify.send()
     (summary,) = [one.held for one in sent if one.held is not None]
     assert (summary.messages, summary.by, summary.rules) == (held, {"flood": held}, {"fall": held})
     assert sum(one.alert is not None and one.alert.severity == "critical" for one in sent) == 100
-    notify.ledger.close()
-
-
-def test_events_that_a_flood_holds_back_are_summed_up(tmp_path: Path) -> None:
-    target = {"kind": "mqtt", "broker": "mqtt://127.0.0.1", "events": True, "most_pending": 10}
-    notify = Notify(tmp_path, targets={"house": target})
-    event = msgspec.structs.replace(wire_messages.event("door"), run=RUN)
-    notify.take(*(msgspec.structs.replace(event, seq=seq) for seq in range(30)))
-    assert notify.ledger.count("house", "held") == 20
-    notify.tick(60)
-    (waiting,) = [one for one in notify.ledger.find(state="pending") if one.kind == "summary"]
-    summary = decode(waiting.plan).held
-    assert summary is not None and (summary.by, summary.rules) == ({"flood": 20}, {"events": 20})
     notify.ledger.close()
 
 
@@ -466,57 +401,20 @@ def test_alerts_of_one_rule_within_a_time_are_one_message_and_a_summary(tmp_path
 
 # -- a clock that is set ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("set_us", [-60 * MINUTE, 60 * MINUTE])
-def test_a_clock_that_is_set_closes_no_alert_and_stops_no_limit(tmp_path: Path, set_us: int) -> None:
-    notify = Notify(tmp_path, late_after="24h", **hook(most_per_minute=1, group_within="10s"))
-    notify.take(alert("1"), stats("1"))
+def test_a_clock_that_is_set_closes_no_alert_and_holds_nothing_back_for_longer(tmp_path: Path, set_us: int) -> None:
+    notify = Notify(tmp_path, late_after="24h", **hook(most_per_minute=2, group_within="10s"))
+    notify.take(alert("1"), alert("2", seq=1), stats("1", "2"))
     notify.tick(1)
     notify.set_us = set_us
     notify.tick(1)
-    assert not notify.intake.silent and set(notify.intake.states.open) == {"1"}
-    notify.take(alert("2", seq=1), alert("3", seq=2, rule="fence"))
-    assert notify.states() == [("1", "began")]
-    notify.tick(9)
-    assert [one.held.by for one in notify.send() if one.held is not None] == [{"group": 1}]
-    notify.tick(52)
+    assert not notify.intake.silent and notify.opened == {"1", "2"}
+    assert [one.held.by if one.held is not None else one.id for one in notify.send()] == [{"group": 1}, "1:began"]
+    notify.take(*(alert(str(number), seq=number, rule=f"rule{number}") for number in (3, 4, 5)))
+    assert notify.states() == [("3", "began"), ("4", "began")]
+    notify.take(*(alert(str(number), "cleared", seq=number + 9) for number in (1, 2)))
+    assert notify.on == {"3", "4", "5"}
+    notify.tick(60)
     assert [one.held.by for one in notify.send() if one.held is not None] == [{"cap": 1}]
-    notify.take(alert("4", seq=3))
-    assert notify.states() == [("4", "began")]
-    notify.ledger.close()
-
-
-def test_quiet_hours_of_a_clock_that_is_set_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    quiet = {"from": "14:00", "to": "15:00"}
-    notify = Notify(tmp_path, engine_lost="24h", late_after="24h", **hook(quiet_hours=quiet))
-    notify.take(alert("1"))
-    notify.tick(1)
-    assert notify.send() == []
-    notify.set_us = 60 * MINUTE  # 15:13
-    notify.tick(1)
-    notify.take(alert("2", seq=1))
-    assert [one.held.messages if one.held is not None else one.id for one in notify.send()] == [1, "2:began"]
-    notify.set_us = 0  # 14:13 again
-    notify.take(alert("3", seq=2))
-    notify.tick(1)
-    assert notify.send() == []
-    notify.set_us = -24 * 60 * MINUTE + 60 * MINUTE  # 15:13 of the day before
-    notify.tick(1)
-    assert [one.held.messages for one in notify.send() if one.held is not None] == [1]
-    notify.tick(1)
-    assert notify.send() == []
-    notify.ledger.close()
-
-
-def test_times_of_a_process_whose_clock_was_ahead_hold_back_and_show_nothing_for_longer(tmp_path: Path) -> None:
-    notify = Notify(tmp_path, late_after="24h", **hook(group_within="10s"))
-    notify.now_us += 60 * MINUTE
-    notify.take(alert("1"), alert("1", "cleared", seq=1), alert("2", seq=2))
-    assert notify.intake.states.on(notify.now_us).keys() == {("door", "fall")}
-    notify.take(alert("2", "cleared", seq=3))
-    notify.set_us = -60 * MINUTE
-    notify.restart()
-    assert notify.intake.states.on(notify.now_us) == {}
-    notify.tick(1)
-    assert [one.held.messages for one in notify.send() if one.held is not None] == [1]
     notify.ledger.close()
 
 
@@ -599,9 +497,3 @@ def target_of(notify: Notify, name: str) -> MqttConfig:
     target = notify.settings.targets[name]
     assert isinstance(target, MqttConfig)
     return target
-
-
-def test_a_notice_is_read_as_it_was_written(notify: Notify) -> None:
-    notify.take(alert("1"))
-    (waiting,) = notify.ledger.find()
-    assert decode(waiting.plan).alert == alert("1")

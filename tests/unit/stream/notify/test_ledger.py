@@ -1,29 +1,27 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stream.messaging.gaps import Position
-from stream.notify.ledger import AlertRow, Ledger, Planned
-from stream.results import Alert
+from stream.notify.delivery import Failed, Sent
+from stream.notify.ledger import Delivery, Ledger
+from stream.results import Alert, Message, topic
 from stream.settings.config_error import ConfigError
-from support.notify.fed_alerts import NOW_US, alert
-from support.notify.killed_ledger import messages
-from support.repository import REPOSITORY
+from support.notify.fed_alerts import NOW_US, SECOND, alert
+from support.notify.without_network import Notify
 
 
-def planned(name: str, lane: str = "door", *, critical: bool = False, held: str = "", due_us: int = 0) -> Planned:
-    return Planned(name, "hook", lane, "began", name, critical, b"{}", held, due_us)
+def planned(name: str, lane: str = "door", **fields: Any) -> Delivery:
+    return Delivery(name, "hook", "began", b"{}", lane, name, **fields)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Any:
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger(tmp_path / "notify.db", NOW_US)
     yield opened
     opened.close()
@@ -44,75 +42,36 @@ def test_messages_wait_in_the_order_of_their_lane(ledger: Ledger) -> None:
     assert ledger.count("hook", "pending") == 2 and ledger.oldest_pending_us("hook") == NOW_US
 
 
-def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
-    with pytest.raises(RuntimeError), ledger.transaction():
-        ledger.plan(planned("a"), NOW_US)
-        raise RuntimeError
-    assert ledger.find() == []
-
-
-def test_positions_keep_the_latest_run_and_epochs(ledger: Ledger) -> None:
-    topic = "alerts/v1/door/"
-    ledger.reached([Position(topic, "r1", epoch, 5) for epoch in range(12)])
+def test_positions_keep_the_latest_run_and_epochs_and_those_of_the_run_that_was_read_last_come_last(
+    ledger: Ledger,
+) -> None:
+    door, yard, stats = "alerts/v1/door/", "alerts/v1/yard/", "stats/v1/"
+    ledger.reached([Position(door, "r1", epoch, 5) for epoch in range(12)])
     assert {one.epoch for one in ledger.positions()} == set(range(4, 12))
-    ledger.reached([Position(topic, "r2", 1, 3), Position(topic, "r2", 1, 4)])
-    assert ledger.positions() == [Position(topic, "r2", 1, 4)]
-
-
-def test_the_positions_of_the_run_that_was_read_last_come_last(ledger: Ledger) -> None:
-    door, yard = "alerts/v1/door/", "alerts/v1/yard/"
-    ledger.reached([Position(yard, "r1", 1, 5), Position("stats/v1/", "r1", 0, 9), Position(door, "r2", 1, 1)])
-    assert [one.run for one in ledger.positions()] == ["r1", "r1", "r2"]
-    ledger.reached([Position("stats/v1/", "r0", 0, 1)])  # runs have random names
-    ledger.reached([])
-    assert [(one.topic, one.run) for one in ledger.positions()][-1] == ("stats/v1/", "r0")
-
-
-def test_messages_given_up_are_tried_again_on_request(ledger: Ledger) -> None:
-    for name in ("a", "b"):
-        ledger.plan(planned(name), NOW_US)
-    first, second = ledger.find()
-    ledger.tried(first.seq, "given_up", NOW_US, "answered 410")
-    assert ledger.retry(seq=second.seq) == 0, "it waits anyway"
-    assert ledger.retry(target="hook") == 1
-    assert [one.state for one in ledger.find()] == ["pending", "pending"]
+    ledger.reached([Position(yard, "r1", 1, 5), Position(stats, "r1", 0, 9), Position(door, "r2", 1, 4)])
+    assert [(one.topic, one.run) for one in ledger.positions()] == [(yard, "r1"), (stats, "r1"), (door, "r2")]
+    ledger.reached([Position(stats, "r0", 0, 1)])  # runs have random names
+    assert [(one.topic, one.run) for one in ledger.positions()][-1] == (stats, "r0")
 
 
 def test_old_messages_are_pruned_and_those_that_wait_or_are_to_be_summed_up_are_kept(ledger: Ledger) -> None:
-    for name, held, due_us in [("a", "", 0), ("b", "cap", 0), ("c", "cap", 9), ("d", "", 0)]:
-        ledger.plan(planned(name, held=held, due_us=due_us), NOW_US)
+    for name, state, due_us in [("a", "pending", 0), ("b", "held", 0), ("c", "held", 9), ("d", "pending", 0)]:
+        ledger.plan(planned(name, state=state, due_us=due_us), NOW_US)
     ledger.tried(ledger.find()[0].seq, "sent", NOW_US)
     ledger.prune(NOW_US + 8 * 24 * 3_600_000_000, keep_days=7)
     assert [one.id for one in ledger.find()] == ["c", "d"]
 
 
-def test_one_notify_writes_and_others_read(ledger: Ledger, tmp_path: Path) -> None:
-    path = tmp_path / "notify.db"
-    with pytest.raises(ConfigError, match="in use by another"):
-        Ledger(path)
+def test_one_notify_sends_with_a_ledger_also_by_another_name_and_others_read_it(ledger: Ledger, tmp_path: Path) -> None:
+    path, link = tmp_path / "notify.db", tmp_path / "other.db"
+    link.symlink_to(path)
+    for one in (path, link):
+        with pytest.raises(ConfigError, match="in use by another"):
+            Ledger(one)
     ledger.plan(planned("a"), NOW_US)
-    reader = Ledger(path, read_only=True)
+    reader = Ledger(link, locked=False)
     assert [one.id for one in reader.find()] == ["a"]
     reader.close()
-    ledger.close()
-    reader = Ledger(path, read_only=True)
-    assert [one.id for one in reader.find()] == ["a"], "also while no notify runs"
-    reader.close()
-
-
-def test_a_ledger_behind_a_link_is_the_same_ledger(ledger: Ledger, tmp_path: Path) -> None:
-    link = tmp_path / "other.db"
-    link.symlink_to(tmp_path / "notify.db")
-    with pytest.raises(ConfigError, match="in use by another"):
-        Ledger(link)
-    ledger.plan(planned("a"), NOW_US)
-    reader = Ledger(link, read_only=True)
-    assert [one.id for one in reader.find()] == ["a"]
-    reader.close()
-    loop = tmp_path / "loop.db"
-    loop.symlink_to(loop)
-    with pytest.raises(ConfigError, match="can't be used as a ledger"):
-        Ledger(loop)
 
 
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
@@ -121,61 +80,66 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be used as a ledger"):
         Ledger(path)
     with pytest.raises(ConfigError, match="there is no ledger"):
-        Ledger(tmp_path / "none.db", read_only=True)
+        Ledger(tmp_path / "none.db", locked=False)
 
 
-def killed_runs(folder: Path, first: int, step: int) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "support.notify.killed_ledger", str(folder), str(first), str(step)]
-    path = {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tests'}"}
-    done = subprocess.run(command, env=os.environ | path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+# -- kills ------------------------------------------------------------------------------------------------------
+MESSAGES: list[Alert] = [
+    alert("d1", seq=0),
+    alert("y1", seq=0, camera="yard"),
+    alert("d1", "updated", seq=1),
+    alert("d2", seq=2),
+    alert("d1", "cleared", seq=3),
+    alert("y1", "cleared", seq=1, camera="yard"),
+    alert("d2", "cleared", seq=4),
+]
+Try = tuple[str, str, int, bytes]
+"""What a target has got: lane, id, number of the try, body."""
 
 
-def check_nothing_is_lost_or_doubled_without_a_mark(results: list[dict[str, Any]]) -> None:
-    alerts = [one for one in messages() if isinstance(one, Alert) and one.state != "updated"]
-    wanted = {f"{one.alert}:{one.state}": one.camera for one in alerts}
-    for result in results:
-        where = f"killed at statement {result['kill_at']}"
-        sent = result["sent"]
-        assert {one["id"] for one in sent} == wanted.keys(), where
-        assert set(result["states"]) == {"sent"} and result["open"] == [], where
+def run(notify: Notify, tries: list[Try]) -> None:
+    """Read what was not read yet, two messages at a time, and send what waits; the first try of some fails."""
+    read = {one.topic: one.next_seq for one in notify.ledger.positions()}
+    left: list[Message] = [one for one in MESSAGES if one.seq >= read.get(topic("alerts", one.camera), 0)]
+    while left or notify.ledger.lanes("hook"):
+        burst, left = left[:2], left[2:]
+        if burst:
+            notify.take(*burst)
+        for lane in notify.ledger.lanes("hook"):
+            attempt = notify.begin(lane)
+            tries.append((lane, attempt.delivery.id, attempt.number, attempt.body))
+            fails = attempt.number == 1 and attempt.delivery.seq % 3 == 0
+            notify.outbox.end(attempt, Failed("answered 500") if fails else Sent(), notify.now_us, 0)
+        notify.now_us += SECOND
+        notify.tick()
+
+
+def test_every_alert_arrives_in_order_once_or_marked_if_notify_is_killed_after_any_statement(tmp_path: Path) -> None:
+    """A process that is killed leaves its files as they were: they are copied before each statement is executed."""
+    notify, sent = Notify(tmp_path), list[Try]()
+    kills: list[tuple[Path, list[Try]]] = []
+
+    def killed(statement: str) -> None:
+        folder = tmp_path / str(len(kills))
+        folder.mkdir()
+        for file in ("notify.db", "notify.db-wal"):
+            shutil.copyfile(tmp_path / file, folder / file)
+        kills.append((folder, sent.copy()))
+
+    notify.ledger.db.set_trace_callback(killed)
+    run(notify, sent)
+    notify.ledger.db.set_trace_callback(None)
+    notify.ledger.close()
+    wanted = [(one.camera, f"{one.alert}:{one.state}") for one in MESSAGES if one.state != "updated"]
+    assert len(kills) > 100
+    for folder, tries in kills:
+        after = Notify(folder)
+        run(after, tries)
         for camera in ("door", "yard"):
-            first_tries = list(dict.fromkeys(one["id"] for one in sent if one["lane"] == camera))
-            assert first_tries == [name for name, other in wanted.items() if other == camera], where
-        for name in wanted:
-            tries = [one for one in sent if one["id"] == name]
-            assert len({one["body"] for one in tries}) == 1, where
-            numbers = [one["attempt"] for one in tries]
-            assert numbers[0] >= 1 and numbers == sorted(set(numbers)), f"{where}: a repetition has its number"
-
-
-def test_a_ledger_survives_kills_at_its_statements(tmp_path: Path) -> None:
-    results = killed_runs(tmp_path, 3, 23)
-    assert len(results) > 8
-    check_nothing_is_lost_or_doubled_without_a_mark(results)
-
-
-@pytest.mark.soak
-def test_a_ledger_survives_a_kill_at_each_of_its_statements(tmp_path: Path) -> None:
-    results = killed_runs(tmp_path, 1, 1)
-    assert len(results) > 150
-    check_nothing_is_lost_or_doubled_without_a_mark(results)
-
-
-def test_an_alert_of_the_ledger_is_read_as_it_was_written(ledger: Ledger) -> None:
-    row = AlertRow("1", "door", "fall", "r", True, 1, 2, 3, "", True, False, alert("1"))
-    ledger.put_alert(row)
-    assert ledger.alert("1") == row and ledger.open_alerts() == [row]
-    assert ledger.closed_alerts(5) == []
-
-
-def test_an_alert_that_only_an_older_version_accepted_is_left_out(ledger: Ledger) -> None:
-    for name in ("old", "new"):
-        row = AlertRow(name, "door", "fall", "r", True, NOW_US, NOW_US, NOW_US, "", True, True, alert(name))
-        ledger.put_alert(row)
-    ledger.db.execute("UPDATE alerts SET message = replace(message, ?, '-5') WHERE id = 'old'", (f"{NOW_US}",))
-    assert [one.id for one in ledger.open_alerts()] == ["new"]
-    assert ledger.alert("old") is None
-    ledger.db.execute("UPDATE alerts SET open = 0")
-    assert [one.id for one in ledger.closed_alerts(5)] == ["new"]
+            arrived = list(dict.fromkeys(name for lane, name, _, _ in tries if lane == camera))
+            assert arrived == [name for lane, name in wanted if lane == camera], folder
+        for _, name in wanted:
+            numbers, bodies = zip(*((number, body) for _, other, number, body in tries if other == name), strict=True)
+            assert list(numbers) == sorted(set(numbers)) and len(set(bodies)) == 1, "a repetition is marked"
+        assert after.opened == set() and {one.state for one in after.ledger.find()} == {"sent"}, folder
+        after.ledger.close()

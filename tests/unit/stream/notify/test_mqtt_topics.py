@@ -16,12 +16,12 @@ def test_without_the_engine_sensors_follow_the_ledger_and_go_off_when_the_engine
     config = notify.settings.targets["house"]
     assert isinstance(config, MqttConfig)
     notify.take(stats("1"), alert("1"))
-    earlier, complete = desired(config, notify.intake, (), notify.now_us)
+    earlier, complete = desired(config, notify.intake, (), notify.now)
     assert complete
     notify.restart()
 
     def published(topic: str) -> object:
-        found, complete = desired(config, notify.intake, earlier, notify.now_us)
+        found, complete = desired(config, notify.intake, earlier, notify.now)
         assert (
             not complete and found.keys() <= earlier.keys() and found["partstream/home/door/availability"] == b"offline"
         )

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from stream.http.server.connections import Connections
-from stream.notify.clock import now_us
+from stream.notify.clock import now
 from stream.notify.intake import Intake, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notifier import Notifier
 from support.notify.alert_engine import notifying
-from support.notify.fed_alerts import NOW_US, alert, config, stats
+from support.notify.fed_alerts import config, stats
 from support.ports import reserved_port
 from support.waiting import until
 
@@ -59,7 +59,7 @@ async def test_names_in_targets_that_the_engine_does_not_have_are_logged_once(
     notifier = Notifier(
         config(tmp_path / "notify.db", engine=engine, targets={"typo": typo, "all": hook}), Connections(0)
     )
-    notifier.intake.take([Received(stats())], NOW_US)
+    notifier.intake.take([Received(stats())], now())
     notifier._offered_rules = [("fall", None)]
     with caplog.at_level(logging.WARNING):
         notifier.apply_rules()
@@ -68,26 +68,6 @@ async def test_names_in_targets_that_the_engine_does_not_have_are_logged_once(
         "targets.typo.cameras: no camera dor; the engine has door",
         "targets.typo.rules: no rule fal; the engine has fall",
     ]
-    for sender in notifier._senders.values():
-        await sender.close()
-    notifier.ledger.close()
-
-
-async def test_health_names_a_message_that_cannot_be_written(tmp_path: Path) -> None:
-    file = tmp_path / "secret"
-    file.write_text(SECRET)
-    file.chmod(0o600)
-    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(file)]}
-    engine = {"endpoint": f"tcp://127.0.0.1:{reserved_port()}", "replay": None}
-    notifier = Notifier(config(tmp_path / "notify.db", engine=engine, targets={"hook": hook}), Connections(0))
-    assert notifier.errors() == []
-    now = now_us()
-    notifier.intake.take([Received(alert("1", at_us=now))], now)
-    notifier.ledger.db.execute("UPDATE deliveries SET plan = replace(plan, 'began_us', 'began')")
-    notifier.lanes["hook"].wake()
-    await until(lambda: bool(notifier.errors()))
-    assert notifier.errors()[0].startswith("hook: message 1:began: it can't be written (ValidationError: ")
-    await notifier.lanes["hook"].close()
     for sender in notifier._senders.values():
         await sender.close()
     notifier.ledger.close()

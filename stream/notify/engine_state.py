@@ -1,0 +1,251 @@
+"""What the engine has published: the state of its alerts, its cameras, and the people by action.
+
+Alerts follow the engine's messages and their absence, so that no sensor stays on. An alert is closed by the engine's
+`cleared`; by two successive statistics that no longer list it (`stats`); some seconds after a new run of the engine
+began, if it is of an earlier run (`new_run`); or when the engine has been silent for long (`engine_lost`). One that
+notify closed itself is opened again, without a second announcement, if the engine still reports it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from msgspec.structs import replace
+
+from stream.notify.clock import Now
+from stream.notify.ledger import AlertRow, Ledger
+from stream.notify.notify_config import NotifyConfig
+from stream.results import Alert, Event, Stats, Status
+
+NEW_RUN_US = 10_000_000
+"""Time for a new run's first messages, which clear the alerts of the run before it."""
+LISTS_WITHOUT = 2
+"""Statistics that must lack an alert or a camera to end it: the first may have been made before it began."""
+OURS = ("stats", "new_run", "engine_lost")
+"""Reasons for closing that are not the engine's own."""
+
+What = Literal["began", "updated", "acknowledged", "cleared", "closed", "reopened", "noted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An alert as it is now, and what happened.
+
+    `closed`: it was cleared before it was known. `reopened` and `noted` are not announced.
+    """
+
+    row: AlertRow
+    what: What
+
+
+class AlertStates:
+    """Changes the alerts in `ledger`, in the caller's transaction.
+
+    Of its own it has only times and counts. If the transaction fails, they do no harm when the same is taken again.
+    """
+
+    def __init__(self, config: NotifyConfig, ledger: Ledger, now: Now) -> None:
+        self.run = str(ledger.meta("run") or "")
+        """The engine's latest run."""
+        self._config = config
+        self._ledger = ledger
+        self._since_us = int(ledger.meta("created_us") or 0) - config.late_after
+        """Alerts that began before it, and are open or ended before it, are shown but not announced."""
+        self._close_others_us: int | None = now.steady_us + NEW_RUN_US
+        """When the alerts of earlier runs are closed: the engine has time to report them."""
+        self._earlier_us = 0
+        """When a message of a run that is over arrived last."""
+        self._unlisted: Counter[str] = Counter()
+
+    def new_run(self, run: str, now: Now) -> None:
+        """A message of another run arrived: the engine was restarted. If it was shortly before, that time counts."""
+        self.run = run
+        self._close_others_us = self._close_others_us or now.steady_us + NEW_RUN_US
+
+    def take(self, alert: Alert, now: Now, *, earlier: bool = False) -> list[Change]:
+        """Take a message, and return what it changes.
+
+        `earlier`: its run of the engine is over. An alert that becomes known so is not shown by sensors, and is closed
+        some seconds after the last such message, if none says how it ended.
+        """
+        # At the first start the clock may have been wrong, ahead of that of the cameras.
+        self._since_us = min(self._since_us, now.us - self._config.late_after)
+        if earlier:
+            self._earlier_us = now.steady_us
+        row = self._ledger.alert(alert.alert)
+        if alert.state == "cleared":
+            return self._cleared(alert, row, now)
+        if row is None:
+            row = self._begin(alert, now)
+            if earlier:
+                row = replace(row, shown=False, on_until_us=0)
+            return [self._changed(row, "began" if row.announced else "noted", now)]
+        if not row.open:
+            if row.closed_by not in OURS or earlier:
+                return []  # a repetition
+            return [self._reopen(replace(row, run=alert.run, message=alert), now)]
+        if alert.state == "began":
+            return []
+        acknowledged = alert.acknowledged_us is not None and row.message.acknowledged_us is None
+        row = replace(row, run=alert.run, message=alert)
+        return [self._changed(row, "acknowledged" if acknowledged else "updated", now)]
+
+    def reconcile(self, stats: Stats, now: Now) -> list[Change]:
+        """Compare with the engine's list of open alerts. Only for statistics that just arrived."""
+        if stats.open_alerts is None or stats.run != self.run:
+            return []
+        rows = {row.id: row for row in self._ledger.open_alerts()}
+        listed = set(stats.open_alerts)
+        lacks = [name for name, row in rows.items() if name not in listed and row.run == self.run]
+        self._unlisted = Counter({name: self._unlisted[name] + 1 for name in lacks})
+        changes = [self._close(rows[one], "stats", now) for one in lacks if self._unlisted[one] >= LISTS_WITHOUT]
+        known = [self._ledger.alert(name) for name in listed - rows.keys()]
+        return changes + [self._reopen(row, now) for row in known if row is not None and row.closed_by in OURS]
+
+    def due(self, now: Now) -> list[Change]:
+        """Close the alerts of earlier runs if it is time."""
+        if self._close_others_us is None or now.steady_us < self._close_others_us:
+            return []
+        others = [row for row in self._ledger.open_alerts() if row.run != self.run]
+        until_us = self._earlier_us + NEW_RUN_US
+        arriving = [row for row in others if not row.shown] if now.steady_us < until_us else []
+        self._close_others_us = until_us if arriving else None
+        return [self._close(row, "new_run", now) for row in others if row not in arriving]
+
+    def lost_engine(self, now: Now) -> list[Change]:
+        """Close all alerts: the engine has been silent for long."""
+        return [self._close(row, "engine_lost", now) for row in self._ledger.open_alerts()]
+
+    def hide(self, camera: str, rule: str) -> None:
+        """Show and announce the open alerts of a rule no longer: it was disarmed."""
+        for row in self._ledger.open_alerts():
+            if (row.camera, row.rule) == (camera, rule):
+                self._ledger.put_alert(replace(row, shown=False, announced=False))
+
+    def on(self, now: Now) -> dict[tuple[str, str], list[AlertRow]]:
+        """Return the alerts for which each (camera, rule) is on now, the latest last."""
+        found: dict[tuple[str, str], list[AlertRow]] = {}
+        # One that is on until later than this was closed before the clock was set back.
+        ended = self._ledger.ended_on(now.us + 1, now.us + self._config.least_on)
+        for row in (*ended, *self._ledger.open_alerts()):
+            if row.shown:
+                found.setdefault((row.camera, row.rule), []).append(row)
+        return found
+
+    def _cleared(self, alert: Alert, row: AlertRow | None, now: Now) -> list[Change]:
+        reason = alert.clear_reason or "over"
+        if row is None:
+            row = replace(self._begin(alert, now), open=False, closed_by=reason, on_until_us=0)
+            return [self._changed(row, "closed" if row.announced else "noted", now)]
+        if not row.open and row.closed_by not in OURS:
+            return []
+        what: What = "cleared" if row.open else "noted"
+        return [self._changed(replace(row, open=False, closed_by=reason, run=alert.run, message=alert), what, now)]
+
+    def _begin(self, alert: Alert, now: Now) -> AlertRow:
+        armed = self._ledger.armed(alert.camera, alert.rule)
+        ended_us = alert.capture_us if alert.state == "cleared" else 0
+        return AlertRow(
+            id=alert.alert,
+            camera=alert.camera,
+            rule=alert.rule,
+            run=alert.run,
+            open=True,
+            last_us=now.us,
+            on_until_us=now.us + self._config.least_on,
+            closed_by="",
+            shown=armed,
+            announced=armed and max(alert.began_us, ended_us) >= self._since_us,
+            message=alert,
+        )
+
+    def _reopen(self, row: AlertRow, now: Now) -> Change:
+        return self._changed(replace(row, open=True, closed_by=""), "reopened", now)
+
+    def _close(self, row: AlertRow, reason: str, now: Now) -> Change:
+        return self._changed(replace(row, open=False, closed_by=reason), "cleared", now)
+
+    def _changed(self, row: AlertRow, what: What, now: Now) -> Change:
+        """Write an alert. One of an earlier run is closed after a while, also if its messages arrive late."""
+        row = replace(row, last_us=now.us)
+        self._ledger.put_alert(row)
+        if row.open and row.run != self.run and self._close_others_us is None:
+            self._close_others_us = now.steady_us + NEW_RUN_US
+        return Change(row, what)
+
+
+@dataclass(slots=True)
+class CameraView:
+    """One camera. `people` has the action of each tracked person of the epoch, by track."""
+
+    status: Status | None = None
+    state: str = "connecting"
+    epoch: int = 0
+    people: dict[int, str] = field(default_factory=dict[int, str])
+    unlisted: int = 0
+
+    @property
+    def actions(self) -> dict[str, int]:
+        """People by action."""
+        return dict(sorted(Counter(self.people.values()).items()))
+
+
+class EngineView:
+    """The cameras of the engine's latest run, by id."""
+
+    def __init__(self) -> None:
+        self.cameras: dict[str, CameraView] = {}
+        self.listed = False
+        """Whether statistics have listed all cameras."""
+
+    def new_run(self) -> None:
+        """Forget the people of the run before."""
+        for camera in self.cameras.values():
+            camera.people.clear()
+            camera.epoch = 0
+
+    def take(self, message: Event | Status | Stats) -> set[str]:
+        """Take a message of the latest run. Return the cameras that were removed."""
+        if isinstance(message, Stats):
+            return self._listed(message)
+        if isinstance(message, Status) and message.state == "removed":
+            return {message.camera} if self.cameras.pop(message.camera, None) is not None else set()
+        camera = self.cameras.setdefault(message.camera, CameraView())
+        if message.epoch < camera.epoch:
+            return set()
+        if message.epoch > camera.epoch:
+            camera.epoch = message.epoch
+            camera.people.clear()
+        if isinstance(message, Status):
+            camera.status, camera.state = message, message.state
+            if message.state != "live":
+                camera.people.clear()
+        elif message.source == "model":
+            if message.kind == "ended":
+                camera.people.pop(message.track, None)
+            else:
+                camera.people[message.track] = message.label
+        return set()
+
+    def _listed(self, stats: Stats) -> set[str]:
+        self.listed = True
+        listed = {one.camera: one for one in stats.cameras}
+        for name, one in listed.items():
+            camera = self.cameras.setdefault(name, CameraView())
+            camera.unlisted = 0
+            camera.state = one.state
+            if one.epoch > camera.epoch:
+                camera.epoch = one.epoch
+                camera.people.clear()
+            if not one.tracks:
+                camera.people.clear()
+        gone: set[str] = set()
+        for name, camera in self.cameras.items():
+            camera.unlisted += name not in listed
+            if camera.unlisted >= LISTS_WITHOUT:
+                gone.add(name)
+        for name in gone:
+            del self.cameras[name]
+        return gone
