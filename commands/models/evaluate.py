@@ -10,7 +10,7 @@ import typer
 from commands.application import lines
 from commands.ending import console, fail
 
-EPILOG = lines("`partstream evaluate --gt truth --pred submission --html report.html`")
+EPILOG = lines("`partstream evaluate --gt truth --pred submission`")
 
 
 def evaluate_command(
@@ -23,19 +23,18 @@ def evaluate_command(
         typer.Option(exists=True, file_okay=False, metavar="DIR", help="pred_vid_result.json, pred_part_result.json."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write an HTML report with plots.")] = None,
     observed: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Answers over time, for the report (docs/evaluation.md).")
+        Path | None, typer.Option(metavar="FILE", help="Answers over time (docs/evaluation.md).")
     ] = None,
 ) -> None:
     """Score prediction files with the benchmark's metric.
 
     Prints the figures of part states and classes, and their area, as the Kinetics-TPS benchmark defines them.
     """
-    from commands.models.evaluation import ReportError, evaluate_submission
+    from commands.models.evaluation import evaluate_submission
     from training.benchmark.submission import SubmissionError
 
     try:
-        evaluate_submission(gt, pred, console=console, as_one_object=as_json, html=html, observed=observed)
-    except (SubmissionError, ReportError) as error:
+        evaluate_submission(gt, pred, console=console, as_one_object=as_json, observed=observed)
+    except SubmissionError as error:
         fail(str(error))

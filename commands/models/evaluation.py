@@ -1,4 +1,4 @@
-"""An evaluation in the terminal: score a prediction, print the figures, write the report."""
+"""An evaluation in the terminal: score a prediction, and print the figures."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.ending import error_console
+from training.benchmark.evaluation_summary import THRESHOLDS, PartTally, Summary, as_json, summarise
 from training.benchmark.observed_answers import read_answers, recognise
 from training.benchmark.psc import evaluate
-from training.benchmark.reports.evaluation_summary import THRESHOLDS, PartTally, Summary, as_json, summarise
 from training.benchmark.submission import read_ground_truth, read_prediction
-
-
-class ReportError(RuntimeError):
-    """The report cannot be made or written. The message gives the reason."""
 
 
 def evaluate_submission(
@@ -27,12 +23,11 @@ def evaluate_submission(
     *,
     console: Console,
     as_one_object: bool = False,
-    html: Path | None = None,
     observed: Path | None = None,
 ) -> Summary:
     """Score the prediction in one folder against the ground truth in the other, and print the figures.
 
-    `as_one_object`: print one JSON object and nothing else. Raises `SubmissionError` and `ReportError`.
+    `as_one_object`: print one JSON object and nothing else. Raises `SubmissionError`.
     """
     true = read_ground_truth(truth)
     guess = read_prediction(prediction, true)
@@ -40,28 +35,12 @@ def evaluate_submission(
     summary = summarise(true, guess, evaluate(true, guess), recognition)
     for warning in summary.warnings:
         error_console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
-    if html is not None:
-        _write(summary, html, truth=truth.resolve().name, prediction=prediction.resolve().name)
     if as_one_object:
         # Not through rich, which wraps and colours: this is for programs.
         console.file.write(json.dumps(as_json(summary)) + "\n")
         return summary
     _show(summary, console)
-    if html is not None:
-        console.print(f"wrote {escape(str(html))}", highlight=False, soft_wrap=True)
     return summary
-
-
-def _write(summary: Summary, path: Path, *, truth: str, prediction: str) -> None:
-    try:
-        # Importing matplotlib takes longer than the whole evaluation of a small set.
-        from training.benchmark.reports.evaluation_report import write_report
-
-        write_report(summary, path, truth=truth, prediction=prediction)
-    except ImportError as error:
-        raise ReportError(str(error)) from None
-    except OSError as error:
-        raise ReportError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _show(summary: Summary, console: Console) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Generator
 from contextlib import AbstractContextManager
 from enum import StrEnum
@@ -24,8 +23,6 @@ from commands.ending import (
     plain_console,
     printable,
 )
-from commands.models.footage_confusion import EPILOG as CONFUSION_EPILOG
-from commands.models.footage_confusion import confusion_command
 from commands.models.footage_data import DataScoring, score_data
 from commands.models.footage_tables import show_clips
 from stages.runtimes.machine import usable_cores
@@ -36,9 +33,7 @@ if TYPE_CHECKING:
     from training.footage.labels import ClipLabels, Half
     from training.scoring.clips import ClipScore
 
-footage_app = Application(
-    help="Score a checkpoint on labelled real footage, and draw confusion matrices.", no_args_is_help=True
-)
+footage_app = Application(help="Score a checkpoint on labelled real footage.", no_args_is_help=True)
 
 
 class HalfChoice(StrEnum):
@@ -68,13 +63,6 @@ def score_command(
         bool, typer.Option("--smoothed", help="Score smoothed labels, from which events are made.")
     ] = False,
     out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the scores as JSON.")] = None,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="With --data, also draw confusion matrices.",
-        ),
-    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -113,12 +101,10 @@ def score_command(
         scored = DataScoring(data, sets, profile, device, size, smoothed, workers or usable_cores())
         with _errors():
             _check_file(out)
-            if pictures is not None:
-                _make_folder(pictures)
-            _score_data(scored, out, pictures)
+            _score_data(scored, out)
         return
-    if sets or workers or pictures:
-        fail("--set, --workers and --pictures need --data", EXIT_USAGE)
+    if sets or workers:
+        fail("--set and --workers need --data", EXIT_USAGE)
     halves: list[Half] = ["development", "test"] if half is HalfChoice.both else [half.value]
     with _errors():
         chosen = _choose(packaged_labels(), clip)
@@ -140,10 +126,7 @@ def score_command(
             _write(out, pipeline, size, smoothed, groups)
 
 
-footage_app.command("confusion", epilog=CONFUSION_EPILOG)(confusion_command)
-
-
-def _score_data(scored: DataScoring, out: Path | None, pictures: Path | None) -> None:
+def _score_data(scored: DataScoring, out: Path | None) -> None:
     from concurrent.futures.process import BrokenProcessPool
 
     from training.run.data_folder import KILLED
@@ -151,7 +134,7 @@ def _score_data(scored: DataScoring, out: Path | None, pictures: Path | None) ->
     from training.sources.terms import DataFolderError
 
     try:
-        score_data(scored, out, pictures)
+        score_data(scored, out)
     except BrokenProcessPool:
         raise CommandError(f"{scored.data}: {KILLED}") from None
     except (ScoringError, DataFolderError, ValueError, ImportError) as error:
@@ -210,16 +193,6 @@ def _check_file(path: Path | None) -> None:
         raise CommandError(f"--json {path}: can't be written: {error.strerror or error}") from None
     if not fits:
         raise CommandError(f"--json {path}: can't be written: give the path of a file in an existing folder")
-
-
-def _make_folder(path: Path) -> None:
-    """Make the folder before the footage is run, so that an error comes at once."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandError(f"the folder {path} cannot be made: {error.strerror or error}") from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise CommandError(f"the folder {path} is not writable: Permission denied")
 
 
 def _progress(clips: list[list[ClipLabels]]) -> Generator[list[ClipLabels]]:

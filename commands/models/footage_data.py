@@ -36,8 +36,8 @@ class DataScoring:
     cache: Path | None = None
 
 
-def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> None:
-    """Score, print, and write figures to `out` and pictures into the existing folder `pictures`.
+def score_data(chosen: DataScoring, out: Path | None) -> None:
+    """Score, print, and write figures to `out`.
 
     Raises `ScoringError` and `DataFolderError` for arguments and files that cannot be used, `ValueError` for a device,
     `WeightsError`, and OSError if something cannot be written.
@@ -48,8 +48,6 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
     from training.scoring.sequence_sets import score_sequences
 
     films, sequences = chosen_sets(chosen.data, chosen.sets)
-    if pictures is not None:
-        import training.scoring.confusion_pictures  # noqa: F401 - a missing matplotlib is reported before the work
     checkpoint = load_checkpoint(chosen.profile, choose_device(chosen.device))
     about = f"{chosen.profile} ({checkpoint.sha256[:19]}…)"
     plain_console.print(printable(about), markup=False)
@@ -72,8 +70,6 @@ def score_data(chosen: DataScoring, out: Path | None, pictures: Path | None) -> 
         content = _content(chosen, checkpoint, scores, pooled, moved)
         with output_file.replacing(out, [Path(chosen.profile)]) as unfinished:
             unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    if pictures is not None:
-        _draw(pictures, scores, moved, about)
 
 
 def chosen_sets(data: Path, names: Sequence[str] | None) -> tuple[list[FilmSet], list[SequenceSet]]:
@@ -134,14 +130,3 @@ def _content(
         "all_films": {"at_least": pooled.as_json()["at_least"]},
         "sequences": {one.last.name: one.as_json() for one in sequences},
     }
-
-
-def _draw(folder: Path, scores: Sequence[FilmFigures], sequences: Sequence[SequenceFigures], about: str) -> None:
-    from training.scoring.confusion_pictures import save_confusion
-    from training.scoring.confusion_tables import set_confusion
-    from training.scoring.films import SCORED_ACTIONS
-
-    sets = [set_confusion(score.frames, "frames") for score in scores]
-    sets += [set_confusion(one.last, "last steps") for one in sequences]
-    for one in sets:
-        save_confusion(folder, one, SCORED_ACTIONS, about)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import av
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from commands.ending import EXIT_USAGE, plain_console
@@ -107,9 +106,9 @@ def test_the_command_scores_a_data_folder(
     data: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.sources.watched_videos.watched_cache", lambda: cache)
-    out, pictures = tmp_path / "score.json", tmp_path / "pictures"
+    out = tmp_path / "score.json"
     arguments = ["footage", "score", "--data", str(data), "--set", "street", "--workers", "1", "--device", "cpu"]
-    arguments += ["--json", str(out), "--pictures", str(pictures)]
+    arguments += ["--json", str(out)]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     for words in ("street: 1 video", "macro, all frames", "score at least", "falls found"):
@@ -123,14 +122,6 @@ def test_the_command_scores_a_data_folder(
     # The video shows no fall, but the model may report one.
     assert score["falls"]["labelled"] == 1 and f"{score['falls']['found']} of 1" in done.output
     assert [one["label"] for one in score["occurrences"]["each"]] == ["walk", "fall", "walk"]
-    [picture] = pictures.iterdir()
-    assert picture.name == "confusion-street.png"
-    assert Image.open(picture).width > 600
-    drawn = tmp_path / "confusion.png"
-    done = CliRunner().invoke(app, ["footage", "confusion", str(out), "--out", str(drawn), "--sets", "street"])
-    assert done.exit_code == 0, done.output
-    assert "street (frames 55, labels 2)" in " ".join(done.output.split())
-    assert drawn.read_bytes() == picture.read_bytes()
 
 
 def test_a_killed_worker_ends_the_command_with_advice(
@@ -163,16 +154,15 @@ def test_a_killed_worker_ends_the_command_with_advice(
 def test_the_command_scores_sequences(tmp_path: Path) -> None:
     keypoints = [person(40), person(40, hands_up=True)]
     put_clips(tmp_path, POSES, pose_clips(keypoints, ["stand", "wave"], source="jhmdb", text=["split1/test"] * 2))
-    out, pictures = tmp_path / "score.json", tmp_path / "pictures"
+    out = tmp_path / "score.json"
     arguments = ["footage", "score", "--data", str(tmp_path), "--set", "jhmdb", "--device", "cpu", "--json", str(out)]
-    done = CliRunner().invoke(app, [*arguments, "--pictures", str(pictures)])
+    done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     for words in ("jhmdb: 32 sequences", "last step", "every step", "all actions"):
         assert words in done.output
     content = json.loads(out.read_text())
     assert content["films"] == {}
     assert content["sequences"]["jhmdb"]["sequences"] == 32
-    assert [picture.name for picture in pictures.iterdir()] == ["confusion-jhmdb.png"]
 
 
 @pytest.mark.parametrize(
@@ -193,4 +183,4 @@ def test_what_cannot_be_scored_is_named_with_advice(data: Path, arguments: list[
 def test_options_of_data_folders_need_one() -> None:
     done = CliRunner().invoke(app, ["footage", "score", "--set", "urfd"])
     assert done.exit_code == 2
-    assert "--set, --workers and --pictures need --data" in done.output
+    assert "--set and --workers need --data" in done.output

@@ -60,15 +60,12 @@ def test_people_read_tables(folders: Path) -> None:
         assert words in done.output
 
 
-def test_the_report_and_the_answers_over_time_are_options(folders: Path) -> None:
+def test_answers_over_time_are_an_option(folders: Path) -> None:
     answers = {video: [[0.4, None, 0], [0.8, action, 1]] for video, action in CASE["gt_vid_result"].items()}
     (folders / "online.json").write_text(json.dumps(answers))
-    report = folders / "report.html"
-    done = evaluate(folders, "--html", str(report), "--observed", str(folders / "online.json"), "--json")
+    done = evaluate(folders, "--observed", str(folders / "online.json"), "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["observed"]["median_seconds_to_right"] == 0.8
-    assert "While watching" in report.read_text(encoding="utf-8")
-    assert f"wrote {report}" in evaluate(folders, "--html", str(report)).output.replace("\n", "")
 
 
 def drop_video(folders: Path) -> None:
@@ -118,8 +115,3 @@ def test_bad_files_are_errors_without_a_traceback(
 def test_a_missing_folder_is_a_usage_error(folders: Path) -> None:
     done = CliRunner().invoke(app, ["evaluate", "--gt", str(folders / "gt"), "--pred", str(folders / "nowhere")])
     assert done.exit_code == 2 and "nowhere" in re.sub(r"[\s│]+", "", done.output)
-
-
-def test_a_report_that_cannot_be_written_is_an_error(folders: Path) -> None:
-    done = evaluate(folders, "--html", str(folders / "no" / "report.html"))
-    assert done.exit_code == 1 and "cannot be written: No such file or directory" in done.stderr.replace("\n", " ")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from support.training.psc_pairs import Pair, as_json
+from training.benchmark.evaluation_summary import PartTally, Summary, summarise
+from training.benchmark.evaluation_summary import as_json as summary_as_json
 from training.benchmark.observed_answers import SHARES, read_answers, recognise
 from training.benchmark.psc import evaluate
-from training.benchmark.reports.evaluation_summary import PartTally, Summary, summarise
-from training.benchmark.reports.evaluation_summary import as_json as summary_as_json
 from training.benchmark.submission import (
     GroundTruth,
     SubmissionError,

@@ -1,1 +1,0 @@
-"""Reports of an evaluation: its summary, a page and plots."""
