@@ -257,17 +257,6 @@ async def test_a_second_late_joiner_gets_the_last_value_of_a_quiet_topic_and_the
                 assert (await receive(first))[1].seq == 0  # the documented duplicate
 
 
-async def test_a_removed_cameras_last_values_are_not_sent_and_its_numbering_goes_on() -> None:
-    async with publishing() as publisher:
-        publisher.publish(wire.status("door"))
-        publisher.publish(wire.status("lobby"))
-        publisher.forget("door")
-        async with connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
-            assert (await receive(subscriber))[0] == b"status/v1/lobby/"
-            assert publisher.publish(wire.status("door")).seq == 1
-            assert (await receive(subscriber))[0] == b"status/v1/door/"
-
-
 async def test_subscriptions_are_counted_up_and_down_also_when_a_subscriber_vanishes() -> None:
     async with publishing() as publisher:
         async with (
@@ -399,18 +388,6 @@ async def test_port_0_becomes_a_real_port_and_a_start_that_failed_leaves_nothing
         pass  # free again as soon as it has stopped
 
 
-async def test_publishing_before_start_or_after_stop_is_an_error() -> None:
-    publisher = Publisher(PublishConfig(), wire.RUN, Observer())
-    with pytest.raises(RuntimeError, match="has not started"):
-        publisher.publish(wire.frame())
-    await publisher.stop()  # never started: nothing to do
-    async with publishing() as publisher:
-        pass
-    with pytest.raises(RuntimeError, match="has stopped"):
-        publisher.publish(wire.frame())
-    await publisher.stop()
-
-
 async def test_stopping_delivers_queued_messages_and_ends_although_a_subscriber_hangs() -> None:
     async with (
         publishing() as publisher,
@@ -446,16 +423,6 @@ async def test_a_listener_that_fails_stops_neither_the_others_nor_the_publisher(
     assert len([record for record in caplog.records if "listener" in record.message]) == 1
 
 
-async def test_messagepack_bodies_carry_the_same_message() -> None:
-    async with publishing(encoding="msgpack") as publisher, connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
-        await until(lambda: publisher.subscriptions == 1)
-        sent = publisher.publish(wire.frame())
-        _, body = await subscriber.recv_multipart()
-    assert body[:1] != b"{"
-    assert decode(body) == sent
-    assert msgspec.msgpack.decode(body)["schema"] == "partstream.frame/1"
-
-
 async def test_with_more_topics_than_the_high_water_mark_a_late_joiner_still_gets_every_last_value() -> None:
     async with publishing(high_water_mark=8) as publisher:
         for camera in range(150):
@@ -486,25 +453,6 @@ async def test_replay_returns_the_published_bodies_from_a_number_on() -> None:
             assert end == {"next_seq": 300, "oldest_seq": 0, "status": "ok"}
             assert await ask(dealer, from_seq=300) == ([], {"next_seq": 300, "oldest_seq": 0, "status": "ok"})
     assert seen.requests == [("ok", 150), ("ok", 50), ("ok", 0)]
-
-
-async def test_replay_of_dropped_messages_answers_too_old_and_returns_the_rest() -> None:
-    async with publishing(history_messages=100) as publisher:
-        for number in range(250):
-            publisher.publish(wire.frame(number=number))
-        assert publisher.evicted == 150
-        async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
-            messages, end = await ask(dealer, from_seq=10)
-            assert [decode(body).seq for _, body in messages] == list(range(150, 250))
-            assert end == {"next_seq": 250, "oldest_seq": 150, "status": "too_old"}
-
-
-async def test_replay_of_another_run_and_of_an_unknown_topic_are_distinguished() -> None:
-    async with publishing() as publisher, connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
-        publisher.publish(wire.frame())
-        assert (await ask(dealer, run="f" * 32))[1]["status"] == "unknown_run"
-        assert await ask(dealer, topic="results/v1/nobody/") == ([], {"next_seq": 0, "oldest_seq": 0, "status": "ok"})
-        assert await ask(dealer, epoch=7) == ([], {"next_seq": 0, "oldest_seq": 0, "status": "ok"})
 
 
 @pytest.mark.parametrize(
@@ -582,14 +530,6 @@ async def test_a_large_replay_does_not_block_the_event_loop() -> None:
             assert len((await asked)[0]) == 5000
         # Were the answer sent from the loop, the loop would have no turn meanwhile.
         assert turns > 10
-
-
-async def test_the_stats_message_belongs_to_no_epoch_of_a_camera() -> None:
-    async with publishing() as publisher, connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
-        sent: list[Stats] = [publisher.publish(wire.stats()) for _ in range(3)]
-        messages, end = await ask(dealer, topic="stats/v1/", epoch=0)
-        assert [decode(body) for _, body in messages] == sent
-        assert end["next_seq"] == 3
 
 
 @pytest.mark.parametrize(

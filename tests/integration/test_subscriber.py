@@ -125,28 +125,6 @@ async def test_all_kinds_of_all_cameras_can_be_selected() -> None:
     assert [type(message) for message in got] == [Frame, Frame, Event, Status, Stats]
 
 
-async def test_a_late_joiner_gets_the_last_result_and_counts_no_gap() -> None:
-    async with publishing() as publisher:
-        sent = [publisher.publish(wire.frame(number=number)) for number in range(100)]
-        async with subscribe(publisher.endpoint, replay=publisher.replay_endpoint) as results:
-            assert await take(results, 1) == sent[-1:]
-            following = publisher.publish(wire.frame(number=100))
-            assert await take(results, 1) == [following]
-            assert results.counts.gaps == 0
-
-
-async def test_last_values_sent_for_others_are_discarded_and_counted() -> None:
-    async with publishing() as publisher:
-        publisher.publish(wire.frame())
-        async with subscribe(publisher.endpoint) as first:
-            assert len(await take(first, 1)) == 1
-            async with subscribe(publisher.endpoint) as second:
-                assert len(await take(second, 1)) == 1
-            publisher.publish(wire.frame())
-            assert [frame.seq for frame in await take(first, 1)] == [1]
-            assert first.counts.duplicates == 1
-
-
 async def test_a_subscriber_may_start_before_the_engine() -> None:
     endpoint = f"tcp://127.0.0.1:{reserved_port()}"
     async with subscribe(endpoint) as results:
@@ -196,25 +174,14 @@ async def test_invalid_messages_are_skipped_and_counted(caplog: pytest.LogCaptur
     try:
         async with subscribe(f"tcp://127.0.0.1:{port}") as results:
             await odd.recv()
-            for body in [
-                b"",
-                b"{",
-                b"\xc1",
-                b"{}",
-                b'{"schema":"partstream.frame/2"}',
-                b'{"schema":"partstream.frame/1"}',
-                b"\xff\xfe",
-                b'{"a":"\xff"}',
-            ]:
+            for body in (b"", b"{}", b'{"schema":"partstream.frame/2"}', b"\xff\xfe", b'{"x":' + b"[" * 100_000):
                 await odd.send_multipart([b"results/v1/lobby/", body])
-            await odd.send_multipart([b"results/v1/lobby/", b'{"x":' + b"[" * 100_000])
             await odd.send_multipart([b"results/v1/\xff/", msgspec.json.encode(wire.frame())])
             await odd.send_multipart([b"results/v1/lobby/"])
-            await odd.send_multipart([b"results/v1/lobby/", b"{}", b"{}"])
             valid = msgspec.structs.replace(wire.frame(), run=wire.RUN)
             await odd.send_multipart([b"results/v1/lobby/", msgspec.json.encode(valid)])
             assert await take(results, 1) == [valid]
-            assert results.counts.undecodable == 12
+            assert results.counts.undecodable == 7
             assert len(caplog.records) < 3
     finally:
         context.destroy(linger=0)
@@ -445,38 +412,7 @@ async def test_a_timeout_during_a_replay_loses_nothing() -> None:
         assert results.counts.missed == results.counts.replayed > 0
 
 
-async def test_waiting_with_very_short_timeouts_loses_nothing() -> None:
-    async with publishing(high_water_mark=10_000) as publisher, subscribe(publisher.endpoint) as results:
-        await until(lambda: publisher.subscriptions == 1)
-        got: list[Frame] = []
-        timeouts = 0
-        loop = asyncio.get_running_loop()
-        while len(got) < 600:
-            for late in (0, 0.0001, 0.0005):  # sent while it waits, so that timeouts and arrivals race
-                loop.call_later(late, lambda: publisher.publish(wire.frame()))
-            before = len(got)
-            while len(got) < before + 3:
-                try:
-                    got.append(await asyncio.wait_for(anext(results), 0.0001))
-                except TimeoutError:
-                    timeouts += 1
-        assert [frame.seq for frame in got] == list(range(600))
-        assert timeouts > 0
-        assert results.counts.gaps == 0
-
-
 # -- its end --------------------------------------------------------------------------------------------------------
-async def test_leaving_the_iteration_closes_everything() -> None:
-    async with publishing() as publisher:
-        publisher.publish(wire.frame())
-        before = open_files()
-        async for _ in subscribe(publisher.endpoint, replay=publisher.replay_endpoint):
-            break
-        await asyncio.sleep(0)  # the generator ends in a separate task
-        await until(lambda: publisher.subscriptions == 0)
-        await until(lambda: open_files() == before)
-
-
 async def test_cancelling_the_reader_closes_everything() -> None:
     async with publishing() as publisher:
         before = open_files()
@@ -500,11 +436,3 @@ async def test_closing_ends_a_waiting_iteration() -> None:
         results.close()
         assert await reader == []
         await until(lambda: open_files() == before)
-
-
-async def test_within_async_with_iterations_continue_where_the_last_one_stopped() -> None:
-    async with publishing() as publisher, subscribe(publisher.endpoint) as results:
-        await until(lambda: publisher.subscriptions == 1)
-        for number in range(6):
-            publisher.publish(wire.frame(number=number))
-        assert [frame.seq for _ in range(3) for frame in await take(results, 2)] == [0, 1, 2, 3, 4, 5]

@@ -26,13 +26,6 @@ def test_a_message_seen_before_is_a_duplicate() -> None:
     assert [follow.seen(TOPIC, "run", 1, seq) for seq in (7, 5, 0)] == [None, None, None]
 
 
-def test_a_new_run_has_no_hole_although_its_numbers_are_lower() -> None:
-    follow = Sequences()
-    follow.seen(TOPIC, "first", 5, 100)
-    assert follow.seen(TOPIC, "second", 1, 3) == []
-    assert follow.seen(TOPIC, "second", 1, 4) == []
-
-
 def test_after_a_resume_new_messages_are_a_hole_and_old_ones_duplicates() -> None:
     follow = Sequences([Position(TOPIC, "run", 2, 10), Position(TOPIC, "run", 3, 4)])
     assert follow.seen(TOPIC, "run", 3, 3) is None
@@ -157,15 +150,6 @@ def test_a_hole_is_filled_page_by_page_to_its_end_and_not_beyond() -> None:
     filling.advance(1000)  # all that was asked for is too old: the oldest lies beyond the hole
     assert filling.wants(10) == 0
     assert filling.missed == 15
-
-
-def test_the_length_of_an_epoch_is_known_from_replay() -> None:
-    filling = Filling.of(Hole(TOPIC, "run", 1, 10, None))
-    assert filling.missed == 0
-    filling.advance(17)
-    assert filling.missed == 7
-    assert filling.wants(500) == 500
-    assert filling.holds(10**9)
 
 
 def test_a_hole_is_requested_ever_less_often_and_lost_after_ten_minutes() -> None:

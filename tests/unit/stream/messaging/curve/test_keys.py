@@ -15,7 +15,6 @@ from stream.messaging.curve.keys import (
     KeyFileError,
     KeyPair,
     client_keys,
-    is_key,
     read_pair,
     read_public,
     read_public_keys,
@@ -86,24 +85,6 @@ def test_new_never_overwrites_and_adds_clients_to_an_existing_server(tmp_path: P
     assert read_public(tmp_path / "server.key") in said
     assert set(after) - set(before) == {"clients/nas.key_secret", "allowed/nas.key"}
     assert {name: after[name] for name in before} == before
-
-
-def test_new_without_a_name_makes_missing_keys_and_reports_if_none_is_missing(tmp_path: Path) -> None:
-    assert keys("new", tmp_path)[0] == 0
-    before = every_file(tmp_path)
-    assert set(before) == {"server.key_secret", "server.key", "clients/client.key_secret", "allowed/client.key"}
-    code, said = keys("new", tmp_path)
-    assert (code, "add a client with --client NAME" in said.replace("\n", " "), every_file(tmp_path)) == (
-        2,
-        True,
-        before,
-    )
-    for name in ("server.key_secret", "server.key"):
-        (tmp_path / name).unlink()
-    assert keys("new", tmp_path)[0] == 0
-    after = every_file(tmp_path)
-    assert [name for name in before if before[name] != after[name]] == ["server.key_secret", "server.key"]
-    assert set(after) == set(before)
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 64, "a\nb"])
@@ -179,8 +160,3 @@ def test_a_client_gives_the_servers_key_or_its_file_and_both_or_neither(tmp_path
             client_keys(*half)
     with pytest.raises(KeyFileError, match="can't be read"):
         client_keys(OTHER.public[:-1], own)
-
-
-def test_a_key_is_40_characters_of_z85_that_mean_32_bytes() -> None:
-    assert is_key(PAIR.public)
-    assert not any(is_key(text) for text in ("", PAIR.public[:-1], PAIR.public + "0", "#" * 40, "é" * 40, " " * 40))
