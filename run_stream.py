@@ -12,7 +12,6 @@ import typer
 from commands import annotate, archive, bench, doctor, run, subscribe
 from commands.application import Application
 from commands.config.command import config_app
-from commands.console.standard_streams import standard_streams
 from commands.data.command import data_app
 from commands.demo.command import demo_command
 from commands.fleet.command import fleet_app
@@ -86,8 +85,7 @@ app.command("bench", context_settings=bench.ALL_ARGUMENTS, add_help_option=False
 
 def main() -> None:
     """Run the command line under the name `partstream`, however it was started."""
-    with standard_streams():
-        app(prog_name="partstream")
+    app(prog_name="partstream")
 
 
 if __name__ == "__main__":

@@ -197,13 +197,12 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
 
 async def _show_table(messages: AsyncIterable[Message]) -> None:
     """Show the live table, as long as standard output can be written. The engine runs on without it."""
-    from commands.console.standard_streams import StdoutError
     from commands.console.watch import show_table
 
     try:
         await show_table(messages, console)
-    except (StdoutError, BrokenPipeError) as error:
-        logger.warning("the table is no longer shown: %s", error)
+    except OSError as error:
+        logger.warning("the table is no longer shown: %s", error.strerror or error)
 
 
 def _profile_on_signal(engine: Engine) -> None:

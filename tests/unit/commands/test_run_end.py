@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import threading
 from collections.abc import AsyncIterator, Coroutine
@@ -13,7 +14,6 @@ from rich.console import Console
 
 import support.engines.wire_messages as wire
 from commands import run
-from commands.console.standard_streams import StdoutError
 from stream.inference.inference_thread import NAME
 from stream.results import Message
 from support.engines.controlled_engine import configured
@@ -53,7 +53,7 @@ def test_a_run_whose_model_has_stopped_ends_as_usual(monkeypatch: pytest.MonkeyP
 
 class FullDisk(io.StringIO):
     def write(self, text: str, /) -> int:
-        raise StdoutError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 async def no_messages() -> AsyncIterator[Message]:
