@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.browser.chromium import Page
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
@@ -17,6 +16,7 @@ from stream.results import Alert, Message
 from support.engines.controlled_engine import configured
 from support.repository import REPOSITORY
 from support.waiting import until
+from support.webrtc.chromium import Page
 from support.webrtc.live_page import shown, tile
 
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.browser.chromium import Page
 from benchmarks.cameras.rtsp_server import RtspServer
 from commands.demo.show import cut
 from ring_buffers.frames import Lease
@@ -20,6 +19,7 @@ from stages.types import FrameAnalysis
 from stream.results import Frame, Message
 from support.engines.controlled_engine import configured
 from support.repository import REPOSITORY
+from support.webrtc.chromium import Page
 from support.webrtc.live_page import shown, tile
 
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 import support.fleet.coordinators as coordinators
-from benchmarks.browser.chromium import Page
 from fleet.coordinator.live_page import pass_office
 from fleet.coordinator.service import CoordinatorService
 from stream.membership.lease import boottime_ns
@@ -19,6 +18,7 @@ from support.fleet.watched_fleet import CAMERAS, SPARE, UNPLACED, watched_fleet
 from support.listed_tokens import bearer, secret_of
 from support.waiting import until
 from support.webrtc.browser import BrowserWindow
+from support.webrtc.chromium import Page
 from support.webrtc.live_page import DESKTOP, tile
 
 LIST = """(async () => {

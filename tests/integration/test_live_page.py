@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.browser.chromium import BrowserError, Page
 from benchmarks.cameras.rtsp_server import RtspServer
 from commands.demo.show import cut
 from ring_buffers.frames import Lease
@@ -29,6 +28,7 @@ from support.ports import reserved_port
 from support.repository import REPOSITORY
 from support.slow_work import slow_work
 from support.waiting import until
+from support.webrtc.chromium import BrowserError, Page
 from support.webrtc.live_page import DESKTOP, shown, tile
 
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.browser.chromium import Page
 from benchmarks.cameras.rtsp_server import RtspServer
 from support.engines.code_model import CodeModel
 from support.engines.controlled_engine import PATTERN, configured
 from support.engines.small_clips import make_clip
 from support.ports import reserved_port
 from support.waiting import until
+from support.webrtc.chromium import Page
 from support.webrtc.live_page import shown, tile
 
 FRAMES = 250

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.browser.chromium import Page
 from stream.incidents.incident import IncidentQuery
 from support.engines.small_clips import make_clip
 from support.incidents import give
@@ -16,6 +15,7 @@ from support.repository import REPOSITORY
 from support.reviewing import box_at, fell, reviewed, store_at
 from support.waiting import until
 from support.webrtc.browser import BrowserWindow
+from support.webrtc.chromium import Page
 
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"
 DESKTOP, PHONE = (1280, 800), (360, 740)

@@ -8,7 +8,7 @@ from pathlib import Path
 from support.engines.shared_engine import HIDDEN, SEEN, shared_engine
 from support.listed_tokens import listed, secret_of, write_tokens
 from support.waiting import until
-from support.webrtc.browser import Browser
+from support.webrtc.chromium import Browser
 from support.webrtc.live_page import tile
 
 ROW = "document.querySelector('#alerts > li')"

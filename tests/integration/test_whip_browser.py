@@ -12,7 +12,7 @@ from stream import results
 from stream.subscriber import Subscription, subscribe
 from support.engines.controlled_engine import configured, running
 from support.repository import REPOSITORY
-from support.webrtc.browser import Browser
+from support.webrtc.chromium import Browser
 
 PAGE = REPOSITORY / "tests" / "support" / "webrtc" / "whip_page.html"
 

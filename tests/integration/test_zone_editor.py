@@ -13,12 +13,12 @@ import aiohttp
 import pytest
 import shapely
 
-from benchmarks.browser.chromium import Page
 from stream.engine import Engine
 from support.engines.controlled_engine import Client, configured
 from support.engines.walker import Walker
 from support.repository import REPOSITORY
 from support.waiting import until
+from support.webrtc.chromium import Page
 from support.webrtc.live_page import DESKTOP, shown
 
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"

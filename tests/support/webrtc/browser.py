@@ -1,4 +1,4 @@
-"""Chromium for tests."""
+"""Windows of a Chromium that tests share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,8 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.browser import chromium
 from support.waiting import until
-
-
-class Browser(chromium.Browser):
-    """A Chromium whose awaited conditions are reported if the test times out."""
-
-    wait_until = staticmethod(until)
+from support.webrtc import chromium
 
 
 class _Process:
@@ -64,7 +58,7 @@ class _Process:
         shutil.rmtree(self.profile, ignore_errors=True)
 
 
-class BrowserWindow(Browser):
+class BrowserWindow(chromium.Browser):
     """A window of a Chromium that the tests of a worker share, because its start takes a second of a core.
 
     The window has cookies, storage and cache of its own, which are deleted when it is closed.

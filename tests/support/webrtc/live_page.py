@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from benchmarks.browser.chromium import Page
 from stages.types import Model
 from stream.config import Config
 from stream.engine import Engine
 from support.webrtc.browser import BrowserWindow
+from support.webrtc.chromium import Page
 
 DESKTOP = (1440, 900)
 

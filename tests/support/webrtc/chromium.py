@@ -6,20 +6,19 @@
         assert page.errors == []
 
 A `Browser` runs one process with its own profile from `start` to `close`. Pages may use its camera without a prompt: it
-shows Chromium's test picture, or `camera`, a .y4m or .mjpeg file.
+shows Chromium's test picture.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import inspect
 import json
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -27,9 +26,10 @@ from typing import Any, Self
 
 import aiohttp
 
+from support.waiting import until
+
 CLOSE_WITHIN_S = 5.0
 """Time that Chromium has to exit when it is asked to; then it is killed."""
-POLL_S = 0.02
 MAX_KEPT = 1000
 """Limit of the console lines and errors kept for a page."""
 RELOADING = ("Inspected target navigated or closed", "Execution context was destroyed", "Cannot find context")
@@ -56,17 +56,6 @@ FLAGS = (
 
 class BrowserError(AssertionError):
     """Chromium is missing or does not respond, or a script failed."""
-
-
-async def poll(condition: Callable[[], Any]) -> Any:
-    """Wait until the condition, a function or a coroutine function, gives a true value, and return it."""
-    while True:
-        value = condition()
-        if inspect.isawaitable(value):
-            value = await value
-        if value:
-            return value
-        await asyncio.sleep(POLL_S)
 
 
 class Page:
@@ -106,7 +95,7 @@ class Page:
 
     async def wait_for(self, condition: str) -> Any:
         """Wait until an expression is true, and return its value. The page may be reloaded meanwhile."""
-        return await self._browser.wait_until(lambda: self._evaluate_unless_reloading(condition))
+        return await until(lambda: self._evaluate_unless_reloading(condition))
 
     async def _evaluate_unless_reloading(self, script: str) -> Any:
         try:
@@ -198,11 +187,7 @@ KEY_CODES = {
 class Browser:
     """A Chromium process. `flags` are added to its command line."""
 
-    wait_until: Callable[[Callable[[], Any]], Awaitable[Any]] = staticmethod(poll)
-    """How to wait for a condition. Tests replace it by a function that reports what was awaited."""
-
-    def __init__(self, *, camera: Path | None = None, flags: Sequence[str] = ()) -> None:
-        self._flags = [*FLAGS, *flags, *([f"--use-file-for-fake-video-capture={camera}"] if camera else [])]
+    def __init__(self) -> None:
         self._profile = Path(tempfile.mkdtemp(prefix="partstream-chromium-"))
         self._process: asyncio.subprocess.Process | None = None
         self._http: aiohttp.ClientSession | None = None
@@ -232,7 +217,7 @@ class Browser:
             raise BrowserError("chromium is not installed: run deploy/system-packages.sh test")
         self._process = await asyncio.create_subprocess_exec(
             program,
-            *self._flags,
+            *FLAGS,
             f"--user-data-dir={self._profile}",
             "--remote-debugging-port=0",
             "about:blank",
@@ -326,7 +311,7 @@ class Browser:
         def lines() -> list[str]:
             return file.read_text().splitlines() if file.exists() else []
 
-        await self.wait_until(lambda: len(lines()) >= 2 or process.returncode is not None)
+        await until(lambda: len(lines()) >= 2 or process.returncode is not None)
         if process.returncode is not None:
             raise BrowserError(f"chromium did not start (exit status {process.returncode})")
         port, path = lines()[:2]

@@ -1,1 +1,0 @@
-"""Chromium driver for benchmarks and tests of the live page and WebRTC."""
