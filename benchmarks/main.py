@@ -45,6 +45,11 @@ def main(arguments: Sequence[str]) -> int:
         app(spread(arguments), prog_name="partstream bench")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
+    except ModuleNotFoundError:
+        raise
+    except ImportError as error:  # names the extra
+        consoles()[1].print(f"bench: {error}", style="red", markup=False)
+        return 1
     except (CameraServerError, RunFailedError, WeightsError) as error:
         consoles()[1].print(f"[red]bench: {error}[/]")
         return 1

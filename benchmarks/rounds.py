@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from benchmarks import peers, stats
@@ -47,6 +48,8 @@ class Plan:
     warm_up_s: float = 2.0
     transport: str = "auto"
     """`transport` of the cameras for partstream contenders that do not set it themselves."""
+    against: Path | None = None
+    """Another checkout, for contenders whose names end with `peers.OTHER`."""
 
     @property
     def duration_s(self) -> float:
@@ -88,7 +91,7 @@ class Measured:
     def as_json(self, goals: Sequence[Goal]) -> dict[str, Any]:
         """Return plan, runs and goals as plain values."""
         return {
-            "plan": asdict(self.plan),
+            "plan": asdict(self.plan) | {"against": self.plan.against and self.plan.against.name},
             "unavailable": self.unavailable,
             "failures": self.failures,
             "runs": [
@@ -108,7 +111,7 @@ def measure(plan: Plan, progress: Callable[[str], None], save: Callable[[Measure
     ready: dict[str, Contender] = {}
     for name in plan.contenders:
         try:
-            ready[name] = peers.contender(name, plan.transport)
+            ready[name] = peers.contender(name, plan.transport, plan.against)
         except PeerUnavailableError as error:
             measured.unavailable[name] = str(error)
             progress(f"{name}: not measured: {error}")

@@ -33,6 +33,8 @@ class Contender:
     module: str
     python: Path = Path(sys.executable)
     options: dict[str, Any] = field(default_factory=dict)
+    checkout: Path = REPOSITORY
+    """Whose code it runs."""
     publishes: bool = False
     """Whether it publishes results over ZeroMQ, to which the benchmark then subscribes."""
 
@@ -70,12 +72,10 @@ class Figures:
     open_s: float
     """Time from the contender's start, after imports, until every camera had delivered its first frame."""
     peak_rss_mib: float
-    server_cpu_ms_per_frame: float
     other_cpu_share: float
     """Share of the machine's CPU used by other programs."""
     own_latency_ms_p50: float | None = None
     own_latency_ms_p99: float | None = None
-    own_latency_ms_max: float | None = None
     dropped: int | None = None
     """Frames dropped since the start, as counted by the contender."""
     subscriber: AtSubscriber | None = None
@@ -102,7 +102,7 @@ def run_once(
             notes = dict(loaded)
         sent = served.sent()
         return replace(
-            figures(contender.name, notes, sent, clip.recipe, after.server_s - before.server_s),
+            figures(contender.name, notes, sent, clip.recipe),
             other_cpu_share=after.others_share(before, float(notes["cpu_s"][1])),
             subscriber=None if subscriber is None else at_subscriber(subscriber, notes, sent, clip.recipe),
         )
@@ -113,7 +113,7 @@ def run_process(contender: Contender, spec_file: Path, folder: str, limit_s: flo
     process = subprocess.Popen(
         [str(contender.python), "-m", f"benchmarks.contenders.{contender.module}", str(spec_file)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENCV_LOG_LEVEL": "ERROR"},
+        env={**os.environ, "PYTHONPATH": str(contender.checkout), "OPENCV_LOG_LEVEL": "ERROR"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -152,7 +152,7 @@ class _Usage:
         return max(0.0, (self.all_s - before.all_s - known) / max(self.possible_s - before.possible_s, 1e-9))
 
 
-def figures(name: str, notes: dict[str, np.ndarray], sent: Sent, clip: Recipe, server_cpu_s: float) -> Figures:
+def figures(name: str, notes: dict[str, np.ndarray], sent: Sent, clip: Recipe) -> Figures:
     """Compute the figures from the server's send times and the contender's notes.
 
     A frame is lost if it was sent in the measured time and not delivered by the end of the grace period.
@@ -197,11 +197,9 @@ def figures(name: str, notes: dict[str, np.ndarray], sent: Sent, clip: Recipe, s
         latency_ms_p99=_percentile(together, 99),
         open_s=_open_s(notes, len(sent.times_ns)),
         peak_rss_mib=float(notes["peak_rss_kib"]) / 1024,
-        server_cpu_ms_per_frame=server_cpu_s / max(sum(len(times) for times in sent.times_ns), 1) * 1e3,
         other_cpu_share=0.0,
         own_latency_ms_p50=None if own is None else _percentile(own, 50),
         own_latency_ms_p99=None if own is None else _percentile(own, 99),
-        own_latency_ms_max=None if own is None else _percentile(own, 100),
         dropped=int(notes["extra_dropped"].sum()) if "extra_dropped" in notes else None,
     )
 

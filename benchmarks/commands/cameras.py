@@ -2,69 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from benchmarks import machine, peers
 from benchmarks.cameras.scenes import SCENES
 from benchmarks.commands.options import RESULTS, JsonOption, QuickOption, consoles, size_of, with_header
-from benchmarks.engine import end_to_end_bench, engine_bench, ingest_bench
-from benchmarks.engine.end_to_end_report import print_end_to_end
-from benchmarks.engine.end_to_end_trial import EngineOptions, core_ids
-from benchmarks.engine.ingest_report import print_ingest
-from benchmarks.report import print_engine, write_json
+from benchmarks.report import write_json
 from benchmarks.rounds import Goal, Load, Measured, Plan, measure
 from benchmarks.run_once import RunFailedError
 
-QUICK = {"runs": 2, "seconds": 3.0, "warm_up_s": 1.0}
+CamerasOption = Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4 8.", show_default="1 4 8")]
+RunsOption = Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")]
+SecondsOption = Annotated[float, typer.Option(min=1, help="Seconds measured in each run.")]
+AgainstOption = Annotated[
+    Path | None,
+    typer.Option(exists=True, file_okay=False, help="Another checkout of partstream, measured in the same rounds."),
+]
 
 
 def engine(
-    cameras: Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4 8.", show_default="1 4 8")] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
-    seconds: Annotated[float, typer.Option(min=1, help="Seconds measured in each run.")] = 8.0,
-    contender: Annotated[list[str] | None, typer.Option(help=f"Measure only these: {', '.join(peers.ALL)}.")] = None,
+    cameras: CamerasOption = None,
+    runs: RunsOption = 9,
+    seconds: SecondsOption = 8.0,
+    contender: Annotated[list[str] | None, typer.Option(help=f"Measure only these: {', '.join(peers.ENGINE)}.")] = None,
+    against: AgainstOption = None,
     transport: Annotated[str, typer.Option(help=f"Transport of partstream: {', '.join(peers.TRANSPORTS)}.")] = "auto",
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
     """CPU, lost frames and latency of the whole engine on RTSP cameras, with a model that does no work."""
-    console, progress = consoles()
+    from benchmarks.engine import camera_bench
+
     if transport not in peers.TRANSPORTS:
         raise typer.BadParameter(f"unknown transport {transport!r}; available: {', '.join(peers.TRANSPORTS)}")
     loads = tuple(Load(count) for count in cameras or (1, 4, 8))
-    plan = Plan(loads, _contenders(contender, peers.ALL), runs, seconds, transport=transport)
-    plan = _shortened(plan) if quick else plan
-    host = machine.describe()
-    file = json or RESULTS / f"engine{'-quick' if quick else ''}.json"
-    measured = _in_rounds("engine", plan, host, file, engine_bench.goals, progress)
-    print_engine(measured, host, console)
-    console.print(f"written to {file}")
+    names = _contenders(contender, peers.ENGINE, peers.ENGINE_AGAINST if against else ())
+    plan = Plan(loads, names, runs, seconds, transport=transport, against=against)
+    _in_rounds("engine", plan, quick, json, camera_bench.engine_goals)
 
 
 def ingest(
-    cameras: Annotated[list[int] | None, typer.Option(help="Cameras, e.g. 1 4 8.", show_default="1 4 8")] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
-    seconds: Annotated[float, typer.Option(min=1, help="Seconds measured in each run.")] = 5.0,
+    cameras: CamerasOption = None,
+    runs: RunsOption = 9,
+    seconds: SecondsOption = 5.0,
     contender: Annotated[list[str] | None, typer.Option(help=f"Measure only these: {', '.join(peers.INGEST)}.")] = None,
+    against: AgainstOption = None,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
     """Latency, CPU, lost frames and opening time from the camera to the decoded picture."""
-    console, progress = consoles()
-    loads = ingest_bench.loads(cameras or (1, 4, 8))
-    plan = Plan(loads, _contenders(contender, peers.INGEST), runs, seconds)
-    plan = _shortened(plan) if quick else plan
-    host = machine.describe()
-    file = json or RESULTS / f"ingest{'-quick' if quick else ''}.json"
-    measured = _in_rounds("ingest", plan, host, file, ingest_bench.goals, progress)
-    print_ingest(measured, host, console)
-    console.print(f"written to {file}")
+    from benchmarks.engine import camera_bench
+
+    names = _contenders(contender, peers.INGEST, peers.INGEST_AGAINST if against else ())
+    plan = Plan(camera_bench.ingest_loads(cameras or (1, 4, 8)), names, runs, seconds, against=against)
+    _in_rounds("ingest", plan, quick, json, camera_bench.ingest_goals)
 
 
 def end_to_end(
@@ -111,6 +107,9 @@ def end_to_end(
     json: JsonOption = None,
 ) -> None:
     """Number of live cameras that the machine sustains with a real model, by scene, picture size and cores."""
+    from benchmarks.engine import end_to_end_bench
+    from benchmarks.engine.end_to_end_trial import EngineOptions, core_ids
+
     console, progress = consoles()
     if unknown := set(scene or ()) - set(SCENES):
         raise typer.BadParameter(f"unknown scene {sorted(unknown)}; available: {', '.join(SCENES)}")
@@ -142,30 +141,27 @@ def end_to_end(
         measured = end_to_end_bench.measure(plan, progress.print, save)
     except ValueError as error:
         raise RunFailedError(str(error)) from None
-    print_end_to_end(measured, host, console)
+    end_to_end_bench.print_end_to_end(measured, host, console)
     console.print(f"written to {file}")
 
 
-def _contenders(chosen: list[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
+def _contenders(chosen: list[str] | None, available: tuple[str, ...], again: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the contenders; those `again` are measured in another checkout, too."""
     unknown = set(chosen or []) - set(available)
     if unknown:
         raise typer.BadParameter(f"unknown contender {sorted(unknown)}; available: {', '.join(available)}")
-    return tuple(chosen or available)
+    names = tuple(chosen or available)
+    return (*names, *(f"{name}{peers.OTHER}" for name in names if name in again))
 
 
-def _shortened(plan: Plan) -> Plan:
-    return replace(plan, **QUICK)
+def _in_rounds(kind: str, plan: Plan, quick: bool, json: Path | None, goals: Callable[[Measured], list[Goal]]) -> None:
+    """Run the plan, write the file after every round, and print the results."""
+    from benchmarks.engine import camera_bench
 
-
-def _in_rounds(
-    kind: str,
-    plan: Plan,
-    host: dict[str, Any],
-    file: Path,
-    goals: Callable[[Measured], list[Goal]],
-    progress: Console,
-) -> Measured:
-    """Run the plan and write the file after every round. Raises `RunFailedError` if all runs failed."""
+    console, progress = consoles()
+    plan = replace(plan, runs=2, seconds=3.0, warm_up_s=1.0) if quick else plan
+    host = machine.describe()
+    file = json or RESULTS / f"{kind}{'-quick' if quick else ''}.json"
 
     def save(measured: Measured) -> None:
         write_json(file, with_header(kind, host, measured.as_json(goals(measured))))
@@ -174,4 +170,5 @@ def _in_rounds(
     measured = measure(plan, progress.print, save)
     if not any(run for runs in measured.runs.values() for run in runs):
         raise RunFailedError("nothing could be measured")
-    return measured
+    camera_bench.print_cameras(measured, goals(measured), host, console)
+    console.print(f"written to {file}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -12,7 +11,6 @@ from benchmarks import machine
 from benchmarks.commands.options import RESULTS, JsonOption, QuickOption, VideoOption, consoles, size_of, with_header
 from benchmarks.report import write_json
 from benchmarks.run_once import RunFailedError
-from stages.profiles import PAPER
 
 
 def model(
@@ -48,7 +46,9 @@ def model(
 
 
 def paper(
-    profile: Annotated[str, typer.Option(help="kinetics-tps, or the path of a checkpoint with a detector.")] = PAPER,
+    profile: Annotated[
+        str, typer.Option(help="kinetics-tps, or the path of a checkpoint with a detector.")
+    ] = "kinetics-tps",
     video: VideoOption = None,
     cameras: Annotated[int, typer.Option(min=1, help="Cameras.")] = 4,
     pairs: Annotated[int, typer.Option(min=1, help="Alternating runs; use 9 or more for a reliable interval.")] = 9,
@@ -80,13 +80,12 @@ def found(
             show_default="the default settings",
         ),
     ] = None,
-    people: Annotated[int, typer.Option(min=0, help="Drawn people, a third of each height.")] = 300,
+    people: Annotated[int, typer.Option(min=1, help="Drawn people, a third of each height.")] = 300,
     picture: Annotated[str, typer.Option(metavar="WxH", help="Size of drawn pictures, even.")] = "1280x720",
-    scenes: Annotated[int, typer.Option(min=0, help="Drawn scenes without people.")] = 40,
     quick: QuickOption = False,
     json: JsonOption = None,
 ) -> None:
-    """Share of people who are found, wrong tracks, and CPU time of the model, by variants of its settings."""
+    """Share of people who are found, wrong people, and CPU time of the model, by variants of its settings."""
     from benchmarks.model import found as found_bench
 
     console, progress = consoles()
@@ -97,10 +96,7 @@ def found(
         variants = found_bench.variants_of(variant or ["default:"])
     except found_bench.VariantError as error:
         raise typer.BadParameter(f"--variant {error}") from None
-    if not people and not scenes:
-        raise typer.BadParameter("--people 0 --scenes 0 leaves nothing to measure")
-    plan = found_bench.FoundPlan(tuple(variants), size, people, scenes)
-    plan = replace(plan, people=min(6, people), scenes=min(2, scenes)) if quick else plan
+    plan = found_bench.FoundPlan(tuple(variants), size, min(6, people) if quick else people)
     host = machine.describe()
     file = json or RESULTS / f"found{'-quick' if quick else ''}.json"
 

@@ -25,7 +25,7 @@ SECTIONS = {"model", "window", "tracking", "batch"}
 
 
 class FrameTimes(Observer):
-    """Age and model time of every frame, the number of people, and the time in the model, since `begin`.
+    """Age and model time of every frame, and the time in the model, since `begin`.
 
     The engine runs the stages of a batch and then publishes its frames, all in one thread. So the time from the begin
     of the first stage to the end of the last one is the model time of the frames published next.
@@ -34,7 +34,6 @@ class FrameTimes(Observer):
     def __init__(self) -> None:
         self.rows: list[tuple[float, float]] = []
         """Age when the result was handed to ZeroMQ, and the time of that in the model, in seconds."""
-        self.people = 0
         self.model_s = 0.0
         self._lock = threading.Lock()
         self._batch_ns = (0, 0)
@@ -43,7 +42,7 @@ class FrameTimes(Observer):
     def begin(self) -> None:
         """Discard everything recorded so far."""
         with self._lock:
-            self.rows, self.people, self.model_s = [], 0, 0.0
+            self.rows, self.model_s = [], 0.0
 
     def stage_ran(self, stage: str, began_ns: int, ended_ns: int) -> None:
         """Record a stage of the current batch."""
@@ -57,11 +56,6 @@ class FrameTimes(Observer):
         self._published = True
         with self._lock:
             self.rows.append((age_seconds, (self._batch_ns[1] - self._batch_ns[0]) / 1e9))
-
-    def people_seen(self, camera: str, people: int, tracks: int) -> None:
-        """Count the people of a frame."""
-        with self._lock:
-            self.people += people
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +118,15 @@ async def run(spec: Spec) -> dict[str, Any]:
         before = Moment.now(engine, others)
         await asyncio.sleep(spec.seconds)
         after = Moment.now(engine, others)
-        rows, people, model_s = np.array(times.rows).reshape(-1, 2) * 1e3, times.people, times.model_s
+        rows, model_s = np.array(times.rows).reshape(-1, 2) * 1e3, times.model_s
         await asyncio.sleep(GRACE_S)
         return {
-            **summary(before, after, rows, people, model_s),
+            **summary(before, after, rows, model_s),
             "settings": config.model_dump(mode="json", include=SECTIONS),
         }
 
 
-def summary(before: Moment, after: Moment, frames_ms: np.ndarray, people: int, model_s: float) -> dict[str, Any]:
+def summary(before: Moment, after: Moment, frames_ms: np.ndarray, model_s: float) -> dict[str, Any]:
     """Return the figures between two moments; `frames_ms` [n, 2]: age and time in the model."""
     decoded = sum(camera.decoded for camera in after.cameras) - sum(camera.decoded for camera in before.cameras)
     processed = sum(camera.processed for camera in after.cameras) - sum(camera.processed for camera in before.cameras)
@@ -152,7 +146,6 @@ def summary(before: Moment, after: Moment, frames_ms: np.ndarray, people: int, m
         "decoded": decoded,
         "processed": processed,
         "dropped": dropped,
-        "people": people,
         "cpu_ms_per_frame": cpu_s * 1e3 / max(processed, 1),
         "engine_cores": cpu_s / seconds,
         "model_share": model_s / seconds,
@@ -160,7 +153,6 @@ def summary(before: Moment, after: Moment, frames_ms: np.ndarray, people: int, m
         "other_cpu_share": max(0.0, (busy_s - cpu_s - sum(others_s.values())) / max(possible_s, 1e-9)),
         **_percentiles("published", frames_ms[:, 0]),
         **_percentiles("model", frames_ms[:, 1]),
-        **_percentiles("engine", frames_ms[:, 0] - frames_ms[:, 1]),
     }
 
 

@@ -1,6 +1,6 @@
 """Number of live cameras that a machine sustains with a real model, by scene, picture size and cores.
 
-Each trial has its own cameras, engine and subscriber. Each number of cameras is found by doubling and bisection.
+Each trial has its own cameras, engine and subscriber. The number is found by doubling and bisection.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from benchmarks import stats
 from benchmarks.cameras.clip import Clip
 from benchmarks.cameras.scenes import ROOM, SCENES, STILL, STREET, scene_clip, video_of
-from benchmarks.engine.camera_search import CameraSearch, largest_sustained, smallest_failed
 from benchmarks.engine.end_to_end_trial import EngineOptions, Placement, Trial, core_ids, place, run_trial
+from benchmarks.report import NOISY, print_goals, print_machine
 from benchmarks.rounds import Goal, camera_count
 from benchmarks.run_once import RunFailedError
 from stream.config import load
@@ -30,6 +33,8 @@ GOALS = {STILL: 24, STREET: 3, ROOM: 6}
 """Least numbers of cameras with 720p and 5 frames a second, on two cores."""
 GOALS_FPS, GOALS_RESOLUTION, GOALS_CORES = 5, (1280, 720), 2
 
+PRECISION = 20
+"""The number is exact up to twice this, and within a twentieth above."""
 TRIALS = 6
 """Trials of a search, about."""
 START_S = 10.0
@@ -90,17 +95,15 @@ class Cell:
 
     @property
     def sustained(self) -> int:
-        """Largest number of cameras that is sustained and smaller than every number that is not."""
-        return largest_sustained(self._outcomes)
+        """Largest number of cameras that is sustained and smaller than every number that is not; 0 if there is none."""
+        limit = self.too_many
+        tried = {trial.cameras for trial in self.trials}
+        return max((count for count in tried if (limit is None or count < limit) and self.sustains(count)), default=0)
 
     @property
     def too_many(self) -> int | None:
         """Smallest number of cameras that was tried and is not sustained."""
-        return smallest_failed(self._outcomes)
-
-    @property
-    def _outcomes(self) -> dict[int, bool]:
-        return {trial.cameras: self.sustains(trial.cameras) for trial in self.trials}
+        return min((trial.cameras for trial in self.trials if not self.sustains(trial.cameras)), default=None)
 
     def as_json(self, fps: int) -> dict[str, Any]:
         """Return conclusions and all trials as plain values."""
@@ -161,20 +164,24 @@ def search(cell: Cell, most: int, runs: int, run: Callable[[int, int], Trial]) -
 
     `run`: makes a trial with a number of cameras, and the number of earlier trials with as many. The first trial has
     one camera. Its CPU time, and its time in the model, which has one thread for all cameras, predict the result, near
-    which the search goes on.
+    which the search goes on. It assumes that if a number is sustained, smaller ones are, too.
     """
-    found = CameraSearch(most)
+    cameras = 1
     while True:
-        cameras = found.next()
-        if cameras is None:
-            cameras = found.found
-            if not cameras or len(cell.of(cameras)) >= runs:
-                return
         trial = run(cameras, len(cell.of(cameras)))
         cell.trials.append(trial)
-        found.record(cameras, cell.sustains(cameras))
-        if len(cell.trials) == 1:
-            found.expect(round(1 / max(trial.engine_cores / cell.cores, trial.model_share, 1 / most)))
+        low, high = cell.sustained, cell.too_many
+        if len(cell.trials) == 1 and low:
+            expected = round(1 / max(trial.engine_cores / cell.cores, trial.model_share, 1 / most))
+            cameras = min(most, max(2, expected))
+        elif high is None and low < most:
+            cameras = min(most, 2 * low)
+        elif high is not None and high - low > max(1, low // PRECISION):
+            cameras = (low + high) // 2
+        else:
+            cameras = low
+        if not cameras or len(cell.of(cameras)) >= runs:
+            return
 
 
 def measure(
@@ -233,3 +240,99 @@ def _line(cell: Cell, trial: Trial, fps: int) -> str:
         f"engine {trial.engine_cores:.2f} cores, cameras {trial.cameras_cores:.2f}; "
         f"other programs used {trial.other_cpu_share:.0%} of the machine"
     )
+
+
+def print_end_to_end(measured: EndToEndMeasured, machine: dict[str, Any], console: Console) -> None:
+    """Print both tables, the goals, what the benchmark itself used, the machine, and a warning if it was busy."""
+    console.print(_capacity_table(measured))
+    console.print(_trial_table(measured))
+    for cell in measured.cells:
+        if cell.failure is not None:
+            console.print(f"[red]failed: {cell}: {cell.failure}[/]")
+    if found := measured.goals():
+        print_goals(found, console)
+    trials = [trial for cell in measured.cells for trial in cell.trials]
+    if trials:
+        console.print(
+            f"The cameras used up to {max(trial.cameras_cores for trial in trials):.2f} cores and the subscriber up to "
+            f"{max(trial.subscriber_cores for trial in trials):.2f}, which are not in the engine's figures."
+        )
+    print_machine(machine, console)
+    if trials and (busy := stats.median([trial.other_cpu_share for trial in trials])) > NOISY:
+        console.print(
+            f"[yellow]Other programs used {busy:.0%} of the machine (median trial). "
+            "Measure again when the machine is idle.[/]"
+        )
+
+
+def _capacity_table(measured: EndToEndMeasured) -> Table:
+    """Return the table of cameras sustained, with a row for each scene and resolution."""
+    plan = measured.plan
+    table = Table(
+        title=f"Cameras sustained (frames per second in all), {plan.fps} frames per second each",
+        caption=f"Sustained: at least {LEAST_SHARE:.0%} of the due results received, age p99 at most "
+        f"{MOST_AGE_MS / 1000:g} s. The cameras and the subscriber run on other cores if there are any.",
+        min_width=80,
+    )
+    table.add_column("scene")
+    table.add_column("resolution")
+    for cores in plan.cores:
+        table.add_column(f"engine on {cores} core{'s' if cores > 1 else ''}", justify="right")
+    for scene in plan.scenes:
+        for width, height in plan.resolutions:
+            found = [measured.cell(scene, (width, height), cores) for cores in plan.cores]
+            table.add_row(scene, f"{width}x{height}", *(_capacity(cell, plan.fps, plan.most) for cell in found))
+    return table
+
+
+def _trial_table(measured: EndToEndMeasured) -> Table:
+    """Return the figures of one camera, of the number sustained, and of the smallest that is not."""
+    table = Table(
+        title=f"Trials of {measured.plan.seconds:g} s; medians where there are several. Times in ms, p50 / p99",
+        caption="age: from sent to received by a subscriber. published: from arrival until handed to ZeroMQ, of which "
+        "model. engine cores: CPU time per second.",
+    )
+    for heading in ("engine on", "scene", "resolution"):
+        table.add_column(heading, no_wrap=True)
+    headings = ("cameras", "received", "age", "published", "model", "CPU ms\nper frame", "engine\ncores")
+    for heading in (*headings, "model\nbusy", "dropped"):
+        table.add_column(heading, justify="right")
+    for cell in measured.cells:
+        shown = sorted({1, cell.sustained, cell.too_many or 1} - {0})
+        for cameras in shown:
+            if trials := cell.of(cameras):
+                width, height = cell.resolution
+                place = (f"{cell.cores} core{'s' if cell.cores > 1 else ''}", cell.scene, f"{width}x{height}")
+                table.add_row(*(place if cameras == shown[0] else ("", "", "")), *_figures(cameras, trials))
+        table.add_section()
+    return table
+
+
+def _figures(cameras: int, trials: list[Trial]) -> list[str]:
+    dropped = {
+        reason: sum(trial.dropped.get(reason, 0) for trial in trials)
+        for reason in sorted({reason for trial in trials for reason in trial.dropped})
+    }
+    return [
+        str(cameras),
+        f"{stats.median([trial.share for trial in trials]):.1%}",
+        _p50_p99([(trial.age_ms_p50, trial.age_ms_p99) for trial in trials]),
+        _p50_p99([(trial.published_ms_p50, trial.published_ms_p99) for trial in trials]),
+        _p50_p99([(trial.model_ms_p50, trial.model_ms_p99) for trial in trials]),
+        f"{stats.median([trial.cpu_ms_per_frame for trial in trials]):.1f}",
+        f"{stats.median([trial.engine_cores for trial in trials]):.2f}",
+        f"{stats.median([trial.model_share for trial in trials]):.0%}",
+        ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count),
+    ]
+
+
+def _capacity(cell: Cell | None, fps: int, most: int) -> str:
+    if cell is None or cell.failure is not None:
+        return "not measured"
+    more = " or more" if cell.sustained == most else ""
+    return f"{cell.sustained}{more} ({cell.sustained * fps})"
+
+
+def _p50_p99(trials: list[tuple[float | None, float | None]]) -> str:
+    p50, p99 = (stats.median([value for value in values if value is not None]) for values in zip(*trials, strict=True))
+    return f"{p50:.0f} / {p99:.0f}"

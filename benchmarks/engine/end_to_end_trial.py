@@ -51,7 +51,7 @@ class Trial:
 
     `age_ms`: from when the camera sent the frame until a subscriber received its result. `published_ms`: from the
     frame's arrival until its result was handed to ZeroMQ. `model_ms`: of that, the time in the model, which is that of
-    the frame's whole batch. `engine_ms`: the rest, which is decoding, waiting for the batch, and publishing.
+    the frame's whole batch; the rest is decoding, waiting for the batch, and publishing.
     """
 
     cameras: int
@@ -66,7 +66,6 @@ class Trial:
     decoded: int
     processed: int
     dropped: dict[str, int]
-    people: int
     cpu_ms_per_frame: float
     engine_cores: float
     """CPU time of the engine's process per second, in cores."""
@@ -80,8 +79,6 @@ class Trial:
     published_ms_p99: float | None = None
     model_ms_p50: float | None = None
     model_ms_p99: float | None = None
-    engine_ms_p50: float | None = None
-    engine_ms_p99: float | None = None
 
     @property
     def share(self) -> float:

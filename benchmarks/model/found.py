@@ -1,7 +1,7 @@
 """Who the packaged pipeline finds, and at what cost, by variants of the model's settings.
 
-Drawn people of a known height, tracks in scenes without people, and the CPU time of the model. All variants watch every
-clip in turn, frame by frame over media time, as a camera would lend them.
+People are drawn, of a known height. All variants watch every clip in turn, frame by frame over media time, as a camera
+would lend them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stages.profiles import load_profile
 from stages.settings import ModelSettings, PipelineSettings
 from stages.settings_file import error_text
 from stages.types import PersonAnalysis
-from training.footage.intervals import bootstrap_share, poisson_count
+from training.footage.intervals import bootstrap_share
 from training.video.frames import lent_frames
 
 HEIGHTS = (40, 60, 90)
@@ -44,11 +44,8 @@ THREADS = 1
 """Threads of a variant that names no number."""
 _SEED = 90
 
-PEOPLE, EMPTY = "drawn people", "empty scenes"
-FOUND, FOUND_LATE, TRACKS = "found", "found after 1 s", "tracks a minute"
-MEASURES = {PEOPLE: (FOUND, FOUND_LATE), EMPTY: (TRACKS,)}
-COMPARED = {PEOPLE: FOUND_LATE, EMPTY: TRACKS}
-"""The measure of each part that is compared with the first variant's, clip by clip."""
+FOUND, FOUND_LATE, WRONG = "found", "found after 1 s", "wrong people a frame"
+MEASURES = (FOUND, FOUND_LATE, WRONG)
 _ALL = "all"
 
 
@@ -86,12 +83,11 @@ def variants_of(texts: Sequence[str]) -> list[Variant]:
 
 @dataclass(frozen=True, slots=True)
 class FoundPlan:
-    """What to measure. `people` and `scenes` may be 0."""
+    """What to measure."""
 
     variants: tuple[Variant, ...]
     picture: Size = (1280, 720)
     people: int = 300
-    scenes: int = 40
 
 
 class Share(NamedTuple):
@@ -105,8 +101,7 @@ class Share(NamedTuple):
 class Scene(NamedTuple):
     """One clip as one variant saw it. `sums`: by measure, the two sums whose ratio is the measure."""
 
-    part: str
-    kind: str
+    height: str
     name: str
     sums: dict[str, tuple[float, float]]
     frames: int
@@ -120,40 +115,28 @@ class FoundMeasured:
     plan: FoundPlan
     scenes: dict[str, list[Scene]] = field(default_factory=dict[str, list[Scene]])
 
-    def kinds(self, part: str) -> list[str]:
-        """Return the kinds of a part's clips, and `all` if there are several."""
-        kinds = list(dict.fromkeys(scene.kind for scene in self._first if scene.part == part))
-        return [*kinds, _ALL] if len(kinds) > 1 else kinds
+    @property
+    def heights(self) -> list[str]:
+        """The heights of drawn people, and `all`."""
+        return [*dict.fromkeys(scene.height for scene in self._first), _ALL]
 
-    def share(self, variant: str, part: str, kind: str, measure: str) -> Share:
-        """Return a measure of a variant. The interval of a rate without a track is that of a Poisson distribution."""
-        sums, of = self._sums(variant, part, kind, measure)
-        if measure == TRACKS and not sums.any():
-            return Share(0.0, 0.0, poisson_count(0).high / of.sum())
-        return _share(sums, of)
+    def share(self, variant: str, height: str, measure: str) -> Share:
+        """Return a measure of a variant."""
+        return _share(*self._sums(variant, height, measure))
 
-    def gain(self, variant: str, part: str, kind: str) -> Share:
-        """Return how much larger a variant's compared measure is than the first variant's."""
-        first, of = self._sums(self.plan.variants[0].name, part, kind, COMPARED[part])
-        return _share(self._sums(variant, part, kind, COMPARED[part])[0] - first, of)
+    def gain(self, variant: str, height: str) -> Share:
+        """Return how many more people a variant finds after a second than the first variant."""
+        first, of = self._sums(self.plan.variants[0].name, height, FOUND_LATE)
+        return _share(self._sums(variant, height, FOUND_LATE)[0] - first, of)
 
-    def cpu_ms(self, variant: str, part: str) -> Share:
+    def cpu_ms(self, variant: str) -> Share:
         """Return the CPU milliseconds of the model a frame."""
-        rows = [scene for scene in self.scenes[variant] if scene.part == part]
+        rows = self.scenes[variant]
         return _share(np.array([row.cpu_s * 1e3 for row in rows]), np.array([float(row.frames) for row in rows]))
 
-    def cpu_ratio(self, variant: str, part: str) -> Share:
+    def cpu_ratio(self, variant: str) -> Share:
         """Return the CPU time of a variant as a share of the first variant's."""
-        mine, first = (
-            np.array([scene.cpu_s for scene in scenes if scene.part == part])
-            for scenes in (self.scenes[variant], self._first)
-        )
-        return _share(mine, first)
-
-    @property
-    def parts(self) -> list[str]:
-        """Parts that were measured."""
-        return [part for part in MEASURES if self.kinds(part)]
+        return _share(*(np.array([scene.cpu_s for scene in rows]) for rows in (self.scenes[variant], self._first)))
 
     def as_json(self) -> dict[str, Any]:
         """Return all figures and the sums of every clip."""
@@ -162,19 +145,15 @@ class FoundMeasured:
             "variants": {one.name: one.settings.model_dump(exclude_unset=True) for one in self.plan.variants},
             "figures": [
                 {
-                    "part": part,
-                    "kind": kind,
+                    "height": height,
                     "variant": name,
-                    **{measure: self.share(name, part, kind, measure)._asdict() for measure in MEASURES[part]},
-                    f"{COMPARED[part]}, less {self.plan.variants[0].name}": self.gain(name, part, kind)._asdict(),
+                    **{measure: self.share(name, height, measure)._asdict() for measure in MEASURES},
+                    f"{FOUND_LATE}, less {self.plan.variants[0].name}": self.gain(name, height)._asdict(),
                 }
-                for part in self.parts
-                for kind in self.kinds(part)
+                for height in self.heights
                 for name in self.scenes
             ],
-            "cpu_ms_per_frame": {
-                part: {name: self.cpu_ms(name, part)._asdict() for name in self.scenes} for part in self.parts
-            },
+            "cpu_ms_per_frame": {name: self.cpu_ms(name)._asdict() for name in self.scenes},
             "clips": {name: [scene._asdict() for scene in scenes] for name, scenes in self.scenes.items()},
         }
 
@@ -182,10 +161,8 @@ class FoundMeasured:
     def _first(self) -> list[Scene]:
         return self.scenes.get(self.plan.variants[0].name, [])
 
-    def _sums(self, variant: str, part: str, kind: str, measure: str) -> tuple[NDArray[Any], NDArray[Any]]:
-        pairs = [
-            scene.sums[measure] for scene in self.scenes[variant] if scene.part == part and kind in (scene.kind, _ALL)
-        ]
+    def _sums(self, variant: str, height: str, measure: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        pairs = [scene.sums[measure] for scene in self.scenes[variant] if height in (scene.height, _ALL)]
         sums = np.array(pairs, np.float64).reshape(-1, 2)
         return sums[:, 0], sums[:, 1]
 
@@ -209,11 +186,7 @@ class Watcher:
     def scene(self, clip: Clip, height: int) -> Scene:
         """Watch a clip, and return what was seen of it."""
         people, cpu_s = self.watch(lent_frames(clip.name, clip.frames, lambda size: self.model.slot_format(size, None)))
-        if any(len(truth.shares) for truth in clip.truth):
-            return Scene(PEOPLE, f"{height} px", clip.name, people_sums(clip, people), len(people), cpu_s)
-        tracks = {person.track for seen in people for person in seen}
-        kind = "things move" if clip.moving else "nothing moves"
-        return Scene(EMPTY, kind, clip.name, {TRACKS: (len(tracks), clip.seconds / 60)}, len(people), cpu_s)
+        return Scene(f"{height} px", clip.name, people_sums(clip, people), len(people), cpu_s)
 
     def watch(self, leases: Iterable[Lease]) -> tuple[list[list[PersonAnalysis]], float]:
         """Watch all frames of one camera, one by one, and forget it. Return the people of each, and CPU seconds."""
@@ -231,24 +204,18 @@ class Watcher:
 
 
 def measure(plan: FoundPlan, progress: Callable[[str], None], save: Callable[[FoundMeasured], None]) -> FoundMeasured:
-    """Measure, and call `save` after each part. Raises as `load_profile` and `FixedCamera`."""
+    """Measure, and call `save` after every tenth clip. Raises as `load_profile` and `FixedCamera`."""
     watchers = {variant.name: Watcher(variant) for variant in plan.variants}
     measured = FoundMeasured(plan, {name: [] for name in watchers})
     drawn = FixedCamera(plan.picture, _SEED)
-
-    def watch(number: int, clip: Clip, height: int) -> None:
+    clips = people_clips(plan.people)
+    for number, (height, count) in enumerate(clips):
+        progress(f"clip {number + 1} of {len(clips)}")
+        clip = drawn.people(number, height, count)
         for name in order(list(watchers), number):
             measured.scenes[name].append(watchers[name].scene(clip, height))
-
-    people = people_clips(plan.people)
-    for number, (height, count) in enumerate(people):
-        progress(f"{PEOPLE}: clip {number + 1} of {len(people)}")
-        watch(number, drawn.people(number, height, count), height)
-    save(measured)
-    for number in range(plan.scenes):
-        progress(f"{EMPTY}: scene {number + 1} of {plan.scenes}")
-        height = HEIGHTS[number % len(HEIGHTS)]
-        watch(number, drawn.empty(number, height), height)
+        if number % 10 == 9:
+            save(measured)
     save(measured)
     return measured
 
@@ -267,16 +234,17 @@ def people_clips(people: int) -> list[tuple[int, int]]:
 
 
 def people_sums(clip: Clip, watched: Sequence[Sequence[PersonAnalysis]]) -> dict[str, tuple[float, float]]:
-    """Return the sums of `MEASURES[PEOPLE]` of a clip of which all frames were watched."""
-    of = found = late_of = late_found = 0
+    """Return the sums of the measures of a clip of which all frames were watched."""
+    of = found = late_of = late_found = wrong = 0
     for (_, media_us), truth, people in zip(clip.frames, clip.truth, watched, strict=True):
         partners = matched(truth.boxes, [one.box for one in people])
+        wrong += len(people) - len(partners)
         counted = np.flatnonzero(truth.shares >= VISIBLE).tolist()
         seen = sum(number in partners for number in counted)
         of, found = of + len(counted), found + seen
         if media_us >= LATE_US:
             late_of, late_found = late_of + len(counted), late_found + seen
-    return {FOUND: (found, of), FOUND_LATE: (late_found, late_of)}
+    return {FOUND: (found, of), FOUND_LATE: (late_found, late_of), WRONG: (wrong, len(watched))}
 
 
 def matched(true: NDArray[np.float64], boxes: Sequence[Sequence[float]]) -> dict[int, int]:
@@ -301,24 +269,22 @@ def _overlap(first: NDArray[Any], second: NDArray[Any]) -> float:
 
 
 def print_found(measured: FoundMeasured, machine: dict[str, Any], console: Console) -> None:
-    """Print a table for each part."""
+    """Print the table and the machine."""
     first = measured.plan.variants[0].name
-    for part in measured.parts:
-        clips = sum(scene.part == part for scene in measured.scenes[first])
-        table = Table(title=f"{part}: {clips} clips; [95 % interval by clip]")
-        for heading in ("", "variant"):
-            table.add_column(heading)
-        for heading in (*MEASURES[part], f"{COMPARED[part]},\nless {first}", "CPU ms\na frame", f"CPU, x {first}"):
-            table.add_column(heading, justify="right")
-        for kind in measured.kinds(part):
-            for name in measured.scenes:
-                cells = [_text(measured.share(name, part, kind, one), percent=part == PEOPLE) for one in MEASURES[part]]
-                cells.append("" if name == first else _text(measured.gain(name, part, kind), part == PEOPLE, sign="+"))
-                if kind == measured.kinds(part)[-1]:
-                    cells += [f"{measured.cpu_ms(name, part).value or 0:.1f}", _text(measured.cpu_ratio(name, part))]
-                table.add_row(kind if name == first else "", name, *cells)
-            table.add_section()
-        console.print(table)
+    table = Table(title=f"drawn people in {len(measured.scenes[first])} clips; [95 % interval by clip]")
+    for heading in ("", "variant"):
+        table.add_column(heading)
+    for heading in (*MEASURES, f"{FOUND_LATE},\nless {first}", "CPU ms\na frame", f"CPU, x {first}"):
+        table.add_column(heading, justify="right")
+    for height in measured.heights:
+        for name in measured.scenes:
+            cells = [_text(measured.share(name, height, one), percent=one != WRONG) for one in MEASURES]
+            cells.append("" if name == first else _text(measured.gain(name, height), percent=True, sign="+"))
+            if height == _ALL:
+                cells += [f"{measured.cpu_ms(name).value or 0:.1f}", _text(measured.cpu_ratio(name))]
+            table.add_row(height if name == first else "", name, *cells)
+        table.add_section()
+    console.print(table)
     print_machine(machine, console)
 
 

@@ -1,11 +1,11 @@
-"""Drawn clips of a fixed camera for `benchmarks.model.found`: people of a chosen height, or things without people.
+"""Drawn clips of a fixed camera for `benchmarks.model.found`: people of a chosen height.
 
 A clip depends only on the picture's size and its seed. Pictures have the camera's noise, and are not compressed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import av
@@ -21,7 +21,7 @@ from training.synthetic.rendering.bodies.body_model import load_body
 from training.synthetic.rendering.bodies.figure import Figure, draw_figure
 from training.synthetic.rendering.camera import Camera as View
 from training.synthetic.rendering.effects import Effects, develop, draw_effects, meter
-from training.synthetic.rendering.objects import STANDING, RigidObject, make_ball, standing
+from training.synthetic.rendering.objects import make_ball
 from training.synthetic.rendering.scene import Posed, Rendering, Scene, posed_object, posed_person, render
 from training.synthetic.rendering.staging import Stage, contacts, draw_stage, moved
 from training.synthetic.sequences.scenes import draw_scene
@@ -32,7 +32,7 @@ Size = tuple[int, int]
 
 RATE = 10
 """Frames per second."""
-PEOPLE_S, EMPTY_S = 3.0, 10.0
+PEOPLE_S = 3.0
 """Length of clips."""
 ACTIONS = ("walk", "stand")
 """Of people; nearly half of them also gesture."""
@@ -43,11 +43,7 @@ _MEAN_M = 1.7
 _SPREAD = 0.38
 """Distance of people from the middle at most, as a share of the picture's width."""
 _APART_M = 1.0
-_THINGS: tuple[Callable[[Rng], RigidObject], ...] = (*STANDING.values(), make_ball)
-"""Makers of things that move."""
 _BEHIND_M = 300.0
-_SPEED = (0.3, 4.0)
-"""Metres per second, log-uniform."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,16 +56,11 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """Frames, each with its time in µs, and the people in each. `moving`: things, not people, that move."""
+    """Frames, each with its time in µs, and the people in each."""
 
     name: str
     frames: list[tuple[av.VideoFrame, int]]
     truth: list[Truth]
-    moving: int = 0
-
-    @property
-    def seconds(self) -> float:
-        return len(self.frames) / RATE
 
 
 class FixedCamera:
@@ -102,50 +93,32 @@ class FixedCamera:
             poses.append(moved(scene.poses, float(build.leg[0]), place, turn, len(times) // 2))
         paths = [joints(one[None], figure.build)[0][0] for one, figure in zip(poses, figures, strict=True)]
         statures = [float(figure.build.stature[0]) for figure in figures]
-        stage = self._stage(rng, paths, statures, height, bearing, clutter=0.5)
+        stage = draw_stage(
+            rng, paths, statures, self._size, pixels=(height, height), bearing=bearing, seconds=PEOPLE_S, clutter=0.5
+        )
         view = stage.camera.at(0.0)
         transforms = [figure.transforms(one) for figure, one in zip(figures, poses, strict=True)]
         nearest = np.max([_heights(view, [path[row] for path in paths], statures) for row in (0, -1)], 0)
         figures = [figure.for_height(float(pixels)) for figure, pixels in zip(figures, nearest, strict=True)]
 
-        def scene_at(row: int) -> Scene:
+        still = backdrop(stage.surroundings, view, stage.light)
+        depth = _depth_anchor(stage)
+        effects: Effects = replace(draw_effects(rng), jpeg=0)
+        gain = None
+        clip = Clip(f"people-{number}", [], [])
+        for row in range(len(opening)):
             moments = slice(2 * row, 2 * row + 2)
             people = [posed_person(figure, one[moments]) for figure, one in zip(figures, transforms, strict=True)]
             ground = contacts([path[moments].mean(0) for path in paths], statures)
-            return Scene(people, stage.furniture, (view, view), stage.light, stage.surroundings, ground)
-
-        return self._filmed(f"people-{number}", rng, stage, scene_at, np.ones(len(opening)), count)
-
-    def empty(self, number: int, height: float) -> Clip:
-        """Draw a place without people, of which up to three things move, while the light changes.
-
-        A person would be about `height` pixels tall.
-        """
-        rng = np.random.default_rng([self._seed, 1, number])
-        times = np.arange(round(EMPTY_S * RATE)) / RATE
-        bearing = rng.uniform(-np.pi, np.pi)
-        places = self._places(rng, 3, height, bearing)
-        upright = np.linspace(0, _MEAN_M, 17)
-        nobody = [np.stack([0 * upright + x, upright, 0 * upright + z], -1)[None] for x, z in places]
-        stage = self._stage(rng, nobody, [_MEAN_M] * 3, height, bearing, clutter=1.0)
-        view = stage.camera.at(0.0)
-        things = [
-            (_THINGS[int(rng.integers(len(_THINGS)))](rng), place, _velocity(rng, bearing))
-            for place in places[: int(rng.integers(4))]
-        ]
-
-        def scene_at(row: int) -> Scene:
-            moving: list[Posed] = []
-            for thing, place, velocity in things:
-                ends = [place + velocity * (times[row] + late - EMPTY_S / 2) for late in (0.0, _EXPOSURE_S)]
-                turn = float(np.arctan2(-velocity[1], velocity[0]))
-                lift = max(0.0, -float(thing.mesh.vertices[:, 1].min()))
-                first, last = (standing(np.array([x, lift, z]), turn) for x, z in ends)
-                moving.append(posed_object(thing, first, last))
-            return Scene([], [*moving, *stage.furniture], (view, view), stage.light, stage.surroundings)
-
-        clip = self._filmed(f"empty-{number}", rng, stage, scene_at, _brightness(rng, times), 0)
-        return replace(clip, moving=len(things))
+            drawn = render(
+                Scene(people, [*stage.furniture, depth], (view, view), stage.light, stage.surroundings, ground), still
+            )
+            gain = gain or meter(drawn.light)
+            picture = develop(drawn.light, effects, gain, rng)
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
+            clip.frames.append((frame, round(row * 1_000_000 / RATE)))
+            clip.truth.append(_truth(drawn, count))
+        return clip
 
     def _places(self, rng: Rng, count: int, height: float, bearing: float) -> Array:
         """Return places [count, 2] on the ground (x, z metres), side by side as seen from the camera."""
@@ -158,39 +131,6 @@ class FixedCamera:
             along = rng.uniform(-reach, reach, count)
         towards = np.array([np.cos(bearing), np.sin(bearing)])
         return along[:, None] * across + rng.uniform(-1, 1, (count, 1)) * towards
-
-    def _stage(
-        self, rng: Rng, paths: Sequence[Array], statures: Sequence[float], height: float, bearing: float, clutter: float
-    ) -> Stage:
-        return draw_stage(
-            rng, paths, statures, self._size, pixels=(height, height), bearing=bearing, seconds=PEOPLE_S,
-            clutter=clutter,
-        )  # fmt: skip
-
-    def _filmed(
-        self,
-        name: str,
-        rng: Rng,
-        stage: Stage,
-        scene_at: Callable[[int], Scene],
-        brightness: Array,
-        people: int,
-    ) -> Clip:
-        """Film a scene from where the stage's camera begins. `brightness` [T] of the frames."""
-        still = backdrop(stage.surroundings, stage.camera.at(0.0), stage.light)
-        depth = _depth_anchor(stage)
-        effects: Effects = replace(draw_effects(rng), jpeg=0)
-        gain = None
-        clip = Clip(name, [], [])
-        for row, share in enumerate(brightness.tolist()):
-            scene = scene_at(row)
-            drawn = render(replace(scene, objects=[*scene.objects, depth]), still)
-            gain = gain or meter(drawn.light)
-            picture = develop(drawn.light, effects, gain * share, rng)
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
-            clip.frames.append((frame, round(row * 1_000_000 / RATE)))
-            clip.truth.append(_truth(drawn, people))
-        return clip
 
 
 def _depth_anchor(stage: Stage) -> Posed:
@@ -214,16 +154,3 @@ def _heights(view: View, now: Sequence[Array], statures: Sequence[float]) -> Arr
     """Return statures [K] in pixels, from joints [17, 3] and statures in metres."""
     _, depth = view.project(np.stack(now))
     return view.focal * np.array(statures) / depth.mean(1)
-
-
-def _velocity(rng: Rng, bearing: float) -> Array:
-    """Return metres per second along x and z, mostly across the picture."""
-    angle = bearing + rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.3)
-    return float(np.exp(rng.uniform(*np.log(_SPEED)))) * np.array([np.cos(angle), np.sin(angle)])
-
-
-def _brightness(rng: Rng, times: Array) -> Array:
-    """Return factors [T]: clouds that pass, and in half of the clips a lamp that is switched."""
-    clouds = 1 + rng.uniform(0.03, 0.25) * np.sin(2 * np.pi * (times / rng.uniform(4, 20) + rng.random()))
-    lamp = np.exp(rng.normal(0, 0.35)) if rng.random() < 0.5 else 1.0
-    return clouds * np.where(times > rng.uniform(0.2, 0.8) * times[-1], lamp, 1.0)

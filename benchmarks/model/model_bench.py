@@ -5,7 +5,9 @@ Frames are in memory, so decoding and scaling are not included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,10 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import stats
 from benchmarks.cameras.footage import Footage, street
-from benchmarks.model.multiply_adds import counter, gemm_rate, multiply_adds
 from benchmarks.report import print_machine
 from stages.settings import ModelSettings
 from stages.types import Model
@@ -27,6 +29,8 @@ from telemetry.observer import Observer
 SETTLE = 8
 """Warm-up batches, in which tracks are confirmed and buffers allocated."""
 FRAMES = 160
+GEMM_SIZE = 1024
+GEMM_TRIES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,38 @@ def count_by_stage(model: Model, footage: Footage, times: StageTimes, cameras: l
     finally:
         times.count = None
     return dict(times.counted)
+
+
+def counter() -> FlopCounterMode:
+    """Return a context manager that counts multiply-adds, read by `multiply_adds(counter)`.
+
+    Unlike torch's own counter, it includes LSTMs. Padding rows of a batch count; additions, activations and copies do
+    not.
+    """
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mkldnn_rnn_layer: _lstm_layer_flops})
+
+
+def multiply_adds(counted: FlopCounterMode) -> int:
+    """Return the count so far. torch counts a multiply-add as two operations."""
+    return counted.get_total_flops() // 2
+
+
+def gemm_rate() -> float:
+    """Return the multiply-adds per second of the fastest of several float32 matrix products, with torch's threads."""
+    a, b, product = (torch.rand(GEMM_SIZE, GEMM_SIZE) for _ in range(3))
+    best_s = math.inf
+    for _ in range(GEMM_TRIES):
+        began = time.perf_counter()
+        torch.mm(a, b, out=product)
+        best_s = min(best_s, time.perf_counter() - began)
+    return GEMM_SIZE**3 / best_s
+
+
+def _lstm_layer_flops(
+    inputs: Sequence[int], from_input: Sequence[int], from_state: Sequence[int], *_: Any, **__: Any
+) -> int:
+    """Count the products with the layer's two weight matrices in each step; biases are only added."""
+    return 2 * math.prod(inputs[:-1]) * (math.prod(from_input) + math.prod(from_state))
 
 
 def print_model(measured: ModelMeasured, machine: dict[str, Any], console: Console) -> None:

@@ -18,8 +18,7 @@ from rich.table import Table
 
 from benchmarks import machine, stats
 from benchmarks.cameras.footage import street
-from benchmarks.paper.answer_comparison import MIN_IOU, MIN_SCORE, Answer, Comparison
-from benchmarks.paper.paper_contenders import Contender, OurPipeline, PlainLoop
+from benchmarks.paper.paper_contenders import MIN_IOU, MIN_SCORE, Answer, Comparison, Contender, OurPipeline, PlainLoop
 from benchmarks.report import NOISY, print_goals, print_machine
 from benchmarks.rounds import Goal, camera_count, order
 from stages.profiles import PAPER, load_checkpoint

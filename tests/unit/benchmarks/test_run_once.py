@@ -35,13 +35,7 @@ def delivered(frames: range, delay_ms: float) -> list[tuple[int, int]]:
 
 
 def of(made: dict[str, np.ndarray], sent: Sent) -> Figures:
-    return figures("someone", made, sent, CLIP, server_cpu_s=0.5)
-
-
-def test_numbers_in_the_clip_become_numbers_in_the_session() -> None:
-    times = sent(35).times_ns[0]
-    rows = np.array(delivered(range(35), 5), np.int64)
-    assert unwrapped(rows, times, CLIP.frames).tolist() == list(range(35))
+    return figures("someone", made, sent, CLIP)
 
 
 def test_a_frame_delivered_almost_a_clip_late_has_the_right_number() -> None:
@@ -59,13 +53,7 @@ def test_cpu_is_divided_by_the_frames_delivered_in_the_measured_time() -> None:
     found = of(notes(delivered(range(100), 5), window=(10 * FRAME_NS, 60 * FRAME_NS), cpu_s=0.1), sent(100))
     assert found.frames_delivered == 50
     assert found.cpu_ms_per_frame == pytest.approx(2.0)
-    assert (found.frames_sent, found.frames_lost, found.duplicates, found.unreadable, found.restarts) == (
-        50,
-        0,
-        0,
-        0,
-        0,
-    )
+    assert (found.frames_sent, found.frames_lost, found.duplicates, found.unreadable) == (50, 0, 0, 0)
     assert found.latency_ms_p50 == pytest.approx(5.0)
 
 
@@ -79,12 +67,6 @@ def test_missing_frames_are_lost_and_late_ones_are_not() -> None:
     window = (10 * FRAME_NS, 60 * FRAME_NS)
     rows = [row for n, row in enumerate(delivered(range(100), 55)) if n not in (20, 21)]
     assert of(notes(rows, window=window), sent(100)).frames_lost == 2
-
-
-def test_losses_outside_the_measured_time_do_not_count() -> None:
-    window = (10 * FRAME_NS, 60 * FRAME_NS)
-    rows = [row for n, row in enumerate(delivered(range(100), 5)) if n not in (3, 80)]
-    assert of(notes(rows, window=window), sent(100)).frames_lost == 0
 
 
 def test_a_frame_delivered_twice_is_a_duplicate_and_does_not_hide_a_loss() -> None:
@@ -111,16 +93,8 @@ def test_a_reconnected_camera_is_counted_and_its_losses_estimated_from_its_rate(
     assert (found.frames_sent, found.frames_lost) == (50, 30)
 
 
-def test_losses_are_counted_for_each_camera() -> None:
-    window = (10 * FRAME_NS, 60 * FRAME_NS)
-    rows = delivered(range(100), 5)
-    found = of(notes(rows, rows[:40], window=window), sent(100, cameras=2))
-    assert (found.cameras, found.frames_sent, found.frames_lost) == (2, 100, 20)
-
-
 def test_own_latency_counts_only_frames_handed_over_in_the_measured_time() -> None:
     made = notes(delivered(range(100), 5), window=(10 * FRAME_NS, 60 * FRAME_NS))
     made["extra_own_latency"] = np.array([(5 * FRAME_NS, 900 * MS), (20 * FRAME_NS, MS), (30 * FRAME_NS, 3 * MS)])
     found = of(made, sent(100))
     assert found.own_latency_ms_p50 == pytest.approx(2.0)
-    assert found.own_latency_ms_max == pytest.approx(3.0)

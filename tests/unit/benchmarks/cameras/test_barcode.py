@@ -27,11 +27,6 @@ def test_a_number_is_read_back_from_any_size_of_picture(height: int, width: int)
     assert barcode.read(luma) == 0xA5C3
 
 
-def test_a_number_that_is_too_large_is_rejected() -> None:
-    with pytest.raises(ValueError, match="65535"):
-        barcode.draw(blank(), barcode.LIMIT)
-
-
 @pytest.mark.parametrize("brightness", [0, 16, 128, 255])
 def test_a_uniform_picture_has_no_number(brightness: int) -> None:
     assert barcode.read(np.full((720, 1280), brightness, np.uint8)) == barcode.UNREADABLE
@@ -64,11 +59,3 @@ def test_every_frame_of_an_encoded_clip_has_its_number_and_decodes_without_delay
         numbers += [barcode.read(frame.to_ndarray(format="gray")) for frame in frames]
     assert at == len(data)
     assert numbers == list(range(recipe.frames))
-
-
-def test_a_clip_is_made_once_for_each_recipe(tmp_path) -> None:
-    recipe = Recipe(width=64, height=48, frames=4, bits_per_second=100_000)
-    first = prepared(recipe, tmp_path)
-    made_at = first.stream.stat().st_mtime_ns
-    assert prepared(recipe, tmp_path).stream.stat().st_mtime_ns == made_at
-    assert prepared(Recipe(width=64, height=48, frames=5, bits_per_second=100_000), tmp_path).stream != first.stream

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.main import main
-from benchmarks.paper.answer_comparison import ActingPerson, Answer, Boxes, Comparison, matched_boxes
 from benchmarks.paper.paper_bench import OURS, PLAIN, PaperMeasured, PaperPlan, Run, print_paper
+from benchmarks.paper.paper_contenders import ActingPerson, Answer, Boxes, Comparison, matched_boxes
 from stages.types import ModelInfo
 from support.models.drawn_checkpoints import write_drawn_checkpoint
 from support.models.drawn_people import write_film
