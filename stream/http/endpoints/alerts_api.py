@@ -11,13 +11,12 @@ from stream.alerts.alert_book import AlertBook
 from stream.alerts.rules_in_force import RulesInForce, RulesView
 from stream.http.endpoints import incident_picture
 from stream.http.server.gate import CALLER
-from stream.http.server.problems import Problem, invalid
-from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
+from stream.http.server.problems import Problem
+from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
 from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.incidents.pictures import FramePictures
 from stream.results import ALERT_SCHEMA, Alert, about
-from stream.settings.camera_id import CAMERA_ID
 
 PATH = "/api/v1/alerts"
 RULES = "/api/v1/rules"
@@ -110,9 +109,9 @@ class AlertsApi:
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _list(self, request: web.Request) -> web.Response:
-        camera, only_open, limit = _query(request)
-        sees = request[CALLER].sees
-        alerts = self._book.entries(camera, only_open=only_open, limit=limit, sees=sees)
+        query, sees = read_query(request, QUERY), request[CALLER].sees
+        limit = query["limit"] or DEFAULT_LIMIT
+        alerts = self._book.entries(query["camera"], only_open=query["state"] == "open", limit=limit, sees=sees)
         count = sum(count for (camera, _), count in self._book.open().items() if sees(camera))
         return _json(AlertList(open=count, alerts=await self._listed(alerts)))
 
@@ -170,19 +169,3 @@ def _unknown() -> Problem:
 
 def _json(answer: msgspec.Struct) -> web.Response:
     return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
-
-
-def _query(request: web.Request) -> tuple[str | None, bool, int]:
-    """Return the query's camera, whether only open alerts are wanted, and limit. Raises `Problem` if it is invalid."""
-    query = request.query
-    errors = unknown_parameters(request, [one.name for one in QUERY])
-    camera, state, limit = query.get("camera"), query.get("state", "all"), query.get("limit", str(DEFAULT_LIMIT))
-    if camera is not None and not CAMERA_ID.fullmatch(camera):
-        errors.append(CAMERA_ERROR)
-    if state not in ("open", "all"):
-        errors.append(("state", "must be open or all"))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):
-        errors.append(("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
-    if errors:
-        raise invalid(errors)
-    return camera, state == "open", int(limit)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from stream.http.server.gate import CALLER
-from stream.http.server.problems import Problem, invalid
-from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
+from stream.http.server.problems import Problem
+from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
 from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.http.server.streaming import FileAnswer
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
-from stream.settings.camera_id import CAMERA_ID
 from stream.settings.privacy.modes import MODES, PrivacyMode
 
 PATH = "/api/v1/clips"
@@ -102,11 +102,12 @@ class ClipsApi:
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _list(self, request: web.Request) -> web.Response:
-        camera, action, before, limit = _query(request)
+        query = read_query(request, QUERY)
+        before, limit = query["before"], query["limit"] or DEFAULT_LIMIT
         library, sees = self._library, request[CALLER].sees
         found: list[Clip] = []
         for clip in library.clips() if library is not None else []:
-            if (before is None or clip.name < before) and sees(clip.camera) and _matches(clip, camera, action):
+            if (before is None or clip.name < before) and sees(clip.camera) and _matches(clip, query):
                 found.append(clip)
                 if len(found) == limit:
                     break
@@ -157,23 +158,7 @@ def _unknown() -> Problem:
     return Problem(404, "no-such-clip", f"unknown clip, or it was deleted to make room: see GET {PATH}")
 
 
-def _matches(clip: Clip, camera: str | None, action: str | None) -> bool:
-    return (camera is None or clip.camera == camera) and (
-        action is None or any(event.action == action for event in clip.events)
+def _matches(clip: Clip, query: Mapping[str, Any]) -> bool:
+    return query["camera"] in (None, clip.camera) and (
+        query["action"] is None or any(event.action == query["action"] for event in clip.events)
     )
-
-
-def _query(request: web.Request) -> tuple[str | None, str | None, str | None, int]:
-    """Return the query's camera, action, before and limit. Raises `Problem` if one is invalid."""
-    query = request.query
-    errors = unknown_parameters(request, [one.name for one in QUERY])
-    camera, before, limit = query.get("camera"), query.get("before"), query.get("limit", str(DEFAULT_LIMIT))
-    if camera is not None and not CAMERA_ID.fullmatch(camera):
-        errors.append(CAMERA_ERROR)
-    if before is not None and not NAME.fullmatch(before):
-        errors.append(("before", "must be the name of a clip"))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_LIMIT):
-        errors.append(("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
-    if errors:
-        raise invalid(errors)
-    return camera, query.get("action"), before, int(limit)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
@@ -15,13 +14,12 @@ from stream import results
 from stream.cameras.control import Control
 from stream.cameras.registry import CameraRegistry
 from stream.config import Config
-from stream.http.endpoints.event_streams import DEFAULT_KINDS, KINDS, EventStreams, LastMessage, seen_stats
+from stream.http.endpoints.event_streams import QUERY, EventStreams, LastMessage, seen_stats
 from stream.http.endpoints.views import CameraListView, CameraView, EngineView, camera_view, engine_view
 from stream.http.server.camera_routes import ONE, CameraRoutes, json_response
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
-from stream.http.server.queries import CAMERA_ID_SCHEMA
-from stream.http.server.routes import Answer, Parameter, Route
+from stream.http.server.routes import Answer, Route
 from stream.messaging.results_file import ResultsFile
 from stream.settings.engine import CameraConfig
 
@@ -76,18 +74,7 @@ class ControlApi:
                         EVENT_STREAM,
                     ),
                 ),
-                query=(
-                    Parameter(
-                        "camera",
-                        "Stream only this camera; can be repeated. Default: all cameras.",
-                        _many(CAMERA_ID_SCHEMA),
-                    ),
-                    Parameter(
-                        "kind",
-                        f"Kind of messages; can be repeated. Default: {', '.join(DEFAULT_KINDS)}.",
-                        _many({"type": "string", "enum": list(KINDS.values())}),
-                    ),
-                ),
+                query=QUERY,
                 long_lived=True,
                 scope="filtered",
             ),
@@ -131,7 +118,3 @@ class ControlApi:
 
 
 EVENT_STREAM = "text/event-stream"
-
-
-def _many(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": schema}

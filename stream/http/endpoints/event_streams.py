@@ -19,12 +19,12 @@ from aiohttp import web
 
 from stream.http.server.auth import Caller
 from stream.http.server.connections import STREAM_LIFE_S
-from stream.http.server.problems import Problem, invalid
-from stream.http.server.queries import CAMERA_ERROR, unknown_parameters
+from stream.http.server.problems import Problem
+from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
+from stream.http.server.routes import Parameter
 from stream.http.server.streaming import bound_buffers, disconnect, is_gone, write
 from stream.messaging.publisher import MessageListener
 from stream.results import Alert, ClipReady, Event, Frame, Message, Stats, Status
-from stream.settings.camera_id import CAMERA_ID
 
 UNSENT = 1024
 """Messages that can wait for the event loop; if it is blocked for longer, the oldest are lost."""
@@ -60,6 +60,19 @@ KINDS: dict[type[Message], str] = {
 """Kinds of messages, as in their topics."""
 
 DEFAULT_KINDS = ("results", "events", "status", "alerts")
+
+QUERY = (
+    Parameter(
+        "camera",
+        "Stream only this camera; can be repeated. Default: all cameras.",
+        {"type": "array", "items": CAMERA_ID_SCHEMA},
+    ),
+    Parameter(
+        "kind",
+        f"Kind of messages; can be repeated. Default: {', '.join(DEFAULT_KINDS)}.",
+        {"type": "array", "items": {"type": "string", "enum": list(KINDS.values())}},
+    ),
+)
 
 LastMessage = Callable[[Literal["results", "status"], str], bytes | None]
 """Takes a kind and a camera, and returns the last message of that topic as JSON, or None."""
@@ -138,7 +151,8 @@ class EventStreams:
 
         Messages of cameras that the caller does not see are left out.
         """
-        client = _client_for(request, caller)
+        query = read_query(request, QUERY)
+        client = _Client(frozenset(query["kind"] or DEFAULT_KINDS), frozenset(query["camera"]), caller)
         if self._closed:
             raise Problem(503, "not-now", "the engine is stopping")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
@@ -269,17 +283,3 @@ def _topic(message: Message) -> tuple[str, str]:
 
 def _event(name: str, body: bytes) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), body)
-
-
-def _client_for(request: web.Request, caller: Caller) -> _Client:
-    """Return a client for the query. Raises `Problem` if it is invalid."""
-    errors = unknown_parameters(request, ("camera", "kind"))
-    kinds = request.query.getall("kind", list(DEFAULT_KINDS))
-    cameras = request.query.getall("camera", [])
-    if not set(kinds) <= set(KINDS.values()):
-        errors.append(("kind", f"must be one of {', '.join(KINDS.values())}"))
-    if not all(CAMERA_ID.fullmatch(camera) for camera in cameras):
-        errors.append(CAMERA_ERROR)
-    if errors:
-        raise invalid(errors)
-    return _Client(frozenset(kinds), frozenset(cameras), caller)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from stream.http.server.problems import Problem, invalid
-from stream.http.server.queries import unknown_parameters
+from stream.http.server.problems import Problem
+from stream.http.server.queries import read_query
 from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Parameter
 from stream.incidents.incident import Missing
@@ -29,12 +29,7 @@ async def picture_answer(
 
     `unknown`: the problem's code if there is no such incident. Raises `Problem`.
     """
-    errors = unknown_parameters(request, [one.name for one in QUERY])
-    overlay = request.query.get("overlay", "false")
-    if overlay not in ("true", "false"):
-        errors.append(("overlay", "must be true or false"))
-    if errors:
-        raise invalid(errors)
+    overlay = read_query(request, QUERY)["overlay"] == "true"
     try:
         found = await reading.run(pictures.picture, name)
     except StoreUnavailableError as error:
@@ -42,7 +37,7 @@ async def picture_answer(
     if isinstance(found, str):
         raise missing(found, unknown)
     jpeg = found.jpeg
-    if overlay == "true":
+    if overlay:
         try:
             jpeg = await reading.run(with_overlay, found)
         except (OSError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -11,14 +11,13 @@ from aiohttp import web
 from stream.http.endpoints import incident_picture
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
-from stream.http.server.queries import CAMERA_ERROR, CAMERA_ID_SCHEMA, unknown_parameters
+from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
 from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.incidents.incident import Incident, IncidentList, IncidentQuery, Kind, Timeline, Verdict
 from stream.incidents.pictures import FramePictures
 from stream.incidents.store import IncidentStore, StoreUnavailableError
 from stream.results import Frame
-from stream.settings.camera_id import CAMERA_ID
 
 PATH = "/api/v1/incidents"
 MAX_LIMIT = 200
@@ -32,24 +31,27 @@ LATEST_US = 2**53
 
 _TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
 _TIME: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": LATEST_US}
-_CHOICES: dict[str, tuple[str, ...]] = {"kind": get_args(Kind), "verdict": ("none", *get_args(Verdict))}
 FILTERS = (
     Parameter(
         "camera", "Only incidents of this camera; can be repeated.", {"type": "array", "items": CAMERA_ID_SCHEMA}
     ),
-    Parameter("kind", "Only alerts or only events.", {"type": "string", "enum": list(_CHOICES["kind"])}),
+    Parameter("kind", "Only alerts or only events.", {"type": "string", "enum": list(get_args(Kind))}),
     Parameter("rule", "Only alerts of this rule.", _TEXT),
     Parameter("action", "Only incidents with this action.", _TEXT),
     Parameter(
         "verdict",
         "Only incidents with this verdict; `none`: without one.",
-        {"type": "string", "enum": list(_CHOICES["verdict"])},
+        {"type": "string", "enum": ["none", *get_args(Verdict)]},
     ),
     Parameter("from", "Only what began at this time or later, microseconds since 1970, UTC.", _TIME),
     Parameter("to", "Only what began before this time, microseconds since 1970, UTC.", _TIME),
 )
 PAGING = (
-    Parameter("before", "Only what follows in the list: `before` of the previous page.", _TEXT),
+    Parameter(
+        "before",
+        "Only what follows in the list: `before` of the previous page.",
+        {"type": "string", "pattern": f"^[0-9]{{1,16}}:.{{1,{LONGEST_TEXT}}}$"},
+    ),
     Parameter(
         "limit",
         f"Maximum number of incidents; {DEFAULT_LIMIT} by default.",
@@ -137,7 +139,7 @@ class IncidentsApi:
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _list(self, request: web.Request) -> web.Response:
-        query, _ = _query(request, PAGING)
+        query = _query(request, read_query(request, (*FILTERS, *PAGING)))
         store = self._store
         if store is None:
             return _json(IncidentList("off", "incidents.directory is not set", 0, 0, [], None))
@@ -161,7 +163,11 @@ class IncidentsApi:
         )
 
     async def _timeline(self, request: web.Request) -> web.Response:
-        query, buckets = _query(request, BUCKETS)
+        given = read_query(request, (*FILTERS, *BUCKETS))
+        query = _query(request, given)
+        if query.from_us is None or query.to_us is None or query.from_us >= query.to_us:
+            raise invalid([("from", "give from and to, the later one as to")])
+        buckets = given["buckets"] or DEFAULT_BUCKETS
         return _json(Timeline([] if self._store is None else await self._read(self._store.timeline, query, buckets)))
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -215,43 +221,20 @@ def _json(answer: msgspec.Struct) -> web.Response:
     return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
 
-def _query(request: web.Request, further: tuple[Parameter, ...]) -> tuple[IncidentQuery, int]:
-    """Return the query, and the number of buckets. Raises `Problem` if it is invalid."""
-    query = request.query
-    errors = unknown_parameters(request, [one.name for one in (*FILTERS, *further)])
-    numbers = {
-        "from": _number(query.get("from"), 0, LATEST_US),
-        "to": _number(query.get("to"), 0, LATEST_US),
-        "limit": _number(query.get("limit", str(DEFAULT_LIMIT)), 1, MAX_LIMIT),
-        "buckets": _number(query.get("buckets", str(DEFAULT_BUCKETS)), 1, MAX_BUCKETS),
-    }
-    cameras = query.getall("camera", [])
-    if not all(map(CAMERA_ID.fullmatch, cameras)):
-        errors.append(CAMERA_ERROR)
-    for name, choices in _CHOICES.items():
-        if query.get(name, choices[0]) not in choices:
-            errors.append((name, f"must be one of {', '.join(choices)}"))
-    for name in ("rule", "action"):
-        if not 0 < len(query.get(name, ".")) <= LONGEST_TEXT:
-            errors.append((name, f"must have 1 to {LONGEST_TEXT} characters"))
-    for name, number in numbers.items():
-        if isinstance(number, str):
-            errors.append((name, number))
-    before_us, colon, before_id = query.get("before", "0:0").partition(":")
-    before = _number(before_us, 0, LATEST_US)
-    if not isinstance(before, int) or not colon or not 0 < len(before_id) <= LONGEST_TEXT:
-        errors.append(("before", "must be `before` of the previous page"))
-    begin, end = numbers["from"], numbers["to"]
-    if further is BUCKETS and not errors and not (isinstance(begin, int) and isinstance(end, int) and begin < end):
-        errors.append(("from", "give from and to, the later one as to"))
-    if errors:
-        raise invalid(errors)
-    wanted: dict[str, Any] = {name: query.get(name) for name in ("kind", "rule", "action", "verdict")}
-    paging: dict[str, Any] = {"before": (before, before_id) if "before" in query else None, "limit": numbers["limit"]}
-    times: dict[str, Any] = {"from_us": begin, "to_us": end}
-    buckets = numbers["buckets"]
-    assert isinstance(buckets, int)
-    return IncidentQuery(cameras=_seen(cameras, request[CALLER].cameras), **wanted, **paging, **times), buckets
+def _query(request: web.Request, query: Mapping[str, Any]) -> IncidentQuery:
+    """Return what the request asks for."""
+    before_us, _, before_id = (query.get("before") or "").partition(":")
+    return IncidentQuery(
+        cameras=_seen(query["camera"], request[CALLER].cameras),
+        kind=query["kind"],
+        rule=query["rule"],
+        action=query["action"],
+        verdict=query["verdict"],
+        from_us=query["from"],
+        to_us=query["to"],
+        before=(int(before_us), before_id) if before_id else None,
+        limit=query.get("limit") or DEFAULT_LIMIT,
+    )
 
 
 def _seen(wanted: list[str], visible: frozenset[str] | None) -> tuple[str, ...] | None:
@@ -259,12 +242,3 @@ def _seen(wanted: list[str], visible: frozenset[str] | None) -> tuple[str, ...] 
     if visible is None:
         return tuple(dict.fromkeys(wanted)) or None
     return tuple(sorted(visible & set(wanted) if wanted else visible))
-
-
-def _number(text: str | None, least: int, most: int) -> int | str | None:
-    """Return the number, None if there is none, or the error in it."""
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
-        return int(text)
-    return f"must be a whole number from {least} to {most}"

@@ -10,20 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Container, Sequence
-from typing import Any
 
 from aiohttp import web
 
 from stream.cameras.changes import no_such_camera
 from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.gate import CALLER
-from stream.http.server.problems import Problem, invalid
-from stream.http.server.queries import unknown_parameters
+from stream.http.server.problems import Problem
+from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.http.server.streaming import bound_buffers, disconnect, is_gone, write
 from stream.live.live_pictures import LivePicture, LivePictures
 from stream.pictures.jpeg import WIDTHS
-from stream.settings.camera_id import CAMERA_ID
 
 ONE = "/api/v1/cameras/{camera}/pictures"
 SEVERAL = "/api/v1/pictures"
@@ -37,6 +35,27 @@ MAX_CAMERAS = 256
 
 POLL_S = 1.0
 """Maximum time until a disconnected client or a deleted camera is noticed."""
+
+SIZE = (
+    Parameter(
+        "width",
+        "Maximum width in pixels. Pictures are never wider than the model's input.",
+        {"type": "integer", "minimum": 1, "maximum": WIDTHS[-1], "default": DEFAULT_WIDTH},
+    ),
+    Parameter(
+        "max_fps",
+        "Maximum number of pictures per second per camera.",
+        {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_FPS, "default": DEFAULT_FPS},
+    ),
+)
+SEVERAL_QUERY = (
+    Parameter(
+        "camera",
+        "A camera, which need not exist yet; can be repeated.",
+        {"type": "array", "items": CAMERA_ID_SCHEMA, "minItems": 1, "maxItems": MAX_CAMERAS},
+    ),
+    *SIZE,
+)
 
 _BEGIN = f"--{BOUNDARY}\r\n".encode()
 
@@ -59,23 +78,6 @@ class PictureStreams:
     def routes(self) -> list[Route]:
         """Return the routes."""
         answer = (Answer(200, "One JPEG per part. Headers give its epoch and frame.", None, CONTENT_TYPE),)
-        size = (
-            Parameter(
-                "width",
-                "Maximum width in pixels. Pictures are never wider than the model's input.",
-                {"type": "integer", "minimum": 1, "maximum": WIDTHS[-1], "default": DEFAULT_WIDTH},
-            ),
-            Parameter(
-                "max_fps",
-                "Maximum number of pictures per second per camera.",
-                {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_FPS, "default": DEFAULT_FPS},
-            ),
-        )
-        cameras = Parameter(
-            "camera",
-            "A camera, which need not exist yet; can be repeated.",
-            {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_CAMERAS},
-        )
         return [
             Route(
                 "GET",
@@ -84,7 +86,7 @@ class PictureStreams:
                 self._one,
                 "Stream live pictures of a camera.",
                 answer,
-                query=size,
+                query=SIZE,
                 long_lived=True,
                 scope="camera",
             ),
@@ -95,7 +97,7 @@ class PictureStreams:
                 self._several,
                 "Stream live pictures of several cameras. The header `X-Camera` names each part's camera.",
                 answer,
-                query=(cameras, *size),
+                query=SEVERAL_QUERY,
                 long_lived=True,
                 scope="filtered",
             ),
@@ -103,18 +105,15 @@ class PictureStreams:
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
         camera = request.match_info["camera"]
-        width, max_fps = _parameters(request, ("width", "max_fps"))
+        query = read_query(request, SIZE)
         if camera not in self._cameras:
             raise Problem(404, "no-such-camera", str(no_such_camera(camera)))
-        return await self._follow(request, [camera], width, max_fps, lambda: camera in self._cameras)
+        return await self._follow(request, [camera], query["width"], query["max_fps"], lambda: camera in self._cameras)
 
     async def _several(self, request: web.Request) -> web.StreamResponse:
-        width, max_fps = _parameters(request, ("camera", "width", "max_fps"))
-        cameras = list(dict.fromkeys(request.query.getall("camera", [])))
-        if not 1 <= len(cameras) <= MAX_CAMERAS or not all(map(CAMERA_ID.fullmatch, cameras)):
-            raise invalid([("camera", f"give the ids of 1 to {MAX_CAMERAS} cameras")])
-        seen = [camera for camera in cameras if request[CALLER].sees(camera)]
-        return await self._follow(request, seen, width, max_fps, lambda: True)
+        query = read_query(request, SEVERAL_QUERY)
+        seen = [camera for camera in query["camera"] if request[CALLER].sees(camera)]
+        return await self._follow(request, seen, query["width"], query["max_fps"], lambda: True)
 
     async def _follow(
         self, request: web.Request, cameras: Sequence[str], width: int, max_fps: float, still_wanted: Callable[[], bool]
@@ -191,26 +190,3 @@ def part(picture: LivePicture) -> bytes:
         f"X-Epoch: {picture.epoch}\r\nX-Frame: {picture.frame}\r\nX-Capture-Us: {picture.capture_us}\r\n\r\n"
     )
     return head.encode() + picture.jpeg + b"\r\n" + _BEGIN
-
-
-def _parameters(request: web.Request, known: Sequence[str]) -> tuple[int, float]:
-    """Return the query's width and rate. Raises `Problem` if one is invalid."""
-    errors = unknown_parameters(request, known)
-    width = _number(request.query, "width", DEFAULT_WIDTH, WIDTHS[-1], errors)
-    max_fps = _number(request.query, "max_fps", DEFAULT_FPS, MAX_FPS, errors)
-    if not width.is_integer():
-        errors.append(("width", "must be a whole number"))
-    if errors:
-        raise invalid(errors)
-    return int(width), max_fps
-
-
-def _number(query: Any, name: str, default: float, maximum: float, errors: list[tuple[str, str]]) -> float:
-    try:
-        number = float(query.get(name, default))
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= maximum:  # also true for NaN
-        errors.append((name, f"must be a number above 0 and at most {maximum:g}"))
-        return float(default)
-    return number

@@ -14,7 +14,8 @@ from stream.cameras.changes import Settings, no_such_camera
 from stream.http.server.bodies import json_object
 from stream.http.server.camera_changes import applied, changes_schema, settings_schema
 from stream.http.server.gate import CALLER
-from stream.http.server.problems import Problem, invalid
+from stream.http.server.problems import Problem
+from stream.http.server.queries import read_query
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.settings.engine import CameraConfig
 
@@ -130,11 +131,9 @@ class CameraRoutes:
 
     async def _delete(self, request: web.Request) -> web.Response:
         camera_id = request.match_info["camera"]
-        must_exist = request.query.get(MUST_EXIST.name, "false")
-        if must_exist not in ("true", "false"):
-            raise invalid([(MUST_EXIST.name, "must be true or false")])
+        must_exist = read_query(request, (MUST_EXIST,))[MUST_EXIST.name]
         existed = await applied(self.changes.remove(camera_id))
-        if not existed and must_exist == "true":
+        if not existed and must_exist:
             raise Problem(404, "no-such-camera", str(no_such_camera(camera_id)))
         return web.Response(status=204)
 
