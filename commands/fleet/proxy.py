@@ -17,7 +17,7 @@ from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
     from fleet.proxy.proxy import Proxy
-    from stream.notify.status_server import StatusServer
+    from stream.http.server.status import StatusServer
     from stream.settings.engine import PublishConfig
     from stream.subscription.engine_subscription import Connection
 
@@ -188,7 +188,7 @@ def _status(proxy: Proxy, address: str | None) -> StatusServer | None:
         return None
     from fleet.proxy.metrics import METRICS, read
     from stream.http.server.connections import Connections
-    from stream.notify.status_server import StatusServer
+    from stream.http.server.status import StatusServer
 
     connections = Connections(max_streams=0)
     return StatusServer(

@@ -7,11 +7,11 @@ import logging
 import sqlite3
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -24,6 +24,7 @@ from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
     from stream.notify.ledger import Delivery
+    from stream.notify.notifier import Notifier
     from stream.notify.notify_config import NotifyConfig
 
 logger = logging.getLogger(__name__)
@@ -73,10 +74,9 @@ def notify_command(
         from stream.settings.config_error import ConfigError
 
         try:
-            from stream.http.server.connections import Connections
             from stream.notify.notifier import Notifier
 
-            notifier = Notifier(settings, Connections(max_streams=0))
+            notifier = Notifier(settings)
         except ConfigError as error:
             raise ConfigError(f"{config}: {error}") from None
         except ModuleNotFoundError as error:
@@ -85,13 +85,30 @@ def notify_command(
                 EXIT_USAGE,
             )
 
-        async def run() -> int:
-            await notifier.run()
-            return 0
-
         logger.info("reading %s; targets: %s", settings.engine.endpoint, ", ".join(settings.targets))
-        code = until_signal(run())
+        code = until_signal(_run(notifier))
     raise typer.Exit(code)
+
+
+async def _run(notifier: Notifier) -> int:
+    from stream.http.server.connections import Connections
+    from stream.http.server.status import StatusServer
+    from telemetry.catalogue import NOTIFY_METRICS
+
+    connections = Connections(max_streams=0)
+
+    def metrics() -> dict[str, Any]:
+        refused = [((reason,), count) for reason, count in connections.refused.items()]
+        return notifier.metrics() | {"notify_http_refused_total": refused}
+
+    async with AsyncExitStack() as stack:
+        if (address := notifier.config.metrics) is not None:
+            status = StatusServer(address, connections, metrics, notifier.errors, NOTIFY_METRICS)
+            await status.start()
+            stack.push_async_callback(status.stop)
+            logger.info("metrics and health: %s", status.address)
+        await notifier.run()
+    return 0
 
 
 @notify_app.command("list")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from stream.notify.engine_api import EngineApi
 from stream.notify.intake import Intake, Outcome, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
-from stream.notify.status_server import Series, Serving, StatusServer
 from stream.results import Message, Stats, topic
 from stream.results.heads import topic_of
 from stream.settings.config_error import ConfigError
@@ -34,14 +33,14 @@ TICK_S = 1.0
 RULES_S = 10.0
 """Interval of asking for the engine's rules."""
 
+Series = tuple[tuple[str, ...], float]
+"""Label values in the order of the catalogue, and the value."""
+
 
 class Notifier:
-    """One notify. Raises `ConfigError` if the ledger, a secret or an address cannot be used.
+    """One notify. Raises `ConfigError` if the ledger, a secret or an address cannot be used."""
 
-    `connections`: those of its metrics.
-    """
-
-    def __init__(self, config: NotifyConfig, connections: Serving) -> None:
+    def __init__(self, config: NotifyConfig) -> None:
         self.config = config
         with _named("engine."):
             self.api = EngineApi(config.engine, config.public_url)
@@ -53,10 +52,6 @@ class Notifier:
         self.ledger_error = ""
         """Why the ledger cannot be written; empty if it can."""
         self.ledger_errors = 0
-        self._connections = connections
-        self.status = (
-            StatusServer(config.metrics, connections, self.metrics, self.errors) if config.metrics is not None else None
-        )
         self.sessions: dict[str, MqttSession] = {}
         self._senders: dict[str, Sender] = {}
         self._version = self.ledger.version()
@@ -64,7 +59,6 @@ class Notifier:
         """Until the open alerts have been requested, whose messages were published before there was a notify."""
         self._requested: set[tuple[str, str, int]] = set()
         """What was requested so: that parts of it are gone is no loss."""
-        self._offered_rules: list[tuple[str, list[str] | None]] | None = None
         self._told_unknown: set[str] = set()
         """Names in targets that the engine does not have, as they were logged."""
         try:
@@ -104,10 +98,6 @@ class Notifier:
         async with AsyncExitStack() as stack:
             stack.callback(self.ledger.close)
             stack.push_async_callback(self.api.close)
-            if self.status is not None:
-                await self.status.start()
-                stack.push_async_callback(self.status.stop)
-                logger.info("metrics and health: %s", self.status.address)
             for sender in self._senders.values():
                 stack.push_async_callback(sender.close)
             for lanes in self.lanes.values():
@@ -191,29 +181,22 @@ class Notifier:
         return outcome
 
     async def _ask_for_rules(self) -> None:
+        """Ask for the rules, and take them once all cameras are known: the rules of others count as removed."""
         while True:
             try:
                 rules = await self.api.rules()
-                if rules is not None:
-                    self._offered_rules = rules
-                self.apply_rules()
+                if rules is not None and self.intake.view.listed:
+                    self.take_rules(rules)
             except Exception:
                 logger.exception("the engine's rules could not be used; requesting them again")
             await asyncio.sleep(RULES_S)
 
-    def apply_rules(self) -> None:
-        """Take the engine's rules, once all its cameras are known: the rules of others count as removed."""
-        if self._offered_rules is None or not self.intake.view.listed:
-            return
+    def take_rules(self, rules: Sequence[tuple[str, Collection[str] | None]]) -> None:
+        """Take the engine's rules, each with its cameras; None for all."""
         known = self.intake.view.cameras
-        self._tell_unknown({rule for rule, _ in self._offered_rules}, known)
-        pairs = [
-            (camera, rule)
-            for rule, cameras in self._offered_rules
-            for camera in known
-            if cameras is None or camera in cameras
-        ]
+        self._tell_unknown({rule for rule, _ in rules}, known)
         try:
+            pairs = [(camera, rule) for rule, of in rules for camera in known if of is None or camera in of]
             if self.intake.set_rules(pairs):
                 self._done(Outcome(shown=True))
         except sqlite3.Error as error:
@@ -301,7 +284,7 @@ class Notifier:
         return [*errors, "no message from the engine"] if self.intake.silent else errors
 
     def metrics(self) -> dict[str, Iterable[Series]]:
-        """Return the metrics by name."""
+        """Return the metrics by name, without those of the HTTP server."""
         intake, now_us = self.intake, now().us
         pending: list[Series] = []
         oldest: list[Series] = []
@@ -327,7 +310,6 @@ class Notifier:
             "notify_mqtt_connections_total": [((name,), one.connections) for name, one in self.sessions.items()],
             "notify_commands_total": list(commands.items()),
             "notify_ledger_errors_total": [((), self.ledger_errors)],
-            "notify_http_refused_total": [((reason,), count) for reason, count in self._connections.refused.items()],
         }
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from stream.http.server.connections import Connections
 from stream.notify.notice import decode
 from stream.notify.notifier import Notifier
 from stream.settings.config_error import ConfigError
@@ -118,5 +117,5 @@ def test_an_address_that_apprise_does_not_know_is_named_by_its_line_only(tmp_pat
     targets = phone(tmp_path, server)
     (tmp_path / "urls").write_text("# mine\nnonsense://user:secret@host\n")
     with pytest.raises(ConfigError, match=r"urls, line 2: Apprise does not know this address") as raised:
-        Notifier(settings(AlertEngine(), tmp_path, targets), Connections(0))
+        Notifier(settings(AlertEngine(), tmp_path, targets))
     assert "secret" not in str(raised.value)

@@ -31,21 +31,21 @@ class BindAddress:
         return listener
 
 
-def resolve(bind: str) -> BindAddress:
+def resolve(bind: str, setting: str = "http.bind") -> BindAddress:
     """Resolve `host:port` to one literal address, so that the address that is checked is the one that is bound.
 
     IPv6 hosts are in brackets. IPv4 addresses are preferred, because users expect `localhost` to be 127.0.0.1. Raises
-    `ConfigError` naming http.bind.
+    `ConfigError` naming `setting`.
     """
     host, _, port_text = bind.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     port = int(port_text)
     if port > 65535:
-        raise ConfigError(f"http.bind: {bind}: there is no port {port}: the highest is 65535")
+        raise ConfigError(f"{setting}: {bind}: there is no port {port}: the highest is 65535")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        raise ConfigError(f"http.bind: {bind}: unknown host {host!r}: use an IP address") from None
+        raise ConfigError(f"{setting}: {bind}: unknown host {host!r}: use an IP address") from None
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     literal = str(found[0][4][0])
     return BindAddress(literal, port, ipaddress.ip_address(literal.partition("%")[0]).is_loopback)

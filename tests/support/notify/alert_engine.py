@@ -12,7 +12,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stream.http.server.connections import Connections
 from stream.incidents.store import IncidentStore
 from stream.messaging.earlier import MessageStore
 from stream.messaging.publisher import Publisher
@@ -112,14 +111,14 @@ def settings(
     """Return notify's configuration for this engine; `api` has further settings of `engine`."""
     reached = {"endpoint": engine.endpoint, "replay": engine.replay, **(api or {})}
     return NotifyConfig.model_validate(
-        {"engine": reached, "ledger": str(folder / "notify.db"), "metrics": "127.0.0.1:0", "targets": targets, **more}
+        {"engine": reached, "ledger": str(folder / "notify.db"), "metrics": None, "targets": targets, **more}
     )
 
 
 @asynccontextmanager
 async def notifying(config: NotifyConfig) -> AsyncIterator[Notifier]:
     """Run notify in this process."""
-    notifier = Notifier(config, Connections(0))
+    notifier = Notifier(config)
     task = asyncio.create_task(notifier.run())
     try:
         yield notifier

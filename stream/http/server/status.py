@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from dataclasses import replace
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,27 +14,16 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from stream.http.server.bind_address import resolve
+from stream.http.server.connections import Connections
 from stream.settings.config_error import ConfigError
-from telemetry.catalogue import NOTIFY_METRICS, MetricSpec
+from telemetry.catalogue import MetricSpec
 
 logger = logging.getLogger(__name__)
 
 Series = tuple[tuple[str, ...], float]
 """Label values in the order of the catalogue, and the value."""
 Read = Callable[[], Mapping[str, Iterable[Series]]]
-
-
-class Serving(Protocol):
-    """Accepts connections, of which it limits the number and the time."""
-
-    @property
-    def refused(self) -> Mapping[str, int]:
-        """Requests and connections that were refused, by reason."""
-        ...
-
-    async def serve(self, listener: socket.socket, server: web.Server) -> None:
-        """Accept connections for `server` until cancelled. Closes `listener`."""
-        ...
 
 
 class _Process(Collector):
@@ -57,24 +45,23 @@ class _Process(Collector):
 
 
 class StatusServer:
-    """Serves on `address` (HOST:PORT), which is configured as `setting`.
+    """Serves on `address` (HOST:PORT), which is configured as `setting`, until it is stopped.
 
     `errors` returns why the process is not well; `read` the metrics of `specs` by name. It needs no token, so
-    `connections` must not let strangers use up the process's file descriptors.
+    `connections` must not let strangers use up the process's file descriptors. Raises `ConfigError`.
     """
 
     def __init__(
         self,
         address: str,
-        connections: Serving,
+        connections: Connections,
         read: Read,
         errors: Callable[[], list[str]],
-        specs: Sequence[MetricSpec] = NOTIFY_METRICS,
+        specs: Sequence[MetricSpec],
         setting: str = "metrics",
     ) -> None:
         self.address = ""
-        self._host, _, port = address.rpartition(":")
-        self._port = int(port)
+        self._bind = address
         self._setting = setting
         self._connections = connections
         self._errors = errors
@@ -87,22 +74,21 @@ class StatusServer:
 
     async def start(self) -> None:
         """Bind. Raises `ConfigError`."""
+        address = await asyncio.to_thread(resolve, self._bind, self._setting)
+        try:
+            self._listener = listener = address.listen()
+        except OSError as error:
+            reason = (error.strerror or str(error)).partition(" (")[0]
+            raise ConfigError(f"{self._setting}: {address} can't be bound: {reason}") from None
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._health)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         assert self._runner.server is not None
-        try:
-            self._listener = listener = await asyncio.to_thread(_listening, self._host.strip("[]"), self._port)
-        except (OSError, UnicodeError) as error:
-            await self._runner.cleanup()
-            reason = (error.strerror or str(error)).partition(" (")[0] if isinstance(error, OSError) else "unknown host"
-            raise ConfigError(f"{self._setting}: {self._host}:{self._port} can't be bound: {reason}") from None
-        host, port = listener.getsockname()[:2]
         self._serving = asyncio.create_task(self._connections.serve(listener, self._runner.server), name="status")
-        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        self.address = f"http://{replace(address, port=listener.getsockname()[1])}"
+        if not address.loopback:
             logger.warning("%s: anyone who can reach %s can read the metrics", self._setting, self.address)
 
     async def stop(self) -> None:
@@ -116,23 +102,8 @@ class StatusServer:
             await self._runner.cleanup()
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        body = generate_latest(self._registry)
-        return _closing(web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4"}))
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _health(self, request: web.Request) -> web.Response:
         errors = self._errors()
-        return _closing(web.json_response({"ok": not errors, "errors": errors}, status=503 if errors else 200))
-
-
-def _closing(response: web.Response) -> web.Response:
-    """Let the connection serve this request only, so that a client does not keep it."""
-    response.force_close()
-    return response
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    found.sort(key=lambda entry: entry[0] != socket.AF_INET)  # users expect `localhost` to be 127.0.0.1
-    listener = socket.create_server(found[0][4], family=found[0][0])
-    listener.setblocking(False)
-    return listener
+        return web.json_response({"ok": not errors, "errors": errors}, status=503 if errors else 200)
