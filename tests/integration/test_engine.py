@@ -430,7 +430,7 @@ async def test_a_bug_in_the_http_server_ends_the_engine(monkeypatch: pytest.Monk
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("no such luck")
 
-    monkeypatch.setattr(Connections, "_cut_old", broken)
+    monkeypatch.setattr(Connections, "serve", broken)
     async with Engine(configured(http={"bind": "127.0.0.1:0"}), model=FreeModel()) as engine:
         with pytest.raises(EngineFailedError, match="no such luck"):
             await engine.wait()

@@ -186,7 +186,7 @@ async def test_invalid_or_too_revealing_settings_are_refused(tmp_path: Path) -> 
             await coordinator.changes.patch("yard", {"privacy": "off"})
         await coordinator.changes.remove("yard")
         with pytest.raises(PrivateError):
-            await coordinator.changes.put("other", {"source": "rtsp://10.0.0.8/1"})
+            await coordinator.changes.put("yard", {"source": "rtsp://10.0.0.8/1"})
         assert not coordinator.cameras.all
 
 
