@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import logging
 from pathlib import Path
@@ -30,7 +29,6 @@ from telemetry.redaction import redact
 logger = logging.getLogger(__name__)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-HIGHEST_PORT = 65_535
 State = Literal["began", "updated", "acknowledged", "cleared"]
 Severity = Literal["info", "warning", "critical"]
 KINDS = ("mqtt", "webhook", "apprise")
@@ -243,13 +241,6 @@ class NotifyConfig(Section):
     keep_days: int = Field(7, ge=1, le=365, description="Days for which sent messages stay listed.")
     targets: dict[Name, Target] = Field(min_length=1, description="The targets, by name.")
 
-    @field_validator("metrics")
-    @classmethod
-    def _port(cls, value: str | None) -> str | None:
-        if value is not None and int(value.rpartition(":")[2]) > HIGHEST_PORT:
-            raise ValueError(f"the port must be 0 to {HIGHEST_PORT}")
-        return value
-
     @model_validator(mode="after")
     def _pictures_have_a_source(self) -> NotifyConfig:
         for name, target in self.targets.items():
@@ -279,24 +270,16 @@ def load(path: Path) -> NotifyConfig:
 
 
 def _readable(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the errors with locations as in the file, and one error for a setting that is spelt wrong."""
+    """Return the errors with locations as in the file, in which a target's kind is no level."""
     for error in errors:
         location = error["loc"]
-        if location[:1] == ("targets",) and location[2:3] and location[2] in KINDS:  # the kind is no level of the file
+        if location[:1] == ("targets",) and location[2:3] and location[2] in KINDS:
             error["loc"] = location[:2] + location[3:]
-    unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
-    found: list[ErrorDetails] = []
-    for error in errors:
-        location = error["loc"]
         if error["type"] == "missing":
-            section = [str(one[-1]) for one in unknown if one[:-1] == location[:-1]]
-            if difflib.get_close_matches(str(location[-1]), section):
-                continue
             error["msg"] = "is missing" + ("; an example is in docs/notify.md" if location == ("targets",) else "")
         elif error["type"] in ("union_tag_invalid", "union_tag_not_found"):
             error["loc"], error["msg"] = (*location, "kind"), f"must be {', '.join(KINDS[:-1])} or {KINDS[-1]}"
-        found.append(error)
-    return found
+    return errors
 
 
 def secret(path: Path, setting: str) -> str:

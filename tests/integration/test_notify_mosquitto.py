@@ -75,34 +75,6 @@ async def test_alerts_turn_a_sensor_on_and_off_over_a_kill_of_the_broker(tmp_pat
     await engine.stop()
 
 
-async def test_an_unexpected_error_of_a_connection_ends_only_the_connection(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from stream.notify.targets import mqtt_topics
-
-    original, calls = mqtt_topics.desired, 0
-
-    def fails(*values: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls <= 2:
-            raise ValueError("unexpected")
-        return original(*values)
-
-    monkeypatch.setattr(mqtt_topics, "desired", fails)
-    engine = AlertEngine()
-    await engine.start()
-    async with (
-        mosquitto(tmp_path) as broker,
-        client_of(broker) as client,
-        notifying(settings(engine, tmp_path, house(broker))) as notifier,
-    ):
-        engine.begin()
-        await until(lambda: sensor(client) == "ON")
-        assert notifier.sessions["house"].connections == 3
-    await engine.stop()
-
-
 async def test_a_broker_that_sends_no_valid_message_is_connected_to_again_without_an_error_that_is_left_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,31 +136,6 @@ async def test_what_is_larger_than_the_broker_takes_is_given_up_with_the_reason_
         assert [one["alert"]["alert"] for one in client.stream(f"{BASE}/door/alert")] == [small]
         assert f"{BASE}/door/rule/fall: it has" in caplog.text, "the sensor is too large, too, and it is said"
         assert notifier.sessions["house"].connections == 1
-    await engine.stop()
-
-
-async def test_a_broker_that_ends_each_connection_is_asked_less_and_less_often(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-
-    def noted(low: float, high: float) -> float:
-        waits.append(session._wait_s)
-        return 1.0
-
-    engine = AlertEngine()
-    await engine.start()
-    async with (
-        mosquitto(tmp_path) as broker,
-        notifying(settings(engine, tmp_path, house(broker, settle="0s", discovery=None))) as notifier,
-    ):
-        session = notifier.sessions["house"]
-        monkeypatch.setattr("stream.notify.targets.mqtt_session.random.uniform", noted)
-        for number in range(4):
-            await until(lambda number=number: session.connections > number and session._ready.is_set())
-            session._stuck.set()
-            await until(lambda number=number: len(waits) > number)
-        assert waits == [0.1, 0.2, 0.4, 0.5]
     await engine.stop()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -155,31 +154,3 @@ async def test_nothing_is_sent_while_the_ledger_cannot_be_written_and_nothing_is
             await until(lambda: [post.id for post in server.taken] == [f"{name}:began"])
             assert notifier.errors() == []
     await engine.stop()
-
-
-@pytest.mark.soak
-async def test_thousands_of_alerts_survive_a_receiver_that_fails_at_random(tmp_path: Path) -> None:
-    rng = random.Random(7)
-    weights = {"ok": 60, "500": 12, "reset": 10, "lost": 10, "twice": 6, "hang": 2}
-    answers: list[Any] = rng.choices(list(weights), list(weights.values()), k=5000)
-    engine = AlertEngine(*(f"c{number}" for number in range(8)))
-    await engine.start()
-    async with receiver(*answers) as server, notifying(settings(engine, tmp_path, hook(tmp_path, server))) as notifier:
-        await until(lambda: len(notifier.intake.view.cameras) == 8)
-        wanted: dict[str, list[str]] = {camera: [] for camera in engine.cameras}
-        for _ in range(1000):
-            camera = rng.choice(engine.cameras)
-            name = engine.begin(camera)
-            engine.clear(name)
-            wanted[camera] += [f"{name}:began", f"{name}:cleared"]
-            if rng.random() < 0.1:
-                await until(lambda: notifier.ledger.count("hook", "pending") < 50)
-        await until(lambda: sum(len({post.id for post in server.taken}) for _ in (0,)) == 2000)
-        await until(lambda: notifier.ledger.count("hook", "pending") == 0)
-    await engine.stop()
-    for camera, names in wanted.items():
-        assert firsts(server.taken, camera) == names
-    repeated = [post for post in server.taken if post.attempt > 1]
-    print(f"{len(server.posts)} posts, {len(server.taken)} taken, {len(repeated)} of them marked as repetitions")
-    unmarked = [post.id for post in server.taken if post.attempt == 1]
-    assert len(unmarked) == len(set(unmarked))
