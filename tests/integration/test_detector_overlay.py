@@ -25,9 +25,6 @@ from support.webrtc.live_page import shown, tile
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"
 SOURCE = "pattern:640x360@12.5"
 CANVAS = f"document.querySelector({json.dumps(tile('door', 'canvas'))})"
-BUTTON = "document.querySelector('#detail .toggle')"
-PRESSED = f"{BUTTON}.getAttribute('aria-pressed')"
-LARGE = "document.querySelector('#detail canvas')"
 
 COLLECT = """
 new Promise(resolve => {
@@ -40,22 +37,6 @@ new Promise(resolve => {
   look()
 })"""
 """Collects what is drawn for each picture."""
-
-DRAW = """
-import("/page/detector_overlay.js").then(({LatestLooks, drawDetector}) => {
-  const looks = new LatestLooks()
-  return RESULTS.map(result => {
-    const context = new OffscreenCanvas(640, 360).getContext("2d")
-    context.fillStyle = "#404040"
-    context.fillRect(0, 0, 640, 360)
-    const place = {x: 0, y: 0, width: 640, height: 360}
-    const {kinds, box} = drawDetector(context, {...result, size: [320, 180]}, looks.add(result), place, 1)
-    const red = (x, y) => context.getImageData(x, y, 1, 1).data[0]
-    return {kinds, box, region: red(100, 250), edge: red(1, 180), elsewhere: red(300, 300)}
-  })
-})"""
-"""Draws results of 320x180 on grey pictures twice as large, and returns brightnesses: at the left edge of a region that
-begins at 50.25, at the edge of the picture, and where nothing is drawn."""
 
 
 class LookingModel(FreeModel):
@@ -108,73 +89,6 @@ async def test_the_overlay_is_off_until_its_key_or_button_and_shows_each_results
         await page.press("d")
         await page.wait_for(f"!{CANVAS}.drawn.detector")
         assert page.errors == []
-
-
-async def test_the_button_of_the_enlarged_view_shows_and_changes_the_state_of_the_overlay() -> None:
-    async with shown(configured({"id": "door", "source": SOURCE}), LookingModel()) as (_, page):
-        await page.wait_for(f"{CANVAS}?.drawn?.withResult")
-        await page.click(tile("door"))
-        await page.wait_for(f"{LARGE}?.drawn?.withResult && {PRESSED} === 'false'")
-        await page.click("#detail .toggle")
-        await page.wait_for(f"{LARGE}.drawn.detector && {PRESSED} === 'true'")
-        await page.press("d")
-        await page.wait_for(f"!{LARGE}.drawn.detector && {PRESSED} === 'false'")
-        await page.press("d")
-        await page.press("Escape")
-        await page.wait_for(f"{CANVAS}.drawn.detector")
-        assert page.errors == []
-
-
-async def test_regions_stay_in_sight_while_frames_are_skipped() -> None:
-    async with shown(configured({"id": "door", "source": SOURCE}), LookingModel()) as (_, page):
-        await page.wait_for(f"{CANVAS}?.drawn?.withResult")
-        await page.press("d")
-        await page.wait_for(f"{CANVAS}.drawn.detector?.kinds.includes('nothing')")
-        seen, skipped = list[dict[str, Any]](), list[dict[str, Any]]()
-        for _ in range(100):  # a slow browser draws few of these frames
-            if len(seen) > 10 and skipped:
-                break
-            drawn = await collected(page, 10)
-            seen += [one for one in drawn if one["frame"] // 20 % 4 == 0 and one["frame"] % 20 > 0]
-            skipped = [one for one in seen if LookingModel.look(one["frame"]) is SKIPPED]
-        assert len(seen) > 10 and skipped
-        assert all(len(one["detector"]["regions"]) == 1 for one in seen)
-        assert all({"regions", "skipped"} <= set(one["detector"]["kinds"]) for one in skipped)
-
-
-async def test_lines_are_light_on_any_picture_and_fade_after_the_look() -> None:
-    def message(ms: int, **look: Any) -> dict[str, Any]:
-        return {"epoch": 1, "media_time_us": ms * 1000, **look}
-
-    results = [
-        message(0),
-        message(2000, look="regions", regions=[[50.25, 100, 100, 150]]),
-        *(message(2000 + ms, look="skipped") for ms in (300, 500, 650, 850)),
-        {**message(0, look="nothing"), "epoch": 2},
-    ]
-    async with shown(configured(), FreeModel()) as (_, page):
-        whole, region, *skipped, other = await page.evaluate(DRAW.replace("RESULTS", json.dumps(results)))
-    assert whole["edge"] > 200 and whole["region"] == whole["elsewhere"] == 0x40
-    assert region["region"] > 200 and region["edge"] == region["elsewhere"] == 0x40
-    lights = [one["region"] for one in (region, *skipped)]
-    assert lights[0] == lights[1] > lights[2] > lights[3] > lights[4] == 0x40
-    assert skipped[-1]["kinds"] == ["skipped"] and other["kinds"] == ["nothing"], "an epoch begins without looks"
-    assert all(0 < one["box"][0] < one["box"][2] < 640 for one in (whole, region, *skipped, other))
-
-
-async def test_the_key_is_only_a_letter_while_the_user_types_and_is_in_the_help() -> None:
-    async with shown(configured({"id": "door", "source": SOURCE}), LookingModel()) as (_, page):
-        await page.wait_for(f"{CANVAS}?.drawn?.withResult")
-        await page.press("/")
-        await page.write("d")
-        await page.wait_for("document.querySelector('#filter').value === 'd'")
-        await page.press("Escape")
-        await page.wait_for(f"{CANVAS}.drawn.frame > {await page.evaluate(f'{CANVAS}.drawn.frame')}")
-        assert await page.evaluate(f"{CANVAS}.drawn.detector") is None
-        await page.press("?")
-        await page.wait_for("document.querySelector('#help-dialog').open")
-        keys = "[...document.querySelectorAll('#help-dialog .keys div')].map(row => row.textContent).join()"
-        assert "Show or hide what the detector looks at" in await page.evaluate(keys)
 
 
 async def test_regions_of_a_real_street_are_drawn_where_the_result_of_the_same_frame_has_them(tmp_path: Path) -> None:

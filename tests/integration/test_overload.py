@@ -10,13 +10,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ring_buffers.frames import Lease
-from stages.ease_levels import EaseLevel
 from stages.free_model import FreeModel
 from stages.types import FrameAnalysis
 from stream import results
 from stream.engine import Engine
 from support.engines.controlled_engine import Client
-from support.engines.eased_model import LEVELS, EasedModel
+from support.engines.eased_model import EasedModel
 from support.engines.running_engine import configured, frames_of, messages_until, pattern
 from support.slow_work import slow_work
 from support.waiting import until
@@ -80,21 +79,6 @@ async def test_a_slow_model_is_eased_until_no_frame_is_lost_and_restored_when_it
         assert "full quality again" in caplog.text
 
 
-async def test_levels_are_restored_after_all_cameras_have_gone() -> None:
-    async with Engine(configured(pattern("door", **LIVE)), model=EasedModel(DETECTION_S)) as engine:
-        await until(lambda: engine.stats().load.ease_level > 0)
-        await engine.remove_camera("door")
-        await until(lambda: engine.stats().load.ease_level == 0)
-
-
-async def test_it_is_overloaded_while_frames_are_lost_at_the_highest_level() -> None:
-    model = EasedModel(4 * DETECTION_S, (*LEVELS[:1], EaseLevel(8.0)))
-    async with Engine(configured(pattern("door", **LIVE)), model=model) as engine:
-        await until(lambda: engine.stats().load == results.Load(1, 1, True, 8.0, None))
-        model.detection_s = 0.0
-        await until(lambda: not engine.stats().load.overloaded)
-
-
 async def test_with_overload_drop_frames_are_dropped_and_the_model_is_never_eased() -> None:
     model = EasedModel(DETECTION_S)
     async with Engine(configured(pattern("door", **LIVE), overload="drop"), model=model) as engine:
@@ -109,11 +93,6 @@ class Slow(FreeModel):
     def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
         slow_work(DETECTION_S)
         return super().process(frames)
-
-
-async def test_a_model_without_levels_is_only_overloaded() -> None:
-    async with Engine(configured(pattern("door", **LIVE)), model=Slow()) as engine:
-        await until(lambda: engine.stats().load == results.Load(0, 0, True, None, None))
 
 
 async def test_sources_that_wait_for_the_engine_never_ease_the_model_and_are_spared_when_others_do() -> None:
