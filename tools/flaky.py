@@ -1,13 +1,15 @@
 """Run the test suite several times on a loaded machine, to find tests that do not always pass.
 
-    python -m tools.flaky [--runs 5] [--load 2] [-- ARGUMENTS OF PYTEST]
+    python -m tools.flaky [--runs 5] [--load 2] [--minutes 8] [-- ARGUMENTS OF PYTEST]
 
-`stress-ng` loads `--load` cores meanwhile. Logs are written to build/flaky. The exit status is 1 if a run failed.
+`stress-ng` loads `--load` cores meanwhile. Logs are written to build/flaky. The exit status is 1 if a run failed, or
+took more than `--minutes`.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import subprocess
 import sys
@@ -34,11 +36,16 @@ class Run:
     passed: int
     failed: list[str]
     seconds: float
+    limit_s: float = math.inf
 
     @property
-    def good(self) -> bool:
-        """Whether every test passed."""
-        return self.status == 0
+    def result(self) -> str:
+        """How the run ended."""
+        if self.status is None:
+            return "hung"
+        if self.status != 0:
+            return "failed"
+        return "passed" if self.seconds <= self.limit_s else "too slow"
 
 
 @contextmanager
@@ -55,7 +62,7 @@ def load(cores: int) -> Iterator[None]:
         stress.wait()
 
 
-def run_suite(number: int, arguments: Sequence[str]) -> Run:
+def run_suite(number: int, arguments: Sequence[str], limit_s: float) -> Run:
     """Run pytest once, with its output in `OUTPUT`: a line for each test as it ends, so that failures show early."""
     report = OUTPUT / f"run-{number}.xml"
     report.unlink(missing_ok=True)
@@ -67,7 +74,7 @@ def run_suite(number: int, arguments: Sequence[str]) -> Run:
         except subprocess.TimeoutExpired:
             status = None
     passed, failed = outcomes(report)
-    return Run(status, passed, failed, time.monotonic() - began)
+    return Run(status, passed, failed, time.monotonic() - began, limit_s)
 
 
 def outcomes(report: Path) -> tuple[int, list[str]]:
@@ -84,8 +91,7 @@ def table_of(runs: Sequence[Run]) -> Table:
     """Return one row for each run."""
     table = Table("Run", "Result", "Passed", "Minutes", Column("Failed", overflow="fold"))
     for number, run in enumerate(runs, start=1):
-        result = "passed" if run.good else "hung" if run.status is None else "failed"
-        table.add_row(str(number), result, str(run.passed), f"{run.seconds / 60:.1f}", "\n".join(run.failed))
+        table.add_row(str(number), run.result, str(run.passed), f"{run.seconds / 60:.1f}", "\n".join(run.failed))
     return table
 
 
@@ -93,15 +99,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the test suite several times on a loaded machine.")
     parser.add_argument("--runs", type=int, default=5, help="runs of the suite")
     parser.add_argument("--load", type=int, default=2, help="cores that stress-ng keeps busy")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="longest that a run may take")
     parser.add_argument("arguments", nargs="*", help="arguments of pytest, after --")
     options = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     runs: list[Run] = []
     with load(options.load):
         for number in range(1, options.runs + 1):
-            runs.append(run_suite(number, options.arguments))
+            runs.append(run_suite(number, options.arguments, 60 * options.minutes))
             Console().print(table_of(runs))
-    return 0 if all(run.good for run in runs) else 1
+    return 0 if all(run.result == "passed" for run in runs) else 1
 
 
 if __name__ == "__main__":

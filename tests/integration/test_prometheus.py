@@ -1,131 +1,122 @@
-"""Tests of a running engine with Prometheus: every query returns data, and a killed camera causes an alert.
-
-The rules' minutes are shortened to seconds (`hurried`); promtool tests them with their real durations. Events that a
-healthy engine on a CPU does not have, such as stage errors, are reported by `report_rare_events`.
-"""
+"""Tests of the rules, dashboards and the page of metrics with Prometheus and promtool."""
 
 from __future__ import annotations
 
 import re
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from stages.third_party import weights
+from fleet.coordinator.http_api import ROOT
+from stages.free_model import FreeModel
 from stream.config import Config
+from stream.engine import Engine
+from stream.results import Frame
 from support.engines.scraped_engine import ScrapedEngine
-from support.monitoring.dashboard_queries import panel_queries
+from support.monitoring.dashboard_queries import RULE_FILE, RULES, queries
 from support.monitoring.prometheus import PrometheusServer, hurried
-from support.rtp.stream_corpus import corpus_stream
-from support.rtsp_servers.aio_rtsp import AioRtspServer
+from support.repository import REPOSITORY
 from support.waiting import wait_until
-from tools.monitoring import rule_file
-from tools.monitoring.alerts import ALERTS
-from tools.monitoring.fleet_alerts import FLEET_ALERTS
-from tools.monitoring.recording_rules import RECORDING_RULES
+from telemetry.catalogue import METRICS
 
-RATE_INTERVAL = "5s"
-SELECTOR = re.compile(r"(?:\b(?:partstream|process)_\w+|\binstance\w*:[\w:]+|\bup\b)(?:\{[^}]*\})?")
-"""Selectors in an expression."""
+PROMETHEUS = REPOSITORY / "deploy" / "prometheus"
+EVERY = {"instance": ".+", "coordinator": ".+", "node": ".*", "camera": "door", "__rate_interval": "5s"}
+"""Values of the dashboards' variables."""
 
 
-@pytest.fixture(scope="module")
-def camera() -> Iterator[AioRtspServer]:
-    """Return an RTSP server that can be killed."""
-    with AioRtspServer(corpus_stream("h264_main")) as server:
-        yield server
+def promtool(*arguments: str | Path, page: bytes | None = None) -> None:
+    """Run promtool. Fails with its output if it reports an error."""
+    tool = shutil.which("promtool")
+    if tool is None:
+        pytest.fail("promtool is missing: install the Debian package `prometheus` (apt-get install prometheus)")
+    done = subprocess.run([tool, *map(str, arguments)], input=page, capture_output=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
 
 
-@pytest.fixture(scope="module")
-def running(camera: AioRtspServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScrapedEngine]:
-    """Run the edge profile on that camera, on footage with people, a test pattern, and an unreachable camera."""
-    footage = {"id": "yard", "source": str(weights.locate("sports2d", "demo.mp4")), "pace": "loop", "max_fps": 4}
-    config = {
-        "cameras": [
-            {"id": "door", "source": camera.url(), "max_fps": 4, "detector_size": [128, 128], "reconnect_max_s": 0.5},
-            {**footage, "detector_size": [512, 512]},  # large enough for looks at regions to cost less
-            {"id": "gate", "source": "pattern:64x64@10", "max_fps": 4, "detector_size": [128, 128]},
-            {"id": "shed", "source": "rtsp://127.0.0.1:1/"},
-        ],
-        "model": {"profile": "edge", "device": "cpu", "threads": 1},
-        "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
-        "http": {"bind": "127.0.0.1:0"},
-        "recording": {"directory": str(tmp_path_factory.mktemp("clips"))},
-        "results": str(tmp_path_factory.mktemp("results") / "results.jsonl"),
-    }
-    with ScrapedEngine(Config.model_validate(config)) as engine:
-        yield engine
+def test_promtool_accepts_rules_and_scrape_configurations_and_the_alerts_fire_when_they_should() -> None:
+    promtool("check", "rules", RULE_FILE)
+    for name in ("prometheus.yml", "fleet.yml"):
+        promtool("check", "config", "--syntax-only", PROMETHEUS / name)
+    assert f"http://fleet-head:9095{ROOT}/prometheus/targets" in (PROMETHEUS / "fleet.yml").read_text()
+    tests = sorted((PROMETHEUS / "tests").glob("*.yml"))
+    tested = set(re.findall(r"alertname: (\w+)", "".join(file.read_text() for file in tests)))
+    assert tested == {rule["alert"] for rule in RULES if "alert" in rule}
+    promtool("test", "rules", *tests)
 
 
-@pytest.fixture(scope="module")
-def prometheus(running: ScrapedEngine) -> Iterator[PrometheusServer]:
-    with PrometheusServer([running.address], hurried(rule_file.FILE.read_text(encoding="utf-8"))) as server:
-        yield server
+async def test_promtool_accepts_the_page_of_an_engine_on_which_every_metric_has_a_series(tmp_path: Path) -> None:
+    page = await busy_page(tmp_path)
+    families = {family.name: family for family in text_string_to_metric_families(page.decode())}
+    empty = [spec.name for spec in METRICS if not families[spec.full_name.removesuffix("_total")].samples]
+    assert empty == [], "promtool would have nothing to check"
+    promtool("check", "metrics", page=page)
 
 
-def report_rare_events(running: ScrapedEngine) -> None:
-    """Report faults and GPU memory to the observer, and send a request that is refused."""
-    observer = running.engine.observer
-    observer.stage_failed("detection")
-    observer.out_of_memory("detection")
-    observer.transport_fallback("door", "udp_silent")
-    observer.unit_discarded("door", "corrupt")
-    for kind in ("weights", "states", "peak", "free", "total"):
-        observer.device_memory(kind, 1 << 30)
-    with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"http://{running.address}/nowhere")
-
-
-def assert_data(prometheus: PrometheusServer, queries: dict[str, str]) -> None:
-    """Wait until each query has returned data. `queries`: expressions, with the name of the panel or rule."""
-    waiting = dict(queries)
-
-    def all_answered() -> bool:
-        for query in [query for query in waiting if prometheus.query(query)]:
-            del waiting[query]
-        return not waiting
-
-    wait_until(all_answered)
-
-
-def test_the_alert_of_a_killed_camera_fires_and_ends_when_it_returns(
-    prometheus: PrometheusServer, camera: AioRtspServer
-) -> None:
-    def live() -> set[str]:
-        return {series["metric"]["camera"] for series in prometheus.query('partstream_camera_state{state="live"} == 1')}
-
-    def down() -> set[str]:
-        return {name for alert, name in prometheus.firing() if alert == "PartstreamCameraDown"}
-
-    wait_until(lambda: live() == {"door", "yard", "gate"} and down() == {"shed"})
-    camera.kill()
-    wait_until(lambda: down() == {"door", "shed"} and live() == {"yard", "gate"})
-    camera.start()
-    wait_until(lambda: live() == {"door", "yard", "gate"} and down() == {"shed"})
-
-
-def test_every_query_of_every_panel_returns_data(prometheus: PrometheusServer, running: ScrapedEngine) -> None:
-    report_rare_events(running)
-    queries = set(panel_queries("door", RATE_INTERVAL))
-    assert len(queries) > 90
-    assert_data(prometheus, {query.expression: f"{query.dashboard} › {query.panel}" for query in queries})
-
-
-def health_of_rules(prometheus: PrometheusServer) -> dict[str, tuple[str, str | None]] | None:
-    """Return health and error of each rule; None before all have been evaluated."""
-    groups = prometheus.ask("rules")["groups"]
-    health = {rule["name"]: (rule["health"], rule.get("lastError")) for group in groups for rule in group["rules"]}
-    return None if any(state == "unknown" for state, _ in health.values()) else health
-
-
-def test_every_rule_is_evaluated_and_every_series_of_the_alerts_exists(prometheus: PrometheusServer) -> None:
-    health = wait_until(lambda: health_of_rules(prometheus))
-    assert health == dict.fromkeys(
-        (*(r.record for r in RECORDING_RULES), *(a.name for a in (*ALERTS, *FLEET_ALERTS))), ("ok", None)
+async def busy_page(folder: Path) -> bytes:
+    rules = folder / "rules.yaml"
+    rules.write_text("rules: {empty: {people: {at_most: 0}}}")
+    tokens = folder / "tokens.yaml"
+    tokens.write_text("tokens: []")
+    tokens.chmod(0o600)
+    config = Config.model_validate(
+        {
+            "cameras": [{"id": name, "source": "pattern:64x64@50"} for name in ("lobby", "gate")],
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+            "http": {"bind": "127.0.0.1:0", "tokens_file": tokens},
+            "recording": {"directory": folder},
+            "incidents": {"directory": folder / "incidents"},
+            "results": folder / "results.jsonl",
+            "tracing": {"sample_ratio": 1e-12},
+            "rules_file": rules,
+        }
     )
-    asked_for = {found for alert in ALERTS for found in SELECTOR.findall(alert.expression)}
-    asked_for = {found for found in asked_for if "_fleet_" not in found}  # no coordinator is scraped here
-    assert len(asked_for) > len(ALERTS)
-    assert_data(prometheus, {rule.record: rule.record for rule in RECORDING_RULES} | {name: name for name in asked_for})
+    async with Engine(config, model=FreeModel()) as engine:
+        async for message in engine.results():
+            if isinstance(message, Frame) and message.camera == "gate" and message.seq >= 5:
+                break
+        observer = engine.metrics
+        for camera in ("lobby", "gate"):
+            observer.clock_source(camera, "rtcp")
+            observer.unit_discarded(camera, "undecodable")
+            observer.reconnecting(camera, "stalled")
+            observer.transport_fallback(camera, "udp_silent")
+            observer.people_seen(camera, 2, 3)
+        observer.stage_done("detect", 0.03)
+        observer.stage_failed("detect")
+        observer.out_of_memory("detection")
+        observer.state_bank(5, 256)
+        observer.device_memory("allocated", 1 << 20)
+        observer.replay_requested("too_old", 0)
+        engine.publisher.withheld["lobby"] = 1
+        return observer.render()
+
+
+def test_prometheus_answers_every_query_and_reports_a_camera_that_is_down() -> None:
+    """The rules' minutes are shortened to seconds; promtool tests them with their real durations."""
+    config = Config.model_validate(
+        {
+            "cameras": [
+                {"id": "door", "source": "pattern:64x64@10"},
+                {"id": "shed", "source": "rtsp://127.0.0.1:1/"},
+            ],
+            "model": {"profile": "free"},
+            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
+            "http": {"bind": "127.0.0.1:0"},
+        }
+    )
+    with (
+        ScrapedEngine(config) as running,
+        PrometheusServer([running.address], hurried(RULE_FILE.read_text(encoding="utf-8"))) as prometheus,
+    ):
+        wait_until(lambda: ("PartstreamCameraDown", "shed") in prometheus.firing())
+        assert ("PartstreamCameraDown", "door") not in prometheus.firing()
+        for place, query in queries():
+            for name, value in EVERY.items():
+                query = query.replace(f"${name}", value)
+            assert "$" not in query, place
+            prometheus.query(query)  # fails with Prometheus' message if it refuses
+        age = 'instance_camera:partstream_frame_age_seconds:p95{camera="door"}'
+        assert wait_until(lambda: prometheus.query(age))

@@ -18,7 +18,6 @@ SLEEPERS = {
     "support/rtsp_servers/scripted_rtsp.py": "plays packets at their times",
     "support/webrtc/ffmpeg_publisher.py": "plays pictures at their times",
     "support/webrtc/webrtc_publisher.py": "plays pictures at their times",
-    "soak/test_dashboard_pictures.py": "draws what minutes show",
 }
 """Files that may sleep, and why."""
 

@@ -1,46 +1,34 @@
-"""Queries of the committed dashboards, as Grafana sends them."""
+"""The rules and the queries of the dashboards in deploy/."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
+
+import yaml
 
 from support.repository import REPOSITORY
 
-FOLDER = REPOSITORY / "deploy" / "grafana" / "dashboards"
-FLEET = "partstream-fleet"
-"""The dashboard that needs a coordinator; the others need an engine."""
+RULE_FILE = REPOSITORY / "deploy" / "prometheus" / "rules" / "partstream.yml"
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load(RULE_FILE.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]
+]
 
 
-class PanelQuery(NamedTuple):
-    """A query of a panel, with its variables replaced."""
-
-    dashboard: str
-    panel: str
-    expression: str
+def dashboards() -> Iterator[dict[str, Any]]:
+    """Yield the contents of the files."""
+    for file in sorted((REPOSITORY / "deploy" / "grafana" / "dashboards").glob("*.json")):
+        yield json.loads(file.read_text(encoding="utf-8"))
 
 
-def dashboards() -> list[dict[str, Any]]:
-    """Return the contents of the files in the order of their names."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))]
-
-
-def filled(expression: str, camera: str, rate_interval: str) -> str:
-    """Return the expression for all engines and coordinators, one camera, and the rate interval."""
-    every = {"instance": ".+", "coordinator": ".+", "node": ".*"}
-    for name, value in (every | {"camera": camera, "__rate_interval": rate_interval}).items():
-        expression = expression.replace(f"${name}", value)
-    assert "$" not in expression, expression
-    return expression
-
-
-def panel_queries(camera: str, rate_interval: str, *, fleet: bool = False) -> Iterator[PanelQuery]:
-    """Yield the queries of the panels and alert annotations of an engine's dashboards, or of the fleet's."""
-    for dashboard in dashboards():
-        if (dashboard["uid"] == FLEET) is not fleet:
-            continue
-        marks = [("annotation", mark) for mark in dashboard["annotations"]["list"]]
-        targets = [(panel["title"], target) for panel in dashboard["panels"] for target in panel.get("targets", [])]
-        for title, target in (*marks, *targets):
-            yield PanelQuery(dashboard["uid"], title, filled(target["expr"], camera, rate_interval))
+def queries() -> Iterator[tuple[str, str]]:
+    """Yield each query of a rule, annotation or panel with its place."""
+    for rule in RULES:
+        yield rule.get("alert") or rule["record"], rule["expr"]
+    for board in dashboards():
+        for mark in board["annotations"]["list"]:
+            yield f"{board['title']}, annotation", mark["expr"]
+        for panel in board["panels"]:
+            for target in panel.get("targets", []):
+                yield f"{board['title']}, {panel['title']}", target["expr"]

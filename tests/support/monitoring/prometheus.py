@@ -14,7 +14,6 @@ from typing import Any
 
 import yaml
 
-from support.repository import REPOSITORY
 from support.rtsp_servers.server_process import ServerProcess
 from support.waiting import wait_until
 
@@ -41,13 +40,10 @@ class PrometheusServer(ServerProcess):
         self._targets, self._rules = list(targets), rules
 
     def prepare(self, folder: Path) -> None:
-        config = self.scraping() | {"global": _EVERY, "rule_files": ["rules.yml"]}
+        jobs = [{"job_name": "partstream", "static_configs": [{"targets": self._targets}]}]
+        config = {"global": _EVERY, "rule_files": ["rules.yml"], "scrape_configs": jobs}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         (folder / "rules.yml").write_text(self._rules)
-
-    def scraping(self) -> dict[str, Any]:
-        """Return what it scrapes."""
-        return {"scrape_configs": [{"job_name": "partstream", "static_configs": [{"targets": self._targets}]}]}
 
     def command(self, folder: Path) -> Sequence[str]:
         return [
@@ -86,30 +82,8 @@ class PrometheusServer(ServerProcess):
         """Return the series of an expression now, each with `metric` and `value`."""
         return self.ask("query", query=expression)["result"]
 
-    def query_range(self, expression: str, begin: float, end: float, step_s: float) -> list[dict[str, Any]]:
-        """Return the series between two times (s since 1970), each with `metric` and `values`."""
-        return self.ask("query_range", query=expression, start=begin, end=end, step=step_s)["result"]
-
     def firing(self) -> set[tuple[str, str]]:
         """Return the alerts that fire now: (name, camera or "")."""
         alerts = self.ask("alerts")["alerts"]
         named = [(alert["labels"]["alertname"], alert["labels"].get("camera", "")) for alert in alerts]
         return {name for alert, name in zip(alerts, named, strict=True) if alert["state"] == "firing"}
-
-
-class FleetPrometheusServer(PrometheusServer):
-    """Scrapes a fleet as deploy/prometheus/fleet.yml does, but every second. `coordinator`: host:port."""
-
-    def __init__(self, coordinator: str, token: str, rules: str) -> None:
-        super().__init__([], rules)
-        self._coordinator, self._token = coordinator, token
-
-    def prepare(self, folder: Path) -> None:
-        super().prepare(folder)
-        (folder / "partstream.token").write_text(self._token)
-
-    def scraping(self) -> dict[str, Any]:
-        """Return what the file has, with the address of this coordinator."""
-        text = (REPOSITORY / "deploy" / "prometheus" / "fleet.yml").read_text(encoding="utf-8")
-        config = yaml.safe_load(text.replace("fleet-head:9095", self._coordinator).replace("15s", f"{SCRAPE_S}s"))
-        return {"scrape_configs": config["scrape_configs"]}

@@ -68,20 +68,6 @@ def test_an_image_gets_every_package_that_the_wheel_has() -> None:
     assert wanted <= {line[1:] for line in (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()}
 
 
-def test_both_engine_images_differ_in_torch_the_driver_and_nothing_else() -> None:
-    cpu, cuda = (file.read_text(encoding="utf-8").splitlines() for file in CONTAINERFILES[:2])
-    assert {line for line in cpu if line not in cuda and not line.startswith("#")} == {
-        'ARG TORCH_FROM=""',
-        "    && grep -E '^torch' requirements.txt >torch.txt \\",
-        "    && pip install $TORCH_FROM -r torch.txt \\",
-        "HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \\",
-    }
-    assert {line for line in cuda if line not in cpu and not line.startswith("#")} == {
-        "ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility,video",
-        "HEALTHCHECK --interval=15s --timeout=5s --start-period=120s --retries=3 \\",
-    }
-
-
 def test_compose_has_no_secret_and_no_default_for_one() -> None:
     for service in COMPOSE["services"].values():
         for name, value in service.get("environment", {}).items():
@@ -145,14 +131,6 @@ def test_prometheus_scrapes_in_compose_as_it_does_elsewhere() -> None:
     assert job["static_configs"] == [{"targets": ["engine:9090"]}]
     assert job["authorization"]["credentials_file"] == "/run/secrets/partstream.token"
     assert COMPOSE["services"]["prometheus"]["secrets"] == [{"source": "read_token", "target": "partstream.token"}]
-
-
-def test_grafana_is_of_the_version_that_the_dashboards_are_made_for() -> None:
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    (library,) = (
-        line for line in project["optional-dependencies"]["test"] if line.startswith("grafana-foundation-sdk")
-    )
-    assert COMPOSE["services"]["grafana"]["image"].rpartition(":")[2] == library.rpartition("!")[2]
 
 
 def test_systemd_restarts_the_engine_unless_a_restart_would_not_help() -> None:

@@ -1,1 +1,0 @@
-"""Generators of the Prometheus rules and Grafana dashboards in deploy/."""
