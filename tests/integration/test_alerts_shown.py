@@ -95,31 +95,6 @@ async def test_alerts_appear_with_their_pictures_and_are_acknowledged_and_cleare
         assert page.errors == []
 
 
-class Withholding:
-    """Permits nothing, as the fence `strict` when the lease of an engine of a fleet has ended."""
-
-    strict = True
-
-    def generation(self, camera: str) -> int | None:
-        return 1
-
-    def permits(self, camera: str) -> bool:
-        return False
-
-
-async def test_an_alert_whose_end_the_fleet_did_not_permit_to_publish_is_not_shown_as_open(tmp_path: Path) -> None:
-    (tmp_path / "rules.yaml").write_text(RULES)
-    model = Lier()
-    camera = {"id": "door", "source": "pattern:320x180@12.5", "zones": {"hall": HALL}}
-    async with shown(configured(camera, rules_file=str(tmp_path / "rules.yaml")), model) as (engine, page):
-        await page.wait_for(f"{OPEN}.length === 1")
-        engine.publisher._membership = Withholding()
-        model.there = False
-        await page.wait_for(f"{OPEN}.length === 0 && {ROW}.innerText.includes('Lasted')")
-        assert engine.publisher.withheld["door"] > 0
-        assert page.errors == []
-
-
 async def test_missing_zones_of_rules_are_named_and_the_panel_is_hidden_without_rules(tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)

@@ -7,17 +7,12 @@ import itertools
 import json
 import os
 import re
-import string
 import threading
 from pathlib import Path
 from typing import Any
 from unittest import mock
-from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from yarl import URL
 
 from benchmarks.cameras.rtsp_server import RtspServer
 from stages.free_model import FreeModel
@@ -25,11 +20,9 @@ from stream import results
 from stream.cameras import control
 from stream.engine import Engine
 from stream.messaging import results_file
-from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
 from support.engines.controlled_engine import PATIENT, PATTERN, UNHURRIED, configured, descriptors, running
 from support.engines.small_clips import make_clip
-from support.examples import examples
 from support.waiting import until
 
 CAMERAS = "/api/v1/cameras"
@@ -108,24 +101,15 @@ async def test_status_and_metrics_tell_that_the_results_file_cannot_be_written(
     ("body", "field"),
     [
         ({"source": PATTERN, "max_fps": 0}, "max_fps"),
-        ({"source": PATTERN, "max_fps": "10"}, "max_fps"),
-        ({"source": PATTERN, "staleness_ms": 10**40}, "staleness_ms"),
         ({"source": PATTERN, "detector_size": [0, -1]}, "detector_size.0"),
         ({"source": PATTERN, "nonsense": 1}, "nonsense"),
         ({"source": PATTERN, "id": "b"}, "id"),
         ({"source": ""}, "source"),
-        ({"source": "x" * 5000}, "source"),
-        ({"source": "rtsp://h/\nx"}, "source"),
         ({}, "source"),
         ({"source": "/etc/passwd"}, "source"),
         ({"source": "rtsps://h/x", "tls_certificates": "/etc/passwd"}, "tls_certificates"),
-        ({"source": "file:///etc/passwd"}, "source"),
         ({"source": "http://u:hunter2@h/x"}, "source"),
         ({"source": "concat:/etc/passwd"}, "source"),
-        ({"source": "subfile,,start,0,end,0,,:/etc/passwd"}, "source"),
-        ({"source": "device:/dev/video0"}, "source"),
-        ({"source": "pattern:nope"}, "source"),
-        ({"source": "rtsp://u:hunter2@:99/x"}, "source"),
         ({"source": {"secret": "hunter2"}}, "source"),
     ],
 )
@@ -144,8 +128,6 @@ async def test_an_invalid_setting_is_an_error_that_names_the_field(body: dict[st
     [
         ({"data": b"{", "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
         ({"data": b"[" * 60_000, "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
-        ({"data": b'{"max_fps": NaN}', "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
-        ({"data": b'{"source": "\xff"}', "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
         ({"data": b"[1]", "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
         ({"data": b'{"pace": "", "pace": ""}', "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
         ({"data": b"source=x", "headers": {"Content-Type": "text/plain"}}, (415, "unsupported-body")),
@@ -160,17 +142,6 @@ async def test_an_unreadable_body_is_an_error(options: dict[str, Any], expected:
     async with running(configured()) as (_, client):
         status, problem, _ = await client.ask("PUT", f"{CAMERAS}/a", skip_auto_headers=["Content-Encoding"], **options)
         assert (status, problem["type"].rpartition(":")[2]) == expected
-
-
-async def test_no_depth_of_nesting_causes_an_internal_error() -> None:
-    async with running(configured()) as (_, client):
-        for opened, value, closed in (("[", "", "]"), ('{"a":', "1", "}")):
-            answers: set[int] = set()
-            for depth in (*range(20, 2_700, 10), 5_000, 10_000):
-                body = f'{{"source": {opened * depth}{value}{closed * depth}}}'
-                headers = {"Content-Type": "application/json"}
-                answers.add((await client.ask("PUT", f"{CAMERAS}/a", data=body, headers=headers))[0])
-            assert answers == {422, 400}
 
 
 async def test_an_unknown_setting_cannot_be_reset_to_its_default() -> None:
@@ -253,9 +224,7 @@ async def test_changes_survive_a_restart_and_only_the_owner_can_read_the_file(tm
     assert json.loads(state.read_text()) == {"version": 1, "cameras": [], "removed": []}
 
 
-@pytest.mark.parametrize(
-    "content", ["{", "", "[]", '{"version": 2}', '{"version": 1, "cameras": [{"id": "Bad", "source": "hunter2:"}]}']
-)
+@pytest.mark.parametrize("content", ["{", '{"version": 1, "cameras": [{"id": "Bad", "source": "hunter2:"}]}'])
 async def test_a_damaged_state_file_is_named_before_anything_starts(tmp_path: Path, content: str) -> None:
     state = tmp_path / "cameras.json"
     state.write_text(content)
@@ -264,15 +233,6 @@ async def test_a_damaged_state_file_is_named_before_anything_starts(tmp_path: Pa
             pass
     assert "hunter2" not in str(caught.value)
     assert state.read_text() == content
-
-
-async def test_a_saved_camera_to_which_no_one_could_publish_is_refused_like_a_configured_one(tmp_path: Path) -> None:
-    state = tmp_path / "cameras.json"
-    async with running(configured(state_file=state)) as (_, client):
-        assert (await client.ask("PUT", f"{CAMERAS}/phone", json={"source": "whip"}))[0] == 201
-    with pytest.raises(ConfigError, match=r"state_file: .*cameras\.json.* camera phone: .*http\.bind"):
-        async with Engine(configured(state_file=state, http={"bind": None})):
-            pass
 
 
 async def test_a_change_that_cannot_be_saved_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,24 +285,6 @@ async def test_adding_and_removing_many_cameras_leaves_nothing_behind() -> None:
         assert list(engine.cameras.configs) == list(engine.cameras.running) == ["stays"]
         page = engine.metrics.render()
         assert b'camera="c1"' not in page and b'camera="stays"' in page
-        assert engine.cameras.status("stays").epoch == 1
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(900)
-async def test_memory_stays_flat_while_thousands_of_cameras_are_added_and_removed() -> None:
-    """The memory of removed cameras is bounded: the numbering of 4096 topics, and the last epochs."""
-    publish = {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", "history_messages": 100}
-    async with running(configured({"id": "stays", "source": PATTERN}, publish=publish)) as (engine, client):
-        resident: list[float] = []
-        for number in range(15_000):
-            path = f"{CAMERAS}/c{number}"
-            assert (await client.ask("PUT", path, json={"source": "pattern:64x64@25"}))[0] == 201
-            assert (await client.ask("DELETE", path))[0] == 204
-            if number in (6000, 14_999):
-                resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6)
-        print(f"{resident[0]:.1f} MB after 6,000 cameras, {resident[1]:.1f} MB after 15,000; {descriptors()} files")
-        assert resident[1] - resident[0] < 8
         assert engine.cameras.status("stays").epoch == 1
 
 
@@ -409,41 +351,3 @@ async def test_concurrent_changes_of_one_camera_are_made_one_after_another() -> 
         assert statuses <= {200, 201, 204}
         await client.ask("DELETE", f"{CAMERAS}/a")
         assert not engine.cameras.configs and not engine.cameras.running
-
-
-def _fuzzed() -> st.SearchStrategy[tuple[str, str, Any]]:
-    odd = st.text(min_size=1, max_size=80).filter(lambda text: text not in (".", ".."))
-    good = st.text(string.ascii_lowercase + string.digits + "_-", min_size=1, max_size=64)
-    values = st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-        max_leaves=5,
-    )
-    names = st.sampled_from(["id", "source", "max_fps", "detector_size", "enabled", "ring_slots", "pace"]) | st.text()
-    bodies = st.dictionaries(names, values, max_size=5) | values
-    bodies |= st.fixed_dictionaries({"source": st.just("pattern:64x64@5")}, optional={"max_fps": values})
-    return st.tuples(st.sampled_from(["GET", "PUT", "PATCH", "DELETE"]), good | odd, bodies)
-
-
-async def test_no_camera_id_and_no_body_causes_an_internal_error() -> None:
-    async with running(configured()) as (engine, client):
-        loop = asyncio.get_running_loop()
-
-        async def ask(method: str, name: str, body: Any) -> None:
-            path = f"{CAMERAS}/{quote(name, safe='', errors='surrogatepass')}"
-            options = {"data": json.dumps(body).encode(), "headers": {"Content-Type": "application/json"}}
-            async with client.session.request(method, URL(client.address + path, encoded=True), **options) as answer:
-                assert answer.status < 500, (method, name, body, await answer.text())
-                made = answer.status in (200, 201) and method == "PUT"
-            assert not made or CAMERA_ID.fullmatch(name)
-            assert all(CAMERA_ID.fullmatch(one) for one in engine.cameras.configs)
-            if made:
-                assert (await client.ask("DELETE", path))[0] == 204
-
-        @settings(max_examples=examples(50), suppress_health_check=list(HealthCheck))
-        @given(_fuzzed())
-        def fuzz(case: tuple[str, str, Any]) -> None:
-            asyncio.run_coroutine_threadsafe(ask(*case), loop).result()
-
-        await asyncio.to_thread(fuzz)
-        assert not engine.cameras.configs

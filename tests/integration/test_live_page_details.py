@@ -14,13 +14,6 @@ CAMERAS = (
     {"id": "yard", "source": "rtsp://127.0.0.1:9/stream"},
 )
 FITS = "(one => one.scrollWidth <= one.clientWidth)(document.querySelector('#health-text'))"
-SENTENCES = {
-    "no room for it": "No room for it.",
-    "stream not found.": "Stream not found.",
-    "publish to http://10.0.0.7/whip": "Publish to http://10.0.0.7/whip",
-    "rtsp://10.0.0.7/1 is silent": "rtsp://10.0.0.7/1 is silent.",
-    "": "",
-}
 
 
 async def test_a_phone_shows_the_whole_health_a_whole_picture_and_fields_of_one_size() -> None:
@@ -37,12 +30,6 @@ async def test_a_phone_shows_the_whole_health_a_whole_picture_and_fields_of_one_
         canvas = "document.querySelector('#detail canvas')"
         await page.wait_for(f"{canvas}?.drawn?.withResult && {canvas}.drawn.place.y < 1")
         assert page.errors == []
-
-
-async def test_messages_become_sentences_without_a_change_of_addresses() -> None:
-    async with shown(configured(), BarModel()) as (_, page):
-        script = f"import('/page/words.js').then(page => {json.dumps(list(SENTENCES))}.map(page.sentence))"
-        assert await page.evaluate(script) == list(SENTENCES.values())
 
 
 async def test_a_response_that_is_cut_off_is_a_problem_as_an_engine_that_cannot_be_reached_is() -> None:

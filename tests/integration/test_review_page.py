@@ -171,20 +171,6 @@ async def test_of_a_thousand_events_only_some_are_loaded_and_in_the_page_at_once
         assert page.errors == []
 
 
-async def test_an_address_leads_to_one_incident_or_says_that_it_is_not_kept(tmp_path: Path) -> None:
-    async with (
-        reviewed(tmp_path, [fell(number) for number in range(5)]) as (_, client, _),
-        BrowserWindow() as browser,
-    ):
-        page = await browser.open(client.address + "/review?incident=e0123abcd-2", size=DESKTOP)
-        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-2'")
-        await page.press("j")
-        await page.wait_for(f"{CURRENT}?.dataset.incident === 'e0123abcd-1'")
-        assert page.errors == []
-        await page.go(client.address + "/review?incident=e0123abcd-77")
-        await page.wait_for("!document.querySelector('#notice').hidden && !!document.querySelector('#list li')")
-
-
 async def test_no_incident_gets_a_verdict_that_was_not_given_to_it(tmp_path: Path) -> None:
     events = [fell(number, label="kick") for number in range(30)]
     async with reviewed(tmp_path, events) as (engine, client, _), BrowserWindow() as browser:

@@ -18,11 +18,16 @@ async def test_the_page_shows_only_the_tokens_cameras_and_asks_again_when_it_is_
     async with shared_engine(tmp_path) as shared, Browser() as browser:
         page = await browser.open(shared.client.address + "/")
         await page.wait_for("document.querySelector('#login-dialog').open")
+        await page.write("wrong")
+        await page.press("Enter")
+        await page.wait_for("document.querySelector('#login-error').textContent.includes('Unknown token')")
         await page.write(secret_of("reviewer"))
         await page.press("Enter")
         await page.wait_for(f"document.querySelector({json.dumps(tile(SEEN, 'canvas'))})?.drawn")
         assert await page.evaluate("document.querySelectorAll('.tile').length") == 1
         assert await page.evaluate("document.querySelector('#add').hidden")
+        stored = await page.evaluate("JSON.stringify({...localStorage, ...sessionStorage}) + document.cookie")
+        assert secret_of("reviewer") not in stored and "session" not in stored
 
         await page.wait_for(f"Boolean({ROW}?.querySelector('button.acknowledge'))")
         await page.evaluate(f"{ROW}.querySelector('button.acknowledge').click()")

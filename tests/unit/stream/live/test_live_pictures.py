@@ -110,31 +110,6 @@ def test_while_one_is_encoded_only_the_newest_waits(pictures: LivePictures) -> N
     assert sum(map(len, pictures._spare.values())) <= live_pictures.COPIES
 
 
-def test_viewers_of_the_same_width_share_a_picture(pictures: LivePictures) -> None:
-    maker = slow_down(pictures)
-    maker.may.release(10)
-    got: queue.Queue[bytes] = queue.Queue()
-    for width in (150, 160, 320):
-        pictures.watch("door", width, 1000, lambda picture: got.put(picture.jpeg))
-    pictures.offer(shown(5))
-    jpegs = [got.get() for _ in range(3)]
-    assert sorted(jpegs) == [b"jpeg of 5 at 160", b"jpeg of 5 at 160", b"jpeg of 5 at 320"]
-    assert pictures.encoded == 2
-
-
-def test_cameras_take_turns(pictures: LivePictures) -> None:
-    maker = slow_down(pictures)
-    got: queue.Queue[str] = queue.Queue()
-    watches = {name: pictures.watch(name, 160, 1000, lambda picture: got.put(picture.camera)) for name in "abc"}
-    pictures.offer(shown(0, "a"))
-    assert maker.begun.acquire()
-    for name in "bca":
-        watches[name].request_next()
-        pictures.offer(shown(1, name))
-    maker.may.release(4)
-    assert [got.get() for _ in range(4)] == ["a", "b", "c", "a"]
-
-
 def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_arrives(
     pictures: LivePictures, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,6 @@ import pytest
 from stream.live.live_video import LiveUnit, LiveVideo
 from stream.live.rtp_times import RtpTimes
 from stream.sources.decoding.clock import Stamp
-from stream.sources.packet_sinks import PacketSinks
 from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 H264 = CodecParameters("h264", b"\x00\x00\x00\x01\x67SPS\x00\x00\x00\x01\x68PPS", (64, 48), "yuv420p")
@@ -173,12 +172,6 @@ def test_without_video_nothing_is_forwarded_and_viewers_wait_for_the_next_connec
     assert late.ended
 
 
-def test_invalid_parameter_sets_are_refused() -> None:
-    video = LiveVideo()
-    video.begin(CodecParameters("h264", b"\x01\x42", (64, 48), None))
-    assert "parameter sets" in (video.refusal() or "")
-
-
 def test_a_keyframe_is_requested_for_new_viewers_and_on_demand_but_not_too_often() -> None:
     video = LiveVideo()
     assert not video.keyframe_due(10.0)
@@ -188,22 +181,6 @@ def test_a_keyframe_is_requested_for_new_viewers_and_on_demand_but_not_too_often
     video.want_keyframe()
     assert not video.keyframe_due(10.2)
     assert video.keyframe_due(11.1)
-
-
-def test_several_sinks_get_the_same_calls() -> None:
-    videos = [LiveVideo(), LiveVideo()]
-    both = PacketSinks(videos)
-    lookers = [Looker(), Looker()]
-    for one, looker in zip(videos, lookers, strict=True):
-        one.add_viewer(looker)
-    both.begin(H264)
-    both.add(key := unit(0, key=True))
-    both.shown(key.times, 1, Stamp(0, 0, "arrival"))
-    both.disconnected()
-    assert [one.codec for one in videos] == ["", ""]
-    both.close()
-    assert [len(looker.units) for looker in lookers] == [1, 1]
-    assert all(looker.ended for looker in lookers)
 
 
 def test_rtp_follows_media_time_within_an_epoch_and_arrivals_between_epochs() -> None:

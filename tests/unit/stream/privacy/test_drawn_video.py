@@ -84,19 +84,6 @@ def test_a_slow_encoder_loses_the_oldest_pictures_and_never_blocks() -> None:
     assert [unit.media_us for unit in packets.settled_from(0)] == [640_000, 720_000]
 
 
-def test_a_slot_is_copied_while_it_is_leased() -> None:
-    packets = ring()
-    one = video(packets)
-    slot = np.full(FORMAT.shape, 200, np.uint8)
-    one.offer(ShownSlot(META, slot))
-    slot[:] = 0
-    one.advance()
-    decoder = av.CodecContext.create("h264", "r")
-    assert isinstance(decoder, VideoCodecContext)
-    shown = [*decoder.decode(packets.settled_from(0)[0].unit.packet), *decoder.decode(None)][0]
-    assert np.all(shown.to_ndarray(format="rgb24") > 190)
-
-
 def test_a_viewer_gets_a_keyframe_as_soon_as_it_waits_for_one() -> None:
     packets = ring()
     waiting = [False]
@@ -131,18 +118,6 @@ def test_an_epoch_begins_with_a_keyframe_and_frames_of_an_earlier_connection_are
     assert packets.closed
     play(one, range(5, 9), epoch=2)
     assert len(packets) == 5
-
-
-def test_an_error_ends_the_video_until_the_next_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    packets = ring()
-    one = video(packets)
-    with monkeypatch.context() as context:
-        context.setattr("stream.privacy.drawn_pictures.DrawnPicture._drawn", lambda self: 1 / 0)
-        play(one, range(10))
-    play(one, range(10, 20))
-    assert one.encoded == 0
-    play(one, range(10), epoch=2)
-    assert one.encoded == 5
 
 
 def test_without_an_encoder_it_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

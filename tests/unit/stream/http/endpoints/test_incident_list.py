@@ -13,19 +13,13 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from stream.http.endpoints.incidents_api import PATH, IncidentsApi
-from stream.http.endpoints.review_api import PATH as VERDICTS
-from stream.http.endpoints.review_api import ReviewApi, VerdictsState
 from stream.http.server.auth import LOOPBACK, Caller
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
 from stream.http.server.request_threads import MOST_WAITING, RequestThreads
 from stream.incidents.incident import Incident, IncidentList
 from stream.incidents.pictures import FramePictures
-from stream.incidents.verdicts.verdict_desk import VerdictDesk
-from stream.incidents.verdicts.verdict_folder import VerdictFolder
-from stream.settings.incidents.verdicts import VerdictsConfig
 from support.incidents import JPEG, alert, frame, give, opened
-from support.waiting import until
 
 
 @pytest.mark.parametrize("cameras", [None, frozenset({"yard"})])
@@ -69,36 +63,4 @@ async def test_a_slow_disk_keeps_no_thread_of_the_event_loop_and_further_queries
         free.set()
         assert [answer.status for answer in await asyncio.gather(*queries)] == [200] * (2 + MOST_WAITING)
     reading.close()
-    store.close()
-
-
-async def test_the_state_of_the_verdicts_neither_reads_the_folder_nor_waits_for_who_does(tmp_path: Path) -> None:
-    store = opened(tmp_path / "incidents")
-    desk = VerdictDesk(store, VerdictFolder(tmp_path, VerdictsConfig.model_validate({})), None)
-    reading, writing = RequestThreads("readers", 2, "kept alerts"), RequestThreads("verdicts", 1, "verdicts")
-    (listed,) = [
-        one for one in ReviewApi(desk, list, reading, writing).routes() if one.path == VERDICTS and not one.body
-    ]
-    request = make_mocked_request("GET", VERDICTS)
-
-    async def state() -> VerdictsState:
-        response = await listed.handler(request)
-        return msgspec.json.decode(getattr(response, "body", b""), type=VerdictsState)
-
-    with desk._lock:
-        assert (await state()).state == "reading" and desk.folder.counts is None
-    (tmp_path / "labels").touch()
-    desk.start()
-    await until(lambda: bool(desk.folder.message))
-    failed = await state()
-    assert failed.state == "unwritable" and "Not a directory" in failed.message
-    (tmp_path / "labels").unlink()
-
-    async def is_ready() -> bool:
-        return (await state()).state == "ready"
-
-    await until(is_ready)
-    for threads in (reading, writing):
-        threads.close()
-    desk.close()
     store.close()
