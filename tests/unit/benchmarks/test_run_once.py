@@ -38,12 +38,6 @@ def of(made: dict[str, np.ndarray], sent: Sent) -> Figures:
     return figures("someone", made, sent, CLIP)
 
 
-def test_a_frame_delivered_almost_a_clip_late_has_the_right_number() -> None:
-    times = sent(35).times_ns[0]
-    rows = np.array(delivered(range(20), 9 * 40 + 39), np.int64)
-    assert unwrapped(rows, times, CLIP.frames).tolist() == list(range(20))
-
-
 def test_a_frame_from_before_the_session_is_negative() -> None:
     rows = np.array([(7, 2)], np.int64)
     assert unwrapped(rows, sent(5).times_ns[0], CLIP.frames)[0] < 0

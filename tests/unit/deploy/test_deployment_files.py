@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,18 +53,6 @@ def test_files_copied_into_an_image_exist_and_are_not_ignored(file: Path) -> Non
     for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", file.read_text(encoding="utf-8"), re.MULTILINE):
         for source in sources.split():
             assert source == "." or any(Path(source).is_relative_to(path) for path in let_in), source
-
-
-def test_an_image_gets_every_package_that_the_wheel_has() -> None:
-    setup = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    wanted = {pattern.rstrip("*") for pattern in setup["packages"]["find"]["include"]}
-    wanted |= {f"{module}.py" for module in setup["py-modules"]} | {
-        "pyproject.toml",
-        "README.md",
-        "LICENSE",
-        "LICENSE-WEIGHTS.md",
-    }
-    assert wanted <= {line[1:] for line in (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()}
 
 
 def test_compose_has_no_secret_and_no_default_for_one() -> None:
@@ -120,17 +107,6 @@ def test_notify_of_compose_reaches_the_engine_with_its_keys_and_a_broker_that_is
     listened = (DEPLOY / "compose" / "mosquitto.conf").read_text(encoding="utf-8")
     assert f"listener {urlsplit(target.broker).port}\n" in listened
     assert broker["ports"] == ["127.0.0.1:1883:1883"], "it asks for no password"
-
-
-def test_prometheus_scrapes_in_compose_as_it_does_elsewhere() -> None:
-    here = yaml.safe_load((DEPLOY / "compose" / "prometheus.yml").read_text(encoding="utf-8"))
-    there = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
-    assert (here["global"], here["rule_files"]) == (there["global"], there["rule_files"])
-    assert [job["job_name"] for job in here["scrape_configs"]] == [job["job_name"] for job in there["scrape_configs"]]
-    (job,) = here["scrape_configs"]
-    assert job["static_configs"] == [{"targets": ["engine:9090"]}]
-    assert job["authorization"]["credentials_file"] == "/run/secrets/partstream.token"
-    assert COMPOSE["services"]["prometheus"]["secrets"] == [{"source": "read_token", "target": "partstream.token"}]
 
 
 def test_systemd_restarts_the_engine_unless_a_restart_would_not_help() -> None:

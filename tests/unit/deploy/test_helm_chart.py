@@ -76,10 +76,6 @@ def test_the_configuration_overrides_the_chart(tmp_path: Path) -> None:
     assert (config.publish.endpoint, config.publish.replay) == ("tcp://0.0.0.0:5555", "tcp://*:7")
 
 
-def test_variables_of_kubernetes_are_not_read_as_settings() -> None:
-    assert pod(LEAST)["enableServiceLinks"] is False
-
-
 def test_containers_have_probes_limits_and_no_rights() -> None:
     engine = container(ALL)
     for probe, path in (("startupProbe", "/readyz"), ("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")):
@@ -107,11 +103,6 @@ def test_it_takes_no_secret_into_a_config_map(config: dict[str, Any], says: str)
     with pytest.raises(helm_python.HelmRenderError, match=says) as refused:
         rendered(LEAST | {"config": config})
     assert "sesame" not in str(refused.value)
-
-
-def test_it_requires_the_secret_that_the_engine_needs() -> None:
-    with pytest.raises(helm_python.HelmRenderError, match=r"tokens\.existingSecret"):
-        rendered({})
 
 
 def test_an_unknown_value_is_an_error() -> None:

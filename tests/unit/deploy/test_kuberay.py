@@ -9,12 +9,11 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from ray.autoscaler._private import resource_demand_scheduler
 from ray.autoscaler._private.kuberay import autoscaling_config
 from typer.main import get_command
 
 from commands.fleet.command import fleet_app
-from fleet.cluster.autoscaling import ENGINE_RESOURCE, bundles
+from fleet.cluster.autoscaling import ENGINE_RESOURCE
 from fleet.settings import FleetConfig, load
 from support.repository import REPOSITORY
 
@@ -117,14 +116,6 @@ def test_the_autoscaler_of_kuberay_is_the_only_one_and_sees_what_ray_offers(conf
     assert 0 < config.cluster.autoscaling.max_nodes <= WORKERS["maxReplicas"] + 1, "the head has an engine, too"
 
 
-def test_three_nodes_that_a_fleet_asks_for_are_the_head_the_worker_and_one_more() -> None:
-    types = autoscaling_config._generate_available_node_types_from_ray_cr_spec(CLUSTER["spec"])
-    offered = [types[name]["resources"] for name in ("headgroup", WORKERS["groupName"])]
-    asked: list[Any] = list(bundles(3))
-    missing, _ = resource_demand_scheduler.get_bin_pack_residual(offered, asked)
-    assert missing == [{ENGINE_RESOURCE: 1}]
-
-
 def test_every_path_of_the_configuration_is_mounted_or_copied(config: FleetConfig, group: dict[str, Any]) -> None:
     engine, coordinator, membership = config.engine, config.coordinator, config.membership
     paths = [config.cluster.token_file, config.cluster.state_directory, engine["http"]["tokens_file"]]
@@ -143,14 +134,6 @@ def test_every_path_of_the_configuration_is_mounted_or_copied(config: FleetConfi
     items = {item["path"] for source in projected["sources"] for item in source["secret"]["items"]}
     assert {f"/run/partstream/{item}" for item in items} == copied
     assert ("coordinator.key_secret" in items) is (group is HEAD)
-
-
-def test_the_token_of_ray_is_the_secret_that_kuberay_gives_to_its_own_containers() -> None:
-    secret = CLUSTER["spec"]["authOptions"]["secretName"]
-    for group in GROUPS.values():
-        (projected,) = (volume["projected"] for volume in pod(group)["volumes"] if volume["name"] == "secrets")
-        (source,) = (each["secret"] for each in projected["sources"] if each["secret"]["name"] == secret)
-        assert source["items"] == [{"key": "auth_token", "path": "ray.token"}]
 
 
 def test_containers_have_no_rights_and_the_configuration_no_secret(group: dict[str, Any]) -> None:

@@ -19,7 +19,6 @@ from benchmarks.cameras.scenes import (
     in_real_time,
     noisy,
     scene_clip,
-    there_and_back,
 )
 
 
@@ -64,11 +63,6 @@ def test_a_video_that_is_none_or_too_short_is_an_error_with_its_name(tmp_path: P
         in_real_time(text, 5, 1.0, (64, 48))
     with pytest.raises(ValueError, match=r"v\.mkv: too short"):
         in_real_time(video(tmp_path / "v.mkv", [20, 30, 40], rate=10), 5, 1.0, (64, 48))
-
-
-def test_a_loop_goes_forwards_and_backwards_so_that_neighbours_are_neighbours() -> None:
-    frames = [grey(level) for level in (20, 30, 40, 50)]
-    assert [level_of(frame) for frame in there_and_back(frames)] == [20, 30, 40, 50, 40, 30]
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,6 @@ def test_missing_results_and_those_of_other_frames_do_not_count() -> None:
     assert (due, len(ages_ms)) == (10, 3)
 
 
-def test_a_result_received_twice_counts_once() -> None:
-    assert len(results_of(sent(30), [results([1, 10, 11, 11, 12])], WINDOW, FPS)[1]) == 3
-
-
 def test_the_results_of_frames_that_a_starved_camera_never_sent_are_due() -> None:
     assert results_of(sent(14), [results(list(range(1, 14)))], WINDOW, FPS)[0] == 9
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks.paper.plain_pipeline import PlainPipeline, Region, assign_regions, held_object
+from benchmarks.paper.plain_pipeline import PlainPipeline
 from ring_buffers.frames import FrameMeta, Lease
-from stages.detection.detections import ObjectDetections
-from stages.detection.regions.part_assignment import assign_parts
-from stages.people.held_objects import held_objects
 from stages.pipeline import Pipeline
 from stages.profiles import load_detector
 from stages.settings import PipelineSettings
@@ -75,56 +70,3 @@ def test_people_parts_actions_and_objects_equal_the_pipelines() -> None:
     # Tracks outlast the gap and are longer than the window of 6 steps.
     assert people > 30 and objects > 8 and absent
     assert np.ptp(spread) > 0.01
-
-
-coordinate = st.integers(0, 12)
-boxes = st.builds(
-    lambda x, y, w, h, score: Region((float(x), float(y), float(x + w), float(y + h)), score, ""),
-    coordinate, coordinate, st.integers(1, 8), st.integers(1, 8), st.integers(1, 16).map(lambda n: n / 16),
-)  # fmt: skip
-
-
-@given(st.lists(boxes, max_size=4), st.lists(boxes, min_size=1, max_size=5))
-def test_parts_are_assigned_with_the_same_total_as_with_arrays(people: list[Region], found: list[Region]) -> None:
-    ours = assign_parts(rows(people), rows(found)[None], np.array([[part.score for part in found]], np.float32))
-    theirs = assign_regions(people, {"head": found})
-    taken = [own["head"] for own in theirs if "head" in own]
-    assert len(taken) == len({id(part) for part in taken})
-
-    def total(given: list[Region | None]) -> float:
-        return sum(
-            assign_parts(rows([person]), rows([part])[None], np.array([[part.score]], np.float32)).present.sum()
-            * within(person, part)
-            * part.score
-            for person, part in zip(people, given, strict=True)
-            if part is not None
-        )
-
-    as_regions = [
-        Region(tuple(ours.boxes[row, 0].tolist()), float(ours.scores[row, 0]), "") if ours.present[row, 0] else None
-        for row in range(len(people))
-    ]
-    assert total([own.get("head") for own in theirs]) == pytest.approx(total(as_regions))
-
-
-@given(boxes, st.lists(boxes, max_size=2), st.lists(boxes, max_size=4))
-def test_held_objects_equal_those_of_the_pipeline(person: Region, hands: list[Region], things: list[Region]) -> None:
-    own = dict(zip(("left_hand", "right_hand"), hands))
-    parts = assign_parts(
-        rows([person]), np.zeros((len(PARTS), 0, 4), np.float32), np.zeros((len(PARTS), 0), np.float32)
-    )
-    for name, hand in own.items():
-        parts.boxes[0, PARTS.index(name)], parts.present[0, PARTS.index(name)] = hand.box, True
-    found = ObjectDetections(rows(things), np.array([thing.score for thing in things], np.float32), ("",) * len(things))
-    (index,) = held_objects(rows([person]), parts, PARTS, found)
-    assert held_object(person, own, things) is (None if index < 0 else things[index])
-
-
-def rows(regions: list[Region]) -> NDArray[np.float32]:
-    return np.array([region.box for region in regions], np.float32).reshape(-1, 4)
-
-
-def within(person: Region, part: Region) -> float:
-    sides = [min(person.box[2 + axis], part.box[2 + axis]) - max(person.box[axis], part.box[axis]) for axis in (0, 1)]
-    area = (part.box[2] - part.box[0]) * (part.box[3] - part.box[1])
-    return max(sides[0], 0) * max(sides[1], 0) / area

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from tools.docs import capacity_table
-from tools.docs.capacity_table import BEGIN, END, page, table
+from tools.docs.capacity_table import page, table
 
 
 def figures(*cells: tuple[str, tuple[int, int], int, int]) -> dict[str, Any]:
@@ -46,15 +44,3 @@ def test_what_was_not_measured_or_failed_is_shown_as_missing() -> None:
     made["cells"][2]["failure"] = "exit code 1"
     assert "| a street with 2 to 8 people | 3 | – |" in table(made)
     assert "| a room with one person | – | 5 |" in table(made)
-
-
-def test_a_new_table_replaces_the_one_between_the_marks() -> None:
-    readme = f"before\n{BEGIN}\n{END}\nafter\n"
-    once = page(readme, figures(("still", HD, 2, 25)))
-    assert page(once, figures(("still", HD, 2, 24))) == once.replace("| 25 |", "| 24 |")
-    assert once.startswith("before\n") and once.endswith("\nafter\n")
-
-
-def test_a_readme_without_marks_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"README\.md: the marks of the table are missing"):
-        page("before\nafter\n", figures(("still", HD, 2, 25)))
