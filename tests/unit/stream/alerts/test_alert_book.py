@@ -82,19 +82,3 @@ def test_the_oldest_cleared_alerts_are_dropped_and_open_ones_never() -> None:
         book.take([alert(str(number)), alert(str(number), "cleared")])
     listed = names(book)
     assert listed[0] == "open" and len(listed) == alert_book.MOST_CLOSED + 1 and "4" not in listed
-
-
-def test_the_counts_of_rules_that_no_longer_exist_are_dropped() -> None:
-    book = AlertBook(Published(), None)
-    book.take([alert("a")])
-    book.keep_rules({"visitor"})
-    assert book.began
-    book.keep_rules({"other"})
-    assert not book.began
-
-
-def test_the_counts_of_a_removed_camera_are_dropped() -> None:
-    book = AlertBook(Published(), None)
-    book.take([alert("a"), alert("b", camera="yard")])
-    book.forget("door")
-    assert book.began == {("yard", "visitor", "info"): 1}

@@ -91,27 +91,6 @@ def test_a_file_in_use_by_another_engine_is_refused_until_that_has_ended(tmp_pat
     second.close()
 
 
-def test_a_folder_that_is_a_file_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="alerts_file"):
-        OpenAlertsFile(tmp_path / "file" / "open.jsonl").start()
-
-
-def test_a_disk_that_cannot_be_written_is_logged_once_and_alerts_go_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int, data: bytes) -> int:
-        raise OSError(28, "No space left on device")
-
-    file = OpenAlertsFile(tmp_path / "open.jsonl")
-    file.start()
-    monkeypatch.setattr(open_alerts_file.os, "write", full)
-    for name in "abc":
-        file.append(alert(name))
-    file.close()
-    assert caplog.text.count("No space left on device") == 1
-
-
 @pytest.mark.parametrize(
     "left", [b'{"schema":"partstream.al', b'{"schema":"partstream.alert/1","run":"ab', b"\0" * 305]
 )
@@ -137,13 +116,3 @@ def test_an_alert_that_began_while_the_disk_was_full_is_written_with_the_next(
     file.append(alert("b"))
     file.close()
     assert left_open(path) == {"a", "b"}
-
-
-def test_a_number_that_cannot_be_published_is_a_damaged_line(tmp_path: Path) -> None:
-    path = tmp_path / "open.jsonl"
-    file = OpenAlertsFile(path)
-    file.start()
-    file.append(alert("a"))
-    file.close()
-    path.write_bytes(path.read_bytes().replace(b'"capture_us":1', b'"capture_us":' + b"9" * 30))
-    assert left_open(path) == set()

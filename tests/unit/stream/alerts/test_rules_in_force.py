@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -51,17 +50,6 @@ async def test_a_file_that_is_damaged_deleted_and_corrected_keeps_the_last_good_
         path.write_text("rules: {guest: {zone: hall}}")
         await until(lambda: rules.compiled is not good)
         assert rules.error is None and list(rules.view().rules) == ["guest"]
-
-
-def test_a_rules_file_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"rules\.yaml: can't be read"):
-        RulesInForce(tmp_path / "rules.yaml", dict).load(None)
-
-
-def test_a_pipe_is_refused_instead_of_waiting_for_its_writer(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "rules.yaml")
-    with pytest.raises(ConfigError, match=r"rules\.yaml: is not a file"):
-        RulesInForce(tmp_path / "rules.yaml", dict).load(None)
 
 
 def test_names_are_checked_against_the_profile(tmp_path: Path) -> None:

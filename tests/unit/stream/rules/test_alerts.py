@@ -240,8 +240,7 @@ def test_a_rule_is_for_its_cameras_only() -> None:
     assert told(Watch(file).alerts([at(0, person(action="lie"))])) == ["0 began here 1"]
 
 
-@pytest.mark.parametrize("tracks", [3_000, pytest.param(100_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
-def test_people_who_pass_one_after_another_leave_nothing_behind(tracks: int) -> None:
+def test_people_who_pass_one_after_another_leave_nothing_behind() -> None:
     file = rules(
         actions={"down": {"then": [{"action": "walk"}, {"action": "lie", "for": "200ms"}], "within": "1s"}},
         rules={
@@ -261,7 +260,7 @@ def test_people_who_pass_one_after_another_leave_nothing_behind(tracks: int) -> 
         return reachable(watch.evaluator)
 
     few = pass_by(range(1000))  # more than may have open alerts
-    assert pass_by(range(1000, tracks)) <= few * 1.05
+    assert pass_by(range(1000, 2500)) <= few * 1.05
     assert watch.evaluator.open["stay"] <= MOST_OPEN
 
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from stream.rules.hours import Hours
-from stream.settings.hours import DAYS, HoursConfig
-from support.rules.plain_rules import in_hours
+from stream.settings.hours import HoursConfig
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 ZONES = (BERLIN, NEW_YORK, LORD_HOWE, "Asia/Kolkata", "Etc/UTC", "Pacific/Apia")
@@ -77,26 +72,3 @@ def test_the_time_zone_of_the_hours_goes_before_that_of_the_file() -> None:
     assert included(hours("12:00", "13:00"), noon) == [False]
     assert included(hours("12:00", "13:00", time_zone=NEW_YORK), noon) == [True]
     assert included(hours("22:30", "22:31", time_zone="Asia/Kolkata"), noon) == [True]
-
-
-@given(
-    zone=st.sampled_from(ZONES),
-    begin=st.integers(0, 1439),
-    minutes=st.integers(1, 1439),
-    days=st.none() | st.lists(st.sampled_from(DAYS), min_size=1, unique=True),
-    starts=st.sampled_from(("2026-03-29", "2026-10-25", "2026-11-01", "2026-04-05", "2011-12-30", "2026-06-15")),
-    seconds=st.lists(st.integers(-100_000, 200_000), min_size=1, max_size=20),
-)
-def test_hours_are_those_of_the_clock_on_the_wall(
-    zone: str, begin: int, minutes: int, days: list[str] | None, starts: str, seconds: list[int]
-) -> None:
-    begin_text, end_text = (f"{m % 1440 // 60:02}:{m % 60:02}" for m in (begin, begin + minutes))
-    config = hours(begin_text, end_text, days=days)
-    midnight = datetime.fromisoformat(starts).replace(tzinfo=UTC)
-    instants = [round((midnight + timedelta(seconds=second)).timestamp()) * 1_000_000 for second in seconds]
-    assert included(config, *instants, zone=zone) == [in_hours(config, zone, instant) for instant in instants]
-
-
-@pytest.mark.parametrize("seconds", [0, 253_402_300_799])
-def test_the_first_and_last_instants_of_the_calendar_have_an_answer(seconds: int) -> None:
-    Hours(hours("22:00", "06:00"), NEW_YORK).include(seconds * 1_000_000)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stream.results import Alert
 from stream.rules.runs import UNSEEN_US
 from stream.settings.rules import RulesConfig
-from support.rules.generated import results, rules_file
-from support.rules.plain_conditions import History
 from support.rules.steps import S, Step, Watch, at, person, rules, told
 
 
@@ -44,13 +39,6 @@ def alerts_of_some(config: RulesConfig, steps: Sequence[Step]) -> tuple[list[Ale
             alerts += watch.findings(step, contiguous=contiguous).alerts
             last, contiguous = step, False
     return alerts, left_out
-
-
-@given(seed=st.integers(0, 2**32 - 1))
-def test_random_results(seed: int) -> None:
-    random = Random(seed)
-    config, in_order = rules_file(random), History(results(random, most=40, busy=False)).steps
-    assert alerts_of_some(config, in_order)[0] == Watch(config).alerts(in_order)
 
 
 @pytest.mark.parametrize(
