@@ -24,7 +24,7 @@ from training.gate.footage import labelled_people
 from training.gate.forgetting import EACH, sequences_of_actions
 from training.gate.verdict_answers import facts, judged_verdicts, raised_events
 from training.kinetics_tps.video_roles import Role
-from training.run.validation.without_regions import from_keypoints_alone
+from training.run.learning.warm_start import from_keypoints_alone
 from training.scoring.clips import packaged_labels, score_clip
 from training.scoring.film_sets import ScoringError, answered_film
 from training.sources.formats.reading import FormatError

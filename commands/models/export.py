@@ -52,7 +52,7 @@ def export_command(
         from stages.export.exporting import export
         from stages.export.onnx_file import check_installed
         from stages.profiles import load_checkpoint
-        from training.run.validation.without_regions import from_keypoints_alone
+        from training.run.learning.warm_start import from_keypoints_alone
 
         check_installed()
         checkpoint = load_checkpoint(profile)

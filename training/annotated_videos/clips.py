@@ -18,7 +18,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ring_buffers.frames import SlotFormat
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.feature_cache import (
     FEATURES,
@@ -28,7 +27,6 @@ from training.annotated_videos.feature_cache import (
     features_file,
     features_folder,
     file_sha256,
-    picture_format,
     watch_videos,
 )
 from training.annotated_videos.folder_vocabulary import OwnLabels
@@ -47,7 +45,7 @@ class Clip:
     """One video: the people seen in it, and the targets of their steps.
 
     `features`: the file with RoI features, if there are any. `annotated`: the annotation, only of held-out videos, for
-    the metric. `video` and `shown`: its file, and the slot format in which the detector saw it.
+    the metric.
     """
 
     name: str
@@ -57,8 +55,6 @@ class Clip:
     labels: Labels
     features: Path | None = None
     annotated: tuple[AnnotatedFrame, ...] = ()
-    video: Path | None = None
-    shown: SlotFormat | None = None
 
     @functools.cached_property
     def rows(self) -> NDArray[np.int64]:
@@ -174,8 +170,6 @@ def _clip(root: Path, video: Video, entry: _Listed, settings: WatchSettings, fol
         labels,
         features=None if settings.roi is None and settings.vgg is None else path,
         annotated=() if role == "train" else video.frames,
-        video=video.path,
-        shown=picture_format(settings, (video.facts.width, video.facts.height)),
     )
 
 

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import stages
-from ring_buffers.frames import SlotFormat
 from stages.third_party import weights
 from training.annotated_videos.sightings import key_of, write_sightings
 from training.annotated_videos.watching import Watcher, WatchSettings
@@ -247,15 +246,6 @@ def make_watcher(settings: WatchSettings) -> Watcher:
     # As many threads as torch has, because videos may be watched side by side.
     threads = torch.get_num_threads()
     return Watcher(keypoint_detector(runtime="auto", threads=threads, second_looks=True, searches=True), settings)
-
-
-def picture_format(settings: WatchSettings, size: tuple[int, int]) -> SlotFormat:
-    """Return the slot format in which `make_watcher`'s detector sees a video of (width, height)."""
-    if settings.detector is not None:
-        return settings.detector.slot_format(size, settings.detector_size)
-    from stages.detection.movenet.movenet import slot_format
-
-    return slot_format(size, settings.detector_size)
 
 
 def _watch(watcher: Watcher, folder: Path, video: VideoFile) -> SkippedVideo | None:

@@ -6,7 +6,7 @@ uninterrupted one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +17,11 @@ from stages.heads.network import VisualInput
 from stages.keypoint_features.geometry import sequence_features
 from stages.keypoint_features.step_window import HISTORY_STEPS
 from training.annotated_videos.clips import Clip
-from training.annotated_videos.sightings import RoiVectors, read_roi
+from training.annotated_videos.sightings import read_roi
 from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
 
 Integers = NDArray[np.int64]
-Regions = Callable[[Clip, int, int], RoiVectors]
-"""Returns the RoI features of a clip's steps from the first number up to the second (exclusive)."""
 
 
 class _Track(NamedTuple):
@@ -73,11 +71,6 @@ class FolderSource(SeededSource):
         """Return the number of steps that a sequence may end with; a source without any gives no sequence."""
         return len(self._ends)
 
-    def has_other_than(self, names: Container[str]) -> bool:
-        """Return whether sequences may end in a clip other than these."""
-        ends = np.concatenate(self._of_action) if self._of_action else np.arange(len(self._ends))
-        return any(self._tracks[number].clip.name not in names for number in np.unique(self._ends[ends, 0]))
-
     def batch(self, count: int, window: int) -> Tensors:
         """Return `count` sequences of 1 to `window` steps, on the CPU."""
         return sequences([self.draw(window) for _ in range(count)], window, self.rng, self._unseen_share)
@@ -124,12 +117,11 @@ def sequences(
     window: int,
     rng: np.random.Generator | None = None,
     unseen_share: float = 0.0,
-    regions: Regions | None = None,
 ) -> Tensors:
     """Return features and targets of sequences, padded at the end to `window` steps.
 
-    Geometry looks back into the lead, as it does live; the network does not. `regions` gives RoI features; by default
-    they come from the clips' files, if there are any.
+    Geometry looks back into the lead, as it does live; the network does not. RoI features come from the clips'
+    files, if there are any.
     """
     count, longest = len(cuts), max(len(cut.steps) for cut in cuts)
     keypoints = np.zeros((count, longest, 17, 3), np.float32)
@@ -173,7 +165,7 @@ def sequences(
         relevance_known=torch.from_numpy(gathered("relevance_known") & real[..., None]),
         real=torch.from_numpy(real),
         last=torch.from_numpy(lengths - 1),
-        visual=_visual(cuts, taken, real, rng, unseen_share, regions),
+        visual=_visual(cuts, taken, real, rng, unseen_share),
         excluded=excluded,
     )
 
@@ -203,24 +195,16 @@ def _visual(
     real: NDArray[np.bool_],
     rng: np.random.Generator | None,
     unseen_share: float,
-    regions: Regions | None,
 ) -> VisualInput | None:
-    if regions is None:
-        if any(cut.clip.features is None for cut in cuts):
-            return None
-        regions = _stored_regions
     shown = np.ones(len(cuts), bool) if rng is None else rng.random(len(cuts)) >= unseen_share
     parts: list[torch.Tensor] = []
     objects: list[torch.Tensor] = []
     for cut, steps in zip(cuts, taken, strict=True):
+        if cut.clip.features is None:
+            return None
         first = int(steps[0])
-        found = regions(cut.clip, first, int(steps[-1]) + 1)
+        found = read_roi(cut.clip.features, first, int(steps[-1]) + 1)
         rows = torch.from_numpy(steps - first)
         parts.append(found.parts[rows].float())
         objects.append(found.objects[rows].float())
     return VisualInput(torch.cat(parts), torch.cat(objects), torch.from_numpy((real & shown[:, None]).ravel()))
-
-
-def _stored_regions(clip: Clip, first: int, stop: int) -> RoiVectors:
-    assert clip.features is not None
-    return read_roi(clip.features, first, stop)

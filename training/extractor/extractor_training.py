@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.region_features.vgg_features import PictureRegions, VggFeatures
-from training.annotated_videos.regions.feature_source import FROZEN_STAGES, tune
 from training.extractor.batch_norm import folded, with_batch_norm
 from training.extractor.box_examples import KINDS, UNKNOWN, Example, centre_view, random_view, read_examples
 from training.kinetics_tps import Video
@@ -28,6 +27,9 @@ from training.synthetic.videos.truth import TruthError
 from training.video.frames import VideoReadError
 
 TASKS = ("kind", "verb", "action")
+FROZEN_STAGES = 2
+"""Convolution stages of trained weights that stay frozen : conv1 and conv2, as in Faster R-CNN. Edges and
+colours are the same everywhere, and these two have the largest maps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def train_extractor(
     `PictureTrainingError` if no video can be read or the loss is not finite.
     """
     device = extractor.fc6.weight.device
-    tune(extractor, FROZEN_STAGES if given else 0)
+    _freeze(extractor, FROZEN_STAGES if given else 0)
     if not given:
         extractor.features = with_batch_norm(extractor.features).to(device)
     extractor.pictures_at_once = settings.batch
@@ -176,3 +178,17 @@ def _batches(
         if len(views) == settings.batch:
             yield views
             views = []
+
+
+def _freeze(extractor: VggFeatures, frozen_stages: int) -> None:
+    """Let gradients change the extractor except its first stages of convolutions (conv1, conv2, …).
+
+    The VGG-16 has no batch norm that would have to be frozen.
+    """
+    extractor.requires_grad_(True)
+    stage = 1
+    for layer in extractor.features:
+        if isinstance(layer, nn.MaxPool2d):
+            stage += 1
+        elif stage <= frozen_stages:
+            layer.requires_grad_(False)

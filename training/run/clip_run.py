@@ -17,8 +17,8 @@ from stages.profiles import load_checkpoint
 from stages.vocabulary import Vocabulary
 from training.run.data_folder import KILLED
 from training.run.learning.training_run import TrainingError
+from training.run.learning.warm_start import from_keypoints_alone
 from training.run.starting_sizes import model_of_start
-from training.run.validation.without_regions import from_keypoints_alone
 from training.sequences.source import Source
 from training.settings.model_config import ModelConfig
 from training.settings.run_config import TrainingConfig

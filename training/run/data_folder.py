@@ -24,12 +24,7 @@ KILLED = (
 
 
 def watch_settings(config: TrainingConfig) -> WatchSettings:
-    """Return settings that look at the whole picture of every frame, with the RoI features that the network reads.
-
-    With a tuned VGG-16 there are no features to cache; pictures are read during training.
-    """
-    if config.model.vgg.tuned:
-        return WatchSettings(detector=detector_source(config))
+    """Return settings that look at the whole picture of every frame, with the RoI features that the network reads."""
     network, source = network_sizes(config.model), feature_source(config)
     roi = RoiConfig.of(network) if network.visual and source is None else None
     return WatchSettings(roi=roi, vgg=source, detector=detector_source(config))

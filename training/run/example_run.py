@@ -9,7 +9,7 @@ from typing import ClassVar
 from stages.checkpoint import Checkpoint
 from training.annotated_videos.feature_cache import Progress
 from training.run.clip_run import ClipRun, grown, open_start, watching
-from training.run.validation.without_regions import from_keypoints_alone
+from training.run.learning.warm_start import from_keypoints_alone
 from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
 from training.sources.examples.example_clips import SOURCE, ExampleClips, open_examples

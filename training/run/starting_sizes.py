@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from stages.checkpoint import Checkpoint
 from stages.settings_file import error_text
-from training.run.learning.errors import TrainingError
+from training.run.learning.training_run import TrainingError
 from training.settings.model_config import ModelConfig
 from training.settings.run_config import TrainingConfig
 

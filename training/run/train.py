@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stages.checkpoint import Checkpoint, CheckpointError, save
+from stages.heads.network import ActionNetwork
 from stages.language.prior_table import PriorTable, prior_table
 from stages.packaged_checkpoints import is_packaged
 from stages.people.smoothing import SmoothingConfig
@@ -29,7 +30,6 @@ from training.run.clip_run import ClipRun, LearnedClips
 from training.run.data_folder import learned_vocabulary
 from training.run.learned_from import check_profile, initial_terms, initial_units, resulting_terms
 from training.run.learning.batches import generates
-from training.run.learning.learned import Learned
 from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, StepReport, TrainingError
 from training.run.provenance import portable_config, provenance
@@ -286,23 +286,22 @@ class _Keeper:
     def finish(self, ending: Ending, stop: Callable[[], bool]) -> Checkpoint:
         """Write a checkpoint of the best weights, calibrated and evaluated unless the run was stopped."""
         # A copy: a resumed run continues from the training's weights and temperature, not from the best ones.
-        learned = copy.deepcopy(self.run.evaluated).requires_grad_(False)
+        network = copy.deepcopy(self.run.evaluated).requires_grad_(False)
         if self.selection is not None:
-            self.selection.load_best(learned)
+            self.selection.load_best(network)
         figures: dict[str, Any] = {"ending": ending}
         if ending != "interrupted" and not stop():
-            self.held_out.calibrate(learned)
-        apply_prevalence(learned.network, self.run.config.actions.prevalence)
+            self.held_out.calibrate(network)
+        apply_prevalence(network, self.run.config.actions.prevalence)
         if ending != "interrupted" and not stop():
-            figures |= self.held_out.figures(learned)
-        return self._write(learned, figures)
+            figures |= self.held_out.figures(network)
+        return self._write(network, figures)
 
-    def _write(self, learned: Learned, figures: dict[str, Any]) -> Checkpoint:
+    def _write(self, network: ActionNetwork, figures: dict[str, Any]) -> Checkpoint:
         run = self.run
         chosen: dict[str, Any] = {}
         if self.selection is not None and self.selection.accuracy is not None:
             chosen = {"selected_step": self.selection.step, "selection_accuracy": round(self.selection.accuracy, 4)}
-        lost = sorted({**run.batches.lost, **self.held_out.lost})
         metrics: dict[str, Any] = {
             "steps": run.step,
             "sequences": run.step * run.config.data.batch,
@@ -316,16 +315,15 @@ class _Keeper:
             LEARNED_FROM: self.terms.to_metrics(),
             **provenance(run.device),
             **chosen,
-            **({"lost_videos": lost} if lost else {}),
             **figures,
         }
         checkpoint = Checkpoint(
-            network=learned.eval().network,
+            network=network.eval(),
             profile=run.config.profile,
             trained=run.step > 0,
             language_model=self.priors.language_model,
             language_model_sha256=self.priors.language_model_sha256,
-            features=learned.extractor or (None if self.features is None else self.features.make()),
+            features=None if self.features is None else self.features.make(),
             detector=None if self.detector is None else self.detector.stored(),
             smoothing=replace(self.smoothing, onset=run.config.actions.onset),
             experimental=self.experimental,

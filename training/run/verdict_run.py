@@ -12,7 +12,7 @@ from stages.verdicts.verdict_file import NEW_ACTION
 from training.annotated_videos.feature_cache import Progress
 from training.run.clip_run import ClipRun, grown, open_start, watching
 from training.run.learned_from import learned_before
-from training.run.validation.without_regions import from_keypoints_alone
+from training.run.learning.warm_start import from_keypoints_alone
 from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
 from training.sources.terms import DataFolderError

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from stages.heads.network import ActionNetwork, VisualInput
-from training.sequences.step_pictures import StepPictures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +21,7 @@ class Tensors:
     (−1: none), `states` and `states_known` bool [N, T, parts, states], `relevance` and `relevance_known` bool
     [N, T, parts]; unknown states are not learned. `real` bool [N, T]: not padding; `last` int64 [N]: the last real
     step. `excluded` int64 [N, T]: an action that a step with an unknown one does not show (−1: none); None if no step
-    has one. `pictures`: the pictures to compute `visual` from, if the extractor is tuned.
+    has one.
     """
 
     parts: Tensor
@@ -38,10 +37,9 @@ class Tensors:
     last: Tensor
     visual: VisualInput | None = None
     excluded: Tensor | None = None
-    pictures: tuple[StepPictures, ...] | None = None
 
     def to(self, device: torch.device) -> Tensors:
-        """Return the batch on a device; pictures stay on the host until they are read."""
+        """Return the batch on a device."""
         if device.type == "cpu":
             return self
         moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self._tensors().items()}
@@ -50,17 +48,17 @@ class Tensors:
             known = None if visual.known is None else visual.known.to(device)
             visual = VisualInput(visual.parts.to(device), visual.objects.to(device), known)
         excluded = None if self.excluded is None else self.excluded.to(device)
-        return dataclasses.replace(Tensors(**moved), visual=visual, excluded=excluded, pictures=self.pictures)
+        return dataclasses.replace(Tensors(**moved), visual=visual, excluded=excluded)
 
     def _tensors(self) -> dict[str, Any]:
-        apart = ("visual", "excluded", "pictures")
+        apart = ("visual", "excluded")
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in apart}
 
 
 def joined(first: Tensors, second: Tensors) -> Tensors:
     """Return two batches with the same number of steps as one.
 
-    If only one has RoI features or pictures, those of the other's rows are marked as unknown.
+    If only one has RoI features, those of the other's rows are marked as unknown.
     """
     ones, others = first._tensors(), second._tensors()
     together: dict[str, Any] = {name: torch.cat([tensor, others[name]]) for name, tensor in ones.items()}
@@ -68,9 +66,6 @@ def joined(first: Tensors, second: Tensors) -> Tensors:
         both = (torch.full_like(one.action, -1) if one.excluded is None else one.excluded for one in (first, second))
         together["excluded"] = torch.cat([*both])
     rows, more = first.real.numel(), second.real.numel()
-    if first.pictures is not None or second.pictures is not None:
-        moved = (dataclasses.replace(one, rows=one.rows + rows) for one in second.pictures or ())
-        return Tensors(**together, pictures=(*(first.pictures or ()), *moved))
     if first.visual is None and second.visual is None:
         return Tensors(**together)
     pair = (_regions(first.visual, second.visual, rows), _regions(second.visual, first.visual, more))

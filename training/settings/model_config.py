@@ -41,26 +41,6 @@ class VggRegionsConfig(Section):
         multiple_of=16,
         description="Pictures are scaled to this length of the shorter side, in pixels.",
     )
-    tuned: bool = Field(
-        False,
-        description="false: frozen; a video's regions are read once and cached. true: trained with the "
-        "rest; frames are decoded and read again in every step. Needs a CUDA device for all but small sizes.",
-    )
-    frozen_stages: int | None = Field(
-        None,
-        ge=0,
-        le=5,
-        description="While tuned, the number of first convolution stages that stay frozen. null: 2 (conv1 "
-        "and conv2), as in Faster R-CNN, for weights from a file, and 0 for random weights.",
-    )
-    crop: int | None = Field(
-        224,
-        ge=32,
-        le=1024,
-        multiple_of=16,
-        description="While tuned, side of the square of the scaled picture that a sequence shows, placed at "
-        "random around the person. null: the whole picture, as in evaluation and live.",
-    )
 
 
 class ModelConfig(Section):
@@ -185,20 +165,4 @@ class ModelConfig(Section):
             raise ValueError("movement_actions: name the posture_actions too")
         if both := sorted(set(self.posture_actions) & set(self.movement_actions)):
             raise ValueError(f"posture_actions, movement_actions: {', '.join(both)} can't be in both")
-        return self
-
-    @model_validator(mode="after")
-    def _can_be_tuned(self) -> ModelConfig:
-        if not self.vgg.tuned:
-            return self
-        if self.regions != "vgg":
-            raise ValueError(
-                "vgg.tuned needs regions: vgg, because tuning the detector's maps would change its boxes; set regions "
-                "to vgg, or vgg.tuned to false"
-            )
-        if self.vgg.crop is not None and self.vgg.crop > self.vgg.short_side:
-            raise ValueError(
-                f"vgg.crop is {self.vgg.crop}, larger than vgg.short_side ({self.vgg.short_side}); make it smaller, or "
-                "null for the whole picture"
-            )
         return self

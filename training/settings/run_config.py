@@ -107,9 +107,6 @@ class OptimiserConfig(Section):
     name: Literal["adamw", "sgd"] = Field("adamw", description="adamw, or sgd with `momentum`.")
     momentum: float = Field(0.9, ge=0, lt=1, description="For `sgd` only.")
     learning_rate: float = Field(0.003, gt=0, le=10, description="Peak learning rate.")
-    trunk_share: float = Field(
-        0.1, ge=0, le=1, description="With model.vgg.tuned, the VGG's learning rate as a share of `learning_rate`."
-    )
     final_share: float = Field(0.02, ge=0, le=1, description="Share of `learning_rate` at which the cosine ends.")
     warm_up: int = Field(100, ge=0, le=MOST_STEPS, description="Steps of linear warm-up; at most a tenth of the run.")
     weight_decay: float = Field(0.02, ge=0, le=1)
@@ -411,4 +408,15 @@ def _from_checkpoint(path: Path) -> dict[str, Any]:
     config = metrics.get("config") if isinstance(metrics, dict) else None
     if not isinstance(config, dict) or "data" not in config:
         raise TrainingConfigError(f"{path}: holds no training configuration that this version can read")
-    return config
+    return _known(config, TrainingConfig)
+
+
+def _known(content: dict[str, Any], section: type[Section]) -> dict[str, Any]:
+    """Return the settings of a checkpoint without those that this version does not have."""
+    kept: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        if name in content:
+            default, value = field.default, content[name]
+            inner = isinstance(default, Section) and isinstance(value, dict)
+            kept[name] = _known(value, type(default)) if inner else value
+    return kept

@@ -82,7 +82,6 @@ class WatchedVideo:
             self.seen,
             labels,
             features=self.features,
-            video=self.video.path,
         )
 
 

@@ -17,7 +17,7 @@ from stages.detection.movenet.movenet import FEATURE_CHANNELS
 from stages.detection.part_boxes import part_boxes
 from stages.vocabulary import PARTS
 from support.training.kinetics_tps_examples import FACTS, FRAMES, HEIGHT, LISTS, WIDTH, person, put_dataset
-from training.annotated_videos import clips, feature_cache
+from training.annotated_videos import feature_cache
 from training.annotated_videos.watching import Watcher, WatchSettings
 from training.kinetics_tps import AnnotatedFrame, Video, video_file
 
@@ -78,7 +78,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
         return Watcher(KeypointDetector(detector, formats), settings)
 
     monkeypatch.setattr(feature_cache, "make_watcher", make)
-    monkeypatch.setattr(clips, "picture_format", lambda settings, size: formats(size, settings.detector_size))
     return detector
 
 

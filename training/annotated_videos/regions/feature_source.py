@@ -10,17 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.region_features.vgg_weights import load_features
 from stages.third_party import weights
 from stages.third_party.weights import WeightsError
 from training.settings.run_config import TrainingConfig
-
-FROZEN_STAGES = 2
-"""Convolution stages of trained weights that stay frozen during tuning: conv1 and conv2, as in Faster R-CNN. Edges and
-colours are the same everywhere, and these two have the largest maps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +76,3 @@ def weights_file(chosen: str) -> Path:
     known = {asset.name: asset for asset in weights.assets()}
     asset = known.get(chosen)
     return Path(chosen) if asset is None else weights.locate(asset.name, asset.files[0].name)
-
-
-def tune(extractor: VggFeatures, frozen_stages: int) -> VggFeatures:
-    """Let gradients change the extractor except its first stages of convolutions (conv1, conv2, …), and return it.
-
-    The VGG-16 has no batch norm that would have to be frozen.
-    """
-    extractor.requires_grad_(True)
-    stage = 1
-    for layer in extractor.features:
-        if isinstance(layer, nn.MaxPool2d):
-            stage += 1
-        elif stage <= frozen_stages:
-            layer.requires_grad_(False)
-    return extractor

@@ -15,8 +15,6 @@ import torch
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import FolderSource
-from training.annotated_videos.picture_source import PictureSource
-from training.annotated_videos.prefetching import Prefetcher
 from training.sequences.source import Source
 from training.sequences.tensors import Tensors, joined
 from training.settings.run_config import TrainingConfig
@@ -46,7 +44,6 @@ class Batches:
         self._window, self._device = data.window, device
         self.rows = rows_by_source(config, None if recorded is None else recorded.keys())
         """Sequences of each source in a batch."""
-        self._pictures: PictureSource | None = None
         self.sources: dict[str, Source] = {name: recorded[name] for name in self.rows if recorded and name in recorded}
         balanced = config.actions.balance == "sampling"
         if "folder" in self.rows:
@@ -73,16 +70,7 @@ class Batches:
                 "no training video shows a person with a known action or state; check that the annotated boxes enclose "
                 "the people and that the vocabulary has the actions"
             )
-        if not config.model.vgg.tuned:
-            return source
-        vgg = config.model.vgg
-        self._pictures = PictureSource(source, short_side=vgg.short_side, crop=vgg.crop, unseen_share=unseen_share)
-        return Prefetcher(self._pictures)
-
-    @property
-    def lost(self) -> dict[str, str]:
-        """Videos that could no longer be read and are left out, with the reason; only with a tuned extractor."""
-        return {} if self._pictures is None else dict(self._pictures.lost)
+        return source
 
     def place(self, name: str) -> slice:
         """Return the rows of a source in a batch."""

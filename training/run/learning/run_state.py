@@ -21,7 +21,7 @@ from training.run.learning.losses import Rarity
 from training.run.learning.training_run import Run, TrainingError
 from training.settings.run_config import TrainingConfig
 
-FORMAT = "partstream.run/6"
+FORMAT = "partstream.run/7"
 
 
 def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
@@ -30,8 +30,8 @@ def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
         "format": FORMAT,
         "config": _comparable_settings(run.config),
         "step": run.step,
-        "learned": run.learned.state_dict(),
-        "average": None if run.average is None else run.average.learned.state_dict(),
+        "network": run.network.state_dict(),
+        "average": None if run.average is None else run.average.network.state_dict(),
         "optimiser": run.optimiser.state_dict(),
         "scaler": run.scaler.state_dict(),
         "rarity": {"states": run.rarity.states, "actions": run.rarity.actions},
@@ -98,9 +98,9 @@ def _restored(run: Run, path: Path, content: dict[str, Any]) -> dict[str, Any]:
             f"{path}: was written by a run on other videos, annotations or motion than "
             f"{' and '.join(folder for folder in folders if folder)} holds now; restore those, or remove it"
         )
-    run.learned.load_state_dict(content["learned"])
+    run.network.load_state_dict(content["network"])
     if run.average is not None:
-        run.average.learned.load_state_dict(content["average"])
+        run.average.network.load_state_dict(content["average"])
     run.optimiser.load_state_dict(content["optimiser"])
     run.scaler.load_state_dict(content["scaler"])
     rarity = content["rarity"]

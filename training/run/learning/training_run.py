@@ -5,46 +5,51 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from stages.checkpoint import Checkpoint
 from stages.heads.network import ActionNetwork, NetworkConfig, SequenceOutputs
 from stages.profiles import load_checkpoint
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_features import object_regions_of
 from stages.region_features.step_regions import REGION_OF_PART
-from stages.region_features.vgg_features import VggFeatures
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
-from training.annotated_videos.regions.feature_source import FROZEN_STAGES, feature_source, tune
-from training.run.learning.averaging import WeightAverage
 from training.run.learning.batches import Batches
-from training.run.learning.errors import DivergedError, TrainingError
 from training.run.learning.keeping import KeptAnswers
-from training.run.learning.learned import Learned
 from training.run.learning.losses import Postures, Rarity, implied_postures, losses, measure_rarity
-from training.run.learning.precision import autocast_type
 from training.run.learning.warm_start import (
     WarmStartError,
     begin_from,
-    begin_with_extractor,
     begin_with_new_actions,
 )
 from training.sequences.source import Source
 from training.sequences.tensors import Tensors
 from training.settings.run_config import ModelConfig, OptimiserConfig, TrainingConfig
 
+logger = logging.getLogger(__name__)
+
 MIN_SCALE = 1.0
 """With float16, a smaller scale of the loss means that the gradients overflow at any scale."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot start or continue; the message says what to do."""
+
+
+class DivergedError(TrainingError):
+    """A loss or the gradient is not finite; the message names the step and the loss. The weights are those of the step
+    before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +101,17 @@ class Run:
             postures = implied_postures(vocabulary.actions, config)
         except ValueError as error:
             raise TrainingError(str(error)) from None
-        self.learned = Learned(network, tuned_extractor(config)).to(self.device)
+        self.network = network.to(self.device)
         self.mask = torch.from_numpy(vocabulary.mask()).to(self.device)
         self.postures: Postures | None = None
         if postures is not None:
             self.postures = Postures(postures.columns.to(self.device), postures.of_action.to(self.device))
-        self.optimiser = optimiser_for(self.learned, config.optimiser)
+        self.optimiser = optimiser_for(self.network, config.optimiser)
         self._autocast = autocast_type(config, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
         self.average: WeightAverage | None = None
         if config.optimiser.ema_decay:
-            self.average = WeightAverage(self.learned, config.optimiser.ema_decay)
+            self.average = WeightAverage(self.network, config.optimiser.ema_decay)
         self.rarity = Rarity(torch.ones(self.mask.shape, device=self.device))
         self._known = known
         self._kept: KeptAnswers | None = None
@@ -116,21 +121,16 @@ class Run:
         self.step = 0
 
     @property
-    def network(self) -> ActionNetwork:
-        """The network."""
-        return self.learned.network
-
-    @property
-    def evaluated(self) -> Learned:
-        """The modules to evaluate and save: with the running mean of the weights, if there is one."""
-        return self.learned if self.average is None else self.average.learned
+    def evaluated(self) -> ActionNetwork:
+        """The network to evaluate and save: with the running mean of the weights, if there is one."""
+        return self.network if self.average is None else self.average.network
 
     def normalise(self) -> None:
         """Compute means, standard deviations and rarity from the first batches, before the first step.
 
         Raises TrainingError if the network reads RoI features and none of the batches has any.
         """
-        made = [self.learned.with_features(self.batches.fresh()) for _ in range(self.config.data.normalisation_batches)]
+        made = [self.batches.fresh() for _ in range(self.config.data.normalisation_batches)]
         parts = torch.cat([batch.parts[batch.real] for batch in made])
         context = torch.cat([batch.context[batch.real] for batch in made])
         self.network.set_normalisation(parts.mean(0), parts.std(0), context.mean(0), context.std(0))
@@ -145,7 +145,7 @@ class Run:
         self.rarity = measure_rarity(made, len(self.network.vocabulary.actions), self.config)
 
     def start_from(self, profile: str) -> None:
-        """Begin with the weights of a checkpoint, by path or profile, and of its extractor if this run tunes one.
+        """Begin with the weights of a checkpoint, by path or profile.
 
         Raises TrainingError if they do not fit, and WeightsError if it cannot be read.
         """
@@ -153,19 +153,11 @@ class Run:
             if self._known is not None:
                 begin_with_new_actions(self.network, self._known)
             else:
-                self._begin_from(load_checkpoint(profile, self.device))
+                begin_from(self.network, load_checkpoint(profile, self.device).network)
         except WarmStartError as error:
             raise TrainingError(f"start: {profile}: can't be used: {error}") from None
         if self.average is not None:
-            self.average = WeightAverage(self.learned, self.average.decay)
-
-    def _begin_from(self, source: Checkpoint) -> None:
-        extractor = self.learned.extractor
-        begin_from(self.network, source.network)
-        if extractor is not None and source.features is not None:
-            begin_with_extractor(extractor, source.features)
-        elif extractor is None and _was_tuned(source):
-            raise WarmStartError("its VGG was tuned with it, and this run would use another: set vgg.tuned")
+            self.average = WeightAverage(self.network, self.average.decay)
 
     def advance(self) -> StepReport:
         """Take one step of the optimiser on one batch. Raises DivergedError instead of a step that is not finite."""
@@ -175,10 +167,10 @@ class Run:
             self.step, config.steps, config.optimiser.warm_up, config.optimiser.final_share
         )
         for group in self.optimiser.param_groups:
-            group["lr"] = rate * group["share"]
-        self.learned.train()
+            group["lr"] = rate
+        self.network.train()
         with torch.autocast(self.device.type, dtype=self._autocast, enabled=self._autocast is not None):
-            outputs = self.learned(target)
+            outputs = self.network(target.parts, target.context, target.present, target.dt, target.visual, target.real)
         # Losses in float32: sums over a batch need more than 8 bits of mantissa.
         outputs = SequenceOutputs(*(tensor.float() for tensor in outputs))
         if self._kept is None:
@@ -191,7 +183,7 @@ class Run:
         self.scaler.scale(terms["total"]).backward()
         self.scaler.unscale_(self.optimiser)
         limit = config.optimiser.clip_norm
-        norm = torch.nn.utils.clip_grad_norm_(self.learned.parameters(), math.inf if limit is None else limit)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), math.inf if limit is None else limit)
         # One copy to the host per step.
         *found, length = torch.stack([*(term.detach() for term in terms.values()), norm.detach()]).tolist()
         report = StepReport(self.step + 1, dict(zip(terms, found, strict=True)), rate, length)
@@ -200,7 +192,7 @@ class Run:
         self.scaler.update()
         self.step += 1
         if self.average is not None:
-            self.average.update(self.learned, self.step)
+            self.average.update(self.network, self.step)
         return report
 
     def _check_finite(self, report: StepReport) -> None:
@@ -218,10 +210,6 @@ class Run:
                 f"step {report.step}: the gradient is not finite, though the loss is; try a smaller "
                 "optimiser.learning_rate, or precision: float32"
             )
-
-
-def _was_tuned(checkpoint: Checkpoint) -> bool:
-    return bool(checkpoint.setting("model", "vgg", "tuned"))
 
 
 def _shown_regions(batch: Tensors) -> Tensor:
@@ -256,26 +244,12 @@ def network_sizes(model: ModelConfig) -> NetworkConfig:
     )
 
 
-def tuned_extractor(config: TrainingConfig) -> VggFeatures | None:
-    """Return the VGG-16 of a run that tunes it, before the first step, on the CPU. Raises `WeightsError`."""
-    source, vgg = feature_source(config), config.model.vgg
-    if source is None or not vgg.tuned:
-        return None
-    frozen = vgg.frozen_stages
-    if frozen is None:
-        frozen = 0 if vgg.weights is None else FROZEN_STAGES
-    return tune(source.make(), frozen)
-
-
-def optimiser_for(learned: Learned, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Return the configured optimiser over all trained weights; each group has its `share` of the learning rate."""
-    groups: list[dict[str, Any]] = [{"params": list(learned.network.parameters()), "share": 1.0}]
-    if learned.extractor is not None:
-        tuned = [weight for weight in learned.extractor.parameters() if weight.requires_grad]
-        groups.append({"params": tuned, "share": config.trunk_share})
+def optimiser_for(network: ActionNetwork, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Return the configured optimiser over all trained weights."""
+    weights, decay = list(network.parameters()), config.weight_decay
     if config.name == "sgd":
-        return torch.optim.SGD(groups, config.learning_rate, config.momentum, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.SGD(weights, config.learning_rate, config.momentum, weight_decay=decay)
+    return torch.optim.AdamW(weights, config.learning_rate, weight_decay=decay)
 
 
 def choose_device(config: TrainingConfig) -> torch.device:
@@ -306,3 +280,50 @@ def schedule(step: int, steps: int, warm_up: int, final_share: float = 0.02) -> 
         return (step + 1) / warm_up
     progress = (step - warm_up) / max(1, steps - warm_up)
     return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class WeightAverage:
+    """Running mean of the weights (EMA), which is evaluated and saved in place of the noisier current weights.
+
+    It moves towards the trained weights by 1 − decay per step; buffers are copied.
+    """
+
+    def __init__(self, network: ActionNetwork, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, network: ActionNetwork, step: int) -> None:
+        """Update after optimiser step `step` (from 1); the decay is at most (1 + step) / (10 + step)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for mine, theirs in zip(self.network.parameters(), network.parameters(), strict=True):
+            mine.lerp_(theirs, 1 - decay)
+        for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
+            mine.copy_(theirs)
+        self.network.eval()  # drops values cached from the old weights
+
+
+def autocast_type(config: TrainingConfig, device: torch.device) -> torch.dtype | None:
+    """Return the type, or None for float32: also for bfloat16 on a CPU that cannot compute LSTMs in it."""
+    if config.precision == "float32":
+        return None
+    if config.precision == "float16":
+        return torch.float16
+    if device.type == "cpu" and not _cpu_has_bfloat16():
+        logger.warning(
+            "precision: this processor cannot compute in bfloat16; the run computes in float32; set precision: float32"
+        )
+        return None
+    return torch.bfloat16
+
+
+@cache
+def _cpu_has_bfloat16() -> bool:
+    """Return whether torch computes LSTMs in bfloat16 on this processor; torch has no public function for this."""
+    try:
+        # The weights are random, and must not change the numbers that the run draws.
+        with torch.random.fork_rng(devices=[]), torch.autocast("cpu", dtype=torch.bfloat16):
+            nn.LSTM(4, 4)(torch.zeros(1, 1, 4))
+    except RuntimeError:
+        return False
+    return True

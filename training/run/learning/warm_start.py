@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from stages.checkpoint import Checkpoint
 from stages.heads.action_lstm import ActionLSTM
 from stages.heads.hierarchical_scores import HierarchicalScores
 from stages.heads.network import ActionNetwork
-from stages.region_features.vgg_features import VggFeatures
 
 _VISUAL_NORMALISATION = ("visual_mean", "visual_scale")
 _ACTION_ROWS = frozenset(
@@ -106,16 +106,6 @@ def begin_with_new_actions(network: ActionNetwork, source: ActionNetwork) -> Non
         layer.bias[old:] = layer.bias[:old].min() - _NEW_ACTION_MARGIN
 
 
-def begin_with_extractor(extractor: VggFeatures, source: VggFeatures) -> None:
-    """Copy the weights of `source` into `extractor`, in place. Raises `WarmStartError` if sizes or pictures differ."""
-    mine, theirs = dataclasses.asdict(extractor.config), dataclasses.asdict(source.config)
-    differing = [name for name, value in mine.items() if value != theirs[name]]
-    if differing:
-        shown = ", ".join(f"{name} {theirs[name]} instead of {mine[name]}" for name in differing)
-        raise WarmStartError(f"its VGG has {shown}: set the same under `model.vgg`")
-    extractor.load_state_dict(source.state_dict())
-
-
 def _by_name(target: Tensor, known: Tensor, names: Sequence[str], old_names: Sequence[str], axis: int) -> None:
     both = [name for name in names if name in old_names]
     places = torch.tensor([names.index(name) for name in both], device=target.device)
@@ -146,3 +136,23 @@ def _by_segment(target: Tensor, known: Tensor, places: dict[str, slice], old: di
         before = old[name]
         same = before.stop - before.start == place.stop - place.start
         target[:, place] = known[:, before] if same else 0.0
+
+
+def from_keypoints_alone(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint without the weights that read regions; its answers are those with unknown regions.
+
+    The file's hash stays. A checkpoint that reads no regions is returned unchanged. Raises ValueError for one without
+    geometry.
+    """
+    network = checkpoint.network
+    if not network.config.visual:
+        return checkpoint
+    if not network.config.geometry:
+        raise ValueError("it reads only regions, so nothing is left without them")
+    config = dataclasses.replace(network.config, visual=False, visual_features=0, object_regions=())
+    table = network.language_priors.table if config.language else None
+    alone = ActionNetwork(config, network.vocabulary, table)
+    begin_from(alone, network)
+    fitted = [name for name in alone.state_dict() if name.endswith((".temperature", ".shift"))]
+    alone.load_state_dict({name: network.state_dict()[name] for name in fitted}, strict=False)
+    return dataclasses.replace(checkpoint, network=alone.eval())

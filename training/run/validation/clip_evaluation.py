@@ -18,12 +18,9 @@ from ring_buffers.state_bank import TrackKey
 from stages.heads.network import ActionNetwork
 from stages.people.people import Person, StepAnalysis
 from stages.people.smoothing import SmoothingConfig
-from stages.region_features.vgg_features import VggFeatures
 from stages.types import Box, FrameAnalysis, PartAnalysis, PersonAnalysis
-from training.annotated_videos.clip_pictures import clip_features
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import sequences, whole_tracks
-from training.annotated_videos.sightings import RoiVectors
 from training.annotated_videos.step_labels import Labels
 from training.benchmark import psc
 from training.benchmark.predicted_answers import ClassVote, default_class, predicted_frame
@@ -56,14 +53,8 @@ class VideoAnswers(NamedTuple):
 
 
 @torch.no_grad()
-def answer_clips(
-    network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
-) -> list[ClipAnswers]:
-    """Return the answers at every step of every clip. The network may be on any device; its mode is kept.
-
-    `extractor`: the tuned extractor that reads the clips' pictures, because no features are cached. Features of at most
-    32 clips are held then, 180 kB per step at VGG-16's size. Raises `LostVideoError` if a video cannot be read.
-    """
+def answer_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> list[ClipAnswers]:
+    """Return the answers at every step of every clip. The network may be on any device; its mode is kept."""
     training, device = network.training, network.part_mean.device
     network.eval()
     words = network.vocabulary
@@ -75,19 +66,10 @@ def answer_clips(
         )
         for clip in clips
     ]
-    kept: dict[Clip, RoiVectors] = {}
-
-    def kept_regions(clip: Clip, first: int, stop: int) -> RoiVectors:
-        return RoiVectors(kept[clip].parts[first:stop], kept[clip].objects[first:stop])
-
-    regions = None if extractor is None else kept_regions
     pieces = [(place, *piece) for place, clip in enumerate(clips) for piece in whole_tracks(clip, window)]
     for start in range(0, len(pieces), _AT_ONCE):
         some = pieces[start : start + _AT_ONCE]
-        if extractor is not None:
-            here = dict.fromkeys(cut.clip for _, cut, _ in some)
-            kept = {clip: kept.get(clip) or clip_features(clip, extractor, device) for clip in here}
-        target = sequences([cut for _, cut, _ in some], window, regions=regions).to(device)
+        target = sequences([cut for _, cut, _ in some], window).to(device)
         read = network(target.parts, target.context, target.present, target.dt, target.visual)
         present = target.present[..., None]
         states = (torch.sigmoid(read.state_logits) * torch.from_numpy(words.mask()).to(device) * present).cpu().numpy()
@@ -158,11 +140,9 @@ def benchmark_figures(network: ActionNetwork, clips: Sequence[Clip], answers: Se
     }
 
 
-def evaluate_clips(
-    network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
-) -> dict[str, Any]:
+def evaluate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> dict[str, Any]:
     """Return the figures of steps, videos, part states and relevance, and the calibration of the action's score."""
-    answers = answer_clips(network, clips, window, extractor)
+    answers = answer_clips(network, clips, window)
     present = np.concatenate([clip.present for clip in clips])
     labels = [clip.labels for clip in clips]
     relevance = np.concatenate([answer.relevance for answer in answers])
@@ -182,12 +162,10 @@ def evaluate_clips(
     }
 
 
-def calibrate_clips(
-    network: ActionNetwork, clips: Sequence[Clip], window: int, extractor: VggFeatures | None = None
-) -> float:
+def calibrate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> float:
     """Fit the temperature of the action's score on every fifth step of the clips, set it and return it."""
     network.action_lstm.temperature.fill_(1.0)
-    temperature = fit_temperature(*_scored(clips, answer_clips(network, clips, window, extractor)))
+    temperature = fit_temperature(*_scored(clips, answer_clips(network, clips, window)))
     network.action_lstm.temperature.fill_(temperature)
     return temperature
 

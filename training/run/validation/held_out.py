@@ -8,20 +8,17 @@ and calibrates, the test half gives the reported figures.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import Vocabulary
-from training.annotated_videos.clip_pictures import LostVideoError
 from training.annotated_videos.clips import Clip, Folder
 from training.run.clip_run import ClipRun
 from training.run.example_run import ExampleRun
 from training.run.learning.batches import generates
-from training.run.learning.learned import Learned
 from training.run.learning.training_run import TrainingError
 from training.run.validation.clip_evaluation import calibrate_clips, evaluate_clips
 from training.run.validation.example_evaluation import ExampleEvaluation
@@ -38,8 +35,6 @@ TEST_SEED, SELECTION_SEED, CALIBRATION_SEED = 1000, 2000, 3000
 """Added to the run's seed, so that the three uses share no draw."""
 
 logger = logging.getLogger(__name__)
-
-Figures = TypeVar("Figures")
 
 
 class HeldOut:
@@ -71,15 +66,12 @@ class HeldOut:
                 other = "generated sequences" if videos is None else "held-out videos"
                 logger.warning("%s; %s select the weights instead", error, other)
         self._clips = clips
-        self.lost: dict[str, str] = {}
-        """Held-out videos that could no longer be read and are left out, with the reason."""
 
     def selection_metric(self, vocabulary: Vocabulary, device: torch.device) -> Metric:
         """Return the metric that selects the weights. Raises TrainingError without validation videos."""
         config, window = self._config.evaluation, self._config.data.window
         if self._people is not None:
-            people = self._people
-            return lambda learned: people.metric(learned.network)
+            return self._people.metric
         if self._videos is None:
             seed = self._config.seed + SELECTION_SEED
             return generated_metric(self._motions, vocabulary, config.selection_sequences, window, seed, device)
@@ -89,51 +81,35 @@ class HeldOut:
                 "videos, or set evaluation.every to 0"
             )
 
-        def metric(learned: Learned) -> float:
-            found = self._of_readable(
-                self._validation_clips, lambda clips: clip_metric(clips, window, config.select)(learned)
-            )
-            if found is None:
-                raise TrainingError(
-                    f"none of the videos that select the weights can be read any more: {'; '.join(self.lost.values())}"
-                )
-            return found
+        return clip_metric(self._validation_clips, window, config.select)
 
-        return metric
-
-    def calibrate(self, learned: Learned) -> None:
+    def calibrate(self, network: ActionNetwork) -> None:
         """Fit the temperature of the network's action scores, if the run asks for it and has data for it."""
         count, window = self._config.evaluation.calibration_sequences, self._config.data.window
         if not count:
             return
         if self._people is not None:
-            self._people.calibrate(learned.network)
+            self._people.calibrate(network)
         elif self._videos is None:
             seed = self._config.seed + CALIBRATION_SEED
-            calibrate(learned.network, self._motions, count, seed=seed, window=window)
+            calibrate(network, self._motions, count, seed=seed, window=window)
         elif self._validation_clips:
-            self._of_readable(
-                self._validation_clips, lambda clips: calibrate_clips(learned.network, clips, window, learned.extractor)
-            )
+            calibrate_clips(network, self._validation_clips, window)
 
-    def figures(self, learned: Learned) -> dict[str, Any]:
+    def figures(self, network: ActionNetwork) -> dict[str, Any]:
         """Return the final figures: `held_out` for generated sequences, `held_out_videos` for a folder's videos,
         `held_out_people` for recorded motion, which also selected the weights; `held_out_examples` and
         `held_out_verdicts` for clips."""
         count, window, found = self._config.evaluation.sequences, self._config.data.window, dict[str, Any]()
         if self._clips is not None:
-            found[f"held_out_{self._clips.name}"] = self._clip_figures(self._clips, learned.network)
+            found[f"held_out_{self._clips.name}"] = self._clip_figures(self._clips, network)
         elif self._generates and count:
             seed = self._config.seed + TEST_SEED
-            found["held_out"] = evaluate(learned.network, self._motions, count, seed=seed, window=window)
+            found["held_out"] = evaluate(network, self._motions, count, seed=seed, window=window)
         if self._videos is not None and self._test_clips:
-            figures = self._of_readable(
-                self._test_clips, lambda clips: evaluate_clips(learned.network, clips, window, learned.extractor)
-            )
-            if figures is not None:
-                found["held_out_videos"] = figures
+            found["held_out_videos"] = evaluate_clips(network, self._test_clips, window)
         if self._people is not None:
-            found["held_out_people"] = self._people.figures(learned.network)
+            found["held_out_people"] = self._people.figures(network)
         return found
 
     def _clip_figures(self, run: ClipRun, network: ActionNetwork) -> dict[str, Any]:
@@ -145,19 +121,6 @@ class HeldOut:
             return VerdictEvaluation(run, known, window=window).figures(network)
         assert isinstance(run, ExampleRun)
         return ExampleEvaluation(run, known, window=window).figures(network)
-
-    def _of_readable(self, clips: Sequence[Clip], ask: Callable[[Sequence[Clip]], Figures]) -> Figures | None:
-        """Return `ask` of the clips that can still be read; None if there is none.
-
-        With a tuned extractor, pictures are read at each evaluation.
-        """
-        while left := [clip for clip in clips if clip.name not in self.lost]:
-            try:
-                return ask(left)
-            except LostVideoError as error:
-                logger.warning("%s; this held-out video is left out from now on", error)
-                self.lost[error.clip.name] = str(error)
-        return None
 
     def data(self) -> dict[str, Any]:
         """Return the summaries of the folder and of the recorded motion for a checkpoint's metrics."""

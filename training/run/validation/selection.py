@@ -15,14 +15,13 @@ from torch import Tensor
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
-from training.run.learning.learned import Learned
 from training.run.validation.clip_evaluation import answer_clips, benchmark_figures, step_accuracy
 from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors, unseen_regions
 from training.synthetic.sequences.generator import Generator
 
-Metric = Callable[[Learned], float]
-"""Returns a figure from 0 to 1 on held-out data. The modules' mode is kept."""
+Metric = Callable[[ActionNetwork], float]
+"""Returns a figure from 0 to 1 on held-out data. The network's mode is kept."""
 
 
 class Selection:
@@ -39,12 +38,12 @@ class Selection:
         """The step of the best weights."""
         self._weights: dict[str, Tensor] = {}
 
-    def evaluate(self, learned: Learned, step: int) -> float:
+    def evaluate(self, network: ActionNetwork, step: int) -> float:
         """Return the metric, and keep the weights if they are the best so far."""
-        accuracy = self._metric(learned)
+        accuracy = self._metric(network)
         if self.accuracy is None or accuracy > self.accuracy:
             self.accuracy, self.step, self._since_best = accuracy, step, 0
-            self._weights = {name: tensor.detach().cpu().clone() for name, tensor in learned.state_dict().items()}
+            self._weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
         else:
             self._since_best += 1
         return accuracy
@@ -54,10 +53,10 @@ class Selection:
         """Whether the last `patience` evaluations brought no improvement."""
         return 0 < self._patience <= self._since_best
 
-    def load_best(self, learned: Learned) -> None:
-        """Load the best weights into the modules, if there was an evaluation."""
+    def load_best(self, network: ActionNetwork) -> None:
+        """Load the best weights into the network, if there was an evaluation."""
         if self._weights:
-            learned.load_state_dict(self._weights)
+            network.load_state_dict(self._weights)
 
     def state(self) -> dict[str, Any]:
         """Return the state to resume from."""
@@ -81,7 +80,7 @@ def generated_metric(
     generator = Generator(motions, vocabulary, seed, held_out=True, partial=True)
     each = max(1, sequences // len(generator.actions))
     data = [to_tensors(generator.batch(each, window, action=action)).to(device) for action in generator.actions]
-    return lambda learned: macro_accuracy(learned.network, data)
+    return lambda network: macro_accuracy(network, data)
 
 
 def clip_metric(clips: Sequence[Clip], window: int, figure: Literal["accuracy", "area"]) -> Metric:
@@ -90,9 +89,8 @@ def clip_metric(clips: Sequence[Clip], window: int, figure: Literal["accuracy", 
     It is 0 if the videos have no steps or no annotated people to measure it on.
     """
 
-    def metric(learned: Learned) -> float:
-        network = learned.network
-        answers = answer_clips(network, clips, window, learned.extractor)
+    def metric(network: ActionNetwork) -> float:
+        answers = answer_clips(network, clips, window)
         if figure == "area":
             return benchmark_figures(network, clips, answers)["area"] or 0.0
         return step_accuracy(network, clips, answers)["macro_accuracy"] or 0.0

@@ -12,54 +12,19 @@ import pytest
 
 from stages.region_features.roi_features import RoiConfig
 from support.engines.film_models import damage, make_film
-from support.imported_files import imported_files
-from support.repository import REPOSITORY
 from support.training.folder_examples import BOX, STEPS, StandIn, annotated, put_folder, stand_in
 from support.training.kinetics_tps_examples import FRAMES, put_clip, put_dataset
-from training.annotated_videos import feature_cache, watching
+from training.annotated_videos import feature_cache
 from training.annotated_videos.clips import Folder, open_folder
 from training.annotated_videos.feature_cache import FEATURES, features_file, features_folder
 from training.annotated_videos.sightings import SightingsFileError, key_of, read_roi, read_sightings
 from training.annotated_videos.watching import WatchSettings
-from training.kinetics_tps import DatasetError, video_file
+from training.kinetics_tps import video_file
 from training.synthetic.videos.truth import truth_file
 
 __all__ = ["stand_in"]
+
 POOLING = RoiConfig(bins=2)
-ALL_CODE = feature_cache.CODE + feature_cache.REGION_CODE
-WITHOUT_EFFECT = (
-    "ring_buffers/feature_window.py",
-    "ring_buffers/frames.py",
-    "ring_buffers/state_bank.py",
-    "ring_buffers/transfer.py",
-    "ring_buffers/window.py",
-    "stages/checkpoint.py",
-    "stages/device/device_memory.py",
-    "stages/device/halving.py",
-    "stages/device/stage_timer.py",
-    "stages/ease_levels.py",
-    "stages/experimental_actions.py",
-    "stages/export/*.py",
-    "stages/heads/*.py",
-    "stages/language/*.py",
-    "stages/packaged_checkpoints.py",
-    "stages/pipeline.py",
-    "stages/runtimes/*.py",
-    "stages/settings_file.py",
-    "stages/step_scores.py",
-    "stages/stored_settings.py",
-    "stages/weight_terms.py",
-    "stages/third_party/*.py",
-    "stages/types.py",
-    "training/annotated_videos/sightings.py",
-    "training/settings/*.py",
-)
-"""Modules that watching imports but that do not change what is seen: containers, transfers, the learned stages, files.
-
-All runtimes find the same, and videos are watched without easing.
-
-`sightings` has a format number of its own.
-"""
 
 
 def opened(root: Path, settings: WatchSettings | None = None) -> Folder:
@@ -106,39 +71,6 @@ def test_videos_are_watched_again_only_if_the_video_the_settings_or_the_code_cha
     assert stand_in.pictures == 7 * FRAMES
 
 
-def test_the_code_hash_covers_every_module_that_decides_what_is_seen() -> None:
-    hashed = {path for pattern in ALL_CODE for path in REPOSITORY.glob(pattern)}
-    without_effect = {path for pattern in WITHOUT_EFFECT for path in REPOSITORY.glob(pattern)}
-    imported = imported_files(watching.__name__)
-    assert len(imported) > 40
-    assert sorted(imported - hashed - without_effect) == [], "add them to CODE if they change what is seen"
-    assert sorted(hashed & without_effect) == []
-
-
-def test_code_that_only_reads_regions_is_imported_by_nothing_that_decides_what_is_seen_without_them() -> None:
-    regional = {path for pattern in feature_cache.REGION_CODE for path in REPOSITORY.glob(pattern)}
-    for pattern in feature_cache.CODE:
-        for path in REPOSITORY.glob(pattern):
-            module = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
-            # Watching itself makes what reads regions, if its settings ask for it.
-            assert module == watching.__name__ or not imported_files(module) & regional, module
-
-
-def test_only_comments_docstrings_and_layout_of_the_code_may_change_without_effect(tmp_path: Path) -> None:
-    def code(text: str) -> bytes:
-        (tmp_path / "module.py").write_text(text)
-        return feature_cache.code_of(tmp_path / "module.py")
-
-    before = code('"""Old."""\nLIMIT = 3  # old\n"""Old."""\n\n\ndef f(a):\n    """Old."""\n    return a + LIMIT\n')
-    assert code('"""New."""\nLIMIT = (\n    3\n)\n"""New."""\ndef f(a):\n    # new\n    return a + LIMIT\n') == before
-    for changed in ("LIMIT = 4\ndef f(a):\n    return a + LIMIT\n", "LIMIT = 3\ndef f(a):\n    return a - LIMIT\n"):
-        assert code(changed) != before
-
-
-def test_every_pattern_of_hashed_code_matches_files() -> None:
-    assert all([*REPOSITORY.glob(pattern)] for pattern in ALL_CODE)
-
-
 def test_a_damaged_file_of_features_is_made_again(tmp_path: Path, stand_in: StandIn) -> None:
     root = put_folder(tmp_path, each=1)
     opened(root)
@@ -176,32 +108,6 @@ def test_bad_videos_and_truth_files_are_named_and_skipped(
     assert folder.summary()["skipped_videos"] == 3
 
 
-def test_an_action_only_in_bad_videos_is_not_an_output(tmp_path: Path, stand_in: StandIn) -> None:
-    root = put_folder(tmp_path, each=1)
-    put_dataset(root, [annotated(root, "yodel", "yodel-0", left_arm="swing")])
-    damage(make_film(video_file(root, "train", "yodel", "yodel-0")))
-    words = opened(root).vocabulary
-    assert words.actions == ("stand", "wave") and "swing" not in words.states_of["left_arm"]
-
-
-def test_a_folder_without_valid_videos_is_rejected_with_the_reason(tmp_path: Path, stand_in: StandIn) -> None:
-    root = put_folder(tmp_path, each=1)
-    for name in ("wave", "stand"):
-        damage(make_film(video_file(root, "train", name, f"{name}-0")))
-    with pytest.raises(DatasetError, match=r"no video can be used; the first one: stand-0\.mp4: "):
-        opened(root)
-
-
-def test_each_setting_has_its_own_cache_folder(tmp_path: Path, stand_in: StandIn) -> None:
-    root = put_folder(tmp_path, each=1)
-    ways = [WatchSettings(), WatchSettings(detector_size=(256, 256)), WatchSettings(roi=POOLING)]
-    for settings in (*ways, *ways):
-        opened(root, settings)
-    assert stand_in.pictures == len(ways) * 2 * FRAMES
-    ways.append(WatchSettings(detection="auto"))
-    assert len({features_folder(root / FEATURES, settings) for settings in ways}) == len(ways)
-
-
 def test_unused_cache_folders_of_other_code_are_removed_and_nothing_else(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,16 +133,3 @@ def test_unused_cache_folders_of_other_code_are_removed_and_nothing_else(
     used = features_folder(root / FEATURES, WatchSettings(roi=POOLING)).name.partition("-")[2]
     (left,) = mine & {path.name for path in kept.iterdir()}
     assert left.endswith(used), "other code may be using the folder that was just opened"
-
-
-def test_a_video_with_too_many_regions_for_the_memory_is_named_with_a_remedy(
-    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = put_folder(tmp_path, each=1)
-    one_step = 2 * POOLING.length() * (10 + 3)
-    monkeypatch.setattr(watching, "MOST_ROI_BYTES", one_step * STEPS - 1)
-    with pytest.raises(DatasetError, match=r"stand-0\.mp4: its RoI features took .* cut it into shorter videos"):
-        opened(root)
-    assert not [*(root / FEATURES).rglob("*.safetensors")]
-    monkeypatch.setattr(watching, "MOST_ROI_BYTES", one_step * STEPS)
-    assert not opened(root).skipped

@@ -22,20 +22,20 @@ from stages.pipeline import Pipeline
 from support.engines.film_models import damage, make_film
 from support.training.folder_examples import SIZE, STEPS, StandIn, annotated, formats, put_folder, stand_in
 from support.training.kinetics_tps_examples import put_dataset
-from support.training.training_examples import TINY, motion_clips, stand_in_priors, stand_in_table, tiny
+from support.training.training_examples import TINY, motion_clips, stand_in_table, tiny
 from training.annotated_videos.clips import Clip
-from training.annotated_videos.folder_source import FolderSource, sequences, whole_tracks
+from training.annotated_videos.folder_source import FolderSource, whole_tracks
 from training.kinetics_tps import video_file
 from training.run.data_folder import watched_folder
 from training.run.learning.batches import rows_by_source
-from training.run.learning.learned import Learned
-from training.run.learning.training_run import Run, TrainingError
+from training.run.learning.training_run import TrainingError
 from training.run.train import Outcome, train
 from training.run.validation.selection import clip_metric
-from training.sequences.tensors import Tensors, joined
-from training.settings.run_config import TrainingConfig, TrainingConfigError
+from training.sequences.tensors import joined
+from training.settings.run_config import TrainingConfig
 
 __all__ = ["stand_in"]
+
 VISUAL: dict[str, Any] = {"model": {"visual": "all", "visual_bins": 2, "visual_hidden": 4}}
 
 
@@ -104,32 +104,6 @@ def test_generated_motion_and_videos_share_each_batch_and_only_videos_have_regio
     assert mixed.real[:, 0].all() and mixed.parts.shape[:2] == (6, 8)
 
 
-def test_regions_are_normalised_without_those_of_absent_parts(
-    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = on_folder(put_folder(tmp_path / "data", each=1), {"folder_share": 0.5}, **VISUAL)
-    videos = watched_folder(config)
-    run = Run(config, motion_clips(), stand_in_priors(), videos.vocabulary, videos.clips["train"])
-    fresh = run.batches.fresh
-
-    def headless() -> Tensors:
-        batch = fresh()
-        assert batch.visual is not None
-        batch.present[..., 0] = False
-        batch.visual.parts[:, 0] = 1e6
-        return batch
-
-    monkeypatch.setattr(run.batches, "fresh", headless)
-    run.normalise()
-    assert 0 < run.network.visual_mean.abs().max() < 10
-
-
-def test_a_run_without_regions_ends_before_its_first_step(tmp_path: Path, stand_in: StandIn) -> None:
-    config = on_folder(put_folder(tmp_path / "data", each=1), {"folder_share": 1, "visual_dropout": 1}, **VISUAL)
-    with pytest.raises(TrainingError, match=r"none of the first batches has a region.* lower data\.visual_dropout"):
-        trained(config, tmp_path / "a.safetensors")
-
-
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_a_resumed_run_on_a_folder_equals_an_uninterrupted_one_bit_for_bit(
     share: float, tmp_path: Path, stand_in: StandIn
@@ -188,15 +162,6 @@ def test_balanced_sequences_end_equally_often_with_each_action(tmp_path: Path, s
         assert abs(float((ends == wave).float().mean()) - expected) < 0.08
 
 
-def test_held_out_tracks_are_divided_as_by_the_running_window(tmp_path: Path, stand_in: StandIn) -> None:
-    clip = watched_folder(on_folder(put_folder(tmp_path / "data"))).clips["train"][0]
-    pieces = [(cut.steps[cut.lead :].tolist(), cut.lead, [*range(10)][own]) for cut, own in whole_tracks(clip, 4)]
-    assert pieces == [([0, 1, 2, 3], 0, [0, 1, 2, 3]), ([2, 3, 4, 5], 2, [2, 3])]
-    whole = sequences([whole_tracks(clip, 64)[0][0]], 6)
-    second = sequences([whole_tracks(clip, 4)[1][0]], 4)
-    assert torch.equal(whole.parts[0, 2:6], second.parts[0]), "geometry looks back to the steps before a piece"
-
-
 def test_every_step_of_a_track_is_answered_once_as_it_would_be_live(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,29 +200,9 @@ def test_videos_score_a_network_by_correct_steps_or_the_benchmarks_area(
             return read._replace(state_logits=states, action_logits=actions)
 
     monkeypatch.setattr(network, "__class__", Sure)
-    assert clip_metric(clips, 8, "accuracy")(Learned(network)) == 0.5
+    assert clip_metric(clips, 8, "accuracy")(network) == 0.5
     # One of the two videos has that class, and all of its parts have these states.
-    assert clip_metric(clips, 8, "area")(Learned(network)) == pytest.approx(0.9999 / 2, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"model": {"visual": "objects"}}, "model.visual needs annotated videos: set data.folder"),
-        ({"evaluation": {"select": "area"}}, "evaluation.select: area needs annotated videos"),
-        ({"data": {"folder": "x", "vocabulary": "folder"}}, "set data.folder_share to 1"),
-        ({"data": {"folder_share": 0}}, "folder_share"),
-    ],
-)
-def test_settings_that_need_videos_are_rejected_without_them(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(TrainingConfigError, match=message):
-        tiny(**changes)
-
-
-def test_a_folder_without_a_held_out_video_cannot_select_weights(tmp_path: Path, stand_in: StandIn) -> None:
-    config = on_folder(put_folder(tmp_path / "data"), {"held_out_share": 0}, evaluation={"every": 1})
-    with pytest.raises(TrainingError, match=r"no video is held out to select the weights; raise data\.held_out"):
-        trained(config, tmp_path / "a.safetensors")
+    assert clip_metric(clips, 8, "area")(network) == pytest.approx(0.9999 / 2, abs=1e-4)
 
 
 def test_a_folder_without_the_profiles_actions_is_rejected_with_a_remedy(tmp_path: Path, stand_in: StandIn) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,11 +111,6 @@ def test_an_action_outside_the_vocabulary_is_counted_and_masked() -> None:
     assert labels.action.tolist() == [-1] and unknown.actions == {"yodel": 1} and unknown
 
 
-def test_a_video_without_people_has_no_labels() -> None:
-    assert len(label_steps(sightings(), {0: [known(1, LEFT)]}, WORDS, Unknown()).action) == 0
-    assert actions(sightings({0: LEFT}), {}) == [None]
-
-
 def test_a_folders_own_vocabulary_has_the_ten_parts_and_its_peoples_states(tmp_path: Path) -> None:
     own = OwnLabels()
     own.add("a", "wave", from_annotations(annotated(tmp_path, "wave", "a", left_hand="hold", hip="others")))
@@ -142,19 +136,6 @@ def test_every_class_keeps_a_training_video_and_roles_depend_only_on_names(
     assert 0 <= held.count("validation") - held.count("test") <= 1
 
 
-def test_annotated_people_are_linked_over_frames(tmp_path: Path) -> None:
-    video = annotated(tmp_path, "wave", "a", left_arm="wave")
-    assert [[person.identity for person in people] for people in from_annotations(video).values()] == [[0]] * 3
-    assert from_annotations(video)[4][0].action == "wave"
-    assert list(from_annotations(video)) == [0, 4, 10]
-
-
 def test_only_the_better_of_two_tracks_on_one_person_is_labelled() -> None:
     seen = sightings({0: LEFT}, {0: (11.0, 12.0, 31.0, 62.0)})
     assert actions(seen, {0: [known(1, LEFT)]}) == ["wave", None]
-
-
-@pytest.mark.parametrize("shift, expected", [(4.0, "wave"), (12.0, None)])
-def test_boxes_match_only_if_they_overlap_sufficiently(shift: float, expected: str | None) -> None:
-    moved = (LEFT[0] + shift, LEFT[1], LEFT[2] + shift, LEFT[3])
-    assert actions(sightings({0: moved}), {0: [known(1, LEFT)]}) == [expected]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +10,22 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from torch import Tensor
 
-from commands.models import train_console
 from stages.checkpoint import load as load_checkpoint
 from stages.heads.network import SequenceOutputs
 from stages.people.smoothing import SmoothingConfig
 from stages.vocabulary import packaged
 from support.training.clip_runs import begun, generated, on_clips, probabilities, trained
 from support.training.example_people import example_clips, starting_checkpoint, watched_examples
-from support.training.training_examples import motion_clips, tiny
-from training.run import clip_run
-from training.run import example_run as runs
+from support.training.training_examples import motion_clips
 from training.run.clip_run import grown
-from training.run.example_run import ExampleRun, example_run, open_example_run
-from training.run.learning.batches import rows_by_source
+from training.run.example_run import ExampleRun, example_run
 from training.run.learning.keeping import KeptAnswers
-from training.run.learning.training_run import TrainingError
 from training.run.validation.example_evaluation import ExampleEvaluation
 from training.run.validation.known_actions import KnownActions
 from training.sequences.tensors import Tensors
 from training.settings.clips_config import DEFAULTS
-from training.settings.run_config import TrainingConfig, TrainingConfigError, load
+from training.settings.run_config import TrainingConfig, load
 from training.sources.examples.example_tracks import ExampleTracks
 from training.synthetic.sequences.generator import Generator
 
@@ -68,20 +60,6 @@ def test_examples_have_their_own_defaults_which_a_file_or_an_option_replaces() -
     assert load(None, {"start": "edge"}).steps == 3000
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({}, r"set start \(--from\), such as --from edge"),
-        ({"start": "edge", "data": {"folder": "films"}}, r"two ways to train"),
-        ({"start": "edge", "data": {"recorded": {"folder": "x", "captures": 0.8}}}, r"together at most 1"),
-    ],
-)
-def test_settings_that_do_not_fit_examples_are_errors(settings: dict[str, Any], message: str) -> None:
-    data = {"examples": {"folder": "my_clips"}, **settings.pop("data", {})}
-    with pytest.raises(TrainingConfigError, match=message):
-        load(None, {**settings, "data": data})
-
-
 def test_the_sizes_are_those_of_the_checkpoint_and_a_new_action_has_its_odds_at_the_end(flap: ExampleRun) -> None:
     config = on_examples(flap, model={"graph_hidden": 99})
     assert config.model.graph_hidden == flap.start.network.config.graph_hidden
@@ -94,22 +72,6 @@ def test_events_keep_the_onsets_of_the_checkpoint_unless_the_run_gives_others(fl
     strict = dataclasses.replace(flap, start=dataclasses.replace(flap.start, smoothing=smoothing))
     assert on_examples(strict).actions.onset == {"fall": 0.6, "kick": 0.4}
     assert on_examples(strict, actions={"onset": {"kick": 0.0}}).actions.onset == {"fall": 0.6, "kick": 0.0}
-
-
-def test_the_language_table_is_the_checkpoints_for_the_new_vocabulary(flap: ExampleRun) -> None:
-    table = flap.priors()
-    assert torch.equal(table.rows, flap.start.network.language_priors.table)
-
-
-def test_the_rest_of_a_batch_is_generated(flap: ExampleRun) -> None:
-    config = on_examples(flap, examples={"share": 0.5})
-    rows = rows_by_source(config, ["examples"])
-    assert rows == {"generated": 3, "examples": 3}
-    run = begun(flap, config)
-    batch, place = run.batches.next(), run.batches.place("examples")
-    last = batch.action[torch.arange(6), batch.last]
-    assert (last[place] == len(WORDS.actions)).all() and place == slice(3, 6)
-    assert (batch.action[:3] < len(WORDS.actions)).all()
 
 
 def test_generated_motion_of_an_action_that_the_checkpoint_does_not_know_is_unknown() -> None:
@@ -141,28 +103,6 @@ def kept(run: ExampleRun, rows: slice = slice(0, 0)) -> KeptAnswers:
     return KeptAnswers(run.start.network, rows, 1.0, torch.device("cpu"))
 
 
-def test_the_distance_is_the_mean_divergence_from_the_starting_answers(flap: ExampleRun) -> None:
-    config = on_examples(flap)
-    run, batch = begun(flap, config), generated(flap, config)
-    with torch.no_grad():
-        same = run.network.eval()(batch.parts, batch.context, batch.present, batch.dt)
-    noise = torch.randn(same.action_logits.shape, generator=torch.Generator().manual_seed(4))
-    other = same._replace(action_logits=same.action_logits + noise)
-
-    def divergence(logits: Tensor) -> float:
-        wanted = probabilities(flap.start.network, batch).double().numpy()
-        answer = logits.double().softmax(-1).numpy()[..., :-1]
-        unlabelled = (batch.action < 0).numpy()
-        answer[unlabelled] /= answer[unlabelled].sum(-1, keepdims=True)  # only the odds of the old actions are kept
-        of_steps = (wanted * np.log(wanted / answer)).sum(-1)
-        return float(of_steps[batch.real.numpy()].mean())
-
-    one, two = (float(kept(flap).loss(outputs, batch, run.mask)) for outputs in (same, other))
-    assert one < 0.02
-    assert two - one == pytest.approx(divergence(other.action_logits) - divergence(same.action_logits), abs=1e-4)
-    assert two > one + 0.1
-
-
 def test_a_new_action_counts_as_wrong_only_where_the_label_is_an_old_one(flap: ExampleRun) -> None:
     config = on_examples(flap)
     run, batch = begun(flap, config), generated(flap, config)
@@ -175,14 +115,6 @@ def test_a_new_action_counts_as_wrong_only_where_the_label_is_an_old_one(flap: E
     assert float(kept(flap).loss(raised, unknown, run.mask)) == pytest.approx(
         float(kept(flap).loss(outputs, unknown, run.mask)), abs=1e-5
     )
-
-
-def test_only_examples_keep_their_labels(flap: ExampleRun) -> None:
-    run = begun(flap, on_examples(flap, examples={"share": 0.5}))
-    batch, place = run.batches.next(), run.batches.place("examples")
-    found = kept(flap, place).unlabelled(batch)
-    assert torch.equal(found.action[place], batch.action[place])
-    assert (found.action[:3] == -1).all() and not found.states_known[:3].any() and not found.relevance_known[:3].any()
 
 
 # Learning
@@ -217,37 +149,6 @@ def test_the_checkpoint_names_the_new_action_and_its_clips(flap: ExampleRun, tmp
     assert made.network.action_lstm.temperature == pytest.approx(1.25), "the start's temperature is kept"
 
 
-def test_a_known_action_is_strengthened_without_a_new_one(tmp_path: Path) -> None:
-    run = example_run(example_clips(*watched_examples("squat", 2)), starting_checkpoint())
-    made = trained(run, tmp_path / "mine.safetensors", on_examples(run)).checkpoint
-    assert made.network.vocabulary.actions == WORDS.actions and run.new == ()
-    figures = made.metrics["held_out_examples"]["actions"]
-    assert figures == {"squat": {"new": False, "learned": 2, "held_out": 0}}, "two clips are too few to measure"
-
-
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(flap: ExampleRun, tmp_path: Path) -> None:
-    config = on_examples(flap)
-    whole = trained(flap, tmp_path / "whole.safetensors", config).checkpoint.network.state_dict()
-    steps = iter(range(100))
-    trained(flap, tmp_path / "cut.safetensors", config, stop=lambda: next(steps) >= 3)
-    cut = trained(flap, tmp_path / "cut.safetensors", config, resume=True).checkpoint.network.state_dict()
-    assert all(torch.equal(whole[name], cut[name]) for name in whole)
-
-
-def test_a_run_does_not_resume_on_other_clips(flap: ExampleRun, tmp_path: Path) -> None:
-    config = on_examples(flap)
-    steps = iter(range(100))
-    trained(flap, tmp_path / "a.safetensors", config, stop=lambda: next(steps) >= 3)
-    other = ExampleRun(example_clips(*watched_examples("flap", 3)), flap.start, flap.vocabulary)
-    changed = ExampleRun(
-        other.clips.__class__(other.clips.folder, other.clips.videos, fingerprint="changed"),
-        flap.start,
-        flap.vocabulary,
-    )
-    with pytest.raises(TrainingError, match=r"other videos, annotations or motion than my_clips"):
-        trained(changed, tmp_path / "a.safetensors", config, resume=True)
-
-
 def test_recall_and_precision_are_those_of_an_independent_count(flap: ExampleRun) -> None:
     """The network always answers `flap`, for two held-out clips and for sequences of each old action."""
     always = begun(flap, on_examples(flap)).network.eval()
@@ -259,27 +160,3 @@ def test_recall_and_precision_are_those_of_an_independent_count(flap: ExampleRun
     # All of the old actions are mistaken for it: one right answer among as many as there are actions.
     assert found["actions"]["flap"]["precision"] == pytest.approx(1 / (1 + len(WORDS.actions)), abs=0.002)
     assert found["after"] == 0.0 < found["before"] or found["before"] == 0.0
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (OSError(28, "No space left on device", "cache/a.part"), "cache/a.part: can't be read or written: No space"),
-        (BrokenProcessPool(), "my_clips: a worker process was killed"),
-    ],
-)
-def test_a_cache_that_cannot_be_written_and_a_killed_process_end_the_run_with_advice(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(clip_run, "load_checkpoint", lambda _: starting_checkpoint())
-    monkeypatch.setattr(runs, "open_examples", fail)
-    monkeypatch.setattr(train_console, "open_recorded", fail)
-    data = {"examples": {"folder": "my_clips"}, "recorded": {"folder": "my_clips"}}
-    config = tiny(start="edge", data=data)
-    with pytest.raises(TrainingError, match=message):
-        open_example_run(config)
-    with pytest.raises(TrainingError, match=message):
-        train_console._open_recorded(config, 1, Console(quiet=True))

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips, stand_in_table, tiny
 from training.run.data_folder import learned_vocabulary
 from training.run.learning.batches import Batches
-from training.run.learning.training_run import TrainingError, choose_device
+from training.run.learning.training_run import choose_device
 from training.run.train import train
-from training.settings.run_config import TrainingConfigError, load
 
 LEFT_OUT = ["clap", "kick"]
 
@@ -33,17 +31,3 @@ def test_a_checkpoint_lacks_the_actions_that_are_left_out_and_is_evaluated_on_th
     made = train(config, tmp_path / "base.safetensors", motions=motion_clips(), priors=table).checkpoint
     assert not set(LEFT_OUT) & set(made.vocabulary.actions)
     assert set(made.metrics["held_out"]["accuracy"]) == set(made.vocabulary.actions)
-
-
-@pytest.mark.parametrize(
-    ("without", "message"), [(["juggling"], "no action juggling"), ([*packaged("edge").actions], "leave out fewer")]
-)
-def test_leaving_out_an_unknown_action_or_all_of_them_is_rejected(without: list[str], message: str) -> None:
-    with pytest.raises(TrainingError, match=message):
-        learned_vocabulary(tiny(data={"without_actions": without}))
-
-
-@pytest.mark.parametrize("given", [{"examples": {"folder": "clips"}}, {"folder": "films", "vocabulary": "folder"}])
-def test_actions_can_be_left_out_of_the_profiles_vocabulary_only(given: dict[str, object]) -> None:
-    with pytest.raises(TrainingConfigError, match=r"data\.without_actions: it leaves out actions of the profile"):
-        load(None, {"start": "edge", "data": {"without_actions": ["kick"], "folder_share": 1.0, **given}})

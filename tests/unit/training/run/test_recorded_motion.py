@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
 from stages.checkpoint import load as load_checkpoint
 from stages.vocabulary import packaged
@@ -18,13 +15,11 @@ from support.training.captured_people import captured, walking, waving
 from support.training.data_folders import put_clips
 from support.training.planar_people import person, pose_clips
 from support.training.training_examples import motion_clips, stand_in_table, tiny
-from training.annotated_videos.feature_cache import file_sha256
 from training.run.learning.batches import generates, rows_by_source
 from training.run.learning.training_run import TrainingError
 from training.run.train import Outcome, train
 from training.settings.recorded_config import RecordedConfig
 from training.settings.run_config import TrainingConfig
-from training.sources import recorded as recorded_motion
 from training.sources.motion_clips import MOTION, POSES
 from training.sources.recorded import RecordedMotion, open_recorded
 from training.sources.terms import DataFolderError
@@ -67,10 +62,6 @@ def trained(config: TrainingConfig, out: Path, data: RecordedMotion | None = Non
     return train(config, out, motions=motion_clips(), priors=stand_in_table(), recorded=opened, **options)
 
 
-def weights_of(path: Path) -> dict[str, torch.Tensor]:
-    return load_checkpoint(path).network.state_dict()
-
-
 def test_terms_and_names_choose_the_sources(tmp_path: Path) -> None:
     folder = put_folder(tmp_path)
     assert set(open_recorded(recorded(folder)).facts) == {"many", "one", "films"}
@@ -98,22 +89,6 @@ def test_a_folder_without_what_is_asked_for_is_an_error(settings: dict[str, Any]
         open_recorded(recorded(put_folder(tmp_path), **settings))
 
 
-def test_a_source_without_a_labelled_training_clip_is_left_out(tmp_path: Path) -> None:
-    folder = put_folder(tmp_path)
-    unlabelled = captured([("walk", walking(60))], source="one", people=["x"])
-    put_clips(folder, MOTION, replace(unlabelled, action=np.full_like(unlabelled.action, -1)))
-    assert open_recorded(recorded(folder)).available == {"captures", "poses"}
-    (folder / MOTION / "many.npz").unlink()
-    opened = open_recorded(recorded(folder))
-    assert opened.available == {"poses"}
-    assert set(opened.sources(WORDS, 0, {})) == {"poses"}
-
-
-def test_a_folder_without_a_list_of_sources_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataFolderError, match=r"sources\.json: can't be read .*partstream data import"):
-        open_recorded(recorded(tmp_path))
-
-
 def test_a_batch_has_sequences_of_each_source_by_its_share(tmp_path: Path) -> None:
     config = on_recorded(tmp_path)
     assert rows_by_source(config) == {"generated": 2, "captures": 2, "poses": 2}
@@ -122,14 +97,6 @@ def test_a_batch_has_sequences_of_each_source_by_its_share(tmp_path: Path) -> No
     assert rows_by_source(only) == {"captures": 6}
     assert rows_by_source(tiny()) == {"generated": 6}
     assert not generates(only) and generates(only, available=["poses"])
-
-
-def test_a_batch_that_is_too_small_for_its_sources_is_an_error_with_advice(tmp_path: Path) -> None:
-    config = on_recorded(put_folder(tmp_path))
-    config = config.model_copy(update={"data": config.data.model_copy(update={"batch": 2})})
-    assert generates(config)
-    with pytest.raises(TrainingError, match=r"data\.batch: 2 sequences are too few for 3 sources; set at least 3"):
-        trained(config, tmp_path / "out.safetensors")
 
 
 def test_a_run_learns_from_recorded_motion_and_its_checkpoint_names_the_sources_and_terms(tmp_path: Path) -> None:
@@ -183,23 +150,6 @@ def test_a_run_of_the_open_profile_makes_weights_for_any_use(tmp_path: Path) -> 
     assert after.terms.learned_from == "generated motion, films (none-stated), many (open)"
 
 
-def test_a_public_source_that_the_folder_lacks_is_no_error(tmp_path: Path) -> None:
-    opened = open_recorded(recorded(put_folder(tmp_path), terms=["open"], also=["jhmdb"], without=["utkinect"]))
-    assert set(opened.facts) == {"many"}
-
-
-def test_a_resumed_run_on_recorded_motion_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path) -> None:
-    config = on_recorded(put_folder(tmp_path / "data"))
-    data = open_recorded(config.data.recorded)
-    trained(config, tmp_path / "whole.safetensors", data)
-    steps = iter(range(100))
-    trained(config, tmp_path / "cut.safetensors", data, stop=lambda: next(steps) >= 3)
-    resumed = trained(config, tmp_path / "cut.safetensors", data, resume=True)
-    assert resumed.step == config.steps
-    whole, cut = weights_of(tmp_path / "whole.safetensors"), weights_of(tmp_path / "cut.safetensors")
-    assert all(torch.equal(whole[name], cut[name]) for name in whole)
-
-
 def test_a_run_does_not_resume_on_other_recorded_motion(tmp_path: Path) -> None:
     config = on_recorded(put_folder(tmp_path / "data"))
     steps = iter(range(100))
@@ -207,26 +157,3 @@ def test_a_run_does_not_resume_on_other_recorded_motion(tmp_path: Path) -> None:
     put_clips(tmp_path / "data", MOTION, captured([("walk", walking(50))], source="one", people=["x"]))
     with pytest.raises(TrainingError, match=r"other videos, annotations or motion than"):
         trained(config, tmp_path / "a.safetensors", resume=True)
-
-
-def test_shares_of_actions_reach_every_source(tmp_path: Path) -> None:
-    opened = open_recorded(recorded(put_folder(tmp_path)))
-    batch = opened.sources(WORDS, 0, {"walk": 0.001})["captures"].batch(60, 12)
-    last = batch.action[torch.arange(60), batch.last].numpy()
-    assert np.isin(last, [WORDS.action_index("wave"), WORDS.action_index("other"), -1]).mean() > 0.9
-    with pytest.raises(ValueError, match="'hop' is not an action"):
-        opened.sources(WORDS, 0, {"hop": 2.0})
-
-
-def test_a_data_folder_that_changes_while_a_run_opens_it_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = put_folder(tmp_path)
-
-    def removed(path: Path) -> str:
-        path.unlink()
-        return file_sha256(path)
-
-    monkeypatch.setattr(recorded_motion, "file_sha256", removed)
-    with pytest.raises(DataFolderError, match=r"many\.npz: can't be read any more .*don't change the data folder"):
-        open_recorded(recorded(folder))

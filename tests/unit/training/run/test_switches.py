@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.vocabulary import packaged
@@ -54,18 +53,3 @@ def test_a_disabled_stage_has_no_weights_and_the_rest_learns(settings: dict[str,
     assert not any(name.startswith(absent) for name in names)
     still = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert still == []
-
-
-def test_by_default_every_stage_is_active_and_pictures_are_not_read() -> None:
-    config = network_sizes(ModelConfig.model_validate({}))
-    assert not config.visual and config.geometry and config.relevance_gates and config.language and config.temporal
-    assert config.graph == "sequential" and config.visual_features == 0 and config.person_hidden == 0
-
-
-def test_without_geometry_the_parts_must_be_seen() -> None:
-    with pytest.raises(ValidationError, match="person_hidden: without geometry"):
-        ModelConfig.model_validate({"geometry": False, "visual": "all", "person_hidden": 8})
-    with pytest.raises(ValidationError, match="visual must be all"):
-        ModelConfig.model_validate({"geometry": False, "visual": "objects"})
-    with pytest.raises(ValidationError, match="visual_strides"):
-        ModelConfig.model_validate({"visual": "all", "visual_strides": [2]})

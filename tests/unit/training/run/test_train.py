@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-import random
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,24 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
-from commands.models.train_console import stopped_by_signals, train_profile
+from commands.models.train_console import stopped_by_signals
 from stages.checkpoint import load
 from stages.people.smoothing import SmoothingConfig
-from support.training.training_examples import EVERYTHING, motion_clips, stand_in_table, started, tiny
+from support.training.training_examples import EVERYTHING, motion_clips, stand_in_table, tiny
 from training.benchmark.ranking import area_under_curve, average_precision
-from training.run.learning.learned import Learned
-from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, TrainingError
 from training.run.provenance import portable_config
 from training.run.train import Outcome, train
 from training.run.train_log import COLUMNS
-from training.run.validation.generated_evaluation import evaluate
-from training.run.validation.selection import Selection, generated_metric
 from training.settings.run_config import TrainingConfig
 from training.settings.run_config import load as load_config
-from training.sources.generated import Generated
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +96,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(features: dict[st
     torch.manual_seed(99)  # whatever another process has drawn
     np.random.seed(99)
     assert trained(config, parts, resume=True).step == 8
-    for kind in ("learned", "average", "optimiser", "extra"):
+    for kind in ("network", "average", "optimiser", "extra"):
         ones, others = (torch.load(f"{out}.resume.pt", weights_only=True)[kind] for out in (whole, parts))
         if kind == "extra":
             ones["progress"].pop("seconds"), others["progress"].pop("seconds")
@@ -127,22 +119,6 @@ def same(ones: dict[str, Any], others: dict[str, Any]) -> bool:
         torch.equal(one, others[name]) if isinstance(one, torch.Tensor) else one == others[name]
         for name, one in ones.items()
     )
-
-
-def test_a_state_restores_every_random_generator(tmp_path: Path) -> None:
-    def drawn(run: Run) -> list[float]:
-        numbers = [random.random(), random.gauss(), float(np.random.normal()), float(torch.rand(()))]
-        generated = run.batches.sources["generated"]
-        assert isinstance(generated, Generated)
-        return [*numbers, float(generated.generator.rng.random())]
-
-    run = started(tiny())
-    random.gauss(), np.random.normal()  # leaves half of a pair behind in each
-    write_state(run, tmp_path / "state.pt", {})
-    expected = drawn(run)
-    again = started(tiny(seed=0))
-    read_state(again, tmp_path / "state.pt")
-    assert drawn(again) == expected != drawn(again)
 
 
 def test_a_run_ended_by_minutes_resumes(tmp_path: Path) -> None:
@@ -176,23 +152,6 @@ def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint_and_a_state(numb
     assert load(out).trained
     assert torch.load(f"{out}.resume.pt", weights_only=True)["step"] == 2
     assert not list(tmp_path.glob("*.partial"))
-
-
-def test_a_run_stopped_before_its_first_step_does_not_claim_to_be_trained(tmp_path: Path) -> None:
-    trained(tiny(), tmp_path / "new.safetensors", stop=lambda: True)
-    assert not load(tmp_path / "new.safetensors").trained
-
-
-def test_a_second_ctrl_c_has_its_usual_effect() -> None:
-    # Tests that are run in the background may have been started with it ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt), stopped_by_signals() as stop:
-            os.kill(os.getpid(), signal.SIGINT)
-            assert stop()
-            os.kill(os.getpid(), signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_the_log_has_a_row_per_step_and_a_resumed_run_appends_to_it(tmp_path: Path) -> None:
@@ -229,7 +188,7 @@ def test_an_infinite_loss_keeps_and_names_the_last_good_state(tmp_path: Path, mo
     ):
         trained(config, out)
     state = torch.load(f"{out}.resume.pt", weights_only=True)
-    assert state["step"] == 3 and all(bool(v.isfinite().all()) for v in state["learned"].values())
+    assert state["step"] == 3 and all(bool(v.isfinite().all()) for v in state["network"].values())
     assert len(rows_of(out)) == 3
 
 
@@ -267,40 +226,12 @@ def test_the_best_weights_are_kept_and_patience_ends_a_run(tmp_path: Path, monke
     assert trained(config, out, resume=True).step == 8, "resuming doesn't begin again what has ended"
 
 
-def test_evaluations_do_not_change_the_training(tmp_path: Path) -> None:
-    trained(tiny(steps=2), tmp_path / "a.safetensors")
-    trained(tiny(steps=2, evaluation={"every": 1, "selection_sequences": 11}), tmp_path / "b.safetensors")
-    ones, others = (torch.load(tmp_path / f"{n}.safetensors.resume.pt", weights_only=True)["learned"] for n in "ab")
-    assert same(ones, others)
-
-
-def test_the_selections_accuracy_is_the_evaluations(tmp_path: Path) -> None:
-    out = tmp_path / "a.safetensors"
-    network = trained(tiny(steps=2), out).checkpoint.network
-    metric = generated_metric(motion_clips(), network.vocabulary, 55, 12, 5, torch.device("cpu"))
-    selection = Selection(metric, patience=0)
-    found = evaluate(network, motion_clips(), 55, seed=5, window=12)["macro_accuracy"]
-    assert selection.evaluate(Learned(network), 1) == pytest.approx(found, abs=6e-4)
-
-
 def test_resuming_with_other_options_is_rejected_and_names_them(tmp_path: Path) -> None:
     out = tmp_path / "other.safetensors"
     trained(tiny(steps=1), out)
     with pytest.raises(TrainingError, match=r"with another data\.batch, optimiser\.ema_decay; use the same"):
         trained(tiny(steps=1, data={"batch": 8}, optimiser={"ema_decay": 0.5}), out, resume=True)
     assert trained(tiny(steps=1, log={"every": 2}), out, resume=True).step == 1, "what is logged changes no number"
-
-
-def test_a_state_from_before_a_setting_existed_resumes_with_its_default(tmp_path: Path) -> None:
-    out = tmp_path / "old.safetensors"
-    state = tmp_path / "old.safetensors.resume.pt"
-    trained(tiny(steps=2), out, stop=stop_after(1)[0], report=None)
-    content = torch.load(state, weights_only=True)
-    del content["config"]["model"]["person_hidden"], content["config"]["actions"]["onset"]
-    torch.save(content, state)
-    assert trained(tiny(steps=2), out, resume=True).step == 2
-    with pytest.raises(TrainingError, match=r"another actions\.onset"):
-        trained(tiny(steps=2, actions={"onset": {"fall": 0.5}}), out, resume=True)
 
 
 def test_a_damaged_or_older_state_is_rejected_by_name(tmp_path: Path) -> None:
@@ -313,44 +244,6 @@ def test_a_damaged_or_older_state_is_rejected_by_name(tmp_path: Path) -> None:
         torch.save(content, state)
         with pytest.raises(TrainingError, match="was written by another version"):
             trained(tiny(steps=1), out, resume=True)
-
-
-def test_a_state_that_does_not_fit_the_run_is_rejected_by_name(tmp_path: Path) -> None:
-    out = tmp_path / "odd.safetensors"
-    state = tmp_path / "odd.safetensors.resume.pt"
-    trained(tiny(steps=1), out)
-    whole = torch.load(state, weights_only=True)
-    weight = next(iter(whole["learned"]))
-    for changes in ({"learned": whole["learned"] | {weight: torch.zeros(3)}}, {"optimiser": {}}, {"random": None}):
-        torch.save(whole | changes, state)
-        with pytest.raises(TrainingError, match=r"odd\.safetensors\.resume\.pt: doesn't fit this run .*or remove it"):
-            trained(tiny(steps=1), out, resume=True)
-    del whole["batches"]
-    torch.save(whole, state)
-    with pytest.raises(TrainingError, match=r"doesn't fit this run .*batches"):
-        trained(tiny(steps=1), out, resume=True)
-
-
-def test_a_file_that_cannot_be_written_gives_a_message(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match="file: can't be created"):
-        trained(tiny(steps=1), tmp_path / "file" / "a.safetensors")
-
-
-def test_tensorboard_without_its_package_gives_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(TrainingError, match="tensorboard is not installed"):
-        trained(tiny(steps=1, log={"tensorboard": True}), tmp_path / "a.safetensors")
-
-
-def test_a_profile_without_generated_motion_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="kinetics-tps"):
-        train_profile(tiny(profile="kinetics-tps"), tmp_path / "x.safetensors", console=Console(quiet=True))
-
-
-def test_an_onset_of_an_unknown_action_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"actions\.onset: there is no action fly; there are stand, walk"):
-        trained(tiny(actions={"onset": {"fly": 0.5}}), tmp_path / "x.safetensors")
 
 
 def test_average_precision_and_area_under_curve_agree_with_worked_examples() -> None:

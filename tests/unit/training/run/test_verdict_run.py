@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -23,8 +22,6 @@ from training.run.train import train
 from training.run.validation.known_actions import KnownActions
 from training.run.validation.verdict_evaluation import VerdictEvaluation
 from training.run.verdict_run import VerdictRun, verdict_run
-from training.settings.clips_config import DEFAULTS
-from training.settings.run_config import TrainingConfigError, load
 from training.sources.terms import DataFolderError
 from training.sources.verdicts.verdict_clips import JudgedClip
 from training.sources.verdicts.verdict_tracks import VerdictTracks
@@ -50,17 +47,6 @@ def judged(start: Checkpoint) -> VerdictRun:
 
 
 # Vocabulary and configuration
-
-
-def test_verdicts_have_the_defaults_of_clips() -> None:
-    config = load(None, {"start": "edge", "data": {"verdicts": {"folder": "verdicts"}}})
-    assert config.steps == DEFAULTS["steps"] == 300 and config.data.verdicts.share == 0.25
-    assert config.data.clips == config.data.verdicts
-    both = {"examples": {"folder": "my_clips"}, "verdicts": {"folder": "verdicts"}}
-    with pytest.raises(TrainingConfigError, match=r"data\.examples and data\.verdicts are two ways"):
-        load(None, {"start": "edge", "data": both})
-    with pytest.raises(TrainingConfigError, match=r"data\.verdicts .*set start \(--from\), such as --from edge"):
-        load(None, {"data": {"verdicts": {"folder": "verdicts"}}})
 
 
 def test_a_new_action_is_one_that_a_verdict_really_names(judged: VerdictRun) -> None:
@@ -102,11 +88,6 @@ def test_verdicts_without_use_or_contrast_are_an_error_with_counts(
         verdict_run(verdict_clips(some(*verdicts), hold_out=False), start)
 
 
-def test_verdicts_that_are_all_held_out_are_an_error_that_names_the_setting(start: Checkpoint) -> None:
-    with pytest.raises(DataFolderError, match=r"all verdicts that can be used are held out .*hold_out to false"):
-        verdict_run(verdict_clips([judged_flapping(2, "fall", "sit")]), start)
-
-
 def test_the_printed_summary_names_actions_of_which_nothing_is_held_out_or_learned(start: Checkpoint) -> None:
     clips = [judged_flapping(1, "fall", None), judged_flapping(2, "sit", "sit"), judged_flapping(3, "walk", "run")]
     assert notes(verdict_run(verdict_clips(clips), start))[:3] == [
@@ -136,14 +117,6 @@ def test_sequences_end_with_labels_and_exclusions_and_show_no_clip_that_is_held_
     assert (batch.excluded[~batch.real] == -1).all()
 
 
-def test_a_restored_source_continues_exactly(judged: VerdictRun) -> None:
-    one, other = (VerdictTracks(judged.clips.clips, judged.vocabulary, seed) for seed in (1, 2))
-    one.batch(3, 8)
-    other.restore(one.state())
-    first, second = one.batch(5, 8), other.batch(5, 8)
-    assert torch.equal(first.parts, second.parts) and torch.equal(first.action, second.action)
-
-
 # Learning
 
 
@@ -164,16 +137,6 @@ def test_a_wrong_verdict_lowers_only_the_excluded_action(start: Checkpoint, tmp_
     batch = generated(run, config)
     kept = [probabilities(one, batch)[batch.real] for one in (start.network, network)]
     assert float(0.5 * (kept[0] - kept[1]).abs().sum(-1).mean()) < 0.15, "elsewhere the answers are kept"
-
-
-def test_only_the_rows_of_verdicts_have_labels_or_exclusions(judged: VerdictRun) -> None:
-    run = begun(judged, on_clips(judged, {"share": 0.5}))
-    batch, place = run.batches.next(), run.batches.place("verdicts")
-    assert place == slice(3, 6) and batch.excluded is not None
-    assert (batch.excluded[:3] == -1).all()
-    assert (torch.maximum(batch.excluded, batch.action)[place][torch.arange(3), batch.last[place]] >= 0).all()
-    losses = run.advance().losses
-    assert losses["excluded"] >= 0 and np.isfinite(losses["total"])
 
 
 def test_the_checkpoint_names_what_it_learned_and_what_was_held_out(judged: VerdictRun, tmp_path: Path) -> None:
@@ -233,12 +196,3 @@ def test_the_figures_are_those_of_an_independent_count(judged: VerdictRun) -> No
     found = VerdictEvaluation(judged, known, window=8).figures(always)["actions"]
     assert found["wave"]["found"] == [0.0, 1.0], "the start does not know the action"
     assert found["wave"]["false"][1] == found["fall"]["false"][1] == 0.0
-
-
-def test_a_run_does_not_resume_on_other_verdicts(judged: VerdictRun, tmp_path: Path) -> None:
-    config, steps = on_clips(judged), iter(range(100))
-    trained(judged, tmp_path / "a.safetensors", config, stop=lambda: next(steps) >= 2)
-    clips = verdict_clips(some((6, "fall", None), (6, "wave", "flap")), hold_out=False)
-    changed = VerdictRun(dataclasses.replace(clips, fingerprint="other"), judged.start, judged.vocabulary)
-    with pytest.raises(TrainingError, match=r"other videos, annotations or motion than my_clips"):
-        trained(changed, tmp_path / "a.safetensors", config, resume=True)

@@ -3,7 +3,6 @@ detector."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from commands.models.train_console import needed
 from ring_buffers.frames import FrameMeta, Lease
 from stages.checkpoint import load
 from stages.detection.cascade_rcnn import detector_file
@@ -20,13 +18,9 @@ from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from support.models.drawn_people import CLASSES, SIZE, trained_detector, walking, write_film
 from support.repository import REPOSITORY
-from support.training.training_examples import stand_in_table, tiny
-from training.annotated_videos.clip_pictures import clip_features
-from training.annotated_videos.feature_cache import features_folder
-from training.annotated_videos.regions.detector_source import DetectorSource, detector_source
-from training.annotated_videos.regions.feature_source import feature_source
+from support.training.training_examples import stand_in_table
+from training.annotated_videos.regions.detector_source import detector_source
 from training.annotated_videos.sightings import read_roi
-from training.annotated_videos.watching import WatchSettings
 from training.kinetics_tps import (
     AnnotatedFrame,
     AnnotatedPart,
@@ -41,7 +35,7 @@ from training.kinetics_tps import (
 )
 from training.run.data_folder import watch_settings, watched_folder
 from training.run.train import train
-from training.settings.run_config import TrainingConfig, TrainingConfigError
+from training.settings.run_config import TrainingConfig
 from training.settings.run_config import load as load_config
 
 CONFIG = REPOSITORY / "training" / "configs" / "kinetics-tps-tiny.yaml"
@@ -127,26 +121,6 @@ def test_a_run_uses_the_detector_and_its_checkpoint_needs_no_other_file(
     assert [thing.label for thing in analysis.objects] == ["ball"]
 
 
-def test_tuned_features_begin_as_the_cached_features_of_the_same_pictures(films: Path, detector: Path) -> None:
-    vgg = {"weights": None, "channels": 2, "hidden": 16, "short_side": 64}
-    config = on_films(films, detector)
-    frozen, source = watched_folder(config).clips["train"][0], feature_source(config)
-    tuned = watched_folder(on_films(films, detector, vgg={**vgg, "tuned": True, "crop": 48})).clips["train"][0]
-    assert source is not None and frozen.features is not None and tuned.features is None
-    kept, now = read_roi(frozen.features, 0, len(frozen.rows)), clip_features(tuned, source.make(), torch.device("cpu"))
-    assert (tuned.seen.object_box[:, 2] > 0).any()
-    for ours, theirs in zip((now.parts, now.objects), (kept.parts, kept.objects), strict=True):
-        assert (ours - theirs.float()).abs().max() <= 1e-3 * theirs.float().abs().max()
-
-
-def test_the_cache_depends_on_the_detector_and_not_on_its_path() -> None:
-    def folder(source: DetectorSource | None) -> Path:
-        return features_folder(Path("films"), WatchSettings(detector=source))
-
-    here, there = DetectorSource("a.safetensors", "ab"), DetectorSource("b.safetensors", "ab")
-    assert folder(here) == folder(there) != folder(replace(here, sha256="cd")) != folder(None)
-
-
 def test_a_missing_changed_or_partless_detector_is_reported(detector: Path, tmp_path: Path) -> None:
     path = tmp_path / "detector.safetensors"
     config = on_films(tmp_path, path)
@@ -164,16 +138,3 @@ def test_a_missing_changed_or_partless_detector_is_reported(detector: Path, tmp_
     assert again is not None
     with pytest.raises(WeightsError, match=r"model\.detector: .*not a safetensors file"):
         again.make()
-
-
-def test_a_region_detector_needs_neither_keypoints_nor_movenets_weights(detector: Path) -> None:
-    assert needed(on_films(Path("films"), detector)) == ["minilm"]
-    assert watch_settings(on_films(Path("films"), detector)).roi is None
-    regions = {"detector": "x.safetensors", "geometry": False, "visual": "all", "regions": "vgg"}
-    for wrong in ({"geometry": True}, {"regions": "detector"}):
-        with pytest.raises(TrainingConfigError, match="detector: only movenet finds keypoints: set geometry to false"):
-            tiny(data={"folder": "films", "folder_share": 1}, model=regions | wrong)
-    with pytest.raises(TrainingConfigError, match=r"model\.detector: .* motion have only keypoints"):
-        tiny(data={"folder": "films", "folder_share": 0.5, "vocabulary": "profile"}, model=regions)
-    with pytest.raises(TrainingConfigError, match=r"model\.visual|model\.detector"):
-        tiny(model=regions)

@@ -13,7 +13,7 @@ from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from commands.models.train_console import needed, train_profile
+from commands.models.train_console import train_profile
 from stages.checkpoint import CheckpointError, load, save
 from stages.heads.network import VisualInput
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
@@ -23,17 +23,17 @@ from support.repository import REPOSITORY
 from support.training.folder_examples import StandIn, put_folder, stand_in
 from support.training.training_examples import motion_clips, stand_in_table, tiny
 from training.annotated_videos.clips import open_folder
-from training.annotated_videos.feature_cache import features_folder
 from training.annotated_videos.regions.feature_source import FeatureSource, feature_source
 from training.annotated_videos.sightings import read_roi
 from training.annotated_videos.watching import WatchSettings
-from training.run.data_folder import watch_settings, watched_folder
+from training.run.data_folder import watched_folder
 from training.run.learning.training_run import TrainingError
 from training.run.train import train
-from training.settings.run_config import TrainingConfig, TrainingConfigError
+from training.settings.run_config import TrainingConfig
 from training.settings.run_config import load as load_config
 
 __all__ = ["stand_in"]
+
 CONFIGS = REPOSITORY / "training" / "configs"
 SOURCE = FeatureSource(channels=2, hidden=16, short_side=64, seed=7)
 VGG = {"weights": None, "channels": 2, "hidden": 16, "short_side": 64}
@@ -97,15 +97,6 @@ def _features(extractor: VggFeatures, picture: torch.Tensor, box: Any) -> torch.
         )[0]
 
 
-def test_the_cache_depends_on_the_extractor_and_not_on_its_path() -> None:
-    def folder(source: FeatureSource | None) -> Path:
-        return features_folder(Path("films"), WatchSettings(vgg=source))
-
-    assert len({folder(None), folder(SOURCE), folder(replace(SOURCE, seed=8)), folder(replace(SOURCE, hidden=17))}) == 4
-    here, there = (replace(SOURCE, path=path, sha256="ab") for path in ("a.pth", "b.pth"))
-    assert folder(here) == folder(there) != folder(replace(here, sha256="cd"))
-
-
 def test_a_run_on_vgg_features_learns_and_its_checkpoint_needs_no_other_file(
     tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,15 +149,6 @@ def test_a_checkpoint_with_an_unfitting_extractor_is_rejected(tmp_path: Path, st
         load(out)
 
 
-def test_random_weights_depend_on_the_seed_and_leave_other_random_states(tmp_path: Path) -> None:
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    one, same, other = SOURCE.make(), SOURCE.make(), replace(SOURCE, seed=8).make()
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(one.fc6.weight, same.fc6.weight) and not torch.equal(one.fc6.weight, other.fc6.weight)
-    assert not one.training and not one.fc6.weight.requires_grad
-
-
 def test_weights_from_a_file_must_have_the_configured_sizes(tmp_path: Path) -> None:
     path = tmp_path / "features.safetensors"
     save_features(VggFeatures(VggConfig(2, 16, short_side=64)), path)
@@ -185,31 +167,6 @@ def test_weights_from_a_file_must_have_the_configured_sizes(tmp_path: Path) -> N
         feature_source(config)
 
 
-def test_the_papers_weights_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path))
-    config = load_config(CONFIGS / "kinetics-tps.yaml", {"data": {"folder": "films"}})
-    with pytest.raises(WeightsError, match=r"(?s)weights fetch vgg16.*vgg16-397923af\.pth"):
-        watch_settings(config)
-
-
-def test_the_detectors_own_maps_need_no_extractor() -> None:
-    assert feature_source(tiny()) is None
-    seeing = tiny(data={"folder": "films"}, model={"visual": "all"})
-    assert feature_source(seeing) is None and watch_settings(seeing).roi is not None
-
-
-def test_the_weights_a_run_needs_are_known_before_videos_are_watched() -> None:
-    folder = {"data": {"folder": "films"}}
-    assert needed(load_config(CONFIGS / "kinetics-tps.yaml", folder)) == ["bert-base-uncased", "vgg16"]
-    with_keypoints = folder | {"model": {"detector": "movenet"}}
-    assert needed(load_config(CONFIGS / "kinetics-tps-tiny.yaml", with_keypoints)) == ["movenet-multipose", "minilm"]
-    assert needed(tiny()) == ["motion", "minilm"]
-    assert needed(tiny(data={"folder": "films"}, model={"language_model": "some/bert"})) == [
-        "motion",
-        "movenet-multipose",
-    ]
-
-
 @pytest.mark.parametrize(
     "data", [{}, {"folder": "films", "folder_share": 0.5}, {"folder": "films", "vocabulary": "profile"}]
 )
@@ -219,8 +176,3 @@ def test_a_profile_without_a_vocabulary_is_trained_only_on_a_folders_labels(
     config = tiny(profile="kinetics-tps", data=data)
     with pytest.raises(TrainingError, match=r"on a folder's own labels: set data\.folder, and data\.folder_share to 1"):
         train_profile(config, tmp_path / "x.safetensors", console=Console(quiet=True))
-
-
-def test_a_vgg_without_visual_features_is_rejected() -> None:
-    with pytest.raises(TrainingConfigError, match="model: regions: vgg reads pictures: set visual to all or objects"):
-        tiny(model={"regions": "vgg"})

@@ -21,7 +21,6 @@ from training.run.learning.losses import (
     losses,
     measure_rarity,
     positive_weights,
-    state_loss,
 )
 from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors
@@ -63,22 +62,6 @@ def test_the_total_is_the_weighted_sum_of_the_terms(target: Tensors) -> None:
     assert all(value.item() > 0 for value in found.values())
 
 
-@pytest.mark.parametrize(
-    ("changes", "silent"),
-    [
-        ({"states": {"weight": 0}}, "state_logits"),
-        ({"relevance": {"weight": 0}}, "relevance_logits"),
-        ({"actions": {"frame_weight": 0}}, "frame_logits"),
-        ({"actions": {"every_step_weight": 0, "last_step_weight": 0}}, "action_logits"),
-    ],
-)
-def test_a_term_with_weight_zero_has_no_gradient(target: Tensors, changes: dict[str, Any], silent: str) -> None:
-    outputs = random_outputs(target)
-    losses(outputs, target, MASK, PLAIN, load(None, changes))["total"].backward()
-    for name, logits in outputs._asdict().items():
-        assert bool(logits.grad.any()) is (name != silent), name
-
-
 def test_padding_absent_parts_foreign_states_and_unknown_actions_do_not_count(target: Tensors) -> None:
     outputs = random_outputs(target)
     losses(outputs, target, MASK, PLAIN, load())["total"].backward()
@@ -96,25 +79,6 @@ def test_the_window_term_uses_each_sequences_last_step(target: Tensors) -> None:
     for row, last in enumerate(target.last.tolist()):
         known = bool(target.action[row, last] >= 0)
         assert touched[row].nonzero().flatten().tolist() == ([last] if known else [])
-
-
-def test_a_batch_without_known_actions_has_a_finite_loss_without_action_terms(target: Tensors) -> None:
-    unknown = Tensors(**{name: getattr(target, name) for name in Tensors.__slots__} | {"action": target.action * 0 - 1})
-    found = losses(random_outputs(target), unknown, MASK, PLAIN, load())
-    assert (found["frame"], found["every_step"], found["last_step"]) == (0, 0, 0)
-    assert torch.isfinite(found["total"])
-
-
-def test_focal_loss_is_half_the_cross_entropy_without_gamma_and_ignores_correct_entries_with_it() -> None:
-    logits, truth = torch.tensor([4.0, -4.0, 0.5]), torch.tensor([1.0, 0.0, 0.0])
-    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    ones = torch.ones(3)
-    even = load(None, {"states": {"loss": "focal", "focal_gamma": 0, "focal_alpha": 0.5}}).states
-    assert torch.allclose(state_loss(logits, truth, ones, even), entropy / 2)
-    focal = load(None, {"states": {"loss": "focal", "focal_gamma": 2, "focal_alpha": 0.25}}).states
-    missed = torch.tensor([1 - torch.sigmoid(torch.tensor(4.0))] * 2 + [torch.sigmoid(torch.tensor(0.5))])
-    expected = torch.tensor([0.25, 0.75, 0.75]) * missed**2 * entropy
-    assert torch.allclose(state_loss(logits, truth, ones, focal), expected, rtol=1e-4)
 
 
 def test_positives_of_rare_states_have_larger_limited_weights_only_if_configured() -> None:
@@ -181,17 +145,3 @@ def test_implied_postures_add_the_cross_entropy_of_the_posture_head_alone(target
                 heads = [raw[row, step, actions.index(name)] for name in ("stand", "sit")]
                 expected.append(np.log(np.exp(heads).sum()) - heads[("stand", "sit").index(implied)])
     assert expected and found["postures"].item() == pytest.approx(np.mean(expected), rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("implied", "fault"),
-    [
-        ({"fly": "stand"}, "fly is not an action outside"),
-        ({"sit": "stand"}, "sit is not an action outside"),
-        ({"walk": "lie"}, "lie is not one of model"),
-    ],
-)
-def test_implied_postures_with_unknown_names_are_rejected(implied: dict[str, str], fault: str) -> None:
-    config = load(None, HEADED | {"actions": {"implied_postures": implied}})
-    with pytest.raises(ValueError, match=fault):
-        implied_postures(VOCABULARY.actions, config)

@@ -35,10 +35,3 @@ def test_the_odds_of_an_action_change_by_the_given_factor(temporal: bool) -> Non
         odds = (after[:, action] / after[:, stand]) / (before[:, action] / before[:, stand])
         torch.testing.assert_close(odds, torch.full_like(odds, factor), rtol=1e-4, atol=0)
     assert torch.allclose(after.sum(-1), torch.ones(5))
-
-
-def test_an_unknown_action_is_named() -> None:
-    vocabulary = packaged("edge")
-    network = ActionNetwork(NetworkConfig(), vocabulary, torch.zeros(len(vocabulary.parts), len(vocabulary.states), 12))
-    with pytest.raises(ValueError, match=r"actions\.prevalence: there is no action fly; there are stand, walk"):
-        apply_prevalence(network, {"fly": 2.0})
