@@ -19,7 +19,6 @@ scores them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -29,9 +28,6 @@ OTHER = "other"
 UNSURE = "unsure"
 NOBODY = "nobody"
 _SAME_INSTANT_S = 1e-3
-_LEAST_EVERY_S = 0.01
-_LONGEST_S = 1e6
-_MOST_ERRORS = 12
 
 Half = Literal["development", "test"]
 Box = tuple[float, float, float, float]
@@ -39,7 +35,7 @@ Box = tuple[float, float, float, float]
 
 
 class LabelError(ValueError):
-    """A label file is invalid; the message names the file and has one error per line."""
+    """A label file cannot be used; the message names the file."""
 
 
 class BoxAt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -111,7 +107,7 @@ class Labelled(NamedTuple):
 
 
 def read_labels(path: Path) -> ClipLabels:
-    """Read and check a label file. Raises `LabelError`."""
+    """Read a label file. Raises `LabelError`."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -120,16 +116,11 @@ def read_labels(path: Path) -> ClipLabels:
 
 
 def parse_labels(content: bytes | str, where: str) -> ClipLabels:
-    """Parse and check a label file's content; `where` names it in messages. Raises `LabelError`."""
+    """Parse a label file's content; `where` names it in messages. Raises `LabelError`."""
     try:
-        labels = msgspec.json.decode(content, type=ClipLabels)
+        return msgspec.json.decode(content, type=ClipLabels)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LabelError(f"{where}: not a label file: {error}") from error
-    errors = _errors_of_clip(labels) or [error for person in labels.people for error in _errors_of(person, labels)]
-    if errors:
-        more = [f"… and {len(errors) - _MOST_ERRORS} more"] if len(errors) > _MOST_ERRORS else []
-        raise LabelError("\n  ".join([f"{where}:", *errors[:_MOST_ERRORS], *more]))
-    return labels
 
 
 def times(labels: ClipLabels, half: Half) -> list[float]:
@@ -148,61 +139,6 @@ def instants(labels: ClipLabels, half: Half | None = None) -> list[Labelled]:
             if label is not None and label != NOBODY and half in (None, labels.half_of(at.time)):
                 found.append(Labelled(person.id, _instant(at.time, labels.every), at.box, label))
     return sorted(found, key=lambda one: (one.time, one.person))
-
-
-def _errors_of_clip(labels: ClipLabels) -> list[str]:
-    errors: list[str] = []
-    if len(labels.sha256) != 64 or set(labels.sha256) - set("0123456789abcdef"):
-        errors.append("sha256: must be 64 hex digits of the footage's hash")
-    if min(labels.size) < 1:
-        errors.append("size: must be the footage's [width, height] in pixels")
-    if not 0 < labels.frame_rate < math.inf:
-        errors.append("frame_rate: must be a positive number")
-    if not _LEAST_EVERY_S <= labels.every <= _LONGEST_S:
-        errors.append(f"every: must be at least {_LEAST_EVERY_S:g} seconds")
-    for name, text in (("clip", labels.clip), ("labeller", labels.labeller)):
-        if not text.strip():
-            errors.append(f"{name}: must not be empty")
-    for name, (start, end) in (("development", labels.development), ("test", labels.test)):
-        if not 0 <= start <= end <= _LONGEST_S:
-            errors.append(f"{name}: must be [start, end] in seconds, not [{start:g}, {end:g}]")
-    if max(labels.development[0], labels.test[0]) < min(labels.development[1], labels.test[1]):
-        errors.append("development and test: the halves overlap")
-    if OTHER not in labels.labels or {UNSURE, NOBODY} & set(labels.labels):
-        errors.append(f"labels: must list the actions and {OTHER}, without {UNSURE} and {NOBODY}")
-    ids = [person.id for person in labels.people]
-    errors += [f"person {id_}: there are two" for id_ in sorted({id_ for id_ in ids if ids.count(id_) > 1})]
-    return errors
-
-
-def _errors_of(person: Person, labels: ClipLabels) -> Iterable[str]:
-    name = f"person {person.id}"
-    width, height = labels.size
-    known = (*labels.labels, UNSURE, NOBODY)
-    if person.id < 1:
-        yield f"{name}: ids count from 1"
-    before = -math.inf
-    for at in person.boxes:
-        when = f"{name} at {at.time:g} s"
-        if labels.half_of(at.time) is None:
-            yield f"{when}: is in neither half"
-            continue
-        instant = _instant(at.time, labels.every)
-        if abs(at.time - instant) > _SAME_INSTANT_S:
-            yield f"{when}: instants are multiples of {labels.every:g} s"
-        if instant <= before:
-            yield f"{when}: boxes must be in order of time, one per instant"
-        before = instant
-        if not (0 <= at.x1 < at.x2 <= width and 0 <= at.y1 < at.y2 <= height):
-            yield f"{when}: the box must be [x1, y1, x2, y2] with x1 < x2, y1 < y2, within {width}x{height}"
-        covering = [span.label for span in person.spans if span.covers(at.time)]
-        if len(covering) != 1:
-            yield f"{when}: {'has no label' if not covering else 'has several labels: ' + ', '.join(covering)}"
-    for span in person.spans:
-        if span.label not in known:
-            yield f"{name}: unknown label {span.label!r}; the labels are {', '.join(known)}"
-        if not any(span.covers(at.time) for at in person.boxes):
-            yield f"{name}: the span {span.first:g} to {span.last:g} s has no box in it"
 
 
 def _instant(time: float, every: float) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.benchmark.box_overlap import iou
 from training.detector.box_precision import average_precision
 
 SQUARE, AWAY = [0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]
@@ -20,19 +19,6 @@ def test_precision_is_one_if_exactly_the_true_boxes_are_detected() -> None:
     assert average_precision([rows([*SQUARE, 0.3], [*AWAY, 0.2])], [rows(SQUARE, AWAY)]) == 1
 
 
-def test_precision_is_zero_without_detections_and_none_without_true_boxes() -> None:
-    none = np.zeros((0, 5), np.float32)
-    assert average_precision([none], [rows(SQUARE)]) == 0
-    assert average_precision([none], [none[:, :4]]) is None
-    assert average_precision([rows([*SQUARE, 0.3])], [none[:, :4]]) is None
-
-
-def test_a_wrong_box_before_a_right_one_halves_the_precision() -> None:
-    assert average_precision([rows([*AWAY, 0.9], [*SQUARE, 0.5])], [rows(SQUARE)]) == 0.5
-    # Behind it, it costs nothing.
-    assert average_precision([rows([*AWAY, 0.1], [*SQUARE, 0.5])], [rows(SQUARE)]) == 1
-
-
 def test_detections_are_ranked_over_all_pictures_and_matched_within_each() -> None:
     found = [rows([*AWAY, 0.9]), rows([*SQUARE, 0.8])]
     assert average_precision(found, [rows(SQUARE), rows(SQUARE)]) == pytest.approx(0.5 * 0.5)
@@ -43,18 +29,8 @@ def test_a_second_box_on_the_same_object_is_wrong() -> None:
     assert average_precision(twice, [rows(SQUARE, AWAY)]) == pytest.approx(0.5 + 0.5 * 2 / 3)
 
 
-def test_an_iou_of_one_half_matches_and_less_does_not() -> None:
-    true = [rows(SQUARE)]
-    assert average_precision([rows([0, 0, 10, 5, 0.9])], true) == 1
-    assert average_precision([rows([0, 0, 10, 4.9, 0.9])], true) == 0
-
-
 def test_the_precision_at_a_recall_is_the_best_at_that_or_a_greater_one() -> None:
     # right, wrong, right, right: precisions 1, 2/3, 3/4 become 1, 3/4, 3/4.
     found = [rows([*SQUARE, 0.9]), rows([*AWAY, 0.8]), rows([*SQUARE, 0.7]), rows([*SQUARE, 0.6])]
     true = [rows(SQUARE), np.zeros((0, 4), np.float32), rows(SQUARE), rows(SQUARE)]
     assert average_precision(found, true) == pytest.approx((1 + 0.75 + 0.75) / 3)
-
-
-def test_iou_is_shared_area_by_joint_area() -> None:
-    assert iou(rows(SQUARE), rows([5.0, 0.0, 15.0, 10.0], AWAY)).tolist() == [[pytest.approx(1 / 3), 0]]

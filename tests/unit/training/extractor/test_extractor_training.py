@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import nn
 
@@ -18,9 +16,8 @@ from support.training.kinetics_tps_examples import FACTS, person, put_dataset
 from training.extractor.batch_norm import folded, with_batch_norm
 from training.extractor.box_examples import KINDS, UNKNOWN, Example, centre_view, random_view, read_examples
 from training.extractor.extractor_run import run_training
-from training.extractor.extractor_training import BoxReader, ExtractorTraining, losses, train_extractor
+from training.extractor.extractor_training import ExtractorTraining
 from training.kinetics_tps import AnnotatedFrame, Video, video_file
-from training.picture_training.optimisation import PictureTrainingError
 from training.synthetic.videos.truth import Keypoint, TrueFrame, TruePerson, Truth, truth_file, write_truth
 
 VERBS, ACTIONS = ("hold", "none"), ("lunge", "wave")
@@ -97,43 +94,6 @@ def test_folding_a_batch_norm_changes_no_answer() -> None:
     assert [type(layer) for layer in found] == [type(layer) for layer in plain]
 
 
-def square(seed: int) -> Example:
-    """A left hand is red and holds, a right one is blue and does nothing."""
-    random = np.random.default_rng(seed)
-    picture = random.integers(90, 130, (64, 64, 3), np.uint8)
-    boxes: list[list[int]] = []
-    for at, colour in enumerate(((250, 40, 40), (40, 40, 250))):
-        x, y = 32 * at + int(random.integers(0, 12)), int(random.integers(0, 40))
-        picture[y : y + 20, x : x + 20] = colour
-        boxes.append([x, y, x + 20, y + 20])
-    kinds = np.array([KINDS.index("left_hand"), KINDS.index("right_hand")])
-    action = np.array([seed % 2] * 2) if seed < 1000 else np.array([UNKNOWN] * 2)
-    return Example(picture, np.array(boxes, np.float32), kinds, np.array([0, 1]), action)
-
-
-def test_the_extractor_learns_its_tasks_and_keeps_them_without_batch_norm() -> None:
-    torch.manual_seed(0)
-    extractor = VggFeatures(SMALL)
-    plain, extractor.features = extractor.features, with_batch_norm(extractor.features)
-    reader = BoxReader(extractor, len(VERBS), len(ACTIONS)).train()
-    optimiser = torch.optim.AdamW(reader.parameters(), 3e-3)
-    terms: list[dict[str, torch.Tensor]] = []
-    for step in range(60):
-        terms.append(losses(reader(some := [square(4 * step + row) for row in range(4)]), some))
-        optimiser.zero_grad()
-        torch.stack(list(terms[-1].values())).sum().backward()
-        optimiser.step()
-    assert terms[-1]["verb"] < 0.2 * terms[0]["verb"] and terms[-1]["kind"] < 0.2 * terms[0]["kind"]
-    # Nothing in the pictures says it.
-    assert terms[-1]["action"] > 0.4
-    extractor.features = folded(reader.eval().extractor.features)
-    assert len(extractor.features) == len(plain)
-    unseen = [square(seed) for seed in range(1000, 1016)]
-    assert (reader(unseen)["verb"].argmax(-1).view(-1, 2) == torch.tensor([0, 1])).float().mean() > 0.9
-    # Where nothing is known nothing is learned.
-    assert losses(reader(unseen), unseen)["action"] == 0
-
-
 def test_a_run_writes_weights_that_training_loads_and_continues_without_batch_norm(tmp_path: Path) -> None:
     put_dataset(tmp_path, [example(tmp_path, name) for name in ("a1", "a2")])
     out = tmp_path / "runs" / "features.safetensors"
@@ -154,32 +114,3 @@ def test_a_run_writes_weights_that_training_loads_and_continues_without_batch_no
     assert "fc6.weight" in changed and convolutions
     # conv1 and conv2 of given weights stay as they are.
     assert min(int(name.split(".")[1]) for name in convolutions) == 10
-
-
-def test_a_broken_video_is_left_out_and_none_left_ends_the_run(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    good, bad = example(tmp_path, "a1"), example(tmp_path, "a2")
-    put_dataset(tmp_path, [good, bad])
-    bad.path.write_bytes(b"nothing")
-
-    def train(videos: list[Video], minutes: float | None = None) -> int:
-        return train_extractor(
-            VggFeatures(SMALL), tmp_path, videos, VERBS, ACTIONS, SHORT, given=False, minutes=minutes
-        )[1]
-
-    with caplog.at_level(logging.WARNING):
-        assert train([good, bad]) == 2
-    assert caplog.text.count("a2.mp4: can't be read") == 1
-    with pytest.raises(PictureTrainingError, match="none of the videos can be read"):
-        train([bad])
-    assert train([good], minutes=0) == 0
-
-
-def test_an_infinite_loss_ends_the_run(tmp_path: Path) -> None:
-    video = example(tmp_path)
-    put_dataset(tmp_path, [video])
-    broken = VggFeatures(SMALL)
-    broken.fc7.weight.data.fill_(float("nan"))
-    with pytest.raises(PictureTrainingError, match=r"the loss is nan at step 0: train with a lower learning rate"):
-        train_extractor(broken, tmp_path, [video], VERBS, ACTIONS, SHORT, given=False)

@@ -24,10 +24,6 @@ def test_alarms_that_overlap_are_one_if_video_person_and_action_are_the_same() -
     assert counted(old, [raised(10, 20, video="b")]) == (0, 1, 1)
 
 
-def test_an_alarm_pairs_with_one_other_only() -> None:
-    assert counted([raised(0, 100)], [raised(number, number + 5) for number in range(0, 100, 10)]) == (1, 0, 9)
-
-
 def test_an_alarm_belongs_to_the_minute_of_its_video_in_which_it_begins() -> None:
     found = alarms("events", [90.0, 200.0], [raised(130, 190, video="b")], [raised(119, 140, video="b")])
     assert found.raised == [Alarm("fall", ("b", 1), True, True)]

@@ -6,10 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from support.examples import examples
 from training.gate.decision import (
     BACK_TEST,
     CLIPS,
@@ -108,10 +105,6 @@ def test_the_gate_refuses_what_it_could_not_measure_unless_that_check_is_named(n
     assert missing.reason and (missing.reason == "no footage") == (missing.name == FOOTAGE)
 
 
-def test_what_is_measured_and_worse_is_refused_though_it_may_stay_unmeasured() -> None:
-    assert not passed(decide(replace(EQUAL, alarms=alarms(*[(0, 1)] * 20))), REQUIRED)
-
-
 def test_what_was_chosen_because_old_raised_it_decides_nothing() -> None:
     assert refused(wrong=judged("fall", gained=20), in_clips=alarms(*[(0, 3)] * 20)) == []
     assert refused(wrong=(), in_clips=None) == []
@@ -125,22 +118,12 @@ def test_a_tenth_of_the_confirmed_events_may_be_lost_by_chance_and_a_fifth_may_n
     assert refused(confirmed=each(16, 4)) == [(CONFIRMED, "")]
 
 
-def test_few_events_of_an_action_can_only_be_lost_together() -> None:
-    assert refused(confirmed=judged("fall", lost=1)) == []
-    assert refused(confirmed=judged("fall", lost=2)) == [(CONFIRMED, ""), (CONFIRMED, "fall")]
-    assert refused(confirmed=judged("fall", both=7, lost=2)) == []
-
-
 def test_what_an_action_gains_makes_up_for_its_own_losses_only() -> None:
     assert refused(confirmed=judged("fall", both=10, lost=5, gained=4)) == []
     assert refused(confirmed=[*judged("fall", both=10, lost=6), *judged("sit", gained=6)]) == [
         (CONFIRMED, ""),
         (CONFIRMED, "fall"),
     ]
-
-
-def test_events_that_neither_raises_do_not_hide_the_lost_ones() -> None:
-    assert refused(confirmed=[*judged("fall", both=2, lost=4), *[Judged("fall", False, False)] * 100])
 
 
 def test_alarms_are_compared_by_minute_because_those_of_a_minute_have_one_cause() -> None:
@@ -150,19 +133,9 @@ def test_alarms_are_compared_by_minute_because_those_of_a_minute_have_one_cause(
     assert refused(alarms=alarms(*[(1, 0)] * 20)) == []
 
 
-def test_a_fifth_more_alarms_on_the_same_video_are_found_by_pairs() -> None:
-    assert refused(alarms=alarms(*[(0, 1)] * 22, both=100, of=120)) == [(BACK_TEST, "")]
-
-
 def test_videos_in_which_nothing_could_be_significant_measure_nothing() -> None:
     checks = {check.name: check for check in decide(replace(EQUAL, alarms=alarms(both=0, of=4)))}
     assert checks[BACK_TEST].outcome == "not measured" and "fewer than 5 minutes" in checks[BACK_TEST].reason
-
-
-def test_an_action_that_is_raised_more_often_is_named() -> None:
-    swapped = [*alarms(*[(0, 1)] * 20, what="fall").raised, *alarms(*[(1, 0)] * 20, what="walk").raised]
-    checks = {check.name: check for check in decide(replace(EQUAL, alarms=Alarms("events", 0.5, 30, swapped)))}
-    assert checks[BACK_TEST].outcome == "passed" and checks[BACK_TEST].reason.endswith("more often: fall")
 
 
 def test_a_small_loss_of_every_person_is_found_by_pairs() -> None:
@@ -191,23 +164,3 @@ def test_a_rare_action_of_the_footage_is_not_judged() -> None:
 def test_p_values_are_corrected_by_holms_method() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
-
-
-COUNTS = st.integers(0, 30)
-
-
-@given(both=COUNTS, lost=COUNTS, gained=COUNTS, more=st.integers(1, 10))
-@settings(max_examples=examples(25))
-def test_more_losses_never_let_a_checkpoint_pass(both: int, lost: int, gained: int, more: int) -> None:
-    def refusing(lost: int) -> set[tuple[str, str]]:
-        checks = decide(Measured(confirmed=judged("fall", both=both + 1, lost=lost, gained=gained)))
-        return {(one.name, one.part) for one in checks if one.outcome == "refused"}
-
-    assert refusing(lost) <= refusing(lost + more)
-
-
-@given(swapped=st.dictionaries(st.sampled_from(ACTIONS), COUNTS, min_size=1))
-@settings(max_examples=examples(25))
-def test_equal_losses_and_gains_are_never_forgetting(swapped: dict[str, int]) -> None:
-    same = {name: Sequences(100, 50, 50, number, number) for name, number in swapped.items()}
-    assert not [one for one in decide(Measured(sequences=same)) if one.outcome == "refused"]

@@ -21,11 +21,6 @@ def test_answers_are_counted_by_person_and_action() -> None:
     ]
 
 
-def test_people_of_other_clips_are_others() -> None:
-    both = [judged(1, "walk", "walk"), judged(1, "walk", "walk", clip="talking")]
-    assert [one.unit for one in labelled_people(both, both)] == ["talking/1", "vtest/1"]
-
-
 def test_all_cameras_of_a_take_are_one_unit() -> None:
     both = [judged(person, "walk", "walk", clip=f"take-cam0{camera}") for camera in (1, 2) for person in (1, 2)]
     assert {one.unit for one in labelled_people(both, both)} == {"take"}

@@ -63,12 +63,6 @@ def test_the_latest_of_contradictory_verdicts_counts() -> None:
     assert facts(clip(wrong, right)) == [Fact(1, "fall", True, 35, 65)]
 
 
-def test_actions_that_neither_checkpoint_has_are_left_out() -> None:
-    one = clip(("lying_still", "lying_still", 1, (0, 50)), ("lying_still", "fall", 1, (35, 65)))
-    found = judged_verdicts([one], answers(FALLS), answers(FALLS), known=KNOWN)
-    assert found.confirmed == [Judged("fall", True, True)] and not found.wrong
-
-
 def test_events_outside_confirmed_spans_of_their_action_are_alarms() -> None:
     one = clip(("fall", "fall", 1, (35, 65)), ("fall", None, 2, (0, 20)))
     (shown,) = answers(FALLS, "f" * 20 + "l" * 80).values()

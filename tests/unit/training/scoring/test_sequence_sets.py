@@ -20,9 +20,7 @@ from training.scoring.sequence_sets import (
     CHOOSING,
     JUDGING,
     FrozenSequences,
-    ListedClips,
     drawn_sequences,
-    frozen_sequences,
     listed_clips,
     score_sequences,
     sequence_set,
@@ -76,19 +74,6 @@ def test_sequences_end_only_in_later_usable_frames_of_their_action() -> None:
     usable[[3, 7, 60, 130]] = True  # of clips 0, 0, 1, and of 3, which has no action
     listed = list(listed_clips([clips], {"jhmdb": usable}, ("stand", "wave"), "test", 3, np.random.default_rng(0)))
     assert {(drawn.action, drawn.clip, drawn.last) for _, drawn in listed} == {("stand", 0, 7), ("wave", 1, 20)}
-
-
-def test_clips_are_given_once_and_in_order() -> None:
-    listed = [
-        drawn
-        for _, drawn in listed_clips(
-            [films()], {"jhmdb": np.ones(200, bool)}, ("wave",), None, 2, np.random.default_rng(0)
-        )
-    ]
-    source, rng = ListedClips(listed), np.random.default_rng(1)
-    assert [source.draw(rng, "stand") for _ in listed] == listed
-    with pytest.raises(IndexError):
-        source.draw(rng)
 
 
 def test_steps_and_answers_are_those_of_each_sequence_alone_through_the_network(data: Path) -> None:
@@ -151,13 +136,6 @@ def test_captures_end_in_frames_that_show_a_body_and_each_sequence_is_of_its_own
     assert score_sequences(load_checkpoint("edge"), tmp_path, every, FROZEN).sequences == count
 
 
-def test_a_network_without_an_action_is_wrong_where_it_is_the_label(data: Path) -> None:
-    checkpoint = load_checkpoint("edge")
-    renamed = replace(checkpoint.vocabulary, actions=tuple(f"{name}s" for name in checkpoint.vocabulary.actions))
-    checkpoint.network.vocabulary = renamed
-    assert score_sequences(checkpoint, data, JHMDB, FROZEN).last_over_all.mean == 0
-
-
 def test_sets_are_those_that_the_data_folder_has_clips_for(data: Path, tmp_path: Path) -> None:
     names = [one.name for one in (*CHOOSING, *JUDGING) if sequence_set(data, one.name, FROZEN) is not None]
     assert names == ["jhmdb-validation", "jhmdb"]
@@ -172,12 +150,6 @@ def test_sets_are_those_that_the_data_folder_has_clips_for(data: Path, tmp_path:
 def test_a_network_that_reads_no_keypoints_is_rejected(data: Path) -> None:
     with pytest.raises(ScoringError, match="has keypoints only"):
         score_sequences(load_checkpoint("kinetics-tps"), data, JHMDB, FROZEN)
-
-
-def test_what_is_scored_is_frozen_in_a_file() -> None:
-    frozen = frozen_sequences()
-    assert (frozen.version, frozen.seed, frozen.window) == (1, 1601, 64)
-    assert frozen.poses == ("jhmdb",) and "utkinect" in frozen.captures
 
 
 def _fields() -> dict[str, object]:

@@ -42,10 +42,3 @@ def test_the_other_steps_stay_in_order_and_the_last_always(lengths: list[int], l
         assert made.action[row].tolist() == kept + [-1] * (STEPS - len(kept))
         assert made.states_known[row].all((-1, -2)).tolist() == made.real[row].tolist()
         assert made.relevance_known[row].all(-1).tolist() == made.real[row].tolist()
-
-
-def test_nothing_lost_changes_nothing() -> None:
-    whole = numbered([6, 1, 4])
-    made = without_steps(whole, np.zeros((COUNT, STEPS), dtype=bool))
-    for name in Sequences.__slots__:
-        np.testing.assert_array_equal(getattr(made, name), getattr(whole, name))

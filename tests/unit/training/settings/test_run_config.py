@@ -5,11 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
-from typer.testing import CliRunner
 
-from commands.models.train import train_app
 from stages.checkpoint import LONGEST_WINDOW_STEPS
 from support.repository import REPOSITORY
 from training.settings.run_config import TrainingConfig, TrainingConfigError, commented, load
@@ -65,10 +61,6 @@ def test_a_file_may_hold_only_changes_and_options_override_it(tmp_path: Path) ->
     assert config.data == load().data
 
 
-def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
-    assert load(file_of(tmp_path, "# nothing\n")) == load()
-
-
 def test_the_longest_window_of_a_run_is_the_longest_that_a_checkpoint_may_have(tmp_path: Path) -> None:
     assert load(file_of(tmp_path, f"data: {{window: {LONGEST_WINDOW_STEPS}}}")).data.window == LONGEST_WINDOW_STEPS
     with pytest.raises(TrainingConfigError, match=rf"data\.window: .*less than or equal to {LONGEST_WINDOW_STEPS}"):
@@ -105,31 +97,3 @@ def test_invalid_settings_are_rejected_by_file_and_field(tmp_path: Path, text: s
     with pytest.raises(TrainingConfigError, match=named) as raised:
         load(file_of(tmp_path, text + "\n"))
     assert "run.yaml" in str(raised.value)
-
-
-def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
-    with pytest.raises(TrainingConfigError, match=r"seed: .*data\.batch: "):
-        load(file_of(tmp_path, "seed: -1\ndata: {batch: 0}\n"))
-
-
-def test_unreadable_files_are_rejected_by_name(tmp_path: Path) -> None:
-    with pytest.raises(TrainingConfigError, match=r"none\.yaml: can't be read"):
-        load(tmp_path / "none.yaml")
-    (tmp_path / "latin.yaml").write_bytes(b"profile: \xe9dge\n")
-    with pytest.raises(TrainingConfigError, match=r"latin\.yaml: is not UTF-8"):
-        load(tmp_path / "latin.yaml")
-    save_file({"a": torch.zeros(1)}, tmp_path / "deep.safetensors", {"metrics": "[" * 200_000})
-    with pytest.raises(TrainingConfigError, match=r"deep\.safetensors: can't be read as a checkpoint: .*recursion"):
-        load(tmp_path / "deep.safetensors")
-    (tmp_path / "torn.safetensors").write_bytes(b"\x00" * 20)
-    with pytest.raises(TrainingConfigError, match=r"torn\.safetensors: can't be read as a checkpoint"):
-        load(tmp_path / "torn.safetensors")
-
-
-def test_the_command_prints_the_defaults_and_exits_with_2_on_errors(tmp_path: Path) -> None:
-    printed = CliRunner().invoke(train_app, ["config"])
-    assert (printed.exit_code, printed.stdout) == (0, commented())
-    rejected = CliRunner().invoke(train_app, ["--config", str(file_of(tmp_path, "steps: 0\n"))])
-    assert rejected.exit_code == 2 and "steps: " in rejected.stderr and "Traceback" not in rejected.output
-    rejected = CliRunner().invoke(train_app, ["--steps", "0"])
-    assert rejected.exit_code == 2 and "steps: " in rejected.stderr

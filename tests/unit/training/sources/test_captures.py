@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
-import torch
 
 from stages.vocabulary import Vocabulary, packaged
-from support.training.captured_people import COLUMN, captured, hopping, punching, standing, walking, waving
+from support.training.captured_people import captured, punching, standing, walking, waving
 from training.sequences.sequences import Sequences
 from training.sources.captures import Captures
 from training.sources.motion_clips import MotionClips
 from training.sources.roles import roles
-from training.sources.terms import DataFolderError
 
 VOCABULARY = packaged("edge")
 
@@ -65,12 +61,6 @@ def test_sequences_have_the_shapes_and_types_of_their_contract(clips: list[Motio
     assert (found.action[padding] == -1).all()
     assert not found.states_known[padding].any() and not found.relevance_known[padding].any()
     assert (np.diff(found.times_us, axis=1)[:, :] >= 0).all()
-
-
-def test_batches_are_tensors_for_the_network(clips: list[MotionClips]) -> None:
-    batch = Captures(clips, VOCABULARY, 1).batch(8, 16)
-    assert batch.parts.shape[:3] == (8, 16, len(VOCABULARY.parts)) and torch.isfinite(batch.parts).all()
-    assert batch.states_known.dtype == torch.bool and (batch.action >= 0).any()
 
 
 def test_a_restored_source_gives_the_batches_of_an_uninterrupted_one(clips: list[MotionClips]) -> None:
@@ -132,12 +122,6 @@ def test_only_clips_of_the_role_are_seen() -> None:
         assert (hands.any() > 0) == (expected > 0)
 
 
-def test_a_share_of_zero_leaves_an_action_out(clips: list[MotionClips]) -> None:
-    found = Captures(clips, VOCABULARY, 1, shares={"wave": 0, "walk": 0}).sequences(80, 6)
-    last = found.action[np.arange(80), found.lengths - 1]
-    assert set(last.tolist()) <= {index("stand"), index("other")}
-
-
 def test_unreadable_steps_are_other_and_unknown_ones_stay_unknown(
     clips: list[MotionClips], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,16 +169,6 @@ def test_the_waving_hand_is_known_to_wave_and_the_other_one_not_to(clips: list[M
         assert found.relevance[waves].sum() == 2 * waves.sum()
 
 
-def test_a_wave_of_unclear_hands_leaves_both_unknown() -> None:
-    joints = standing(60)
-    joints[:, COLUMN["r_wrist"]] = joints[:, COLUMN["l_wrist"]] = (0.4, 0.0, 1.4)
-    found = Captures([captured([("wave", joints)])], VOCABULARY, 1).sequences(40, 10)
-    for side in ("left", "right"):
-        assert not known_states(found, f"{side}_hand", "wave")[0].size
-        assert not found.relevance_known[..., VOCABULARY.part_index(f"{side}_arm")].any()
-        assert known_states(found, f"{side}_hand", "applaud")[0].size  # nobody claps while waving
-
-
 def test_the_striking_arm_is_known_to_strike_and_defines_the_action_and_the_other_one_is_unknown() -> None:
     found = Captures([captured([("punch", punching(90))])], VOCABULARY, 7).sequences(80, 30, action="punch")
     strike = VOCABULARY.state_index("strike")
@@ -213,27 +187,6 @@ def test_the_striking_arm_is_known_to_strike_and_defines_the_action_and_the_othe
     assert (left | right).any(1).mean() > 0.5 and not (left & right).any()
     assert not (left.any(1) & right.any(1)).any()
     assert 0.3 < left.any(1).sum() / (left | right).any(1).sum() < 0.7  # half are mirrored
-
-
-def test_jumping_people_are_known_to_jump_in_the_air_only() -> None:
-    found = Captures([captured([("jump", hopping(90))])], VOCABULARY, 7).sequences(80, 30, action="jump")
-    for part in ("hip", "left_leg", "right_foot"):
-        jump, stand, step = known_states(found, part, "jump", "stand", "step")
-        assert 0.1 * found.real.sum() < jump.size < 0.6 * found.real.sum() and jump.all()
-        # What is in the air neither stands nor steps; of the other steps, this is unknown.
-        assert stand.size == step.size == jump.size and not stand.any() and not step.any()
-
-
-def test_walking_people_step_and_standing_people_stand(clips: list[MotionClips]) -> None:
-    walks = Captures(clips, VOCABULARY, 7).sequences(40, 10, action="walk")
-    for part in ("left_leg", "right_foot", "hip"):
-        step, stand = known_states(walks, part, "step", "stand")
-        # A single step has no pace, and may be standing.
-        assert step.size == stand.size == walks.real[walks.lengths > 1].sum() and step.all() and not stand.any()
-    stands = Captures(clips[:1], VOCABULARY, 7).sequences(40, 10, action="stand")
-    for part in ("left_leg", "right_leg", "hip"):
-        step, stand = known_states(stands, part, "step", "stand")
-        assert stand.size == stands.real.sum() and stand.all() and not step.any()
 
 
 def test_without_an_action_only_what_the_joints_say_is_known() -> None:
@@ -259,56 +212,6 @@ def test_without_an_action_only_what_the_joints_say_is_known() -> None:
     ):
         assert pair not in seen
     assert not found.relevance_known[unknown].any()
-
-
-def test_nothing_is_known_of_heads(clips: list[MotionClips]) -> None:
-    found = Captures(clips, VOCABULARY, 7).sequences(40, 10)
-    assert not found.states_known[:, :, VOCABULARY.part_index("head")].any()
-
-
-# -- missing joints ----------------------------------------------------------------------------------------------
-def spoiled(change: Callable[[np.ndarray], None]) -> Sequences:
-    joints = standing(260)
-    change(joints)
-    return Captures([captured([("stand", joints)])], VOCABULARY, 2).sequences(200, 12)
-
-
-def test_unknown_joints_score_near_zero_and_their_states_are_unknown() -> None:
-    def without_a_hand(joints: np.ndarray) -> None:
-        joints[:, COLUMN["r_wrist"]] = np.nan
-
-    found = spoiled(without_a_hand)
-    scores = found.keypoints[..., 2]
-    # After mirroring and the detector's own exchanges of sides, one of the two wrists is missing.
-    readable = found.action == index("stand")
-    lower, upper = scores[..., 9:11].min(-1), scores[..., 9:11].max(-1)
-    assert lower[readable].max() <= 0.2 and upper[readable].mean() > 0.3
-    arms = found.states_known[:, :, [VOCABULARY.part_index("left_hand"), VOCABULARY.part_index("right_hand")]].any(-1)
-    assert (arms[found.real].sum(-1) == 1).all()
-    legs = found.states_known[:, :, VOCABULARY.part_index("left_leg")].any(-1)
-    assert legs[found.real].all()
-
-
-def test_a_sequence_begins_after_the_last_step_without_a_body() -> None:
-    def without_a_pelvis(joints: np.ndarray) -> None:
-        joints[80:160, [COLUMN[name] for name in ("pelvis", "l_hip", "r_hip")]] = np.nan
-
-    found, whole = spoiled(without_a_pelvis), spoiled(lambda joints: None)
-    assert np.isfinite(found.keypoints).all()
-
-    def longest(sequences: Sequences) -> float:
-        last = sequences.times_us[np.arange(200), sequences.lengths - 1]
-        return float((last - sequences.times_us[:, 0]).max()) * 1e-6
-
-    # Steps are at most 2 s or 69 frames apart, so that none reaches over the gap of 80 frames. The longer part has 100
-    # frames, and is played at 85 % of its speed at least.
-    assert longest(found) < 100 / 30 / 0.85 + 0.1 < longest(whole)
-
-
-def test_clips_that_never_show_a_body_are_an_error() -> None:
-    joints = np.full_like(standing(5), np.nan)
-    with pytest.raises(DataFolderError, match=r"none of 50 clips drawn for any action shows a body .*\.without"):
-        Captures([captured([("stand", joints)])], VOCABULARY, 2).sequences(1, 4)
 
 
 def test_actions_of_ones_own_are_targets_of_which_only_the_joints_are_known() -> None:

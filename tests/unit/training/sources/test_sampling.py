@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.vocabulary import packaged
 from training.sources.motion_clips import MotionClips
 from training.sources.roles import roles, units
-from training.sources.sampling import SPEED, ClipSampler, Drawn, draw_window, vocabulary_indices
+from training.sources.sampling import ClipSampler, Drawn, draw_window
 
 VOCABULARY = packaged("edge")
 DRAWS = 4000
@@ -120,35 +119,6 @@ def test_the_last_frame_is_any_frame_of_the_action_and_no_other() -> None:
     assert seen == {(0, 1), (0, 3), (1, 1)}
 
 
-def test_actions_outside_the_vocabulary_are_unknown() -> None:
-    one = clips_of("some", [["swim", "walk", ""]])
-    assert ClipSampler([one], "train", VOCABULARY).actions() == ("walk",)
-    targets = vocabulary_indices(one, VOCABULARY)[one.action]
-    assert targets.tolist() == [-1, VOCABULARY.action_index("walk"), -1]
-
-
-def test_nothing_to_draw_is_an_error_that_names_the_sources() -> None:
-    one = clips_of("some", [["walk"]])
-    with pytest.raises(ValueError, match=r"no test clip .*\(sources: some\)"):
-        ClipSampler([one], "test", VOCABULARY)
-    with pytest.raises(ValueError, match="sources: none"):
-        ClipSampler([], "train", VOCABULARY)
-    with pytest.raises(ValueError, match="no train clip"):
-        ClipSampler([one], "train", VOCABULARY, shares={"walk": 0})
-    with pytest.raises(ValueError, match="'swim' is not an action"):
-        ClipSampler([one], "train", VOCABULARY, shares={"swim": 1})
-    with pytest.raises(ValueError, match="0 or more, not -1"):
-        ClipSampler([one], "train", VOCABULARY, shares={"walk": -1})
-    with pytest.raises(ValueError, match="no clip shows 'run'; available: walk"):
-        ClipSampler([one], "train", VOCABULARY).draw(np.random.default_rng(0), "run")
-
-
-def test_equal_random_states_draw_the_same() -> None:
-    sampler = ClipSampler([clips_of("some", [["walk"] * 9] * 9)], "train", VOCABULARY)
-    first, second = drawn(sampler, 20), drawn(sampler, 20)
-    assert [(one.clip, one.last) for one in first] == [(one.clip, one.last) for one in second]
-
-
 # -- windows -----------------------------------------------------------------------------------------------------
 step_times = st.lists(st.floats(0.03, 2.0), min_size=0, max_size=39).map(
     lambda gaps: np.concatenate([-np.cumsum(gaps)[::-1], [0.0]]) if gaps else np.zeros(1)
@@ -165,48 +135,3 @@ def test_a_window_ends_at_the_last_frame_and_stays_in_the_clip(
     assert found[-1] == last and found.min() >= 0 and found.max() <= length - 1
     if looped and length > 1:
         assert len(found) == len(times)
-
-
-@given(step_times, st.integers(0, 999), st.integers(0, 99))
-def test_a_window_keeps_the_steps_times_at_one_speed_within_15_percent(times: np.ndarray, last: int, seed: int) -> None:
-    found = draw_window(np.random.default_rng(seed), times, length=1000, last=last, fps=25.0)
-    if len(found) > 1:
-        speeds = np.diff(found) / (25.0 * np.diff(times[-len(found) :]))
-        np.testing.assert_allclose(speeds, speeds[0], rtol=1e-5)
-        assert 1 - SPEED - 1e-6 <= speeds[0] <= 1 + SPEED + 1e-6
-    # Every step that was left out lies before the clip.
-    speed = (found[-1] - found[0]) / (25.0 * (times[-1] - times[-len(found)])) if len(found) > 1 else 1 + SPEED
-    assert (last + 25.0 * speed * times[: -len(found)] < 1e-6).all()
-
-
-@given(st.integers(2, 60), st.data())
-def test_a_looped_clip_moves_to_and_fro_one_frame_at_a_time(length: int, data: st.DataObject) -> None:
-    last = data.draw(st.integers(0, length - 1))
-    rate = 30.0
-    times = -np.arange(200)[::-1] / 100.0 / rate  # at most 1.15 hundredths of a frame a step
-    found = draw_window(np.random.default_rng(1), times * 30, length=length, last=last, looped=True)
-    # Walk back frame by frame, turning at either end.
-    step = abs(found[-1] - found[-2]) if last != 0 else None
-    position, direction, expected = float(last), -1, [float(last)]
-    if step is not None and step > 0:
-        for _ in range(len(times) - 1):
-            position += direction * step
-            if position < 0:
-                position, direction = -position, 1
-            elif position > length - 1:
-                position, direction = 2 * (length - 1) - position, -1
-            expected.append(position)
-        np.testing.assert_allclose(found[::-1], expected, atol=1e-6)
-
-
-def test_an_unknown_frame_rate_counts_as_30() -> None:
-    times = np.linspace(-2, 0, 20)
-    unknown, usual = (
-        draw_window(np.random.default_rng(3), times, length=500, last=400, fps=fps) for fps in (0.0, 30.0)
-    )
-    np.testing.assert_array_equal(unknown, usual)
-
-
-def test_a_last_frame_outside_the_clip_is_an_error() -> None:
-    with pytest.raises(ValueError, match="frame 5 is not in a clip of 5"):
-        draw_window(np.random.default_rng(0), np.zeros(1), length=5, last=5)

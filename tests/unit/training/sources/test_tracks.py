@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from stages.keypoint_features.geometry import sequence_features
 from stages.keypoint_features.step_window import HISTORY_STEPS
 from stages.vocabulary import packaged
 from support.training.data_folders import SIZE, one_person, seen_people, watched_video
 from training.annotated_videos.clips import Clip
-from training.annotated_videos.folder_source import Cut, sequences
 from training.sequences.source import Source
 from training.sources.tracks import Tracks, mirrored
 from training.sources.watched_videos import WatchedVideo
@@ -50,35 +48,6 @@ def test_actions_are_equally_likely_then_sources_by_the_root_of_their_size_then_
     assert clips["few/x"] == pytest.approx(walks / 4, abs=70)  # sources 1 and √9
     assert clips["many/0"] == pytest.approx(walks * 3 / 8, abs=80)  # one of two people
     assert clips["many/1"] == pytest.approx(walks * 3 / 64, abs=35)
-
-
-def test_shares_change_how_often_an_action_is_drawn() -> None:
-    actions, _ = drawn(Tracks(walk_and_run(), WORDS, 1, shares={"run": 3.0}))
-    assert actions["run"] == pytest.approx(2250, abs=100)
-    assert Tracks(walk_and_run(), WORDS, 1, shares={"walk": 0}).actions() == ("run",)
-
-
-def test_only_videos_of_the_role_are_drawn() -> None:
-    videos = [watched_video("gym", role, (0, 100, "walk"), role=role) for role in ("train", "validation", "test")]
-    for role in ("train", "validation", "test"):
-        assert set(drawn(Tracks(videos, WORDS, 1, role=role), 50)[1]) == {f"gym/{role}"}
-
-
-@pytest.mark.parametrize(
-    ("videos", "shares", "message"),
-    [
-        ([], None, r"no train video has a labelled step \(sources: none\)"),
-        ([watched_video("gym", "a", (0, 9, "yodel"))], None, r"\(sources: gym\)"),
-        ([watched_video("gym", "a", (0, 9, "walk"))], {"walk": 0}, "give other sources or shares"),
-        ([watched_video("gym", "a", (0, 9, "walk"))], {"yodel": 1}, "'yodel' is not an action"),
-        ([watched_video("gym", "a", (0, 9, "walk"))], {"walk": -1}, "must have a share of 0 or more"),
-    ],
-)
-def test_nothing_to_draw_and_wrong_shares_are_errors(
-    videos: list[WatchedVideo], shares: dict[str, float] | None, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        Tracks(videos, WORDS, 1, shares=shares)
 
 
 def test_a_sequence_is_of_one_track_in_order_and_ends_with_a_known_action() -> None:
@@ -155,31 +124,3 @@ def test_a_mirrored_clip_has_left_and_right_exchanged_everywhere() -> None:
     assert np.allclose(turned.seen.box[:, [2, 0]], SIZE[0] - clip.seen.box[:, [0, 2]])
     assert (turned.seen.object_box == 0).all()
     assert turned.labels.relevance[3, WORDS.part_index("right_hand")]
-
-
-def test_mirroring_twice_gives_the_clip_back() -> None:
-    clip = one_clip()
-    again = mirrored(mirrored(clip, WORDS), WORDS)
-    for field in dataclasses.fields(clip.seen):
-        assert np.allclose(getattr(again.seen, field.name), getattr(clip.seen, field.name), atol=1e-4), field.name
-    for field in dataclasses.fields(clip.labels):
-        assert np.array_equal(getattr(again.labels, field.name), getattr(clip.labels, field.name)), field.name
-
-
-def test_a_persons_size_and_place_in_the_picture_do_not_change_the_features() -> None:
-    clip = one_clip()
-    steps = np.arange(len(clip.rows))
-    keypoints, boxes, times = clip.seen.keypoints, clip.seen.box[clip.rows], clip.seen.time_us[clip.rows]
-    moved = keypoints * np.array([1.7, 1.7, 1], np.float32) + np.array([31, -12, 0], np.float32)
-    shifted = boxes * np.float32(1.7) + np.array([31, -12, 31, -12], np.float32)
-    here = sequences([Cut(clip, steps, 0)], len(steps))
-    there = sequence_features(moved[None], shifted[None], times[None])
-    assert np.allclose(here.parts.numpy(), there.parts, atol=2e-3)
-    assert np.allclose(here.context.numpy(), there.context, atol=2e-3)
-
-
-def test_half_of_the_sequences_are_mirrored() -> None:
-    clip = watched_video("gym", "a", (0, 100, "walk"))
-    source = Tracks([clip], WORDS, 1)
-    as_it_is = sum(source.draw(3).clip.seen is clip.seen for _ in range(1000))
-    assert as_it_is == pytest.approx(500, abs=65)

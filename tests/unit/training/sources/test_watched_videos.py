@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stages.vocabulary import packaged
 from support.engines.film_models import damage, make_film
 from support.training.data_folders import (
     clip_entry,
-    one_person,
     put_labels,
     seen_people,
     watched_video,
@@ -26,6 +23,7 @@ from training.sources.segmented_videos import Segment
 from training.sources.watched_videos import WatchedVideo, label_segments, watch_data_folder
 
 __all__ = ["stand_in"]
+
 SHOWN = FRAMES // 2
 """Pictures of a video: at 25 frames a second, the detector looks at every second frame."""
 SMALL, LARGE = (10.0, 10.0, 30.0, 60.0), (100.0, 20.0, 200.0, 230.0)
@@ -67,20 +65,6 @@ def test_videos_are_analysed_once_and_the_data_folder_is_not_changed(tmp_path: P
     assert stand_in.pictures == 3 * SHOWN, "other labels need no detection"
     assert again.actions == ("wave",) and set(again.action.tolist()) == {0}
     assert np.array_equal(again.seen.box, watched[2].seen.box)
-
-
-def test_only_videos_of_the_roles_asked_for_are_watched(tmp_path: Path, stand_in: StandIn) -> None:
-    put_videos(tmp_path / "data")
-    watched = watch_data_folder(tmp_path / "data", {"gym", "home"}, roles={"test"}, cache=tmp_path / "cache")
-    assert [(one.video.name, one.role) for one in watched] == [("b", "test")]
-    assert stand_in.pictures == SHOWN
-
-
-def test_the_cache_is_the_users(tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "cache"))
-    put_videos(tmp_path / "data")
-    watch_data_folder(tmp_path / "data", {"home"})
-    assert len([*(tmp_path / "cache" / "watched").glob("*/*.safetensors")]) == 1
 
 
 def test_a_video_in_two_sources_is_watched_once_and_labelled_twice(tmp_path: Path, stand_in: StandIn) -> None:
@@ -131,47 +115,6 @@ def test_a_segment_of_which_no_track_covers_half_has_no_label() -> None:
     assert labels_of(seen, (4, 16, "walk")) == []
 
 
-def test_frames_without_anyone_do_not_count_against_a_track() -> None:
-    seen = seen_people({1: dict.fromkeys([0, 50], LARGE)})
-    assert labels_of(seen, (0, 100, "walk")) == [(1, 0, "walk"), (1, 50, "walk")]
-
-
-def test_each_segment_chooses_its_own_track() -> None:
-    seen = seen_people({1: dict.fromkeys(range(10), LARGE), 2: dict.fromkeys(range(10, 20), LARGE)})
-    expected = [(1, frame, "fall") for frame in range(0, 10, 2)] + [(2, frame, "lie") for frame in range(10, 20, 2)]
-    assert labels_of(seen, (0, 10, "fall"), (10, 20, "lie")) == expected
-
-
-@given(st.data())
-def test_labels_are_those_of_a_plain_computation(data: st.DataObject) -> None:
-    side = st.sampled_from([10.0, 20.0, 50.0])
-    tracks = {
-        track: {
-            frame: (0.0, 0.0, data.draw(side), data.draw(side))
-            for frame in data.draw(st.sets(st.integers(0, 11), min_size=1))
-        }
-        for track in range(1, data.draw(st.integers(1, 4)))
-    }
-    cut = data.draw(st.integers(1, 11))
-    segments = [(0, cut, "walk"), (cut, 12, data.draw(st.sampled_from(["run", None])))]
-    expected: dict[tuple[int, int], str] = {}
-    for first, end, label in segments:
-        frames = {frame for boxes in tracks.values() for frame in boxes if first <= frame < end}
-        best, score = None, -1.0
-        for track, boxes in tracks.items():
-            own = {frame: (box[2] - box[0]) * (box[3] - box[1]) for frame, box in boxes.items() if frame in frames}
-            if not own or len(own) < len(frames) / 2:
-                continue
-            areas = sorted(own.values())
-            median = (areas[(len(areas) - 1) // 2] + areas[len(areas) // 2]) / 2
-            if median * len(own) / len(frames) > score + 1e-9:
-                best, score = track, median * len(own) / len(frames)
-        if best is not None and label is not None:
-            expected |= {(best, frame): label for frame in tracks[best] if frame in frames}
-    found = labels_of(seen_people(tracks, every=1), *segments)
-    assert {(track, frame): label for track, frame, label in found} == expected
-
-
 def targets(video: WatchedVideo, part: str) -> list[tuple[str | None, bool, bool]]:
     """Return the action of each run of equal targets, and relevance and its being known of a part."""
     words = packaged("edge")
@@ -211,12 +154,3 @@ def test_relevance_is_known_where_the_action_says_it() -> None:
         nothing,
     ]
     assert targets(video, "hip")[4] == ("pick_up", True, True)
-
-
-def test_a_clip_names_its_video_and_most_frequent_action() -> None:
-    clip = watched_video("gym", "walk/a", (0, 10, "walk"), (10, 60, "run")).clip(packaged("edge"))
-    assert (clip.name, clip.action, clip.size, clip.features) == ("gym/walk/a", "run", (320, 240), None)
-    assert [*clip.tracks()] == [(0, 50)]
-    assert watched_video("gym", "b", seen=seen_people(one_person(3))).clip(packaged("edge")).action == ""
-    nobody = watched_video("gym", "c", (0, 9, "walk"), seen=seen_people({})).clip(packaged("edge"))
-    assert len(nobody.rows) == 0 and nobody.labels.relevance.shape == (0, 10)

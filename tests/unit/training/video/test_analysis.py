@@ -10,7 +10,7 @@ import pytest
 from ring_buffers.frames import Lease, SlotFormat
 from stages.types import FrameAnalysis
 from support.engines.film_models import SIZE, Scripted, damage, make_film
-from support.training.kinetics_tps_examples import FRAMES, HEIGHT, WIDTH, put_clip
+from support.training.kinetics_tps_examples import HEIGHT, WIDTH, put_clip
 from training.kinetics_tps.video_facts import probe
 from training.video.analysis import analyse_video
 from training.video.frames import VideoReadError, read_frames
@@ -47,14 +47,6 @@ def test_frames_before_damage_are_analysed_and_then_the_video_is_named(tmp_path:
     assert model.forgotten == ["worn.mp4"]
 
 
-def test_a_playlist_named_like_a_video_opens_nothing(tmp_path: Path) -> None:
-    make_film(tmp_path / "secret.mp4")
-    playlist = tmp_path / "list.mp4"
-    playlist.write_text("ffconcat version 1.0\nfile secret.mp4\n")
-    with pytest.raises(VideoReadError, match=r"list\.mp4: can't be read"):
-        list(analyse_video(Scripted(), playlist))
-
-
 def test_stopping_early_ends_the_videos_tracks(tmp_path: Path) -> None:
     model = Scripted()
     frames = analyse_video(model, make_film(tmp_path / "film.mp4"))
@@ -79,11 +71,3 @@ def test_single_frames_equal_those_of_the_whole_video_and_later_ones_are_not_dec
     assert list(read_frames(tmp_path / "none.mp4", whole, [])) == []
     worn = damage(make_film(tmp_path / "worn.mp4"))
     assert [lease.meta.frame for lease in read_frames(worn, whole, [0, 1])] == [0, 1], "the damage lies behind them"
-
-
-def test_a_missing_frame_is_named_with_its_video(tmp_path: Path) -> None:
-    film = put_clip(tmp_path / "clip.mp4")
-    leases = read_frames(film, lambda size: SlotFormat("rgb24", size, size), [3, FRAMES])
-    assert next(leases).meta.frame == 3
-    with pytest.raises(VideoReadError, match=rf"clip\.mp4: ends before frame {FRAMES}"):
-        next(leases)

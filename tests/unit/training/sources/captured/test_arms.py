@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from support.training.captured_people import COLUMN, captured, standing, waving
+from support.training.captured_people import COLUMN, captured, standing
 from training.sources.captured.arms import with_lowered_arms
 from training.sources.captured.bodies import ELBOWS, SHOULDERS, WRISTS, Bodies
 
@@ -57,21 +56,3 @@ def test_bent_arms_reach_forward() -> None:
     after = lowered(people(arms_out()))
     ahead = after[:, :, WRISTS, 0] - after[:, :, SHOULDERS, 0]
     assert 0.1 < (ahead > 0.25).mean() < 0.6 and (ahead > -0.2).all()
-
-
-@pytest.mark.parametrize(
-    ("motion", "apt"), [(arms_out(), False), (standing(STEPS), True), (waving(STEPS), True)], ids=str
-)
-def test_one_raised_arm_lowered_arms_and_other_actions_stay(motion: np.ndarray, apt: bool) -> None:
-    before = people(motion)
-    np.testing.assert_array_equal(lowered(before, apt), before)
-
-
-def test_random_numbers_do_not_depend_on_the_people() -> None:
-    """A resumed or filtered run stays in step."""
-    states: list[object] = []
-    for motion in (arms_out(), standing(STEPS)):
-        rng = np.random.default_rng(3)
-        with_lowered_arms(rng, people(motion), np.full((COUNT, STEPS), 0.1), np.ones(COUNT, bool))
-        states.append(rng.bit_generator.state)
-    assert states[0] == states[1]

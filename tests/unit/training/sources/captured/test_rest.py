@@ -46,11 +46,3 @@ def test_other_rests_when_a_standing_person_is_still_whatever_the_arms_do() -> N
 def test_other_actions_and_unknown_frames_stay_unchanged() -> None:
     clips = captured([("stand", standing(20)), ("walk", walking(20)), ("", standing(5))])
     np.testing.assert_array_equal(without_rest(clips).action, clips.action)
-
-
-def test_missing_joints_do_not_rest() -> None:
-    joints = standing(20)
-    joints[:, COLUMN["r_wrist"]] = np.nan
-    assert kept("clap", joints).all()
-    joints[:, [COLUMN["l_ankle"], COLUMN["r_ankle"]]] = np.nan
-    assert kept("kick", joints).all()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from stages.vocabulary import packaged
 from support.training.example_people import watched_examples
@@ -45,11 +44,3 @@ def test_speed_width_and_noise_vary_within_their_limits() -> None:
     # Over 200 sequences the largest noise of a wrist is near its limit, and no further than chance allows.
     limit = LARGEST_NOISE * float(np.hypot(BIAS[9], JITTER[9]))
     assert 0.2 * limit < max(noises) < 2.5 * limit and min(noises) < 0.1
-
-
-def test_a_restored_source_continues_with_the_same_sequences() -> None:
-    one, other = source(), source(7)
-    one.batch(5, 8)
-    other.restore(one.state())
-    first, second = one.batch(6, 8), other.batch(6, 8)
-    assert first.parts.numpy() == pytest.approx(second.parts.numpy()) and (first.action == second.action).all()

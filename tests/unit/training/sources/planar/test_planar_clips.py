@@ -23,21 +23,6 @@ def test_one_joint_at_a_wrong_place_does_not_change_the_height() -> None:
     np.testing.assert_allclose(person_height(points), right, rtol=0.06)
 
 
-def test_the_height_follows_a_person_who_comes_nearer() -> None:
-    growth = np.linspace(1, 2, 120, dtype=np.float64)
-    height = person_height(person(120, height=100)[..., :2] * growth[:, None, None])
-    assert np.corrcoef(height, growth)[0, 1] > 0.99
-    np.testing.assert_allclose(height, 100 * growth, rtol=0.2)
-    np.testing.assert_allclose(height[45:-45], 100 * growth[45:-45], rtol=0.1)
-
-
-def test_people_of_any_height_have_joints_in_statures() -> None:
-    small, large = (planar_clips(pose_clips([person(10, height=height)], ["stand"])) for height in (40, 400))
-    relative = [clips.points - clips.points[:, 11:12] for clips in (small, large)]
-    np.testing.assert_allclose(relative[0], relative[1], atol=1e-4)
-    assert abs(np.ptp(large.points[0, :, 1]) - 0.9) < 0.08  # from ankle to eye
-
-
 @pytest.mark.parametrize(
     ("turn", "facing", "side"), [(0, 1, 0), (45, 0.7, 0.7), (90, 0, 1), (135, -0.7, 0.7), (180, -1, 0), (270, 0, -1)]
 )
@@ -64,27 +49,12 @@ def test_unset_joints_are_guessed_near_their_place_and_count_as_hidden() -> None
     assert clips.known[:10].sum() == 10 * 17 - 10 - 2
 
 
-def test_a_moving_limb_is_guessed_where_the_body_is() -> None:
-    keypoints = person(30)
-    keypoints[..., 0] += 10 * np.arange(30)[:, None]
-    truth = planar_clips(pose_clips([keypoints.copy()], ["walk"])).points
-    keypoints[5:25, [13, 15]] = np.nan
-    clips = planar_clips(pose_clips([keypoints], ["walk"]))
-    np.testing.assert_allclose(clips.points, truth, atol=0.01)
-
-
 def test_joints_at_the_first_pixel_without_a_score_are_unset() -> None:
     keypoints = person(10)
     keypoints[:, 6] = (1.3, 1.3, 0)
     clips = planar_clips(pose_clips([keypoints], ["squat"], size=(480, 360)))
     assert not clips.known[:, 6].any()
     assert np.linalg.norm(clips.points[:, 6] - clips.points[:, 5], axis=-1).max() < 0.3
-
-
-def test_a_clip_without_any_joint_still_has_finite_points() -> None:
-    nothing = np.full((4, 17, 3), np.nan)
-    clips = planar_clips(pose_clips([nothing, person(4)], ["", "stand"]))
-    assert np.isfinite(clips.points[:, [0, *range(5, 17)]]).all() and np.isfinite(clips.height).all()
 
 
 def test_shares_of_a_picture_become_one_unit_and_the_edges_are_known() -> None:

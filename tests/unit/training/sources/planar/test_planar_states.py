@@ -50,18 +50,3 @@ def test_a_hand_is_raised_or_not_only_if_clearly_so() -> None:
 def test_nothing_is_known_of_the_hands_of_a_person_who_lies() -> None:
     lying = person(1, height=1.0, lying=True)[0, :, :2]
     assert state_of(lying, "left_hand", "raise") is None
-
-
-def test_legs_that_may_be_walking_have_no_known_bend() -> None:
-    points = person(1, height=1.0)[None, ..., :2]
-    place = (0, 0, VOCABULARY.part_index("left_leg"), VOCABULARY.state_index("bend"))
-    assert visible_states(VOCABULARY, points, ALL, STILL)[1][place]
-    assert not visible_states(VOCABULARY, points, ALL, ~STILL)[1][place]
-
-
-def test_states_that_depend_on_intention_are_never_known() -> None:
-    points = person(3, height=1.0, hands_up=True)[None, ..., :2]
-    known = np.ones((1, 3, 17), dtype=bool)
-    _, decided = visible_states(VOCABULARY, points, known, np.zeros((1, 3), dtype=bool))
-    shown = {VOCABULARY.states[index].verb for index in np.flatnonzero(decided.any((0, 1, 2)))}
-    assert shown <= {"bend", "raise"} and "raise" in shown

@@ -12,12 +12,12 @@ from stages.verdicts import verdict_file
 from stages.verdicts.verdict_file import Verdict
 from stages.vocabulary import packaged
 from support.training.data_folders import one_person, seen_people, watched_video
-from support.training.judged_people import FRAME_US, judged_flapping, put_verdicts, verdict, verdict_clips
+from support.training.judged_people import judged_flapping, put_verdicts, verdict, verdict_clips
 from support.training.watched_clips import GivenPeople
 from training.annotated_videos.sightings import Sightings
 from training.sources.terms import DataFolderError
 from training.sources.verdicts.matching import matching_track
-from training.sources.verdicts.units import SOURCE, chosen, learned_units, unit_of
+from training.sources.verdicts.units import SOURCE, chosen, unit_of
 from training.sources.verdicts.verdict_clips import JudgedClip, judged_clip, open_verdicts, with_roles
 
 WORDS = packaged("edge")
@@ -64,21 +64,6 @@ def test_a_track_must_be_seen_at_half_of_the_times(frames: int, track: int | Non
     assert matching_track(seen, verdict(1, "fall", None, ALONE), (320, 240), 25.0) == track
 
 
-def test_times_may_differ_by_up_to_half_a_frame() -> None:
-    one = verdict(1, "fall", None, ALONE)
-    for late, track in ((FRAME_US // 2 - 1, 1), (30 * FRAME_US, 1), (60 * FRAME_US, None)):
-        boxes = [(at + late, *box) for at, *box in one.boxes]
-        moved = replace(one, boxes=boxes, end_us=one.end_us + late)
-        assert matching_track(ALONE, moved, (320, 240), 25.0) == track
-
-
-def test_no_person_has_the_boxes() -> None:
-    made, left_out = judged_clip(watched_video(SOURCE, "clip"), [verdict(1, "fall", None, TWO, track=2)])
-    assert made is None and left_out == ["e0000abcd-1: no person in clip.mp4 has its boxes"]
-    nothing = seen_people({})
-    assert matching_track(nothing, verdict(1, "fall", None, ALONE), (320, 240), 25.0) is None
-
-
 def test_a_person_without_a_step_in_the_span_is_not_learned() -> None:
     one = verdict(1, "fall", None, ALONE, span=(41, 42))
     made, left_out = judged_clip(watched_video(SOURCE, "clip", seen=ALONE), [one])
@@ -114,13 +99,6 @@ def test_where_two_verdicts_differ_the_later_one_counts(really_first: bool) -> N
     fall = WORDS.actions.index("fall")
     assert set(labels.action) == {-1 if really_first else fall}
     assert set(labels.excluded) == {fall if really_first else -1}
-
-
-def test_an_exclusion_does_not_replace_another_label() -> None:
-    clip = judged(ALONE, verdict(1, "walk", "sit", ALONE), verdict(2, "fall", None, ALONE))
-    labels = clip.watched.clip(WORDS).labels
-    assert labels.excluded is not None
-    assert set(labels.action) == {WORDS.actions.index("sit")} and set(labels.excluded) == {-1}
 
 
 def test_where_two_verdicts_exclude_different_actions_the_later_one_counts_and_the_other_is_named() -> None:
@@ -224,39 +202,6 @@ def test_the_clips_of_a_unit_have_the_same_role() -> None:
     assert not any(clip.held_out for clip in with_roles(clips, hold_out=False))
 
 
-def test_other_clips_and_verdicts_do_not_change_the_role_of_a_clip() -> None:
-    falls = [judged_flapping(number, "fall", None) for number in range(1, 9)]
-    assert held_out(falls) == {"clip-02", "clip-07"}
-    earlier = [judged_flapping(number, "sit", "lie", at_us=number) for number in range(20, 24)]
-    assert held_out(earlier + falls) == {"clip-02", "clip-07", "clip-22"}
-    changed = judged_flapping(2, "fall", "sit", at_us=1_800_000_000_000_000)
-    assert held_out([changed]) == {"clip-02"}
-
-
 def test_what_a_checkpoint_learned_is_not_held_out() -> None:
     falls = [judged_flapping(number, "fall", None) for number in range(1, 9)]
     assert held_out(falls, "door/clip-02", "door/clip-03", "yard/clip-07") == {"clip-07"}
-
-
-def test_learned_units_are_read_from_the_metrics_of_a_checkpoint() -> None:
-    assert learned_units({}) == frozenset()
-    assert learned_units({"verdicts": {"learned_units": ["door/1", "door/2"]}}) == {"door/1", "door/2"}
-    for damaged in ([], {"held_out_clips": []}, {"learned_units": "door/1"}, {"learned_units": [1]}):
-        with pytest.raises(ValueError, match="does not say from which"):
-            learned_units({"verdicts": damaged})
-
-
-def test_the_fingerprint_is_of_verdicts_and_roles(tmp_path: Path, watched: GivenPeople) -> None:
-    seen = seen_people(one_person(10))
-    some = [verdict(number, "fall", None, seen, span=(0, 10)) for number in range(1, 6)]
-    folder = put_verdicts(tmp_path, *some)
-    found = [open_verdicts(folder, cache=tmp_path / "cache", hold_out=hold_out) for hold_out in (True, True, False)]
-    assert found[0].fingerprint == found[1].fingerprint != found[2].fingerprint
-    assert found[0].summary()["held_out_clips"] == ["clip-02"]
-    assert found[0].summary()["learned_units"] == [f"door/clip-0{number}" for number in (1, 3, 4, 5)]
-    before = open_verdicts(folder, cache=tmp_path / "cache", learned_before=["door/clip-02"])
-    assert before.summary()["held_out_clips"] == [] and "door/clip-02" in before.summary()["learned_units"]
-    same = open_verdicts(folder, cache=tmp_path / "cache", learned_before=["yard/clip-02"])
-    assert same.summary()["held_out_clips"] == ["clip-02"] and same.fingerprint != found[0].fingerprint
-    put_verdicts(folder, replace(some[0], verdict="really", truth="sit"))
-    assert open_verdicts(folder, cache=tmp_path / "cache").fingerprint != found[0].fingerprint
