@@ -19,7 +19,6 @@ from run_stream import app
 from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
 from stream.cameras.events import ActionEvents
-from support.models.seeing_checkpoints import write_seeing_checkpoint
 from support.training.data_folders import clip_entry, put_clips, put_labels
 from support.training.planar_people import person, pose_clips
 from support.waiting import wait_until
@@ -59,16 +58,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.parametrize("regions", [False, True])
-def test_cached_answers_and_events_equal_the_pipelines_in_every_frame(
-    regions: bool, data: Path, cache: Path, tmp_path: Path
-) -> None:
-    profile = str(write_seeing_checkpoint(tmp_path / "seeing.safetensors")) if regions else "edge"
-    checkpoint = load_checkpoint(profile)
+def test_cached_answers_and_events_equal_the_pipelines_in_every_frame(data: Path, cache: Path) -> None:
+    checkpoint = load_checkpoint("edge")
     [watched] = watch_data_folder(data, ["street"], settings=watch_settings(checkpoint), cache=cache)
     film = answered_film(checkpoint, watched)
     engine, events, people = ActionEvents(), list[tuple[int, str, int]](), 0
-    analysed = list(analyse_video(load_model(profile, "cpu", threads=1), watched.video.path))
+    analysed = list(analyse_video(load_model("edge", "cpu", threads=1), watched.video.path))
     for meta, analysis in analysed:
         expected, found = seen_people(analysis), film.answers.get(meta.frame, ())
         assert [one.track for one in found] == [one.track for one in expected]
