@@ -25,8 +25,7 @@ from fleet.coordinator.views import (
 from fleet.settings import NAME, FleetCamera
 from stages.settings_file import plain_message
 from stream.http.server.bodies import json_object
-from stream.http.server.camera_changes import applied
-from stream.http.server.camera_routes import CameraRoutes, json_response
+from stream.http.server.camera_routes import CameraRoutes, applied, json_response
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Route

@@ -128,34 +128,3 @@ async def test_a_slow_client_receives_the_number_of_messages_it_missed() -> None
         slow.close()
     missed = text.index(b'event: missed\ndata: {"messages":')
     assert text.index(b"event: results") < missed, "the missed messages are reported in their place"
-
-
-async def test_messages_missed_by_the_event_loop_are_reported_to_the_clients_that_selected_them() -> None:
-    async with (
-        running(configured()) as (engine, client),
-        client.session.get(f"{client.address}{EVENTS}?kind=status&camera=a") as answer,
-    ):
-        await until(lambda: bool(engine._event_streams._clients))
-        for camera, count in (("a", 100), ("b", event_streams.UNSENT), ("a", 1)):  # while the loop can't turn
-            for _ in range(count):
-                engine.publisher.publish(a_status(camera))
-        events = events_of(answer)
-        assert await anext(events) == ("missed", {"messages": 100})
-        name, data = await anext(events)
-        assert (name, data["camera"], data["seq"]) == ("status", "a", 100)
-
-
-def a_status(camera: str) -> results.Status:
-    return results.Status(
-        run="",
-        seq=0,
-        camera=camera,
-        epoch=1,
-        state="live",
-        reason=None,
-        message="",
-        at_us=0,
-        clock=None,
-        size=None,
-        source="",
-    )

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -107,11 +106,6 @@ class _Client:
         self.changed.set()
         return dropped
 
-    def miss(self, count: int) -> None:
-        """Count messages that were lost before they could be queued."""
-        self.missed += count
-        self.changed.set()
-
     def take(self) -> bytes:
         """Return everything that waits, preceded by the number of missed messages."""
         self.changed.clear()
@@ -131,10 +125,7 @@ class EventStreams:
         self._on_message = on_message
         self._last = last
         self._clients: set[_Client] = set()
-        self._unsent: deque[Message] = deque()
-        self._lost: Counter[tuple[str, str]] = Counter()
-        """Messages that the event loop was too slow for, by kind and camera."""
-        self._lock = threading.Lock()  # for the two above; held briefly
+        self._unsent: deque[Message] = deque(maxlen=UNSENT)
         self._woken = False
         self._closed = False
         self._unsubscribe: Callable[[], None] | None = None
@@ -210,11 +201,7 @@ class EventStreams:
 
     def _queue(self, topic: str, message: Message) -> None:
         """Queue a message. Called in the publishing thread."""
-        with self._lock:
-            if len(self._unsent) >= UNSENT:
-                self.skipped += 1
-                self._lost[_topic(self._unsent.popleft())] += 1
-            self._unsent.append(message)
+        self._unsent.append(message)
         if self._woken or self._loop is None:
             return
         self._woken = True
@@ -229,15 +216,10 @@ class EventStreams:
 
     def _distribute(self) -> None:
         self._woken = False  # first, because messages queued from now on must wake the loop again
-        with self._lock:
-            messages, self._unsent = self._unsent, deque()
-            lost, self._lost = self._lost, Counter()
-        for topic, count in lost.items():
-            for client in self._interested(*topic):
-                client.miss(count)
-        for message in messages:
-            kind, camera = _topic(message)
-            interested = self._interested(kind, camera)
+        for _ in range(len(self._unsent)):
+            message = self._unsent.popleft()
+            kind, camera = KINDS[type(message)], "" if isinstance(message, Stats) else message.camera
+            interested = [client for client in self._clients if client.wants(kind, camera)]
             chunks: dict[
                 frozenset[str] | None, bytes
             ] = {}  # by the cameras that clients see, if that makes a difference
@@ -247,9 +229,6 @@ class EventStreams:
                     seen = seen_stats(message, cameras) if isinstance(message, Stats) else message
                     chunks[cameras] = _event(kind, msgspec.json.encode(seen))
                 self.skipped += client.put(chunks[cameras])
-
-    def _interested(self, kind: str, camera: str) -> list[_Client]:
-        return [client for client in self._clients if client.wants(kind, camera)]
 
 
 def seen_stats(stats: Stats, cameras: frozenset[str] | None) -> Stats:
@@ -274,11 +253,6 @@ def seen_stats(stats: Stats, cameras: frozenset[str] | None) -> Stats:
         subscriptions=stats.subscriptions,
         load=stats.load,
     )
-
-
-def _topic(message: Message) -> tuple[str, str]:
-    """Return the message's kind and camera; stats have none."""
-    return KINDS[type(message)], "" if isinstance(message, Stats) else message.camera
 
 
 def _event(name: str, body: bytes) -> bytes:

@@ -17,10 +17,10 @@ from aiohttp import web
 
 from stream.http.endpoints.page_files import page_routes
 from stream.http.endpoints.session_api import SessionApi
-from stream.http.server import openapi, tls
+from stream.http.server import openapi
 from stream.http.server.audit import Audit
 from stream.http.server.auth import COOKIE, Access, RateLimiter, TokensFile, check_tokens, configured_grants
-from stream.http.server.bind_address import BindAddress, resolve
+from stream.http.server.bind_address import BindAddress, resolve, server_context
 from stream.http.server.connections import CONNECTION_LIFE_S, Connections
 from stream.http.server.gate import Gate
 from stream.http.server.request_threads import RequestThreads
@@ -82,7 +82,7 @@ class HttpServer:
         if self._bind.loopback and self._tokens is not None:
             logger.warning("http.bind: programs on this machine need no token at %s (docs/security.md)", config.bind)
         certificate, key = config.tls_certificate, config.tls_key
-        self._tls = tls.server_context(certificate, key) if certificate is not None and key is not None else None
+        self._tls = server_context(certificate, key) if certificate is not None and key is not None else None
         self._metrics, self._ready, self._alive = metrics, ready, alive
         self._privacy = privacy
         self._runner: web.AppRunner | None = None

@@ -1,10 +1,12 @@
-"""The address on which the HTTP server listens."""
+"""The address on which the HTTP server listens, and its TLS certificate."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from dataclasses import dataclass
+from pathlib import Path
 
 from stream.settings.config_error import ConfigError
 
@@ -49,3 +51,23 @@ def resolve(bind: str, setting: str = "http.bind") -> BindAddress:
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     literal = str(found[0][4][0])
     return BindAddress(literal, port, ipaddress.ip_address(literal.partition("%")[0]).is_loopback)
+
+
+def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return a context for TLS 1.2 or newer. Raises `ConfigError` naming the setting."""
+    for name, path in (("tls_certificate", certificate), ("tls_key", key)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"http.{name}: cannot read {path}: {error.strerror}") from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        # Without a password callback, OpenSSL would ask on the terminal.
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except (ssl.SSLError, ValueError, OSError):
+        raise ConfigError(
+            f"http.tls_certificate, http.tls_key: {certificate} and {key} must be a certificate and its "
+            "private key, both PEM, the key without a passphrase"
+        ) from None
+    return context
