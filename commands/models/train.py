@@ -15,8 +15,7 @@ import training
 from commands.application import Application, lines
 from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, console, exiting, fail
 from stages.runtimes.machine import usable_cores
-from training.detector.detector_command import train_detector_command
-from training.extractor.extractor_command import train_extractor_command
+from training.picture_training.command_line import train_detector_command, train_extractor_command
 
 if TYPE_CHECKING:
     from training.settings.run_config import TrainingConfig

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 Split = Literal["train", "test"]
 
@@ -64,3 +68,16 @@ def name_error(name: str) -> str | None:
     if length > _MAX_NAME_BYTES:
         return f"its name is longer than {_MAX_NAME_BYTES} bytes"
     return None
+
+
+def swapped_sides(classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the row of each class when mirrored, int64 `[classes]`: "left…" and "right…" are exchanged."""
+    rows = {name: row for row, name in enumerate(classes)}
+
+    def other(name: str) -> str:
+        for side, opposite in (("left", "right"), ("right", "left")):
+            if name.startswith(side):
+                return opposite + name.removeprefix(side)
+        return name
+
+    return np.array([rows.get(other(name), row) for row, name in enumerate(classes)], np.int64)

@@ -1,1 +1,1 @@
-"""Training a network on single annotated frames: what detector and extractor training share."""
+"""Training of the detector and of the region extractor on single annotated frames."""

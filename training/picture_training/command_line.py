@@ -1,4 +1,4 @@
-"""What the command lines of detector and extractor training share: options, log lines, errors and exit codes."""
+"""The command lines of `partstream train detector` and `partstream train extractor`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -52,6 +53,96 @@ def fail(message: str, code: int) -> NoReturn:
 
 def own_command() -> str:
     """Return the command line that was given, without the machine's folders."""
-    program = Path(sys.argv[0])
-    own = ["python", "-m", f"training.{program.parent.name}"] if program.name == "__main__.py" else ["partstream"]
-    return shlex.join([*own, *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])])
+    return shlex.join(["partstream", *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])])
+
+
+class Optimiser(StrEnum):
+    """Choices of `--optimiser`."""
+
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+def train_detector_command(
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The detector to write.")] = Path(
+        "runs/detector.safetensors"
+    ),
+    narrow: Annotated[
+        bool, typer.Option(help="A thirtieth of the paper's multiplications, for small data sets and for CPUs.")
+    ] = True,
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Begin with this detector's weights.")
+    ] = None,
+    half: Annotated[bool, typer.Option(help="Write 16-bit weights, for half the file size.")] = False,
+    steps: Steps = 1000,
+    batch: BatchSize = 8,
+    learning_rate: LearningRate = 1e-3,
+    optimiser: Annotated[Optimiser, typer.Option(help="adamw, or sgd as in the paper.")] = Optimiser.ADAMW,
+    minutes: Minutes = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    held_out_share: HeldOutShare = 0.1,
+) -> None:
+    """Train Cascade R-CNN on the people, parts and objects of annotated videos."""
+    with reporting():
+        from training.picture_training.detector import DetectorTraining, run_training
+
+        figures = run_training(
+            data,
+            out,
+            DetectorTraining(
+                steps=steps, batch=batch, learning_rate=learning_rate, optimiser=optimiser.value, seed=seed
+            ),
+            narrow=narrow,
+            start=start,
+            half=half,
+            device=device,
+            minutes=minutes,
+            held_out_share=held_out_share,
+            command=own_command(),
+        )
+        typer.echo(f"{out}: mean AP50 {figures['mean_ap50']} on {figures['pictures']} held-out pictures")
+
+
+def train_extractor_command(
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The weights to write.")] = Path(
+        "runs/features.safetensors"
+    ),
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME|FILE", help="Begin with these weights: vgg16, or a file of a VGG-16."),
+    ] = None,
+    channels: Annotated[
+        int, typer.Option(min=1, max=64, help="With random weights, channels of the first layers.")
+    ] = 8,
+    hidden: Annotated[int, typer.Option(min=1, max=4096, help="With random weights, length of a feature.")] = 128,
+    steps: Steps = 2000,
+    batch: BatchSize = 12,
+    learning_rate: LearningRate = 2e-3,
+    minutes: Minutes = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    held_out_share: HeldOutShare = 0.1,
+) -> None:
+    """Train, on annotated boxes, the VGG-16 that reads regions. Give its file as model.vgg.weights."""
+    with reporting():
+        from training.picture_training.extractor import ExtractorTraining, run_training
+
+        figures = run_training(
+            data,
+            out,
+            ExtractorTraining(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed),
+            start=start,
+            sizes=(channels, hidden),
+            device=device,
+            minutes=minutes,
+            held_out_share=held_out_share,
+        )
+        shares = ", ".join(
+            f"{name} {figure['right']} (the most frequent answer {figure['most_frequent']})"
+            for name, figure in figures.items()
+            if name != "boxes"
+        )
+        typer.echo(f"{out}: correct on {figures['boxes']} held-out boxes: {shares}")

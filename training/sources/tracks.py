@@ -18,8 +18,8 @@ from stages.keypoint_features.step_window import HISTORY_STEPS
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import Cut, sequences, walk_back
+from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.video_roles import Role
-from training.picture_training.views import swapped_sides
 from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
 from training.sources.roles import unit_of

@@ -30,9 +30,9 @@ from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.region_features.step_features import object_regions_of
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.vocabulary import PARTS, packaged
-from training.detector.detector_training import losses
+from training.picture_training.detector import losses
 from training.picture_training.optimisation import total_loss
-from training.picture_training.views import LabelledPicture
+from training.picture_training.pictures import LabelledPicture
 
 CLASSES = ("ball", "person", *PARTS)
 """Not in the order that anything might assume."""

@@ -15,12 +15,11 @@ from stages.detection.cascade_rcnn.detector_file import load
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build, narrow_detector
 from stages.vocabulary import PARTS
 from support.training.kinetics_tps_examples import FACTS, LISTS, person, put_dataset
-from training.detector.detector_run import run_training
-from training.detector.detector_training import DetectorTraining, train_detector
-from training.detector.labelled_pictures import classes_of, read_pictures
 from training.kinetics_tps import AnnotatedFrame, AnnotatedObject, Lists, Video, video_file
+from training.kinetics_tps.names import swapped_sides
+from training.picture_training.detector import DetectorTraining, classes_of, read_pictures, run_training, train_detector
 from training.picture_training.optimisation import PictureTrainingError
-from training.picture_training.views import LabelledPicture, centre_view, cropped, mirrored, swapped_sides
+from training.picture_training.pictures import LabelledPicture, centre_view, cropped, mirrored
 
 CPU = torch.device("cpu")
 CLASSES = ("person", *PARTS, "ball")

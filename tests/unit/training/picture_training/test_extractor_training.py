@@ -13,11 +13,19 @@ from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.region_features.vgg_weights import load_features
 from support.training.kinetics_tps_examples import FACTS, person, put_dataset
-from training.extractor.batch_norm import folded, with_batch_norm
-from training.extractor.box_examples import KINDS, UNKNOWN, Example, centre_view, random_view, read_examples
-from training.extractor.extractor_run import run_training
-from training.extractor.extractor_training import ExtractorTraining
 from training.kinetics_tps import AnnotatedFrame, Video, video_file
+from training.picture_training.extractor import (
+    KINDS,
+    UNKNOWN,
+    Example,
+    ExtractorTraining,
+    centre_view,
+    folded,
+    random_view,
+    read_examples,
+    run_training,
+    with_batch_norm,
+)
 from training.synthetic.videos.truth import Keypoint, TrueFrame, TruePerson, Truth, truth_file, write_truth
 
 VERBS, ACTIONS = ("hold", "none"), ("lunge", "wave")
