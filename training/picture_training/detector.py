@@ -22,6 +22,7 @@ from stages.profiles import choose_device
 from stages.vocabulary import PARTS
 from training.benchmark.box_overlap import iou
 from training.kinetics_tps import AnnotatedFrame, Box, Dataset, Lists, Video
+from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.video_roles import divided
 from training.picture_training.command_line import HELD_OUT_FRAMES
 from training.picture_training.optimisation import PictureTraining, optimise
@@ -34,7 +35,6 @@ from training.picture_training.pictures import (
     scaled_frames,
     shuffled,
     spread_indices,
-    swapped_sides,
 )
 from training.video.frames import VideoReadError
 

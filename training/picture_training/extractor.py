@@ -27,6 +27,7 @@ from training.annotated_videos.known_people import KnownPerson, read_known
 from training.annotated_videos.person_links import box_iou
 from training.annotated_videos.regions.feature_source import weights_file
 from training.kinetics_tps import AnnotatedFrame, Dataset, Seen, Video
+from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.seen_labels import OUTSIDE
 from training.kinetics_tps.video_roles import divided
 from training.picture_training.command_line import HELD_OUT_FRAMES
@@ -40,7 +41,6 @@ from training.picture_training.pictures import (
     scaled_frames,
     shuffled,
     spread_indices,
-    swapped_sides,
 )
 from training.synthetic.videos.truth import TruthError
 from training.video.frames import VideoReadError
