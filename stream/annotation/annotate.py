@@ -25,7 +25,7 @@ from stream import output_file
 from stream.annotation.annotated_video import AnnotationError, VideoPictures, VideoWriter
 from stream.annotation.overlay import MOST_PEOPLE, OverlayPainter
 from stream.annotation.status_strip import StatusStrip
-from stream.pictures.picture_colours import INK
+from stream.pictures.drawing import INK
 from stream.results import Frame, decode
 
 NARROW_WIDTH = 960

@@ -12,8 +12,7 @@ from PIL import ImageDraw
 
 from stages.looks import LookKind
 from stream.annotation.label_placement import Rect
-from stream.pictures.picture_colours import INK, PAPER
-from stream.pictures.picture_text import font, text_width
+from stream.pictures.drawing import INK, PAPER, font, text_width
 from stream.results import Box, Frame
 
 FRESH_US, FADED_US = 350_000, 800_000

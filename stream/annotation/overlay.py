@@ -13,8 +13,7 @@ from PIL import Image, ImageDraw
 
 from stream.annotation.detector_overlay import DetectorOverlay
 from stream.annotation.label_placement import Placement, Rect, around, grown
-from stream.pictures.picture_colours import INK, PAPER, Colour, relevance_colour, track_colour
-from stream.pictures.picture_text import font, shortened, text_width
+from stream.pictures.drawing import INK, PAPER, Colour, font, relevance_colour, shortened, text_width, track_colour
 from stream.results import DetectedObject, Frame, Part, Person
 
 MOST_REASONS = 3

@@ -7,8 +7,7 @@ from functools import cached_property
 
 from PIL import Image, ImageDraw
 
-from stream.pictures.picture_colours import INK, MUTED, PAPER, WARNING, Colour, relevance_colour
-from stream.pictures.picture_text import font, shortened, text_width
+from stream.pictures.drawing import INK, MUTED, PAPER, WARNING, Colour, font, relevance_colour, shortened, text_width
 from stream.results import Frame
 
 CLOCKS = {"rtcp": "camera's clock", "arrival": "arrival time", "media": "media time"}

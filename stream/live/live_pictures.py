@@ -12,11 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from ring_buffers.doorbell import Doorbell
-from ring_buffers.frames import FrameMeta, SlotFormat
-from stream.pictures.jpeg import Encodable, JpegMaker, SlotCopy, rounded_width
+from ring_buffers.frames import FrameMeta
+from stream.pictures.jpeg import Encodable, JpegMaker, SlotCopy, SpareCopies, rounded_width
 from stream.privacy.shown import Shown
 from stream.sources.decoding.frame_writer import RateLimit
 
@@ -80,8 +79,8 @@ class LivePictures:
         """Pictures discarded before encoding, in favour of a newer one of the same camera."""
         self._watched: dict[str, tuple[Watch, ...]] = {}
         self._pending: dict[str, _Job] = {}
-        self._spare: dict[str, list[SlotCopy]] = {}
-        self._lock = threading.Lock()  # for the three above; held briefly
+        self._spare: dict[str, SpareCopies] = {}
+        self._lock = threading.Lock()  # for the two above it; held briefly
         self._bell = Doorbell()
         self._maker = JpegMaker()
         self._thread: threading.Thread | None = None
@@ -91,6 +90,7 @@ class LivePictures:
         """Deliver pictures of this camera, which need not exist yet."""
         watch = Watch(camera, width, max_fps, deliver)
         with self._lock:
+            self._spare.setdefault(camera, SpareCopies(COPIES))
             self._watched[camera] = (*self._watched.get(camera, ()), watch)
         if self._thread is None and not self._closed:
             self._thread = threading.Thread(target=self._encode_all, name="live pictures", daemon=True)
@@ -129,7 +129,8 @@ class LivePictures:
 
     def _schedule(self, shown: Shown, due: list[Watch]) -> None:
         camera = shown.meta.camera
-        copy = shown.copy(partial(self._take_copy, camera))
+        spare = self._spare.get(camera)
+        copy = shown.copy(SlotCopy if spare is None else spare.take)
         with self._lock:
             older = self._pending.pop(camera, None)
             if older is not None:
@@ -139,22 +140,10 @@ class LivePictures:
             self._pending[camera] = _Job(shown.meta, copy, due)
         self._bell.ring()
 
-    def _take_copy(self, camera: str, format: SlotFormat) -> SlotCopy:
-        with self._lock:
-            spare = self._spare.get(camera, [])
-            while spare:
-                copy = spare.pop()
-                if copy.format == format:
-                    return copy
-        return SlotCopy(format)
-
     def _give_back(self, camera: str, copy: Encodable) -> None:
-        """Keep a slot's copy for reuse. Needs the lock."""
-        if not isinstance(copy, SlotCopy):
-            return
-        spare = self._spare.setdefault(camera, []) if camera in self._watched else []
-        if len(spare) < COPIES:
-            spare.append(copy)
+        """Keep a slot's copy for reuse, while the camera is watched."""
+        if (spare := self._spare.get(camera)) is not None:
+            spare.give_back(copy)
 
     # -- the encoding thread ------------------------------------------------------------------------------------
     def _encode_all(self) -> None:
@@ -165,8 +154,7 @@ class LivePictures:
                     self._encode(job)
                 except Exception:
                     self._failed(job.meta.camera, job.watches)
-                with self._lock:
-                    self._give_back(job.meta.camera, job.copy)
+                self._give_back(job.meta.camera, job.copy)
 
     def _next(self) -> _Job | None:
         """Return the job of the camera that has waited longest."""

@@ -20,8 +20,7 @@ from aiortc import RTCRtpSender
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdatachannel import RTCDataChannel
 
-from stream.live.live_video import LiveUnit, LiveVideo
-from stream.live.rtp_times import RATE, RtpTimes
+from stream.live.live_video import RATE, LiveUnit, LiveVideo, RtpTimes
 from stream.live.unit_queue import QueueClosedError, UnitQueue
 from stream.sources.webrtc.connection import Connection
 from stream.sources.webrtc.end_reason import EndReason

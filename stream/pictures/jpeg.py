@@ -6,7 +6,8 @@ FFmpeg's encoder, both without the interpreter's lock) can then take longer.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from contextlib import suppress
 from fractions import Fraction
 from typing import Protocol, cast
 
@@ -65,6 +66,29 @@ class SlotCopy:
             return
         for plane, (begin, end, width, height) in zip(self.frame.planes, plane_bounds(self.format.size), strict=True):
             visible(plane)[:] = picture[begin:end].reshape(height, width)
+
+
+class SpareCopies:
+    """Copies whose memory is used again, `most` of them. Thread-safe."""
+
+    def __init__(self, most: int) -> None:
+        self._spare: deque[SlotCopy] = deque(maxlen=most)
+
+    def __len__(self) -> int:
+        return len(self._spare)
+
+    def take(self, format: SlotFormat) -> SlotCopy:
+        """Return a copy of this format, whose content is any."""
+        with suppress(IndexError):
+            while (copy := self._spare.pop()).format != format:
+                pass
+            return copy
+        return SlotCopy(format)
+
+    def give_back(self, copy: Encodable) -> None:
+        """Keep a slot's copy, which is no longer used."""
+        if isinstance(copy, SlotCopy):
+            self._spare.append(copy)
 
 
 class JpegMaker:

@@ -10,8 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ring_buffers.frames import SlotFormat
-from stream.pictures.picture_colours import INK, PAPER, Colour, relevance_colour, track_colour
-from stream.pictures.picture_text import font, shortened, text_width
+from stream.pictures.drawing import INK, PAPER, Colour, font, relevance_colour, shortened, text_width, track_colour
 from stream.privacy.figures import Figure, disc
 from stream.results import Frame, Person
 

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ring_buffers.doorbell import Doorbell
-from ring_buffers.frames import FrameMeta, SlotFormat
-from stream.pictures.frame_encoder import FrameEncoder, chosen_encoder
-from stream.pictures.jpeg import Encodable, SlotCopy
-from stream.pictures.video_encoding import NoEncoderError
+from ring_buffers.frames import FrameMeta
+from stream.pictures.jpeg import Encodable, SpareCopies
+from stream.pictures.video_encoding import FrameEncoder, NoEncoderError, chosen_encoder
 from stream.privacy.shown import Shown
 from stream.sources.decoding.clock import Stamp
 from stream.sources.packet_sinks import PacketSink
@@ -68,9 +67,9 @@ class DrawnVideo:
         self._keyframe_wanted = keyframe_wanted
         self._wake = wake
         self._using_sink = threading.Lock()  # never held while a picture is copied, drawn or encoded
-        self._lock = threading.Lock()  # for the two below; held briefly
+        self._lock = threading.Lock()  # for the queue; held briefly
         self._queue: deque[_Picture] = deque()
-        self._spare: list[SlotCopy] = []
+        self._spare = SpareCopies(QUEUED + 1)
         self._offered_us = float("-inf")
         """Media time of the last picture that was queued."""
         self._epoch = 0
@@ -96,7 +95,7 @@ class DrawnVideo:
             fps = FPS[self._demand()]
             if fps and meta.media_us - self._offered_us >= 1e6 / fps - RATE_SLACK_US:
                 self._offered_us = meta.media_us
-                self._queue_picture(_Picture(meta, shown.copy_for_video(self._take_copy)))
+                self._queue_picture(_Picture(meta, shown.copy_for_video(self._spare.take)))
         except Exception:
             logger.exception("camera %s: copying a picture for its video failed", self._camera)
 
@@ -127,21 +126,8 @@ class DrawnVideo:
             self._queue.append(picture)
             if len(self._queue) > QUEUED:
                 self.dropped += 1
-                self._give_back(self._queue.popleft().copy)
+                self._spare.give_back(self._queue.popleft().copy)
         self._wake()
-
-    def _take_copy(self, format: SlotFormat) -> SlotCopy:
-        with self._lock:
-            while self._spare:
-                copy = self._spare.pop()
-                if copy.format == format:
-                    return copy
-        return SlotCopy(format)
-
-    def _give_back(self, copy: Encodable) -> None:
-        """Keep a slot's copy for reuse. Needs the lock."""
-        if isinstance(copy, SlotCopy) and len(self._spare) <= QUEUED:
-            self._spare.append(copy)
 
     # -- the encoding thread ------------------------------------------------------------------------------------
     def advance(self) -> bool:
@@ -155,8 +141,7 @@ class DrawnVideo:
         except Exception:
             logger.exception("camera %s: its drawn video failed; it continues with the next epoch", self._camera)
             self._failed = picture.meta.epoch
-        with self._lock:
-            self._give_back(picture.copy)
+        self._spare.give_back(picture.copy)
         return True
 
     def _encode(self, picture: _Picture) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from stream.annotation.annotate import AnnotatedPictures, annotate, annotate_file
 from stream.annotation.annotated_video import AnnotationError
 from stream.pictures import video_encoding
-from stream.pictures.picture_colours import relevance_colour
+from stream.pictures.drawing import relevance_colour
 from support.engines.drawn_results import a_frame, a_person
 from support.engines.film_models import make_film
 

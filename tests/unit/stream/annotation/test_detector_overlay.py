@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stages.looks import LookKind
 from stream.annotation.detector_overlay import FADED_US, FRESH_US, KINDS, DetectorOverlay
 from stream.annotation.overlay import GUESSED_AFTER_US, OverlayPainter
-from stream.pictures.picture_colours import PAPER
+from stream.pictures.drawing import PAPER
 from stream.results import Box, Frame
 from support.engines.drawn_results import a_frame, a_person
 

@@ -12,8 +12,7 @@ from stream.annotation import overlay
 from stream.annotation.label_placement import Placement
 from stream.annotation.overlay import MOST_REASONS, OverlayPainter, reasons
 from stream.annotation.status_strip import StatusStrip
-from stream.pictures.picture_colours import relevance_colour, track_colour
-from stream.pictures.picture_text import LONGEST_TEXT, shortened
+from stream.pictures.drawing import LONGEST_TEXT, relevance_colour, shortened, track_colour
 from stream.results import Action, DetectedObject, Part
 from support.engines.drawn_results import a_frame, a_person
 

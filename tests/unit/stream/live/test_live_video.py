@@ -5,8 +5,7 @@ from __future__ import annotations
 import av
 import pytest
 
-from stream.live.live_video import LiveUnit, LiveVideo
-from stream.live.rtp_times import RtpTimes
+from stream.live.live_video import LiveUnit, LiveVideo, RtpTimes
 from stream.sources.decoding.clock import Stamp
 from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 

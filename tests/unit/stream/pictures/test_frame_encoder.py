@@ -8,10 +8,9 @@ import pytest
 from av.video.codeccontext import VideoCodecContext
 
 from ring_buffers.frames import Colours, SlotFormat
-from stream.pictures import frame_encoder
-from stream.pictures.frame_encoder import FrameEncoder
+from stream.pictures import video_encoding
 from stream.pictures.jpeg import SlotCopy
-from stream.pictures.video_encoding import NoEncoderError
+from stream.pictures.video_encoding import FrameEncoder, NoEncoderError
 
 SIZE = (64, 48)
 BLUE = (30, 60, 200)
@@ -27,7 +26,7 @@ def coloured(rgb: tuple[int, int, int]) -> SlotCopy:
 def test_each_picture_is_a_packet_at_once_and_keyframes_are_those_that_were_asked_for(
     only: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_encoder, "LIVE_ENCODERS", {only: frame_encoder.LIVE_ENCODERS[only]})
+    monkeypatch.setattr(video_encoding, "LIVE_ENCODERS", {only: video_encoding.LIVE_ENCODERS[only]})
     encoder = FrameEncoder((65, 48))
     assert encoder.size == SIZE
     decoder = av.CodecContext.create(encoder.codec, "r")
@@ -58,6 +57,6 @@ def test_planes_of_any_colours_keep_what_they_show() -> None:
 
 
 def test_without_an_encoder_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_encoder, "LIVE_ENCODERS", {"no_such_encoder": {}})
+    monkeypatch.setattr(video_encoding, "LIVE_ENCODERS", {"no_such_encoder": {}})
     with pytest.raises(NoEncoderError, match="install PyAV"):
         FrameEncoder(SIZE)

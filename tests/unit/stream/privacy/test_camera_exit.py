@@ -11,8 +11,7 @@ from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stream.pictures.jpeg import SlotCopy
 from stream.privacy.camera_exit import CameraExit
 from stream.privacy.drawn_video import DrawnVideos
-from stream.privacy.known_privacy import KnownPrivacy
-from stream.privacy.strictness import stricter
+from stream.privacy.known_privacy import KnownPrivacy, stricter
 from stream.recording.packets import PacketRing
 from stream.settings.engine import CameraConfig
 from support.engines.wire_messages import frame

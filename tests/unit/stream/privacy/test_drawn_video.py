@@ -12,7 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 from msgspec.structs import replace
 
 from ring_buffers.frames import FrameMeta, SlotFormat
-from stream.pictures import frame_encoder
+from stream.pictures import video_encoding
 from stream.privacy.drawn_pictures import GREY
 from stream.privacy.drawn_video import QUEUED, Demand, DrawnVideo, DrawnVideos
 from stream.privacy.shown import ShownResult, ShownSlot
@@ -123,7 +123,7 @@ def test_an_epoch_begins_with_a_keyframe_and_frames_of_an_earlier_connection_are
 def test_without_an_encoder_it_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     assert DrawnVideos().refusal is None
     assert DrawnVideos("refuse").refusal == "privacy.video is `refuse`"
-    monkeypatch.setattr(frame_encoder, "LIVE_ENCODERS", {"no_such_encoder": {}})
+    monkeypatch.setattr(video_encoding, "LIVE_ENCODERS", {"no_such_encoder": {}})
     assert "install PyAV" in (DrawnVideos().refusal or "")
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from stream.privacy import known_privacy
-from stream.privacy.known_privacy import HiddenCamera, KnownPrivacy
-from stream.privacy.strictness import stricter
+from stream.privacy.known_privacy import HiddenCamera, KnownPrivacy, stricter
 from stream.settings.engine import CameraConfig
 
 LEFT = {"points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}

@@ -1,6 +1,6 @@
-"""Colours of annotated pictures: a ramp for relevance, and track colours that cannot be confused with it.
+"""Colours and text of annotated pictures: a ramp for relevance, and track colours that cannot be confused with it.
 
-Both are defined in OKLCH (lightness, chroma, hue), where equal steps look equal. The ramp's lightness rises with
+The colours are defined in OKLCH (lightness, chroma, hue), where equal steps look equal. The ramp's lightness rises with
 relevance, so that it can be read in grey and by colour-blind people. It runs from violet over red to yellow; tracks are
 green to blue.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+
+from PIL import ImageFont
 
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255 each (sRGB)."""
@@ -53,3 +55,28 @@ def _encode(linear: float) -> int:
     value = min(1.0, max(0.0, linear))
     encoded = 12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
     return round(255 * encoded)
+
+
+LONGEST_TEXT = 60
+"""Most characters that a picture shows of a text from a message."""
+
+
+def shortened(text: str, most: int = LONGEST_TEXT) -> str:
+    """Return a text from a message as one line of at most `most` characters, which can be drawn."""
+    line = "".join(one if one.isprintable() else "\ufffd" for one in text[: most + 1])
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+@lru_cache(maxsize=32)
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return Pillow's default font at a size in pixels."""
+    made = ImageFont.load_default(size)
+    if not isinstance(made, ImageFont.FreeTypeFont):
+        raise RuntimeError("this Pillow was built without FreeType and can't draw readable text: install the wheel")
+    return made
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: int) -> float:
+    """Return the width of a line of text in pixels."""
+    return font(size).getlength(text)
