@@ -31,7 +31,6 @@ WATCH, KEEP, SET_UP, MODELS, MEASURE = "Watch", "Keep and connect", "Set up", "M
 
 app = Application(
     name="partstream",
-    renamed={"bridge": "archive"},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 weights, 4 no source opened (`run`), "

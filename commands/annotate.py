@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commands.ending import console, errors
+from commands.ending import console
 
 
 def annotate_command(
@@ -25,5 +25,4 @@ def annotate_command(
     """
     from stream.annotation.annotate import annotate_file
 
-    with errors():
-        annotate_file(video, results, out, console, camera=camera, detector=detector)
+    annotate_file(video, results, out, console, camera=camera, detector=detector)

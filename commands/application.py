@@ -14,6 +14,8 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.main import get_command_from_info
 from typer.models import CommandInfo
 
+from commands.ending import errors
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -38,7 +40,6 @@ class Group(TyperGroup):
     """A group of commands. Its help is like that of `Command`, and lists commands and groups as registered."""
 
     order: ClassVar[Sequence[str]] = ()
-    renamed: ClassVar[Mapping[str, str]] = {}
     functions: ClassVar[Mapping[str, CommandInfo]] = {}
 
     def __init__(self, **settings: Any) -> None:
@@ -49,12 +50,10 @@ class Group(TyperGroup):
         """Return the commands' names in `order`; Typer's order has all groups at the end."""
         return sorted(super().list_commands(ctx), key=self.order.index)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that the arguments name. A name in `renamed` is a usage error that gives the new one."""
-        if args and args[0] in self.renamed:
-            new = f"{ctx.command_path} {self.renamed[args[0]]}"
-            ctx.fail(f"`{ctx.command_path} {args[0]}` is now `{new}`; see `{new} --help`.")
-        return super().resolve_command(ctx, args)
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name. Errors that a user can correct end it with a message."""
+        with errors():
+            return super().invoke(ctx)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with no type to show for flags and arguments."""
@@ -62,12 +61,12 @@ class Group(TyperGroup):
 
 
 class Application(typer.Typer):
-    """A Typer application made of `Command` and `Group`. `renamed` gives the new names of former commands."""
+    """A Typer application made of `Command` and `Group`."""
 
-    def __init__(self, renamed: Mapping[str, str] | None = None, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
         self._names: list[str] = []
         self._functions: dict[str, CommandInfo] = {}
-        registered = {"order": self._names, "renamed": renamed or {}, "functions": self._functions}
+        registered = {"order": self._names, "functions": self._functions}
         self._group = type("RegisteredGroup", (Group,), registered)
         super().__init__(cls=self._group, rich_markup_mode="markdown", **settings)
 

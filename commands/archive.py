@@ -11,9 +11,8 @@ import typer
 
 from commands.application import lines
 from commands.console.amounts import size_text
-from commands.ending import EXIT_FAILED, EXIT_USAGE, errors, fail, print_error
+from commands.ending import EXIT_FAILED, EXIT_USAGE, fail, print_error
 from commands.endpoints import LOCAL, LOCAL_REPLAY, endpoint_to_connect_to
-from commands.extra_packages import install_command
 from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
@@ -87,11 +86,8 @@ def archive_command(
     replay = endpoint_to_connect_to(replay) if replay is not None else None
     kept_parts = _parts(parts)
     keep_bytes, free_bytes = _size("--keep", keep), _size("--least-free", least_free)
-    try:
-        from stream.archive.archive import Archive
-        from stream.archive.archiver import Archiver
-    except ModuleNotFoundError as error:
-        fail(f"{error.name} is missing. Install it: {install_command('archive')}", EXIT_USAGE)
+    from stream.archive.archive import Archive
+    from stream.archive.archiver import Archiver
     from stream.subscriber import subscribe
     from telemetry import logs
 
@@ -100,34 +96,33 @@ def archive_command(
         replay = LOCAL_REPLAY
     if replay is None:
         logger.warning("without --replay, gaps are counted but not filled")
-    with errors():
-        archive = Archive(
-            out,
-            partition=partition.value,
-            keep_bytes=keep_bytes,
-            keep_days=keep_days,
-            least_free=free_bytes,
+    archive = Archive(
+        out,
+        partition=partition.value,
+        keep_bytes=keep_bytes,
+        keep_days=keep_days,
+        least_free=free_bytes,
+    )
+    try:
+        archiver = Archiver(archive, every_s=every, parts=kept_parts)
+        messages = subscribe(
+            endpoint,
+            kinds=("results", "events", "status"),
+            cameras=camera,
+            replay=replay,
+            on_gap=archiver.gap,
+            high_water_mark=HIGH_WATER_MARK,
+            server_key=server_key,
+            key_file=key_file,
+            resume=[*archive.positions, *archive.holes],
+            late_replay=replay is not None,
         )
-        try:
-            archiver = Archiver(archive, every_s=every, parts=kept_parts)
-            messages = subscribe(
-                endpoint,
-                kinds=("results", "events", "status"),
-                cameras=camera,
-                replay=replay,
-                on_gap=archiver.gap,
-                high_water_mark=HIGH_WATER_MARK,
-                server_key=server_key,
-                key_file=key_file,
-                resume=[*archive.positions, *archive.holes],
-                late_replay=replay is not None,
-            )
-            logger.info("archiving %s in %s (%d files so far)", endpoint, out, len(archive))
-            code = until_signal(_run(archiver, messages))
-        except ValueError as error:
-            fail(str(error), EXIT_USAGE)
-        finally:
-            archive.close()
+        logger.info("archiving %s in %s (%d files so far)", endpoint, out, len(archive))
+        code = until_signal(_run(archiver, messages))
+    except ValueError as error:
+        fail(str(error), EXIT_USAGE)
+    finally:
+        archive.close()
     _summarise(archiver, archive)
     raise typer.Exit(EXIT_FAILED if archiver.counts.unwritten else code)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+
+from commands.extra_packages import missing_package
 
 EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, EXIT_NO_SOURCE, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -27,6 +29,11 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 def print_error(message: str) -> None:
     """Print an error on stderr. The message is plain text, not markup."""
     error_console.print(f"[bold red]partstream:[/] {escape(printable(message))}")
+
+
+def say(message: str) -> None:
+    """Print a line on stdout. The message is plain text, not markup, and is not wrapped."""
+    plain_console.print(printable(message), markup=False, soft_wrap=True)
 
 
 def printable(text: str) -> str:
@@ -48,9 +55,55 @@ def exiting(codes: Mapping[type[Exception], int]) -> Generator[None]:
         fail(str(error), next(code for kind, code in codes.items() if isinstance(error, kind)))
 
 
-def errors() -> AbstractContextManager[None]:
-    """Turn an engine's errors that a user can correct into a message and an exit code."""
-    from stages.third_party.weights import WeightsError
-    from stream.settings.config_error import ConfigError
+@contextmanager
+def stopping(message: str) -> Generator[None]:
+    """End the command with this message on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail(message, EXIT_INTERRUPTED)
 
-    return exiting({WeightsError: EXIT_WEIGHTS, ConfigError: EXIT_USAGE})
+
+@contextmanager
+def errors() -> Generator[None]:
+    """Turn errors that a user can correct into a message and an exit code. Every command runs in it."""
+    try:
+        yield
+    except Exception as error:
+        names = [kind.__name__ for kind in type(error).__mro__]
+        codes = (code for name in names for code, kinds in _ERRORS.items() if name in kinds)
+        if (code := next(codes, None)) is not None:
+            fail(str(error), code)
+        if isinstance(error, ImportError) and (advice := missing_package(error)) is not None:
+            fail(advice, EXIT_USAGE)
+        if isinstance(error, OSError) and error.filename is not None:
+            fail(f"{error.filename} can't be read or written: {error.strerror or error}")
+        if "BrokenProcessPool" in names:
+            fail(
+                "a worker process was killed, perhaps because memory ran out; finished work is kept: run the command "
+                "again with fewer --workers"
+            )
+        raise
+
+
+_ERRORS = {
+    EXIT_FAILED: {"DivergedError", "ExportError", "FootageError", "SubmissionError", "SightingsFileError"},
+    EXIT_USAGE: {
+        "AnswerError",
+        "ConfigError",
+        "DataFolderError",
+        "DatasetError",
+        "FormatError",
+        "FrozenSetError",
+        "GenerateError",
+        "LabelError",
+        "ManifestError",
+        "ScoringError",
+        "TrainingConfigError",
+        "TrainingError",
+        "TruthError",
+        "VocabularyError",
+    },
+    EXIT_WEIGHTS: {"CheckpointError", "LanguageModelError", "MotionFormatError", "WeightsError"},
+}
+"""Names of errors, of which the modules are slow to import, by exit code."""

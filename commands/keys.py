@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import Application, lines
-from commands.ending import errors
 
 if TYPE_CHECKING:
     from stream.messaging.curve.keys import KeyPair
@@ -32,8 +31,7 @@ def new_command(
 ) -> None:
     """Make a key pair for each client, and one for the engine if DIR has none. No file is overwritten."""
     names = client or ([] if any((folder / "allowed").glob("*.key")) else ["client"])
-    with errors():
-        public = make_keys(folder, names)
+    public = make_keys(folder, names)
     typer.echo(f"The engine's public key: {public}\n")
     typer.echo(
         "In the engine's configuration:\n\n"
@@ -56,8 +54,7 @@ def show_command(
     """Print the public key in a file."""
     from stream.messaging.curve.keys import read_public
 
-    with errors():
-        typer.echo(read_public(file))
+    typer.echo(read_public(file))
 
 
 def make_keys(folder: Path, clients: Sequence[str]) -> str:

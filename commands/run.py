@@ -17,7 +17,7 @@ from commands.cameras.missing import remind
 from commands.configuration import ConfigOption, SourcesArgument, load_config
 from commands.console.amounts import counted
 from commands.detector_size import DetectorSizeOption, parse_detector_size
-from commands.ending import EXIT_FAILED, EXIT_NO_SOURCE, EXIT_USAGE, console, errors, fail, print_error
+from commands.ending import EXIT_FAILED, EXIT_NO_SOURCE, EXIT_USAGE, console, fail, print_error
 from commands.gate.gate_file import log_gate
 from commands.until_signal import end_at_once, until_signal
 from stream.settings.source_kinds import PACES
@@ -123,9 +123,8 @@ def run_command(
     settings = load_config(config, overrides, sources or [], of_cameras)
     if not settings.cameras and settings.state_file is None and settings.fleet is None:
         fail("no cameras: name a source (see --help) or list them under `cameras:` in a --config file", EXIT_USAGE)
-    with errors():
-        _require_checkpoint(settings.model.profile)
-        log_gate(settings.model.profile)
+    _require_checkpoint(settings.model.profile)
+    log_gate(settings.model.profile)
     raise typer.Exit(run_engine(settings, table=table))
 
 
@@ -140,8 +139,7 @@ def _require_checkpoint(profile: str) -> None:
 
 def run_engine(settings: Config, *, table: bool = False, remind_every_s: float = REMIND_EVERY_S) -> int:
     """Run the engine until it is done or stopped, and return the exit code."""
-    with errors():
-        code = until_signal(serve(settings, table=table, remind_every_s=remind_every_s))
+    code = until_signal(serve(settings, table=table, remind_every_s=remind_every_s))
     _end_if_busy(code)
     return code
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from commands.application import lines
-from commands.ending import EXIT_USAGE, console, errors, fail
+from commands.ending import EXIT_USAGE, console, fail
 from commands.endpoints import LOCAL, endpoint_to_connect_to
 from commands.until_signal import until_signal
 
@@ -51,11 +51,10 @@ def subscribe_command(
     from commands.console.watch import watch
     from stream.subscriber import KINDS, subscribe
 
-    with errors():
-        try:
-            messages = subscribe(
-                endpoint, kinds=KINDS, cameras=camera, replay=replay, server_key=server_key, key_file=key_file
-            )
-        except ValueError as error:
-            fail(str(error), EXIT_USAGE)
-        raise typer.Exit(until_signal(watch(messages, raw, console, endpoint, camera or ())))
+    try:
+        messages = subscribe(
+            endpoint, kinds=KINDS, cameras=camera, replay=replay, server_key=server_key, key_file=key_file
+        )
+    except ValueError as error:
+        fail(str(error), EXIT_USAGE)
+    raise typer.Exit(until_signal(watch(messages, raw, console, endpoint, camera or ())))

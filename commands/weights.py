@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from commands.application import Application
-from commands.ending import EXIT_USAGE, EXIT_WEIGHTS, console, errors, exiting, fail, plain_console, printable
+from commands.ending import EXIT_USAGE, EXIT_WEIGHTS, console, exiting, fail, plain_console, printable
 
 weights_app = Application(help="Third-party weights and footage, and the marks of checkpoints.", no_args_is_help=True)
 
@@ -20,8 +20,7 @@ def weights_list() -> None:
     """List what can be fetched, what is in the cache, and the checkpoints, with licences and terms."""
     from commands.console import asset_console
 
-    with errors():
-        asset_console.show_list(console)
+    asset_console.show_list(console)
 
 
 @weights_app.command("fetch")
@@ -33,8 +32,7 @@ def weights_fetch(
     """Download assets, pinned by version and SHA-256, into the cache."""
     from commands.console import asset_console
 
-    with errors():
-        asset_console.fetch(names, console)
+    asset_console.fetch(names, console)
 
 
 @weights_app.command("add")
@@ -45,8 +43,7 @@ def weights_add(
     """Copy an asset's files from this machine into the cache, and check their SHA-256."""
     from commands.console import asset_console
 
-    with errors():
-        asset_console.add(name, source, console)
+    asset_console.add(name, source, console)
 
 
 @weights_app.command("verify")
@@ -58,9 +55,8 @@ def weights_verify(
     """Check the SHA-256 of files in the cache."""
     from commands.console import asset_console
 
-    with errors():
-        if not asset_console.verify(names, console):
-            raise typer.Exit(EXIT_WEIGHTS)
+    if not asset_console.verify(names, console):
+        raise typer.Exit(EXIT_WEIGHTS)
 
 
 @weights_app.command("mark")

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from commands.console.amounts import counted
+from commands.console.tables import table, text
 from commands.ending import printable
 from stages.packaged_checkpoints import PACKAGED, summary
 from stages.third_party import weights
@@ -21,13 +21,11 @@ def show_list(console: Console) -> None:
 
     Raises `WeightsError` for a packaged checkpoint that is missing or damaged.
     """
-    table = Table(title=f"Cache: {weights.cache_dir()}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("name", "kind", "in cache", "size", "licence", "from"):
-        table.add_column(heading, justify="right" if heading == "size" else "left")
+    shown = table("name", "kind", "in cache", "licence", "from", "size", words=5, title=f"Cache: {weights.cache_dir()}")
     for asset in weights.assets():
         here = "[green]yes[/]" if weights.present(asset.name) else "optional" if asset.optional else "no"
-        table.add_row(asset.name, asset.kind, here, f"{asset.size / 1e6:.1f} MB", asset.licence, asset.origin)
-    console.print(table)
+        shown.add_row(asset.name, asset.kind, here, asset.licence, asset.origin, f"{asset.size / 1e6:.1f} MB")
+    console.print(shown)
     show_checkpoints(console)
 
 
@@ -37,12 +35,11 @@ def show_checkpoints(console: Console) -> None:
     Raises `WeightsError` for a file that is missing or damaged.
     """
     found = {profile: summary(profile) for profile in PACKAGED}
-    table = Table(title="\nCheckpoints of this installation", title_justify="left", box=None, pad_edge=False)
-    for heading in ("profile", "size", "weights", "may be used for"):
-        table.add_column(heading, justify="right" if heading == "size" else "left")
+    columns = ("profile", "weights", "may be used for", "size")
+    shown = table(*columns, words=3, title="Checkpoints of this installation")
     for profile, one in found.items():
-        table.add_row(profile, f"{one.size / 1e6:.1f} MB", one.sha256[7:15], escape(printable(one.terms.use)))
-    console.print(table)
+        shown.add_row(profile, one.sha256[7:15], text(one.terms.use), f"{one.size / 1e6:.1f} MB")
+    console.print(shown)
     for profile, one in found.items():
         console.print(printable(f"\n{profile} learned from: {one.terms.learned_from}"), markup=False)
         if one.experimental:
@@ -58,26 +55,22 @@ def fetch(names: Sequence[str] | None, console: Console) -> None:
     needed = [asset.name for asset in weights.assets() if not asset.optional]
     wanted = [weights.asset(name) for name in names or needed]
     missing = [asset for asset in wanted if not weights.present(asset.name)]
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        DownloadColumn(),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, transient=False) as progress:
-        for asset in missing:
-            if weights.present(asset.name):
-                continue  # It was in the package of another.
-            bar = progress.add_task(asset.name, total=asset.download_bytes)
-
-            def advance(done: int, total: int, bar: int = bar) -> None:
-                progress.update(bar, completed=done, total=total)  # pyright: ignore[reportArgumentType]
-
-            weights.fetch(asset.name, advance)
+    for asset in missing:
+        fetch_asset(asset.name, console)
     for asset in wanted:
         weights.locate(asset.name)  # checks the hash of those that were there before, too
     fetched = f", {len(missing)} of them fetched now" if missing else ""
     console.print(f"Checked {counted(len(wanted), 'asset')} in the cache{fetched}.")
+
+
+def fetch_asset(name: str, console: Console) -> None:
+    """Fetch an asset with a progress bar, unless it is in the cache. Raises `WeightsError`."""
+    if weights.present(name):  # also because it was in the package of another
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(f"fetching {name}")
+        weights.fetch(name, lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def add(name: str, source: Path, console: Console) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +16,7 @@ from commands.data.generate import EPILOG as GENERATE_EPILOG
 from commands.data.generate import generate_command
 from commands.data.importing import EPILOG as IMPORT_EPILOG
 from commands.data.importing import import_command
-from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, fail, plain_console
+from commands.ending import EXIT_FAILED, EXIT_USAGE, fail, plain_console, say
 from training.console.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def check_command(
             "and names those that it leaves out",
             EXIT_USAGE,
         )
-    with _errors(), progress_bar("checking videos") as progress:
+    with progress_bar("checking videos") as progress:
         report = check_dataset(folder, progress)
     if as_json:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")
@@ -75,18 +74,18 @@ def ground_truth_command(
     """Convert annotations into the ground truth files for `evaluate`."""
     from training.kinetics_tps import Dataset, write_ground_truth
 
-    with _errors():
-        dataset = Dataset(folder)
-        videos = write_ground_truth(out, dataset.train(), every=every)
+    dataset = Dataset(folder)
+    videos = write_ground_truth(out, dataset.train(), every=every)
     left_out = sum(dataset.skipped.values())
     words = f"; {left_out} errors skipped, `data check` lists them" if left_out else ""
-    plain_console.print(f"wrote the ground truth of {videos} videos to {out}{words}", markup=False, soft_wrap=True)
+    say(f"wrote the ground truth of {videos} videos to {out}{words}")
 
 
 def show_report(report: CheckReport, console: Console, files: int | None) -> None:
     """Print counts by kind of error, then the errors of the first `files` files, or of all."""
     from rich.markup import escape
-    from rich.table import Table
+
+    from commands.console.tables import table
 
     totals = report.totals
     console.print(
@@ -98,12 +97,10 @@ def show_report(report: CheckReport, console: Console, files: int | None) -> Non
     if report.clean:
         console.print("[green]no errors[/]")
         return
-    table = Table("error", "meaning")
-    table.add_column("errors", justify="right")
-    table.add_column("files", justify="right")
+    shown = table("error", "meaning", "errors", "files", words=2)
     for code, (errors, in_files) in report.counts().items():
-        table.add_row(code.value, code.meaning, str(errors), str(in_files))
-    console.print(table)
+        shown.add_row(code.value, code.meaning, str(errors), str(in_files))
+    console.print(shown)
     by_file = [(file, list(found)) for file, found in groupby(report.errors, lambda error: error.file)]
     for file, found in by_file[:files]:
         console.print(f"[bold]{escape(file)}[/]", soft_wrap=True)
@@ -121,9 +118,3 @@ def _has_clips(folder: Path) -> bool:
         return layout_of(folder) != "annotated"
     except (DataFolderError, OSError):
         return False
-
-
-def _errors() -> AbstractContextManager[None]:
-    from training.kinetics_tps import DatasetError
-
-    return exiting({DatasetError: EXIT_USAGE})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, plain_console, printable
+from commands.ending import EXIT_FAILED, plain_console, say
 
 if TYPE_CHECKING:
     from training.sources.checking import FolderReport
@@ -20,9 +20,8 @@ def check_data_folder(folder: Path, *, as_json: bool, errors: int | None) -> Non
     """Check a data folder, print the report and end with the exit code. At most `errors` errors are printed."""
     from training.console.progress_bar import progress_bar
     from training.sources.checking import check_folder
-    from training.sources.terms import DataFolderError
 
-    with exiting({DataFolderError: EXIT_USAGE}), progress_bar("checking sources") as progress:
+    with progress_bar("checking sources") as progress:
         report = check_folder(folder, progress)
     if as_json:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")
@@ -33,52 +32,40 @@ def check_data_folder(folder: Path, *, as_json: bool, errors: int | None) -> Non
 
 def show_folder(report: FolderReport, errors: int | None) -> None:
     """Print a table of the sources, one of their joints and one of the actions, then notes and errors."""
-    from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
-    from rich.table import Table
+    from commands.console.tables import table, text
 
-    table = Table("source", "kind", "terms", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("clips", "people", "seconds", "labelled"):
-        table.add_column(heading, justify="right")
-    bodies = Table("joints of", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("limbs vary", "toes in front, left / right", "missing"):
-        bodies.add_column(heading, justify="right")
+    sources = table("source", "kind", "terms", "clips", "people", "seconds", "labelled", words=3)
+    bodies = table("joints of", "limbs vary", "toes in front,\nleft / right", "missing")
     actions: dict[str, Counter[str]] = {}
     for source in report.sources:
         tally = source.tally
         labelled = sum(seconds for _, seconds in tally.actions.values())
         people = str(tally.people or "?")
         lasting = (f"{tally.seconds:.0f}", f"{labelled:.0f}")
-        table.add_row(escape(printable(source.id)), source.kind, source.terms, str(tally.clips), people, *lasting)
+        sources.add_row(text(source.id), source.kind, source.terms, str(tally.clips), people, *lasting)
         if source.missing is not None:
             vary = "" if source.limb_variation is None else f"{source.limb_variation:.1%}"
             front = "" if source.toes_forward is None else " / ".join(f"{share:.2f}" for share in source.toes_forward)
-            bodies.add_row(escape(printable(source.id)), vary, front, f"{source.missing:.1%}")
+            bodies.add_row(text(source.id), vary, front, f"{source.missing:.1%}")
         for action, (clips, seconds) in tally.actions.items():
             found = actions.setdefault(action, Counter())
             found.update({"clips": clips, "sources": 1})
             found[source.kind] += round(seconds)
-    plain_console.print(table)
+    plain_console.print(sources)
     if bodies.row_count:
         plain_console.print(bodies)
     kinds = list(dict.fromkeys(source.kind for source in report.sources))
-    by_action = Table("action", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("sources", "clips", *(f"{kind} s" for kind in kinds)):
-        by_action.add_column(heading, justify="right")
+    by_action = table("action", "sources", "clips", *(f"{kind} s" for kind in kinds))
     for action, found in sorted(actions.items(), key=lambda item: -item[1]["clips"]):
-        by_action.add_row(escape(printable(action)), *(str(found[column]) for column in ("sources", "clips", *kinds)))
+        by_action.add_row(text(action), *(str(found[column]) for column in ("sources", "clips", *kinds)))
     plain_console.print(by_action)
     for source in report.sources:
         lacks = [f"lacks {', '.join(source.lacks)}"] if source.lacks else []
         for note in [*source.notes, *lacks]:
-            _say(f"note: {source.id}: {note}")
+            say(f"note: {source.id}: {note}")
     for error in report.errors[:errors]:
-        _say(f"error: {error}")
+        say(f"error: {error}")
     if errors is not None and len(report.errors) > errors:
-        _say(f"… and {len(report.errors) - errors} more errors: --all lists them")
+        say(f"… and {len(report.errors) - errors} more errors: --all lists them")
     if not report.errors:
-        _say("no errors")
-
-
-def _say(text: str) -> None:
-    plain_console.print(printable(text), markup=False, soft_wrap=True)
+        say("no errors")

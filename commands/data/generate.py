@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import lines
-from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, exiting, fail, plain_console
+from commands.ending import EXIT_INTERRUPTED, EXIT_USAGE, fail, plain_console, say
 from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -53,34 +53,21 @@ def generate_command(
 
     Ctrl-C ends after the videos in progress; complete videos are kept.
     """
-    from stages.third_party.weights import WeightsError
     from training.console.progress_bar import progress_bar
     from training.console.stopping import stopped_by_signals
-    from training.kinetics_tps import DatasetError
+    from training.synthetic.motion.movement import ACTIONS
+    from training.synthetic.videos.folder import GeneratedFolder, Plan
+    from training.synthetic.videos.sheet import save_sheet
 
     if videos is not None and per_action is not None:
         fail("give --videos or --per-action, not both", EXIT_USAGE)
-    try:
-        from training.synthetic.motion.movement import ACTIONS
-        from training.synthetic.videos.folder import GeneratedFolder, GenerateError, Plan
-        from training.synthetic.videos.manifest import ManifestError
-        from training.synthetic.videos.sheet import save_sheet
-    except ImportError as error:
-        fail(str(error), EXIT_FAILED)
     chosen = tuple(name.strip() for name in actions.split(",")) if actions is not None else ACTIONS
     count = videos if videos is not None else (per_action or 1) * len(chosen)
     began = time.monotonic()
-    codes: dict[type[Exception], int] = {
-        WeightsError: EXIT_WEIGHTS,
-        GenerateError: EXIT_USAGE,
-        ManifestError: EXIT_USAGE,
-        DatasetError: EXIT_FAILED,
-    }
-    with exiting(codes):
-        place = GeneratedFolder(folder, Plan(split.value, count, seed, chosen), resume=resume)
-        with progress_bar("drawing videos") as progress, stopped_by_signals() as stopped:
-            manifest = place.make(workers or usable_cores(), progress, stopped)
-        save_sheet(folder, manifest)
+    place = GeneratedFolder(folder, Plan(split.value, count, seed, chosen), resume=resume)
+    with progress_bar("drawing videos") as progress, stopped_by_signals() as stopped:
+        manifest = place.make(workers or usable_cores(), progress, stopped)
+    save_sheet(folder, manifest)
     _show(folder, manifest, time.monotonic() - began)
     if len(manifest.videos) < count:
         plain_console.print(f"stopped; {count - len(manifest.videos)} videos are missing: continue with --resume")
@@ -88,22 +75,18 @@ def generate_command(
 
 
 def _show(folder: Path, manifest: Manifest, seconds: float) -> None:
-    from rich.table import Table
+    from commands.console.tables import table
 
-    table = Table("action")
-    for heading in ("videos", "frames", "people a video", "unseen motion"):
-        table.add_column(heading, justify="right")
+    shown = table("action", "videos", "frames", "people a video", "unseen motion")
     for action in dict.fromkeys(video.action for video in manifest.videos):
         videos = [video for video in manifest.videos if video.action == action]
         people = sum(video.people for video in videos) / len(videos)
         unseen = "yes" if all(video.unseen_motion for video in videos) else "no"
         frames = sum(video.frames for video in videos)
-        table.add_row(action, str(len(videos)), str(frames), f"{people:.1f}", unseen)
-    plain_console.print(table)
+        shown.add_row(action, str(len(videos)), str(frames), f"{people:.1f}", unseen)
+    plain_console.print(shown)
     frames = sum(video.frames for video in manifest.videos)
-    plain_console.print(
+    say(
         f"{len(manifest.videos)} {manifest.split} videos with {frames} frames are in {folder} after {seconds:.0f} s; "
-        "contact-sheet.jpg shows some",
-        markup=False,
-        soft_wrap=True,
+        "contact-sheet.jpg shows some"
     )

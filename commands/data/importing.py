@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.application import lines
-from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, fail, plain_console, printable
+from commands.ending import EXIT_USAGE, fail, plain_console, say
 
 if TYPE_CHECKING:
     from training.sources.formats.conversion import Options
@@ -145,7 +145,6 @@ def import_command(
     from training.sources.formats.joint_names import read_joint_map
     from training.sources.formats.labels import compiled, parse_pairs, read_pairs
     from training.sources.formats.reading import FormatError
-    from training.sources.terms import DataFolderError
 
     public = PUBLIC.get(like) if like is not None else None
     if like is not None and public is None:
@@ -155,7 +154,7 @@ def import_command(
     name, terms_class = id or like, terms.value if terms else public.terms if public else None
     if name is None or terms_class is None:
         fail(f"give {'--id' if name is None else '--terms'}, or --like for a public source", EXIT_USAGE)
-    with exiting({FormatError: EXIT_USAGE, DataFolderError: EXIT_FAILED}), progress_bar("reading files") as progress:
+    with progress_bar("reading files") as progress:
         pairs = [*parse_pairs(label or []), *(read_pairs(labels) if labels else [])]
         request = Request(
             format=format.value,
@@ -187,35 +186,27 @@ def import_command(
 
 def show(report: Report, terms: str) -> None:
     """Print a table of the actions, and what was not labelled or left out."""
-    from rich.markup import escape
-    from rich.table import Table
-
+    from commands.console.tables import table, text
     from training.synthetic.motion.movement import ACTIONS
 
     tally = report.tally
-    table = Table("action", "names")
-    for heading in ("clips", "seconds"):
-        table.add_column(heading, justify="right")
+    actions = table("action", "names", "clips", "seconds", words=2)
     for action, (clips, seconds) in sorted(tally.actions.items(), key=lambda item: -item[1][1]):
         names = [name for name, mapped in report.mapping.items() if mapped == action]
         words = action if action in ACTIONS else f"{action} (new)"
-        table.add_row(words, escape(printable(", ".join(names))), str(clips), f"{seconds:.1f}")
+        actions.add_row(words, text(", ".join(names)), str(clips), f"{seconds:.1f}")
     if tally.actions:
-        plain_console.print(table)
+        plain_console.print(actions)
     people = tally.people or "unknown"
-    _say(f"wrote {report.path}")
-    _say(f"clips {tally.clips}, people {people}, frames {tally.frames}, seconds {tally.seconds:.1f}, terms {terms}")
+    say(f"wrote {report.path}")
+    say(f"clips {tally.clips}, people {people}, frames {tally.frames}, seconds {tally.seconds:.1f}, terms {terms}")
     for note in report.notes:
-        _say(f"note: {note}")
+        say(f"note: {note}")
     if report.unlabelled:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(report.unlabelled.items()))
-        _say(f"left unlabelled, because no action is known: {names}; --label NAME=ACTION sets one")
+        say(f"left unlabelled, because no action is known: {names}; --label NAME=ACTION sets one")
     for error in report.left_out:
-        _say(f"left out: {error}")
-
-
-def _say(text: str) -> None:
-    plain_console.print(printable(text), markup=False, soft_wrap=True)
+        say(f"left out: {error}")
 
 
 def _known(public: PublicSource | None) -> dict[str, str]:

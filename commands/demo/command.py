@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.ending import console, errors
+from commands.ending import console
 
 if TYPE_CHECKING:
     from commands.demo.show import Server
@@ -27,8 +27,7 @@ def demo_command(
     from telemetry import logs
 
     logs.configure(json=False, level="warning")
-    with errors():
-        raise typer.Exit(demonstration.show(out, seconds, console, _rtsp_server))
+    raise typer.Exit(demonstration.show(out, seconds, console, _rtsp_server))
 
 
 @contextmanager

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from commands.application import lines
 from commands.configuration import ConfigOption
-from commands.ending import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_USAGE,
-    EXIT_WEIGHTS,
-    console,
-    exiting,
-    fail,
-    plain_console,
-    print_error,
-    printable,
-)
+from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, fail, plain_console, print_error, say, stopping
+from commands.json_file import check_json_file, write_json
 from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -34,6 +23,8 @@ if TYPE_CHECKING:
 
 _MOST_MESSAGES = 5
 """Verdicts of which the console says why they were left out; the files have all."""
+
+_STYLES = {"passed": "", "refused": "red", "not measured": "yellow", "shown": "dim"}
 
 
 class Required(StrEnum):
@@ -98,8 +89,9 @@ def gate_command(
     forgets an action. The result is also written to NEW.gate.json, of which `partstream run --profile NEW` logs whether
     NEW passed.
     """
-    from commands.gate.gate_file import gate_file, write_result
-    from commands.gate.report import show, summary
+    import msgspec
+
+    from commands.gate.gate_file import gate_file
     from telemetry import logs
     from training.gate.decision import decide, passed
 
@@ -107,9 +99,9 @@ def gate_command(
         fail("--config is used only with --rules; give a rules file, too", EXIT_USAGE)
     if rules is not None and not videos:
         fail("--rules are tried on --videos; give videos, too", EXIT_USAGE)
-    _check_file(out)
+    check_json_file(out)
     logs.configure(level="error")
-    with _errors():
+    with stopping("stopped; repeat the command to continue: watched videos are cached"):
         from commands.gate.measuring import Request, measure
         from stages.profiles import choose_device
 
@@ -120,21 +112,14 @@ def gate_command(
     checks = decide(found.measured)
     unmeasured = sorted({one.value for one in allow_unmeasured or ()})
     allowed = passed(checks, unmeasured)
-    plain_console.print(printable(f"OLD {old} ({found.old[:19]}…), NEW {new} ({found.new[:19]}…)"), markup=False)
+    say(f"OLD {old} ({found.old[:19]}…), NEW {new} ({found.new[:19]}…)")
     _show_material(found)
-    show(checks, console)
-    plain_console.print(printable(summary(checks, unmeasured)), markup=False, soft_wrap=True)
-    result = _result(found, old, new, checks, allowed, unmeasured)
-    unwritten = False
-    for path in (gate_file(new), out):
-        if path is None:
-            continue
-        try:
-            write_result(path, result)
-        except OSError as error:
-            print_error(f"{path}: can't be written: {error.strerror or error}")
-            unwritten = True
-    if unwritten or not allowed:
+    _show(checks)
+    say(_summary(checks, unmeasured))
+    result = msgspec.to_builtins(_result(found, old, new, checks, allowed, unmeasured))
+    for path in (out, gate_file(new)):
+        write_json(path, result, indent=1)
+    if not allowed:
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -145,7 +130,7 @@ def _show_material(found: Comparison) -> None:
     conditions = found.conditions
     for said, verdicts in conditions["verdicts"].items():
         words = ", ".join(f"{count} {name}" for name, count in verdicts.items())
-        plain_console.print(printable(f"verdicts on {said}: {words}"), markup=False)
+        say(f"verdicts on {said}: {words}")
     messages = [*conditions["damaged"], *conditions["left_out"]]
     if messages:
         print_error(f"{counted(len(messages), 'verdict')} left out: {'; '.join(messages[:_MOST_MESSAGES])}")
@@ -155,7 +140,6 @@ def _result(
     found: Comparison, old: str, new: str, checks: Sequence[Check], allowed: bool, unmeasured: Sequence[str]
 ) -> GateResult:
     from commands.gate.gate_file import GateResult, Model
-    from commands.gate.report import as_json
 
     return GateResult(
         passed=allowed,
@@ -163,43 +147,70 @@ def _result(
         old=Model(old, found.old),
         new=Model(new, found.new),
         conditions=found.conditions | {"allow_unmeasured": unmeasured},
-        checks=[as_json(check) for check in checks],
+        checks=[_as_json(check) for check in checks],
     )
 
 
-def _check_file(path: Path | None) -> None:
-    """End the command for a place that no file can be written to, before the work."""
-    try:
-        fits = path is None or (path.parent.is_dir() and not path.is_dir())
-    except OSError as error:  # such as a name that is too long
-        fail(f"--json {path}: can't be written: {error.strerror or error}", EXIT_USAGE)
-    if not fits:
-        fail(f"--json {path}: can't be written: give the path of a file in an existing folder", EXIT_USAGE)
+def _show(checks: Sequence[Check]) -> None:
+    """Print a table: each check over all actions, and the actions that refuse the checkpoint."""
+    from commands.console.tables import table, text
+
+    shown = table("check", "result", "why", "of", "OLD", "NEW", words=3)
+    for check in checks:
+        if check.part and check.outcome == "passed":
+            continue
+        name = f"  {check.part}" if check.part else check.name
+        cells = (name, check.outcome, check.reason, _of(check), _figure(check, check.old), _figure(check, check.new))
+        shown.add_row(*map(text, cells), style=_STYLES[check.outcome])
+    plain_console.print(shown)
 
 
-@contextmanager
-def _errors() -> Generator[None]:
-    """Turn errors that a user can correct, and Ctrl-C, into a message and an exit code."""
-    from concurrent.futures.process import BrokenProcessPool
+def _summary(checks: Sequence[Check], unmeasured: Collection[str]) -> str:
+    """Return the decision in a sentence. `unmeasured`: the checks that need not be measured."""
+    from training.gate.decision import passed
 
-    from stages.third_party.weights import WeightsError
-    from stream.settings.config_error import ConfigError
-    from training.footage.labels import LabelError
-    from training.run.data_folder import KILLED
-    from training.scoring.clips import FootageError
-    from training.scoring.film_sets import ScoringError
-    from training.sources.terms import DataFolderError
-    from training.synthetic.motion.motion import MotionFormatError
+    refused = _names(checks, "refused")
+    missing = _names(checks, "not measured")
+    if passed(checks, unmeasured):
+        return "passed" + (f", without measuring {', '.join(missing)}" if missing else "")
+    words = [f"{', '.join(refused)}: NEW is worse"] if refused else []
+    if needed := [name for name in missing if name not in unmeasured]:
+        options = " ".join(f"--allow-unmeasured {name}" for name in needed)
+        words.append(f"{', '.join(needed)}: not measured; {options} accepts that")
+    return f"refused: {'; '.join(words)}"
 
-    codes: dict[type[Exception], int] = dict.fromkeys((WeightsError, MotionFormatError), EXIT_WEIGHTS)
-    codes |= dict.fromkeys((ConfigError, ScoringError, DataFolderError, LabelError), EXIT_USAGE)
-    codes[FootageError] = EXIT_FAILED
-    try:
-        with exiting(codes):
-            yield
-    except BrokenProcessPool:
-        fail(KILLED)
-    except OSError as error:
-        fail(f"{error.filename or 'a file'} can't be read or written: {error.strerror or error}", EXIT_USAGE)
-    except KeyboardInterrupt:
-        fail("stopped; repeat the command to continue: watched videos are cached", EXIT_INTERRUPTED)
+
+def _as_json(check: Check) -> dict[str, Any]:
+    """Return a check as plain values."""
+    return {
+        "name": check.name,
+        "action": check.part or None,
+        "outcome": check.outcome,
+        "reason": check.reason,
+        "of": check.of,
+        "old": _rounded(check.old),
+        "new": _rounded(check.new),
+        "difference": None if check.difference is None else [_rounded(end) for end in check.difference],
+        "p": None if check.p is None else float(f"{check.p:.3g}"),
+        "hours": _rounded(check.hours),
+    }
+
+
+def _names(checks: Sequence[Check], outcome: str) -> list[str]:
+    return list(dict.fromkeys(check.name for check in checks if check.outcome == outcome))
+
+
+def _of(check: Check) -> str:
+    if check.hours is not None:
+        return f"{check.hours:.2f} h"
+    return "–" if check.of is None else str(check.of)
+
+
+def _figure(check: Check, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if check.of is None else f"{value:.1%}"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +43,6 @@ def gate_file(profile: str) -> Path | None:
         return None
     path = Path(profile)
     return path.with_name(path.name + ".gate.json")
-
-
-def write_result(path: Path, result: GateResult) -> None:
-    """Write a result; an existing file is replaced at once. Raises OSError."""
-    content = msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
-    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def log_gate(profile: str) -> None:

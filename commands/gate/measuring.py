@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -223,14 +223,9 @@ def _footage(request: Request) -> list[LabelledPerson]:
             for labellers in clips:
                 for score in score_clip(model, labellers[:1], ["development"]):
                     judged += score.judged
-                _report(progress, len(answered) * len(clips) + clips.index(labellers) + 1, 2 * len(clips))
+                progress(len(answered) * len(clips) + clips.index(labellers) + 1, 2 * len(clips))
             answered.append(judged)
     return labelled_people(*answered)
-
-
-def _report(progress: Callable[[int, int], None] | None, done: int, total: int) -> None:
-    if progress is not None:
-        progress(done, total)
 
 
 def _conditions(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commands.application import lines
-from commands.ending import EXIT_FAILED, EXIT_USAGE, EXIT_WEIGHTS, exiting, fail, plain_console
+from commands.ending import EXIT_USAGE, fail, plain_console, say
 
 if TYPE_CHECKING:
     from stages.checkpoint import Checkpoint
@@ -48,39 +47,37 @@ def export_command(
     The files are the detector, the heads and the action step, each with a description for other runtimes.
     """
     chosen = _parse_parts(parts)
-    with _errors():
-        from stages.export.exporting import export
-        from stages.export.onnx_file import check_installed
-        from stages.profiles import load_checkpoint
-        from training.run.learning.warm_start import from_keypoints_alone
+    from stages.export.exporting import export
+    from stages.export.onnx_file import check_installed
+    from stages.profiles import load_checkpoint
+    from training.run.learning.warm_start import from_keypoints_alone
 
-        check_installed()
-        checkpoint = load_checkpoint(profile)
-        if without_regions:
-            try:
-                checkpoint = from_keypoints_alone(checkpoint)
-            except ValueError as error:
-                fail(f"{profile}: {error}", EXIT_USAGE)
-        if _has_another_detector(checkpoint) and "detector" in chosen:
-            fail(f"the detector of profile {checkpoint.profile} cannot be exported; use --parts heads,step", EXIT_USAGE)
-        detector = _detector(checkpoint, needed="detector" in chosen)
-        video = None if detector is None else _sample_video()
-        with plain_console.status("exporting") as status:
-            made = export(
-                checkpoint,
-                detector,
-                out,
-                chosen,
-                opset,
-                video,
-                lambda part: status.update(f"exporting and checking: {part}"),
-            )
+    check_installed()
+    checkpoint = load_checkpoint(profile)
+    if without_regions:
+        try:
+            checkpoint = from_keypoints_alone(checkpoint)
+        except ValueError as error:
+            fail(f"{profile}: {error}", EXIT_USAGE)
+    if _has_another_detector(checkpoint) and "detector" in chosen:
+        fail(f"the detector of profile {checkpoint.profile} cannot be exported; use --parts heads,step", EXIT_USAGE)
+    detector = _detector(checkpoint, needed="detector" in chosen)
+    video = None if detector is None else _sample_video()
+    with plain_console.status("exporting") as status:
+        made = export(
+            checkpoint,
+            detector,
+            out,
+            chosen,
+            opset,
+            video,
+            lambda part: status.update(f"exporting and checking: {part}"),
+        )
     _show(made)
     if video is None and not _has_another_detector(checkpoint):
-        plain_console.print(
+        say(
             "checked with random inputs only. Real ones need the detector's weights and footage: "
-            f"partstream weights fetch movenet-multipose {_SAMPLE_VIDEO[0]}",
-            soft_wrap=True,
+            f"partstream weights fetch movenet-multipose {_SAMPLE_VIDEO[0]}"
         )
 
 
@@ -152,31 +149,20 @@ def _sample_video() -> SampleVideo | None:
 
 
 def _show(made: Sequence[ExportedPart]) -> None:
-    from rich.table import Table
-
+    from commands.console.tables import table, text
     from stages.export.parity import LIMIT
 
     kinds = list(dict.fromkeys(one.kind for part in made for one in part.differences))
-    table = Table(title=f"max|a − b| / max|b| against torch, at most {LIMIT:g}", title_justify="left")
-    table.add_column("file")
-    table.add_column("output")
-    for kind in kinds:
-        table.add_column(f"{kind} inputs", justify="right")
+    title = f"max|a − b| / max|b| against torch, at most {LIMIT:g}"
+    shown = table("file", "output", *(f"{kind} inputs" for kind in kinds), words=2, title=title)
     for part in made:
         of_output: dict[str, dict[str, float]] = {}
         for one in part.differences:
             of_output.setdefault(one.output, {})[one.kind] = one.value
         for row, (output, values) in enumerate(of_output.items()):
             figures = (f"{values[kind]:.1e}" if kind in values else "–" for kind in kinds)
-            table.add_row("" if row else part.file.name, output, *figures, end_section=row == len(of_output) - 1)
-    plain_console.print(table)
+            shown.add_row("" if row else text(part.file.name), output, *figures, end_section=row == len(of_output) - 1)
+    plain_console.print(shown)
     for part in made:
         size = part.file.stat().st_size / 1e6
-        plain_console.print(f"{part.file}  {size:.1f} MB, and {part.manifest.name}", markup=False, soft_wrap=True)
-
-
-def _errors() -> AbstractContextManager[None]:
-    from stages.export.graph import ExportError
-    from stages.third_party.weights import WeightsError
-
-    return exiting({WeightsError: EXIT_WEIGHTS, ExportError: EXIT_FAILED})
+        say(f"{part.file}  {size:.1f} MB, and {part.manifest.name}")

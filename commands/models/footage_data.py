@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commands.ending import error_console, plain_console, printable
+from commands.ending import EXIT_USAGE, error_console, exiting, plain_console, printable, say
+from commands.json_file import write_json
 from commands.models.footage_tables import show_films, show_precision, show_sequences
-from stream import output_file
 
 if TYPE_CHECKING:
     from stages.checkpoint import Checkpoint
@@ -39,8 +38,7 @@ class DataScoring:
 def score_data(chosen: DataScoring, out: Path | None) -> None:
     """Score, print, and write figures to `out`.
 
-    Raises `ScoringError` and `DataFolderError` for arguments and files that cannot be used, `ValueError` for a device,
-    `WeightsError`, and OSError if something cannot be written.
+    Raises `ScoringError` and `DataFolderError` for arguments and files that cannot be used, and `WeightsError`.
     """
     from stages.profiles import choose_device, load_checkpoint
     from training.scoring.figures import FrameFigures, film_figures
@@ -48,9 +46,10 @@ def score_data(chosen: DataScoring, out: Path | None) -> None:
     from training.scoring.sequence_sets import score_sequences
 
     films, sequences = chosen_sets(chosen.data, chosen.sets)
-    checkpoint = load_checkpoint(chosen.profile, choose_device(chosen.device))
-    about = f"{chosen.profile} ({checkpoint.sha256[:19]}…)"
-    plain_console.print(printable(about), markup=False)
+    with exiting({ValueError: EXIT_USAGE}):
+        device = choose_device(chosen.device)
+    checkpoint = load_checkpoint(chosen.profile, device)
+    say(f"{chosen.profile} ({checkpoint.sha256[:19]}…)")
     scores: list[FilmFigures] = []
     for watched in _watch(chosen, films, checkpoint) if films else ():
         answered = answered_films(checkpoint, watched)
@@ -66,10 +65,7 @@ def score_data(chosen: DataScoring, out: Path | None) -> None:
     for one in sequences:
         moved.append(score_sequences(checkpoint, chosen.data, one))
         show_sequences(moved[-1], plain_console)
-    if out is not None:
-        content = _content(chosen, checkpoint, scores, pooled, moved)
-        with output_file.replacing(out, [Path(chosen.profile)]) as unfinished:
-            unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write_json(out, _content(chosen, checkpoint, scores, pooled, moved), [Path(chosen.profile)])
 
 
 def chosen_sets(data: Path, names: Sequence[str] | None) -> tuple[list[FilmSet], list[SequenceSet]]:
@@ -94,21 +90,17 @@ def chosen_sets(data: Path, names: Sequence[str] | None) -> tuple[list[FilmSet],
 
 
 def _watch(chosen: DataScoring, films: Sequence[FilmSet], checkpoint: Checkpoint) -> list[WatchedSet]:
-    """Watch the videos, with a bar on stderr if it is a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
+    from training.console.progress_bar import progress_bar
     from training.scoring.film_sets import watched_sets
 
-    columns = (TextColumn("analysing videos"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=error_console, transient=True, disable=not error_console.is_terminal) as bar:
-        task = bar.add_task("")
+    with progress_bar("analysing videos") as progress:
         return watched_sets(
             chosen.data,
             films,
             checkpoint,
             detector_size=chosen.detector_size,
             workers=chosen.workers,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
             cache=chosen.cache,
         )
 

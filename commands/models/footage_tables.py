@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from commands.console.score_tables import Row, is_narrow, show_answers, show_title, table, text
+from commands.console.tables import Row, is_narrow, show_answers, show_title, table, text
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.application import Application, lines
-from commands.ending import EXIT_FAILED, EXIT_USAGE, error_console, fail, plain_console
-from commands.models.frozen_set import FREEZE_EPILOG, FROZEN_EPILOG, freeze_command, frozen_command
-from commands.models.generated_errors import generated_errors
+from commands.application import Application
+from commands.ending import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    error_console,
+    exiting,
+    fail,
+    plain_console,
+    printable,
+    say,
+    stopping,
+)
+from commands.json_file import write_json
 from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -23,9 +32,7 @@ if TYPE_CHECKING:
     from training.synthetic.scoring.runs import Conditions, Scored
     from training.synthetic.videos.manifest import Manifest
 
-generated_app = Application(help="Score and compare checkpoints on generated test videos.", no_args_is_help=True)
-generated_app.command("frozen", epilog=FROZEN_EPILOG)(frozen_command)
-generated_app.command("freeze", epilog=FREEZE_EPILOG)(freeze_command)
+generated_app = Application(help="Score checkpoints on generated test videos.", no_args_is_help=True)
 
 
 class Window(StrEnum):
@@ -72,7 +79,9 @@ def score_command(
     """Run every test video through a model, and score people, parts, frames and videos."""
     if keypoint_noise and not true_keypoints:
         raise typer.BadParameter("needs --true-keypoints", param_hint="--keypoint-noise")
-    with generated_errors():
+    with stopping("stopped; nothing was written"):
+        import msgspec
+
         from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
         from training.synthetic.scoring.figures.figures import as_json, set_figures
         from training.synthetic.scoring.figures.tables import show
@@ -80,91 +89,72 @@ def score_command(
 
         conditions = Conditions(window.value, true_keypoints, keypoint_noise, every, drop, seed, device)
         manifest, name, truth = _open(folder, own_set)
-        infos, scored = _score(folder, manifest, [profile], conditions, workers)
-        own = [one[0] for one in scored]
+        info, own = _score(folder, manifest, profile, conditions, workers)
         # The frames that the benchmark scores must have been shown.
         benchmark = None if OFFICIAL_EVERY % every else _benchmark(truth, own)
         figures = set_figures([one.video for one in own], benchmark, drop)
-        plain_console.print(
-            f"{profile} ({infos[0].weights[:19]}…) on {name or 'a set of your own'}, {len(own)} videos", markup=False
-        )
+        say(f"{profile} ({info.weights[:19]}…) on {name or 'a set of your own'}, {len(own)} videos")
         show(figures, plain_console)
-        if out is not None:
-            _write(out, {**_head(manifest, name, conditions), **_model(profile, infos[0]), **as_json(figures)})
+        content = {
+            "set": {"name": name, "seed": manifest.seed, "code": manifest.code, "videos": len(manifest.videos)},
+            "conditions": msgspec.to_builtins(conditions),
+            "profile": profile,
+            "weights": info.weights,
+            "trained": info.trained,
+        }
+        write_json(out, content | as_json(figures))
         if any(one.video.error for one in own):
             raise typer.Exit(EXIT_FAILED)
 
 
-@generated_app.command(
-    "ablate",
-    epilog=lines("`partstream generated ablate DIR full=full.safetensors blind=blind.safetensors`", EPILOG),
+FROZEN_EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 usage or another generator, 3 no body or motions in the cache, 130 stopped."
 )
-def ablate_command(
-    folder: SetArgument,
-    checkpoints: Annotated[
-        list[str], typer.Argument(metavar="NAME=PATH", help="Checkpoints; the first is the baseline.")
+
+
+@generated_app.command("frozen", epilog=FROZEN_EPILOG)
+def frozen_command(
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="An empty or new folder, or one in which this command was stopped.")
     ],
-    baseline: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Checkpoint to compare with.", show_default="the first")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write one JSON object.")] = None,
-    window: WindowOption = Window.staggered,
-    true_keypoints: Annotated[
-        bool, typer.Option("--true-keypoints", help="Feed the true boxes and keypoints instead of the detector's.")
-    ] = False,
-    own_set: OwnOption = False,
     workers: WorkersOption = CORES,
-    device: DeviceOption = "cpu",
 ) -> None:
-    """Score several checkpoints on the same videos, and print their differences as a Markdown table.
+    """Draw the frozen test set, on which checkpoints are compared: bit for bit the same videos every time.
 
-    Differences to the baseline have 95 % intervals from a bootstrap over videos; those that exclude 0 are bold.
+    Refused if the generator's code has changed since. Ctrl-C ends after the videos in progress, a second Ctrl-C at
+    once; complete videos are kept, and the same command continues from there.
     """
-    named = _named(checkpoints)
-    reference = baseline or next(iter(named))
-    if reference not in named:
-        raise typer.BadParameter(f"{reference!r} is not one of {', '.join(named)}", param_hint="--baseline")
-    with generated_errors():
-        import msgspec
+    from training.console.progress_bar import progress_bar
+    from training.console.stopping import stopped_by_signals
+    from training.synthetic.scoring.frozen_plan import plan_of
+    from training.synthetic.scoring.frozen_set import CURRENT, read_frozen_set
+    from training.synthetic.videos.folder import GeneratedFolder
 
-        from training.synthetic.scoring.figures.comparison import compare, markdown, outcome
-        from training.synthetic.scoring.figures.figures import step_ms
-        from training.synthetic.scoring.runs import Conditions
-
-        conditions = Conditions(window.value, true_keypoints, device=device)
-        manifest, set_name, truth = _open(folder, own_set)
-        infos, scored = _score(folder, manifest, list(named.values()), conditions, workers)
-        outcomes: dict[str, Any] = {}
-        times: dict[str, float | None] = {}
-        for at, name in enumerate(named):
-            own = [one[at] for one in scored]
-            benchmark = _benchmark(truth, own)
-            videos = [one.video for one in own]
-            times[name] = step_ms(videos)
-            outcomes[name] = [
-                outcome(one.judgement.judged, one.name, one.answer == one.action, benchmark.psc.get(one.name, 0.0))
-                for one in videos
-            ]
-        compared = compare(outcomes, reference, times)
-        plain_console.print(markdown(compared), markup=False, soft_wrap=True)
-        if out is not None:
-            models = {name: _model(path, info) for (name, path), info in zip(named.items(), infos)}
-            rows = [{**models[one.name], **msgspec.to_builtins(one)} for one in compared]
-            _write(out, {**_head(manifest, set_name, conditions), "baseline": reference, "checkpoints": rows})
-        if any(one.video.error for row in scored for one in row):
-            raise typer.Exit(EXIT_FAILED)
+    plan = plan_of(read_frozen_set(CURRENT))
+    with stopping("stopped at once; complete videos are kept, and the same command makes the others"):
+        place = GeneratedFolder(out, plan, resume=True)
+        with progress_bar("drawing videos") as progress, stopped_by_signals() as stopped:
+            made = len(place.make(workers, progress, stopped).videos)
+    say(f"{made} videos of {CURRENT} are in {out}")
+    if made < plan.videos:
+        fail(f"stopped; {plan.videos - made} videos are missing, and the same command makes them", EXIT_INTERRUPTED)
 
 
-def _named(checkpoints: Sequence[str]) -> dict[str, str]:
-    named: dict[str, str] = {}
-    for text in checkpoints:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise typer.BadParameter(f"{text!r} is not NAME=PATH, for example full=runs/full.safetensors")
-        if name in named:
-            raise typer.BadParameter(f"{name!r} is given twice; every checkpoint needs its own name")
-        named[name] = path
-    return named
+@generated_app.command("freeze", epilog="Exit codes: 0 done, 1 failed, 2 usage, or a folder that cannot be frozen.")
+def freeze_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder made by `data generate --split test --per-action K`.")
+    ],
+    version: Annotated[int, typer.Option(min=1, metavar="N", help="Version of the test set that this becomes.")] = 1,
+) -> None:
+    """Freeze a generated test set: keep its seed, settings and code hash as `training/held_out/…json`.
+
+    For developers of the generator. Commit the file, not the videos: `generated frozen` makes them again.
+    """
+    from training.synthetic.scoring.frozen_set import freeze, write_frozen_set
+    from training.synthetic.scoring.known_videos import read_test_set
+
+    say(f"wrote {write_frozen_set(freeze(read_test_set(folder), version))}")
 
 
 def _open(folder: Path, own_set: bool) -> tuple[Manifest, str | None, GroundTruth]:
@@ -182,33 +172,25 @@ def _open(folder: Path, own_set: bool) -> tuple[Manifest, str | None, GroundTrut
 
 
 def _score(
-    folder: Path,
-    manifest: Manifest,
-    profiles: list[str],
-    conditions: Conditions,
-    workers: int,
-) -> tuple[list[ModelInfo], list[list[Scored]]]:
-    """Return the models and, for each video in the manifest's order, its scores under each. Errors are printed."""
+    folder: Path, manifest: Manifest, profile: str, conditions: Conditions, workers: int
+) -> tuple[ModelInfo, list[Scored]]:
+    """Return the model, and the scores of the videos in the manifest's order. Errors are printed."""
     from training.console.progress_bar import progress_bar
-    from training.kinetics_tps.data_errors import printable
     from training.synthetic.scoring.known_videos import known_videos
     from training.synthetic.scoring.runs import check_models
     from training.synthetic.scoring.workers import score_videos
 
     videos = known_videos(folder, manifest)
-    try:
-        infos = check_models(profiles, conditions)
-    except ValueError as error:
-        fail(str(error), EXIT_USAGE)
-    found: dict[int, list[Scored]] = {}
+    with exiting({ValueError: EXIT_USAGE}):
+        [info] = check_models([profile], conditions)
+    found: dict[int, Scored] = {}
     with progress_bar("scoring videos") as progress:
-        for index, scored in score_videos(videos, profiles, conditions, min(workers, len(videos))):
+        for index, [scored] in score_videos(videos, [profile], conditions, min(workers, len(videos))):
             found[index] = scored
-            if progress is not None:
-                progress(len(found), len(videos))
-            if (error := scored[0].video.error) is not None:
+            progress(len(found), len(videos))
+            if (error := scored.video.error) is not None:
                 error_console.print(f"error: {printable(f'{videos[index].path}: {error}')}", markup=False)
-    return infos, [found[index] for index in range(len(videos))]
+    return info, [found[index] for index in range(len(videos))]
 
 
 def _benchmark(truth: GroundTruth, scored: Sequence[Scored]) -> BenchmarkScore:
@@ -216,20 +198,3 @@ def _benchmark(truth: GroundTruth, scored: Sequence[Scored]) -> BenchmarkScore:
 
     answers = {one.video.name: one.video.answer for one in scored}
     return benchmark_score(truth, answers, {one.video.name: one.reported for one in scored})
-
-
-def _head(manifest: Manifest, name: str | None, conditions: Conditions) -> dict[str, Any]:
-    import msgspec
-
-    known = {"name": name, "seed": manifest.seed, "code": manifest.code, "videos": len(manifest.videos)}
-    return {"set": known, "conditions": msgspec.to_builtins(conditions)}
-
-
-def _model(profile: str, info: ModelInfo) -> dict[str, Any]:
-    return {"profile": profile, "weights": info.weights, "trained": info.trained}
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    from training.kinetics_tps.write import write_whole
-
-    write_whole(path, json.dumps(content).encode() + b"\n")

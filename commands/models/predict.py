@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,16 +9,7 @@ import typer
 
 from commands.application import lines
 from commands.detector_size import DetectorSizeOption, parse_detector_size
-from commands.ending import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_USAGE,
-    EXIT_WEIGHTS,
-    error_console,
-    exiting,
-    fail,
-    plain_console,
-)
+from commands.ending import EXIT_FAILED, EXIT_USAGE, error_console, exiting, printable, say, stopping
 
 if TYPE_CHECKING:
     from training.benchmark.answer_folder import AnswerFolder, MadeWith
@@ -53,32 +42,26 @@ def predict_command(
     if (data is None) == (videos is None):
         raise typer.BadParameter("give a data set or a folder of videos: either --data or --videos")
     size = parse_detector_size(detector_size)
-    with _errors():
-        from stages.profiles import load_checkpoint
-        from training.benchmark.answer_folder import AnswerFolder, MadeWith
-        from training.benchmark.predict import videos_of_data_set, videos_of_folder
+    from stages.profiles import load_checkpoint
+    from training.benchmark.answer_folder import AnswerFolder, MadeWith
+    from training.benchmark.predict import videos_of_data_set, videos_of_folder
 
-        if data is not None:
-            found = videos_of_data_set(data)
-        else:
-            assert videos is not None
-            found = videos_of_folder(videos)
-        checkpoint = load_checkpoint(profile)
-        made_with = MadeWith(checkpoint.sha256, every, size)
-        folder = AnswerFolder(out, made_with)
-        before = set[str]() if force else folder.answered(found.names)
-        actions = checkpoint.vocabulary.actions
-        try:
-            errors = _answer(found, before, folder, actions, made_with, (profile, device))
-        except KeyboardInterrupt:
-            error_console.print("stopped; the answers are kept, and the same command continues from there")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        folder.assemble(found.names)
+    if data is not None:
+        found = videos_of_data_set(data)
+    else:
+        assert videos is not None
+        found = videos_of_folder(videos)
+    checkpoint = load_checkpoint(profile)
+    made_with = MadeWith(checkpoint.sha256, every, size)
+    folder = AnswerFolder(out, made_with)
+    before = set[str]() if force else folder.answered(found.names)
+    actions = checkpoint.vocabulary.actions
+    with stopping("stopped; the answers are kept, and the same command continues from there"):
+        errors = _answer(found, before, folder, actions, made_with, (profile, device))
+    folder.assemble(found.names)
     earlier = f", {len(before)} of them in an earlier run" if before else ""
     bad = f"; {errors} with errors" if errors else ""
-    plain_console.print(
-        f"answered {len(found.names)} videos{earlier}{bad}; the files are in {out}", markup=False, soft_wrap=True
-    )
+    say(f"answered {len(found.names)} videos{earlier}{bad}; the files are in {out}")
     if errors:
         raise typer.Exit(EXIT_FAILED)
 
@@ -94,62 +77,30 @@ def _answer(
     """Answer the videos that have no answer yet. Print each error, and return how many videos have one."""
     from stages.profiles import load_model
     from training.benchmark.predict import answer_unreadable, answer_video
+    from training.console.progress_bar import progress_bar
 
     for sentence in found.misnamed:
-        error_console.print(f"[red]skipped:[/] {_plain(sentence)}")
+        _say(f"skipped: {sentence}")
     for name, error in found.unusable.items():
-        error_console.print(f"[red]not analysed:[/] {_plain(error)}")
+        _say(f"not analysed: {error}")
         folder.keep(name, answer_unreadable(actions, made_with, error))
     errors = len(found.misnamed) + len(found.unusable)
     todo = [video for video in found.usable if video.name not in before]
     if not todo:
         return errors
-    try:
+    with exiting({ValueError: EXIT_USAGE}):
         pipeline = load_model(*model)
-    except ValueError as error:
-        fail(str(error), EXIT_USAGE)
-    with _progress(len(todo)) as advance:
-        for done, video in enumerate(todo):
-            answer = answer_video(
-                pipeline,
-                video.path,
-                actions,
-                made_with,
-                lambda number, name=video.name, done=done: advance(done, f"{name}, frame {number}"),
-            )
+    with progress_bar("answering videos") as progress:
+        for done, video in enumerate(todo, 1):
+            answer = answer_video(pipeline, video.path, actions, made_with)
             folder.keep(video.name, answer)
             if answer.error is not None:
                 errors += 1
                 analysed = f"{len(answer.online)} frames were analysed"
-                error_console.print(f"[red]error:[/] {_plain(f'{video.path}: {answer.error}; {analysed}')}")
-            advance(done + 1, video.name)
+                _say(f"error: {video.path}: {answer.error}; {analysed}")
+            progress(done, len(todo))
     return errors
 
 
-@contextmanager
-def _progress(total: int) -> Generator[Callable[[int, str], None]]:
-    """Show a bar on stderr if it is a terminal. Yield a function to call with (videos done, what is in progress)."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = not error_console.is_terminal
-    with Progress(*columns, console=error_console, transient=True, disable=hidden) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda done, words: progress.update(task, completed=done, description=words)
-
-
-def _errors() -> AbstractContextManager[None]:
-    from stages.third_party.weights import WeightsError
-    from training.benchmark.answer_folder import AnswerError
-    from training.kinetics_tps import DatasetError
-
-    return exiting({WeightsError: EXIT_WEIGHTS, DatasetError: EXIT_USAGE, AnswerError: EXIT_USAGE})
-
-
-def _plain(text: str) -> str:
-    """Escape rich's markup and control characters, which file names may contain."""
-    from rich.markup import escape
-
-    from training.kinetics_tps.data_errors import printable
-
-    return escape(printable(text))
+def _say(text: str) -> None:
+    error_console.print(printable(text), markup=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +11,7 @@ import typer
 
 import training
 from commands.application import Application, lines
-from commands.ending import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WEIGHTS, console, exiting, fail
+from commands.ending import EXIT_INTERRUPTED, EXIT_USAGE, console, fail, stopping
 from stages.runtimes.machine import usable_cores
 from training.picture_training.command_line import train_detector_command, train_extractor_command
 
@@ -132,7 +130,7 @@ def train_command(
 
     from commands.models.train_console import train_profile
 
-    with _errors():
+    with stopping(_STOPPED):
         outcome = train_profile(
             settings,
             out,
@@ -167,51 +165,26 @@ def config_command(
 
 
 def _load(path: Path | None, **options: Any) -> TrainingConfig:
-    from training.settings.run_config import TrainingConfigError, load
+    from training.settings.run_config import load
 
-    with exiting({TrainingConfigError: EXIT_USAGE}):
-        return load(path, {name: value for name, value in options.items() if value is not None})
+    return load(path, {name: value for name, value in options.items() if value is not None})
 
 
 def _data(folder: Path | None, share: float | None) -> dict[str, Any]:
     """Return the settings under `data` for the options about --data, by the folder's layout."""
-    from training.sources.terms import DataFolderError
-
     if folder is not None:
         from training.sources.examples.example_clips import layout_of
 
         if not os.path.lexists(folder):
             fail(f"{folder}: there is no such folder; the review page makes one with the first verdict", EXIT_USAGE)
-        with exiting({DataFolderError: EXIT_USAGE}):
-            layout = layout_of(folder)
+        layout = layout_of(folder)
         if layout != "annotated":
             given: dict[str, Any] = {"folder": str(folder), "share": share}
             return {layout: {name: value for name, value in given.items() if value is not None}}
     return {"folder": None if folder is None else str(folder), "folder_share": share}
 
 
-@contextmanager
-def _errors() -> Generator[None]:
-    """Turn errors that a user can correct, and Ctrl-C, into a message and an exit code."""
-    from stages.language.language_models import LanguageModelError
-    from stages.third_party.weights import WeightsError
-    from training.annotated_videos.sightings import SightingsFileError
-    from training.kinetics_tps import DatasetError
-    from training.run.learning.training_run import DivergedError, TrainingError
-    from training.sources.terms import DataFolderError
-    from training.synthetic.motion.motion import MotionFormatError
-
-    codes: dict[type[Exception], int] = dict.fromkeys(
-        (WeightsError, LanguageModelError, MotionFormatError), EXIT_WEIGHTS
-    )
-    codes |= dict.fromkeys((DivergedError, SightingsFileError), EXIT_FAILED)
-    codes |= dict.fromkeys((TrainingError, DatasetError, DataFolderError), EXIT_USAGE)
-    try:
-        with exiting(codes):
-            yield
-    except KeyboardInterrupt:
-        fail(
-            "stopped; analysed videos and the last saved state are kept: repeat the command, with --resume if training "
-            "had begun",
-            EXIT_INTERRUPTED,
-        )
+_STOPPED = (
+    "stopped; analysed videos and the last saved state are kept: repeat the command, with --resume if training had "
+    "begun"
+)

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from commands.ending import printable
-from commands.models.analysing import analysing
-from commands.models.clips.example_console import example_summary, watch_examples
-from commands.models.clips.verdict_console import verdict_summary, watch_verdicts
+from commands.console.asset_console import fetch_asset
+from commands.console.tables import table, text
+from commands.models.clip_console import example_summary, verdict_summary, watch_examples, watch_verdicts
 from stages.packaged_checkpoints import EDGE, EDGE_OPEN
 from stages.profiles import load_checkpoint
 from stages.third_party import weights
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.feature_cache import DETECTOR
+from training.console.progress_bar import progress_bar
 from training.console.stopping import stopped_by_signals
 from training.run.clip_run import ClipRun, for_clips
-from training.run.data_folder import KILLED, watched_folder
+from training.run.data_folder import watched_folder
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError, choose_device
 from training.run.provenance import training_command
@@ -74,7 +73,7 @@ def train_profile(
     if config.data.recorded.folder is not None or (config.data.folder is None and config.data.clips is None):
         _name_missing(config, console)
     for name in needed(config):
-        _fetch(name, console)
+        fetch_asset(name, console)
     if config.start is not None and config.data.clips is None:
         config = with_sizes_of(config, load_checkpoint(config.start))
     videos = _analyse_folder(config, workers, console) if config.data.folder else None
@@ -118,11 +117,8 @@ def train_profile(
             console.print(_summary(title, outcome.checkpoint.metrics[name]))
     if outcome.ending != "done":
         console.print(_ENDINGS[outcome.ending].format(step=outcome.step, steps=config.steps), highlight=False)
-    terms = escape(printable(str(outcome.checkpoint.terms)))
-    console.print(f"terms of the weights: {terms}", highlight=False, soft_wrap=True)
-    console.print(
-        f"wrote {escape(printable(str(out)))} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True
-    )
+    console.print(f"terms of the weights: {text(str(outcome.checkpoint.terms))}", highlight=False, soft_wrap=True)
+    console.print(f"wrote {text(str(out))} ({out.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
     return outcome
 
 
@@ -166,18 +162,9 @@ def _watches(config: TrainingConfig) -> bool:
     return bool(data.clips or (data.folder and config.model.detector == MOVENET)) or data.recorded.shares["tracks"] > 0
 
 
-def _fetch(name: str, console: Console) -> None:
-    if weights.present(name):
-        return
-    columns = (TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(name)
-        weights.fetch(name, lambda done, total: progress.update(task, completed=done, total=total))
-
-
 def _analyse_folder(config: TrainingConfig, workers: int, console: Console) -> Folder:
     """Run the detector on the folder's videos, with a bar. Print which videos and labels are skipped."""
-    with analysing("analysing videos", console) as progress:
+    with progress_bar("analysing videos") as progress:
         videos = watched_folder(config, workers, progress)
     for video in videos.skipped[:FIRST_SKIPPED]:
         console.print(f"[red]skipped:[/] {escape(f'{video.path}: {video.message}')}", highlight=False, soft_wrap=True)
@@ -187,7 +174,7 @@ def _analyse_folder(config: TrainingConfig, workers: int, console: Console) -> F
         if names:
             shown = ", ".join(name for name, _ in names.most_common(5))
             console.print(
-                f"{kind} that are not in the vocabulary, masked: {sum(names.values())} times, e.g. {escape(shown)}",
+                f"{kind} that are not in the vocabulary, masked: {sum(names.values())} times, e.g. {text(shown)}",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -201,20 +188,12 @@ def _analyse_folder(config: TrainingConfig, workers: int, console: Console) -> F
 
 def _open_recorded(config: TrainingConfig, workers: int, console: Console) -> RecordedMotion:
     """Read recorded motion and run the detector on its videos, with a bar. Print the sources and their terms."""
-    with analysing("analysing videos of the data folder", console) as progress:
-        try:
-            recorded = open_recorded(config.data.recorded, workers, progress)
-        except BrokenProcessPool:
-            raise TrainingError(f"{config.data.recorded.folder}: {KILLED}") from None
-        except OSError as error:
-            name = error.filename or config.data.recorded.folder
-            raise TrainingError(f"{name}: can't be read or written: {error.strerror or error}") from None
-    table = Table(title="learned from", title_justify="left")
-    for column in ("source", "terms", "clips"):
-        table.add_column(column, justify="right" if column == "clips" else "left")
+    with progress_bar("analysing videos of the data folder") as progress:
+        recorded = open_recorded(config.data.recorded, workers, progress)
+    shown = table("source", "terms", "clips", words=2, title="learned from")
     for name, facts in recorded.summary()["sources"].items():
-        table.add_row(name, facts["terms"], str(facts["clips"]))
-    console.print(table)
+        shown.add_row(text(name), facts["terms"], str(facts["clips"]))
+    console.print(shown)
     return recorded
 
 
@@ -228,37 +207,31 @@ def _name_missing(config: TrainingConfig, console: Console) -> None:
     missing = missing_sources(recorded, present)
     if not missing:
         return
-    table = Table(title="public sources that are missing; training goes on without them", title_justify="left")
-    for column in ("source", "terms", "home"):
-        table.add_column(column, overflow="fold")
+    title = "public sources that are missing; training goes on without them"
+    shown = table("source", "terms", "home", words=3, title=title)
     for source in missing:
-        table.add_row(source.id, source.terms, escape(source.home))
-    console.print(table)
+        shown.add_row(source.id, source.terms, text(source.home))
+    console.print(shown)
     console.print("`partstream data import` adds one to a data folder (docs/data-folder.md)", highlight=False)
 
 
 def _people_summary(found: dict[str, Any]) -> Table:
     kinds = found["kinds"]
-    table = Table(title="held-out people of recorded motion (not the test people)", title_justify="left")
-    table.add_column("action")
-    for kind in kinds:
-        table.add_column(kind, justify="right")
+    shown = table("action", *kinds, title="held-out people of recorded motion (not the test people)")
     actions = dict.fromkeys(action for figures in kinds.values() for action in figures["accuracy"])
     for action in actions:
         shares = (figures["accuracy"].get(action) for figures in kinds.values())
-        table.add_row(action, *("" if share is None else f"{share:.1%}" for share in shares))
-    table.add_section()
-    table.add_row("mean over actions", *(f"{figures['macro_accuracy']:.1%}" for figures in kinds.values()))
-    return table
+        shown.add_row(action, *("" if share is None else f"{share:.1%}" for share in shares))
+    shown.add_section()
+    shown.add_row("mean over actions", *(f"{figures['macro_accuracy']:.1%}" for figures in kinds.values()))
+    return shown
 
 
 def _summary(title: str, held_out: dict[str, Any]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("action")
-    table.add_column("accuracy", justify="right")
+    shown = table("action", "accuracy", title=title)
     for action, share in held_out["accuracy"].items():
-        table.add_row(action, f"{share:.1%}")
-    table.add_section()
+        shown.add_row(action, f"{share:.1%}")
+    shown.add_section()
     rows = {
         "mean over actions": held_out["macro_accuracy"],
         "videos": held_out.get("video_accuracy"),
@@ -269,9 +242,9 @@ def _summary(title: str, held_out: dict[str, Any]) -> Table:
     }
     for name, share in rows.items():
         if share is not None:
-            table.add_row(name, f"{share:.1%}")
+            shown.add_row(name, f"{share:.1%}")
     found = held_out["calibration"]
     if found["steps"]:
-        table.add_row("expected calibration error, as trained", f"{found['expected_error_before']:.1%}")
-        table.add_row(f"… at temperature {found['temperature']:.2f}", f"{found['expected_error_after']:.1%}")
-    return table
+        shown.add_row("expected calibration error, as trained", f"{found['expected_error_before']:.1%}")
+        shown.add_row(f"… at temperature {found['temperature']:.2f}", f"{found['expected_error_after']:.1%}")
+    return shown

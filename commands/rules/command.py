@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +12,8 @@ import typer
 from commands.application import Application, lines
 from commands.configuration import ConfigOption
 from commands.console.amounts import counted
-from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, errors, fail, print_error, printable
-from commands.extra_packages import install_command
+from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, fail, print_error, printable
+from commands.json_file import write_json, write_text
 
 if TYPE_CHECKING:
     from commands.rules.trial import Sources, Trial
@@ -79,29 +78,28 @@ def try_command(
     from stream.backtest.raised import compared
     from stream.rules_file import load_rules
 
-    with errors():
-        files = [(path, load_rules(path)) for path in (rules, against) if path is not None]
-        selection = _selection(camera, from_, to)
-        settings = _config(config)
-        with TemporaryDirectory() as folder:
-            found = _sources(sources, config, profile, Path(folder))
-            trial = _tried(files, found, selection, settings, profile)
-        ends = trial.end_us
-        comparison = compared(trial.files[0].raised, trial.files[1].raised, ends) if against is not None else None
-        judgements = None
-        if labels is not None:
-            read = read_labels(labels, trial.segments, files[0][1].rules)
-            judgements = judged(read, trial.files[0].raised, ends)
+    files = [(path, load_rules(path)) for path in (rules, against) if path is not None]
+    selection = _selection(camera, from_, to)
+    settings = _config(config)
+    with TemporaryDirectory() as folder:
+        found = _sources(sources, config, profile, Path(folder))
+        trial = _tried(files, found, selection, settings, profile)
+    ends = trial.end_us
+    comparison = compared(trial.files[0].raised, trial.files[1].raised, ends) if against is not None else None
+    judgements = None
+    if labels is not None:
+        read = read_labels(labels, trial.segments, files[0][1].rules)
+        judgements = judged(read, trial.files[0].raised, ends)
     content = summary.summary(trial, comparison, judgements)
     report.show(content, console)
     videos = (Path(source.partition("=")[2] or source) for source in sources)
     read_files = [path for path in (rules, against, labels, config, *videos) if path is not None]
-    _write(json_file, json.dumps(content, indent=2, ensure_ascii=False) + "\n", read_files)
+    write_json(json_file, content, read_files, indent=2)
     if alerts is not None:
         import msgspec
 
         messages = (msgspec.json.encode(message).decode() for message in trial.files[0].messages)
-        _write(alerts, "".join(f"{message}\n" for message in messages), read_files)
+        write_text(alerts, "".join(f"{message}\n" for message in messages), read_files)
     if trial.refused:
         raise typer.Exit(EXIT_FAILED)
 
@@ -116,12 +114,11 @@ def check_command(rules: RulesArgument, config: ConfigOption = None, profile: Pr
     """
     from stream.rules_file import Places, check_names, load_rules, place_warnings, stored_names
 
-    with errors():
-        loaded = load_rules(rules)
-        settings = _config(config)
-        name = profile or (settings.model.profile if settings is not None else "edge")
-        if name != "free":
-            check_names(loaded, stored_names(name), str(rules))
+    loaded = load_rules(rules)
+    settings = _config(config)
+    name = profile or (settings.model.profile if settings is not None else "edge")
+    if name != "free":
+        check_names(loaded, stored_names(name), str(rules))
     if settings is not None:
         places = {camera.id: Places(list(camera.zones), list(camera.lines)) for camera in settings.cameras}
         for warning in place_warnings(loaded, places):
@@ -145,12 +142,10 @@ def _tried(
     settings: Config | None,
     profile: str | None,
 ) -> Trial:
-    try:
-        if sources.archives:
-            import pyarrow  # noqa: F401 - before anything is read
-        from commands.rules.trial import run_trial
-    except ModuleNotFoundError as error:
-        fail(f"{error.name} is missing. Install it: {install_command('archive')}", EXIT_USAGE)
+    if sources.archives:
+        import pyarrow  # noqa: F401 - before anything is read
+    from commands.rules.trial import run_trial
+
     with error_console.status("Trying the rules …"):
         return run_trial(files, sources, selection, settings, profile)
 
@@ -202,16 +197,3 @@ def _config(path: Path | None) -> Config | None:
     from stream.config import load
 
     return None if path is None else load(path)
-
-
-def _write(path: Path | None, content: str, read: Sequence[Path]) -> None:
-    """Write a file that is none of those that were read."""
-    from stream import output_file
-
-    if path is None:
-        return
-    try:
-        with output_file.replacing(path, read) as unfinished:
-            unfinished.write_text(content, encoding="utf-8")
-    except OSError as error:
-        fail(f"{path}: can't be written: {error.strerror}")

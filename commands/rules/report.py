@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from commands.console.amounts import counted
-from commands.console.score_tables import show_title, table, text
+from commands.console.tables import show_title, table, text
 from stream.settings.durations import duration_text
 
 MOST_LISTED = 40
@@ -96,7 +95,7 @@ def _show_alerts(alerts: Sequence[Mapping[str, Any]], title: str, console: Conso
     show_title(console, f"{title}: {len(alerts)}")
     if not alerts:
         return
-    made = Table("began, UTC", "lasted", "camera", "rule", "who", "reason")
+    made = table("began, UTC", "lasted", "camera", "rule", "who", "reason", words=6)
     for one in alerts[:MOST_LISTED]:
         who = f"track {one['track']}" if one["track"] is not None else counted(one["people"] or 0, "person")
         lasted = ("" if one["ended"] is not None else "> ") + duration_text(round(one["seconds"] * 1e6))

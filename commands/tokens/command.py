@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import Application, lines
-from commands.ending import EXIT_USAGE, errors, fail
+from commands.ending import EXIT_USAGE, fail
 
 if TYPE_CHECKING:
     from stream.settings.access.tokens import TokenConfig, TokensConfig
@@ -84,15 +84,14 @@ def new_command(
         typer.echo(f"Give this token to {name} over a secure channel; it is not shown again:", err=True)
         typer.echo(secret)
 
-    with errors(), _edited(file, make=True, before_writing=show) as tokens:
+    with _edited(file, make=True, before_writing=show) as tokens:
         tokens.append({key: value for key, value in token.items() if value is not None})
 
 
 @tokens_app.command("list")
 def list_command(file: File) -> None:
     """List the tokens in the file: name, right, cameras and when they expire."""
-    with errors():
-        tokens = _read(file).tokens
+    tokens = _read(file).tokens
     for token in tokens:
         typer.echo(_described(token, time.time_ns() // 1000))
     if not tokens:
@@ -104,7 +103,7 @@ def remove_command(name: Name, file: File) -> None:
     """Remove a token from the file. A running engine ends its sessions and streams within two seconds."""
     from stream.settings.config_error import ConfigError
 
-    with errors(), _edited(file, make=False) as tokens:
+    with _edited(file, make=False) as tokens:
         left = [token for token in tokens if token["name"] != name]
         if len(left) == len(tokens):
             raise ConfigError(f"{file} has no token {name}: `partstream tokens list` lists them")

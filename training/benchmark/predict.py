@@ -5,7 +5,7 @@ Folder names are ignored, because folders of test videos are named after the ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,12 +94,11 @@ def answer_video(
     path: Path,
     actions: Sequence[str],
     made_with: MadeWith,
-    on_frame: Callable[[int], None] = lambda number: None,
 ) -> VideoAnswer:
     """Run every frame through the model; frames 1, 1 + every, … are reported, and all count for the class.
 
     `actions`: the model's vocabulary. The answer for a video that cannot be read to its end is based on the frames
-    before the error, and has `error`. `on_frame` is called with the number of frames done.
+    before the error, and has `error`.
     """
     frames: dict[str, PredictedFrame] = {}
     online: list[Answer] = []
@@ -115,7 +114,6 @@ def answer_video(
             online.append((meta.media_us / 1e6, label, round(score, 4)))
             if meta.frame % made_with.every == 0:
                 frames[frame_file(meta.frame + 1)] = predicted_frame(analysis, meta.size)
-            on_frame(meta.frame + 1)
     except VideoReadError as error:
         reason = reason or str(error).removeprefix(f"{path}: ")
     return VideoAnswer(vote.answer()[0] or default_class(actions), frames, online, reason, made_with)

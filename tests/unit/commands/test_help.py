@@ -79,9 +79,3 @@ def test_a_mistyped_command_is_answered_with_the_nearest_one() -> None:
     done = CliRunner().invoke(app, ["archiv"])
     assert done.exit_code == 2
     assert "archive" in done.output
-
-
-def test_a_former_command_is_a_usage_error_that_gives_its_new_name() -> None:
-    done = CliRunner().invoke(app, ["bridge", "records"], prog_name="partstream", env={"COLUMNS": "120"})
-    assert done.exit_code == 2
-    assert "`partstream bridge` is now `partstream archive`" in done.output

@@ -22,9 +22,9 @@ def shown(*words: str) -> str:
 
 
 def test_weights_list_names_the_terms_of_each_profile() -> None:
-    text = " ".join(shown("weights", "list").split())
+    text = shown("weights", "list")
     for profile in PACKAGED:
-        assert f"{summary(profile).sha256[7:15]} {summary(profile).terms.use} " in text
+        assert summary(profile).sha256[7:15] in text and summary(profile).terms.use in text
         assert f"{profile} learned from: generated motion" in text
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -45,12 +43,3 @@ def test_without_a_body_model_in_the_cache_the_error_names_the_command(
     monkeypatch.setenv("PARTSTREAM_CACHE", str(tmp_path / "cache"))
     assert "weights fetch body" in refused([str(tmp_path / "new")], 3)
     assert not (tmp_path / "new").exists()
-
-
-def test_without_numba_the_error_names_what_to_install(tmp_path: Path) -> None:
-    program = "import sys; sys.modules['numba'] = None; from run_stream import app; app()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *GENERATE, str(tmp_path / "new")], capture_output=True, text=True
-    )
-    assert done.returncode == 1 and "install partstream with the extra `train`" in done.stderr
-    assert "Traceback" not in done.stderr and not (tmp_path / "new").exists()

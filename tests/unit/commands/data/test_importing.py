@@ -102,7 +102,7 @@ def test_the_options_offer_every_format_and_class_of_terms() -> None:
 def test_a_second_import_needs_replace(tmp_path: Path, clips: Path) -> None:
     arguments = ("import", "bvh", clips, "--out", tmp_path / "data", "--id", "mine", "--terms", "nc")
     run(*arguments)
-    assert "--replace overwrites it" in run(*arguments, code=1)
+    assert "--replace overwrites it" in run(*arguments, code=2)
     run(*arguments, "--replace")
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from commands.console.score_tables import Row, show_answers
+from commands.console.tables import Row, show_answers
 from commands.models.footage_tables import show_clips, show_films, show_frames, show_sequences
 from support.training.answered_films import film
 from training.footage.judging import Judged

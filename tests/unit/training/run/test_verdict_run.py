@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from commands.models.clips.verdict_console import notes, verdict_summary
+from commands.models.clip_console import verdict_notes, verdict_summary
 from stages.checkpoint import Checkpoint, save
 from stages.checkpoint import load as load_checkpoint
 from stages.vocabulary import packaged
@@ -64,7 +64,7 @@ def test_verdicts_on_actions_that_the_checkpoint_lacks_are_left_out_and_named(st
     )
     stroll = "e0000abcd-3: the checkpoint has no action 'Evening Stroll'; counts as wrong about 'fall'"
     assert run.clips.in_part == (stroll,) and run.clips.summary()["in_part"] == 1
-    assert notes(run)[-1] == "2 verdicts on 2 clips, 1 of them in part; left out: 2; damaged files: 0"
+    assert verdict_notes(run)[-1] == "2 verdicts on 2 clips, 1 of them in part; left out: 2; damaged files: 0"
     (clip,) = (clip.watched.clip(WORDS) for clip in run.clips.clips if clip.name == "clip-03")
     assert clip.labels.excluded is not None and set(clip.labels.excluded) == {WORDS.actions.index("fall")}
     assert (clip.labels.action == -1).all()
@@ -90,7 +90,7 @@ def test_verdicts_without_use_or_contrast_are_an_error_with_counts(
 
 def test_the_printed_summary_names_actions_of_which_nothing_is_held_out_or_learned(start: Checkpoint) -> None:
     clips = [judged_flapping(1, "fall", None), judged_flapping(2, "sit", "sit"), judged_flapping(3, "walk", "run")]
-    assert notes(verdict_run(verdict_clips(clips), start))[:3] == [
+    assert verdict_notes(verdict_run(verdict_clips(clips), start))[:3] == [
         "fall: 1 wrong to learn from, none held out. Nothing is measured: none of its clips is held out",
         "sit: none to learn from, 1 right held out. Nothing is learned: all of its clips are held out",
         "walk: 1 really to learn from, none held out. Nothing is measured: none of its clips is held out",

@@ -1,4 +1,4 @@
-"""Tables of scores that fit terminals of 80 columns."""
+"""Tables, of which those of scores fit terminals of 80 columns."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def show_title(console: Console, title: str) -> None:
     console.print(printable(title), style="italic", markup=False)
 
 
-def table(*columns: str) -> Table:
-    """Return a table whose first column is aligned left, and the others, of numbers, right and never wrapped.
+def table(*columns: str, words: int = 1, title: str | None = None) -> Table:
+    """Return a table whose first columns, `words`, are aligned left, and the others, of numbers, right.
 
-    Line breaks in headings keep columns of numbers narrow.
+    Numbers are never wrapped. Line breaks in headings keep columns of numbers narrow.
     """
-    made = Table()
+    made = Table(title=title, title_justify="left", caption_justify="left")
     for at, column in enumerate(columns):
-        made.add_column(column, justify="right" if at else "left", no_wrap=at > 0, overflow="fold")
+        made.add_column(column, justify="left" if at < words else "right", no_wrap=at >= words, overflow="fold")
     return made
 
 
