@@ -1,9 +1,8 @@
-"""Figures of a whole generated set, and checkpoints side by side."""
+"""Figures of a whole generated set."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from support.training.scored_examples import FPS, answers_of, truth_of
 from training.run.validation.calibration import expected_calibration_error
 from training.synthetic.scoring.answers import Effort
 from training.synthetic.scoring.figures.benchmark import BenchmarkScore
-from training.synthetic.scoring.figures.comparison import VideoOutcome, compare, markdown, outcome
 from training.synthetic.scoring.figures.figures import as_json, calibration_error, set_figures
 from training.synthetic.scoring.judging import ScoredVideo, judge_video
 
@@ -92,61 +90,3 @@ def test_the_calibration_error_is_that_of_training(answers: list[tuple[float, bo
 def test_a_perfectly_calibrated_score_has_no_error() -> None:
     assert calibration_error([0.5] * 4, [True, False, True, False]) == 0
     assert calibration_error([], []) is None
-
-
-# -- side by side ------------------------------------------------------------------------------------------------
-def outcomes(shares: Sequence[float], psc: float = 0.5) -> list[VideoOutcome]:
-    return [
-        VideoOutcome(f"v{at}", {"walk" if at % 2 else "wave": (round(20 * share), 20)}, share > 0.5, psc)
-        for at, share in enumerate(shares)
-    ]
-
-
-def test_person_frames_are_counted_by_their_true_action() -> None:
-    found = outcome(VIDEOS[1].judgement.judged, "b", False, 0.25)
-    assert found == VideoOutcome("b", {"walk": (2, 2), "wave": (6, 8)}, False, 0.25)
-
-
-def test_a_checkpoint_differs_from_itself_by_nothing() -> None:
-    base, same = compare({"base": outcomes([0.2, 0.9, 0.6, 0.7]), "same": outcomes([0.2, 0.9, 0.6, 0.7])}, "base")
-    assert base.differences is None and same.differences is not None
-    assert all((one.value, one.low, one.high) == (0, 0, 0) for one in same.differences.values())
-    assert base.figures == {"online accuracy": pytest.approx(0.6), "video accuracy": 0.75, "area": 0.375}
-
-
-def test_a_difference_in_every_video_is_sure_and_one_in_a_single_video_is_not() -> None:
-    shares = [0.3, 0.8, 0.5, 0.9, 0.4, 0.7, 0.6, 0.8]
-    better = [share + 0.1 for share in shares]
-    one_worse = [0.1, *shares[1:]]
-    rows = compare({"base": outcomes(shares), "better": outcomes(better), "one": outcomes(one_worse)}, "base",
-                   {"base": 1.5})  # fmt: skip
-    _, sure, unsure = rows
-    assert sure.differences is not None and unsure.differences is not None
-    accuracy = sure.differences["online accuracy"]
-    assert accuracy.low == pytest.approx(0.1) and accuracy.high == pytest.approx(0.1)
-    assert unsure.differences["online accuracy"].low < 0 and unsure.differences["online accuracy"].high == 0
-    table = markdown(rows).splitlines()
-    assert len(table) == 5 and table[2].startswith("| base | 62.5% |  |") and table[2].endswith("| 1.50 |")
-    assert "**+10.0 [+10.0, +10.0]**" in table[3] and table[3].endswith("| – |") and "**" not in table[4]
-    assert len({line.count("|") for line in table}) == 1
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=12), st.integers(0, 100))
-def test_the_interval_holds_the_difference_of_means_and_changes_sign_with_the_baseline(
-    shares: list[tuple[float, float]], seed: int
-) -> None:
-    one, other = (outcomes(column) for column in zip(*shares))
-    both = {"one": one, "other": other}
-    forth = compare(both, "one", seed=seed, draws=200)[1].differences
-    back = compare(both, "other", seed=seed, draws=200)[0].differences
-    assert forth is not None and back is not None
-    for figure, found in forth.items():
-        assert found.value == pytest.approx(-back[figure].value) and found.low == pytest.approx(-back[figure].high)
-        assert found.low <= found.high
-    least = min(b.right - a.right for a, b in zip(one, other))
-    assert least <= forth["video accuracy"].low
-
-
-def test_checkpoints_scored_on_different_videos_are_not_compared() -> None:
-    with pytest.raises(ValueError, match="different videos"):
-        compare({"base": outcomes([0.1, 0.2]), "more": outcomes([0.1, 0.2, 0.3])}, "base")
