@@ -23,7 +23,6 @@ from support.webrtc.live_page import DESKTOP, shown
 
 ARTEFACTS = REPOSITORY / "tests" / "artefacts"
 HALL = {"points": [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]]}
-LEFT = "document.querySelector('.zone-layer').getBoundingClientRect().toJSON()"
 EDITING = "!!document.querySelector('.zone-editor')"
 OUTLINE_ERROR = "#zone-outline-error"
 
@@ -67,8 +66,7 @@ def near(points: Points, within: float = 0.01) -> list[Any]:
 
 async def places(page: Page, points: Points) -> list[tuple[float, float]]:
     """Scroll to the picture, and return where its points are in the window; no nearer to its edge than a mouse goes."""
-    await page.evaluate("document.querySelector('.zone-layer').scrollIntoView({behavior: 'instant', block: 'center'})")
-    box = await page.evaluate(LEFT)
+    box = await page.box_at_rest(".zone-layer")
     return [(box["x"] + min(x, 0.99) * box["width"], box["y"] + min(y, 0.99) * box["height"]) for x, y in points]
 
 

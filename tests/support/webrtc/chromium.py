@@ -58,6 +58,21 @@ class BrowserError(AssertionError):
     """Chromium is missing or does not respond, or a script failed."""
 
 
+AT_REST = """(async () => {
+  const element = document.querySelector(SELECTOR)
+  let before = ""
+  for (let frames = 0; element && frames < 100; frames++) {
+    element.scrollIntoView({behavior: "instant", block: "center"})
+    const now = JSON.stringify(element.getBoundingClientRect())
+    if (now === before) return JSON.parse(now)
+    before = now
+    await new Promise(requestAnimationFrame)
+  }
+  return element && JSON.parse(before)
+})()"""
+"""Where an element is in two frames one after the other: what loads above it moves it meanwhile."""
+
+
 class Page:
     """A tab, with its console and errors."""
 
@@ -126,15 +141,17 @@ class Page:
 
     async def click(self, selector: str) -> None:
         """Click in the middle of the first matching element."""
-        place = await self.evaluate(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return null;"
-            " e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
-            " return [b.x + b.width / 2, b.y + b.height / 2] })()"
-        )
-        if place is None:
-            raise BrowserError(f"no element matches {selector}")
+        box = await self.box_at_rest(selector)
+        place = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         for kind in ("mousePressed", "mouseReleased"):
             await self.send("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+
+    async def box_at_rest(self, selector: str) -> dict[str, float]:
+        """Scroll to the first matching element, and return where it is once the page around it has stopped moving."""
+        found = await self.evaluate(AT_REST.replace("SELECTOR", json.dumps(selector)))
+        if found is None:
+            raise BrowserError(f"no element matches {selector}")
+        return found
 
     async def press(self, key: str) -> None:
         """Press and release a key: a character, or a name such as `Escape`, `Enter`, `ArrowDown` or `Tab`."""
