@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 
 OK = 200
 WITHIN_S = 5.0
-MOST_PICTURE_BYTES = 8 << 20
 NOT_READY, ASK_AGAIN, ASK_AGAIN_S = 425, 6, 0.5
 """The answer for a picture that is being made, and how often and when it is requested again."""
 EXPECTED = (200, 404, 410, NOT_READY)
@@ -63,14 +62,12 @@ class EngineApi:
 
     async def picture(self, alert: str) -> bytes | None:
         """Return the JPEG of the frame that began an alert."""
-        path = f"/api/v1/alerts/{alert}/picture"
-        status, body = await self._ask("GET", path)
-        for _ in range(ASK_AGAIN):
+        for _ in range(1 + ASK_AGAIN):
+            status, body = await self._ask("GET", f"/api/v1/alerts/{alert}/picture")
             if status != NOT_READY:
-                break
+                return body if status == OK else None
             await asyncio.sleep(ASK_AGAIN_S)
-            status, body = await self._ask("GET", path)
-        return body if status == OK and isinstance(body, bytes) and body else None
+        return None
 
     async def links(self, alert: str) -> dict[str, str]:
         """Return public addresses of what the engine has of an alert now; none of what it has not."""
@@ -99,9 +96,7 @@ class EngineApi:
             async with self._session.request(
                 method, self._address + path, ssl=self._tls or True, allow_redirects=False
             ) as response:
-                body = await response.content.read(MOST_PICTURE_BYTES)
-                while len(body) < MOST_PICTURE_BYTES and (more := await response.content.read(MOST_PICTURE_BYTES)):
-                    body += more
+                body = await response.read()
                 self._report(response.status, f"{method} {path}")
                 return response.status, json.loads(body) if as_json and response.status == OK else body
         except _ERRORS as error:

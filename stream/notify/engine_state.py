@@ -186,6 +186,12 @@ class CameraView:
     people: dict[int, str] = field(default_factory=dict[int, str])
     unlisted: int = 0
 
+    def reached(self, epoch: int) -> None:
+        """Forget the people of the epoch before."""
+        if epoch > self.epoch:
+            self.epoch = epoch
+            self.people.clear()
+
     @property
     def actions(self) -> dict[str, int]:
         """People by action."""
@@ -206,18 +212,18 @@ class EngineView:
             camera.people.clear()
             camera.epoch = 0
 
-    def take(self, message: Event | Status | Stats) -> set[str]:
-        """Take a message of the latest run. Return the cameras that were removed."""
+    def take(self, message: Event | Status | Stats) -> None:
+        """Take a message of the latest run."""
         if isinstance(message, Stats):
-            return self._listed(message)
+            self._listed(message)
+            return
         if isinstance(message, Status) and message.state == "removed":
-            return {message.camera} if self.cameras.pop(message.camera, None) is not None else set()
+            self.cameras.pop(message.camera, None)
+            return
         camera = self.cameras.setdefault(message.camera, CameraView())
         if message.epoch < camera.epoch:
-            return set()
-        if message.epoch > camera.epoch:
-            camera.epoch = message.epoch
-            camera.people.clear()
+            return
+        camera.reached(message.epoch)
         if isinstance(message, Status):
             camera.status, camera.state = message, message.state
             if message.state != "live":
@@ -227,25 +233,15 @@ class EngineView:
                 camera.people.pop(message.track, None)
             else:
                 camera.people[message.track] = message.label
-        return set()
 
-    def _listed(self, stats: Stats) -> set[str]:
+    def _listed(self, stats: Stats) -> None:
         self.listed = True
-        listed = {one.camera: one for one in stats.cameras}
-        for name, one in listed.items():
-            camera = self.cameras.setdefault(name, CameraView())
-            camera.unlisted = 0
-            camera.state = one.state
-            if one.epoch > camera.epoch:
-                camera.epoch = one.epoch
-                camera.people.clear()
+        for camera in self.cameras.values():
+            camera.unlisted += 1
+        for one in stats.cameras:
+            camera = self.cameras.setdefault(one.camera, CameraView())
+            camera.unlisted, camera.state = 0, one.state
+            camera.reached(one.epoch)
             if not one.tracks:
                 camera.people.clear()
-        gone: set[str] = set()
-        for name, camera in self.cameras.items():
-            camera.unlisted += name not in listed
-            if camera.unlisted >= LISTS_WITHOUT:
-                gone.add(name)
-        for name in gone:
-            del self.cameras[name]
-        return gone
+        self.cameras = {name: one for name, one in self.cameras.items() if one.unlisted < LISTS_WITHOUT}

@@ -285,21 +285,14 @@ class Ledger:
         return self._deliveries("alert = ? AND target = ? ORDER BY seq", alert, target)
 
     def find(
-        self,
-        *,
-        target: str | None = None,
-        state: str | None = None,
-        seq: int = 0,
-        limit: int = 1000,
-        plain: bool = True,
+        self, *, target: str | None = None, state: str | None = None, limit: int = 1000, plain: bool = True
     ) -> list[Delivery]:
-        """Return the latest messages, the oldest first; of one target, state or number if given.
+        """Return the latest messages, the oldest first; of one target or state if given.
 
         `plain`: also events and clips, which are the engine's own messages.
         """
-        query = "(?1 IS NULL OR target = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 = 0 OR seq = ?3)"
-        query += " AND (?5 OR kind NOT IN ('event', 'clip')) ORDER BY seq DESC LIMIT ?4"
-        return self._deliveries(query, target, state, seq, limit, plain)[::-1]
+        query = "(?1 IS NULL OR target = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 OR kind NOT IN ('event', 'clip'))"
+        return self._deliveries(query + " ORDER BY seq DESC LIMIT ?4", target, state, plain, limit)[::-1]
 
     def waits(self, seq: int) -> Delivery | None:
         """Return a message as it is now; None if it no longer waits."""
@@ -328,13 +321,12 @@ class Ledger:
 
     def count(self, target: str, state: DeliveryState) -> int:
         """Return the number of messages in a state."""
-        query = "SELECT count(*) FROM deliveries WHERE target = ? AND state = ?"
-        return int(self.db.execute(query, (target, state)).fetchone()[0])
+        return self.count_since(target, state)[0]
 
-    def oldest_pending_us(self, target: str) -> int | None:
-        """Return when the oldest message that waits was made."""
-        query = "SELECT min(created_us) FROM deliveries WHERE target = ? AND state = 'pending'"
-        return self.db.execute(query, (target,)).fetchone()[0]
+    def count_since(self, target: str, state: DeliveryState) -> tuple[int, int | None]:
+        """Return the number of messages in a state, and when the first of them was planned."""
+        query = "SELECT count(*), min(created_us) FROM deliveries WHERE target = ? AND state = ?"
+        return self.db.execute(query, (target, state)).fetchone()
 
     def oldest_untried(self, target: str, limit: int) -> list[Delivery]:
         """Return messages that may be held back: those not critical first, then the oldest."""

@@ -286,12 +286,8 @@ class Notifier:
     def metrics(self) -> dict[str, Iterable[Series]]:
         """Return the metrics by name, without those of the HTTP server."""
         intake, now_us = self.intake, now().us
-        pending: list[Series] = []
-        oldest: list[Series] = []
-        for name in self.lanes:
-            since_us = self.ledger.oldest_pending_us(name)
-            pending.append(((name,), self.ledger.count(name, "pending")))
-            oldest.append(((name,), 0.0 if since_us is None else max(0.0, (now_us - since_us) / 1e6)))
+        pending = {name: self.ledger.count_since(name, "pending") for name in self.lanes}
+        ages = {name: max(0.0, (now_us - (since_us or now_us)) / 1e6) for name, (_, since_us) in pending.items()}
         opened = Counter((row.camera, row.rule) for row in intake.open_alerts)
         commands: Counter[tuple[str, str]] = Counter()
         for session in self.sessions.values():
@@ -301,8 +297,8 @@ class Notifier:
             "notify_messages_total": _labelled(intake.messages),
             "notify_lost_total": [((), intake.lost)],
             "notify_deliveries_total": list(outcomes.items()),
-            "notify_pending": pending,
-            "notify_oldest_pending_seconds": oldest,
+            "notify_pending": [((name,), count) for name, (count, _) in pending.items()],
+            "notify_oldest_pending_seconds": _labelled(ages),
             "notify_held_total": list(intake.held.items()),
             "notify_open_alerts": [(key, opened.get(key, 0)) for key in intake.rules],
             "notify_closed_total": _labelled(intake.closed),
@@ -322,5 +318,5 @@ def _named(prefix: str) -> Generator[None]:
         raise ConfigError(f"{prefix}{error}") from None
 
 
-def _labelled(counts: Mapping[str, int]) -> list[Series]:
+def _labelled(counts: Mapping[str, float]) -> list[Series]:
     return [((name,), count) for name, count in counts.items()]

@@ -82,22 +82,6 @@ async def test_an_answer_that_is_no_http_is_told_without_the_path_of_the_address
     await engine.stop()
 
 
-async def test_what_happens_while_notify_is_away_is_delivered_by_the_next_one(tmp_path: Path) -> None:
-    engine = AlertEngine()
-    await engine.start()
-    async with receiver() as server:
-        config = settings(engine, tmp_path, hook(tmp_path, server))
-        async with notifying(config):
-            first = engine.begin()
-            await until(lambda: len(server.taken) == 1)
-        engine.clear(first)
-        second = engine.begin()
-        async with notifying(config):
-            await until(lambda: len(server.taken) == 3)
-            assert [post.id for post in server.posts] == [f"{first}:began", f"{first}:cleared", f"{second}:began"]
-    await engine.stop()
-
-
 async def test_the_list_shows_what_waits_and_what_was_given_up_which_can_be_retried(tmp_path: Path) -> None:
     engine = AlertEngine()
     await engine.start()

@@ -30,9 +30,8 @@ LABELS: dict[str, str] = {
     "([detector.md](detector.md#where-the-detector-looks))",
     "node": "the node of an engine of a fleet",
     "mode": "off · masked · skeleton",
-    "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown; of renewals: "
-    + " · ".join(coordinator.RENEWAL_OUTCOMES)
-    + " (of one engine, more than 64 a second)",
+    "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown · discarded; "
+    "of renewals: " + " · ".join(coordinator.RENEWAL_OUTCOMES) + " (of one engine, more than 64 a second)",
     "profile": "the model's profile",
     "reason": "a short code. Dropped frames: "
     + " · ".join(DropReason)

@@ -39,7 +39,7 @@ def test_messages_wait_in_the_order_of_their_lane(ledger: Ledger) -> None:
     (sent,) = ledger.find(state="sent")
     assert (sent.body, sent.attempts, sent.done_us) == (b"body", 1, NOW_US)
     assert ledger.head("hook", "door").id == "c"  # pyright: ignore[reportOptionalMemberAccess]
-    assert ledger.count("hook", "pending") == 2 and ledger.oldest_pending_us("hook") == NOW_US
+    assert ledger.count_since("hook", "pending") == (2, NOW_US)
 
 
 def test_positions_keep_the_latest_run_and_epochs_and_those_of_the_run_that_was_read_last_come_last(

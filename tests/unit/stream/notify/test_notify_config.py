@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stream.notify.notify_config import MqttConfig, NotifyConfig, WebhookConfig, load, secret
+from stream.notify.notify_config import NotifyConfig, WebhookConfig, load, secret
 from stream.settings.config_error import ConfigError
 
 MQTT = {"kind": "mqtt", "broker": "mqtt://b"}
@@ -77,11 +77,3 @@ def test_relative_paths_are_taken_from_the_folder_of_the_file(tmp_path: Path) ->
     assert config.engine.key_file == Path("/etc/client.key_secret")
     key = "x" * 40
     assert loaded(tmp_path, MQTT, engine={"server_key": key, "key_file": "k"}).engine.server_key == key
-
-
-def test_a_target_wants_alerts_of_its_cameras_rules_and_severities(tmp_path: Path) -> None:
-    config = loaded(tmp_path, MQTT | {"rules": ["fall"], "severity": ["critical"]})
-    target = config.targets["one"]
-    assert isinstance(target, MqttConfig) and target.discovery == "homeassistant"
-    assert target.wants("door", "fall", "critical")
-    assert not target.wants("door", "fence", "critical") and not target.wants("door", "fall", "info")
