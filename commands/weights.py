@@ -75,7 +75,7 @@ def weights_mark(
 ) -> None:
     """Set the actions that results mark as experimental, because they are too often wrong on real video."""
     from stages.checkpoint import CheckpointError, load, rounded, save
-    from stages.experimental_actions import experimental_actions
+    from stages.packaged_checkpoints import experimental_actions
     from stages.vocabulary import VocabularyError
 
     if out is not None and not out.name:

@@ -25,11 +25,11 @@ from torch import Tensor
 
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription
-from stages.detection.detector import DetectorError
-from stages.detection.regions.region_classes import RegionClasses
-from stages.experimental_actions import KEY, stored_actions
+from stages.detection.detections import DetectorError
+from stages.detection.region_detector import RegionClasses
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.keypoint_features.geometry import CONTEXT_FEATURES, GEOMETRY_VERSION, PART_FEATURES
+from stages.packaged_checkpoints import KEY, stored_actions
 from stages.people.smoothing import SmoothingConfig
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.region_features.vgg_weights import vgg_from_tensors

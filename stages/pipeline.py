@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.state_bank import TrackKey
 from stages.checkpoint import DEFAULT_WINDOW_STEPS, Checkpoint
-from stages.detection.detections import BatchDetections, PictureGroup
-from stages.detection.detector import Detector
+from stages.detection.detections import BatchDetections, Detector, PictureGroup
 from stages.detection.views.slot_pictures import planes_for, with_motion
 from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
@@ -30,9 +29,8 @@ from stages.ease_levels import FULL_QUALITY, SEARCH_VIEWS, EaseLevel, FurtherLoo
 from stages.heads.action_states import ActionStates, WaveStep
 from stages.heads.network import VisualInput
 from stages.looks import Look
-from stages.people.batch_steps import BatchSteps
-from stages.people.object_memory import Hand
-from stages.people.people import SeenPerson, StepAnalysis
+from stages.people.objects import Hand
+from stages.people.people import BatchSteps, SeenPerson, StepAnalysis
 from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.region_extractors import VggRegionExtractor, region_extractor
 from stages.settings import ModelSettings, PipelineSettings

@@ -15,15 +15,14 @@ from stages import checkpoint as checkpoints
 from stages.checkpoint import Checkpoint, CheckpointError
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cuda_graphs import GraphedKeypointNetwork, GraphedRegionNetwork
-from stages.detection.detector import Detector, DetectorError
+from stages.detection.detections import Detector, DetectorError
 from stages.detection.keypoint_batches import KeypointNetwork
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.nanodet.object_looks import ObjectFinder
-from stages.detection.second_look.search import Search
-from stages.detection.second_look.second_look import SecondLook
+from stages.detection.second_look import Search, SecondLook
 from stages.device.precision import disable_tf32, vision_precision
 from stages.looks import REGION_SIDE
 from stages.packaged_checkpoints import PAPER, checkpoint_file
@@ -32,8 +31,7 @@ from stages.runtimes.building import candidates, check_installed
 from stages.runtimes.choosing import choose_runtime, use_runtime
 from stages.runtimes.machine import runtime_threads, torch_threads
 from stages.runtimes.network import Candidate, RunnableNetwork, RuntimeUnavailableError
-from stages.runtimes.runnable_movenet import RunnableMoveNet, RunnableThunder
-from stages.runtimes.runnable_nanodet import RunnableNanoDet
+from stages.runtimes.runnable_networks import RunnableMoveNet, RunnableNanoDet, RunnableThunder
 from stages.settings import DetectionMode, ModelSettings, PipelineSettings, Precision, Runtime
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
@@ -185,7 +183,7 @@ def region_detector(
     # Imported here, because these modules import torchvision.
     from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
     from stages.detection.paired_detector import PairedDetector
-    from stages.detection.regions.region_detector import RegionDetector
+    from stages.detection.region_detector import RegionDetector
 
     try:
         detector = CascadeRCNN.of(stored, parts).to(device)

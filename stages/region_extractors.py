@@ -15,7 +15,7 @@ from ring_buffers.frames import FrameMeta
 from stages.checkpoint import Checkpoint
 from stages.detection.detections import PictureGroup
 from stages.heads.network import VisualInput
-from stages.people.batch_steps import BatchSteps
+from stages.people.people import BatchSteps
 from stages.region_features.roi_features import RoiConfig
 from stages.region_features.step_features import SlotPictures, StepBoxes, step_features
 from stages.region_features.step_regions import step_regions

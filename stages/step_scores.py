@@ -19,7 +19,7 @@ from stages.device.stage_timer import StageTimer
 from stages.heads.action_states import ActionStates
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.keypoint_features.geometry import window_features
-from stages.people.batch_steps import BatchSteps
+from stages.people.people import BatchSteps
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,10 +19,8 @@ from benchmarks.cameras.footage import Footage
 from benchmarks.paper.plain_pipeline import PlainFrame, PlainPipeline
 from ring_buffers.frames import Lease
 from stages.checkpoint import Checkpoint
-from stages.detection.detections import BatchDetections, FrameDetections
-from stages.detection.detector import Detector
-from stages.detection.regions.region_classes import PERSON
-from stages.detection.regions.region_detector import RegionDetections
+from stages.detection.detections import BatchDetections, Detector, FrameDetections
+from stages.detection.region_detector import PERSON, RegionDetections
 from stages.looks import Look
 from stages.pipeline import Pipeline
 from stages.profiles import load_detector

@@ -4,7 +4,7 @@ It loops over frames, calls mmdet's `inference_detector` for each, and then proc
 for such a loop: it records no gradients, builds mmdet's picture pipeline once, runs the trunk once per frame with
 people, and skips absent parts. Weights, configuration, thresholds, tracker, window and precision are the pipeline's.
 Labels are not smoothed. Parts and held objects are assigned by the rules of
-`stages.detection.regions.part_assignment` and `stages.people.held_objects`, as plain loops over lists.
+`stages.detection.region_detector` and `stages.people.objects`, as plain loops over lists.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ from ring_buffers.window import StaggeredWindow
 from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.cascade_rcnn import MAX_OBJECTS
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
-from stages.detection.regions.part_assignment import MIN_CONTAINED
-from stages.detection.regions.region_classes import PERSON
+from stages.detection.region_detector import MIN_CONTAINED, PERSON
 from stages.heads.network import ActionNetwork, VisualInput
-from stages.people.held_objects import HAND_REACH
+from stages.people.objects import HAND_REACH
 from stages.people.tracking import CameraTracker
 from stages.region_features.picture_scaling import STRIDE, normalised, scaled, scaled_size
 from stages.region_features.vgg_features import VggFeatures

@@ -150,7 +150,7 @@ def _sample_video() -> SampleVideo | None:
 
 def _show(made: Sequence[ExportedPart]) -> None:
     from commands.console.tables import table, text
-    from stages.export.parity import LIMIT
+    from stages.export.exporting import LIMIT
 
     kinds = list(dict.fromkeys(one.kind for part in made for one in part.differences))
     title = f"max|a − b| / max|b| against torch, at most {LIMIT:g}"

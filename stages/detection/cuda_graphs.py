@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ring_buffers.frames import SlotFormat
 from stages.detection.keypoint_batches import KeypointNetwork, PackedPeople
-from stages.detection.regions.region_batches import PackedRegions, RegionNetwork
+from stages.detection.region_detector import PackedRegions, RegionNetwork
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Detection of people and keypoints in a batch of frames, with one copy of the detections to the host.
 
-Pictures of one shape run through the network together. `stages.detection.regions.region_batches` does the same for
+Pictures of one shape run through the network together. `stages.detection.region_detector` does the same for
 networks that detect people, parts and objects.
 """
 

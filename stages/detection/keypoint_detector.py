@@ -19,7 +19,7 @@ from stages.detection.detections import BatchDetections, ObjectDetections, PartB
 from stages.detection.keypoint_batches import DETECTION_WIDTH, KeypointNetwork, detect_keypoints
 from stages.detection.nanodet.object_looks import ObjectFinder
 from stages.detection.part_boxes import part_boxes
-from stages.detection.second_look.second_look import SecondLook
+from stages.detection.second_look import SecondLook
 from stages.detection.views.slot_pictures import FormatOf
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.looks import Look

@@ -21,9 +21,14 @@ from ring_buffers.transfer import to_host
 from stages.detection.detections import BatchDetections, FrameDetections, PictureGroup
 from stages.detection.keypoint_batches import KeypointNetwork, in_epoch_pixels
 from stages.detection.keypoint_detector import KeypointDetections
-from stages.detection.regions.region_batches import RegionNetwork, detect_regions
-from stages.detection.regions.region_classes import RegionClasses, RegionLayout
-from stages.detection.regions.region_detector import CASCADE_RCNN_THRESHOLDS, RegionDetections
+from stages.detection.region_detector import (
+    CASCADE_RCNN_THRESHOLDS,
+    RegionClasses,
+    RegionDetections,
+    RegionLayout,
+    RegionNetwork,
+    detect_regions,
+)
 from stages.keypoint_features.skeleton import KEYPOINTS
 from stages.looks import WHOLE, Look
 from stages.settings import KEYPOINT_SCORE, ScoreThresholds

@@ -20,12 +20,9 @@ from stages.detection.detections import NO_OBJECTS, FrameDetections, ObjectDetec
 from stages.detection.views.covering import Box
 from stages.ease_levels import FULL_QUALITY, Detection, EaseLevel
 from stages.looks import SKIPPED, WHOLE, Look
-from stages.people.batch_steps import BatchSteps
-from stages.people.held_objects import held_objects
 from stages.people.look_planner import LookPlanner, region_of_objects
-from stages.people.object_memory import Hand, ObjectMemory
-from stages.people.people import Person, SeenPerson, Step
-from stages.people.plausible_objects import plausible_objects
+from stages.people.objects import Hand, ObjectMemory, held_objects, plausible_objects
+from stages.people.people import BatchSteps, Person, SeenPerson, Step
 from stages.people.smoothing import SmoothingConfig
 from stages.people.tracking import CameraTracker
 from stages.settings import DetectionMode, PipelineSettings, ScoreThresholds

@@ -18,7 +18,7 @@ from ring_buffers.transfer import bucket, to_device
 from stages.detection.detections import PictureGroup
 from stages.detection.part_boxes import hand_regions
 from stages.heads.network import VisualInput
-from stages.people.batch_steps import BatchSteps
+from stages.people.people import BatchSteps
 from stages.region_features.roi_features import Regions, RoiConfig, person_features
 
 _HANDS = 2

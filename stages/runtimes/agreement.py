@@ -19,9 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from stages.detection.movenet.keypoint_decoding import COCO_SIGMAS
 from stages.runtimes.network import Detected, PrecisionName
@@ -145,3 +147,15 @@ def oks_of(first: Detected, second: Detected) -> NDArray[np.float64]:
 
 def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+
+
+FOLDER = Path(__file__).parent / "pictures"
+
+
+def check_pictures() -> list[NDArray[np.uint8]]:
+    """Return the pictures `[H, W, 3]` RGB, the smallest first; sides are multiples of 32."""
+    pictures: list[NDArray[np.uint8]] = []
+    for path in sorted(FOLDER.glob("*.jpg")):
+        with Image.open(path) as image:
+            pictures.append(np.array(image.convert("RGB")))
+    return sorted(pictures, key=lambda picture: picture.size)

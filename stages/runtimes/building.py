@@ -71,7 +71,7 @@ def build(network: RunnableNetwork, candidate: Candidate, threads: int) -> Compu
         return None
     check_installed(runtime)
     try:
-        from stages.export.onnx_model import onnx_model
+        from stages.export.onnx_file import onnx_model
 
         model = onnx_model(network.graph())
         if runtime == "onnxruntime":

@@ -8,18 +8,19 @@ calling thread, which must be the one that will run the model.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from stages.detection.computation import Computation
-from stages.runtimes.agreement import BOUNDS, differences
+from stages.runtimes.agreement import BOUNDS, check_pictures, differences
 from stages.runtimes.building import build, candidates, missing_packages, package_versions
-from stages.runtimes.check_pictures import check_pictures
 from stages.runtimes.machine import processor, usable_cores
 from stages.runtimes.network import (
     REFERENCE,
@@ -29,10 +30,69 @@ from stages.runtimes.network import (
     RunnableNetwork,
     RuntimeUnavailableError,
 )
-from stages.runtimes.speed import Size, Times, cost_clock, fastest, measure
 from stages.runtimes.stored_choice import FORMAT, ChoiceKey, StoredChoice, read_choice, write_choice
 from stages.settings import Precision, Runtime
 from stages.third_party.weights import cache_dir
+
+Name = TypeVar("Name")
+Size = tuple[int, int]
+"""Height and width of a picture."""
+Times = dict[Size, float]
+"""Seconds for a picture of each size."""
+
+GAIN = 0.95
+"""A less preferred candidate is chosen if it takes at most this share of the time."""
+
+
+Clock = Callable[[], float]
+"""Returns seconds."""
+
+
+def cost_clock(*threads: int) -> Clock:
+    """Return the clock by which runtimes with these numbers of threads are compared.
+
+    It is the processor time of this process if all have one thread, because other programs do not disturb it.
+    Of several threads it would show neither how well they divide the work nor that they finish it sooner than one.
+    """
+    return time.process_time if max(threads) == 1 else time.perf_counter
+
+
+def measure(
+    runs: Mapping[Name, Mapping[Size, Callable[[], object]]],
+    budget_s: float,
+    cost: Clock,
+    limit_s: float,
+    clock: Clock = time.perf_counter,
+) -> dict[Name, Times]:
+    """Return the least cost of each run at each size.
+
+    Each run is called once to warm up, then in rounds of all, at least one, until the rounds have cost `budget_s` or
+    `limit_s` have passed by `clock`.
+    """
+    for by_size in runs.values():
+        for run in by_size.values():
+            run()
+    times: dict[Name, Times] = {name: dict.fromkeys(by_size, float("inf")) for name, by_size in runs.items()}
+    cost_began, began = cost(), clock()
+    while True:
+        for name, by_size in runs.items():
+            for size, run in by_size.items():
+                start = cost()
+                run()
+                times[name][size] = min(times[name][size], cost() - start)
+        if cost() - cost_began >= budget_s or clock() - began >= limit_s:
+            return times
+
+
+def fastest(times: Mapping[Name, Times]) -> Name:
+    """Return the name with the least total time; an earlier one, if a later one is not faster by `GAIN`."""
+    names = iter(times)
+    best = next(names)
+    for name in names:
+        if sum(times[name].values()) <= GAIN * sum(times[best].values()):
+            best = name
+    return best
+
 
 FOLDER = "runtimes"
 """In the user's cache."""

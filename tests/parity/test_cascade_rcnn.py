@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from stages.detection.cascade_rcnn.cascade_rcnn import MAX_OBJECTS, CascadeRCNN
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build
-from stages.detection.detector import DetectorError
+from stages.detection.detections import DetectorError
 from stages.vocabulary import PARTS
 from support.models.random_detectors import (
     CLASSES,

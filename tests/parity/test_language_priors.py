@@ -13,8 +13,14 @@ import torch
 from safetensors.torch import save_file
 
 from stages.language import prior_table as tables
-from stages.language.language_models import LanguageModel, LanguageModelError, find_language_model, word_vectors
-from stages.language.prior_table import build_rows, prior_table
+from stages.language.prior_table import (
+    LanguageModel,
+    LanguageModelError,
+    build_rows,
+    find_language_model,
+    prior_table,
+    word_vectors,
+)
 from stages.third_party import weights
 from stages.vocabulary import State, Vocabulary, packaged
 

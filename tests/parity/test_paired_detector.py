@@ -18,7 +18,7 @@ from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import for_classes
 from stages.detection.paired_detector import MIN_IOU, PairedDetector, same_people
-from stages.detection.regions.region_classes import RegionClasses, RegionLayout
+from stages.detection.region_detector import RegionClasses, RegionLayout
 from stages.looks import WHOLE
 from stages.pipeline import Pipeline
 from stages.profiles import region_detector

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages.detection.detections import PartBoxes
-from stages.detection.regions.part_assignment import MIN_CONTAINED, assign_parts
+from stages.detection.region_detector import MIN_CONTAINED, assign_parts
 
 Box = tuple[float, float, float, float]
 

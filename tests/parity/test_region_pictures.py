@@ -11,8 +11,13 @@ from ring_buffers.frames import Lease, SlotFormat
 from ring_buffers.slot_writers import RgbWriter, picture_writer
 from stages.detection.keypoint_batches import detect_keypoints
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.detection.views.slot_pictures import region_content, region_pictures, stack_slots
-from stages.device.host_pictures import cut_picture, whole_picture
+from stages.detection.views.slot_pictures import (
+    cut_picture,
+    region_content,
+    region_pictures,
+    stack_slots,
+    whole_picture,
+)
 from stages.device.plane_pictures import cut_pictures
 from stages.looks import REGION_SIDE, Region, look_at
 from support.models.footage_frames import CPU, frame_of, lent

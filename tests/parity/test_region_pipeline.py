@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from ring_buffers.window import StaggeredWindow
-from stages.detection.regions.region_detector import RegionDetector
+from stages.detection.region_detector import RegionDetector
 from stages.heads.network import VisualInput
-from stages.people.batch_steps import BatchSteps
-from stages.people.held_objects import HAND_REACH
+from stages.people.objects import HAND_REACH
+from stages.people.people import BatchSteps
 from stages.pipeline import Pipeline
 from stages.region_features.vgg_features import PictureRegions
 from stages.settings import ModelSettings, PipelineSettings, WindowSettings

@@ -23,7 +23,7 @@ from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet
 from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
-from stages.export.onnx_model import onnx_model
+from stages.export.onnx_file import onnx_model
 from stages.profiles import load_checkpoint, load_detector, load_profile
 from stages.runtimes import choosing
 from stages.runtimes.agreement import BOUNDS, differences
@@ -38,8 +38,7 @@ from stages.runtimes.network import (
     RuntimeUnavailableError,
 )
 from stages.runtimes.onnx_runtime import onnxruntime_computation
-from stages.runtimes.runnable_movenet import RunnableMoveNet, RunnableThunder
-from stages.runtimes.runnable_nanodet import RunnableNanoDet
+from stages.runtimes.runnable_networks import RunnableMoveNet, RunnableNanoDet, RunnableThunder
 from stages.settings import ModelSettings, PipelineSettings
 from stream.config import Config
 from stream.inference.model_loading import load_model

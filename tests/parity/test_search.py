@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from ring_buffers.frames import Lease
-from stages.detection.views.search_views import search_views
+from stages.looks import search_views
 from stages.pipeline import Pipeline
 from stages.settings import ModelSettings, PipelineSettings, TrackingSettings, WindowSettings
 from stages.types import FrameAnalysis

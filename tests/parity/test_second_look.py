@@ -12,10 +12,8 @@ from stages.detection.keypoint_batches import detect_keypoints
 from stages.detection.movenet.movenet import MoveNet
 from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.nanodet import NanoDet
-from stages.detection.second_look.search import Search
-from stages.detection.second_look.second_look import SecondLook
-from stages.detection.views.search_views import search_views
-from stages.looks import WHOLE
+from stages.detection.second_look import Search, SecondLook
+from stages.looks import WHOLE, search_views
 from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from stages.types import FrameAnalysis
 from support.models.bright_people import STEP_US, BrightSecondNetwork, Person, bright_pipeline, drawn_frames

@@ -16,7 +16,7 @@ from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
 from stages.packaged_checkpoints import PAPER
-from stages.people.batch_steps import BatchSteps
+from stages.people.people import BatchSteps
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint, load_detector
 from stages.region_features.roi_features import RoiConfig

@@ -42,7 +42,6 @@ CODE = (
     "ring_buffers/motion/*.py",
     "ring_buffers/slot_writers.py",
     "stages/detection/**/*.py",
-    "stages/device/host_pictures.py",
     "stages/device/plane_pictures.py",
     "stages/device/precision.py",
     "stages/keypoint_features/*.py",

@@ -15,13 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
-from stages.detection.detections import PictureGroup
-from stages.detection.detector import Detector
+from stages.detection.detections import Detector, PictureGroup
 from stages.detection.views.slot_pictures import planes_for, with_motion
 from stages.heads.network import VisualInput
 from stages.keypoint_features.skeleton import KEYPOINTS
-from stages.people.batch_steps import BatchSteps
-from stages.people.people import SeenPerson
+from stages.people.people import BatchSteps, SeenPerson
 from stages.people.people_tracker import FramePeople, PeopleTracker
 from stages.people.smoothing import SmoothingConfig
 from stages.region_extractors import MapRegionExtractor, RegionExtractor, VggRegionExtractor

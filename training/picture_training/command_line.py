@@ -32,7 +32,7 @@ HeldOutShare = Annotated[
 @contextmanager
 def reporting() -> Generator[None]:
     """Log progress to the terminal, and end with a message and exit code for errors that a user can act on."""
-    from stages.detection.detector import DetectorError
+    from stages.detection.detections import DetectorError
     from stages.third_party.weights import WeightsError
     from training.picture_training.optimisation import PictureTrainingError
 

@@ -16,8 +16,8 @@ from ring_buffers.frames import Lease
 from stages.detection.cascade_rcnn import detector_file
 from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build, narrow_detector, paper_detector
-from stages.detection.detector import DetectorError
-from stages.detection.regions.region_classes import PERSON
+from stages.detection.detections import DetectorError
+from stages.detection.region_detector import PERSON
 from stages.profiles import choose_device
 from stages.vocabulary import PARTS
 from training.benchmark.box_overlap import iou

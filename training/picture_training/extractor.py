@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.detection.regions.region_classes import PERSON
+from stages.detection.region_detector import PERSON
 from stages.profiles import choose_device
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.region_features.vgg_weights import load_features, save_features

@@ -26,7 +26,7 @@ from stages.detection.cascade_rcnn.detector_model import (
     for_classes,
     read_config,
 )
-from stages.detection.detector import DetectorError
+from stages.detection.detections import DetectorError
 
 FORMAT = "partstream.detector/1"
 _MAX_NAMED = 5

@@ -18,7 +18,7 @@ from torch import nn
 
 from ring_buffers.frames import SlotFormat
 from stages.detection.cascade_rcnn import mmcv_ops
-from stages.detection.detector import DetectorError
+from stages.detection.detections import DetectorError
 
 COCO_CONFIG = "cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco"
 """mmdet's name of the paper's detector: Cascade R-CNN, ResNet-50, FPN."""

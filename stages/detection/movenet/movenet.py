@@ -17,8 +17,15 @@ from torch import Tensor, nn
 from ring_buffers.frames import SlotFormat
 from stages.detection.computation import Computation
 from stages.detection.movenet import keypoint_decoding as decoding
-from stages.detection.movenet.movenet_network import FEATURE_CHANNELS, STRIDE, Network, neighbourhoods
-from stages.detection.movenet.pose_heads import Heads, maps_and_heads, maps_and_heads_of_batches
+from stages.detection.movenet.movenet_network import (
+    FEATURE_CHANNELS,
+    STRIDE,
+    Heads,
+    Network,
+    maps_and_heads,
+    maps_and_heads_of_batches,
+    neighbourhoods,
+)
 from stages.detection.tfjs_graph import Constants, read_weights
 from stages.third_party import weights
 

@@ -15,8 +15,13 @@ from torch import Tensor, nn
 from stages.detection.computation import Computation
 from stages.detection.movenet.keypoint_decoding import best_near
 from stages.detection.movenet.movenet import KEYPOINTS
-from stages.detection.movenet.movenet_network import STRIDE, ThunderNetwork, neighbourhoods
-from stages.detection.movenet.pose_heads import Heads, maps_and_heads_of_batches
+from stages.detection.movenet.movenet_network import (
+    STRIDE,
+    Heads,
+    ThunderNetwork,
+    maps_and_heads_of_batches,
+    neighbourhoods,
+)
 from stages.detection.tfjs_graph import Constants, read_weights
 from stages.third_party import weights
 

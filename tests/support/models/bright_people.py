@@ -24,8 +24,7 @@ from stages.detection.movenet.thunder import Thunder
 from stages.detection.nanodet.class_names import CLASS_NAMES
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.nanodet.object_looks import ObjectFinder
-from stages.detection.second_look.search import Search
-from stages.detection.second_look.second_look import SecondLook
+from stages.detection.second_look import Search, SecondLook
 from stages.pipeline import Pipeline
 from stages.settings import PipelineSettings
 from support.models.scripted_people import Found, random_checkpoint

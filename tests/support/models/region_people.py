@@ -13,8 +13,7 @@ from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.checkpoint import Checkpoint
 from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
 from stages.detection.part_boxes import part_boxes
-from stages.detection.regions.region_classes import RegionClasses, RegionLayout
-from stages.detection.regions.region_detector import RegionDetector
+from stages.detection.region_detector import RegionClasses, RegionDetector, RegionLayout
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.pipeline import Pipeline
 from stages.region_features.step_features import object_regions_of

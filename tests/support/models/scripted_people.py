@@ -22,7 +22,7 @@ from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import FEATURE_CHANNELS
 from stages.device.stage_timer import StageTimer
 from stages.heads.network import ActionNetwork, NetworkConfig, VisualInput
-from stages.people.batch_steps import BatchSteps
+from stages.people.people import BatchSteps
 from stages.pipeline import Pipeline
 from stages.settings import PipelineSettings
 from stages.step_scores import PersonInputs

@@ -16,7 +16,7 @@ from ring_buffers.frames import SlotFormat
 from stages.detection.cascade_rcnn import detector_file
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription, picture_format
-from stages.detection.detector import Detector, DetectorError
+from stages.detection.detections import Detector, DetectorError
 from stages.profiles import region_detector
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS

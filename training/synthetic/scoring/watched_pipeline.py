@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import Lease
 from stages.checkpoint import Checkpoint
-from stages.detection.detector import Detector
+from stages.detection.detections import Detector
 from stages.people.people_tracker import FramePeople
 from stages.pipeline import Pipeline
 from stages.settings import PipelineSettings

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.export.graph import Graph, Port
-from stages.export.onnx_model import OPSET, UnsupportedOperationError, onnx_model
+from stages.export.onnx_file import OPSET, UnsupportedOperationError, onnx_model
 
 WEIGHT, BIAS = torch.linspace(-1, 1, 4 * 2 * 3 * 3).view(4, 2, 3, 3), torch.linspace(-1, 1, 4)
 

@@ -12,10 +12,10 @@ from stages.keypoint_features.geometry import (
     LIMIT,
     PART_LAYOUT,
     Geometry,
+    part_features,
     sequence_features,
     window_features,
 )
-from stages.keypoint_features.part_geometry import part_features
 from stages.keypoint_features.skeleton import CHAINS, skeleton_points, step_stature
 from stages.keypoint_features.step_window import HISTORY_STEPS, SPANS, StepWindow, step_ages
 from stages.people.people import Step, StepHistory

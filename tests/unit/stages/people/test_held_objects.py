@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.detection.detections import ObjectDetections, PartBoxes
-from stages.people.held_objects import objects_in_hands
+from stages.people.objects import objects_in_hands
 from stages.vocabulary import PARTS
 
 Box = tuple[float, float, float, float]

@@ -9,7 +9,7 @@ import pytest
 
 from ring_buffers.state_bank import TrackKey
 from stages.detection.detections import ObjectDetections
-from stages.people.object_memory import ObjectMemory
+from stages.people.objects import ObjectMemory
 from stages.people.people import Person, SeenPerson
 from stages.people.smoothing import SmoothingConfig
 from stages.people.tracking import TrackedPerson

@@ -7,8 +7,8 @@ import pytest
 
 from ring_buffers.state_bank import TrackKey
 from stages.detection.detections import NO_OBJECTS, ObjectDetections
+from stages.people.objects import MOST_OBJECTS, plausible_objects
 from stages.people.people import Person, SeenPerson
-from stages.people.plausible_objects import MOST_OBJECTS, plausible_objects
 from stages.people.smoothing import SmoothingConfig
 from stages.people.tracking import TrackedPerson
 from stages.vocabulary import PARTS, packaged

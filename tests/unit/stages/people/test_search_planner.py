@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ring_buffers.frames import FrameMeta, SlotFormat
-from stages.detection.views.search_views import search_views
-from stages.looks import Region
-from stages.people.search_planner import FIRST_ROUND_US, SearchPlanner
+from stages.looks import Region, search_views
+from stages.people.look_planner import FIRST_ROUND_US, SearchPlanner
 
 SIZE = (1280, 720)
 VIEWS = search_views(SIZE)

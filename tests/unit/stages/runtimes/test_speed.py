@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from stages.runtimes.speed import Times, cost_clock, fastest, measure
+from stages.runtimes.choosing import Times, cost_clock, fastest, measure
 
 SMALL, LARGE = (256, 256), (448, 768)
 MUCH = 1e9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.third_party.assets import AssetFile, files_in_table
+from stages.third_party.weight_catalogue import AssetFile, files_in_table
 
 
 def test_a_table_gives_names_members_sizes_and_hashes() -> None:

@@ -17,10 +17,9 @@ from torchvision.models import get_weight
 from typer.testing import CliRunner
 
 import run_stream
-from stages.third_party import published_weights, weights
-from stages.third_party.assets import AssetFile
+from stages.third_party import package_download, weights
 from stages.third_party.package_download import DownloadError
-from stages.third_party.weight_catalogue import CASCADE_RCNN, CATALOGUE, KEYPOINT_RCNN, VGG16
+from stages.third_party.weight_catalogue import CASCADE_RCNN, CATALOGUE, KEYPOINT_RCNN, VGG16, AssetFile
 from stages.third_party.weights import WeightsError
 
 CONTENT = bytes(range(256)) * 500
@@ -74,7 +73,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def published_at(monkeypatch: pytest.MonkeyPatch, site: str) -> str:
     """Have torchvision give the address of the local server."""
-    monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"{site}/files/{NAME}")
+    monkeypatch.setattr(package_download, "_address_in_torchvision", lambda _: f"{site}/files/{NAME}")
     return site
 
 
@@ -97,7 +96,7 @@ def test_weights_are_downloaded_from_the_librarys_address_and_checked_by_the_beg
 def test_a_failed_download_leaves_no_file_and_lists_the_files_to_add_by_hand(
     folder: str, message_part: str, site: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(published_weights, "_address_in_torchvision", lambda _: f"{site}/{folder}/{NAME}")
+    monkeypatch.setattr(package_download, "_address_in_torchvision", lambda _: f"{site}/{folder}/{NAME}")
     with pytest.raises(WeightsError) as error:
         weights.fetch("example")
     message = str(error.value)
@@ -121,7 +120,7 @@ def test_torchvision_publishes_the_file_that_the_catalogue_pins(asset: Any) -> N
     assert get_weight(asset.package).url.rsplit("/", 1)[1] == file.member == file.name
     assert file.member.endswith(f"-{file.sha256}.pth")
     with pytest.raises(DownloadError, match=r"has no weights VGG16_Weights\.NOTHING"):
-        published_weights.download_published(replace(asset, package="VGG16_Weights.NOTHING"), Path("nowhere"))
+        package_download.download_published(replace(asset, package="VGG16_Weights.NOTHING"), Path("nowhere"))
 
 
 def index(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -145,9 +144,9 @@ def test_the_address_comes_from_the_index_of_mmdet(tmp_path: Path, site: str, mo
 def test_mmdet_lists_the_cascade_rcnn_that_the_catalogue_pins() -> None:
     if importlib.util.find_spec("mmdet") is None:
         with pytest.raises(DownloadError, match="extra `mmdet`"):
-            published_weights._address_in_mmdet(CASCADE_RCNN)
+            package_download._address_in_mmdet(CASCADE_RCNN)
         return
-    assert published_weights._address_in_mmdet(CASCADE_RCNN).rsplit("/", 1)[1] == CASCADE_RCNN.files[0].name
+    assert package_download._address_in_mmdet(CASCADE_RCNN).rsplit("/", 1)[1] == CASCADE_RCNN.files[0].name
 
 
 def test_a_local_file_of_any_name_can_be_added_on_the_command_line(tmp_path: Path) -> None:

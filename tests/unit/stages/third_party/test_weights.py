@@ -19,8 +19,7 @@ from rich.console import Console
 
 from commands.console import asset_console
 from stages.third_party import package_download, weights
-from stages.third_party.assets import Asset, AssetFile, Registry
-from stages.third_party.weight_catalogue import CATALOGUE
+from stages.third_party.weight_catalogue import CATALOGUE, Asset, AssetFile, Registry
 from stages.third_party.weights import WeightsError
 
 CONTENT = {"model.json": b'{"layers": 3}', "model.bin": bytes(range(256)) * 40}

@@ -20,7 +20,7 @@ from stages.detection.cascade_rcnn.detector_model import (
     narrow_detector,
     read_config,
 )
-from stages.detection.detector import DetectorError
+from stages.detection.detections import DetectorError
 
 CLASSES = ("person", "head", "ball")
 

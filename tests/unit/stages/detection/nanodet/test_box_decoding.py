@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from stages.detection.nanodet.box_decoding import decode_maps, distances
+from stages.detection.nanodet.nanodet import decode_maps, distances
 from stages.detection.nanodet.nanodet_network import BINS, CLASSES
 
 NEVER = -60.0

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
+from stages.detection import region_detector
 from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
-from stages.detection.regions import region_batches
-from stages.detection.regions.region_batches import detect_regions
-from stages.detection.regions.region_classes import RegionClasses, RegionLayout
+from stages.detection.region_detector import RegionClasses, RegionLayout, detect_regions
 
 CPU = torch.device("cpu")
 
@@ -64,7 +63,7 @@ def test_pictures_of_one_shape_form_a_batch_and_detections_come_by_frame() -> No
 
 def test_one_copy_moves_the_detections_of_all_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     copies: list[Tensor] = []
-    copy = region_batches.to_host
-    monkeypatch.setattr(region_batches, "to_host", lambda tensor: (copies.append(tensor), copy(tensor))[1])
+    copy = region_detector.to_host
+    monkeypatch.setattr(region_detector, "to_host", lambda tensor: (copies.append(tensor), copy(tensor))[1])
     detect_regions([frame(10), frame(20, (32, 32), (32, 32))], [True, True], Brightness(), 2, CPU)
     assert len(copies) == 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stages.detection.detector import DetectorError
-from stages.detection.regions.region_classes import RegionClasses, RegionLayout, kinds_of, sort_regions
+from stages.detection.detections import DetectorError
+from stages.detection.region_detector import RegionClasses, RegionLayout, kinds_of, sort_regions
 
 PARTS = ("head", "hip")
 

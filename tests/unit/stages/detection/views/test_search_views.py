@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.detection.views.search_views import OVERLAP, search_views
+from stages.looks import OVERLAP, search_views
 
 SIDES = st.integers(16, 4096)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages.detection.second_look.needs import Need, needs, with_second_look
+from stages.detection.second_look import Need, needs, with_second_look
 from stages.detection.views.covering import Box
 
 CLEAR: Box = (100, 100, 180, 300)

@@ -1,1 +1,0 @@
-"""Detection of people, body parts and objects as regions, which belong to people by their places."""
