@@ -18,11 +18,17 @@ from stream.settings.camera_id import CAMERA_ID
 from training.console.progress_bar import progress_bar
 from training.footage.judging import Judged
 from training.footage.labels import OTHER
-from training.gate.alarms import Raised, alarms
+from training.gate.answers import (
+    EACH,
+    Raised,
+    alarms,
+    facts,
+    judged_verdicts,
+    labelled_people,
+    raised_events,
+    sequences_of_actions,
+)
 from training.gate.decision import BACK_TEST, CONFIRMED, Alarms, LabelledPerson, Measured
-from training.gate.footage import labelled_people
-from training.gate.forgetting import EACH, sequences_of_actions
-from training.gate.verdict_answers import facts, judged_verdicts, raised_events
 from training.kinetics_tps.video_roles import Role
 from training.run.learning.warm_start import from_keypoints_alone
 from training.scoring.clips import packaged_labels, score_clip

@@ -22,7 +22,7 @@ from stream.rules_file import load_rules
 from stream.settings.engine import CameraConfig
 from stream.settings.rules import RuleConfig, RulesConfig
 from stream.settings.source_address import SourceAddress
-from training.gate.alarms import Raised
+from training.gate.answers import Raised
 
 AT_ONCE = 8
 """Videos that an engine analyses together."""

@@ -11,8 +11,7 @@ from rich.table import Table
 from commands.console.amounts import counted
 from commands.console.tables import table, text
 from training.console.progress_bar import progress_bar
-from training.run.example_run import ExampleRun, open_example_run
-from training.run.verdict_run import VerdictRun, open_verdict_run
+from training.run.clip_run import ExampleRun, VerdictRun, open_example_run, open_verdict_run
 from training.settings.run_config import TrainingConfig
 from training.sources.examples.example_clips import FEWEST_TO_MEASURE
 
@@ -64,7 +63,7 @@ def example_notes(run: ExampleRun) -> list[str]:
 
 
 def example_summary(found: dict[str, Any]) -> Table:
-    """Return the figures of `training.run.validation.example_evaluation` as a table."""
+    """Return the figures of `training.run.validation.learned_clips` as a table."""
     shown = table("action", "clips learned", "held out", "recall", "precision", title="held-out clips")
     for action, figures in found["actions"].items():
         measured = [f"{figures[name]:.0%}" if name in figures else "not measured" for name in ("recall", "precision")]
@@ -96,7 +95,7 @@ def verdict_notes(run: VerdictRun) -> list[str]:
 
 
 def verdict_summary(found: Mapping[str, Any]) -> Table:
-    """Return the figures of `training.run.validation.verdict_evaluation` as a table."""
+    """Return the figures of `training.run.validation.learned_clips` as a table."""
     columns = ("said", "learned", "held out", "true action found", "said nevertheless")
     shown = table(*columns, title="held-out verdicts, before → after")
     for said, figures in found["actions"].items():

@@ -22,16 +22,13 @@ from training.annotated_videos.clips import Folder
 from training.annotated_videos.feature_cache import DETECTOR
 from training.console.progress_bar import progress_bar
 from training.console.stopping import stopped_by_signals
-from training.run.clip_run import ClipRun, for_clips
+from training.run.clip_run import ClipRun, for_clips, with_sizes_of
 from training.run.data_folder import watched_folder
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError, choose_device
-from training.run.provenance import training_command
-from training.run.starting_sizes import with_sizes_of
+from training.run.record import training_command
 from training.run.train import Outcome, check_output, train
-from training.settings.clips_config import MINUTES
-from training.settings.model_config import MOVENET
-from training.settings.run_config import TrainingConfig
+from training.settings.run_config import MINUTES, MOVENET, TrainingConfig
 from training.sources.formats.facts import missing_sources
 from training.sources.recorded import RecordedMotion, open_recorded
 from training.sources.terms import read_sources

@@ -1,27 +1,70 @@
-"""A run in which a checkpoint goes on to learn from clips of people: what it starts from, and its vocabulary."""
+"""A run in which a checkpoint goes on to learn from clips: examples of new actions, or verdicts on what it said."""
 
 from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from pydantic import ValidationError
+
 from stages.checkpoint import Checkpoint
 from stages.language.prior_table import PriorTable
 from stages.profiles import load_checkpoint
+from stages.settings_file import error_text
+from stages.verdicts.verdict_file import NEW_ACTION
 from stages.vocabulary import Vocabulary
+from training.annotated_videos.feature_cache import Progress
 from training.run.data_folder import KILLED
 from training.run.learning.training_run import TrainingError
 from training.run.learning.warm_start import from_keypoints_alone
-from training.run.starting_sizes import model_of_start
+from training.run.record import learned_before
 from training.sequences.source import Source
-from training.settings.model_config import ModelConfig
-from training.settings.run_config import TrainingConfig
+from training.settings.run_config import ModelConfig, TrainingConfig
+from training.sources.examples.example_clips import ExampleClips, open_examples
+from training.sources.examples.example_tracks import ExampleTracks
+from training.sources.terms import DataFolderError
+from training.sources.verdicts.verdict_clips import VerdictClips, open_verdicts
+from training.sources.verdicts.verdict_tracks import VerdictTracks
+
+_OWN = frozenset({"dropout", "action_dropout", "part_dropout", "geometry"})
+"""Settings of the network that do not depend on where a run starts, beside those of its regions."""
+
+
+def with_sizes_of(config: TrainingConfig, start: Checkpoint) -> TrainingConfig:
+    """Return the configuration with the sizes and stages of `start`'s network that it does not set itself.
+
+    Raises TrainingError for a network that this version cannot train.
+    """
+    theirs = dataclasses.asdict(start.network.config)
+    taken = {
+        name: theirs[name]
+        for name in ModelConfig.model_fields
+        if name in theirs
+        and name not in config.model.model_fields_set
+        and name not in _OWN
+        and not name.startswith("visual")
+    }
+    given = config.model.model_dump(exclude_unset=True)
+    return config.model_copy(update={"model": model_of_start(given | taken, config.start)})
+
+
+def model_of_start(settings: Mapping[str, Any], start: str | None) -> ModelConfig:
+    """Return the section `model` with settings of the checkpoint `start`.
+
+    Raises TrainingError for a network that this version cannot train.
+    """
+    try:
+        return ModelConfig.model_validate(settings)
+    except ValidationError as error:
+        found = error_text(error, ModelConfig, command="partstream train config", show_values=True)
+        raise TrainingError(f"start: {start}: its network can't be trained: {found}; use another checkpoint") from None
 
 
 class LearnedClips(Protocol):
@@ -126,3 +169,116 @@ def for_clips(config: TrainingConfig, run: ClipRun) -> TrainingConfig:
             "actions": config.actions.model_copy(update={"prevalence": odds, "onset": onset}),
         }
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExampleRun(ClipRun):
+    """A run that learns examples."""
+
+    name: ClassVar[str] = "examples"
+    clips: ExampleClips
+
+    def source(self, seed: int) -> Source:
+        """Return the source of training sequences."""
+        return ExampleTracks(self.clips.videos, self.vocabulary, seed)
+
+
+def open_example_run(
+    config: TrainingConfig, workers: int = 1, progress: Progress | None = None, cache: Path | None = None
+) -> ExampleRun:
+    """Read the checkpoint and watch the clips of `data.examples`.
+
+    Raises TrainingError for a checkpoint that cannot be used or results that cannot be written, `WeightsError` for one
+    that cannot be read or without the detector, and `DataFolderError` for a folder that cannot be used.
+    """
+    examples = config.data.examples
+    if examples.folder is None:
+        raise ValueError("the configuration has no examples")
+    start = open_start(config)
+    with watching(examples.folder):
+        clips = open_examples(
+            Path(examples.folder), hold_out=examples.hold_out, workers=workers, progress=progress, cache=cache
+        )
+    return example_run(clips, start)
+
+
+def example_run(clips: ExampleClips, start: Checkpoint) -> ExampleRun:
+    """Return the run that teaches a checkpoint these clips."""
+    alone = from_keypoints_alone(start)
+    return ExampleRun(clips, alone, grown(alone.network.vocabulary, clips.actions))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerdictRun(ClipRun):
+    """A run that learns verdicts."""
+
+    name: ClassVar[str] = "verdicts"
+    clips: VerdictClips
+
+    def source(self, seed: int) -> Source:
+        """Return the source of training sequences."""
+        return VerdictTracks(self.clips.clips, self.vocabulary, seed)
+
+
+def open_verdict_run(
+    config: TrainingConfig, workers: int = 1, progress: Progress | None = None, cache: Path | None = None
+) -> VerdictRun:
+    """Read the checkpoint and the verdicts of `data.verdicts`, and watch their clips.
+
+    Raises TrainingError for a checkpoint that cannot be used or results that cannot be written, `WeightsError` for one
+    that cannot be read or without the detector, and `DataFolderError` for a folder that cannot be used.
+    """
+    verdicts = config.data.verdicts
+    if verdicts.folder is None:
+        raise ValueError("the configuration has no verdicts")
+    start = open_start(config)
+    before = learned_before(config.start, start)
+    with watching(verdicts.folder):
+        clips = open_verdicts(
+            Path(verdicts.folder),
+            hold_out=verdicts.hold_out,
+            learned_before=before,
+            workers=workers,
+            progress=progress,
+            cache=cache,
+        )
+    return verdict_run(clips, start)
+
+
+def verdict_run(clips: VerdictClips, start: Checkpoint) -> VerdictRun:
+    """Return the run that teaches a checkpoint these verdicts.
+
+    New actions are those that a verdict `really` names. Verdicts on other actions that the checkpoint does not have are
+    left out. Raises `DataFolderError` if there is nothing to learn from, or no contrast in it.
+    """
+    alone = from_keypoints_alone(start)
+    named = {one.verdict.truth or "" for _, one in clips.verdicts(held_out=False) if one.verdict.verdict == "really"}
+    vocabulary = grown(alone.network.vocabulary, sorted(filter(NEW_ACTION.fullmatch, named)))
+    known = clips.within(vocabulary.actions)
+    _check_contrast(known)
+    return VerdictRun(known, alone, vocabulary)
+
+
+def _check_contrast(clips: VerdictClips) -> None:
+    kinds = Counter(one.verdict.verdict for _, one in clips.verdicts(held_out=False))
+    counted = "; ".join(
+        f"{said}: {', '.join(f'{number} {verdict}' for verdict, number in verdicts.items())}"
+        for said, verdicts in clips.counts(held_out=False).items()
+    )
+    rest = f"left out: {len(clips.left_out)}; damaged files: {len(clips.damaged)}"
+    if not kinds and any(clips.verdicts(held_out=True)):
+        raise DataFolderError(
+            f"{clips.folder}: all verdicts that can be used are held out to be measured ({rest}). Judge clips of other "
+            "times or cameras as well, or set data.verdicts.hold_out to false"
+        )
+    if not kinds:
+        raise DataFolderError(
+            f"{clips.folder}: holds no verdict to learn from ({rest}). {'; '.join(clips.left_out):.600}"
+        )
+    if len(kinds) == 1 and "really" not in kinds:
+        (kind,) = kinds
+        raise DataFolderError(
+            f"{clips.folder}: all {kinds[kind]} verdicts to learn from are {kind} ({counted}; {rest}): nothing tells "
+            f"right answers from wrong ones. Judge others as well that are "
+            f"{'wrong' if kind == 'right' else 'right'}, or name what they really are"
+        )

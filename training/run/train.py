@@ -28,14 +28,20 @@ from training.annotated_videos.regions.detector_source import detector_source
 from training.annotated_videos.regions.feature_source import feature_source
 from training.run.clip_run import ClipRun, LearnedClips
 from training.run.data_folder import learned_vocabulary
-from training.run.learned_from import check_profile, initial_terms, initial_units, resulting_terms
 from training.run.learning.batches import generates
 from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, StepReport, TrainingError
-from training.run.provenance import portable_config, provenance
+from training.run.record import (
+    check_profile,
+    initial_terms,
+    initial_units,
+    portable_config,
+    provenance,
+    resulting_terms,
+)
 from training.run.train_log import TrainLog
 from training.run.validation.held_out import HeldOut
-from training.run.validation.prevalence import apply_prevalence, check_actions
+from training.run.validation.scores import apply_prevalence, check_actions
 from training.run.validation.selection import Selection
 from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig

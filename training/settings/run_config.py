@@ -10,17 +10,289 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from stages import settings
 from stages.packaged_checkpoints import EDGE_OPEN
 from stages.settings_file import SettingsFileError, error_text, merged, read_settings
-from training.settings.clips_config import DEFAULTS, ClipsConfig
-from training.settings.examples_config import ExamplesConfig
-from training.settings.model_config import MOVENET, ModelConfig, Section
-from training.settings.recorded_config import RecordedConfig
-from training.settings.verdicts_config import VerdictsConfig
+
+MOVENET = "movenet"
+"""The keypoint detector's name in a configuration."""
+
+
+class Section(settings.Section):
+    """A section of a training configuration: numbers must also be finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class VggRegionsConfig(Section):
+    """The VGG-16 that reads regions with `regions: vgg`."""
+
+    weights: str | None = Field(
+        "vgg16",
+        min_length=1,
+        description="vgg16 (`partstream weights fetch vgg16`), or a file: torchvision's VGG-16, a Faster "
+        "R-CNN with one, or the output of `stages.region_features.vgg_weights`. null: random weights from the seed.",
+    )
+    channels: int = Field(
+        64, ge=1, le=64, description="With random weights, channels of the first layers; the last have 8 times as many."
+    )
+    hidden: int = Field(4096, ge=1, le=4096, description="Outputs of fc6 and fc7: the length of a region's feature.")
+    short_side: int = Field(
+        256,
+        ge=32,
+        le=1024,
+        multiple_of=16,
+        description="Pictures are scaled to this length of the shorter side, in pixels.",
+    )
+
+
+class ModelConfig(Section):
+    """Sizes of the network and its active stages."""
+
+    relevance_hidden: int = Field(32, ge=1, le=4096)
+    state_hidden: int = Field(80, ge=1, le=4096)
+    prior_hidden: int = Field(32, ge=1, le=4096)
+    graph_hidden: int = Field(64, ge=1, le=4096)
+    person_hidden: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="Size of the person embedding, which joins the part graph's result. 0: none.",
+    )
+    action_width: int = Field(96, ge=1, le=4096)
+    action_hidden: int = Field(128, ge=1, le=4096)
+    action_layers: int = Field(1, ge=1, le=8)
+    dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the part states' hidden layer.")
+    action_kernel: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Steps that the temporal convolution before the action LSTM reads, including the current one. 1: "
+        "no convolution. Its weights start at zero, so a run from a checkpoint without it begins with its answers.",
+    )
+    action_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Dropout of the action LSTM's inputs, the same in all steps of a sequence.",
+    )
+    part_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Probability that a part is absent for some consecutive steps of a training sequence, as if the "
+        "detector had missed it.",
+    )
+    posture_actions: tuple[str, ...] = Field(
+        (),
+        description="Actions that are postures, such as stand, sit and lie. With them, posture, movement and gesture "
+        "are separate heads, from which the scores of the actions are composed. Empty: one softmax over all actions.",
+    )
+    movement_actions: tuple[str, ...] = Field(
+        (),
+        description="With posture_actions, actions that move the whole body, such as walk and fall. All others are "
+        "gestures. A gesture takes precedence over movement and posture, and a movement over posture.",
+    )
+    detector: str = Field(
+        MOVENET,
+        min_length=1,
+        description="Detector for the folder's videos and later for cameras: movenet, which finds "
+        "keypoints; the file of a detector of people, parts and objects (`partstream train detector`); or "
+        "cascade-rcnn (COCO) or the file of another mmdet detector without parts, in which case the parts come from "
+        "MoveNet's keypoints. The checkpoint carries any detector except MoveNet.",
+    )
+    visual: Literal["none", "objects", "all"] = Field(
+        "none",
+        description="Regions read besides the keypoints. objects: around each hand, and the whole picture; "
+        "all: also each part.",
+    )
+    regions: Literal["detector", "vgg"] = Field(
+        "detector",
+        description="How regions are read. detector: from the detector's feature maps; vgg: with a VGG-16 "
+        "on the picture, where a part's object is the whole picture if no other is known.",
+    )
+    visual_hidden: int = Field(
+        32,
+        ge=0,
+        le=4096,
+        description="Length of a region's embedding; 0: its features enter relevance and states directly.",
+    )
+    visual_strides: tuple[Literal[4, 8, 16, 32], ...] = Field(
+        (8, 16), min_length=1, description="Feature maps that regions are pooled from, by stride in pixels."
+    )
+    visual_bins: int = Field(2, ge=1, le=14, description="Bins per side that a region is pooled into.")
+    geometry: bool = Field(
+        True,
+        description="Whether the geometry of the keypoints is read. This switch and those below are for ablations.",
+    )
+    relevance_gates: bool = Field(True, description="Whether a part's relevance scales its feature.")
+    language: bool = Field(True, description="Whether language priors are part of a part's representation.")
+    language_model: str = Field(
+        "minilm",
+        min_length=1,
+        description="Model that computes the language priors, once per vocabulary: minilm, "
+        "bert-base-uncased, another name on Hugging Face's hub, or a folder.",
+    )
+    graph: Literal["sequential", "mean"] = Field(
+        "sequential",
+        description="How parts are combined into a person: sequential, by an LSTM in a fixed order; or mean.",
+    )
+    temporal: bool = Field(
+        True,
+        description="Whether the action is recognised over time. false: from each frame alone; the three "
+        "action losses then apply to the same scores.",
+    )
+    vgg: VggRegionsConfig = VggRegionsConfig.model_validate({})
+
+    @model_validator(mode="after")
+    def _parts_have_features(self) -> ModelConfig:
+        if not self.geometry and self.visual != "all":
+            raise ValueError("without geometry, visual must be all, because parts would have no features")
+        if not self.geometry and self.person_hidden:
+            raise ValueError("person_hidden: without geometry, there is nothing to embed: set person_hidden to 0")
+        if self.regions == "vgg" and self.visual == "none":
+            raise ValueError("regions: vgg reads pictures: set visual to all or objects")
+        if self.detector != MOVENET and (self.geometry or self.regions != "vgg"):
+            raise ValueError("detector: only movenet finds keypoints: set geometry to false and regions to vgg")
+        return self
+
+    @model_validator(mode="after")
+    def _has_time_to_convolve(self) -> ModelConfig:
+        if self.action_kernel > 1 and not self.temporal:
+            raise ValueError("action_kernel: without temporal, steps are independent: set action_kernel to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _movements_have_postures(self) -> ModelConfig:
+        if self.movement_actions and not self.posture_actions:
+            raise ValueError("movement_actions: name the posture_actions too")
+        if both := sorted(set(self.posture_actions) & set(self.movement_actions)):
+            raise ValueError(f"posture_actions, movement_actions: {', '.join(both)} can't be in both")
+        return self
+
+
+Terms = Literal["open", "none-stated", "research", "nc"]
+"""open: any use, with conditions; nc: non-commercial use; research: published for research; none-stated: none found."""
+
+
+class RecordedConfig(Section):
+    """Motion of real people: captures, 2-D sequences and labelled videos of a data folder (docs/data-folder.md)."""
+
+    folder: str | None = Field(None, min_length=1, description="The data folder; null: no recorded motion.")
+    terms: tuple[Terms, ...] = Field(
+        ("open", "none-stated", "research", "nc"),
+        min_length=1,
+        description="Use sources with these terms; the terms of the weights depend on them.",
+    )
+    also: tuple[str, ...] = Field(
+        (),
+        description="Sources to use regardless of their terms. Those without stated terms then count as permitting any "
+        "use of the weights.",
+    )
+    without: tuple[str, ...] = Field((), description="Sources not to use.")
+    captures: float = Field(
+        0.3, ge=0, le=1, description="Share of a batch from 3-D motion, projected through random cameras."
+    )
+    poses: float = Field(0.25, ge=0, le=1, description="Share of a batch from 2-D keypoints.")
+    tracks: float = Field(0.15, ge=0, le=1, description="Share of a batch from people tracked in labelled videos.")
+
+    actions: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        {},
+        description="How often sequences end with an action, relative to the other actions, such as {walk: 3}. "
+        "Without it, all actions of a source are equally likely.",
+    )
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The shares by the name of the source; all 0 without a folder."""
+        given = {"captures": self.captures, "poses": self.poses, "tracks": self.tracks}
+        return given if self.folder is not None else dict.fromkeys(given, 0.0)
+
+    @model_validator(mode="after")
+    def _at_most_a_batch(self) -> RecordedConfig:
+        if self.captures + self.poses + self.tracks > 1 + 1e-9:
+            raise ValueError("captures, poses and tracks are shares of a batch: together at most 1")
+        return self
+
+
+class ClipsConfig(Section):
+    """Clips of people from which the checkpoint `start` learns further."""
+
+    name: ClassVar[str] = ""
+    """The name of this section, and of the clips' source in batches and in a checkpoint's metrics."""
+
+    folder: str | None = Field(None, min_length=1)
+    share: float = Field(0.25, gt=0, le=0.9, description="Share of a batch from the clips.")
+    hold_out: bool = Field(True)
+    keep_weight: float = Field(
+        12.0,
+        ge=0,
+        le=1000,
+        description="Weight of the distance to the answers of `start`, which replace the labels of generated and "
+        "recorded motion. 0: the labels are used.",
+    )
+    odds: float = Field(
+        2.0,
+        gt=0,
+        le=100,
+        description="Factor applied to the odds of a new action at the end of the run. A network that saw a few people "
+        "is too uncertain about others; the default gave the best balance on held-out people. Smaller values give "
+        "fewer false answers and fewer correct ones.",
+    )
+
+
+DEFAULTS: dict[str, Any] = {
+    "steps": 300,
+    "data": {"normalisation_batches": 1},
+    "optimiser": {"learning_rate": 0.001, "warm_up": 20, "ema_decay": 0.98},
+    "actions": {"balance": "sampling"},
+    "evaluation": {"sequences": 480, "calibration_sequences": 0},
+}
+"""Settings of a run with clips, where neither a file nor an option gives others: a short run with small steps that
+keeps the temperature of `start`."""
+MINUTES = 10.0
+"""Longest run with clips without `--minutes`, including the analysis of the clips."""
+
+
+class ExamplesConfig(ClipsConfig):
+    """A few clips of each new action, added to the actions of the checkpoint `start` (docs/train-your-own.md)."""
+
+    name: ClassVar[str] = "examples"
+
+    folder: str | None = Field(
+        None, min_length=1, description="Folder with a folder of clips for each action; null: no examples."
+    )
+    hold_out: bool = Field(
+        True,
+        description="Hold out one in five clips of each action with at least five, to measure how often the action is "
+        "recognised. false: train on all clips and measure nothing.",
+    )
+
+
+class VerdictsConfig(ClipsConfig):
+    """Verdicts of the review page on clips, from which the checkpoint `start` learns (docs/train-your-own.md)."""
+
+    name: ClassVar[str] = "verdicts"
+
+    folder: str | None = Field(
+        None, min_length=1, description="Folder of verdicts, as the review page fills it; null: no verdicts."
+    )
+    hold_out: bool = Field(
+        True,
+        description="Hold out about one in five clips, by camera and time, to measure on. false: learn from all clips "
+        "and measure nothing.",
+    )
+    wrong_weight: float = Field(
+        1.0,
+        ge=0,
+        le=1000,
+        description="Weight of the loss of an action that was said wrongly: -log(1 - its probability).",
+    )
+
 
 WIDTH = 120
 MOST_STEPS, MOST_SEQUENCES = 1_000_000_000, 10_000_000

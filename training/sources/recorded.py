@@ -14,7 +14,7 @@ from stages.vocabulary import Vocabulary
 from training.annotated_videos.feature_cache import Progress, file_sha256
 from training.kinetics_tps.video_roles import Role
 from training.sequences.source import Source
-from training.settings.recorded_config import RecordedConfig
+from training.settings.run_config import RecordedConfig
 from training.sources.captures import Captures
 from training.sources.formats.facts import PUBLIC
 from training.sources.motion_clips import MOTION, POSES, MotionClips, read_clips

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from training.settings.recorded_config import Terms
+from training.settings.run_config import Terms
 
 FILE = "sources.json"
 _LARGEST_BYTES = 16 << 20

@@ -14,7 +14,7 @@ from stages.heads.hierarchical_scores import GESTURE, MOVEMENT, POSTURE, Hierarc
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.vocabulary import packaged
 from training.run.learning.warm_start import begin_from, begin_with_new_actions, from_keypoints_alone
-from training.run.validation.prevalence import apply_prevalence
+from training.run.validation.scores import apply_prevalence
 
 SMALL = NetworkConfig(
     relevance_hidden=6, state_hidden=10, prior_hidden=7, graph_hidden=9, action_width=8, action_hidden=8

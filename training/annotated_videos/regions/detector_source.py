@@ -21,8 +21,7 @@ from stages.profiles import region_detector
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from training.annotated_videos.regions.feature_source import weights_file
-from training.settings.model_config import MOVENET
-from training.settings.run_config import TrainingConfig
+from training.settings.run_config import MOVENET, TrainingConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from training.benchmark.ranking import area_under_curve
 from training.benchmark.submission import parse_ground_truth, parse_prediction
 from training.kinetics_tps.annotations import FrameJson
 from training.kinetics_tps.names import frame_file
-from training.run.validation.calibration import calibration_figures, fit_temperature
 from training.run.validation.generated_evaluation import state_figures
+from training.run.validation.scores import calibration_figures, fit_temperature
 
 _AT_ONCE = 32
 _EVERY = 5

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stages.heads.network import ActionNetwork, SequenceOutputs
 from stages.vocabulary import Vocabulary
 from training.benchmark.ranking import area_under_curve, average_precision
-from training.run.validation.calibration import calibration_figures, fit_temperature
+from training.run.validation.scores import calibration_figures, fit_temperature
 from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors, unseen_regions
 from training.synthetic.sequences.generator import Batch, Generator

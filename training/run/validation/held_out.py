@@ -16,18 +16,14 @@ import torch
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip, Folder
-from training.run.clip_run import ClipRun
-from training.run.example_run import ExampleRun
+from training.run.clip_run import ClipRun, ExampleRun, VerdictRun
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError
 from training.run.validation.clip_evaluation import calibrate_clips, evaluate_clips
-from training.run.validation.example_evaluation import ExampleEvaluation
 from training.run.validation.generated_evaluation import calibrate, evaluate
-from training.run.validation.known_actions import KnownActions
+from training.run.validation.learned_clips import ExampleEvaluation, KnownActions, VerdictEvaluation
 from training.run.validation.recorded_evaluation import RecordedEvaluation
 from training.run.validation.selection import Metric, clip_metric, generated_metric
-from training.run.validation.verdict_evaluation import VerdictEvaluation
-from training.run.verdict_run import VerdictRun
 from training.settings.run_config import TrainingConfig
 from training.sources.recorded import RecordedMotion
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import Vocabulary
-from training.run.validation.calibration import calibration_figures, fit_temperature
+from training.run.validation.scores import calibration_figures, fit_temperature
 from training.sequences.tensors import Tensors, unseen_regions
 from training.sources.recorded import RecordedMotion
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from training.settings.recorded_config import RecordedConfig
+from training.settings.run_config import RecordedConfig
 from training.sources.formats.conversion import Options
 from training.sources.terms import SourceFacts, Terms, permitted
 

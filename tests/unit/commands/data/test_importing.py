@@ -18,7 +18,7 @@ from run_stream import app
 from support.engines.film_models import make_film
 from support.repository import REPOSITORY
 from support.training.motion_files import bvh_text, utkinect_text, walked
-from training.settings.recorded_config import Terms
+from training.settings.run_config import Terms
 from training.sources.formats.conversion import UNITS
 from training.sources.formats.importing import FORMATS
 from training.sources.roles import video_roles

@@ -23,8 +23,8 @@ from support.training.judged_people import put_verdicts, verdict
 from support.training.planted_checkpoints import edge_of, shuffled, without_answering
 from support.training.watched_clips import GivenPeople
 from training.footage.judging import Judged
+from training.gate.answers import sequences_of_actions
 from training.gate.decision import BACK_TEST, CLIPS, CONFIRMED, FOOTAGE, FORGETTING, REQUIRED, WRONG
-from training.gate.forgetting import sequences_of_actions
 from training.scoring.clips import ClipScore
 
 EACH = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.gate.alarms import Raised, alarms
+from training.gate.answers import Raised, alarms
 from training.gate.decision import Alarm
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from training.footage.judging import Judged
+from training.gate.answers import labelled_people
 from training.gate.decision import LabelledPerson
-from training.gate.footage import labelled_people
 
 
 def judged(person: int, truth: str, answer: str | None, clip: str = "vtest") -> Judged:

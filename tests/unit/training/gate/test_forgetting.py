@@ -7,8 +7,8 @@ import pytest
 from stages.checkpoint import Checkpoint
 from support.training.planted_checkpoints import edge_of, without_answering
 from support.training.training_examples import motion_clips
+from training.gate.answers import sequences_of_actions
 from training.gate.decision import FORGETTING, Measured, Sequences, decide
-from training.gate.forgetting import sequences_of_actions
 
 EACH = 10
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from support.training.answered_films import film
 from support.training.data_folders import one_person, seen_people, watched_video
 from support.training.judged_people import verdict
+from training.gate.answers import Fact, facts, judged_verdicts, raised_events
 from training.gate.decision import Judged
-from training.gate.verdict_answers import Fact, facts, judged_verdicts, raised_events
 from training.sources.verdicts.verdict_clips import SOURCE, JudgedClip, judged_clip
 
 BOXES = {1: one_person(100)[1], 2: dict.fromkeys(range(100), (200, 40, 280, 220))}

@@ -18,14 +18,11 @@ from stages.vocabulary import packaged
 from support.training.clip_runs import begun, generated, on_clips, probabilities, trained
 from support.training.example_people import example_clips, starting_checkpoint, watched_examples
 from support.training.training_examples import motion_clips
-from training.run.clip_run import grown
-from training.run.example_run import ExampleRun, example_run
+from training.run.clip_run import ExampleRun, example_run, grown
 from training.run.learning.keeping import KeptAnswers
-from training.run.validation.example_evaluation import ExampleEvaluation
-from training.run.validation.known_actions import KnownActions
+from training.run.validation.learned_clips import ExampleEvaluation, KnownActions
 from training.sequences.tensors import Tensors
-from training.settings.clips_config import DEFAULTS
-from training.settings.run_config import TrainingConfig, load
+from training.settings.run_config import DEFAULTS, TrainingConfig, load
 from training.sources.examples.example_tracks import ExampleTracks
 from training.synthetic.sequences.generator import Generator
 

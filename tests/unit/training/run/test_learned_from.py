@@ -14,11 +14,10 @@ from support.repository import REPOSITORY
 from support.training.data_folders import seen_people
 from training.annotated_videos.clips import Clip, Folder
 from training.annotated_videos.step_labels import Labels
-from training.run.learned_from import check_profile, initial_terms, resulting_terms
 from training.run.learning.training_run import TrainingError
+from training.run.record import check_profile, initial_terms, resulting_terms
 from training.run.train import check_output
-from training.settings.recorded_config import RecordedConfig
-from training.settings.run_config import load
+from training.settings.run_config import RecordedConfig, load
 from training.sources.formats.facts import missing_sources
 from training.sources.terms import SourceFacts, permits_any_use
 from training.synthetic.videos.making import note_file

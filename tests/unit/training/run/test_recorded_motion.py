@@ -18,8 +18,7 @@ from support.training.training_examples import motion_clips, stand_in_table, tin
 from training.run.learning.batches import generates, rows_by_source
 from training.run.learning.training_run import TrainingError
 from training.run.train import Outcome, train
-from training.settings.recorded_config import RecordedConfig
-from training.settings.run_config import TrainingConfig
+from training.settings.run_config import RecordedConfig, TrainingConfig
 from training.sources.motion_clips import MOTION, POSES
 from training.sources.recorded import RecordedMotion, open_recorded
 from training.sources.terms import DataFolderError

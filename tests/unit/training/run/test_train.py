@@ -19,7 +19,7 @@ from stages.people.smoothing import SmoothingConfig
 from support.training.training_examples import EVERYTHING, motion_clips, stand_in_table, tiny
 from training.benchmark.ranking import area_under_curve, average_precision
 from training.run.learning.training_run import DivergedError, Run, TrainingError
-from training.run.provenance import portable_config
+from training.run.record import portable_config
 from training.run.train import Outcome, train
 from training.run.train_log import COLUMNS
 from training.settings.run_config import TrainingConfig

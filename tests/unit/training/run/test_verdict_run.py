@@ -16,12 +16,11 @@ from support.training.clip_runs import begun, generated, on_clips, probabilities
 from support.training.example_people import starting_checkpoint
 from support.training.judged_people import judged_flapping, verdict_clips
 from support.training.training_examples import motion_clips, stand_in_table, tiny
-from training.run.learned_from import learned_before
+from training.run.clip_run import VerdictRun, verdict_run
 from training.run.learning.training_run import TrainingError
+from training.run.record import learned_before
 from training.run.train import train
-from training.run.validation.known_actions import KnownActions
-from training.run.validation.verdict_evaluation import VerdictEvaluation
-from training.run.verdict_run import VerdictRun, verdict_run
+from training.run.validation.learned_clips import KnownActions, VerdictEvaluation
 from training.sources.terms import DataFolderError
 from training.sources.verdicts.verdict_clips import JudgedClip
 from training.sources.verdicts.verdict_tracks import VerdictTracks

@@ -18,7 +18,7 @@ from training.synthetic.scoring.figures.settling import figures as settling_figu
 from training.synthetic.scoring.judging import Answer, ScoredVideo
 
 BINS = 15
-"""Bins of equal width by score for the calibration error, as in `training.run.validation.calibration`."""
+"""Bins of equal width by score for the calibration error, as in `training.run.validation.scores`."""
 THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 

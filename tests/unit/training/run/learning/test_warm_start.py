@@ -13,9 +13,9 @@ from stages.checkpoint import Checkpoint, save
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.vocabulary import Vocabulary, packaged
 from support.training.training_examples import stand_in_priors, started, tiny
+from training.run.clip_run import with_sizes_of
 from training.run.learning.training_run import Run, TrainingError, network_sizes
 from training.run.learning.warm_start import begin_from, from_keypoints_alone
-from training.run.starting_sizes import with_sizes_of
 from training.sequences.tensors import unseen_regions
 from training.settings.run_config import TrainingConfig
 

@@ -10,7 +10,7 @@ from scipy.special import softmax
 from stages import checkpoint
 from stages.heads.action_lstm import ActionLSTM
 from stages.packaged_checkpoints import checkpoint_file
-from training.run.validation.calibration import expected_calibration_error, fit_temperature, negative_log_likelihood
+from training.run.validation.scores import expected_calibration_error, fit_temperature, negative_log_likelihood
 
 
 def answers(temperature: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:

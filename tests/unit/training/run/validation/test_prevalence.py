@@ -7,7 +7,7 @@ import torch
 
 from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.vocabulary import packaged
-from training.run.validation.prevalence import apply_prevalence
+from training.run.validation.scores import apply_prevalence
 
 
 def scores(network: ActionNetwork) -> torch.Tensor:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.training.scored_examples import FPS, answers_of, truth_of
-from training.run.validation.calibration import expected_calibration_error
+from training.run.validation.scores import expected_calibration_error
 from training.synthetic.scoring.answers import Effort
 from training.synthetic.scoring.figures.benchmark import BenchmarkScore
 from training.synthetic.scoring.figures.figures import as_json, calibration_error, set_figures

@@ -1,14 +1,19 @@
-"""Calibration of the action scores: their expected error, and the temperature that reduces it.
-
-As in Guo et al., "On calibration of modern neural networks", 2017. A temperature changes scores but no answer.
-"""
+"""A network's action scores: calibrated by a temperature and adjusted to how often actions occur."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+
+from stages.heads.action_lstm import ActionLSTM
+from stages.heads.hierarchical_scores import HierarchicalScores
+from stages.heads.network import ActionNetwork
 
 Array = NDArray[np.float64]
 BINS = 15
@@ -69,3 +74,30 @@ def calibration_figures(
         "log_loss_before": round(negative_log_likelihood(raw, truth), 4),
         "log_loss_after": round(negative_log_likelihood(raw, truth, temperature), 4),
     }
+
+
+def check_actions(names: Iterable[str], actions: Sequence[str], setting: str) -> None:
+    """Raise ValueError if a name in the setting `actions.<setting>` is not one of `actions`."""
+    if unknown := sorted(set(names) - set(actions)):
+        raise ValueError(f"actions.{setting}: there is no action {', '.join(unknown)}; there are {', '.join(actions)}")
+
+
+@torch.no_grad()
+def apply_prevalence(network: ActionNetwork, prevalence: Mapping[str, float]) -> None:
+    """Change the action scores in place; `prevalence` is how often an action occurs, relative to training.
+
+    The odds of its published score against actions that are not listed change by this factor. Raises ValueError as
+    `check_actions`.
+    """
+    actions = network.vocabulary.actions
+    check_actions(prevalence, actions, "prevalence")
+    temperature = float(network.action_lstm.temperature)
+    layers = [network.frame_scores]
+    if isinstance(network.action_lstm, ActionLSTM):
+        layers.append(network.action_lstm.scores)
+    for name, times in prevalence.items():
+        for layer in layers:
+            # With several heads, a bias would change the odds within one head only.
+            bias = layer.shift if isinstance(layer, HierarchicalScores) else layer.bias
+            # Logits are divided by the temperature afterwards.
+            bias[actions.index(name)] += math.log(times) * temperature

@@ -1,0 +1,168 @@
+"""How a network that learned from clips answers the held-out ones, and what became of the actions that it knew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stages.heads.network import ActionNetwork
+from stages.vocabulary import Vocabulary
+from training.run.clip_run import ExampleRun, VerdictRun
+from training.run.validation.clip_evaluation import answer_clips
+from training.sequences.features import to_tensors
+from training.sequences.tensors import Tensors
+from training.sources.examples.example_clips import action_of
+from training.synthetic.sequences.generator import Generator
+
+_AT_ONCE = 96
+
+Shares = dict[str, Mapping[str, float]]
+"""For each true action, the share of each answer."""
+
+
+class KnownActions:
+    """Sequences of held-out people and motions that end with each action of a vocabulary in turn."""
+
+    def __init__(self, known: Vocabulary, motions: Path, sequences: int, *, window: int, seed: int) -> None:
+        """`sequences`: 0 for none."""
+        self._sequences = list(_generated(known, motions, sequences, window, seed)) if sequences else []
+
+    @torch.no_grad()
+    def answers(self, network: ActionNetwork) -> tuple[Shares, float]:
+        """Return for each action the share of its last steps with each answer, and the mean of the shares of right
+        ones; nothing and 0 without sequences."""
+        if not self._sequences:
+            return {}, 0.0
+        training, names = network.training, network.vocabulary.actions
+        network.eval()
+        truth: list[NDArray[np.int64]] = []
+        answer: list[NDArray[np.int64]] = []
+        for batch in self._sequences:
+            target = batch.to(network.part_mean.device)
+            read = network(target.parts, target.context, target.present, target.dt)
+            rows = torch.arange(len(target.last), device=target.last.device)
+            truth.append(target.action[rows, target.last].cpu().numpy())
+            answer.append(read.action_logits[rows, target.last].argmax(-1).cpu().numpy())
+        network.train(training)
+        right, given = np.concatenate(truth), np.concatenate(answer)
+        found: Shares = {
+            names[index]: answer_shares(given[right == index], names) for index in np.unique(right[right >= 0]).tolist()
+        }
+        return found, float(np.mean([answers.get(action, 0.0) for action, answers in found.items()]))
+
+    def change(self, before: ActionNetwork, after: ActionNetwork) -> dict[str, float]:
+        """Return `before` and `after`: the mean accuracy over the actions, of two networks; nothing without
+        sequences."""
+        if not self._sequences:
+            return {}
+        return {name: round(self.answers(one)[1], 4) for name, one in (("before", before), ("after", after))}
+
+
+def answer_shares(answers: NDArray[np.int64], names: Sequence[str]) -> Mapping[str, float]:
+    """Return the share of each answer that occurs. `answers` int64 [n], by the place in `names`."""
+    counts = np.bincount(answers, minlength=len(names)) / len(answers)
+    return {name: float(share) for name, share in zip(names, counts, strict=True) if share}
+
+
+def _generated(known: Vocabulary, motions: Path, sequences: int, window: int, seed: int) -> Iterator[Tensors]:
+    generator = Generator(motions, known, seed, held_out=True, partial=True)
+    ends = [generator.actions[number % len(generator.actions)] for number in range(sequences)]
+    for first in range(0, len(ends), _AT_ONCE):
+        some = ends[first : first + _AT_ONCE]
+        yield to_tensors(generator.batch(len(some), window, action=some))
+
+
+class ExampleEvaluation:
+    """Figures from the held-out clips, and from sequences of the actions that the start knew."""
+
+    def __init__(self, run: ExampleRun, known: KnownActions, *, window: int) -> None:
+        """`known`: of the start's vocabulary."""
+        self._run, self._known, self._window = run, known, window
+
+    def figures(self, network: ActionNetwork) -> dict[str, Any]:
+        """Return figures of the learned network.
+
+        `actions`: of each action with examples, the numbers of clips; with held-out clips, `recall`, the share of their
+        steps that are recognised, and `precision`, the share of right answers if every action were equally common.
+        Without other actions to confuse it with, the latter is missing. `before` and `after`: mean accuracy over the
+        actions of the start on generated sequences, of the start and of the learned network.
+        """
+        clips = self._run.clips
+        shares = self._clip_answers(network)
+        known, _ = self._known.answers(network)
+        found: dict[str, Any] = {}
+        for action in clips.actions:
+            learned, held_out = clips.count(action, "train"), clips.count(action, "test")
+            found[action] = {"new": action in self._run.new, "learned": learned, "held_out": held_out}
+            if action in shares:
+                others = known | shares
+                wrong = [answers.get(action, 0.0) for other, answers in others.items() if other != action]
+                recall = shares[action].get(action, 0.0)
+                found[action]["recall"] = round(recall, 4)
+                if wrong:
+                    total = recall + sum(wrong)
+                    found[action]["precision"] = round(recall / total, 4) if total else 0.0
+        return {"actions": found, **self._known.change(self._run.start.network, network)}
+
+    def _clip_answers(self, network: ActionNetwork) -> Shares:
+        """Return for each action with held-out clips the share of their steps with each answer."""
+        names = network.vocabulary.actions
+        videos = [video for video in self._run.clips.videos if video.role == "test"]
+        clips = [video.clip(network.vocabulary) for video in videos]
+        found: dict[str, list[NDArray[np.int64]]] = {}
+        for video, clip, answers in zip(videos, clips, answer_clips(network, clips, self._window), strict=True):
+            found.setdefault(action_of(video), []).append(answers.logits.argmax(1)[clip.labels.action >= 0])
+        return {action: answer_shares(np.concatenate(answers), names) for action, answers in found.items()}
+
+
+_Steps = dict[tuple[str, str], list[NDArray[np.bool_]]]
+"""By figure and said action: for each verdict, which of its steps have an answer, bool [steps]."""
+
+
+class VerdictEvaluation:
+    """Figures from the held-out clips, and from sequences of the actions that the start knew."""
+
+    def __init__(self, run: VerdictRun, known: KnownActions, *, window: int) -> None:
+        """`known`: of the start's vocabulary."""
+        self._run, self._known, self._window = run, known, window
+
+    def figures(self, network: ActionNetwork) -> dict[str, Any]:
+        """Return figures of the learned network.
+
+        `actions`: of each action that was said, the numbers of verdicts that were learned and held out, and two pairs
+        of shares of the held-out verdicts' steps, of the start and of the learned network: `found`, steps of which the
+        true action is known that have it as their answer; `false`, steps on which the action was said wrongly that have
+        it nevertheless. `before` and `after`: mean accuracy over the actions of the start on generated sequences.
+        """
+        start, clips = self._run.start.network, self._run.clips
+        before, after = self._answered(start), self._answered(network)
+        learned, held_out = clips.counts(held_out=False), clips.counts(held_out=True)
+        found: dict[str, Any] = {}
+        for said in sorted({*learned, *held_out}):
+            found[said] = {"learned": learned.get(said, {}), "held_out": held_out.get(said, {})}
+            for figure in ("found", "false"):
+                if (figure, said) in after:
+                    pair = (before[figure, said], after[figure, said])
+                    found[said][figure] = [round(float(np.concatenate(steps).mean()), 4) for steps in pair]
+        return {"actions": found, **self._known.change(start, network)}
+
+    def _answered(self, network: ActionNetwork) -> _Steps:
+        names = network.vocabulary.actions
+        judged = [clip for clip in self._run.clips.clips if clip.held_out]
+        clips = [clip.watched.clip(network.vocabulary) for clip in judged]
+        found: _Steps = {}
+        for clip, answers in zip(judged, answer_clips(network, clips, self._window), strict=True):
+            answer = np.array(names)[answers.logits.argmax(1)]
+            for one in clip.judged:
+                own = answer[clip.inside(one)[clip.watched.seen.step]]
+                verdict = one.verdict
+                if verdict.truth is not None:
+                    found.setdefault(("found", verdict.said), []).append(own == verdict.truth)
+                if verdict.truth != verdict.said:
+                    found.setdefault(("false", verdict.said), []).append(own == verdict.said)
+        return found
