@@ -36,6 +36,16 @@ def test_each_row_of_the_threat_model_names_tests_that_exist() -> None:
             assert [name for name in named if not (REPOSITORY / "tests" / name).is_file()] == []
 
 
+def test_each_promise_names_tests_that_exist() -> None:
+    page = (REPOSITORY / "docs" / "promises.md").read_text()
+    rows = re.findall(r"^\| (?!Promise|---).*$", page.split("## Kept\n", 1)[1].split("\n## ", 1)[0], flags=re.MULTILINE)
+    assert len(rows) > 40
+    for row in rows:
+        named = re.findall(r"`([a-z_0-9/]+\.py)`", row)
+        assert named, f"no test: {row}"
+        assert [name for name in named if not (REPOSITORY / "tests" / name).is_file()] == []
+
+
 # -- configurations -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md", "docs/rtsp.md", "docs/recording.md"])
 def test_the_configurations_shown_are_valid(page: str, tmp_path: Path) -> None:
