@@ -59,7 +59,7 @@ def _frame_rate(transport: Transport, first_us: int | None, deadline: float) -> 
     try:
         while monotonic() < deadline and len(shown) < ENOUGH_UNITS:
             unit = transport.read()
-            if unit is not None and unit.times.shown and unit.times.pts_us is not None:
+            if unit is not None and unit.times.pts_us is not None:
                 shown.append(unit.times.pts_us)
     except (SourceError, StoppedError):
         pass  # a short file has ended: use the units counted so far

@@ -16,7 +16,7 @@ from stream.sources.decoding.clock import Stamp
 from stream.sources.transport import AccessUnit, CodecParameters, UnitTimes
 
 MAX_REORDER = 16
-"""Units that a decoder can delay for reordering (the limit of H.264 and H.265). A unit not shown by then is lost."""
+"""Units that a decoder can delay for reordering (the limit of H.264 and H.265)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +32,7 @@ class HeldUnit:
     capture_us: int = 0
     shown: bool = False
     hidden: bool = False
-    """It is incomplete after a loss, and was decoded only for the units after it. Its times are computed."""
+    """After a loss, the decoder withheld it, but units after it refer to it. Its times are computed."""
     lost: bool = False
     """It will not be shown: the decoder could not use it, or the connection ended."""
 
@@ -57,11 +57,11 @@ class PacketRing:
         self._keys: deque[HeldUnit] = deque()
         self._awaiting: deque[HeldUnit] = deque()
         """Units not shown yet, in decoding order."""
-        self._hidden: deque[HeldUnit] = deque()
-        """Units not to be shown, in decoding order. Their times follow from the next unit that is shown."""
         self._codec: CodecParameters | None = None
         self._broken = True
         """Whether the next unit must be a keyframe."""
+        self._recovers = False
+        """Whether the decoder of this connection gets all units after a loss, and withholds incomplete pictures."""
         self._next_serial = 0
         self._lock = threading.Lock()
         self.bytes_held = 0
@@ -91,6 +91,7 @@ class PacketRing:
             self.reorder = 0
             # The first unit must be a keyframe: earlier units belong to another stream.
             self._broken = True
+            self._recovers = False
 
     def disconnected(self) -> None:
         """End the connection. Another one can follow."""
@@ -99,10 +100,13 @@ class PacketRing:
             self.connected = False
 
     def add(self, unit: AccessUnit) -> None:
-        """Add a unit that is about to be decoded. Units before a connection's first keyframe are ignored."""
+        """Add a unit that is about to be decoded. After a loss and at a connection's start, all are ignored up to the
+        next keyframe."""
         with self._lock:
             if self._codec is None or self.closed:
                 return
+            if unit.restart:
+                self._broken = self._recovers = True
             if self._broken and not unit.packet.is_keyframe:
                 return
             self._broken = False
@@ -112,9 +116,7 @@ class PacketRing:
             self.bytes_held += unit.packet.size
             if held.is_key:
                 self._keys.append(held)
-            (self._awaiting if unit.times.shown else self._hidden).append(held)
-            while self._awaiting and self._next_serial - self._awaiting[0].serial > MAX_REORDER + 1:
-                self._awaiting.popleft().lost = True
+            self._awaiting.append(held)
             self._trim(unit.times.arrival_ns)
 
     def shown(self, times: UnitTimes, epoch: int, stamp: Stamp) -> None:
@@ -127,19 +129,30 @@ class PacketRing:
                     self.epoch = epoch
                     self.reorder = max(self.reorder, self._next_serial - 1 - held.serial)
                     self._awaiting.remove(held)
-                    self._set_hidden_times(held)
+                    self._settle_withheld(held)
                     return
 
-    def _set_hidden_times(self, shown: HeldUnit) -> None:
+    def _settle_withheld(self, shown: HeldUnit) -> None:
+        """Settle the units that the decoder has withheld: they should have been shown before this one."""
         at_us = shown.unit.times.pts_us
-        while self._hidden and self._hidden[0].serial < shown.serial:
-            held = self._hidden.popleft()
+        withheld = [held for held in self._awaiting if self._is_withheld(held, shown)]
+        for held in withheld:
+            self._awaiting.remove(held)
             its_us = held.unit.times.pts_us
             before_us = -1 if at_us is None or its_us is None else at_us - its_us
-            held.hidden = 0 <= before_us <= shown.media_us
-            held.lost = not held.hidden  # it belongs to the previous epoch
+            key = next((key for key in reversed(self._keys) if key.serial <= held.serial), held)
+            # If its keyframe was shown, it refers to what was lost before that.
+            held.hidden = self._recovers and not key.shown and 0 <= before_us <= shown.media_us
+            held.lost = not held.hidden
             held.epoch = shown.epoch
             held.media_us, held.capture_us = shown.media_us - before_us, max(shown.capture_us - before_us, 0)
+
+    @staticmethod
+    def _is_withheld(held: HeldUnit, shown: HeldUnit) -> bool:
+        at_us, its_us = shown.unit.times.pts_us, held.unit.times.pts_us
+        if at_us is not None and its_us is not None and its_us <= at_us:
+            return True
+        return shown.serial - held.serial > MAX_REORDER
 
     def close(self) -> None:
         """End the ring. Units can still be read."""
@@ -149,10 +162,9 @@ class PacketRing:
             self.closed = True
 
     def _mark_awaiting_lost(self) -> None:
-        for waiting in (self._awaiting, self._hidden):
-            for held in waiting:
-                held.lost = True
-            waiting.clear()
+        for held in self._awaiting:
+            held.lost = True
+        self._awaiting.clear()
 
     def _trim(self, now_ns: int) -> None:
         while len(self._keys) > 1 and self._may_drop_first(now_ns):
@@ -181,9 +193,8 @@ class PacketRing:
             self.bytes_held -= dropped.unit.packet.size
         while self._keys and self._keys[0].serial < serial:
             self._keys.popleft()
-        for waiting in (self._awaiting, self._hidden):
-            while waiting and waiting[0].serial < serial:
-                waiting.popleft()
+        while self._awaiting and self._awaiting[0].serial < serial:
+            self._awaiting.popleft()
 
     # -- any thread ---------------------------------------------------------------------------------------------
     def start_for(self, epoch: int, media_us: int) -> HeldUnit | None:

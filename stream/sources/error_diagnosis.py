@@ -60,6 +60,14 @@ class ErrorDiagnosis:
             "Check the camera and its network, or raise stall_timeout_s if it is this slow",
         )
 
+    def no_recovery(self, after_s: float) -> SourceError:
+        """Return the error for a stream in which, after a loss, no picture was complete for this long."""
+        return StalledError(
+            self.camera,
+            f"no keyframe from {self.address} for {after_s:g} s after a loss",
+            "Shorten the camera's keyframe interval",
+        )
+
     def no_video(self) -> SourceError:
         """Return the error for a source without video."""
         return NotAVideoError(self.camera, f"{self.address} has no video stream", "Use an address with video")

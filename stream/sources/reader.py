@@ -43,6 +43,8 @@ StatusSink = Callable[[CameraStatus], None]
 
 logger = logging.getLogger(__name__)
 
+NO_RECOVERY_AFTER_S = 10.0
+"""Longest wait for a complete picture after a loss, while units arrive, if the stall timeout is not longer."""
 STABLE_AFTER_S = 5.0
 """After a connection that was live for this long, the back-off begins with short waits again."""
 
@@ -189,7 +191,7 @@ class CameraReader:
         packets = self._packets
         if packets is not None:
             packets.begin(CodecParameters.of(codec))
-        last_ns = 0
+        last_ns = arrived_ns = 0
         while not self._stopping.is_set():
             try:
                 unit = transport.read()
@@ -203,15 +205,14 @@ class CameraReader:
             if self._keyframe_wanted(self._now_ns() / 1e9):
                 transport.request_keyframe()
             if unit is not None:
+                arrived_ns = unit.times.arrival_ns
                 pictures = decoder.decode(unit)
                 self._write(pictures)
-                if pictures or not unit.times.shown:
-                    last_ns = unit.times.arrival_ns
-            elif transport.awaiting_recovery:
-                self._write(decoder.interrupt())
-                last_ns = self._now_ns()
+                if pictures:
+                    last_ns = arrived_ns
             if self._traits.live:
-                self._check_silence(transport.diagnosis, self._now_ns(), began_ns, last_ns)
+                awaited_ns = arrived_ns if decoder.recovering else last_ns
+                self._check_silence(transport.diagnosis, self._now_ns(), began_ns, last_ns, awaited_ns)
 
     def _bytes_of_ring(self, size: tuple[int, int]) -> int:
         """Return the memory that the ring needs for pictures of this size, beyond what it has."""
@@ -242,13 +243,18 @@ class CameraReader:
             if self._frames.write(picture):
                 self._set_live()
 
-    def _check_silence(self, diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int) -> None:
-        """Raise if there has been no frame for too long."""
+    def _check_silence(
+        self, diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int, awaited_ns: int
+    ) -> None:
+        """Raise if there has been no frame for too long. `awaited_ns`: when a unit arrived that may lead to one."""
+        stall_s = self._config.stall_timeout_s
         if self._live_since_ns is None:
             if now_ns - began_ns >= self._config.start_timeout_s * 1e9:
                 raise diagnosis.no_picture_in_time()
-        elif now_ns - last_ns >= self._config.stall_timeout_s * 1e9:
+        elif now_ns - awaited_ns >= stall_s * 1e9:
             raise diagnosis.stalled()
+        elif now_ns - last_ns >= max(stall_s, NO_RECOVERY_AFTER_S) * 1e9:
+            raise diagnosis.no_recovery(max(stall_s, NO_RECOVERY_AFTER_S))
 
     def _wait_before_connecting(self, error: SourceError) -> bool:
         """Wait, and return False if the camera was told to stop."""
@@ -290,7 +296,7 @@ class CameraReader:
         self._set_status("live", None, self._live_message)
 
     def _on_discarded(self, transport: Transport, reason: DiscardReason) -> None:
-        if reason not in ("awaiting_keyframe", "recovering"):  # after these, a keyframe is awaited already
+        if reason != DiscardReason.AWAITING_KEYFRAME:  # after these, a keyframe is awaited already
             transport.report_undecodable()
         self._count_discarded(reason)
 

@@ -25,8 +25,6 @@ class UnitTimes:
     """The same instant by the local wall clock, UTC µs."""
     sender_utc_us: int | None = None
     """Capture time by the sender's clock (RTCP sender reports), UTC µs."""
-    shown: bool = True
-    """False for a decode-only unit: later units refer to it, but it is itself incomplete after a loss."""
 
 
 class AccessUnit(msgspec.Struct, frozen=True, eq=False):
@@ -39,7 +37,7 @@ class AccessUnit(msgspec.Struct, frozen=True, eq=False):
     packet: av.Packet
     times: UnitTimes
     restart: bool = False
-    """Units before it were lost, and decoding can begin again with it, keyframe or not."""
+    """Units before it were lost: flush the decoder first. Only native RTSP says so, also at its first unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +99,6 @@ class Transport(abc.ABC):
         self.diagnosis = diagnosis
         self.fallback: Fallback | None = None
         """What is used in place of what was asked for, known once open."""
-        self.awaiting_recovery = False
-        """Packets arrive, but after a loss nothing can be decoded yet. This is no stall: if it lasts too long, `read`
-        raises."""
 
     @abc.abstractmethod
     def open(self) -> Transport:

@@ -20,7 +20,7 @@ LIMITS = (
     "stream.recording.open_clip.RESULTS_WITHIN_S",
     "stream.sources.loop_thread.STOP_WITHIN_S",
     "stream.sources.rtsp.client.UDP_SILENCE_S",
-    "stream.sources.rtsp.native_transport.NO_RECOVERY_AFTER_S",
+    "stream.sources.reader.NO_RECOVERY_AFTER_S",
     "stream.sources.webrtc.connection.NEGOTIATE_WITHIN_S",
     "stream.sources.webrtc.peers.STOP_WITHIN_S",
     "stream.sources.webrtc.session.NEGOTIATE_WITHIN_S",

@@ -91,7 +91,7 @@ class CodedPictures:
     def _picture(self, nal: bytes) -> CodedPicture | None:
         syntax = h264_syntax if self._codec == "h264" else h265_syntax
         try:
-            video = syntax.sequence_parameters(nal)[1].video
+            video = syntax.sequence_parameters(nal)[1]
         except (bits.MalformedError, LookupError):
             return None  # the decoder will reject it
         return CodedPicture(

@@ -1,8 +1,8 @@
 """AccessUnits: assembles the RTP packets of one video stream into complete access units. Time is an argument.
 
 A picture is complete with its last packet, which has the marker bit: one frame interval before the next one begins.
-Broken pictures are never returned. After a loss, pictures are discarded until decoding can restart (see `recovery`),
-unless only a picture that no other refers to was lost.
+Broken pictures are never returned. The first one after a loss says so, and libavcodec, flushed before it, withholds
+pictures until they are correct again. If no other picture refers to the broken one, decoding simply goes on.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from stream.sources.rtp.codecs.bits import SLICE_HEADER_BYTES
-from stream.sources.rtp.codecs.depacketiser import BEGUN, BROKEN, NalKind
+from stream.sources.rtp.codecs.depacketisers import BEGUN, BROKEN, NalKind, depacketiser_of
 from stream.sources.rtp.codecs.parameter_sets import ParameterSets
 from stream.sources.rtp.codecs.video_parameters import VideoCodec, VideoParameters
-from stream.sources.rtp.encoded_unit import EncodedUnit
-from stream.sources.rtp.header import FIXED_HEADER, HEADER_BYTES, MARKER, PLAIN, VERSION, VERSION_MASK, payload_range
-from stream.sources.rtp.picture_headers import pictures_of
-from stream.sources.rtp.recovery import Verdict
-from stream.sources.rtp.reorder import ReorderBuffer
+from stream.sources.rtp.packets import (
+    FIXED_HEADER,
+    HEADER_BYTES,
+    MARKER,
+    PLAIN,
+    VERSION,
+    VERSION_MASK,
+    EncodedUnit,
+    ReorderBuffer,
+    payload_range,
+)
 from stream.sources.rtp.rtcp import ReceptionStatistics
-from stream.sources.rtp.whole_pictures import WholePictures
 from telemetry.reasons import DiscardReason
 
 MAX_BYTES = 8 << 20
@@ -40,8 +44,7 @@ class AccessUnits:
     """The access units of one stream.
 
     `parameter_sets`: from the session description. `reorder`: packets may overtake each other. `on_discard(reason)` is
-    called for every discarded picture: `incomplete`, `awaiting_keyframe`, or `leading` (it precedes the picture at
-    which decoding began, and refers to earlier ones).
+    called for every discarded picture: `incomplete`, or `awaiting_keyframe` (its parameter sets are unknown).
     """
 
     def __init__(
@@ -59,14 +62,8 @@ class AccessUnits:
         self._held = ReorderBuffer()
         self._stray: bytes | None = None
         self._sets = ParameterSets(codec, parameter_sets)
-        self._pictures = pictures_of(codec, self._sets)
-        self._buffer = self._pictures.buffer
-        self._recovery = self._pictures.recovery
+        self._buffer = depacketiser_of(codec)
         self.statistics = ReceptionStatistics()
-        self.parameters: VideoParameters | None = self._sets.video()
-        """Parameters of the SPS in use; before the first keyframe, of the first SPS in the session description."""
-        self.awaiting_since_ns: int | None = None
-        """Since when pictures arrive that cannot be shown: decoding cannot begin, or its output is not correct yet."""
         self._now_ns = 0
         self._ssrc: int | None = None
         self._expected = 0
@@ -77,6 +74,8 @@ class AccessUnits:
         """The current picture lacks a part: the rest of it is ignored."""
         self._after_gap = True
         """The next picture may lack its beginning."""
+        self._lost = True
+        """Pictures before the next one were lost that it may refer to."""
         self._closed = False
         """A picture with this timestamp was returned already."""
         self._markers_reliable = self._markers_wrong = False
@@ -112,13 +111,13 @@ class AccessUnits:
         return len(self._held) > 0
 
     @property
-    def awaiting(self) -> bool:
-        """Whether no picture is returned until decoding can restart."""
-        return self._recovery.awaiting
+    def parameters(self) -> VideoParameters | None:
+        """Properties of the pictures, from the latest SPS; until the stream contains one, from the description."""
+        return self._sets.video
 
-    def need_recovery(self) -> None:
-        """Discard pictures until decoding can restart: the decoder failed or lacks a unit."""
-        self._recovery.lose()
+    def need_restart(self) -> None:
+        """The decoder will not get a picture that was returned."""
+        self._lost = True
 
     def add(self, packet: memoryview, now_ns: int) -> list[EncodedUnit]:
         """Add a packet with its header, and return the pictures that it completes. Do not change the list.
@@ -137,38 +136,6 @@ class AccessUnits:
         self._expected = (sequence + 1) & 0xFFFF
         units = self._process(packet, first, second, timestamp)
         return self._process_held(units) if self._held else units
-
-    def add_whole(
-        self, pictures: WholePictures, view: memoryview, at: int, end: int, now_ns: int
-    ) -> tuple[EncodedUnit, int, int] | None:
-        """Add the packets of the picture that begins at `at`, if `pictures` finds it, and return what that returns.
-
-        `add` would return the same picture with its last packet, and leave the same state. Not with `reorder`.
-        """
-        if (
-            self._buffer.nals
-            or self._broken
-            or not self._recovery.settled
-            or self._markers_wrong
-            or not self._markers_reliable
-        ):
-            pictures.waits = False
-            return None
-        found = pictures.find(view, at, end, self._expected, self._ssrc)
-        if found is None:
-            if pictures.waits:
-                self.statistics.begun(pictures.timestamp, now_ns)
-            return None
-        unit, packets, _ = found
-        last = (self._expected + packets - 1) & 0xFFFF
-        self.statistics.received(last, unit.rtp_timestamp, now_ns, packets)
-        self._expected = (last + 1) & 0xFFFF
-        self._now_ns = now_ns
-        self._timestamp = unit.rtp_timestamp
-        self._closed = True
-        self._after_gap = False
-        self.awaiting_since_ns = None
-        return found
 
     def due(self, now_ns: int) -> list[EncodedUnit]:
         """Give up packets that are missing for too long, and return the pictures that are complete without them."""
@@ -241,15 +208,16 @@ class AccessUnits:
         same = timestamp == self._timestamp and not new_sender
         if same and self._broken:
             return
-        if same and self._first_slice is not None and self._pictures.is_disposable(self._first_slice):
+        video = self._sets.video
+        if same and self._first_slice is not None and video and self._buffer.is_disposable(self._first_slice, video):
             self._ignore_rest()
             return
-        self._recovery.lose()
+        self._lost = True
         if same and self._buffer.nals:
             self._ignore_rest()
             return
         if self._broken or self._first_slice is not None:
-            self._discard(DiscardReason.INCOMPLETE)
+            self._on_discard(DiscardReason.INCOMPLETE)
         self._broken = False
         self._forget_picture()
         self._after_gap = True
@@ -268,7 +236,7 @@ class AccessUnits:
         self._begin_picture()
 
     def _keep_parameter_set(self, index: int) -> bytes | None:
-        if not self._pictures.is_parameter_set(index):
+        if not self._buffer.is_parameter_set(index):
             return None
         nal = self._buffer.nal(index)
         self._sets.add(nal)
@@ -296,7 +264,7 @@ class AccessUnits:
     def _discard_picture(self) -> None:
         """Ignore this picture because its packets are invalid."""
         self._ignore_rest()
-        self._recovery.lose()
+        self._lost = True
 
     def _examine_begun(self, units: list[EncodedUnit]) -> list[EncodedUnit]:
         """Assign NAL units that began to the current or the next picture."""
@@ -310,14 +278,12 @@ class AccessUnits:
                 if begun > MAX_PICTURES_BEGUN:
                     self._discard_picture()
                     return units
-                if self._first_slice is None:
-                    self._first_slice = index
-                elif not self._pictures.is_second_field(self._first_slice, index):
-                    # Two pictures with one timestamp.
+                if self._first_slice is not None:
+                    # Two pictures, or fields of one, with one timestamp.
                     count = index if self._next_begins is None else self._next_begins
                     units = self._close(count, units)
                     continue
-                self._next_begins = None
+                self._first_slice = index
             elif kind == NalKind.SLICE:
                 if self._first_slice is None:
                     if self._closed:
@@ -350,14 +316,14 @@ class AccessUnits:
         """Handle a new timestamp without loss: the current picture is complete."""
         units = _NONE
         if self._broken:
-            self._discard(DiscardReason.INCOMPLETE)
+            self._on_discard(DiscardReason.INCOMPLETE)
             self._broken = self._after_gap = False
         elif self._buffer.unfinished:
             slices = self._first_slice is not None
             self._forget_picture()
-            self._recovery.lose()
+            self._lost = True
             if slices:
-                self._discard(DiscardReason.INCOMPLETE)
+                self._on_discard(DiscardReason.INCOMPLETE)
                 self._after_gap = False
         elif self._first_slice is not None:
             if self._marked and self._unmarked_seen and not self._markers_wrong:
@@ -384,34 +350,21 @@ class AccessUnits:
 
     def _make_unit(self, count: int) -> EncodedUnit | None:
         assert self._first_slice is not None
-        first_slice, recovery = self._first_slice, self._recovery
         sets = [nal for index in range(count) if (nal := self._keep_parameter_set(index)) is not None]
-        all_sets = self._pictures.has_all_sets(count)
-        is_keyframe = self._pictures.is_keyframe(first_slice)
+        is_keyframe = self._buffer.is_keyframe(self._first_slice) or self._buffer.has_recovery_point(count)
         if is_keyframe and not sets and not self._after_gap:
             self._keyframes_lack_sets = True
-        restart = recovery.awaiting
-        if restart and self._after_gap and self._has_sets and not (all_sets or self._keyframes_lack_sets):
-            # Its parameter sets may be lost, and may differ from those before.
-            self._discard(DiscardReason.AWAITING_KEYFRAME)
-            return None
-        verdict = self._pictures.judge(first_slice, count, self._timestamp)
-        if verdict is Verdict.DISCARDED:
-            self._discard(DiscardReason.AWAITING_KEYFRAME if recovery.awaiting else DiscardReason.LEADING)
-            return None
+        if self._lost:
+            if not self._sets.complete:
+                self._on_discard(DiscardReason.AWAITING_KEYFRAME)
+                return None
+            in_stream = self._has_sets and not self._keyframes_lack_sets
+            if is_keyframe and self._after_gap and in_stream and not self._buffer.has_all_sets(count):
+                # Its parameter sets may be lost, and may differ from those before.
+                self._on_discard(DiscardReason.INCOMPLETE)
+                return None
+        restart, self._lost = self._lost, False
         data = bytes(memoryview(self._buffer.data)[: self._buffer.start_code(count)])
-        if verdict is Verdict.SHOWN:
-            self.awaiting_since_ns = None
-        elif self.awaiting_since_ns is None:
-            self.awaiting_since_ns = self._now_ns
         if restart:
             data = self._sets.prefix_for(sets) + data
-        if restart or is_keyframe:
-            self.parameters = self._sets.video(self._buffer.nal(first_slice, SLICE_HEADER_BYTES)) or self.parameters
-        is_keyframe = is_keyframe or self._pictures.is_recovery_point(count)
-        return EncodedUnit(data, self._timestamp, is_keyframe, restart, verdict is Verdict.SHOWN)
-
-    def _discard(self, reason: DiscardReason) -> None:
-        if self._recovery.awaiting and self.awaiting_since_ns is None:
-            self.awaiting_since_ns = self._now_ns
-        self._on_discard(reason)
+        return EncodedUnit(data, self._timestamp, is_keyframe, restart)

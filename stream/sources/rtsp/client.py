@@ -164,12 +164,7 @@ class RtspClient:
         """Prepare for packets, which may arrive from now on."""
         delivery = self._delivery = prepared.delivery
         udp = isinstance(delivery, UdpDelivery)
-        channel = None if udp else delivery.rtp_channel
-        self.receiver = RtpReceiver(
-            prepared.description, self.handover, self._on_discard, self._on_bye, reorder=udp, channel=channel
-        )
-        if not udp and self._connection is not None:
-            self._connection.take_pictures(self.receiver.take_pictures)
+        self.receiver = RtpReceiver(prepared.description, self.handover, self._on_discard, self._on_bye, reorder=udp)
         if not udp or self._udp_sockets is None or self._connection is None:
             return
         server = self._connection.hosts[1]
@@ -274,13 +269,6 @@ class RtspClient:
             return
         with contextlib.suppress(RuntimeError):  # the loop has ended, and the session with it
             self._loop.call_soon_threadsafe(self.close)
-
-    def need_recovery(self) -> None:
-        """Discard units until decoding can begin again. Any thread."""
-        receiver = self.receiver
-        if self._loop is not None and receiver is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(receiver.units.need_recovery)
 
     def _disconnect(self) -> None:
         """Close the connection; another may follow."""

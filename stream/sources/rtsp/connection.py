@@ -11,7 +11,7 @@ import time
 from typing import Any, Protocol, cast
 
 from stream.sources.rtsp.protocol.errors import ProtocolError
-from stream.sources.rtsp.protocol.framing import Framing, TakePictures
+from stream.sources.rtsp.protocol.framing import Framing
 from stream.sources.rtsp.protocol.messages import Message
 from stream.sources.rtsp.protocol.session import Closed, Playing, Prepared, Redirected, RtspSession, Send
 
@@ -76,7 +76,7 @@ class RtspConnection(asyncio.BufferedProtocol):
         self._now_ns = time.monotonic_ns()
         self._messages = 0
         try:
-            self._framing.filled(nbytes, self._now_ns)
+            self._framing.filled(nbytes)
         except Exception as error:
             self._end(error)
 
@@ -109,10 +109,6 @@ class RtspConnection(asyncio.BufferedProtocol):
                         self._end(None)
                 case Closed():
                     self._end(None)
-
-    def take_pictures(self, take: TakePictures) -> None:
-        """Offer received bytes to this function first. See `Framing`."""
-        self._framing.take_pictures = take
 
     def begin(self, session: RtspSession) -> None:
         """Start this session."""

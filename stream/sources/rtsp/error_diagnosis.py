@@ -21,14 +21,13 @@ from stream.sources.errors import (
     ServerError,
     SilentError,
     SourceError,
-    StalledError,
     StartTimeoutError,
     UnauthorisedError,
     UnknownHostError,
     UnreachableError,
     UntrustedError,
 )
-from stream.sources.rtp.errors import UnsupportedStreamError
+from stream.sources.rtp.packets import UnsupportedStreamError
 from stream.sources.rtsp.connection import ConnectionClosedError
 from stream.sources.rtsp.protocol.errors import (
     AccessDeniedError,
@@ -53,7 +52,6 @@ UNSUPPORTED_MEANINGS = {
     "multicast": "it sends by multicast only",
     "protocol": "its RTSP messages are not understood",
     "status": "it answers requests with an error",
-    "no_recovery_point": "its stream has no point at which decoding can begin",
 }
 """What native RTSP does not support, by code."""
 
@@ -139,18 +137,6 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             case OSError():
                 return self.ended()
         raise error
-
-    def no_recovery(self, after_s: float) -> SourceError:
-        """Return the error for packets with which decoding cannot begin."""
-        return StalledError(
-            self.camera,
-            f"stalled: no recovery point from {self.address} for {after_s:g} s",
-            "Shorten the camera's keyframe interval",
-        )
-
-    def no_recovery_at_first(self) -> NativeUnsupportedError:
-        """Return the same error for a stream that never had a recovery point."""
-        return self._unsupported("no_recovery_point")
 
     def not_open_in_time(self) -> SourceError:
         """Return the error for a source that was not open in time: the host is unreachable, or the server silent."""

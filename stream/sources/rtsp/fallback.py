@@ -22,7 +22,6 @@ REMEMBERED_S = {
     "packetisation": 3600.0,
     "clock_rate": 3600.0,
     "multicast": 3600.0,
-    "no_recovery_point": 600.0,
 }
 """Seconds for which a camera that native RTSP could not read is left to the FFmpeg backend, by reason. The limit is for
 cameras whose settings change. Other reasons may be temporary and are not remembered."""

@@ -16,7 +16,6 @@ from stream.sources.decoding import nvdec
 from stream.sources.errors import SourceError
 from stream.sources.handover import HandoverClosedError
 from stream.sources.loop_thread import LoopStoppedError, LoopThread, outcome
-from stream.sources.rtp.access_units import AccessUnits
 from stream.sources.rtsp.client import RtspClient
 from stream.sources.rtsp.error_diagnosis import NativeUnsupportedError, RtspErrorDiagnosis
 from stream.sources.rtsp.protocol.address import RtspAddress
@@ -26,8 +25,6 @@ from telemetry.reasons import DiscardReason
 
 WAIT_S = 0.2
 """How long `read` waits for a unit."""
-NO_RECOVERY_AFTER_S = 10.0
-"""Longest time in which packets arrive and nothing can be decoded."""
 LIBAVCODEC_NAMES = {"h264": "h264", "h265": "hevc"}
 
 
@@ -60,7 +57,6 @@ class NativeRtspTransport(Transport):
             self._address, config.lower_transport, self._trust, on_discard, diagnosis.session_ended
         )
         self._first: AccessUnit | None = None
-        self._packets_before = 0
 
     def open(self) -> Transport:
         """Connect and wait for the first unit. Raises `NativeUnsupportedError` for what FFmpeg may be able to read."""
@@ -94,7 +90,7 @@ class NativeRtspTransport(Transport):
                 self.codec = self._decoder()
                 return
             if time.monotonic() - began_s >= self._start_timeout_s:
-                raise self._nothing_in_time()
+                raise self._diagnosis.no_picture_in_time()
         raise StoppedError
 
     def read(self) -> AccessUnit | None:
@@ -103,19 +99,10 @@ class NativeRtspTransport(Transport):
             unit, self._first = self._first, None
             return unit
         try:
-            unit = self._get()
+            return self._get()
         except NativeUnsupportedError as error:
             self._on_unsupported(error.code)
             raise
-        units = self._units
-        self.awaiting_recovery = unit is None and units.awaiting and self._received_packets()
-        if units.awaiting_since_ns is not None and (self._waiting_s() or 0.0) >= NO_RECOVERY_AFTER_S:
-            raise self._diagnosis.no_recovery(NO_RECOVERY_AFTER_S)
-        return unit
-
-    def report_undecodable(self) -> None:
-        """Discard units until the next point at which decoding can begin."""
-        self._client.need_recovery()
 
     def close(self) -> None:
         """End the session."""
@@ -128,31 +115,9 @@ class NativeRtspTransport(Transport):
             raise closed.reason from None
         return None if got is None else got[1]
 
-    @property
-    def _units(self) -> AccessUnits:
-        receiver = self._client.receiver
-        assert receiver is not None
-        return receiver.units
-
-    def _received_packets(self) -> bool:
-        """Return whether packets have arrived since the last call: silence is a stall, even after a loss."""
-        receiver = self._client.receiver
-        assert receiver is not None
-        before, self._packets_before = self._packets_before, receiver.packets
-        return receiver.packets != before
-
-    def _waiting_s(self) -> float | None:
-        """Return for how long units have arrived that cannot be shown."""
-        since_ns = self._units.awaiting_since_ns
-        return None if since_ns is None else (time.monotonic_ns() - since_ns) / 1e9
-
-    def _nothing_in_time(self) -> SourceError:
-        if self._waiting_s() is not None:
-            return self._diagnosis.no_recovery_at_first()
-        return self._diagnosis.no_picture_in_time()
-
     def _decoder(self) -> VideoCodecContext:
-        units = self._units
+        assert self._client.receiver is not None
+        units = self._client.receiver.units
         parameters = units.parameters
         assert parameters is not None  # no unit is handed over before they are known
         codec = av.CodecContext.create(LIBAVCODEC_NAMES[parameters.codec], "r", self._hwaccel)

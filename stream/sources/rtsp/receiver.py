@@ -14,10 +14,9 @@ import av
 from stream.sources.arrival_time import utc_us_at
 from stream.sources.handover import Handover
 from stream.sources.rtp.access_units import AccessUnits
-from stream.sources.rtp.encoded_unit import EncodedUnit
+from stream.sources.rtp.packets import EncodedUnit
 from stream.sources.rtp.rtcp import RtcpReader, SenderReport
 from stream.sources.rtp.rtp_clock import RtpClock
-from stream.sources.rtp.whole_pictures import WholePictures
 from stream.sources.rtsp.protocol.sdp import VideoDescription
 from stream.sources.transport import AccessUnit, UnitTimes
 from telemetry.reasons import DiscardReason
@@ -29,7 +28,7 @@ MICROSECOND = Fraction(1, 1_000_000)
 class RtpReceiver:
     """One stream. `on_discard(reason)` is called for each discarded unit, `on_goodbye` for an RTCP BYE.
 
-    `channel`: of its packets on the RTSP connection. `packet` and `due` raise `UnsupportedStreamError`.
+    `packet` and `due` raise `UnsupportedStreamError`.
     """
 
     def __init__(
@@ -40,7 +39,6 @@ class RtpReceiver:
         on_goodbye: Callable[[], None],
         *,
         reorder: bool,
-        channel: int | None = None,
     ) -> None:
         self.units = AccessUnits(
             description.codec, description.payload_type, description.parameter_sets, on_discard, reorder=reorder
@@ -48,9 +46,6 @@ class RtpReceiver:
         self.packets = 0
         """RTP packets received, of any kind."""
         self._codec = description.codec
-        self._whole_pictures: WholePictures | None = None
-        if channel is not None:
-            self._whole_pictures = WholePictures(description.codec, description.payload_type, channel)
         self._clock = RtpClock()
         self._ssrc: int | None = None
         """Sender whose reports set the clock."""
@@ -66,17 +61,6 @@ class RtpReceiver:
         units = self.units.add(packet, now_ns)
         if units:
             self._hand_over(units, now_ns)
-
-    def take_pictures(self, view: memoryview, end: int, now_ns: int) -> tuple[int, bool]:
-        """Take whole pictures at the beginning of `view[:end]`. See `Framing`. Needs the channel."""
-        pictures = self._whole_pictures
-        assert pictures is not None
-        at = 0
-        while (found := self.units.add_whole(pictures, view, at, end, now_ns)) is not None:
-            unit, packets, at = found
-            self.packets += packets
-            self._hand_over([unit], now_ns)
-        return at, pictures.waits
 
     def due(self, now_ns: int) -> None:
         """Give up packets that are overdue. Call it regularly while `units.waits`."""
@@ -117,10 +101,10 @@ class RtpReceiver:
             packet.pts = packet.dts = pts_us
             packet.time_base = MICROSECOND
             packet.is_keyframe = unit.is_keyframe
-            times = UnitTimes(pts_us, now_ns, utc_us, self._clock.sender_utc_us(pts_us), unit.shown)
+            times = UnitTimes(pts_us, now_ns, utc_us, self._clock.sender_utc_us(pts_us))
             lost = self._handover.put(self._codec, AccessUnit(packet, times, unit.restart))
             if lost:
-                self.units.need_recovery()
+                self.units.need_restart()
                 for _ in range(lost + len(units) - number):
                     self._on_discard(DiscardReason.OVERRUN)
                 return  # the following units may refer to it

@@ -103,16 +103,16 @@ class Decoding:
         self.pictures: dict[int, bytes] = {}
         self.order: list[int] = []
 
-    def add(self, data: bytes, timestamp: int, *, shown: bool = True) -> None:
+    def add(self, data: bytes, timestamp: int) -> None:
         packet = av.Packet(data)
         packet.pts = timestamp
-        packet.opaque = (timestamp, shown)
+        packet.opaque = timestamp
         self._keep(self.context.decode(packet))
 
     def _keep(self, frames: Sequence[av.VideoFrame]) -> None:
         for frame in frames:
-            timestamp, shown = frame.opaque  # pyright: ignore[reportGeneralTypeIssues]
-            if shown and not frame.is_corrupt:
+            timestamp = frame.opaque
+            if isinstance(timestamp, int) and not frame.is_corrupt:
                 self.pictures[timestamp] = b"".join(plane_bytes(plane) for plane in frame.planes)
                 self.order.append(timestamp)
 

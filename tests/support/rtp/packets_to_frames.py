@@ -10,7 +10,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.rtp.access_units import AccessUnits
-from stream.sources.rtp.encoded_unit import EncodedUnit
+from stream.sources.rtp.packets import EncodedUnit
 from stream.sources.transport import AccessUnit, UnitTimes
 from support.rtp.nal_units import FFMPEG_NAMES, annex_b
 from support.rtp.packetiser import PAYLOAD_TYPE, TimedPacket
@@ -32,14 +32,14 @@ class PacketsToFrames:
     """Takes one stream's packets.
 
     `shown` are the frames that came out so far, in order. `undelivered`: why units were not given to the decoder;
-    `undecoded`: why the decoder gave no frame; `delivered`: for each unit given to the decoder, whether it is shown.
+    `undecoded`: why the decoder gave no frame; `delivered`: how many units it was given.
     """
 
     def __init__(self, stream: CorpusStream, first_timestamp: int, reorder: bool = False) -> None:
         self.shown: list[Shown] = []
         self.undelivered: list[str] = []
         self.undecoded: list[str] = []
-        self.delivered: list[bool] = []
+        self.delivered = 0
         self._last_at = 0
         self._first_timestamp = first_timestamp
         codec = av.CodecContext.create(FFMPEG_NAMES[stream.codec], "r")
@@ -69,11 +69,11 @@ class PacketsToFrames:
 
     def _decode(self, units: list[EncodedUnit], at: int) -> None:
         for unit in units:
-            self.delivered.append(unit.shown)
+            self.delivered += 1
             packet = av.Packet(unit.data)
             packet.is_keyframe = unit.is_keyframe
             pts = (unit.rtp_timestamp - self._first_timestamp) & 0xFFFF_FFFF
-            times = UnitTimes(pts, at, 0, shown=unit.shown)
+            times = UnitTimes(pts, at, 0)
             self._note(self._decoder.decode(AccessUnit(packet, times, unit.restart)), at)
 
     def _note(self, pictures: list[Decoded], at: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from stream.sources.rtp.access_units import AccessUnits
-from stream.sources.rtp.encoded_unit import EncodedUnit
+from stream.sources.rtp.packets import EncodedUnit
 from support.rtp.bit_writer import BitWriter
 from support.rtp.coded_pictures import Coded, Decoding, encode
 from support.rtp.nal_units import Codec, annex_b, nal_type
@@ -114,7 +114,7 @@ class Receiving:
         for unit in self.units:
             if unit.restart:
                 decoding.drain()
-            decoding.add(unit.data, unit.rtp_timestamp, shown=unit.shown)
+            decoding.add(unit.data, unit.rtp_timestamp)
         decoding.drain()
         return decoding.pictures
 

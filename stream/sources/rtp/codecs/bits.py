@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-SLICE_HEADER_BYTES = 48
-"""Bytes at the start of a slice that contain the header fields read here."""
 MAX_ZEROS = 31
 """Zeros before the first 1 of a code of at most 32 bits."""
 

@@ -1,14 +1,11 @@
-"""Parser for H.264 parameter sets, slice headers and SEI (ITU-T H.264, 7.3); it reads only the fields used here.
+"""Parser for H.264 parameter sets and SEI (ITU-T H.264, 7.3); it reads only the fields used here.
 
 NAL units are passed with their header and without start codes.
 """
 
 from __future__ import annotations
 
-import msgspec
-
-from stream.sources.rtp.codecs.bits import SLICE_HEADER_BYTES, BitReader, MalformedError
-from stream.sources.rtp.codecs.sei import RECOVERY_POINT, message
+from stream.sources.rtp.codecs.bits import BitReader, MalformedError
 from stream.sources.rtp.codecs.video_parameters import (
     MAX_REFERENCES,
     MAX_REORDERED,
@@ -27,34 +24,8 @@ _WITH_CHROMA_FORMAT = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 
 _INTRA_ALWAYS = 44
 _INTRA_BY_CONSTRAINT_3 = frozenset((86, 100, 110, 122, 244))
 _RGB = 0
-
-
-class SequenceParameters(msgspec.Struct, frozen=True, gc=False):
-    """Content of one SPS."""
-
-    video: VideoParameters
-    separate_planes: bool
-    frame_number_bits: int
-    gaps_allowed: bool
-    """frame_num may skip numbers without loss."""
-    frames_only: bool
-    """No picture is a field."""
-
-
-class PictureParameters(msgspec.Struct, frozen=True, gc=False):
-    """Content of one PPS."""
-
-    sequence: int
-    """Number of its SPS."""
-
-
-class SliceHeader(msgspec.Struct, frozen=True, gc=False):
-    """The first fields of a slice header."""
-
-    picture_parameters: int
-    frame_number: int
-    field: int
-    """0 for a frame, 1 for a top field, 2 for a bottom field."""
+_RECOVERY_POINT = 6
+"""payloadType of SEI."""
 
 
 def type_of(first: int) -> int:
@@ -62,15 +33,17 @@ def type_of(first: int) -> int:
     return first & 0x1F
 
 
-def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
-    """Return an SPS's number and content. Raises `MalformedError`."""
+def sequence_parameters(nal: bytes) -> tuple[int, VideoParameters]:
+    """Return an SPS's number and what it describes. Raises `MalformedError`."""
     bits = BitReader(nal[1:])
-    profile, constraints, level = bits.bits(8), bits.bits(8), bits.bits(8)
+    profile, constraints = bits.bits(8), bits.bits(8)
+    bits.skip(8)
     number = bits.at_most(31)
-    chroma, depth, separate_planes = 1, 8, False
+    chroma, depth = 1, 8
     if profile in _WITH_CHROMA_FORMAT:
         chroma = bits.at_most(3)
-        separate_planes = chroma == 3 and bits.flag()
+        if chroma == 3:
+            bits.skip(1)
         depth = 8 + bits.at_most(6)
         bits.at_most(6)
         bits.skip(1)
@@ -78,7 +51,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
             for index in range(12 if chroma == 3 else 8):
                 if bits.flag():
                     _skip_scaling_list(bits, 16 if index < 6 else 64)
-    frame_number_bits = 4 + bits.at_most(12)
+    bits.at_most(12)
     order_type = bits.at_most(2)
     if order_type == 0:
         bits.at_most(12)
@@ -89,7 +62,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
         for _ in range(bits.at_most(255)):
             bits.signed()
     references = bits.unsigned()
-    gaps_allowed = bits.flag()
+    bits.skip(1)
     width, height = 16 * (bits.at_most(4095) + 1), 16 * (bits.at_most(4095) + 1)
     frames_only = bits.flag()
     if not frames_only:
@@ -115,8 +88,8 @@ def sequence_parameters(nal: bytes) -> tuple[int, SequenceParameters]:
     shape = PictureShape(chroma, depth, full_range, rgb)
     pixels = pixel_format("h264", shape)
     references = min(references, MAX_REFERENCES)
-    video = VideoParameters("h264", width, height, pixels, reorder, profile, level, *coded_size, references)
-    return number, SequenceParameters(video, separate_planes, frame_number_bits, gaps_allowed, frames_only)
+    video = VideoParameters("h264", width, height, pixels, reorder, *coded_size, references, frames_only)
+    return number, video
 
 
 def _skip_scaling_list(bits: BitReader, size: int) -> None:
@@ -180,41 +153,27 @@ def _skip_buffering(bits: BitReader) -> None:
     bits.skip(20)
 
 
-def picture_parameters(nal: bytes) -> tuple[int, PictureParameters]:
-    """Return a PPS's number and content. Raises `MalformedError`."""
-    bits = BitReader(nal[1:])
-    return bits.at_most(255), PictureParameters(bits.at_most(31))
+def picture_parameters_number(nal: bytes) -> int:
+    """Return a PPS's number. Raises `MalformedError`."""
+    return BitReader(nal[1:]).at_most(255)
 
 
-def picture_parameters_of(nal: bytes) -> int:
-    """Return the number of the PPS that a slice refers to. Raises `MalformedError`."""
-    bits = BitReader(nal[1:SLICE_HEADER_BYTES])
-    bits.unsigned()
-    bits.unsigned()
-    return bits.at_most(255)
+def is_recovery_point(nal: bytes) -> bool:
+    """Return whether an SEI NAL unit contains a recovery point message."""
+    at = 1
+    while at + 2 < len(nal):  # the last byte ends the NAL unit
+        kind, at = _extended(nal, at)
+        size, at = _extended(nal, at)
+        if kind == _RECOVERY_POINT:
+            return True
+        at += size
+    return False
 
 
-def slice_header(nal: bytes, sequence: SequenceParameters) -> SliceHeader:
-    """Return the header of a slice that uses this SPS. Raises `MalformedError`."""
-    bits = BitReader(nal[1:SLICE_HEADER_BYTES])
-    bits.unsigned()
-    bits.unsigned()
-    number = bits.at_most(255)
-    if sequence.separate_planes:
-        bits.skip(2)
-    frame_number = bits.bits(sequence.frame_number_bits)
-    field = 0
-    if not sequence.frames_only and bits.flag():
-        field = 2 if bits.flag() else 1
-    return SliceHeader(number, frame_number, field)
-
-
-def recovery_frame_count(nal: bytes) -> int | None:
-    """Return recovery_frame_cnt of the recovery point in an SEI NAL unit, or None if it has none."""
-    payload = message(nal[1:], RECOVERY_POINT)
-    if payload is None:
-        return None
-    try:
-        return BitReader(payload).at_most(65535)
-    except MalformedError:
-        return None
+def _extended(raw: bytes, at: int) -> tuple[int, int]:
+    """Return a number written as any count of 255 and a last byte, and the offset of its end."""
+    value = 0
+    while at < len(raw) and raw[at] == 0xFF:
+        value += 255
+        at += 1
+    return (value + raw[at], at + 1) if at < len(raw) else (value, at)

@@ -1,4 +1,4 @@
-"""ParameterSets: the latest VPS, SPS and PPS of one stream by number, with their content."""
+"""ParameterSets: the latest VPS, SPS and PPS of one stream by number."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ START_CODE = b"\0\0\0\1"
 MAX_BYTES = 4096
 """Larger parameter sets are ignored. Even with all lists they stay below 2 KiB."""
 
-__all__ = ["START_CODE", "ParameterSets", "VideoCodec", "VideoParameters"]
-
-_Sequence = h264_syntax.SequenceParameters | h265_syntax.SequenceParameters
-_Picture = h264_syntax.PictureParameters | h265_syntax.PictureParameters
 _VIDEO, _SEQUENCE, _PICTURE = range(3)
 """Order in which decoders need them."""
 _KINDS: dict[str, dict[int, int]] = {
@@ -32,13 +28,18 @@ class ParameterSets:
         self._kinds = _KINDS[codec]
         self._raw: dict[tuple[int, int], bytes] = {}
         self._known: frozenset[bytes] = frozenset()
-        self._sequences: dict[int, _Sequence] = {}
-        self._pictures: dict[int, _Picture] = {}
+        self.video: VideoParameters | None = None
+        """What the latest SPS describes."""
         self.annex_b = b""
         """All parameter sets with start codes, in the order in which decoders need them."""
         for nal in out_of_band:
             if nal := nal.removeprefix(START_CODE).removeprefix(START_CODE[1:]).rstrip(b"\0"):
                 self.add(nal)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a set of each kind, without which nothing can be decoded."""
+        return {kind for kind, _ in self._raw} == set(self._kinds.values())
 
     def add(self, nal: bytes) -> None:
         """Add a parameter set from the stream. It is nearly always the same as before."""
@@ -57,32 +58,11 @@ class ParameterSets:
         if kind == _VIDEO:
             number = nal[2] >> 4
         elif kind == _SEQUENCE:
-            number, sequence = syntax.sequence_parameters(nal)
-            self._sequences[number] = sequence
+            number, self.video = syntax.sequence_parameters(nal)
         else:
-            number, picture = syntax.picture_parameters(nal)
-            self._pictures[number] = picture
+            number = syntax.picture_parameters_number(nal)
         self._raw[kind, number] = nal
 
     def prefix_for(self, present: Collection[bytes]) -> bytes:
         """Return what a picture that contains the sets `present` needs before it: nothing, or all parameter sets."""
         return b"" if self._known.issubset(present) else self.annex_b
-
-    def video(self, slice_nal: bytes | None = None) -> VideoParameters | None:
-        """Return the parameters of the SPS that this slice uses, or of the first SPS; None if it is unknown."""
-        if slice_nal is None:
-            return next((sequence.video for sequence in self._sequences.values()), None)
-        found = self.of(slice_nal)
-        return None if found is None else found[1].video
-
-    def of(self, slice_nal: bytes) -> tuple[_Picture, _Sequence] | None:
-        """Return the PPS and SPS that this slice refers to, or None if one of them or their VPS is unknown."""
-        syntax = h264_syntax if self._codec == "h264" else h265_syntax
-        try:
-            picture = self._pictures[syntax.picture_parameters_of(slice_nal)]
-            sequence = self._sequences[picture.sequence]
-        except (MalformedError, LookupError):
-            return None
-        if isinstance(sequence, h265_syntax.SequenceParameters) and (_VIDEO, sequence.video_set) not in self._raw:
-            return None
-        return picture, sequence

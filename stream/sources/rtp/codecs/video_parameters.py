@@ -24,15 +24,15 @@ class VideoParameters(msgspec.Struct, frozen=True, gc=False):
     """FFmpeg's name, such as `yuv420p`, or `yuvj420p` for 8 bits and full range."""
     reorder: int | None
     """Pictures that a decoder must hold back to output them in order; None if the stream does not specify it."""
-    profile: int
-    """profile_idc, general_profile_idc."""
-    level: int
-    """level_idc, general_level_idc."""
     coded_width: int
     """Before cropping."""
     coded_height: int
     references: int
     """Pictures that the decoder keeps to refer to; for H.265, with those to reorder."""
+    frames_only: bool = True
+    """No picture is a field."""
+    layers: int = 1
+    """Number of temporal layers, of H.265."""
 
 
 class PictureShape(msgspec.Struct, frozen=True, gc=False):
@@ -42,8 +42,9 @@ class PictureShape(msgspec.Struct, frozen=True, gc=False):
     """chroma_format_idc: 0 grey, 1 4:2:0, 2 4:2:2, 3 4:4:4."""
     depth: int
     """Bits per luma sample."""
-    full_range: bool
-    rgb: bool
+    full_range: bool = False
+    """Not read for H.265, whose decoder finds it itself."""
+    rgb: bool = False
     """The three planes are green, blue and red."""
 
 

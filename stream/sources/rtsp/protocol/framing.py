@@ -38,8 +38,6 @@ _RESUMES = re.compile(rb"RTSP/[12]\.[0-9] |\$[\x00-\x1f](?:[\x01-\xff].|\x00[\x0
 """Start of a response, or of an RTP version 2 packet that is at least as long as a report."""
 _RESUMES_BYTES = 9
 
-TakePictures = Callable[[memoryview, int, int], tuple[int, bool]]
-
 
 class Framing:
     """One connection, from its first byte to its last.
@@ -51,9 +49,6 @@ class Framing:
     def __init__(self, on_packet: Callable[[int, memoryview], None], on_message: Callable[[Message], None]) -> None:
         self._on_packet = on_packet
         self._on_message = on_message
-        self.take_pictures: TakePictures = _take_none
-        """`take_pictures(view, end, now_ns)` is called first. It may take packets at the beginning of `view[:end]`
-        itself, and returns where they end, and whether it waits for more before it takes what follows."""
         self._data = bytearray(MAX_HEAD_BYTES + MAX_BODY_BYTES + MIN_FREE_BYTES)
         self._view = memoryview(self._data)
         self._end = 0
@@ -74,15 +69,10 @@ class Framing:
         """Return the space to receive into, at least `MIN_FREE_BYTES`. Call `filled` afterwards."""
         return self._view[self._end :]
 
-    def filled(self, count: int, now_ns: int = 0) -> None:
-        """Process `count` bytes received into `buffer()` at this time. Raises `ProtocolError` if they are not RTSP."""
+    def filled(self, count: int) -> None:
+        """Process `count` bytes received into `buffer()`. Raises `ProtocolError` if they are not RTSP."""
         at, end = 0, self._end + count
         between = self._head is None and not self._seeking
-        if between and self._data[0] == _DOLLAR:
-            at, waits = self.take_pictures(self._view, end, now_ns)
-            if waits or at == end:
-                self._keep(at, end)
-                return
         data, view, on_packet, frame = self._data, self._view, self._on_packet, _FRAME.unpack_from
         try:
             while at < end:
@@ -185,10 +175,6 @@ class Framing:
             raise ProtocolError("the server sends neither packets nor messages any more")
         self._seeking = found is None
         return to, None, self._seeking
-
-
-def _take_none(view: memoryview, end: int, now_ns: int) -> tuple[int, bool]:
-    return 0, False
 
 
 def _content_length(headers: Headers) -> int:

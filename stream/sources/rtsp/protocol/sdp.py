@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stream.sources.rtp.errors import UnsupportedStreamError
+from stream.sources.rtp.packets import UnsupportedStreamError
 from stream.sources.rtsp.protocol.errors import NoVideoError, ProtocolError
 from stream.sources.rtsp.protocol.messages import MAX_URL
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from stream.sources.rtp.errors import UnsupportedStreamError
+from stream.sources.rtp.packets import UnsupportedStreamError
 from stream.sources.rtsp.protocol.errors import LowerTransportError
 
 _PAIR = re.compile(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?")

@@ -32,7 +32,7 @@ def recorded(name: str, lost: int) -> Decoding:
     for number, unit in enumerate(receiving.units):
         packet = av.Packet(unit.data)
         packet.is_keyframe = unit.is_keyframe
-        times = UnitTimes(unit.rtp_timestamp * 100 // 9, number * 40_000_000, 0, shown=unit.shown)
+        times = UnitTimes(unit.rtp_timestamp * 100 // 9, number * 40_000_000, 0)
         ring.add(AccessUnit(packet, times, unit.restart))
         for picture in decoding.decode(AccessUnit(packet, times, unit.restart)):
             assert picture.times.pts_us is not None

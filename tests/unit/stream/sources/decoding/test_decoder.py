@@ -164,23 +164,30 @@ def restarting(of: AccessUnit) -> AccessUnit:
     return AccessUnit(of.packet, of.times, restart=True)
 
 
-def test_decoding_restarts_where_the_transport_marks_it_with_or_without_a_keyframe() -> None:
+def test_after_a_loss_the_decoder_is_flushed_and_gets_all_units_that_follow() -> None:
     decoder, codec, discards = fake_decoder()
     assert len(decoder.decode(restarting(unit()))) == 1
     assert codec.flushed == 0  # nothing was decoded before
     assert decoder.decode(unit(undecodable=True)) == []
     assert len(decoder.decode(restarting(unit(is_keyframe=False)))) == 1
-    assert codec.flushed == 2
+    assert len(decoder.decode(unit(is_keyframe=False))) == 1
+    assert codec.flushed == 1
     assert discards == ["corrupt"]
 
 
-def test_a_decode_only_unit_is_decoded_and_counted() -> None:
-    decoder, _, discards = fake_decoder()
-    hidden = unit()
-    hidden.times.shown = False
-    assert decoder.decode(hidden) == []
-    assert len(decoder.decode(unit())) == 1
-    assert discards == ["recovering"]
+def test_units_that_the_decoder_withholds_are_counted_and_it_recovers_at_the_next_keyframe() -> None:
+    codec, packets = encoded(frames=20, bframes=0)
+    discards = Discards()
+    decoder = Decoder(codec, discards)
+    units = units_of(packets)
+    shown = decoder.decode(restarting(units[0])) + decoder.decode(units[1])
+    assert not decoder.recovering
+    shown += decoder.decode(restarting(units[3]))
+    assert decoder.recovering
+    shown += [picture for one in units[4:] for picture in decoder.decode(one)] + decoder.flush()
+    assert not decoder.recovering
+    assert [one.times for one in shown] == [one.times for one in [*units[:2], *units[10:]]]
+    assert discards == ["awaiting_keyframe"] * 7
 
 
 def test_pictures_held_back_for_reordering_are_returned_when_decoding_restarts() -> None:
@@ -195,26 +202,9 @@ def test_pictures_held_back_for_reordering_are_returned_when_decoding_restarts()
     assert len(rest) == 12
 
 
-def test_if_the_transport_marks_restarts_a_keyframe_alone_does_not_restart_after_a_broken_picture() -> None:
-    decoder, _, discards = fake_decoder()
+def test_after_a_broken_picture_the_decoder_is_flushed_too() -> None:
+    decoder, codec, discards = fake_decoder()
     assert len(decoder.decode(restarting(unit()))) == 1
     assert decoder.decode(unit(half_decoded=True)) == []
-    assert decoder.decode(unit()) == []  # it may be a recovery point, right only some pictures later
-    assert len(decoder.decode(restarting(unit()))) == 1
-    assert discards == ["incomplete", "awaiting_keyframe"]
-
-
-def test_pictures_held_back_can_be_fetched_as_soon_as_a_loss_is_known() -> None:
-    codec, packets = encoded(frames=12, bframes=2)
-    units = units_of(packets)
-    discards = Discards()
-    decoder = Decoder(codec, discards)
-    given = len(decoder.decode(restarting(units[0]))) + sum(len(decoder.decode(one)) for one in units[1:8])
-    assert given < 8
-    assert given + len(decoder.interrupt()) == 8
-    assert decoder.interrupt() == []
-    assert decoder.decode(units[8]) == []  # it was on its way already, and refers to what is forgotten
-    assert discards == ["awaiting_keyframe"]
-    again = units_of(encoded(frames=12, bframes=2)[1])
-    rest = decoder.decode(restarting(again[0])) + [one for unit in again[1:] for one in decoder.decode(unit)]
-    assert len(rest + decoder.flush()) == 12
+    assert codec.flushed == 1 and decoder.recovering
+    assert discards == ["incomplete"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.sources.rtp.errors import UnsupportedStreamError
-from stream.sources.rtp.header import payload_range
+from stream.sources.rtp.packets import UnsupportedStreamError, payload_range
 from support.rtp.nal_units import Codec, annex_b
 from support.rtp.packetiser import PAYLOAD_TYPE, Packetiser
 from support.rtp.rtp_streams import Receiving, begun, sets_of, stream, two_slices

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.sources.rtp.errors import UnsupportedStreamError
+from stream.sources.rtp.packets import UnsupportedStreamError
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.protocol.errors import (
     AccessDeniedError,

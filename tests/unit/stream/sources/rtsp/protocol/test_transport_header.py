@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.rtp.errors import UnsupportedStreamError
+from stream.sources.rtp.packets import UnsupportedStreamError
 from stream.sources.rtsp.protocol.errors import LowerTransportError, SessionError
 from stream.sources.rtsp.protocol.transport_header import (
     InterleavedDelivery,
