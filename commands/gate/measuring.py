@@ -37,8 +37,7 @@ from training.sources.formats.reading import FormatError
 from training.sources.formats.videos import video_facts
 from training.sources.segmented_videos import EXTENSIONS, SegmentedVideo
 from training.sources.terms import DataFolderError
-from training.sources.verdicts.units import learned_units
-from training.sources.verdicts.verdict_clips import JudgedClip, VerdictClips, open_verdicts
+from training.sources.verdicts.verdict_clips import JudgedClip, VerdictClips, learned_units, open_verdicts
 from training.sources.watched_videos import WatchedVideo, watch_segmented
 
 

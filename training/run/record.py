@@ -19,7 +19,7 @@ from training.annotated_videos.clips import Folder
 from training.run.learning.training_run import TrainingError
 from training.settings.run_config import TrainingConfig
 from training.sources.recorded import RecordedMotion
-from training.sources.verdicts.units import learned_units
+from training.sources.verdicts.verdict_clips import learned_units
 from training.synthetic.videos.making import note_file
 
 PACKAGES = ("partstream", "torch", "numpy", "scipy")

@@ -47,7 +47,7 @@ from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
 from training.sources.recorded import RecordedMotion
 from training.sources.terms import DataFolderError
-from training.sources.verdicts.units import LEARNED_UNITS, SOURCE
+from training.sources.verdicts.verdict_clips import LEARNED_UNITS, SOURCE
 
 RECENT = 50
 """Steps over which reported losses are averaged."""

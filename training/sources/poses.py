@@ -19,9 +19,7 @@ from training.sequences.sequences import Sequences, without_steps
 from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
 from training.sources.motion_clips import UNKNOWN, MotionClips
-from training.sources.planar.planar_clips import planar_clips
-from training.sources.planar.planar_states import visible_states
-from training.sources.planar.planar_views import depths, with_faces
+from training.sources.planar import depths, planar_clips, visible_states, with_faces
 from training.sources.sampling import LOOPED, USUAL_FPS, ClipSampler, draw_window, vocabulary_indices
 from training.synthetic.sequences.cameras import View, camera_motion, draw_heights, picture_edges
 from training.synthetic.sequences.generator import draw_times, reported_times

@@ -2,22 +2,22 @@
 
 `open_verdicts(folder)` returns `VerdictClips`: every clip with a usable verdict, watched once. Of each `JudgedClip`:
 
-- `watched` is the clip as `training.scoring.film_sets.answered_film` takes it: all people (`watched.seen`) with
+- `watched` is the clip as `training.scoring.film_answers.answered_film` takes it: all people (`watched.seen`) with
   keypoints, boxes and times, and the actions that the verdicts say (`watched.action`) or exclude (`watched.excluded`);
 - `judged` are its verdicts, each with the number of the track that it is on, as in `watched.seen.track`; `frames` gives
   the frames of its span;
-- `unit` is what is learned or held out together (`training.sources.verdicts.units`);
+- `unit` is what is learned or held out together (`training.sources.verdicts.verdict_clips`);
 - `held_out` says whether the clip is never learned, but measured. A checkpoint that learned from verdicts has the units
-  that it saw in `metrics["verdicts"]["learned_units"]`. They are never held out from those that start from it.
-"""
+  that it saw in `metrics["verdicts"]["learned_units"]`. They are never held out from those that start from it."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
+import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,18 +27,110 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.verdicts.verdict_file import CLIP_ENDINGS, CLIPS, LAYOUT, Verdict, is_verdicts_folder, read_all
+from training.annotated_videos.sightings import Sightings
 from training.kinetics_tps.video_roles import Role
 from training.sources.formats.reading import FormatError
 from training.sources.formats.videos import video_facts
 from training.sources.segmented_videos import SegmentedVideo
 from training.sources.terms import DataFolderError
-from training.sources.verdicts.matching import matching_track
-from training.sources.verdicts.units import LEARNED_UNITS, SOURCE, chosen, unit_of
 
 if TYPE_CHECKING:
     from training.annotated_videos.feature_cache import Progress
     from training.annotated_videos.sightings import Sightings
     from training.sources.watched_videos import WatchedVideo
+
+SOURCE = "verdicts"
+"""The name of the clips' source, in batches and in a checkpoint's metrics."""
+LEARNED_UNITS = "learned_units"
+"""The key in `metrics[SOURCE]` of the units that a checkpoint, or one that it started from, learned."""
+HELD_OUT_OF = 5
+"""One unit in this many is held out."""
+
+_TIMED = re.compile(r"([0-9]{8}T[0-9]{3})[0-9]{6}Z_")
+"""The begin of a recorded clip's name: the UTC time of its first event or alert, captured up to the ten minutes."""
+
+
+def unit_of(camera: str, clip: str) -> str:
+    """Return the unit of a clip by its name, such as `door/20261130T0540`.
+
+    A clip whose name does not begin with a time, as a recorded one does, is a unit of its own.
+    """
+    timed = _TIMED.match(clip)
+    return f"{camera}/{clip if timed is None else timed[1] + '0'}"
+
+
+def chosen(unit: str) -> bool:
+    """Return whether a unit is one of those to hold out. About one in five is, by the hash of its name."""
+    return int.from_bytes(hashlib.sha256(unit.encode()).digest()[:8]) % HELD_OUT_OF == 0
+
+
+def learned_units(metrics: Mapping[str, Any]) -> frozenset[str]:
+    """Return the units from which a checkpoint with these metrics learned, itself or one that it started from.
+
+    Raises ValueError if it learned from verdicts and does not say from which units.
+    """
+    recorded: Any = metrics.get(SOURCE)
+    if recorded is None:
+        return frozenset()
+    units: Any = recorded.get(LEARNED_UNITS) if isinstance(recorded, Mapping) else None  # pyright: ignore
+    if not isinstance(units, list) or not all(isinstance(unit, str) for unit in units):  # pyright: ignore
+        raise ValueError(
+            f"the checkpoint learned from verdicts and does not say from which (metrics.{SOURCE}.{LEARNED_UNITS}), so "
+            "that nothing could be held out from it; train it with this version of Partstream"
+        )
+    return frozenset(units)  # pyright: ignore
+
+
+LEAST_IOU = 0.5
+"""Least mean IoU of a track and a verdict's boxes. Both come from the same detector, so that they are close."""
+LEAST_SHARE = 0.5
+"""Least share of a verdict's boxes at whose times the track is seen."""
+
+Boxes = NDArray[np.float64]
+
+
+class _Match(NamedTuple):
+    overlap: float
+    """Sum of the IoU over the verdict's boxes."""
+    track: int
+
+
+def matching_track(seen: Sightings, verdict: Verdict, size: tuple[int, int], fps: float) -> int | None:
+    """Return the track that a verdict is on, None if none has its boxes.
+
+    `size` (width, height) and `fps` are those of the clip in which `seen` was. A track is compared at the boxes' times,
+    to half a frame. It fits if it is seen at `LEAST_SHARE` of them and its mean IoU there is `LEAST_IOU`. Of several,
+    the one with the largest sum of IoU is returned.
+    """
+    boxes = np.array(verdict.boxes, np.float64)
+    scale = np.array([size[0] / verdict.size[0], size[1] / verdict.size[1]] * 2)
+    best: _Match | None = None
+    for rows in seen.tracks():
+        near, found = _at(seen.time_us[rows], boxes[:, 0], 0.5e6 / fps)
+        if not found.any() or found.sum() < LEAST_SHARE * len(boxes):
+            continue
+        overlap = _iou(seen.box[rows][near[found]].astype(np.float64), boxes[found, 1:] * scale)
+        if overlap.mean() >= LEAST_IOU and (best is None or overlap.sum() > best.overlap):
+            best = _Match(float(overlap.sum()), int(seen.track[rows.start]))
+    return None if best is None else best.track
+
+
+def _at(times_us: NDArray[np.int64], wanted_us: Boxes, tolerance_us: float) -> tuple[NDArray[np.int64], NDArray]:
+    """Return the place of the nearest of the ascending `times_us` for each wanted one, and whether it is near."""
+    after = np.searchsorted(times_us, wanted_us).clip(1, max(1, len(times_us) - 1))
+    before = after - 1
+    after = after.clip(max=len(times_us) - 1)
+    near = np.where(np.abs(times_us[after] - wanted_us) < np.abs(times_us[before] - wanted_us), after, before)
+    return near, np.abs(times_us[near] - wanted_us) <= tolerance_us
+
+
+def _iou(first: Boxes, second: Boxes) -> Boxes:
+    """Return the IoU [n] of each two boxes [n, 4]."""
+    sides = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
+    shared = sides.clip(0).prod(-1)
+    areas = (first[:, 2:] - first[:, :2]).prod(-1) + (second[:, 2:] - second[:, :2]).prod(-1)
+    return shared / np.maximum(areas - shared, 1e-6)
+
 
 logger = logging.getLogger(__name__)
 

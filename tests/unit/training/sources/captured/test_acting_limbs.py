@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.sources.captured.acting_limbs import set_limb_tags
+from training.sources.captured.targets import set_limb_tags
 from training.synthetic.motion.movement import ACTION_INDEX, TAG_INDEX, TAGS
 
 Array = NDArray[np.float64]

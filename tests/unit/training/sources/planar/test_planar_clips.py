@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.training.planar_people import person, pose_clips
-from training.sources.planar.planar_clips import person_height, planar_clips
+from training.sources.planar import person_height, planar_clips
 
 
 @pytest.mark.parametrize("turn", [0, 60, 90, 180])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stages.vocabulary import packaged
 from tests.support.training.planar_people import person
-from training.sources.planar.planar_states import visible_states
+from training.sources.planar import visible_states
 
 VOCABULARY = packaged("edge")
 ALL = np.ones((1, 1, 17), dtype=bool)

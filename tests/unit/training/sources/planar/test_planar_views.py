@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.training.planar_people import person
-from training.sources.planar.planar_views import depths, with_faces
+from training.sources.planar import depths, with_faces
 
 FACE = slice(0, 5)
 

@@ -16,9 +16,16 @@ from support.training.judged_people import judged_flapping, put_verdicts, verdic
 from support.training.watched_clips import GivenPeople
 from training.annotated_videos.sightings import Sightings
 from training.sources.terms import DataFolderError
-from training.sources.verdicts.matching import matching_track
-from training.sources.verdicts.units import SOURCE, chosen, unit_of
-from training.sources.verdicts.verdict_clips import JudgedClip, judged_clip, open_verdicts, with_roles
+from training.sources.verdicts.verdict_clips import (
+    SOURCE,
+    JudgedClip,
+    chosen,
+    judged_clip,
+    matching_track,
+    open_verdicts,
+    unit_of,
+    with_roles,
+)
 
 WORDS = packaged("edge")
 SMALL, LARGE = (20, 60, 60, 160), (120, 20, 300, 230)

@@ -1,8 +1,4 @@
-"""2-D clips in one measure: joints in statures of the person, hidden ones guessed, and how the person is turned.
-
-Sources differ in their unit, in what they leave out, and in how near people are. A person's height is measured along
-trunk and limbs, because people who lie or do push-ups are not short.
-"""
+"""People in 2-D keypoints: their clips in statures, what their joints say of states, and their views."""
 
 from __future__ import annotations
 
@@ -12,7 +8,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from stages.vocabulary import Vocabulary
 from training.sources.motion_clips import MotionClips
+from training.synthetic.sequences.detector_errors import PAIR_WIDTH, slow_noise
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -202,3 +200,108 @@ def _around(values: Array, span: int) -> Array:
     """Return the `span` values around each, [T] → [T, span]; the first and last value continue."""
     before = span // 2
     return sliding_window_view(np.pad(values, (before, span - 1 - before), mode="edge"), span)
+
+
+IN_PLANE = 0.9
+"""A bone that looks at least this long, as a share of its usual length, lies in the picture's plane to within 26°."""
+_CLEARLY = 0.12
+"""Height difference in statures that a steep view of an arm that reaches ahead does not make."""
+_UPRIGHT = 0.8
+"""Cosine between an upright trunk and the vertical, at least."""
+#         limb, first joint, usual lengths, angles in degrees below and above which it is surely bent or surely not
+_LIMBS = (("arm", 5, (0.172, 0.150), 85.0, 125.0), ("leg", 11, (0.245, 0.240), 105.0, 150.0))
+_SIDES = ("left", "right")
+
+
+def visible_states(vocabulary: Vocabulary, points: Array, known: Flags, steps: Flags) -> tuple[Flags, Flags]:
+    """Return part states and whether each is known, both bool [N, T, parts, states].
+
+    `points` [N, T, 17, 2] are joints in statures, y down; `known` [N, T, 17]: visible ones; `steps` [N, T]: the person
+    may be walking or running, whose legs are not `bend` however they look. Limbs are `bend` or not if both bones lie in
+    the picture's plane; a hand is `raise` or not if it is clearly above or below the shoulder of an upright person.
+    """
+    shape = (*points.shape[:2], len(vocabulary.parts), len(vocabulary.states))
+    states, decided = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+
+    def decide(part: str, state: str, true: Flags, false: Flags) -> None:
+        if state in vocabulary.states_of.get(part, ()):
+            place = (vocabulary.part_index(part), vocabulary.state_index(state))
+            states[:, :, *place], decided[:, :, *place] = true, true | false
+
+    up = points[:, :, 5:7].mean(2) - points[:, :, 11:13].mean(2)
+    upright = -up[..., 1] > _UPRIGHT * np.maximum(np.linalg.norm(up, axis=-1), 0.2)
+    upright &= known[:, :, [5, 6, 11, 12]].all(-1)
+    for side, name in enumerate(_SIDES):
+        for limb, start, usual, bent, straight in _LIMBS:
+            joints = [start + side, start + 2 + side, start + 4 + side]
+            first, second = (points[:, :, joints[place]] - points[:, :, joints[1]] for place in (0, 2))
+            lengths = np.stack([np.linalg.norm(bone, axis=-1) for bone in (first, second)], -1)
+            flat = (lengths > IN_PLANE * np.array(usual)).all(-1) & known[:, :, joints].all(-1)
+            if limb == "leg":
+                flat &= ~steps
+            cosine = (first * second).sum(-1) / np.maximum(lengths.prod(-1), 1e-9)
+            angle = np.degrees(np.arccos(cosine.clip(-1, 1)))
+            decide(f"{name}_{limb}", "bend", flat & (angle < bent), flat & (angle > straight))
+        rise = points[:, :, 5 + side, 1] - points[:, :, 9 + side, 1]
+        clear = upright & known[:, :, 9 + side]
+        decide(f"{name}_hand", "raise", clear & (rise > _CLEARLY), clear & (rise < -_CLEARLY))
+    return states, decided
+
+
+#                       ahead, up, to the left
+_FACE = np.array([(0.034, -0.015, 0.0), (0.018, 0.011, 0.021), (0.018, 0.011, -0.021),
+                  (-0.034, -0.002, 0.047), (-0.034, -0.002, -0.047)])  # fmt: skip
+"""Nose, eyes and ears relative to the head's centre, in statures, as of `training.synthetic.motion.skeleton`."""
+_HEAD_TURN = 0.35
+"""Usual angle between head and chest, in radians."""
+_FOREARM = 0.15
+_METRES = 1.7
+_DISTANCE = 10.0
+
+
+def with_faces(rng: np.random.Generator, points: Array, facing: Array, side: Array, gap: Array) -> Array:
+    """Return joints [N, T, 17, 2] in statures with unset eyes and ears (NaN) placed on the head.
+
+    If both ears and eyes are unset, the nose marks the head's centre and moves, too. The head is turned like the chest
+    (`facing`, `side` [N, T]), give or take. `gap` [N, T] are the seconds before each step.
+    """
+    neck = points[:, :, 5:7].mean(2)
+    trunk = neck - points[:, :, 11:13].mean(2)
+    up = _unit(_unit(trunk) + 1.5 * _unit(points[:, :, 0] - neck))
+    right = np.stack([-up[..., 1], up[..., 0]], -1)
+    yaw = np.arctan2(side, facing) + _HEAD_TURN * slow_noise(rng, gap, 1.0, 1)[..., 0]
+    nod = 0.008 * slow_noise(rng, gap, 1.0, 1)
+    ahead, above, left = _FACE.T
+    along = np.cos(yaw)[..., None] * left + np.sin(yaw)[..., None] * ahead
+    above = above + nod * np.array([1.0, 0.7, 0.7, 0.0, 0.0])
+    offset = along[..., None] * right[:, :, None] + above[..., None] * up[:, :, None]
+    unset: NDArray[np.bool_] = np.isnan(points[:, :, :5, 0])
+    centre = points[:, :, :1].copy()
+    alone: NDArray[np.bool_] = np.all(unset[:, :, 1:], axis=-1)
+    # A nose that was detected is a nose; the centre is behind it.
+    centre = np.where(alone[..., None, None], centre, centre - offset[:, :, :1])
+    unset[:, :, 0] |= alone
+    out = points.copy()
+    out[:, :, :5] = np.where(unset[..., None], centre + offset, points[:, :, :5])
+    return out
+
+
+def depths(points: Array, facing: Array, side: Array) -> Array:
+    """Return joints' distances from the camera [N, T, 17] in metres, from joints [N, T, 17, 2] in statures.
+
+    The side that is turned away is farther. A forearm that looks short reaches ahead: towards the camera from the
+    front, away from it from behind.
+    """
+    away = np.zeros(points.shape[:3])
+    away[..., 1::2] = PAIR_WIDTH[1::2] * side[..., None]
+    away[..., 2::2] = -PAIR_WIDTH[2::2] * side[..., None]
+    forearm = np.linalg.norm(points[:, :, 9:11] - points[:, :, 7:9], axis=-1)
+    away[:, :, 9:11] -= np.sqrt(np.maximum(_FOREARM**2 - forearm**2, 0)) * facing[..., None]
+    # In profile the trunk hides the far hand.
+    away[:, :, 9] += 0.03 * (side > 0.7)
+    away[:, :, 10] += 0.03 * (side < -0.7)
+    return _DISTANCE + _METRES * away
+
+
+def _unit(vectors: Array) -> Array:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
