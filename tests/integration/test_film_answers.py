@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import shutil
-import threading
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -14,14 +11,13 @@ import av
 import pytest
 from typer.testing import CliRunner
 
-from commands.ending import EXIT_USAGE, plain_console
+from commands.ending import plain_console
 from run_stream import app
 from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
 from stream.cameras.events import ActionEvents
 from support.training.data_folders import clip_entry, put_clips, put_labels
 from support.training.planar_people import person, pose_clips
-from support.waiting import wait_until
 from training.scoring.film_sets import answered_film, watch_settings
 from training.scoring.films import SeenPerson, action_events, seen_people
 from training.sources.motion_clips import POSES
@@ -119,33 +115,6 @@ def test_the_command_scores_a_data_folder(
     assert [one["label"] for one in score["occurrences"]["each"]] == ["walk", "fall", "walk"]
 
 
-def test_a_killed_worker_ends_the_command_with_advice(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    film, folder = data / "video" / "street" / "day" / "one.mp4", tmp_path / "data"
-    entry = clip_entry((0, FRAMES, "walk"), frames=FRAMES, fps=PER_SECOND, size=SIZE, split="test")
-    videos = put_labels(folder, "street", {"one": entry, "two": entry}).parent
-    shutil.copy(film, videos / "one.mp4")
-    (videos / "two.mp4").write_bytes(film.read_bytes() + b"other")
-    monkeypatch.setattr("training.sources.watched_videos.watched_cache", lambda: tmp_path / "cache")
-    ended = threading.Event()
-
-    def kill_a_worker() -> None:
-        # A process pool that breaks while it starts its second process lets that one finish its video first.
-        wait_until(lambda: ended.is_set() or len(multiprocessing.active_children()) == 2)
-        for worker in multiprocessing.active_children()[:1]:
-            worker.kill()
-
-    killer = threading.Thread(target=kill_a_worker)
-    killer.start()
-    arguments = ["footage", "score", "--data", str(folder), "--set", "street", "--workers", "2", "--device", "cpu"]
-    done = CliRunner().invoke(app, arguments)
-    ended.set()
-    killer.join()
-    assert done.exit_code == EXIT_USAGE
-    assert f"{folder}: a worker process was killed" in done.output and "fewer --workers" in done.output
-
-
 def test_the_command_scores_sequences(tmp_path: Path) -> None:
     keypoints = [person(40), person(40, hands_up=True)]
     put_clips(tmp_path, POSES, pose_clips(keypoints, ["stand", "wave"], source="jhmdb", text=["split1/test"] * 2))
@@ -173,9 +142,3 @@ def test_what_cannot_be_scored_is_named_with_advice(data: Path, arguments: list[
     done = CliRunner().invoke(app, ["footage", "score", "--data", str(data), *arguments])
     assert done.exit_code == 2
     assert words in done.output
-
-
-def test_options_of_data_folders_need_one() -> None:
-    done = CliRunner().invoke(app, ["footage", "score", "--set", "urfd"])
-    assert done.exit_code == 2
-    assert "--set and --workers need --data" in done.output

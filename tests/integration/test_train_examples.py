@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from itertools import islice
 from pathlib import Path
 
@@ -68,25 +67,3 @@ def test_a_new_action_is_learned_and_named_by_the_pipeline_and_its_events(
     ]
     assert "stroll" in labels
     assert model.info.experimental == (*load_checkpoint("edge").experimental, "stroll")
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("Evening Stroll", "the folder's name becomes the action"),
-        ("", "have no action: move them to a folder with its name"),
-    ],
-)
-def test_a_folder_whose_name_cannot_be_an_action_is_refused_with_advice(
-    name: str, words: str, clips: Path, tmp_path: Path
-) -> None:
-    place = tmp_path / "mine" / name
-    place.mkdir(parents=True)
-    shutil.copy(clips / "stroll" / "a.mp4", place)
-    code, printed = train(tmp_path / "mine", "--from", "edge", "--out", str(tmp_path / "out.safetensors"))
-    assert code == 2 and words in printed
-
-
-def test_examples_without_a_checkpoint_to_start_from_are_refused(clips: Path, tmp_path: Path) -> None:
-    code, printed = train(clips, "--out", str(tmp_path / "out.safetensors"))
-    assert code == 2 and "--from edge" in printed

@@ -86,21 +86,6 @@ def test_the_class_is_the_mean_over_people_and_frames_by_score_times_greatest_re
     assert vote([runs], [runs], [runs], [walks]) == ("run", pytest.approx((0.6 * 0.9 + 0.4 * 0.2) / 1.0))
 
 
-def test_actions_outside_the_published_ones_count_as_zero() -> None:
-    runs = person(1.0, {"run": 0.6}, part("hip", 1.0))
-    jumps = person(1.0, {"jump": 0.5, "run": 0.3}, part("hip", 1.0))
-    assert vote([runs, jumps]) == ("run", pytest.approx(0.45))
-
-
-def test_people_without_an_action_or_a_relevant_part_do_not_count() -> None:
-    ignored = [
-        person(0.9, None, part("hip", 1.0)), person(0.9, {"run": 1.0}), person(0.9, {"run": 1.0}, part("hip", 0)),
-    ]  # fmt: skip
-    assert vote(ignored) == vote() == (None, 0.0)
-    walks = person(0.1, {"walk": 0.8}, part("hip", 0.1))
-    assert vote([*ignored, walks]) == ("walk", pytest.approx(0.8))
-
-
 def test_a_video_without_people_is_other_if_there_is_such_an_action() -> None:
     assert default_class(ACTIONS) == "other"
     assert default_class(("push_up", "lunge")) == "push_up"

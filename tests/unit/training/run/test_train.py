@@ -17,7 +17,6 @@ from commands.models.train_console import stopped_by_signals
 from stages.checkpoint import load
 from stages.people.smoothing import SmoothingConfig
 from support.training.training_examples import EVERYTHING, motion_clips, stand_in_table, tiny
-from training.benchmark.ranking import area_under_curve, average_precision
 from training.run.learning.training_run import DivergedError, Run, TrainingError
 from training.run.record import portable_config
 from training.run.train import Outcome, train
@@ -232,27 +231,6 @@ def test_resuming_with_other_options_is_rejected_and_names_them(tmp_path: Path) 
     with pytest.raises(TrainingError, match=r"with another data\.batch, optimiser\.ema_decay; use the same"):
         trained(tiny(steps=1, data={"batch": 8}, optimiser={"ema_decay": 0.5}), out, resume=True)
     assert trained(tiny(steps=1, log={"every": 2}), out, resume=True).step == 1, "what is logged changes no number"
-
-
-def test_a_damaged_or_older_state_is_rejected_by_name(tmp_path: Path) -> None:
-    out = tmp_path / "torn.safetensors"
-    state = tmp_path / "torn.safetensors.resume.pt"
-    state.write_bytes(b"not a state")
-    with pytest.raises(TrainingError, match=r"torn\.safetensors\.resume\.pt: can't be read as the state of a run"):
-        trained(tiny(steps=1), out, resume=True)
-    for content in ({"step": 3}, [1]):
-        torch.save(content, state)
-        with pytest.raises(TrainingError, match="was written by another version"):
-            trained(tiny(steps=1), out, resume=True)
-
-
-def test_average_precision_and_area_under_curve_agree_with_worked_examples() -> None:
-    score = np.array([0.9, 0.8, 0.7, 0.6])
-    label = np.array([True, False, True, False])
-    assert average_precision(score, label) == pytest.approx((1 + 2 / 3) / 2)
-    assert area_under_curve(score, label) == pytest.approx(0.75)
-    assert area_under_curve(np.array([0.5, 0.5]), np.array([True, False])) == 0.5
-    assert np.isnan(average_precision(score, np.zeros(4, bool)))
 
 
 def test_a_checkpoints_configuration_has_no_folders_of_the_machine(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.repository import REPOSITORY
 from support.training.motion_files import (
     bvh_text,
     marker_frame,
@@ -22,7 +21,6 @@ from support.training.motion_files import (
     walked,
 )
 from training.sources.checking import check_folder
-from training.sources.formats import importing
 from training.sources.formats.body import JOINTS, KEYPOINTS
 from training.sources.formats.conversion import Options
 from training.sources.formats.facts import PUBLIC
@@ -231,61 +229,6 @@ def test_the_public_sources_are_complete_and_consistent() -> None:
         compiled(public.person_from, "")
         compiled(public.name_from, "")
     assert set(CANDIDATES) == set(JOINTS)
-
-
-@pytest.mark.parametrize("page", ["data-folder.md", "third-party.md"])
-def test_the_docs_list_every_public_source_with_its_terms(page: str) -> None:
-    text = (REPOSITORY / "docs" / page).read_text("utf-8")
-    rows = {found[1]: found[0] for found in re.finditer(r"^\| `(\w+)` \|.*$", text, re.MULTILINE)}
-    for name, public in PUBLIC.items():
-        cells = [cell.strip().partition(":")[0].strip("`") for cell in rows[name].split("|")]
-        assert public.terms in cells, name
-        assert public.home.partition(" ")[0].rpartition("github.com/")[2] in rows[name]
-
-
-@pytest.mark.parametrize(
-    ("source", "names"),
-    [
-        ("cmu_dmgnn", {"walking_1": "walk", "basketball_signal_2": "other", "basketball_2": "", "jumping_1": ""}),
-        (
-            "ase",
-            {
-                "RL_Avatar_WalkLeft02_Motion": "walk",
-                "amp_humanoid_jog": "run",
-                "RL_Avatar_Idle_Alert(0)_Motion": "stand",
-                "RL_Avatar_TurnLeft90_Motion": "other",
-                "RL_Avatar_Fall_SpinLeft_Motion": "",
-                "RL_Avatar_Sword_ParryCrouch_Motion": "",
-            },
-        ),
-        (
-            "mesh2motion",
-            {
-                "Sitting_Enter": "sit_down",
-                "Sitting_Idle_Loop": "sit",
-                "Throw Object": "throw",
-                "Fighting Left Jab": "punch",
-                "Fighting Idle": "",
-                "Run Anime": "other",
-                "Jump_Start": "jump",
-                "Jump_Land": "",
-            },
-        ),
-        ("le2i", {"0": "", "1": "stand", "7": "fall"}),
-    ],
-)
-def test_names_of_public_sources_get_the_action_of_the_whole_clip_or_none(source: str, names: dict[str, str]) -> None:
-    labels = Labels(PUBLIC[source].labels)
-    assert {name: labels.action(name) for name in names} == names
-    assert not labels.unlabelled
-
-
-def test_frames_far_apart_count_as_the_frames_that_they_become(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "_MOST_FRAMES", 1000)
-    path = tmp_path / "joints_s01_e01.txt"
-    path.write_text(utkinect_text(walked(3), (0, 6000, 12000)))
-    with pytest.raises(FormatError, match="more than 1000 frames"):
-        bring(tmp_path / "data", "utkinect", path)
 
 
 def test_joints_that_a_data_folder_cannot_hold_are_an_error(tmp_path: Path) -> None:

@@ -138,14 +138,6 @@ def test_wrong_tables_are_refused(tmp_path: Path, name: str, text: str, words: s
         read_table(tmp_path / name)
 
 
-def test_a_folder_without_videos_says_what_was_expected(tmp_path: Path) -> None:
-    (tmp_path / "wave").mkdir()
-    with pytest.raises(FormatError, match="no folder of an action with videos"):
-        read_action_folders(tmp_path)
-    with pytest.raises(FormatError, match="is not a folder"):
-        read_action_folders(tmp_path / "none")
-
-
 @pytest.mark.parametrize("copy", [True, False])
 def test_videos_that_the_import_would_remove_are_refused_and_stay(tmp_path: Path, copy: bool) -> None:
     kept = film(tmp_path / "out" / "video" / "mine" / "walk" / "a.mp4")
