@@ -27,38 +27,23 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return figures over about `sequences` sequences, equally many of each action.
 
-    They are accuracy at the last step by action and its mean, the confusion matrix, accuracy by steps seen, average
-    precision and F1 of each part state, relevance AUC, accuracy in difficult views, and the calibration of the action's
-    score. The network may be on any device; its mode is kept.
+    They are accuracy at the last step by action and its mean, the confusion matrix, average precision and F1 of each
+    part state, relevance AUC, and the calibration of the action's score. The network may be on any device; its mode is
+    kept.
     """
     vocabulary = network.vocabulary
     training = network.training
-    truths, answers, certainty, hard, heights = [], [], [], [], []
-    steps_right = np.zeros(window)
-    steps_counted = np.zeros(window)
+    confusion = np.zeros((len(vocabulary.actions), len(vocabulary.actions)), dtype=int)
     states: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     relevance: list[tuple[NDArray[Any], NDArray[Any]]] = []
     scored: list[tuple[NDArray[Any], NDArray[Any]]] = []
-    frame_right = frame_counted = 0
     for batch, target, outputs in _outputs(network, motions, sequences, seed, held_out, window):
-        answer = outputs.action_logits.argmax(-1).numpy()
-        truth = batch.action
-        rows = np.arange(len(truth))
-        last = batch.lengths - 1
-        known = truth[rows, last] >= 0
-        truths.append(truth[rows, last][known])
-        answers.append(answer[rows, last][known])
-        certainty.append(torch.softmax(outputs.action_logits, -1).max(-1).values.numpy()[rows, last][known])
-        hard.append(batch.from_behind[known])
-        heights.append(batch.stature[known])
-        right = (answer == truth) & (truth >= 0)
-        steps_right += right.sum(0)
-        steps_counted += (truth >= 0).sum(0)
-        frame_right += int(((outputs.frame_logits.argmax(-1).numpy() == truth) & (truth >= 0)).sum())
-        frame_counted += int((truth >= 0).sum())
-        real = target.real.numpy()
+        rows, last = np.arange(len(batch.action)), batch.lengths - 1
+        truth, answer = batch.action[rows, last], outputs.action_logits.argmax(-1).numpy()[rows, last]
+        np.add.at(confusion, (truth[truth >= 0], answer[truth >= 0]), 1)
         scored.append(_some_steps(batch, target, outputs))
         # Every fifth step, because neighbouring steps give almost the same scores.
+        real = target.real.numpy()
         real[:, np.arange(window) % 5 != 4] = False
         states.append(
             (torch.sigmoid(outputs.state_logits).numpy()[real], batch.states[real], target.present.numpy()[real])
@@ -67,37 +52,14 @@ def evaluate(
         shown = target.present.numpy()[some]
         relevance.append((outputs.relevance_logits.numpy()[some][shown], batch.relevance[some][shown]))
     network.train(training)
-    truth, answer = np.concatenate(truths), np.concatenate(answers)
-    sure = np.concatenate(certainty)
-    confusion = np.zeros((len(vocabulary.actions), len(vocabulary.actions)), dtype=int)
-    np.add.at(confusion, (truth, answer), 1)
     occurs = confusion.sum(1)
-    recalls = {name: round(float(confusion[i, i] / max(1, occurs[i])), 3) for i, name in enumerate(vocabulary.actions)}
-    right = truth == answer
-    behind, height = np.concatenate(hard), np.concatenate(heights)
-    ages = {"1": (0, 1), "2-4": (1, 4), "5-8": (4, 8), "9-16": (8, 16), "17-32": (16, 32), "33-64": (32, 64)}
+    recalls = np.diag(confusion) / np.maximum(occurs, 1)
     return {
-        "sequences": len(truth),
-        "macro_accuracy": round(float(np.mean((np.diag(confusion) / np.maximum(occurs, 1))[occurs > 0])), 3),
-        "accuracy": recalls,
+        "sequences": int(occurs.sum()),
+        "macro_accuracy": round(float(np.mean(recalls[occurs > 0])), 3),
+        "accuracy": {name: round(float(recall), 3) for name, recall in zip(vocabulary.actions, recalls, strict=True)},
         "confusion": confusion.tolist(),
-        "accuracy_by_steps_seen": {
-            name: round(float(steps_right[a:b].sum() / max(1, steps_counted[a:b].sum())), 3)
-            for name, (a, b) in ages.items()
-            if a < window
-        },
-        "frame_accuracy": round(frame_right / max(1, frame_counted), 3),
-        "accuracy_from_behind": _share(right, behind),
-        "accuracy_from_front_or_side": _share(right, ~behind),
-        "accuracy_below_100_px": _share(right, height < 100),
-        "accuracy_from_200_px": _share(right, height >= 200),
-        "accuracy_where_sure": {
-            "at_least_0.8": _share(right, sure >= 0.8),
-            "share": round(float((sure >= 0.8).mean()), 3),
-        },
-        "relevance_auc": round(
-            area_under_curve(np.concatenate([r[0] for r in relevance]), np.concatenate([r[1] for r in relevance])), 3
-        ),
+        "relevance_auc": round(area_under_curve(_stacked(relevance, 0), _stacked(relevance, 1)), 3),
         "states": state_figures(vocabulary, _stacked(states, 0), _stacked(states, 1), _stacked(states, 2)),
         "calibration": calibration_figures(
             _stacked(scored, 0), _stacked(scored, 1), float(network.action_lstm.temperature)
@@ -148,10 +110,6 @@ def _some_steps(batch: Batch, target: Tensors, outputs: SequenceOutputs) -> tupl
 
 def _stacked(found: Sequence[tuple[NDArray[Any], ...]], column: int) -> NDArray[Any]:
     return np.concatenate([entry[column] for entry in found])
-
-
-def _share(right: NDArray[np.bool_], where: NDArray[np.bool_]) -> float | None:
-    return round(float(right[where].mean()), 3) if where.any() else None
 
 
 def state_figures(
