@@ -140,11 +140,11 @@ def import_command(
 ) -> None:
     """Import recorded motion, 2-D annotations or labelled videos as a source of a data folder."""
     from training.console.progress_bar import progress_bar
+    from training.sources.formats.body import FormatError
+    from training.sources.formats.bvh import read_joint_map
     from training.sources.formats.facts import PUBLIC
     from training.sources.formats.importing import Request, import_source
-    from training.sources.formats.joint_names import read_joint_map
     from training.sources.formats.labels import compiled, parse_pairs, read_pairs
-    from training.sources.formats.reading import FormatError
 
     public = PUBLIC.get(like) if like is not None else None
     if like is not None and public is None:

@@ -33,7 +33,7 @@ from training.kinetics_tps.video_roles import Role
 from training.run.learning.warm_start import from_keypoints_alone
 from training.scoring.clips import packaged_labels, score_clip
 from training.scoring.film_sets import ScoringError, answered_film
-from training.sources.formats.reading import FormatError
+from training.sources.formats.body import FormatError
 from training.sources.formats.videos import video_facts
 from training.sources.segmented_videos import EXTENSIONS, SegmentedVideo
 from training.sources.terms import DataFolderError

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.formats.reading import LARGEST_BYTES
+from training.sources.formats.body import LARGEST_BYTES
 from training.sources.terms import DataFolderError
 
 MOTION, POSES = "motion3d", "pose2d"

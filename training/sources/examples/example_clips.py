@@ -19,7 +19,7 @@ from stages.verdicts.verdict_file import LAYOUT, is_verdicts_folder
 from training.kinetics_tps.names import ANNOTATIONS, VIDEOS
 from training.kinetics_tps.video_facts import VideoError
 from training.kinetics_tps.video_roles import Role
-from training.sources.formats.reading import FormatError
+from training.sources.formats.body import FormatError
 from training.sources.formats.videos import read_action_folders, video_facts
 from training.sources.segmented_videos import EXTENSIONS, Segment, SegmentedVideo
 from training.sources.terms import FILE, DataFolderError

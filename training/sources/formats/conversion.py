@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.formats.body import JOINT, LEGS, Points, Recording, exchanged
-from training.sources.formats.reading import FormatError
+from training.sources.formats.body import JOINT, LEGS, FormatError, Points, Recording, exchanged
 
 Array = NDArray[np.float64]
 

@@ -10,15 +10,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from training.sources.formats.body import PoseSequence, Recording, whole
-from training.sources.formats.bvh import read_bvh
+from training.sources.formats.body import FormatError, PoseSequence, Recording, check_name, whole
+from training.sources.formats.bvh import JointMap, joints_of, read_bvh
 from training.sources.formats.conversion import FPS, Options, converted
-from training.sources.formats.joint_names import JointMap, joints_of
 from training.sources.formats.kinect import read_action_labels, read_msr_action3d, read_utkinect
 from training.sources.formats.labels import Labels, Pairs, matched
 from training.sources.formats.markers import read_markers
 from training.sources.formats.matlab import read_jhmdb, read_penn
-from training.sources.formats.reading import FormatError, check_name
 from training.sources.formats.videos import LabelledVideo, read_action_folders, read_table, write_videos
 from training.sources.formats.writing import (
     Tally,

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from stages.settings_file import SettingsFileError, read_settings
-from training.sources.formats.reading import FormatError
+from training.sources.formats.body import FormatError
 from training.synthetic.motion.movement import ACTIONS
 
 Pairs = Sequence[tuple[str, str]]

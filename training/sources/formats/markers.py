@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.formats.body import JOINT, Recording, Span, empty_joints, whole
-from training.sources.formats.reading import FormatError, numbers, text_lines
+from training.sources.formats.body import JOINT, FormatError, Recording, Span, empty_joints, numbers, text_lines, whole
 
 Array = NDArray[np.float64]
 Markers = Mapping[str, Array]

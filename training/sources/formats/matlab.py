@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.formats.body import KEYPOINT, PoseSequence
-from training.sources.formats.reading import FormatError, check_size, text_lines
+from training.sources.formats.body import KEYPOINT, FormatError, PoseSequence, check_size, text_lines
 
 PENN_JOINTS = (
     "nose", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow", "l_wrist", "r_wrist", "l_hip", "r_hip", "l_knee",

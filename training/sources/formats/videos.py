@@ -16,8 +16,8 @@ import av
 import msgspec
 
 from training.kinetics_tps.video_facts import VideoError, probe
+from training.sources.formats.body import FormatError, check_name, check_size
 from training.sources.formats.labels import Labels
-from training.sources.formats.reading import FormatError, check_name, check_size
 from training.sources.formats.writing import Tally
 from training.sources.segmented_videos import EXTENSIONS, LABELS, MOST_FRAMES, VIDEO, Split
 from training.sources.terms import DataFolderError

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from support.examples import examples
 from support.training.motion_files import MIXAMO, bvh_text
+from training.sources.formats.body import FormatError
 from training.sources.formats.bvh import read_bvh
-from training.sources.formats.reading import FormatError
 
 Array = NDArray[np.float64]
 ORDERS = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support.examples import examples
 from support.training.motion_files import walked, y_up
-from training.sources.formats.body import JOINT, Recording, exchanged
+from training.sources.formats.body import JOINT, FormatError, Recording, exchanged
 from training.sources.formats.conversion import (
     CHAIN_SHARE,
     Options,
@@ -20,7 +20,6 @@ from training.sources.formats.conversion import (
     resampled,
     toes_forward,
 )
-from training.sources.formats.reading import FormatError
 
 
 def recording(joints: np.ndarray, fps: float = 30.0) -> Recording:

@@ -21,13 +21,12 @@ from support.training.motion_files import (
     walked,
 )
 from training.sources.checking import check_folder
-from training.sources.formats.body import JOINTS, KEYPOINTS
+from training.sources.formats.body import JOINTS, KEYPOINTS, FormatError
+from training.sources.formats.bvh import CANDIDATES
 from training.sources.formats.conversion import Options
 from training.sources.formats.facts import PUBLIC
 from training.sources.formats.importing import FORMATS, Report, Request, import_source
-from training.sources.formats.joint_names import CANDIDATES
 from training.sources.formats.labels import Labels, compiled, parse_pairs, read_pairs
-from training.sources.formats.reading import FormatError
 from training.sources.motion_clips import read_clips
 from training.sources.terms import DataFolderError, read_sources
 from training.synthetic.motion.movement import ACTIONS

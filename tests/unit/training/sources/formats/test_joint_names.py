@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 from support.training.motion_files import MIXAMO, bvh_text
-from training.sources.formats.body import JOINT
-from training.sources.formats.bvh import Bvh, read_bvh
-from training.sources.formats.joint_names import joints_of, read_joint_map
-from training.sources.formats.reading import FormatError
+from training.sources.formats.body import JOINT, FormatError
+from training.sources.formats.bvh import Bvh, joints_of, read_bvh, read_joint_map
 
 PATH = Path("clip.bvh")
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from support.training.motion_files import figure, msr_text, utkinect_text, walked, y_up
-from training.sources.formats.body import JOINT, JOINTS
+from training.sources.formats.body import JOINT, JOINTS, FormatError
 from training.sources.formats.conversion import Options, converted, toes_forward
 from training.sources.formats.kinect import read_action_labels, read_msr_action3d, read_utkinect
-from training.sources.formats.reading import FormatError
 
 SEEN = [joint for joint in JOINTS if joint != "head_top"]
 

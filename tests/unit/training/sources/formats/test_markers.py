@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from support.training.motion_files import marker_frame, marker_text
-from training.sources.formats.body import JOINT
+from training.sources.formats.body import JOINT, FormatError
 from training.sources.formats.conversion import Options, converted, toes_forward
 from training.sources.formats.markers import hip_centres, read_markers
-from training.sources.formats.reading import FormatError
 
 
 def put(folder: Path, text: str, name: str = "m01_s02_e03_positions.txt") -> Path:

@@ -9,9 +9,8 @@ import pytest
 from scipy.io import savemat
 
 from support.training.motion_files import save_jhmdb, save_penn
-from training.sources.formats.body import KEYPOINT, KEYPOINTS
+from training.sources.formats.body import KEYPOINT, KEYPOINTS, FormatError
 from training.sources.formats.matlab import JHMDB_JOINTS, WORLD_UNIT, read_jhmdb, read_penn
-from training.sources.formats.reading import FormatError
 
 COLUMNS = np.arange(13.0)
 

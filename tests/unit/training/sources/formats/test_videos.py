@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.sources.formats.body import FormatError
 from training.sources.formats.labels import Labels
-from training.sources.formats.reading import FormatError
 from training.sources.formats.videos import LabelledVideo, read_action_folders, read_table, write_videos
 from training.sources.formats.writing import Tally
 from training.sources.segmented_videos import SegmentedVideo, read_labels
