@@ -8,49 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import cast
+
+import msgspec
 
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import Vocabulary, VocabularyError, packaged
 from stages.weight_terms import WeightTerms, weight_terms
-
-KEY = "experimental"
-"""Key of a checkpoint's metadata: a JSON list of actions. Older checkpoints lack it."""
-_SHOWN = 100
-"""Characters of a wrong value that a message repeats."""
-
-
-def experimental_actions(names: object, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Return a list's actions once each, in the vocabulary's order.
-
-    Raises `VocabularyError` if it is not a list of the vocabulary's actions.
-    """
-    if not isinstance(names, list):
-        raise VocabularyError(f"{KEY}: {repr(names)[:_SHOWN]} is not a list of actions")
-    known = {name: index for index, name in enumerate(vocabulary.actions)}
-    chosen: set[int] = set()
-    for name in cast("list[object]", names):
-        if not isinstance(name, str) or name not in known:
-            raise VocabularyError(
-                f"{KEY}: unknown action {repr(name)[:_SHOWN]}; known: {', '.join(vocabulary.actions)}"
-            )
-        chosen.add(known[name])
-    return tuple(vocabulary.actions[index] for index in sorted(chosen))
-
-
-def stored_actions(metadata: Mapping[str, str], vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Return the experimental actions in a checkpoint's metadata. Raises `VocabularyError`."""
-    try:
-        names = json.loads(metadata.get(KEY, "[]"))
-    except (ValueError, RecursionError):
-        raise VocabularyError(f"{KEY}: is not a list of actions as JSON; `partstream weights mark` writes it") from None
-    return experimental_actions(names, vocabulary)
-
 
 EDGE = "edge"
 EDGE_OPEN = "edge-open"
@@ -65,6 +33,24 @@ PACKAGED = {
 """Profile → file in `stages/checkpoints`."""
 _VOCABULARIES = {EDGE_OPEN: EDGE}
 """Profiles with the vocabulary of another one."""
+KEY = "experimental"
+"""Key of a checkpoint's metadata: a JSON list of actions. Older checkpoints lack it."""
+
+
+def experimental_actions(names: Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Return these actions once each, in the vocabulary's order. Raises `VocabularyError` for an unknown one."""
+    if unknown := [name for name in names if name not in vocabulary.actions]:
+        raise VocabularyError(f"{KEY}: unknown action {unknown[0]!r:.100}; known: {', '.join(vocabulary.actions)}")
+    return tuple(action for action in vocabulary.actions if action in names)
+
+
+def stored_actions(metadata: Mapping[str, str], vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Return the experimental actions in a checkpoint's metadata. Raises `VocabularyError`."""
+    try:
+        names = msgspec.json.decode(metadata.get(KEY, "[]"), type=list[str])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise VocabularyError(f"{KEY}: {error}; `partstream weights mark` writes it") from None
+    return experimental_actions(names, vocabulary)
 
 
 @dataclass(frozen=True, slots=True)

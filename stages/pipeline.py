@@ -10,19 +10,19 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.state_bank import TrackKey
 from stages.checkpoint import DEFAULT_WINDOW_STEPS, Checkpoint
 from stages.detection.detections import BatchDetections, Detector, PictureGroup
 from stages.detection.views.slot_pictures import planes_for, with_motion
-from stages.device.device_memory import device_memory
 from stages.device.halving import Halving, TooLargeError
 from stages.device.stage_timer import StageTimer
 from stages.ease_levels import FULL_QUALITY, SEARCH_VIEWS, EaseLevel, FurtherLooks, ease_levels
@@ -47,6 +47,29 @@ from stages.types import (
     PersonAnalysis,
 )
 from telemetry.observer import Observer
+
+
+def bytes_of(modules: Iterable[object]) -> int:
+    """Return the bytes of the parameters and buffers of the networks among `modules`, counting shared ones once."""
+    tensors = {
+        tensor.data_ptr(): tensor.nbytes
+        for module in modules
+        if isinstance(module, nn.Module)
+        for tensor in (*module.parameters(), *module.buffers())
+    }
+    return sum(tensors.values())
+
+
+def device_memory(device: torch.device, modules: Iterable[object], states: int) -> DeviceMemory | None:
+    """Return the memory of a CUDA device; None on a CPU. `states`: bytes of the hidden states of tracked people."""
+    if device.type != "cuda":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    # Memory that torch has reserved but not allocated is available for new tensors.
+    available = free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    peak = torch.cuda.max_memory_allocated(device)
+    return DeviceMemory(str(device), bytes_of(modules), states, peak, available, total)
+
 
 logger = logging.getLogger(__name__)
 

@@ -18,10 +18,8 @@ from stages.detection.cuda_graphs import GraphedKeypointNetwork, GraphedRegionNe
 from stages.detection.detections import Detector, DetectorError
 from stages.detection.keypoint_batches import KeypointNetwork
 from stages.detection.keypoint_detector import KeypointDetector
-from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.detection.movenet.thunder import Thunder
-from stages.detection.nanodet.nanodet import NanoDet
-from stages.detection.nanodet.object_looks import ObjectFinder
+from stages.detection.movenet.movenet import MoveNet, Thunder, slot_format
+from stages.detection.nanodet.nanodet import NanoDet, ObjectFinder
 from stages.detection.second_look import Search, SecondLook
 from stages.device.precision import disable_tf32, vision_precision
 from stages.looks import REGION_SIDE
@@ -32,7 +30,7 @@ from stages.runtimes.choosing import choose_runtime, use_runtime
 from stages.runtimes.machine import runtime_threads, torch_threads
 from stages.runtimes.network import Candidate, RunnableNetwork, RuntimeUnavailableError
 from stages.runtimes.runnable_networks import RunnableMoveNet, RunnableNanoDet, RunnableThunder
-from stages.settings import DetectionMode, ModelSettings, PipelineSettings, Precision, Runtime
+from stages.settings import DetectionMode, ModelSettings, PipelineSettings, Runtime
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import PARTS
 from telemetry.observer import Observer
@@ -42,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]
 """Width and height."""
+ALONE = ModelSettings(runtime="torch", objects_s=None, second_looks=0, search_s=None)
+"""The detector computes in torch, and its other networks are not loaded."""
 
 
 def load_profile(
@@ -71,18 +71,7 @@ def load_profile(
             "cameras use edge, or a checkpoint trained on similar videos",
             PAPER,
         )
-    detector = load_detector(
-        checkpoint,
-        device,
-        model.precision,
-        model.cuda_graphs,
-        model.runtime,
-        detector_sizes,
-        model.threads,
-        objects=bool(model.objects_s),
-        second_looks=model.second_looks > 0 and model.detection != "full",
-        searches=bool(model.search_s) and model.detection != "full",
-    )
+    detector = load_detector(checkpoint, device, model, detector_sizes)
     return kind(detector, checkpoint, settings, device, observer)
 
 
@@ -98,71 +87,44 @@ def load_model(profile: str, device: str = "auto", threads: int = 0, detection: 
 def load_detector(
     checkpoint: Checkpoint,
     device: torch.device | str = "cpu",
-    precision: Precision = "auto",
-    cuda_graphs: bool = False,
-    runtime: Runtime = "torch",
+    model: ModelSettings = ALONE,
     detector_sizes: Sequence[Size | None] = (None,),
-    threads: int = 0,
-    objects: bool = False,
-    second_looks: bool = False,
-    searches: bool = False,
 ) -> Detector:
-    """Return the checkpoint's own detector, or MoveNet if it has none.
-
-    `threads`: `model.threads`, for runtimes other than torch.
-    `objects`, `second_looks`, `searches`: what MoveNet's other networks are loaded for (docs/detector.md).
+    """Return the checkpoint's own detector, or MoveNet if it has none, as the settings say.
 
     Raises `WeightsError`, or `ValueError` for a precision or a runtime that the device does not support.
     """
-    dtype = vision_precision(precision, torch.device(device))
-    _check_runtime(runtime, torch.device(device), checkpoint.detector is not None)
-    # On a CPU there are no kernel launches to save.
-    graphed = cuda_graphs and torch.device(device).type == "cuda"
+    device = torch.device(device)
+    dtype = vision_precision(model.precision, device)
+    _check_runtime(model.runtime, device, checkpoint.detector is not None)
     if checkpoint.detector is not None:
+        graphed = model.cuda_graphs and device.type == "cuda"
         return region_detector(checkpoint.detector, checkpoint.vocabulary.parts, device, dtype, graphed)
-    return keypoint_detector(
-        device,
-        precision,
-        graphed,
-        runtime,
-        detector_sizes,
-        threads,
-        objects=objects,
-        second_looks=second_looks,
-        searches=searches,
-    )
+    return keypoint_detector(device, model, detector_sizes)
 
 
 def keypoint_detector(
-    device: torch.device | str = "cpu",
-    precision: Precision = "auto",
-    graphed: bool = False,
-    runtime: Runtime = "torch",
-    detector_sizes: Sequence[Size | None] = (None,),
-    threads: int = 0,
-    *,
-    objects: bool = False,
-    second_looks: bool = False,
-    searches: bool = False,
+    device: torch.device | str = "cpu", model: ModelSettings = ALONE, detector_sizes: Sequence[Size | None] = (None,)
 ) -> KeypointDetector:
-    """Return MoveNet, with its other networks for what is asked for; arguments and errors as `load_detector`.
-
-    `graphed` replays it as CUDA graphs, which needs a CUDA device.
-    """
-    dtype = vision_precision(precision, torch.device(device))
-    movenet = _movenet(device, dtype, graphed)
-    thunder = _thunder(device, dtype) if second_looks or searches else None
-    nanodet = _nanodet(device, dtype) if objects or searches else None
-    if runtime != "torch" and torch.device(device).type == "cpu":
+    """Return MoveNet, with its other networks for what the settings ask for (docs/detector.md); errors as above."""
+    device = torch.device(device)
+    dtype = vision_precision(model.precision, device)
+    looks_again = model.detection != "full"
+    searches = bool(model.search_s) and looks_again
+    # On a CPU there are no kernel launches to save.
+    movenet = _movenet(device, dtype, model.cuda_graphs and device.type == "cuda")
+    thunder = _thunder(device, dtype) if searches or (model.second_looks > 0 and looks_again) else None
+    nanodet = _nanodet(device, dtype) if searches or model.objects_s else None
+    if model.runtime != "torch" and device.type == "cpu":
         assert isinstance(movenet, MoveNet)
-        most = runtime_threads(threads)
+        most = runtime_threads(model.threads)
         formats = [slot_format(WARM_SOURCE, size) for size in detector_sizes]
         sizes = [(REGION_SIDE, REGION_SIDE), *((format.size[1], format.size[0]) for format in formats)]
-        chosen = choose_runtime(RunnableMoveNet(movenet), runtime, precision, sizes, most)
+        chosen = choose_runtime(RunnableMoveNet(movenet), model.runtime, model.precision, sizes, most)
         others = [RunnableThunder(thunder)] if thunder is not None else []
         for other in [*others, *([RunnableNanoDet(nanodet)] if nanodet is not None else [])]:
-            _use_same_runtime(other, chosen, most, required=runtime != "auto")
-    finder = ObjectFinder(nanodet, device) if nanodet is not None and objects else None
+            _use_same_runtime(other, chosen, most, required=model.runtime != "auto")
+    finder = ObjectFinder(nanodet, device) if nanodet is not None and model.objects_s else None
     search = Search(nanodet, device) if nanodet is not None and searches else None
     second_look = SecondLook(thunder, search, device) if thunder is not None else None
     return KeypointDetector(movenet, slot_format, device, finder, second_look)

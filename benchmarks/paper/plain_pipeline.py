@@ -30,8 +30,7 @@ from stages.detection.region_detector import MIN_CONTAINED, PERSON
 from stages.heads.network import ActionNetwork, VisualInput
 from stages.people.objects import HAND_REACH
 from stages.people.tracking import CameraTracker
-from stages.region_features.picture_scaling import STRIDE, normalised, scaled, scaled_size
-from stages.region_features.vgg_features import VggFeatures
+from stages.region_features.vgg_features import STRIDE, VggFeatures, normalised, scaled, scaled_size
 from stages.settings import PipelineSettings, ScoreThresholds
 
 Box = tuple[float, float, float, float]

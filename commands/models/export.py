@@ -14,9 +14,8 @@ from commands.ending import EXIT_USAGE, fail, plain_console, say
 if TYPE_CHECKING:
     from stages.checkpoint import Checkpoint
     from stages.detection.movenet.movenet import MoveNet
-    from stages.export.exporting import ExportedPart
+    from stages.export.exporting import ExportedPart, SampleVideo
     from stages.export.graph import PartName
-    from stages.export.real_inputs import SampleVideo
 
 EPILOG = lines(
     "`partstream export --out onnx`",
@@ -123,7 +122,7 @@ def _sample_video() -> SampleVideo | None:
     import numpy as np
 
     from stages.detection.movenet.movenet import slot_format
-    from stages.export.real_inputs import SampleVideo
+    from stages.export.exporting import SampleVideo
     from stages.third_party import weights
     from stages.third_party.weights import WeightsError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -13,6 +13,10 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from stages.looks import Look
 from stages.settings import ScoreThresholds
+
+Computation = Callable[[Sequence[Tensor]], list[tuple[Tensor, ...]]]
+"""From batches of pictures, each uint8 `[B, H, W, 3]` RGB on the CPU, to the network's maps of each batch, float32 in
+the order that it defines. Batches may be computed side by side; what is computed of one does not depend on others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,3 +181,23 @@ class Detector(Protocol):
         `content`: width and height of the pictures without their padding.
         """
         ...
+
+
+def iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the IoU `[n, m]` of boxes `[n, 4]` and `[m, 4]`."""
+    shared = _shared(first, second)
+    return np.divide(shared, np.maximum(_areas(first)[:, None] + _areas(second) - shared, 1e-6), dtype=np.float32)
+
+
+def share_inside(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the share `[n, m]` of each box `[n, 4]` that is inside each box `[m, 4]`."""
+    return np.divide(_shared(first, second), np.maximum(_areas(first), 1e-6)[:, None], dtype=np.float32)
+
+
+def _shared(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    sides = np.minimum(first[:, None, 2:], second[None, :, 2:]) - np.maximum(first[:, None, :2], second[None, :, :2])
+    return np.maximum(sides, np.float32(0)).prod(-1, dtype=np.float32)
+
+
+def _areas(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (boxes[:, 2:] - boxes[:, :2]).prod(-1, dtype=np.float32)

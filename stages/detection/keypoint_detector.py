@@ -17,7 +17,7 @@ from ring_buffers.frames import FrameMeta, Lease, SlotFormat
 from ring_buffers.transfer import to_host
 from stages.detection.detections import BatchDetections, ObjectDetections, PartBoxes
 from stages.detection.keypoint_batches import DETECTION_WIDTH, KeypointNetwork, detect_keypoints
-from stages.detection.nanodet.object_looks import ObjectFinder
+from stages.detection.nanodet.nanodet import ObjectFinder
 from stages.detection.part_boxes import part_boxes
 from stages.detection.second_look import SecondLook
 from stages.detection.views.slot_pictures import FormatOf

@@ -326,11 +326,7 @@ class RegionDetector:
     looks_again = False
 
     def __init__(self, network: RegionNetwork, device: torch.device | str = "cpu") -> None:
-        """`network` must be on `device`. Raises `ValueError` if it detects no parts."""
-        if not network.classes.parts:
-            raise ValueError(
-                "the detector has no classes of body parts; a profile without keypoints needs a detector that has them"
-            )
+        """`network` must be on `device`, and detect parts."""
         self._network, self._device = network, torch.device(device)
 
     @property

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.transfer import to_host
-from stages.detection.box_overlap import iou
-from stages.detection.movenet.thunder import Thunder
+from stages.detection.detections import iou
+from stages.detection.movenet.movenet import Thunder
 from stages.detection.nanodet.class_names import CLASS_NAMES
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.views.covering import Box, region_around

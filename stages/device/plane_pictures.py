@@ -29,12 +29,11 @@ SIZES_KEPT = 64
 def device_pictures(stacked: Tensor, format: SlotFormat) -> Tensor:
     """Convert slots of one format for the detector: uint8 [B, *format.shape] → uint8 [B, H, W, 3] RGB.
 
-    `rgb24` slots are returned unchanged. Raises `ValueError` for planes whose format has no `target` picture.
+    `rgb24` slots are returned unchanged.
     """
     if format.pixels == "rgb24":
         return stacked
-    if format.target is None:
-        raise ValueError("the format of these planes has no target picture: it is for a model that reads no pictures")
+    assert format.target is not None
     pictures = torch.zeros((len(stacked), *format.target[::-1], 3), dtype=torch.uint8, device=stacked.device)
     width, height = format.content
     pictures[:, :height, :width] = rgb(*_planes(stacked, format.size), format.content, format.colours)

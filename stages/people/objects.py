@@ -18,8 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.detection.box_overlap import iou
-from stages.detection.detections import NO_OBJECTS, ObjectDetections, PartBoxes
+from stages.detection.detections import NO_OBJECTS, ObjectDetections, PartBoxes, iou
 from stages.people.people import SeenPerson
 
 HAND_REACH = 0.2

@@ -17,8 +17,7 @@ from torch import Tensor
 from ring_buffers.frames import FrameMeta
 from ring_buffers.transfer import bucket, to_device
 from stages.heads.network import VisualInput
-from stages.region_features.picture_scaling import Crop
-from stages.region_features.vgg_features import PictureRegions, VggFeatures
+from stages.region_features.vgg_features import Crop, PictureRegions, VggFeatures
 
 
 class SlotPictures(NamedTuple):

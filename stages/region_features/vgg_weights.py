@@ -17,8 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.region_features.picture_scaling import Normalisation
-from stages.region_features.vgg_features import VggConfig, VggFeatures
+from stages.region_features.vgg_features import Normalisation, VggConfig, VggFeatures
 from stages.stored_settings import decoded, encoded
 from stages.third_party.weights import WeightsError
 

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from textwrap import shorten
 
-from stages.detection.computation import Computation
+from stages.detection.detections import Computation
 from stages.runtimes.network import CANDIDATES, TITLES, Candidate, RunnableNetwork, RuntimeName, RuntimeUnavailableError
 from stages.settings import Precision, Runtime
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.detection.computation import Computation
+from stages.detection.detections import Computation
 from stages.runtimes.agreement import BOUNDS, check_pictures, differences
 from stages.runtimes.building import build, candidates, missing_packages, package_versions
 from stages.runtimes.machine import processor, usable_cores

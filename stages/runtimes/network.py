@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.detection.computation import Computation
+from stages.detection.detections import Computation
 from stages.export.graph import Graph, Port
 
 RuntimeName = Literal["torch", "onnxruntime", "openvino"]

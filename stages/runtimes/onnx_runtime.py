@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from stages.detection.computation import Computation
+from stages.detection.detections import Computation
 
 SMALL_PIXELS = 256 * 256
 """Most pixels of a batch that one thread computes: the largest region of a picture, or a crop for a second look."""

@@ -12,7 +12,7 @@ import openvino
 import torch
 from torch import Tensor
 
-from stages.detection.computation import Computation
+from stages.detection.detections import Computation
 from stages.runtimes.network import PrecisionName, RuntimeUnavailableError
 
 _HINTS = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}

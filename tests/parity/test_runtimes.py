@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from torch import Tensor
 
-from stages.detection.computation import Computation
+from stages.detection.detections import Computation
 from stages.detection.keypoint_detector import KeypointDetector
-from stages.detection.movenet.movenet import MoveNet
-from stages.detection.movenet.thunder import Thunder
+from stages.detection.movenet.movenet import MoveNet, Thunder
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.export.onnx_file import onnx_model
 from stages.profiles import load_checkpoint, load_detector, load_profile
@@ -243,6 +242,6 @@ def test_a_runtime_that_is_not_installed_is_an_error_of_the_configuration(monkey
 def test_other_runtimes_are_for_the_cpu() -> None:
     checkpoint = load_checkpoint("edge")
     with pytest.raises(ValueError, match=r"model\.runtime: openvino computes on the CPU; set model\.device to cpu"):
-        load_detector(checkpoint, "cuda", runtime="openvino")
+        load_detector(checkpoint, "cuda", ModelSettings(runtime="openvino"))
     assert isinstance(detector := load_detector(checkpoint, "cpu"), KeypointDetector)
     assert isinstance(network := detector.networks[0], MoveNet) and network.computation is None

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.detection.box_overlap import iou
+from stages.detection.detections import iou
 from stages.detection.keypoint_batches import detect_keypoints
-from stages.detection.movenet.movenet import MoveNet
-from stages.detection.movenet.thunder import Thunder
+from stages.detection.movenet.movenet import MoveNet, Thunder
 from stages.detection.nanodet.nanodet import NanoDet
 from stages.detection.second_look import Search, SecondLook
 from stages.looks import WHOLE, search_views

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from stages.detection.movenet.movenet import SIDE, Thunder
 from stages.detection.movenet.movenet_network import Heads
-from stages.detection.movenet.thunder import SIDE, Thunder
 from support.models.reference_frames import THUNDER_CASES, picture
 from support.repository import REPOSITORY
 

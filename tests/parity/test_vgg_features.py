@@ -10,8 +10,7 @@ from torchvision.models import vgg16
 from torchvision.ops import roi_align
 from torchvision.transforms.v2 import functional as transforms
 
-from stages.region_features.picture_scaling import Crop, scaled_size
-from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
+from stages.region_features.vgg_features import Crop, PictureRegions, VggConfig, VggFeatures, scaled_size
 from support.models.bilinear import bilinear
 
 F64 = NDArray[np.float64]

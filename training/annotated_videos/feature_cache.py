@@ -241,10 +241,11 @@ def make_watcher(settings: WatchSettings) -> Watcher:
     import torch
 
     from stages.profiles import keypoint_detector
+    from stages.settings import ModelSettings
 
     # As many threads as torch has, because videos may be watched side by side.
     threads = torch.get_num_threads()
-    return Watcher(keypoint_detector(runtime="auto", threads=threads, second_looks=True, searches=True), settings)
+    return Watcher(keypoint_detector(model=ModelSettings(threads=threads, objects_s=None)), settings)
 
 
 def _watch(watcher: Watcher, folder: Path, video: VideoFile) -> SkippedVideo | None:

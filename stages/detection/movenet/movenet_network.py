@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stages.detection.computation import Computation
+from stages.detection.detections import Computation
 from stages.detection.tfjs_graph import Constants
 from stages.device.precision import computing_in
 

@@ -31,12 +31,8 @@ WRITERS_KEPT = 128
 
 
 def whole_picture(planes: np.ndarray, format: SlotFormat) -> np.ndarray:
-    """Convert a slot of planes to the detector's picture: uint8 `[H, W, 3]` RGB of `format.target`.
-
-    Raises `ValueError` for a format without a target picture.
-    """
-    if format.target is None:
-        raise ValueError("the format of these planes has no target picture: it is for a model that reads no pictures")
+    """Convert a slot of planes to the detector's picture: uint8 `[H, W, 3]` RGB of `format.target`."""
+    assert format.target is not None
     frame = _cut(planes, format.size, (0, 0, *format.size), format.colours)
     return _written(frame, format.target, format.content)
 

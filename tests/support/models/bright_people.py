@@ -19,11 +19,9 @@ from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.motion.motion_gate import MotionGate
 from ring_buffers.slot_writers import picture_writer
 from stages.detection.keypoint_detector import KeypointDetector
-from stages.detection.movenet.movenet import slot_format
-from stages.detection.movenet.thunder import Thunder
+from stages.detection.movenet.movenet import Thunder, slot_format
 from stages.detection.nanodet.class_names import CLASS_NAMES
-from stages.detection.nanodet.nanodet import NanoDet
-from stages.detection.nanodet.object_looks import ObjectFinder
+from stages.detection.nanodet.nanodet import NanoDet, ObjectFinder
 from stages.detection.second_look import Search, SecondLook
 from stages.pipeline import Pipeline
 from stages.settings import PipelineSettings

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.detection.computation import Computation
+from stages.detection.detections import Computation
 from stages.export.graph import Graph, Port
 from stages.runtimes.network import PICTURES, Detected
 

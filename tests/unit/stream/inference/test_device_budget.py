@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from stages.device.device_memory import bytes_of, device_memory
 from stages.device.halving import Halving, TooLargeError
 from stages.free_model import FreeModel
+from stages.pipeline import bytes_of, device_memory
 from stages.types import DeviceMemory
 from stream.config import Config
 from stream.inference.device_budget import rehearse

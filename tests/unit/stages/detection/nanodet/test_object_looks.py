@@ -6,7 +6,7 @@ import numpy as np
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.detection.nanodet.class_names import CLASS_NAMES
-from stages.detection.nanodet.object_looks import objects_of
+from stages.detection.nanodet.nanodet import objects_of
 from stages.looks import Region
 
 CUP, BOTTLE, PERSON = (CLASS_NAMES.index(name) for name in ("cup", "bottle", "person"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages.detection.views.merged_people import in_picture, merged_people
+from stages.detection.keypoint_batches import in_picture, merged_people
 from stages.looks import REGION_SIDE, Region
 
 SIZE = (1280, 720)
