@@ -75,16 +75,6 @@ def test_the_table_of_minilm_has_its_word_vectors() -> None:
     check(packaged("edge"), weights.locate("minilm"), 384)
 
 
-def test_the_table_of_a_bert_of_width_768_has_its_word_vectors(bert: Path) -> None:
-    vocabulary = Vocabulary(
-        parts=("head", "left_hand"),
-        states=(State("none"), State("step_on"), State("hold", "cup")),
-        states_of={"head": ("none",), "left_hand": ("none", "step_on", "hold cup")},
-        actions=("drink",),
-    )
-    check(vocabulary, bert, 768)
-
-
 def hand(*labels: str) -> Vocabulary:
     """Return a vocabulary of one hand with these states."""
     return Vocabulary(

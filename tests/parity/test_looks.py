@@ -162,20 +162,6 @@ def test_frames_that_come_faster_than_steps_are_answered_without_a_look() -> Non
     assert [one.people[0].detected for one in found[3:]] == [number % 2 == 0 for number in range(3, 60)]
 
 
-def test_the_pipeline_knows_which_frames_it_will_look_at_and_asking_changes_nothing() -> None:
-    scenes = STREET + [[]] * 60
-    pipeline, _ = bright_pipeline(settings(sweep_s=2.0))
-    unasked, _ = bright_pipeline(settings(sweep_s=2.0))
-    expected = {True: 0, False: 0}
-    for lease in drawn_frames(pipeline, scenes, step_us=40_000):
-        needed = pipeline.needs_look(lease.meta)
-        [found], [other] = pipeline.process([lease]), unasked.process([lease])
-        assert found.look.anything == needed
-        assert_same(found, other)
-        expected[needed] += 1
-    assert min(expected.values()) > 10
-
-
 def test_sixty_people_in_view_cost_one_whole_picture_and_leave_the_other_cameras_their_looks() -> None:
     crowd = [standing(8 + 76 * (n % 10), 4 + 84 * (n // 10)) for n in range(60)]
     crowd = [(x1, y1, x1 + 30, y1 + 70) for x1, y1, _, _ in crowd]

@@ -84,17 +84,3 @@ def test_objects_do_not_depend_on_how_frames_are_distributed_over_batches(detect
     assert sum(bool(one.objects) for one in singly.values()) > 20
     for spot, one in singly.items():
         assert (one.look, one.objects) == (batched[spot].look, batched[spot].objects)
-
-
-def test_an_eased_model_looks_for_no_objects_except_on_spared_cameras() -> None:
-    objects = BrightObjectsNetwork()
-    pipeline, _ = bright_pipeline(settings(), objects)
-    pipeline.ease(1, {"yard"})
-    for lease in drawn_frames(pipeline, WALK, "hall"):
-        pipeline.process([lease])
-    assert objects.pictures == 0
-    for lease in drawn_frames(pipeline, WALK, "yard"):
-        pipeline.process([lease])
-    assert objects.pictures > 5
-    assert pipeline.ease_cost(0, [10.0]) > pipeline.ease_cost(1, [10.0]), "level 1 saves the looks for objects"
-    assert pipeline.ease_cost(0, [10.0, 0.0]) == pipeline.ease_cost(0, [10.0]), "none where nothing is looked at"

@@ -84,20 +84,6 @@ def test_regions_made_in_torch_agree_with_those_of_swscale(street: Lease, region
         assert off.max() <= MAX_DIFFERENCE
 
 
-@pytest.mark.parametrize("size", [(641, 359), (333, 251)])
-def test_sides_of_the_picture_may_be_odd(size: tuple[int, int]) -> None:
-    lease = lent(frame_of("vtest", "vtest.avi", 100).reformat(*size))
-    region = Region(size[0] // 4 * 2, size[1] // 4 * 2, 256)
-    made = region_pictures([lease], [(0, region)], CPU)
-    assert made.shape == (1, REGION_SIDE, REGION_SIDE, 3) and made.any()
-    width, height = region_content(region, size)
-    (in_torch,) = cut_pictures(
-        stack_slots([lease.picture], CPU), lease.meta.format, [(0, region.left, region.top, *region.shown(size))],
-        [(width, height)],
-    )  # fmt: skip
-    assert np.abs(in_torch.numpy().astype(int) - made[0, :height, :width].numpy().astype(int)).mean() < MEAN_DIFFERENCE
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda_regions_of_several_cameras_are_made_together_and_agree(street: Lease) -> None:

@@ -64,41 +64,6 @@ def test_pooled_regions_agree_with_roi_align_sample_by_sample(config: RoiConfig)
     assert expected[0].abs().max() > 0.1
 
 
-def test_people_are_pooled_in_their_own_picture_at_its_scale() -> None:
-    config = RoiConfig()
-    maps = random_maps(2, 64, 96, seed=1)
-    scale = torch.tensor([[0.5, 0.5], [0.25, 0.2]])
-    content = torch.tensor([[96.0, 60.0], [80.0, 64.0]])
-    generator = torch.Generator().manual_seed(6)
-    corners = torch.rand(3, 6, 2, 2, generator=generator).sort(2).values * 120
-    boxes = corners.flatten(2)
-    picture = torch.tensor([1, 0, 1])
-    hands_present = torch.tensor([[True, True], [False, True], [True, False]])
-    offset = torch.tensor([[0.0, 0.0], [20.0, 12.0]])
-    regions = Regions(picture, boxes[:, :4], boxes[:, 4:], hands_present, scale, content, offset)
-    found = person_features(maps, regions, config)
-    assert found.parts.shape == (3, 4, config.length(CHANNELS))
-    assert found.objects.shape == (3, 3, config.length(CHANNELS))
-
-    def pooled(person: int, box: torch.Tensor) -> torch.Tensor:
-        at = picture[person]
-        return torch.cat(
-            [reference(maps[stride][at], box.tolist(), stride, config) for stride in config.strides]
-        ).flatten()
-
-    for person in range(3):
-        at = int(picture[person])
-        in_detector_pixels = (boxes[person] - offset[at].repeat(2)) * scale[at].repeat(2)
-        whole = pooled(person, torch.cat((torch.zeros(2), content[at])))
-        expected = [pooled(person, box) for box in in_detector_pixels]
-        limit = 1e-5 * torch.stack(expected).abs().max()
-        assert (found.parts[person] - torch.stack(expected[:4])).abs().max() <= limit
-        for hand in range(2):
-            stands = expected[4 + hand] if hands_present[person, hand] else whole
-            assert (found.objects[person, hand] - stands).abs().max() <= limit
-        assert (found.objects[person, 2] - whole).abs().max() <= limit
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda_pooling_does_not_wait_for_the_device() -> None:

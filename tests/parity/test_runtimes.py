@@ -27,7 +27,6 @@ from stages.profiles import load_checkpoint, load_detector, load_profile
 from stages.runtimes import choosing
 from stages.runtimes.agreement import BOUNDS, differences
 from stages.runtimes.building import build
-from stages.runtimes.choosing import use_runtime
 from stages.runtimes.network import (
     CANDIDATES,
     TYPES,
@@ -178,19 +177,6 @@ def test_regions_computed_side_by_side_have_the_maps_that_each_has_alone() -> No
     for found, expected in zip(together, in_turn, strict=True):
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other)
-
-
-def test_batches_of_several_regions_keep_their_order_and_find_what_torch_finds() -> None:
-    shown = torch.from_numpy(np.stack([one[:256, :256] for one in pictures("movenet-multipose")[:3]]))
-    batches = [shown[:2], shown[2:, :, :192], shown[[2, 0, 1], :224], shown[:0]]
-    torchs, other = MoveNet.load(), MoveNet.load()
-    use_runtime(RunnableMoveNet(other), ONNXRUNTIME, 2)
-    found = [other.decode(heads, 8).packed for _, heads in other.each(batches[:3])]
-    expected = [torchs.decode(heads, 8).packed for _, heads in torchs.each(batches[:3])]
-    assert expected[0][0, 0, 4] > 0.1, "a person is found"
-    for one, wanted in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, wanted, atol=1e-2, rtol=1e-4)
-    assert [len(heads.centre) for _, heads in other.each(batches)] == [2, 1, 3, 0]
 
 
 def test_a_picture_that_fails_beside_others_is_an_error_and_the_next_pictures_are_computed() -> None:

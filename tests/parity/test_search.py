@@ -56,17 +56,6 @@ def test_people_whom_only_the_search_finds_are_confirmed(confirm_frames: int) ->
     assert found[-1].tracks == 1, "the track lives on"
 
 
-def test_a_frame_with_nothing_else_to_look_at_is_searched_and_says_so() -> None:
-    pipeline, search = blind_pipeline()
-    found = analysed(pipeline, [[]] * 500)
-    views = [one.look.search for one in found if one.look.search is not None]
-    assert views == [VIEWS[number % len(VIEWS)] for number in range(len(views))] and len(views) > 2 * len(VIEWS)
-    assert search.views == len(views)
-    alone = [one.look for one in found if one.look.search is not None and not one.look.whole]
-    assert alone and all(look.kind == "regions" and look.published_regions == (look.search,) for look in alone)
-    assert found[0].look.search is None, "its result does not wait"
-
-
 @pytest.mark.parametrize("people", ["still", "walking"])
 def test_searches_do_not_depend_on_how_frames_are_distributed_over_batches(people: str) -> None:
     scenes = [[STANDS if people == "still" else walker(number)] if number % 40 >= 20 else [] for number in range(80)]

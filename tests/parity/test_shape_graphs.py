@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import pytest
@@ -69,20 +68,6 @@ def test_a_shape_is_recorded_the_second_time_and_then_replayed() -> None:
         assert torch.equal(graphs(inputs), inputs * 2)
     assert record.recorded == [(2, 3)] == graphs.shapes
     assert record.replays == 4
-
-
-def test_shapes_beyond_the_limit_run_without_a_graph(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.INFO)
-    record = FakeRecorder()
-    graphs = ShapeGraphs(doubled, record, max_shapes=2)
-    for _ in range(3):
-        for length in range(1, 8):
-            inputs = torch.arange(float(length))
-            assert torch.equal(graphs(inputs), inputs * 2)
-    assert record.recorded == [(1,), (2,)]
-    assert len(caplog.messages) == 1
 
 
 def test_a_failed_recording_is_logged_once_and_nothing_is_recorded_after_it(caplog: pytest.LogCaptureFixture) -> None:

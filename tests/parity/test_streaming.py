@@ -104,16 +104,6 @@ def test_streaming_equals_a_whole_sequence_over_the_steps_of_the_answering_state
                 assert abs(score - expected[n][labels.index(label)]) <= 1e-5 * expected[n].max()
 
 
-def test_continuous_equals_a_whole_sequence_from_the_start_of_the_track() -> None:
-    script = moving_people(40, 1)
-    pipeline, _ = scripted_pipeline(script, settings(mode="continuous"))
-    found = run(pipeline, [[scripted_lease(number)] for number in range(40)])
-    expected = reference_scores(script, 0, 64)  # all steps count, because the track is shorter than the window
-    for n in range(40):
-        action = found[Spot("hall", 1, n)].people[0].action
-        assert action is not None and abs(action.score - expected[n].max()) <= 1e-5
-
-
 @cache
 def seen_singly(mode: WindowMode) -> dict[Spot, FrameAnalysis]:
     """What the frames of three people give one by one."""
@@ -324,26 +314,6 @@ def test_an_error_in_a_stage_names_it_and_leaves_all_state_usable(monkeypatch: p
         assert_same(after[Spot("hall", 1, n)], dropped[Spot("hall", 1, n)])
 
 
-def test_an_ended_track_of_a_failed_batch_is_reported_by_the_next_batch(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    script = moving_people(60, 2)
-    script[10:, 1] = NOBODY
-    pipeline, _ = scripted_pipeline(script, settings())
-    reported: list[int] = []
-    lost = 0
-    for n in range(60):
-        with monkeypatch.context() as patch:
-            if n in (35, 36, 37):  # the end comes with the first of these
-                patch.setattr(pipeline._network.action_lstm, "step", None)
-            try:
-                reported += [n for _ in pipeline.process([scripted_lease(n)])[0].ended]
-            except TypeError:
-                lost += 1
-    assert lost == 3 and reported == [38]
-    assert pipeline.state_slots_used == 1
-
-
 def test_warming_up_changes_no_state() -> None:
     script = moving_people(20, 2)
     cold, warm = (scripted_pipeline(script, settings(state_slots=4))[0] for _ in range(2))
@@ -352,41 +322,6 @@ def test_warming_up_changes_no_state() -> None:
     batches = [[scripted_lease(n)] for n in range(20)]
     for spot, analysis in run(cold, batches).items():
         assert_same(analysis, run(warm, [batches[spot.frame]])[spot])
-
-
-def test_the_observer_gets_stage_times_and_numbers_of_people() -> None:
-    class Told(Observer):
-        def __init__(self) -> None:
-            self.stages: set[str] = set()
-            self.ran: list[tuple[int, int]] = []
-            self.people: list[tuple[str, int, int]] = []
-
-        def stage_ran(self, stage: str, began_ns: int, ended_ns: int) -> None:
-            self.ran.append((began_ns, ended_ns))
-
-        def stage_done(self, stage: str, seconds: float) -> None:
-            assert seconds >= 0
-            self.stages.add(stage)
-
-        def people_seen(self, camera: str, people: int, tracks: int) -> None:
-            self.people.append((camera, people, tracks))
-
-    told = Told()
-    pipeline, _ = scripted_pipeline(moving_people(3, 2), observer=told)
-    run(pipeline, [[scripted_lease(n)] for n in range(3)])
-    edges = [edge for times in told.ran for edge in times]
-    assert edges == sorted(edges), "stages run one after the other"
-    assert told.people == [("hall", 2, 2)] * 3
-    assert told.stages == {
-        "detection",
-        "tracking",
-        "geometry",
-        "part_relevance",
-        "part_states",
-        "language_priors",
-        "part_graph",
-        "action_lstm",
-    }
 
 
 @pytest.mark.gpu

@@ -22,7 +22,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import nn
 
-from stages.checkpoint import Checkpoint
+from stages.checkpoint import Checkpoint, save
 from stages.detection.cascade_rcnn import detector_file
 from stages.detection.cascade_rcnn.detector_file import StoredDetector
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build, narrow_detector
@@ -123,26 +123,47 @@ def _learned(steps: int = 56) -> nn.Module:
     return model.eval()
 
 
-def drawn_checkpoint(seed: int = 0) -> Checkpoint:
-    """The paper's model, narrow: the trained detector, a random extractor and a random network whose answers vary."""
+FEATURES = VggConfig(channels=2, hidden=24, short_side=64)
+
+
+def drawn_checkpoint(seed: int = 4) -> Checkpoint:
+    """Its answers vary: parts' weights are distinct, and actions' scores are spread."""
     torch.manual_seed(seed)
     vocabulary = packaged("edge")
+    hidden = dict.fromkeys(("relevance_hidden", "state_hidden", "prior_hidden", "graph_hidden", "action_hidden"), 16)
     config = NetworkConfig(
-        part_features=0, context_features=0, geometry=False, visual=True, visual_features=16, visual_hidden=0,
-        object_regions=object_regions_of(10), relevance_hidden=12, state_hidden=16, prior_hidden=12, graph_hidden=16,
-        action_width=16, action_hidden=16,
-    )  # fmt: skip
-    mask = torch.from_numpy(vocabulary.mask())[..., None]
-    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 30) * mask)
-    network.set_visual_normalisation(torch.full((16,), 0.2), torch.full((16,), 0.1))
+        part_features=0,
+        context_features=0,
+        geometry=False,
+        visual=True,
+        visual_features=FEATURES.hidden,
+        visual_hidden=0,
+        object_regions=object_regions_of(len(PARTS)),
+        action_width=16,
+        **hidden,
+    )
+    network = ActionNetwork(config, vocabulary, torch.randn(len(PARTS), len(vocabulary.states), 12))
+    with torch.no_grad():
+        network.part_graph.absent.normal_()
+        network.part_states.scores.weight.mul_(4)
+        network.action_lstm.scores.weight.mul_(6)
+        network.part_graph.lstm.weight_ih_l0.mul_(3)
+    network.eval().requires_grad_(False)
     return Checkpoint(
-        network.eval().requires_grad_(False),
-        "kinetics-tps",
-        False,
+        network,
+        "drawn",
+        True,
         "none",
-        features=VggFeatures(VggConfig(channels=2, hidden=16, short_side=64)).eval().requires_grad_(False),
+        metrics={"config": {"data": {"window": 6}}},
+        features=VggFeatures(FEATURES).eval().requires_grad_(False),
         detector=trained_detector(),
     )
+
+
+def write_drawn_checkpoint(path: Path) -> Path:
+    """The same as a file."""
+    save(drawn_checkpoint(), path)
+    return path
 
 
 def walking(frames: int) -> Iterator[NDArray[np.uint8]]:

@@ -86,53 +86,6 @@ def test_a_ring_that_has_finished_holds_no_memory_but_a_lease_keeps_its_picture(
     assert ring.finished and ring.nbytes == 0
 
 
-def test_frames_come_out_in_order_with_their_pictures():
-    ring = started()
-    for frame in range(3):
-        assert put(ring, frame)
-    assert ring.ready == 3
-    for frame in range(3):
-        peeked = ring.peek()
-        lease = taken(ring)
-        assert peeked is lease.meta
-        assert lease.meta.frame == frame
-        assert (lease.picture == frame).all()
-        ring.release(lease)
-    assert ring.peek() is None
-    assert ring.lease() is None
-    assert ring.counts().processed == 3
-
-
-def test_a_full_ring_overwrites_the_oldest_ready_frame():
-    ring = started()
-    for frame in range(5):
-        assert put(ring, frame)
-    assert ring.dropped == {"overwritten": 2}
-    assert [taken(ring).meta.frame for _ in range(3)] == [2, 3, 4]
-
-
-def test_a_leased_slot_is_never_overwritten():
-    ring = started(slots=2)
-    put(ring, 0)
-    lease = taken(ring)
-    for frame in range(1, 10):
-        assert put(ring, frame)
-    assert (lease.picture == 0).all()
-    assert (taken(ring).picture == 9).all()
-
-
-def test_with_every_slot_leased_the_new_picture_is_dropped():
-    ring = started(slots=2)
-    put(ring, 0)
-    put(ring, 1)
-    leases = [taken(ring), taken(ring)]
-    assert not put(ring, 2)
-    assert ring.dropped == {"all_leased": 1}
-    assert ring.decoded == 3
-    ring.release(leases[0])
-    assert put(ring, 3)
-
-
 def test_an_old_lease_cannot_release_the_slot_that_was_lent_again():
     ring = started(slots=1)
     put(ring, 0)
@@ -144,60 +97,6 @@ def test_an_old_lease_cannot_release_the_slot_that_was_lent_again():
     with pytest.raises(RingMisuseError):
         ring.release(old)
     ring.release(new)
-
-
-def test_a_new_epoch_drops_ready_frames_of_a_live_camera():
-    ring = started()
-    put(ring, 0)
-    put(ring, 1)
-    ring.begin_epoch(2, SMALL)
-    assert ring.ready == 0
-    assert ring.dropped == {"epoch_ended": 2}
-    assert ring.frames_in_epoch == 0
-    put(ring, 0, epoch=2)
-    assert ring.frames_in_epoch == 1
-    assert taken(ring).meta.epoch == 2
-
-
-def test_a_new_epoch_of_a_file_keeps_every_frame_with_its_picture():
-    ring = started(policy="every")
-    put(ring, 7)
-    ring.begin_epoch(2, LARGE)
-    put(ring, 9, epoch=2, format=LARGE)
-    assert ring.lease(epoch=2) is None, "the oldest frame is of epoch 1"
-    first, second = taken(ring), taken(ring)
-    assert (first.meta.epoch, second.meta.epoch) == (1, 2)
-    assert first.picture.shape == SMALL.shape and (first.picture == 7).all()
-    assert second.picture.shape == LARGE.shape and (second.picture == 9).all()
-
-
-@pytest.mark.parametrize("reason", [None, DropReason.STAGE_ERROR])
-def test_an_abandoned_write_counts_only_with_a_reason(reason: DropReason | None):
-    ring = started(slots=1)
-    slot = acquired(ring)
-    ring.abandon(slot, reason)
-    assert ring.decoded == (reason is not None)
-    assert ring.dropped == ({reason: 1} if reason else {})
-    with pytest.raises(RingMisuseError):
-        ring.abandon(slot)
-    assert put(ring, 0)
-
-
-def test_frames_older_than_the_budget_are_stale():
-    ring = started()
-    for frame in range(3):
-        put(ring, frame, arrival_ns=frame * 100)
-    assert ring.drop_stale(now_ns=300, budget_ns=200) == 1, "exactly as old as the budget is not stale"
-    assert ring.drop_stale(now_ns=300, budget_ns=200) == 0
-    assert taken(ring).meta.frame == 1
-    assert ring.dropped == {"stale": 1}
-
-
-def test_staleness_never_applies_to_a_file():
-    ring = started(policy="every")
-    put(ring, 0)
-    assert ring.drop_stale(now_ns=10**18, budget_ns=0) == 0
-    assert ring.ready == 1
 
 
 def test_a_full_ring_of_a_file_makes_the_writer_wait_and_counts_nothing():
@@ -224,26 +123,6 @@ def test_closing_wakes_a_waiting_writer_and_accounts_for_its_frame():
     assert writer.outcome() is None
     assert ring.dropped == {"shutdown": 2}
     assert ring.decoded == 2
-
-
-def test_closing_leaves_leases_valid_and_drops_the_rest():
-    ring = started()
-    put(ring, 3)
-    put(ring, 4)
-    lease = taken(ring)
-    slot = acquired(ring)
-    ring.close()
-    ring.close()
-    assert not ring.finished
-    ring.commit(slot, meta_of(5))
-    ring.begin_epoch(2, SMALL)
-    assert ring.acquire() is None
-    assert ring.lease() is None
-    assert (lease.picture == 3).all()
-    ring.release(lease)
-    assert ring.finished and ring.closed and ring.writer_finished
-    counts = ring.counts()
-    assert (counts.decoded, counts.processed, counts.dropped) == (4, 1, {"shutdown": 3})
 
 
 def test_the_end_of_the_stream_is_seen_after_the_last_frame():
@@ -507,15 +386,3 @@ class RingMachine(RuleBasedStateMachine):
 
 TestRingMachine = RingMachine.TestCase
 TestRingMachine.settings = settings(max_examples=examples(30), stateful_step_count=60, deadline=None)
-
-
-def test_the_oldest_frames_can_give_way_to_newer_ones_and_are_counted_stale() -> None:
-    ring = started(4)
-    for frame in range(3):
-        put(ring, frame)
-    assert ring.drop_oldest(2) == 2
-    assert ring.dropped["stale"] == 2
-    lease = ring.lease()
-    assert lease is not None
-    assert lease.meta.frame == 2
-    assert ring.drop_oldest(5) == 0

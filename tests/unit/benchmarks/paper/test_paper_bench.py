@@ -17,8 +17,7 @@ from benchmarks.main import main
 from benchmarks.paper.paper_bench import OURS, PLAIN, PaperMeasured, PaperPlan, Run, print_paper
 from benchmarks.paper.paper_contenders import ActingPerson, Answer, Boxes, Comparison, matched_boxes
 from stages.types import ModelInfo
-from support.models.drawn_checkpoints import write_drawn_checkpoint
-from support.models.drawn_people import write_film
+from support.models.drawn_people import write_drawn_checkpoint, write_film
 
 
 def boxes(*rows: tuple[float, str], score: float = 0.9) -> Boxes:

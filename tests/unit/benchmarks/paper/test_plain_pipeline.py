@@ -13,8 +13,7 @@ from stages.pipeline import Pipeline
 from stages.profiles import load_detector
 from stages.settings import PipelineSettings
 from stages.vocabulary import PARTS
-from support.models.drawn_checkpoints import drawn_checkpoint
-from support.models.drawn_people import SIZE, drawn, walking
+from support.models.drawn_people import SIZE, drawn, drawn_checkpoint, walking
 
 FRAMES = 14
 

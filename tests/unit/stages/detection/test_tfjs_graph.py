@@ -46,14 +46,6 @@ def test_a_truncated_binary_is_rejected(tmp_path: Path) -> None:
         read_weights(*graph(tmp_path, cut=1))
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"weightsManifest": 3}', '{"weightsManifest": [{}]}'])
-def test_a_file_that_is_not_a_description_is_rejected(tmp_path: Path, text: str) -> None:
-    (tmp_path / "model.json").write_text(text)
-    (tmp_path / "model.bin").write_bytes(b"")
-    with pytest.raises(GraphError, match="not the description"):
-        read_weights(tmp_path / "model.json", tmp_path / "model.bin")
-
-
 @pytest.mark.parametrize(
     ("network", "name", "layer"),
     [

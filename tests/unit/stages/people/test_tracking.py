@@ -96,16 +96,6 @@ def test_a_person_who_waves_their_arms_keeps_one_track_at_any_frame_rate(gap_us:
     assert tracks == {1} and missed == 0
 
 
-@pytest.mark.parametrize("gap_us", [40_000, 80_000, 240_000])
-def test_a_person_who_walks_by_keeps_one_track_at_any_frame_rate(gap_us: int) -> None:
-    tracker = movenet_tracker()
-    tracks: set[int] = set()
-    for n in range(40):
-        people, _ = tracker.update(*one(140 * n * gap_us * 1e-6), n * gap_us)  # slightly more than a stature per second
-        tracks |= {person.track for person in people}
-    assert tracks == {1}
-
-
 def test_between_detections_only_the_boxes_of_people_detected_last_are_extrapolated() -> None:
     tracker = movenet_tracker()
     both = np.stack([one()[0][0], one(300)[0][0]])

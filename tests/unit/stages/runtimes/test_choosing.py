@@ -87,17 +87,6 @@ def test_auto_does_not_use_a_runtime_that_detects_something_else(
     assert "a score differs by" in reason and f"auto does not use {ONNXRUNTIME}: {reason}" in caplog.text
 
 
-def test_auto_does_not_use_a_runtime_that_fails_while_it_computes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        raise RuntimeError("no such instruction")
-
-    monkeypatch.setattr(choosing, "build", lambda network, candidate, threads: None if candidate == REFERENCE else fail)
-    assert choose_runtime(BrightestCell(), "auto", "auto", SIZES, 1, tmp_path) == REFERENCE
-    assert stored(tmp_path)["rejected"] == {str(ONNXRUNTIME): "no such instruction"}
-
-
 def test_another_network_uses_the_chosen_runtime_without_measuring(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

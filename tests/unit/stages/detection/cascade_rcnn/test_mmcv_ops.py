@@ -28,33 +28,6 @@ def random_boxes(count: int, generator: torch.Generator, side: float = 40.0) -> 
     return torch.cat((corner, corner + 1 + torch.rand(count, 2, generator=generator) * side / 2), 1)
 
 
-def greedy(boxes: Tensor, scores: Tensor, threshold: float, offset: int) -> list[int]:
-    """Plain non-maximum suppression, in float64."""
-    rows = boxes.double().tolist()
-    kept: list[int] = []
-    for row in scores.argsort(descending=True).tolist():
-        x1, y1, x2, y2 = rows[row]
-        for other in kept:
-            a1, b1, a2, b2 = rows[other]
-            shared = max(0, min(x2, a2) - max(x1, a1) + offset) * max(0, min(y2, b2) - max(y1, b1) + offset)
-            area = (x2 - x1 + offset) * (y2 - y1 + offset) + (a2 - a1 + offset) * (b2 - b1 + offset)
-            if shared / (area - shared) > threshold:
-                break
-        else:
-            kept.append(row)
-    return kept
-
-
-@pytest.mark.parametrize("offset", [0, 1])
-def test_suppression_equals_a_plain_loop(ops: Any, offset: int) -> None:
-    generator = torch.Generator().manual_seed(1)
-    boxes, scores = random_boxes(120, generator), torch.rand(120, generator=generator)
-    kept, rows = ops.nms(boxes, scores, 0.4, offset)
-    assert rows.tolist() == greedy(boxes, scores, 0.4, offset)
-    assert 10 < len(rows) < 110
-    torch.testing.assert_close(kept, torch.cat((boxes[rows], scores[rows, None]), 1), rtol=0, atol=0)
-
-
 @pytest.mark.parametrize("sampling_ratio", [0, 2])
 @pytest.mark.parametrize("aligned", [True, False])
 def test_regions_and_gradients_equal_those_of_torchvision(ops: Any, sampling_ratio: int, aligned: bool) -> None:
