@@ -1,18 +1,13 @@
-"""Application: a Typer application with plainer help. Flags and arguments are shown without a type.
-
-A command is built when it is called, completed or shown: building all takes longer than importing them.
-"""
+"""Application: a Typer application with plainer help. Flags and arguments are shown without a type."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
-from typer.main import get_command_from_info
-from typer.models import CommandInfo
 
 from commands.ending import errors
 
@@ -40,11 +35,6 @@ class Group(TyperGroup):
     """A group of commands. Its help is like that of `Command`, and lists commands and groups as registered."""
 
     order: ClassVar[Sequence[str]] = ()
-    functions: ClassVar[Mapping[str, CommandInfo]] = {}
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.commands = _Commands(self.functions, self.commands)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands' names in `order`; Typer's order has all groups at the end."""
@@ -65,23 +55,13 @@ class Application(typer.Typer):
 
     def __init__(self, **settings: Any) -> None:
         self._names: list[str] = []
-        self._functions: dict[str, CommandInfo] = {}
-        registered = {"order": self._names, "functions": self._functions}
-        self._group = type("RegisteredGroup", (Group,), registered)
+        self._group = type("RegisteredGroup", (Group,), {"order": self._names})
         super().__init__(cls=self._group, rich_markup_mode="markdown", **settings)
 
     def command(self, name: str, **settings: Any) -> Callable[[Function], Function]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Register a function as a command, as `typer.Typer.command` does."""
-        register = super().command(name, cls=Command, **settings)
-
-        def add(function: Function) -> Function:
-            register(function)
-            # Typer would build what it has registered at each start.
-            self._functions[name] = self.registered_commands.pop()
-            return function
-
         self._names.append(name)
-        return add
+        return super().command(name, cls=Command, **settings)
 
     def add_typer(self, application: typer.Typer, *, name: str, **settings: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Register a group of commands, as `typer.Typer.add_typer` does."""
@@ -91,35 +71,6 @@ class Application(typer.Typer):
     def callback(self, **settings: Any) -> Callable[[Function], Function]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Register a function to run before the commands, as `typer.Typer.callback` does."""
         return super().callback(cls=self._group, **settings)
-
-
-class _Commands(MutableMapping[str, Any]):
-    """The commands of a group by name. One that is registered as a function is built when it is first taken."""
-
-    def __init__(self, functions: Mapping[str, CommandInfo], built: MutableMapping[str, Any]) -> None:
-        self._functions = dict(functions)
-        self._built = built
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._built:
-            self._built[name] = get_command_from_info(
-                self._functions[name], pretty_exceptions_short=True, rich_markup_mode="markdown"
-            )
-        return self._built[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._built[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        found = self._functions.pop(name, None)
-        if self._built.pop(name, None) is None and found is None:
-            raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self._functions, **self._built})
-
-    def __len__(self) -> int:
-        return len(self._functions.keys() | self._built.keys())
 
 
 def lines(*texts: str) -> str:

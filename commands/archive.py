@@ -12,7 +12,14 @@ import typer
 from commands.application import lines
 from commands.console.amounts import size_text
 from commands.ending import EXIT_FAILED, EXIT_USAGE, fail, print_error
-from commands.endpoints import LOCAL, LOCAL_REPLAY, endpoint_to_connect_to
+from commands.options import (
+    LOCAL,
+    LOCAL_REPLAY,
+    CamerasOption,
+    KeyFileOption,
+    ServerKeyOption,
+    endpoint_to_connect_to,
+)
 from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
@@ -54,9 +61,7 @@ def archive_command(
             show_default=f"{LOCAL_REPLAY} for {LOCAL}",
         ),
     ] = None,
-    camera: Annotated[
-        list[str] | None, typer.Option("--camera", metavar="ID", help="Only this camera; can be repeated.")
-    ] = None,
+    camera: CamerasOption = None,
     every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Interval between writes.")] = 60.0,
     partition: Annotated[PartitionBy, typer.Option(help="One folder per hour or day.")] = PartitionBy.hour,
     parts: Annotated[
@@ -70,13 +75,8 @@ def archive_command(
         float | None, typer.Option(min=0, metavar="DAYS", help="Maximum age of files.", show_default="no limit")
     ] = None,
     least_free: Annotated[str, typer.Option(metavar="SIZE", help="Space left free on the disk.")] = "500MB",
-    server_key: Annotated[
-        str | None,
-        typer.Option(metavar="KEY|FILE", envvar="PARTSTREAM_SERVER_KEY", help="CURVE: the engine's public key."),
-    ] = None,
-    key_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", envvar="PARTSTREAM_KEY_FILE", help="CURVE: your own secret key.")
-    ] = None,
+    server_key: ServerKeyOption = None,
+    key_file: KeyFileOption = None,
 ) -> None:
     """Keep results as Parquet files, for DuckDB, pandas or Spark.
 

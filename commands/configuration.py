@@ -22,10 +22,6 @@ SourcesArgument = Annotated[
         show_default=False,
     ),
 ]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="YAML file; `partstream config new` writes one."),
-]
 
 
 def load_config(

@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -25,16 +24,16 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.application import lines
-from commands.configuration import ConfigOption, SourcesArgument, configuration
+from commands.configuration import SourcesArgument, configuration
 from commands.console.amounts import counted
 from commands.ending import EXIT_FAILED, console
+from commands.options import ConfigOption, ConfiguredDevice, ConfiguredProfile
 
 if TYPE_CHECKING:
     from stages.settings import ModelSettings
     from stream.config import Config
     from stream.settings.engine import CameraConfig
     from stream.sources.open_transport import MakeOpener
-    from stream.sources.transport import Transport, UnitTimes
 
 EPILOG = lines("`partstream doctor --config partstream.yaml`", "Exit codes: 0 no fault, 1 a fault")
 Level = Literal["ok", "warning", "fault"]
@@ -72,13 +71,8 @@ class Finding:
 def doctor_command(
     sources: SourcesArgument = None,
     config: ConfigOption = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|PATH", help="edge, edge-open, kinetics-tps or a checkpoint.", show_default="edge"),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.", show_default="auto")
-    ] = None,
+    profile: ConfiguredProfile = None,
+    device: ConfiguredDevice = None,
     cameras: Annotated[bool, typer.Option("--cameras/--no-cameras", help="Open each camera for a moment.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
@@ -261,49 +255,31 @@ def look_at_cameras(config: Config) -> Iterator[Finding]:
     yield from camera_clocks(behind_s)
 
 
-def look_at(
-    config: CameraConfig, make_opener: MakeOpener | None = None, clock_within_s: float = CLOCK_WITHIN_S
-) -> tuple[Finding, float | None]:
+def look_at(config: CameraConfig, make_opener: MakeOpener) -> tuple[Finding, float | None]:
     """Open one camera, decode a picture, wait for its time if it may send it, and close it.
 
     Also returns how far the camera's clock at capture was behind ours at arrival, s; None if it does not send its time.
     """
-    from commands.cameras.opening import PICTURE_WITHIN_S, first_picture, opened
-    from stream.sources import open_transport
-    from stream.sources.decoding.decoder import Decoder
-    from stream.sources.decoding.picture_limit import PictureLimit
-    from stream.sources.errors import SourceError
-    from stream.sources.transport import StoppedError
+    from commands.cameras.opening import PICTURE_WITHIN_S, probe
 
     check = f"camera {config.id}"
     if not config.enabled:
         return Finding(check, "ok", "not enabled, so not opened"), None
     if config.source.kind == "whip":
         return Finding(check, "ok", f"not opened: it publishes to /whip/{config.id} (docs/webrtc.md)"), None
-    within_s = min(config.start_timeout_s, PICTURE_WITHIN_S)
-    hurried = config.model_copy(update={"start_timeout_s": within_s, "pace": "live"})
-    began = monotonic()
-    try:
-        make = make_opener or open_transport.make_opener
-        with opened(hurried, make, within_s + clock_within_s + 1.0) as transport:
-            decoder = Decoder(transport.codec, lambda reason: None, PictureLimit(config))
-            picture, times = first_picture(transport, decoder, began + within_s)
-            after_s = monotonic() - began
-            if config.source.kind == "rtsp":
-                times = _with_sender_time(transport, times, monotonic() + clock_within_s)
-            size = f"{picture.frame.width}x{picture.frame.height}"
-            finding = Finding(check, "ok", f"{size} {transport.codec.name}, first picture after {after_s:.1f} s")
-            if transport.fallback is not None:
-                remedy = "It works. Set the camera's transport or lower_transport to what is used, to save an attempt"
-                seen = f"{finding.seen}; {transport.fallback.meaning}"
-                finding = replace(finding, level="warning", seen=seen, remedy=remedy)
-            if times.sender_utc_us is None:
-                return finding, None
-            return finding, (times.arrival_utc_us - times.sender_utc_us) / 1e6
-    except SourceError as error:
-        return Finding(check, "fault", f"{error.what} ({error.reason})", error.remedy), None
-    except StoppedError:
-        return Finding(check, "fault", f"{config.source} did not answer in time", "Check the camera and network"), None
+    found = probe(
+        config,
+        make_opener,
+        picture_within_s=min(config.start_timeout_s, PICTURE_WITHIN_S),
+        clock_within_s=CLOCK_WITHIN_S if config.source.kind == "rtsp" else 0.0,
+    )
+    if found.size is None:
+        return Finding(check, "fault", found.error or "could not be opened", found.remedy), None
+    seen = f"{found.size[0]}x{found.size[1]} {found.codec}, first picture after {found.after_s:.1f} s"
+    if found.fallback is not None:
+        remedy = "It works. Set the camera's transport or lower_transport to what is used, to save an attempt"
+        return Finding(check, "warning", f"{seen}; {found.fallback}", remedy), found.behind_s
+    return Finding(check, "ok", seen), found.behind_s
 
 
 def camera_clocks(behind_s: Mapping[str, float]) -> Iterator[Finding]:
@@ -325,20 +301,6 @@ def camera_clocks(behind_s: Mapping[str, float]) -> Iterator[Finding]:
         remedy = "Set the camera's time, preferably by NTP from the same server as this machine"
         level = _level(seconds)
         yield Finding(f"clock of camera {camera}", level, seen, "" if level == "ok" else remedy)
-
-
-def _with_sender_time(transport: Transport, times: UnitTimes, deadline: float) -> UnitTimes:
-    """Return the times of the first unit that has the sender's time; those of the last one read if none has."""
-    from stream.sources.errors import SourceError
-
-    try:
-        while times.sender_utc_us is None and monotonic() < deadline:
-            unit = transport.read()
-            if unit is not None:
-                times = unit.times
-    except SourceError:
-        pass  # a picture was there, which is what the check is about
-    return times
 
 
 def _level(off_s: float) -> Level:

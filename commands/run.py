@@ -14,11 +14,17 @@ import typer
 
 from commands.application import lines
 from commands.cameras.missing import remind
-from commands.configuration import ConfigOption, SourcesArgument, load_config
+from commands.configuration import SourcesArgument, load_config
 from commands.console.amounts import counted
-from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import EXIT_FAILED, EXIT_NO_SOURCE, EXIT_USAGE, console, fail, print_error
 from commands.gate.gate_file import log_gate
+from commands.options import (
+    ConfigOption,
+    ConfiguredDevice,
+    ConfiguredProfile,
+    DetectorSizeOption,
+    parse_detector_size,
+)
 from commands.until_signal import end_at_once, until_signal
 from stream.settings.source_kinds import PACES
 
@@ -69,13 +75,8 @@ class Pace(StrEnum):
 def run_command(
     sources: SourcesArgument = None,
     config: ConfigOption = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|PATH", help="edge, edge-open, kinetics-tps or a checkpoint.", show_default="edge"),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.", show_default="auto")
-    ] = None,
+    profile: ConfiguredProfile = None,
+    device: ConfiguredDevice = None,
     max_fps: Annotated[
         float | None,
         typer.Option(metavar="N", help="Analyse at most N frames a second of each camera.", show_default="no limit"),

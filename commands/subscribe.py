@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from commands.application import lines
 from commands.ending import EXIT_USAGE, console, fail
-from commands.endpoints import LOCAL, endpoint_to_connect_to
+from commands.options import LOCAL, CamerasOption, KeyFileOption, ServerKeyOption, endpoint_to_connect_to
 from commands.until_signal import until_signal
 
 EPILOG = lines(
@@ -27,20 +26,13 @@ def subscribe_command(
             help="The engine's results endpoint: tcp://HOST:PORT or HOST:PORT; or a fleet's directory: fleet://HOST:PORT.",
         ),
     ] = LOCAL,
-    camera: Annotated[
-        list[str] | None, typer.Option("--camera", metavar="ID", help="Only this camera; can be repeated.")
-    ] = None,
+    camera: CamerasOption = None,
     replay: Annotated[
         str | None, typer.Option(metavar="ENDPOINT", help="The engine's replay endpoint, to fill gaps from.")
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print messages as JSON lines instead.")] = False,
-    server_key: Annotated[
-        str | None,
-        typer.Option(metavar="KEY|FILE", envvar="PARTSTREAM_SERVER_KEY", help="CURVE: the engine's public key."),
-    ] = None,
-    key_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", envvar="PARTSTREAM_KEY_FILE", help="CURVE: your own secret key.")
-    ] = None,
+    server_key: ServerKeyOption = None,
+    key_file: KeyFileOption = None,
 ) -> None:
     """Watch the results of a running engine, or of a fleet.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from commands.console.amounts import counted
 from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, print_error, printable
 
 if TYPE_CHECKING:
-    from commands.cameras.probe import Probe
+    from commands.cameras.opening import Probe
     from stream.settings.engine import CameraConfig
 
 config_app = Application(help="Write, check and describe configuration files.", no_args_is_help=True)
@@ -80,15 +81,15 @@ def schema_command() -> None:
 
 def _probe(cameras: list[CameraConfig]) -> list[Probe]:
     """Open all cameras at the same time, with progress on stderr."""
-    from commands.cameras.opening import openers
-    from commands.cameras.probe import probe
+    from commands.cameras.opening import RATE_WITHIN_S, openers, probe
     from stream.settings.network import WebRtcConfig
     from telemetry import logs
 
     logs.configure(level="error")  # what a camera answers is in its entry
     with openers(WebRtcConfig.model_validate({})) as make_opener, ThreadPoolExecutor(len(cameras)) as threads:
         found: list[Probe] = []
-        for config, result in zip(cameras, threads.map(lambda config: probe(config, make_opener), cameras)):
+        look = partial(probe, make_opener=make_opener, rate_within_s=RATE_WITHIN_S)
+        for config, result in zip(cameras, threads.map(look, cameras)):
             seen = f"{result.size[0]}x{result.size[1]}" if result.size is not None else result.error
             error_console.print(f"{config.id}: {seen}", markup=False)
             found.append(result)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import yaml
 
-from commands.cameras.probe import Probe
+from commands.cameras.opening import Probe
 from commands.ending import printable
 from stream.settings.engine import CameraConfig
 
@@ -52,7 +52,7 @@ def _entry(config: CameraConfig, found: Probe) -> str:
         rate = f", {_number(found.fps)} frames a second" if found.fps is not None else ""
         comment = f"{found.size[0]}x{found.size[1]} {found.codec}{rate}"
     else:
-        comment = _sentence(found.error or "could not be opened")
+        comment = _sentence(f"{found.error}. {found.remedy}" if found.remedy else f"{found.error}")
     lines = [
         f"  - id: {_quoted(config.id)}",
         f"    # {comment}",

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from commands.remote.http_client import HttpClient
+from commands.fleet.http_client import HttpClient
 
 ANSWER_WITHIN_S = 15.0
 CREATED = 201

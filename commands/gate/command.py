@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.application import lines
-from commands.configuration import ConfigOption
 from commands.ending import EXIT_FAILED, EXIT_USAGE, exiting, fail, plain_console, print_error, say, stopping
 from commands.json_file import check_json_file, write_json
+from commands.options import ConfigOption, DeviceOption, JsonFileOption
 from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def gate_command(
             help="Count false alarms on this video, or the videos of this folder, of the camera ID; can be repeated.",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the result here.")] = None,
+    out: JsonFileOption = None,
     allow_unmeasured: Annotated[
         list[Required] | None,
         typer.Option(
@@ -76,7 +76,7 @@ def gate_command(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
+    device: DeviceOption = "auto",
     workers: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Processes that analyse videos.", show_default="one per core"),

@@ -10,6 +10,7 @@ import typer
 
 from commands.application import lines
 from commands.ending import EXIT_USAGE, fail, plain_console, say
+from commands.options import ProfileOption
 
 if TYPE_CHECKING:
     from stages.checkpoint import Checkpoint
@@ -31,7 +32,7 @@ _SIDE = 384
 
 def export_command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory, for PART.onnx and PART.json.")],
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint.")] = "edge",
+    profile: ProfileOption = "edge",
     parts: Annotated[
         str, typer.Option(metavar="PART,…", help="Any of detector, heads and step.")
     ] = "detector,heads,step",

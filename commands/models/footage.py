@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import Application
-from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import EXIT_USAGE, exiting, fail, plain_console, say
 from commands.json_file import check_json_file, write_json
 from commands.models.footage_data import DataScoring, score_data
 from commands.models.footage_tables import show_clips
+from commands.options import DetectorSizeOption, DeviceOption, JsonFileOption, ProfileOption, parse_detector_size
 from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def score_command(
     clip: Annotated[
         list[str] | None, typer.Option("--clip", metavar="NAME", help="Only this clip; can be repeated.")
     ] = None,
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint file.")] = "edge",
+    profile: ProfileOption = "edge",
     detector_size: DetectorSizeOption = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
+    device: DeviceOption = "auto",
     smoothed: Annotated[
         bool, typer.Option("--smoothed", help="Score smoothed labels, from which events are made.")
     ] = False,
-    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the scores as JSON.")] = None,
+    out: JsonFileOption = None,
     data: Annotated[
         Path | None,
         typer.Option(

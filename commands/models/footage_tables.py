@@ -6,16 +6,20 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from commands.console.tables import Row, is_narrow, show_answers, show_title, table, text
+from commands.console.tables import show_title, table, text
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from training.footage.intervals import Interval
     from training.footage.judging import MacroFigure
     from training.scoring.clips import ClipScore
     from training.scoring.figures import FilmFigures, FrameFigures
     from training.scoring.sequence_sets import SequenceFigures
+
+_ANSWERS = 3
+"""Answers that are shown of a label."""
 
 
 def show_clips(figures: FrameFigures, scores: Sequence[ClipScore], console: Console) -> None:
@@ -50,17 +54,15 @@ def show_frames(figures: FrameFigures, console: Console, about: str, counted: st
 
     answers = seconds_by_answer(figures.judged)
     shares = by_class(figures.judged)
-    narrow = is_narrow(console)
-    rows: list[Row] = []
+    shown = _answers_table("label", "people,\nclips", counted, "correct", "correct,\nfound", "missed")
     for truth in _in_order(figures, shares):
         one = shares[truth]
-        found = [] if narrow else ["–" if one.share_found is None else f"{one.share_found:.1%}"]
-        cells = [_named(figures, truth), f"{one.units}", f"{one.total:g}", f"{one.share:.1%}", *found]
+        found = "–" if one.share_found is None else f"{one.share_found:.1%}"
+        cells = (f"{one.units}", f"{one.total:g}", f"{one.share:.1%}", found, f"{one.missed / one.total:.1%}")
         given = {answer: count for answer, count in answers[truth].items() if answer != MISSED}
-        rows.append(Row([*cells, f"{one.missed / one.total:.1%}"], _shares(given, one.total)))
+        shown.add_row(_named(figures, truth), *cells, _shares(given, one.total))
     show_title(console, f"{figures.name}: {about}")
-    wide = [] if narrow else ["correct,\nfound"]
-    show_answers(console, ["label", "people,\nclips", counted, "correct", *wide, "missed"], rows)
+    console.print(shown)
     _show_apart(figures, console)
     console.print(f"macro, all frames: {macro_cell(figures.macro)}", markup=False)
     console.print(f"macro, where found: {macro_cell(figures.macro_found)}", markup=False)
@@ -73,18 +75,14 @@ def show_sequences(figures: SequenceFigures, console: Console) -> None:
 
     last, every = by_class(figures.last.judged), by_class(figures.every.judged)
     answers = seconds_by_answer(figures.last.judged)
-    narrow = is_narrow(console)
-    rows: list[Row] = []
+    shown = _answers_table("label", "people,\nclips", "last\nstep", "correct", "every\nstep", "correct")
     for truth in _in_order(figures.every, every):
         at_end, one = last.get(truth), every[truth]
-        cells = [_named(figures.every, truth), f"{one.units}"]
-        cells += [f"{at_end.total}", f"{at_end.share:.1%}"] if at_end else ["0", "–"]
-        cells += [f"{one.share:.1%}"] if narrow else [f"{one.total}", f"{one.share:.1%}"]
-        rows.append(Row(cells, _shares(answers[truth], at_end.total) if at_end else []))
+        ended = (f"{at_end.total}", f"{at_end.share:.1%}") if at_end else ("0", "–")
+        given = _shares(answers[truth], at_end.total) if at_end else ""
+        shown.add_row(_named(figures.every, truth), f"{one.units}", *ended, f"{one.total}", f"{one.share:.1%}", given)
     show_title(console, f"{figures.last.name}: {figures.sequences} sequences ({figures.digest})")
-    counted = ["correct,\nevery\nstep"] if narrow else ["every\nstep", "correct"]
-    columns = ["label", "people,\nclips", "last\nstep", "correct", *counted]
-    show_answers(console, columns, rows, "answers,\nlast step")
+    console.print(shown)
     _show_apart(figures.every, console)
     if figures.unreadable:
         console.print(f"{figures.unreadable} steps whose detections do not show the action are left out", markup=False)
@@ -132,8 +130,16 @@ def _show_apart(figures: FrameFigures, console: Console) -> None:
         console.print("* not a part of the macro average", markup=False)
 
 
-def _shares(answers: Mapping[str, float], of: float) -> list[str]:
-    return [f"{answer} {count / of:.0%}" for answer, count in answers.items()]
+def _answers_table(*columns: str) -> Table:
+    """Return a table of numbers with a last column of the most frequent answers."""
+    made = table(*columns)
+    made.add_column("answers", overflow="fold")
+    return made
+
+
+def _shares(answers: Mapping[str, float], of: float) -> str:
+    shares = [f"{answer} {count / of:.0%}" for answer, count in answers.items()]
+    return text(", ".join(shares[:_ANSWERS]))
 
 
 def _show_falls(figures: FilmFigures, console: Console) -> None:

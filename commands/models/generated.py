@@ -23,6 +23,7 @@ from commands.ending import (
     stopping,
 )
 from commands.json_file import write_json
+from commands.options import DeviceOption, JsonFileOption, ProfileOption
 from stages.runtimes.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ SetArgument = Annotated[
 OwnOption = Annotated[bool, typer.Option("--own-set", help="Score a set other than the frozen one.")]
 WorkersOption = Annotated[int, typer.Option(min=1, metavar="N", help="Processes.", show_default="one per core")]
 WindowOption = Annotated[Window, typer.Option(help="Mode of the action model's window.")]
-DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")]
 CORES = usable_cores()
 EPILOG = "Exit codes: 0 done, 1 some videos have errors (each is named), 2 usage, 3 weights, 130 stopped."
 
@@ -57,8 +57,8 @@ EPILOG = "Exit codes: 0 done, 1 some videos have errors (each is named), 2 usage
 @generated_app.command("score", epilog=EPILOG)
 def score_command(
     folder: SetArgument,
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint.")] = "edge",
-    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write one JSON object.")] = None,
+    profile: ProfileOption = "edge",
+    out: JsonFileOption = None,
     drop: Annotated[
         float | None,
         typer.Option(metavar="SHARE", min=0, max=0.99, help="Also score with this share of the frames missing."),

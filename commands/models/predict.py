@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import lines
-from commands.detector_size import DetectorSizeOption, parse_detector_size
 from commands.ending import EXIT_FAILED, EXIT_USAGE, error_console, exiting, printable, say, stopping
+from commands.options import DetectorSizeOption, DeviceOption, ProfileOption, parse_detector_size
 
 if TYPE_CHECKING:
     from training.benchmark.answer_folder import AnswerFolder, MadeWith
@@ -27,12 +27,12 @@ def predict_command(
         Path | None, typer.Option(metavar="DIR", help="A data set in the Kinetics-TPS layout, for its test videos.")
     ] = None,
     videos: Annotated[Path | None, typer.Option(metavar="DIR", help="Or a folder of videos.")] = None,
-    profile: Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint.")] = "edge",
+    profile: ProfileOption = "edge",
     every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Report frames 1, 1 + N, 1 + 2 N … All are analysed.")
     ] = 5,
     detector_size: DetectorSizeOption = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")] = "auto",
+    device: DeviceOption = "auto",
     force: Annotated[bool, typer.Option("--force", help="Also answer videos that have an answer in --out.")] = False,
 ) -> None:
     """Write prediction files for test videos.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.application import Application, lines
-from commands.configuration import ConfigOption
 from commands.console.amounts import counted
 from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, fail, print_error, printable
 from commands.json_file import write_json, write_text
+from commands.options import CamerasOption, ConfigOption, JsonFileOption
 
 if TYPE_CHECKING:
     from commands.rules.trial import Sources, Trial
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 rules_app = Application(help="Check rules, and try them on recorded results.", no_args_is_help=True)
 
-RulesArgument = Annotated[Path, typer.Argument(metavar="RULES", help="The rules file (docs/rules.md).")]
 ProfileOption = Annotated[
     str | None, typer.Option(metavar="NAME|PATH", help="edge, edge-open, kinetics-tps or a checkpoint.")
 ]
+RulesArgument = Annotated[Path, typer.Argument(metavar="RULES", help="The rules file (docs/rules.md).")]
 TRY_EPILOG = lines(
     "`partstream rules try rules.yaml archive --from 2026-11-01 --to 2026-11-08`",
     "`partstream rules try new.yaml archive --against old.yaml`",
@@ -52,18 +52,14 @@ def try_command(
             metavar="FILE", help="JSON or CSV: when rules should have raised an alert (camera, rule, start, end)."
         ),
     ] = None,
-    camera: Annotated[
-        list[str] | None, typer.Option("--camera", metavar="ID", help="Only this camera; can be repeated.")
-    ] = None,
+    camera: CamerasOption = None,
     from_: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="From this time on, UTC: 2026-11-25T21:30.")
     ] = None,
     to: Annotated[str | None, typer.Option(metavar="TIME", help="Before this time, UTC.")] = None,
     config: ConfigOption = None,
     profile: ProfileOption = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write everything found as JSON.")
-    ] = None,
+    json_file: JsonFileOption = None,
     alerts: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the messages about alerts as JSON lines.")
     ] = None,

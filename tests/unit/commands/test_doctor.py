@@ -12,6 +12,7 @@ from commands import doctor
 from commands.doctor import Finding, camera_clocks, look_at
 from stages.settings import ModelSettings
 from stream.settings.engine import CameraConfig
+from stream.sources.open_transport import make_opener
 from stream.sources.transport import AccessUnit, Fallback
 from support.engines.fake_source import FakeTransport, faults_of, unit
 from support.waiting import PATIENCE_S
@@ -22,7 +23,9 @@ def look(*units: AccessUnit, fallback: Fallback | None = None, within_s: float =
     transport = FakeTransport(faults_of(camera="door"), itertools.chain(units, itertools.repeat(None)))
     transport.fallback = fallback
     config = CameraConfig.model_validate({"id": "door", "source": "rtsp://h/x", "start_timeout_s": within_s})
-    finding, behind_s = look_at(config, lambda config, stopping, on_discard: transport, 0.05)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doctor, "CLOCK_WITHIN_S", 0.05)
+        finding, behind_s = look_at(config, lambda config, stopping, on_discard: transport)
     assert transport.closed
     found = [finding] if behind_s is None else [finding, *camera_clocks({"door": behind_s})]
     return max(found, key=lambda one: ("ok", "warning", "fault").index(one.level))
@@ -50,7 +53,7 @@ def test_another_transport_than_configured_is_a_warning() -> None:
 def test_cameras_that_are_disabled_or_publish_themselves_are_not_opened() -> None:
     for source, enabled in (("rtsp://h/x", False), ("whip", True)):
         config = CameraConfig.model_validate({"id": "door", "source": source, "enabled": enabled})
-        assert look_at(config)[0].level == "ok"
+        assert look_at(config, make_opener)[0].level == "ok"
 
 
 def test_one_camera_whose_clock_is_off_is_named() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.cameras.probe import Probe, probe
+from commands.cameras.opening import Probe, probe
 from stream.settings.engine import CameraConfig
 from stream.sources.errors import EndedError, SourceError
 from stream.sources.transport import AccessUnit
@@ -21,7 +21,9 @@ def camera(source: str) -> CameraConfig:
 
 def probe_of(*script: AccessUnit | SourceError) -> tuple[Probe, FakeTransport]:
     transport = FakeTransport(faults_of(camera="door"), itertools.chain(script, itertools.repeat(None)))
-    found = probe(camera("rtsp://h/x"), lambda config, stopping, on_discard: transport, 30.0, 0.05)
+    found = probe(
+        camera("rtsp://h/x"), lambda config, stopping, on_discard: transport, picture_within_s=30.0, rate_within_s=0.05
+    )
     return found, transport
 
 

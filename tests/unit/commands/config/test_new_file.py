@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from commands.cameras.probe import Probe
+from commands.cameras.opening import Probe
 from commands.config.new_file import new_file, proposed_size
 from run_stream import app
 from stream.config import load
@@ -40,9 +40,9 @@ def test_the_proposed_size_has_the_aspect_of_the_pictures(size: tuple[int, int],
 def test_the_file_can_be_loaded_and_keeps_the_address_as_it_was_given(tmp_path: Path) -> None:
     text = new_file(
         [
-            (camera("door", SECRET), Probe("h264", (1920, 1080), 25.0)),
-            (camera("yard", "pattern:64x48@5"), Probe("rawvideo", (64, 48), 5.02)),
-            (camera("gate", "rtsp://h/y"), Probe(error="could not be opened: first line\nsecond line")),
+            (camera("door", SECRET), Probe("h264", (1920, 1080), fps=25.0)),
+            (camera("yard", "pattern:64x48@5"), Probe("rawvideo", (64, 48), fps=5.02)),
+            (camera("gate", "rtsp://h/y"), Probe(error="first line", remedy="second\nline")),
             (camera("wall", "rtsp://h/z"), Probe(error="rtsp://h/z was not open within 10 s")),
         ]
     )
@@ -54,7 +54,7 @@ def test_the_file_can_be_loaded_and_keeps_the_address_as_it_was_given(tmp_path: 
     assert "# 1920x1080 h264, 25 frames a second" in text
     assert (yard.max_fps, yard.detector_size) == (None, (64, 64))
     assert (gate.max_fps, gate.detector_size) == (None, None)
-    assert "# Could not be opened: first line second line" in text
+    assert "# First line. second line" in text
     assert "# rtsp://h/z was not open within 10 s" in text
 
 
@@ -70,7 +70,7 @@ def test_other_settings_are_written_with_their_defaults() -> None:
     from stream.config import Config
 
     defaults = Config().model_dump(mode="json")
-    written = yaml.safe_load(new_file([(camera("door", "pattern:"), Probe("rawvideo", (64, 48), 5.0))]))
+    written = yaml.safe_load(new_file([(camera("door", "pattern:"), Probe("rawvideo", (64, 48), fps=5.0))]))
     for section in ("model", "publish", "http"):
         for name, value in written[section].items():
             assert defaults[section][name] == value
@@ -82,6 +82,6 @@ def test_the_command_writes_yaml_to_stdout_and_progress_without_secrets_to_stder
     door, other = yaml.safe_load(done.stdout)["cameras"]
     assert door == {"id": "door", "source": "pattern:128x96@50", "max_fps": 12.5, "detector_size": [128, 96]}
     assert other == {"id": "cam1", "source": "rtsp://bob:hunter2@127.0.0.1:9/x"}
-    assert "Could not be opened: nothing listens at rtsp://127.0.0.1:9/x" in done.stdout
+    assert "Nothing listens at rtsp://127.0.0.1:9/x (refused). " in done.stdout
     assert "door: 128x96" in done.stderr
     assert "hunter2" not in done.stderr

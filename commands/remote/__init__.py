@@ -1,1 +1,0 @@
-"""How commands ask servers over HTTP."""
