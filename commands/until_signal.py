@@ -18,8 +18,6 @@ logger = logging.getLogger(__name__)
 THREADS_END_WITHIN_S = 3.0
 """Time for threads to end after a signal has stopped the work. A thread that looks up a host does not end before name
 servers have answered or half a minute has passed; some services of Apprise take as long."""
-FLUSH_WITHIN_S = 1.0
-"""Time for output to be written when the process ends at once."""
 
 
 def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] = lambda: None) -> int:
@@ -89,21 +87,12 @@ def until_signal(work: Coroutine[Any, Any, int], at_second: Callable[[], None] =
 
 
 def end_at_once(code: int) -> NoReturn:
-    """End the process without waiting for its threads. Logs and output are written if that takes at most a second."""
-    try:
-        flushing = threading.Thread(target=_flush, daemon=True)
-        flushing.start()
-        flushing.join(FLUSH_WITHIN_S)
-    finally:  # also if no thread can be started
-        os._exit(code)
-
-
-def _flush() -> None:
-    """Write buffered output. Errors, as of a closed pipe, are ignored. A full pipe that is not read blocks for ever."""
+    """Write logs and output, and end the process without waiting for its threads."""
     logging.shutdown()
     for stream in (sys.stderr, sys.stdout):
-        with suppress(Exception):
+        with suppress(OSError, ValueError):  # such as a closed pipe
             stream.flush()
+    os._exit(code)
 
 
 def _end_if_busy(earlier: Collection[threading.Thread], code: int) -> None:

@@ -94,25 +94,6 @@ def line_with(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
     raise AssertionError(f"{pattern!r} was never printed:\n{''.join(read)}")
 
 
-def test_help_names_every_command_and_the_exit_codes() -> None:
-    shown = command("--help").stdout
-    for name in (
-        "run",
-        "demo",
-        "subscribe",
-        "doctor",
-        "top",
-        "weights",
-        "train",
-        "bench",
-        "config",
-        "annotate",
-        "evaluate",
-    ):
-        assert re.search(rf"\b{name}\b", shown)
-    assert "4 no source opened" in shown
-
-
 def test_a_file_read_fast_gives_one_line_per_frame_and_exit_code_0(
     clip: Path, read: subprocess.CompletedProcess[str]
 ) -> None:
@@ -133,9 +114,8 @@ def test_a_run_whose_results_could_not_all_be_written_ends_with_code_1_and_their
     assert "full.jsonl: 60 results could not be written" in done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_running_engine_serves_health_and_metrics_until_a_signal_ends_it_with_its_code(
-    running: subprocess.Popen[str], number: signal.Signals, code: int
+    running: subprocess.Popen[str],
 ) -> None:
     address = line_with(running, r"http://(127\.0\.0\.1:\d+)")[1]
     line_with(running, r"live \(epoch")
@@ -152,13 +132,8 @@ def test_a_running_engine_serves_health_and_metrics_until_a_signal_ends_it_with_
 
     wait_until(is_ready)
     wait_until(has_processed_frames)
-    running.send_signal(number)
-    assert running.wait() == code
-
-
-def test_logs_can_be_json_lines(read: subprocess.CompletedProcess[str]) -> None:
-    records = [json.loads(line) for line in read.stderr.splitlines()]
-    assert any(record.get("camera") == "cam0" for record in records)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait() == 128 + signal.SIGTERM
 
 
 def test_a_run_without_sources_is_a_usage_error_with_a_remedy() -> None:
@@ -186,20 +161,6 @@ def test_a_checked_configuration_is_printed_without_its_secrets(tmp_path: Path) 
     assert "s3cret" not in done.stdout
 
 
-def test_config_check_checks_the_rules_file_with_the_names_of_the_checkpoint(tmp_path: Path) -> None:
-    path, rules = tmp_path / "partstream.yaml", tmp_path / "rules.yaml"
-    path.write_text(f"rules_file: {rules}\n")
-    rules.write_text("rules: {down: {action: lies}}")
-    done = answered("config", "check", str(path))
-    assert done.exit_code == 2 and "rules.down.action: unknown action 'lies'; did you mean `lie`?" in done.stderr
-    rules.write_text("rules: {down: {action: lie}}")
-    assert answered("config", "check", str(path)).exit_code == 0
-
-
-def test_the_schema_of_the_configuration_is_json() -> None:
-    assert json.loads(answered("config", "schema").stdout)["title"] == "Config"
-
-
 def test_missing_weights_exit_with_3_and_name_the_command_to_run(tmp_path: Path) -> None:
     done = answered("run", "pattern:", *PORTS, PARTSTREAM_CACHE=str(tmp_path / "empty"))
     assert done.exit_code == 3
@@ -214,9 +175,3 @@ def test_a_port_in_use_ends_with_code_2_and_names_the_field() -> None:
         done = answered("run", "pattern:", "--profile", "free", "--pub", endpoint, *PORTS[2:])
     assert done.exit_code == 2
     assert "publish.endpoint" in done.stderr
-
-
-def test_the_weights_are_listed_with_their_licences() -> None:
-    shown = answered("weights", "list").stdout
-    assert "movenet-multipose" in shown
-    assert "Apache-2.0" in shown

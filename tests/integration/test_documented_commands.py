@@ -235,43 +235,6 @@ def test_each_command_does_what_the_page_says(command: str, engine: Engine, tmp_
     TRIED[command](engine, tmp_path)
 
 
-def test_every_tested_command_is_on_a_page() -> None:
-    assert {*TRIED, *TRIED_ELSEWHERE} <= set(COMMANDS)
-
-
-def test_every_make_target_on_the_pages_exists() -> None:
-    text = "".join((REPOSITORY / page).read_text() for page in PAGES)
-    targets = {*re.findall(r"^make (\w+)", text, flags=re.MULTILINE), *re.findall(r"`make (\w+)`", text)}
-    assert {"demo", "test"} <= targets
-    for target in sorted(targets | {"docs", "lint", "soak", "bench", "train"}):
-        done = subprocess.run(
-            ["make", "-n", target, f"PYTHON={sys.executable}"],
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert ".venv" in done.stdout, f"make {target} does nothing"
-
-
-@pytest.mark.parametrize(("profile", "recipe"), [("edge", "edge-recorded"), ("edge-open", "edge-open")])
-def test_make_train_runs_the_recipe_of_a_profile_and_writes_into_runs(profile: str, recipe: str) -> None:
-    words = [
-        "make",
-        "--no-print-directory",
-        "-n",
-        "train",
-        f"PROFILE={profile}",
-        "DATA=my data",
-        f"PYTHON={sys.executable}",
-    ]
-    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    options = f'--config training/configs/{recipe}.yaml --recorded "my data"'
-    assert done.stdout.rstrip().endswith(f"{options} --out runs/{profile}.safetensors")
-    assert (REPOSITORY / "training" / "configs" / f"{recipe}.yaml").is_file()
-
-
 def test_every_command_and_option_in_the_text_exists() -> None:
     """In the text and in comments, such as `partstream keys new`."""
     text = "".join((REPOSITORY / page).read_text() for page in PAGES)

@@ -23,8 +23,6 @@ from stages import checkpoint
 from stages.checkpoint import Checkpoint
 from stages.detection.movenet.movenet import MoveNet
 from stages.detection.part_boxes import part_boxes
-from stages.export.detector_graph import detector_graph
-from stages.export.graph import ExportError, Graph
 from stages.keypoint_features.geometry import sequence_features
 from stages.profiles import load_checkpoint
 from stages.region_features.step_regions import REGION_OF_PART
@@ -204,37 +202,6 @@ def test_a_checkpoint_that_uses_regions_is_compared_on_regions_of_real_pictures(
     assert about["file"]["opset"] == 18 and not about["checkpoint"]["trained"]
     assert all(set(figures) == {"random", "real"} for figures in about["parity"]["outputs"].values())
     assert not (tmp_path / "out" / "detector.onnx").exists()
-
-
-def test_without_regions_the_heads_of_such_a_checkpoint_have_the_inputs_of_the_shipped_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The shipped heads prove that a graph with these inputs can be written."""
-    inputs: list[str] = []
-
-    def stop(graph: Graph, *_: object) -> None:
-        inputs.extend(port.name for port in graph.inputs)
-        raise ExportError("not written")
-
-    monkeypatch.setattr("stages.export.onnx_file.write", stop)
-    path = write_seeing_checkpoint(tmp_path / "seeing.safetensors")
-    out = ("--out", str(tmp_path / "out"))
-    done = export("--profile", str(path), *out, "--parts", "step, heads", "--without-regions")
-    assert done.exit_code == 1 and "not written" in done.stderr
-    assert inputs == ["parts", "context", "present"]
-
-
-def test_the_detector_outputs_the_maps_from_which_regions_are_pooled() -> None:
-    engine = MoveNet.load()
-    graph = detector_graph(engine, (8, 16))
-    pictures = torch.randint(0, 256, (1, 96, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
-    with torch.inference_mode():
-        found = dict(zip((port.name for port in graph.outputs), graph.module(pictures), strict=True))
-    maps, _ = engine(pictures)
-    for stride in (8, 16):
-        assert (found[f"map_{stride}"] - maps[stride]).abs().max() <= 1e-5 * maps[stride].abs().max()
-    assert graph.outputs[-1].shape == ("pictures", 96, "height/16", "width/16")
-    assert [port.name for port in detector_graph(engine).outputs] == HEADS
 
 
 @pytest.mark.parametrize(

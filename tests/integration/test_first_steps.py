@@ -80,24 +80,13 @@ def closed_port() -> Iterator[int]:
         yield reserved.getsockname()[1]
 
 
-def test_the_program_is_always_called_partstream(tmp_path: Path) -> None:
-    done = command(tmp_path, "run", "--colour")
-    assert "Usage: partstream run" in done.stderr
-    assert "run_stream" not in done.stderr
-
-
-def test_the_version_is_printed_without_loading_the_engine(tmp_path: Path) -> None:
-    assert re.fullmatch(r"partstream \d+\.\d+\.\d+\S*\n", command(tmp_path, "--version").stdout)
-
-
 def test_a_subscriber_without_an_engine_reports_it_and_continues_to_wait(closed_port: int) -> None:
-    for table in ((), ("--raw",)):
-        with started("subscribe", f"127.0.0.1:{closed_port}", *table) as process:
-            read = read_until(process, "Still waiting")
-            assert f"Nothing answers at tcp://127.0.0.1:{closed_port} yet" in read
-            process.send_signal(signal.SIGINT)
-            assert "Traceback" not in process.communicate()[0]
-            assert process.returncode == 130
+    with started("subscribe", f"127.0.0.1:{closed_port}") as process:
+        read = read_until(process, "Still waiting")
+        assert f"Nothing answers at tcp://127.0.0.1:{closed_port} yet" in read
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.communicate()[0]
+        assert process.returncode == 130
 
 
 class Run(NamedTuple):
@@ -116,18 +105,6 @@ def run() -> Run:
             received = read_until(process, "partstream.frame/1")
         engine.send_signal(signal.SIGINT)
         return Run(printed + engine.communicate()[0], received)
-
-
-def test_a_host_and_port_are_an_endpoint_to_subscribe_to(run: Run) -> None:
-    assert '"camera":"door"' in run.subscriber
-
-
-def test_an_endpoint_alone_archives_into_the_default_folder(tmp_path: Path, closed_port: int) -> None:
-    with started("archive", f"tcp://127.0.0.1:{closed_port}", "--out", str(tmp_path / "archive")) as process:
-        read_until(process, "archiving tcp://")
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
 async def test_run_repeats_what_is_missing_and_ends_with_code_4_when_it_is_stopped(
@@ -150,42 +127,6 @@ async def test_run_repeats_what_is_missing_and_ends_with_code_4_when_it_is_stopp
     assert "stopped before any source opened" in capsys.readouterr().err
 
 
-async def test_stopping_an_engine_without_enabled_cameras_is_no_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    started = asyncio.Event()
-
-    async def remind(*_: object) -> None:
-        started.set()
-
-    monkeypatch.setattr("commands.run.remind", remind)
-    settings = Config.model_validate(
-        {
-            "cameras": [{"id": "door", "source": "pattern:", "enabled": False}],
-            "model": {"profile": "free"},
-            "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
-            "http": {"bind": None},
-            "state_file": str(tmp_path / "cameras.json"),
-        }
-    )
-    running = asyncio.create_task(serve(settings))
-    await started.wait()
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):  # so the exit code is that of the signal
-        await running
-    assert "stopped before any source opened" not in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_tries_an_unreachable_camera_until_it_is_stopped(number: signal.Signals, closed_port: int) -> None:
-    with started("run", f"rtsp://127.0.0.1:{closed_port}/x", "--profile", "free", *PORTS) as process:
-        read_until(process, "nothing listens")
-        process.send_signal(number)
-        printed, _ = process.communicate()
-        assert "stopped before any source opened" in printed
-        assert process.returncode == 4
-
-
 def test_a_file_that_is_missing_ends_run_as_a_wrong_argument_and_with_once_with_code_4() -> None:
     for more, code in (((), 2), (("--once",), 4)):
         done = answered("run", "yard=absent.mp4", "--profile", "free", *more, *PORTS)
@@ -199,12 +140,3 @@ def test_a_webcam_needs_no_scheme(source: str) -> None:
     done = answered("config", "new", source)
     (camera,) = yaml.safe_load(done.stdout)["cameras"]
     assert camera["source"] == "device:/dev/video0"
-
-
-def test_console_lines_name_the_camera_once(run: Run) -> None:
-    about_the_camera = [line for line in run.engine.splitlines() if "camera door" in line]
-    assert len(about_the_camera) == 3
-    for line in about_the_camera:
-        assert line.count("door") == 1
-        assert "null" not in line
-        assert "None" not in line

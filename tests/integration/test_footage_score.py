@@ -18,7 +18,7 @@ from stream.config import Config
 from stream.engine import Engine
 from stream.results import Frame
 from training.footage.labels import UNSURE, instants
-from training.scoring.clips import PredictedFrame, Prediction, answer_film, packaged_labels
+from training.scoring.clips import answer_film, packaged_labels
 
 FRAMES = 16
 
@@ -62,21 +62,6 @@ async def test_predictions_equal_the_engines_results_for_every_frame(street: Pat
             assert mine.box == pytest.approx(theirs.box, abs=0.5)
             assert theirs.action is not None
             assert (mine.label, mine.score) == (theirs.action.label, pytest.approx(theirs.action.score, abs=1e-3))
-
-
-def test_stopping_early_changes_no_prediction(street: Path) -> None:
-    model = load_model("edge", "cpu", threads=1)
-    whole = answer_film(model, street, (192, 192))
-    early = answer_film(model, street, (192, 192), until_s=1.0)
-    assert [frame.time for frame in early.frames] == [number / 10 for number in range(11)]
-    for one, other in zip(early.frames, whole.frames):
-        assert one == PredictedFrame(
-            other.time,
-            tuple(
-                Prediction(pytest.approx(p.box, abs=0.01), p.label, pytest.approx(p.score, abs=1e-4))
-                for p in other.people
-            ),
-        )
 
 
 def test_the_command_scores_one_clip_and_writes_every_instant(tmp_path: Path) -> None:

@@ -130,20 +130,3 @@ def test_frames_have_integer_boxes_and_one_proposal_of_the_vocabulary(data: Path
     # With other options, existing predictions are not mixed in.
     mixed = partstream(*predict)
     assert mixed.exit_code == 2 and "use another folder, or --force" in mixed.stderr
-
-
-def test_errors_are_messages(tmp_path: Path) -> None:
-    for words, code, message in (
-        (("--videos", tmp_path / "nowhere"), 2, "nowhere"),
-        (("--data", tmp_path), 2, "has no video in test_videos"),
-        ((), 2, "either --data or --videos"),
-        (("--data", tmp_path, "--detector-size", "big"), 2, "is not WIDTHxHEIGHT"),
-    ):
-        done = partstream("predict", "--out", tmp_path / "out", *words)
-        assert (done.exit_code, message in done.stderr) == (code, True), done.output
-    film = tmp_path / "films" / "roof.mp4"
-    cut("sports2d", "demo.mp4", film, 30)
-    absent = partstream("predict", "--videos", film.parent, "--out", tmp_path / "out", "--profile", tmp_path / "no.st")
-    assert absent.exit_code == 3 and "no.st" in absent.stderr and not (tmp_path / "out").exists()
-    device = partstream("predict", "--videos", film.parent, "--out", tmp_path / "out", "--device", "gpu")
-    assert device.exit_code == 2 and "is not auto, cpu, cuda" in device.stderr

@@ -73,9 +73,3 @@ def test_the_version_is_printed() -> None:
 def test_exit_codes_are_in_the_help() -> None:
     assert "4 no source opened" in shown()
     assert "Exit code 4" in shown("run")
-
-
-def test_a_mistyped_command_is_answered_with_the_nearest_one() -> None:
-    done = CliRunner().invoke(app, ["archiv"])
-    assert done.exit_code == 2
-    assert "archive" in done.output

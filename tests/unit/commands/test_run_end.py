@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import io
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-import support.engines.wire_messages as wire
 from commands import run
 from stream.inference.inference_thread import NAME
-from stream.results import Message
 from support.engines.controlled_engine import configured
 
 
@@ -49,23 +43,3 @@ def test_a_thread_that_is_still_loading_the_model_does_not_change_the_exit_code(
 def test_a_run_whose_model_has_stopped_ends_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("threading.enumerate", lambda: [threading.main_thread()])
     assert not ended(monkeypatch)
-
-
-class FullDisk(io.StringIO):
-    def write(self, text: str, /) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-async def no_messages() -> AsyncIterator[Message]:
-    await asyncio.get_running_loop().create_future()
-    yield wire.status()
-
-
-async def test_a_table_that_cannot_be_written_ends_with_a_warning(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(run, "console", Console(file=FullDisk(), force_terminal=True))
-    await run._show_table(no_messages())
-    assert [record.getMessage() for record in caplog.records] == [
-        "the table is no longer shown: No space left on device"
-    ]

@@ -14,15 +14,6 @@ from commands.until_signal import until_signal
 from support.repository import REPOSITORY
 
 
-def test_signals_work_as_before_once_the_work_is_done() -> None:
-    async def work() -> int:
-        return 7
-
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert until_signal(work()) == 7
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
 def test_a_hangup_stops_work_in_order() -> None:
     ended: list[str] = []
 
@@ -38,20 +29,6 @@ def test_a_hangup_stops_work_in_order() -> None:
     assert until_signal(work()) == 128 + signal.SIGHUP
     assert ended == ["in order"]
     assert signal.getsignal(signal.SIGHUP) == before
-
-
-def test_a_hangup_that_is_ignored_stays_ignored() -> None:
-    async def work() -> int:
-        os.kill(os.getpid(), signal.SIGHUP)
-        await asyncio.sleep(0)
-        return 7
-
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        assert until_signal(work()) == 7
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 _SECOND = """
@@ -100,42 +77,3 @@ def test_work_that_was_stopped_ends_although_a_thread_does_not(threads: str) -> 
     done = subprocess.run([sys.executable, "-c", _BUSY, threads], capture_output=True, text=True, cwd=REPOSITORY)
     assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "in order\n")
     assert "does a name server or a service not answer?" in done.stderr
-
-
-def test_it_ends_although_what_was_printed_cannot_be_written() -> None:
-    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
-    with subprocess.Popen(
-        [sys.executable, "-c", _BUSY, "its own"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=REPOSITORY,
-        env=buffered,
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.wait() == 128 + signal.SIGTERM
-
-
-_UNREAD = """
-import fcntl, os
-from commands import until_signal
-
-until_signal.FLUSH_WITHIN_S = 0.1
-flags = fcntl.fcntl(1, fcntl.F_GETFL)
-fcntl.fcntl(1, fcntl.F_SETFL, flags | os.O_NONBLOCK)
-try:
-    while True:
-        os.write(1, bytes(4096))
-except BlockingIOError:
-    pass
-fcntl.fcntl(1, fcntl.F_SETFL, flags)
-print("left in the buffer")
-until_signal.end_at_once(3)
-"""
-
-
-def test_it_ends_although_its_output_is_not_read() -> None:
-    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
-    command = [sys.executable, "-c", _UNREAD]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY, env=buffered) as process:
-        assert process.wait() == 3

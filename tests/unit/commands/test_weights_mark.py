@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -53,29 +52,6 @@ def test_an_unknown_action_or_a_missing_file_is_an_error_and_changes_nothing(pat
     assert done.exit_code == 3 and "edge: there is no such checkpoint" in done.output
 
 
-def test_a_link_is_followed_and_other_files_in_the_folder_stay(path: Path) -> None:
-    link, other = path.with_name("link"), path.with_name("mine.safetensors.partial")
-    link.symlink_to(path)
-    other.write_text("precious")
-    assert run("mark", str(link), "--experimental", "carry").exit_code == 0
-    assert link.is_symlink() and summary(str(path)).experimental == ("carry",)
-    assert other.read_text() == "precious"
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        ([".", "--out", ""], 2, "--out: give the path of a file"),
-        ([".", "--out", "/"], 2, "--out: give the path of a file"),
-        ([""], 3, "there is no such checkpoint"),
-        (["a" * 300], 3, "File name too long"),
-    ],
-)
-def test_a_path_that_no_file_can_have_is_an_error(words: list[str], code: int, message: str) -> None:
-    done = run("mark", *words, "--experimental", "carry")
-    assert done.exit_code == code and message in done.output
-
-
 def test_a_marked_copy_is_loaded_listed_and_checked_with_its_experimental_actions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,16 +67,6 @@ def test_a_marked_copy_is_loaded_listed_and_checked_with_its_experimental_action
     text = " ".join(run("list").output.split())
     assert "edge-open experimental actions: carry kinetics-tps learned from" in text
     assert f"edge experimental actions: {', '.join(summary('edge').experimental)} edge-open" in text
-
-
-def test_a_path_that_is_no_regular_file_is_an_error_and_is_not_replaced(path: Path, tmp_path: Path) -> None:
-    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
-    os.mkfifo(pipe)
-    folder.mkdir()
-    for out in (pipe, folder):
-        done = run("mark", str(path), "--experimental", "carry", "--out", str(out))
-        assert done.exit_code == 3 and f"{out}: can't be written: not a regular file" in done.output
-    assert pipe.is_fifo() and folder.is_dir()
 
 
 def test_half_precision_makes_a_smaller_file_whose_network_answers_almost_the_same(path: Path) -> None:

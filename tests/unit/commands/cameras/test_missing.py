@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from commands.cameras.missing import NAMED, MissingCameras, remind
+from commands.cameras.missing import MissingCameras, remind
 from support.waiting import until
 
 
@@ -42,14 +42,6 @@ def test_a_camera_that_is_not_waited_for_is_not_named(status: Status) -> None:
     missing = MissingCameras()
     missing.reminder([status], 0.0, 30.0)
     assert missing.reminder([status], 60.0, 30.0) == []
-
-
-def test_of_many_cameras_some_are_named_and_the_others_counted() -> None:
-    missing, statuses = MissingCameras(), [Status(f"cam{number}") for number in range(NAMED + 3)]
-    missing.reminder(statuses, 0.0, 30.0)
-    lines = missing.reminder(statuses, 30.0, 30.0)
-    assert len(lines) == NAMED + 1
-    assert lines[-1] == "not live either: 3 more cameras"
 
 
 async def test_reminders_are_logged_again_and_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -58,14 +58,6 @@ def test_the_file_can_be_loaded_and_keeps_the_address_as_it_was_given(tmp_path: 
     assert "# rtsp://h/z was not open within 10 s" in text
 
 
-def test_ids_that_yaml_would_take_for_other_values_are_quoted(tmp_path: Path) -> None:
-    ids = ["no", "on", "null", "true", "1", "0x10", "1_0", "1e3", "2026-01-01", "2026-99-99", "door", "yard-2"]
-    path = tmp_path / "partstream.yaml"
-    path.write_text(new_file([(camera(name, "pattern:"), Probe(error="not opened")) for name in ids]))
-    assert [config.id for config in load(path).cameras] == ids
-    assert "- id: door\n" in path.read_text()
-
-
 def test_other_settings_are_written_with_their_defaults() -> None:
     from stream.config import Config
 

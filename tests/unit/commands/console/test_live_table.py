@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from commands.console.live_table import ENGINE_ENDED_US, EVENTS_SHOWN, PEOPLE_SHOWN, LiveTable, duration, reasons
+from commands.console.live_table import ENGINE_ENDED_US, EVENTS_SHOWN, PEOPLE_SHOWN, LiveTable
 from stream.results import (
     Action,
     CameraStats,
@@ -121,10 +121,6 @@ def line_of(text: str, beginning: str) -> str:
     return " ".join(line.split())
 
 
-def test_before_the_first_message_it_shows_that_it_waits() -> None:
-    assert "Waiting" in shown(LiveTable(lambda: NOW))
-
-
 def test_a_camera_shows_its_state_rates_drops_people_and_age() -> None:
     table = LiveTable(lambda: NOW)
     for message in (status("lobby"), stats(), frame("lobby")):
@@ -204,32 +200,6 @@ def test_control_characters_and_markup_of_messages_do_not_reach_the_terminal() -
     assert "[red]text[/]" in text
 
 
-@pytest.mark.parametrize("number", [10**400, -(10**400), 10**18], ids=["large", "negative", "late"])
-def test_numbers_without_meaning_are_shown_too(number: int) -> None:
-    table = LiveTable(lambda: NOW)
-    table.add(frame("door", person(1), capture_us=number, published_us=number, epoch=number))
-    table.add(msgspec.structs.replace(event(1), capture_us=number))
-    table.add(frame("yard", person(number), capture_us=-number))
-    assert "door" in shown(table, 200)
-
-
-def test_parts_that_do_nothing_explain_nothing() -> None:
-    still = Person(
-        1,
-        BOX,
-        0.9,
-        None,
-        [part("hip", 1.0, ("none", 0.9), ("sit", 0.05)), part("head", 0.2), part("left_arm", 0.5, ("bend", 0.4))],
-    )
-    assert reasons(still).plain.split(maxsplit=1)[1] == "left arm bend"
-
-
-def test_a_person_without_an_action_is_shown_without_reasons() -> None:
-    table = LiveTable(lambda: NOW)
-    table.add(frame("lobby", person(7, None)))
-    assert "lobby 7 …" in [" ".join(line.split()) for line in shown(table).splitlines()]
-
-
 def test_a_camera_with_a_problem_shows_the_remedy() -> None:
     table = LiveTable(lambda: NOW)
     table.add(status("gate", "reconnecting", "unauthorised", "camera gate: it needs a user name and password"))
@@ -244,16 +214,6 @@ def test_an_unready_engine_and_an_untrained_model_are_shown() -> None:
     table.add(frame("lobby", model=ModelRef("edge", "", False)))
     assert "not ready: the model is loading" in shown(table)
     assert "its labels are meaningless" in shown(table)
-
-
-def test_a_removed_camera_and_a_previous_engine_are_removed_from_the_table() -> None:
-    table = LiveTable(lambda: NOW)
-    for message in (frame("lobby", person(1)), frame("door"), status("door"), status("door", "removed")):
-        table.add(message)
-    assert "door" not in shown(table)
-    table.add(msgspec.structs.replace(status("hall"), run="b" * 32))
-    assert "lobby" not in shown(table)
-    assert "hall" in shown(table)
 
 
 def test_the_number_of_shown_lines_is_bounded() -> None:
@@ -280,19 +240,3 @@ def test_it_fits_any_terminal_and_keeps_names_and_actions_readable_where_it_can(
     if width >= 80:
         assert "right hand raise up" in text
         assert "22.5/s" in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-1, "0.0 s"),
-        (0.04, "0.0 s"),
-        (99.9, "99.9 s"),
-        (99.96, "2 min"),
-        (600, "10 min"),
-        (5969, "99 min"),
-        (7200, "2 h"),
-    ],
-)
-def test_durations_are_short(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

@@ -48,10 +48,6 @@ async def test_a_zeromq_socket_that_sends_nothing_is_recognised() -> None:
     assert "--server-key" in text
 
 
-async def test_nothing_answers_at_a_socket_file() -> None:
-    assert (await silence("ipc:///tmp/absent")).startswith("Nothing answers at ipc:///tmp/absent yet")
-
-
 def test_a_camera_that_the_engine_does_not_run_is_named_with_those_that_it_runs() -> None:
     assert not_running(["nosuch", "door"], stats("yard", "door")) == (
         "The engine does not run camera nosuch; it runs door, yard. Still waiting …"
@@ -59,8 +55,3 @@ def test_a_camera_that_the_engine_does_not_run_is_named_with_those_that_it_runs(
     assert "it runs none" in not_running(["nosuch"], stats())
     assert not_running(["door"], stats("yard", "door")) == ""
     assert not_running([], stats("door")) == ""
-
-
-def test_at_most_ten_cameras_are_listed() -> None:
-    text = not_running(["nosuch"], stats(*(f"cam{number:02}" for number in range(12))))
-    assert "cam09 and 2 more." in text

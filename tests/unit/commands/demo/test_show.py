@@ -45,16 +45,6 @@ def test_the_summary_has_the_counts_of_frames_and_the_actions() -> None:
     assert "wave 2" in printed(100, 80)
 
 
-def test_both_tables_have_the_cameras_in_the_same_order_whichever_result_came_first() -> None:
-    text = shown(stats(100, 80, ("street", "yard")), [a_frame(0, camera="yard"), a_frame(1, camera="street")])
-    first_words = [line.split()[0] for line in text.splitlines() if line.strip()]
-    assert [word for word in first_words if word in ("street", "yard")] == ["street", "yard", "street", "yard"]
-
-
-def test_a_camera_without_results_is_in_the_counts_only() -> None:
-    assert shown(stats(100, 80, ("street", "yard")), [a_frame(0, camera="yard")]).count("street") == 1
-
-
 @pytest.mark.parametrize(("processed", "advised"), [(49, True), (50, False)])
 def test_it_advises_a_smaller_detector_size_if_fewer_than_half_were_analysed(processed: int, advised: bool) -> None:
     said = f"This machine analysed {processed} of 100 frames; to analyse more, use a smaller `detector_size`"

@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from commands.gate import measuring
-from commands.gate.command import Required
 from commands.gate.gate_file import gate_file, log_gate
 from run_stream import app
 from stages.checkpoint import Checkpoint, save
@@ -24,7 +23,7 @@ from support.training.planted_checkpoints import edge_of, shuffled, without_answ
 from support.training.watched_clips import GivenPeople
 from training.footage.judging import Judged
 from training.gate.answers import sequences_of_actions
-from training.gate.decision import BACK_TEST, CLIPS, CONFIRMED, FOOTAGE, FORGETTING, REQUIRED, WRONG
+from training.gate.decision import BACK_TEST, CLIPS, CONFIRMED, FOOTAGE, FORGETTING, WRONG
 from training.scoring.clips import ClipScore
 
 EACH = 10
@@ -163,10 +162,6 @@ def test_the_gate_refuses_what_it_could_not_measure_unless_that_check_is_named(
     assert json.loads(out.read_text())["conditions"]["allow_unmeasured"] == ["back-test", "footage"]
 
 
-def test_the_command_names_the_checks_that_are_required() -> None:
-    assert tuple(Required) == REQUIRED
-
-
 def test_verdicts_that_the_new_checkpoint_learned_from_do_not_count(
     checkpoints: dict[str, Path], data: Path, tmp_path: Path
 ) -> None:
@@ -210,15 +205,6 @@ def test_what_cannot_be_compared_is_an_error_with_its_exit_code(
     done = gated(*(given.get(word, word) for word in words))
     assert done.exit_code == code, done.output
     assert message in done.output
-
-
-def test_a_rules_file_whose_names_the_new_checkpoint_lacks_is_refused(
-    checkpoints: dict[str, Path], data: Path, tmp_path: Path
-) -> None:
-    rules = tmp_path / "rules.yaml"
-    rules.write_text("rules: {down: {action: lie}}")
-    done = gated(checkpoints["old"], checkpoints["equal"], "--data", data, "--rules", rules, "--videos", data / "clips")
-    assert done.exit_code == 2 and "lie" in done.output
 
 
 def test_run_logs_whether_the_checkpoint_passed(

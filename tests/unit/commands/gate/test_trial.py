@@ -49,10 +49,3 @@ def test_videos_count_only_where_a_rule_applies(tmp_path: Path) -> None:
     assert found("zone: all") == (1, 1), "the configured camera is analysed though it is not enabled"
     assert found("zone: [all, gate]") == (1, 1)
     assert found("cameras: [yard]") == found("zone: gate") == found("cameras: [door], zone: all") == (0, 0)
-
-
-def test_rules_for_places_that_no_video_has_measure_nothing(tmp_path: Path) -> None:
-    config = put(tmp_path / "partstream.yaml", CONFIG)
-    videos = [TrialVideo(tmp_path / "clip.mp4", "hall"), TrialVideo(tmp_path / "clip.mp4")]
-    for rule in ("{crosses: all}", "{enters: gate}", "{leaves: gate}", "{leaves: all, zone: gate}"):
-        assert tried(f"rules: {{one: {rule}}}", videos, tmp_path, config) == Trial([], [])

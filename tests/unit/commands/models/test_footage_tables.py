@@ -100,15 +100,6 @@ def test_tables_show_both_macros_falls_and_delays() -> None:
         assert words in shown
 
 
-def test_steps_that_are_left_out_are_counted() -> None:
-    assert "678 steps whose detections do not show the action are left out" in printed(TABLES["sequences"])
-
-
-def test_films_without_falls_and_labels_are_shown_as_well() -> None:
-    figures = film_figures("empty", [film("   ", "www")])
-    assert "macro, all frames: –" in printed(lambda console: show_films(figures, console))
-
-
 def test_names_cannot_control_the_terminal_or_break_a_table() -> None:
     name = "\x1b]0;x\x07[/b]"
     judged = Judged("clip", "ann", 0.0, 1, name, name, 0.75, False, "ann")

@@ -19,8 +19,6 @@ from training.synthetic.scoring import frozen_set, runs, workers
 from training.synthetic.scoring.runs import Bench, Conditions, remaining
 from training.synthetic.videos.truth import Truth, truth_file, write_truth
 
-Say = Callable[[Lease], FrameAnalysis]
-
 
 def right(lease: Lease) -> FrameAnalysis:
     """Return waving in the video of waving, and walking in the other."""
@@ -145,14 +143,6 @@ def test_errors_are_messages(tmp_path: Path, models: dict[str, WatchedScript]) -
     ):
         done = generated(*words)
         assert done.exit_code == 2 and said in done.output.replace("\n", " "), done.output
-
-
-def test_figures_are_shown_even_if_their_file_cannot_be_written(
-    tmp_path: Path, models: dict[str, WatchedScript]
-) -> None:
-    make_set(tmp_path / "set")
-    done = generated("score", tmp_path / "set", "--own-set", "--json", tmp_path)
-    assert done.exit_code == 1 and "can't be written" in done.stderr and "online accuracy by action" in done.stdout
 
 
 def test_an_invalid_checkpoint_or_device_is_named(tmp_path: Path) -> None:

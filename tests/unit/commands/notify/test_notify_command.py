@@ -4,7 +4,6 @@ import json
 import socket
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from run_stream import app
@@ -50,17 +49,6 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
     assert code == 2 and "metrics: 127.0.0.1" in text and "can't be bound" in text
 
 
-def test_an_error_of_a_value_while_it_runs_is_no_error_of_the_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fails(notifier: object) -> None:
-        raise ExceptionGroup("tasks", [ValueError("unexpected")])
-
-    monkeypatch.setattr("stream.notify.notifier.Notifier.run", fails)
-    (tmp_path / "secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    assert run("--config", configured(tmp_path))[0] == 1, "2 keeps systemd from starting it again"
-
-
 def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retried(tmp_path: Path) -> None:
     config = configured(tmp_path)
     running = Ledger(tmp_path / "notify.db")
@@ -82,13 +70,6 @@ def test_a_test_message_is_queued_and_listed_and_only_what_was_given_up_is_retri
     assert run("retry", "--target", "hook", "--config", config) == (0, "1 message will be sent\n")
 
 
-def test_a_test_message_that_no_running_notify_sends_is_said(tmp_path: Path) -> None:
-    config = configured(tmp_path)
-    Ledger(tmp_path / "notify.db").close()
-    code, text = run("test", "hook", "--config", config)
-    assert code == 0 and f"queued, but no `partstream notify` runs with {tmp_path}/notify.db" in text
-
-
 def test_a_configuration_before_the_name_of_a_command_counts_unless_one_follows(tmp_path: Path) -> None:
     config = configured(tmp_path)
     Ledger(tmp_path / "notify.db").close()
@@ -107,29 +88,3 @@ def test_events_are_listed_only_on_request(tmp_path: Path) -> None:
     assert [json.loads(line)["kind"] for line in run("list", "--config", config, "--json")[1].splitlines()] == ["began"]
     code, text = run("list", "--config", config, "--events")
     assert code == 0 and all(kind in text for kind in ("began", "event", "clip"))
-
-
-def test_a_reason_of_a_receiver_is_shown_as_it_is(tmp_path: Path) -> None:
-    config = configured(tmp_path)
-    ledger = Ledger(tmp_path / "notify.db")
-    ledger.plan(Delivery("a", "hook", "began", b"{}", "door", "a"), 1)
-    ledger.tried(1, "given_up", 2, "refused [/bold] [link=x]")
-    ledger.close()
-    code, text = run("list", "--config", config)
-    assert code == 0 and all(word in text for word in ("refused", "[/bold]", "[link=x]"))
-
-
-def test_a_ledger_that_another_process_writes_for_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.notify.ledger.BUSY_S", 0.01)
-    config = configured(tmp_path)
-    ledger = Ledger(tmp_path / "notify.db")
-    with ledger.transaction():
-        for command in [("test", "hook"), ("retry", "--target", "hook")]:
-            code, text = run(*command, "--config", config)
-            assert code == 1 and "partstream: the ledger can't be used: database is locked" in text
-    ledger.close()
-
-
-def test_schemas_are_printed() -> None:
-    assert "targets" in json.loads(run("schema")[1])["properties"]
-    assert "Notice" in json.loads(run("schema", "--notice")[1])["$defs"]

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -15,7 +14,7 @@ from commands.rules.videos import settings_of
 from run_stream import app
 from stream.results import ALERT_SCHEMA, Frame
 from stream.rules.runs import UNSEEN_US
-from stream.rules_file import rules_schema, stored_names
+from stream.rules_file import stored_names
 from support.backtest import recorded
 from support.backtest.recorded import frame, person, write_archive, write_results
 
@@ -82,14 +81,6 @@ def test_alerts_are_counted_and_listed(tmp_path: Path) -> None:
     assert found["results"]["hours"] == pytest.approx(59.8 / 3600, abs=1e-4)
 
 
-def test_the_console_shows_counts_without_a_rate_for_less_than_a_day(tmp_path: Path) -> None:
-    results = write_results(tmp_path / "r.jsonl", frames())
-    done = partstream("rules", "try", written(tmp_path, "rules.yaml", RULES), results)
-    assert "2 [0.24, 7.22]" in done.stdout
-    assert "A rate per day needs at least 24 hours of results." in done.stdout
-    assert "lie 0.80 for" in done.stdout and "track 2" in done.stdout
-
-
 def test_a_rate_has_its_interval_and_gaps_do_not_count(tmp_path: Path) -> None:
     many = [frame(seq, media_us=seq * UNSEEN_US) for seq in range(30 * 1200)]
     later = [frame(40_000 + seq, media_us=(40_000 + seq) * UNSEEN_US) for seq in range(20)]
@@ -100,15 +91,6 @@ def test_a_rate_has_its_interval_and_gaps_do_not_count(tmp_path: Path) -> None:
     assert (len(camera["gaps"]), missing, hours) == (1, 4000, pytest.approx(30.015, abs=0.01))
     rate = found["rules"]["empty"]["per_day"]
     assert rate == pytest.approx({"rate": 0.8, "low": 0.0202, "high": 4.455}, rel=5e-3)
-
-
-def test_an_archive_a_results_file_and_several_cameras_give_the_same_alerts(tmp_path: Path) -> None:
-    other = [msgspec.structs.replace(one, camera="yard") for one in frames()]
-    archived = tried(tmp_path, write_archive(tmp_path / "archive", frames(), other))
-    from_lines = tried(tmp_path, write_results(tmp_path / "r.jsonl", [*frames(), *other]))
-    assert archived == from_lines
-    assert archived["rules"]["down"]["by_camera"] == {"lobby": 2, "yard": 2}
-    assert tried(tmp_path, tmp_path / "archive", "--camera", "yard")["rules"]["down"]["by_camera"] == {"yard": 2}
 
 
 def test_no_file_that_was_read_is_replaced_by_what_is_found(tmp_path: Path) -> None:
@@ -201,13 +183,6 @@ def test_zones_of_the_configuration_replace_the_recorded_ones(tmp_path: Path) ->
     assert tried(tmp_path, archive, "--config", config, rules=at_desk)["rules"]["down"]["alerts"] == 2
 
 
-def test_a_recorded_camera_must_be_configured(tmp_path: Path) -> None:
-    results = write_results(tmp_path / "r.jsonl", [frame(0, camera="yard")])
-    words = ("--config", written(tmp_path, "partstream.yaml", CONFIG))
-    message = refused("try", written(tmp_path, "rules.yaml", RULES), results, *words)
-    assert "--config has no camera yard" in message and "it has lobby" in message
-
-
 def test_rules_that_the_results_cannot_answer_are_left_out_by_name(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "archive", frames(), parts=0)
     action = f"actions: {{mine: {{part: hip, state: {stored_names('edge').vocabulary.states_of['hip'][0]}}}}}\n"
@@ -230,29 +205,6 @@ def test_times_are_selected_and_nothing_selected_is_an_error(tmp_path: Path) -> 
     assert "--from yesterday is not a time" in refused("try", rules, archive, "--from", "yesterday")
 
 
-def test_unknown_names_are_errors(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path / "archive", frames())
-    rules = written(tmp_path, "rules.yaml", "rules: {down: {action: lye}}")
-    assert "rules.yaml: rules.down.action: unknown action 'lye'; did you mean `lie`?" in refused("try", rules, archive)
-
-
-def test_a_profile_that_is_not_packaged_is_noted(tmp_path: Path) -> None:
-    model = msgspec.structs.replace(recorded.MODEL, profile="mine")
-    results = write_results(tmp_path / "r.jsonl", [msgspec.structs.replace(one, model=model) for one in frames()])
-    assert "the profile mine is not packaged" in tried(tmp_path, results)["notes"][0]
-
-
-def test_a_source_that_is_not_there_is_named_with_the_kinds_of_sources(tmp_path: Path) -> None:
-    error = refused("try", written(tmp_path, "rules.yaml", RULES), tmp_path / "archive-of-june")
-    assert "archive-of-june: no such file or folder. A source is a folder of `partstream archive`" in error
-
-
-def test_the_same_camera_in_two_kinds_of_source_is_an_error(tmp_path: Path) -> None:
-    sources = write_archive(tmp_path / "archive", frames()), write_results(tmp_path / "r.jsonl", frames())
-    rules = written(tmp_path, "rules.yaml", RULES)
-    assert "camera lobby is in an archive and in a results file" in refused("try", rules, *sources)
-
-
 def test_check_names_the_file_and_what_is_wrong(tmp_path: Path) -> None:
     rules = written(tmp_path, "rules.yaml", RULES)
     done = partstream("rules", "check", rules)
@@ -270,10 +222,6 @@ def test_check_warns_of_zones_that_no_camera_has(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "warning: rules.a.zone: unknown zone 'hal'; did you mean `hall`?" in done.stderr
     assert "fence" not in done.stderr
-
-
-def test_schema_prints_the_json_schema() -> None:
-    assert json.loads(partstream("rules", "schema").stdout) == rules_schema()
 
 
 def test_videos_are_analysed_with_the_settings_of_the_camera_of_their_name(tmp_path: Path) -> None:

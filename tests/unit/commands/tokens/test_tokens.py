@@ -85,17 +85,3 @@ def test_a_mistake_is_explained_and_changes_nothing(tmp_path: Path, arguments: l
     code, secret, said = tokens("new", *arguments, "--file", file)
     assert (code, secret, message in said.replace("\n", "")) == (2, "", True), said
     assert file.read_bytes() == before
-
-
-def test_a_file_that_is_missing_or_open_to_others_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "tokens.yaml"
-    for command in (["list"], ["remove", "anna"]):
-        code, _, said = tokens(*command, "--file", file)
-        assert (code, "partstream tokens new" in said.replace("\n", " ")) == (2, True)
-    assert (
-        tokens("new", "anna", "--file", tmp_path / "none" / "tokens.yaml", "--right", "look", "--all-cameras")[0] == 2
-    )
-    file.write_text("")
-    file.chmod(0o666)
-    assert tokens("new", "anna", "--file", file, "--right", "look", "--all-cameras")[0] == 2
-    assert file.read_text() == ""
