@@ -32,8 +32,8 @@ class CameraConfig(Section):
     transport: Literal["auto", "native", "ffmpeg"] = Field(
         "auto",
         description="RTSP: the reader. `native` is partstream's own and delivers each frame one frame "
-        "interval sooner than `ffmpeg`. `auto` is `native`, or `ffmpeg` for cameras that native "
-        "RTSP cannot read; a metric and the camera's status report this.",
+        "interval sooner than `ffmpeg`. `auto` is `native`, or `ffmpeg` for codecs other than H.264 "
+        "and H.265; a metric and the camera's status report this.",
     )
     lower_transport: Literal["tcp", "udp"] = Field(
         "tcp",
@@ -147,8 +147,6 @@ class CameraConfig(Section):
     def _check_transport(cls, value: object) -> object:
         if value in ("tcp", "udp"):
             raise ValueError(f"selects the reader (auto, native, ffmpeg); write lower_transport: {value}")
-        if value in ("wire", "libav"):
-            raise ValueError(f"{value} has a new name; write transport: {'native' if value == 'wire' else 'ffmpeg'}")
         return value
 
     @field_validator("tls_fingerprint")

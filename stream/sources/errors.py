@@ -113,6 +113,12 @@ class NoMemoryError(SourceError):
     reason = "no_memory"
 
 
+class BusyError(SourceError):
+    """This computer lacks what is needed to open it, for now: file descriptors. Files are retried too."""
+
+    reason = "busy"
+
+
 class BrokenError(SourceError):
     """Reading failed."""
 

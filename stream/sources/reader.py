@@ -31,7 +31,7 @@ from stream.sources.decoding.frame_writer import FrameWriter, MaskFor, SlotForma
 from stream.sources.decoding.picture_limit import PictureLimit, ring_bytes
 from stream.sources.decoding.picture_memory import give_back
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import EndedError, InternalError, RefusedError, SourceError
+from stream.sources.errors import BusyError, EndedError, InternalError, RefusedError, SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
 from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus, stated_privacy
@@ -149,7 +149,7 @@ class CameraReader:
                 if self._config.pace != "loop":
                     return self._end(None, "the file has ended")
                 self._mark_interrupted()
-            elif self._traits.finite or error.permanent:
+            elif (self._traits.finite and not isinstance(error, BusyError)) or error.permanent:
                 return self._end(error.reason, str(error))
             elif not self._wait_before_connecting(error):
                 return self._end(None, "stopped")

@@ -104,9 +104,9 @@ def noted_silences(camera: WatchedCamera) -> list[int]:
     silences: list[int] = [0]
     watch = camera.reader._check_silence
 
-    def note(diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int) -> None:
+    def note(diagnosis: ErrorDiagnosis, now_ns: int, began_ns: int, last_ns: int, awaited_ns: int) -> None:
         silences.append(now_ns - last_ns)
-        watch(diagnosis, now_ns, began_ns, last_ns)
+        watch(diagnosis, now_ns, began_ns, last_ns, awaited_ns)
 
     camera.reader._check_silence = note  # type: ignore[method-assign]
     return silences

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import time
 from pathlib import Path
 
@@ -157,6 +160,32 @@ def test_a_folder_is_unreadable(folder: Path) -> None:
 def test_text_is_not_a_video_whatever_its_name(folder: Path, name: str) -> None:
     (folder / name).write_text("Not a video, but FFmpeg would play a .txt file as one.\n" * 50)
     assert ends_with(folder / name)[0] == "not_a_video"
+
+
+def test_a_list_of_files_is_not_a_video(folder: Path, clip: Path) -> None:
+    (folder / "list.mp4").write_text(f"ffconcat version 1.0\nfile {clip.name}\n")
+    assert ends_with(folder / "list.mp4")[0] == "not_a_video"
+
+
+def test_a_file_is_opened_once_a_descriptor_is_free(clip: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    kept: list[int] = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 8, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                kept.append(os.dup(0))
+        with WatchedCamera(clip, pace="fast", reconnect_initial_s=0.1, reconnect_max_s=0.1) as camera:
+            wait_until(lambda: len(camera.reconnects) >= 2)
+            assert set(camera.reconnects) == {"busy"}
+            while kept:
+                os.close(kept.pop())
+            wait_until(lambda: camera.live)
+    finally:
+        for descriptor in kept:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_empty_file_is_not_a_video(folder: Path) -> None:

@@ -1,15 +1,12 @@
-"""FfmpegTransport: access units from anything that FFmpeg's demuxers can open.
+"""FfmpegTransport: access units from files and devices, by FFmpeg's demuxers.
 
-FFmpeg's reads block, so each read gets a time slice. A read that exceeds its slice leaves the connection intact, and
-the next read continues without loss (measured over TCP and UDP with a server stopped for 2 s). When the first slice
-after data expires, FFmpeg's parser returns the access unit that it held back; later slices raise. For this reason,
-FFmpeg's own timeouts seem to take twice their value.
+FFmpeg's reads block, so each read gets a time slice. A read that exceeds its slice leaves the container intact, and the
+next one continues without loss.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +19,6 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from stream.sources.arrival_time import utc_us_at
-from stream.sources.decoding.clock import EARLIEST_SANE_UTC_US, LATEST_UTC_US
 from stream.sources.demuxed.opening import Opening, OpeningStoppedError, OpeningTimeoutError
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.transport import AccessUnit, StoppedError, Transport, UnitTimes
@@ -31,9 +27,6 @@ MAX_SLICE_S = 1.5
 """Longest time slice, and so the delay of a stop. Shorter ones could split access units of slow cameras."""
 EMPTY_READ_PAUSE_S = 0.005
 """Pause before a device without a frame is read again."""
-AGREEMENT_US = 5_000
-"""Less than a frame interval, more than the correction by a new report (some µs)."""
-_PRODUCER_TIME = struct.Struct("<q")
 
 
 def slice_s(stall_timeout_s: float) -> float:
@@ -72,8 +65,6 @@ class FfmpegTransport(Transport):
         self._stream: VideoStream
         self._packets: Iterator[av.Packet] | None = None
         self._us_per_tick = 0.0
-        self._expected_us: int | None = None
-        self._sender_offset_us: int | None = None
 
     def open(self) -> Transport:
         """Connect within the start timeout."""
@@ -116,7 +107,6 @@ class FfmpegTransport(Transport):
         assert self._container is not None
         packets = self._packets or self._container.demux(self._stream)
         self._packets = packets
-        began_ns = time.monotonic_ns()
         try:
             packet = next(packets)
         except StopIteration:
@@ -133,11 +123,8 @@ class FfmpegTransport(Transport):
         arrival_ns = time.monotonic_ns()
         if packet.size == 0:  # FFmpeg's sign to flush the decoder: the stream has ended
             raise self.diagnosis.ended()
-        if arrival_ns - began_ns >= self._slice_s * 1e9:  # the unit that the parser held back arrived earlier
-            arrival_ns = began_ns
-        pts_us = self._pts_us(packet)
-        sender_utc_us = self._sender_utc_us(packet, pts_us)
-        return AccessUnit(packet, UnitTimes(pts_us, arrival_ns, utc_us_at(arrival_ns), sender_utc_us))
+        pts_us = None if packet.pts is None else round(packet.pts * self._us_per_tick)
+        return AccessUnit(packet, UnitTimes(pts_us, arrival_ns, utc_us_at(arrival_ns)))
 
     def close(self) -> None:
         """Close the connection."""
@@ -146,44 +133,10 @@ class FfmpegTransport(Transport):
         if container is not None:
             container.close()
 
-    def _pts_us(self, packet: av.Packet) -> int | None:
-        """Return the presentation time, µs.
-
-        The parser omits it once after an expired slice: the end of the unit before is used then.
-        """
-        pts = packet.pts
-        us = self._expected_us if pts is None else round(pts * self._us_per_tick)
-        self._expected_us = (
-            None if us is None or not packet.duration else us + round(packet.duration * self._us_per_tick)
-        )
-        return us
-
-    def _sender_utc_us(self, packet: av.Packet, pts_us: int | None) -> int | None:
-        """Return the capture time by the sender's clock, once two successive packets agree on its offset.
-
-        After a sender report, FFmpeg attaches the first time to the packet before the one that it belongs to.
-        """
-        utc_us = _producer_time_us(packet)
-        offset_us = None if utc_us is None or pts_us is None else utc_us - pts_us
-        before_us, self._sender_offset_us = self._sender_offset_us, offset_us
-        if offset_us is None or before_us is None or abs(offset_us - before_us) > AGREEMENT_US:
-            return None
-        return utc_us
-
 
 def _moving_pictures(container: InputContainer) -> VideoStream | None:
-    """Return the first video stream, but no cover image, and no text file, which FFmpeg would also play."""
-    if container.format.name == "tty":
-        return None
+    """Return the first video stream, but no cover image."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
     return None
-
-
-def _producer_time_us(packet: av.Packet) -> int | None:
-    """Return the time that FFmpeg attaches to each packet after an RTCP sender report."""
-    if not packet.has_sidedata("prft"):
-        return None
-    (utc_us,) = _PRODUCER_TIME.unpack_from(bytes(packet.get_sidedata("prft")))
-    return utc_us if EARLIEST_SANE_UTC_US <= utc_us <= LATEST_UTC_US else None

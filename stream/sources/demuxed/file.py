@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 
@@ -15,6 +16,7 @@ from stream.sources.decoding.picture_limit import decoder_pixels
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import (
+    BusyError,
     NoSuchFileError,
     NotAVideoError,
     SourceError,
@@ -22,6 +24,14 @@ from stream.sources.errors import (
 )
 from stream.sources.transport import AccessUnit, Transport, UnitTimes
 
+DEMUXERS = (
+    "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,ogg,asf,ivf,nut,mxf,rm,dv,gxf,wtv,yuv4mpegpipe,gif,swf,"
+    "h261,h263,h264,hevc,vvc,obu,av1,m4v,mjpeg,vc1,vc1test,dirac,cavsvideo,rawvideo"
+)
+"""Formats of files. Those that name other files or addresses (lists of ffconcat, playlists) are not among them."""
+PLAYLISTS = "hls,dash,sdp,rtp,rtsp,mpjpeg"
+"""Formats that a URL may also lead to."""
+NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 ASSUMED_FPS = 25
 """Rate of streams without times or rate (raw H.264)."""
 
@@ -34,7 +44,7 @@ def file_transport(config: CameraConfig, stopping: threading.Event) -> FileTrans
         config.source.reveal(),
         diagnosis,
         stopping,
-        options={},
+        options={"format_whitelist": DEMUXERS if config.source.scheme == "file" else f"{DEMUXERS},{PLAYLISTS}"},
         start_timeout_s=config.start_timeout_s,
         stall_timeout_s=config.stall_timeout_s,
         max_pixels=decoder_pixels(config.max_pixels),
@@ -106,6 +116,10 @@ class FileErrorDiagnosis(ErrorDiagnosis):
 
     def opening(self, error: Exception, after_s: float) -> SourceError:
         """Use the error of the operating system or the demuxer."""
+        if isinstance(error, OSError) and error.errno in NO_DESCRIPTOR:
+            return BusyError(
+                self.camera, f"no file descriptor is free to open {self.address}", "Raise the limit (ulimit -n)"
+            )
         if isinstance(error, (av.error.FileNotFoundError, av.error.NotADirectoryError)):
             return NoSuchFileError(
                 self.camera, f"there is no file {self.address}", "Check the path, or write rtsp://… for a camera"
@@ -116,7 +130,8 @@ class FileErrorDiagnosis(ErrorDiagnosis):
             return UnreadableError(
                 self.camera, f"{self.address} cannot be read ({error.strerror})", "Use the path of a readable file"
             )
-        if isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):
+        # An ArgumentError means that the format is not among those of files.
+        if isinstance(error, (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError)):
             return NotAVideoError(
                 self.camera, f"{self.address} is not a video, or is incomplete", "Use a video file, such as MP4 or MKV"
             )

@@ -34,6 +34,7 @@ from stream.sources.rtsp.protocol.errors import (
     LowerTransportError,
     NoSuchPathError,
     NoVideoError,
+    OtherProtocolError,
     SessionError,
     StatusError,
 )
@@ -70,11 +71,9 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
     def __init__(self, config: CameraConfig) -> None:
         super().__init__(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
         self._udp = config.lower_transport == "udp"
-        self._unsupported_remedy = "Set transport: auto, or ffmpeg"
+        self._unsupported_remedy = "Try transport: ffmpeg"
         if config.tls_fingerprint is not None:
-            self._unsupported_remedy = "Try transport: ffmpeg, with tls_certificates instead of tls_fingerprint"
-        elif config.transport == "auto":
-            self._unsupported_remedy = "If this continues, set transport: ffmpeg"
+            self._unsupported_remedy += ", with tls_certificates instead of tls_fingerprint"
         address = parse_rtsp(config)
         self._host, self._port = address.host, address.port
         self._trust = Trust(config.tls_certificates, config.tls_fingerprint) if address.scheme == "rtsps" else None
@@ -101,7 +100,7 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
                 return self._unauthorised()
             case NoSuchPathError():
                 return self._not_found()
-            case NoVideoError():
+            case NoVideoError() | OtherProtocolError():
                 return self._not_a_video()
             case LowerTransportError():
                 return self._server_error("it does not send over TCP")
@@ -146,6 +145,12 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         """Return the error for the end of the stream: since a camera's has none, its server closed the connection."""
         return EndedError(
             self.camera, f"the server of {self.address} closed the connection", "If this continues, check the camera"
+        )
+
+    def redirected(self) -> SourceError:
+        """Return the error for a redirect, which the FFmpeg backend does not follow."""
+        return ServerError(
+            self.camera, f"the server redirects {self.address}", "Use its address, or transport: native, which follows"
         )
 
     def no_picture_in_time(self) -> SourceError:

@@ -15,17 +15,11 @@ from stream.sources.rtsp.native_transport import NativeRtspTransport
 from stream.sources.transport import Fallback, Transport, TransportOpener
 from telemetry.reasons import DiscardReason
 
-REMEMBERED_S = {
-    "codec": 3600.0,
-    "encrypted": 3600.0,
-    "interleaving": 3600.0,
-    "packetisation": 3600.0,
-    "clock_rate": 3600.0,
-    "multicast": 3600.0,
-}
-"""Seconds for which a camera that native RTSP could not read is left to the FFmpeg backend, by reason. The limit is for
-cameras whose settings change. Other reasons may be temporary and are not remembered."""
+REMEMBERED_S = 3600.0
+"""Seconds for which a camera of another codec is left to the FFmpeg backend. It may be set to another one."""
 MAX_REMEMBERED = 1024
+OTHER_CODEC = "codec"
+"""The reason, for metrics."""
 RELEASE_S = 0.3
 """Time for a server to release a connection. Many cameras accept few, and GStreamer answers the next one with 503."""
 
@@ -39,23 +33,20 @@ class NativeRtsp:
     def __init__(self) -> None:
         self.thread = LoopThread("rtsp", _new_loop, _nothing)
         self._lock = threading.Lock()
-        self._unsupported: dict[str, tuple[str, float]] = {}
+        self._other_codecs: dict[str, float] = {}
 
-    def remember_unsupported(self, address: str, reason: str) -> None:
-        """Leave this address to the FFmpeg backend for a time that depends on the reason."""
-        if reason not in REMEMBERED_S:
-            return
+    def remember_other_codec(self, address: str) -> None:
+        """Leave this address to the FFmpeg backend for a while."""
         with self._lock:
-            self._unsupported.pop(address, None)
-            self._unsupported[address] = reason, time.monotonic() + REMEMBERED_S[reason]
-            while len(self._unsupported) > MAX_REMEMBERED:
-                del self._unsupported[next(iter(self._unsupported))]
+            self._other_codecs.pop(address, None)
+            self._other_codecs[address] = time.monotonic() + REMEMBERED_S
+            while len(self._other_codecs) > MAX_REMEMBERED:
+                del self._other_codecs[next(iter(self._other_codecs))]
 
-    def unsupported_reason(self, address: str) -> str | None:
-        """Return why native RTSP is not to be tried for this address, or None if it is."""
+    def has_other_codec(self, address: str) -> bool:
+        """Return whether native RTSP is not to be tried for this address."""
         with self._lock:
-            reason, until_s = self._unsupported.get(address, (None, 0.0))
-        return reason if time.monotonic() < until_s else None
+            return time.monotonic() < self._other_codecs.get(address, 0.0)
 
     def stop(self) -> bool:
         """End the thread, and return whether it ended within a second."""
@@ -89,10 +80,7 @@ def rtsp_opener(
 
 
 class RtspOpener:
-    """Opens native RTSP and, under `transport: auto`, the FFmpeg backend for what native RTSP does not support.
-
-    What turns out to be unsupported while a connection is read is left to the FFmpeg backend from the next one on.
-    """
+    """Opens native RTSP and, under `transport: auto`, the FFmpeg backend for codecs other than H.264 and H.265."""
 
     def __init__(
         self,
@@ -115,27 +103,23 @@ class RtspOpener:
         address = self._config.source.reveal()
         # FFmpeg cannot check a fingerprint.
         may_fall_back = self._config.transport == "auto" and self._config.tls_fingerprint is None
-        reason = self._native_rtsp.unsupported_reason(address) if may_fall_back else None
-        if reason is None:
+        if not may_fall_back or not self._native_rtsp.has_other_codec(address):
             native = NativeRtspTransport(
-                self._config,
-                self.diagnosis,
-                self._stopping,
-                self._native_rtsp.thread,
-                self._on_discard,
-                lambda code: self._native_rtsp.remember_unsupported(address, code),
+                self._config, self.diagnosis, self._stopping, self._native_rtsp.thread, self._on_discard
             )
             self._transport = native
             try:
                 return native.open()
             except NativeUnsupportedError as error:
-                if not may_fall_back:
+                if not may_fall_back or error.code != OTHER_CODEC:
                     raise
-                reason = error.code
+            self._native_rtsp.remember_other_codec(address)
             native.close()
             self._stopping.wait(RELEASE_S)
-        fallback = Fallback(reason, f"read by the FFmpeg backend, one frame later: {UNSUPPORTED_MEANINGS[reason]}")
-        self._transport = FfmpegRtspTransport(self._config, self.diagnosis, self._stopping, fallback)
+        meaning = f"read by the FFmpeg backend, one frame later: {UNSUPPORTED_MEANINGS[OTHER_CODEC]}"
+        self._transport = FfmpegRtspTransport(
+            self._config, self.diagnosis, self._stopping, Fallback(OTHER_CODEC, meaning)
+        )
         return self._transport.open()
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from stream.sources.errors import SourceError
 from stream.sources.handover import HandoverClosedError
 from stream.sources.loop_thread import LoopStoppedError, LoopThread, outcome
 from stream.sources.rtsp.client import RtspClient
-from stream.sources.rtsp.error_diagnosis import NativeUnsupportedError, RtspErrorDiagnosis
+from stream.sources.rtsp.error_diagnosis import RtspErrorDiagnosis
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.trust import Trust
 from stream.sources.transport import AccessUnit, StoppedError, Transport
@@ -31,8 +31,7 @@ LIBAVCODEC_NAMES = {"h264": "h264", "h265": "hevc"}
 class NativeRtspTransport(Transport):
     """One connection. Packets arrive in `thread`, which all cameras share; units are read in the camera's thread.
 
-    `on_discard(reason)` is called for each unit that is discarded before the decoder gets it, and
-    `on_unsupported(code)` before `NativeUnsupportedError` is raised.
+    `on_discard(reason)` is called for each unit that is discarded before the decoder gets it.
     """
 
     def __init__(
@@ -42,13 +41,11 @@ class NativeRtspTransport(Transport):
         stopping: threading.Event,
         thread: LoopThread,
         on_discard: Callable[[DiscardReason], None],
-        on_unsupported: Callable[[str], None],
     ) -> None:
         super().__init__(diagnosis)
         self._diagnosis = diagnosis
         self._stopping = stopping
         self._thread = thread
-        self._on_unsupported = on_unsupported
         self._start_timeout_s = config.start_timeout_s
         self._hwaccel = nvdec.hardware(config.decoder)
         self._trust = Trust(config.tls_certificates, config.tls_fingerprint)
@@ -59,15 +56,7 @@ class NativeRtspTransport(Transport):
         self._first: AccessUnit | None = None
 
     def open(self) -> Transport:
-        """Connect and wait for the first unit. Raises `NativeUnsupportedError` for what FFmpeg may be able to read."""
-        try:
-            self._open()
-        except NativeUnsupportedError as error:
-            self._on_unsupported(error.code)
-            raise
-        return self
-
-    def _open(self) -> None:
+        """Connect and wait for the first unit. Raises `NativeUnsupportedError` for what it does not support."""
         began_s = time.monotonic()
         client = self._client
         try:
@@ -88,7 +77,7 @@ class NativeRtspTransport(Transport):
             if unit is not None:
                 self._first = unit
                 self.codec = self._decoder()
-                return
+                return self
             if time.monotonic() - began_s >= self._start_timeout_s:
                 raise self._diagnosis.no_picture_in_time()
         raise StoppedError
@@ -98,11 +87,7 @@ class NativeRtspTransport(Transport):
         if self._first is not None:
             unit, self._first = self._first, None
             return unit
-        try:
-            return self._get()
-        except NativeUnsupportedError as error:
-            self._on_unsupported(error.code)
-            raise
+        return self._get()
 
     def close(self) -> None:
         """End the session."""

@@ -232,12 +232,6 @@ def test_a_fingerprint_that_the_reader_would_ignore_is_refused() -> None:
         CameraConfig.model_validate({**camera, "transport": "ffmpeg"})
 
 
-@pytest.mark.parametrize(("old", "new"), [("wire", "native"), ("libav", "ffmpeg")])
-def test_an_earlier_setting_name_is_answered_with_the_new_one(old: str, new: str) -> None:
-    with pytest.raises(ValidationError, match=f"{old} has a new name; write transport: {new}"):
-        CameraConfig.model_validate({"id": "door", "source": "rtsp://h/x", "transport": old})
-
-
 def error_of(content: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
         load(None, content)

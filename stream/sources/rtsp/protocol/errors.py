@@ -11,7 +11,11 @@ class SessionError(Exception):
 
 
 class ProtocolError(SessionError):
-    """The server sends something other than RTSP, or exceeds a limit."""
+    """The server breaks the protocol, or exceeds a limit."""
+
+
+class OtherProtocolError(ProtocolError):
+    """The server does not speak RTSP."""
 
 
 class AccessDeniedError(SessionError):

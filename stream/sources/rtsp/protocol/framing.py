@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from struct import Struct
 
-from stream.sources.rtsp.protocol.errors import ProtocolError
+from stream.sources.rtsp.protocol.errors import OtherProtocolError, ProtocolError
 from stream.sources.rtsp.protocol.messages import Headers, Message, parse_head
 
 MAX_HEAD_BYTES = 64 << 10
@@ -70,7 +70,7 @@ class Framing:
         return self._view[self._end :]
 
     def filled(self, count: int) -> None:
-        """Process `count` bytes received into `buffer()`. Raises `ProtocolError` if they are not RTSP."""
+        """Process `count` bytes received into `buffer()`. Raises `SessionError` if they are not RTSP."""
         at, end = 0, self._end + count
         between = self._head is None and not self._seeking
         data, view, on_packet, frame = self._data, self._view, self._on_packet, _FRAME.unpack_from
@@ -143,7 +143,7 @@ class Framing:
             return None
         if data[after] == _SLASH:
             if bytes(data[at:after]).upper() == b"HTTP" and not self._speaks_rtsp:
-                raise ProtocolError("the server speaks HTTP")
+                raise OtherProtocolError("the server speaks HTTP")
             if bytes(data[at:after]).upper() != b"RTSP":
                 return False
         elif data[after] != _SPACE:
@@ -159,7 +159,7 @@ class Framing:
 
     def _begin_seeking(self, at: int) -> tuple[int, Message | None, bool]:
         if not self._speaks_rtsp:
-            raise ProtocolError("the server does not speak RTSP")
+            raise OtherProtocolError("the server does not speak RTSP")
         self._seeking = True
         self._skipped = 1
         self.skipped_bytes += 1
